@@ -1,0 +1,108 @@
+//! The labels that EC2 generates for IPv4 addresses.
+//!
+//! Follows the EC2 guide, "EC2 instance hostnames and domains" (IP based names,
+//! `ip-10-24-34-0`), and the VPC guide, "DNS attributes for your VPC" (public
+//! names, `ec2-203-0-113-25`). The VPC resolver computes the private answer out of
+//! the label, whether or not an instance has the address, so reading a label must
+//! be strict: what is no such label is a name that does not exist.
+
+use std::net::Ipv4Addr;
+
+/// The label of a private address: `ip-10-0-1-5`.
+pub fn ip_label(address: Ipv4Addr) -> String {
+    label("ip", address)
+}
+
+/// Reads `ip-a-b-c-d`: lower case, four decimal octets without leading zeros,
+/// nothing before or after.
+pub fn parse_ip_label(label: &[u8]) -> Option<Ipv4Addr> {
+    octets(label.strip_prefix(b"ip-")?)
+}
+
+/// The label of a public address: `ec2-203-0-113-25`.
+pub fn public_ec2_label(address: Ipv4Addr) -> String {
+    label("ec2", address)
+}
+
+/// Reads `ec2-a-b-c-d`, as strict as [`parse_ip_label`].
+pub fn parse_public_ec2_label(label: &[u8]) -> Option<Ipv4Addr> {
+    octets(label.strip_prefix(b"ec2-")?)
+}
+
+fn label(prefix: &str, address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("{prefix}-{a}-{b}-{c}-{d}")
+}
+
+fn octets(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut out = [0u8; 4];
+    let mut parts = text.split(|&b| b == b'-');
+    for slot in &mut out {
+        *slot = octet(parts.next()?)?;
+    }
+    parts.next().is_none().then(|| out.into())
+}
+
+fn octet(text: &[u8]) -> Option<u8> {
+    if !(1..=3).contains(&text.len()) || (text.len() > 1 && text[0] == b'0') {
+        return None;
+    }
+    text.iter().try_fold(0u8, |n, &b| {
+        let digit = b.is_ascii_digit().then(|| b - b'0')?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// The service label that ip-ranges.json uses for a service's name: `S3` for
+/// `com.amazonaws.ap-northeast-1.s3`.
+pub fn service_label(service_name: &str) -> String {
+    service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways() {
+        for a in ["0.0.0.0", "10.0.1.5", "255.255.255.255", "203.0.113.25"] {
+            let a: Ipv4Addr = a.parse().unwrap();
+            assert_eq!(parse_ip_label(ip_label(a).as_bytes()), Some(a));
+            assert_eq!(
+                parse_public_ec2_label(public_ec2_label(a).as_bytes()),
+                Some(a)
+            );
+        }
+        assert_eq!(ip_label(Ipv4Addr::new(10, 0, 1, 5)), "ip-10-0-1-5");
+        assert_eq!(
+            public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)),
+            "ec2-203-0-113-25"
+        );
+    }
+
+    #[test]
+    fn strict() {
+        for bad in [
+            "",
+            "ip",
+            "ip-",
+            "ip-10-0-1",
+            "ip-10-0-1-5-6",
+            "ip-10-0-1-256",
+            "ip-10-0-01-5",
+            "ip-10-0--5",
+            "ip-10-0-1-",
+            "IP-10-0-1-5",
+            "ip-10-0-1-5x",
+            "ip-+1-0-1-5",
+            "xip-10-0-1-5",
+            "ec2-10-0-1-5",
+            "ip-1000-0-1-5",
+            "ip-00-0-0-0",
+        ] {
+            assert_eq!(parse_ip_label(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(parse_public_ec2_label(b"ip-10-0-1-5"), None);
+        assert_eq!(parse_ip_label(b"ip-\xff-0-0-0"), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! Ids of AWS objects, each its own type, so that a subnet's id cannot stand where a VPC's must.
+//!
+//! The prefix is checked, the rest is free: `vpc-0a1b2c3d4e5f60718` as AWS makes them, or a friendly
+//! `vpc-lab`. AWS lists its prefixes under "Resource IDs" in the EC2 User Guide.
+
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// The longest id that is read, in octets. AWS's are at most 30 or so.
+const MAX_LEN: usize = 128;
+
+/// What an id stands for.
+pub trait IdKind: Clone + PartialEq + Eq + Hash + PartialOrd + Ord {
+    /// The prefixes that such an id may begin with.
+    const PREFIXES: &'static [&'static str];
+    /// What it names, with its article, for messages.
+    const WHAT: &'static str;
+}
+
+/// An id of the kind `K`, as written.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id<K: IdKind> {
+    text: Arc<str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: IdKind> Id<K> {
+    /// The id as written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The id's text, shared.
+    pub fn text(&self) -> Arc<str> {
+        self.text.clone()
+    }
+}
+
+/// Why a text is no id of the wanted kind.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum IdError {
+    /// It begins with another prefix.
+    #[error("`{text}` is not {what}: it begins with `{}`", prefixes.join("` or `"))]
+    Prefix {
+        /// What was read.
+        text: String,
+        /// What was wanted.
+        what: &'static str,
+        /// What it would begin with.
+        prefixes: &'static [&'static str],
+    },
+    /// It holds something that an id cannot.
+    #[error("`{0}` is not an id: letters, digits, `-` and `_` only, at most 128 of them")]
+    Characters(String),
+}
+
+impl<K: IdKind> FromStr for Id<K> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let fits = |prefix: &&str| text.len() > prefix.len() && text.starts_with(*prefix);
+        if !K::PREFIXES.iter().any(fits) {
+            let text = text.to_owned();
+            return Err(IdError::Prefix { text, what: K::WHAT, prefixes: K::PREFIXES });
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if text.len() > MAX_LEN || !text.bytes().all(plain) {
+            return Err(IdError::Characters(text.to_owned()));
+        }
+        Ok(Self { text: text.into(), kind: PhantomData })
+    }
+}
+
+impl<K: IdKind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<K: IdKind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+macro_rules! id_kinds {
+    ($($(#[$doc:meta])* $alias:ident = $kind:ident: $what:literal, $($prefix:literal)|+;)+) => {
+        /// The kinds of ids. They are types only; no value of them exists.
+        pub mod kind {
+            $(
+                #[doc = concat!("Marks ", $what, "'s id.")]
+                #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+                pub enum $kind {}
+                impl super::IdKind for $kind {
+                    const PREFIXES: &'static [&'static str] = &[$($prefix),+];
+                    const WHAT: &'static str = concat!($what, "'s id");
+                }
+            )+
+        }
+        $($(#[$doc])* pub type $alias = Id<kind::$kind>;)+
+    };
+}
+
+id_kinds! {
+    /// `vpc-…`
+    VpcId = Vpc: "a VPC", "vpc-";
+    /// `subnet-…`
+    SubnetId = Subnet: "a subnet", "subnet-";
+    /// `rtb-…`
+    RouteTableId = RouteTable: "a route table", "rtb-";
+    /// `igw-…`
+    InternetGatewayId = InternetGateway: "an internet gateway", "igw-";
+    /// `nat-…`
+    NatGatewayId = NatGateway: "a NAT gateway", "nat-";
+    /// `vpce-…`
+    VpcEndpointId = VpcEndpoint: "a VPC endpoint", "vpce-";
+    /// `eni-…`
+    NetworkInterfaceId = NetworkInterface: "a network interface", "eni-";
+    /// `i-…`
+    InstanceId = Instance: "an instance", "i-";
+    /// `sg-…`
+    SecurityGroupId = SecurityGroup: "a security group", "sg-";
+    /// `pl-…`
+    PrefixListId = PrefixList: "a prefix list", "pl-";
+    /// `rslvr-in-…` or `rslvr-out-…`
+    ResolverEndpointId = ResolverEndpoint: "a resolver endpoint", "rslvr-in-" | "rslvr-out-";
+    /// `rslvr-rr-…`
+    ResolverRuleId = ResolverRule: "a resolver rule", "rslvr-rr-";
+    /// `Z…`, as Route 53 writes hosted zones' ids.
+    HostedZoneId = HostedZone: "a hosted zone", "Z";
+    /// `site-…`: a network on premises. The project's own word; AWS has none.
+    SiteId = Site: "a site", "site-";
+    /// `vgw-…`, `dxgw-…` or `tgw-…`: where a site's link ends.
+    LinkTargetId = LinkTarget: "a link's gateway", "vgw-" | "dxgw-" | "tgw-";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_decides_what_an_id_may_name() {
+        assert_eq!("vpc-lab".parse::<VpcId>().unwrap().as_str(), "vpc-lab");
+        let wrong = "subnet-a".parse::<VpcId>().unwrap_err();
+        assert_eq!(wrong.to_string(), "`subnet-a` is not a VPC's id: it begins with `vpc-`");
+        assert!("vpc-".parse::<VpcId>().is_err());
+        assert!("vpc-a b".parse::<VpcId>().is_err());
+        assert!("rslvr-in-1".parse::<ResolverEndpointId>().is_ok());
+    }
+}

@@ -1,0 +1,23 @@
+//! AWS vocabulary: ids, regions, the host names AWS generates, and facts of AWS as tables.
+//!
+//! No other module spells an AWS suffix. Facts stand in `data/*.tsv` with their source and date beside
+//! them; `tools/aws_facts.py` makes those files from the source documents.
+
+pub mod facts;
+pub mod hostname;
+mod id;
+pub mod prefix_list;
+pub mod public;
+pub mod ranges;
+pub mod region;
+mod route_target;
+pub mod service;
+pub mod template;
+pub mod zones;
+
+pub use facts::Facts;
+pub use id::*;
+pub use public::{EndpointOffer, PublicHost};
+pub use region::Region;
+pub use route_target::{RouteTarget, RouteTargetError, RouteTargetKind};
+pub use service::{PrivateNames, Service};

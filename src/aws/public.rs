@@ -1,0 +1,180 @@
+//! Public host names of AWS services, and addresses for them.
+//!
+//! Follows botocore's endpoint rule sets and the guides named in
+//! `data/public_names.tsv`. The daemon answers these names itself where it has no
+//! internet to ask, so that the way out of each answer can be told.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::ControlFlow;
+
+use ipnet::IpNet;
+
+use super::facts::{HOME, TableError, lines};
+use super::region::Region;
+use super::template::{TemplateIndex, fill, region_in_name};
+
+pub use super::ranges::Ranges;
+
+/// Whether a public host's service can be reached privately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointOffer {
+    /// By an endpoint of this service (`com.amazonaws.ap-northeast-1.sqs`), in some form:
+    /// the endpoint need not cover this very name.
+    Service(String),
+    /// There is no endpoint service.
+    None,
+    /// Not known.
+    Unknown,
+}
+
+/// A public host name that the table knows.
+#[derive(Debug, Clone)]
+pub struct PublicHost<'a> {
+    /// The row's template, such as `*.s3.{region}.amazonaws.com`.
+    pub template: &'a str,
+    /// The region read from the host or fixed by the row; `None` for a global host.
+    pub region: Option<Region>,
+    /// The service of `ip-ranges.json` its addresses belong to, such as `S3`, `AMAZON`.
+    pub service_range: &'a str,
+    /// Whether the host has IPv6 addresses.
+    pub ipv6: bool,
+    /// The TTL of its records in seconds.
+    pub ttl: u32,
+    /// Its endpoint service; that of a global host is filled with us-east-1.
+    pub offer: EndpointOffer,
+}
+
+#[derive(Debug)]
+struct Row {
+    template: String,
+    /// The region of a row that is one region's.
+    region: Option<Region>,
+    range: String,
+    ipv6: bool,
+    ttl: u32,
+    /// `none`, `?` or a service template.
+    offer: String,
+}
+
+/// The table of public host names, some thousand templates.
+#[derive(Debug, Default)]
+pub struct PublicNames {
+    rows: Vec<Row>,
+    index: TemplateIndex,
+}
+
+impl PublicNames {
+    /// Finds the row of a host (lower case, no trailing dot): an exact template first,
+    /// then wildcards above it, deepest first. Only hash look-ups. A host in a region
+    /// that is not known, or outside the standard partition and GovCloud, is not found.
+    pub fn find(&self, host: &str) -> Option<PublicHost<'_>> {
+        let (row, region) = self
+            .index
+            .visit(host, |row, region| ControlFlow::Break((row, region)))?;
+        let row = &self.rows[row as usize];
+        let region = region.or_else(|| row.region.clone());
+        Some(PublicHost {
+            template: &row.template,
+            service_range: &row.range,
+            ipv6: row.ipv6,
+            ttl: row.ttl,
+            offer: match row.offer.as_str() {
+                "none" => EndpointOffer::None,
+                "?" => EndpointOffer::Unknown,
+                service => EndpointOffer::Service(fill(service, region.as_ref().unwrap_or(&HOME))),
+            },
+            region,
+        })
+    }
+
+    /// Number of templates.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether the table is empty.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The templates, in ascending order.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|r| r.template.as_str())
+    }
+
+    pub(super) fn parse(text: &str) -> Result<PublicNames, TableError> {
+        let mut names = PublicNames::default();
+        for line in lines::<6>("public_names.tsv", text) {
+            let line = line?;
+            let [template, range, ipv6, ttl, offer, _source] = line.cells;
+            names.index.insert(template, names.rows.len() as u32);
+            names.rows.push(Row {
+                template: template.to_string(),
+                region: region_in_name(template),
+                range: range.to_string(),
+                ipv6: match ipv6 {
+                    "yes" => true,
+                    "no" => false,
+                    other => return Err(line.error(format!("`{other}` is neither yes nor no"))),
+                },
+                ttl: ttl.parse().map_err(|e| line.error(format!("TTL: {e}")))?,
+                offer: offer.to_string(),
+            });
+        }
+        Ok(names)
+    }
+}
+
+/// A public address for a host out of the given prefixes: the same host always gets
+/// the same one. Network and broadcast addresses are avoided where a prefix has others.
+/// `None` if there is no prefix.
+pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
+    if prefixes.is_empty() {
+        return None;
+    }
+    let hash = fnv1a(host.as_bytes());
+    // The prefix comes from the hash's upper half and the address inside it from
+    // further mixing, so that the two do not move together.
+    let net = prefixes[((hash >> 32) % prefixes.len() as u64) as usize];
+    let (high, low) = (mix(hash), mix(hash ^ 0x9e37_79b9_7f4a_7c15));
+    let random = (u128::from(high) << 64) | u128::from(low);
+    Some(match net {
+        IpNet::V4(n) => {
+            let offset = inside(random, 32 - n.prefix_len());
+            Ipv4Addr::from(u32::from(n.network()) | offset as u32).into()
+        }
+        IpNet::V6(n) => {
+            let offset = inside(random, 128 - n.prefix_len());
+            Ipv6Addr::from(u128::from(n.network()) | offset).into()
+        }
+    })
+}
+
+/// A number of `bits` bits that is neither all zeros nor all ones if there is another.
+fn inside(random: u128, bits: u8) -> u128 {
+    match bits {
+        0 => 0,
+        1 => random & 1,
+        // The all-ones value, which for 128 bits is the highest of all.
+        _ => 1 + random % ((u128::MAX >> (128 - u32::from(bits))) - 1),
+    }
+}
+
+/// FNV-1a, 64 bits. Written out, because the hashers of the library change between
+/// versions and runs, and these addresses must not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// The finishing step of SplitMix64: spreads every bit over all others.
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+#[path = "public_tests.rs"]
+mod tests;

@@ -1,0 +1,158 @@
+//! Address ranges of AWS's services (`ip-ranges.json`; VPC guide, "AWS IP address
+//! ranges").
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use super::facts::{TableError, lines, prefixes};
+
+/// Prefixes by service and region, and the other way round by longest match.
+///
+/// The built-in table is a part of the file: it is whole for the IPv4 prefixes of S3,
+/// DYNAMODB and API_GATEWAY and for CLOUDFRONT, and only a handful a region for EC2
+/// and AMAZON. An address it does not know may still be AWS's.
+#[derive(Debug, Default)]
+pub struct Ranges {
+    by_service: BTreeMap<String, BTreeMap<String, Vec<IpNet>>>,
+    /// Service and region.
+    owners: Vec<(String, String)>,
+    /// Row numbers in `owners`: one prefix may be in several services.
+    v4: PrefixMap<Ipv4Net, Vec<u32>>,
+    v6: PrefixMap<Ipv6Net, Vec<u32>>,
+}
+
+impl Ranges {
+    /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
+    /// read elsewhere gives them. The order of prefixes is kept.
+    pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Ranges {
+        let mut ranges = Ranges::default();
+        let mut numbers: BTreeMap<(String, String), u32> = BTreeMap::new();
+        for (net, service, region) in entries {
+            let net = net.trunc();
+            let of_service = ranges.by_service.entry(service.clone()).or_default();
+            of_service.entry(region.clone()).or_default().push(net);
+            let number = *numbers
+                .entry((service.clone(), region.clone()))
+                .or_insert_with(|| {
+                    ranges.owners.push((service, region));
+                    (ranges.owners.len() - 1) as u32
+                });
+            match net {
+                IpNet::V4(n) => ranges.v4.entry(n).or_default().push(number),
+                IpNet::V6(n) => ranges.v6.entry(n).or_default().push(number),
+            }
+        }
+        ranges
+    }
+
+    /// The service and region an address belongs to. AMAZON, which covers all others,
+    /// is the answer only where nothing else matches; else the longest prefix wins, and
+    /// of equal ones any other than EC2, which lends its ranges to other services.
+    pub fn owner(&self, address: IpAddr) -> Option<(&str, &str)> {
+        let best = match address {
+            IpAddr::V4(a) => self.best(
+                self.v4
+                    .cover(&Ipv4Net::from(a))
+                    .map(|(n, o)| (n.prefix_len(), o)),
+            ),
+            IpAddr::V6(a) => self.best(
+                self.v6
+                    .cover(&Ipv6Net::from(a))
+                    .map(|(n, o)| (n.prefix_len(), o)),
+            ),
+        }?;
+        let (service, region) = &self.owners[best as usize];
+        Some((service, region))
+    }
+
+    /// The prefixes of a service in a region (`GLOBAL` is one), empty if there are none.
+    pub fn prefixes(&self, service: &str, region: &str) -> &[IpNet] {
+        self.by_service
+            .get(service)
+            .and_then(|r| r.get(region))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn best<'a>(&self, covering: impl Iterator<Item = (u8, &'a Vec<u32>)>) -> Option<u32> {
+        covering
+            .flat_map(|(length, owners)| owners.iter().map(move |&o| (length, o)))
+            .max_by_key(|&(length, o)| {
+                let service = self.owners[o as usize].0.as_str();
+                (service != "AMAZON", length, service != "EC2")
+            })
+            .map(|(_, o)| o)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Ranges, TableError> {
+        let mut entries = Vec::new();
+        for line in lines::<3>("ranges.tsv", text) {
+            let line = line?;
+            let [service, region, nets] = line.cells;
+            for net in prefixes(nets).map_err(|e| line.error(e))? {
+                entries.push((net, service.to_string(), region.to_string()));
+            }
+        }
+        Ok(Ranges::from_entries(entries.into_iter()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Facts;
+    use crate::aws::region::Region;
+
+    fn net(s: &str) -> IpNet {
+        s.parse().unwrap()
+    }
+
+    #[test]
+    fn owner_is_the_most_specific() {
+        let entry = |n: &str, s: &str| (net(n), s.to_string(), "us-east-1".to_string());
+        let ranges = Ranges::from_entries(
+            [
+                entry("10.0.0.0/8", "EC2"),
+                entry("10.0.0.0/8", "AMAZON"),
+                entry("10.1.0.0/16", "AMAZON"),
+                entry("10.2.0.0/16", "API_GATEWAY"),
+                entry("10.2.0.0/16", "EC2"),
+                entry("11.0.0.0/8", "AMAZON"),
+                entry("2001:db8::/32", "S3"),
+            ]
+            .into_iter(),
+        );
+        let owner = |a: &str| ranges.owner(a.parse().unwrap()).map(|o| o.0);
+        assert_eq!(owner("10.1.2.3"), Some("EC2"));
+        assert_eq!(owner("10.2.2.3"), Some("API_GATEWAY"));
+        assert_eq!(owner("11.0.0.1"), Some("AMAZON"));
+        assert_eq!(owner("2001:db8::1"), Some("S3"));
+        assert_eq!(owner("12.0.0.1"), None);
+        assert_eq!(owner("2001:db9::1"), None);
+    }
+
+    #[test]
+    fn tokyo_s3_is_whole() {
+        let ranges = &Facts::built_in().ranges;
+        let s3 = ranges.prefixes("S3", "ap-northeast-1");
+        assert!(s3.contains(&net("35.72.164.240/28")));
+        assert!(s3.contains(&net("35.73.115.0/28")));
+        assert_eq!(
+            ranges.owner("35.73.115.3".parse().unwrap()),
+            Some(("S3", "ap-northeast-1"))
+        );
+        assert!(ranges.prefixes("S3", "zz-nowhere-1").is_empty());
+        assert!(ranges.prefixes("NOTHING", "us-east-1").is_empty());
+    }
+
+    #[test]
+    fn regions_are_known() {
+        for regions in Facts::built_in().ranges.by_service.values() {
+            for r in regions.keys().filter(|r| *r != "GLOBAL") {
+                assert!(Region::known(r).is_some(), "{r}");
+            }
+        }
+    }
+}

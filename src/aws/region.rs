@@ -1,0 +1,294 @@
+//! Regions and partitions of AWS.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+/// A region code such as `ap-northeast-1`.
+///
+/// Only the shape is promised: two to four lower-case letters, one or two words,
+/// a number of one or two digits, joined by dashes. Whether AWS runs such a region
+/// is [`Region::is_known`]. Cloning is a reference count.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(Arc<str>);
+
+/// Why a text is no region code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` does not look like an AWS region (such as ap-northeast-1 or us-gov-west-1)")]
+pub struct RegionError(pub String);
+
+/// A partition: a set of regions with accounts and DNS suffixes of its own.
+///
+/// Follows the partition list of AWS's SDKs (botocore 1.43.11, partitions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Partition {
+    /// The standard regions.
+    Aws,
+    /// China, `cn-*`.
+    AwsCn,
+    /// GovCloud, `us-gov-*`.
+    AwsUsGov,
+    /// European Sovereign Cloud, `eusc-*`.
+    AwsEusc,
+    /// `us-iso-*`.
+    AwsIso,
+    /// `us-isob-*`.
+    AwsIsoB,
+    /// `eu-isoe-*`.
+    AwsIsoE,
+    /// `us-isof-*`.
+    AwsIsoF,
+}
+
+impl std::str::FromStr for Region {
+    type Err = RegionError;
+
+    fn from_str(text: &str) -> Result<Self, RegionError> {
+        Self::parse(text)
+    }
+}
+
+impl Region {
+    /// Checks the shape of a region code; a well-shaped unknown one is accepted,
+    /// since AWS opens regions faster than this table is refreshed.
+    pub fn parse(text: &str) -> Result<Region, RegionError> {
+        if is_region_shaped(text) {
+            Ok(Region(Arc::from(text)))
+        } else {
+            Err(RegionError(text.chars().take(64).collect()))
+        }
+    }
+
+    /// The region of this code if it is among [`known_regions`]; allocates nothing.
+    pub fn known(text: &str) -> Option<Region> {
+        let i = KNOWN.binary_search(&text).ok()?;
+        Some(KNOWN_REGIONS[i].clone())
+    }
+
+    /// Whether the code is among [`known_regions`].
+    pub fn is_known(&self) -> bool {
+        KNOWN.binary_search(&&*self.0).is_ok()
+    }
+
+    /// The code itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition, told by the first labels of the code.
+    pub fn partition(&self) -> Partition {
+        let mut parts = self.0.split('-');
+        match (parts.next(), parts.next()) {
+            (Some("cn"), _) => Partition::AwsCn,
+            (Some("eusc"), _) => Partition::AwsEusc,
+            (_, Some("gov")) => Partition::AwsUsGov,
+            (_, Some("iso")) => Partition::AwsIso,
+            (_, Some("isob")) => Partition::AwsIsoB,
+            (_, Some("isoe")) => Partition::AwsIsoE,
+            (_, Some("isof")) => Partition::AwsIsoF,
+            _ => Partition::Aws,
+        }
+    }
+
+    /// The domain of the private names of instances: `ec2.internal` in us-east-1,
+    /// else `<region>.compute.internal`, China included (EC2 guide, "EC2 instance
+    /// hostnames"; Route 53 guide, autodefined rules).
+    pub fn internal_domain(&self) -> String {
+        match self.as_str() {
+            "us-east-1" => "ec2.internal".into(),
+            r => format!("{r}.compute.internal"),
+        }
+    }
+
+    /// The domain of the public names of instances: `compute-1.amazonaws.com` in
+    /// us-east-1, else `<region>.compute.` and the partition's suffix (same pages).
+    pub fn public_ec2_domain(&self) -> String {
+        match self.as_str() {
+            "us-east-1" => "compute-1.amazonaws.com".into(),
+            r => format!("{r}.compute.{}", self.partition().dns_suffix()),
+        }
+    }
+}
+
+impl Partition {
+    /// The suffix of the partition's service names.
+    pub fn dns_suffix(self) -> &'static str {
+        match self {
+            Partition::Aws | Partition::AwsUsGov => "amazonaws.com",
+            Partition::AwsCn => "amazonaws.com.cn",
+            Partition::AwsEusc => "amazonaws.eu",
+            Partition::AwsIso => "c2s.ic.gov",
+            Partition::AwsIsoB => "sc2s.sgov.gov",
+            Partition::AwsIsoE => "cloud.adc-e.uk",
+            Partition::AwsIsoF => "csp.hci.ic.gov",
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region({})", self.0)
+    }
+}
+
+/// Whether a label has the shape of a region code; the longest looked at is 32 bytes.
+pub fn is_region_shaped(text: &str) -> bool {
+    let letters = |p: &str, min: usize, max: usize| {
+        (min..=max).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase())
+    };
+    if text.len() > 32 {
+        return false;
+    }
+    let mut parts = text.split('-');
+    let (Some(area), Some(number)) = (parts.next(), parts.next_back()) else {
+        return false;
+    };
+    let mut words = 0;
+    for word in parts {
+        words += 1;
+        if !letters(word, 2, 12) {
+            return false;
+        }
+    }
+    letters(area, 2, 4)
+        && (1..=2).contains(&words)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && !number.starts_with('0')
+}
+
+/// The regions that `ip-ranges.json` of 2026-08-22 names, in ascending order.
+/// The isolated partitions are not in that file.
+pub fn known_regions() -> &'static [&'static str] {
+    KNOWN
+}
+
+const KNOWN: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "me-west-1",
+    "mx-central-1",
+    "sa-east-1",
+    "sa-west-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-south-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+static KNOWN_REGIONS: LazyLock<Vec<Region>> =
+    LazyLock::new(|| KNOWN.iter().map(|r| Region(Arc::from(*r))).collect());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes() {
+        for good in [
+            "ap-northeast-1",
+            "us-gov-east-1",
+            "eusc-de-east-1",
+            "mx-central-1",
+            "us-isob-east-1",
+            "zz-nowhere-12",
+        ] {
+            assert_eq!(Region::parse(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "-",
+            "tokyo",
+            "ap-1",
+            "ap-northeast-",
+            "ap-northeast-0",
+            "ap-northeast-01",
+            "AP-northeast-1",
+            "ap-northeast-1a",
+            "ap-northeast-1-",
+            "ap--northeast-1",
+            "a-b-c-d-e-1",
+            "ap-northeast-1.",
+            "bucket-2024",
+            "ap-northeast-123",
+        ] {
+            assert!(Region::parse(bad).is_err(), "{bad}");
+        }
+        assert!(!Region::parse("zz-nowhere-12").unwrap().is_known());
+        assert!(Region::known("zz-nowhere-12").is_none());
+    }
+
+    #[test]
+    fn known_is_sorted_and_shaped() {
+        assert!(KNOWN.is_sorted());
+        for r in known_regions() {
+            assert!(Region::parse(r).unwrap().is_known());
+            assert_eq!(Region::known(r).unwrap().as_str(), *r);
+        }
+    }
+
+    #[test]
+    fn domains() {
+        let r = |s| Region::parse(s).unwrap();
+        assert_eq!(r("us-east-1").internal_domain(), "ec2.internal");
+        assert_eq!(
+            r("us-east-1").public_ec2_domain(),
+            "compute-1.amazonaws.com"
+        );
+        assert_eq!(
+            r("us-west-2").internal_domain(),
+            "us-west-2.compute.internal"
+        );
+        assert_eq!(
+            r("us-west-2").public_ec2_domain(),
+            "us-west-2.compute.amazonaws.com"
+        );
+        assert_eq!(
+            r("cn-north-1").internal_domain(),
+            "cn-north-1.compute.internal"
+        );
+        assert_eq!(
+            r("cn-north-1").public_ec2_domain(),
+            "cn-north-1.compute.amazonaws.com.cn"
+        );
+        assert_eq!(r("us-gov-west-1").partition(), Partition::AwsUsGov);
+        assert_eq!(r("eusc-de-east-1").partition().dns_suffix(), "amazonaws.eu");
+    }
+}

@@ -1,0 +1,151 @@
+//! Files to one TOML document: reads, includes, merges, and keeps every place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::diagnostic::{Code, Report};
+use super::source::{Mark, SourceMap};
+
+/// How deep files may include files.
+const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// How files are read: the file system, unless a test plays it.
+pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
+
+/// A document whose spans are marks in the [`SourceMap`]'s numbering.
+pub type Document<'a> = Spanned<DeTable<'a>>;
+
+/// Reads a file's text and everything that it includes, each file once.
+pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
+    let mut gatherer =
+        Gatherer { read_file, report, sources: SourceMap::default(), open: Vec::new() };
+    gatherer.take(path, text);
+    gatherer.sources
+}
+
+/// Makes one document of all files: lists grow, anything else may stand once.
+pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
+    let mut merged = DeTable::new();
+    for (base, text) in sources.based_texts() {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            let mark = Mark::new(span.start + base..span.end + base);
+            let message = error.message().lines().next().unwrap_or("this is no TOML").to_owned();
+            report.error(Code::Syntax, mark, message);
+        }
+        for (key, value) in rebase_table(table.into_inner(), base) {
+            if key.get_ref() == "include" {
+                continue;
+            }
+            match (merged.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value.get_ref()) {
+                (None, _) => {
+                    merged.insert(key, value);
+                }
+                (Some(DeValue::Array(have)), DeValue::Array(_)) => {
+                    let DeValue::Array(more) = value.into_inner() else { continue };
+                    for item in more {
+                        have.push(item);
+                    }
+                }
+                (Some(_), _) => {
+                    let message = format!("`{}` already stands in another file", key.get_ref());
+                    report.error(Code::DuplicateSection, Mark::new(key.span()), message);
+                }
+            }
+        }
+    }
+    Spanned::new(0..0, merged)
+}
+
+struct Gatherer<'a> {
+    read_file: &'a ReadFile<'a>,
+    report: &'a mut Report,
+    sources: SourceMap,
+    /// The files being read now, outermost first.
+    open: Vec<PathBuf>,
+}
+
+impl Gatherer<'_> {
+    fn take(&mut self, path: &Path, text: String) {
+        let includes = includes(&text);
+        let base = self.sources.add(path, text);
+        self.open.push(path.to_owned());
+        for (span, name) in includes {
+            let mark = Mark::new(span.start + base..span.end + base);
+            match name {
+                Some(name) => self.include(&path.with_file_name(name), mark),
+                None => {
+                    let message = "`include` is a list of file names";
+                    self.report.error(Code::InvalidValue, mark, message);
+                }
+            }
+        }
+        self.open.pop();
+    }
+
+    fn include(&mut self, path: &Path, mark: Mark) {
+        if self.open.iter().any(|open| open == path) || self.open.len() >= MAX_INCLUDE_DEPTH {
+            let message = format!("`{}` includes itself, by way of other files", path.display());
+            self.report.error(Code::IncludeLoop, mark, message);
+            return;
+        }
+        if self.sources.paths().any(|read| read == path) {
+            return;
+        }
+        match (self.read_file)(path) {
+            Ok(text) => self.take(path, text),
+            Err(error) => {
+                let message = format!("cannot read `{}`: {error}", path.display());
+                let help = "names stand relative to the file that includes";
+                self.report.error(Code::UnreadableFile, mark, message).help(help);
+            }
+        }
+    }
+}
+
+/// The file names of a text's `include`, with their spans. `None` for what is no file name.
+fn includes(text: &str) -> Vec<(std::ops::Range<usize>, Option<PathBuf>)> {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let Some(list) = table.get_ref().get("include") else { return Vec::new() };
+    match list.get_ref() {
+        DeValue::Array(items) => items
+            .iter()
+            .map(|item| (item.span(), item.get_ref().as_str().map(PathBuf::from)))
+            .collect(),
+        _ => vec![(list.span(), None)],
+    }
+}
+
+/// The same table with its spans moved to where its file stands in the shared numbering.
+fn rebase_table(table: DeTable<'_>, base: usize) -> DeTable<'_> {
+    let mut moved = DeTable::new();
+    for (key, value) in table {
+        moved.insert(shift(key, base), rebase(value, base));
+    }
+    moved
+}
+
+fn rebase(value: Spanned<DeValue<'_>>, base: usize) -> Spanned<DeValue<'_>> {
+    let span = value.span();
+    let moved = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(rebase_table(table, base)),
+        DeValue::Array(items) => {
+            let mut moved = DeArray::new();
+            for item in items {
+                moved.push(rebase(item, base));
+            }
+            DeValue::Array(moved)
+        }
+        scalar => scalar,
+    };
+    shift(Spanned::new(span, moved), base)
+}
+
+fn shift<T>(value: Spanned<T>, base: usize) -> Spanned<T> {
+    let span = value.span();
+    Spanned::new(span.start + base..span.end + base, value.into_inner())
+}

@@ -1,0 +1,75 @@
+//! What the user wrote: TOML with places, read into types, every mistake told at once.
+//!
+//! ```text
+//!  text ──► document (includes merged, every span a mark) ──► repair ──► Config
+//!                         │                                      │
+//!                         └───────────► Report ◄─────────────────┘
+//! ```
+//!
+//! Nothing here knows what the words mean together; that is `world::compile`'s work, which adds to the
+//! same [`Report`].
+
+mod diagnostic;
+mod document;
+mod repair;
+mod schema;
+mod source;
+mod text;
+mod v1;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+pub use diagnostic::{Code, Diagnostic, Report, Severity};
+pub use document::ReadFile;
+pub use repair::nearest;
+pub use schema::json_schema;
+pub use source::{Mark, Marked, Place, SourceMap, Text};
+pub use text::{Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};
+pub use v1::*;
+
+/// The configuration that is used when none is named: a whole lab on loopback.
+pub const BUILT_IN_LAB: &str = include_str!("../../config/lab.toml");
+
+/// The name that the built-in lab goes by in messages.
+pub const BUILT_IN_LAB_NAME: &str = "built-in lab";
+
+/// A configuration as read, with everything that was wrong with it so far.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What could be read. Complete only if the report has no errors.
+    pub config: Config,
+    /// The files, for telling places.
+    pub sources: SourceMap,
+    /// What is wrong.
+    pub report: Report,
+    /// Ids that stood in parts too broken to read. A reference to one of them is no mistake of its own.
+    pub lost_ids: BTreeSet<String>,
+}
+
+/// Reads a file and what it includes.
+///
+/// # Errors
+///
+/// Only when the file itself cannot be read. Mistakes in it go into [`Loaded::report`].
+pub fn load(path: &Path) -> std::io::Result<Loaded> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(load_text(path, text, &|path| std::fs::read_to_string(path)))
+}
+
+/// The built-in lab, read.
+pub fn load_built_in_lab() -> Loaded {
+    load_text(Path::new(BUILT_IN_LAB_NAME), BUILT_IN_LAB.to_owned(), &|path| {
+        std::fs::read_to_string(path)
+    })
+}
+
+/// Reads a text as if it stood in the file `path`.
+pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
+    let mut report = Report::default();
+    let sources = document::gather(path, text, read_file, &mut report);
+    let document = document::merge(&sources, &mut report);
+    let repaired = repair::read::<Config>(document, &schema::required_keys, &mut report);
+    let config = repaired.value.unwrap_or_default();
+    Loaded { config, sources, report, lost_ids: repaired.lost_ids }
+}

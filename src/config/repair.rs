@@ -1,0 +1,283 @@
+//! Reads a document into types and tells every mistake, not the first one only.
+//!
+//! A derived reader stops at its first error. So each error is noted, the smallest thing that is to blame
+//! is cut out of the document, and the rest is read again, until it reads or nothing can be cut.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::diagnostic::{Code, Report};
+use super::document::Document;
+use super::source::Mark;
+
+/// How many mistakes are told in one run. A file with more of them has one cause.
+const MAX_MISTAKES: usize = 256;
+
+/// What could be read.
+pub struct Repaired<T> {
+    /// The value, without what had to be cut out. `None` if not even that could be read.
+    pub value: Option<T>,
+    /// The ids that stood in what was cut out: a reference to one of them is no second mistake.
+    pub lost_ids: BTreeSet<String>,
+}
+
+/// Reads a document, mending it as it goes. `required` tells the keys that a table at a path must have.
+pub fn read<T: DeserializeOwned>(
+    mut document: Document<'_>,
+    required: &dyn Fn(&[Step]) -> Vec<String>,
+    report: &mut Report,
+) -> Repaired<T> {
+    let mut lost_ids = BTreeSet::new();
+    // Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
+    let mut cut_keys: BTreeSet<(usize, String)> = BTreeSet::new();
+    for _ in 0..MAX_MISTAKES {
+        let error = match T::deserialize(toml::de::Deserializer::from(document.clone())) {
+            Ok(value) => return Repaired { value: Some(value), lost_ids },
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let Some(found) = find(document.get_ref(), &span) else {
+            report.error(Code::InvalidValue, Mark::new(span), message);
+            break;
+        };
+        let mark = Mark::new(span.clone());
+        if found.is_key {
+            tell_unknown_key(&message, mark, report);
+        } else if let Some(key) = missing_key(&message) {
+            tell_missing_keys(&mut document, &found.path, key, required, &cut_keys, mark, report);
+        } else {
+            report.error(Code::InvalidValue, mark, message);
+        }
+        if found.path.is_empty() {
+            break;
+        }
+        if let Some(Step::Key(key)) = found.path.last() {
+            cut_keys.insert((found.table, key.clone()));
+        }
+        cut(document.get_mut(), &found.path, &mut lost_ids);
+    }
+    Repaired { value: None, lost_ids }
+}
+
+/// One step on the way from a document's root to a value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Into a table.
+    Key(String),
+    /// Into a list.
+    Index(usize),
+}
+
+struct Found {
+    path: Vec<Step>,
+    /// Whether the span is the key's, not the value's.
+    is_key: bool,
+    /// Where the table begins that the value stands in, or that it is itself at the root.
+    table: usize,
+}
+
+/// The innermost key or value at a span.
+fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Found> {
+    if *span == (0..0) {
+        return Some(Found { path: Vec::new(), is_key: false, table: 0 });
+    }
+    find_in(table, 0, span, &mut Vec::new())
+}
+
+fn find_in(table: &DeTable<'_>, at: usize, span: &Range<usize>, path: &mut Vec<Step>) -> Option<Found> {
+    for (key, value) in table {
+        path.push(Step::Key(key.get_ref().to_string()));
+        if key.span() == *span {
+            return Some(Found { path: path.clone(), is_key: true, table: at });
+        }
+        if let Some(found) = find_value(value, at, span, path) {
+            return Some(found);
+        }
+        path.pop();
+    }
+    None
+}
+
+fn find_value(
+    value: &Spanned<DeValue<'_>>,
+    at: usize,
+    span: &Range<usize>,
+    path: &mut Vec<Step>,
+) -> Option<Found> {
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            if let Some(found) = find_in(table, value.span().start, span, path) {
+                return Some(found);
+            }
+        }
+        DeValue::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                path.push(Step::Index(i));
+                if let Some(found) = find_value(item, at, span, path) {
+                    return Some(found);
+                }
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+    (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, table: at })
+}
+
+/// `unknown field `foo`, expected one of …` in the words of someone who wrote a file.
+fn tell_unknown_key(message: &str, mark: Mark, report: &mut Report) {
+    let Some((key, known)) = unknown_key(message) else {
+        report.error(Code::InvalidValue, mark, message);
+        return;
+    };
+    let told = report.error(Code::UnknownKey, mark, format!("there is no key `{key}` here"));
+    match nearest(key, &known) {
+        Some(near) => told.help(format!("did you mean `{near}`? The keys here are: {}", known.join(", "))),
+        None if known.is_empty() => told.help("no key is known here"),
+        None => told.help(format!("the keys here are: {}", known.join(", "))),
+    }
+}
+
+/// Tells every required key that a table lacks, except those that were cut out as mistakes before.
+fn tell_missing_keys(
+    document: &mut Document<'_>,
+    path: &[Step],
+    first: &str,
+    required: &dyn Fn(&[Step]) -> Vec<String>,
+    cut_keys: &BTreeSet<(usize, String)>,
+    mark: Mark,
+    report: &mut Report,
+) {
+    let mut keys = required(path);
+    if !keys.iter().any(|key| key == first) {
+        keys.push(first.to_owned());
+    }
+    let table = table_at(document.get_mut(), path);
+    for key in keys {
+        let present = table.as_ref().is_some_and(|table| table.contains_key(key.as_str()));
+        if !present && !cut_keys.contains(&(mark.range().start, key.clone())) {
+            report.error(Code::MissingKey, mark, format!("`{key}` is missing here"));
+        }
+    }
+}
+
+/// Takes the value at a path out of its table or list.
+fn cut(table: &mut DeTable<'_>, path: &[Step], lost_ids: &mut BTreeSet<String>) {
+    let Some((last, way)) = path.split_last() else { return };
+    let mut here = Place::Table(table);
+    for step in way {
+        let Some(next) = here.step(step) else { return };
+        here = next;
+    }
+    let gone = match (here, last) {
+        (Place::Table(table), Step::Key(key)) => table.remove(key.as_str()),
+        (Place::Array(items), Step::Index(i)) => remove(items, *i),
+        _ => None,
+    };
+    if let Some(gone) = gone {
+        note_ids(gone.get_ref(), last, lost_ids);
+    }
+}
+
+fn remove<'i>(items: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'i>>> {
+    let mut gone = None;
+    for (i, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
+        if i == index {
+            gone = Some(item);
+        } else {
+            items.push(item);
+        }
+    }
+    gone
+}
+
+/// Notes the ids in what is cut out: values of `id` keys, in it or in what it holds.
+fn note_ids(value: &DeValue<'_>, at: &Step, lost_ids: &mut BTreeSet<String>) {
+    match value {
+        DeValue::String(text) if matches!(at, Step::Key(key) if key == "id" || key == "name") => {
+            lost_ids.insert(text.to_string());
+        }
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                note_ids(value.get_ref(), &Step::Key(key.get_ref().to_string()), lost_ids);
+            }
+        }
+        DeValue::Array(items) => {
+            for item in items.iter() {
+                note_ids(item.get_ref(), at, lost_ids);
+            }
+        }
+        _ => {}
+    }
+}
+
+enum Place<'a, 'i> {
+    Table(&'a mut DeTable<'i>),
+    Array(&'a mut DeArray<'i>),
+}
+
+impl<'a, 'i> Place<'a, 'i> {
+    fn step(self, step: &Step) -> Option<Place<'a, 'i>> {
+        let value = match (self, step) {
+            (Place::Table(table), Step::Key(key)) => table.get_mut(key.as_str())?,
+            (Place::Array(items), Step::Index(i)) => items.get_mut(*i)?,
+            _ => return None,
+        };
+        match value.get_mut() {
+            DeValue::Table(table) => Some(Place::Table(table)),
+            DeValue::Array(items) => Some(Place::Array(items)),
+            _ => None,
+        }
+    }
+}
+
+fn table_at<'a, 'i>(table: &'a mut DeTable<'i>, path: &[Step]) -> Option<&'a DeTable<'i>> {
+    let mut here = Place::Table(table);
+    for step in path {
+        here = here.step(step)?;
+    }
+    match here {
+        Place::Table(table) => Some(table),
+        Place::Array(_) => None,
+    }
+}
+
+/// The key of serde's "missing field `x`".
+fn missing_key(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
+}
+
+/// The key and the known keys of serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (key, expected) = rest.split_once('`')?;
+    Some((key, expected.split('`').skip(1).step_by(2).collect()))
+}
+
+/// The known word nearest to a misspelt one, if any is near enough to be meant.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = |k: &&&str| edit_distance(word, k);
+    let best = known.iter().min_by_key(near)?;
+    (edit_distance(word, best) <= 1 + word.len() / 4).then_some(*best)
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

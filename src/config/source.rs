@@ -1,0 +1,234 @@
+//! Where things stand in the files a user wrote: files, marks, and values that keep their place.
+//!
+//! All files of one configuration share one numbering of octets, each file beginning where the one
+//! before it ended. A mark is a range in that numbering, so a value can be blamed on its file, line and
+//! column long after it was read.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+/// A place: a range of octets in the numbering of a [`SourceMap`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mark {
+    start: usize,
+    end: usize,
+}
+
+impl Mark {
+    /// The place of the octets in `range`.
+    pub fn new(range: Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+
+    /// The octets of this place.
+    pub fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// A value written as a string, and where.
+///
+/// Two of them are equal when their values are; the place does not count.
+#[derive(Clone)]
+pub struct Marked<T> {
+    value: T,
+    mark: Mark,
+}
+
+impl<T> Marked<T> {
+    /// A value with its place.
+    pub fn new(value: T, mark: Mark) -> Self {
+        Self { value, mark }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The value, without its place.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// Where it was written.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Another value made from this one, blamed on the same place.
+    pub fn with<U>(&self, value: U) -> Marked<U> {
+        Marked { value, mark: self.mark }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Marked<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Marked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Marked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// A value that stands in the configuration as a string.
+pub trait Text: FromStr<Err: fmt::Display> {
+    /// What such a string is, with its article: "a VPC's id". Goes into messages and the schema.
+    const FORM: &'static str;
+}
+
+impl<'de, T: Text> Deserialize<'de> for Marked<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = toml::Spanned::<Written<T>>::deserialize(deserializer)?;
+        let mark = Mark::new(written.span());
+        Ok(Self { value: written.into_inner().0, mark })
+    }
+}
+
+/// Reads a [`Text`] where a string must stand.
+struct Written<T>(T);
+
+impl<'de, T: Text> Deserialize<'de> for Written<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(std::marker::PhantomData<T>);
+        impl<T: Text> serde::de::Visitor<'_> for Visitor<T> {
+            type Value = Written<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::FORM)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Written<T>, E> {
+                text.parse().map(Written).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor(std::marker::PhantomData)).map_err(D::Error::custom)
+    }
+}
+
+impl<T: Text> JsonSchema for Marked<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::FORM.into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "title": T::FORM })
+    }
+}
+
+/// The files of one configuration, with their texts.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+#[derive(Clone, Debug)]
+struct SourceFile {
+    path: PathBuf,
+    text: String,
+    /// Where this file's first octet stands in the shared numbering.
+    base: usize,
+}
+
+/// A mark as a person reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file, as it was named.
+    pub path: &'a Path,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The whole line.
+    pub text: &'a str,
+    /// How many characters of the line the mark covers, at least 1.
+    pub width: usize,
+}
+
+impl SourceMap {
+    /// Takes in a file's text and says where its numbering begins.
+    pub fn add(&mut self, path: impl Into<PathBuf>, text: String) -> usize {
+        // One octet lies between two files, so that a mark at a file's end is still in that file.
+        let base = self.files.last().map_or(0, |file| file.base + file.text.len() + 1);
+        self.files.push(SourceFile { path: path.into(), text, base });
+        base
+    }
+
+    /// The paths of the files, in the order they were read.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// Where each file's numbering begins, and its text, in the order they were read.
+    pub fn based_texts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.files.iter().map(|file| (file.base, file.text.as_str()))
+    }
+
+    /// A hash of all texts, the same for the same texts: 16 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        // FNV-1a: it stands in a metric, and must not change between runs or versions.
+        let octets = self.files.iter().flat_map(|file| file.text.bytes().chain([0]));
+        let hash = octets.fold(0xcbf2_9ce4_8422_2325u64, |hash, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+
+    /// The file that holds a mark.
+    pub fn path(&self, mark: Mark) -> Option<&Path> {
+        self.file(mark).map(|file| file.path.as_path())
+    }
+
+    /// Where a mark stands, for a person. `None` when no file was read at all.
+    pub fn place(&self, mark: Mark) -> Option<Place<'_>> {
+        let file = self.file(mark)?;
+        let at = (mark.start - file.base).min(file.text.len());
+        let at = (0..=at).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
+        let line_start = file.text[..at].rfind('\n').map_or(0, |i| i + 1);
+        let line = file.text[..line_start].matches('\n').count() + 1;
+        let text = file.text[line_start..].lines().next().unwrap_or("");
+        let column = file.text[line_start..at].chars().count() + 1;
+        let left = text.chars().count().saturating_sub(column - 1);
+        let width = mark.end.saturating_sub(mark.start).min(left).max(1);
+        Some(Place { path: &file.path, line, column, text, width })
+    }
+
+    fn file(&self, mark: Mark) -> Option<&SourceFile> {
+        self.files.iter().rev().find(|file| file.base <= mark.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_again_in_its_file() {
+        let mut sources = SourceMap::default();
+        sources.add("a.toml", "one\ntwo\n".to_owned());
+        let base = sources.add("b.toml", "three\n  föur = 4\n".to_owned());
+        let place = sources.place(Mark::new(base + 8..base + 13)).unwrap();
+        assert_eq!((place.path, place.line, place.column), (Path::new("b.toml"), 2, 3));
+        assert_eq!(place.text, "  föur = 4");
+        let end = sources.place(Mark::new(8..8)).unwrap();
+        assert_eq!((end.path, end.line), (Path::new("a.toml"), 3));
+    }
+}

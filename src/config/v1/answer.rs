@@ -1,0 +1,105 @@
+//! Bounds on answers, annotations, and the internet behind the VPC.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::source::Marked;
+use crate::config::text::Cidr;
+use crate::dns::{Name, RecordType};
+
+/// Bounds on answers.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Answers {
+    /// The longest TTL that is sent, in seconds, whatever the source. AWS caps at 300.
+    pub max_ttl: u32,
+    /// The longest TTL of a negative answer, in seconds.
+    pub max_negative_ttl: u32,
+    /// The largest UDP reply in octets, 512 to 4096. The reply's OPT still advertises 4096, as AWS does.
+    pub max_udp_payload: u16,
+    /// TTL of endpoint private DNS and `vpce-…` names, in seconds. 0 makes host caches transparent.
+    pub private_dns_ttl: u32,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { max_ttl: 300, max_negative_ttl: 300, max_udp_payload: 1232, private_dns_ttl: 60 }
+    }
+}
+
+/// Who is told the path of an answer, and by which carrier.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Annotate {
+    /// Extended DNS Errors: `always` when the query has EDNS, `asked` when it carries option 65001, or `off`.
+    pub ede: EdeMode,
+    /// Whether EDNS option 65001 is answered.
+    pub option: bool,
+    /// Whether CHAOS TXT questions explain names.
+    pub chaos: bool,
+    /// Which clients are told.
+    pub to: Vec<Marked<Cidr>>,
+}
+
+impl Default for Annotate {
+    fn default() -> Self {
+        let everyone = ["0.0.0.0/0", "::/0"].map(|text| {
+            Marked::new(text.parse().expect("a constant prefix parses"), crate::config::Mark::default())
+        });
+        Self { ede: EdeMode::Always, option: true, chaos: true, to: everyone.to_vec() }
+    }
+}
+
+/// When a reply carries Extended DNS Errors with its paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EdeMode {
+    /// On each reply to a query with EDNS.
+    Always,
+    /// On replies to queries that carry option 65001.
+    Asked,
+    /// Never.
+    Off,
+}
+
+/// What stands in for public DNS.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Internet {
+    /// `sealed`: a small built-in public DNS, so that everything works with no network.
+    pub mode: InternetMode,
+}
+
+impl Default for Internet {
+    fn default() -> Self {
+        Self { mode: InternetMode::Sealed }
+    }
+}
+
+/// Where names that nothing private claims are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InternetMode {
+    /// In the built-in public DNS: AWS's public names, the world's `vpce-…` and EC2 names, `[[public]]`.
+    Sealed,
+}
+
+/// A record set of the sealed internet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Public {
+    /// The owner name, with or without its final dot. A leftmost `*` is a wildcard.
+    pub name: Marked<Name>,
+    /// The record type.
+    #[serde(rename = "type")]
+    pub record_type: Marked<RecordType>,
+    /// TTL in seconds.
+    #[serde(default = "public_ttl")]
+    pub ttl: u32,
+    /// The data, as in a zone file.
+    pub values: Vec<Marked<String>>,
+}
+
+fn public_ttl() -> u32 {
+    60
+}

@@ -1,0 +1,85 @@
+//! The sections of a configuration file, one file a group, as a user writes them.
+//!
+//! AWS's objects keep AWS's API names in snake case. Unknown keys are mistakes. What a section means is
+//! told beside its fields: these texts are the schema's and the manual's too.
+
+mod answer;
+mod endpoint;
+mod expect;
+mod server;
+mod site;
+mod vpc;
+mod zone;
+
+pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, Public};
+pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
+pub use expect::Expect;
+pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
+pub use site::{Link, Site, SiteZone};
+pub use vpc::{
+    ConnectivityType, Ingress, Instance, NatGateway, PrefixList, Route, RouteOrigin, RouteState, RouteTable,
+    SecurityGroup, Subnet, Vpc,
+};
+pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleType};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A whole configuration. Other files named in `include` are read as if they stood in this one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The daemon itself.
+    #[serde(default)]
+    pub server: Server,
+    /// Where it listens.
+    #[serde(default)]
+    pub listener: Vec<Listener>,
+    /// Bounds on answers.
+    #[serde(default)]
+    pub answers: Answers,
+    /// Who is told the path, and how.
+    #[serde(default)]
+    pub annotate: Annotate,
+    /// What stands in for public DNS.
+    #[serde(default)]
+    pub internet: Internet,
+    /// The query log.
+    #[serde(default)]
+    pub query_log: QueryLog,
+    /// VPCs, with what is in them.
+    #[serde(default)]
+    pub vpc: Vec<Vpc>,
+    /// Private hosted zones.
+    #[serde(default)]
+    pub hosted_zone: Vec<HostedZone>,
+    /// Inbound and outbound resolver endpoints.
+    #[serde(default)]
+    pub resolver_endpoint: Vec<ResolverEndpoint>,
+    /// Resolver rules.
+    #[serde(default)]
+    pub resolver_rule: Vec<ResolverRule>,
+    /// Networks on premises.
+    #[serde(default)]
+    pub site: Vec<Site>,
+    /// Which place an address stands in, where its own prefix does not tell.
+    #[serde(default)]
+    pub client: Vec<Client>,
+    /// Managed prefix lists that the project does not know, or knows otherwise.
+    #[serde(default)]
+    pub prefix_list: Vec<PrefixList>,
+    /// Records of the sealed internet.
+    #[serde(default)]
+    pub public: Vec<Public>,
+    /// What `plustwo check` expects of this configuration.
+    #[serde(default)]
+    pub expect: Vec<Expect>,
+    /// Other files, relative to this one.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read and emptied before this type is; it stands here for the schema")]
+    include: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,133 @@
+//! The daemon: its doors, who may ask, its bounds, its log.
+
+use std::net::{IpAddr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::aws::{ResolverEndpointId, VpcId};
+use crate::config::source::Marked;
+use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
+
+/// The daemon itself. A change here needs a restart.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where /metrics, /health, /ready and /v1 are served.
+    pub admin: Marked<SocketAddr>,
+    /// Threads that answer. One for each core unless said.
+    pub workers: Option<u16>,
+    /// Whose EDNS Client Subnet is believed.
+    pub trust_client_subnet: Vec<Marked<Cidr>>,
+    /// Who may ask at all, beside every declared place.
+    pub allow: Vec<Marked<Cidr>>,
+    /// TCP connections open at once, in all.
+    pub max_tcp_connections: u32,
+    /// TCP connections open at once from one address.
+    pub max_tcp_connections_per_client: u32,
+    /// Queries of one TCP connection that may wait for their answers at once.
+    pub max_tcp_queries_in_flight: u32,
+    /// Seconds after which a silent TCP connection is closed.
+    pub tcp_idle_timeout_s: u32,
+    /// How many look-ups are remembered to tell a retransmission from a new one, for each UDP door.
+    pub max_remembered_lookups: u32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let loopback = || {
+            ["127.0.0.0/8", "::1/128"]
+                .map(|text| given(text.parse().expect("a constant prefix parses")))
+                .to_vec()
+        };
+        Self {
+            admin: given(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530)),
+            workers: None,
+            trust_client_subnet: loopback(),
+            allow: loopback(),
+            max_tcp_connections: 1024,
+            max_tcp_connections_per_client: 128,
+            max_tcp_queries_in_flight: 128,
+            tcp_idle_timeout_s: 10,
+            max_remembered_lookups: 65_536,
+        }
+    }
+}
+
+/// A default: no place in any file.
+fn given<T>(value: T) -> Marked<T> {
+    Marked::new(value, crate::config::source::Mark::default())
+}
+
+/// A door for plain DNS.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port. A wildcard address answers from the address that was asked.
+    pub address: Marked<ListenAddress>,
+    /// Answers as this VPC's resolver, whoever asks.
+    pub vpc: Option<Marked<VpcId>>,
+    /// Answers as this inbound endpoint, whoever asks.
+    pub inbound: Option<Marked<ResolverEndpointId>>,
+    /// `udp`, `tcp`, or both, which is usual.
+    #[serde(default = "plain_transports")]
+    pub transports: Vec<Transport>,
+}
+
+fn plain_transports() -> Vec<Transport> {
+    vec![Transport::Udp, Transport::Tcp]
+}
+
+/// What carries DNS messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams (RFC 1035 4.2.1).
+    Udp,
+    /// A stream (RFC 7766).
+    Tcp,
+}
+
+/// Which place a client stands in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The client's address, or a prefix of them.
+    pub source: Marked<Sources>,
+    /// A subnet's id, a site's id, or `outside`: some other network on the internet.
+    pub place: Marked<ExpectedPlace>,
+}
+
+/// The query log: one JSON object a line, as the VPC Resolver writes it, ours under `plustwo`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueryLog {
+    /// `off`, `stdout` or `file`.
+    pub to: LogTo,
+    /// The file, when `to = "file"`.
+    pub file: Option<String>,
+    /// Size in octets at which the file is put aside and a new one begun.
+    pub rotate_at_bytes: u64,
+    /// How many files that were put aside are kept.
+    pub keep: u32,
+    /// Whether answers out of a cache are logged. AWS does not log them.
+    pub log_cache_hits: bool,
+}
+
+impl Default for QueryLog {
+    fn default() -> Self {
+        Self { to: LogTo::Off, file: None, rotate_at_bytes: 100 << 20, keep: 5, log_cache_hits: true }
+    }
+}
+
+/// Where the query log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// A file that is rotated by size.
+    File,
+}

@@ -1,0 +1,64 @@
+//! Networks on premises.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RecordText;
+use crate::aws::{LinkTargetId, SiteId, VpcId};
+use crate::config::source::Marked;
+use crate::config::text::Cidr;
+use crate::dns::Name;
+
+/// A network on premises.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Its id.
+    pub id: Marked<SiteId>,
+    /// Its prefixes.
+    pub cidr: Vec<Marked<Cidr>>,
+    /// What its clients ask: an inbound endpoint's id, or `public`.
+    #[serde(default = "public")]
+    pub resolver: Marked<String>,
+    /// Its links to VPCs.
+    #[serde(default)]
+    pub links: Vec<Link>,
+    /// Whether it has an uplink to the internet of its own.
+    #[serde(default)]
+    pub internet: bool,
+    /// Its own name servers.
+    #[serde(default)]
+    pub dns: Vec<Marked<IpAddr>>,
+    /// Zones of its name servers, played in process.
+    #[serde(default)]
+    pub zone: Vec<SiteZone>,
+}
+
+fn public() -> Marked<String> {
+    Marked::new("public".to_owned(), crate::config::Mark::default())
+}
+
+/// A link from a site to a VPC.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The gateway it ends at: `vgw-…`, `dxgw-…` or `tgw-…`.
+    pub target: Marked<LinkTargetId>,
+    /// The VPC behind it.
+    pub vpc: Marked<VpcId>,
+}
+
+/// A zone of a site's name servers.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteZone {
+    /// Its name.
+    pub name: Marked<Name>,
+    /// Its record sets.
+    #[serde(default)]
+    pub records: Vec<RecordText>,
+    /// A zone file with more of them.
+    pub file: Option<Marked<String>>,
+}

@@ -1,0 +1,223 @@
+//! VPCs: subnets, route tables, NAT gateways, security groups, instances.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Endpoint, yes};
+use crate::aws::{
+    InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget, SecurityGroupId,
+    SubnetId, VpcId,
+};
+use crate::config::source::Marked;
+use crate::config::text::{Cidr, Destination};
+
+/// A VPC.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Vpc {
+    /// Its id.
+    pub id: Marked<VpcId>,
+    /// Its region.
+    pub region: Marked<Region>,
+    /// The account that owns it; stands in the query log.
+    pub account: Option<Marked<String>>,
+    /// Its prefixes, the primary IPv4 one first.
+    pub cidr: Vec<Marked<Cidr>>,
+    /// Whether the resolver answers at all. When false it says nothing.
+    #[serde(default = "yes")]
+    pub enable_dns_support: bool,
+    /// Whether instances have names. Private hosted zones and endpoint private DNS need this and
+    /// `enable_dns_support`. AWS's default is false.
+    #[serde(default)]
+    pub enable_dns_hostnames: bool,
+    /// The internet gateway attached to it.
+    pub internet_gateway: Option<Marked<InternetGatewayId>>,
+    /// Its subnets.
+    #[serde(default)]
+    pub subnet: Vec<Subnet>,
+    /// Its route tables.
+    #[serde(default)]
+    pub route_table: Vec<RouteTable>,
+    /// Its NAT gateways.
+    #[serde(default)]
+    pub nat_gateway: Vec<NatGateway>,
+    /// Its VPC endpoints.
+    #[serde(default)]
+    pub endpoint: Vec<Endpoint>,
+    /// Its security groups.
+    #[serde(default)]
+    pub security_group: Vec<SecurityGroup>,
+    /// Instances whose addresses matter.
+    #[serde(default)]
+    pub instance: Vec<Instance>,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subnet {
+    /// Its id.
+    pub id: Marked<SubnetId>,
+    /// Its IPv4 prefix, inside the VPC's.
+    pub cidr: Marked<Cidr>,
+    /// Its IPv6 prefix, inside the VPC's.
+    pub ipv6_cidr: Option<Marked<Cidr>>,
+    /// The zone's name, such as `ap-northeast-1a`.
+    pub availability_zone: Marked<String>,
+    /// The route table associated with it; the VPC's main table when not said.
+    pub route_table: Option<Marked<RouteTableId>>,
+    /// Whether instances get a public IPv4 address. Unknown when not said.
+    pub map_public_ip_on_launch: Option<bool>,
+}
+
+/// A route table. `local` routes are implied.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// Its id.
+    pub id: Marked<RouteTableId>,
+    /// Whether it is the VPC's main table.
+    #[serde(default)]
+    pub main: bool,
+    /// Its routes, a gateway endpoint's too.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+}
+
+/// One route.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// A prefix or a prefix list.
+    pub destination: Marked<Destination>,
+    /// Where it leads.
+    pub target: Marked<RouteTarget>,
+    /// `active`, `blackhole` or `filtered`.
+    #[serde(default)]
+    pub state: RouteState,
+    /// How it came into the table.
+    #[serde(default)]
+    pub origin: RouteOrigin,
+}
+
+/// The state of a route (EC2 API, `Route.State`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteState {
+    /// It forwards.
+    #[default]
+    Active,
+    /// Its target is gone; what it matches is dropped.
+    Blackhole,
+    /// The route server holds it back; what it matches is dropped.
+    Filtered,
+}
+
+/// How a route came into its table (EC2 API, `Route.Origin`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum RouteOrigin {
+    /// Somebody wrote it.
+    #[default]
+    CreateRoute,
+    /// It came with the table.
+    CreateRouteTable,
+    /// A virtual private gateway propagated it.
+    EnableVgwRoutePropagation,
+    /// A route server advertised it.
+    Advertisement,
+}
+
+/// A NAT gateway.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NatGateway {
+    /// Its id.
+    pub id: Marked<NatGatewayId>,
+    /// The subnet it stands in, whose route table its traffic follows.
+    pub subnet: Marked<SubnetId>,
+    /// The public address it sends from.
+    pub public_address: Option<Marked<IpAddr>>,
+    /// `public` or `private`.
+    #[serde(default)]
+    pub connectivity_type: ConnectivityType,
+}
+
+/// Whether a NAT gateway may send to the internet (EC2 API, `ConnectivityType`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectivityType {
+    /// Through an internet gateway.
+    #[default]
+    Public,
+    /// To private networks only.
+    Private,
+}
+
+/// A security group: what it admits.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityGroup {
+    /// Its id.
+    pub id: Marked<SecurityGroupId>,
+    /// What may come in. Nothing, when empty.
+    #[serde(default)]
+    pub ingress: Vec<Ingress>,
+}
+
+/// One rule of a security group.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ingress {
+    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    #[serde(default = "any_protocol")]
+    pub protocol: Marked<String>,
+    /// First port; 0 when not said.
+    #[serde(default)]
+    pub from_port: u16,
+    /// Last port; 65535 when not said.
+    #[serde(default = "last_port")]
+    pub to_port: u16,
+    /// Prefixes, prefix lists and other groups.
+    pub sources: Vec<Marked<Destination>>,
+}
+
+fn any_protocol() -> Marked<String> {
+    Marked::new("-1".to_owned(), crate::config::Mark::default())
+}
+
+fn last_port() -> u16 {
+    u16::MAX
+}
+
+/// An instance whose addresses matter: it has a public address, or groups of its own.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Its id.
+    pub id: Marked<InstanceId>,
+    /// The subnet it stands in.
+    pub subnet: Marked<SubnetId>,
+    /// Its private address.
+    pub address: Marked<IpAddr>,
+    /// Its public IPv4 address, if it has one.
+    pub public_address: Option<Marked<IpAddr>>,
+    /// Its security groups.
+    #[serde(default)]
+    pub security_groups: Vec<Marked<SecurityGroupId>>,
+}
+
+/// A managed prefix list.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrefixList {
+    /// Its id, unique within its region only.
+    pub id: Marked<PrefixListId>,
+    /// Its region.
+    pub region: Marked<Region>,
+    /// Its name, such as `com.amazonaws.ap-northeast-1.s3`.
+    pub name: Option<Marked<String>>,
+    /// Its prefixes.
+    pub entries: Vec<Marked<Cidr>>,
+}

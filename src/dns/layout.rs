@@ -1,0 +1,348 @@
+//! From presentation form to wire form and back, for the data of one record.
+//!
+//! The types this project meets most are laid out field by field here, which also says which
+//! fields are names that may be relative in a master file. The remaining types that have a
+//! presentation form, those of opaque numbers and keys, go through `hickory_proto`. Every type
+//! can be written in the generic form of RFC 3597 5.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hickory_proto::rr::{RData, RecordType as HickoryType};
+use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder, Restrict};
+
+use super::code::RecordType;
+use super::name::{Name, wire_length};
+use super::presentation::{Token, quote, seconds, unescape};
+use super::rdata::RdataError;
+use super::svcb;
+
+/// What is wrong, and with which token; the index is one past the last if something is missing.
+pub(crate) type Misfit = (usize, RdataError);
+
+/// How one field is written.
+#[derive(Clone, Copy)]
+enum Kind {
+    U8,
+    U16,
+    U32,
+    /// 32 bits, with or without units of time.
+    Seconds,
+    Ipv4,
+    Ipv6,
+    Name,
+    /// One character-string.
+    Text,
+    /// One or more character-strings, to the end.
+    Texts,
+    /// One word without a length octet, to the end.
+    Octets,
+    /// Hexadecimal digits, to the end; white space between them is ignored.
+    Hex,
+    /// Service parameters, to the end (RFC 9460 2.1).
+    Params,
+}
+
+/// A field: how it is written, and what it is called in messages.
+type Field = (Kind, &'static str);
+
+/// The fields of a type, if it is one of those laid out here.
+fn layout(rtype: RecordType) -> Option<&'static [Field]> {
+    use Kind::*;
+    Some(match rtype {
+        RecordType::A => &[(Ipv4, "address")],
+        RecordType::AAAA => &[(Ipv6, "address")],
+        RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => {
+            &[(Name, "target")]
+        }
+        RecordType::SOA => &[
+            (Name, "primary server"),
+            (Name, "mailbox"),
+            (U32, "serial"),
+            (Seconds, "refresh"),
+            (Seconds, "retry"),
+            (Seconds, "expire"),
+            (Seconds, "minimum"),
+        ],
+        RecordType::MX | RecordType::AFSDB | RecordType::KX => {
+            &[(U16, "preference"), (Name, "exchange")]
+        }
+        RecordType::TXT | RecordType::SPF => &[(Texts, "text")],
+        RecordType::HINFO => &[(Text, "processor"), (Text, "system")],
+        RecordType::RP => &[(Name, "mailbox"), (Name, "text name")],
+        RecordType::SRV => &[
+            (U16, "priority"),
+            (U16, "weight"),
+            (U16, "port"),
+            (Name, "target"),
+        ],
+        RecordType::NAPTR => &[
+            (U16, "order"),
+            (U16, "preference"),
+            (Text, "flags"),
+            (Text, "services"),
+            (Text, "regular expression"),
+            (Name, "replacement"),
+        ],
+        RecordType::SVCB | RecordType::HTTPS => {
+            &[(U16, "priority"), (Name, "target"), (Params, "parameters")]
+        }
+        RecordType::CAA => &[(U8, "flags"), (Text, "tag"), (Octets, "value")],
+        RecordType::URI => &[(U16, "priority"), (U16, "weight"), (Octets, "target")],
+        RecordType::DS | RecordType::CDS => &[
+            (U16, "key tag"),
+            (U8, "algorithm"),
+            (U8, "digest type"),
+            (Hex, "digest"),
+        ],
+        _ => return None,
+    })
+}
+
+/// The types left to `hickory_proto`: neither names nor strings in them.
+fn is_foreign(rtype: RecordType) -> bool {
+    matches!(
+        rtype,
+        RecordType::SSHFP
+            | RecordType::TLSA
+            | RecordType::SMIMEA
+            | RecordType::CERT
+            | RecordType::OPENPGPKEY
+            | RecordType::CSYNC
+    )
+}
+
+/// The wire form of rdata written as these tokens; relative names are completed with `origin`,
+/// or are absolute if there is none.
+pub(crate) fn parse(
+    rtype: RecordType,
+    tokens: &[Token<'_>],
+    origin: Option<&Name>,
+) -> Result<Vec<u8>, Misfit> {
+    let wire = if tokens
+        .first()
+        .is_some_and(|token| !token.quoted && token.text == r"\#")
+    {
+        parse_generic(rtype, tokens)?
+    } else if let Some(fields) = layout(rtype) {
+        parse_fields(fields, tokens, origin)?
+    } else if is_foreign(rtype) {
+        parse_foreign(rtype, tokens).map_err(|error| (0, error))?
+    } else {
+        return Err((0, RdataError::NoTextForm(rtype)));
+    };
+    if wire.len() > usize::from(u16::MAX) {
+        return Err((0, RdataError::TooLong));
+    }
+    Ok(wire)
+}
+
+/// The presentation form of rdata; `None` if the type has none here or the data is malformed.
+pub(crate) fn print(rtype: RecordType, wire: &[u8]) -> Option<String> {
+    match layout(rtype) {
+        Some(fields) => print_fields(fields, wire),
+        // Certificates would be printed with mnemonics that the reader does not take.
+        None if is_foreign(rtype) && rtype != RecordType::CERT => print_foreign(rtype, wire),
+        None => None,
+    }
+}
+
+fn parse_fields(
+    fields: &[Field],
+    tokens: &[Token<'_>],
+    origin: Option<&Name>,
+) -> Result<Vec<u8>, Misfit> {
+    let mut wire = Vec::new();
+    let mut at = 0;
+    for &(kind, what) in fields {
+        let rest = &tokens[at..];
+        if let Kind::Params = kind {
+            svcb::parse_params(rest, &mut wire).map_err(|(index, error)| (at + index, error))?;
+            return Ok(wire);
+        }
+        let Some(token) = rest.first() else {
+            return Err((at, RdataError::Missing(what)));
+        };
+        parse_field(kind, what, token, origin, &mut wire).map_err(|error| (at, error))?;
+        at += 1;
+        while matches!(kind, Kind::Texts | Kind::Hex) && at < tokens.len() {
+            parse_field(kind, what, &tokens[at], origin, &mut wire).map_err(|error| (at, error))?;
+            at += 1;
+        }
+    }
+    match tokens.get(at) {
+        Some(extra) => Err((at, RdataError::Extra(extra.text.to_owned()))),
+        None => Ok(wire),
+    }
+}
+
+fn parse_field(
+    kind: Kind,
+    what: &'static str,
+    token: &Token<'_>,
+    origin: Option<&Name>,
+    wire: &mut Vec<u8>,
+) -> Result<(), RdataError> {
+    let text = token.text;
+    let bad = |wanted| RdataError::Field {
+        what,
+        text: text.to_owned(),
+        wanted,
+    };
+    match kind {
+        Kind::U8 => wire.push(text.parse().map_err(|_| bad("a number from 0 to 255"))?),
+        Kind::U16 => {
+            let number: u16 = text.parse().map_err(|_| bad("a number from 0 to 65535"))?;
+            wire.extend(number.to_be_bytes());
+        }
+        Kind::U32 => {
+            let number: u32 = text.parse().map_err(|_| bad("a number of 32 bits"))?;
+            wire.extend(number.to_be_bytes());
+        }
+        Kind::Seconds => {
+            let number = seconds(text).ok_or_else(|| bad("seconds, or a time such as 1h30m"))?;
+            wire.extend(number.to_be_bytes());
+        }
+        Kind::Ipv4 => {
+            let address: Ipv4Addr = text.parse().map_err(|_| bad("an IPv4 address"))?;
+            wire.extend(address.octets());
+        }
+        Kind::Ipv6 => {
+            let address: Ipv6Addr = text.parse().map_err(|_| bad("an IPv6 address"))?;
+            wire.extend(address.octets());
+        }
+        Kind::Name => match origin {
+            Some(origin) if text == "@" && !token.quoted => {
+                wire.extend_from_slice(origin.as_wire());
+            }
+            _ => {
+                let name = Name::parse_below(text, origin)
+                    .map_err(|error| RdataError::Name { what, error })?;
+                wire.extend_from_slice(name.as_wire());
+            }
+        },
+        Kind::Text | Kind::Texts => {
+            let octets = unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?;
+            let length = u8::try_from(octets.len())
+                .map_err(|_| bad("at most 255 octets, or several quoted strings"))?;
+            wire.push(length);
+            wire.extend(octets);
+        }
+        Kind::Octets => {
+            wire.extend(unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?);
+        }
+        Kind::Hex => {
+            let octets = hex(text).ok_or_else(|| bad("pairs of hexadecimal digits"))?;
+            wire.extend(octets);
+        }
+        // Parameters are several tokens and are read by the caller.
+        Kind::Params => {}
+    }
+    Ok(())
+}
+
+/// Reads `\# LENGTH HEX` (RFC 3597 5).
+fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, Misfit> {
+    let length = tokens.get(1).ok_or((1, RdataError::Missing("length")))?;
+    let bad = |text: &str, wanted| RdataError::Field {
+        what: "generic data",
+        text: text.to_owned(),
+        wanted,
+    };
+    let announced: u16 = length
+        .text
+        .parse()
+        .map_err(|_| (1, bad(length.text, "a length from 0 to 65535")))?;
+    // Digits may be split anywhere, even inside an octet.
+    let digits: String = tokens[2..].iter().map(|token| token.text).collect();
+    let wire = hex(&digits).ok_or_else(|| (2, bad(&digits, "pairs of hexadecimal digits")))?;
+    if wire.len() != usize::from(announced) {
+        return Err((1, bad(length.text, "as many octets as the length says")));
+    }
+    if layout(rtype).is_some() && print(rtype, &wire).is_none() {
+        return Err((2, RdataError::Malformed(rtype)));
+    }
+    Ok(wire)
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |octet: u8| char::from(octet).to_digit(16);
+    pairs
+        .iter()
+        .map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8))
+        .collect()
+}
+
+fn parse_foreign(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError> {
+    let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
+    let unreadable = |why: String| RdataError::Unreadable { rtype, why };
+    let data = RData::try_from_str(HickoryType::from(rtype.0), &words.join(" "))
+        .map_err(|error| unreadable(error.to_string()))?;
+    let mut wire = Vec::new();
+    data.emit(&mut BinEncoder::new(&mut wire))
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(wire)
+}
+
+fn print_foreign(rtype: RecordType, wire: &[u8]) -> Option<String> {
+    let length = u16::try_from(wire.len()).ok()?;
+    let mut decoder = BinDecoder::new(wire);
+    let data = RData::read(
+        &mut decoder,
+        HickoryType::from(rtype.0),
+        Restrict::new(length),
+    )
+    .ok()?;
+    Some(data.to_string())
+}
+
+fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
+    let mut rest = wire;
+    let mut words: Vec<String> = Vec::with_capacity(fields.len());
+    for &(kind, _) in fields {
+        match kind {
+            Kind::U8 => words.push(take::<1>(&mut rest)?[0].to_string()),
+            Kind::U16 => words.push(u16::from_be_bytes(take(&mut rest)?).to_string()),
+            Kind::U32 | Kind::Seconds => {
+                words.push(u32::from_be_bytes(take(&mut rest)?).to_string());
+            }
+            Kind::Ipv4 => words.push(Ipv4Addr::from(take::<4>(&mut rest)?).to_string()),
+            Kind::Ipv6 => words.push(Ipv6Addr::from(take::<16>(&mut rest)?).to_string()),
+            Kind::Name => {
+                let (name, after) = rest.split_at(wire_length(rest).ok()?);
+                rest = after;
+                words.push(Name::from_wire(name).ok()?.to_string());
+            }
+            Kind::Text => words.push(quote(take_text(&mut rest)?)),
+            Kind::Texts => {
+                words.push(quote(take_text(&mut rest)?));
+                while !rest.is_empty() {
+                    words.push(quote(take_text(&mut rest)?));
+                }
+            }
+            Kind::Octets => words.push(quote(std::mem::take(&mut rest))),
+            Kind::Hex if rest.is_empty() => return None,
+            Kind::Hex => {
+                let octets = std::mem::take(&mut rest).iter();
+                words.push(octets.map(|octet| format!("{octet:02x}")).collect());
+            }
+            Kind::Params => words.extend(svcb::print_params(std::mem::take(&mut rest))?),
+        }
+    }
+    rest.is_empty().then(|| words.join(" "))
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*head)
+}
+
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let [length] = take(rest)?;
+    let (text, after) = rest.split_at_checked(usize::from(length))?;
+    *rest = after;
+    Some(text)
+}

@@ -1,0 +1,41 @@
+//! The protocol floor: names, records and messages of the DNS, with no opinion about answers.
+//!
+//! Everything here is a plain value or a pure function. Nothing does input or output, and
+//! nothing panics on octets that came from the network.
+//!
+//! - [`name`] and [`suffix_map`]: domain names and the longest-suffix match over them.
+//! - [`code`]: record types, classes, rcodes and opcodes.
+//! - [`rdata`], with `presentation`, `layout` and `svcb` behind it: the data of a record
+//!   in wire form and as text.
+//! - [`zone_file`]: master files (RFC 1035 5).
+//! - [`reverse`]: the names under `in-addr.arpa` and `ip6.arpa`.
+//! - [`answer`]: RRsets and the decided content of a reply.
+//! - [`edns`]: the OPT record and its options.
+//! - [`query`]: reading a message, or deciding to turn it away.
+//! - [`mod@encode`], with `writer` behind it: writing the reply.
+
+pub mod answer;
+pub mod code;
+pub mod edns;
+pub mod encode;
+pub(crate) mod layout;
+pub mod name;
+pub(crate) mod presentation;
+pub mod query;
+pub mod rdata;
+pub mod reverse;
+pub mod suffix_map;
+pub(crate) mod svcb;
+pub(crate) mod writer;
+pub mod zone_file;
+
+pub use answer::{Answer, RrSet};
+pub use code::{Class, Opcode, Rcode, RecordType};
+pub use edns::{ClientSubnet, Ede, Edns, OptionCode};
+pub use encode::{ADVERTISED_PAYLOAD, Annotations, Encoded, encode, encode_turn_away, udp_limit};
+pub use name::{Name, NameError};
+pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
+pub use rdata::{Rdata, RdataError};
+pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
+pub use suffix_map::SuffixMap;
+pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};

@@ -1,0 +1,457 @@
+//! Domain names.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The longest name in wire form, root label included (RFC 1035 3.1).
+pub const MAX_NAME: usize = 255;
+
+/// The longest label (RFC 1035 3.1).
+pub const MAX_LABEL: usize = 63;
+
+/// A domain name in lower-cased, uncompressed wire form (RFC 1035 3.1, RFC 4343).
+///
+/// Cheap to clone. Equality and hashing are those of the lower-cased octets, so a hash map
+/// with `Name` keys can be asked with a wire slice. Ordering is the canonical order of
+/// RFC 4034 6.1 and not that of the octets, so an ordered map must be asked with a `Name`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Arc<[u8]>);
+
+/// Why something is not a domain name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The text is empty.
+    #[error("a name cannot be empty; write \".\" for the root")]
+    Empty,
+    /// Two dots in a row, or a dot in front.
+    #[error("the name has an empty label: remove the leading or doubled dot")]
+    EmptyLabel,
+    /// A label is longer than [`MAX_LABEL`].
+    #[error("a label is {0} octets long; shorten it to 63 or fewer")]
+    LabelTooLong(usize),
+    /// The whole name is longer than [`MAX_NAME`].
+    #[error("the name is longer than 255 octets in wire form; shorten it")]
+    NameTooLong,
+    /// A backslash is not followed by a character or by three digits up to 255.
+    #[error("bad escape: write \\DDD with three digits from 000 to 255, or \\ and one character")]
+    BadEscape,
+    /// A character that has to be escaped or translated.
+    #[error(
+        "the name contains {0:?}; remove it, write international names in their xn-- form, \
+         or escape the octet as \\DDD"
+    )]
+    BadCharacter(char),
+    /// Wire form that ends inside the name.
+    #[error("the name is cut short: it does not end with the root label")]
+    Truncated,
+    /// Wire form with octets after the name.
+    #[error("there are octets after the end of the name")]
+    TrailingOctets,
+    /// Wire form with a compression pointer or another label type than a plain label.
+    #[error("the name contains a compression pointer or an unknown label type")]
+    NotPlain,
+}
+
+impl Name {
+    /// The root name.
+    pub fn root() -> Self {
+        Self(Arc::from(&b"\0"[..]))
+    }
+
+    /// Reads a slice that holds exactly one uncompressed name, and lower-cases it.
+    ///
+    /// Fails on a compression pointer, on a name or label that is too long, and on octets
+    /// that are missing or left over.
+    pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
+        let length = wire_length(wire)?;
+        if length != wire.len() {
+            return Err(NameError::TrailingOctets);
+        }
+        // Length octets are at most 63 and so no ASCII letters: lowering all octets is safe.
+        Ok(Self(wire.to_ascii_lowercase().into()))
+    }
+
+    /// Reads the presentation form (RFC 1035 5.1).
+    ///
+    /// `\DDD` and `\X` are understood, the trailing dot is optional, "." is the root. Empty
+    /// text, empty labels, white space and characters outside ASCII are errors.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        Self::parse_below(text, None)
+    }
+
+    /// Reads a name as it stands in a master file: without a trailing dot it is relative to
+    /// `origin`, or absolute if there is none. Fails as [`Name::parse`] does.
+    pub fn parse_below(text: &str, origin: Option<&Name>) -> Result<Self, NameError> {
+        let (mut wire, absolute) = parse_labels(text)?;
+        match origin {
+            Some(origin) if !absolute => wire.extend_from_slice(origin.as_wire()),
+            _ => wire.push(0),
+        }
+        if wire.len() > MAX_NAME {
+            return Err(NameError::NameTooLong);
+        }
+        Ok(Self(wire.into()))
+    }
+
+    /// The wire form, lower-cased, with the root's zero octet at its end.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many labels the name has, without the root's; 0 for the root, 127 at most.
+    pub fn label_count(&self) -> usize {
+        self.labels().count()
+    }
+
+    /// The labels, leftmost first, without the root's empty label.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        self.suffixes()
+            .filter_map(|suffix| suffix.get(1..=usize::from(suffix[0])))
+            .filter(|label| !label.is_empty())
+    }
+
+    /// The leftmost label; `None` for the root.
+    pub fn first_label(&self) -> Option<&[u8]> {
+        self.labels().next()
+    }
+
+    /// The name without its leftmost label; `None` for the root.
+    pub fn parent(&self) -> Option<Name> {
+        self.suffixes().nth(1).map(|wire| Self(wire.into()))
+    }
+
+    /// The wire form of the name and of all its ancestors: the whole name first, the root last.
+    pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = Some(self.as_wire());
+        std::iter::from_fn(move || {
+            let suffix = rest?;
+            rest = match suffix[0] {
+                0 => None,
+                length => Some(&suffix[1 + usize::from(length)..]),
+            };
+            Some(suffix)
+        })
+    }
+
+    /// Whether the name is `ancestor` or lies below it, counted in whole labels.
+    pub fn is_at_or_below(&self, ancestor: &Name) -> bool {
+        self.labels_below(ancestor).is_some()
+    }
+
+    /// How many labels the name has more than `ancestor`; `None` if it is not at or below it.
+    pub fn labels_below(&self, ancestor: &Name) -> Option<usize> {
+        if !self.0.ends_with(&ancestor.0) {
+            return None;
+        }
+        // Equal octets at the end may still begin inside a label.
+        self.suffixes()
+            .take_while(|suffix| suffix.len() >= ancestor.0.len())
+            .position(|suffix| suffix.len() == ancestor.0.len())
+    }
+
+    /// The name with one more label in front. The label is taken as octets, not as text.
+    pub fn prepend(&self, label: &[u8]) -> Result<Name, NameError> {
+        if label.is_empty() {
+            return Err(NameError::EmptyLabel);
+        }
+        if label.len() > MAX_LABEL {
+            return Err(NameError::LabelTooLong(label.len()));
+        }
+        let mut wire = Vec::with_capacity(1 + label.len() + self.0.len());
+        wire.push(label.len() as u8);
+        wire.extend(label.iter().map(u8::to_ascii_lowercase));
+        wire.extend_from_slice(&self.0);
+        Self::from_checked_labels(wire)
+    }
+
+    /// The name's labels followed by those of `suffix`.
+    pub fn concat(&self, suffix: &Name) -> Result<Name, NameError> {
+        let mut wire = self.0[..self.0.len() - 1].to_vec();
+        wire.extend_from_slice(&suffix.0);
+        Self::from_checked_labels(wire)
+    }
+
+    /// Whether the leftmost label is exactly `*` (RFC 4592 2.1.1).
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    fn from_checked_labels(wire: Vec<u8>) -> Result<Name, NameError> {
+        if wire.len() > MAX_NAME {
+            return Err(NameError::NameTooLong);
+        }
+        Ok(Self(wire.into()))
+    }
+}
+
+/// The length of the uncompressed name at the start of `octets`, root label included.
+pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
+    let mut at = 0;
+    loop {
+        let length = usize::from(*octets.get(at).ok_or(NameError::Truncated)?);
+        if length > MAX_LABEL {
+            return Err(NameError::NotPlain);
+        }
+        at += 1 + length;
+        if at > MAX_NAME {
+            return Err(NameError::NameTooLong);
+        }
+        if length == 0 {
+            return Ok(at);
+        }
+    }
+}
+
+/// Lower-cased labels without the root's, and whether the text ended with a dot.
+fn parse_labels(text: &str) -> Result<(Vec<u8>, bool), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text == "." {
+        return Ok((Vec::new(), true));
+    }
+    let mut wire = Vec::with_capacity(text.len() + 2);
+    let mut start = 0;
+    wire.push(0);
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        rest = &rest[character.len_utf8()..];
+        match character {
+            '.' => {
+                close_label(&mut wire, start)?;
+                if rest.is_empty() {
+                    return Ok((wire, true));
+                }
+                start = wire.len();
+                wire.push(0);
+            }
+            '\\' => {
+                let (octet, length) = escape(rest).ok_or(NameError::BadEscape)?;
+                rest = &rest[length..];
+                wire.push(octet.to_ascii_lowercase());
+            }
+            '!'..='~' => wire.push((character as u8).to_ascii_lowercase()),
+            other => return Err(NameError::BadCharacter(other)),
+        }
+    }
+    close_label(&mut wire, start)?;
+    Ok((wire, false))
+}
+
+fn close_label(wire: &mut [u8], start: usize) -> Result<(), NameError> {
+    match wire.len() - start - 1 {
+        0 => Err(NameError::EmptyLabel),
+        length if length > MAX_LABEL => Err(NameError::LabelTooLong(length)),
+        length => {
+            wire[start] = length as u8;
+            Ok(())
+        }
+    }
+}
+
+/// Reads what follows a backslash: the octet it stands for and how many octets of text it took.
+pub(crate) fn escape(rest: &str) -> Option<(u8, usize)> {
+    let octets = rest.as_bytes();
+    match *octets.first()? {
+        digit if digit.is_ascii_digit() => {
+            let digits = octets.get(..3)?;
+            if !digits.iter().all(u8::is_ascii_digit) {
+                return None;
+            }
+            Some((rest.get(..3)?.parse().ok()?, 3))
+        }
+        plain @ b'!'..=b'~' | plain @ b' ' => Some((plain, 1)),
+        _ => None,
+    }
+}
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let mine: Vec<&[u8]> = self.labels().collect();
+        let theirs: Vec<&[u8]> = other.labels().collect();
+        mine.iter().rev().cmp(theirs.iter().rev())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.pad(".");
+        }
+        let mut text = String::with_capacity(self.0.len());
+        for label in self.labels() {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
+                        text.push('\\');
+                        text.push(char::from(octet));
+                    }
+                    b'!'..=b'~' => text.push(char::from(octet)),
+                    _ => text.push_str(&format!("\\{octet:03}")),
+                }
+            }
+            text.push('.');
+        }
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn name(text: &str) -> Name {
+        Name::parse(text).expect("a valid name")
+    }
+
+    pub(crate) fn any_name() -> impl Strategy<Value = Name> {
+        let label = prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), any::<u8>()], 1..4);
+        prop::collection::vec(label, 0..5).prop_map(|labels| {
+            labels.iter().fold(Name::root(), |below, label| {
+                below.prepend(label).expect("short labels")
+            })
+        })
+    }
+
+    #[test]
+    fn reads_and_prints_presentation_form() {
+        assert_eq!(
+            name("WWW.Example.com").as_wire(),
+            b"\x03www\x07example\x03com\0"
+        );
+        assert_eq!(name("www.example.com.").to_string(), "www.example.com.");
+        assert_eq!(name(".").as_wire(), b"\0");
+        assert_eq!(name(r"a\.b\032\\.c").to_string(), r"a\.b\032\\.c.");
+        assert_eq!(name(r"a\.b.c").label_count(), 2);
+    }
+
+    #[test]
+    fn refuses_what_is_no_name() {
+        let bad = |text: &str| Name::parse(text).expect_err("not a name");
+        assert_eq!(bad(""), NameError::Empty);
+        assert_eq!(bad("a..b"), NameError::EmptyLabel);
+        assert_eq!(bad(".a"), NameError::EmptyLabel);
+        assert_eq!(bad(r"a\25"), NameError::BadEscape);
+        assert_eq!(bad(r"a\256"), NameError::BadEscape);
+        assert_eq!(bad("a\\"), NameError::BadEscape);
+        assert_eq!(bad("a b"), NameError::BadCharacter(' '));
+        assert_eq!(bad("bücher.example"), NameError::BadCharacter('ü'));
+        assert_eq!(bad(&"a".repeat(64)), NameError::LabelTooLong(64));
+        let long = ["a"; 128].join(".");
+        assert_eq!(bad(&long), NameError::NameTooLong);
+        assert!(Name::parse(&["a"; 127].join(".")).is_ok());
+    }
+
+    #[test]
+    fn reads_only_whole_plain_wire_names() {
+        assert_eq!(Name::from_wire(b"\x01A\0").expect("plain"), name("a"));
+        assert_eq!(Name::from_wire(b""), Err(NameError::Truncated));
+        assert_eq!(Name::from_wire(b"\x02a"), Err(NameError::Truncated));
+        assert_eq!(
+            Name::from_wire(b"\x01a\0\0"),
+            Err(NameError::TrailingOctets)
+        );
+        assert_eq!(Name::from_wire(b"\xc0\x0c"), Err(NameError::NotPlain));
+    }
+
+    #[test]
+    fn knows_its_ancestors() {
+        let host = name("a.b.example");
+        assert_eq!(host.labels_below(&name("example")), Some(2));
+        assert_eq!(host.labels_below(&host), Some(0));
+        assert_eq!(host.labels_below(&Name::root()), Some(3));
+        assert!(!name("bexample").is_at_or_below(&name("example")));
+        // The octets of "x" as they would appear inside a longer label.
+        assert!(!name(r"a\001x").is_at_or_below(&name("x")));
+        assert_eq!(host.parent(), Some(name("b.example")));
+        assert_eq!(Name::root().parent(), None);
+        assert_eq!(host.first_label(), Some(&b"a"[..]));
+        assert_eq!(Name::root().first_label(), None);
+        assert!(name("*.a").is_wildcard());
+        assert!(!name("*b.a").is_wildcard());
+    }
+
+    #[test]
+    fn sorts_canonically() {
+        // The example of RFC 4034 6.1.
+        let sorted = [
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "Z.a.example.",
+            "zABC.a.EXAMPLE.",
+            "z.example.",
+            r"\001.z.example.",
+            "*.z.example.",
+            r"\200.z.example.",
+        ]
+        .map(name);
+        assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn hash_maps_answer_to_wire_slices() {
+        let map = HashMap::from([(name("b.c"), 1)]);
+        let host = name("a.b.c");
+        let found: Vec<_> = host.suffixes().filter_map(|s| map.get(s)).collect();
+        assert_eq!(found, [&1]);
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_wire_round_trip(name in any_name()) {
+            prop_assert_eq!(&Name::parse(&name.to_string()).unwrap(), &name);
+            prop_assert_eq!(&Name::from_wire(name.as_wire()).unwrap(), &name);
+        }
+
+        #[test]
+        fn never_panics(wire in prop::collection::vec(any::<u8>(), 0..300), text in ".{0,80}") {
+            let _ = Name::from_wire(&wire);
+            let _ = Name::parse(&text);
+        }
+
+        #[test]
+        fn concat_is_below_its_suffix(head in any_name(), tail in any_name()) {
+            let whole = head.concat(&tail).unwrap();
+            prop_assert_eq!(whole.labels_below(&tail), Some(head.label_count()));
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The words of the presentation format (RFC 1035 5.1): splitting text into entries and tokens,
+//! and the small forms that occur in more than one place.
+
+use super::name::escape;
+
+/// One word of an entry, as written: escapes are still in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token<'a> {
+    /// The word, without the quotes around it if it is quoted as a whole.
+    pub text: &'a str,
+    /// Whether the whole word was quoted.
+    pub quoted: bool,
+    /// The line it begins on, from 1.
+    pub line: usize,
+    /// The octet of that line it begins at, from 1.
+    pub column: usize,
+}
+
+/// Text that cannot be split into tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    pub line: usize,
+    pub column: usize,
+    pub message: &'static str,
+}
+
+/// Splits text into entries: lines, or several lines held together by parentheses.
+pub(crate) struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+    line_start: usize,
+}
+
+impl<'a> Lexer<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self {
+            text: text.strip_prefix('\u{feff}').unwrap_or(text),
+            at: 0,
+            line: 1,
+            line_start: 0,
+        }
+    }
+
+    /// Replaces `tokens` by those of the next entry that has any. Returns whether the entry
+    /// began with white space, or `None` at the end of the text.
+    ///
+    /// After an error the rest of that line is skipped, and the next call goes on below it.
+    pub fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<bool>, SyntaxError> {
+        tokens.clear();
+        let mut indented = self.at_blank();
+        let mut open: Option<(usize, usize)> = None;
+        loop {
+            let Some(&octet) = self.text.as_bytes().get(self.at) else {
+                if let Some((line, column)) = open {
+                    return Err(SyntaxError {
+                        line,
+                        column,
+                        message: "this parenthesis is never closed",
+                    });
+                }
+                return Ok((!tokens.is_empty()).then_some(indented));
+            };
+            match octet {
+                b'\n' => {
+                    self.end_line();
+                    if open.is_none() {
+                        if !tokens.is_empty() {
+                            return Ok(Some(indented));
+                        }
+                        indented = self.at_blank();
+                    }
+                }
+                b' ' | b'\t' | b'\r' => self.at += 1,
+                b';' => self.skip_line(),
+                b'(' if open.is_some() => return Err(self.fail("parentheses cannot be nested")),
+                b'(' => {
+                    open = Some((self.line, self.column()));
+                    self.at += 1;
+                }
+                b')' if open.take().is_some() => self.at += 1,
+                b')' => return Err(self.fail("this parenthesis was never opened")),
+                _ => tokens.push(self.token()?),
+            }
+        }
+    }
+
+    fn token(&mut self) -> Result<Token<'a>, SyntaxError> {
+        let (line, column) = (self.line, self.column());
+        let quoted = self.text.as_bytes()[self.at] == b'"';
+        let start = self.at;
+        if quoted {
+            self.quoted_part()?;
+        } else {
+            self.bare_part()?;
+        }
+        let text = &self.text[start..self.at];
+        Ok(Token {
+            text: if quoted {
+                &text[1..text.len() - 1]
+            } else {
+                text
+            },
+            quoted,
+            line,
+            column,
+        })
+    }
+
+    /// Moves behind the closing quote.
+    fn quoted_part(&mut self) -> Result<(), SyntaxError> {
+        let octets = self.text.as_bytes();
+        let mut at = self.at + 1;
+        loop {
+            match octets.get(at) {
+                None | Some(b'\n') => return Err(self.fail("this quoted string is never closed")),
+                Some(b'"') => break,
+                // A backslash at the end of a line does not carry the string over it.
+                Some(b'\\') if octets.get(at + 1).is_some_and(|next| *next != b'\n') => at += 2,
+                Some(_) => at += 1,
+            }
+        }
+        self.at = at + 1;
+        Ok(())
+    }
+
+    /// Moves behind a word without quotes, save for the value of a `key="value"` pair.
+    fn bare_part(&mut self) -> Result<(), SyntaxError> {
+        let octets = self.text.as_bytes();
+        while let Some(&octet) = octets.get(self.at) {
+            match octet {
+                b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' => break,
+                b'"' if octets[self.at - 1] == b'=' => return self.quoted_part(),
+                b'"' => break,
+                // If a character outside ASCII follows, this stops in its middle. Its other octets
+                // are none of those looked for, so the word still ends at a whole character.
+                b'\\' if octets.get(self.at + 1).is_some_and(|next| *next != b'\n') => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn at_blank(&self) -> bool {
+        matches!(self.text.as_bytes().get(self.at), Some(b' ' | b'\t'))
+    }
+
+    fn column(&self) -> usize {
+        self.at - self.line_start + 1
+    }
+
+    fn fail(&mut self, message: &'static str) -> SyntaxError {
+        let error = SyntaxError {
+            line: self.line,
+            column: self.column(),
+            message,
+        };
+        self.skip_line();
+        if self.at < self.text.len() {
+            self.end_line();
+        }
+        error
+    }
+
+    /// Moves to the end of the line, before its line feed.
+    fn skip_line(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.find('\n').unwrap_or(rest.len());
+    }
+
+    fn end_line(&mut self) {
+        self.at += 1;
+        self.line += 1;
+        self.line_start = self.at;
+    }
+}
+
+/// The octets a word stands for, with its escapes resolved; `None` if an escape is malformed.
+pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(backslash) = rest.find('\\') {
+        octets.extend_from_slice(&rest.as_bytes()[..backslash]);
+        rest = &rest[backslash + 1..];
+        let (octet, length) = escape(rest)?;
+        octets.push(octet);
+        rest = &rest[length..];
+    }
+    octets.extend_from_slice(rest.as_bytes());
+    Some(octets)
+}
+
+/// The octets as a quoted string.
+pub(crate) fn quote(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len() + 2);
+    text.push('"');
+    for &octet in octets {
+        match octet {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(octet));
+            }
+            b' '..=b'~' => text.push(char::from(octet)),
+            _ => text.push_str(&format!("\\{octet:03}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// A span of time in seconds: digits, or numbers with the units w, d, h, m and s (`1h30m`).
+/// `None` if it is neither or exceeds 32 bits.
+pub(crate) fn seconds(text: &str) -> Option<u32> {
+    let mut total: u32 = 0;
+    let mut number: Option<u32> = None;
+    let mut units = false;
+    for octet in text.bytes() {
+        let unit = match octet.to_ascii_lowercase() {
+            digit @ b'0'..=b'9' => {
+                let shifted = number.unwrap_or(0).checked_mul(10)?;
+                number = Some(shifted.checked_add(u32::from(digit - b'0'))?);
+                continue;
+            }
+            b'w' => 604_800,
+            b'd' => 86_400,
+            b'h' => 3_600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        units = true;
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
+    }
+    match (number, units) {
+        (Some(plain), false) => Some(plain),
+        (None, true) => Some(total),
+        // Nothing at all, or digits left without a unit as in "1h30".
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Whether an entry is indented, and its words; or the place of an error.
+    type Outcome = Result<(bool, Vec<String>), (usize, usize)>;
+
+    fn entries(text: &str) -> Vec<Outcome> {
+        let mut lexer = Lexer::new(text);
+        let mut tokens = Vec::new();
+        let mut found = Vec::new();
+        loop {
+            match lexer.next_entry(&mut tokens) {
+                Ok(None) => return found,
+                Ok(Some(indented)) => found.push(Ok((
+                    indented,
+                    tokens.iter().map(|token| token.text.to_owned()).collect(),
+                ))),
+                Err(error) => found.push(Err((error.line, error.column))),
+            }
+        }
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        entries(text).remove(0).expect("tokens").1
+    }
+
+    #[test]
+    fn splits_words_comments_and_parentheses() {
+        assert_eq!(words("a b;c\n"), ["a", "b"]);
+        assert_eq!(words("a ( b ; x )\n c\n) d\n"), ["a", "b", "c", "d"]);
+        assert_eq!(words(r#"a "b c;(" d\ e"#), ["a", "b c;(", r"d\ e"]);
+        assert_eq!(words(r#"k="a b" "x""y""#), [r#"k="a b""#, "x", "y"]);
+        assert_eq!(words(r"a\;b\é c"), [r"a\;b\é", "c"]);
+        assert_eq!(entries("\n ; only a comment\n\t\n"), []);
+        assert_eq!(
+            entries(" a\r\nb"),
+            [Ok((true, vec!["a".into()])), Ok((false, vec!["b".into()]))]
+        );
+    }
+
+    #[test]
+    fn goes_on_below_an_error() {
+        assert_eq!(
+            entries("a \"b\nc\n)\n(("),
+            [
+                Err((1, 3)),
+                Ok((false, vec!["c".into()])),
+                Err((3, 1)),
+                Err((4, 2))
+            ]
+        );
+        assert_eq!(entries("a (\nb\n"), [Err((1, 3))]);
+    }
+
+    #[test]
+    fn reads_spans_of_time() {
+        assert_eq!(seconds("300"), Some(300));
+        assert_eq!(seconds("1h30M"), Some(5400));
+        assert_eq!(seconds("1w2d3s"), Some(777_603));
+        for bad in ["", "h", "1h30", "1x", "-1", "4294967296", "9999999w"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quoting_round_trips(octets in prop::collection::vec(any::<u8>(), 0..50)) {
+            let quoted = quote(&octets);
+            let inner = &quoted[1..quoted.len() - 1];
+            prop_assert_eq!(unescape(inner).unwrap(), octets);
+            prop_assert_eq!(words(&quoted), [inner]);
+        }
+
+        #[test]
+        fn never_panics(text in "[a\\\\\"();\\né \t=]{0,60}") {
+            entries(&text);
+            let _ = unescape(&text);
+        }
+    }
+}

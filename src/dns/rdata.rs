@@ -1,0 +1,224 @@
+//! The data of records.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use super::code::RecordType;
+use super::layout;
+use super::name::{Name, NameError, wire_length};
+use super::presentation::Lexer;
+use super::svcb;
+
+/// The data of one record in uncompressed wire form. Cheap to clone.
+///
+/// It does not know its type. Data made by [`Rdata::from_wire`] may be malformed for the type
+/// it is used with: the accessors then find nothing, and printing uses the generic form.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Rdata(Arc<[u8]>);
+
+/// Why text is not the data of a record of the given type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RdataError {
+    /// The text ends before the last field.
+    #[error("the {0} is missing")]
+    Missing(&'static str),
+    /// There is text after the last field.
+    #[error("unexpected {0:?} after the last field")]
+    Extra(String),
+    /// A field is not what it should be.
+    #[error("{what} {text:?}: expected {wanted}")]
+    Field {
+        /// What the field is called.
+        what: &'static str,
+        /// What was written.
+        text: String,
+        /// What should have been written.
+        wanted: &'static str,
+    },
+    /// A field is not a name.
+    #[error("{what}: {error}")]
+    Name {
+        /// What the field is called.
+        what: &'static str,
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// The type has no presentation form here.
+    #[error(
+        "the text form of {0} is not known; write \\#, the length, and the data in hexadecimal"
+    )]
+    NoTextForm(RecordType),
+    /// Generic data (RFC 3597 5) that is not well-formed data of a known type.
+    #[error("the octets are not well-formed {0} data")]
+    Malformed(RecordType),
+    /// The data of a type that is not laid out field by field.
+    #[error("not {rtype} data: {why}")]
+    Unreadable {
+        /// The type.
+        rtype: RecordType,
+        /// What the reader of that type says.
+        why: String,
+    },
+    /// More than 65535 octets.
+    #[error("the data is longer than 65535 octets")]
+    TooLong,
+    /// Quotes or parentheses that do not match, or more than one line.
+    #[error("{0}")]
+    Syntax(&'static str),
+}
+
+impl Rdata {
+    /// The data of an A record (RFC 1035 3.4.1).
+    pub fn a(address: Ipv4Addr) -> Self {
+        Self(Arc::from(address.octets()))
+    }
+
+    /// The data of an AAAA record (RFC 3596 2.2).
+    pub fn aaaa(address: Ipv6Addr) -> Self {
+        Self(Arc::from(address.octets()))
+    }
+
+    /// The type and data of the A or AAAA record for an address.
+    pub fn address_of(address: IpAddr) -> (RecordType, Self) {
+        match address {
+            IpAddr::V4(address) => (RecordType::A, Self::a(address)),
+            IpAddr::V6(address) => (RecordType::AAAA, Self::aaaa(address)),
+        }
+    }
+
+    /// The data of a record that is nothing but a name: CNAME, NS, PTR, DNAME.
+    pub fn name(target: &Name) -> Self {
+        Self(target.as_wire().into())
+    }
+
+    /// The data of an SOA record (RFC 1035 3.3.13); the times are in seconds.
+    pub fn soa(
+        mname: &Name,
+        rname: &Name,
+        serial: u32,
+        refresh: u32,
+        retry: u32,
+        expire: u32,
+        minimum: u32,
+    ) -> Self {
+        let mut wire = [mname.as_wire(), rname.as_wire()].concat();
+        for number in [serial, refresh, retry, expire, minimum] {
+            wire.extend(number.to_be_bytes());
+        }
+        Self(wire.into())
+    }
+
+    /// The data of a TXT record. Each text is split into character-strings of 255 octets; no
+    /// texts at all make one empty character-string (RFC 1035 3.3.14 wants at least one).
+    pub fn txt(texts: &[&str]) -> Self {
+        let mut wire = Vec::new();
+        for text in if texts.is_empty() { &[""] } else { texts } {
+            if text.is_empty() {
+                wire.push(0);
+            }
+            for part in text.as_bytes().chunks(255) {
+                wire.push(part.len() as u8);
+                wire.extend_from_slice(part);
+            }
+        }
+        Self(wire.into())
+    }
+
+    /// Takes the octets as they are. Names inside must be uncompressed.
+    pub fn from_wire(wire: &[u8]) -> Self {
+        Self(wire.into())
+    }
+
+    /// Reads the presentation form of one record's data.
+    ///
+    /// Every type can be written in the generic form `\# 4 0a000001` (RFC 3597 5). Names are
+    /// absolute, with or without a trailing dot. TXT and SPF take quoted strings and bare words
+    /// of at most 255 octets each, as in a master file.
+    pub fn parse(rtype: RecordType, text: &str) -> Result<Self, RdataError> {
+        let syntax = |error: super::presentation::SyntaxError| RdataError::Syntax(error.message);
+        let mut lexer = Lexer::new(text);
+        let mut tokens = Vec::new();
+        lexer.next_entry(&mut tokens).map_err(syntax)?;
+        let mut more = Vec::new();
+        if lexer.next_entry(&mut more).map_err(syntax)?.is_some() {
+            return Err(RdataError::Syntax(
+                "the data spans several lines; put parentheses around them",
+            ));
+        }
+        layout::parse(rtype, &tokens, None)
+            .map(Self::from)
+            .map_err(|(_, error)| error)
+    }
+
+    /// The presentation form, or the generic form of RFC 3597 5 if the type has none here or
+    /// the data is malformed for it.
+    pub fn to_text(&self, rtype: RecordType) -> String {
+        layout::print(rtype, &self.0).unwrap_or_else(|| self.to_generic_text())
+    }
+
+    /// The uncompressed wire form.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The address in A or AAAA data; `None` for other types.
+    pub fn address(&self, rtype: RecordType) -> Option<IpAddr> {
+        match rtype {
+            RecordType::A => Some(<[u8; 4]>::try_from(self.as_wire()).ok()?.into()),
+            RecordType::AAAA => Some(<[u8; 16]>::try_from(self.as_wire()).ok()?.into()),
+            _ => None,
+        }
+    }
+
+    /// The name in CNAME, NS, PTR or DNAME data; `None` for other types.
+    pub fn target(&self, rtype: RecordType) -> Option<Name> {
+        match rtype {
+            RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::DNAME => {
+                Name::from_wire(&self.0).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The address hints in SVCB or HTTPS data (RFC 9460 7.3); nothing for other types.
+    pub fn hints(&self, rtype: RecordType) -> Vec<IpAddr> {
+        match rtype {
+            RecordType::SVCB | RecordType::HTTPS => svcb::hints(&self.0),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The last field of SOA data, which bounds the life of negative answers (RFC 2308 4);
+    /// `None` if this is not SOA data.
+    pub fn soa_minimum(&self) -> Option<u32> {
+        let mname = wire_length(&self.0).ok()?;
+        let rname = wire_length(&self.0[mname..]).ok()?;
+        let numbers: &[u8; 20] = self.0[mname + rname..].try_into().ok()?;
+        numbers.last_chunk().copied().map(u32::from_be_bytes)
+    }
+
+    fn to_generic_text(&self) -> String {
+        let mut text = format!("\\# {}", self.0.len());
+        if !self.0.is_empty() {
+            text.push(' ');
+            text.extend(self.0.iter().map(|octet| format!("{octet:02x}")));
+        }
+        text
+    }
+}
+
+impl From<Vec<u8>> for Rdata {
+    fn from(wire: Vec<u8>) -> Self {
+        Self(wire.into())
+    }
+}
+
+impl fmt::Debug for Rdata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_generic_text())
+    }
+}
+
+#[cfg(test)]
+mod tests;

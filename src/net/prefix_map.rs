@@ -1,0 +1,164 @@
+//! Longest-prefix match over IPv4 and IPv6 prefixes.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// A map from prefixes to values, asked by longest match.
+///
+/// The two families are independent of each other, as they are in a VPC's route table.
+#[derive(Clone)]
+pub struct PrefixMap<T> {
+    v4: prefix_trie::PrefixMap<Ipv4Net, T>,
+    v6: prefix_trie::PrefixMap<Ipv6Net, T>,
+}
+
+impl<T> PrefixMap<T> {
+    /// An empty map.
+    pub fn new() -> Self {
+        Self { v4: prefix_trie::PrefixMap::new(), v6: prefix_trie::PrefixMap::new() }
+    }
+
+    /// Sets the value at a prefix and gives back the one that stood there. Host bits are ignored.
+    pub fn insert(&mut self, prefix: IpNet, value: T) -> Option<T> {
+        match prefix.trunc() {
+            IpNet::V4(net) => self.v4.insert(net, value),
+            IpNet::V6(net) => self.v6.insert(net, value),
+        }
+    }
+
+    /// The value at exactly this prefix.
+    pub fn get(&self, prefix: &IpNet) -> Option<&T> {
+        match prefix.trunc() {
+            IpNet::V4(net) => self.v4.get(&net),
+            IpNet::V6(net) => self.v6.get(&net),
+        }
+    }
+
+    /// The value at exactly this prefix, made by `default` when there is none.
+    pub fn get_or_insert_with(&mut self, prefix: IpNet, default: impl FnOnce() -> T) -> &mut T {
+        match prefix.trunc() {
+            IpNet::V4(net) => self.v4.entry(net).or_insert_with(default),
+            IpNet::V6(net) => self.v6.entry(net).or_insert_with(default),
+        }
+    }
+
+    /// The longest prefix that holds the address, with its value.
+    pub fn longest(&self, address: IpAddr) -> Option<(IpNet, &T)> {
+        self.longest_covering(&IpNet::from(address))
+    }
+
+    /// The longest prefix that holds the whole of `prefix` (itself included), with its value.
+    pub fn longest_covering(&self, prefix: &IpNet) -> Option<(IpNet, &T)> {
+        match prefix.trunc() {
+            IpNet::V4(net) => self.v4.get_lpm(&net).map(|(p, v)| (IpNet::V4(*p), v)),
+            IpNet::V6(net) => self.v6.get_lpm(&net).map(|(p, v)| (IpNet::V6(*p), v)),
+        }
+    }
+
+    /// Every prefix that holds the address, shortest first.
+    pub fn covering(&self, address: IpAddr) -> Vec<(IpNet, &T)> {
+        match address {
+            IpAddr::V4(a) => {
+                self.v4.cover(&Ipv4Net::from(a)).map(|(p, v)| (IpNet::V4(*p), v)).collect()
+            }
+            IpAddr::V6(a) => {
+                self.v6.cover(&Ipv6Net::from(a)).map(|(p, v)| (IpNet::V6(*p), v)).collect()
+            }
+        }
+    }
+
+    /// Every prefix at or inside `prefix`, in the order of addresses.
+    pub fn inside(&self, prefix: &IpNet) -> Vec<(IpNet, &T)> {
+        match prefix.trunc() {
+            IpNet::V4(net) => self.v4.children(&net).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
+            IpNet::V6(net) => self.v6.children(&net).map(|(p, v)| (IpNet::V6(*p), v)).collect(),
+        }
+    }
+
+    /// All prefixes and values, IPv4 first, in the order of addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
+        let v4 = self.v4.iter().map(|(p, v)| (IpNet::V4(*p), v));
+        v4.chain(self.v6.iter().map(|(p, v)| (IpNet::V6(*p), v)))
+    }
+
+    /// How many prefixes the map holds.
+    pub fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Whether the map holds no prefix.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Default for PrefixMap<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for PrefixMap<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn net() -> impl Strategy<Value = IpNet> {
+        // Few distinct high bits, so that prefixes do nest.
+        let v4 = (0u32..16, 0u8..=32).prop_map(|(n, len)| {
+            let address = Ipv4Addr::from(n << 28 | n << 3);
+            IpNet::V4(Ipv4Net::new(address, len).unwrap().trunc())
+        });
+        let v6 = (0u128..16, 0u8..=128).prop_map(|(n, len)| {
+            let address = Ipv6Addr::from(n << 124 | n << 3);
+            IpNet::V6(Ipv6Net::new(address, len).unwrap().trunc())
+        });
+        prop_oneof![v4, v6]
+    }
+
+    proptest! {
+        #[test]
+        fn longest_match_is_what_a_scan_finds(
+            nets in prop::collection::vec(net(), 0..40),
+            asked in net(),
+        ) {
+            let mut map = PrefixMap::new();
+            for (i, net) in nets.iter().enumerate() {
+                map.insert(*net, i);
+            }
+            let address = asked.addr();
+            let scanned = nets.iter().filter(|n| n.contains(&address)).max_by_key(|n| n.prefix_len());
+            prop_assert_eq!(map.longest(address).map(|(p, _)| p), scanned.copied());
+
+            let mut all: Vec<IpNet> = nets.iter().filter(|n| n.contains(&address)).copied().collect();
+            all.sort_by_key(IpNet::prefix_len);
+            all.dedup();
+            let covering: Vec<IpNet> = map.covering(address).into_iter().map(|(p, _)| p).collect();
+            prop_assert_eq!(covering, all);
+        }
+
+        #[test]
+        fn inside_is_what_a_scan_finds(nets in prop::collection::vec(net(), 0..40), asked in net()) {
+            let mut map = PrefixMap::new();
+            for net in &nets {
+                map.insert(*net, ());
+            }
+            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| asked.contains(*n)).copied().collect();
+            scanned.sort();
+            scanned.dedup();
+            let mut inside: Vec<IpNet> = map.inside(&asked).into_iter().map(|(p, _)| p).collect();
+            inside.sort();
+            prop_assert_eq!(inside, scanned);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The way out: from a place to an address, hop by hop to its end.
+//!
+//! The class is the target of the route that matched, even when it cannot work; reach and reasons say
+//! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
+//! link-local services and of NAT64 are told apart before any route is looked at.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::path::{Class, EgressPath, Hop, Matched, Reach, Reason};
+use crate::aws::{RouteTargetKind, hostname};
+use crate::dns::Answer;
+use crate::net::{self, is_globally_routed};
+use crate::world::{
+    Admission, Endpoint, EndpointKind, Index, Interface, LinkClass, Place, PlaceId, Route, Site, Standing, Subnet,
+    Target, Vpc, World,
+};
+
+/// How many hops are followed. A way with more of them runs in a circle.
+pub const MAX_HOPS: usize = 8;
+
+/// The path of each address of an answer, each address once, in the answer's order.
+pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<(IpAddr, EgressPath)> {
+    let mut paths: Vec<(IpAddr, EgressPath)> = Vec::new();
+    for set in &answer.answer {
+        for address in set.addresses(0) {
+            if !paths.iter().any(|(have, _)| *have == address) {
+                paths.push((address, path(world, place, address)));
+            }
+        }
+    }
+    paths
+}
+
+/// The way that traffic from a place to an address leaves.
+pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
+    let here = &world.places[place];
+    if net::is_loopback(address) || net::is_link_local_service(address) {
+        return EgressPath::of(Class::Local, Reach::Ok);
+    }
+    if net::is_vpc_lattice(address) {
+        return EgressPath::of(Class::VpcLattice, Reach::Unknown).because(Reason::TargetNotModelled);
+    }
+    match here.standing {
+        Standing::Subnet(subnet) => from_subnet(world, here, subnet, address),
+        Standing::Site(site) => from_site(world, here, &world.sites[site], address),
+        Standing::Outside => uplink(address),
+    }
+}
+
+/// A place's own uplink to the internet.
+fn uplink(address: IpAddr) -> EgressPath {
+    if is_globally_routed(address) {
+        EgressPath::of(Class::Internet, Reach::Ok)
+    } else {
+        EgressPath::of(Class::Internet, Reach::Dead).because(Reason::PrivateAddressToInternet)
+    }
+}
+
+// ---- from a subnet ---------------------------------------------------------------------------------
+
+fn from_subnet(world: &World, here: &Place, subnet: Index<Subnet>, address: IpAddr) -> EgressPath {
+    let mut walk = Walk { world, here, path: EgressPath::of(Class::Unknown, Reach::Unknown) };
+    walk.leave(subnet, address);
+    let mut path = walk.path;
+    if !matches!(path.class, Class::Local | Class::InterfaceEndpoint | Class::GatewayEndpoint) {
+        let vpc = &world.vpcs[world.subnets[subnet].vpc];
+        if let Some(reason) = missed_gateway_endpoint(world, vpc, subnet, address) {
+            path = path.because(reason);
+        }
+    }
+    path
+}
+
+struct Walk<'w> {
+    world: &'w World,
+    here: &'w Place,
+    path: EgressPath,
+}
+
+/// Who sends, at a hop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    /// The client, with its own address.
+    Client,
+    /// A NAT gateway, with its own address; whether that may be a public one.
+    Nat { is_public: bool },
+}
+
+impl Walk<'_> {
+    /// The first hop: the subnet's own table decides the class.
+    fn leave(&mut self, subnet: Index<Subnet>, address: IpAddr) {
+        let table = &self.world.route_tables[self.world.subnets[subnet].route_table];
+        let Some(route) = table.route(address) else {
+            self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+            return;
+        };
+        self.path.matched = Some(Matched {
+            route_table: table.id.clone(),
+            destination: route.destination,
+            prefix_list: route.prefix_list.clone(),
+            target: self.target_id(&route.target),
+        });
+        if route.is_blackhole {
+            self.path.class = Class::Blackhole;
+            self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+            return;
+        }
+        self.path.class = class_of(self.world, &route.target);
+        if let Some(embedded) = net::nat64_embedded(address) {
+            if let Target::NatGateway(_) = route.target {
+                self.take(route, subnet, IpAddr::V4(embedded), Sender::Client, 0);
+            } else {
+                self.path.via.push(self.target_id(&route.target));
+                self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            }
+            return;
+        }
+        self.take(route, subnet, address, Sender::Client, 0);
+    }
+
+    /// A later hop: the sender's subnet's table decides where it goes on.
+    fn go_on(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender, depth: usize) {
+        let table = &self.world.route_tables[self.world.subnets[subnet].route_table];
+        match table.route(address) {
+            Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
+            Some(route) if depth < MAX_HOPS => self.take(route, subnet, address, sender, depth),
+            Some(_) => self.end(Reach::Dead, None),
+            None => self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute)),
+        }
+    }
+
+    fn take(&mut self, route: &Route, subnet: Index<Subnet>, address: IpAddr, sender: Sender, depth: usize) {
+        match &route.target {
+            Target::Local => self.arrive(self.world.subnets[subnet].vpc, address, sender),
+            Target::InternetGateway(id) => {
+                self.hop(id.clone(), None);
+                self.to_internet(subnet, address, sender);
+            }
+            Target::NatGateway(index) => {
+                let nat = &self.world.nat_gateways[*index];
+                self.hop(nat.id.clone(), Some(nat.subnet));
+                self.go_on(nat.subnet, address, Sender::Nat { is_public: nat.is_public }, depth + 1);
+            }
+            Target::GatewayEndpoint(index) => {
+                self.hop(self.world.endpoints[*index].id.clone(), None);
+                self.path.endpoint = Some((*index, None));
+                self.end(Reach::Ok, None);
+            }
+            Target::VirtualPrivateGateway(id) => {
+                self.hop(id.clone(), None);
+                self.to_site(self.world.subnets[subnet].vpc, id, address);
+            }
+            Target::Other(target) => {
+                self.hop(target.id.clone(), None);
+                let eigw = target.kind == RouteTargetKind::EgressOnlyInternetGateway;
+                match (eigw, is_globally_routed(address)) {
+                    (true, true) => self.end(Reach::Ok, None),
+                    (true, false) => self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet)),
+                    (false, _) => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+                }
+            }
+        }
+    }
+
+    /// Inside the VPC: an endpoint's network interface, or something else.
+    fn arrive(&mut self, vpc: Index<Vpc>, address: IpAddr, sender: Sender) {
+        let Some(Interface::Endpoint(index, number)) = self.world.vpcs[vpc].interfaces.get(&address).copied() else {
+            self.end(Reach::Ok, None);
+            return;
+        };
+        let endpoint = &self.world.endpoints[index];
+        let interface = &endpoint.interfaces[number];
+        if self.path.class == Class::Local {
+            self.path.class = Class::InterfaceEndpoint;
+        }
+        self.hop(endpoint.id.clone(), Some(interface.subnet));
+        self.path.endpoint = Some((index, Some(number)));
+        match sender {
+            Sender::Client => {
+                let admission = admission(self.world, self.here, endpoint, number);
+                self.end_by(admission);
+            }
+            // Behind a NAT gateway the groups see its address, which nobody declared.
+            Sender::Nat { .. } if interface.security_groups.is_empty() => self.end(Reach::Ok, None),
+            Sender::Nat { .. } => self.end(Reach::Unknown, None),
+        }
+    }
+
+    fn end_by(&mut self, admission: Admission) {
+        match admission {
+            Admission::Admitted => self.end(Reach::Ok, None),
+            Admission::Unknown => self.end(Reach::Unknown, None),
+            Admission::Refused => self.end(Reach::Blocked, Some(Reason::SgDenies443)),
+        }
+    }
+
+    /// Through an internet gateway: the source needs a public address, the destination must have one.
+    fn to_internet(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender) {
+        if !is_globally_routed(address) {
+            self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
+            return;
+        }
+        match sender {
+            Sender::Nat { is_public: true } => self.end(Reach::Ok, None),
+            Sender::Nat { is_public: false } => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
+            Sender::Client => match self.has_public_address(subnet, address) {
+                Some(true) => self.end(Reach::Ok, None),
+                Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
+                None => self.end(Reach::Unknown, Some(Reason::NoPublicAddress)),
+            },
+        }
+    }
+
+    /// Whether the client has a public address of the destination's family. `None`: nobody said.
+    fn has_public_address(&self, subnet: Index<Subnet>, destination: IpAddr) -> Option<bool> {
+        let subnet = &self.world.subnets[subnet];
+        if destination.is_ipv6() {
+            return Some(subnet.cidrs.iter().any(|cidr| is_globally_routed(cidr.addr()) && cidr.addr().is_ipv6()));
+        }
+        match self.here.interface {
+            Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
+            Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
+            None => subnet.map_public_ip_on_launch,
+        }
+    }
+
+    /// Through a virtual private gateway: to the site that is linked there and holds the address.
+    fn to_site(&mut self, vpc: Index<Vpc>, gateway: &str, address: IpAddr) {
+        let linked = |site: &&Site| {
+            let link = site.links.iter().any(|link| link.vpc == vpc && *link.target == *gateway);
+            link && site.cidrs.iter().any(|cidr| cidr.contains(&address))
+        };
+        match self.world.sites.iter().find(linked) {
+            Some(site) => {
+                self.hop(site.id.clone(), None);
+                self.end(Reach::Ok, None);
+            }
+            None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+        }
+    }
+
+    fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
+        self.path.via.push(id.clone());
+        self.path.hops.push(hop(self.world, id, subnet));
+    }
+
+    fn end(&mut self, reach: Reach, reason: Option<Reason>) {
+        self.path.reach = reach;
+        self.path.reasons.extend(reason);
+    }
+
+    fn target_id(&self, target: &Target) -> Arc<str> {
+        match target {
+            Target::Local => Arc::from("local"),
+            Target::InternetGateway(id) | Target::VirtualPrivateGateway(id) => id.clone(),
+            Target::NatGateway(index) => self.world.nat_gateways[*index].id.clone(),
+            Target::GatewayEndpoint(index) => self.world.endpoints[*index].id.clone(),
+            Target::Other(target) => target.id.clone(),
+        }
+    }
+}
+
+fn hop(world: &World, id: Arc<str>, subnet: Option<Index<Subnet>>) -> Hop {
+    let subnet = subnet.map(|index| &world.subnets[index]);
+    Hop {
+        id,
+        subnet: subnet.map(|subnet| subnet.id.clone()),
+        availability_zone: subnet.map(|subnet| subnet.availability_zone.clone()),
+    }
+}
+
+fn class_of(world: &World, target: &Target) -> Class {
+    match target {
+        Target::Local => Class::Local,
+        Target::InternetGateway(_) => Class::InternetGateway,
+        Target::NatGateway(_) => Class::NatGateway,
+        Target::GatewayEndpoint(_) => Class::GatewayEndpoint,
+        Target::VirtualPrivateGateway(_) => Class::VirtualPrivateGateway,
+        Target::Other(target) => match target.kind {
+            RouteTargetKind::EgressOnlyInternetGateway => Class::EgressOnlyInternetGateway,
+            RouteTargetKind::VpcPeeringConnection => Class::VpcPeering,
+            RouteTargetKind::TransitGateway => Class::TransitGateway,
+            RouteTargetKind::NetworkInterface | RouteTargetKind::Instance => Class::NetworkInterface,
+            RouteTargetKind::CarrierGateway => Class::CarrierGateway,
+            RouteTargetKind::LocalGateway => Class::LocalGateway,
+            RouteTargetKind::CoreNetwork => Class::CoreNetwork,
+            RouteTargetKind::VpcEndpoint if is_load_balancer(world, &target.id) => Class::GatewayLoadBalancerEndpoint,
+            _ => Class::Unknown,
+        },
+    }
+}
+
+fn is_load_balancer(world: &World, id: &str) -> bool {
+    world.endpoints.iter().any(|e| *e.id == *id && e.kind == EndpointKind::GatewayLoadBalancer)
+}
+
+/// What the security groups of an endpoint's interface say to a place.
+fn admission(world: &World, here: &Place, endpoint: &Endpoint, number: usize) -> Admission {
+    let groups = &endpoint.interfaces[number].security_groups;
+    if groups.is_empty() {
+        return Admission::Admitted;
+    }
+    let own = match here.interface {
+        Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
+        Some(Interface::Endpoint(index, n)) => Some(world.endpoints[index].interfaces[n].security_groups.as_slice()),
+        Some(Interface::ResolverEndpoint) => None,
+        // Traffic from a site is in no group.
+        None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
+        None => None,
+    };
+    let said = groups.iter().map(|group| {
+        world.security_groups[*group].admits(endpoint.port, &here.prefixes, own)
+    });
+    said.max().unwrap_or(Admission::Refused)
+}
+
+/// What is one change away: a gateway endpoint that holds the address and is not on the way.
+fn missed_gateway_endpoint(world: &World, vpc: &Vpc, subnet: Index<Subnet>, address: IpAddr) -> Option<Reason> {
+    let mut gateways = gateway_endpoints(world, vpc);
+    let table = &world.route_tables[world.subnets[subnet].route_table];
+    if let Some((index, _)) = gateways.find(|(_, endpoint)| endpoint.holds(address)) {
+        let associated = table.iter().any(|route| route.target == Target::GatewayEndpoint(index));
+        return Some(if associated {
+            Reason::EndpointAvailableNotUsed
+        } else {
+            Reason::EndpointNotAssociatedWithTable
+        });
+    }
+    let (service, region) = world.public.facts.ranges.owner(address)?;
+    let same_service = |(_, endpoint): (_, &Endpoint)| hostname::service_label(&endpoint.service) == service;
+    let elsewhere = region != vpc.region.as_str() && gateway_endpoints(world, vpc).any(same_service);
+    elsewhere.then_some(Reason::CrossRegionNotInPrefixList)
+}
+
+fn gateway_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = (Index<Endpoint>, &'w Endpoint)> {
+    let all = vpc.endpoints.iter().map(|index| (*index, &world.endpoints[*index]));
+    all.filter(|(_, endpoint)| endpoint.kind == EndpointKind::Gateway && endpoint.is_available)
+}
+
+// ---- from a site -----------------------------------------------------------------------------------
+
+fn from_site(world: &World, here: &Place, site: &Site, address: IpAddr) -> EgressPath {
+    if let Some(own) = site.cidrs.iter().find(|cidr| cidr.contains(&address)) {
+        let mut path = EgressPath::of(Class::OnPremises, Reach::Ok);
+        let target = Arc::from("local");
+        path.matched =
+            Some(Matched { route_table: Some(site.id.clone()), destination: *own, prefix_list: None, target });
+        return path;
+    }
+    for link in &site.links {
+        let vpc = &world.vpcs[link.vpc];
+        if let Some(destination) = vpc.cidrs.iter().find(|cidr| cidr.contains(&address)) {
+            let class = match link.class {
+                LinkClass::VirtualPrivateGateway => Class::VirtualPrivateGateway,
+                LinkClass::DirectConnectGateway => Class::DirectConnectGateway,
+                LinkClass::TransitGateway => Class::TransitGateway,
+            };
+            let mut walk = Walk { world, here, path: EgressPath::of(class, Reach::Unknown) };
+            walk.path.matched = Some(Matched {
+                route_table: Some(site.id.clone()),
+                destination: *destination,
+                prefix_list: None,
+                target: link.target.clone(),
+            });
+            walk.hop(link.target.clone(), None);
+            if link.class == LinkClass::TransitGateway {
+                walk.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+                return walk.path;
+            }
+            walk.arrive(link.vpc, address, Sender::Client);
+            if !returns(world, link.vpc, &link.target, site, address) {
+                walk.path.reach = Reach::Dead;
+                walk.path = walk.path.because(Reason::NoReturnRoute);
+            }
+            return walk.path;
+        }
+    }
+    if !site.has_internet {
+        return EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+    }
+    let path = uplink(address);
+    let linked_gateway = site.links.iter().any(|link| {
+        gateway_endpoints(world, &world.vpcs[link.vpc]).any(|(_, endpoint)| endpoint.holds(address))
+    });
+    if linked_gateway { path.because(Reason::GatewayEndpointNotTransitive) } else { path }
+}
+
+/// Whether the subnet that holds an address has a route back to the site over the same gateway.
+fn returns(world: &World, vpc: Index<Vpc>, gateway: &str, site: &Site, address: IpAddr) -> bool {
+    let Some(place) = world.places.find_in_vpc(address, vpc) else { return true };
+    let Standing::Subnet(subnet) = world.places[place].standing else { return true };
+    let table = &world.route_tables[world.subnets[subnet].route_table];
+    // A Direct Connect gateway reaches the VPC through a virtual private gateway of any name.
+    let any_gateway = gateway.starts_with("dxgw-");
+    let leads_back = |route: &Route| match &route.target {
+        Target::VirtualPrivateGateway(id) => !route.is_blackhole && (any_gateway || **id == *gateway),
+        _ => false,
+    };
+    site.cidrs.iter().all(|cidr| table.route(cidr.addr()).is_some_and(leads_back))
+}

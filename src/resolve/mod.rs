@@ -1,0 +1,114 @@
+//! Decisions: pure functions of a world, a vantage and a question. **Start here.**
+//!
+//! The product is two longest matches with a fold between them:
+//!
+//! ```text
+//!  question ──► decide ──► the deepest claim on the name ──► Reply or Ask
+//!                 ▲                                            │
+//!                 └── Resolution: follows CNAMEs, bounded ◄────┘
+//!                                      │
+//!                                      ▼
+//!                     egress::path ──► the longest prefix for each address
+//! ```
+//!
+//! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
+
+pub mod egress;
+mod hostname;
+mod outcome;
+mod path;
+mod public;
+mod reasons;
+mod resolution;
+mod trace;
+mod zone;
+
+pub use outcome::{AddressPath, Outcome, Source};
+pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
+pub use resolution::{Resolution, Step, resolve};
+pub use trace::{ClaimSeen, Recorder, Silent, Trace};
+
+use crate::dns::{Answer, Question};
+use crate::world::{Claim, Index, Rule, View, ViewId, World};
+
+/// What to do with one question.
+#[derive(Debug)]
+pub enum Decision {
+    /// Answer this.
+    Reply(Reply),
+    /// Ask the targets of a FORWARD rule.
+    Ask(Index<Rule>),
+    /// Say nothing: the VPC's DNS support is off.
+    Silence,
+}
+
+/// A decided answer to one question; a CNAME in it is not yet followed.
+#[derive(Debug)]
+pub struct Reply {
+    /// The records.
+    pub answer: Answer,
+    /// What answered.
+    pub source: Source,
+    /// An alias record's target, whose records of the same type the answer is to have.
+    pub alias: Option<crate::dns::Name>,
+}
+
+/// Decides what to do with one question in one view, at a time (seconds, for TTLs that count down).
+///
+/// This is the order of the house. Rules, hosted zones, endpoints' private names and generated names are
+/// all claims; the deepest wins, whatever its kind. What nothing claims is public.
+pub fn decide(world: &World, view: ViewId, question: &Question, now_s: u64, trace: &mut impl Trace) -> Decision {
+    if !dns_support(world, view) {
+        return Decision::Silence;
+    }
+    let (claim, by_system_rule) = winning_claim(world, view, question, trace);
+    let mut reply = match claim {
+        Some(Claim::ForwardRule(rule)) => return Decision::Ask(rule),
+        Some(Claim::HostedZone(index)) => {
+            zone::answer(&world.hosted_zones[index].zone, question, Source::PrivateHostedZone)
+        }
+        Some(Claim::Endpoint(index)) => zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint),
+        Some(Claim::GeneratedName(index)) => hostname::forward(&world.internal_domains[index], question),
+        Some(Claim::Reverse(index)) => hostname::reverse(&world.internal_domains[index], question),
+        Some(Claim::SystemRule(_)) | None => public::answer(world, view, question, now_s),
+    };
+    if by_system_rule && reply.source == Source::Public {
+        reply.source = Source::SystemRule;
+    }
+    Decision::Reply(reply)
+}
+
+/// The claim that answers, and whether a SYSTEM rule chose it.
+///
+/// A SYSTEM rule is no answer of its own: of the claims that cover the name it takes the deepest that is
+/// no FORWARD rule. That is this project's reading; AWS only says that such queries are resolved locally.
+fn winning_claim(world: &World, view: ViewId, question: &Question, trace: &mut impl Trace) -> (Option<Claim>, bool) {
+    let mut covering = world.claims.covering(view, &question.qname);
+    let mut first = None;
+    let mut chosen = None;
+    for (labels, claim) in &mut covering {
+        let wins = match (first, claim) {
+            (None, Claim::SystemRule(_)) => {
+                first = Some(claim);
+                false
+            }
+            (None, _) => true,
+            (Some(_), Claim::ForwardRule(_) | Claim::SystemRule(_)) => false,
+            (Some(_), _) => true,
+        };
+        trace.claim(&question.qname, labels, claim, wins);
+        if wins {
+            first = first.or(Some(claim));
+            chosen = Some(claim);
+            break;
+        }
+    }
+    for (labels, claim) in covering {
+        trace.claim(&question.qname, labels, claim, false);
+    }
+    (chosen, matches!(first, Some(Claim::SystemRule(_))))
+}
+
+fn dns_support(world: &World, view: Index<View>) -> bool {
+    world.views[view].vpc().is_none_or(|vpc| world.vpcs[vpc].dns_support)
+}

@@ -1,0 +1,120 @@
+//! Public DNS as the world knows it: endpoints' own names, EC2 names, the user's records, AWS's names.
+
+use std::net::IpAddr;
+
+use super::zone::at_node;
+use super::{Reply, Source};
+use crate::dns::{Answer, Ede, Name, Question, Rdata, RecordType, RrSet};
+use crate::world::{Found, Instance, Node, View, ViewId, World, Zone};
+
+/// TTL of an EC2 public name inside its VPC, in seconds, as seen in captures.
+const EC2_INSIDE_TTL_S: u32 = 20;
+/// TTL of an EC2 public name at AWS's own name servers, in seconds, as seen in captures.
+const EC2_OUTSIDE_TTL_S: u32 = 604_800;
+
+/// Answers what nothing private claims.
+pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> Reply {
+    let public = &world.public;
+    let records = public.records.find(&question.qname);
+    let overlay = public.overlay.find(&question.qname);
+    if let Some(node) = with_data(&overlay) {
+        return at_node(&public.overlay, node, question, Source::Public);
+    }
+    let mut reply = if let Some(instance) = public.instances.get(&question.qname) {
+        ec2_name(world, &world.views[view], &world.instances[*instance], question)
+    } else if let Some(node) = with_data(&records) {
+        at_node(&public.records, node, question, Source::Public)
+    } else if let Some(reply) = aws_name(world, question) {
+        reply
+    } else {
+        let exists = matches!(records, Found::Node(_)) || matches!(overlay, Found::Node(_));
+        nothing(&public.records, exists && !question.qname.is_root(), question)
+    };
+    count_down(&mut reply.answer, world.answers.max_ttl, now_s);
+    reply
+}
+
+/// Makes the TTLs of an answer those of a cache that took it in some time ago.
+///
+/// There is no cache to ask: the age is the time of day, shifted for each name so that not all records
+/// expire together.
+pub fn count_down(answer: &mut Answer, max_ttl: u32, now_s: u64) {
+    for set in answer.answer.iter_mut().chain(&mut answer.authority) {
+        let ttl = set.ttl.min(max_ttl);
+        if ttl > 0 {
+            let shift = set.owner.as_wire().iter().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add((*b).into()));
+            let age = now_s.wrapping_add(shift) % u64::from(ttl);
+            // `age` is below `ttl`, which fits.
+            set.ttl = ttl - age as u32;
+        }
+    }
+}
+
+fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
+    match found {
+        Found::Node(node) | Found::Wildcard(node) if !node.rrsets.is_empty() => Some(node),
+        _ => None,
+    }
+}
+
+/// An EC2 public name: the private address inside its VPC, the public one elsewhere ("DNS attributes for
+/// your VPC").
+fn ec2_name(world: &World, view: &View, instance: &Instance, question: &Question) -> Reply {
+    let home = world.subnets[instance.subnet].vpc;
+    let inside = view.vpc() == Some(home) && world.vpcs[home].dns_hostnames;
+    let (address, ttl) = if inside {
+        (Some(instance.address), EC2_INSIDE_TTL_S)
+    } else {
+        (instance.public_address, EC2_OUTSIDE_TTL_S)
+    };
+    addresses(world, question, ttl, [address, None])
+}
+
+/// A public name of an AWS service.
+fn aws_name(world: &World, question: &Question) -> Option<Reply> {
+    let facts = world.public.facts;
+    let host = host(&question.qname);
+    let found = facts.public.find(&host)?;
+    let (v4, v6) = facts.public_addresses(&host, &found);
+    Some(addresses(world, question, found.ttl, [v4.map(IpAddr::V4), v6.map(IpAddr::V6)]))
+}
+
+/// Whether public DNS has addresses for a name that a private zone might hide.
+pub fn knows(world: &World, name: &Name) -> bool {
+    let public = &world.public;
+    with_data(&public.records.find(name)).is_some() || public.facts.public.find(&host(name)).is_some()
+}
+
+/// A name as AWS's tables have it: no final dot.
+pub fn host(name: &Name) -> String {
+    let mut text = name.to_string();
+    text.pop();
+    text
+}
+
+fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<IpAddr>; 2]) -> Reply {
+    let fitting = addresses.into_iter().flatten().find_map(|address| {
+        let (rtype, rdata) = Rdata::address_of(address);
+        (question.qtype == rtype || question.qtype == RecordType::ANY).then_some((rtype, rdata))
+    });
+    let answer = match fitting {
+        Some((rtype, rdata)) => {
+            Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
+        }
+        None => Answer::no_data(world.public.soa.clone()),
+    };
+    Reply { answer, source: Source::Public, alias: None }
+}
+
+fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
+    let soa = records.soa().clone();
+    let answer = if question.qname.is_root() && question.qtype == RecordType::SOA {
+        Answer::of(vec![soa])
+    } else if exists || question.qname.is_root() {
+        Answer::no_data(soa)
+    } else {
+        let told = "the internet is sealed: only AWS's public names, this world's own and [[public]] records are known";
+        Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: told.to_owned() })
+    };
+    Reply { answer, source: Source::Public, alias: None }
+}

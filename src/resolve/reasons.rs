@@ -1,0 +1,161 @@
+//! Reasons that the name tells, beside those that the way tells.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::outcome::{AddressPath, Outcome, Source};
+use super::path::{Class, EgressPath, Reach, Reason};
+use super::public::host;
+use crate::aws::EndpointOffer;
+use crate::dns::{Name, Question, RecordType};
+use crate::world::{Endpoint, EndpointKind, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
+
+/// Puts the paths into the outcome, each with the reasons that the answer's names give it.
+pub fn add(
+    world: &World,
+    vantage: Vantage,
+    asked: &Question,
+    paths: Vec<(IpAddr, EgressPath)>,
+    outcome: &mut Outcome,
+) {
+    let crosses = crosses_zone(world, vantage, &paths);
+    let names = Names::of(world, vantage, asked, outcome);
+    outcome.paths = paths
+        .into_iter()
+        .map(|(address, mut path)| {
+            for reason in names.reasons(world, &path) {
+                path = path.because(reason);
+            }
+            if crosses {
+                path = path.because(Reason::CrossAz);
+            }
+            AddressPath { address, path: Arc::new(path) }
+        })
+        .collect();
+    if outcome.paths.is_empty() && names.shadows_public(world, outcome) {
+        outcome.reasons.push(Reason::ZoneShadowsPublic);
+    }
+}
+
+/// Whether the client's zone has none of the endpoint's interfaces that the answer holds.
+fn crosses_zone(world: &World, vantage: Vantage, paths: &[(IpAddr, EgressPath)]) -> bool {
+    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
+    let zone = &world.subnets[subnet].availability_zone;
+    let mut zones = paths.iter().filter(|(_, path)| path.class == Class::InterfaceEndpoint).map(|(_, path)| {
+        path.hops.last().and_then(|hop| hop.availability_zone.clone())
+    });
+    let mut any = false;
+    let all = zones.all(|other| {
+        any = true;
+        other.is_some_and(|other| other != *zone)
+    });
+    any && all
+}
+
+/// The names of an answer, and what the vantage's VPC has for them.
+struct Names<'w> {
+    /// The VPC whose endpoints could have answered.
+    vpc: Option<&'w Vpc>,
+    is_inbound: bool,
+    hosts: Vec<String>,
+    asked: Name,
+    source: Source,
+}
+
+impl<'w> Names<'w> {
+    fn of(world: &'w World, vantage: Vantage, asked: &Question, outcome: &Outcome) -> Self {
+        let view = &world.views[vantage.view];
+        let mut names = vec![asked.qname.clone()];
+        for set in outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME) {
+            names.extend(set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
+        }
+        Self {
+            vpc: view.vpc().map(|index| &world.vpcs[index]),
+            is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
+            hosts: names.iter().map(host).collect(),
+            asked: asked.qname.clone(),
+            source: outcome.source,
+        }
+    }
+
+    fn reasons(&self, world: &World, path: &EgressPath) -> Vec<Reason> {
+        let Some(vpc) = self.vpc else { return Vec::new() };
+        if let Some((index, Some(_))) = path.endpoint {
+            return self.at_interface(&world.endpoints[index]).into_iter().collect();
+        }
+        if path.class == Class::GatewayEndpoint {
+            return Vec::new();
+        }
+        let facts = world.public.facts;
+        let mut reasons = Vec::new();
+        for host in &self.hosts {
+            let covering: Vec<String> = facts.services.covering_host(host).iter().map(|s| s.name()).collect();
+            let mut covered = false;
+            for endpoint in interface_endpoints(world, vpc) {
+                let by_name = endpoint.private_names.iter().any(|name| covers(name, host));
+                if by_name || covering.iter().any(|service| **service == *endpoint.service) {
+                    covered = true;
+                    reasons.extend(self.unused(endpoint));
+                }
+            }
+            let found = facts.public.find(host);
+            match found.map(|found| found.offer) {
+                Some(EndpointOffer::None) => reasons.push(Reason::ServiceHasNoEndpoint),
+                Some(EndpointOffer::Service(service)) if !covered => {
+                    let has_one = interface_endpoints(world, vpc).any(|endpoint| *endpoint.service == *service);
+                    if has_one {
+                        reasons.push(Reason::EndpointAvailableNotUsed);
+                    }
+                }
+                _ => {}
+            }
+        }
+        reasons
+    }
+
+    /// Why an endpoint whose private name this is did not answer.
+    fn unused(&self, endpoint: &Endpoint) -> Option<Reason> {
+        match endpoint.private_dns {
+            PrivateDns::Off => Some(Reason::PrivateDnsDisabled),
+            PrivateDns::OnlyForInboundResolver if !self.is_inbound => Some(Reason::PrivateDnsOnlyForInboundResolver),
+            PrivateDns::On | PrivateDns::OnlyForInboundResolver => Some(Reason::EndpointAvailableNotUsed),
+        }
+    }
+
+    /// The execute-api endpoint takes every API's name and serves private APIs only.
+    fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
+        let by_private_name =
+            self.hosts.iter().any(|host| endpoint.private_names.iter().any(|name| covers(name, host)));
+        let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
+        (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
+    }
+
+    /// Whether a private zone said no to a name that public DNS knows.
+    fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
+        let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
+        let denied = outcome.answer.answer.is_empty();
+        private && denied && super::public::knows(world, &self.asked)
+    }
+}
+
+fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
+    let all = vpc.endpoints.iter().map(|index| &world.endpoints[*index]);
+    all.filter(|endpoint| endpoint.kind == EndpointKind::Interface && endpoint.is_available)
+}
+
+/// Whether a private name, or the wildcard it is, covers a host.
+fn covers(name: &Name, host_name: &str) -> bool {
+    let Ok(asked) = Name::parse(host_name) else { return false };
+    if name.is_wildcard() {
+        let Some(apex) = name.parent() else { return false };
+        return asked.labels_below(&apex).is_some_and(|below| below > 0);
+    }
+    *name == asked
+}
+
+impl EgressPath {
+    /// The path of an answer that holds no address.
+    pub fn none() -> Self {
+        Self::of(Class::None, Reach::Unknown)
+    }
+}

@@ -1,0 +1,44 @@
+//! What a decision tells about itself: nothing on the query path, everything to `explain`.
+
+use crate::dns::Name;
+use crate::world::Claim;
+
+/// Hears what a decision considers.
+pub trait Trace {
+    /// A claim covers the name; `labels` is the length of its suffix, and `wins` whether it answers.
+    fn claim(&mut self, name: &Name, labels: usize, claim: Claim, wins: bool);
+}
+
+/// Hears nothing and costs nothing.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Trace for Silent {
+    fn claim(&mut self, _: &Name, _: usize, _: Claim, _: bool) {}
+}
+
+/// Keeps everything.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// The claims that covered each name of the chain, in the order they were considered.
+    pub claims: Vec<ClaimSeen>,
+}
+
+/// A claim that covered a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimSeen {
+    /// The name.
+    pub name: Name,
+    /// How many labels the claim's suffix has.
+    pub labels: usize,
+    /// The claim.
+    pub claim: Claim,
+    /// Whether it answered.
+    pub wins: bool,
+}
+
+impl Trace for Recorder {
+    fn claim(&mut self, name: &Name, labels: usize, claim: Claim, wins: bool) {
+        self.claims.push(ClaimSeen { name: name.clone(), labels, claim, wins });
+    }
+}

@@ -1,0 +1,120 @@
+//! Objects of one world, held together and named by small numbers.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+/// The number of a `T` in the [`Arena`] of one world. In another world it means nothing.
+pub struct Index<T> {
+    number: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Index<T> {
+    /// The number itself.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+}
+
+impl<T> Clone for Index<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Index<T> {}
+
+impl<T> PartialEq for Index<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<T> Eq for Index<T> {}
+
+impl<T> PartialOrd for Index<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Index<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
+
+impl<T> Hash for Index<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl<T> fmt::Debug for Index<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.number)
+    }
+}
+
+/// All objects of one kind. Objects are added while a world is compiled, never after.
+#[derive(Debug)]
+pub struct Arena<T> {
+    items: Vec<T>,
+}
+
+impl<T> Arena<T> {
+    /// Takes in an object and gives its number.
+    pub fn add(&mut self, item: T) -> Index<T> {
+        let number = u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
+        self.items.push(item);
+        Index { number, of: PhantomData }
+    }
+
+    /// The number that the next object will have.
+    pub fn next_index(&self) -> Index<T> {
+        let number = u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
+        Index { number, of: PhantomData }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// All objects in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
+    /// All objects with their numbers.
+    pub fn indexed(&self) -> impl Iterator<Item = (Index<T>, &T)> {
+        // `add` saw to it that every position fits.
+        self.items.iter().enumerate().map(|(i, item)| (Index { number: i as u32, of: PhantomData }, item))
+    }
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Self { items: Vec::new() }
+    }
+}
+
+impl<T> std::ops::Index<Index<T>> for Arena<T> {
+    type Output = T;
+
+    fn index(&self, index: Index<T>) -> &T {
+        &self.items[index.number as usize]
+    }
+}
+
+impl<T> std::ops::IndexMut<Index<T>> for Arena<T> {
+    fn index_mut(&mut self, index: Index<T>) -> &mut T {
+        &mut self.items[index.number as usize]
+    }
+}

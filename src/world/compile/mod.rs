@@ -1,0 +1,294 @@
+//! Config → World: resolves references, works out what follows from them, and tells every mistake.
+//!
+//! The rooms, in the order they run: [`vpc`] (VPCs, subnets, gateways, groups), [`endpoint`] (VPC endpoints
+//! and their names), [`routes`], [`names`] (zones, rules, generated names), [`place`] (sites, who stands
+//! where, doors), [`public`] (public DNS).
+
+mod endpoint;
+mod names;
+mod place;
+mod public;
+mod records;
+mod routes;
+mod vpc;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::arena::{Arena, Index};
+use super::*;
+use crate::aws::{Facts, Region};
+use crate::config::{Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
+use crate::dns::Name;
+
+/// How zone files are read: the file system, unless a test plays it.
+pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
+
+/// Compiles what was read. Mistakes go into the report of `loaded`; with an error in it there is no world.
+pub fn compile(loaded: &mut Loaded) -> Option<World> {
+    compile_with(loaded, &|path| std::fs::read_to_string(path))
+}
+
+/// The same, reading zone files through `read_file`.
+pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<World> {
+    let Loaded { config, sources, report, lost_ids } = loaded;
+    let mut compiler = Compiler::new(config, sources, lost_ids, report, read_file);
+    compiler.vpcs();
+    compiler.prefix_lists();
+    compiler.endpoints();
+    compiler.instances();
+    compiler.routes();
+    compiler.hosted_zones();
+    compiler.resolver_endpoints();
+    compiler.sites();
+    compiler.resolver_rules();
+    compiler.generated_names();
+    compiler.public_records();
+    compiler.places();
+    compiler.clients();
+    compiler.listeners();
+    compiler.expectations();
+    let world = compiler.finish();
+    (!loaded.report.has_errors()).then_some(world)
+}
+
+/// A world on the way, and what is needed to make it.
+struct Compiler<'a> {
+    config: &'a Config,
+    sources: &'a SourceMap,
+    lost_ids: &'a BTreeSet<String>,
+    report: &'a mut Report,
+    read_file: &'a ReadFile<'a>,
+    facts: &'static Facts,
+
+    vpcs: Arena<Vpc>,
+    subnets: Arena<Subnet>,
+    route_tables: Arena<RouteTable>,
+    nat_gateways: Arena<NatGateway>,
+    endpoints: Arena<Endpoint>,
+    security_groups: Arena<SecurityGroup>,
+    instances: Arena<Instance>,
+    inbound_endpoints: Arena<InboundEndpoint>,
+    sites: Arena<Site>,
+    hosted_zones: Arena<HostedZone>,
+    managed_zones: Arena<ManagedZone>,
+    rules: Arena<Rule>,
+    internal_domains: Arena<InternalDomain>,
+    views: Arena<View>,
+    public_view: ViewId,
+    places: Places,
+    claims: Claims,
+    public: public::Builder,
+    played: HashMap<IpAddr, Index<Site>>,
+    listeners: Vec<Listener>,
+    expectations: Vec<(Expect, Mark)>,
+
+    ids: Ids,
+    /// Entries of the user's prefix lists by region and id.
+    prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
+}
+
+/// What each written id names, with the place of its declaration.
+#[derive(Default)]
+struct Ids {
+    vpcs: HashMap<String, Index<Vpc>>,
+    subnets: HashMap<String, Index<Subnet>>,
+    route_tables: HashMap<String, (Index<Vpc>, Index<RouteTable>)>,
+    nat_gateways: HashMap<String, (Index<Vpc>, Index<NatGateway>)>,
+    endpoints: HashMap<String, (Index<Vpc>, Index<Endpoint>)>,
+    security_groups: HashMap<String, Index<SecurityGroup>>,
+    resolver_endpoints: HashMap<String, Resolver>,
+    sites: HashMap<String, Index<Site>>,
+    /// Every id of every kind, to find the same one twice.
+    declared: HashMap<String, Mark>,
+    /// VPCs whose declaration could be read only in part.
+    main_tables: HashMap<Index<Vpc>, Index<RouteTable>>,
+}
+
+/// A resolver endpoint, as references to it need it.
+#[derive(Clone, Copy)]
+enum Resolver {
+    Inbound(Index<InboundEndpoint>),
+    Outbound,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(
+        config: &'a Config,
+        sources: &'a SourceMap,
+        lost_ids: &'a BTreeSet<String>,
+        report: &'a mut Report,
+        read_file: &'a ReadFile<'a>,
+    ) -> Self {
+        let mut views = Arena::default();
+        let public_view = views.add(View { kind: ViewKind::Public, name: Arc::from("public") });
+        Self {
+            config,
+            sources,
+            lost_ids,
+            report,
+            read_file,
+            facts: Facts::built_in(),
+            vpcs: Arena::default(),
+            subnets: Arena::default(),
+            route_tables: Arena::default(),
+            nat_gateways: Arena::default(),
+            endpoints: Arena::default(),
+            security_groups: Arena::default(),
+            instances: Arena::default(),
+            inbound_endpoints: Arena::default(),
+            sites: Arena::default(),
+            hosted_zones: Arena::default(),
+            managed_zones: Arena::default(),
+            rules: Arena::default(),
+            internal_domains: Arena::default(),
+            views,
+            public_view,
+            places: Places::default(),
+            claims: Claims::default(),
+            public: public::Builder::new(),
+            played: HashMap::new(),
+            listeners: Vec::new(),
+            expectations: Vec::new(),
+            ids: Ids::default(),
+            prefix_lists: HashMap::new(),
+        }
+    }
+
+    /// Notes that an id is declared here. False, and an error, when it was before.
+    fn declare<T: Display>(&mut self, id: &Marked<T>) -> bool {
+        let text = id.to_string();
+        match self.ids.declared.get(&text) {
+            None => {
+                self.ids.declared.insert(text, id.mark());
+                true
+            }
+            Some(first) => {
+                let told = self.sources.place(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
+                let error = self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is declared twice"));
+                error.help(format!("the first one stands at {}", told.unwrap_or_default()));
+                false
+            }
+        }
+    }
+
+    /// Tells that a reference names nothing, unless what it names stood in a part too broken to read.
+    fn unknown<'k>(&mut self, what: &str, id: &str, mark: Mark, known: impl Iterator<Item = &'k String>) {
+        if self.lost_ids.contains(id) {
+            return;
+        }
+        let mut known: Vec<&str> = known.map(String::as_str).collect();
+        known.sort_unstable();
+        let error = self.report.error(Code::UnknownReference, mark, format!("no {what} `{id}` is declared"));
+        match nearest(id, &known) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if known.is_empty() => error.help(format!("no {what} is declared at all")),
+            None => error.help(format!("declared are: {}", shortened(&known))),
+        }
+    }
+
+    fn vpc_named<T: Display>(&mut self, id: &Marked<T>) -> Option<Index<Vpc>> {
+        let found = self.ids.vpcs.get(&id.to_string()).copied();
+        if found.is_none() {
+            let known: Vec<String> = self.ids.vpcs.keys().cloned().collect();
+            self.unknown("VPC", &id.to_string(), id.mark(), known.iter());
+        }
+        found
+    }
+
+    fn subnet_named<T: Display>(&mut self, id: &Marked<T>, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
+        let found = self.ids.subnets.get(&id.to_string()).copied();
+        match found {
+            None => {
+                let known: Vec<String> = self.ids.subnets.keys().cloned().collect();
+                self.unknown("subnet", &id.to_string(), id.mark(), known.iter());
+            }
+            Some(index) if self.subnets[index].vpc != vpc => {
+                let message = format!("subnet `{id}` is not one of VPC `{}`", self.vpcs[vpc].id);
+                self.report.error(Code::UnknownReference, id.mark(), message);
+                return None;
+            }
+            Some(_) => {}
+        }
+        found
+    }
+
+    fn groups_named<T: Display>(&mut self, ids: &[Marked<T>]) -> Vec<Index<SecurityGroup>> {
+        ids.iter().filter_map(|id| self.group_named(&id.to_string(), id.mark())).collect()
+    }
+
+    fn group_named(&mut self, id: &str, mark: Mark) -> Option<Index<SecurityGroup>> {
+        let found = self.ids.security_groups.get(id).copied();
+        if found.is_none() {
+            let known: Vec<String> = self.ids.security_groups.keys().cloned().collect();
+            self.unknown("security group", id, mark, known.iter());
+        }
+        found
+    }
+
+    /// A file named in the configuration stands relative to the file that names it.
+    fn resolve_path(&self, written: &Marked<String>) -> PathBuf {
+        let from = self.sources.path(written.mark()).unwrap_or(Path::new(""));
+        from.parent().unwrap_or(Path::new("")).join(written.value())
+    }
+
+    fn finish(self) -> World {
+        let (config, public) = (self.config, self.public);
+        let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
+        World {
+            hash: self.sources.fingerprint(),
+            answers: AnswerBounds {
+                max_ttl: config.answers.max_ttl,
+                max_negative_ttl: config.answers.max_negative_ttl,
+                max_udp_payload: config.answers.max_udp_payload,
+            },
+            annotate: AnnotateRules {
+                ede: config.annotate.ede,
+                option: config.annotate.option,
+                chaos: config.annotate.chaos,
+                to: nets(&config.annotate.to),
+            },
+            listeners: self.listeners,
+            allow: nets(&config.server.allow),
+            trust_client_subnet: nets(&config.server.trust_client_subnet),
+            vpcs: self.vpcs,
+            subnets: self.subnets,
+            route_tables: self.route_tables,
+            nat_gateways: self.nat_gateways,
+            endpoints: self.endpoints,
+            security_groups: self.security_groups,
+            instances: self.instances,
+            inbound_endpoints: self.inbound_endpoints,
+            sites: self.sites,
+            hosted_zones: self.hosted_zones,
+            managed_zones: self.managed_zones,
+            rules: self.rules,
+            internal_domains: self.internal_domains,
+            views: self.views,
+            public_view: self.public_view,
+            places: self.places,
+            claims: self.claims,
+            public: public.finish(self.facts),
+            played: self.played,
+            expectations: self.expectations,
+        }
+    }
+}
+
+/// A list for a message: all of it when short, else its beginning.
+fn shortened(known: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    match known.len() {
+        0..=SHOWN => known.join(", "),
+        more => format!("{} and {} more", known[..SHOWN].join(", "), more - SHOWN),
+    }
+}
+
+/// A host name out of a table of facts.
+fn fact_name(host: &str) -> Name {
+    host.parse().expect("tables of facts hold domain names; a test reads all of them")
+}

@@ -1,0 +1,231 @@
+//! Sites, who stands where, doors, and what is expected.
+
+use super::*;
+use crate::aws::zones::SITE_SOA;
+use crate::config::Transport;
+use crate::dns::SuffixMap;
+use crate::net::{PrefixMap, host, overlaps};
+
+impl Compiler<'_> {
+    /// Networks on premises, with the zones that are played for them.
+    pub(super) fn sites(&mut self) {
+        for written in &self.config.site {
+            if !self.declare(&written.id) {
+                continue;
+            }
+            let view = self.site_view(&written.resolver);
+            let mut links = Vec::new();
+            for link in &written.links {
+                let Some(vpc) = self.vpc_named(&link.vpc) else { continue };
+                let target = link.target.value().text();
+                let class = match &*target {
+                    dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,
+                    tgw if tgw.starts_with("tgw-") => LinkClass::TransitGateway,
+                    _ => LinkClass::VirtualPrivateGateway,
+                };
+                links.push(Link { target, class, vpc });
+            }
+            let mut zones = SuffixMap::new();
+            for played in &written.zone {
+                let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
+                self.records(&mut zone, &played.records);
+                if let Some(file) = &played.file {
+                    self.zone_file(&mut zone, file);
+                }
+                if zones.insert(played.name.value().clone(), zone).is_some() {
+                    let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
+                    self.report.error(Code::DuplicateId, played.name.mark(), message);
+                }
+            }
+            let index = self.sites.add(Site {
+                id: written.id.value().text(),
+                cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
+                view,
+                links,
+                has_internet: written.internet,
+                zones,
+            });
+            self.ids.sites.insert(written.id.to_string(), index);
+            self.check_site_prefixes(written);
+            if !written.zone.is_empty() {
+                for server in &written.dns {
+                    self.played.insert(*server.value(), index);
+                }
+            }
+        }
+    }
+
+    fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
+        if resolver.value() == "public" {
+            return self.public_view;
+        }
+        match self.ids.resolver_endpoints.get(resolver.value()).copied() {
+            Some(Resolver::Inbound(index)) => self.vpcs[self.inbound_endpoints[index].vpc].inbound_view,
+            Some(Resolver::Outbound) => {
+                let message = format!("a site asks an inbound endpoint, and `{resolver}` is outbound");
+                self.report.error(Code::UnknownReference, resolver.mark(), message);
+                self.public_view
+            }
+            None => {
+                let known: Vec<String> = self.ids.resolver_endpoints.keys().cloned().collect();
+                self.unknown("inbound endpoint", resolver.value(), resolver.mark(), known.iter());
+                self.public_view
+            }
+        }
+    }
+
+    fn check_site_prefixes(&mut self, site: &crate::config::Site) {
+        for cidr in &site.cidr {
+            let net = cidr.value().0;
+            let vpc = self.vpcs.iter().find(|vpc| vpc.cidrs.iter().any(|c| overlaps(c, &net)));
+            if let Some(vpc) = vpc {
+                let message = format!("{net} of site `{}` overlaps VPC `{}`", site.id, vpc.id);
+                self.report.warning(Code::OverlappingCidr, cidr.mark(), message);
+            }
+        }
+    }
+
+    /// Every place: each subnet with what is cut out of it, each site, and outside.
+    pub(super) fn places(&mut self) {
+        let cuts = self.group_sources();
+        let subnets: Vec<Index<Subnet>> = self.subnets.indexed().map(|(index, _)| index).collect();
+        for index in subnets {
+            let subnet = &self.subnets[index];
+            let (name, vpc) = (subnet.id.clone(), subnet.vpc);
+            let standing = Standing::Subnet(index);
+            let prefixes = subnet.cidrs.clone();
+            let inside: Vec<IpNet> = prefixes
+                .iter()
+                .flat_map(|cidr| cuts.inside(cidr).into_iter().map(|(cut, ())| cut))
+                .filter(|cut| !prefixes.contains(cut))
+                .collect();
+            let interfaces: Vec<(IpAddr, Interface)> = self.vpcs[vpc]
+                .interfaces
+                .iter()
+                .filter(|(address, _)| prefixes.iter().any(|cidr| cidr.contains(*address)))
+                .map(|(address, interface)| (*address, *interface))
+                .collect();
+            self.places.add(&name, Some(vpc), Place { standing, prefixes, interface: None });
+            for cut in inside {
+                self.places.add(&name, Some(vpc), Place { standing, prefixes: vec![cut], interface: None });
+            }
+            for (address, interface) in interfaces {
+                let place = Place { standing, prefixes: vec![host(address)], interface: Some(interface) };
+                self.places.add(&name, Some(vpc), place);
+            }
+        }
+        let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
+        for (index, name, prefixes) in sites {
+            self.places.add(&name, None, Place { standing: Standing::Site(index), prefixes, interface: None });
+        }
+        let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
+        self.places.add(&Arc::from("outside"), None, outside);
+    }
+
+    /// The prefixes that security groups tell apart.
+    fn group_sources(&self) -> PrefixMap<()> {
+        let mut cuts = PrefixMap::new();
+        let rules = self.security_groups.iter().flat_map(|group| &group.ingress);
+        for source in rules.flat_map(|rule| &rule.sources) {
+            if let Source::Prefix(prefix) = source {
+                cuts.insert(*prefix, ());
+            }
+        }
+        cuts
+    }
+
+    /// Which place clients stand in whose own address does not tell.
+    pub(super) fn clients(&mut self) {
+        for client in &self.config.client {
+            let name = &client.place.value().0;
+            let Some(place) = self.places.named(name) else {
+                let known: Vec<String> = self.places.names().map(ToString::to_string).collect();
+                self.unknown("place", name, client.place.mark(), known.iter());
+                continue;
+            };
+            if self.places.add_client(client.source.value().0, place).is_some() {
+                let message = format!("clients of {} stand in two places", client.source);
+                self.report.error(Code::DuplicateId, client.source.mark(), message);
+            }
+        }
+    }
+
+    /// The doors, and as whom they answer.
+    pub(super) fn listeners(&mut self) {
+        for written in &self.config.listener {
+            let address = written.address.value().0;
+            if self.listeners.iter().any(|have| have.address == address && address.port() != 0) {
+                let message = format!("two listeners have the address {address}");
+                self.report.error(Code::Listener, written.address.mark(), message);
+                continue;
+            }
+            if written.vpc.is_some() && written.inbound.is_some() {
+                let message = "a listener is bound to a VPC or to an inbound endpoint, not to both";
+                self.report.error(Code::Listener, written.address.mark(), message);
+                continue;
+            }
+            let mut view = None;
+            if let Some(vpc) = &written.vpc {
+                view = self.vpc_named(vpc).map(|index| self.vpcs[index].view);
+            }
+            if let Some(inbound) = &written.inbound {
+                let id = inbound.with(inbound.to_string());
+                view = Some(self.site_view(&id));
+            }
+            let udp = written.transports.contains(&Transport::Udp);
+            let tcp = written.transports.contains(&Transport::Tcp);
+            if !udp && !tcp {
+                let message = format!("listener {address} serves no transport");
+                self.report.error(Code::Listener, written.address.mark(), message);
+            }
+            self.listeners.push(Listener { address, view, udp, tcp });
+        }
+        if self.config.listener.is_empty() {
+            let address = DEFAULT_LISTENER;
+            self.listeners.push(Listener { address, view: None, udp: true, tcp: true });
+        }
+        if self.listeners.iter().any(|listener| listener.view.is_none()) {
+            self.check_ambiguous_places();
+        }
+    }
+
+    /// Where two VPCs share addresses, only a bound listener can tell whose client asks.
+    fn check_ambiguous_places(&mut self) {
+        let mut seen: PrefixMap<(Index<Vpc>, Arc<str>)> = PrefixMap::new();
+        for vpc in &self.config.vpc {
+            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            for subnet in &vpc.subnet {
+                let net = subnet.cidr.value().0;
+                let above = seen.longest_covering(&net).map(|(_, other)| other.clone());
+                let below = || seen.inside(&net).first().map(|(_, other)| (*other).clone());
+                if let Some((other, name)) = above.or_else(below)
+                    && other != index
+                {
+                    let message = format!("subnet `{}` shares addresses with `{name}` of another VPC", subnet.id);
+                    let warning = self.report.warning(Code::AmbiguousPlace, subnet.cidr.mark(), message);
+                    warning.help(
+                        "a listener that is bound to no VPC refuses their clients: bind each with `vpc = \"vpc-…\"`, \
+                         or say with [[client]] who stands where",
+                    );
+                }
+                seen.insert(net, (index, subnet.id.value().text()));
+            }
+        }
+    }
+
+    /// What the user expects, its places checked.
+    pub(super) fn expectations(&mut self) {
+        for expect in &self.config.expect {
+            let from = &expect.from.value().0;
+            if self.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
+                let known: Vec<String> = self.places.names().map(ToString::to_string).collect();
+                self.unknown("place", from, expect.from.mark(), known.iter());
+                continue;
+            }
+            self.expectations.push((expect.clone(), expect.name.mark()));
+        }
+    }
+}
+
+/// Where a configuration listens that names no listener.
+const DEFAULT_LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5300);

@@ -1,0 +1,217 @@
+//! Prefix lists, and the routes of every table.
+
+use ipnet::IpNet;
+
+use super::*;
+use crate::aws::{RouteTarget, RouteTargetKind};
+use crate::config;
+use crate::config::{Destination, RouteOrigin, RouteState};
+
+impl Compiler<'_> {
+    /// The user's prefix lists, and the groups' rules that may name them.
+    pub(super) fn prefix_lists(&mut self) {
+        for list in &self.config.prefix_list {
+            let key = (list.region.value().clone(), list.id.to_string());
+            let entries = list.entries.iter().map(|cidr| cidr.value().0).collect();
+            if self.prefix_lists.insert(key, entries).is_some() {
+                let message = format!("prefix list `{}` is declared twice in {}", list.id, list.region);
+                self.report.error(Code::DuplicateId, list.id.mark(), message);
+            }
+        }
+        self.security_group_rules();
+    }
+
+    /// The entries of a prefix list: the user's, else the project's own facts.
+    pub(super) fn prefix_list(&mut self, region: &Region, id: &str, mark: Mark) -> Vec<IpNet> {
+        if let Some(entries) = self.prefix_lists.get(&(region.clone(), id.to_owned())) {
+            return entries.clone();
+        }
+        let known = self.facts.prefix_lists.by_id(region, id);
+        if let Some(entries) = known.and_then(|list| list.entries.as_ref()) {
+            return entries.clone();
+        }
+        let message = match known {
+            Some(list) => format!("the entries of prefix list `{id}` ({}) are not known", list.name),
+            None => format!("no prefix list `{id}` is known in {region}"),
+        };
+        let error = self.report.error(Code::UnknownPrefixList, mark, message);
+        error.help(format!(
+            "declare it: [[prefix_list]] id = \"{id}\", region = \"{region}\", entries = […], as \
+             `aws ec2 get-managed-prefix-list-entries --prefix-list-id {id}` prints them"
+        ));
+        Vec::new()
+    }
+
+    /// Every route of every table.
+    pub(super) fn routes(&mut self) {
+        for vpc in &self.config.vpc {
+            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            for table in &vpc.route_table {
+                let Some((owner, made)) = self.ids.route_tables.get(&table.id.to_string()).copied() else { continue };
+                if owner != index {
+                    continue;
+                }
+                for route in &table.routes {
+                    self.route(vpc, index, made, route);
+                }
+            }
+        }
+    }
+
+    fn route(&mut self, vpc: &config::Vpc, index: Index<Vpc>, table: Index<RouteTable>, route: &config::Route) {
+        let Some(target) = self.target(vpc, index, route) else { return };
+        let is_blackhole = route.state != RouteState::Active;
+        let propagated =
+            matches!(route.origin, RouteOrigin::EnableVgwRoutePropagation | RouteOrigin::Advertisement);
+        let mark = route.destination.mark();
+        let (destinations, rank, prefix_list) = match route.destination.value() {
+            Destination::Cidr(cidr) => {
+                let rank = if propagated { Rank::Propagated } else { Rank::Static };
+                (vec![cidr.0], rank, None)
+            }
+            Destination::PrefixList(id) => {
+                let id: Arc<str> = id.as_str().into();
+                let entries = self.prefix_list(vpc.region.value(), &id, mark);
+                (entries, Rank::PrefixList(id.clone()), Some(id))
+            }
+            Destination::SecurityGroup(_) => {
+                let message = "a route leads to a prefix or to a prefix list";
+                self.report.error(Code::InvalidValue, mark, message);
+                return;
+            }
+        };
+        let duplicate = |have: &Route, destination: &IpNet| have.destination == *destination && have.rank == rank;
+        for destination in destinations {
+            if !self.may_stand(index, &destination, &target, &rank, mark) {
+                continue;
+            }
+            let table = &mut self.route_tables[table];
+            if prefix_list.is_none() && table.exactly(&destination).iter().any(|have| duplicate(have, &destination)) {
+                let message = format!("this table has another route to {destination}");
+                self.report.error(Code::DuplicateRoute, mark, message);
+                continue;
+            }
+            let target = target.clone();
+            table.add(Route {
+                destination,
+                target,
+                is_blackhole,
+                rank: rank.clone(),
+                prefix_list: prefix_list.clone(),
+            });
+        }
+    }
+
+    /// Where a route's target leads; `None`, and an error, when it leads to nothing declared.
+    fn target(&mut self, vpc: &config::Vpc, index: Index<Vpc>, route: &config::Route) -> Option<Target> {
+        let written = route.target.value();
+        let mark = route.target.mark();
+        // A blackhole's target is gone, so nobody can declare it.
+        if route.state == RouteState::Blackhole && !self.ids.declared.contains_key(&*written.id) {
+            return Some(Target::Other(written.clone()));
+        }
+        match written.kind {
+            RouteTargetKind::Local => Some(Target::Local),
+            RouteTargetKind::InternetGateway => {
+                let attached = vpc.internet_gateway.as_ref().is_some_and(|igw| igw.value().as_str() == &*written.id);
+                if !attached {
+                    let message = format!("`{written}` is not attached to VPC `{}`", vpc.id);
+                    let help = format!("give the VPC `internet_gateway = \"{written}\"`, or the route `state = \"blackhole\"`");
+                    self.report.error(Code::UnknownReference, mark, message).help(help);
+                }
+                Some(Target::InternetGateway(written.id.clone()))
+            }
+            RouteTargetKind::NatGateway => {
+                let found = self.ids.nat_gateways.get(&*written.id).copied();
+                match found {
+                    Some((owner, nat)) if owner == index => Some(Target::NatGateway(nat)),
+                    _ => {
+                        let known: Vec<String> = self.ids.nat_gateways.keys().cloned().collect();
+                        self.unknown("NAT gateway of this VPC", &written.id, mark, known.iter());
+                        None
+                    }
+                }
+            }
+            RouteTargetKind::VpcEndpoint => self.endpoint_target(index, route),
+            RouteTargetKind::VirtualPrivateGateway => Some(Target::VirtualPrivateGateway(written.id.clone())),
+            _ => Some(Target::Other(written.clone())),
+        }
+    }
+
+    fn endpoint_target(&mut self, vpc: Index<Vpc>, route: &config::Route) -> Option<Target> {
+        let (written, mark) = (route.target.value(), route.target.mark());
+        let found = self.ids.endpoints.get(&*written.id).copied().filter(|(owner, _)| *owner == vpc);
+        let Some((_, endpoint)) = found else {
+            let known: Vec<String> = self.ids.endpoints.keys().cloned().collect();
+            self.unknown("endpoint of this VPC", &written.id, mark, known.iter());
+            return None;
+        };
+        match self.endpoints[endpoint].kind {
+            EndpointKind::Gateway => {
+                if !matches!(route.destination.value(), Destination::PrefixList(_)) {
+                    let message = format!("the route of gateway endpoint `{written}` leads to a prefix list");
+                    let error = self.report.error(Code::InvalidValue, route.destination.mark(), message);
+                    error.help("write `destination = \"pl-…\"`: AWS makes these routes itself");
+                }
+                Some(Target::GatewayEndpoint(endpoint))
+            }
+            EndpointKind::GatewayLoadBalancer => Some(Target::Other(written.clone())),
+            EndpointKind::Interface => {
+                let message = format!("`{written}` is an interface endpoint: no route leads to it");
+                let error = self.report.error(Code::InvalidValue, mark, message);
+                error.help("its network interfaces are inside the VPC, which the `local` route reaches");
+                None
+            }
+        }
+    }
+
+    /// Whether AWS lets such a route stand. False when it stands and never counts.
+    fn may_stand(
+        &mut self,
+        vpc: Index<Vpc>,
+        destination: &IpNet,
+        target: &Target,
+        rank: &Rank,
+        mark: Mark,
+    ) -> bool {
+        let reserved = ["169.254.168.0/22", "fd00:ec2::/32"].map(|net| net.parse::<IpNet>());
+        if reserved.iter().flatten().any(|net| net.contains(destination)) {
+            let message = format!("{destination} lies in a range that no route table may hold");
+            let error = self.report.error(Code::InvalidValue, mark, message);
+            error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
+            return false;
+        }
+        let inside = self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
+        if !inside {
+            return true;
+        }
+        match rank {
+            // Propagated routes never beat `local`, however long they are.
+            Rank::Propagated => false,
+            Rank::PrefixList(_) | Rank::Local => true,
+            Rank::Static => {
+                let is_subnet =
+                    self.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.cidrs.contains(destination));
+                let fits = is_subnet && is_middlebox(target);
+                if !fits {
+                    let message = format!("AWS refuses a route to {destination}, which lies inside the VPC");
+                    let error = self.report.error(Code::InvalidValue, mark, message);
+                    error.help(
+                        "inside the VPC a route leads to exactly one subnet, and to a NAT gateway, a network \
+                         interface or a Gateway Load Balancer endpoint",
+                    );
+                }
+                fits
+            }
+        }
+    }
+}
+
+fn is_middlebox(target: &Target) -> bool {
+    use RouteTargetKind::{Instance, NetworkInterface, VpcEndpoint};
+    match target {
+        Target::NatGateway(_) => true,
+        Target::Other(RouteTarget { kind, .. }) => matches!(kind, NetworkInterface | Instance | VpcEndpoint),
+        _ => false,
+    }
+}

@@ -1,0 +1,253 @@
+//! VPCs: subnets, route tables (still without their routes), NAT gateways, security groups, instances.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::*;
+use crate::config;
+use crate::config::{ConnectivityType, Destination};
+use crate::net::overlaps;
+
+impl Compiler<'_> {
+    /// VPCs with everything in them that needs no routes and no names.
+    pub(super) fn vpcs(&mut self) {
+        for vpc in &self.config.vpc {
+            if self.declare(&vpc.id) {
+                self.vpc(vpc);
+            }
+        }
+        // Groups may name each other, so all are declared before any rule is read.
+        for vpc in &self.config.vpc {
+            for group in &vpc.security_group {
+                if self.declare(&group.id) {
+                    let made = SecurityGroup { id: group.id.value().text(), ingress: Vec::new() };
+                    let index = self.security_groups.add(made);
+                    self.ids.security_groups.insert(group.id.to_string(), index);
+                }
+            }
+        }
+    }
+
+    fn vpc(&mut self, vpc: &config::Vpc) {
+        let cidrs: Vec<IpNet> = vpc.cidr.iter().map(|cidr| cidr.value().0).collect();
+        if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
+            let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
+            let error = self.report.error(Code::InvalidValue, vpc.id.mark(), message);
+            error.help("the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`");
+        }
+        if vpc.enable_dns_hostnames && !vpc.enable_dns_support {
+            let message = "`enable_dns_hostnames` needs `enable_dns_support`";
+            self.report.error(Code::InvalidValue, vpc.id.mark(), message);
+        }
+        let index = self.vpcs.next_index();
+        let name = vpc.id.value().text();
+        let view = self.views.add(View { kind: ViewKind::Vpc(index), name: name.clone() });
+        let inbound = Arc::from(format!("{name}/inbound"));
+        let inbound_view = self.views.add(View { kind: ViewKind::Inbound(index), name: inbound });
+        self.vpcs.add(Vpc {
+            id: name,
+            region: vpc.region.value().clone(),
+            account: vpc.account.as_ref().map(|account| account.value().as_str().into()),
+            cidrs: cidrs.clone(),
+            dns_support: vpc.enable_dns_support,
+            dns_hostnames: vpc.enable_dns_support && vpc.enable_dns_hostnames,
+            endpoints: Vec::new(),
+            interfaces: HashMap::new(),
+            view,
+            inbound_view,
+        });
+        self.ids.vpcs.insert(vpc.id.to_string(), index);
+        self.route_tables_of(vpc, index, &cidrs);
+        self.subnets_of(vpc, index, &cidrs);
+        self.nat_gateways_of(vpc, index);
+    }
+
+    fn route_tables_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>, cidrs: &[IpNet]) {
+        for table in &vpc.route_table {
+            if !self.declare(&table.id) {
+                continue;
+            }
+            let made = self.route_tables.add(RouteTable::new(Some(table.id.value().text()), cidrs));
+            self.ids.route_tables.insert(table.id.to_string(), (index, made));
+            if table.main && self.ids.main_tables.insert(index, made).is_some() {
+                let message = format!("VPC `{}` has a second main route table", vpc.id);
+                self.report.error(Code::DuplicateSection, table.id.mark(), message);
+            }
+        }
+    }
+
+    fn subnets_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>, cidrs: &[IpNet]) {
+        let mut taken: Vec<(IpNet, Arc<str>)> = Vec::new();
+        for subnet in &vpc.subnet {
+            if !self.declare(&subnet.id) {
+                continue;
+            }
+            let own: Vec<_> = std::iter::once(&subnet.cidr).chain(&subnet.ipv6_cidr).collect();
+            for cidr in &own {
+                let net = cidr.value().0;
+                if !cidrs.iter().any(|whole| whole.contains(&net)) {
+                    let message = format!("subnet `{}` does not lie in VPC `{}`", subnet.id, vpc.id);
+                    let error = self.report.error(Code::OutsideCidr, cidr.mark(), message);
+                    let list: Vec<String> = cidrs.iter().map(ToString::to_string).collect();
+                    error.help(format!("the VPC has {}", list.join(", ")));
+                }
+                if let Some((other, name)) = taken.iter().find(|(other, _)| overlaps(other, &net)) {
+                    let message = format!("`{net}` overlaps subnet `{name}`, which has {other}");
+                    self.report.error(Code::OverlappingCidr, cidr.mark(), message);
+                }
+                taken.push((net, subnet.id.value().text()));
+            }
+            let Some(route_table) = self.route_table_of(subnet, index) else { continue };
+            let made = self.subnets.add(Subnet {
+                id: subnet.id.value().text(),
+                vpc: index,
+                cidrs: own.iter().map(|cidr| cidr.value().0).collect(),
+                availability_zone: subnet.availability_zone.value().as_str().into(),
+                route_table,
+                map_public_ip_on_launch: subnet.map_public_ip_on_launch,
+            });
+            self.ids.subnets.insert(subnet.id.to_string(), made);
+        }
+    }
+
+    fn route_table_of(&mut self, subnet: &config::Subnet, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
+        let Some(id) = &subnet.route_table else {
+            let main = self.ids.main_tables.get(&vpc).copied();
+            if main.is_none() {
+                let message = format!("subnet `{}` has no route table, and its VPC no main one", subnet.id);
+                let error = self.report.error(Code::NoRouteTable, subnet.id.mark(), message);
+                error.help("give it `route_table = \"rtb-…\"`, or give one table `main = true`");
+            }
+            // A table of its own stands in, so that what names the subnet is no second mistake.
+            return Some(main.unwrap_or_else(|| self.route_tables.add(RouteTable::new(None, &[]))));
+        };
+        match self.ids.route_tables.get(&id.to_string()).copied() {
+            Some((owner, table)) if owner == vpc => return Some(table),
+            Some(_) => {
+                let message = format!("route table `{id}` is another VPC's");
+                self.report.error(Code::UnknownReference, id.mark(), message);
+            }
+            None => {
+                let known: Vec<String> = self.ids.route_tables.keys().cloned().collect();
+                self.unknown("route table", &id.to_string(), id.mark(), known.iter());
+            }
+        }
+        Some(self.route_tables.add(RouteTable::new(None, &[])))
+    }
+
+    fn nat_gateways_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
+        for nat in &vpc.nat_gateway {
+            if !self.declare(&nat.id) {
+                continue;
+            }
+            let Some(subnet) = self.subnet_named(&nat.subnet, index) else { continue };
+            if let Some(address) = nat.public_address.as_ref().filter(|a| a.value().is_ipv6()) {
+                let message = "a NAT gateway's public address is an IPv4 address";
+                self.report.error(Code::InvalidValue, address.mark(), message);
+            }
+            let is_public = nat.connectivity_type == ConnectivityType::Public;
+            let made = self.nat_gateways.add(NatGateway { id: nat.id.value().text(), subnet, is_public });
+            self.ids.nat_gateways.insert(nat.id.to_string(), (index, made));
+        }
+    }
+
+    /// Rules of security groups, prefix lists taken apart. Runs when prefix lists are known.
+    pub(super) fn security_group_rules(&mut self) {
+        for vpc in &self.config.vpc {
+            for group in &vpc.security_group {
+                let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else { continue };
+                for rule in &group.ingress {
+                    let sources = self.sources_of(rule, vpc.region.value());
+                    let protocol = rule.protocol.value().as_str();
+                    if !["tcp", "udp", "icmp", "icmpv6", "-1", "6", "17", "1", "58"].contains(&protocol) {
+                        let message = format!("`{protocol}` is no protocol that security groups know");
+                        let error = self.report.error(Code::InvalidValue, rule.protocol.mark(), message);
+                        error.help("write `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all");
+                    }
+                    let is_tcp = matches!(protocol, "tcp" | "6" | "-1");
+                    // AWS ignores ports when the rule is for all protocols.
+                    let (from_port, to_port) =
+                        if protocol == "-1" { (0, u16::MAX) } else { (rule.from_port, rule.to_port) };
+                    let rule = IngressRule { is_tcp, from_port, to_port, sources };
+                    self.security_groups[index].ingress.push(rule);
+                }
+            }
+        }
+    }
+
+    fn sources_of(&mut self, rule: &config::Ingress, region: &Region) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for source in &rule.sources {
+            match source.value() {
+                Destination::Cidr(cidr) => sources.push(Source::Prefix(cidr.0)),
+                Destination::SecurityGroup(id) => {
+                    let found = self.group_named(id.as_str(), source.mark());
+                    sources.extend(found.map(Source::Group));
+                }
+                Destination::PrefixList(id) => {
+                    let entries = self.prefix_list(region, id.as_str(), source.mark());
+                    sources.extend(entries.into_iter().map(Source::Prefix));
+                }
+            }
+        }
+        sources
+    }
+
+    /// Instances, with their addresses in their subnets.
+    pub(super) fn instances(&mut self) {
+        for vpc in &self.config.vpc {
+            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            for instance in &vpc.instance {
+                if !self.declare(&instance.id) {
+                    continue;
+                }
+                let Some(subnet) = self.subnet_named(&instance.subnet, index) else { continue };
+                self.check_inside(&instance.address, subnet);
+                let security_groups = self.groups_named(&instance.security_groups);
+                let made = self.instances.add(Instance {
+                    id: instance.id.value().text(),
+                    subnet,
+                    address: *instance.address.value(),
+                    public_address: instance.public_address.as_ref().map(|a| *a.value()),
+                    security_groups,
+                });
+                self.claim_address(index, &instance.address, Interface::Instance(made));
+                if let Some(IpAddr::V4(address)) = self.instances[made].public_address {
+                    let domain = self.vpcs[index].region.public_ec2_domain();
+                    let label = crate::aws::hostname::public_ec2_label(address);
+                    self.public.instance(fact_name(&format!("{label}.{domain}")), made);
+                }
+            }
+        }
+    }
+
+    /// Tells when an address does not lie in its subnet, or is one that AWS keeps for itself.
+    pub(super) fn check_inside(&mut self, address: &Marked<IpAddr>, subnet: Index<Subnet>) {
+        let subnet = &self.subnets[subnet];
+        let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
+            let cidrs: Vec<String> = subnet.cidrs.iter().map(ToString::to_string).collect();
+            let message = format!("{address} does not lie in subnet `{}`, which has {}", subnet.id, cidrs.join(", "));
+            self.report.error(Code::OutsideCidr, address.mark(), message);
+            return;
+        };
+        if let (IpNet::V4(net), IpAddr::V4(v4)) = (cidr, address.value()) {
+            let offset = u32::from(*v4) - u32::from(net.network());
+            if offset < 4 || *v4 == net.broadcast() {
+                let message = format!("{address} is one of the five addresses that AWS keeps in every subnet");
+                let error = self.report.error(Code::InvalidValue, address.mark(), message);
+                error.help("the first four addresses and the last one of a subnet cannot be given to anything");
+            }
+        }
+    }
+
+    /// Notes who has an address in a VPC; tells when somebody has it already.
+    pub(super) fn claim_address(&mut self, vpc: Index<Vpc>, address: &Marked<IpAddr>, owner: Interface) {
+        let taken = self.vpcs[vpc].interfaces.insert(*address.value(), owner);
+        if taken.is_some() {
+            let message = format!("{address} is given to two interfaces of VPC `{}`", self.vpcs[vpc].id);
+            self.report.error(Code::DuplicateId, address.mark(), message);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The compiled model: what the configuration means, ready to be asked. Immutable, one generation.
+//!
+//! ```text
+//!  Config ──► compile ──► World ──► Live (swapped whole)
+//!                           │
+//!                           ├── claims   name → claim        one suffix map, views at its nodes
+//!                           ├── places   address → place     who stands where
+//!                           └── tables   address → route     one prefix map for each route table
+//! ```
+//!
+//! Objects name each other by [`Index`], their number in this world's [`Arena`]s. Nothing in here changes
+//! after [`compile`](compile::compile), and nothing does any work on a query but look-ups.
+
+mod arena;
+mod claims;
+pub mod compile;
+mod live;
+mod object;
+mod place;
+mod route;
+mod security_group;
+mod zone;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+pub use arena::{Arena, Index};
+pub use claims::{Claim, Claims};
+pub use live::Live;
+pub use object::{
+    Endpoint, EndpointInterface, EndpointKind, HostedZone, InboundEndpoint, Instance, InternalDomain, Interface, Link,
+    LinkClass, ManagedZone, NatGateway, PrivateDns, Rule, RuleKind, Site, Subnet, View, ViewKind, Vpc,
+};
+pub use place::{NoPlace, Place, Places, Standing};
+pub use route::{Rank, Route, RouteTable, Target};
+pub use security_group::{Admission, IngressRule, SecurityGroup, Source};
+pub use zone::{Found, Node, RecordRefused, Zone};
+
+use ipnet::IpNet;
+
+use crate::aws::Facts;
+use crate::config::{Expect, Mark};
+use crate::dns::{Name, RrSet};
+
+/// A number of a place.
+pub type PlaceId = Index<Place>;
+
+/// A number of a view.
+pub type ViewId = Index<View>;
+
+/// Where a client stands: whose claims answer it, and whose routes its traffic takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Vantage {
+    /// Whose claims answer.
+    pub view: ViewId,
+    /// Whose routes the traffic takes.
+    pub place: PlaceId,
+}
+
+/// Everything that one configuration means.
+#[derive(Debug)]
+pub struct World {
+    /// A hash of the texts it was made from.
+    pub hash: String,
+    /// Bounds on answers.
+    pub answers: AnswerBounds,
+    /// Who is told paths.
+    pub annotate: AnnotateRules,
+    /// Where it listens, and as whom.
+    pub listeners: Vec<Listener>,
+    /// Prefixes whose clients may ask although they stand in no declared place.
+    pub allow: Vec<IpNet>,
+    /// Prefixes whose EDNS Client Subnet is believed.
+    pub trust_client_subnet: Vec<IpNet>,
+    /// VPCs.
+    pub vpcs: Arena<Vpc>,
+    /// Subnets of all VPCs.
+    pub subnets: Arena<Subnet>,
+    /// Route tables of all VPCs.
+    pub route_tables: Arena<RouteTable>,
+    /// NAT gateways of all VPCs.
+    pub nat_gateways: Arena<NatGateway>,
+    /// VPC endpoints of all VPCs.
+    pub endpoints: Arena<Endpoint>,
+    /// Security groups of all VPCs.
+    pub security_groups: Arena<SecurityGroup>,
+    /// Instances of all VPCs.
+    pub instances: Arena<Instance>,
+    /// Inbound resolver endpoints.
+    pub inbound_endpoints: Arena<InboundEndpoint>,
+    /// Networks on premises.
+    pub sites: Arena<Site>,
+    /// Private hosted zones.
+    pub hosted_zones: Arena<HostedZone>,
+    /// Zones of endpoints' private names.
+    pub managed_zones: Arena<ManagedZone>,
+    /// Resolver rules.
+    pub rules: Arena<Rule>,
+    /// Domains of generated names.
+    pub internal_domains: Arena<InternalDomain>,
+    /// Whose claims answer: each VPC, each VPC through an inbound endpoint, and the public.
+    pub views: Arena<View>,
+    /// The public's view.
+    pub public_view: ViewId,
+    /// Who stands where.
+    pub places: Places,
+    /// Who may answer what.
+    pub claims: Claims,
+    /// Public DNS as the world knows it.
+    pub public: PublicDns,
+    /// The site that plays a name server's address.
+    pub played: HashMap<IpAddr, Index<Site>>,
+    /// What the user expects of it.
+    pub expectations: Vec<(Expect, Mark)>,
+}
+
+/// Bounds on answers, in seconds and octets.
+#[derive(Clone, Debug)]
+pub struct AnswerBounds {
+    /// The longest TTL sent.
+    pub max_ttl: u32,
+    /// The longest TTL of a negative answer.
+    pub max_negative_ttl: u32,
+    /// The largest UDP reply.
+    pub max_udp_payload: u16,
+}
+
+/// Who is told paths, and how.
+#[derive(Clone, Debug)]
+pub struct AnnotateRules {
+    /// Extended DNS Errors.
+    pub ede: EdeMode,
+    /// Option 65001.
+    pub option: bool,
+    /// CHAOS TXT.
+    pub chaos: bool,
+    /// Which clients.
+    pub to: Vec<IpNet>,
+}
+
+pub use crate::config::EdeMode;
+
+/// A door, and as whom it answers.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// The view it is bound to. `None`: the client's place tells.
+    pub view: Option<ViewId>,
+    /// Whether it serves UDP.
+    pub udp: bool,
+    /// Whether it serves TCP.
+    pub tcp: bool,
+}
+
+/// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
+#[derive(Debug)]
+pub struct PublicDns {
+    /// The endpoints' own names, which public DNS knows everywhere. Their TTL is told in full.
+    pub overlay: Zone,
+    /// The user's records. Their TTLs count down.
+    pub records: Zone,
+    /// Public names of instances: the instance, and its public address's record set.
+    pub instances: HashMap<Name, Index<Instance>>,
+    /// AWS's names and ranges.
+    pub facts: &'static Facts,
+    /// The SOA of negative answers.
+    pub soa: RrSet,
+}
+
+impl World {
+    /// Where a client at an address stands. A door bound to a view keeps it and tells which VPC's
+    /// subnets are looked at first.
+    pub fn vantage(&self, client: IpNet, bound: Option<ViewId>) -> Result<Vantage, NoPlace> {
+        let vpc = bound.and_then(|view| self.views[view].vpc());
+        let place = self.places.find(client, vpc)?;
+        let view = bound.unwrap_or_else(|| self.view_of(place));
+        Ok(Vantage { view, place })
+    }
+
+    /// The view that a place's clients have when they ask a door that is bound to none.
+    pub fn view_of(&self, place: PlaceId) -> ViewId {
+        match self.places[place].standing {
+            Standing::Subnet(subnet) => self.vpcs[self.subnets[subnet].vpc].view,
+            Standing::Site(site) => self.sites[site].view,
+            Standing::Outside => self.public_view,
+        }
+    }
+
+    /// The name of a place: its subnet's or site's id, or `outside`.
+    pub fn place_name(&self, place: PlaceId) -> Arc<str> {
+        match self.places[place].standing {
+            Standing::Subnet(subnet) => self.subnets[subnet].id.clone(),
+            Standing::Site(site) => self.sites[site].id.clone(),
+            Standing::Outside => Arc::from("outside"),
+        }
+    }
+
+    /// The VPC that a place lies in.
+    pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
+        match self.places[place].standing {
+            Standing::Subnet(subnet) => Some(&self.vpcs[self.subnets[subnet].vpc]),
+            Standing::Site(_) | Standing::Outside => None,
+        }
+    }
+
+    /// The place with this name, seen from a bare address in it.
+    pub fn place_named(&self, name: &str) -> Option<PlaceId> {
+        self.places.named(name)
+    }
+
+    /// Whether somebody at this address may ask: who stands in a declared place, or is allowed by prefix.
+    pub fn may_ask(&self, client: IpAddr) -> bool {
+        self.places.holds(client) || self.allow.iter().any(|prefix| prefix.contains(&client))
+    }
+}

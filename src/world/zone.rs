@@ -1,0 +1,257 @@
+//! Zone data: owner names with their record sets, wildcards and empty non-terminals.
+
+use std::collections::HashMap;
+
+use crate::dns::{Name, Rdata, RecordType, RrSet};
+
+/// The data of one zone, whoever serves it.
+///
+/// A name below the apex that is not here is not looked for anywhere else (Route 53 Developer Guide,
+/// "Considerations when working with a private hosted zone").
+#[derive(Debug)]
+pub struct Zone {
+    /// The zone's top.
+    apex: Name,
+    /// The SOA record, sent with negative answers with its negative TTL (RFC 2308 3).
+    soa: RrSet,
+    nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
+}
+
+/// What stands at one owner name. A node without records is an empty non-terminal.
+#[derive(Debug, Default)]
+pub struct Node {
+    /// The record sets, address types first.
+    pub rrsets: Vec<RrSet>,
+    /// Route 53 alias records: the type, and whose records to answer with.
+    pub aliases: Vec<(RecordType, Name)>,
+}
+
+/// What a zone has at or for a name (RFC 4592 3.3).
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// The name itself.
+    Node(&'a Node),
+    /// A wildcard that stands for the name.
+    Wildcard(&'a Node),
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a record cannot stand in a zone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordRefused {
+    /// The owner is no name of this zone.
+    #[error("`{0}` does not lie in zone `{1}`")]
+    OutsideZone(Name, Name),
+    /// A CNAME beside other records (RFC 1034 3.6.2).
+    #[error("`{0}` has a CNAME record, and beside it nothing else may stand")]
+    BesideCname(Name),
+    /// Two CNAME records.
+    #[error("`{0}` has more than one CNAME record")]
+    SecondCname(Name),
+    /// A CNAME at the zone's top.
+    #[error("a CNAME cannot stand at the apex `{0}`: use an alias record")]
+    CnameAtApex(Name),
+    /// The same type once as an alias and once with values.
+    #[error("`{0}` has both an alias and values for {1}")]
+    AliasBesideValues(Name, RecordType),
+    /// A type that holds no data.
+    #[error("{0} is no type that a record can have")]
+    MetaType(RecordType),
+}
+
+impl Zone {
+    /// A zone with nothing but its apex. The SOA's TTL is the negative TTL.
+    pub fn new(apex: Name, soa: RrSet) -> Self {
+        let mut zone = Self { apex: apex.clone(), soa, nodes: HashMap::default() };
+        zone.nodes.insert(apex, Node::default());
+        zone
+    }
+
+    /// The zone's top.
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// The SOA record for a negative answer.
+    pub fn soa(&self) -> &RrSet {
+        &self.soa
+    }
+
+    /// How many names stand in it, empty non-terminals included.
+    pub fn name_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// What stands at exactly this name.
+    pub fn node(&self, owner: &Name) -> Option<&Node> {
+        self.nodes.get(owner)
+    }
+
+    /// Takes in one record. Records of one owner and type become one set with the smallest TTL (RFC 2181 5.2).
+    pub fn add(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) -> Result<(), RecordRefused> {
+        self.check(&owner, rtype)?;
+        if self.nodes.get(&owner).is_some_and(|node| node.aliases.iter().any(|(t, _)| *t == rtype)) {
+            return Err(RecordRefused::AliasBesideValues(owner, rtype));
+        }
+        let node = self.make(&owner);
+        match node.rrsets.iter_mut().find(|set| set.rtype == rtype) {
+            Some(set) => {
+                if set.rdatas.contains(&rdata) {
+                    return Ok(());
+                }
+                if rtype == RecordType::CNAME {
+                    return Err(RecordRefused::SecondCname(owner));
+                }
+                let mut rdatas = set.rdatas.to_vec();
+                rdatas.push(rdata);
+                set.rdatas = rdatas.into();
+                set.ttl = set.ttl.min(ttl);
+            }
+            None => {
+                node.rrsets.push(RrSet::new(owner, rtype, ttl, vec![rdata]));
+                // ANY is answered with the first set (RFC 8482 4.1): let that be an address.
+                node.rrsets.sort_by_key(|set| !matches!(set.rtype, RecordType::A | RecordType::AAAA));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in an alias record.
+    pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordRefused> {
+        self.check(&owner, rtype)?;
+        let node = self.make(&owner);
+        let taken = node.rrsets.iter().any(|set| set.rtype == rtype);
+        if taken || node.aliases.iter().any(|(t, _)| *t == rtype) {
+            return Err(RecordRefused::AliasBesideValues(owner, rtype));
+        }
+        node.aliases.push((rtype, target));
+        Ok(())
+    }
+
+    fn check(&self, owner: &Name, rtype: RecordType) -> Result<(), RecordRefused> {
+        if !owner.is_at_or_below(&self.apex) {
+            return Err(RecordRefused::OutsideZone(owner.clone(), self.apex.clone()));
+        }
+        if rtype.is_meta() {
+            return Err(RecordRefused::MetaType(rtype));
+        }
+        if rtype == RecordType::CNAME && *owner == self.apex {
+            return Err(RecordRefused::CnameAtApex(owner.clone()));
+        }
+        let Some(node) = self.nodes.get(owner) else { return Ok(()) };
+        let has_cname = node.rrsets.iter().any(|set| set.rtype == RecordType::CNAME);
+        let is_cname = rtype == RecordType::CNAME;
+        let has_others = node.rrsets.iter().any(|set| set.rtype != RecordType::CNAME) || !node.aliases.is_empty();
+        if (has_cname && !is_cname) || (is_cname && has_others) {
+            return Err(RecordRefused::BesideCname(owner.clone()));
+        }
+        Ok(())
+    }
+
+    /// The node at a name, made with the empty non-terminals above it.
+    fn make(&mut self, owner: &Name) -> &mut Node {
+        let mut above = owner.parent();
+        while let Some(name) = above {
+            if name == self.apex || self.nodes.contains_key(&name) {
+                break;
+            }
+            above = name.parent();
+            self.nodes.insert(name, Node::default());
+        }
+        self.nodes.entry(owner.clone()).or_default()
+    }
+
+    /// Finds what answers for a name: itself, or the wildcard below its closest encloser (RFC 4592 3.3.1).
+    pub fn find(&self, qname: &Name) -> Found<'_> {
+        if let Some(node) = self.nodes.get(qname) {
+            return Found::Node(node);
+        }
+        let mut encloser = qname.parent();
+        while let Some(name) = encloser {
+            if !name.is_at_or_below(&self.apex) {
+                break;
+            }
+            if self.nodes.contains_key(&name) {
+                let wildcard = name.prepend(b"*").ok().and_then(|wildcard| self.nodes.get(&wildcard));
+                return wildcard.map_or(Found::Nothing, Found::Wildcard);
+            }
+            encloser = name.parent();
+        }
+        Found::Nothing
+    }
+}
+
+impl Node {
+    /// The record set of a type.
+    pub fn rrset(&self, rtype: RecordType) -> Option<&RrSet> {
+        self.rrsets.iter().find(|set| set.rtype == rtype)
+    }
+
+    /// The target of an alias of a type.
+    pub fn alias(&self, rtype: RecordType) -> Option<&Name> {
+        self.aliases.iter().find(|(t, _)| *t == rtype).map(|(_, target)| target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn zone() -> Zone {
+        let apex = name("example.com");
+        let soa = Rdata::soa(&apex, &apex, 1, 2, 3, 4, 5);
+        Zone::new(apex.clone(), RrSet::new(apex, RecordType::SOA, 300, vec![soa]))
+    }
+
+    fn a(n: u8) -> Rdata {
+        Rdata::a(Ipv4Addr::new(10, 0, 0, n))
+    }
+
+    /// The zone of RFC 4592 2.2.1.
+    #[test]
+    fn wildcards_stand_for_what_does_not_exist() {
+        let mut zone = zone();
+        zone.add(name("*.example.com"), RecordType::TXT, 60, Rdata::txt(&["wild"])).unwrap();
+        zone.add(name("host1.example.com"), RecordType::A, 60, a(1)).unwrap();
+        zone.add(name("_ssh._tcp.host1.example.com"), RecordType::A, 60, a(2)).unwrap();
+        zone.add(name("sub.*.example.com"), RecordType::A, 60, a(3)).unwrap();
+        for (asked, wild) in [
+            ("host3.example.com", Some(true)),
+            ("foo.bar.example.com", Some(true)),
+            ("host1.example.com", Some(false)),
+            ("_tcp.host1.example.com", Some(false)), // an empty non-terminal
+            ("sub.*.example.com", Some(false)),
+            ("_telnet._tcp.host1.example.com", None), // host1's existence stops the wildcard
+            ("ghost.*.example.com", None),
+        ] {
+            let found = match zone.find(&name(asked)) {
+                Found::Node(_) => Some(false),
+                Found::Wildcard(_) => Some(true),
+                Found::Nothing => None,
+            };
+            assert_eq!(found, wild, "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_together_is_refused() {
+        let mut zone = zone();
+        let www = name("www.example.com");
+        zone.add(www.clone(), RecordType::A, 60, a(1)).unwrap();
+        let cname = Rdata::name(&name("x.example"));
+        assert_eq!(
+            zone.add(www.clone(), RecordType::CNAME, 60, cname.clone()),
+            Err(RecordRefused::BesideCname(www.clone()))
+        );
+        assert!(zone.add(name("example.com"), RecordType::CNAME, 60, cname).is_err());
+        assert!(zone.add(name("example.org"), RecordType::A, 60, a(1)).is_err());
+        assert!(zone.add_alias(www, RecordType::A, name("x.example")).is_err());
+    }
+}
