@@ -38,9 +38,8 @@ pub struct TableError {
 }
 
 static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
-    Facts::parse().unwrap_or_else(|e| {
-        panic!("the tables compiled into this program are checked by its tests: {e}")
-    })
+    Facts::parse()
+        .unwrap_or_else(|e| panic!("the tables compiled into this program are checked by its tests: {e}"))
 });
 
 /// Global services live in us-east-1 (PrivateLink guide, AWS services that integrate).
@@ -94,11 +93,7 @@ impl Facts {
         ];
         let pick = |v4: bool| {
             sources.iter().find_map(|nets| {
-                let family: Vec<IpNet> = nets
-                    .iter()
-                    .filter(|n| n.addr().is_ipv4() == v4)
-                    .copied()
-                    .collect();
+                let family: Vec<IpNet> = nets.iter().filter(|n| n.addr().is_ipv4() == v4).copied().collect();
                 stable_address(host, &family)
             })
         };
@@ -125,11 +120,7 @@ pub(super) struct Line<'a, const N: usize> {
 impl<const N: usize> Line<'_, N> {
     /// An error that names this line.
     pub fn error(&self, problem: impl ToString) -> TableError {
-        TableError {
-            table: self.table,
-            line: self.line,
-            problem: problem.to_string(),
-        }
+        TableError { table: self.table, line: self.line, problem: problem.to_string() }
     }
 }
 
@@ -138,27 +129,22 @@ pub(super) fn lines<'a, const N: usize>(
     table: &'static str,
     text: &'a str,
 ) -> impl Iterator<Item = Result<Line<'a, N>, TableError>> {
-    text.lines()
-        .enumerate()
-        .filter(|(_, l)| !l.is_empty() && !l.starts_with('#'))
-        .map(move |(i, l)| {
-            let line = i + 1;
-            let cells: Vec<&str> = l.split('\t').collect();
-            let count = cells.len();
-            let cells = cells.try_into().map_err(|_| TableError {
-                table,
-                line,
-                problem: format!("{count} columns where {N} are due"),
-            })?;
-            Ok(Line { table, line, cells })
-        })
+    text.lines().enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(move |(i, l)| {
+        let line = i + 1;
+        let cells: Vec<&str> = l.split('\t').collect();
+        let count = cells.len();
+        let cells = cells.try_into().map_err(|_| TableError {
+            table,
+            line,
+            problem: format!("{count} columns where {N} are due"),
+        })?;
+        Ok(Line { table, line, cells })
+    })
 }
 
 /// Prefixes apart by blanks.
 pub(super) fn prefixes(text: &str) -> Result<Vec<IpNet>, String> {
-    text.split_whitespace()
-        .map(|p| p.parse().map_err(|e| format!("{p}: {e}")))
-        .collect()
+    text.split_whitespace().map(|p| p.parse().map_err(|e| format!("{p}: {e}"))).collect()
 }
 
 #[cfg(test)]
@@ -176,16 +162,9 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named() {
-        let bad = |text| {
-            lines::<3>("t.tsv", text)
-                .find_map(Result::err)
-                .map(|e| e.to_string())
-        };
+        let bad = |text| lines::<3>("t.tsv", text).find_map(Result::err).map(|e| e.to_string());
         assert_eq!(bad("# c\na\tb\tc\n"), None);
-        assert_eq!(
-            bad("# c\na\tb\n").as_deref(),
-            Some("t.tsv line 2: 2 columns where 3 are due")
-        );
+        assert_eq!(bad("# c\na\tb\n").as_deref(), Some("t.tsv line 2: 2 columns where 3 are due"));
         assert!(prefixes("10.0.0.0/8 nonsense").is_err());
     }
 
@@ -197,10 +176,7 @@ mod tests {
     #[test]
     fn s3_lies_in_the_prefix_list() {
         let tokyo = Region::parse("ap-northeast-1").unwrap();
-        let list = Facts::built_in()
-            .prefix_lists
-            .for_service(&tokyo, "s3")
-            .unwrap();
+        let list = Facts::built_in().prefix_lists.for_service(&tokyo, "s3").unwrap();
         assert_eq!(list.id, "pl-61a54008");
         let entries = list.entries.as_ref().unwrap();
         assert_eq!(entries.len(), 13);
@@ -211,19 +187,11 @@ mod tests {
             "bucket.s3-ap-northeast-1.amazonaws.com",
         ] {
             let v4 = addresses(host).0.unwrap();
-            assert!(
-                entries.iter().any(|n| n.contains(&IpAddr::V4(v4))),
-                "{host} {v4}"
-            );
+            assert!(entries.iter().any(|n| n.contains(&IpAddr::V4(v4))), "{host} {v4}");
         }
         assert!(addresses("s3.ap-northeast-1.amazonaws.com").1.is_none());
-        let v6 = addresses("s3.dualstack.ap-northeast-1.amazonaws.com")
-            .1
-            .unwrap();
-        assert_eq!(
-            Facts::built_in().ranges.owner(v6.into()),
-            Some(("S3", "ap-northeast-1"))
-        );
+        let v6 = addresses("s3.dualstack.ap-northeast-1.amazonaws.com").1.unwrap();
+        assert_eq!(Facts::built_in().ranges.owner(v6.into()), Some(("S3", "ap-northeast-1")));
     }
 
     #[test]
@@ -232,25 +200,13 @@ mod tests {
         for (host, service, region) in [
             ("ec2.us-west-2.amazonaws.com", "AMAZON", "us-west-2"),
             ("s3.eu-central-2.amazonaws.com", "S3", "eu-central-2"),
-            (
-                "dynamodb.ap-northeast-1.amazonaws.com",
-                "DYNAMODB",
-                "ap-northeast-1",
-            ),
-            (
-                "x.execute-api.eu-west-1.amazonaws.com",
-                "API_GATEWAY",
-                "eu-west-1",
-            ),
+            ("dynamodb.ap-northeast-1.amazonaws.com", "DYNAMODB", "ap-northeast-1"),
+            ("x.execute-api.eu-west-1.amazonaws.com", "API_GATEWAY", "eu-west-1"),
             ("d111.cloudfront.net", "CLOUDFRONT", "GLOBAL"),
             ("iam.amazonaws.com", "AMAZON", "us-east-1"),
         ] {
             let v4 = addresses(host).0.unwrap();
-            assert_eq!(
-                ranges.owner(v4.into()),
-                Some((service, region)),
-                "{host} {v4}"
-            );
+            assert_eq!(ranges.owner(v4.into()), Some((service, region)), "{host} {v4}");
         }
     }
 

@@ -68,16 +68,10 @@ mod tests {
         for a in ["0.0.0.0", "10.0.1.5", "255.255.255.255", "203.0.113.25"] {
             let a: Ipv4Addr = a.parse().unwrap();
             assert_eq!(parse_ip_label(ip_label(a).as_bytes()), Some(a));
-            assert_eq!(
-                parse_public_ec2_label(public_ec2_label(a).as_bytes()),
-                Some(a)
-            );
+            assert_eq!(parse_public_ec2_label(public_ec2_label(a).as_bytes()), Some(a));
         }
         assert_eq!(ip_label(Ipv4Addr::new(10, 0, 1, 5)), "ip-10-0-1-5");
-        assert_eq!(
-            public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)),
-            "ec2-203-0-113-25"
-        );
+        assert_eq!(public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)), "ec2-203-0-113-25");
     }
 
     #[test]

@@ -41,16 +41,13 @@ impl PrefixLists {
     /// The list of a gateway service, `s3` or `dynamodb`, in this region.
     pub fn for_service(&self, region: &Region, service: &str) -> Option<&ManagedPrefixList> {
         let from = self.lists.partition_point(|l| &l.region < region);
-        self.lists[from..]
-            .iter()
-            .take_while(|l| &l.region == region)
-            .find(|l| {
-                l.name
-                    .strip_prefix("com.amazonaws.")
-                    .and_then(|n| n.strip_prefix(region.as_str()))
-                    .and_then(|n| n.strip_prefix('.'))
-                    == Some(service)
-            })
+        self.lists[from..].iter().take_while(|l| &l.region == region).find(|l| {
+            l.name
+                .strip_prefix("com.amazonaws.")
+                .and_then(|n| n.strip_prefix(region.as_str()))
+                .and_then(|n| n.strip_prefix('.'))
+                == Some(service)
+        })
     }
 
     /// All lists, in order of region and id.

@@ -68,9 +68,7 @@ impl PublicNames {
     /// then wildcards above it, deepest first. Only hash look-ups. A host in a region
     /// that is not known, or outside the standard partition and GovCloud, is not found.
     pub fn find(&self, host: &str) -> Option<PublicHost<'_>> {
-        let (row, region) = self
-            .index
-            .visit(host, |row, region| ControlFlow::Break((row, region)))?;
+        let (row, region) = self.index.visit(host, |row, region| ControlFlow::Break((row, region)))?;
         let row = &self.rows[row as usize];
         let region = region.or_else(|| row.region.clone());
         Some(PublicHost {
@@ -163,9 +161,7 @@ fn inside(random: u128, bits: u8) -> u128 {
 /// FNV-1a, 64 bits. Written out, because the hashers of the library change between
 /// versions and runs, and these addresses must not.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The finishing step of SplitMix64: spreads every bit over all others.

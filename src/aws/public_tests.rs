@@ -24,10 +24,7 @@ fn private_names_are_public_names() {
             let host = fill(name, &home).replace('*', "x");
             let found = names().find(&host).unwrap_or_else(|| panic!("{host}"));
             assert_eq!(found.template, name);
-            assert_eq!(
-                service(&host),
-                fill(&row.template, found.region.as_ref().unwrap_or(&HOME))
-            );
+            assert_eq!(service(&host), fill(&row.template, found.region.as_ref().unwrap_or(&HOME)));
         }
     }
 }
@@ -35,16 +32,10 @@ fn private_names_are_public_names() {
 #[test]
 fn look_ups() {
     for (host, expected) in [
-        (
-            "ec2.ap-northeast-1.amazonaws.com",
-            "com.amazonaws.ap-northeast-1.ec2",
-        ),
+        ("ec2.ap-northeast-1.amazonaws.com", "com.amazonaws.ap-northeast-1.ec2"),
         ("sns.us-west-2.amazonaws.com", "com.amazonaws.us-west-2.sns"),
         ("sqs.us-west-2.amazonaws.com", "com.amazonaws.us-west-2.sqs"),
-        (
-            "us-west-2.queue.amazonaws.com",
-            "com.amazonaws.us-west-2.sqs",
-        ),
+        ("us-west-2.queue.amazonaws.com", "com.amazonaws.us-west-2.sqs"),
         ("queue.amazonaws.com", "com.amazonaws.us-east-1.sqs"),
         ("sts.amazonaws.com", "com.amazonaws.us-east-1.sts"),
         ("iam.amazonaws.com", "com.amazonaws.iam"),
@@ -52,47 +43,19 @@ fn look_ups() {
         ("b.s3.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.s3"),
         ("b.s3.amazonaws.com", "com.amazonaws.us-east-1.s3"),
         ("s3-eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.s3"),
-        (
-            "s3-control.dualstack.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.s3",
-        ),
-        (
-            "cognito-idp.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.cognito-idp",
-        ),
-        (
-            "1.dkr.ecr.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.ecr.dkr",
-        ),
-        (
-            "api.ecr.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.ecr.api",
-        ),
-        (
-            "x.execute-api.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.execute-api",
-        ),
-        (
-            "dynamodb.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.dynamodb",
-        ),
-        (
-            "1.ddb.eu-west-1.amazonaws.com",
-            "com.amazonaws.eu-west-1.dynamodb",
-        ),
-        (
-            "account.us-east-1.amazonaws.com",
-            "com.amazonaws.us-east-1.account",
-        ),
+        ("s3-control.dualstack.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.s3"),
+        ("cognito-idp.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.cognito-idp"),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.ecr.dkr"),
+        ("api.ecr.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.ecr.api"),
+        ("x.execute-api.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.execute-api"),
+        ("dynamodb.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.dynamodb"),
+        ("1.ddb.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.dynamodb"),
+        ("account.us-east-1.amazonaws.com", "com.amazonaws.us-east-1.account"),
         ("sqs.eu-west-1.api.aws", "com.amazonaws.eu-west-1.sqs"),
     ] {
         assert_eq!(service(host), expected, "{host}");
     }
-    for host in [
-        "x.auth.eu-west-1.amazoncognito.com",
-        "d1.cloudfront.net",
-        "x.lambda-url.eu-west-1.on.aws",
-    ] {
+    for host in ["x.auth.eu-west-1.amazoncognito.com", "d1.cloudfront.net", "x.lambda-url.eu-west-1.on.aws"] {
         assert_eq!(names().find(host).unwrap().offer, EndpointOffer::None);
     }
     for host in [
@@ -115,9 +78,7 @@ fn columns() {
     let s3 = names().find("s3.us-west-2.amazonaws.com").unwrap();
     assert_eq!((s3.service_range, s3.ttl, s3.ipv6), ("S3", 5, false));
     assert_eq!(s3.region.unwrap().as_str(), "us-west-2");
-    let dual = names()
-        .find("s3.dualstack.us-west-2.amazonaws.com")
-        .unwrap();
+    let dual = names().find("s3.dualstack.us-west-2.amazonaws.com").unwrap();
     assert!(dual.ipv6);
     let api = names().find("ec2.us-west-2.api.aws").unwrap();
     assert_eq!((api.service_range, api.ttl, api.ipv6), ("AMAZON", 60, true));
@@ -147,10 +108,8 @@ fn addresses_are_stable_and_inside() {
     // A change of these values would move every address between two releases.
     assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
     assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
-    let nets: Vec<IpNet> = ["192.0.2.0/30", "198.51.100.0/24", "2001:db8::/32"]
-        .iter()
-        .map(|n| n.parse().unwrap())
-        .collect();
+    let nets: Vec<IpNet> =
+        ["192.0.2.0/30", "198.51.100.0/24", "2001:db8::/32"].iter().map(|n| n.parse().unwrap()).collect();
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..500 {
         let host = format!("h{i}.example");

@@ -34,12 +34,10 @@ impl Ranges {
             let net = net.trunc();
             let of_service = ranges.by_service.entry(service.clone()).or_default();
             of_service.entry(region.clone()).or_default().push(net);
-            let number = *numbers
-                .entry((service.clone(), region.clone()))
-                .or_insert_with(|| {
-                    ranges.owners.push((service, region));
-                    (ranges.owners.len() - 1) as u32
-                });
+            let number = *numbers.entry((service.clone(), region.clone())).or_insert_with(|| {
+                ranges.owners.push((service, region));
+                (ranges.owners.len() - 1) as u32
+            });
             match net {
                 IpNet::V4(n) => ranges.v4.entry(n).or_default().push(number),
                 IpNet::V6(n) => ranges.v6.entry(n).or_default().push(number),
@@ -53,16 +51,8 @@ impl Ranges {
     /// of equal ones any other than EC2, which lends its ranges to other services.
     pub fn owner(&self, address: IpAddr) -> Option<(&str, &str)> {
         let best = match address {
-            IpAddr::V4(a) => self.best(
-                self.v4
-                    .cover(&Ipv4Net::from(a))
-                    .map(|(n, o)| (n.prefix_len(), o)),
-            ),
-            IpAddr::V6(a) => self.best(
-                self.v6
-                    .cover(&Ipv6Net::from(a))
-                    .map(|(n, o)| (n.prefix_len(), o)),
-            ),
+            IpAddr::V4(a) => self.best(self.v4.cover(&Ipv4Net::from(a)).map(|(n, o)| (n.prefix_len(), o))),
+            IpAddr::V6(a) => self.best(self.v6.cover(&Ipv6Net::from(a)).map(|(n, o)| (n.prefix_len(), o))),
         }?;
         let (service, region) = &self.owners[best as usize];
         Some((service, region))
@@ -70,10 +60,7 @@ impl Ranges {
 
     /// The prefixes of a service in a region (`GLOBAL` is one), empty if there are none.
     pub fn prefixes(&self, service: &str, region: &str) -> &[IpNet] {
-        self.by_service
-            .get(service)
-            .and_then(|r| r.get(region))
-            .map_or(&[], Vec::as_slice)
+        self.by_service.get(service).and_then(|r| r.get(region)).map_or(&[], Vec::as_slice)
     }
 
     fn best<'a>(&self, covering: impl Iterator<Item = (u8, &'a Vec<u32>)>) -> Option<u32> {
@@ -139,10 +126,7 @@ mod tests {
         let s3 = ranges.prefixes("S3", "ap-northeast-1");
         assert!(s3.contains(&net("35.72.164.240/28")));
         assert!(s3.contains(&net("35.73.115.0/28")));
-        assert_eq!(
-            ranges.owner("35.73.115.3".parse().unwrap()),
-            Some(("S3", "ap-northeast-1"))
-        );
+        assert_eq!(ranges.owner("35.73.115.3".parse().unwrap()), Some(("S3", "ap-northeast-1")));
         assert!(ranges.prefixes("S3", "zz-nowhere-1").is_empty());
         assert!(ranges.prefixes("NOTHING", "us-east-1").is_empty());
     }

@@ -268,26 +268,11 @@ mod tests {
     fn domains() {
         let r = |s| Region::parse(s).unwrap();
         assert_eq!(r("us-east-1").internal_domain(), "ec2.internal");
-        assert_eq!(
-            r("us-east-1").public_ec2_domain(),
-            "compute-1.amazonaws.com"
-        );
-        assert_eq!(
-            r("us-west-2").internal_domain(),
-            "us-west-2.compute.internal"
-        );
-        assert_eq!(
-            r("us-west-2").public_ec2_domain(),
-            "us-west-2.compute.amazonaws.com"
-        );
-        assert_eq!(
-            r("cn-north-1").internal_domain(),
-            "cn-north-1.compute.internal"
-        );
-        assert_eq!(
-            r("cn-north-1").public_ec2_domain(),
-            "cn-north-1.compute.amazonaws.com.cn"
-        );
+        assert_eq!(r("us-east-1").public_ec2_domain(), "compute-1.amazonaws.com");
+        assert_eq!(r("us-west-2").internal_domain(), "us-west-2.compute.internal");
+        assert_eq!(r("us-west-2").public_ec2_domain(), "us-west-2.compute.amazonaws.com");
+        assert_eq!(r("cn-north-1").internal_domain(), "cn-north-1.compute.internal");
+        assert_eq!(r("cn-north-1").public_ec2_domain(), "cn-north-1.compute.amazonaws.com.cn");
         assert_eq!(r("us-gov-west-1").partition(), Partition::AwsUsGov);
         assert_eq!(r("eusc-de-east-1").partition().dns_suffix(), "amazonaws.eu");
     }

@@ -73,10 +73,7 @@ impl Service<'_> {
     /// The known answers are of the standard partition and GovCloud; elsewhere (China
     /// and so on) nobody has confirmed them, so there is `None` too.
     pub fn private_names(&self) -> Option<Vec<String>> {
-        let confirmed = matches!(
-            self.region.partition(),
-            Partition::Aws | Partition::AwsUsGov
-        );
+        let confirmed = matches!(self.region.partition(), Partition::Aws | Partition::AwsUsGov);
         match &self.row.private_names {
             PrivateNames::Known(names) if confirmed => {
                 Some(names.iter().map(|n| fill(n, &self.region)).collect())
@@ -95,15 +92,11 @@ impl Service<'_> {
             return fill(base, &self.region);
         }
         let labels: Vec<&str> = self.row.template.split('.').collect();
-        let region_at = labels
-            .iter()
-            .position(|l| *l == REGION || region_in_label(l).is_some_and(|(at, _)| at == 0));
+        let region_at =
+            labels.iter().position(|l| *l == REGION || region_in_label(l).is_some_and(|(at, _)| at == 0));
         let own = &labels[region_at.map_or(2, |i| i + 1).min(labels.len())..];
         let own: Vec<&str> = own.iter().rev().copied().collect();
-        fill(
-            &format!("{}.{REGION}.vpce.amazonaws.com", own.join(".")),
-            &self.region,
-        )
+        fill(&format!("{}.{REGION}.vpce.amazonaws.com", own.join(".")), &self.region)
     }
 
     /// The default TCP port: 443, SMTP's 587.
@@ -135,9 +128,7 @@ impl ServiceTable {
     ) -> Option<Service<'_>> {
         let row = |name: &str| {
             let rows = self.by_name.get(name)?;
-            rows.iter()
-                .map(|&i| &self.rows[i as usize])
-                .find(|r| r.kind == kind)
+            rows.iter().map(|&i| &self.rows[i as usize]).find(|r| r.kind == kind)
         };
         // A template is no service name.
         if service_name.contains(REGION) {
@@ -168,16 +159,11 @@ impl ServiceTable {
         let mut found: Vec<Service<'_>> = Vec::new();
         self.by_host.visit(host, |row, region| {
             let row = &self.rows[row as usize];
-            let region = region
-                .or_else(|| region_in_name(&row.template))
-                .unwrap_or_else(|| HOME.clone());
+            let region = region.or_else(|| region_in_name(&row.template)).unwrap_or_else(|| HOME.clone());
             let service = Service { row, region };
             let name = service.name();
             // A row of one region replaces the folded row of its service.
-            if !found
-                .iter()
-                .any(|f| f.row.kind == row.kind && f.name() == name)
-            {
+            if !found.iter().any(|f| f.row.kind == row.kind && f.name() == name) {
                 found.push(service);
             }
             ControlFlow::<()>::Continue(())

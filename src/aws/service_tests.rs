@@ -10,17 +10,11 @@ fn tokyo() -> Region {
 }
 
 fn interface(name: &str) -> Service<'static> {
-    table()
-        .find(name, EndpointKind::Interface, &tokyo())
-        .unwrap_or_else(|| panic!("{name}"))
+    table().find(name, EndpointKind::Interface, &tokyo()).unwrap_or_else(|| panic!("{name}"))
 }
 
 fn services_of(host: &str) -> Vec<String> {
-    table()
-        .covering_host(host)
-        .iter()
-        .map(|s| s.name())
-        .collect()
+    table().covering_host(host).iter().map(|s| s.name()).collect()
 }
 
 #[test]
@@ -28,24 +22,12 @@ fn names_that_break_the_rule() {
     let names = |s: &str| interface(s).private_names().unwrap();
     assert_eq!(
         names("com.amazonaws.ap-northeast-1.ec2"),
-        [
-            "ec2.ap-northeast-1.amazonaws.com",
-            "ec2.ap-northeast-1.api.aws"
-        ]
+        ["ec2.ap-northeast-1.amazonaws.com", "ec2.ap-northeast-1.api.aws"]
     );
-    assert_eq!(
-        names("com.amazonaws.eu-west-1.ecs-agent"),
-        ["ecs-a.eu-west-1.amazonaws.com"]
-    );
-    assert_eq!(
-        names("com.amazonaws.eu-west-1.eks-auth"),
-        ["eks-auth.eu-west-1.api.aws"]
-    );
+    assert_eq!(names("com.amazonaws.eu-west-1.ecs-agent"), ["ecs-a.eu-west-1.amazonaws.com"]);
+    assert_eq!(names("com.amazonaws.eu-west-1.eks-auth"), ["eks-auth.eu-west-1.api.aws"]);
     assert_eq!(names("com.amazonaws.us-east-1.monitoring").len(), 4);
-    assert_eq!(
-        names("com.amazonaws.us-east-2.monitoring"),
-        ["monitoring.us-east-2.amazonaws.com"]
-    );
+    assert_eq!(names("com.amazonaws.us-east-2.monitoring"), ["monitoring.us-east-2.amazonaws.com"]);
     let s3 = names("com.amazonaws.ap-northeast-1.s3");
     assert_eq!(s3.len(), 6);
     for n in ["s3", "s3-control", "s3-accesspoint"] {
@@ -66,10 +48,7 @@ fn not_offered_and_unknown_are_not_served() {
         assert_eq!(s.row.private_names, PrivateNames::Unknown);
     }
     // Confirmed answers say nothing about China.
-    assert_eq!(
-        interface("com.amazonaws.cn-north-1.sns").private_names(),
-        None
-    );
+    assert_eq!(interface("com.amazonaws.cn-north-1.sns").private_names(), None);
     for row in table().rows() {
         if row.source == "unconfirmed" {
             assert_eq!(row.private_names, PrivateNames::Unknown, "{}", row.template);
@@ -93,20 +72,10 @@ fn kinds_and_regions() {
     assert_eq!(s.name(), "com.amazonaws.zz-nowhere-1.sns");
     // A global service takes the region of the VPC.
     let s = interface("com.amazonaws.s3-global.accesspoint");
+    assert_eq!(s.base_domain(), "accesspoint.s3-global.ap-northeast-1.vpce.amazonaws.com");
+    assert_eq!(interface("com.amazonaws.us-east-1.monitoring").region.as_str(), "us-east-1");
     assert_eq!(
-        s.base_domain(),
-        "accesspoint.s3-global.ap-northeast-1.vpce.amazonaws.com"
-    );
-    assert_eq!(
-        interface("com.amazonaws.us-east-1.monitoring")
-            .region
-            .as_str(),
-        "us-east-1"
-    );
-    assert_eq!(
-        interface("aws.sagemaker.us-west-2.notebook")
-            .private_names()
-            .unwrap(),
+        interface("aws.sagemaker.us-west-2.notebook").private_names().unwrap(),
         ["*.notebook.us-west-2.sagemaker.aws"]
     );
 }
@@ -114,10 +83,7 @@ fn kinds_and_regions() {
 #[test]
 fn base_domains_and_ports() {
     let base = |s: &str| interface(s).base_domain();
-    assert_eq!(
-        base("com.amazonaws.us-east-1.ecr.dkr"),
-        "dkr.ecr.us-east-1.vpce.amazonaws.com"
-    );
+    assert_eq!(base("com.amazonaws.us-east-1.ecr.dkr"), "dkr.ecr.us-east-1.vpce.amazonaws.com");
     assert_eq!(
         base("com.amazonaws.us-east-1.dynamodb-streams"),
         "streams.dynamodb.us-east-1.vpce.amazonaws.com"
@@ -127,10 +93,7 @@ fn base_domains_and_ports() {
         base("com.amazonaws.us-east-1.airflow.api-fips"),
         "api-fips.airflow.us-east-1.vpce.amazonaws.com"
     );
-    assert_eq!(
-        base("com.amazonaws.iam"),
-        "iam.ap-northeast-1.vpce.amazonaws.com"
-    );
+    assert_eq!(base("com.amazonaws.iam"), "iam.ap-northeast-1.vpce.amazonaws.com");
     assert_eq!(interface("com.amazonaws.us-east-1.sns").port(), 443);
     let smtp = interface("com.amazonaws.us-east-1.email-smtp");
     assert_eq!(smtp.port(), 587);
@@ -142,38 +105,17 @@ fn base_domains_and_ports() {
 fn covering() {
     let one = |host: &str, service: &str| assert_eq!(services_of(host), [service], "{host}");
     one("ec2.us-west-2.api.aws", "com.amazonaws.us-west-2.ec2");
-    one(
-        "ecs-a.us-west-2.amazonaws.com",
-        "com.amazonaws.us-west-2.ecs-agent",
-    );
-    one(
-        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-        "com.amazonaws.eu-west-1.ecr.dkr",
-    );
-    one(
-        "a.b.s3.eu-west-1.amazonaws.com",
-        "com.amazonaws.eu-west-1.s3",
-    );
+    one("ecs-a.us-west-2.amazonaws.com", "com.amazonaws.us-west-2.ecs-agent");
+    one("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.ecr.dkr");
+    one("a.b.s3.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.s3");
     one("s3.eu-west-1.amazonaws.com", "com.amazonaws.eu-west-1.s3");
-    one(
-        "monitoring-fips.us-east-1.api.aws",
-        "com.amazonaws.us-east-1.monitoring",
-    );
-    one(
-        "monitoring.us-east-1.amazonaws.com",
-        "com.amazonaws.us-east-1.monitoring",
-    );
+    one("monitoring-fips.us-east-1.api.aws", "com.amazonaws.us-east-1.monitoring");
+    one("monitoring.us-east-1.amazonaws.com", "com.amazonaws.us-east-1.monitoring");
     assert_eq!(
-        table().covering_host("monitoring.us-east-1.amazonaws.com")[0]
-            .private_names()
-            .unwrap()
-            .len(),
+        table().covering_host("monitoring.us-east-1.amazonaws.com")[0].private_names().unwrap().len(),
         4
     );
-    one(
-        "x.accesspoint.s3-global.amazonaws.com",
-        "com.amazonaws.s3-global.accesspoint",
-    );
+    one("x.accesspoint.s3-global.amazonaws.com", "com.amazonaws.s3-global.accesspoint");
     for nothing in [
         "dkr.ecr.eu-west-1.amazonaws.com",
         "foo.ec2.eu-west-1.amazonaws.com",

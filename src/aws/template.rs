@@ -44,8 +44,7 @@ pub fn region_in_label(label: &str) -> Option<(usize, Region)> {
 
 /// The region that a dotted name carries in one of its labels, rightmost first.
 pub fn region_in_name(name: &str) -> Option<Region> {
-    name.rsplit('.')
-        .find_map(|l| region_in_label(l).map(|(_, r)| r))
+    name.rsplit('.').find_map(|l| region_in_label(l).map(|(_, r)| r))
 }
 
 /// Whether names of a region may match the tables: they hold the names of the
@@ -138,10 +137,7 @@ impl TemplateIndex {
         {
             return Some(t);
         }
-        starts
-            .iter()
-            .filter(|&&tail| tail != 0)
-            .find_map(|&tail| look(&self.wild, tail))
+        starts.iter().filter(|&&tail| tail != 0).find_map(|&tail| look(&self.wild, tail))
     }
 }
 
@@ -175,27 +171,12 @@ mod tests {
         }
         let tokyo = |row| (row, "ap-northeast-1".to_string());
         let none = |row| (row, String::new());
-        assert_eq!(
-            hits(&index, "s3.ap-northeast-1.amazonaws.com"),
-            [tokyo(0), none(3)]
-        );
-        assert_eq!(
-            hits(&index, "a.b.c.d.e.f.s3.ap-northeast-1.amazonaws.com"),
-            [tokyo(1), none(3)]
-        );
+        assert_eq!(hits(&index, "s3.ap-northeast-1.amazonaws.com"), [tokyo(0), none(3)]);
+        assert_eq!(hits(&index, "a.b.c.d.e.f.s3.ap-northeast-1.amazonaws.com"), [tokyo(1), none(3)]);
         // A bucket may be called like a region.
-        assert_eq!(
-            hits(&index, "us-west-2.s3.ap-northeast-1.amazonaws.com"),
-            [tokyo(1), none(3)]
-        );
-        assert_eq!(
-            hits(&index, "b.s3.us-west-2.amazonaws.com"),
-            [none(2), (1, "us-west-2".into()), none(3)]
-        );
-        assert_eq!(
-            hits(&index, "s3-ap-northeast-1.amazonaws.com"),
-            [tokyo(4), none(3)]
-        );
+        assert_eq!(hits(&index, "us-west-2.s3.ap-northeast-1.amazonaws.com"), [tokyo(1), none(3)]);
+        assert_eq!(hits(&index, "b.s3.us-west-2.amazonaws.com"), [none(2), (1, "us-west-2".into()), none(3)]);
+        assert_eq!(hits(&index, "s3-ap-northeast-1.amazonaws.com"), [tokyo(4), none(3)]);
         assert_eq!(hits(&index, "amazonaws.com"), []);
         assert_eq!(hits(&index, "s3.zz-nowhere-1.amazonaws.com"), [none(3)]);
         assert_eq!(hits(&index, ""), []);
@@ -208,9 +189,6 @@ mod tests {
         index.insert("ec2.{region}.amazonaws.com", 0);
         assert_eq!(hits(&index, "ec2.cn-north-1.amazonaws.com"), []);
         let cn = Region::parse("cn-north-1").unwrap();
-        assert_eq!(
-            fill("ec2.{region}.vpce.amazonaws.com", &cn),
-            "ec2.cn-north-1.vpce.amazonaws.com.cn"
-        );
+        assert_eq!(fill("ec2.{region}.vpce.amazonaws.com", &cn), "ec2.cn-north-1.vpce.amazonaws.com.cn");
     }
 }

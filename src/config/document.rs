@@ -20,8 +20,7 @@ pub type Document<'a> = Spanned<DeTable<'a>>;
 
 /// Reads a file's text and everything that it includes, each file once.
 pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
-    let mut gatherer =
-        Gatherer { read_file, report, sources: SourceMap::default(), open: Vec::new() };
+    let mut gatherer = Gatherer { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);
     gatherer.sources
 }
@@ -112,10 +111,9 @@ fn includes(text: &str) -> Vec<(std::ops::Range<usize>, Option<PathBuf>)> {
     let (table, _) = DeTable::parse_recoverable(text);
     let Some(list) = table.get_ref().get("include") else { return Vec::new() };
     match list.get_ref() {
-        DeValue::Array(items) => items
-            .iter()
-            .map(|item| (item.span(), item.get_ref().as_str().map(PathBuf::from)))
-            .collect(),
+        DeValue::Array(items) => {
+            items.iter().map(|item| (item.span(), item.get_ref().as_str().map(PathBuf::from))).collect()
+        }
         _ => vec![(list.span(), None)],
     }
 }

@@ -59,9 +59,7 @@ pub fn load(path: &Path) -> std::io::Result<Loaded> {
 
 /// The built-in lab, read.
 pub fn load_built_in_lab() -> Loaded {
-    load_text(Path::new(BUILT_IN_LAB_NAME), BUILT_IN_LAB.to_owned(), &|path| {
-        std::fs::read_to_string(path)
-    })
+    load_text(Path::new(BUILT_IN_LAB_NAME), BUILT_IN_LAB.to_owned(), &|path| std::fs::read_to_string(path))
 }
 
 /// Reads a text as if it stood in the file `path`.

@@ -26,29 +26,17 @@ pub struct RrSet {
 impl RrSet {
     /// An RRset of class IN.
     pub fn new(owner: Name, rtype: RecordType, ttl: u32, rdatas: impl Into<Arc<[Rdata]>>) -> Self {
-        Self {
-            owner,
-            rtype,
-            class: Class::IN,
-            ttl,
-            rdatas: rdatas.into(),
-        }
+        Self { owner, rtype, class: Class::IN, ttl, rdatas: rdatas.into() }
     }
 
     /// The same records at another owner, as for a wildcard (RFC 4592 3.3.1).
     pub fn at(&self, owner: Name) -> Self {
-        Self {
-            owner,
-            ..self.clone()
-        }
+        Self { owner, ..self.clone() }
     }
 
     /// The same records with another TTL.
     pub fn with_ttl(&self, ttl: u32) -> Self {
-        Self {
-            ttl,
-            ..self.clone()
-        }
+        Self { ttl, ..self.clone() }
     }
 
     /// The data in the order they are sent with this rotation: the one at `rotation`, modulo
@@ -62,12 +50,8 @@ impl RrSet {
     /// The addresses in these records, in the order they are sent with this rotation: those of
     /// A and AAAA records, and the hints of SVCB and HTTPS records (RFC 9460 7.3).
     pub fn addresses(&self, rotation: usize) -> impl Iterator<Item = IpAddr> {
-        self.rotated(rotation).flat_map(|rdata| {
-            rdata
-                .address(self.rtype)
-                .into_iter()
-                .chain(rdata.hints(self.rtype))
-        })
+        self.rotated(rotation)
+            .flat_map(|rdata| rdata.address(self.rtype).into_iter().chain(rdata.hints(self.rtype)))
     }
 }
 
@@ -87,44 +71,27 @@ pub struct Answer {
 impl Answer {
     /// An outcome without records.
     pub fn empty(rcode: Rcode) -> Self {
-        Self {
-            rcode,
-            answer: Vec::new(),
-            authority: Vec::new(),
-            ede: None,
-        }
+        Self { rcode, answer: Vec::new(), authority: Vec::new(), ede: None }
     }
 
     /// NOERROR with these RRsets.
     pub fn of(answer: Vec<RrSet>) -> Self {
-        Self {
-            answer,
-            ..Self::empty(Rcode::NOERROR)
-        }
+        Self { answer, ..Self::empty(Rcode::NOERROR) }
     }
 
     /// The name exists without records of the type asked for (RFC 2308 2.2).
     pub fn no_data(soa: RrSet) -> Self {
-        Self {
-            authority: vec![soa],
-            ..Self::empty(Rcode::NOERROR)
-        }
+        Self { authority: vec![soa], ..Self::empty(Rcode::NOERROR) }
     }
 
     /// The name does not exist (RFC 2308 2.1).
     pub fn nxdomain(soa: RrSet) -> Self {
-        Self {
-            authority: vec![soa],
-            ..Self::empty(Rcode::NXDOMAIN)
-        }
+        Self { authority: vec![soa], ..Self::empty(Rcode::NXDOMAIN) }
     }
 
     /// The same answer with this explanation.
     pub fn with_ede(self, ede: Ede) -> Self {
-        Self {
-            ede: Some(ede),
-            ..self
-        }
+        Self { ede: Some(ede), ..self }
     }
 
     /// Whether this is NOERROR with nothing in the answer section. An alias that leads to
@@ -140,21 +107,15 @@ mod tests {
     use crate::dns::name::tests::name;
 
     fn set(rtype: RecordType, texts: &[&str]) -> RrSet {
-        let rdatas: Vec<Rdata> = texts
-            .iter()
-            .map(|text| Rdata::parse(rtype, text).expect("good rdata"))
-            .collect();
+        let rdatas: Vec<Rdata> =
+            texts.iter().map(|text| Rdata::parse(rtype, text).expect("good rdata")).collect();
         RrSet::new(name("a.example"), rtype, 60, rdatas)
     }
 
     #[test]
     fn rotation_wraps_around() {
         let set = set(RecordType::A, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
-        let last = |rotation| -> Vec<u8> {
-            set.rotated(rotation)
-                .map(|rdata| rdata.as_wire()[3])
-                .collect()
-        };
+        let last = |rotation| -> Vec<u8> { set.rotated(rotation).map(|rdata| rdata.as_wire()[3]).collect() };
         assert_eq!(last(0), [1, 2, 3]);
         assert_eq!(last(4), [2, 3, 1]);
         assert_eq!(last(usize::MAX).len(), 3);
@@ -164,14 +125,9 @@ mod tests {
 
     #[test]
     fn addresses_come_from_records_and_hints() {
-        let https = [
-            "1 . ipv4hint=10.0.0.1 ipv6hint=::1",
-            "2 b.example ipv4hint=10.0.0.2",
-        ];
-        let found: Vec<String> = set(RecordType::HTTPS, &https)
-            .addresses(1)
-            .map(|address| address.to_string())
-            .collect();
+        let https = ["1 . ipv4hint=10.0.0.1 ipv6hint=::1", "2 b.example ipv4hint=10.0.0.2"];
+        let found: Vec<String> =
+            set(RecordType::HTTPS, &https).addresses(1).map(|address| address.to_string()).collect();
         assert_eq!(found, ["10.0.0.2", "10.0.0.1", "::1"]);
         assert_eq!(set(RecordType::A, &["10.0.0.9"]).addresses(0).count(), 1);
         assert_eq!(set(RecordType::CNAME, &["b."]).addresses(0).count(), 0);

@@ -30,12 +30,7 @@ impl Edns {
 
     /// Reads the data of an OPT record; `None` if an option or the client subnet is malformed.
     pub(crate) fn parse(payload: u16, dnssec_ok: bool, mut data: &[u8]) -> Option<Self> {
-        let mut edns = Self {
-            payload,
-            dnssec_ok,
-            client_subnet: None,
-            options: Vec::new(),
-        };
+        let mut edns = Self { payload, dnssec_ok, client_subnet: None, options: Vec::new() };
         while !data.is_empty() {
             let (head, rest) = data.split_first_chunk::<4>()?;
             let code = u16::from_be_bytes([head[0], head[1]]);
@@ -132,10 +127,7 @@ pub struct Ede {
 impl Ede {
     /// An error with this code and text.
     pub fn new(code: u16, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            text: text.into(),
-        }
+        Self { code, text: text.into() }
     }
 
     /// The data of the option (RFC 8914 2).
@@ -206,18 +198,9 @@ mod tests {
     #[test]
     fn client_subnets_are_strict() {
         let parse = |data: &[u8]| ClientSubnet::parse(data).map(|ecs| ecs.network.to_string());
-        assert_eq!(
-            parse(&[0, 1, 24, 0, 10, 1, 2]).as_deref(),
-            Some("10.1.2.0/24")
-        );
-        assert_eq!(
-            parse(&[0, 1, 20, 0, 10, 1, 16]).as_deref(),
-            Some("10.1.16.0/20")
-        );
-        assert_eq!(
-            parse(&[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]).as_deref(),
-            Some("2001:db8::/32")
-        );
+        assert_eq!(parse(&[0, 1, 24, 0, 10, 1, 2]).as_deref(), Some("10.1.2.0/24"));
+        assert_eq!(parse(&[0, 1, 20, 0, 10, 1, 16]).as_deref(), Some("10.1.16.0/20"));
+        assert_eq!(parse(&[0, 2, 32, 0, 0x20, 1, 0xd, 0xb8]).as_deref(), Some("2001:db8::/32"));
         assert_eq!(parse(&[0, 0, 0, 0]).as_deref(), Some("0.0.0.0/0"));
         assert_eq!(parse(&[0, 2, 0, 0]).as_deref(), Some("::/0"));
         for bad in [
@@ -227,9 +210,7 @@ mod tests {
             &[0, 1, 24, 0, 10, 1, 2, 0],
             &[0, 1, 20, 0, 10, 1, 17],
             &[0, 1, 33, 0, 10, 1, 2, 3, 0],
-            &[
-                0, 2, 129, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-            ],
+            &[0, 2, 129, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[0, 0, 8, 0, 10],
             &[0, 3, 0, 0],
         ] {

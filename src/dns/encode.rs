@@ -70,11 +70,7 @@ pub fn encode(
         Some(_) => OPT_LENGTH + echo.as_ref().map_or(0, option_length),
         None => 0,
     };
-    let rcode = if answer.rcode.0 > 15 && query.edns.is_none() {
-        Rcode::SERVFAIL
-    } else {
-        answer.rcode
-    };
+    let rcode = if answer.rcode.0 > 15 && query.edns.is_none() { Rcode::SERVFAIL } else { answer.rcode };
 
     let mut writer = Writer::new(out);
     let start = writer.mark();
@@ -133,11 +129,7 @@ pub fn encode_turn_away(turned: &TurnAway, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let recursion_desired = if turned.recursion_desired { RD } else { 0 };
     let opcode = u16::from(turned.opcode.0 & 15) << 11;
-    let rcode = if turned.rcode.0 > 15 && !turned.edns {
-        Rcode::SERVFAIL
-    } else {
-        turned.rcode
-    };
+    let rcode = if turned.rcode.0 > 15 && !turned.edns { Rcode::SERVFAIL } else { turned.rcode };
     let flags = QR | opcode | recursion_desired | RA | rcode.0 & 15;
     write_header(&mut writer, turned.id, flags);
     if let Some((qname, qtype, qclass)) = &turned.question {
@@ -155,10 +147,7 @@ pub fn encode_turn_away(turned: &TurnAway, out: &mut Vec<u8>) {
 /// How large a reply over UDP may be: what the client can take (512 octets without an OPT
 /// record), at most `cap`, but never less than 512 (RFC 6891 6.2.3).
 pub fn udp_limit(query: &Query, cap: u16) -> usize {
-    let payload = query
-        .edns
-        .as_ref()
-        .map_or(SMALLEST_PAYLOAD, |edns| edns.payload);
+    let payload = query.edns.as_ref().map_or(SMALLEST_PAYLOAD, |edns| edns.payload);
     usize::from(payload.min(cap).max(SMALLEST_PAYLOAD))
 }
 
@@ -204,11 +193,7 @@ fn write_set(writer: &mut Writer<'_>, set: &RrSet, rotation: usize, room: usize)
 }
 
 /// The annotations that fit into `room`, and how many do not.
-fn fitting_options(
-    answer: &Answer,
-    annotations: &Annotations,
-    room: usize,
-) -> (Vec<(u16, Vec<u8>)>, usize) {
+fn fitting_options(answer: &Answer, annotations: &Annotations, room: usize) -> (Vec<(u16, Vec<u8>)>, usize) {
     let ede = |ede: &Ede| (OptionCode::EDE, ede.encode());
     // In the reverse of the order they are dropped in.
     let (first, later) = match annotations.edes.split_first() {

@@ -51,9 +51,7 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
     Some(match rtype {
         RecordType::A => &[(Ipv4, "address")],
         RecordType::AAAA => &[(Ipv6, "address")],
-        RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => {
-            &[(Name, "target")]
-        }
+        RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => &[(Name, "target")],
         RecordType::SOA => &[
             (Name, "primary server"),
             (Name, "mailbox"),
@@ -63,18 +61,11 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
             (Seconds, "expire"),
             (Seconds, "minimum"),
         ],
-        RecordType::MX | RecordType::AFSDB | RecordType::KX => {
-            &[(U16, "preference"), (Name, "exchange")]
-        }
+        RecordType::MX | RecordType::AFSDB | RecordType::KX => &[(U16, "preference"), (Name, "exchange")],
         RecordType::TXT | RecordType::SPF => &[(Texts, "text")],
         RecordType::HINFO => &[(Text, "processor"), (Text, "system")],
         RecordType::RP => &[(Name, "mailbox"), (Name, "text name")],
-        RecordType::SRV => &[
-            (U16, "priority"),
-            (U16, "weight"),
-            (U16, "port"),
-            (Name, "target"),
-        ],
+        RecordType::SRV => &[(U16, "priority"), (U16, "weight"), (U16, "port"), (Name, "target")],
         RecordType::NAPTR => &[
             (U16, "order"),
             (U16, "preference"),
@@ -88,12 +79,9 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
         }
         RecordType::CAA => &[(U8, "flags"), (Text, "tag"), (Octets, "value")],
         RecordType::URI => &[(U16, "priority"), (U16, "weight"), (Octets, "target")],
-        RecordType::DS | RecordType::CDS => &[
-            (U16, "key tag"),
-            (U8, "algorithm"),
-            (U8, "digest type"),
-            (Hex, "digest"),
-        ],
+        RecordType::DS | RecordType::CDS => {
+            &[(U16, "key tag"), (U8, "algorithm"), (U8, "digest type"), (Hex, "digest")]
+        }
         _ => return None,
     })
 }
@@ -118,10 +106,7 @@ pub(crate) fn parse(
     tokens: &[Token<'_>],
     origin: Option<&Name>,
 ) -> Result<Vec<u8>, Misfit> {
-    let wire = if tokens
-        .first()
-        .is_some_and(|token| !token.quoted && token.text == r"\#")
-    {
+    let wire = if tokens.first().is_some_and(|token| !token.quoted && token.text == r"\#") {
         parse_generic(rtype, tokens)?
     } else if let Some(fields) = layout(rtype) {
         parse_fields(fields, tokens, origin)?
@@ -146,11 +131,7 @@ pub(crate) fn print(rtype: RecordType, wire: &[u8]) -> Option<String> {
     }
 }
 
-fn parse_fields(
-    fields: &[Field],
-    tokens: &[Token<'_>],
-    origin: Option<&Name>,
-) -> Result<Vec<u8>, Misfit> {
+fn parse_fields(fields: &[Field], tokens: &[Token<'_>], origin: Option<&Name>) -> Result<Vec<u8>, Misfit> {
     let mut wire = Vec::new();
     let mut at = 0;
     for &(kind, what) in fields {
@@ -183,11 +164,7 @@ fn parse_field(
     wire: &mut Vec<u8>,
 ) -> Result<(), RdataError> {
     let text = token.text;
-    let bad = |wanted| RdataError::Field {
-        what,
-        text: text.to_owned(),
-        wanted,
-    };
+    let bad = |wanted| RdataError::Field { what, text: text.to_owned(), wanted };
     match kind {
         Kind::U8 => wire.push(text.parse().map_err(|_| bad("a number from 0 to 255"))?),
         Kind::U16 => {
@@ -215,8 +192,8 @@ fn parse_field(
                 wire.extend_from_slice(origin.as_wire());
             }
             _ => {
-                let name = Name::parse_below(text, origin)
-                    .map_err(|error| RdataError::Name { what, error })?;
+                let name =
+                    Name::parse_below(text, origin).map_err(|error| RdataError::Name { what, error })?;
                 wire.extend_from_slice(name.as_wire());
             }
         },
@@ -243,15 +220,9 @@ fn parse_field(
 /// Reads `\# LENGTH HEX` (RFC 3597 5).
 fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, Misfit> {
     let length = tokens.get(1).ok_or((1, RdataError::Missing("length")))?;
-    let bad = |text: &str, wanted| RdataError::Field {
-        what: "generic data",
-        text: text.to_owned(),
-        wanted,
-    };
-    let announced: u16 = length
-        .text
-        .parse()
-        .map_err(|_| (1, bad(length.text, "a length from 0 to 65535")))?;
+    let bad = |text: &str, wanted| RdataError::Field { what: "generic data", text: text.to_owned(), wanted };
+    let announced: u16 =
+        length.text.parse().map_err(|_| (1, bad(length.text, "a length from 0 to 65535")))?;
     // Digits may be split anywhere, even inside an octet.
     let digits: String = tokens[2..].iter().map(|token| token.text).collect();
     let wire = hex(&digits).ok_or_else(|| (2, bad(&digits, "pairs of hexadecimal digits")))?;
@@ -269,10 +240,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         return None;
     };
     let digit = |octet: u8| char::from(octet).to_digit(16);
-    pairs
-        .iter()
-        .map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8))
-        .collect()
+    pairs.iter().map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8)).collect()
 }
 
 fn parse_foreign(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError> {
@@ -281,20 +249,14 @@ fn parse_foreign(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, Rda
     let data = RData::try_from_str(HickoryType::from(rtype.0), &words.join(" "))
         .map_err(|error| unreadable(error.to_string()))?;
     let mut wire = Vec::new();
-    data.emit(&mut BinEncoder::new(&mut wire))
-        .map_err(|error| unreadable(error.to_string()))?;
+    data.emit(&mut BinEncoder::new(&mut wire)).map_err(|error| unreadable(error.to_string()))?;
     Ok(wire)
 }
 
 fn print_foreign(rtype: RecordType, wire: &[u8]) -> Option<String> {
     let length = u16::try_from(wire.len()).ok()?;
     let mut decoder = BinDecoder::new(wire);
-    let data = RData::read(
-        &mut decoder,
-        HickoryType::from(rtype.0),
-        Restrict::new(length),
-    )
-    .ok()?;
+    let data = RData::read(&mut decoder, HickoryType::from(rtype.0), Restrict::new(length)).ok()?;
     Some(data.to_string())
 }
 

@@ -345,18 +345,13 @@ pub(crate) mod tests {
     pub(crate) fn any_name() -> impl Strategy<Value = Name> {
         let label = prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), any::<u8>()], 1..4);
         prop::collection::vec(label, 0..5).prop_map(|labels| {
-            labels.iter().fold(Name::root(), |below, label| {
-                below.prepend(label).expect("short labels")
-            })
+            labels.iter().fold(Name::root(), |below, label| below.prepend(label).expect("short labels"))
         })
     }
 
     #[test]
     fn reads_and_prints_presentation_form() {
-        assert_eq!(
-            name("WWW.Example.com").as_wire(),
-            b"\x03www\x07example\x03com\0"
-        );
+        assert_eq!(name("WWW.Example.com").as_wire(), b"\x03www\x07example\x03com\0");
         assert_eq!(name("www.example.com.").to_string(), "www.example.com.");
         assert_eq!(name(".").as_wire(), b"\0");
         assert_eq!(name(r"a\.b\032\\.c").to_string(), r"a\.b\032\\.c.");
@@ -385,10 +380,7 @@ pub(crate) mod tests {
         assert_eq!(Name::from_wire(b"\x01A\0").expect("plain"), name("a"));
         assert_eq!(Name::from_wire(b""), Err(NameError::Truncated));
         assert_eq!(Name::from_wire(b"\x02a"), Err(NameError::Truncated));
-        assert_eq!(
-            Name::from_wire(b"\x01a\0\0"),
-            Err(NameError::TrailingOctets)
-        );
+        assert_eq!(Name::from_wire(b"\x01a\0\0"), Err(NameError::TrailingOctets));
         assert_eq!(Name::from_wire(b"\xc0\x0c"), Err(NameError::NotPlain));
     }
 

@@ -34,12 +34,7 @@ pub(crate) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self {
-            text: text.strip_prefix('\u{feff}').unwrap_or(text),
-            at: 0,
-            line: 1,
-            line_start: 0,
-        }
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, line: 1, line_start: 0 }
     }
 
     /// Replaces `tokens` by those of the next entry that has any. Returns whether the entry
@@ -53,11 +48,7 @@ impl<'a> Lexer<'a> {
         loop {
             let Some(&octet) = self.text.as_bytes().get(self.at) else {
                 if let Some((line, column)) = open {
-                    return Err(SyntaxError {
-                        line,
-                        column,
-                        message: "this parenthesis is never closed",
-                    });
+                    return Err(SyntaxError { line, column, message: "this parenthesis is never closed" });
                 }
                 return Ok((!tokens.is_empty()).then_some(indented));
             };
@@ -95,16 +86,7 @@ impl<'a> Lexer<'a> {
             self.bare_part()?;
         }
         let text = &self.text[start..self.at];
-        Ok(Token {
-            text: if quoted {
-                &text[1..text.len() - 1]
-            } else {
-                text
-            },
-            quoted,
-            line,
-            column,
-        })
+        Ok(Token { text: if quoted { &text[1..text.len() - 1] } else { text }, quoted, line, column })
     }
 
     /// Moves behind the closing quote.
@@ -150,11 +132,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn fail(&mut self, message: &'static str) -> SyntaxError {
-        let error = SyntaxError {
-            line: self.line,
-            column: self.column(),
-            message,
-        };
+        let error = SyntaxError { line: self.line, column: self.column(), message };
         self.skip_line();
         if self.at < self.text.len() {
             self.end_line();
@@ -255,10 +233,9 @@ mod tests {
         loop {
             match lexer.next_entry(&mut tokens) {
                 Ok(None) => return found,
-                Ok(Some(indented)) => found.push(Ok((
-                    indented,
-                    tokens.iter().map(|token| token.text.to_owned()).collect(),
-                ))),
+                Ok(Some(indented)) => {
+                    found.push(Ok((indented, tokens.iter().map(|token| token.text.to_owned()).collect())))
+                }
                 Err(error) => found.push(Err((error.line, error.column))),
             }
         }
@@ -276,22 +253,14 @@ mod tests {
         assert_eq!(words(r#"k="a b" "x""y""#), [r#"k="a b""#, "x", "y"]);
         assert_eq!(words(r"a\;b\é c"), [r"a\;b\é", "c"]);
         assert_eq!(entries("\n ; only a comment\n\t\n"), []);
-        assert_eq!(
-            entries(" a\r\nb"),
-            [Ok((true, vec!["a".into()])), Ok((false, vec!["b".into()]))]
-        );
+        assert_eq!(entries(" a\r\nb"), [Ok((true, vec!["a".into()])), Ok((false, vec!["b".into()]))]);
     }
 
     #[test]
     fn goes_on_below_an_error() {
         assert_eq!(
             entries("a \"b\nc\n)\n(("),
-            [
-                Err((1, 3)),
-                Ok((false, vec!["c".into()])),
-                Err((3, 1)),
-                Err((4, 2))
-            ]
+            [Err((1, 3)), Ok((false, vec!["c".into()])), Err((3, 1)), Err((4, 2))]
         );
         assert_eq!(entries("a (\nb\n"), [Err((1, 3))]);
     }

@@ -106,10 +106,7 @@ impl Query {
             turned.rcode = Rcode::NOTIMP;
         }
 
-        let mut reader = Reader {
-            message,
-            at: HEADER,
-        };
+        let mut reader = Reader { message, at: HEADER };
         let question = match word(4) {
             1 => reader.question(),
             _ => None,
@@ -125,17 +122,14 @@ impl Query {
         turned.dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
 
         let [answers, authorities, _] = counts;
-        let stray = answers != 0
-            || (authorities != 0 && qtype != RecordType::IXFR)
-            || qtype == RecordType::OPT;
+        let stray =
+            answers != 0 || (authorities != 0 && qtype != RecordType::IXFR) || qtype == RecordType::OPT;
         if stray || turned.opcode != Opcode::QUERY {
             return Err(Rejected::Reply(turned));
         }
         let edns = match opt {
             None => None,
-            Some(Opt {
-                edns: Some(edns), ..
-            }) => Some(edns),
+            Some(Opt { edns: Some(edns), .. }) => Some(edns),
             Some(Opt { edns: None, .. }) => {
                 turned.rcode = Rcode::BADVERS;
                 return Err(Rejected::Reply(turned));
@@ -145,11 +139,7 @@ impl Query {
             id: turned.id,
             recursion_desired: turned.recursion_desired,
             checking_disabled: flags & CD != 0,
-            question: Question {
-                qname,
-                qtype,
-                qclass,
-            },
+            question: Question { qname, qtype, qclass },
             qname_as_sent: qname_as_sent.to_vec(),
             edns,
         })

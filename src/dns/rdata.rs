@@ -45,9 +45,7 @@ pub enum RdataError {
         error: NameError,
     },
     /// The type has no presentation form here.
-    #[error(
-        "the text form of {0} is not known; write \\#, the length, and the data in hexadecimal"
-    )]
+    #[error("the text form of {0} is not known; write \\#, the length, and the data in hexadecimal")]
     NoTextForm(RecordType),
     /// Generic data (RFC 3597 5) that is not well-formed data of a known type.
     #[error("the octets are not well-formed {0} data")]
@@ -142,13 +140,9 @@ impl Rdata {
         lexer.next_entry(&mut tokens).map_err(syntax)?;
         let mut more = Vec::new();
         if lexer.next_entry(&mut more).map_err(syntax)?.is_some() {
-            return Err(RdataError::Syntax(
-                "the data spans several lines; put parentheses around them",
-            ));
+            return Err(RdataError::Syntax("the data spans several lines; put parentheses around them"));
         }
-        layout::parse(rtype, &tokens, None)
-            .map(Self::from)
-            .map_err(|(_, error)| error)
+        layout::parse(rtype, &tokens, None).map(Self::from).map_err(|(_, error)| error)
     }
 
     /// The presentation form, or the generic form of RFC 3597 5 if the type has none here or

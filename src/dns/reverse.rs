@@ -128,15 +128,9 @@ mod tests {
     #[test]
     fn shorter_names_are_networks() {
         assert_eq!(parse_reverse(&name("in-addr.arpa")), network("0.0.0.0/0"));
-        assert_eq!(
-            parse_reverse(&name("2.1.10.in-addr.arpa")),
-            network("10.1.2.0/24")
-        );
+        assert_eq!(parse_reverse(&name("2.1.10.in-addr.arpa")), network("10.1.2.0/24"));
         assert_eq!(parse_reverse(&name("ip6.arpa")), network("::/0"));
-        assert_eq!(
-            parse_reverse(&name("8.B.D.0.1.0.0.2.ip6.arpa")),
-            network("2001:db8::/32")
-        );
+        assert_eq!(parse_reverse(&name("8.B.D.0.1.0.0.2.ip6.arpa")), network("2001:db8::/32"));
     }
 
     #[test]
@@ -155,9 +149,7 @@ mod tests {
         ] {
             assert_eq!(parse_reverse(&name(bad)), None, "{bad}");
         }
-        let deep = reverse_name(IpAddr::from([0u16; 8]))
-            .prepend(b"0")
-            .expect("room");
+        let deep = reverse_name(IpAddr::from([0u16; 8])).prepend(b"0").expect("room");
         assert_eq!(parse_reverse(&deep), None);
     }
 
@@ -167,18 +159,12 @@ mod tests {
             let zones = reverse_zones(net.parse().expect("a network"));
             zones.iter().map(Name::to_string).collect()
         };
-        assert_eq!(
-            zones("10.0.0.0/23"),
-            ["0.0.10.in-addr.arpa.", "1.0.10.in-addr.arpa."]
-        );
+        assert_eq!(zones("10.0.0.0/23"), ["0.0.10.in-addr.arpa.", "1.0.10.in-addr.arpa."]);
         assert_eq!(zones("10.0.0.0/8"), ["10.in-addr.arpa."]);
         assert_eq!(zones("0.0.0.0/0"), ["in-addr.arpa."]);
         assert_eq!(zones("172.16.0.0/12").len(), 16);
         assert_eq!(zones("10.1.2.3/30").len(), 4);
-        assert_eq!(
-            zones("2001:db8::/31"),
-            ["8.b.d.0.1.0.0.2.ip6.arpa.", "9.b.d.0.1.0.0.2.ip6.arpa."]
-        );
+        assert_eq!(zones("2001:db8::/31"), ["8.b.d.0.1.0.0.2.ip6.arpa.", "9.b.d.0.1.0.0.2.ip6.arpa."]);
         assert_eq!(zones("2001:db8::1/128").len(), 1);
     }
 

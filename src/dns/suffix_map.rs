@@ -17,9 +17,7 @@ pub struct SuffixMap<T> {
 impl<T> SuffixMap<T> {
     /// An empty map.
     pub fn new() -> Self {
-        Self {
-            entries: HashMap::default(),
-        }
+        Self { entries: HashMap::default() }
     }
 
     /// All values at or above `name`, deepest first, each with the label count of its key.
@@ -27,9 +25,7 @@ impl<T> SuffixMap<T> {
         let labels = name.label_count();
         name.suffixes()
             .enumerate()
-            .filter_map(move |(skipped, suffix)| {
-                Some((labels - skipped, self.entries.get(suffix)?))
-            })
+            .filter_map(move |(skipped, suffix)| Some((labels - skipped, self.entries.get(suffix)?)))
     }
 
     /// The value of the deepest key at or above `name`.
@@ -82,9 +78,7 @@ impl<T> Default for SuffixMap<T> {
 
 impl<T> FromIterator<(Name, T)> for SuffixMap<T> {
     fn from_iter<I: IntoIterator<Item = (Name, T)>>(entries: I) -> Self {
-        Self {
-            entries: entries.into_iter().collect(),
-        }
+        Self { entries: entries.into_iter().collect() }
     }
 }
 

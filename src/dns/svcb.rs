@@ -19,15 +19,7 @@ const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 
 /// The keys that have a name of their own (RFC 9460 14.3.2), by number.
-const KEYS: [&str; 7] = [
-    "mandatory",
-    "alpn",
-    "no-default-alpn",
-    "port",
-    "ipv4hint",
-    "ech",
-    "ipv6hint",
-];
+const KEYS: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
 
 /// The addresses in `ipv4hint` and `ipv6hint` of whole SVCB or HTTPS rdata (RFC 9460 7.3).
 /// Malformed data has none.
@@ -59,8 +51,7 @@ pub(crate) fn hints(rdata: &[u8]) -> Vec<IpAddr> {
 pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), Misfit> {
     let mut params: Vec<(u16, Vec<u8>)> = Vec::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {
-        let (key, value) =
-            parse_param(token.text).map_err(|wanted| (index, misfit(token.text, wanted)))?;
+        let (key, value) = parse_param(token.text).map_err(|wanted| (index, misfit(token.text, wanted)))?;
         if params.iter().any(|(other, _)| *other == key) {
             return Err((index, misfit(token.text, "each key once")));
         }
@@ -88,18 +79,11 @@ pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(
 
 /// The parameters in presentation form; `None` if they are malformed.
 pub(crate) fn print_params(wire: &[u8]) -> Option<Vec<String>> {
-    split_params(wire)?
-        .into_iter()
-        .map(|(key, value)| print_param(key, value))
-        .collect()
+    split_params(wire)?.into_iter().map(|(key, value)| print_param(key, value)).collect()
 }
 
 fn misfit(text: &str, wanted: &'static str) -> RdataError {
-    RdataError::Field {
-        what: "service parameter",
-        text: text.to_owned(),
-        wanted,
-    }
+    RdataError::Field { what: "service parameter", text: text.to_owned(), wanted }
 }
 
 /// Keys and values in their ascending order; `None` if lengths or order are wrong.
@@ -126,12 +110,8 @@ fn parse_param(text: &str) -> Result<(u16, Vec<u8>), &'static str> {
     };
     let number = parse_key(key).ok_or("a known key, or key and a number")?;
     // The tokenizer lets a quote at the start through only with the one that closes it.
-    let value = value.map(|value| {
-        value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'))
-            .unwrap_or(value)
-    });
+    let value =
+        value.map(|value| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value));
     if number == NO_DEFAULT_ALPN {
         return match value {
             None | Some("") => Ok((number, Vec::new())),
@@ -214,10 +194,7 @@ fn parse_alpn(value: &str) -> Result<Vec<u8>, &'static str> {
     Ok(wire)
 }
 
-fn parse_list<const N: usize>(
-    value: &str,
-    parse: impl Fn(&str) -> Option<[u8; N]>,
-) -> Option<Vec<u8>> {
+fn parse_list<const N: usize>(value: &str, parse: impl Fn(&str) -> Option<[u8; N]>) -> Option<Vec<u8>> {
     let items: Option<Vec<[u8; N]>> = value.split(',').map(parse).collect();
     items.map(|items| items.concat())
 }

@@ -28,11 +28,7 @@ pub(crate) struct Mark {
 impl<'o> Writer<'o> {
     pub fn new(out: &'o mut Vec<u8>) -> Self {
         let base = out.len();
-        Self {
-            out,
-            base,
-            targets: Vec::with_capacity(16),
-        }
+        Self { out, base, targets: Vec::with_capacity(16) }
     }
 
     /// The length of the message so far.
@@ -41,10 +37,7 @@ impl<'o> Writer<'o> {
     }
 
     pub fn mark(&self) -> Mark {
-        Mark {
-            length: self.out.len(),
-            targets: self.targets.len(),
-        }
+        Mark { length: self.out.len(), targets: self.targets.len() }
     }
 
     /// Takes back all that was written since the mark.
@@ -100,9 +93,9 @@ impl<'o> Writer<'o> {
         for (&start, &hash) in starts.iter().zip(&hashes) {
             let start = usize::from(start);
             let suffix = &wire[start..];
-            let target = self.targets[..known].iter().find(|(other, offset)| {
-                *other == hash && self.is_written_at(usize::from(*offset), suffix)
-            });
+            let target = self.targets[..known]
+                .iter()
+                .find(|(other, offset)| *other == hash && self.is_written_at(usize::from(*offset), suffix));
             if let Some(&(_, offset)) = target {
                 self.u16(0xc000 | offset);
                 return;

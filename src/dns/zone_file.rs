@@ -56,12 +56,7 @@ pub fn parse_zone_file(
     origin: &Name,
     default_ttl: u32,
 ) -> Result<Vec<ZoneRecord>, Vec<ZoneFileError>> {
-    let mut state = State {
-        origin: origin.clone(),
-        owner: None,
-        directive_ttl: None,
-        last_ttl: default_ttl,
-    };
+    let mut state = State { origin: origin.clone(), owner: None, directive_ttl: None, last_ttl: default_ttl };
     let mut lexer = Lexer::new(text);
     let mut tokens = Vec::new();
     let mut records = Vec::new();
@@ -84,11 +79,7 @@ pub fn parse_zone_file(
             }
         }
     }
-    if errors.is_empty() {
-        Ok(records)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(records) } else { Err(errors) }
 }
 
 /// The longest TTL (RFC 2181 8).
@@ -104,11 +95,7 @@ struct State {
 
 impl State {
     /// Reads an entry, which is not empty: a record, or a directive that is none.
-    fn entry(
-        &mut self,
-        indented: bool,
-        tokens: &[Token<'_>],
-    ) -> Result<Option<ZoneRecord>, ZoneFileError> {
+    fn entry(&mut self, indented: bool, tokens: &[Token<'_>]) -> Result<Option<ZoneRecord>, ZoneFileError> {
         let [first, rest @ ..] = tokens else {
             return Ok(None);
         };
@@ -117,12 +104,10 @@ impl State {
             return Ok(None);
         }
         let (owner, rest) = if indented {
-            let owner = self.owner.clone().ok_or_else(|| {
-                at(
-                    first,
-                    "the first record has no owner; begin the line with a name or @",
-                )
-            })?;
+            let owner = self
+                .owner
+                .clone()
+                .ok_or_else(|| at(first, "the first record has no owner; begin the line with a name or @"))?;
             (owner, tokens)
         } else {
             (self.new_owner(first)?, rest)
@@ -155,10 +140,7 @@ impl State {
                 stated_ttl = Some(ttl(token)?);
             } else if let (None, Ok(found)) = (class, token.text.parse::<Class>()) {
                 if found != Class::IN {
-                    return Err(at(
-                        token,
-                        format!("class {found} is not served, only IN is"),
-                    ));
+                    return Err(at(token, format!("class {found} is not served, only IN is")));
                 }
                 class = Some(found);
             } else {
@@ -215,20 +197,14 @@ impl State {
 }
 
 fn ttl(token: &Token<'_>) -> Result<u32, ZoneFileError> {
-    seconds(token.text)
-        .filter(|ttl| *ttl <= MAX_TTL)
-        .ok_or_else(|| {
-            let wanted = "seconds up to 2147483647, or a time such as 1h30m";
-            at(token, format!("TTL {:?}: expected {wanted}", token.text))
-        })
+    seconds(token.text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
+        let wanted = "seconds up to 2147483647, or a time such as 1h30m";
+        at(token, format!("TTL {:?}: expected {wanted}", token.text))
+    })
 }
 
 fn at(token: &Token<'_>, message: impl ToString) -> ZoneFileError {
-    ZoneFileError {
-        line: token.line,
-        column: token.column,
-        message: message.to_string(),
-    }
+    ZoneFileError { line: token.line, column: token.column, message: message.to_string() }
 }
 
 #[cfg(test)]
@@ -244,24 +220,13 @@ mod tests {
         let records = parse_zone_file(text, &name("example"), 60).expect("a good zone file");
         records
             .iter()
-            .map(|r| {
-                format!(
-                    "{} {} {} {}",
-                    r.owner,
-                    r.ttl,
-                    r.rtype,
-                    r.rdata.to_text(r.rtype)
-                )
-            })
+            .map(|r| format!("{} {} {} {}", r.owner, r.ttl, r.rtype, r.rdata.to_text(r.rtype)))
             .collect()
     }
 
     fn errors(text: &str) -> Vec<(usize, usize, String)> {
         let errors = parse_zone_file(text, &name("example"), 60).expect_err("a bad zone file");
-        errors
-            .into_iter()
-            .map(|e| (e.line, e.column, e.message))
-            .collect()
+        errors.into_iter().map(|e| (e.line, e.column, e.message)).collect()
     }
 
     #[test]
@@ -336,10 +301,7 @@ odd TYPE65280 \# 2 abcd
                     $TTL\n\
                     j A (10.0.0.1\n";
         let errors = errors(text);
-        let places: Vec<_> = errors
-            .iter()
-            .map(|(line, column, _)| (*line, *column))
-            .collect();
+        let places: Vec<_> = errors.iter().map(|(line, column, _)| (*line, *column)).collect();
         assert_eq!(
             places,
             [
@@ -358,24 +320,14 @@ odd TYPE65280 \# 2 abcd
                 (14, 5),
             ]
         );
-        assert_eq!(
-            errors[1].2,
-            r#"A: address "10.0.0": expected an IPv4 address"#
-        );
+        assert_eq!(errors[1].2, r#"A: address "10.0.0": expected an IPv4 address"#);
         assert!(errors[5].2.contains("$INCLUDE"));
     }
 
     #[test]
     fn large_zones_are_quick() {
         let text: String = (0..100_000)
-            .map(|i| {
-                format!(
-                    "host-{i} 300 IN A 10.{}.{}.{}\n",
-                    i >> 16,
-                    i >> 8 & 255,
-                    i & 255
-                )
-            })
+            .map(|i| format!("host-{i} 300 IN A 10.{}.{}.{}\n", i >> 16, i >> 8 & 255, i & 255))
             .collect();
         let start = Instant::now();
         let records = parse_zone_file(&text, &name("example"), 60).expect("a good zone file");

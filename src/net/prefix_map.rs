@@ -59,12 +59,8 @@ impl<T> PrefixMap<T> {
     /// Every prefix that holds the address, shortest first.
     pub fn covering(&self, address: IpAddr) -> Vec<(IpNet, &T)> {
         match address {
-            IpAddr::V4(a) => {
-                self.v4.cover(&Ipv4Net::from(a)).map(|(p, v)| (IpNet::V4(*p), v)).collect()
-            }
-            IpAddr::V6(a) => {
-                self.v6.cover(&Ipv6Net::from(a)).map(|(p, v)| (IpNet::V6(*p), v)).collect()
-            }
+            IpAddr::V4(a) => self.v4.cover(&Ipv4Net::from(a)).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
+            IpAddr::V6(a) => self.v6.cover(&Ipv6Net::from(a)).map(|(p, v)| (IpNet::V6(*p), v)).collect(),
         }
     }
 

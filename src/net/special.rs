@@ -55,12 +55,7 @@ pub fn is_globally_routed(address: IpAddr) -> bool {
 fn is_global_v4(a: Ipv4Addr) -> bool {
     let o = a.octets();
     let shared = o[0] == 100 && o[1] & 0xc0 == 64;
-    !(o[0] == 0
-        || a.is_private()
-        || shared
-        || a.is_loopback()
-        || a.is_link_local()
-        || o[0] >= 224)
+    !(o[0] == 0 || a.is_private() || shared || a.is_loopback() || a.is_link_local() || o[0] >= 224)
 }
 
 fn is_global_v6(a: Ipv6Addr) -> bool {

@@ -12,8 +12,8 @@ use crate::aws::{RouteTargetKind, hostname};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
 use crate::world::{
-    Admission, Endpoint, EndpointKind, Index, Interface, LinkClass, Place, PlaceId, Route, Site, Standing, Subnet,
-    Target, Vpc, World,
+    Admission, Endpoint, EndpointKind, Index, Interface, LinkClass, Place, PlaceId, Route, Site, Standing,
+    Subnet, Target, Vpc, World,
 };
 
 /// How many hops are followed. A way with more of them runs in a circle.
@@ -165,7 +165,8 @@ impl Walk<'_> {
 
     /// Inside the VPC: an endpoint's network interface, or something else.
     fn arrive(&mut self, vpc: Index<Vpc>, address: IpAddr, sender: Sender) {
-        let Some(Interface::Endpoint(index, number)) = self.world.vpcs[vpc].interfaces.get(&address).copied() else {
+        let Some(Interface::Endpoint(index, number)) = self.world.vpcs[vpc].interfaces.get(&address).copied()
+        else {
             self.end(Reach::Ok, None);
             return;
         };
@@ -216,7 +217,9 @@ impl Walk<'_> {
     fn has_public_address(&self, subnet: Index<Subnet>, destination: IpAddr) -> Option<bool> {
         let subnet = &self.world.subnets[subnet];
         if destination.is_ipv6() {
-            return Some(subnet.cidrs.iter().any(|cidr| is_globally_routed(cidr.addr()) && cidr.addr().is_ipv6()));
+            return Some(
+                subnet.cidrs.iter().any(|cidr| is_globally_routed(cidr.addr()) && cidr.addr().is_ipv6()),
+            );
         }
         match self.here.interface {
             Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
@@ -285,7 +288,9 @@ fn class_of(world: &World, target: &Target) -> Class {
             RouteTargetKind::CarrierGateway => Class::CarrierGateway,
             RouteTargetKind::LocalGateway => Class::LocalGateway,
             RouteTargetKind::CoreNetwork => Class::CoreNetwork,
-            RouteTargetKind::VpcEndpoint if is_load_balancer(world, &target.id) => Class::GatewayLoadBalancerEndpoint,
+            RouteTargetKind::VpcEndpoint if is_load_balancer(world, &target.id) => {
+                Class::GatewayLoadBalancerEndpoint
+            }
             _ => Class::Unknown,
         },
     }
@@ -303,20 +308,26 @@ fn admission(world: &World, here: &Place, endpoint: &Endpoint, number: usize) ->
     }
     let own = match here.interface {
         Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
-        Some(Interface::Endpoint(index, n)) => Some(world.endpoints[index].interfaces[n].security_groups.as_slice()),
+        Some(Interface::Endpoint(index, n)) => {
+            Some(world.endpoints[index].interfaces[n].security_groups.as_slice())
+        }
         Some(Interface::ResolverEndpoint) => None,
         // Traffic from a site is in no group.
         None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
         None => None,
     };
-    let said = groups.iter().map(|group| {
-        world.security_groups[*group].admits(endpoint.port, &here.prefixes, own)
-    });
+    let said =
+        groups.iter().map(|group| world.security_groups[*group].admits(endpoint.port, &here.prefixes, own));
     said.max().unwrap_or(Admission::Refused)
 }
 
 /// What is one change away: a gateway endpoint that holds the address and is not on the way.
-fn missed_gateway_endpoint(world: &World, vpc: &Vpc, subnet: Index<Subnet>, address: IpAddr) -> Option<Reason> {
+fn missed_gateway_endpoint(
+    world: &World,
+    vpc: &Vpc,
+    subnet: Index<Subnet>,
+    address: IpAddr,
+) -> Option<Reason> {
     let mut gateways = gateway_endpoints(world, vpc);
     let table = &world.route_tables[world.subnets[subnet].route_table];
     if let Some((index, _)) = gateways.find(|(_, endpoint)| endpoint.holds(address)) {
@@ -333,7 +344,10 @@ fn missed_gateway_endpoint(world: &World, vpc: &Vpc, subnet: Index<Subnet>, addr
     elsewhere.then_some(Reason::CrossRegionNotInPrefixList)
 }
 
-fn gateway_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = (Index<Endpoint>, &'w Endpoint)> {
+fn gateway_endpoints<'w>(
+    world: &'w World,
+    vpc: &'w Vpc,
+) -> impl Iterator<Item = (Index<Endpoint>, &'w Endpoint)> {
     let all = vpc.endpoints.iter().map(|index| (*index, &world.endpoints[*index]));
     all.filter(|(_, endpoint)| endpoint.kind == EndpointKind::Gateway && endpoint.is_available)
 }
@@ -344,8 +358,12 @@ fn from_site(world: &World, here: &Place, site: &Site, address: IpAddr) -> Egres
     if let Some(own) = site.cidrs.iter().find(|cidr| cidr.contains(&address)) {
         let mut path = EgressPath::of(Class::OnPremises, Reach::Ok);
         let target = Arc::from("local");
-        path.matched =
-            Some(Matched { route_table: Some(site.id.clone()), destination: *own, prefix_list: None, target });
+        path.matched = Some(Matched {
+            route_table: Some(site.id.clone()),
+            destination: *own,
+            prefix_list: None,
+            target,
+        });
         return path;
     }
     for link in &site.links {

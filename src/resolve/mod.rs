@@ -57,7 +57,13 @@ pub struct Reply {
 ///
 /// This is the order of the house. Rules, hosted zones, endpoints' private names and generated names are
 /// all claims; the deepest wins, whatever its kind. What nothing claims is public.
-pub fn decide(world: &World, view: ViewId, question: &Question, now_s: u64, trace: &mut impl Trace) -> Decision {
+pub fn decide(
+    world: &World,
+    view: ViewId,
+    question: &Question,
+    now_s: u64,
+    trace: &mut impl Trace,
+) -> Decision {
     if !dns_support(world, view) {
         return Decision::Silence;
     }
@@ -67,7 +73,9 @@ pub fn decide(world: &World, view: ViewId, question: &Question, now_s: u64, trac
         Some(Claim::HostedZone(index)) => {
             zone::answer(&world.hosted_zones[index].zone, question, Source::PrivateHostedZone)
         }
-        Some(Claim::Endpoint(index)) => zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint),
+        Some(Claim::Endpoint(index)) => {
+            zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint)
+        }
         Some(Claim::GeneratedName(index)) => hostname::forward(&world.internal_domains[index], question),
         Some(Claim::Reverse(index)) => hostname::reverse(&world.internal_domains[index], question),
         Some(Claim::SystemRule(_)) | None => public::answer(world, view, question, now_s),
@@ -82,7 +90,12 @@ pub fn decide(world: &World, view: ViewId, question: &Question, now_s: u64, trac
 ///
 /// A SYSTEM rule is no answer of its own: of the claims that cover the name it takes the deepest that is
 /// no FORWARD rule. That is this project's reading; AWS only says that such queries are resolved locally.
-fn winning_claim(world: &World, view: ViewId, question: &Question, trace: &mut impl Trace) -> (Option<Claim>, bool) {
+fn winning_claim(
+    world: &World,
+    view: ViewId,
+    question: &Question,
+    trace: &mut impl Trace,
+) -> (Option<Claim>, bool) {
     let mut covering = world.claims.covering(view, &question.qname);
     let mut first = None;
     let mut chosen = None;

@@ -193,7 +193,15 @@ words! {
 impl EgressPath {
     /// A path that ends where it begins.
     pub fn of(class: Class, reach: Reach) -> Self {
-        Self { class, via: Vec::new(), hops: Vec::new(), matched: None, reach, reasons: Vec::new(), endpoint: None }
+        Self {
+            class,
+            via: Vec::new(),
+            hops: Vec::new(),
+            matched: None,
+            reach,
+            reasons: Vec::new(),
+            endpoint: None,
+        }
     }
 
     /// The same path with a reason more.

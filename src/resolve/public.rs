@@ -42,7 +42,11 @@ pub fn count_down(answer: &mut Answer, max_ttl: u32, now_s: u64) {
     for set in answer.answer.iter_mut().chain(&mut answer.authority) {
         let ttl = set.ttl.min(max_ttl);
         if ttl > 0 {
-            let shift = set.owner.as_wire().iter().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add((*b).into()));
+            let shift = set
+                .owner
+                .as_wire()
+                .iter()
+                .fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add((*b).into()));
             let age = now_s.wrapping_add(shift) % u64::from(ttl);
             // `age` is below `ttl`, which fits.
             set.ttl = ttl - age as u32;
@@ -79,10 +83,13 @@ fn aws_name(world: &World, question: &Question) -> Option<Reply> {
     Some(addresses(world, question, found.ttl, [v4.map(IpAddr::V4), v6.map(IpAddr::V6)]))
 }
 
-/// Whether public DNS has addresses for a name that a private zone might hide.
-pub fn knows(world: &World, name: &Name) -> bool {
-    let public = &world.public;
-    with_data(&public.records.find(name)).is_some() || public.facts.public.find(&host(name)).is_some()
+/// Whether public DNS has records that answer a question which a private zone denies.
+pub fn knows(world: &World, question: &Question) -> bool {
+    let found = world.public.records.find(&question.qname);
+    let records =
+        with_data(&found).map(|node| at_node(&world.public.records, node, question, Source::Public));
+    let known = records.or_else(|| aws_name(world, question));
+    known.is_some_and(|reply| !reply.answer.answer.is_empty())
 }
 
 /// A name as AWS's tables have it: no final dot.
@@ -98,9 +105,7 @@ fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<Ip
         (question.qtype == rtype || question.qtype == RecordType::ANY).then_some((rtype, rdata))
     });
     let answer = match fitting {
-        Some((rtype, rdata)) => {
-            Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
-        }
+        Some((rtype, rdata)) => Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])]),
         None => Answer::no_data(world.public.soa.clone()),
     };
     Reply { answer, source: Source::Public, alias: None }

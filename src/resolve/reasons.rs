@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::outcome::{AddressPath, Outcome, Source};
 use super::path::{Class, EgressPath, Reach, Reason};
-use super::public::host;
+use super::public::{self, host};
 use crate::aws::EndpointOffer;
 use crate::dns::{Name, Question, RecordType};
 use crate::world::{Endpoint, EndpointKind, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
@@ -41,9 +41,10 @@ pub fn add(
 fn crosses_zone(world: &World, vantage: Vantage, paths: &[(IpAddr, EgressPath)]) -> bool {
     let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
     let zone = &world.subnets[subnet].availability_zone;
-    let mut zones = paths.iter().filter(|(_, path)| path.class == Class::InterfaceEndpoint).map(|(_, path)| {
-        path.hops.last().and_then(|hop| hop.availability_zone.clone())
-    });
+    let mut zones = paths
+        .iter()
+        .filter(|(_, path)| path.class == Class::InterfaceEndpoint)
+        .map(|(_, path)| path.hops.last().and_then(|hop| hop.availability_zone.clone()));
     let mut any = false;
     let all = zones.all(|other| {
         any = true;
@@ -58,7 +59,7 @@ struct Names<'w> {
     vpc: Option<&'w Vpc>,
     is_inbound: bool,
     hosts: Vec<String>,
-    asked: Name,
+    asked: Question,
     source: Source,
 }
 
@@ -73,7 +74,7 @@ impl<'w> Names<'w> {
             vpc: view.vpc().map(|index| &world.vpcs[index]),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             hosts: names.iter().map(host).collect(),
-            asked: asked.qname.clone(),
+            asked: asked.clone(),
             source: outcome.source,
         }
     }
@@ -102,7 +103,8 @@ impl<'w> Names<'w> {
             match found.map(|found| found.offer) {
                 Some(EndpointOffer::None) => reasons.push(Reason::ServiceHasNoEndpoint),
                 Some(EndpointOffer::Service(service)) if !covered => {
-                    let has_one = interface_endpoints(world, vpc).any(|endpoint| *endpoint.service == *service);
+                    let has_one =
+                        interface_endpoints(world, vpc).any(|endpoint| *endpoint.service == *service);
                     if has_one {
                         reasons.push(Reason::EndpointAvailableNotUsed);
                     }
@@ -117,7 +119,9 @@ impl<'w> Names<'w> {
     fn unused(&self, endpoint: &Endpoint) -> Option<Reason> {
         match endpoint.private_dns {
             PrivateDns::Off => Some(Reason::PrivateDnsDisabled),
-            PrivateDns::OnlyForInboundResolver if !self.is_inbound => Some(Reason::PrivateDnsOnlyForInboundResolver),
+            PrivateDns::OnlyForInboundResolver if !self.is_inbound => {
+                Some(Reason::PrivateDnsOnlyForInboundResolver)
+            }
             PrivateDns::On | PrivateDns::OnlyForInboundResolver => Some(Reason::EndpointAvailableNotUsed),
         }
     }
@@ -134,7 +138,7 @@ impl<'w> Names<'w> {
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
         let denied = outcome.answer.answer.is_empty();
-        private && denied && super::public::knows(world, &self.asked)
+        private && denied && public::knows(world, &self.asked)
     }
 }
 

@@ -193,7 +193,13 @@ pub fn played(world: &World, rule: Index<Rule>, question: &Question, now_s: u64)
     };
     let site = &world.sites[*site];
     let Some(zone) = site.zones.longest(&question.qname) else {
-        return failed(format!("rule={} target={} at {} refused {}", rule.id, target.ip(), site.id, question.qname));
+        return failed(format!(
+            "rule={} target={} at {} refused {}",
+            rule.id,
+            target.ip(),
+            site.id,
+            question.qname
+        ));
     };
     let mut answer = zone::answer(zone, question, Source::ForwardRule).answer;
     public::count_down(&mut answer, world.answers.max_ttl, now_s);

@@ -66,14 +66,16 @@ pub struct Arena<T> {
 impl<T> Arena<T> {
     /// Takes in an object and gives its number.
     pub fn add(&mut self, item: T) -> Index<T> {
-        let number = u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
+        let number =
+            u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
         self.items.push(item);
         Index { number, of: PhantomData }
     }
 
     /// The number that the next object will have.
     pub fn next_index(&self) -> Index<T> {
-        let number = u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
+        let number =
+            u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
         Index { number, of: PhantomData }
     }
 

@@ -42,7 +42,11 @@ impl Claims {
 
     /// The claims of one view that cover a name, in the order of precedence: deepest first, and on one
     /// name by the order of [`Claim`]. With each goes the number of labels of its suffix.
-    pub fn covering<'a>(&'a self, view: Index<View>, name: &'a Name) -> impl Iterator<Item = (usize, Claim)> + 'a {
+    pub fn covering<'a>(
+        &'a self,
+        view: Index<View>,
+        name: &'a Name,
+    ) -> impl Iterator<Item = (usize, Claim)> + 'a {
         self.suffixes.covering(name).flat_map(move |(labels, node)| {
             let first = node.partition_point(|(v, _)| *v < view);
             node[first..].iter().take_while(move |(v, _)| *v == view).map(move |(_, claim)| (labels, *claim))
@@ -51,7 +55,12 @@ impl Claims {
 
     /// The claims of one view on exactly this name.
     pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = Claim> + 'a {
-        self.suffixes.get(name).into_iter().flatten().filter(move |(v, _)| *v == view).map(|(_, claim)| *claim)
+        self.suffixes
+            .get(name)
+            .into_iter()
+            .flatten()
+            .filter(move |(v, _)| *v == view)
+            .map(|(_, claim)| *claim)
     }
 
     /// On how many names there are claims.

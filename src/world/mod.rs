@@ -29,8 +29,9 @@ pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims};
 pub use live::Live;
 pub use object::{
-    Endpoint, EndpointInterface, EndpointKind, HostedZone, InboundEndpoint, Instance, InternalDomain, Interface, Link,
-    LinkClass, ManagedZone, NatGateway, PrivateDns, Rule, RuleKind, Site, Subnet, View, ViewKind, Vpc,
+    Endpoint, EndpointInterface, EndpointKind, HostedZone, InboundEndpoint, Instance, Interface,
+    InternalDomain, Link, LinkClass, ManagedZone, NatGateway, PrivateDns, Rule, RuleKind, Site, Subnet, View,
+    ViewKind, Vpc,
 };
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Rank, Route, RouteTable, Target};
@@ -197,10 +198,23 @@ impl World {
         }
     }
 
+    /// The number of the VPC that a place lies in.
+    pub fn place_vpc_index(&self, place: PlaceId) -> Option<Index<Vpc>> {
+        match self.places[place].standing {
+            Standing::Subnet(subnet) => Some(self.subnets[subnet].vpc),
+            Standing::Site(_) | Standing::Outside => None,
+        }
+    }
+
     /// The VPC that a place lies in.
     pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
+        self.place_vpc_index(place).map(|index| &self.vpcs[index])
+    }
+
+    /// The zone's name of the subnet that a place lies in.
+    pub fn place_zone(&self, place: PlaceId) -> Option<Arc<str>> {
         match self.places[place].standing {
-            Standing::Subnet(subnet) => Some(&self.vpcs[self.subnets[subnet].vpc]),
+            Standing::Subnet(subnet) => Some(self.subnets[subnet].availability_zone.clone()),
             Standing::Site(_) | Standing::Outside => None,
         }
     }

@@ -151,7 +151,8 @@ impl Places {
     /// A prefix that no place holds whole may still touch several.
     fn nowhere(&self, client: IpNet) -> NoPlace {
         let clients = self.clients.inside(&client).into_iter().map(|(_, place)| *place);
-        let touched = self.everywhere.inside(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
+        let touched =
+            self.everywhere.inside(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
         let mut names: Vec<Index<Place>> = clients.chain(touched).collect();
         names.dedup_by_key(|place| self.names[place].clone());
         match names.as_slice() {

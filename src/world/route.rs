@@ -101,9 +101,7 @@ impl RouteTable {
     pub fn covering(&self, destination: IpAddr) -> Vec<&Route> {
         let mut all: Vec<&Route> =
             self.routes.covering(destination).into_iter().rev().flat_map(|(_, routes)| routes).collect();
-        all.sort_by(|a, b| {
-            (b.destination.prefix_len(), &a.rank).cmp(&(a.destination.prefix_len(), &b.rank))
-        });
+        all.sort_by(|a, b| (b.destination.prefix_len(), &a.rank).cmp(&(a.destination.prefix_len(), &b.rank)));
         all
     }
 

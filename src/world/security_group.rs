@@ -62,7 +62,9 @@ impl SecurityGroup {
 fn admits(source: &Source, client: &[IpNet], groups: Option<&[Index<SecurityGroup>]>) -> Admission {
     match source {
         Source::Prefix(prefix) if client.iter().any(|c| prefix.contains(c)) => Admission::Admitted,
-        Source::Prefix(prefix) if client.len() > 1 && client.iter().any(|c| overlaps(c, prefix)) => Admission::Unknown,
+        Source::Prefix(prefix) if client.len() > 1 && client.iter().any(|c| overlaps(c, prefix)) => {
+            Admission::Unknown
+        }
         Source::Prefix(_) => Admission::Refused,
         Source::Group(group) => match groups {
             None => Admission::Unknown,

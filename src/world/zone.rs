@@ -89,7 +89,13 @@ impl Zone {
     }
 
     /// Takes in one record. Records of one owner and type become one set with the smallest TTL (RFC 2181 5.2).
-    pub fn add(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) -> Result<(), RecordRefused> {
+    pub fn add(
+        &mut self,
+        owner: Name,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: Rdata,
+    ) -> Result<(), RecordRefused> {
         self.check(&owner, rtype)?;
         if self.nodes.get(&owner).is_some_and(|node| node.aliases.iter().any(|(t, _)| *t == rtype)) {
             return Err(RecordRefused::AliasBesideValues(owner, rtype));
@@ -142,7 +148,8 @@ impl Zone {
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
         let has_cname = node.rrsets.iter().any(|set| set.rtype == RecordType::CNAME);
         let is_cname = rtype == RecordType::CNAME;
-        let has_others = node.rrsets.iter().any(|set| set.rtype != RecordType::CNAME) || !node.aliases.is_empty();
+        let has_others =
+            node.rrsets.iter().any(|set| set.rtype != RecordType::CNAME) || !node.aliases.is_empty();
         if (has_cname && !is_cname) || (is_cname && has_others) {
             return Err(RecordRefused::BesideCname(owner.clone()));
         }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::{Endpoint, yes};
 use crate::aws::{
-    InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget, SecurityGroupId,
-    SubnetId, VpcId,
+    InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget,
+    SecurityGroupId, SubnetId, VpcId,
 };
 use crate::config::source::Marked;
 use crate::config::text::{Cidr, Destination};

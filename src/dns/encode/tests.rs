@@ -12,11 +12,7 @@ use crate::dns::query::Question;
 use crate::dns::rdata::Rdata;
 
 fn query(qname: &str, edns: bool) -> Query {
-    let question = Question {
-        qname: name(qname),
-        qtype: RecordType::A,
-        qclass: Class::IN,
-    };
+    let question = Question { qname: name(qname), qtype: RecordType::A, qclass: Class::IN };
     let mut qname_as_sent = question.qname.as_wire().to_ascii_uppercase();
     qname_as_sent[1].make_ascii_lowercase();
     Query {
@@ -25,29 +21,18 @@ fn query(qname: &str, edns: bool) -> Query {
         checking_disabled: true,
         question,
         qname_as_sent,
-        edns: edns.then(|| Edns {
-            payload: 1232,
-            dnssec_ok: true,
-            client_subnet: None,
-            options: Vec::new(),
-        }),
+        edns: edns.then(|| Edns { payload: 1232, dnssec_ok: true, client_subnet: None, options: Vec::new() }),
     }
 }
 
 fn set(owner: &str, rtype: RecordType, texts: &[&str]) -> RrSet {
-    let rdatas: Vec<Rdata> = texts
-        .iter()
-        .map(|text| Rdata::parse(rtype, text).expect("good rdata"))
-        .collect();
+    let rdatas: Vec<Rdata> =
+        texts.iter().map(|text| Rdata::parse(rtype, text).expect("good rdata")).collect();
     RrSet::new(name(owner), rtype, 60, rdatas)
 }
 
 fn soa() -> RrSet {
-    set(
-        "example.com",
-        RecordType::SOA,
-        &["ns.example.com. admin.example.com. 1 2 3 4 5"],
-    )
+    set("example.com", RecordType::SOA, &["ns.example.com. admin.example.com. 1 2 3 4 5"])
 }
 
 fn encoded(query: &Query, answer: &Answer, annotations: &Annotations) -> (Encoded, Vec<u8>) {
@@ -69,9 +54,7 @@ fn decode(message: &[u8]) -> Message {
 fn records(message: &[u8]) -> Vec<String> {
     let message = decode(message);
     let sections = message.answers.iter().chain(&message.authorities);
-    sections
-        .map(|record| record.to_string().to_ascii_lowercase())
-        .collect()
+    sections.map(|record| record.to_string().to_ascii_lowercase()).collect()
 }
 
 /// Codes of the options in the OPT record at the end, in their order.
@@ -109,16 +92,8 @@ fn compresses_names_whatever_their_case() {
         authority: vec![soa()],
         ..Answer::of(vec![
             set("www.example.com", RecordType::CNAME, &["a.b.example.com."]),
-            set(
-                "a.b.example.com",
-                RecordType::MX,
-                &["1 mx.b.example.com.", "2 www.example.com."],
-            ),
-            set(
-                "a.b.example.com",
-                RecordType::SRV,
-                &["1 2 3 www.example.com."],
-            ),
+            set("a.b.example.com", RecordType::MX, &["1 mx.b.example.com.", "2 www.example.com."]),
+            set("a.b.example.com", RecordType::SRV, &["1 2 3 www.example.com."]),
             set("a.b.example.com", RecordType::PTR, &["."]),
         ])
     };
@@ -134,10 +109,7 @@ fn compresses_names_whatever_their_case() {
     assert_eq!(records(&out), expected);
     // The question, spelt out in capitals, and the SRV target, which is not compressed.
     let lower = out.to_ascii_lowercase();
-    let count = lower
-        .windows(7)
-        .filter(|window| *window == b"example")
-        .count();
+    let count = lower.windows(7).filter(|window| *window == b"example").count();
     assert_eq!(count, 2);
 }
 
@@ -157,20 +129,9 @@ fn copies_malformed_data_as_it_is() {
 #[test]
 fn rotates_each_set() {
     let query = query("www.example.com", false);
-    let set = set(
-        "www.example.com",
-        RecordType::A,
-        &["10.0.0.1", "10.0.0.2", "10.0.0.3"],
-    );
+    let set = set("www.example.com", RecordType::A, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     let mut out = b"before".to_vec();
-    encode(
-        &query,
-        &Answer::of(vec![set]),
-        &Annotations::default(),
-        512,
-        4,
-        &mut out,
-    );
+    encode(&query, &Answer::of(vec![set]), &Annotations::default(), 512, 4, &mut out);
     assert!(out.starts_with(b"before"));
     let ends: Vec<String> = records(&out[6..]);
     assert!(ends[0].ends_with("10.0.0.2") && ends[2].ends_with("10.0.0.1"));
@@ -181,9 +142,7 @@ fn annotations_need_edns() {
     let annotations = Annotations {
         edes: vec![Ede::new(Ede::OTHER, "x")],
         option: Some((65001, b"y".to_vec())),
-        client_subnet: Some(ClientSubnet {
-            network: "10.1.0.0/16".parse().expect("a network"),
-        }),
+        client_subnet: Some(ClientSubnet { network: "10.1.0.0/16".parse().expect("a network") }),
     };
     let answer = Answer::nxdomain(soa()).with_ede(Ede::new(Ede::BLOCKED, ""));
     let (_, out) = encoded(&query("www.example.com", false), &answer, &annotations);
@@ -252,27 +211,16 @@ fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
 #[test]
 fn fills_tcp_messages() {
     let query = query("www.example.com", true);
-    let targets: Vec<Rdata> = (0..3000)
-        .map(|i| Rdata::name(&name(&format!("h{i}.z{}.example.com", i % 7))))
-        .collect();
-    let set = RrSet::new(
-        name("www.example.com"),
-        RecordType::PTR,
-        60,
-        targets.clone(),
-    );
+    let targets: Vec<Rdata> =
+        (0..3000).map(|i| Rdata::name(&name(&format!("h{i}.z{}.example.com", i % 7)))).collect();
+    let set = RrSet::new(name("www.example.com"), RecordType::PTR, 60, targets.clone());
     let (report, out) = encoded(&query, &Answer::of(vec![set]), &Annotations::default());
     assert!(!report.truncated);
     assert!(out.len() > 0x8000);
     let message = decode(&out);
     assert_eq!(message.answers.len(), 3000);
     assert!(records(&out)[2999].ends_with("ptr h2999.z3.example.com."));
-    let twice = RrSet::new(
-        name("www.example.com"),
-        RecordType::PTR,
-        60,
-        [&targets[..], &targets].concat(),
-    );
+    let twice = RrSet::new(name("www.example.com"), RecordType::PTR, 60, [&targets[..], &targets].concat());
     let (report, out) = encoded(&query, &Answer::of(vec![twice]), &Annotations::default());
     assert!(report.truncated);
     assert_eq!(decode(&out).answers.len(), 0);
@@ -304,13 +252,7 @@ fn turns_away() {
     assert_eq!(u16::from(message.metadata.response_code), 16);
     assert!(message.edns.expect("an OPT record").flags().dnssec_ok);
     assert_eq!(&out[12..17], b"\x03WwW\0");
-    turned = TurnAway {
-        opcode: Opcode::UPDATE,
-        rcode: Rcode::NOTIMP,
-        question: None,
-        edns: false,
-        ..turned
-    };
+    turned = TurnAway { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
     out.clear();
     encode_turn_away(&turned, &mut out);
     assert_eq!(out, b"\0\x07\xa8\x84\0\0\0\0\0\0\0\0");
@@ -364,8 +306,7 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
 fn expected(sets: &[RrSet], rotation: usize) -> Vec<(Name, Vec<u8>)> {
     sets.iter()
         .flat_map(|set| {
-            set.rotated(rotation)
-                .map(|rdata| (set.owner.clone(), rdata.as_wire().to_ascii_lowercase()))
+            set.rotated(rotation).map(|rdata| (set.owner.clone(), rdata.as_wire().to_ascii_lowercase()))
         })
         .collect()
 }

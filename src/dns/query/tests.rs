@@ -63,10 +63,7 @@ fn keeps_silent() {
     };
     assert_eq!(silence(b""), SilenceReason::TooShort);
     assert_eq!(silence(&[0; 11]), SilenceReason::TooShort);
-    assert_eq!(
-        silence(&message(0x8000, [1, 0, 0, 0], &[QUESTION])),
-        SilenceReason::IsResponse
-    );
+    assert_eq!(silence(&message(0x8000, [1, 0, 0, 0], &[QUESTION])), SilenceReason::IsResponse);
 }
 
 #[test]
@@ -78,10 +75,7 @@ fn other_opcodes_are_not_implemented() {
     assert!(turned.question.is_some());
     let turned = turned_away(&message(0x2800, [1, 0, 0, 1], &[QUESTION, &opt(b"")]));
     assert!(turned.edns && turned.dnssec_ok);
-    assert_eq!(
-        turned_away(&message(0x1000, [0; 4], &[])).rcode,
-        Rcode::NOTIMP
-    );
+    assert_eq!(turned_away(&message(0x1000, [0; 4], &[])).rcode, Rcode::NOTIMP);
 }
 
 #[test]

@@ -12,33 +12,18 @@ const SAMPLES: &[(&str, &str)] = &[
     ("AAAA", "2001:db8::1"),
     ("CAA", r#"0 issue "letsencrypt.org""#),
     ("CNAME", "target.example."),
-    (
-        "HTTPS",
-        "1 . alpn=h2,h3 ipv4hint=10.0.0.1,10.0.0.2 ipv6hint=2001:db8::1",
-    ),
+    ("HTTPS", "1 . alpn=h2,h3 ipv4hint=10.0.0.1,10.0.0.2 ipv6hint=2001:db8::1"),
     ("HTTPS", "0 svc.example."),
     ("MX", "10 mail.example."),
-    (
-        "NAPTR",
-        r#"100 10 "u" "E2U+sip" "!^.*$!sip:info@example!" ."#,
-    ),
+    ("NAPTR", r#"100 10 "u" "E2U+sip" "!^.*$!sip:info@example!" ."#),
     ("NS", "ns.example."),
     ("PTR", "host.example."),
     ("SOA", "ns.example. root.example. 1 7200 900 1209600 86400"),
     ("SRV", "10 20 5269 xmpp.example."),
-    (
-        "SSHFP",
-        "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
-    ),
+    ("SSHFP", "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789"),
     ("SVCB", "16 foo.example. alpn=h2 port=8443 key667=hello"),
-    (
-        "SVCB",
-        "1 foo.example. mandatory=alpn,port alpn=h2 port=53 ech=AEX+DQ==",
-    ),
-    (
-        "TLSA",
-        "3 1 1 d2abde240d7cd3ee6b4b28c54df034b97983a1d16e8a410e4561cb106618e971",
-    ),
+    ("SVCB", "1 foo.example. mandatory=alpn,port alpn=h2 port=53 ech=AEX+DQ=="),
+    ("TLSA", "3 1 1 d2abde240d7cd3ee6b4b28c54df034b97983a1d16e8a410e4561cb106618e971"),
     ("SMIMEA", "3 0 0 d2abde24"),
     ("TXT", r#""v=spf1 -all" "second""#),
     ("HINFO", r#""RFC8482" """#),
@@ -83,17 +68,9 @@ fn text_round_trips() {
         let rdata = Rdata::parse(rtype, text).expect(text);
         let printed = rdata.to_text(rtype);
         assert!(!printed.starts_with(r"\#"), "{mnemonic} {printed}");
-        assert_eq!(
-            Rdata::parse(rtype, &printed).expect(&printed),
-            rdata,
-            "{printed}"
-        );
+        assert_eq!(Rdata::parse(rtype, &printed).expect(&printed), rdata, "{printed}");
         let generic = rdata.to_generic_text();
-        assert_eq!(
-            Rdata::parse(rtype, &generic).expect(&generic),
-            rdata,
-            "{generic}"
-        );
+        assert_eq!(Rdata::parse(rtype, &generic).expect(&generic), rdata, "{generic}");
     }
 }
 
@@ -105,10 +82,7 @@ fn prints_as_people_write() {
     };
     assert_eq!(printed("TXT", "bare words"), r#""bare" "words""#);
     assert_eq!(printed("MX", "010 Mail.Example"), "10 mail.example.");
-    assert_eq!(
-        printed("CAA", "0 issue ca.example"),
-        r#"0 "issue" "ca.example""#
-    );
+    assert_eq!(printed("CAA", "0 issue ca.example"), r#"0 "issue" "ca.example""#);
     assert_eq!(
         printed("HTTPS", r#"1 . port=443 no-default-alpn alpn="h2,a\\,b""#),
         r#"1 . alpn="h2,a\\,b" no-default-alpn port=443"#
@@ -127,14 +101,8 @@ fn generic_form_is_for_every_type() {
     for bad in [r"\#", r"\# 3 0a000001", r"\# 4 0a00001", r"\# 4 0a0000zz"] {
         assert!(Rdata::parse(RecordType(65280), bad).is_err(), "{bad}");
     }
-    assert_eq!(
-        Rdata::parse(RecordType::A, r"\# 3 0a0000"),
-        Err(RdataError::Malformed(RecordType::A))
-    );
-    assert_eq!(
-        Rdata::parse(RecordType(65280), "10.0.0.1"),
-        Err(RdataError::NoTextForm(RecordType(65280)))
-    );
+    assert_eq!(Rdata::parse(RecordType::A, r"\# 3 0a0000"), Err(RdataError::Malformed(RecordType::A)));
+    assert_eq!(Rdata::parse(RecordType(65280), "10.0.0.1"), Err(RdataError::NoTextForm(RecordType(65280))));
 }
 
 #[test]
@@ -143,16 +111,10 @@ fn says_what_is_wrong() {
         let error = Rdata::parse(rtype(mnemonic), text).expect_err(text);
         error.to_string()
     };
-    assert_eq!(
-        error("A", "10.0.0"),
-        r#"address "10.0.0": expected an IPv4 address"#
-    );
+    assert_eq!(error("A", "10.0.0"), r#"address "10.0.0": expected an IPv4 address"#);
     assert_eq!(error("A", ""), "the address is missing");
     assert_eq!(error("MX", "10"), "the exchange is missing");
-    assert_eq!(
-        error("A", "10.0.0.1 x"),
-        r#"unexpected "x" after the last field"#
-    );
+    assert_eq!(error("A", "10.0.0.1 x"), r#"unexpected "x" after the last field"#);
     assert!(error("CNAME", "a..b").contains("empty label"));
     assert!(error("TXT", &"x".repeat(256)).contains("255 octets"));
     assert!(error("TXT", "\"open").contains("never closed"));
@@ -180,27 +142,18 @@ fn constructors_and_accessors() {
     assert_eq!(kind, RecordType::AAAA);
     assert_eq!(data.address(kind), Some(address));
     assert_eq!(data.address(RecordType::A), None);
-    assert_eq!(
-        Rdata::name(&host).target(RecordType::PTR),
-        Some(host.clone())
-    );
+    assert_eq!(Rdata::name(&host).target(RecordType::PTR), Some(host.clone()));
     assert_eq!(Rdata::name(&host).target(RecordType::A), None);
     let soa = Rdata::soa(&host, &host, 1, 2, 3, 4, 5);
     assert_eq!(soa.soa_minimum(), Some(5));
-    assert_eq!(
-        soa.to_text(RecordType::SOA),
-        "host.example. host.example. 1 2 3 4 5"
-    );
+    assert_eq!(soa.to_text(RecordType::SOA), "host.example. host.example. 1 2 3 4 5");
     assert_eq!(Rdata::name(&host).soa_minimum(), None);
     assert_eq!(Rdata::txt(&[]).to_text(RecordType::TXT), "\"\"");
     let long = Rdata::txt(&[&"x".repeat(300), "y"]);
     assert_eq!(long.as_wire().len(), 1 + 255 + 1 + 45 + 2);
     let https = "1 . ipv6hint=2001:db8::1 ipv4hint=10.0.0.1";
     let https = Rdata::parse(RecordType::HTTPS, https).expect("hints");
-    assert_eq!(
-        https.hints(RecordType::HTTPS),
-        [IpAddr::from([10, 0, 0, 1]), address]
-    );
+    assert_eq!(https.hints(RecordType::HTTPS), [IpAddr::from([10, 0, 0, 1]), address]);
     assert!(https.hints(RecordType::A).is_empty());
 }
 

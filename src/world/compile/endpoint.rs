@@ -47,9 +47,10 @@ impl Compiler<'_> {
         let is_available = matches!(written.state, EndpointState::Available | EndpointState::Partial);
         let private_names = match &written.private_dns_names {
             Some(names) => names.iter().map(|name| name.value().clone()).collect(),
-            None => service.as_ref().and_then(Service::private_names).map_or_else(Vec::new, |names| {
-                names.iter().map(|host| fact_name(host)).collect()
-            }),
+            None => service
+                .as_ref()
+                .and_then(Service::private_names)
+                .map_or_else(Vec::new, |names| names.iter().map(|host| fact_name(host)).collect()),
         };
         let prefixes = match kind {
             EndpointKind::Gateway => self.gateway_prefixes(written, &region),
@@ -239,7 +240,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn wants_private_dns(&mut self, vpc: Index<Vpc>, index: Index<Endpoint>, written: &config::Endpoint) -> bool {
+    fn wants_private_dns(
+        &mut self,
+        vpc: Index<Vpc>,
+        index: Index<Endpoint>,
+        written: &config::Endpoint,
+    ) -> bool {
         let region = self.vpcs[vpc].region.clone();
         let name = self.endpoints[index].service.clone();
         let row = self.facts.services.find(&name, ServiceKind::Interface, &region);
@@ -262,7 +268,8 @@ impl Compiler<'_> {
             }
             Some(true) if offered => true,
             Some(true) => {
-                let not_offered = row.is_some_and(|s| matches!(s.row.private_names, PrivateNames::NotOffered));
+                let not_offered =
+                    row.is_some_and(|s| matches!(s.row.private_names, PrivateNames::NotOffered));
                 if not_offered {
                     let message = format!("AWS offers no private DNS for {name}");
                     let error = self.report.error(Code::PrivateDnsRefused, mark, message);
@@ -297,7 +304,8 @@ impl Compiler<'_> {
         };
         let mut cuts: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
         for name in &self.endpoints[index].private_names {
-            let apex = if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() };
+            let apex =
+                if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() };
             cuts.entry(apex).or_default().push(name.clone());
         }
         let only_inbound = self.endpoints[index].private_dns == PrivateDns::OnlyForInboundResolver;
@@ -312,7 +320,9 @@ impl Compiler<'_> {
                     apex.trim_end_matches('.')
                 );
                 let error = self.report.error(Code::ConflictingDomain, written.id.mark(), message);
-                error.help("of two endpoints for one service in one VPC, one has `private_dns_enabled = false`");
+                error.help(
+                    "of two endpoints for one service in one VPC, one has `private_dns_enabled = false`",
+                );
                 continue;
             }
             let mut zone = records::hosted_zone(apex.clone());
@@ -345,9 +355,9 @@ impl EndpointInterface {
 /// Eight letters and digits that stand in an endpoint's names after its id, the same for the same id.
 fn token(id: &str) -> String {
     // FNV-1a: the token must not change between runs, versions or machines.
-    let mut hash = id.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut hash = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let mut text = String::with_capacity(8);
     for _ in 0..8 {
         let digit = u32::try_from(hash % 36).expect("a remainder below 36 fits");

@@ -169,7 +169,8 @@ impl<'a> Compiler<'a> {
             }
             Some(first) => {
                 let told = self.sources.place(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
-                let error = self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is declared twice"));
+                let error =
+                    self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is declared twice"));
                 error.help(format!("the first one stands at {}", told.unwrap_or_default()));
                 false
             }

@@ -40,7 +40,8 @@ impl Compiler<'_> {
     }
 
     fn subnet_of(&self, vpc: Index<Vpc>, address: IpAddr) -> Option<Index<Subnet>> {
-        let holds = |subnet: &Subnet| subnet.vpc == vpc && subnet.cidrs.iter().any(|cidr| cidr.contains(&address));
+        let holds =
+            |subnet: &Subnet| subnet.vpc == vpc && subnet.cidrs.iter().any(|cidr| cidr.contains(&address));
         self.subnets.indexed().find(|(_, subnet)| holds(subnet)).map(|(index, _)| index)
     }
 
@@ -142,7 +143,8 @@ impl Compiler<'_> {
                 let Some(index) = self.vpc_named(vpc) else { continue };
                 let claim = if is_forward { Claim::ForwardRule(rule) } else { Claim::SystemRule(rule) };
                 let is_rule = |claim: &Claim| matches!(claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
-                if self.claims.at(self.vpcs[index].inbound_view, written.domain.value()).any(|c| is_rule(&c)) {
+                if self.claims.at(self.vpcs[index].inbound_view, written.domain.value()).any(|c| is_rule(&c))
+                {
                     let message = format!("VPC `{vpc}` has another rule for {}", written.domain);
                     self.report.error(Code::ConflictingDomain, vpc.mark(), message);
                     continue;
@@ -156,7 +158,8 @@ impl Compiler<'_> {
         match self.ids.resolver_endpoints.get(&endpoint.to_string()) {
             Some(Resolver::Outbound) => {}
             Some(Resolver::Inbound(_)) => {
-                let message = format!("rules leave through an outbound endpoint, and `{endpoint}` is inbound");
+                let message =
+                    format!("rules leave through an outbound endpoint, and `{endpoint}` is inbound");
                 self.report.error(Code::UnknownReference, endpoint.mark(), message);
             }
             None => {
@@ -183,7 +186,8 @@ impl Compiler<'_> {
                 let key = (apex.clone(), internal_domain.clone());
                 let domain = *made.entry(key).or_insert_with(|| {
                     let zone = records::internal_zone(apex.clone());
-                    self.internal_domains.add(InternalDomain { zone, internal_domain: internal_domain.clone() })
+                    self.internal_domains
+                        .add(InternalDomain { zone, internal_domain: internal_domain.clone() })
                 });
                 let claim = if is_forward { Claim::GeneratedName(domain) } else { Claim::Reverse(domain) };
                 self.claim(index, &apex, claim);

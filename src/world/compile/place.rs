@@ -116,7 +116,11 @@ impl Compiler<'_> {
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
         for (index, name, prefixes) in sites {
-            self.places.add(&name, None, Place { standing: Standing::Site(index), prefixes, interface: None });
+            self.places.add(
+                &name,
+                None,
+                Place { standing: Standing::Site(index), prefixes, interface: None },
+            );
         }
         let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
         self.places.add(&Arc::from("outside"), None, outside);
@@ -201,7 +205,8 @@ impl Compiler<'_> {
                 if let Some((other, name)) = above.or_else(below)
                     && other != index
                 {
-                    let message = format!("subnet `{}` shares addresses with `{name}` of another VPC", subnet.id);
+                    let message =
+                        format!("subnet `{}` shares addresses with `{name}` of another VPC", subnet.id);
                     let warning = self.report.warning(Code::AmbiguousPlace, subnet.cidr.mark(), message);
                     warning.help(
                         "a listener that is bound to no VPC refuses their clients: bind each with `vpc = \"vpc-…\"`, \

@@ -36,7 +36,8 @@ impl Builder {
 impl Compiler<'_> {
     /// The user's records of the sealed internet.
     pub(super) fn public_records(&mut self) {
-        let mut zone = std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
+        let mut zone =
+            std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
         for record in &self.config.public {
             for value in &record.values {
                 self.value(&mut zone, record.name.value(), *record.record_type.value(), record.ttl, value);

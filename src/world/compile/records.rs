@@ -65,7 +65,8 @@ impl Compiler<'_> {
                     }
                 }
                 _ => {
-                    let message = format!("record `{}` has neither values nor an alias, or both", record.name);
+                    let message =
+                        format!("record `{}` has neither values nor an alias, or both", record.name);
                     let error = self.report.error(Code::InvalidRecord, record.name.mark(), message);
                     error.help("write `values = [\"…\"]`, or `alias = \"name\"`");
                 }
@@ -128,7 +129,8 @@ impl Compiler<'_> {
         match parse_zone_file(&text, &apex, DEFAULT_TTL_S) {
             Err(errors) => {
                 for error in errors {
-                    let message = format!("{}:{}:{}: {}", path.display(), error.line, error.column, error.message);
+                    let message =
+                        format!("{}:{}:{}: {}", path.display(), error.line, error.column, error.message);
                     self.report.error(Code::ZoneFile, file.mark(), message);
                 }
             }

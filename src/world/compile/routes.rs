@@ -47,7 +47,9 @@ impl Compiler<'_> {
         for vpc in &self.config.vpc {
             let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             for table in &vpc.route_table {
-                let Some((owner, made)) = self.ids.route_tables.get(&table.id.to_string()).copied() else { continue };
+                let Some((owner, made)) = self.ids.route_tables.get(&table.id.to_string()).copied() else {
+                    continue;
+                };
                 if owner != index {
                     continue;
                 }
@@ -58,7 +60,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn route(&mut self, vpc: &config::Vpc, index: Index<Vpc>, table: Index<RouteTable>, route: &config::Route) {
+    fn route(
+        &mut self,
+        vpc: &config::Vpc,
+        index: Index<Vpc>,
+        table: Index<RouteTable>,
+        route: &config::Route,
+    ) {
         let Some(target) = self.target(vpc, index, route) else { return };
         let is_blackhole = route.state != RouteState::Active;
         let propagated =
@@ -80,13 +88,16 @@ impl Compiler<'_> {
                 return;
             }
         };
-        let duplicate = |have: &Route, destination: &IpNet| have.destination == *destination && have.rank == rank;
+        let duplicate =
+            |have: &Route, destination: &IpNet| have.destination == *destination && have.rank == rank;
         for destination in destinations {
             if !self.may_stand(index, &destination, &target, &rank, mark) {
                 continue;
             }
             let table = &mut self.route_tables[table];
-            if prefix_list.is_none() && table.exactly(&destination).iter().any(|have| duplicate(have, &destination)) {
+            if prefix_list.is_none()
+                && table.exactly(&destination).iter().any(|have| duplicate(have, &destination))
+            {
                 let message = format!("this table has another route to {destination}");
                 self.report.error(Code::DuplicateRoute, mark, message);
                 continue;
@@ -113,10 +124,13 @@ impl Compiler<'_> {
         match written.kind {
             RouteTargetKind::Local => Some(Target::Local),
             RouteTargetKind::InternetGateway => {
-                let attached = vpc.internet_gateway.as_ref().is_some_and(|igw| igw.value().as_str() == &*written.id);
+                let attached =
+                    vpc.internet_gateway.as_ref().is_some_and(|igw| igw.value().as_str() == &*written.id);
                 if !attached {
                     let message = format!("`{written}` is not attached to VPC `{}`", vpc.id);
-                    let help = format!("give the VPC `internet_gateway = \"{written}\"`, or the route `state = \"blackhole\"`");
+                    let help = format!(
+                        "give the VPC `internet_gateway = \"{written}\"`, or the route `state = \"blackhole\"`"
+                    );
                     self.report.error(Code::UnknownReference, mark, message).help(help);
                 }
                 Some(Target::InternetGateway(written.id.clone()))
@@ -181,7 +195,8 @@ impl Compiler<'_> {
             error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
             return false;
         }
-        let inside = self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
+        let inside =
+            self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
         if !inside {
             return true;
         }

@@ -35,7 +35,9 @@ impl Compiler<'_> {
         if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
             let error = self.report.error(Code::InvalidValue, vpc.id.mark(), message);
-            error.help("the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`");
+            error.help(
+                "the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`",
+            );
         }
         if vpc.enable_dns_hostnames && !vpc.enable_dns_support {
             let message = "`enable_dns_hostnames` needs `enable_dns_support`";
@@ -157,7 +159,9 @@ impl Compiler<'_> {
     pub(super) fn security_group_rules(&mut self) {
         for vpc in &self.config.vpc {
             for group in &vpc.security_group {
-                let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else { continue };
+                let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else {
+                    continue;
+                };
                 for rule in &group.ingress {
                     let sources = self.sources_of(rule, vpc.region.value());
                     let protocol = rule.protocol.value().as_str();
@@ -228,16 +232,20 @@ impl Compiler<'_> {
         let subnet = &self.subnets[subnet];
         let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
             let cidrs: Vec<String> = subnet.cidrs.iter().map(ToString::to_string).collect();
-            let message = format!("{address} does not lie in subnet `{}`, which has {}", subnet.id, cidrs.join(", "));
+            let message =
+                format!("{address} does not lie in subnet `{}`, which has {}", subnet.id, cidrs.join(", "));
             self.report.error(Code::OutsideCidr, address.mark(), message);
             return;
         };
         if let (IpNet::V4(net), IpAddr::V4(v4)) = (cidr, address.value()) {
             let offset = u32::from(*v4) - u32::from(net.network());
             if offset < 4 || *v4 == net.broadcast() {
-                let message = format!("{address} is one of the five addresses that AWS keeps in every subnet");
+                let message =
+                    format!("{address} is one of the five addresses that AWS keeps in every subnet");
                 let error = self.report.error(Code::InvalidValue, address.mark(), message);
-                error.help("the first four addresses and the last one of a subnet cannot be given to anything");
+                error.help(
+                    "the first four addresses and the last one of a subnet cannot be given to anything",
+                );
             }
         }
     }

@@ -1,0 +1,71 @@
+//! `GET /v1/explain?name=&type=&from=`: the words of `explain --json`.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Admin;
+use crate::dns::{Class, Name, Question, RecordType};
+use crate::explain::{Explanation, advice, json as words};
+use crate::net::host;
+use crate::resolve::egress;
+use crate::world::{Vantage, World};
+
+/// What can be asked.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    /// The name.
+    name: Option<String>,
+    /// The record type; A when not said.
+    r#type: Option<String>,
+    /// A place's name or an address.
+    from: String,
+    /// An address instead of a name: the path alone.
+    address: Option<String>,
+}
+
+/// Explains a name, or the path to an address, from a place.
+pub async fn explain(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
+    let world = admin.live.load();
+    match answer(&world, &asked) {
+        Ok(value) => Json(value).into_response(),
+        Err(message) => (StatusCode::BAD_REQUEST, Json(json!({ "error": message }))).into_response(),
+    }
+}
+
+fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
+    let vantage = vantage(world, &asked.from)?;
+    match (&asked.name, &asked.address) {
+        (Some(name), None) => {
+            let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;
+            let written = asked.r#type.as_deref().unwrap_or("A");
+            let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
+            let question = Question { qname, qtype, qclass: Class::IN };
+            let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            let told = Explanation::of(world, vantage, &question, now_s);
+            told.map(|told| words::value(&told)).ok_or_else(|| "the VPC's DNS support is off".to_owned())
+        }
+        (None, Some(address)) => {
+            let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is no address"))?;
+            let path = egress::path(world, vantage.place, address);
+            let advice = advice::of_path(world, vantage, &path);
+            Ok(words::path_value(&world.place_name(vantage.place), address, &path, &advice))
+        }
+        _ => Err("say either `name` or `address`".to_owned()),
+    }
+}
+
+fn vantage(world: &World, from: &str) -> Result<Vantage, String> {
+    if let Some(place) = world.place_named(from) {
+        return Ok(Vantage { view: world.view_of(place), place });
+    }
+    let address: IpAddr =
+        from.parse().map_err(|_| format!("from: `{from}` is neither a place nor an address"))?;
+    world.vantage(host(address), None).map_err(|nowhere| format!("from: {nowhere}"))
+}

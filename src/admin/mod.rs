@@ -1,0 +1,83 @@
+//! The HTTP side: health, metrics, explanations, the world as JSON. Plain HTTP/1.1, for loopback or a
+//! trusted network.
+
+mod explain;
+mod world;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::observe::Observer;
+use crate::world::Live;
+
+/// The media type of Prometheus's text format, version 0.0.4.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub struct Admin {
+    /// The world that answers now.
+    pub live: Arc<Live>,
+    /// The counters.
+    pub observer: Arc<Observer>,
+    /// Whether queries are being taken: false before the doors are open and while they drain.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl Admin {
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails for good.
+    pub async fn serve(
+        self,
+        listener: tokio::net::TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+    }
+
+    /// The pages.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/health", get(health))
+            .route("/ready", get(ready))
+            .route("/metrics", get(metrics))
+            .route("/v1/explain", get(explain::explain))
+            .route("/v1/world", get(world::world))
+            .fallback(not_found)
+            .with_state(self)
+    }
+}
+
+/// The process lives.
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// Queries are taken.
+async fn ready(State(admin): State<Admin>) -> Response {
+    if admin.ready.load(Ordering::Acquire) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], admin.observer.render()).into_response()
+}
+
+async fn not_found() -> Response {
+    let pages = "there are: /health /ready /metrics /v1/explain?name=&type=&from= /v1/world\n";
+    (StatusCode::NOT_FOUND, pages).into_response()
+}

@@ -1,0 +1,126 @@
+//! `plustwo check`.
+
+use std::net::IpAddr;
+
+use super::explain::vantage;
+use super::{ConfigArgs, ExitCode};
+use crate::config::{Expect, Mark, SourceMap};
+use crate::dns::{Class, Question, RecordType};
+use crate::resolve::{Outcome, Silent, resolve};
+use crate::world::World;
+
+/// Reads a configuration, tells every mistake, and checks what it expects of itself.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Check {
+    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong.
+    pub fn run(self) -> ExitCode {
+        let (loaded, world) = match self.config.load() {
+            Ok(loaded) => loaded,
+            Err(_) => return ExitCode::Trouble,
+        };
+        let mut failed = 0;
+        for (expect, mark) in &world.expectations {
+            for difference in differences(&world, expect) {
+                failed += 1;
+                let told = place(&loaded.sources, *mark);
+                anstream::eprintln!("{told}: {} from {}: {difference}", expect.name, expect.from);
+            }
+        }
+        let total = world.expectations.len();
+        let name = self.config.name().display();
+        anstream::println!(
+            "{name}: {} VPCs, {} subnets, {} endpoints, {} sites; {}; {total} expectations, {failed} differences",
+            world.vpcs.len(),
+            world.subnets.len(),
+            world.endpoints.len(),
+            world.sites.len(),
+            loaded.report.summary(),
+        );
+        if failed == 0 { ExitCode::Success } else { ExitCode::Differences }
+    }
+}
+
+fn place(sources: &SourceMap, mark: Mark) -> String {
+    sources.place(mark).map_or_else(String::new, |p| format!("{}:{}:{}", p.path.display(), p.line, p.column))
+}
+
+/// What is otherwise than expected.
+fn differences(world: &World, expect: &Expect) -> Vec<String> {
+    let vantage = match vantage(world, Some(&expect.from.value().0)) {
+        Ok(vantage) => vantage,
+        Err(message) => return vec![message],
+    };
+    let qtype = expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value());
+    let question = Question { qname: expect.name.value().clone(), qtype, qclass: Class::IN };
+    let Some(outcome) = resolve(world, vantage, &question, 0, &mut Silent) else {
+        return vec!["nothing answers: DNS support is off".to_owned()];
+    };
+    compare(expect, &outcome)
+}
+
+fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differs = |what: &str, expected: &str, found: &str| {
+        differences.push(format!("{what} is `{found}`, expected `{expected}`"));
+    };
+    if let Some(rcode) = &expect.rcode
+        && *rcode.value() != outcome.answer.rcode
+    {
+        differs("rcode", &rcode.to_string(), &outcome.answer.rcode.to_string());
+    }
+    if let Some(source) = &expect.source
+        && source.value() != outcome.source.as_str()
+    {
+        differs("source", source.value(), outcome.source.as_str());
+    }
+    if let Some(addresses) = &expect.addresses {
+        let mut expected: Vec<IpAddr> = addresses.iter().map(|address| *address.value()).collect();
+        let mut found: Vec<IpAddr> = outcome.paths.iter().map(|path| path.address).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        if expected != found {
+            differs("the answer", &list(&expected), &list(&found));
+        }
+    }
+    if let Some(reason) = &expect.reason {
+        let all: Vec<&str> = outcome.all_reasons().iter().map(|reason| reason.as_str()).collect();
+        if !all.contains(&reason.value().as_str()) {
+            differs("the reasons", reason.value(), &all.join(","));
+        }
+    }
+    let wants_path = expect.path.is_some() || expect.via.is_some() || expect.reach.is_some();
+    if wants_path
+        && outcome.paths.is_empty()
+        && expect.path.as_ref().is_none_or(|path| path.value() != "none")
+    {
+        differs("the answer", "addresses", "none");
+    }
+    for one in &outcome.paths {
+        let path = &one.path;
+        if let Some(class) = &expect.path
+            && class.value() != path.class.as_str()
+        {
+            differs(&format!("path of {}", one.address), class.value(), path.class.as_str());
+        }
+        if let Some(via) = &expect.via
+            && !path.via.iter().any(|id| **id == **via.value())
+        {
+            differs(&format!("via of {}", one.address), via.value(), &path.via.join(","));
+        }
+        if let Some(reach) = &expect.reach
+            && reach.value() != path.reach.as_str()
+        {
+            differs(&format!("reach of {}", one.address), reach.value(), path.reach.as_str());
+        }
+    }
+    differences
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

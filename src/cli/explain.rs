@@ -1,0 +1,130 @@
+//! `plustwo explain`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::{ConfigArgs, ExitCode};
+use crate::dns::{Class, Name, Question, RecordType};
+use crate::explain::text::{PathText, Text};
+use crate::explain::{Explanation, advice, json};
+use crate::net::host;
+use crate::resolve::egress;
+use crate::world::{Vantage, World};
+
+/// Tells why a name is answered as it is, and which way its traffic goes.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// The name.
+    #[arg(required_unless_present_any = ["address", "names"])]
+    name: Option<Name>,
+    /// The record type.
+    #[arg(long = "type", short = 't', default_value = "A")]
+    record_type: RecordType,
+    /// Who asks: a subnet's id, a site's id, `outside`, or an address. The lab's first private subnet when
+    /// not said.
+    #[arg(long, short, value_name = "PLACE")]
+    from: Option<String>,
+    /// The path to this address alone, no name.
+    #[arg(long, value_name = "IP", conflicts_with_all = ["name", "names"])]
+    address: Option<IpAddr>,
+    /// A file with a name a line.
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    names: Option<PathBuf>,
+    /// JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Explain {
+    /// Explains.
+    pub fn run(self) -> ExitCode {
+        let (_, world) = match self.config.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let vantage = match vantage(&world, self.from.as_deref()) {
+            Ok(vantage) => vantage,
+            Err(message) => {
+                anstream::eprintln!("plustwo: {message}");
+                return ExitCode::Config;
+            }
+        };
+        if let Some(address) = self.address {
+            return self.path(&world, vantage, address);
+        }
+        let names = match self.all_names() {
+            Ok(names) => names,
+            Err(code) => return code,
+        };
+        for name in names {
+            let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
+            let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            match Explanation::of(&world, vantage, &question, now_s) {
+                Some(told) if self.json => anstream::println!("{}", self.pretty(&json::value(&told))),
+                Some(told) => anstream::println!("{}", Text(&told)),
+                None => anstream::println!("{question}: the VPC's DNS support is off, so nothing answers"),
+            }
+        }
+        ExitCode::Success
+    }
+
+    fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> ExitCode {
+        let path = egress::path(world, vantage.place, address);
+        let place = world.place_name(vantage.place);
+        let advice = advice::of_path(world, vantage, &path);
+        if self.json {
+            let value = json::path_value(&place, address, &path, &advice);
+            anstream::println!("{}", self.pretty(&value));
+        } else {
+            anstream::println!("{}", PathText { place: &place, address, path: &path, advice: &advice });
+        }
+        ExitCode::Success
+    }
+
+    /// One document is laid out for reading; of many each has a line.
+    fn pretty(&self, value: &impl std::fmt::Display) -> String {
+        if self.names.is_some() { format!("{value}") } else { format!("{value:#}") }
+    }
+
+    fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
+        let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            anstream::eprintln!("plustwo: cannot read {}: {error}", file.display());
+            ExitCode::Filesystem
+        })?;
+        let mut names = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let word = line.trim();
+            if word.is_empty() || word.starts_with('#') {
+                continue;
+            }
+            match word.parse() {
+                Ok(name) => names.push(name),
+                Err(error) => {
+                    anstream::eprintln!("plustwo: {}:{}: {error}", file.display(), number + 1);
+                    return Err(ExitCode::Config);
+                }
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// Where somebody stands: a place's name or an address; 127.0.0.1 when nobody said.
+pub fn vantage(world: &World, from: Option<&str>) -> Result<Vantage, String> {
+    let from = from.unwrap_or("127.0.0.1");
+    if let Some(place) = world.place_named(from) {
+        return Ok(Vantage { view: world.view_of(place), place });
+    }
+    let Ok(address) = from.parse::<IpAddr>() else {
+        let mut places: Vec<String> = world.places.names().map(ToString::to_string).collect();
+        places.sort_unstable();
+        return Err(format!("`{from}` is no place: say an address or one of {}", places.join(", ")));
+    };
+    world
+        .vantage(host(address), None)
+        .map_err(|nowhere| format!("{nowhere}; say `--from` with a place or an address"))
+}

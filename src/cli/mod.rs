@@ -1,0 +1,91 @@
+//! The words a person types. The only floor that prints.
+
+mod check;
+mod exit_code;
+mod explain;
+mod healthcheck;
+mod schema;
+mod serve;
+mod started;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+pub use exit_code::ExitCode;
+
+use crate::config::{self, Loaded};
+use crate::world::World;
+use crate::world::compile::compile;
+
+/// The resolver at VPC base + 2, which says of every answer which way out it implies.
+#[derive(Debug, Parser)]
+#[command(name = "plustwo", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answers DNS. With no --config it serves the built-in lab.
+    Serve(serve::Serve),
+    /// Reads a configuration, tells every mistake, and checks what it expects of itself.
+    Check(check::Check),
+    /// Tells why a name is answered as it is from a place, and which way its traffic goes. Sends nothing.
+    Explain(explain::Explain),
+    /// Prints the JSON Schema of the configuration.
+    Schema(schema::SchemaVerb),
+    /// Asks a running plustwo whether it is ready; for containers.
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> ExitCode {
+        match self.verb {
+            Verb::Serve(verb) => verb.run(),
+            Verb::Check(verb) => verb.run(),
+            Verb::Explain(verb) => verb.run(),
+            Verb::Schema(verb) => verb.run(),
+            Verb::Healthcheck(verb) => verb.run(),
+        }
+    }
+}
+
+/// Which configuration.
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigArgs {
+    /// The configuration file. The built-in lab when not said.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Reads and compiles. Mistakes and warnings are printed; with a mistake there is no world.
+    fn load(&self) -> Result<(Loaded, World), ExitCode> {
+        let mut loaded = match &self.config {
+            None => config::load_built_in_lab(),
+            Some(path) => match config::load(path) {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    anstream::eprintln!("plustwo: cannot read {}: {error}", path.display());
+                    return Err(ExitCode::Filesystem);
+                }
+            },
+        };
+        let world = compile(&mut loaded);
+        if world.is_none() || loaded.report.warning_count() > 0 {
+            anstream::eprint!("{}", loaded.report.render(&loaded.sources));
+        }
+        match world {
+            Some(world) => Ok((loaded, world)),
+            None => Err(ExitCode::Config),
+        }
+    }
+
+    /// The name it goes by.
+    fn name(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(config::BUILT_IN_LAB_NAME))
+    }
+}

@@ -1,0 +1,116 @@
+//! What a person sees who starts the daemon on a terminal.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+use std::sync::Arc;
+
+use anstyle::Style;
+
+use crate::daemon::Daemon;
+use crate::world::{EndpointKind, Live, PrivateDns, Standing, World};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// What is served, and a few lines to try.
+pub struct Started {
+    config: String,
+    live: Arc<Live>,
+    doors: Vec<std::net::SocketAddr>,
+    admin: Option<std::net::SocketAddr>,
+}
+
+impl Started {
+    /// The text for a daemon whose doors are open.
+    pub fn of(config: &Path, daemon: &Daemon) -> Self {
+        Self {
+            config: config.display().to_string(),
+            live: daemon.engine().live().clone(),
+            doors: daemon.addresses().iter().map(|(_, address)| *address).collect(),
+            admin: daemon.admin_address().ok(),
+        }
+    }
+}
+
+impl Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let world = self.live.load();
+        writeln!(f, "{BOLD}plustwo {}{BOLD:#} serves {}\n", env!("CARGO_PKG_VERSION"), self.config)?;
+        for (index, vpc) in world.vpcs.indexed() {
+            let cidrs: Vec<String> = vpc.cidrs.iter().map(ToString::to_string).collect();
+            writeln!(f, "  {BOLD}{}{BOLD:#}  {}  {}", vpc.id, vpc.region, cidrs.join(", "))?;
+            for subnet in world.subnets.iter().filter(|subnet| subnet.vpc == index) {
+                let table = world.route_tables[subnet.route_table].id.as_deref().unwrap_or("-");
+                let cidr = subnet.cidrs.first().map(ToString::to_string).unwrap_or_default();
+                writeln!(f, "    {:<22} {:<18} {:<17} {table}", subnet.id, cidr, subnet.availability_zone)?;
+            }
+            for endpoint in vpc.endpoints.iter().map(|index| &world.endpoints[*index]) {
+                let note = match (endpoint.kind, endpoint.private_dns) {
+                    (EndpointKind::Interface, PrivateDns::On) => "private DNS",
+                    (EndpointKind::Interface, PrivateDns::OnlyForInboundResolver) => {
+                        "private DNS for inbound only"
+                    }
+                    (EndpointKind::Interface, PrivateDns::Off) => "no private DNS",
+                    (EndpointKind::Gateway, _) => "gateway",
+                    (EndpointKind::GatewayLoadBalancer, _) => "load balancer",
+                };
+                writeln!(f, "    {:<22} {:<45} {DIM}{note}{DIM:#}", endpoint.id, endpoint.service)?;
+            }
+        }
+        for site in world.sites.iter() {
+            let cidrs: Vec<String> = site.cidrs.iter().map(ToString::to_string).collect();
+            let links: Vec<&str> = site.links.iter().map(|link| &*link.target).collect();
+            writeln!(f, "  {BOLD}{}{BOLD:#}  {}  via {}", site.id, cidrs.join(", "), links.join(", "))?;
+        }
+        writeln!(f)?;
+        for door in &self.doors {
+            writeln!(f, "  DNS    {door}")?;
+        }
+        if let Some(admin) = self.admin {
+            writeln!(f, "  HTTP   http://{admin}/metrics  /v1/explain  /v1/world")?;
+        }
+        self.lines_to_try(&world, f)
+    }
+}
+
+impl Started {
+    /// A `dig` line for the first places that loopback stands in.
+    fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(door) = self.doors.iter().find(|door| door.ip().is_loopback() || door.ip().is_unspecified())
+        else {
+            return Ok(());
+        };
+        let server = if door.ip().is_unspecified() { "127.0.0.1".to_owned() } else { door.ip().to_string() };
+        let port = if door.port() == 53 { String::new() } else { format!(" -p {}", door.port()) };
+        let name = world
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.private_dns == PrivateDns::On)
+            .and_then(|endpoint| endpoint.private_names.iter().find(|name| !name.is_wildcard()))
+            .map_or_else(
+                || "example.com".to_owned(),
+                |name| name.to_string().trim_end_matches('.').to_owned(),
+            );
+        writeln!(f, "\n  try:\n    dig @{server}{port} {name}")?;
+        let mut told: Vec<Arc<str>> = Vec::new();
+        for (source, place) in world.places.clients() {
+            let place_name = world.place_name(place);
+            let loopback = source.addr().is_loopback() && source.addr().is_ipv4();
+            if !loopback || told.contains(&place_name) || told.len() > 4 {
+                continue;
+            }
+            if let Some(address) = source.hosts().next() {
+                let what = match world.places[place].standing {
+                    Standing::Subnet(_) => "as from",
+                    Standing::Site(_) | Standing::Outside => "from",
+                };
+                writeln!(
+                    f,
+                    "    dig -b {address} @{server}{port} {name}   {DIM}# {what} {place_name}{DIM:#}"
+                )?;
+            }
+            told.push(place_name);
+        }
+        writeln!(f, "    plustwo explain {name}\n")
+    }
+}

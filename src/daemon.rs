@@ -1,0 +1,265 @@
+//! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::config::{self, Loaded};
+use crate::observe::{Observer, ObserverOptions};
+use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp};
+use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
+use crate::serve::udp::UdpDoor;
+use crate::serve::{Door, Engine};
+use crate::world::compile::compile;
+use crate::world::{Listener, Live, World};
+
+/// How long doors may take to finish what is in flight once they are told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why the daemon cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin address cannot be opened.
+    #[error("the admin address: {0}")]
+    Admin(#[source] BindError),
+    /// The query log cannot be opened.
+    #[error("the query log")]
+    QueryLog(#[source] crate::observe::QueryLogError),
+    /// The system refuses something else.
+    #[error("{doing}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A daemon whose doors are open and that answers nobody yet.
+pub struct Daemon {
+    engine: Arc<Engine>,
+    admin: Admin,
+    admin_listener: tokio::net::TcpListener,
+    udp: Vec<UdpDoor>,
+    tcp: Vec<TcpDoor>,
+    /// Where the configuration comes from on a reload. `None`: the built-in lab.
+    config: Option<PathBuf>,
+    addresses: Vec<(Listener, std::net::SocketAddr)>,
+}
+
+impl Daemon {
+    /// Opens every door of a world. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be had, or the query log cannot be opened.
+    pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
+        let server = &loaded.config.server;
+        let options = ObserverOptions {
+            query_log: loaded.config.query_log.clone(),
+            remembered_lookups: server.max_remembered_lookups as usize,
+        };
+        let observer = Arc::new(Observer::new(options).map_err(StartError::QueryLog)?);
+        observer.world_loaded(&world);
+        let listeners = world.listeners.clone();
+        let live = Arc::new(Live::new(world));
+        let engine = Arc::new(Engine::new(live.clone(), observer.clone()));
+        let limits = TcpLimits {
+            connections: server.max_tcp_connections as usize,
+            connections_per_client: server.max_tcp_connections_per_client as usize,
+            queries_in_flight: server.max_tcp_queries_in_flight as usize,
+            idle_timeout: Duration::from_secs(server.tcp_idle_timeout_s.into()),
+        };
+        let slots = Arc::new(TcpSlots::new());
+        let (mut udp_doors, mut tcp_doors, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let system = |doing| move |source| StartError::System { doing, source };
+        for listener in listeners {
+            let (udp, tcp) = match (listener.udp, listener.tcp) {
+                (true, true) => bind_both(listener.address).map(|(udp, tcp)| (Some(udp), Some(tcp)))?,
+                (true, false) => (Some(bind_udp(listener.address)?), None),
+                (false, _) => (None, Some(bind_tcp(listener.address)?)),
+            };
+            let door = Arc::new(Door::new(listener.address));
+            let opened = system("open a listener");
+            let address = match (&udp, &tcp) {
+                (Some(udp), _) => udp.local_addr(),
+                (None, Some(tcp)) => tcp.local_addr(),
+                (None, None) => continue,
+            };
+            addresses.push((listener, address.map_err(opened)?));
+            if let Some(socket) = udp {
+                let lookups = engine.observer().lookups();
+                udp_doors.push(UdpDoor::new(socket, door.clone(), lookups).map_err(opened)?);
+            }
+            if let Some(socket) = tcp {
+                tcp_doors.push(TcpDoor::new(socket, door, limits.clone(), slots.clone()).map_err(opened)?);
+            }
+        }
+        let admin_listener = bind_tcp(*server.admin.value()).map_err(StartError::Admin)?;
+        let admin_listener =
+            tokio::net::TcpListener::from_std(admin_listener).map_err(system("open the admin address"))?;
+        Ok(Self {
+            admin: Admin { live, observer, ready: Arc::new(AtomicBool::new(false)) },
+            engine,
+            admin_listener,
+            udp: udp_doors,
+            tcp: tcp_doors,
+            config: config_path,
+            addresses,
+        })
+    }
+
+    /// The listeners with the addresses they have, which differ where the port was 0.
+    pub fn addresses(&self) -> &[(Listener, std::net::SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The address that the admin pages are served at.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn admin_address(&self) -> io::Result<std::net::SocketAddr> {
+        self.admin_listener.local_addr()
+    }
+
+    /// The engine behind the doors.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Answers until SIGTERM or SIGINT; reloads on SIGHUP; logs a summary on SIGUSR1.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be heard.
+    pub async fn run_until_signalled(self) -> Result<(), StartError> {
+        let system = |source| StartError::System { doing: "listen for signals", source };
+        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(system)?;
+        let mut user1 = signal(SignalKind::user_defined1()).map_err(system)?;
+        let (stop, stopped) = watch::channel(false);
+        let (engine, config) = (self.engine.clone(), self.config.clone());
+        let running = tokio::spawn(self.run(stopped));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => {
+                    let (same, path) = (engine.clone(), config.clone());
+                    // Compiling takes a while; the doors go on meanwhile.
+                    let reloaded = tokio::task::spawn_blocking(move || reload(&same, path.as_deref()));
+                    let _ = reloaded.await;
+                    engine.observer().reopen_query_log();
+                }
+                _ = user1.recv() => summarise(&engine),
+            }
+        }
+        tracing::info!("Stopping.");
+        let _ = stop.send(true);
+        let _ = running.await;
+        tracing::info!("Stopped.");
+        Ok(())
+    }
+
+    /// Answers until told to stop, then finishes what is in flight, bounded.
+    pub async fn run(self, stopped: watch::Receiver<bool>) {
+        let ready = self.admin.ready.clone();
+        let mut doors = JoinSet::new();
+        for door in self.udp {
+            doors.spawn(door.run(self.engine.clone(), told(stopped.clone())));
+        }
+        for door in self.tcp {
+            doors.spawn(door.run(self.engine.clone(), told(stopped.clone())));
+        }
+        let (close_admin, admin_closed) = watch::channel(false);
+        let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
+        ready.store(true, Ordering::Release);
+        told(stopped).await;
+        ready.store(false, Ordering::Release);
+        let drained = async { while doors.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("Some answers were still in flight after {} s and are given up.", DRAIN.as_secs());
+        }
+        let _ = close_admin.send(true);
+        let _ = tokio::time::timeout(DRAIN, admin).await;
+    }
+}
+
+/// Waits for a stop signal; a sender that is gone is one too.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Reads the configuration again and replaces the world, or keeps the old one and says why.
+fn reload(engine: &Engine, path: Option<&Path>) {
+    let Some(path) = path else {
+        tracing::info!("The built-in lab does not change; nothing to reload.");
+        return;
+    };
+    let mut loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            engine.observer().reloaded(false);
+            tracing::error!(path = %path.display(), %error, "Cannot read the configuration; the old world stays.");
+            return;
+        }
+    };
+    let world = compile(&mut loaded);
+    for finding in loaded.report.sorted() {
+        tracing::warn!("{}", finding.headline(&loaded.sources));
+    }
+    match world {
+        None => {
+            engine.observer().reloaded(false);
+            tracing::error!(path = %path.display(), "The configuration is wrong; the old world stays.");
+        }
+        Some(world) => {
+            tell_listener_changes(&engine.live().load(), &world);
+            engine.observer().world_loaded(&world);
+            engine.observer().reloaded(true);
+            tracing::info!(path = %path.display(), hash = %world.hash, "Reloaded.");
+            engine.live().replace(world);
+        }
+    }
+}
+
+/// Doors are opened at the start only.
+fn tell_listener_changes(old: &World, new: &World) {
+    let doors = |world: &World| -> Vec<_> {
+        world.listeners.iter().map(|listener| (listener.address, listener.udp, listener.tcp)).collect()
+    };
+    if doors(old) != doors(new) {
+        tracing::warn!("The listeners changed; that needs a restart, the rest applies now.");
+    }
+}
+
+fn summarise(engine: &Engine) {
+    let world = engine.live().load();
+    tracing::info!(
+        hash = %world.hash,
+        vpcs = world.vpcs.len(),
+        subnets = world.subnets.len(),
+        endpoints = world.endpoints.len(),
+        routes = world.route_tables.iter().map(|table| table.iter().count()).sum::<usize>(),
+        hosted_zones = world.hosted_zones.len(),
+        rules = world.rules.len(),
+        sites = world.sites.len(),
+        places = world.places.len(),
+        claims = world.claims.name_count(),
+        "The world."
+    );
+}

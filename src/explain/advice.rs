@@ -1,0 +1,101 @@
+//! What could be changed, for each reason.
+
+use crate::resolve::{EgressPath, Outcome, Reason};
+use crate::world::{Endpoint, EndpointKind, Standing, Vantage, World};
+
+/// One sentence for each reason of an outcome, each once.
+pub fn of(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
+    let mut all = Vec::new();
+    let of_paths =
+        outcome.paths.iter().flat_map(|one| one.path.reasons.iter().map(|r| (*r, Some(&*one.path))));
+    for (reason, path) in outcome.reasons.iter().map(|r| (*r, None)).chain(of_paths) {
+        let sentence = sentence(world, vantage, reason, path);
+        if !all.contains(&sentence) {
+            all.push(sentence);
+        }
+    }
+    all
+}
+
+/// One sentence for each reason of a path alone.
+pub fn of_path(world: &World, vantage: Vantage, path: &EgressPath) -> Vec<String> {
+    path.reasons.iter().map(|reason| sentence(world, vantage, *reason, Some(path))).collect()
+}
+
+fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&EgressPath>) -> String {
+    let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
+    let ids = |wanted: &dyn Fn(&Endpoint) -> bool| {
+        let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
+        let fitting = endpoints.map(|index| &world.endpoints[*index]).filter(|endpoint| wanted(endpoint));
+        fitting.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway);
+    let table = match world.places[vantage.place].standing {
+        Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
+        Standing::Site(_) | Standing::Outside => None,
+    };
+    let table = table.as_deref().unwrap_or("the subnet's route table");
+    let endpoint = path.and_then(|path| path.endpoint).map(|(index, _)| &world.endpoints[index]);
+    let endpoint_id = endpoint.map_or("the endpoint", |endpoint| &*endpoint.id);
+    match reason {
+        Reason::PrivateDnsDisabled => {
+            "An interface endpoint for this service stands in the VPC with private DNS off: turn it on, or use the \
+             endpoint's own name."
+                .to_owned()
+        }
+        Reason::EndpointNotAssociatedWithTable => {
+            format!("Associate the gateway endpoint ({}) with {table}: it costs nothing.", gateways())
+        }
+        Reason::PrivateDnsOnlyForInboundResolver => {
+            "The endpoint's private DNS answers only queries through an inbound resolver endpoint.".to_owned()
+        }
+        Reason::NoRoute => format!("{table} has no route to this address."),
+        Reason::BlackholeRoute => {
+            "The route that matches leads to something that is gone; no shorter route is tried.".to_owned()
+        }
+        Reason::NatSubnetHasNoInternetRoute => {
+            "The NAT gateway's own subnet needs a route 0.0.0.0/0 to an internet gateway.".to_owned()
+        }
+        Reason::NoPublicAddress => {
+            "An internet gateway carries traffic only of interfaces that have a public address.".to_owned()
+        }
+        Reason::SgDenies443 => format!(
+            "The security groups of {endpoint_id} do not admit this client on TCP {}.",
+            endpoint.map_or(443, |endpoint| endpoint.port)
+        ),
+        Reason::NaclDenies443 => "A network ACL denies this traffic.".to_owned(),
+        Reason::CrossRegionNotInPrefixList => {
+            "A gateway endpoint serves its own region only; this address is another region's.".to_owned()
+        }
+        Reason::CrossAz => {
+            "Every interface in this answer is in another zone than the client: traffic between zones costs, and \
+             fails with the other zone."
+                .to_owned()
+        }
+        Reason::Dns64Synthesised => "The AAAA record was made from an A record (DNS64).".to_owned(),
+        Reason::Nat64PrefixWithoutNat => "Route 64:ff9b::/96 to a NAT gateway; nothing else translates it.".to_owned(),
+        Reason::ZoneShadowsPublic => {
+            "A private zone hides this name, which public DNS knows; the resolver does not fall through.".to_owned()
+        }
+        Reason::ApiGatewayPublicApiRefused => format!(
+            "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
+             domain name for public APIs, or turn private DNS off."
+        ),
+        Reason::GatewayEndpointNotTransitive => {
+            "A gateway endpoint cannot be used from on-premises: an interface endpoint can.".to_owned()
+        }
+        Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this zone.".to_owned(),
+        Reason::NoReturnRoute => "The subnet that holds the address has no route back over the same gateway.".to_owned(),
+        Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
+        Reason::EndpointAvailableNotUsed => {
+            "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
+        }
+        Reason::PrivateAddressToInternet => {
+            "A private address is sent to the internet, which drops it: this place is not connected to that VPC."
+                .to_owned()
+        }
+        Reason::TargetNotModelled => {
+            "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Explanations as JSON: the words of `explain --json`, `/v1/explain` and EDNS option 65001.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{AnswerLine, ClaimLine, Explanation};
+use crate::resolve::{EgressPath, Hop, Matched};
+
+/// The version of these words. It rises when a word changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// An explanation as a JSON value.
+pub fn value(explanation: &Explanation) -> Value {
+    to_value(&document(explanation))
+}
+
+/// An explanation as one line of JSON.
+pub fn compact(explanation: &Explanation) -> String {
+    value(explanation).to_string()
+}
+
+/// A path alone, as `explain --address` tells it.
+pub fn path_value(place: &str, address: IpAddr, path: &EgressPath, advice: &[String]) -> Value {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        schema_version: u32,
+        place: &'a str,
+        address: IpAddr,
+        path: Path<'a>,
+        advice: &'a [String],
+    }
+    to_value(&Document { schema_version: SCHEMA_VERSION, place, address, path: Path::of(path), advice })
+}
+
+fn to_value(document: &impl Serialize) -> Value {
+    serde_json::to_value(document).expect("an explanation holds strings, numbers and lists only")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    question: Question,
+    view: &'a str,
+    place: &'a str,
+    rcode: String,
+    decision: Decision<'a>,
+    answers: Vec<Answer<'a>>,
+    reasons: Vec<&'static str>,
+    advice: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ede: Option<Ede<'a>>,
+}
+
+#[derive(Serialize)]
+struct Question {
+    name: String,
+    r#type: String,
+    class: String,
+}
+
+#[derive(Serialize)]
+struct Decision<'a> {
+    source: &'static str,
+    claim: Option<Claim<'a>>,
+    lost: Vec<Claim<'a>>,
+}
+
+#[derive(Serialize)]
+struct Claim<'a> {
+    name: &'a str,
+    suffix: &'a str,
+    kind: &'static str,
+    id: &'a str,
+    rule: &'static str,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    name: &'a str,
+    r#type: &'a str,
+    ttl: u32,
+    data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Path<'a>>,
+}
+
+#[derive(Serialize)]
+struct Path<'a> {
+    class: &'static str,
+    via: Vec<&'a str>,
+    hops: Vec<HopOut<'a>>,
+    matched: Option<MatchedOut<'a>>,
+    reach: &'static str,
+    reasons: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct HopOut<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subnet: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability_zone: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MatchedOut<'a> {
+    route_table: Option<&'a str>,
+    destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix_list: Option<&'a str>,
+    target: &'a str,
+}
+
+#[derive(Serialize)]
+struct Ede<'a> {
+    code: u16,
+    text: &'a str,
+}
+
+fn document(explanation: &Explanation) -> Document<'_> {
+    let question = &explanation.question;
+    // The first winner answered the name that was asked for; later ones answered names of the chain.
+    let won = explanation.claims.iter().position(|claim| claim.wins);
+    let lost = explanation.claims.iter().enumerate().filter(|(i, _)| Some(*i) != won);
+    Document {
+        schema_version: SCHEMA_VERSION,
+        question: Question {
+            name: question.qname.to_string(),
+            r#type: question.qtype.to_string(),
+            class: question.qclass.to_string(),
+        },
+        view: &explanation.view,
+        place: &explanation.place,
+        rcode: explanation.rcode.to_string(),
+        decision: Decision {
+            source: explanation.source.as_str(),
+            claim: won.map(|i| Claim::of(&explanation.claims[i])),
+            lost: lost.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
+        },
+        answers: explanation.answers.iter().map(Answer::of).collect(),
+        reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
+        advice: &explanation.advice,
+        ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),
+    }
+}
+
+impl<'a> Claim<'a> {
+    fn of(line: &'a ClaimLine) -> Self {
+        Self { name: &line.name, suffix: &line.suffix, kind: line.kind, id: &line.id, rule: line.rule }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn of(line: &'a AnswerLine) -> Self {
+        Self {
+            name: &line.name,
+            r#type: &line.record_type,
+            ttl: line.ttl,
+            data: &line.data,
+            path: line.path.as_deref().map(Path::of),
+        }
+    }
+}
+
+impl<'a> Path<'a> {
+    fn of(path: &'a EgressPath) -> Self {
+        Self {
+            class: path.class.as_str(),
+            via: path.via.iter().map(|id| &**id).collect(),
+            hops: path.hops.iter().map(HopOut::of).collect(),
+            matched: path.matched.as_ref().map(MatchedOut::of),
+            reach: path.reach.as_str(),
+            reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
+        }
+    }
+}
+
+impl<'a> HopOut<'a> {
+    fn of(hop: &'a Hop) -> Self {
+        Self {
+            id: &hop.id,
+            subnet: hop.subnet.as_deref(),
+            availability_zone: hop.availability_zone.as_deref(),
+        }
+    }
+}
+
+impl<'a> MatchedOut<'a> {
+    fn of(matched: &'a Matched) -> Self {
+        Self {
+            route_table: matched.route_table.as_deref(),
+            destination: matched.destination.to_string(),
+            prefix_list: matched.prefix_list.as_deref(),
+            target: &matched.target,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! How an answer carries its paths: Extended DNS Errors for people, EDNS option 65001 for programs.
+//!
+//! Grammar of an EXTRA-TEXT: `key=value` pairs in this order, those that have no value left out.
+//!
+//! ```text
+//! egress=<class> via=<id>[,<id>…] addr=<address>[,<address>][+N] from=<place> service=<service> reach=<reach>
+//! hint=<REASON>[,<REASON>…]
+//! ```
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::dns::{Annotations, Ede, OptionCode, Query};
+use crate::explain::{self, Explanation};
+use crate::resolve::{AddressPath, Class, EgressPath, Outcome, Reason};
+use crate::world::{EdeMode, Vantage, World};
+
+/// The EDNS option that carries paths for programs, out of the local range (RFC 6891 9).
+pub const PATHS_OPTION: u16 = 65_001;
+
+/// What the option's data begins with: a word that no other use of the code has, and a version.
+pub const PATHS_MAGIC: &str = "plustwo/1 ";
+
+/// How many distinct paths are told each in an EDE of its own.
+const MAX_TOLD: usize = 4;
+
+/// How many addresses of a path are told.
+const MAX_ADDRESSES: usize = 2;
+
+/// Adds to a reply what its client is to be told.
+pub fn add(
+    world: &World,
+    vantage: Vantage,
+    peer: IpAddr,
+    query: &Query,
+    outcome: &Outcome,
+    now_s: u64,
+    annotations: &mut Annotations,
+) {
+    let rules = &world.annotate;
+    let Some(edns) = &query.edns else { return };
+    if !rules.to.iter().any(|prefix| prefix.contains(&peer)) {
+        return;
+    }
+    let asked = edns.option(PATHS_OPTION).is_some();
+    let told = match rules.ede {
+        EdeMode::Always => true,
+        EdeMode::Asked => asked,
+        EdeMode::Off => false,
+    };
+    if told {
+        let texts = path_texts(world, vantage, outcome);
+        annotations.edes = texts.into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect();
+    }
+    if asked
+        && rules.option
+        && let Some(explanation) = Explanation::of(world, vantage, &query.question, now_s)
+    {
+        let mut data = PATHS_MAGIC.to_owned();
+        data.push_str(&explain::json::compact(&explanation));
+        annotations.option = Some((PATHS_OPTION, data.into_bytes()));
+    }
+}
+
+/// One text for each distinct path, and one that counts the rest; for an answer without addresses one text
+/// when a reason applies.
+pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
+    let from = world.place_name(vantage.place);
+    let groups = grouped(&outcome.paths);
+    if groups.is_empty() {
+        if outcome.reasons.is_empty() {
+            return Vec::new();
+        }
+        return vec![format!("egress={} from={from} hint={}", Class::None.as_str(), hints(&outcome.reasons))];
+    }
+    let mut texts: Vec<String> =
+        groups.iter().take(MAX_TOLD).map(|(path, addresses)| text(world, &from, path, addresses)).collect();
+    if groups.len() > MAX_TOLD {
+        texts.push(format!("egress=more paths={} from={from}", groups.len() - MAX_TOLD));
+    }
+    texts
+}
+
+/// The distinct paths with their addresses, in the answer's order.
+fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
+    let mut groups: Vec<(&EgressPath, Vec<IpAddr>)> = Vec::new();
+    for one in paths {
+        match groups.iter_mut().find(|(path, _)| path.is_told_as(&one.path)) {
+            Some((_, addresses)) => addresses.push(one.address),
+            None => groups.push((&one.path, vec![one.address])),
+        }
+    }
+    for (_, addresses) in &mut groups {
+        addresses.sort_unstable();
+    }
+    groups
+}
+
+fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> String {
+    // Writing into a String cannot fail.
+    let mut text = format!("egress={}", path.class.as_str());
+    if !path.via.is_empty() {
+        let _ = write!(text, " via={}", path.via.join(","));
+    }
+    let shown: Vec<String> = addresses.iter().take(MAX_ADDRESSES).map(ToString::to_string).collect();
+    let _ = write!(text, " addr={}", shown.join(","));
+    if addresses.len() > MAX_ADDRESSES {
+        let _ = write!(text, "+{}", addresses.len() - MAX_ADDRESSES);
+    }
+    let _ = write!(text, " from={from}");
+    if let Some((endpoint, _)) = path.endpoint {
+        let _ = write!(text, " service={}", world.endpoints[endpoint].service);
+    }
+    let _ = write!(text, " reach={}", path.reach.as_str());
+    if !path.reasons.is_empty() {
+        let _ = write!(text, " hint={}", hints(&path.reasons));
+    }
+    text
+}
+
+fn hints(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// The code is the project's own; the registry of option codes must not give it another meaning here.
+const _: () = assert!(PATHS_OPTION != OptionCode::EDE && PATHS_OPTION >= 65_001);

@@ -1,0 +1,136 @@
+//! The plain UDP door: one socket, one loop, `receive → answer → send`.
+//!
+//! ```text
+//!  readable ─▶ receive ─▶ Engine::answer ─▶ send      at most BATCH times, then the others' turn
+//!                 │ who asked, and at             ▲
+//!                 └ which of our addresses ───────┘ the reply leaves from there
+//! ```
+//!
+//! Nothing that a stranger or the network does ends the loop; only `stop` does.
+
+mod port;
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::port::Port;
+use super::{Door, Engine, Lookups, Origin, Transport};
+
+/// Datagrams handled for each wake-up before the runtime's other tasks have their turn.
+const BATCH: usize = 64;
+
+/// The longest message: what the 16-bit length of UDP allows (RFC 768).
+const LONGEST_MESSAGE: usize = 65_535;
+
+/// Rest after an error of the socket itself, so that one that lasts does not spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A UDP listener that answers DNS messages (RFC 1035 section 4.2.1).
+pub struct UdpDoor {
+    port: Port,
+    door: Arc<Door>,
+    lookups: Lookups,
+    message: Box<[u8]>,
+    reply: Vec<u8>,
+}
+
+impl UdpDoor {
+    /// A door on a bound socket; it answers nobody until [`run`](Self::run).
+    ///
+    /// Must be called within a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// The socket cannot be registered with the runtime, has no address, or (bound to a wildcard) cannot
+    /// be made to tell which address was asked.
+    pub fn new(socket: std::net::UdpSocket, door: Arc<Door>, lookups: Lookups) -> io::Result<Self> {
+        Ok(Self {
+            port: Port::new(socket)?,
+            door,
+            lookups,
+            message: vec![0; LONGEST_MESSAGE].into_boxed_slice(),
+            reply: Vec::with_capacity(4096),
+        })
+    }
+
+    /// Answers until `stop`; the batch under way is finished first.
+    pub async fn run(mut self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => return,
+                ready = self.port.readable() => if ready.is_err() {
+                    // Only when the runtime is shutting down.
+                    return;
+                }
+            }
+            match self.answer_batch(&engine) {
+                Batch::Drained => {}
+                // `readable` does not yield while there is more to read, so it is done here.
+                Batch::Full => tokio::task::yield_now().await,
+                Batch::Failed => tokio::select! {
+                    biased;
+                    () = &mut stop => return,
+                    () = tokio::time::sleep(PAUSE) => {}
+                },
+            }
+        }
+    }
+
+    /// Answers what is waiting, at most [`BATCH`] datagrams.
+    fn answer_batch(&mut self, engine: &Engine) -> Batch {
+        for _ in 0..BATCH {
+            let asked = match self.port.receive(&mut self.message) {
+                Ok(asked) => asked,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Drained,
+                Err(error) => {
+                    engine.observer().doors().udp_receive_errors.inc();
+                    if is_about_a_peer(&error) {
+                        continue;
+                    }
+                    return Batch::Failed;
+                }
+            };
+            // Nobody can be answered at port 0, and a forged source must not have the door talk to itself.
+            if asked.peer.port() == 0 || self.port.is_own(&asked) {
+                continue;
+            }
+            let origin = Origin { peer: asked.peer, local: asked.local, transport: Transport::Udp };
+            let message = &self.message[..asked.length];
+            let lookups = Some(&mut self.lookups);
+            if engine.answer(&self.door, message, &origin, lookups, &mut self.reply) {
+                // A full send buffer, a reply too long, a peer out of reach: the client asks again.
+                if self.port.send(&self.reply, &asked).is_err() {
+                    engine.observer().doors().udp_send_errors.inc();
+                }
+            }
+        }
+        Batch::Full
+    }
+}
+
+/// How a batch ended.
+enum Batch {
+    /// Nothing is waiting any more.
+    Drained,
+    /// There may be more.
+    Full,
+    /// The socket itself failed.
+    Failed,
+}
+
+/// True for errors of one datagram, and those that ICMP messages and signals cause: they say nothing about
+/// the socket, and a peer can provoke them at will.
+fn is_about_a_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::InvalidData
+    )
+}
