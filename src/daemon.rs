@@ -35,7 +35,7 @@ pub enum StartError {
     Admin(#[source] BindError),
     /// The query log cannot be opened.
     #[error("the query log")]
-    QueryLog(#[source] crate::observe::QueryLogError),
+    QueryLog(#[source] crate::observe::ObserverError),
     /// The system refuses something else.
     #[error("{doing}")]
     System {
@@ -107,7 +107,7 @@ impl Daemon {
                 tcp_doors.push(TcpDoor::new(socket, door, limits.clone(), slots.clone()).map_err(opened)?);
             }
         }
-        let admin_listener = bind_tcp(*server.admin.value()).map_err(StartError::Admin)?;
+        let admin_listener = bind_tcp(server.admin.value().0).map_err(StartError::Admin)?;
         let admin_listener =
             tokio::net::TcpListener::from_std(admin_listener).map_err(system("open the admin address"))?;
         Ok(Self {

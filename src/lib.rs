@@ -16,6 +16,9 @@
 //! reading at [`resolve`], whose [`decide`](resolve::decide) is the order of the house, and at
 //! [`serve::Engine::answer`], the whole life of a query.
 
+// A broken promise of our own says which promise: `expect("…")`, never a bare unwrap.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod admin;
 pub mod aws;
 pub mod cli;

@@ -48,12 +48,12 @@ pub(super) static HOME: LazyLock<Region> =
 
 impl Facts {
     /// The tables compiled into the program; the first call parses them.
-    pub fn built_in() -> &'static Facts {
+    pub fn built_in() -> &'static Self {
         &BUILT_IN
     }
 
-    fn parse() -> Result<Facts, TableError> {
-        Ok(Facts {
+    fn parse() -> Result<Self, TableError> {
+        Ok(Self {
             services: ServiceTable::parse(include_str!("data/services.tsv"))?,
             prefix_lists: PrefixLists::parse(include_str!("data/prefix_lists.tsv"))?,
             public: PublicNames::parse(include_str!("data/public_names.tsv"))?,

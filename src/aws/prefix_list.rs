@@ -55,7 +55,7 @@ impl PrefixLists {
         self.lists.iter()
     }
 
-    pub(super) fn parse(text: &str) -> Result<PrefixLists, TableError> {
+    pub(super) fn parse(text: &str) -> Result<Self, TableError> {
         let mut lists = Vec::new();
         for line in lines::<5>("prefix_lists.tsv", text) {
             let line = line?;
@@ -72,7 +72,7 @@ impl PrefixLists {
             });
         }
         lists.sort_by(|a, b| (&a.region, &a.id).cmp(&(&b.region, &b.id)));
-        Ok(PrefixLists { lists })
+        Ok(Self { lists })
     }
 }
 

@@ -100,8 +100,8 @@ impl PublicNames {
         self.rows.iter().map(|r| r.template.as_str())
     }
 
-    pub(super) fn parse(text: &str) -> Result<PublicNames, TableError> {
-        let mut names = PublicNames::default();
+    pub(super) fn parse(text: &str) -> Result<Self, TableError> {
+        let mut names = Self::default();
         for line in lines::<6>("public_names.tsv", text) {
             let line = line?;
             let [template, range, ipv6, ttl, offer, _source] = line.cells;

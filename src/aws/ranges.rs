@@ -27,8 +27,8 @@ pub struct Ranges {
 impl Ranges {
     /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
     /// read elsewhere gives them. The order of prefixes is kept.
-    pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Ranges {
-        let mut ranges = Ranges::default();
+    pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Self {
+        let mut ranges = Self::default();
         let mut numbers: BTreeMap<(String, String), u32> = BTreeMap::new();
         for (net, service, region) in entries {
             let net = net.trunc();
@@ -73,7 +73,7 @@ impl Ranges {
             .map(|(_, o)| o)
     }
 
-    pub(super) fn parse(text: &str) -> Result<Ranges, TableError> {
+    pub(super) fn parse(text: &str) -> Result<Self, TableError> {
         let mut entries = Vec::new();
         for line in lines::<3>("ranges.tsv", text) {
             let line = line?;
@@ -82,7 +82,7 @@ impl Ranges {
                 entries.push((net, service.to_string(), region.to_string()));
             }
         }
-        Ok(Ranges::from_entries(entries.into_iter()))
+        Ok(Self::from_entries(entries.into_iter()))
     }
 }
 

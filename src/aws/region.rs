@@ -50,16 +50,16 @@ impl std::str::FromStr for Region {
 impl Region {
     /// Checks the shape of a region code; a well-shaped unknown one is accepted,
     /// since AWS opens regions faster than this table is refreshed.
-    pub fn parse(text: &str) -> Result<Region, RegionError> {
+    pub fn parse(text: &str) -> Result<Self, RegionError> {
         if is_region_shaped(text) {
-            Ok(Region(Arc::from(text)))
+            Ok(Self(Arc::from(text)))
         } else {
             Err(RegionError(text.chars().take(64).collect()))
         }
     }
 
     /// The region of this code if it is among [`known_regions`]; allocates nothing.
-    pub fn known(text: &str) -> Option<Region> {
+    pub fn known(text: &str) -> Option<Self> {
         let i = KNOWN.binary_search(&text).ok()?;
         Some(KNOWN_REGIONS[i].clone())
     }
@@ -113,13 +113,13 @@ impl Partition {
     /// The suffix of the partition's service names.
     pub fn dns_suffix(self) -> &'static str {
         match self {
-            Partition::Aws | Partition::AwsUsGov => "amazonaws.com",
-            Partition::AwsCn => "amazonaws.com.cn",
-            Partition::AwsEusc => "amazonaws.eu",
-            Partition::AwsIso => "c2s.ic.gov",
-            Partition::AwsIsoB => "sc2s.sgov.gov",
-            Partition::AwsIsoE => "cloud.adc-e.uk",
-            Partition::AwsIsoF => "csp.hci.ic.gov",
+            Self::Aws | Self::AwsUsGov => "amazonaws.com",
+            Self::AwsCn => "amazonaws.com.cn",
+            Self::AwsEusc => "amazonaws.eu",
+            Self::AwsIso => "c2s.ic.gov",
+            Self::AwsIsoB => "sc2s.sgov.gov",
+            Self::AwsIsoE => "cloud.adc-e.uk",
+            Self::AwsIsoF => "csp.hci.ic.gov",
         }
     }
 }

@@ -176,8 +176,8 @@ impl ServiceTable {
         &self.rows
     }
 
-    pub(super) fn parse(text: &str) -> Result<ServiceTable, TableError> {
-        let mut table = ServiceTable::default();
+    pub(super) fn parse(text: &str) -> Result<Self, TableError> {
+        let mut table = Self::default();
         for line in lines::<6>("services.tsv", text) {
             let line = line?;
             let [template, kind, names, base, ports, source] = line.cells;

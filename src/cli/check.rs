@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::explain::vantage;
 use super::{ConfigArgs, ExitCode};
-use crate::config::{Expect, Mark, SourceMap};
+use crate::config::{Expect, Mark, SourceMap, count};
 use crate::dns::{Class, Question, RecordType};
 use crate::resolve::{Outcome, Silent, resolve};
 use crate::world::World;
@@ -19,10 +19,7 @@ pub struct Check {
 impl Check {
     /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong.
     pub fn run(self) -> ExitCode {
-        let (loaded, world) = match self.config.load() {
-            Ok(loaded) => loaded,
-            Err(_) => return ExitCode::Trouble,
-        };
+        let Ok((loaded, world)) = self.config.load() else { return ExitCode::Trouble };
         let mut failed = 0;
         for (expect, mark) in &world.expectations {
             for difference in differences(&world, expect) {
@@ -34,12 +31,14 @@ impl Check {
         let total = world.expectations.len();
         let name = self.config.name().display();
         anstream::println!(
-            "{name}: {} VPCs, {} subnets, {} endpoints, {} sites; {}; {total} expectations, {failed} differences",
-            world.vpcs.len(),
-            world.subnets.len(),
-            world.endpoints.len(),
-            world.sites.len(),
+            "{name}: {}, {}, {}, {}; {}; {}, {}",
+            count(world.vpcs.len(), "VPC"),
+            count(world.subnets.len(), "subnet"),
+            count(world.endpoints.len(), "endpoint"),
+            count(world.sites.len(), "site"),
             loaded.report.summary(),
+            count(total, "expectation"),
+            count(failed, "difference"),
         );
         if failed == 0 { ExitCode::Success } else { ExitCode::Differences }
     }

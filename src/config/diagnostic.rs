@@ -157,7 +157,7 @@ impl Report {
     }
 
     /// Takes in another report's findings.
-    pub fn absorb(&mut self, other: Report) {
+    pub fn absorb(&mut self, other: Self) {
         self.diagnostics.extend(other.diagnostics);
     }
 
@@ -173,7 +173,6 @@ impl Report {
 
     /// "2 errors, 1 warning".
     pub fn summary(&self) -> String {
-        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         match (self.error_count(), self.warning_count()) {
             (0, 0) => "no errors".to_owned(),
             (errors, 0) => count(errors, "error"),
@@ -201,6 +200,11 @@ impl Diagnostic {
             None => rest,
         }
     }
+}
+
+/// "1 error", "2 errors".
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A finding with the line it speaks of.

@@ -1,7 +1,7 @@
 //! Files to one TOML document: reads, includes, merges, and keeps every place.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -76,7 +76,7 @@ impl Gatherer<'_> {
         for (span, name) in includes {
             let mark = Mark::new(span.start + base..span.end + base);
             match name {
-                Some(name) => self.include(&path.with_file_name(name), mark),
+                Some(name) => self.include(&without_detours(&path.with_file_name(name)), mark),
                 None => {
                     let message = "`include` is a list of file names";
                     self.report.error(Code::InvalidValue, mark, message);
@@ -104,6 +104,21 @@ impl Gatherer<'_> {
             }
         }
     }
+}
+
+/// The same path without `a/../`, so that one file has one name.
+fn without_detours(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        let goes_back = part == Component::ParentDir
+            && plain.components().next_back().is_some_and(|last| matches!(last, Component::Normal(_)));
+        if goes_back {
+            plain.pop();
+        } else if part != Component::CurDir {
+            plain.push(part);
+        }
+    }
+    plain
 }
 
 /// The file names of a text's `include`, with their spans. `None` for what is no file name.

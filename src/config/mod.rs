@@ -20,7 +20,7 @@ mod v1;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub use diagnostic::{Code, Diagnostic, Report, Severity};
+pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
 pub use repair::nearest;
 pub use schema::json_schema;

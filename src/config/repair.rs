@@ -47,7 +47,11 @@ pub fn read<T: DeserializeOwned>(
         };
         let mark = Mark::new(span.clone());
         if found.is_key {
-            tell_unknown_key(&message, mark, report);
+            // Who misspelt a key did not leave it out.
+            let meant = tell_unknown_key(&message, mark, report);
+            cut_keys.extend(meant.map(|key| (found.table, key)));
+        } else if let Some((word, known)) = unknown_word(&message, "variant") {
+            tell_unknown_word(word, &known, mark, report);
         } else if let Some(key) = missing_key(&message) {
             tell_missing_keys(&mut document, &found.path, key, required, &cut_keys, mark, report);
         } else {
@@ -129,17 +133,28 @@ fn find_value(
     (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, table: at })
 }
 
-/// `unknown field `foo`, expected one of …` in the words of someone who wrote a file.
-fn tell_unknown_key(message: &str, mark: Mark, report: &mut Report) {
-    let Some((key, known)) = unknown_key(message) else {
+/// `unknown field `foo`, expected one of …` in the words of someone who wrote a file. Gives the key that was
+/// meant, if one is near enough.
+fn tell_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<String> {
+    let Some((key, known)) = unknown_word(message, "field") else {
         report.error(Code::InvalidValue, mark, message);
-        return;
+        return None;
     };
     let told = report.error(Code::UnknownKey, mark, format!("there is no key `{key}` here"));
-    match nearest(key, &known) {
+    let near = nearest(key, &known);
+    match near {
         Some(near) => told.help(format!("did you mean `{near}`? The keys here are: {}", known.join(", "))),
         None if known.is_empty() => told.help("no key is known here"),
         None => told.help(format!("the keys here are: {}", known.join(", "))),
+    }
+    near.map(str::to_owned)
+}
+
+fn tell_unknown_word(word: &str, known: &[&str], mark: Mark, report: &mut Report) {
+    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let told = report.error(Code::InvalidValue, mark, format!("`{word}` is none of {list}"));
+    if let Some(near) = nearest(word, known) {
+        told.help(format!("did you mean `{near}`?"));
     }
 }
 
@@ -222,7 +237,7 @@ enum Place<'a, 'i> {
 }
 
 impl<'a, 'i> Place<'a, 'i> {
-    fn step(self, step: &Step) -> Option<Place<'a, 'i>> {
+    fn step(self, step: &Step) -> Option<Self> {
         let value = match (self, step) {
             (Place::Table(table), Step::Key(key)) => table.get_mut(key.as_str())?,
             (Place::Array(items), Step::Index(i)) => items.get_mut(*i)?,
@@ -252,11 +267,11 @@ fn missing_key(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
-/// The key and the known keys of serde's "unknown field `x`, expected one of `a`, `b`".
-fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (key, expected) = rest.split_once('`')?;
-    Some((key, expected.split('`').skip(1).step_by(2).collect()))
+/// The word and the known words of serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_word<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m str>)> {
+    let rest = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?;
+    let (word, expected) = rest.split_once('`')?;
+    Some((word, expected.split('`').skip(1).step_by(2).collect()))
 }
 
 /// The known word nearest to a misspelt one, if any is near enough to be meant.

@@ -113,7 +113,15 @@ impl<'de, T: Text> Deserialize<'de> for Written<T> {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Written<T>, E> {
-                text.parse().map(Written).map_err(E::custom)
+                text.parse().map(Written).map_err(|error: T::Err| {
+                    let told = error.to_string();
+                    // Errors of the standard library do not say what they speak of.
+                    E::custom(if told.contains(text) && !text.is_empty() {
+                        told
+                    } else {
+                        format!("`{text}` is not {}: {told}", T::FORM)
+                    })
+                })
             }
         }
         deserializer.deserialize_str(Visitor(std::marker::PhantomData)).map_err(D::Error::custom)

@@ -36,10 +36,6 @@ impl Text for IpAddr {
     const FORM: &'static str = "an IP address";
 }
 
-impl Text for SocketAddr {
-    const FORM: &'static str = "an address with a port, such as `127.0.0.1:9530`";
-}
-
 impl Text for RouteTarget {
     const FORM: &'static str = "a route's target, such as `igw-1`";
 }

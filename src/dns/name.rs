@@ -84,7 +84,7 @@ impl Name {
 
     /// Reads a name as it stands in a master file: without a trailing dot it is relative to
     /// `origin`, or absolute if there is none. Fails as [`Name::parse`] does.
-    pub fn parse_below(text: &str, origin: Option<&Name>) -> Result<Self, NameError> {
+    pub fn parse_below(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
         let (mut wire, absolute) = parse_labels(text)?;
         match origin {
             Some(origin) if !absolute => wire.extend_from_slice(origin.as_wire()),
@@ -119,7 +119,7 @@ impl Name {
     }
 
     /// The name without its leftmost label; `None` for the root.
-    pub fn parent(&self) -> Option<Name> {
+    pub fn parent(&self) -> Option<Self> {
         self.suffixes().nth(1).map(|wire| Self(wire.into()))
     }
 
@@ -137,12 +137,12 @@ impl Name {
     }
 
     /// Whether the name is `ancestor` or lies below it, counted in whole labels.
-    pub fn is_at_or_below(&self, ancestor: &Name) -> bool {
+    pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
         self.labels_below(ancestor).is_some()
     }
 
     /// How many labels the name has more than `ancestor`; `None` if it is not at or below it.
-    pub fn labels_below(&self, ancestor: &Name) -> Option<usize> {
+    pub fn labels_below(&self, ancestor: &Self) -> Option<usize> {
         if !self.0.ends_with(&ancestor.0) {
             return None;
         }
@@ -153,7 +153,7 @@ impl Name {
     }
 
     /// The name with one more label in front. The label is taken as octets, not as text.
-    pub fn prepend(&self, label: &[u8]) -> Result<Name, NameError> {
+    pub fn prepend(&self, label: &[u8]) -> Result<Self, NameError> {
         if label.is_empty() {
             return Err(NameError::EmptyLabel);
         }
@@ -168,7 +168,7 @@ impl Name {
     }
 
     /// The name's labels followed by those of `suffix`.
-    pub fn concat(&self, suffix: &Name) -> Result<Name, NameError> {
+    pub fn concat(&self, suffix: &Self) -> Result<Self, NameError> {
         let mut wire = self.0[..self.0.len() - 1].to_vec();
         wire.extend_from_slice(&suffix.0);
         Self::from_checked_labels(wire)
@@ -184,7 +184,7 @@ impl Name {
         self.0.len() == 1
     }
 
-    fn from_checked_labels(wire: Vec<u8>) -> Result<Name, NameError> {
+    fn from_checked_labels(wire: Vec<u8>) -> Result<Self, NameError> {
         if wire.len() > MAX_NAME {
             return Err(NameError::NameTooLong);
         }

@@ -83,7 +83,7 @@ impl Query {
     /// Records after the question are walked with their bounds checked; all but OPT are then
     /// skipped, and octets after the last one are ignored. The bits Z, AA and TC are ignored.
     /// Meta types other than OPT are left to the caller.
-    pub fn parse(message: &[u8]) -> Result<Query, Rejected> {
+    pub fn parse(message: &[u8]) -> Result<Self, Rejected> {
         let Some(header) = message.first_chunk::<HEADER>() else {
             return Err(Rejected::Silence(SilenceReason::TooShort));
         };
@@ -135,7 +135,7 @@ impl Query {
                 return Err(Rejected::Reply(turned));
             }
         };
-        Ok(Query {
+        Ok(Self {
             id: turned.id,
             recursion_desired: turned.recursion_desired,
             checking_disabled: flags & CD != 0,

@@ -135,7 +135,7 @@ impl Walk<'_> {
             Target::Local => self.arrive(self.world.subnets[subnet].vpc, address, sender),
             Target::InternetGateway(id) => {
                 self.hop(id.clone(), None);
-                self.to_internet(subnet, address, sender);
+                self.through_internet_gateway(subnet, address, sender);
             }
             Target::NatGateway(index) => {
                 let nat = &self.world.nat_gateways[*index];
@@ -149,7 +149,7 @@ impl Walk<'_> {
             }
             Target::VirtualPrivateGateway(id) => {
                 self.hop(id.clone(), None);
-                self.to_site(self.world.subnets[subnet].vpc, id, address);
+                self.through_private_gateway(self.world.subnets[subnet].vpc, id, address);
             }
             Target::Other(target) => {
                 self.hop(target.id.clone(), None);
@@ -197,7 +197,7 @@ impl Walk<'_> {
     }
 
     /// Through an internet gateway: the source needs a public address, the destination must have one.
-    fn to_internet(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender) {
+    fn through_internet_gateway(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender) {
         if !is_globally_routed(address) {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
             return;
@@ -229,7 +229,7 @@ impl Walk<'_> {
     }
 
     /// Through a virtual private gateway: to the site that is linked there and holds the address.
-    fn to_site(&mut self, vpc: Index<Vpc>, gateway: &str, address: IpAddr) {
+    fn through_private_gateway(&mut self, vpc: Index<Vpc>, gateway: &str, address: IpAddr) {
         let linked = |site: &&Site| {
             let link = site.links.iter().any(|link| link.vpc == vpc && *link.target == *gateway);
             link && site.cidrs.iter().any(|cidr| cidr.contains(&address))

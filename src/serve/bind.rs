@@ -100,8 +100,8 @@ pub enum Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Protocol::Udp => "UDP",
-            Protocol::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
         })
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
             };
             self.observer.observe(&event, lookups);
         } else {
-            self.observer.chaos(&door.label, origin.transport);
+            self.observer.chaos(&door.label, origin.transport, origin.peer);
         }
         true
     }
@@ -235,7 +235,7 @@ fn bound_view(world: &World, door: &Door) -> Option<ViewId> {
 
 /// The EDNS Client Subnet that is believed: from a trusted peer, and not /0, which says nothing.
 fn trusted_subnet(world: &World, peer: IpAddr, query: &Query) -> Option<ClientSubnet> {
-    let subnet = query.edns.as_ref()?.client_subnet.clone()?;
+    let subnet = query.edns.as_ref()?.client_subnet?;
     let trusted = world.trust_client_subnet.iter().any(|prefix| prefix.contains(&peer));
     (trusted && subnet.network.prefix_len() > 0).then_some(subnet)
 }

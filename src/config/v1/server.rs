@@ -14,7 +14,7 @@ use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Where /metrics, /health, /ready and /v1 are served.
-    pub admin: Marked<SocketAddr>,
+    pub admin: Marked<ListenAddress>,
     /// Threads that answer. One for each core unless said.
     pub workers: Option<u16>,
     /// Whose EDNS Client Subnet is believed.
@@ -41,7 +41,7 @@ impl Default for Server {
                 .to_vec()
         };
         Self {
-            admin: given(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530)),
+            admin: given(ListenAddress(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530))),
             workers: None,
             trust_client_subnet: loopback(),
             allow: loopback(),

@@ -18,23 +18,20 @@ impl Compiler<'_> {
     pub(super) fn endpoints(&mut self) {
         for vpc in &self.config.vpc {
             let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            let mut made = Vec::new();
             for endpoint in &vpc.endpoint {
                 if self.declare(&endpoint.id) {
-                    self.endpoint(index, endpoint);
+                    made.push((endpoint, self.endpoint(index, endpoint)));
                 }
             }
             // An S3 endpoint's private DNS may depend on a gateway endpoint that is declared after it.
-            for endpoint in &vpc.endpoint {
-                if let Some((owner, made)) = self.ids.endpoints.get(&endpoint.id.to_string()).copied()
-                    && owner == index
-                {
-                    self.private_dns(index, made, endpoint);
-                }
+            for (endpoint, number) in made {
+                self.private_dns(index, number, endpoint);
             }
         }
     }
 
-    fn endpoint(&mut self, vpc: Index<Vpc>, written: &config::Endpoint) {
+    fn endpoint(&mut self, vpc: Index<Vpc>, written: &config::Endpoint) -> Index<Endpoint> {
         let region = self.vpcs[vpc].region.clone();
         let kind = match written.endpoint_type {
             EndpointType::Interface => EndpointKind::Interface,
@@ -77,6 +74,7 @@ impl Compiler<'_> {
         self.endpoints.add(made);
         self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
         self.own_names(index, written);
+        index
     }
 
     /// The service's row in the table of facts. A service that nobody knows is a warning, since an endpoint
@@ -273,7 +271,7 @@ impl Compiler<'_> {
                 if not_offered {
                     let message = format!("AWS offers no private DNS for {name}");
                     let error = self.report.error(Code::PrivateDnsRefused, mark, message);
-                    error.help("its clients use the endpoint's own name, `vpce-….vpce.amazonaws.com`");
+                    error.help("its clients use the endpoint's own `vpce-…` name");
                 } else {
                     let message = format!("the private names of {name} are not known");
                     let error = self.report.error(Code::UnknownService, mark, message);

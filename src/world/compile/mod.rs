@@ -177,12 +177,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Tells that a reference names nothing, unless what it names stood in a part too broken to read.
+    /// Tells that a reference names nothing, unless what it names was declared and could not be made: then
+    /// its own mistake is told already.
     fn unknown<'k>(&mut self, what: &str, id: &str, mark: Mark, known: impl Iterator<Item = &'k String>) {
-        if self.lost_ids.contains(id) {
+        let mut known: Vec<&str> = known.map(String::as_str).collect();
+        let broken = self.ids.declared.contains_key(id) && !known.contains(&id);
+        if broken || self.lost_ids.contains(id) {
             return;
         }
-        let mut known: Vec<&str> = known.map(String::as_str).collect();
         known.sort_unstable();
         let error = self.report.error(Code::UnknownReference, mark, format!("no {what} `{id}` is declared"));
         match nearest(id, &known) {

@@ -1,0 +1,99 @@
+//! What doors tell: a query that was answered, or a message that was dropped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ipnet::IpNet;
+
+use crate::dns::{Question, SilenceReason};
+use crate::resolve::Outcome;
+use crate::world::{Vantage, World};
+
+/// One query that was answered, and everything that readers want to know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryEvent<'a> {
+    /// The world it was answered from.
+    pub world: &'a World,
+    /// The door it came through: the listener's address as written.
+    pub server: &'a Arc<str>,
+    /// What carried it.
+    pub transport: Transport,
+    /// Who sent the message.
+    pub peer: SocketAddr,
+    /// The message's identifier.
+    pub id: u16,
+    /// What was asked.
+    pub question: &'a Question,
+    /// Who asked: the sender, or the EDNS Client Subnet of a sender that is believed.
+    pub client: IpNet,
+    /// Where the client stands. `None`: it was refused, or stands nowhere.
+    pub vantage: Option<Vantage>,
+    /// What the question came to.
+    pub outcome: &'a Outcome,
+    /// Whether the reply was sent with TC set.
+    pub truncated: bool,
+    /// The rotation that the records were sent with.
+    pub rotation: usize,
+    /// The size of the query in octets.
+    pub request_octets: usize,
+    /// The size of the reply in octets.
+    pub response_octets: usize,
+    /// The time from reading the query to having its reply.
+    pub elapsed: Duration,
+    /// When the query came.
+    pub at: SystemTime,
+}
+
+/// What carried a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// The word for it, in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Why a message got no reply. A closed set, and a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// It is shorter than a header.
+    Short,
+    /// It is itself a response.
+    Response,
+    /// The VPC's DNS support is off.
+    DnsSupportOff,
+    /// Its sender sends more than it may.
+    Rate,
+}
+
+impl DropReason {
+    /// The word for it, in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Response => "response",
+            Self::DnsSupportOff => "dns-support-off",
+            Self::Rate => "rate",
+        }
+    }
+}
+
+impl From<SilenceReason> for DropReason {
+    fn from(reason: SilenceReason) -> Self {
+        match reason {
+            SilenceReason::TooShort => Self::Short,
+            SilenceReason::IsResponse => Self::Response,
+        }
+    }
+}

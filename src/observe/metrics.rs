@@ -1,0 +1,290 @@
+//! Every metric, declared once: name, labels, HELP.
+//!
+//! Labels come from closed sets or from ids that the configuration declares, never from a question or
+//! a client's address, so the number of series is bounded by what was configured while the process
+//! lives. `server` is a listener's address as written.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
+
+use super::family::{Declarations, Family, Row};
+
+/// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
+const DURATIONS: &[f64] = &[
+    0.000015625,
+    0.00003125,
+    0.0000625,
+    0.000125,
+    0.00025,
+    0.0005,
+    0.001,
+    0.002,
+    0.004,
+    0.008,
+    0.016,
+    0.032,
+    0.064,
+    0.128,
+    0.256,
+    0.512,
+    1.024,
+    2.048,
+    4.096,
+    8.192,
+];
+
+/// Octets: those of CoreDNS.
+const SIZES: &[f64] =
+    &[0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16e3, 32e3, 48e3, 64e3];
+
+/// All metrics. What each one says is its HELP in [`Metrics::declare`].
+#[derive(Debug)]
+pub struct Metrics {
+    declarations: Declarations,
+    pub dns_requests: Family<4, IntCounter>,
+    pub dns_responses: Family<3, IntCounter>,
+    pub dns_request_duration: Family<1, Histogram>,
+    pub dns_request_size: Family<2, Histogram>,
+    pub dns_response_size: Family<2, Histogram>,
+    pub dns_dropped: Family<3, IntCounter>,
+    pub egress_answers: Family<4, IntCounter>,
+    pub egress_reasons: Family<3, IntCounter>,
+    pub endpoint_answers: Family<4, IntCounter>,
+    pub implied_connections: Family<5, IntCounter>,
+    pub lower_bound_clients: Family<1, IntGauge>,
+    pub lookups_remembered: IntGauge,
+    pub lookup_table_full: IntCounter,
+    pub lower_bound_samples_dropped: IntCounter,
+    pub query_log_dropped: IntCounter,
+    pub build_info: Family<1, IntGauge>,
+    pub config_info: Family<1, IntGauge>,
+    pub config_reloads: Family<1, IntCounter>,
+    pub config_last_reload_success: IntGauge,
+    pub world_objects: Family<1, IntGauge>,
+    pub doors: DoorMetrics,
+    process_start: IntGauge,
+}
+
+/// What doors count themselves, because it is not about one query.
+#[derive(Clone, Debug)]
+pub struct DoorMetrics {
+    /// TCP connections that are open now.
+    pub tcp_connections: IntGauge,
+    /// TCP connections that were closed at once because as many as may be were open.
+    pub tcp_refused: IntCounter,
+    /// TCP connections that were closed because the client neither sent nor read in time.
+    pub tcp_timeouts: IntCounter,
+    /// Connections that the system failed to hand over.
+    pub tcp_accept_errors: IntCounter,
+    /// TCP replies that could not be sent.
+    pub tcp_send_errors: IntCounter,
+    /// Failures to receive datagrams.
+    pub udp_receive_errors: IntCounter,
+    /// UDP replies that the system refused to send.
+    pub udp_send_errors: IntCounter,
+}
+
+impl Metrics {
+    /// Declares them all. Nothing is shared with another set of metrics in the process.
+    pub fn declare() -> Self {
+        let mut all = Declarations::default();
+        let metrics = Self {
+            dns_requests: all.family(
+                "plustwo_dns_requests_total",
+                &["server", "transport", "family", "type"],
+                "Queries received, those turned away included. `family` (`ipv4`, `ipv6`) is the transport's; `type` \
+                 is `other` for types without a mnemonic here, for CHAOS and for what could not be read.",
+            ),
+            dns_responses: all.family(
+                "plustwo_dns_responses_total",
+                &["server", "rcode", "source"],
+                "Replies sent, by what answered.",
+            ),
+            dns_request_duration: all.histogram(
+                "plustwo_dns_request_duration_seconds",
+                &["server"],
+                DURATIONS,
+                "Time from reading a query to having its reply.",
+            ),
+            dns_request_size: all.histogram(
+                "plustwo_dns_request_size_bytes",
+                &["server", "transport"],
+                SIZES,
+                "Size of queries.",
+            ),
+            dns_response_size: all.histogram(
+                "plustwo_dns_response_size_bytes",
+                &["server", "transport"],
+                SIZES,
+                "Size of replies.",
+            ),
+            dns_dropped: all.family(
+                "plustwo_dns_dropped_total",
+                &["server", "transport", "reason"],
+                "Messages that got no reply. They are counted here and nowhere else.",
+            ),
+            egress_answers: all.family(
+                "plustwo_egress_answers_total",
+                &["client_vpc_id", "client_subnet_id", "path", "reach"],
+                "Answers by the way out they imply, once for each distinct path and reach of an answer. A site or \
+                 `outside` stands in `client_subnet_id`, with no `client_vpc_id`; `path` is `none`, with no `reach`, \
+                 for an answer without addresses.",
+            ),
+            egress_reasons: all.family(
+                "plustwo_egress_reasons_total",
+                &["client_vpc_id", "client_subnet_id", "reason"],
+                "Answers by the reasons told with their paths, once for each distinct reason of an answer.",
+            ),
+            endpoint_answers: all.family(
+                "plustwo_endpoint_answers_total",
+                &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id"],
+                "Answers that lead to a VPC endpoint, once for each endpoint of an answer. `vpc_id` is the endpoint's.",
+            ),
+            implied_connections: all.family(
+                "plustwo_privatelink_implied_new_connections_total",
+                &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id", "subnet_id"],
+                "Connections through interface endpoints, estimated from look-ups. `vpc_id` and `subnet_id` are the \
+                 endpoint's, as in CloudWatch.",
+            ),
+            lower_bound_clients: all.family(
+                "plustwo_privatelink_lower_bound_clients",
+                &["vpc_endpoint_id"],
+                "Clients of the last hour that may cache, for which the implied connections are a lower bound only.",
+            ),
+            lookups_remembered: all.single(
+                "plustwo_lookups_remembered",
+                "Look-ups remembered to tell a retransmission from a new one.",
+            ),
+            lookup_table_full: all.single(
+                "plustwo_lookup_table_full_total",
+                "Look-ups counted without being remembered, because as many as may be were.",
+            ),
+            lower_bound_samples_dropped: all.single(
+                "plustwo_lower_bound_samples_dropped_total",
+                "Look-ups that were not looked at when caching clients were told from others.",
+            ),
+            query_log_dropped: all.single(
+                "plustwo_query_log_dropped_total",
+                "Records missing in the query log: it could not be written, or not fast enough.",
+            ),
+            build_info: all.family("plustwo_build_info", &["version"], "Always 1; the program's version."),
+            config_info: all.family(
+                "plustwo_config_info",
+                &["hash"],
+                "Always 1; the hash of the texts of the configuration in use.",
+            ),
+            config_reloads: all.family(
+                "plustwo_config_reloads_total",
+                &["result"],
+                "Reloads of the configuration: `ok`, or `failed` and the old one kept.",
+            ),
+            config_last_reload_success: all.single(
+                "plustwo_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last taken into use, in seconds since 1970.",
+            ),
+            world_objects: all.family(
+                "plustwo_world_objects",
+                &["kind"],
+                "Objects of the configuration in use.",
+            ),
+            doors: DoorMetrics::declare(&mut all),
+            process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),
+            declarations: all,
+        };
+        metrics.process_start.set(unix_seconds(SystemTime::now()));
+        // Both results from the start: a rate needs the 0 before the first failure.
+        for result in ["ok", "failed"] {
+            metrics.config_reloads.with([result.into()], |_| {});
+        }
+        metrics
+    }
+
+    /// All of them in Prometheus's text format.
+    pub fn render(&self) -> String {
+        let families = self.declarations.registry.gather();
+        TextEncoder::new().encode_to_string(&families).expect("gathered families have names and metrics")
+    }
+
+    /// What was declared, in order.
+    pub fn rows(&self) -> &[Row] {
+        &self.declarations.rows
+    }
+}
+
+impl DoorMetrics {
+    fn declare(all: &mut Declarations) -> Self {
+        Self {
+            tcp_connections: all.single("plustwo_tcp_connections", "TCP connections open now."),
+            tcp_refused: all.single(
+                "plustwo_tcp_connections_refused_total",
+                "TCP connections closed at once, because as many as may be were open.",
+            ),
+            tcp_timeouts: all.single(
+                "plustwo_tcp_timeouts_total",
+                "TCP connections closed because the client neither sent nor read in time.",
+            ),
+            tcp_accept_errors: all
+                .single("plustwo_tcp_accept_errors_total", "TCP connections that could not be accepted."),
+            tcp_send_errors: all
+                .single("plustwo_tcp_send_errors_total", "TCP replies that could not be sent."),
+            udp_receive_errors: all
+                .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
+            udp_send_errors: all
+                .single("plustwo_udp_send_errors_total", "UDP replies that could not be sent."),
+        }
+    }
+}
+
+/// All metrics as a Markdown table, for the manual.
+pub fn table() -> String {
+    let mut text = String::from("| Name | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n");
+    for row in Metrics::declare().rows() {
+        let labels: Vec<String> = row.labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(text, "| `{}` | {} | {} | {} |", row.name, row.kind, labels.join(", "), row.help);
+    }
+    text
+}
+
+/// Whole seconds since 1970; 0 before it.
+pub fn unix_seconds(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_labels_keep_the_conventions() {
+        let metrics = Metrics::declare();
+        for row in metrics.rows() {
+            assert!(row.name.starts_with("plustwo_") || row.name == "process_start_time_seconds", "{row:?}");
+            assert_eq!(row.name.ends_with("_total"), row.kind == "counter", "{row:?}");
+            assert!(row.help.ends_with('.') && !row.help.contains('|'), "{row:?}");
+            for never in ["qname", "name", "client", "address"] {
+                assert!(!row.labels.contains(&never), "{row:?}");
+            }
+        }
+        let buckets: Vec<f64> = (0..20).map(|n| 0.000015625 * f64::from(1 << n)).collect();
+        assert_eq!(DURATIONS, buckets);
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_metric() {
+        let table = table();
+        assert_eq!(table.lines().count(), 2 + Metrics::declare().rows().len());
+        let line = "| `plustwo_dns_responses_total` | counter | `server`, `rcode`, `source` \
+                    | Replies sent, by what answered. |";
+        assert!(table.lines().any(|l| l == line), "{table}");
+    }
+
+    #[test]
+    fn singles_are_there_before_anything_happened() {
+        let text = Metrics::declare().render();
+        assert!(text.contains("\nplustwo_query_log_dropped_total 0\n"), "{text}");
+        assert!(text.contains("\nplustwo_config_reloads_total{result=\"failed\"} 0\n"), "{text}");
+        assert!(!text.contains("plustwo_dns_requests_total"), "{text}");
+    }
+}

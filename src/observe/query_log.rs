@@ -1,0 +1,216 @@
+//! The query log: AWS's Resolver query-log record, field for field, and ours under one key more.
+//!
+//! The order of the keys is AWS's. What belongs to a VPC is left out for a question that no VPC's
+//! resolver was asked. `srcaddr` is the effective client; the address that the message came from is
+//! `plustwo.transport_source`.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::metrics::unix_seconds;
+use super::{QueryEvent, Transport};
+use crate::resolve::AddressPath;
+use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
+
+#[derive(Serialize)]
+struct Record<'a> {
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_id: Option<&'a str>,
+    query_timestamp: String,
+    query_name: String,
+    query_type: String,
+    query_class: String,
+    rcode: String,
+    answers: Vec<AnswerRecord>,
+    srcaddr: IpAddr,
+    srcport: String,
+    transport: &'static str,
+    srcids: SourceIds<'a>,
+    plustwo: Ours<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AnswerRecord {
+    rdata: String,
+    #[serde(rename = "Type")]
+    rtype: String,
+    class: String,
+}
+
+/// Who asked, where that is known.
+#[derive(Default, Serialize)]
+struct SourceIds<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolver_endpoint: Option<&'a str>,
+}
+
+/// What AWS's record does not say.
+#[derive(Serialize)]
+struct Ours<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'a str>,
+    transport_source: IpAddr,
+    source: &'static str,
+    paths: Vec<PathRecord<'a>>,
+    /// All of the answer's reasons, each once, with those of its paths.
+    reasons: Vec<&'static str>,
+    latency_us: u64,
+    cache: bool,
+}
+
+#[derive(Serialize)]
+struct PathRecord<'a> {
+    address: IpAddr,
+    class: &'static str,
+    via: Vec<&'a str>,
+    reach: &'static str,
+    reasons: Vec<&'static str>,
+}
+
+/// The record of one query: a JSON object and a line end.
+pub fn record(event: &QueryEvent<'_>) -> Vec<u8> {
+    let (world, outcome) = (event.world, event.outcome);
+    let place = event.vantage.map(|vantage| world.place_name(vantage.place));
+    let vpc = event.vantage.and_then(|vantage| world.views[vantage.view].vpc()).map(|vpc| &world.vpcs[vpc]);
+    let record = Record {
+        version: "1.100000",
+        account_id: vpc.and_then(|vpc| vpc.account.as_deref()),
+        region: vpc.map(|vpc| vpc.region.as_str()),
+        vpc_id: vpc.map(|vpc: &Vpc| &*vpc.id),
+        query_timestamp: timestamp(event.at),
+        query_name: event.question.qname.to_string(),
+        query_type: event.question.qtype.to_string(),
+        query_class: event.question.qclass.to_string(),
+        rcode: outcome.answer.rcode.to_string(),
+        answers: answers(event),
+        srcaddr: event.client.addr().to_canonical(),
+        srcport: event.peer.port().to_string(),
+        transport: match event.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        },
+        srcids: event.vantage.map(|vantage| source_ids(world, vantage)).unwrap_or_default(),
+        plustwo: Ours {
+            view: event.vantage.map(|vantage| &*world.views[vantage.view].name),
+            place: place.as_deref(),
+            transport_source: event.peer.ip().to_canonical(),
+            source: outcome.source.as_str(),
+            paths: outcome.paths.iter().map(path).collect(),
+            reasons: outcome.all_reasons().into_iter().map(|reason| reason.as_str()).collect(),
+            latency_us: u64::try_from(event.elapsed.as_micros()).unwrap_or(u64::MAX),
+            cache: false,
+        },
+    };
+    // Every key is text and every value plain: there is nothing that JSON cannot hold.
+    let mut line = serde_json::to_vec(&record).expect("a record of texts and numbers is JSON");
+    line.push(b'\n');
+    line
+}
+
+/// The answer section in the order it is sent.
+fn answers(event: &QueryEvent<'_>) -> Vec<AnswerRecord> {
+    let sets = event.outcome.answer.answer.iter();
+    let records = sets.flat_map(|set| set.rotated(event.rotation).map(move |rdata| (set, rdata)));
+    let record = |(set, rdata): (&crate::dns::RrSet, &crate::dns::Rdata)| AnswerRecord {
+        rdata: rdata.to_text(set.rtype),
+        rtype: set.rtype.to_string(),
+        class: set.class.to_string(),
+    };
+    records.map(record).collect()
+}
+
+fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
+    let instance = match world.places[vantage.place].interface {
+        Some(Interface::Instance(index)) => Some(&*world.instances[index].id),
+        _ => None,
+    };
+    // A view does not tell inbound endpoints of one VPC apart.
+    let resolver_endpoint = match world.views[vantage.view].kind {
+        ViewKind::Inbound(vpc) => {
+            let mut doors = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
+            doors.next().filter(|_| doors.next().is_none()).map(|endpoint| &*endpoint.id)
+        }
+        ViewKind::Vpc(_) | ViewKind::Public => None,
+    };
+    SourceIds { instance, resolver_endpoint }
+}
+
+fn path(path: &AddressPath) -> PathRecord<'_> {
+    PathRecord {
+        address: path.address,
+        class: path.path.class.as_str(),
+        via: path.path.via.iter().map(|id| &**id).collect(),
+        reach: path.path.reach.as_str(),
+        reasons: path.path.reasons.iter().map(|reason| reason.as_str()).collect(),
+    }
+}
+
+/// UTC to the second, as ISO 8601 writes it. A time before 1970 is told as 1970.
+fn timestamp(at: SystemTime) -> String {
+    let seconds = unix_seconds(at);
+    let (year, month, day) = civil_from_days(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The Gregorian date of a day counted from 1970-01-01, not before it.
+///
+/// Years are taken to begin in March, so that the leap day is a year's last: then the months' lengths
+/// repeat every five (153 days), and 400 years always have 146 097 days.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468; // since 0000-03-01
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn timestamps_are_utc_dates() {
+        let text = |seconds: u64| timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(text(0), "1970-01-01T00:00:00Z");
+        assert_eq!(text(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(text(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(text(951_868_800), "2000-03-01T00:00:00Z");
+        assert_eq!(text(1_795_266_307), "2026-11-21T13:05:07Z");
+        assert_eq!(text(4_107_542_399), "2100-02-28T23:59:59Z");
+        assert_eq!(text(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn each_day_follows_the_one_before() {
+        let mut yesterday = civil_from_days(0);
+        for day in 1..200_000 {
+            let today = civil_from_days(day);
+            let (year, month, date) = yesterday;
+            let next_month = if month == 12 { (year + 1, 1, 1) } else { (year, month + 1, 1) };
+            assert!(
+                today == (year, month, date + 1) || today == next_month && date >= 28,
+                "{yesterday:?} {today:?}"
+            );
+            yesterday = today;
+        }
+    }
+}

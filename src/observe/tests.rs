@@ -1,0 +1,451 @@
+//! Whole events, from a question to what readers see of it.
+
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::dns::{self, Answer, Name, Question, SilenceReason};
+use crate::resolve::{Outcome, Silent, resolve};
+
+const CONFIG: &str = r#"
+[[vpc]]
+id = "vpc-lab"
+region = "ap-northeast-1"
+account = "111122223333"
+cidr = ["10.0.0.0/16", "2406:da14::/56"]
+enable_dns_hostnames = true
+
+[[vpc.subnet]]
+id = "subnet-private-a"
+cidr = "10.0.1.0/24"
+availability_zone = "ap-northeast-1a"
+route_table = "rtb-private"
+
+[[vpc.subnet]]
+id = "subnet-ep-a"
+cidr = "10.0.100.0/24"
+ipv6_cidr = "2406:da14:0:1::/64"
+availability_zone = "ap-northeast-1a"
+route_table = "rtb-private"
+
+[[vpc.subnet]]
+id = "subnet-ep-c"
+cidr = "10.0.200.0/24"
+availability_zone = "ap-northeast-1c"
+route_table = "rtb-private"
+
+[[vpc.route_table]]
+id = "rtb-private"
+routes = [{ destination = "pl-61a54008", target = "vpce-s3" }]
+
+[[vpc.instance]]
+id = "i-app"
+subnet = "subnet-private-a"
+address = "10.0.1.5"
+
+[[vpc.endpoint]]
+id = "vpce-sns"
+type = "Interface"
+service = "com.amazonaws.ap-northeast-1.sns"
+network_interfaces = [
+  { subnet = "subnet-ep-a", address = "10.0.100.10" },
+  { subnet = "subnet-ep-c", address = "10.0.200.10" },
+]
+
+[[vpc.endpoint]]
+id = "vpce-kms"
+type = "Interface"
+service = "com.amazonaws.ap-northeast-1.kms"
+dns_record_ip_type = "ipv6"
+network_interfaces = [{ subnet = "subnet-ep-a", address = "10.0.100.11", ipv6_address = "2406:da14:0:1::11" }]
+
+[[vpc.endpoint]]
+id = "vpce-sqs"
+type = "Interface"
+service = "com.amazonaws.ap-northeast-1.sqs"
+network_interfaces = [{ subnet = "subnet-ep-c", address = "10.0.200.12" }]
+
+[[vpc.endpoint]]
+id = "vpce-s3"
+type = "Gateway"
+service = "com.amazonaws.ap-northeast-1.s3"
+
+[[hosted_zone]]
+name = "corp.internal"
+vpcs = ["vpc-lab"]
+records = [
+  { name = "two", type = "A", ttl = 60, values = ["10.0.1.20", "10.0.100.10", "10.0.200.10"] },
+  { name = "mixed", type = "A", ttl = 60, values = ["10.0.100.10", "10.0.200.12"] },
+  { name = "db", type = "A", ttl = 60, values = ["10.0.1.20"] },
+]
+
+[[resolver_endpoint]]
+id = "rslvr-in-hub"
+direction = "INBOUND"
+vpc = "vpc-lab"
+addresses = ["10.0.100.53"]
+
+[[site]]
+id = "site-tokyo"
+cidr = ["192.168.10.0/24"]
+resolver = "rslvr-in-hub"
+links = [{ target = "vgw-1", vpc = "vpc-lab" }]
+"#;
+
+/// Something to ask, and a door to ask it at.
+struct Lab {
+    world: World,
+    server: Arc<str>,
+    observer: Observer,
+    lookups: Lookups,
+}
+
+/// One question as it came in, with what a test may want to be otherwise.
+struct Asked {
+    event: fn(QueryEvent<'_>) -> QueryEvent<'_>,
+    client: &'static str,
+    name: &'static str,
+    rtype: &'static str,
+}
+
+fn ask(client: &'static str, name: &'static str, rtype: &'static str) -> Asked {
+    Asked { event: |event| event, client, name, rtype }
+}
+
+impl Asked {
+    fn with(self, event: fn(QueryEvent<'_>) -> QueryEvent<'_>) -> Self {
+        Self { event, ..self }
+    }
+}
+
+fn options(query_log: config::QueryLog) -> ObserverOptions {
+    ObserverOptions { query_log, remembered_lookups: 100 }
+}
+
+impl Lab {
+    fn new() -> Self {
+        let no_files = |_: &Path| Err(io::Error::other("no files here"));
+        let mut loaded = crate::config::load_text(Path::new("t.toml"), CONFIG.to_owned(), &no_files);
+        let world = crate::world::compile::compile(&mut loaded);
+        let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
+        let observer = Observer::new(options(config::QueryLog::default())).unwrap();
+        Self { world, server: Arc::from("127.0.0.1:5300"), lookups: observer.lookups(), observer }
+    }
+
+    /// Answers a question and gives the event of it to `act`.
+    fn event<T>(&self, asked: &Asked, act: impl FnOnce(&QueryEvent<'_>) -> T) -> T {
+        let client: IpAddr = asked.client.parse().unwrap();
+        let question = Question {
+            qname: Name::parse(asked.name).unwrap(),
+            qtype: asked.rtype.parse().unwrap(),
+            qclass: dns::Class::IN,
+        };
+        let vantage = self.world.vantage(client.into(), None).ok();
+        let outcome = match vantage {
+            Some(vantage) => resolve(&self.world, vantage, &question, 0, &mut Silent).unwrap(),
+            None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
+        };
+        let event = QueryEvent {
+            world: &self.world,
+            server: &self.server,
+            transport: Transport::Udp,
+            peer: SocketAddr::new(client, 40000),
+            id: 7,
+            question: &question,
+            client: client.into(),
+            vantage,
+            outcome: &outcome,
+            truncated: false,
+            rotation: 0,
+            request_octets: 60,
+            response_octets: 120,
+            elapsed: Duration::from_micros(150),
+            at: UNIX_EPOCH + Duration::from_secs(1_795_266_307),
+        };
+        act(&(asked.event)(event))
+    }
+
+    fn observe(&mut self, asked: &Asked) {
+        let mut lookups = std::mem::replace(&mut self.lookups, self.observer.lookups());
+        self.event(asked, |event| {
+            let table = (event.transport == Transport::Udp).then_some(&mut lookups);
+            self.observer.observe(event, table);
+        });
+        self.lookups = lookups;
+    }
+
+    fn record(&self, asked: &Asked) -> String {
+        self.event(asked, |event| String::from_utf8(query_log::record(event)).unwrap())
+    }
+
+    /// The lines of a metric, without its name.
+    fn lines(&self, metric: &str) -> Vec<String> {
+        let text = self.observer.render();
+        let lines = text.lines().filter_map(|line| line.strip_prefix(metric));
+        lines.filter(|rest| rest.starts_with(['{', ' '])).map(|rest| rest.trim_start().to_owned()).collect()
+    }
+
+    /// Implied connections: endpoint and subnet with the count.
+    fn implied(&self) -> Vec<String> {
+        let lines = self.lines("plustwo_privatelink_implied_new_connections_total");
+        let value = |line: &str, label: &str| {
+            let rest = line.split_once(&format!("{label}=\"")).unwrap().1;
+            rest.split_once('"').unwrap().0.to_owned()
+        };
+        let short = |line: &String| {
+            let count = line.split_once("} ").unwrap().1;
+            format!("{} {} {count}", value(line, "vpc_endpoint_id"), value(line, "subnet_id"))
+        };
+        lines.iter().map(short).collect()
+    }
+}
+
+const SNS: &str = "sns.ap-northeast-1.amazonaws.com";
+const KMS: &str = "kms.ap-northeast-1.amazonaws.com";
+const S3: &str = "s3.ap-northeast-1.amazonaws.com";
+
+// ---- implied connections ----------------------------------------------------------------------------
+
+#[test]
+fn a_retransmission_is_one_connection() {
+    let mut lab = Lab::new();
+    let sns = || ask("10.0.1.5", SNS, "A");
+    lab.observe(&sns());
+    lab.observe(&sns().with(|event| QueryEvent { at: event.at + Duration::from_secs(5), ..event }));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
+    lab.observe(&sns().with(|event| QueryEvent { peer: SocketAddr::new(event.peer.ip(), 40001), ..event }));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
+    lab.observe(&sns().with(|event| QueryEvent { at: event.at + Duration::from_secs(13), ..event }));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 3"]);
+}
+
+#[test]
+fn over_tcp_every_reply_is_a_connection() {
+    let mut lab = Lab::new();
+    for _ in 0..2 {
+        lab.observe(
+            &ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { transport: Transport::Tcp, ..event }),
+        );
+    }
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
+    assert_eq!(lab.lines("plustwo_lookups_remembered"), ["0"]);
+}
+
+#[test]
+fn a_truncated_reply_is_none_and_is_not_remembered() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { truncated: true, ..event }));
+    assert_eq!(lab.implied(), [""; 0]);
+    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
+}
+
+#[test]
+fn only_the_record_type_that_clients_connect_by_counts() {
+    let mut lab = Lab::new();
+    for rtype in ["AAAA", "HTTPS", "TXT"] {
+        lab.observe(&ask("10.0.1.5", SNS, rtype));
+    }
+    lab.observe(&ask("10.0.1.5", "db.corp.internal", "A"));
+    lab.observe(&ask("10.0.1.5", S3, "A"));
+    assert_eq!(lab.implied(), [""; 0]);
+    lab.observe(&ask("10.0.1.5", KMS, "A"));
+    lab.observe(&ask("10.0.1.5", KMS, "AAAA"));
+    assert_eq!(lab.implied(), ["vpce-kms subnet-ep-a 1"]);
+}
+
+#[test]
+fn the_own_subnet_is_chosen_and_else_the_first_as_sent() {
+    let subnet = |client, name, event: fn(QueryEvent<'_>) -> QueryEvent<'_>| {
+        let lab = Lab::new();
+        lab.event(&ask(client, name, "A").with(event), |event| {
+            implied::connection(event).map(|found| lab.world.subnets[found.subnet].id.to_string())
+        })
+    };
+    fn turned(event: QueryEvent<'_>) -> QueryEvent<'_> {
+        QueryEvent { rotation: 1, ..event }
+    }
+    assert_eq!(subnet("10.0.1.5", SNS, |event| event).as_deref(), Some("subnet-ep-a"));
+    assert_eq!(subnet("10.0.1.5", SNS, turned).as_deref(), Some("subnet-ep-c"));
+    assert_eq!(subnet("10.0.100.99", SNS, turned).as_deref(), Some("subnet-ep-a"));
+    assert_eq!(subnet("10.0.200.99", SNS, |event| event).as_deref(), Some("subnet-ep-c"));
+    assert_eq!(subnet("192.168.10.7", SNS, turned).as_deref(), Some("subnet-ep-c"));
+    // An address that is no endpoint's is passed over.
+    assert_eq!(subnet("10.0.1.5", "two.corp.internal", |event| event).as_deref(), Some("subnet-ep-a"));
+    assert_eq!(subnet("203.0.113.9", SNS, |event| event), None);
+}
+
+#[test]
+fn of_two_endpoints_the_one_whose_interface_is_chosen_counts() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", "mixed.corp.internal", "A"));
+    lab.observe(&ask("10.0.200.99", "mixed.corp.internal", "A"));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1", "vpce-sqs subnet-ep-c 1"]);
+    assert_eq!(lab.lines("plustwo_endpoint_answers_total").len(), 2);
+}
+
+#[test]
+fn a_full_table_says_so() {
+    let mut lab = Lab::new();
+    lab.lookups = Lookups::new(0, prometheus::IntGauge::new("g", "g").unwrap());
+    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
+    assert_eq!(lab.lines("plustwo_lookup_table_full_total"), ["1"]);
+}
+
+// ---- metrics ----------------------------------------------------------------------------------------
+
+#[test]
+fn metrics_after_a_few_events() {
+    let mut lab = Lab::new();
+    lab.observer.world_loaded(&lab.world);
+    lab.observer.reloaded(false);
+    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    lab.observe(&ask("10.0.1.5", S3, "A"));
+    lab.observe(&ask("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
+    lab.observe(&ask("203.0.113.9", SNS, "AAAA"));
+    let peer = "[::1]:40000".parse().unwrap();
+    lab.observer.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
+    lab.observer.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
+    lab.observer.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
+    lab.observer.doors().tcp_connections.inc();
+
+    let server = "server=\"127.0.0.1:5300\"";
+    let requests = [
+        format!("{{family=\"ipv4\",{server},transport=\"udp\",type=\"A\"}} 2"),
+        format!("{{family=\"ipv4\",{server},transport=\"udp\",type=\"AAAA\"}} 1"),
+        format!("{{family=\"ipv4\",{server},transport=\"udp\",type=\"other\"}} 2"),
+        format!("{{family=\"ipv6\",{server},transport=\"tcp\",type=\"other\"}} 1"),
+    ];
+    assert_eq!(lab.lines("plustwo_dns_requests_total"), requests);
+    let responses = [
+        format!("{{rcode=\"FORMERR\",{server},source=\"refused\"}} 1"),
+        format!("{{rcode=\"NOERROR\",{server},source=\"endpoint\"}} 1"),
+        format!("{{rcode=\"NOERROR\",{server},source=\"public\"}} 1"),
+        format!("{{rcode=\"NXDOMAIN\",{server},source=\"private-hosted-zone\"}} 1"),
+        format!("{{rcode=\"REFUSED\",{server},source=\"refused\"}} 1"),
+    ];
+    assert_eq!(lab.lines("plustwo_dns_responses_total"), responses);
+    let dropped = [format!("{{reason=\"response\",{server},transport=\"udp\"}} 1")];
+    assert_eq!(lab.lines("plustwo_dns_dropped_total"), dropped);
+    assert_eq!(
+        lab.lines("plustwo_egress_answers_total"),
+        [
+            r#"{client_subnet_id="site-tokyo",client_vpc_id="",path="none",reach=""} 1"#,
+            r#"{client_subnet_id="subnet-private-a",client_vpc_id="vpc-lab",path="gateway-endpoint",reach="ok"} 1"#,
+            r#"{client_subnet_id="subnet-private-a",client_vpc_id="vpc-lab",path="interface-endpoint",reach="ok"} 1"#,
+        ]
+    );
+    assert_eq!(
+        lab.lines("plustwo_endpoint_answers_total"),
+        [
+            r#"{endpoint_type="Gateway",service_name="com.amazonaws.ap-northeast-1.s3",vpc_endpoint_id="vpce-s3",vpc_id="vpc-lab"} 1"#,
+            r#"{endpoint_type="Interface",service_name="com.amazonaws.ap-northeast-1.sns",vpc_endpoint_id="vpce-sns",vpc_id="vpc-lab"} 1"#,
+        ]
+    );
+    assert_eq!(
+        lab.lines("plustwo_privatelink_implied_new_connections_total"),
+        [
+            r#"{endpoint_type="Interface",service_name="com.amazonaws.ap-northeast-1.sns",subnet_id="subnet-ep-a",vpc_endpoint_id="vpce-sns",vpc_id="vpc-lab"} 1"#
+        ]
+    );
+    let durations = lab.lines("plustwo_dns_request_duration_seconds_bucket");
+    assert_eq!(durations[3], format!("{{{server},le=\"0.000125\"}} 0"));
+    assert_eq!(durations[4], format!("{{{server},le=\"0.00025\"}} 4"));
+    assert_eq!(lab.lines("plustwo_lookups_remembered"), ["1"]);
+    assert_eq!(
+        lab.lines("plustwo_build_info"),
+        [concat!(r#"{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#)]
+    );
+    assert_eq!(lab.lines("plustwo_config_info"), [format!("{{hash=\"{}\"}} 1", lab.world.hash)]);
+    assert_eq!(lab.lines("plustwo_config_reloads_total"), [r#"{result="failed"} 1"#, r#"{result="ok"} 0"#]);
+    assert!(lab.lines("plustwo_world_objects").contains(&r#"{kind="endpoint"} 4"#.to_owned()));
+    assert_eq!(lab.lines("plustwo_tcp_connections"), ["1"]);
+}
+
+#[test]
+fn an_observer_is_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Observer>();
+}
+
+#[test]
+fn a_reload_leaves_every_count_where_it_is() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    let other = Lab::new();
+    lab.world = other.world;
+    lab.observer.world_loaded(&lab.world);
+    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { id: 8, ..event }));
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
+}
+
+// ---- query log --------------------------------------------------------------------------------------
+
+#[test]
+fn the_record_of_an_endpoint_answer_from_an_instance() {
+    let asked = ask("10.0.1.5", SNS, "A").with(|event| {
+        let peer = "127.0.0.1:56067".parse().unwrap();
+        QueryEvent { rotation: 1, peer, ..event }
+    });
+    let record = Lab::new().record(&asked);
+    let expected = concat!(
+        r#"{"version":"1.100000","account_id":"111122223333","region":"ap-northeast-1","vpc_id":"vpc-lab","#,
+        r#""query_timestamp":"2026-11-21T13:05:07Z","query_name":"sns.ap-northeast-1.amazonaws.com.","#,
+        r#""query_type":"A","query_class":"IN","rcode":"NOERROR","#,
+        r#""answers":[{"Rdata":"10.0.200.10","Type":"A","Class":"IN"},{"Rdata":"10.0.100.10","Type":"A","Class":"IN"}],"#,
+        r#""srcaddr":"10.0.1.5","srcport":"56067","transport":"UDP","srcids":{"instance":"i-app"},"#,
+        r#""plustwo":{"view":"vpc-lab","place":"subnet-private-a","transport_source":"127.0.0.1","source":"endpoint","#,
+        r#""paths":[{"address":"10.0.100.10","class":"interface-endpoint","via":["vpce-sns"],"reach":"ok","reasons":[]},"#,
+        r#"{"address":"10.0.200.10","class":"interface-endpoint","via":["vpce-sns"],"reach":"ok","reasons":[]}],"#,
+        r#""reasons":[],"latency_us":150,"cache":false}}"#,
+        "\n",
+    );
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn the_record_of_a_negative_answer_through_an_inbound_endpoint() {
+    let asked = ask("192.168.10.7", "nowhere.corp.internal", "TYPE999")
+        .with(|event| QueryEvent { transport: Transport::Tcp, ..event });
+    let record = Lab::new().record(&asked);
+    let expected = concat!(
+        r#"{"version":"1.100000","account_id":"111122223333","region":"ap-northeast-1","vpc_id":"vpc-lab","#,
+        r#""query_timestamp":"2026-11-21T13:05:07Z","query_name":"nowhere.corp.internal.","#,
+        r#""query_type":"TYPE999","query_class":"IN","rcode":"NXDOMAIN","answers":[],"#,
+        r#""srcaddr":"192.168.10.7","srcport":"40000","transport":"TCP","#,
+        r#""srcids":{"resolver_endpoint":"rslvr-in-hub"},"plustwo":{"view":"vpc-lab/inbound","place":"site-tokyo","#,
+        r#""transport_source":"192.168.10.7","source":"private-hosted-zone","paths":[],"reasons":[],"#,
+        r#""latency_us":150,"cache":false}}"#,
+        "\n",
+    );
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn the_record_of_a_refusal_names_no_vpc() {
+    let record = Lab::new().record(&ask("203.0.113.9", ".", "NS"));
+    let expected = concat!(
+        r#"{"version":"1.100000","query_timestamp":"2026-11-21T13:05:07Z","query_name":".","query_type":"NS","#,
+        r#""query_class":"IN","rcode":"REFUSED","answers":[],"srcaddr":"203.0.113.9","srcport":"40000","#,
+        r#""transport":"UDP","srcids":{},"plustwo":{"transport_source":"203.0.113.9","source":"refused","#,
+        r#""paths":[],"reasons":[],"latency_us":150,"cache":false}}"#,
+        "\n",
+    );
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn records_reach_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("query.log");
+    let file = Some(path.to_str().unwrap().to_owned());
+    let query_log = config::QueryLog { to: config::LogTo::File, file, ..Default::default() };
+    let mut lab = Lab::new();
+    lab.observer = Observer::new(options(query_log)).unwrap();
+    let asked = ask("10.0.1.5", S3, "A");
+    lab.observe(&asked);
+    let record = lab.record(&asked);
+    drop(lab);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), record);
+}

@@ -1,0 +1,189 @@
+//! A running daemon and a raw DNS client, for tests over real sockets on loopback.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{RData, RecordType};
+use plustwo::config;
+use plustwo::daemon::Daemon;
+use plustwo::world::compile::compile;
+use tokio::sync::watch;
+
+/// Long enough that only a reply that never comes runs into it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon in this process, on ports of its own. It stops when dropped.
+pub struct Lab {
+    /// Where it answers DNS.
+    pub dns: SocketAddr,
+    /// Where it serves HTTP.
+    pub admin: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lab {
+    /// The built-in lab.
+    pub fn start() -> Self {
+        Self::start_with(config::BUILT_IN_LAB)
+    }
+
+    /// A configuration whose listener and admin address are those of the lab; both get port 0.
+    pub fn start_with(text: &str) -> Self {
+        let text = text.replace("127.0.0.1:5300", "127.0.0.1:0").replace("127.0.0.1:9530", "127.0.0.1:0");
+        let mut loaded =
+            config::load_text(Path::new("test.toml"), text, &|path| std::fs::read_to_string(path));
+        let world = compile(&mut loaded);
+        let Some(world) = world else { panic!("{}", loaded.report.render(&loaded.sources)) };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let daemon = {
+            let _inside = runtime.enter();
+            Daemon::start(None, &loaded, world).unwrap()
+        };
+        let (dns, admin) = (daemon.addresses()[0].1, daemon.admin_address().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let thread = std::thread::spawn(move || runtime.block_on(daemon.run(stopped)));
+        Self { dns, admin, stop, thread: Some(thread) }
+    }
+
+    /// The body of an HTTP page.
+    pub fn get(&self, path: &str) -> String {
+        self.get_with_status(path).1
+    }
+
+    /// The status line and the body of an HTTP page.
+    pub fn get_with_status(&self, path: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// The value of a series on /metrics; 0 where it is not there.
+    pub fn metric(&self, series: &str) -> f64 {
+        let page = self.get("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A client at an address of its own.
+pub struct Client {
+    socket: UdpSocket,
+}
+
+impl Client {
+    /// A client that asks `server` from `from`.
+    pub fn new(server: SocketAddr, from: IpAddr) -> Self {
+        let socket = UdpSocket::bind((from, 0)).unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket }
+    }
+
+    /// Sends octets and gives the reply's.
+    pub fn exchange(&self, message: &[u8]) -> Vec<u8> {
+        self.socket.send(message).unwrap();
+        let mut reply = vec![0; 65_535];
+        let length = self.socket.recv(&mut reply).unwrap();
+        reply.truncate(length);
+        reply
+    }
+
+    /// Sends octets and waits for nothing.
+    pub fn send(&self, message: &[u8]) {
+        self.socket.send(message).unwrap();
+    }
+
+    /// Asks in class IN, with EDNS.
+    pub fn ask(&self, name: &str, rtype: &str) -> Reply {
+        Reply::of(&self.exchange(&question(1, name, rtype_code(rtype), 1, true)))
+    }
+
+    /// The strings of a CHAOS TXT answer, asked without EDNS.
+    pub fn ask_chaos(&self, name: &str) -> Vec<String> {
+        let reply = Reply::of(&self.exchange(&question(2, name, 16, 3, false)));
+        let strings = reply.message.answers.iter().map(|record| match &record.data {
+            RData::TXT(txt) => {
+                txt.txt_data.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+            }
+            other => panic!("{other:?} in a CHAOS answer"),
+        });
+        strings.collect()
+    }
+}
+
+/// A query with one question.
+pub fn question(id: u16, name: &str, rtype: u16, class: u16, edns: bool) -> Vec<u8> {
+    let mut message = id.to_be_bytes().to_vec();
+    message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns)]);
+    for label in name.trim_end_matches('.').split('.') {
+        message.push(u8::try_from(label.len()).unwrap());
+        message.extend(label.as_bytes());
+    }
+    message.push(0);
+    message.extend(rtype.to_be_bytes());
+    message.extend(class.to_be_bytes());
+    if edns {
+        message.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+    }
+    message
+}
+
+fn rtype_code(mnemonic: &str) -> u16 {
+    let rtype: RecordType = mnemonic.parse().unwrap();
+    rtype.into()
+}
+
+/// A reply, read by another implementation than ours.
+#[derive(Debug)]
+pub struct Reply {
+    /// As hickory-proto reads it.
+    pub message: Message,
+}
+
+impl Reply {
+    /// Reads a reply.
+    pub fn of(octets: &[u8]) -> Self {
+        Self { message: Message::from_vec(octets).expect("the reply is well-formed") }
+    }
+
+    /// The addresses of the answer section, in order.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let addresses = self.message.answers.iter().filter_map(|record| record.data.ip_addr());
+        addresses.collect()
+    }
+
+    /// Codes and texts of the extended errors, in order (RFC 8914).
+    pub fn extended_errors(&self) -> Vec<(u16, String)> {
+        let Some(edns) = &self.message.edns else { return Vec::new() };
+        let options = edns.options().as_ref().iter().filter_map(|(_, option)| match option {
+            EdnsOption::Unknown(15, data) => {
+                let code = u16::from_be_bytes([data[0], data[1]]);
+                Some((code, String::from_utf8_lossy(&data[2..]).into_owned()))
+            }
+            _ => None,
+        });
+        options.collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! What is wrong with a configuration is told all at once, each mistake at its line and column, with help.
+
+use std::io;
+use std::path::Path;
+
+use plustwo::config::{self, Loaded};
+use plustwo::world::World;
+use plustwo::world::compile::compile;
+use proptest::prelude::*;
+
+fn load(text: &str) -> (Loaded, Option<World>) {
+    let none = |_: &Path| Err(io::Error::other("no other files"));
+    let mut loaded = config::load_text(Path::new("plustwo.toml"), text.to_owned(), &none);
+    let world = compile(&mut loaded);
+    (loaded, world)
+}
+
+fn report(text: &str) -> String {
+    let (loaded, _) = load(text);
+    loaded.report.render(&loaded.sources)
+}
+
+#[test]
+fn many_mistakes_are_told_in_one_run() {
+    let text = include_str!("mistakes/many.toml");
+    let (loaded, world) = load(text);
+    assert!(world.is_none());
+    assert!(loaded.report.error_count() >= 20, "{}", loaded.report.summary());
+    insta::assert_snapshot!(loaded.report.render(&loaded.sources));
+}
+
+#[test]
+fn references_and_addresses_that_do_not_fit_are_told_together() {
+    insta::assert_snapshot!(report(include_str!("mistakes/references.toml")));
+}
+
+#[test]
+fn what_awss_api_refuses_is_refused_in_its_words() {
+    insta::assert_snapshot!(report(include_str!("mistakes/refused.toml")));
+}
+
+#[test]
+fn one_broken_table_brings_no_second_mistake_of_those_that_name_it() {
+    let text = r#"
+[[vpc]]
+id = "vpc-a"
+region = "nowhere"
+cidr = ["10.0.0.0/16"]
+
+[[hosted_zone]]
+name = "corp.internal"
+vpcs = ["vpc-a"]
+"#;
+    let (loaded, _) = load(text);
+    assert_eq!(loaded.report.error_count(), 1, "{}", loaded.report.render(&loaded.sources));
+}
+
+#[test]
+fn files_are_included_once_and_blamed_by_their_own_name() {
+    let read = |path: &Path| match path.to_str() {
+        Some("net/vpc.toml") => Ok("include = [\"../main.toml\"]\n[[vpc]]\nid = \"vpc-a\"\n".to_owned()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    let text = "include = [\"net/vpc.toml\", \"net/vpc.toml\", \"gone.toml\"]\n".to_owned();
+    let mut loaded = config::load_text(Path::new("main.toml"), text, &read);
+    assert!(compile(&mut loaded).is_none());
+    insta::assert_snapshot!(loaded.report.render(&loaded.sources));
+}
+
+#[test]
+fn every_key_of_every_table_is_known_to_the_schema_and_no_other() {
+    // One unknown key in each kind of table the lab has: each is told.
+    let lab = config::BUILT_IN_LAB;
+    let headers: std::collections::BTreeSet<&str> =
+        lab.lines().filter(|line| line.starts_with('[')).collect();
+    for header in &headers {
+        let text = lab.replacen(header, &format!("{header}\nno_such_key = 1"), 1);
+        let told = report(&text);
+        assert!(told.contains("error[unknown-key]: there is no key `no_such_key` here"), "{header}: {told}");
+    }
+    assert!(headers.len() > 10);
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    insta::assert_snapshot!("schema", config::json_schema());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Lines cut out, doubled or changed at random: there is a report, and a world if it has no errors.
+    #[test]
+    fn compile_never_panics_on_a_damaged_lab(
+        edits in prop::collection::vec((0usize..400, 0usize..80, any::<u8>(), 0u8..4), 1..12),
+    ) {
+        let mut lines: Vec<Vec<u8>> = config::BUILT_IN_LAB.lines().map(|line| line.as_bytes().to_vec()).collect();
+        for (line, column, octet, kind) in edits {
+            let at = line % lines.len();
+            match kind {
+                0 => { lines.remove(at); }
+                1 => { let copy = lines[at].clone(); lines.insert(at, copy); }
+                2 => { let other = (line * 7 + column) % lines.len(); lines.swap(at, other); }
+                _ => if !lines[at].is_empty() {
+                    let column = column % lines[at].len();
+                    lines[at][column] = octet;
+                }
+            }
+        }
+        let octets = lines.join(&b'\n');
+        let (loaded, world) = load(&String::from_utf8_lossy(&octets));
+        prop_assert_eq!(world.is_none(), loaded.report.has_errors());
+    }
+
+    #[test]
+    fn arbitrary_text_is_a_report_not_a_panic(text in "\\PC{0,200}") {
+        let (loaded, world) = load(&text);
+        prop_assert_eq!(world.is_none(), loaded.report.has_errors());
+    }
+}
