@@ -54,7 +54,10 @@ pub struct Loaded {
 /// Only when the file itself cannot be read. Mistakes in it go into [`Loaded::report`].
 pub fn load(path: &Path) -> std::io::Result<Loaded> {
     let text = std::fs::read_to_string(path)?;
-    Ok(load_text(path, text, &|path| std::fs::read_to_string(path)))
+    let mut loaded = load_text(path, text, &|path| std::fs::read_to_string(path));
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    loaded.sources.modified = loaded.sources.paths().filter_map(changed).max();
+    Ok(loaded)
 }
 
 /// The built-in lab, read.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
@@ -146,6 +147,8 @@ impl<T: Text> JsonSchema for Marked<T> {
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    /// When the newest of the files was last changed. `None` for what is no file.
+    pub modified: Option<SystemTime>,
 }
 
 #[derive(Clone, Debug)]

@@ -63,6 +63,7 @@ pub struct Metrics {
     pub config_reloads: Family<1, IntCounter>,
     pub config_last_reload_success: IntGauge,
     pub world_objects: Family<1, IntGauge>,
+    pub world_source_timestamp: Family<0, IntGauge>,
     pub doors: DoorMetrics,
     process_start: IntGauge,
 }
@@ -188,6 +189,12 @@ impl Metrics {
                 "plustwo_world_objects",
                 &["kind"],
                 "Objects of the configuration in use.",
+            ),
+            world_source_timestamp: all.family(
+                "plustwo_world_source_timestamp_seconds",
+                &[],
+                "When the newest file of the configuration in use was last changed, in seconds since 1970. Absent for \
+                 the built-in lab.",
             ),
             doors: DoorMetrics::declare(&mut all),
             process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),

@@ -151,6 +151,10 @@ impl Observer {
             ("view", world.views.len()),
             ("place", world.places.len()),
         ];
+        self.metrics.world_source_timestamp.clear();
+        if let Some(at) = world.source_modified_s {
+            self.metrics.world_source_timestamp.with([], |gauge| gauge.set(at as i64));
+        }
         for (kind, count) in objects {
             self.metrics.world_objects.with([kind.into()], |gauge| gauge.set(count as i64));
         }

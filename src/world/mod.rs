@@ -64,6 +64,8 @@ pub struct Vantage {
 pub struct World {
     /// A hash of the texts it was made from.
     pub hash: String,
+    /// When the newest of those texts was last changed, in seconds since 1970. `None` for the built-in lab.
+    pub source_modified_s: Option<u64>,
     /// Bounds on answers.
     pub answers: AnswerBounds,
     /// Who is told paths.

@@ -244,6 +244,11 @@ impl<'a> Compiler<'a> {
         let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
             hash: self.sources.fingerprint(),
+            source_modified_s: self
+                .sources
+                .modified
+                .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+                .map(|since| since.as_secs()),
             answers: AnswerBounds {
                 max_ttl: config.answers.max_ttl,
                 max_negative_ttl: config.answers.max_negative_ttl,

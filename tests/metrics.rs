@@ -1,0 +1,125 @@
+//! What a scrape shows after look-ups: implied connections on the right endpoint and subnet, a
+//! retransmission counted once, and the manual's table of metrics.
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{Client, Lab, question};
+
+const HOME: [u8; 4] = [127, 0, 1, 1];
+
+fn implied(lab: &Lab, endpoint: &str, service: &str, subnet: &str) -> f64 {
+    lab.metric(&format!(
+        "plustwo_privatelink_implied_new_connections_total{{endpoint_type=\"Interface\",service_name=\"com.amazonaws.\
+         ap-northeast-1.{service}\",subnet_id=\"{subnet}\",vpc_endpoint_id=\"{endpoint}\",vpc_id=\"vpc-lab\"}}"
+    ))
+}
+
+/// As curl and every stub does it: a socket of its own for each look-up, A and AAAA.
+fn look_up(lab: &Lab, name: &str) -> Client {
+    let client = Client::new(lab.dns, HOME.into());
+    client.ask(name, "A");
+    client.ask(name, "AAAA");
+    client
+}
+
+#[test]
+fn twenty_look_ups_are_twenty_implied_connections() {
+    let lab = Lab::start();
+    let name = "sns.ap-northeast-1.amazonaws.com";
+    let last = (0..20).map(|_| look_up(&lab, name)).last().unwrap();
+    let subnets = ["subnet-endpoints-a", "subnet-endpoints-c"];
+    let count = || subnets.map(|subnet| implied(&lab, "vpce-sns", "sns", subnet));
+    // The answer rotates from look-up to look-up, so both interfaces come first equally often.
+    assert_eq!(count(), [10.0, 10.0]);
+
+    // The stub lost the reply and sends the same query again, from the same port.
+    last.exchange(&question(1, name, 1, 1, true));
+    assert_eq!(count(), [10.0, 10.0]);
+    assert_eq!(implied(&lab, "vpce-ec2", "ec2", subnets[0]), 0.0);
+
+    // Another look-up by the same stub.
+    last.exchange(&question(7, name, 1, 1, true));
+    assert_eq!(count().iter().sum::<f64>(), 21.0);
+}
+
+#[test]
+fn a_client_in_an_endpoints_subnet_uses_the_interface_beside_it() {
+    let lab = Lab::start();
+    for _ in 0..4 {
+        Client::new(lab.dns, [127, 0, 200, 1].into()).ask("ec2.ap-northeast-1.amazonaws.com", "A");
+    }
+    assert_eq!(implied(&lab, "vpce-ec2", "ec2", "subnet-endpoints-c"), 4.0);
+    assert_eq!(implied(&lab, "vpce-ec2", "ec2", "subnet-endpoints-a"), 0.0);
+}
+
+#[test]
+fn over_tcp_every_reply_counts() {
+    let lab = Lab::start();
+    let mut stream = TcpStream::connect(lab.dns).unwrap();
+    let message = question(1, "ec2.ap-northeast-1.amazonaws.com", 1, 1, true);
+    for _ in 0..3 {
+        stream.write_all(&u16::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&message).unwrap();
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut reply = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut reply).unwrap();
+    }
+    let both = ["subnet-endpoints-a", "subnet-endpoints-c"].map(|subnet| implied(&lab, "vpce-ec2", "ec2", subnet));
+    assert_eq!(both.iter().sum::<f64>(), 3.0);
+}
+
+#[test]
+fn the_ways_out_are_counted_by_the_clients_subnet() {
+    let lab = Lab::start();
+    Client::new(lab.dns, [127, 0, 2, 1].into()).ask("s3.ap-northeast-1.amazonaws.com", "A");
+    Client::new(lab.dns, [127, 0, 99, 1].into()).ask("s3.ap-northeast-1.amazonaws.com", "A");
+    let answers = |vpc: &str, place: &str, path: &str| {
+        lab.metric(&format!(
+            "plustwo_egress_answers_total{{client_subnet_id=\"{place}\",client_vpc_id=\"{vpc}\",path=\"{path}\",reach=\"ok\"}}"
+        ))
+    };
+    assert_eq!(answers("vpc-lab", "subnet-private-c", "nat-gateway"), 1.0);
+    assert_eq!(answers("", "outside", "internet"), 1.0);
+    assert_eq!(
+        lab.metric(
+            "plustwo_egress_reasons_total{client_subnet_id=\"subnet-private-c\",client_vpc_id=\"vpc-lab\",\
+             reason=\"ENDPOINT_NOT_ASSOCIATED_WITH_TABLE\"}"
+        ),
+        1.0
+    );
+}
+
+#[test]
+fn the_pages_say_what_they_are() {
+    let lab = Lab::start();
+    let (status, _) = lab.get_with_status("/health");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let (status, body) = lab.get_with_status("/nothing");
+    assert!(status.contains("404") && body.contains("/metrics"), "{status} {body}");
+    let (status, body) = lab.get_with_status("/v1/explain?name=a..b&from=outside");
+    assert!(status.contains("400") && body.contains("empty label"), "{status} {body}");
+    let (status, body) = lab.get_with_status("/v1/explain?name=a.example&from=nowhere");
+    assert!(status.contains("400") && body.contains("neither a place nor an address"), "{status} {body}");
+    assert!(lab.get("/v1/world").contains("\"id\":\"vpce-sns\""));
+}
+
+#[test]
+fn the_manual_lists_every_metric() {
+    const BEGIN: &str = "<!-- table -->\n";
+    const END: &str = "<!-- /table -->\n";
+    let path = "docs/metrics.md";
+    let text = fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (table, after) = rest.split_once(END).unwrap();
+    let found = plustwo::observe::metrics_table();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(path, format!("{before}{BEGIN}{found}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(table, found, "UPDATE_EXPECT=1 cargo test --test metrics writes the table anew");
+}
