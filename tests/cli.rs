@@ -1,0 +1,238 @@
+//! The program as a person runs it: what it prints and how it ends.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use common::{Client, Lab};
+
+fn plustwo(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_plustwo")).args(arguments).output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn complained(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_tells_the_verbs() {
+    insta::assert_snapshot!(printed(&plustwo(&["--help"])));
+}
+
+#[test]
+fn explain_tells_a_person() {
+    let mut text = String::new();
+    for (name, from) in [
+        ("ec2.ap-northeast-1.amazonaws.com", "subnet-isolated-a"),
+        ("s3.ap-northeast-1.amazonaws.com", "subnet-private-c"),
+        ("queue.corp.internal", "subnet-private-a"),
+        ("erp.office.example", "subnet-private-a"),
+        ("nope.corp.internal", "site-office"),
+        ("nowhere.example.net", "outside"),
+    ] {
+        text.push_str(&printed(&plustwo(&["explain", name, "--from", from])));
+    }
+    let reverse = ["explain", "9.9.0.10.in-addr.arpa", "--type", "PTR", "--from", "subnet-private-a"];
+    text.push_str(&printed(&plustwo(&reverse)));
+    text.push_str(&printed(&plustwo(&["explain", "--address", "10.0.100.10", "--from", "site-office"])));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn explain_tells_a_program() {
+    let output = plustwo(&["explain", "topics.corp.internal", "--from", "10.0.1.7", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    insta::assert_json_snapshot!(value);
+}
+
+#[test]
+fn explain_takes_many_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = dir.path().join("names");
+    fs::write(&names, "# two\nsns.ap-northeast-1.amazonaws.com\n\ndb.corp.internal\n").unwrap();
+    let output = plustwo(&["explain", "--names", names.to_str().unwrap(), "--json"]);
+    let lines: Vec<serde_json::Value> =
+        printed(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let asked: Vec<&str> = lines.iter().map(|line| line["question"]["name"].as_str().unwrap()).collect();
+    assert_eq!(asked, ["sns.ap-northeast-1.amazonaws.com.", "db.corp.internal."]);
+}
+
+#[test]
+fn explain_from_nowhere_names_the_places() {
+    let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = complained(&output);
+    assert!(told.contains("`subnet-z` is no place") && told.contains("subnet-private-a"), "{told}");
+}
+
+#[test]
+fn check_is_clean_for_the_lab_and_every_example() {
+    let mut seen = 0;
+    for entry in fs::read_dir("config").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            seen += 1;
+            let output = plustwo(&["check", "--config", path.to_str().unwrap()]);
+            assert_eq!(output.status.code(), Some(0), "{}: {}", path.display(), complained(&output));
+        }
+    }
+    assert!(seen >= 1);
+}
+
+#[test]
+fn check_tells_an_expectation_that_is_not_met() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lab.toml");
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let other = "\n[[expect]]\nfrom = \"subnet-private-c\"\nname = \"s3.ap-northeast-1.amazonaws.com\"\npath = \"gateway-endpoint\"\n";
+    fs::write(&path, lab + other).unwrap();
+    let output = plustwo(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = complained(&output);
+    assert!(told.contains("is `nat-gateway`, expected `gateway-endpoint`"), "{told}");
+}
+
+#[test]
+fn check_of_a_wrong_file_is_trouble() {
+    let output = plustwo(&["check", "--config", "tests/mistakes/many.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complained(&output).contains("error[unknown-key]"));
+    assert_eq!(plustwo(&["check", "--config", "no/such/file.toml"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_schema_is_json() {
+    let value: serde_json::Value = serde_json::from_slice(&plustwo(&["schema"]).stdout).unwrap();
+    assert_eq!(value["title"], "Config");
+}
+
+#[test]
+fn healthcheck_follows_the_daemon() {
+    let lab = Lab::start();
+    let admin = lab.admin.to_string();
+    assert_eq!(plustwo(&["healthcheck", "--admin", &admin]).status.code(), Some(0));
+    drop(lab);
+    assert_eq!(plustwo(&["healthcheck", "--admin", &admin]).status.code(), Some(2));
+}
+
+/// The lab in a file, on ports that are free or taken as the test wants.
+fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
+    let path = dir.join("plustwo.toml");
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    fs::write(&path, lab.replace("127.0.0.1:5300", dns).replace("127.0.0.1:9530", admin)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = Lab::start(); // another plustwo
+    for (taken, key) in [
+        (udp.local_addr().unwrap(), "[[listener]] address"),
+        (tcp.local_addr().unwrap(), "[[listener]] address"),
+        (other.dns, "[[listener]] address"),
+    ] {
+        let file = lab_file(dir.path(), &taken.to_string(), "127.0.0.1:0");
+        let output = plustwo(&["serve", "--config", &file]);
+        assert_eq!(output.status.code(), Some(2));
+        let told = complained(&output);
+        assert!(told.contains(&format!("cannot listen on {taken}")) && told.contains(key), "{told}");
+    }
+    let file = lab_file(dir.path(), "127.0.0.1:0", &other.admin.to_string());
+    let told = complained(&plustwo(&["serve", "--config", &file]));
+    assert!(told.contains(&other.admin.to_string()) && told.contains("[server] admin"), "{told}");
+}
+
+/// A daemon in a process of its own. Killed, if the test did not end it.
+struct Served {
+    child: Child,
+    dns: String,
+    admin: String,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Served {
+    fn start(file: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plustwo"))
+            .args(["serve", "--log-json", "--config", file])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut address = |of: &str| loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if entry["fields"]["message"] == of {
+                break entry["fields"]["address"].as_str().unwrap().to_owned();
+            }
+        };
+        let dns = address("Answering DNS.");
+        let admin = address("Serving metrics and explanations.");
+        Self { child, dns, admin, log }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Reads the log up to a message.
+    fn wait_for(&mut self, message: &str) {
+        loop {
+            let mut line = String::new();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended before `{message}`");
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if entry["fields"]["message"].as_str().unwrap_or_default().contains(message) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_reload_changes_answers_and_a_bad_file_keeps_the_old_world() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_file(dir.path(), "127.0.0.1:0", "127.0.0.1:0");
+    let mut served = Served::start(&file);
+    let client = Client::new(served.dns.parse().unwrap(), [127, 0, 1, 1].into());
+    let answer = || client.ask("db.corp.internal", "A").addresses();
+    assert_eq!(answer(), ["10.0.1.20".parse::<std::net::IpAddr>().unwrap()]);
+
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("10.0.1.20", "10.0.1.21")).unwrap();
+    served.signal("-HUP");
+    served.wait_for("Reloaded.");
+    assert_eq!(answer(), ["10.0.1.21".parse::<std::net::IpAddr>().unwrap()]);
+
+    fs::write(&file, good.replace("10.0.1.20", "10.0.1.999")).unwrap();
+    served.signal("-HUP");
+    served.wait_for("10.0.1.999"); // says why
+    served.wait_for("The configuration is wrong; the old world stays.");
+    assert_eq!(answer(), ["10.0.1.21".parse::<std::net::IpAddr>().unwrap()]);
+
+    assert_eq!(plustwo(&["healthcheck", "--admin", &served.admin]).status.code(), Some(0));
+    served.signal("-USR1");
+    served.wait_for("The world.");
+    served.signal("-TERM");
+    served.wait_for("Stopped.");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}
