@@ -230,9 +230,10 @@ fn reload(engine: &Engine, path: Option<&Path>) {
         Some(world) => {
             tell_listener_changes(&engine.live().load(), &world);
             engine.observer().world_loaded(&world);
-            engine.observer().reloaded(true);
-            tracing::info!(path = %path.display(), hash = %world.hash, "Reloaded.");
+            let hash = world.hash.clone();
             engine.live().replace(world);
+            engine.observer().reloaded(true);
+            tracing::info!(path = %path.display(), %hash, "Reloaded.");
         }
     }
 }

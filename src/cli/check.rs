@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use super::explain::vantage;
 use super::{ConfigArgs, ExitCode};
-use crate::config::{Expect, Mark, SourceMap, count};
-use crate::dns::{Class, Question, RecordType};
-use crate::resolve::{Outcome, Silent, resolve};
+use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
+use crate::dns::{self, Question, RecordType};
+use crate::resolve::{Class, Outcome, Reach, Reason, Silent, Source, resolve};
 use crate::world::World;
 
 /// Reads a configuration, tells every mistake, and checks what it expects of itself.
@@ -55,7 +55,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
         Err(message) => return vec![message],
     };
     let qtype = expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value());
-    let question = Question { qname: expect.name.value().clone(), qtype, qclass: Class::IN };
+    let question = Question { qname: expect.name.value().clone(), qtype, qclass: dns::Class::IN };
     let Some(outcome) = resolve(world, vantage, &question, 0, &mut Silent) else {
         return vec!["nothing answers: DNS support is off".to_owned()];
     };
@@ -63,7 +63,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
 }
 
 fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
-    let mut differences = Vec::new();
+    let mut differences = unknown_words(expect);
     let mut differs = |what: &str, expected: &str, found: &str| {
         differences.push(format!("{what} is `{found}`, expected `{expected}`"));
     };
@@ -89,7 +89,8 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     if let Some(reason) = &expect.reason {
         let all: Vec<&str> = outcome.all_reasons().iter().map(|reason| reason.as_str()).collect();
         if !all.contains(&reason.value().as_str()) {
-            differs("the reasons", reason.value(), &all.join(","));
+            let found = if all.is_empty() { "no reason".to_owned() } else { all.join(",") };
+            differs("the answer's reason", reason.value(), &found);
         }
     }
     let wants_path = expect.path.is_some() || expect.via.is_some() || expect.reach.is_some();
@@ -97,7 +98,7 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
         && outcome.paths.is_empty()
         && expect.path.as_ref().is_none_or(|path| path.value() != "none")
     {
-        differs("the answer", "addresses", "none");
+        differs("the answer's content", "addresses", "no address");
     }
     for one in &outcome.paths {
         let path = &one.path;
@@ -118,6 +119,30 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
         }
     }
     differences
+}
+
+/// Words that no answer could ever have.
+fn unknown_words(expect: &Expect) -> Vec<String> {
+    let classes: Vec<&str> = Class::ALL.iter().map(|class| class.as_str()).collect();
+    let reaches: Vec<&str> = Reach::ALL.iter().map(|reach| reach.as_str()).collect();
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let sources: Vec<&str> = Source::ALL.iter().map(|source| source.as_str()).collect();
+    let written = [
+        ("path", &expect.path, classes),
+        ("reach", &expect.reach, reaches),
+        ("reason", &expect.reason, reasons),
+        ("source", &expect.source, sources),
+    ];
+    let mut unknown = Vec::new();
+    for (key, word, known) in written {
+        if let Some(word) = word.as_ref().map(Marked::value)
+            && !known.contains(&word.as_str())
+        {
+            let near = nearest(word, &known).map(|near| format!("; did you mean `{near}`?"));
+            unknown.push(format!("there is no {key} `{word}`{}", near.unwrap_or_default()));
+        }
+    }
+    unknown
 }
 
 fn list(addresses: &[IpAddr]) -> String {

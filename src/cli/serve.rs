@@ -27,8 +27,8 @@ impl Serve {
             Err(code) => return code,
         };
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        if let Some(workers) = loaded.config.server.workers.filter(|workers| *workers > 0) {
-            runtime.worker_threads(workers.into());
+        if let Some(workers) = loaded.config.server.workers {
+            runtime.worker_threads(workers.get().into());
         }
         let runtime = match runtime.enable_all().build() {
             Ok(runtime) => runtime,

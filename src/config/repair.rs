@@ -45,7 +45,8 @@ pub fn read<T: DeserializeOwned>(
             report.error(Code::InvalidValue, Mark::new(span), message);
             break;
         };
-        let mark = Mark::new(span.clone());
+        let found = blame_element::<T>(&document, found, &message);
+        let mark = Mark::new(found.span.clone().unwrap_or(span));
         if found.is_key {
             // Who misspelt a key did not leave it out.
             let meant = tell_unknown_key(&message, mark, report);
@@ -81,6 +82,8 @@ struct Found {
     path: Vec<Step>,
     /// Whether the span is the key's, not the value's.
     is_key: bool,
+    /// The value's own place, where the error did not tell it.
+    span: Option<Range<usize>>,
     /// Where the table begins that the value stands in, or that it is itself at the root.
     table: usize,
 }
@@ -88,7 +91,7 @@ struct Found {
 /// The innermost key or value at a span.
 fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Found> {
     if *span == (0..0) {
-        return Some(Found { path: Vec::new(), is_key: false, table: 0 });
+        return Some(Found { path: Vec::new(), is_key: false, span: None, table: 0 });
     }
     find_in(table, 0, span, &mut Vec::new())
 }
@@ -97,7 +100,7 @@ fn find_in(table: &DeTable<'_>, at: usize, span: &Range<usize>, path: &mut Vec<S
     for (key, value) in table {
         path.push(Step::Key(key.get_ref().to_string()));
         if key.span() == *span {
-            return Some(Found { path: path.clone(), is_key: true, table: at });
+            return Some(Found { path: path.clone(), is_key: true, span: None, table: at });
         }
         if let Some(found) = find_value(value, at, span, path) {
             return Some(found);
@@ -130,7 +133,38 @@ fn find_value(
         }
         _ => {}
     }
-    (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, table: at })
+    (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, span: None, table: at })
+}
+
+/// An error in a list blames the whole list. Finds the element whose absence makes the error go away.
+fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: Found, message: &str) -> Found {
+    let Some(DeValue::Array(items)) = value_at(document.get_ref(), &found.path) else { return found };
+    for (i, item) in items.iter().take(MAX_MISTAKES).enumerate() {
+        let mut path = found.path.clone();
+        path.push(Step::Index(i));
+        let mut without = document.clone();
+        cut(without.get_mut(), &path, &mut BTreeSet::new());
+        let error = T::deserialize(toml::de::Deserializer::from(without)).err();
+        if error.is_none_or(|error| error.message().lines().next() != Some(message)) {
+            return Found { path, span: Some(item.span()), ..found };
+        }
+    }
+    found
+}
+
+/// The value at a path.
+fn value_at<'a, 'i>(table: &'a DeTable<'i>, path: &[Step]) -> Option<&'a DeValue<'i>> {
+    let (first, rest) = path.split_first()?;
+    let Step::Key(key) = first else { return None };
+    let mut here = table.get(key.as_str())?.get_ref();
+    for step in rest {
+        here = match (here, step) {
+            (DeValue::Table(table), Step::Key(key)) => table.get(key.as_str())?.get_ref(),
+            (DeValue::Array(items), Step::Index(i)) => items.get(*i)?.get_ref(),
+            _ => return None,
+        };
+    }
+    Some(here)
 }
 
 /// `unknown field `foo`, expected one of …` in the words of someone who wrote a file. Gives the key that was

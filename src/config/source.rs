@@ -68,6 +68,13 @@ impl<T> Marked<T> {
     }
 }
 
+/// A default: it was written nowhere, so nothing is ever blamed on it.
+impl<T> From<T> for Marked<T> {
+    fn from(value: T) -> Self {
+        Self { value, mark: Mark::default() }
+    }
+}
+
 impl<T: PartialEq> PartialEq for Marked<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -49,7 +49,12 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
         Reason::PrivateDnsOnlyForInboundResolver => {
             "The endpoint's private DNS answers only queries through an inbound resolver endpoint.".to_owned()
         }
-        Reason::NoRoute => format!("{table} has no route to this address."),
+        Reason::NoRoute => match world.places[vantage.place].standing {
+            Standing::Subnet(_) => format!("{table} has no route to this address."),
+            Standing::Site(_) | Standing::Outside => {
+                "No link of the site leads to this address, and it has no uplink of its own.".to_owned()
+            }
+        },
         Reason::BlackholeRoute => {
             "The route that matches leads to something that is gone; no shorter route is tried.".to_owned()
         }

@@ -16,9 +16,27 @@ pub fn value(explanation: &Explanation) -> Value {
     to_value(&document(explanation))
 }
 
-/// An explanation as one line of JSON.
+/// An explanation as one line of JSON for option 65001: the same words, without sentences for people, what
+/// the question said already, and empty lists, so that it fits a datagram.
 pub fn compact(explanation: &Explanation) -> String {
-    value(explanation).to_string()
+    let mut value = value(explanation);
+    strip(&mut value);
+    value.to_string()
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, field| {
+                let for_people = matches!(key.as_str(), "advice" | "rule" | "question" | "ede");
+                let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
+                !for_people && !empty
+            });
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
 }
 
 /// A path alone, as `explain --address` tells it.

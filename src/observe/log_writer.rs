@@ -50,7 +50,7 @@ impl QueryLog {
     ///
     /// When the file is not named or cannot be opened.
     pub fn open(config: &config::QueryLog) -> Result<Option<Self>, QueryLogError> {
-        let output = match config.to {
+        let output = match *config.to.value() {
             LogTo::Off => return Ok(None),
             LogTo::Stdout => Output::Stream(Box::new(io::stdout())),
             LogTo::File => {
@@ -215,7 +215,7 @@ mod tests {
 
     fn config(path: &Path) -> config::QueryLog {
         let file = Some(path.to_str().unwrap().to_owned());
-        config::QueryLog { to: LogTo::File, file, ..config::QueryLog::default() }
+        config::QueryLog { to: LogTo::File.into(), file, ..config::QueryLog::default() }
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_log_may_be_off_or_impossible() {
         assert!(QueryLog::open(&config::QueryLog::default()).unwrap().is_none());
-        let nameless = config::QueryLog { to: LogTo::File, ..config::QueryLog::default() };
+        let nameless = config::QueryLog { to: LogTo::File.into(), ..config::QueryLog::default() };
         assert!(matches!(QueryLog::open(&nameless), Err(QueryLogError::NoFile)));
         let dir = tempfile::tempdir().unwrap();
         let refused = QueryLog::open(&config(dir.path()));

@@ -125,7 +125,7 @@ fn options(query_log: config::QueryLog) -> ObserverOptions {
 impl Lab {
     fn new() -> Self {
         let no_files = |_: &Path| Err(io::Error::other("no files here"));
-        let mut loaded = crate::config::load_text(Path::new("t.toml"), CONFIG.to_owned(), &no_files);
+        let mut loaded = config::load_text(Path::new("t.toml"), CONFIG.to_owned(), &no_files);
         let world = crate::world::compile::compile(&mut loaded);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
         let observer = Observer::new(options(config::QueryLog::default())).unwrap();
@@ -440,7 +440,7 @@ fn records_reach_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("query.log");
     let file = Some(path.to_str().unwrap().to_owned());
-    let query_log = config::QueryLog { to: config::LogTo::File, file, ..Default::default() };
+    let query_log = config::QueryLog { to: config::LogTo::File.into(), file, ..Default::default() };
     let mut lab = Lab::new();
     lab.observer = Observer::new(options(query_log)).unwrap();
     let asked = ask("10.0.1.5", S3, "A");

@@ -12,8 +12,8 @@ use crate::aws::{RouteTargetKind, hostname};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
 use crate::world::{
-    Admission, Endpoint, EndpointKind, Index, Interface, LinkClass, Place, PlaceId, Route, Site, Standing,
-    Subnet, Target, Vpc, World,
+    Admission, Endpoint, EndpointKind, Index, Interface, Link, LinkClass, Place, PlaceId, Route, Site,
+    Standing, Subnet, Target, Vpc, World,
 };
 
 /// How many hops are followed. A way with more of them runs in a circle.
@@ -230,12 +230,19 @@ impl Walk<'_> {
 
     /// Through a virtual private gateway: to the site that is linked there and holds the address.
     fn through_private_gateway(&mut self, vpc: Index<Vpc>, gateway: &str, address: IpAddr) {
-        let linked = |site: &&Site| {
-            let link = site.links.iter().any(|link| link.vpc == vpc && *link.target == *gateway);
-            link && site.cidrs.iter().any(|cidr| cidr.contains(&address))
+        // A Direct Connect gateway stands behind a virtual private gateway of any name.
+        let ends_here = |link: &&Link| {
+            link.vpc == vpc && (*link.target == *gateway || link.class == LinkClass::DirectConnectGateway)
         };
-        match self.world.sites.iter().find(linked) {
-            Some(site) => {
+        let linked = self.world.sites.iter().find_map(|site| {
+            let holds = site.cidrs.iter().any(|cidr| cidr.contains(&address));
+            site.links.iter().find(ends_here).filter(|_| holds).map(|link| (site, link))
+        });
+        match linked {
+            Some((site, link)) => {
+                if link.class == LinkClass::DirectConnectGateway {
+                    self.hop(link.target.clone(), None);
+                }
                 self.hop(site.id.clone(), None);
                 self.end(Reach::Ok, None);
             }

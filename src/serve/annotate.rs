@@ -39,7 +39,7 @@ pub fn add(
 ) {
     let rules = &world.annotate;
     let Some(edns) = &query.edns else { return };
-    if !rules.to.iter().any(|prefix| prefix.contains(&peer)) {
+    if !is_told(world, peer) {
         return;
     }
     let asked = edns.option(PATHS_OPTION).is_some();
@@ -60,6 +60,11 @@ pub fn add(
         data.push_str(&explain::json::compact(&explanation));
         annotations.option = Some((PATHS_OPTION, data.into_bytes()));
     }
+}
+
+/// Whether a client is told paths at all.
+pub fn is_told(world: &World, peer: IpAddr) -> bool {
+    world.annotate.to.iter().any(|prefix| prefix.contains(&peer))
 }
 
 /// One text for each distinct path, and one that counts the rest; for an answer without addresses one text

@@ -9,7 +9,15 @@ use crate::world::{Vantage, World};
 
 /// Answers a CHAOS question: `whoami.plustwo.`, `version.bind.`, `id.server.` and their other spellings, and
 /// for any other name its explanation from the asking place.
-pub fn answer(world: &World, vantage: Vantage, client: IpNet, question: &Question, now_s: u64) -> Answer {
+/// A client that is `told` nothing hears of the program only.
+pub fn answer(
+    world: &World,
+    vantage: Vantage,
+    client: IpNet,
+    told: bool,
+    question: &Question,
+    now_s: u64,
+) -> Answer {
     let refused = |text: &str| Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text));
     if !world.annotate.chaos {
         return refused("CHAOS questions are turned off");
@@ -22,6 +30,7 @@ pub fn answer(world: &World, vantage: Vantage, client: IpNet, question: &Questio
             vec![concat!("plustwo ", env!("CARGO_PKG_VERSION")).to_owned()]
         }
         "id.server." | "hostname.bind." => vec!["plustwo".to_owned()],
+        _ if !told => return refused("this client is not told paths (annotate.to)"),
         "whoami.plustwo." => vec![
             format!("view={}", world.views[vantage.view].name),
             format!("place={}", world.place_name(vantage.place)),

@@ -185,7 +185,8 @@ impl Engine {
             Err(nowhere) => return refused(Ede::new(Ede::PROHIBITED, nowhere.to_string()), annotations),
         };
         if query.question.qclass == Class::CH {
-            let answer = chaos::answer(world, vantage, client, &query.question, seconds(at));
+            let told = annotate::is_told(world, peer);
+            let answer = chaos::answer(world, vantage, client, told, &query.question, seconds(at));
             let outcome = Outcome::without_paths(answer, Source::Refused);
             return Some(Turn { outcome, vantage: Some(vantage), client, annotations, counts: false });
         }
@@ -215,7 +216,11 @@ impl Engine {
 
     /// Records of an answer rotate from query to query, for each question on its own: a client that asks for
     /// A and AAAA in turn would else see the same order each time.
+    /// CHAOS strings are lines of a text and keep their order.
     fn next_rotation(&self, query: &Query) -> usize {
+        if query.question.qclass == Class::CH {
+            return 0;
+        }
         use std::hash::BuildHasher;
         let hash = self.hasher.hash_one(&query.question);
         // The remainder is below ROTATIONS, which fits.

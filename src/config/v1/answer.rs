@@ -16,9 +16,20 @@ pub struct Answers {
     /// The longest TTL of a negative answer, in seconds.
     pub max_negative_ttl: u32,
     /// The largest UDP reply in octets, 512 to 4096. The reply's OPT still advertises 4096, as AWS does.
+    #[serde(deserialize_with = "udp_payload")]
+    #[schemars(range(min = 512, max = 4096))]
     pub max_udp_payload: u16,
     /// TTL of endpoint private DNS and `vpce-…` names, in seconds. 0 makes host caches transparent.
     pub private_dns_ttl: u32,
+}
+
+/// No client is promised less than 512 octets (RFC 1035 4.2.1), and no reply promises more than 4096.
+fn udp_payload<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let octets = u16::deserialize(deserializer)?;
+    if (512..=4096).contains(&octets) {
+        return Ok(octets);
+    }
+    Err(serde::de::Error::custom(format!("{octets} is no size of a UDP reply: 512 to 4096 octets")))
 }
 
 impl Default for Answers {
@@ -43,9 +54,8 @@ pub struct Annotate {
 
 impl Default for Annotate {
     fn default() -> Self {
-        let everyone = ["0.0.0.0/0", "::/0"].map(|text| {
-            Marked::new(text.parse().expect("a constant prefix parses"), crate::config::Mark::default())
-        });
+        let everyone = ["0.0.0.0/0", "::/0"]
+            .map(|text| Marked::from(text.parse::<Cidr>().expect("a constant prefix parses")));
         Self { ede: EdeMode::Always, option: true, chaos: true, to: everyone.to_vec() }
     }
 }

@@ -1,22 +1,24 @@
 //! The daemon: its doors, who may ask, its bounds, its log.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::aws::{ResolverEndpointId, VpcId};
-use crate::config::source::Marked;
+use crate::config::source::{Marked, Text};
 use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
 
-/// The daemon itself. A change here needs a restart.
+/// The daemon itself. A change needs a restart, but for `allow` and `trust_client_subnet`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Where /metrics, /health, /ready and /v1 are served.
     pub admin: Marked<ListenAddress>,
     /// Threads that answer. One for each core unless said.
-    pub workers: Option<u16>,
+    pub workers: Option<NonZeroU16>,
     /// Whose EDNS Client Subnet is believed.
     pub trust_client_subnet: Vec<Marked<Cidr>>,
     /// Who may ask at all, beside every declared place.
@@ -37,11 +39,11 @@ impl Default for Server {
     fn default() -> Self {
         let loopback = || {
             ["127.0.0.0/8", "::1/128"]
-                .map(|text| given(text.parse().expect("a constant prefix parses")))
+                .map(|text| Marked::from(text.parse::<Cidr>().expect("a constant prefix parses")))
                 .to_vec()
         };
         Self {
-            admin: given(ListenAddress(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530))),
+            admin: Marked::from(ListenAddress(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530))),
             workers: None,
             trust_client_subnet: loopback(),
             allow: loopback(),
@@ -52,11 +54,6 @@ impl Default for Server {
             max_remembered_lookups: 65_536,
         }
     }
-}
-
-/// A default: no place in any file.
-fn given<T>(value: T) -> Marked<T> {
-    Marked::new(value, crate::config::source::Mark::default())
 }
 
 /// A door for plain DNS.
@@ -103,7 +100,7 @@ pub struct Client {
 #[serde(deny_unknown_fields, default)]
 pub struct QueryLog {
     /// `off`, `stdout` or `file`.
-    pub to: LogTo,
+    pub to: Marked<LogTo>,
     /// The file, when `to = "file"`.
     pub file: Option<String>,
     /// Size in octets at which the file is put aside and a new one begun.
@@ -116,13 +113,18 @@ pub struct QueryLog {
 
 impl Default for QueryLog {
     fn default() -> Self {
-        Self { to: LogTo::Off, file: None, rotate_at_bytes: 100 << 20, keep: 5, log_cache_hits: true }
+        Self {
+            to: Marked::from(LogTo::Off),
+            file: None,
+            rotate_at_bytes: 100 << 20,
+            keep: 5,
+            log_cache_hits: true,
+        }
     }
 }
 
 /// Where the query log goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogTo {
     /// Nowhere.
     Off,
@@ -130,4 +132,21 @@ pub enum LogTo {
     Stdout,
     /// A file that is rotated by size.
     File,
+}
+
+impl FromStr for LogTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "stdout" => Ok(Self::Stdout),
+            "file" => Ok(Self::File),
+            _ => Err(format!("`{text}` is none of `off`, `stdout`, `file`")),
+        }
+    }
+}
+
+impl Text for LogTo {
+    const FORM: &'static str = "where the query log goes: `off`, `stdout` or `file`";
 }

@@ -37,7 +37,7 @@ pub struct Site {
 }
 
 fn public() -> Marked<String> {
-    Marked::new("public".to_owned(), crate::config::Mark::default())
+    Marked::from("public".to_owned())
 }
 
 /// A link from a site to a VPC.

@@ -184,7 +184,7 @@ pub struct Ingress {
 }
 
 fn any_protocol() -> Marked<String> {
-    Marked::new("-1".to_owned(), crate::config::Mark::default())
+    Marked::from("-1".to_owned())
 }
 
 fn last_port() -> u16 {

@@ -114,6 +114,7 @@ impl Compiler<'_> {
         }
         let mut interfaces: Vec<EndpointInterface> = Vec::new();
         for interface in &written.network_interfaces {
+            let security_groups = self.groups_named(&interface.security_groups);
             let Some(subnet) = self.subnet_named(&interface.subnet, vpc) else { continue };
             let zone = &self.subnets[subnet].availability_zone;
             if interfaces.iter().any(|have| self.subnets[have.subnet].availability_zone == *zone) {
@@ -125,7 +126,6 @@ impl Compiler<'_> {
                 self.check_inside(address, subnet);
                 self.claim_address(vpc, address, Interface::Endpoint(endpoint, interfaces.len()));
             }
-            let security_groups = self.groups_named(&interface.security_groups);
             interfaces.push(EndpointInterface {
                 subnet,
                 address: *interface.address.value(),

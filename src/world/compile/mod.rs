@@ -52,6 +52,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.clients();
     compiler.listeners();
     compiler.expectations();
+    compiler.settings();
     let world = compiler.finish();
     (!loaded.report.has_errors()).then_some(world)
 }
@@ -88,6 +89,8 @@ struct Compiler<'a> {
     expectations: Vec<(Expect, Mark)>,
 
     ids: Ids,
+    /// Whether it was said that groups are named and none is declared.
+    told_no_groups: bool,
     /// Entries of the user's prefix lists by region and id.
     prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
 }
@@ -155,6 +158,7 @@ impl<'a> Compiler<'a> {
             listeners: Vec::new(),
             expectations: Vec::new(),
             ids: Ids::default(),
+            told_no_groups: false,
             prefix_lists: HashMap::new(),
         }
     }
@@ -224,9 +228,17 @@ impl<'a> Compiler<'a> {
         ids.iter().filter_map(|id| self.group_named(&id.to_string(), id.mark())).collect()
     }
 
+    /// A group by its id. Where no group is declared at all, groups are not modelled: one warning says so, and
+    /// everything is taken as admitted.
     fn group_named(&mut self, id: &str, mark: Mark) -> Option<Index<SecurityGroup>> {
         let found = self.ids.security_groups.get(id).copied();
-        if found.is_none() {
+        if self.ids.security_groups.is_empty() {
+            if !std::mem::replace(&mut self.told_no_groups, true) {
+                let message = "no security group is declared, so everything is taken as admitted";
+                let warning = self.report.warning(Code::Surprising, mark, message);
+                warning.help("declare them to have `reach` checked: [[vpc.security_group]]");
+            }
+        } else if found.is_none() {
             let known: Vec<String> = self.ids.security_groups.keys().cloned().collect();
             self.unknown("security group", id, mark, known.iter());
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aws::zones::SITE_SOA;
-use crate::config::Transport;
+use crate::config::{LogTo, Transport};
 use crate::dns::SuffixMap;
 use crate::net::{PrefixMap, host, overlaps};
 
@@ -215,6 +215,16 @@ impl Compiler<'_> {
                 }
                 seen.insert(net, (index, subnet.id.value().text()));
             }
+        }
+    }
+
+    /// Settings that contradict each other.
+    pub(super) fn settings(&mut self) {
+        let log = &self.config.query_log;
+        if *log.to.value() == LogTo::File && log.file.is_none() {
+            let error =
+                self.report.error(Code::MissingKey, log.to.mark(), "the query log has no file to go to");
+            error.help("write `file = \"/var/log/plustwo/query.log\"`, or `to = \"stdout\"`");
         }
     }
 

@@ -1,0 +1,33 @@
+# What is done often. `just` lists it.
+
+_default:
+    @just --list
+
+# Everything that must hold before a commit.
+check: lint test docs scenarios
+
+# Every test.
+test:
+    cargo test
+
+# Form and clippy; a warning is an error.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+
+# Writes the form.
+fmt:
+    cargo fmt
+
+# The manual's tests, and the API's documentation without a warning.
+docs:
+    cargo test --test docs
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+# Serves a configuration; the built-in lab unless said: just serve --config my.toml
+serve *arguments:
+    cargo run -- serve {{arguments}}
+
+# The scenarios alone. UPDATE_EXPECT=1 rewrites what they expect.
+scenarios:
+    cargo test --test scenarios

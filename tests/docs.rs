@@ -1,0 +1,134 @@
+//! The manual says what the program says: every word has its place in it, every whole configuration compiles.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plustwo::config;
+use plustwo::resolve::{Class, Reach, Reason};
+use plustwo::world::compile;
+
+/// What a fence's text begins with when it holds a whole configuration.
+const COMPLETE: &str = "# complete";
+
+#[test]
+fn every_word_of_a_path_is_explained() {
+    let page = read(Path::new("docs/paths.md"));
+    let words = (Class::ALL.iter().map(|class| class.as_str()))
+        .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
+        .chain(Reason::ALL.iter().map(|reason| reason.as_str()));
+    assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
+}
+
+#[test]
+fn every_diagnostic_code_has_its_example() {
+    let page = read(Path::new("docs/configuration.md"));
+    let codes = diagnostic_codes();
+    assert!(codes.len() > 20, "the list of codes was not found: {codes:?}");
+    assert_eq!(lacking(&page, codes.iter().map(String::as_str)), Vec::<String>::new());
+    for code in codes {
+        let example = [format!("error[{code}]: "), format!("warning[{code}]: ")];
+        assert!(example.iter().any(|text| page.contains(text)), "no example is printed of `{code}`");
+    }
+}
+
+#[test]
+fn every_key_of_the_configuration_is_described() {
+    let page = read(Path::new("docs/configuration.md"));
+    let schema: serde_json::Value = serde_json::from_str(&config::json_schema()).expect("the schema is JSON");
+    let tables = schema["$defs"].as_object().expect("the schema has definitions").values().chain([&schema]);
+    let keys: Vec<&String> =
+        tables.filter_map(|table| table["properties"].as_object()).flat_map(|keys| keys.keys()).collect();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let undescribed: Vec<&&String> =
+        keys.iter().filter(|key| !rows.iter().any(|row| row.starts_with(&format!("| `{key}` |")))).collect();
+    assert_eq!(undescribed, Vec::<&&String>::new());
+}
+
+#[test]
+fn every_whole_configuration_in_the_manual_compiles() {
+    let mut compiled = 0;
+    for page in files(Path::new("docs"), "md") {
+        let text = read(&page);
+        for (line, fence) in toml_fences(&text).into_iter().filter(|(_, fence)| fence.starts_with(COMPLETE)) {
+            let name = PathBuf::from(format!("{}, the fence of line {line}", page.display()));
+            let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+            let mut loaded = config::load_text(&name, fence, &nothing);
+            let world = compile::compile_with(&mut loaded, &nothing);
+            assert!(world.is_some(), "{}", loaded.report.render(&loaded.sources));
+            compiled += 1;
+        }
+    }
+    assert!(compiled > 0, "no whole configuration was found in docs/");
+}
+
+#[test]
+fn every_shipped_configuration_compiles() {
+    for path in ["config/lab.toml", "deploy/container/plustwo.toml"] {
+        let mut loaded = config::load(Path::new(path)).expect("the file can be read");
+        let world = compile::compile(&mut loaded);
+        assert!(world.is_some(), "{}", loaded.report.render(&loaded.sources));
+    }
+}
+
+#[test]
+fn alerts_and_records_name_metrics_that_exist() {
+    let declared: String = files(Path::new("src/observe"), "rs").iter().map(|path| read(path)).collect();
+    if !declared.contains("dns_requests_total") {
+        return; // nothing is declared to compare with
+    }
+    let rules = read(Path::new("deploy/prometheus/rules.yml"));
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let names = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("plustwo_"));
+    // A name may be put together from the prefix and the rest.
+    let unknown: Vec<&str> =
+        names.filter(|name| !declared.contains(name.trim_start_matches("plustwo_"))).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+/// The words that do not stand in a page between backticks.
+fn lacking<'w>(page: &str, words: impl Iterator<Item = &'w str>) -> Vec<String> {
+    words.filter(|word| !page.contains(&format!("`{word}`"))).map(str::to_owned).collect()
+}
+
+/// The codes as `Code::as_str` has them; the enum has no list of its variants.
+fn diagnostic_codes() -> Vec<String> {
+    let source = read(Path::new("src/config/diagnostic.rs"));
+    let arms = source.lines().filter_map(|line| line.trim().strip_prefix("Self::"));
+    arms.filter_map(|arm| arm.split_once(" => \"")?.1.strip_suffix("\",").map(str::to_owned)).collect()
+}
+
+/// The texts of a page's `toml` fences, with the line that each begins on.
+fn toml_fences(page: &str) -> Vec<(usize, String)> {
+    let mut fences = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in page.lines().enumerate() {
+        match &mut open {
+            None if line == "```toml" => open = Some((number + 1, String::new())),
+            None => {}
+            Some(_) if line.starts_with("```") => fences.extend(open.take()),
+            Some((_, text)) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    fences
+}
+
+/// Every file below a folder with this extension.
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
+        let path = entry.expect("a folder can be read to its end").path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|have| have == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
