@@ -70,7 +70,10 @@ fn explain_from_nowhere_names_the_places() {
     let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
     assert_eq!(output.status.code(), Some(1));
     let told = complained(&output);
-    assert!(told.contains("`subnet-z` is no place") && told.contains("subnet-private-a"), "{told}");
+    assert!(
+        told.contains("`subnet-z` is neither a place nor an address") && told.contains("subnet-private-a"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -12,10 +12,9 @@ use serde_json::json;
 
 use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::explain::{Explanation, advice, json as words};
-use crate::net::host;
+use crate::explain::{Explanation, advice, json as words, vantage};
 use crate::resolve::egress;
-use crate::world::{Vantage, World};
+use crate::world::World;
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
@@ -40,7 +39,7 @@ pub async fn explain(State(admin): State<Admin>, Query(asked): Query<Asked>) -> 
 }
 
 fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
-    let vantage = vantage(world, &asked.from)?;
+    let vantage = vantage(world, &asked.from).map_err(|error| format!("from: {error}"))?;
     match (&asked.name, &asked.address) {
         (Some(name), None) => {
             let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;
@@ -59,13 +58,4 @@ fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
         }
         _ => Err("say either `name` or `address`".to_owned()),
     }
-}
-
-fn vantage(world: &World, from: &str) -> Result<Vantage, String> {
-    if let Some(place) = world.place_named(from) {
-        return Ok(Vantage { view: world.view_of(place), place });
-    }
-    let address: IpAddr =
-        from.parse().map_err(|_| format!("from: `{from}` is neither a place nor an address"))?;
-    world.vantage(host(address), None).map_err(|nowhere| format!("from: {nowhere}"))
 }

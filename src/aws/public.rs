@@ -130,7 +130,7 @@ pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     if prefixes.is_empty() {
         return None;
     }
-    let hash = fnv1a(host.as_bytes());
+    let hash = stable_hash(host.bytes());
     // The prefix comes from the hash's upper half and the address inside it from
     // further mixing, so that the two do not move together.
     let net = prefixes[((hash >> 32) % prefixes.len() as u64) as usize];
@@ -160,8 +160,9 @@ fn inside(random: u128, bits: u8) -> u128 {
 
 /// FNV-1a, 64 bits. Written out, because the hashers of the library change between
 /// versions and runs, and these addresses must not.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+pub fn stable_hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let first = 0xcbf2_9ce4_8422_2325;
+    bytes.into_iter().fold(first, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The finishing step of SplitMix64: spreads every bit over all others.

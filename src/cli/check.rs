@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::explain::vantage;
 use super::{ConfigArgs, ExitCode};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
+use crate::explain::vantage;
 use crate::resolve::{Class, Outcome, Reach, Reason, Silent, Source, resolve};
 use crate::world::World;
 
@@ -50,7 +50,7 @@ fn place(sources: &SourceMap, mark: Mark) -> String {
 
 /// What is otherwise than expected.
 fn differences(world: &World, expect: &Expect) -> Vec<String> {
-    let vantage = match vantage(world, Some(&expect.from.value().0)) {
+    let vantage = match vantage(world, &expect.from.value().0) {
         Ok(vantage) => vantage,
         Err(message) => return vec![message],
     };

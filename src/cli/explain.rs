@@ -7,10 +7,12 @@ use std::time::SystemTime;
 use super::{ConfigArgs, ExitCode};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
-use crate::explain::{Explanation, advice, json};
-use crate::net::host;
+use crate::explain::{Explanation, advice, json, vantage};
 use crate::resolve::egress;
 use crate::world::{Vantage, World};
+
+/// Who asks when nobody is named.
+const HOME: &str = "127.0.0.1";
 
 /// Tells why a name is answered as it is, and which way its traffic goes.
 #[derive(Debug, clap::Args)]
@@ -45,10 +47,10 @@ impl Explain {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        let vantage = match vantage(&world, self.from.as_deref()) {
+        let vantage = match vantage(&world, self.from.as_deref().unwrap_or(HOME)) {
             Ok(vantage) => vantage,
             Err(message) => {
-                anstream::eprintln!("plustwo: {message}");
+                anstream::eprintln!("plustwo: {message}; say `--from` with a place or an address");
                 return ExitCode::Config;
             }
         };
@@ -111,20 +113,4 @@ impl Explain {
         }
         Ok(names)
     }
-}
-
-/// Where somebody stands: a place's name or an address; 127.0.0.1 when nobody said.
-pub fn vantage(world: &World, from: Option<&str>) -> Result<Vantage, String> {
-    let from = from.unwrap_or("127.0.0.1");
-    if let Some(place) = world.place_named(from) {
-        return Ok(Vantage { view: world.view_of(place), place });
-    }
-    let Ok(address) = from.parse::<IpAddr>() else {
-        let mut places: Vec<String> = world.places.names().map(ToString::to_string).collect();
-        places.sort_unstable();
-        return Err(format!("`{from}` is no place: say an address or one of {}", places.join(", ")));
-    };
-    world
-        .vantage(host(address), None)
-        .map_err(|nowhere| format!("{nowhere}; say `--from` with a place or an address"))
 }

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use crate::aws::public::stable_hash;
+
 /// A place: a range of octets in the numbering of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark {
@@ -202,11 +204,9 @@ impl SourceMap {
 
     /// A hash of all texts, the same for the same texts: 16 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        // FNV-1a: it stands in a metric, and must not change between runs or versions.
+        // It stands in a metric, and must not change between runs or versions.
         let octets = self.files.iter().flat_map(|file| file.text.bytes().chain([0]));
-        let hash = octets.fold(0xcbf2_9ce4_8422_2325u64, |hash, octet| {
-            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = stable_hash(octets);
         format!("{hash:016x}")
     }
 

@@ -7,9 +7,11 @@ pub mod advice;
 pub mod json;
 pub mod text;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::dns::{Ede, Question, Rcode};
+use crate::net::host;
 use crate::resolve::{ClaimSeen, EgressPath, Outcome, Reason, Recorder, Source, resolve};
 use crate::world::{Claim, Vantage, World};
 
@@ -70,6 +72,23 @@ pub struct AnswerLine {
     pub data: String,
     /// The path, for a record with an address.
     pub path: Option<Arc<EgressPath>>,
+}
+
+/// Where somebody stands who is named by a place or an address.
+///
+/// # Errors
+///
+/// What is wrong with the name, for a person.
+pub fn vantage(world: &World, from: &str) -> Result<Vantage, String> {
+    if let Some(place) = world.place_named(from) {
+        return Ok(Vantage { view: world.view_of(place), place });
+    }
+    let Ok(address) = from.parse::<IpAddr>() else {
+        let mut places: Vec<&str> = world.places.names().map(|name| &**name).collect();
+        places.sort_unstable();
+        return Err(format!("`{from}` is neither a place nor an address; places are {}", places.join(", ")));
+    };
+    world.vantage(host(address), None).map_err(|nowhere| nowhere.to_string())
 }
 
 impl Explanation {

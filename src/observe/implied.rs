@@ -5,7 +5,7 @@
 //! - one connection for each positive A answer that holds an address of an interface endpoint. AAAA
 //!   answers count only for an endpoint whose names have no A. The two are never paired: most clients
 //!   ask both and connect once;
-//! - over UDP once for each transport source, DNS ID and name within [`REMEMBERED`], so that a stub's
+//! - over UDP once for each transport source, DNS ID and name within 12 seconds, so that a stub's
 //!   retransmission does not count twice. Never merged by time or TTL;
 //! - a truncated reply never counts: its client asks again over TCP, where every reply counts.
 
@@ -94,7 +94,7 @@ pub enum Seen {
     Unremembered,
 }
 
-/// The look-ups of the last [`REMEMBERED`] of one UDP door, or of one of its workers, if the same
+/// The look-ups of the last 12 seconds of one UDP door, or of one of its workers, if the same
 /// source always comes to the same one.
 ///
 /// Bounded; each look-up costs constant time on average.

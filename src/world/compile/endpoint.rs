@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::*;
+use crate::aws::public::stable_hash;
 use crate::aws::service::{self, EndpointKind as ServiceKind};
 use crate::aws::{PrivateNames, Service};
 use crate::config;
@@ -352,10 +353,8 @@ impl EndpointInterface {
 
 /// Eight letters and digits that stand in an endpoint's names after its id, the same for the same id.
 fn token(id: &str) -> String {
-    // FNV-1a: the token must not change between runs, versions or machines.
-    let mut hash = id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    // The token must not change between runs, versions or machines.
+    let mut hash = stable_hash(id.bytes());
     let mut text = String::with_capacity(8);
     for _ in 0..8 {
         let digit = u32::try_from(hash % 36).expect("a remainder below 36 fits");

@@ -1,8 +1,8 @@
 //! Config → World: resolves references, works out what follows from them, and tells every mistake.
 //!
-//! The rooms, in the order they run: [`vpc`] (VPCs, subnets, gateways, groups), [`endpoint`] (VPC endpoints
-//! and their names), [`routes`], [`names`] (zones, rules, generated names), [`place`] (sites, who stands
-//! where, doors), [`public`] (public DNS).
+//! The rooms, in the order they run: `vpc` (VPCs, subnets, gateways, groups), `endpoint` (VPC endpoints
+//! and their names), `routes`, `names` (zones, rules, generated names), `place` (sites, who stands
+//! where, doors), `public` (public DNS).
 
 mod endpoint;
 mod names;
