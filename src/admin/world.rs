@@ -93,7 +93,9 @@ fn value(world: &World) -> Value {
         "rules": world.rules.iter().map(|rule| json!({
             "id": &*rule.id,
             "domain": rule.domain.to_string(),
-            "targets": rule.targets,
+            "targets": rule.upstream.map(|upstream| {
+                world.upstreams[upstream].identity.servers.iter().map(ToString::to_string).collect::<Vec<_>>()
+            }),
         })).collect::<Vec<_>>(),
         "clients": world.places.clients().map(|(source, place)| json!({
             "source": source.to_string(),

@@ -50,6 +50,8 @@ pub enum Code {
     Listener,
     /// A place that only a bound listener could tell.
     AmbiguousPlace,
+    /// A name server that leads back to this daemon.
+    ForwardLoop,
     /// Something AWS has that this build does not play.
     NotSupported,
     /// Something legal that will surprise.
@@ -81,6 +83,7 @@ impl Code {
             Self::ZoneFile => "zone-file",
             Self::Listener => "listener",
             Self::AmbiguousPlace => "ambiguous-place",
+            Self::ForwardLoop => "forward-loop",
             Self::NotSupported => "not-supported",
             Self::Surprising => "surprising",
         }

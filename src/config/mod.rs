@@ -25,7 +25,7 @@ pub use document::ReadFile;
 pub use repair::nearest;
 pub use schema::json_schema;
 pub use source::{Mark, Marked, Place, SourceMap, Text};
-pub use text::{Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};
+pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};
 pub use v1::*;
 
 /// The configuration that is used when none is named: a whole lab on loopback.

@@ -145,30 +145,102 @@ impl Text for Destination {
     const FORM: &'static str = "a prefix or a prefix list's id";
 }
 
-/// A name server that a rule sends to: an address, port 53 unless said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target(pub SocketAddr);
+/// A name server that is sent to: `192.0.2.53`, `192.0.2.53:5353`, `tcp://192.0.2.53`,
+/// `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// What carries queries to it.
+    pub carrier: Carrier,
+    /// Where it is; no port where the carrier's own is meant.
+    pub ip: IpAddr,
+    /// The port, if it is said.
+    pub port: Option<u16>,
+}
+
+/// What carries queries to a name server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// UDP, and TCP for what does not fit.
+    Udp,
+    /// TCP alone.
+    Tcp,
+    /// DNS over TLS; the name is the certificate's.
+    Tls(String),
+    /// DNS over HTTPS; the name is the certificate's, then the path.
+    Https(String, String),
+}
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self(SocketAddr::new(address, 53)));
+        let wrong = |why: &str| {
+            format!(
+                "`{text}` is no name server: {why}; write `192.0.2.53`, `tcp://192.0.2.53:5353`, \
+                 `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`"
+            )
+        };
+        let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
+        let (place, name) = match rest.split_once('#') {
+            Some((place, name)) => (place, Some(name)),
+            None => (rest, None),
+        };
+        let (authority, path) = match place.split_once('/') {
+            Some((authority, path)) => (authority, Some(format!("/{path}"))),
+            None => (place, None),
+        };
+        let (ip, port) = ip_and_port(authority).ok_or_else(|| wrong("it has no address"))?;
+        let named = || match name {
+            Some(name) if !name.is_empty() => Ok(name.to_owned()),
+            _ => Err(wrong("the name that its certificate has is missing after a `#`")),
+        };
+        let carrier = match scheme {
+            "udp" => Carrier::Udp,
+            "tcp" => Carrier::Tcp,
+            "tls" => Carrier::Tls(named()?),
+            "https" => Carrier::Https(named()?, path.clone().unwrap_or_else(|| "/dns-query".to_owned())),
+            _ => return Err(wrong("`udp`, `tcp`, `tls` and `https` are known")),
+        };
+        if path.is_some() && scheme != "https" {
+            return Err(wrong("only https has a path"));
         }
-        let wrong = || format!("`{text}` is no name server: write `192.0.2.53` or `192.0.2.53:5353`");
-        text.parse().map(Self).map_err(|_| wrong())
+        if name.is_some() && !matches!(carrier, Carrier::Tls(_) | Carrier::Https(..)) {
+            return Err(wrong("only tls and https have a certificate's name"));
+        }
+        Ok(Self { carrier, ip, port })
     }
+}
+
+/// `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:53`.
+fn ip_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some((ip, None));
+    }
+    if let Some(ip) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+        return Some((ip.parse::<std::net::Ipv6Addr>().ok()?.into(), None));
+    }
+    let address: SocketAddr = text.parse().ok()?;
+    Some((address.ip(), Some(address.port())))
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.port() == 53 { self.0.ip().fmt(f) } else { self.0.fmt(f) }
+        let place = match (self.port, self.ip) {
+            (Some(port), ip) => SocketAddr::new(ip, port).to_string(),
+            (None, IpAddr::V6(ip)) if self.carrier != Carrier::Udp => format!("[{ip}]"),
+            (None, ip) => ip.to_string(),
+        };
+        match &self.carrier {
+            Carrier::Udp => f.write_str(&place),
+            Carrier::Tcp => write!(f, "tcp://{place}"),
+            Carrier::Tls(name) => write!(f, "tls://{place}#{name}"),
+            Carrier::Https(name, path) => write!(f, "https://{place}{path}#{name}"),
+        }
     }
 }
 
 impl Text for Target {
-    const FORM: &'static str = "a name server's address, with a port if it is not 53";
+    const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
 }
 
 /// Where a listener listens: an address and a port.

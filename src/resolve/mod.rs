@@ -25,7 +25,7 @@ mod zone;
 
 pub use outcome::{AddressPath, Outcome, Source};
 pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
-pub use resolution::{Resolution, Step, resolve};
+pub use resolution::{Resolution, Step, played, resolve};
 pub use trace::{ClaimSeen, Recorder, Silent, Trace};
 
 use crate::dns::{Answer, Question};
@@ -36,10 +36,24 @@ use crate::world::{Claim, Index, Rule, View, ViewId, World};
 pub enum Decision {
     /// Answer this.
     Reply(Reply),
-    /// Ask the targets of a FORWARD rule.
-    Ask(Index<Rule>),
+    /// Ask somebody else.
+    Ask {
+        /// Whom.
+        whom: Whom,
+        /// What their answer counts as.
+        source: Source,
+    },
     /// Say nothing: the VPC's DNS support is off.
     Silence,
+}
+
+/// Who else is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The targets of a FORWARD rule.
+    Rule(Index<Rule>),
+    /// The servers that stand for the internet.
+    Internet,
 }
 
 /// A decided answer to one question; a CNAME in it is not yet followed.
@@ -69,7 +83,9 @@ pub fn decide(
     }
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     let mut reply = match claim {
-        Some(Claim::ForwardRule(rule)) => return Decision::Ask(rule),
+        Some(Claim::ForwardRule(rule)) => {
+            return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };
+        }
         Some(Claim::HostedZone(index)) => {
             zone::answer(&world.hosted_zones[index].zone, question, Source::PrivateHostedZone)
         }
@@ -78,12 +94,19 @@ pub fn decide(
         }
         Some(Claim::GeneratedName(index)) => hostname::forward(&world.internal_domains[index], question),
         Some(Claim::Reverse(index)) => hostname::reverse(&world.internal_domains[index], question),
-        Some(Claim::SystemRule(_)) | None => public::answer(world, view, question, now_s),
+        Some(Claim::SystemRule(_)) | None => match public::known(world, view, question, now_s) {
+            Some(reply) => reply,
+            None => return Decision::Ask { whom: Whom::Internet, source: public_source(by_system_rule) },
+        },
     };
-    if by_system_rule && reply.source == Source::Public {
-        reply.source = Source::SystemRule;
+    if reply.source == Source::Public {
+        reply.source = public_source(by_system_rule);
     }
     Decision::Reply(reply)
+}
+
+fn public_source(by_system_rule: bool) -> Source {
+    if by_system_rule { Source::SystemRule } else { Source::Public }
 }
 
 /// The claim that answers, and whether a SYSTEM rule chose it.

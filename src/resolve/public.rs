@@ -12,26 +12,39 @@ const EC2_INSIDE_TTL_S: u32 = 20;
 /// TTL of an EC2 public name at AWS's own name servers, in seconds, as seen in captures.
 const EC2_OUTSIDE_TTL_S: u32 = 604_800;
 
-/// Answers what nothing private claims.
-pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> Reply {
+/// Answers what nothing private claims and this world knows itself: endpoints' own names and instances'
+/// public names, and everything where the internet is sealed. `None`: others must be asked.
+pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Option<Reply> {
+    let public = &world.public;
+    if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
+        return Some(at_node(&public.overlay, node, question, Source::Public));
+    }
+    if let Some(instance) = public.instances.get(&question.qname) {
+        let mut reply = ec2_name(world, &world.views[view], &world.instances[*instance], question);
+        count_down(&mut reply.answer, world.answers.max_ttl, now_s);
+        return Some(reply);
+    }
+    if world.internet.is_some() {
+        return None;
+    }
+    Some(Reply { answer: sealed(world, question, now_s), source: Source::Public, alias: None })
+}
+
+/// What the sealed internet answers: the user's records and AWS's public names.
+pub fn sealed(world: &World, question: &Question, now_s: u64) -> Answer {
     let public = &world.public;
     let records = public.records.find(&question.qname);
-    let overlay = public.overlay.find(&question.qname);
-    if let Some(node) = with_data(&overlay) {
-        return at_node(&public.overlay, node, question, Source::Public);
-    }
-    let mut reply = if let Some(instance) = public.instances.get(&question.qname) {
-        ec2_name(world, &world.views[view], &world.instances[*instance], question)
-    } else if let Some(node) = with_data(&records) {
+    let mut reply = if let Some(node) = with_data(&records) {
         at_node(&public.records, node, question, Source::Public)
     } else if let Some(reply) = aws_name(world, question) {
         reply
     } else {
-        let exists = matches!(records, Found::Node(_)) || matches!(overlay, Found::Node(_));
+        let above = |zone: &Zone| matches!(zone.find(&question.qname), Found::Node(_));
+        let exists = above(&public.records) || above(&public.overlay);
         nothing(&public.records, exists && !question.qname.is_root(), question)
     };
     count_down(&mut reply.answer, world.answers.max_ttl, now_s);
-    reply
+    reply.answer
 }
 
 /// Makes the TTLs of an answer those of a cache that took it in some time ago.

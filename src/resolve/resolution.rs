@@ -2,14 +2,15 @@
 
 use super::reasons;
 use super::trace::Trace;
-use super::{Decision, Outcome, Reply, Source, decide, egress, public, zone};
+use super::{Decision, Outcome, Reply, Source, Whom, decide, egress, public, zone};
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
-use crate::world::{Index, Rule, Vantage, World};
+use crate::world::{Index, Rule, Server, Vantage, World};
 
 /// How many CNAMEs and aliases are followed for one question.
 pub const MAX_ALIASES: usize = 16;
 
-/// Resolves a question, asking only what the world plays itself. `None` means: say nothing.
+/// Resolves a question, asking only what the world plays itself; the sealed internet stands in for the
+/// real one. `None` means: say nothing.
 pub fn resolve(
     world: &World,
     vantage: Vantage,
@@ -17,13 +18,18 @@ pub fn resolve(
     now_s: u64,
     trace: &mut impl Trace,
 ) -> Option<Outcome> {
-    let mut resolution = Resolution::new(world, vantage, question, now_s);
+    let mut resolution = Resolution::new(vantage, question, now_s);
     loop {
-        match resolution.step(trace) {
+        match resolution.step(world, trace) {
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
-            Step::Ask(rule, question) => {
-                let answer = played(world, rule, &question, now_s);
-                resolution.answered(answer);
+            Step::Ask(whom, question) => {
+                let answer = match whom {
+                    Whom::Internet => public::sealed(world, &question, now_s),
+                    Whom::Rule(rule) => {
+                        played(world, rule, &question, now_s).unwrap_or_else(|| not_asked(world, rule))
+                    }
+                };
+                resolution.answered(whom, answer);
             }
         }
     }
@@ -31,8 +37,7 @@ pub fn resolve(
 
 /// A question on its way.
 #[derive(Debug)]
-pub struct Resolution<'w> {
-    world: &'w World,
+pub struct Resolution {
     vantage: Vantage,
     asked: Question,
     /// The name that is looked up now: the one asked for, or where a CNAME or an alias led.
@@ -44,8 +49,8 @@ pub struct Resolution<'w> {
     source: Option<Source>,
     followed: usize,
     alias: Option<Alias>,
-    /// The answer that is to be folded in next.
-    pending: Option<Reply>,
+    /// What somebody else answered, as far as it is not folded in yet: it may hold a whole chain.
+    foreign: Option<(Whom, Answer)>,
 }
 
 /// An alias record whose target is looked up: the answer stands at its owner, the way there is not told.
@@ -62,15 +67,14 @@ struct Alias {
 pub enum Step {
     /// Nothing more. No outcome means: say nothing.
     Done(Option<Box<Outcome>>),
-    /// The answer of a FORWARD rule's targets to this question; give it to [`Resolution::answered`].
-    Ask(Index<Rule>, Question),
+    /// Somebody else's answer to this question; give it to [`Resolution::answered`].
+    Ask(Whom, Question),
 }
 
-impl<'w> Resolution<'w> {
+impl Resolution {
     /// Begins with a question from a vantage.
-    pub fn new(world: &'w World, vantage: Vantage, question: &Question, now_s: u64) -> Self {
+    pub fn new(vantage: Vantage, question: &Question, now_s: u64) -> Self {
         Self {
-            world,
             vantage,
             asked: question.clone(),
             current: question.clone(),
@@ -79,30 +83,58 @@ impl<'w> Resolution<'w> {
             source: None,
             followed: 0,
             alias: None,
-            pending: None,
+            foreign: None,
         }
     }
 
     /// Takes in the answer that was asked for.
-    pub fn answered(&mut self, answer: Answer) {
-        self.pending = Some(Reply { answer, source: Source::ForwardRule, alias: None });
+    pub fn answered(&mut self, whom: Whom, answer: Answer) {
+        self.foreign = Some((whom, answer));
     }
 
-    /// Goes on until it ends or somebody must be asked.
-    pub fn step(&mut self, trace: &mut impl Trace) -> Step {
+    /// Goes on until it ends or somebody must be asked. All steps take the same world.
+    pub fn step(&mut self, world: &World, trace: &mut impl Trace) -> Step {
         loop {
-            let reply = match self.pending.take() {
-                Some(reply) => reply,
-                None => match decide(self.world, self.vantage.view, &self.current, self.now_s, trace) {
-                    Decision::Reply(reply) => reply,
-                    Decision::Ask(rule) => return Step::Ask(rule, self.current.clone()),
-                    Decision::Silence => return Step::Done(None),
+            let reply = match decide(world, self.vantage.view, &self.current, self.now_s, trace) {
+                Decision::Reply(reply) => {
+                    self.foreign = None;
+                    reply
+                }
+                Decision::Ask { whom, source } => match self.take_foreign(whom, source) {
+                    Some(reply) => reply,
+                    None => return Step::Ask(whom, self.current.clone()),
                 },
+                Decision::Silence => return Step::Done(None),
             };
             if let Some(answer) = self.fold(reply) {
-                return Step::Done(Some(Box::new(self.finish(answer))));
+                return Step::Done(Some(Box::new(self.finish(world, answer))));
             }
         }
+    }
+
+    /// The part of somebody else's answer that speaks of the current name.
+    ///
+    /// Only records at that name are taken, and those that a CNAME there leads to when their turn comes:
+    /// what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
+    fn take_foreign(&mut self, whom: Whom, source: Source) -> Option<Reply> {
+        let (_, answer) = self.foreign.as_mut().filter(|(from, _)| *from == whom)?;
+        let (qname, qtype) = (&self.current.qname, self.current.qtype);
+        let fits = |set: &RrSet| {
+            set.owner == *qname
+                && (set.rtype == qtype || set.rtype == RecordType::CNAME || qtype == RecordType::ANY)
+        };
+        let (here, rest): (Vec<RrSet>, Vec<RrSet>) = answer.answer.drain(..).partition(fits);
+        let leads_on = here.last().is_some_and(|set| redirection(set, qtype).is_some());
+        if leads_on && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty()) {
+            // The rest speaks of the name that the CNAME leads to.
+            answer.answer = rest;
+            let alone = Answer { rcode: Rcode::NOERROR, answer: here, authority: Vec::new(), ede: None };
+            return Some(Reply { answer: alone, source, alias: None });
+        }
+        let (rcode, authority) = (answer.rcode, std::mem::take(&mut answer.authority));
+        let ede = answer.ede.take();
+        self.foreign = None;
+        Some(Reply { answer: Answer { rcode, answer: here, authority, ede }, source, alias: None })
     }
 
     /// Adds a reply to the chain. Gives the whole answer when the chain ends here.
@@ -137,6 +169,9 @@ impl<'w> Resolution<'w> {
     /// The end of the chain. The rcode is the last name's (RFC 6604 3).
     fn close(&mut self, rcode: Rcode, authority: Vec<RrSet>, ede: Option<Ede>) -> Answer {
         let mut chain = std::mem::take(&mut self.chain);
+        if rcode == Rcode::SERVFAIL {
+            return Answer { rcode, answer: Vec::new(), authority: Vec::new(), ede };
+        }
         let Some(alias) = self.alias.take() else {
             return Answer { rcode, answer: chain, authority, ede };
         };
@@ -147,13 +182,12 @@ impl<'w> Resolution<'w> {
                 chain.push(set.at(alias.owner));
                 Answer { rcode: Rcode::NOERROR, answer: chain, authority: Vec::new(), ede }
             }
-            None if rcode == Rcode::SERVFAIL => Answer { rcode, answer: chain, authority, ede },
             None => Answer { rcode: Rcode::NOERROR, answer: chain, authority: alias.soa, ede },
         }
     }
 
-    fn finish(&self, mut answer: Answer) -> Outcome {
-        let bounds = &self.world.answers;
+    fn finish(&self, world: &World, mut answer: Answer) -> Outcome {
+        let bounds = &world.answers;
         for set in &mut answer.answer {
             set.ttl = set.ttl.min(bounds.max_ttl);
         }
@@ -161,9 +195,9 @@ impl<'w> Resolution<'w> {
             set.ttl = set.ttl.min(bounds.max_negative_ttl);
         }
         let source = self.source.unwrap_or(Source::Public);
-        let paths = egress::paths(self.world, self.vantage.place, &answer);
+        let paths = egress::paths(world, self.vantage.place, &answer);
         let mut outcome = Outcome { answer, source, paths: Vec::new(), reasons: Vec::new() };
-        reasons::add(self.world, self.vantage, &self.asked, paths, &mut outcome);
+        reasons::add(world, self.vantage, &self.asked, paths, &mut outcome);
         outcome
     }
 }
@@ -177,31 +211,30 @@ fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
     set.rdatas.first().and_then(|rdata| rdata.target(RecordType::CNAME))
 }
 
-/// What the name servers of a site answer, played in process.
+/// What the name servers of a site answer, played in process. `None`: no target of the rule is played.
 ///
 /// The first target that is played answers. A played server that has no zone for the name refuses, and so
 /// the resolver fails, as the real one does.
-pub fn played(world: &World, rule: Index<Rule>, question: &Question, now_s: u64) -> Answer {
+pub fn played(world: &World, rule: Index<Rule>, question: &Question, now_s: u64) -> Option<Answer> {
     let rule = &world.rules[rule];
-    let failed = |text: String| {
-        Answer::empty(Rcode::SERVFAIL).with_ede(Ede { code: Ede::NO_REACHABLE_AUTHORITY, text })
-    };
-    let player = rule.targets.iter().find_map(|target| Some((target, world.played.get(&target.ip())?)));
-    let Some((target, site)) = player else {
-        let targets: Vec<String> = rule.targets.iter().map(|target| target.ip().to_string()).collect();
-        return failed(format!("rule={} targets={} are played by no site", rule.id, targets.join(",")));
-    };
+    let servers = &world.upstreams[rule.upstream?].identity.servers;
+    let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
+    let (target, site) = servers.iter().find_map(player)?;
     let site = &world.sites[*site];
     let Some(zone) = site.zones.longest(&question.qname) else {
-        return failed(format!(
-            "rule={} target={} at {} refused {}",
-            rule.id,
-            target.ip(),
-            site.id,
-            question.qname
-        ));
+        let text = format!("rule={} target={target} at {} refused {}", rule.id, site.id, question.qname);
+        return Some(Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, text)));
     };
     let mut answer = zone::answer(zone, question, Source::ForwardRule).answer;
     public::count_down(&mut answer, world.answers.max_ttl, now_s);
-    answer
+    Some(answer)
+}
+
+/// What stands for the answer of servers that are not asked: `explain` sends nothing.
+fn not_asked(world: &World, rule: Index<Rule>) -> Answer {
+    let rule = &world.rules[rule];
+    let servers = rule.upstream.map(|upstream| &world.upstreams[upstream].identity.servers);
+    let servers: Vec<String> = servers.into_iter().flat_map(|s| s.iter().map(ToString::to_string)).collect();
+    let text = format!("rule={} would ask {}; nothing is sent here", rule.id, servers.join(","));
+    Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text))
 }

@@ -19,6 +19,7 @@ mod object;
 mod place;
 mod route;
 mod security_group;
+mod upstream;
 mod zone;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub use object::{
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Rank, Route, RouteTable, Target};
 pub use security_group::{Admission, IngressRule, SecurityGroup, Source};
+pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};
 
 use ipnet::IpNet;
@@ -100,6 +102,10 @@ pub struct World {
     pub managed_zones: Arena<ManagedZone>,
     /// Resolver rules.
     pub rules: Arena<Rule>,
+    /// Whom FORWARD rules and the internet ask.
+    pub upstreams: Arena<Upstream>,
+    /// Whom names are asked of that nothing private claims. `None`: the internet is sealed.
+    pub internet: Option<Index<Upstream>>,
     /// Domains of generated names.
     pub internal_domains: Arena<InternalDomain>,
     /// Whose claims answer: each VPC, each VPC through an inbound endpoint, and the public.

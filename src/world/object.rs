@@ -1,7 +1,7 @@
 //! The objects of a world: VPCs and what is in them, sites, zones, rules, views.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -12,6 +12,7 @@ use crate::dns::{Name, SuffixMap};
 use super::arena::Index;
 use super::route::RouteTable;
 use super::security_group::SecurityGroup;
+use super::upstream::Upstream;
 use super::zone::Zone;
 
 /// A VPC.
@@ -251,8 +252,8 @@ pub struct Rule {
     pub kind: RuleKind,
     /// The domain it is for.
     pub domain: Name,
-    /// Where a FORWARD rule sends.
-    pub targets: Vec<SocketAddr>,
+    /// Whom a FORWARD rule asks.
+    pub upstream: Option<Index<Upstream>>,
 }
 
 /// The type of a resolver rule.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::source::Marked;
-use crate::config::text::Cidr;
+use crate::config::text::{Cidr, Target};
 use crate::dns::{Name, RecordType};
 
 /// Bounds on answers.
@@ -72,17 +72,21 @@ pub enum EdeMode {
     Off,
 }
 
-/// What stands in for public DNS.
+/// What answers names that nothing private claims.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Internet {
-    /// `sealed`: a small built-in public DNS, so that everything works with no network.
+    /// `sealed`: a small built-in public DNS, so that everything works with no network. `forward`: `servers`.
     pub mode: InternetMode,
+    /// Whom to ask, when `mode = "forward"`. The world's own `vpce-…` and EC2 names are laid over them.
+    pub servers: Vec<Marked<Target>>,
+    /// In what order they are asked: `random` or `latency`.
+    pub order: ServerOrder,
 }
 
 impl Default for Internet {
     fn default() -> Self {
-        Self { mode: InternetMode::Sealed }
+        Self { mode: InternetMode::Sealed, servers: Vec::new(), order: ServerOrder::Random }
     }
 }
 
@@ -92,6 +96,19 @@ impl Default for Internet {
 pub enum InternetMode {
     /// In the built-in public DNS: AWS's public names, the world's `vpce-…` and EC2 names, `[[public]]`.
     Sealed,
+    /// At other name servers.
+    Forward,
+}
+
+/// In what order name servers are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerOrder {
+    /// Any.
+    #[default]
+    Random,
+    /// The quickest first, by what was measured.
+    Latency,
 }
 
 /// A record set of the sealed internet.

@@ -11,7 +11,7 @@ mod site;
 mod vpc;
 mod zone;
 
-pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, Public};
+pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, Public, ServerOrder};
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
@@ -20,7 +20,7 @@ pub use vpc::{
     ConnectivityType, Ingress, Instance, NatGateway, PrefixList, Route, RouteOrigin, RouteState, RouteTable,
     SecurityGroup, Subnet, Vpc,
 };
-pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleType};
+pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

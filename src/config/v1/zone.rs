@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::ServerOrder;
 use crate::aws::{HostedZoneId, ResolverEndpointId, ResolverRuleId, VpcId};
 use crate::config::source::Marked;
 use crate::config::text::Target;
@@ -82,10 +83,27 @@ pub struct ResolverRule {
     /// Where a FORWARD rule sends.
     #[serde(default)]
     pub targets: Vec<Marked<Target>>,
-    /// The outbound endpoint it leaves through.
+    /// The outbound endpoint it leaves through, from one of its addresses.
     pub endpoint: Option<Marked<ResolverEndpointId>>,
+    /// `any`: leaves from any address of this host although an outbound endpoint is named.
+    #[serde(default)]
+    pub source: RuleSource,
+    /// In what order its targets are asked: `random`, as AWS does, or `latency`.
+    #[serde(default)]
+    pub order: ServerOrder,
     /// The VPCs it is associated with.
     pub vpcs: Vec<Marked<VpcId>>,
+}
+
+/// Where a rule's queries leave from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleSource {
+    /// An address of its outbound endpoint.
+    #[default]
+    Endpoint,
+    /// Any address of this host.
+    Any,
 }
 
 /// The type of a resolver rule (Route 53 Resolver API).

@@ -10,6 +10,7 @@ mod place;
 mod public;
 mod records;
 mod routes;
+mod upstream;
 mod vpc;
 
 use std::collections::{BTreeSet, HashMap};
@@ -46,6 +47,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.resolver_endpoints();
     compiler.sites();
     compiler.resolver_rules();
+    compiler.internet();
     compiler.generated_names();
     compiler.public_records();
     compiler.places();
@@ -78,6 +80,8 @@ struct Compiler<'a> {
     hosted_zones: Arena<HostedZone>,
     managed_zones: Arena<ManagedZone>,
     rules: Arena<Rule>,
+    upstreams: Arena<Upstream>,
+    internet: Option<Index<Upstream>>,
     internal_domains: Arena<InternalDomain>,
     views: Arena<View>,
     public_view: ViewId,
@@ -116,7 +120,8 @@ struct Ids {
 #[derive(Clone, Copy)]
 enum Resolver {
     Inbound(Index<InboundEndpoint>),
-    Outbound,
+    /// Its number among the configuration's resolver endpoints.
+    Outbound(usize),
 }
 
 impl<'a> Compiler<'a> {
@@ -148,6 +153,8 @@ impl<'a> Compiler<'a> {
             hosted_zones: Arena::default(),
             managed_zones: Arena::default(),
             rules: Arena::default(),
+            upstreams: Arena::default(),
+            internet: None,
             internal_domains: Arena::default(),
             views,
             public_view,
@@ -287,6 +294,8 @@ impl<'a> Compiler<'a> {
             hosted_zones: self.hosted_zones,
             managed_zones: self.managed_zones,
             rules: self.rules,
+            upstreams: self.upstreams,
+            internet: self.internet,
             internal_domains: self.internal_domains,
             views: self.views,
             public_view: self.public_view,

@@ -8,7 +8,7 @@ use crate::dns::reverse_zones;
 impl Compiler<'_> {
     /// Resolver endpoints: inbound ones are doors to a VPC, outbound ones are what rules leave through.
     pub(super) fn resolver_endpoints(&mut self) {
-        for written in &self.config.resolver_endpoint {
+        for (number, written) in self.config.resolver_endpoint.iter().enumerate() {
             if !self.declare(&written.id) {
                 continue;
             }
@@ -25,7 +25,7 @@ impl Compiler<'_> {
                     let endpoint = InboundEndpoint { id: written.id.value().text(), vpc };
                     Resolver::Inbound(self.inbound_endpoints.add(endpoint))
                 }
-                Direction::Outbound => Resolver::Outbound,
+                Direction::Outbound => Resolver::Outbound(number),
             };
             let prefix = match written.direction {
                 Direction::Inbound => "rslvr-in-",
@@ -121,24 +121,18 @@ impl Compiler<'_> {
                 let message = format!("SYSTEM rule `{}` sends nowhere, so it has no targets", written.id);
                 self.report.error(Code::InvalidValue, written.id.mark(), message);
             }
-            if let Some(endpoint) = &written.endpoint {
-                self.check_outbound(endpoint);
-            }
+            let sources = match &written.endpoint {
+                Some(endpoint) => self.outbound_addresses(endpoint),
+                None => Vec::new(),
+            };
+            let upstream = is_forward.then(|| self.rule_upstream(written, sources)).flatten();
             let kind = if is_forward { RuleKind::Forward } else { RuleKind::System };
             let rule = self.rules.add(Rule {
                 id: written.id.value().text(),
                 kind,
                 domain: written.domain.value().clone(),
-                targets: written.targets.iter().map(|target| target.value().0).collect(),
+                upstream,
             });
-            if is_forward && !written.targets.iter().any(|t| self.played.contains_key(&t.value().0.ip())) {
-                let message = format!("no site plays a target of rule `{}`", written.id);
-                let warning = self.report.warning(Code::NotSupported, written.id.mark(), message);
-                warning.help(
-                    "its names answer SERVFAIL: this build forwards to name servers that a [[site]] plays (`dns`, \
-                     `[[site.zone]]`)",
-                );
-            }
             for vpc in &written.vpcs {
                 let Some(index) = self.vpc_named(vpc) else { continue };
                 let claim = if is_forward { Claim::ForwardRule(rule) } else { Claim::SystemRule(rule) };
@@ -154,9 +148,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn check_outbound(&mut self, endpoint: &Marked<crate::aws::ResolverEndpointId>) {
+    /// The addresses of the outbound endpoint that a rule names.
+    fn outbound_addresses(&mut self, endpoint: &Marked<crate::aws::ResolverEndpointId>) -> Vec<IpAddr> {
         match self.ids.resolver_endpoints.get(&endpoint.to_string()) {
-            Some(Resolver::Outbound) => {}
+            Some(Resolver::Outbound(number)) => {
+                let addresses = &self.config.resolver_endpoint[*number].addresses;
+                return addresses.iter().map(|address| *address.value()).collect();
+            }
             Some(Resolver::Inbound(_)) => {
                 let message =
                     format!("rules leave through an outbound endpoint, and `{endpoint}` is inbound");
@@ -167,6 +165,7 @@ impl Compiler<'_> {
                 self.unknown("resolver endpoint", &endpoint.to_string(), endpoint.mark(), known.iter());
             }
         }
+        Vec::new()
     }
 
     /// The names that AWS generates in a VPC with host names: its region's internal domain, and the

@@ -61,7 +61,7 @@ impl Compiler<'_> {
         }
         match self.ids.resolver_endpoints.get(resolver.value()).copied() {
             Some(Resolver::Inbound(index)) => self.vpcs[self.inbound_endpoints[index].vpc].inbound_view,
-            Some(Resolver::Outbound) => {
+            Some(Resolver::Outbound(_)) => {
                 let message = format!("a site asks an inbound endpoint, and `{resolver}` is outbound");
                 self.report.error(Code::UnknownReference, resolver.mark(), message);
                 self.public_view
