@@ -20,8 +20,13 @@ pub fn answer(world: &World, view: ViewId, question: &Question, now_s: u64) -> R
     if let Some(node) = with_data(&overlay) {
         return at_node(&public.overlay, node, question, Source::Public);
     }
-    let mut reply = if let Some(instance) = public.instances.get(&question.qname) {
-        ec2_name(world, &world.views[view], &world.instances[*instance], question)
+    let instance = public.instances.get(&question.qname).map(|index| &world.instances[*index]);
+    if let Some(instance) = instance.filter(|instance| is_inside(world, &world.views[view], instance)) {
+        // The VPC's resolver makes this answer itself, so its TTL is told in full.
+        return addresses(world, question, EC2_INSIDE_TTL_S, [Some(instance.address), None]);
+    }
+    let mut reply = if let Some(instance) = instance {
+        addresses(world, question, EC2_OUTSIDE_TTL_S, [instance.public_address, None])
     } else if let Some(node) = with_data(&records) {
         at_node(&public.records, node, question, Source::Public)
     } else if let Some(reply) = aws_name(world, question) {
@@ -61,17 +66,11 @@ fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
     }
 }
 
-/// An EC2 public name: the private address inside its VPC, the public one elsewhere ("DNS attributes for
-/// your VPC").
-fn ec2_name(world: &World, view: &View, instance: &Instance, question: &Question) -> Reply {
+/// Whether an instance's public name means its private address: inside its VPC it does, elsewhere it means
+/// the public one ("DNS attributes for your VPC").
+fn is_inside(world: &World, view: &View, instance: &Instance) -> bool {
     let home = world.subnets[instance.subnet].vpc;
-    let inside = view.vpc() == Some(home) && world.vpcs[home].dns_hostnames;
-    let (address, ttl) = if inside {
-        (Some(instance.address), EC2_INSIDE_TTL_S)
-    } else {
-        (instance.public_address, EC2_OUTSIDE_TTL_S)
-    };
-    addresses(world, question, ttl, [address, None])
+    view.vpc() == Some(home) && world.vpcs[home].dns_hostnames
 }
 
 /// A public name of an AWS service.
