@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 use crate::aws::{RouteTargetKind, hostname};
 use crate::dns::Answer;
@@ -87,11 +89,11 @@ enum Sender {
     Nat { is_public: bool },
 }
 
-impl Walk<'_> {
+impl<'w> Walk<'w> {
     /// The first hop: the subnet's own table decides the class.
     fn leave(&mut self, subnet: Index<Subnet>, address: IpAddr) {
         let table = &self.world.route_tables[self.world.subnets[subnet].route_table];
-        let Some(route) = table.route(address) else {
+        let Some(route) = self.route(subnet, address) else {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
         };
@@ -111,7 +113,7 @@ impl Walk<'_> {
             if let Target::NatGateway(_) = route.target {
                 self.take(route, subnet, IpAddr::V4(embedded), Sender::Client, 0);
             } else {
-                self.path.via.push(self.target_id(&route.target));
+                self.hop(self.target_id(&route.target), None);
                 self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             }
             return;
@@ -121,13 +123,22 @@ impl Walk<'_> {
 
     /// A later hop: the sender's subnet's table decides where it goes on.
     fn go_on(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender, depth: usize) {
-        let table = &self.world.route_tables[self.world.subnets[subnet].route_table];
-        match table.route(address) {
+        match self.route(subnet, address) {
             Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
             Some(route) if depth < MAX_HOPS => self.take(route, subnet, address, sender, depth),
-            Some(_) => self.end(Reach::Dead, None),
-            None => self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute)),
+            _ => self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute)),
         }
+    }
+
+    /// The route that a subnet's traffic to an address follows. Hosts of one subnet reach each other without
+    /// a route table: a route to that subnet is for others.
+    fn route(&self, subnet: Index<Subnet>, address: IpAddr) -> Option<&'w Route> {
+        let subnet = &self.world.subnets[subnet];
+        let table = &self.world.route_tables[subnet.route_table];
+        if subnet.cidrs.iter().any(|cidr| cidr.contains(&address)) {
+            return table.covering(address).into_iter().find(|route| route.target == Target::Local);
+        }
+        table.route(address)
     }
 
     fn take(&mut self, route: &Route, subnet: Index<Subnet>, address: IpAddr, sender: Sender, depth: usize) {
@@ -139,6 +150,10 @@ impl Walk<'_> {
             }
             Target::NatGateway(index) => {
                 let nat = &self.world.nat_gateways[*index];
+                if self.path.via.contains(&nat.id) {
+                    self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
+                    return;
+                }
                 self.hop(nat.id.clone(), Some(nat.subnet));
                 self.go_on(nat.subnet, address, Sender::Nat { is_public: nat.is_public }, depth + 1);
             }
@@ -153,11 +168,10 @@ impl Walk<'_> {
             }
             Target::Other(target) => {
                 self.hop(target.id.clone(), None);
-                let eigw = target.kind == RouteTargetKind::EgressOnlyInternetGateway;
-                match (eigw, is_globally_routed(address)) {
-                    (true, true) => self.end(Reach::Ok, None),
-                    (true, false) => self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet)),
-                    (false, _) => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+                if target.kind == RouteTargetKind::EgressOnlyInternetGateway {
+                    self.through_internet_gateway(subnet, address, sender);
+                } else {
+                    self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
                 }
             }
         }
@@ -179,7 +193,7 @@ impl Walk<'_> {
         self.path.endpoint = Some((index, Some(number)));
         match sender {
             Sender::Client => {
-                let admission = admission(self.world, self.here, endpoint, number);
+                let admission = admission(self.world, self.here, endpoint, number, address);
                 self.end_by(admission);
             }
             // Behind a NAT gateway the groups see its address, which nobody declared.
@@ -196,7 +210,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Through an internet gateway: the source needs a public address, the destination must have one.
+    /// Through an internet gateway, egress-only or not: the source needs a public address, the destination
+    /// must have one.
     fn through_internet_gateway(&mut self, subnet: Index<Subnet>, address: IpAddr, sender: Sender) {
         if !is_globally_routed(address) {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
@@ -307,8 +322,8 @@ fn is_load_balancer(world: &World, id: &str) -> bool {
     world.endpoints.iter().any(|e| *e.id == *id && e.kind == EndpointKind::GatewayLoadBalancer)
 }
 
-/// What the security groups of an endpoint's interface say to a place.
-fn admission(world: &World, here: &Place, endpoint: &Endpoint, number: usize) -> Admission {
+/// What the security groups of an endpoint's interface say to a place that sends to one of its addresses.
+fn admission(world: &World, here: &Place, endpoint: &Endpoint, number: usize, address: IpAddr) -> Admission {
     let groups = &endpoint.interfaces[number].security_groups;
     if groups.is_empty() {
         return Admission::Admitted;
@@ -323,8 +338,13 @@ fn admission(world: &World, here: &Place, endpoint: &Endpoint, number: usize) ->
         None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
         None => None,
     };
-    let said =
-        groups.iter().map(|group| world.security_groups[*group].admits(endpoint.port, &here.prefixes, own));
+    // The client sends from an address of the family it sends to.
+    let is_same_family = |prefix: &&IpNet| prefix.addr().is_ipv4() == address.is_ipv4();
+    let client: Vec<IpNet> = here.prefixes.iter().filter(is_same_family).copied().collect();
+    if client.is_empty() {
+        return Admission::Unknown;
+    }
+    let said = groups.iter().map(|group| world.security_groups[*group].admits(endpoint.port, &client, own));
     said.max().unwrap_or(Admission::Refused)
 }
 
@@ -401,10 +421,11 @@ fn from_site(world: &World, here: &Place, site: &Site, address: IpAddr) -> Egres
             return walk.path;
         }
     }
-    if !site.has_internet {
-        return EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
-    }
-    let path = uplink(address);
+    let path = if site.has_internet {
+        uplink(address)
+    } else {
+        EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute)
+    };
     let linked_gateway = site.links.iter().any(|link| {
         gateway_endpoints(world, &world.vpcs[link.vpc]).any(|(_, endpoint)| endpoint.holds(address))
     });

@@ -19,8 +19,13 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
     }
-    if let Some(instance) = public.instances.get(&question.qname) {
-        let mut reply = ec2_name(world, &world.views[view], &world.instances[*instance], question);
+    if let Some(index) = public.instances.get(&question.qname) {
+        let instance = &world.instances[*index];
+        if is_inside(world, &world.views[view], instance) {
+            // The VPC's resolver makes this answer itself, so its TTL is told in full.
+            return Some(addresses(world, question, EC2_INSIDE_TTL_S, [Some(instance.address), None]));
+        }
+        let mut reply = addresses(world, question, EC2_OUTSIDE_TTL_S, [instance.public_address, None]);
         count_down(&mut reply.answer, world.answers.max_ttl, now_s);
         return Some(reply);
     }
@@ -74,17 +79,11 @@ fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
     }
 }
 
-/// An EC2 public name: the private address inside its VPC, the public one elsewhere ("DNS attributes for
-/// your VPC").
-fn ec2_name(world: &World, view: &View, instance: &Instance, question: &Question) -> Reply {
+/// Whether an instance's public name means its private address: inside its VPC it does, elsewhere it means
+/// the public one ("DNS attributes for your VPC").
+fn is_inside(world: &World, view: &View, instance: &Instance) -> bool {
     let home = world.subnets[instance.subnet].vpc;
-    let inside = view.vpc() == Some(home) && world.vpcs[home].dns_hostnames;
-    let (address, ttl) = if inside {
-        (Some(instance.address), EC2_INSIDE_TTL_S)
-    } else {
-        (instance.public_address, EC2_OUTSIDE_TTL_S)
-    };
-    addresses(world, question, ttl, [address, None])
+    view.vpc() == Some(home) && world.vpcs[home].dns_hostnames
 }
 
 /// A public name of an AWS service.

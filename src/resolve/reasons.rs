@@ -23,7 +23,7 @@ pub fn add(
     outcome.paths = paths
         .into_iter()
         .map(|(address, mut path)| {
-            for reason in names.reasons(world, &path) {
+            for reason in names.reasons(world, address, &path) {
                 path = path.because(reason);
             }
             if crosses {
@@ -79,13 +79,17 @@ impl<'w> Names<'w> {
         }
     }
 
-    fn reasons(&self, world: &World, path: &EgressPath) -> Vec<Reason> {
+    fn reasons(&self, world: &World, address: IpAddr, path: &EgressPath) -> Vec<Reason> {
         let Some(vpc) = self.vpc else { return Vec::new() };
         if let Some((index, Some(_))) = path.endpoint {
             return self.at_interface(&world.endpoints[index]).into_iter().collect();
         }
         if path.class == Class::GatewayEndpoint {
             return Vec::new();
+        }
+        // The name leads to the endpoint, although from here its interface is another network's address.
+        if let Some(endpoint) = interface_endpoints(world, vpc).find(|endpoint| endpoint.has(address)) {
+            return self.at_interface(endpoint).into_iter().collect();
         }
         let facts = world.public.facts;
         let mut reasons = Vec::new();

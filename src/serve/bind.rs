@@ -10,11 +10,16 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockopt, listen, setsockopt,
+    socket, sockopt,
 };
 
 /// How often [`bind_both`] looks for a port that is free for UDP and TCP alike.
 const SAME_PORT_ATTEMPTS: usize = 16;
+
+/// Octets of datagrams that may wait to be read. Linux's default is full with three of the longest and some
+/// twenty queries, and what comes then is dropped.
+const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Binds a UDP socket and a TCP listener to one address.
 ///
@@ -79,6 +84,11 @@ fn bind_socket(address: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
     }
     if kind == SockType::Stream {
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    }
+    // A system with a larger default knows why.
+    if kind == SockType::Datagram && getsockopt(&fd, sockopt::RcvBuf)? < RECEIVE_BUFFER {
+        // The system lowers this to net.core.rmem_max.
+        setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     if kind == SockType::Stream {

@@ -36,7 +36,7 @@ use crate::world::{Live, Vantage, ViewId, World};
 /// The largest message that TCP carries, in octets (RFC 1035 4.2.2).
 const MAX_TCP_MESSAGE: usize = 65_535;
 
-/// How many rotations are kept apart. Names that share one do no harm.
+/// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
 const ROTATIONS: usize = 4096;
 
 /// Where a message came from.
@@ -222,9 +222,11 @@ impl Engine {
             return 0;
         }
         use std::hash::BuildHasher;
-        let hash = self.hasher.hash_one(&query.question);
-        // The remainder is below ROTATIONS, which fits.
-        let slot = &self.rotations[(hash % ROTATIONS as u64) as usize];
+        let names = ROTATIONS / 2;
+        let hash = self.hasher.hash_one(&query.question.qname);
+        let is_aaaa = query.question.qtype == RecordType::AAAA;
+        // The remainder is below ROTATIONS / 2, which fits.
+        let slot = &self.rotations[(hash % names as u64) as usize * 2 + usize::from(is_aaaa)];
         slot.fetch_add(1, Ordering::Relaxed) as usize
     }
 }

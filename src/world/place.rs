@@ -1,8 +1,8 @@
 //! Places: where a client stands, and so whose routes its traffic takes.
 //!
-//! Inside, a place is an equivalence class: each subnet is cut at the addresses that are declared in it
-//! and at every security group's source prefix within it, so that all addresses of one place have the
-//! same paths and the same reach.
+//! Inside, a place is an equivalence class: each subnet is cut at the addresses that are declared in it, and
+//! each subnet and each prefix of a site at every security group's source prefix within it, so that all
+//! addresses of one place have the same paths and the same reach.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

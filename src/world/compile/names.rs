@@ -177,7 +177,9 @@ impl Compiler<'_> {
         for index in with_names {
             let internal_domain = fact_name(&self.vpcs[index].region.internal_domain());
             let mut zones = private_reverse_zones();
-            zones.extend(self.vpcs[index].cidrs.iter().flat_map(|cidr| reverse_zones(octet_aligned(*cidr))));
+            // IPv6 addresses are public, and so are their reverse names.
+            let v4 = self.vpcs[index].cidrs.iter().filter(|cidr| cidr.addr().is_ipv4());
+            zones.extend(v4.flat_map(|cidr| reverse_zones(octet_aligned(*cidr))));
             zones.sort();
             zones.dedup();
             let forward = std::iter::once((internal_domain.clone(), true));

@@ -94,17 +94,15 @@ impl Compiler<'_> {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
             let standing = Standing::Subnet(index);
             let prefixes = subnet.cidrs.clone();
-            let inside: Vec<IpNet> = prefixes
-                .iter()
-                .flat_map(|cidr| cuts.inside(cidr).into_iter().map(|(cut, ())| cut))
-                .filter(|cut| !prefixes.contains(cut))
-                .collect();
             let interfaces: Vec<(IpAddr, Interface)> = self.vpcs[vpc]
                 .interfaces
                 .iter()
                 .filter(|(address, _)| prefixes.iter().any(|cidr| cidr.contains(*address)))
                 .map(|(address, interface)| (*address, *interface))
                 .collect();
+            // A declared address is a place of its own already.
+            let mut inside = cuts_inside(&cuts, &prefixes);
+            inside.retain(|cut| !interfaces.iter().any(|(address, _)| host(*address) == *cut));
             self.places.add(&name, Some(vpc), Place { standing, prefixes, interface: None });
             for cut in inside {
                 self.places.add(&name, Some(vpc), Place { standing, prefixes: vec![cut], interface: None });
@@ -116,11 +114,13 @@ impl Compiler<'_> {
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
         for (index, name, prefixes) in sites {
-            self.places.add(
-                &name,
-                None,
-                Place { standing: Standing::Site(index), prefixes, interface: None },
-            );
+            let standing = Standing::Site(index);
+            // Each prefix is a place of its own, since groups may admit one and not the other.
+            let mut own = prefixes.clone();
+            own.extend(cuts_inside(&cuts, &prefixes));
+            for prefix in own {
+                self.places.add(&name, None, Place { standing, prefixes: vec![prefix], interface: None });
+            }
         }
         let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
         self.places.add(&Arc::from("outside"), None, outside);
@@ -240,6 +240,15 @@ impl Compiler<'_> {
             self.expectations.push((expect.clone(), expect.name.mark()));
         }
     }
+}
+
+/// The prefixes that are cut out of others, each once.
+fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
+    let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
+    let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();
+    inside.sort();
+    inside.dedup();
+    inside
 }
 
 /// Where a configuration listens that names no listener.

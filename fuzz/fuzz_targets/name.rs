@@ -1,0 +1,27 @@
+//! Any octets as a name, in wire form and as text: what is accepted survives the way there and back.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plustwo::dns::Name;
+use plustwo::dns::name::MAX_NAME;
+
+/// A name that was accepted keeps to its bounds and to itself.
+fn check(name: &Name) {
+    assert!(name.as_wire().len() <= MAX_NAME);
+    assert_eq!(Name::parse(&name.to_string()).as_ref(), Ok(name));
+    assert_eq!(Name::from_wire(name.as_wire()).as_ref(), Ok(name));
+    assert_eq!(name.labels().count(), name.label_count());
+}
+
+fuzz_target!(|octets: &[u8]| {
+    if let Ok(name) = Name::from_wire(octets) {
+        check(&name);
+    }
+    if let Ok(text) = std::str::from_utf8(octets) {
+        let origin = Name::parse("corp.example").expect("a name");
+        for name in [Name::parse(text), Name::parse_below(text, Some(&origin))].into_iter().flatten() {
+            check(&name);
+        }
+    }
+});

@@ -1,0 +1,47 @@
+//! Strangers' octets as a message: read as a query, and answered by the lab over UDP and TCP.
+
+#![no_main]
+
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use libfuzzer_sys::fuzz_target;
+use plustwo::config::load_built_in_lab;
+use plustwo::dns::{Query, Rejected, udp_limit};
+use plustwo::observe::{Observer, ObserverOptions};
+use plustwo::serve::{Door, Engine, Origin, Transport};
+use plustwo::world::Live;
+use plustwo::world::compile::compile;
+
+/// The built-in lab behind a door. Compiled once, asked every time.
+static LAB: LazyLock<(Engine, Door)> = LazyLock::new(|| {
+    let mut loaded = load_built_in_lab();
+    let world = compile(&mut loaded).expect("the built-in lab compiles");
+    let options = ObserverOptions { query_log: loaded.config.query_log.clone(), remembered_lookups: 16 };
+    let observer = Observer::new(options).expect("no query log, nothing to open");
+    let door = Door::new("127.0.0.1:5300".parse().expect("an address"));
+    (Engine::new(Arc::new(Live::new(world)), Arc::new(observer)), door)
+});
+
+fuzz_target!(|message: &[u8]| {
+    let (engine, door) = &*LAB;
+    let parsed = Query::parse(message);
+    let mut reply = Vec::new();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let peer = "127.0.0.1:5353".parse().expect("an address");
+        let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport };
+        let answered = engine.answer(door, message, &origin, None, &mut reply);
+        assert_eq!(answered, !reply.is_empty());
+        let limit = match &parsed {
+            Ok(query) if transport == Transport::Udp => udp_limit(query, 1232),
+            Ok(_) => 65_535,
+            Err(Rejected::Reply(_)) => message.len(),
+            Err(Rejected::Silence(_)) => 0,
+        };
+        assert!(reply.len() <= limit, "{} octets where {limit} are allowed", reply.len());
+        if answered {
+            assert_eq!(reply[..2], message[..2], "the identifier");
+            assert_eq!(reply[2] & 0x80, 0x80, "QR");
+        }
+    }
+});

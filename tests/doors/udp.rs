@@ -1,0 +1,166 @@
+use std::net::{IpAddr, SocketAddr};
+
+use plustwo::serve::bind::bind_udp;
+use plustwo::serve::udp::UdpDoor;
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+use crate::lab::{SHORTEST, assert_answered, door, engine, query};
+use crate::{Running, port_zero, response, soon, stopped};
+
+/// A UDP door on `ip`, running; `None` where the host has no such address.
+fn open(ip: &str) -> Option<Running> {
+    let socket = bind_udp(port_zero(ip)).ok()?;
+    let address = socket.local_addr().expect("an address");
+    let engine = engine();
+    let lookups = engine.observer().lookups();
+    let udp = UdpDoor::new(socket, door(), lookups).expect("a door");
+    let (stop, signal) = oneshot::channel();
+    let task = tokio::spawn(udp.run(engine.clone(), stopped(signal)));
+    Some(Running { address, engine, stop, task })
+}
+
+async fn client(ip: &str) -> UdpSocket {
+    UdpSocket::bind(port_zero(ip)).await.expect("a client")
+}
+
+/// Sends a query to `to` and gives the reply and whom it came from.
+async fn ask(client: &UdpSocket, to: SocketAddr, message: &[u8]) -> (Vec<u8>, SocketAddr) {
+    client.send_to(message, to).await.expect("sent");
+    receive(client).await
+}
+
+async fn receive(client: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_535];
+    let (length, from) = soon(client.recv_from(&mut buffer)).await.expect("a reply");
+    buffer.truncate(length);
+    (buffer, from)
+}
+
+#[tokio::test]
+async fn a_wildcard_door_answers_from_the_address_asked() {
+    let door = open("0.0.0.0").expect("IPv4");
+    let client = client("127.0.0.1").await;
+    for asked in ["127.0.0.1", "127.0.0.77", "127.0.0.253"] {
+        let asked = SocketAddr::new(asked.parse::<IpAddr>().expect("ip"), door.address.port());
+        let (message, from) = ask(&client, asked, &query(7, 100)).await;
+        assert_answered(&message, 7);
+        assert_eq!(from, asked);
+    }
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn an_ipv6_wildcard_door_answers_from_the_address_asked() {
+    let Some(door) = open("::") else { return };
+    let asked: SocketAddr = format!("[::1]:{}", door.address.port()).parse().expect("an address");
+    let Ok(client) = UdpSocket::bind(port_zero("::1")).await else {
+        return; // A host without IPv6 on loopback.
+    };
+    let (message, from) = ask(&client, asked, &query(8, 100)).await;
+    assert_answered(&message, 8);
+    assert_eq!(from, asked);
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn a_door_on_one_address_answers_from_it() {
+    for ip in ["127.0.0.77", "::1"] {
+        let Some(door) = open(ip) else { continue };
+        let client = client(ip).await;
+        let (message, from) = ask(&client, door.address, &query(9, 100)).await;
+        assert_answered(&message, 9);
+        assert_eq!(from, door.address);
+        door.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_not_answered_and_does_not_stop_the_door() {
+    for ip in ["127.0.0.1", "0.0.0.0"] {
+        let door = open(ip).expect("IPv4");
+        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), door.address.port());
+        let client = client("127.0.0.1").await;
+        let garbage = [vec![], vec![0], vec![0xff; 11], vec![0xff; 12], vec![0xff; 65_507]];
+        for message in garbage.iter().chain([&response(1, 100)]) {
+            client.send_to(message, asked).await.expect("sent");
+        }
+        // The first that comes back is the reply to the one query.
+        let (message, _) = ask(&client, asked, &query(2, 100)).await;
+        assert_answered(&message, 2);
+        door.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_longest_datagram_is_answered() {
+    let door = open("127.0.0.1").expect("IPv4");
+    let client = client("127.0.0.1").await;
+    let (message, _) = ask(&client, door.address, &query(3, 65_507)).await;
+    assert_answered(&message, 3);
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_are_gone_do_not_stop_the_door() {
+    for ip in ["127.0.0.1", "0.0.0.0"] {
+        let door = open(ip).expect("IPv4");
+        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), door.address.port());
+        for id in 0..20 {
+            // Closed before the door reads it, so that the reply brings an ICMP error back.
+            let gone = client("127.0.0.1").await;
+            gone.writable().await.expect("writable");
+            gone.try_send_to(&query(id, 100), asked).expect("sent");
+            drop(gone);
+        }
+        let client = client("127.0.0.1").await;
+        let (message, _) = ask(&client, asked, &query(99, 100)).await;
+        assert_answered(&message, 99);
+        door.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_batch_is_answered_in_order() {
+    let door = open("127.0.0.1").expect("IPv4");
+    let client = client("127.0.0.1").await;
+    client.writable().await.expect("writable");
+    // The door runs on this thread: nothing is read until all is sent.
+    for id in 0..150 {
+        let sent = client.try_send_to(&query(id, SHORTEST), door.address);
+        sent.expect("sent");
+    }
+    for id in 0..150 {
+        let (message, _) = receive(&client).await;
+        assert_answered(&message, id);
+    }
+    assert_eq!(door.engine.observer().doors().udp_send_errors.get(), 0);
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn a_few_large_datagrams_do_not_crowd_queries_out() {
+    let door = open("127.0.0.1").expect("IPv4");
+    let client = client("127.0.0.1").await;
+    client.writable().await.expect("writable");
+    // The door runs on this thread: all of it waits in the receive buffer.
+    for _ in 0..3 {
+        client.try_send_to(&[0xff; 60_000], door.address).expect("sent");
+    }
+    for id in 0..60 {
+        client.try_send_to(&query(id, 100), door.address).expect("sent");
+    }
+    for id in 0..60 {
+        let (message, _) = receive(&client).await;
+        assert_answered(&message, id);
+    }
+    door.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_door_leaves_its_port() {
+    let door = open("127.0.0.1").expect("IPv4");
+    let address = door.address;
+    door.stop().await;
+    bind_udp(address).expect("the port is free again");
+}

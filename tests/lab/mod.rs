@@ -1,0 +1,301 @@
+//! What the tests of the doors share: the built-in lab, messages made by hand, and replies read back.
+//!
+//! A message is made octet by octet, so that any part of it can be wrong; a reply is read with
+//! `hickory_proto`, which knows nothing of how it was written.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hickory_proto::op::{Message, MessageType, ResponseCode};
+use hickory_proto::rr::Record;
+use plustwo::config::{BUILT_IN_LAB, Loaded, load_text};
+use plustwo::observe::{Observer, ObserverOptions};
+use plustwo::serve::{Door, Engine};
+use plustwo::world::compile::compile;
+use plustwo::world::{Live, World};
+
+/// A name of the lab whose answer is two A records of an interface endpoint.
+pub const SNS: &str = "sns.ap-northeast-1.amazonaws.com";
+
+/// What [`SNS`] resolves to.
+pub const SNS_ADDRESSES: [&str; 2] = ["10.0.100.20", "10.0.200.20"];
+
+// Types and classes, as numbers of the wire.
+pub const A: u16 = 1;
+pub const CNAME: u16 = 5;
+pub const TXT: u16 = 16;
+pub const AAAA: u16 = 28;
+pub const IXFR: u16 = 251;
+pub const AXFR: u16 = 252;
+pub const ANY: u16 = 255;
+pub const IN: u16 = 1;
+pub const CH: u16 = 3;
+pub const HS: u16 = 4;
+
+/// The RD bit of the flags.
+pub const RD: u16 = 0x0100;
+
+// Codes of EDNS options.
+pub const CLIENT_SUBNET: u16 = 8;
+pub const COOKIE: u16 = 10;
+pub const PADDING: u16 = 12;
+pub const EDE: u16 = 15;
+pub const PATHS: u16 = 65_001;
+
+/// Reads and compiles a configuration that has no mistakes.
+pub fn load(text: &str) -> (Loaded, World) {
+    let read_file = |path: &Path| std::fs::read_to_string(path);
+    let mut loaded = load_text(Path::new("test.toml"), text.to_owned(), &read_file);
+    let world = compile(&mut loaded);
+    let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
+    (loaded, world)
+}
+
+/// The built-in lab with IPv6's loopback standing where 127.0.0.1 stands, and `more` at its end.
+pub fn lab(more: &str) -> String {
+    format!("{BUILT_IN_LAB}\n[[client]]\nsource = \"::1/128\"\nplace = \"subnet-private-a\"\n{more}")
+}
+
+/// An engine over the [`lab`].
+pub fn engine() -> Arc<Engine> {
+    let (loaded, world) = load(&lab(""));
+    let server = &loaded.config.server;
+    let options = ObserverOptions {
+        query_log: loaded.config.query_log.clone(),
+        remembered_lookups: server.max_remembered_lookups as usize,
+    };
+    let observer = Observer::new(options).expect("there is no query log to open");
+    Arc::new(Engine::new(Arc::new(Live::new(world)), Arc::new(observer)))
+}
+
+/// A door that is bound to no view.
+pub fn door() -> Arc<Door> {
+    Arc::new(Door::new("127.0.0.1:5300".parse().expect("an address")))
+}
+
+/// The shortest message that [`query`] makes.
+pub const SHORTEST: usize = 65;
+
+/// A query for the addresses of [`SNS`], padded to `length` octets, [`SHORTEST`] or more.
+pub fn query(id: u16, length: usize) -> Vec<u8> {
+    let padding = vec![0; length.checked_sub(SHORTEST).expect("no shorter than the shortest")];
+    let message = Packet::ask(SNS, A).id(id).opt(4096, &[(PADDING, &padding)]).build();
+    assert_eq!(message.len(), length);
+    message
+}
+
+/// Checks that `reply` is the answer to [`query`].
+#[track_caller]
+pub fn assert_answered(reply: &[u8], id: u16) {
+    let reply = Reply::read(reply);
+    assert_eq!(reply.message.metadata.id, id);
+    assert_eq!(reply.rcode(), ResponseCode::NoError);
+    assert_eq!(reply.addresses(), SNS_ADDRESSES);
+}
+
+/// A name in wire form. Labels may be as long as an octet can say, which is longer than they may be.
+pub fn wire(name: &str) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        wire.push(u8::try_from(label.len()).expect("its length fits an octet"));
+        wire.extend_from_slice(label.as_bytes());
+    }
+    wire.push(0);
+    wire
+}
+
+/// An OPT record with the root as its owner.
+pub fn opt(payload: u16, version: u8, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).expect("fits");
+    [&[0, 0, 41][..], &payload.to_be_bytes(), &[0, version, 0, 0], &length.to_be_bytes(), data].concat()
+}
+
+/// EDNS options as the data of an OPT record.
+pub fn options(options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for (code, value) in options {
+        let length = u16::try_from(value.len()).expect("fits");
+        data.extend_from_slice(&code.to_be_bytes());
+        data.extend_from_slice(&length.to_be_bytes());
+        data.extend_from_slice(value);
+    }
+    data
+}
+
+/// A message on its way: header, question, and whatever comes after them.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    id: u16,
+    flags: u16,
+    /// The counts of the header, true or not.
+    counts: [u16; 4],
+    question: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+impl Packet {
+    /// A query with RD set and nothing after the question.
+    pub fn ask(name: &str, qtype: u16) -> Self {
+        Self::ask_wire(&wire(name), qtype, IN)
+    }
+
+    /// The same, with the name as it is to be on the wire and a class.
+    pub fn ask_wire(name: &[u8], qtype: u16, class: u16) -> Self {
+        let question = [name, &qtype.to_be_bytes(), &class.to_be_bytes()].concat();
+        Self { id: 0x1234, flags: RD, counts: [1, 0, 0, 0], question, rest: Vec::new() }
+    }
+
+    pub fn id(self, id: u16) -> Self {
+        Self { id, ..self }
+    }
+
+    pub fn flags(self, flags: u16) -> Self {
+        Self { flags, ..self }
+    }
+
+    pub fn opcode(self, opcode: u16) -> Self {
+        Self { flags: self.flags | opcode << 11, ..self }
+    }
+
+    /// The counts of questions, answers, authorities and additional records, whatever there is.
+    pub fn counts(self, counts: [u16; 4]) -> Self {
+        Self { counts, ..self }
+    }
+
+    /// Adds an OPT record of version 0.
+    pub fn opt(self, payload: u16, given: &[(u16, &[u8])]) -> Self {
+        self.additional(&opt(payload, 0, &options(given)))
+    }
+
+    /// Adds octets as one more additional record.
+    pub fn additional(mut self, record: &[u8]) -> Self {
+        self.counts[3] += 1;
+        self.rest.extend_from_slice(record);
+        self
+    }
+
+    pub fn build(&self) -> Vec<u8> {
+        let mut message = [self.id.to_be_bytes(), self.flags.to_be_bytes()].concat();
+        for count in self.counts {
+            message.extend_from_slice(&count.to_be_bytes());
+        }
+        message.extend_from_slice(&self.question);
+        message.extend_from_slice(&self.rest);
+        message
+    }
+}
+
+/// A reply, as octets and as `hickory_proto` reads it.
+#[derive(Debug)]
+pub struct Reply {
+    pub raw: Vec<u8>,
+    pub message: Message,
+}
+
+impl Reply {
+    /// Reads a reply. What every reply has to be is checked here: a whole response and nothing behind it,
+    /// with RA set and AA, Z, AD and CD clear.
+    #[track_caller]
+    pub fn read(raw: &[u8]) -> Self {
+        let message = Message::from_vec(raw).expect("a message");
+        assert_eq!(message.metadata.message_type, MessageType::Response);
+        assert_eq!(end(raw), Some(raw.len()), "the counts say where the message ends");
+        let flags = u16::from_be_bytes([raw[2], raw[3]]);
+        assert_eq!(flags & 0x04f0, 0x0080, "flags {flags:#06x}");
+        Self { raw: raw.to_vec(), message }
+    }
+
+    /// The rcode, its upper bits out of the OPT record.
+    pub fn rcode(&self) -> ResponseCode {
+        self.message.metadata.response_code
+    }
+
+    /// TC.
+    pub fn is_truncated(&self) -> bool {
+        self.message.metadata.truncation
+    }
+
+    /// The counts of the header.
+    pub fn counts(&self) -> [u16; 4] {
+        [4, 6, 8, 10].map(|at| u16::from_be_bytes([self.raw[at], self.raw[at + 1]]))
+    }
+
+    /// Whether there is an OPT record.
+    pub fn has_opt(&self) -> bool {
+        self.message.edns.is_some()
+    }
+
+    /// The EDNS options, as codes and data.
+    pub fn options(&self) -> Vec<(u16, Vec<u8>)> {
+        let Some(opt) = &self.message.edns else { return Vec::new() };
+        let options = opt.options().as_ref().iter();
+        options.map(|(code, option)| ((*code).into(), Vec::try_from(option).expect("octets"))).collect()
+    }
+
+    /// The data of the first option with this code.
+    pub fn option(&self, code: u16) -> Option<Vec<u8>> {
+        self.options().into_iter().find(|(other, _)| *other == code).map(|(_, data)| data)
+    }
+
+    /// The Extended DNS Errors, as info codes and texts.
+    pub fn edes(&self) -> Vec<(u16, String)> {
+        let options = self.options().into_iter().filter(|(code, _)| *code == EDE);
+        options
+            .map(|(_, data)| {
+                let (code, text) = data.split_first_chunk().expect("an info code");
+                let text = String::from_utf8(text.to_vec()).expect("UTF-8");
+                (u16::from_be_bytes(*code), text)
+            })
+            .collect()
+    }
+
+    /// The data of the answers as text, in their order.
+    pub fn data(&self) -> Vec<String> {
+        self.message.answers.iter().map(|record| record.data.to_string()).collect()
+    }
+
+    /// The data of the answers as text, sorted, since records rotate.
+    pub fn addresses(&self) -> Vec<String> {
+        let mut data = self.data();
+        data.sort();
+        data
+    }
+
+    /// All records but OPT as text, sorted. Without TTLs, which may count down between two replies.
+    pub fn records(&self) -> Vec<String> {
+        let text = |record: &Record| format!("{} {} {}", record.name, record.record_type(), record.data);
+        let sections = [&self.message.answers, &self.message.authorities, &self.message.additionals];
+        let mut records: Vec<String> = sections
+            .iter()
+            .enumerate()
+            .flat_map(|(number, section)| {
+                section.iter().map(move |record| format!("{number} {}", text(record)))
+            })
+            .collect();
+        records.sort();
+        records
+    }
+}
+
+/// Where a message ends by its own counts; `None` where that is past its octets.
+pub fn end(message: &[u8]) -> Option<usize> {
+    let word = |at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
+    let name = |mut at: usize| loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            192.. => return Some(at + 2),
+            length => at += 1 + usize::from(length),
+        }
+    };
+    let mut at = 12;
+    for _ in 0..word(4)? {
+        at = name(at)? + 4;
+    }
+    for _ in 0..u32::from(word(6)?) + u32::from(word(8)?) + u32::from(word(10)?) {
+        at = name(at)? + 8;
+        at += 2 + usize::from(word(at)?);
+    }
+    (at <= message.len()).then_some(at)
+}

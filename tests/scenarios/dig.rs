@@ -1,0 +1,130 @@
+//! Questions of a suite, and what comes back, as a person reads dig.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use plustwo::dns::{Class, Question, RrSet};
+use plustwo::resolve::{Outcome, Silent, resolve};
+use plustwo::serve::annotate::path_texts;
+use plustwo::world::{Vantage, ViewId, World};
+
+/// The time of every question, in seconds: TTLs that count down have one value each.
+const NOW_S: u64 = 0;
+
+/// Every question among a block's lines, with what it comes to.
+pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, String> {
+    let options = Options::read(info)?;
+    let mut lines = Vec::new();
+    for line in asked {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, rtype] = words[..] else { continue };
+        let question = Question {
+            qname: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
+            qtype: rtype.parse().map_err(|_| format!("`{rtype}` is no type"))?,
+            qclass: Class::IN,
+        };
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push((*line).to_owned());
+        options.answer(world, &question, &mut lines)?;
+    }
+    if lines.is_empty() { Err(format!("`{info}` asks nothing")) } else { Ok(lines) }
+}
+
+/// What a `dig` fence says.
+#[derive(Default)]
+struct Options<'a> {
+    from: &'a str,
+    view: Option<&'a str>,
+    rotation: usize,
+    texts: bool,
+}
+
+impl<'a> Options<'a> {
+    fn read(info: &'a str) -> Result<Self, String> {
+        let mut options = Self::default();
+        for word in info.split_whitespace().skip(1) {
+            match word.split_once('=') {
+                Some(("from", from)) => options.from = from,
+                Some(("view", view)) => options.view = Some(view),
+                Some(("rotation", n)) => {
+                    options.rotation = n.parse().map_err(|_| format!("rotation `{n}`"))?
+                }
+                None if word == "texts" => options.texts = true,
+                _ => return Err(format!("`{word}` says nothing to `dig`")),
+            }
+        }
+        if options.from.is_empty() { Err("`dig` wants from=PLACE".to_owned()) } else { Ok(options) }
+    }
+
+    /// Asks one question and writes down what comes back.
+    fn answer(&self, world: &World, question: &Question, lines: &mut Vec<String>) -> Result<(), String> {
+        let vantage = match self.vantage(world)? {
+            Ok(vantage) => vantage,
+            Err(nowhere) => {
+                lines.push(format!("; nowhere: {nowhere}"));
+                return Ok(());
+            }
+        };
+        let Some(outcome) = resolve(world, vantage, question, NOW_S, &mut Silent) else {
+            lines.push("; no reply".to_owned());
+            return Ok(());
+        };
+        lines.push(format!("; {} source={}", outcome.answer.rcode, outcome.source.as_str()));
+        for set in &outcome.answer.answer {
+            lines.extend(records(set, self.rotation, &outcome));
+        }
+        for set in &outcome.answer.authority {
+            lines.extend(records(set, 0, &outcome).map(|line| format!("; authority {line}")));
+        }
+        let ede = &outcome.answer.ede;
+        lines.extend(ede.iter().map(|ede| format!("; ede {} {}", ede.code, ede.text)));
+        if self.texts || outcome.paths.is_empty() {
+            let texts = path_texts(world, vantage, &outcome);
+            lines.extend(texts.into_iter().map(|text| format!("; ede 0 {text}")));
+        }
+        Ok(())
+    }
+
+    /// Where the client stands. The outer mistake is the scenario's, the inner one a client that stands
+    /// nowhere.
+    fn vantage(&self, world: &World) -> Result<Result<Vantage, String>, String> {
+        let view = self.view.map(|name| view_named(world, name)).transpose()?;
+        if let Some(place) = world.place_named(self.from) {
+            return Ok(Ok(Vantage { view: view.unwrap_or_else(|| world.view_of(place)), place }));
+        }
+        let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
+        Ok(world.vantage(plustwo::net::host(address), view).map_err(|nowhere| nowhere.to_string()))
+    }
+}
+
+fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
+    if let Some(inbound) = world.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name) {
+        return Ok(world.vpcs[inbound.vpc].inbound_view);
+    }
+    let found = world.views.indexed().find(|(_, view)| &*view.name == name);
+    found.map(|(index, _)| index).ok_or_else(|| format!("no view is called `{name}`"))
+}
+
+/// The records of a set, a line each, those with an address with its way out.
+fn records(set: &RrSet, rotation: usize, outcome: &Outcome) -> impl Iterator<Item = String> {
+    set.rotated(rotation).map(move |rdata| {
+        let mut line = format!("{} {} IN {} {}", set.owner, set.ttl, set.rtype, rdata.to_text(set.rtype));
+        let hints = rdata.hints(set.rtype);
+        for address in rdata.address(set.rtype).iter().chain(&hints) {
+            let Some(way) = outcome.paths.iter().find(|path| path.address == *address) else { continue };
+            let path = &way.path;
+            let _ = write!(line, "   ; egress={}", path.class.as_str());
+            if !path.via.is_empty() {
+                let _ = write!(line, " via={}", path.via.join(","));
+            }
+            let _ = write!(line, " reach={}", path.reach.as_str());
+            let reasons: Vec<&str> = path.reasons.iter().map(|reason| reason.as_str()).collect();
+            if !reasons.is_empty() {
+                let _ = write!(line, " hint={}", reasons.join(","));
+            }
+        }
+        line
+    })
+}

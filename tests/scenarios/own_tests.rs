@@ -1,0 +1,52 @@
+//! The runner's own tests: a check that cannot fail is none.
+
+use std::path::Path;
+
+use super::{Difference, judge, rewritten};
+
+/// A suite with one question, and below it what is expected of it.
+fn suite(expected: &str) -> String {
+    format!(
+        "# Suite\n\n## One\n\n```toml config\n[[public]]\nname = \"a.example\"\ntype = \"A\"\nvalues = \
+         [\"192.0.2.1\"]\n```\n\nProse.\n\n```dig from=outside\na.example A\n{expected}\n```\n"
+    )
+}
+
+fn judged(text: &str) -> Result<Vec<Difference>, Vec<String>> {
+    judge(Path::new("suite.md"), text)
+}
+
+#[test]
+fn a_wrong_expectation_is_noticed_and_can_be_rewritten() {
+    let wrong = suite("; NXDOMAIN source=public");
+    let differences = judged(&wrong).unwrap();
+    let [difference] = &differences[..] else { panic!("{} differences", differences.len()) };
+    assert!(difference.message.contains("suite.md:14: One"), "{}", difference.message);
+    assert!(difference.message.contains("expected ; NXDOMAIN source=public"), "{}", difference.message);
+    assert!(difference.message.contains("found    ; NOERROR source=public"), "{}", difference.message);
+    let right = rewritten(&wrong, &differences);
+    assert!(right.contains("Prose.\n\n```dig from=outside\na.example A\n; NOERROR"), "{right}");
+    assert!(judged(&right).unwrap().is_empty());
+}
+
+#[test]
+fn a_suite_that_checks_nothing_is_a_mistake() {
+    for (text, mistake) in [
+        ("# No scenario\n", "it has no scenario"),
+        ("## One\n\nProse alone.\n", "it checks nothing"),
+        ("## One\n\n```dig from=outside\n```\n", "asks nothing"),
+        ("## One\n\n```dig\na.example A\n```\n", "wants from"),
+        ("## One\n\n```dgi from=outside\na.example A\n```\n", "no block is called `dgi from=outside`"),
+        ("## One\n\n```dig from=outside form=1\na.example A\n```\n", "`form=1` says nothing"),
+        ("## One\n\n```dig from=subnet-x\na.example A\n```\n", "`subnet-x` is no place"),
+        ("## One\n\n```report\n", "is not closed"),
+        ("```report\n```\n\n## One\n", "stands above the first heading"),
+        (
+            "## One\n\n```toml config\nvcp = 1\n```\n\n```dig from=outside\na.example A\n```\n",
+            "it is refused",
+        ),
+    ] {
+        let told = judged(text).err().unwrap_or_default().join("\n");
+        assert!(told.contains(mistake), "{text}\ngives {told}");
+    }
+}

@@ -1,0 +1,614 @@
+//! What a client sees: messages made octet by octet over real sockets to a whole daemon in this process.
+//!
+//! Where nothing is to come back, a query is sent after it, and what comes back first is that query's reply.
+
+mod lab;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::op::{OpCode, ResponseCode};
+use lab::{
+    A, AAAA, ANY, AXFR, CH, CLIENT_SUBNET, CNAME, COOKIE, HS, IXFR, PADDING, PATHS, Packet, Reply, SNS,
+    SNS_ADDRESSES, TXT, opt, wire,
+};
+use plustwo::daemon::Daemon;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, UdpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Info code 18, Prohibited (RFC 8914 4.19).
+const PROHIBITED: u16 = 18;
+
+/// Info code 21, Not Supported (RFC 8914 4.22).
+const NOT_SUPPORTED: u16 = 21;
+
+/// As a number: `hickory_proto` calls 16 by its name in TSIG (RFC 6895 2.3).
+const BADVERS: u16 = 16;
+
+/// A name with more A records than any UDP reply carries.
+const MANY: &str = "many.big.internal";
+
+/// How many addresses [`MANY`] has.
+const MANY_COUNT: usize = 200;
+
+/// A daemon that is being run.
+struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Tells the daemon to stop, and waits until it has.
+    async fn stop(self) {
+        let _ = self.stop.send(true);
+        soon(self.task).await.expect("the daemon does not panic");
+    }
+
+    /// The reply to a message over UDP from 127.0.0.1.
+    async fn udp(&self, message: &[u8]) -> Reply {
+        self.udp_from("127.0.0.1", message).await
+    }
+
+    /// The reply to a message over UDP from an address of loopback.
+    async fn udp_from(&self, ip: &str, message: &[u8]) -> Reply {
+        let client = UdpSocket::bind((ip, 0)).await.expect("a loopback address");
+        client.send_to(message, self.address).await.expect("sent");
+        let reply = Reply::read(&receive(&client).await);
+        assert_eq!(reply.raw[..2], message[..2], "the identifier");
+        reply
+    }
+
+    /// The reply to a message over TCP from 127.0.0.1.
+    async fn tcp(&self, message: &[u8]) -> Reply {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let mut stream = soon(socket.connect(self.address)).await.expect("connected");
+        let length = u16::try_from(message.len()).expect("fits");
+        stream.write_all(&[&length.to_be_bytes()[..], message].concat()).await.expect("written");
+        let length = soon(stream.read_u16()).await.expect("a reply");
+        let mut reply = vec![0; length.into()];
+        soon(stream.read_exact(&mut reply)).await.expect("a whole reply");
+        Reply::read(&reply)
+    }
+
+    /// Checks that none of these messages is answered over UDP, and a query after them is.
+    async fn assert_silent(&self, messages: &[Vec<u8>]) {
+        let client = UdpSocket::bind(("127.0.0.1", 0)).await.expect("a client");
+        for message in messages {
+            client.send_to(message, self.address).await.expect("sent");
+        }
+        client.send_to(&lab::query(0xbeef, 100), self.address).await.expect("sent");
+        lab::assert_answered(&receive(&client).await, 0xbeef);
+    }
+}
+
+async fn receive(client: &UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; 65_535];
+    let length = soon(client.recv(&mut buffer)).await.expect("a reply");
+    buffer.truncate(length);
+    buffer
+}
+
+/// What `future` gives; a failure where it would hang.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this does not hang")
+}
+
+/// A daemon of the lab with a name that has [`MANY_COUNT`] addresses.
+async fn start() -> Running {
+    start_with("", "").await
+}
+
+/// The same, with `server` in its `[server]` section and `more` at the end of its configuration.
+async fn start_with(server: &str, more: &str) -> Running {
+    let addresses: Vec<String> = (0..MANY_COUNT).map(|last| format!("\"10.0.2.{last}\"")).collect();
+    let zone = format!(
+        "[[hosted_zone]]\nname = \"big.internal\"\nvpcs = [\"vpc-lab\"]\nrecords = [{{ name = \"many\", type = \"A\", \
+         ttl = 60, values = [{}] }}]\n{more}",
+        addresses.join(", ")
+    );
+    let text = lab::lab(&zone)
+        .replace("127.0.0.1:9530", "127.0.0.1:0")
+        .replace("127.0.0.1:5300", "127.0.0.1:0")
+        .replace("[server]\n", &format!("[server]\n{server}\n"));
+    let (loaded, world) = lab::load(&text);
+    let daemon = Daemon::start(None, &loaded, world).expect("ports are free");
+    let (_, address) = daemon.addresses()[0].clone();
+    let (stop, stopped) = watch::channel(false);
+    Running { address, stop, task: tokio::spawn(daemon.run(stopped)) }
+}
+
+/// The data of a client subnet option as a client sends it: an IPv4 prefix.
+fn subnet(address: [u8; 4], length: u8) -> Vec<u8> {
+    [&[0, 1, length, 0], &address[..usize::from(length).div_ceil(8)]].concat()
+}
+
+// ---- EDNS -------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn another_edns_version_is_badvers_with_opt() {
+    let daemon = start().await;
+    // What the options of another version look like is not known: these are not looked at.
+    for data in [&[][..], &[0xff; 3]] {
+        let reply = daemon.udp(&Packet::ask(SNS, A).additional(&opt(1232, 1, data)).build()).await;
+        assert_eq!(u16::from(reply.rcode()), BADVERS);
+        assert_eq!(reply.raw[3] & 15, 0, "the lower half of BADVERS");
+        assert_eq!(reply.counts(), [1, 0, 0, 1]);
+        let opt = reply.message.edns.as_ref().expect("OPT");
+        assert_eq!(opt.version(), 0);
+        assert!(reply.options().is_empty(), "nothing beside what BADVERS needs");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_malformed_opt_is_formerr_without_opt() {
+    let daemon = start().await;
+    let ask = || Packet::ask(SNS, A);
+    let plain = opt(1232, 0, &[]);
+    let with_owner = [&wire("example")[..], &plain[1..]].concat();
+    // The owner is the root by way of a pointer to the end of the question's name.
+    let at = u8::try_from(12 + wire(SNS).len() - 1).expect("fits");
+    let with_pointer = [&[0xc0, at], &plain[1..]].concat();
+    let in_the_answer = Packet::ask(SNS, A).additional(&plain).counts([1, 1, 0, 0]);
+    let cases = [
+        ("two", ask().additional(&plain).additional(&plain)),
+        ("one with an owner", ask().additional(&with_owner)),
+        ("one with an owner by pointer", ask().additional(&with_pointer)),
+        ("one in the answer section", in_the_answer),
+        ("an option cut short", ask().additional(&opt(1232, 0, &[0, 10, 0, 8, 1, 2]))),
+        ("an option's head cut short", ask().additional(&opt(1232, 0, &[0, 10, 0]))),
+        ("fewer octets than it says", ask().additional(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9, 1])),
+    ];
+    for (what, packet) in cases {
+        let reply = daemon.udp(&packet.build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
+        assert_eq!(reply.counts(), [1, 0, 0, 0], "{what}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_malformed_client_subnet_is_formerr() {
+    let daemon = start().await;
+    let cases: [(&str, &[u8]); 8] = [
+        ("empty", &[]),
+        ("cut short", &[0, 1, 24]),
+        ("too few octets", &[0, 1, 24, 0, 10, 0]),
+        ("too many octets", &[0, 1, 24, 0, 10, 0, 1, 0]),
+        ("bits after the prefix", &[0, 1, 20, 0, 10, 0, 1]),
+        ("a prefix too long", &[0, 1, 33, 0, 10, 0, 1, 7, 0]),
+        ("a family nobody knows", &[0, 9, 8, 0, 10]),
+        ("a scope in a query", &[0, 1, 24, 24, 10, 0, 1]),
+    ];
+    for (what, data) in cases {
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
+        assert_eq!(reply.counts()[1], 0, "{what}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn without_opt_there_is_no_opt_and_512_octets_at_most() {
+    let daemon = start().await;
+    for (name, truncated) in [(SNS, false), ("nothing.corp.internal", false), (MANY, true)] {
+        let reply = daemon.udp(&Packet::ask(name, A).build()).await;
+        assert!(!reply.has_opt(), "{name}");
+        assert_eq!(reply.counts()[3], 0, "{name}");
+        assert!(reply.raw.len() <= 512, "{name}: {}", reply.raw.len());
+        assert_eq!(reply.is_truncated(), truncated, "{name}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_options_and_cookies_are_ignored() {
+    let daemon = start().await;
+    let cookie: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
+    let given: [&[(u16, &[u8])]; 4] = [
+        &[(COOKIE, cookie)],
+        // A cookie of a length it cannot have (RFC 7873 5.2.2): whoever ignores cookies ignores this too.
+        &[(COOKIE, &[1])],
+        &[(64_999, b"what"), (PADDING, &[0; 100]), (0, &[])],
+        &[(64_999, b"7".as_slice()); 100],
+    ];
+    for options in given {
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, options).build()).await;
+        assert_eq!(reply.addresses(), SNS_ADDRESSES);
+        let codes: Vec<u16> = reply.options().into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, [lab::EDE], "{options:?}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn every_udp_reply_fits_the_size_asked() {
+    let daemon = start().await;
+    let names = [SNS, MANY, "s3.ap-northeast-1.amazonaws.com", "nothing.corp.internal", "sealed.example"];
+    for size in [0, 1, 511, 512, 513, 600, 900, 1231, 1232, 1233, 4096, 65_535] {
+        let most = usize::from(size).clamp(512, 1232);
+        for name in names {
+            let reply = daemon.udp(&Packet::ask(name, A).opt(size, &[(PATHS, &[])]).build()).await;
+            assert!(reply.raw.len() <= most, "{name} at {size}: {}", reply.raw.len());
+            assert!(reply.has_opt(), "{name} at {size}");
+            assert_eq!(reply.is_truncated(), name == MANY, "{name} at {size}");
+        }
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_answer_is_truncated_with_opt_and_whole_over_tcp() {
+    let daemon = start().await;
+    let question = Packet::ask(MANY, A).opt(1232, &[]).build();
+    let short = daemon.udp(&question).await;
+    assert!(short.is_truncated());
+    assert!(short.has_opt());
+    assert_eq!(short.counts(), [1, 0, 0, 1], "a record set is whole or not there (RFC 2181 9)");
+    let whole = daemon.tcp(&question).await;
+    assert!(!whole.is_truncated());
+    assert_eq!(whole.message.answers.len(), MANY_COUNT);
+    daemon.stop().await;
+}
+
+// ---- header and question ----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn other_opcodes_are_not_implemented() {
+    let daemon = start().await;
+    for (number, opcode) in [(2, OpCode::Status), (4, OpCode::Notify), (5, OpCode::Update)] {
+        let with_opt = Packet::ask("corp.internal", 6).opcode(number).opt(1232, &[]);
+        let reply = daemon.udp(&with_opt.build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::NotImp, "{opcode:?}");
+        assert_eq!(reply.message.metadata.op_code, opcode);
+        assert_eq!(reply.counts(), [1, 0, 0, 1], "{opcode:?}");
+        let empty = [&[0, 9, (number << 3) as u8, 0][..], &[0; 8]].concat();
+        let reply = daemon.udp(&empty).await;
+        assert_eq!(reply.rcode(), ResponseCode::NotImp, "{opcode:?} of nothing");
+        assert_eq!(reply.message.metadata.op_code, opcode);
+        assert_eq!(reply.counts(), [0; 4]);
+    }
+    // A record in the answer section, as a NOTIFY has it (RFC 1996 3.7).
+    let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    let notify = Packet::ask("corp.internal", 6).opcode(4).additional(&soa).counts([1, 1, 0, 0]);
+    assert_eq!(daemon.udp(&notify.build()).await.rcode(), ResponseCode::NotImp);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn one_question_is_answered_and_no_other_number() {
+    let daemon = start().await;
+    let none = [&[0, 9, 1, 0][..], &[0; 8]].concat();
+    let reply = daemon.udp(&none).await;
+    assert_eq!(reply.rcode(), ResponseCode::FormErr);
+    assert_eq!(reply.counts(), [0; 4]);
+    let again = [&wire("corp.internal")[..], &[0, 1, 0, 1]].concat();
+    let two = Packet::ask(SNS, A).additional(&again).counts([2, 0, 0, 0]);
+    let reply = daemon.udp(&two.build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::FormErr);
+    assert_eq!(reply.counts(), [0; 4]);
+    // It says there are two, and there is one.
+    let reply = daemon.udp(&Packet::ask(SNS, A).counts([2, 0, 0, 0]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::FormErr);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn responses_and_short_packets_get_silence() {
+    let daemon = start().await;
+    let response = Packet::ask(SNS, A).flags(0x8180).build();
+    let mut silent = vec![response];
+    silent.extend((0..12).map(|length| vec![0; length]));
+    daemon.assert_silent(&silent).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_name_is_formerr_without_a_question() {
+    let daemon = start().await;
+    let long_label = wire(&"a".repeat(64));
+    let long_name = wire(&vec!["a".repeat(63); 4].join("."));
+    assert_eq!(long_name.len(), 257);
+    let cases: [(&str, &[u8]); 6] = [
+        ("a pointer to itself", &[0xc0, 12]),
+        ("a pointer to the header", &[1, b'a', 0xc0, 0]),
+        ("a pointer ahead", &[0xc0, 0xff]),
+        ("a label of another kind", &[0x41, b'a', 0]),
+        ("a label of 64 octets", &long_label),
+        ("a name of 257 octets", &long_name),
+    ];
+    for (what, name) in cases {
+        let reply = daemon.udp(&Packet::ask_wire(name, A, lab::IN).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
+        assert_eq!(reply.counts(), [0; 4], "{what}");
+    }
+    // Cut anywhere behind the header, it is no query any more.
+    let whole = Packet::ask(SNS, A).opt(1232, &[]).build();
+    for length in 12..whole.len() {
+        assert_eq!(daemon.udp(&whole[..length]).await.rcode(), ResponseCode::FormErr, "{length} octets");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_longest_name_and_label_are_answered() {
+    let daemon = start().await;
+    let longest = [&wire(&vec!["a".repeat(63); 3].join("."))[..192], &[61], &[b'b'; 61], &[0]].concat();
+    assert_eq!(longest.len(), 255);
+    let reply = daemon.udp(&Packet::ask_wire(&longest, A, lab::IN).opt(512, &[]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::NXDomain);
+    assert_eq!(reply.raw[12..267], longest);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_case_of_the_question_is_echoed() {
+    let daemon = start().await;
+    let name = "sNs.Ap-NoRtHeAsT-1.aMaZoNaWs.CoM";
+    let reply = daemon.udp(&Packet::ask(name, A).build()).await;
+    assert_eq!(reply.raw[12..12 + wire(name).len()], wire(name));
+    assert_eq!(reply.addresses(), SNS_ADDRESSES);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn ad_and_cd_are_never_echoed() {
+    let daemon = start().await;
+    // AA, TC, RD, Z, AD and CD, all set by the client. `Reply::read` checks what must be clear.
+    let reply = daemon.udp(&Packet::ask(SNS, A).flags(0x0770).opt(1232, &[]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::NoError);
+    assert!(!reply.is_truncated());
+    assert_eq!(reply.addresses(), SNS_ADDRESSES);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn without_recursion_desired_nothing_is_served() {
+    let daemon = start().await;
+    let reply = daemon.udp(&Packet::ask(SNS, A).flags(0).opt(1232, &[]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::Refused);
+    assert!(!reply.message.metadata.recursion_desired);
+    assert_eq!(reply.counts(), [1, 0, 0, 1]);
+    assert_eq!(reply.edes()[0].0, NOT_SUPPORTED);
+    daemon.stop().await;
+}
+
+// ---- types and classes ------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn zone_transfers_are_refused() {
+    let daemon = start().await;
+    for qtype in [AXFR, IXFR] {
+        let question = Packet::ask("corp.internal", qtype).opt(1232, &[]).build();
+        for reply in [daemon.udp(&question).await, daemon.tcp(&question).await] {
+            assert_eq!(reply.rcode(), ResponseCode::Refused);
+            assert_eq!(reply.counts(), [1, 0, 0, 1]);
+            assert_eq!(reply.edes()[0].0, NOT_SUPPORTED);
+        }
+    }
+    // The serial that an IXFR brings in its authority section (RFC 1995 3) is no mistake.
+    let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    let ixfr = Packet::ask("corp.internal", IXFR).additional(&soa).counts([1, 0, 1, 0]);
+    assert_eq!(daemon.udp(&ixfr.build()).await.rcode(), ResponseCode::Refused);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn any_is_answered_with_what_there_is() {
+    let daemon = start().await;
+    let reply = daemon.udp(&Packet::ask(SNS, ANY).opt(1232, &[]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::NoError);
+    for address in SNS_ADDRESSES {
+        assert!(reply.data().iter().any(|data| data == address), "{:?}", reply.data());
+    }
+    let reply = daemon.udp(&Packet::ask("queue.corp.internal", ANY).build()).await;
+    let types: Vec<u16> = reply.message.answers.iter().map(|record| record.record_type().into()).collect();
+    assert_eq!(types, [CNAME], "ANY asks for the alias, not for where it leads");
+    let reply = daemon.udp(&Packet::ask("nothing.corp.internal", ANY).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::NXDomain);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn meta_types_are_turned_away() {
+    let daemon = start().await;
+    let reply = daemon.udp(&Packet::ask(SNS, 41).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::FormErr, "OPT is no type to ask for");
+    for qtype in [249, 250, 253, 254] {
+        let reply = daemon.udp(&Packet::ask(SNS, qtype).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::NotImp, "type {qtype}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn class_chaos_tells_about_the_resolver_and_about_names() {
+    let daemon = start().await;
+    let chaos = |name: &str| Packet::ask_wire(&wire(name), TXT, CH).build();
+    let reply = daemon.udp_from("127.0.3.1", &chaos("whoami.plustwo")).await;
+    assert_eq!(reply.data(), ["view=vpc-lab", "place=subnet-isolated-a", "client=127.0.3.1/32"]);
+    assert!(!reply.has_opt());
+    let reply = daemon.udp(&chaos("VERSION.bind")).await;
+    assert_eq!(reply.data(), [concat!("plustwo ", env!("CARGO_PKG_VERSION"))]);
+    assert_eq!(reply.message.answers[0].ttl, 0);
+    let reply = daemon.udp(&chaos(SNS)).await;
+    let texts = reply.data();
+    assert!(texts[0].starts_with("type=A rcode=NOERROR source=endpoint from=subnet-private-a"), "{texts:?}");
+    assert!(texts[1].starts_with("egress=interface-endpoint via=vpce-sns"), "{texts:?}");
+    let reply = daemon.udp(&Packet::ask_wire(&wire("version.bind"), A, CH).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::Refused);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn other_classes_are_refused() {
+    let daemon = start().await;
+    for class in [HS, 255, 254, 0] {
+        let reply = daemon.udp(&Packet::ask_wire(&wire(SNS), A, class).opt(1232, &[]).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::Refused, "class {class}");
+        assert_eq!(reply.counts(), [1, 0, 0, 1], "class {class}");
+        assert_eq!(reply.edes()[0].0, NOT_SUPPORTED, "class {class}");
+    }
+    daemon.stop().await;
+}
+
+// ---- who asks ---------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_trusted_client_subnet_is_followed_and_echoed_with_its_length_as_scope() {
+    let daemon = start().await;
+    for (address, length, place) in [
+        ([10, 0, 3, 7], 32, "subnet-isolated-a"),
+        ([10, 0, 2, 0], 24, "subnet-private-c"),
+        ([192, 168, 10, 0], 25, "site-office"),
+    ] {
+        let data = subnet(address, length);
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
+        let mut echoed = data.clone();
+        echoed[3] = length;
+        assert_eq!(reply.option(CLIENT_SUBNET), Some(echoed));
+        assert!(reply.edes()[0].1.contains(&format!("from={place}")), "{:?}", reply.edes());
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_untrusted_client_subnet_is_neither_followed_nor_echoed() {
+    let daemon = start_with("trust_client_subnet = [\"127.0.0.1/32\"]", "").await;
+    let data = subnet([10, 0, 3, 7], 32);
+    let question = Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build();
+    let reply = daemon.udp_from("127.0.0.2", &question).await;
+    assert_eq!(reply.option(CLIENT_SUBNET), None);
+    assert!(reply.edes()[0].1.contains("from=subnet-private-a"), "{:?}", reply.edes());
+    let trusted = daemon.udp(&question).await;
+    assert!(trusted.option(CLIENT_SUBNET).is_some());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_subnet_over_two_places_is_refused_with_both_named() {
+    let daemon = start().await;
+    // 10.0.2.0/23 is 10.0.2.0/24 and 10.0.3.0/24.
+    let data = subnet([10, 0, 2, 0], 23);
+    let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
+    assert_eq!(reply.rcode(), ResponseCode::Refused);
+    assert_eq!(reply.counts(), [1, 0, 0, 1]);
+    let (code, text) = reply.edes().remove(0);
+    assert_eq!(code, PROHIBITED);
+    assert!(text.contains("subnet-private-c") && text.contains("subnet-isolated-a"), "{text}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_subnet_of_length_0_counts_as_absent() {
+    let daemon = start().await;
+    for data in [&[0, 1, 0, 0], &[0, 2, 0, 0], &[0, 0, 0, 0]] {
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
+        assert_eq!(reply.addresses(), SNS_ADDRESSES);
+        assert!(reply.edes()[0].1.contains("from=subnet-private-a"), "{:?}", reply.edes());
+        assert_eq!(reply.option(CLIENT_SUBNET), None);
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_stands_nowhere_is_refused() {
+    let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
+    for client in ["127.0.50.1", "127.0.60.1"] {
+        let reply = daemon.udp_from(client, &Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::Refused);
+        assert_eq!(reply.counts(), [1, 0, 0, 1]);
+        let (code, text) = reply.edes().remove(0);
+        assert_eq!(code, PROHIBITED);
+        assert!(text.contains(client), "{text}");
+        let plain = daemon.udp_from(client, &Packet::ask(SNS, A).build()).await;
+        assert_eq!(plain.rcode(), ResponseCode::Refused);
+        assert_eq!(plain.counts(), [1, 0, 0, 0]);
+        let chaos = Packet::ask_wire(&wire("whoami.plustwo"), TXT, CH).build();
+        assert_eq!(daemon.udp_from(client, &chaos).await.rcode(), ResponseCode::Refused);
+    }
+    daemon.stop().await;
+}
+
+// ---- annotations ------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn paths_for_programs_come_when_they_are_asked_for() {
+    let daemon = start().await;
+    let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+    assert_eq!(reply.option(PATHS), None);
+    let reply = daemon.tcp(&Packet::ask(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
+    let data = reply.option(PATHS).expect("paths");
+    let json = data.strip_prefix(b"plustwo/1 ").expect("its magic word");
+    let paths: serde_json::Value = serde_json::from_slice(json).expect("JSON");
+    assert_eq!(paths["answers"][0]["path"]["class"], "interface-endpoint");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn paths_for_people_follow_the_mode() {
+    for (mode, unasked, asked) in [("always", 1, 1), ("asked", 0, 1), ("off", 0, 0)] {
+        let daemon = start_with("", &format!("[annotate]\nede = \"{mode}\"\n")).await;
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+        assert_eq!(reply.edes().len(), unasked, "{mode}");
+        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
+        assert_eq!(reply.edes().len(), asked, "{mode}");
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn annotations_change_no_record_and_never_truncate() {
+    let told = start().await;
+    let untold = start_with("", "[annotate]\nede = \"off\"\noption = false\n").await;
+    let names = [
+        SNS,
+        MANY,
+        "s3.ap-northeast-1.amazonaws.com",
+        "sqs.ap-northeast-1.amazonaws.com",
+        "queue.corp.internal",
+        "topics.corp.internal",
+        "nothing.corp.internal",
+        "erp.office.example",
+        "sealed.example",
+    ];
+    for name in names {
+        for qtype in [A, AAAA, TXT] {
+            for size in [512, 1232] {
+                let question = Packet::ask(name, qtype).opt(size, &[(PATHS, &[])]).build();
+                let (with, without) = (told.udp(&question).await, untold.udp(&question).await);
+                let what = format!("{name} {qtype} at {size}");
+                assert_eq!(with.rcode(), without.rcode(), "{what}");
+                assert_eq!(with.records(), without.records(), "{what}");
+                assert_eq!(with.is_truncated(), without.is_truncated(), "{what}");
+                assert_eq!(with.is_truncated(), name == MANY && qtype == A, "{what}");
+                assert_eq!(without.option(PATHS), None, "{what}");
+            }
+        }
+    }
+    told.stop().await;
+    untold.stop().await;
+}
+
+#[tokio::test]
+async fn records_rotate_for_a_client_that_asks_for_a_and_aaaa_in_turn() {
+    let daemon = start().await;
+    let names = [SNS, "ec2.ap-northeast-1.amazonaws.com", "x.apps.corp.internal", "y.apps.corp.internal"];
+    // Two questions may share a rotation by chance, so not every name need alternate; it is never most of them.
+    let mut alternating = 0;
+    for name in names {
+        let mut first = Vec::new();
+        for _ in 0..4 {
+            first.extend(daemon.udp(&Packet::ask(name, A).build()).await.data().into_iter().next());
+            daemon.udp(&Packet::ask(name, AAAA).build()).await;
+        }
+        if first.len() == 4 && first[0] != first[1] && first[0] == first[2] && first[1] == first[3] {
+            alternating += 1;
+        }
+    }
+    assert!(alternating >= 2, "{alternating} of 4");
+    daemon.stop().await;
+}
