@@ -13,13 +13,12 @@ use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::config::{self, Loaded};
-use crate::observe::{Observer, ObserverOptions};
 use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp};
 use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
 use crate::serve::udp::UdpDoor;
 use crate::serve::{Door, Engine};
 use crate::world::compile::compile;
-use crate::world::{Listener, Live, World};
+use crate::world::{Listener, World};
 
 /// How long doors may take to finish what is in flight once they are told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -67,15 +66,8 @@ impl Daemon {
     /// When an address cannot be had, or the query log cannot be opened.
     pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
         let server = &loaded.config.server;
-        let options = ObserverOptions {
-            query_log: loaded.config.query_log.clone(),
-            remembered_lookups: server.max_remembered_lookups as usize,
-        };
-        let observer = Arc::new(Observer::new(options).map_err(StartError::QueryLog)?);
-        observer.world_loaded(&world);
         let listeners = world.listeners.clone();
-        let live = Arc::new(Live::new(world));
-        let engine = Arc::new(Engine::new(live.clone(), observer.clone()));
+        let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
         let limits = TcpLimits {
             connections: server.max_tcp_connections as usize,
             connections_per_client: server.max_tcp_connections_per_client as usize,
@@ -111,7 +103,11 @@ impl Daemon {
         let admin_listener =
             tokio::net::TcpListener::from_std(admin_listener).map_err(system("open the admin address"))?;
         Ok(Self {
-            admin: Admin { live, observer, ready: Arc::new(AtomicBool::new(false)) },
+            admin: Admin {
+                live: engine.live().clone(),
+                observer: engine.observer().clone(),
+                ready: Arc::new(AtomicBool::new(false)),
+            },
             engine,
             admin_listener,
             udp: udp_doors,
@@ -231,6 +227,7 @@ fn reload(engine: &Engine, path: Option<&Path>) {
             tell_listener_changes(&engine.live().load(), &world);
             engine.observer().world_loaded(&world);
             let hash = world.hash.clone();
+            engine.forwarder().world_replaced(&world);
             engine.live().replace(world);
             engine.observer().reloaded(true);
             tracing::info!(path = %path.display(), %hash, "Reloaded.");

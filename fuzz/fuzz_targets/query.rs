@@ -3,24 +3,21 @@
 #![no_main]
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use plustwo::config::load_built_in_lab;
 use plustwo::dns::{Query, Rejected, udp_limit};
-use plustwo::observe::{Observer, ObserverOptions};
-use plustwo::serve::{Door, Engine, Origin, Transport};
-use plustwo::world::Live;
+use plustwo::serve::{Begun, Door, Engine, Origin, Transport};
 use plustwo::world::compile::compile;
 
 /// The built-in lab behind a door. Compiled once, asked every time.
 static LAB: LazyLock<(Engine, Door)> = LazyLock::new(|| {
     let mut loaded = load_built_in_lab();
     let world = compile(&mut loaded).expect("the built-in lab compiles");
-    let options = ObserverOptions { query_log: loaded.config.query_log.clone(), remembered_lookups: 16 };
-    let observer = Observer::new(options).expect("no query log, nothing to open");
+    let engine = Engine::open(&loaded.config, world).expect("no query log, nothing to open");
     let door = Door::new("127.0.0.1:5300".parse().expect("an address"));
-    (Engine::new(Arc::new(Live::new(world)), Arc::new(observer)), door)
+    (engine, door)
 });
 
 fuzz_target!(|message: &[u8]| {
@@ -30,7 +27,8 @@ fuzz_target!(|message: &[u8]| {
     for transport in [Transport::Udp, Transport::Tcp] {
         let peer = "127.0.0.1:5353".parse().expect("an address");
         let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport };
-        let answered = engine.answer(door, message, &origin, None, &mut reply);
+        let begun = engine.begin(door, message, &origin, None, &mut reply);
+        let answered = matches!(begun, Begun::Ready);
         assert_eq!(answered, !reply.is_empty());
         let limit = match &parsed {
             Ok(query) if transport == Transport::Udp => udp_limit(query, 1232),

@@ -31,6 +31,8 @@ pub struct QueryEvent<'a> {
     pub vantage: Option<Vantage>,
     /// What the question came to.
     pub outcome: &'a Outcome,
+    /// Whether a cached answer of somebody else helped, and nobody had to be asked.
+    pub cached: bool,
     /// Whether the reply was sent with TC set.
     pub truncated: bool,
     /// The rotation that the records were sent with.
@@ -75,6 +77,8 @@ pub enum DropReason {
     DnsSupportOff,
     /// Its sender sends more than it may.
     Rate,
+    /// As many queries as may wait for somebody else's answer already.
+    TooManyWaiting,
 }
 
 impl DropReason {
@@ -85,6 +89,7 @@ impl DropReason {
             Self::Response => "response",
             Self::DnsSupportOff => "dns-support-off",
             Self::Rate => "rate",
+            Self::TooManyWaiting => "too-many-waiting",
         }
     }
 }

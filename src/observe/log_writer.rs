@@ -21,8 +21,7 @@ const BATCH: usize = 64 << 10;
 
 /// A query log that is open and not yet written to.
 ///
-/// Nothing in this program is answered out of a cache so far, so every query is logged, whatever
-/// `log_cache_hits` says.
+/// Which queries are written is the observer's to say (`log_cache_hits`).
 pub struct QueryLog {
     output: Output,
 }

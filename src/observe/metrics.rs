@@ -65,6 +65,7 @@ pub struct Metrics {
     pub world_objects: Family<1, IntGauge>,
     pub world_source_timestamp: Family<0, IntGauge>,
     pub doors: DoorMetrics,
+    pub message_cache: MessageCacheMetrics,
     process_start: IntGauge,
 }
 
@@ -85,6 +86,23 @@ pub struct DoorMetrics {
     pub udp_receive_errors: IntCounter,
     /// UDP replies that the system refused to send.
     pub udp_send_errors: IntCounter,
+}
+
+/// What the message cache counts itself.
+#[derive(Clone, Debug)]
+pub struct MessageCacheMetrics {
+    /// Questions answered out of it.
+    pub hits: IntCounter,
+    /// Questions that it had no fresh answer to.
+    pub misses: IntCounter,
+    /// Answers served past their TTL, because nobody answered.
+    pub stale: IntCounter,
+    /// Answers fetched anew before they ended.
+    pub prefetches: IntCounter,
+    /// Answers in it.
+    pub entries: IntGauge,
+    /// What they weigh, in octets.
+    pub bytes: IntGauge,
 }
 
 impl Metrics {
@@ -197,6 +215,7 @@ impl Metrics {
                  the built-in lab.",
             ),
             doors: DoorMetrics::declare(&mut all),
+            message_cache: MessageCacheMetrics::declare(&mut all),
             process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),
             declarations: all,
         };
@@ -240,6 +259,30 @@ impl DoorMetrics {
                 .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
             udp_send_errors: all
                 .single("plustwo_udp_send_errors_total", "UDP replies that could not be sent."),
+        }
+    }
+}
+
+impl MessageCacheMetrics {
+    fn declare(all: &mut Declarations) -> Self {
+        Self {
+            hits: all
+                .single("plustwo_message_cache_hits_total", "Questions answered out of the message cache."),
+            misses: all.single(
+                "plustwo_message_cache_misses_total",
+                "Questions that the message cache had no fresh answer to.",
+            ),
+            stale: all.single(
+                "plustwo_message_cache_stale_answers_total",
+                "Answers served past their TTL, because no server answered.",
+            ),
+            prefetches: all.single(
+                "plustwo_message_cache_prefetches_total",
+                "Answers fetched anew shortly before they ended, because they were asked for often.",
+            ),
+            entries: all.single("plustwo_message_cache_entries", "Answers in the message cache."),
+            bytes: all
+                .single("plustwo_message_cache_bytes", "What the message cache holds, in octets, estimated."),
         }
     }
 }

@@ -24,7 +24,7 @@ mod tests;
 pub use event::{DropReason, QueryEvent, Transport};
 pub use implied::Lookups;
 pub use log_writer::{QueryLog, QueryLogError};
-pub use metrics::{DoorMetrics, table as metrics_table};
+pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -75,6 +75,7 @@ pub struct Observer {
     metrics: Metrics,
     log: Option<LogWriter>,
     lower_bound: LowerBound,
+    log_cache_hits: bool,
     remembered_lookups: usize,
 }
 
@@ -86,6 +87,7 @@ impl Observer {
     /// When the query log cannot be opened, or the system gives no threads.
     pub fn new(options: ObserverOptions) -> Result<Self, ObserverError> {
         let ObserverOptions { query_log, remembered_lookups } = options;
+        let log_cache_hits = query_log.log_cache_hits;
         let metrics = Metrics::declare();
         metrics.build_info.with([env!("CARGO_PKG_VERSION").into()], |info| info.set(1));
         let no_thread = |what| move |source| ObserverError::Thread { what, source };
@@ -94,7 +96,7 @@ impl Observer {
         let samples_dropped = metrics.lower_bound_samples_dropped.clone();
         let lower_bound = LowerBound::start(metrics.lower_bound_clients.clone(), samples_dropped)
             .map_err(no_thread("telling caching clients from others"))?;
-        Ok(Self { metrics, log, lower_bound, remembered_lookups })
+        Ok(Self { metrics, log, lower_bound, log_cache_hits, remembered_lookups })
     }
 
     /// Takes in an answered query. A UDP door gives its table of look-ups; without one every reply
@@ -107,7 +109,7 @@ impl Observer {
         if let Some(connection) = implied::connection(event) {
             self.count_connection(event, connection, lookups);
         }
-        if let Some(log) = &self.log {
+        if let Some(log) = self.log.as_ref().filter(|_| self.log_cache_hits || !event.cached) {
             log.write(query_log::record(event));
         }
     }
@@ -180,6 +182,11 @@ impl Observer {
     /// to the same one.
     pub fn lookups(&self) -> Lookups {
         Lookups::new(self.remembered_lookups, self.metrics.lookups_remembered.clone())
+    }
+
+    /// What the message cache counts itself.
+    pub fn message_cache(&self) -> &MessageCacheMetrics {
+        &self.metrics.message_cache
     }
 
     /// What doors count themselves.

@@ -110,7 +110,7 @@ pub fn record(event: &QueryEvent<'_>) -> Vec<u8> {
             paths: outcome.paths.iter().map(path).collect(),
             reasons: outcome.all_reasons().into_iter().map(|reason| reason.as_str()).collect(),
             latency_us: u64::try_from(event.elapsed.as_micros()).unwrap_or(u64::MAX),
-            cache: false,
+            cache: event.cached,
         },
     };
     // Every key is text and every value plain: there is nothing that JSON cannot hold.

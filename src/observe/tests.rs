@@ -154,6 +154,7 @@ impl Lab {
             question: &question,
             client: client.into(),
             vantage,
+            cached: false,
             outcome: &outcome,
             truncated: false,
             rotation: 0,

@@ -13,25 +13,31 @@
 pub mod annotate;
 pub mod bind;
 mod chaos;
+pub mod forward;
+pub mod message_cache;
 pub mod tcp;
 pub mod udp;
+pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::Config;
 use crate::dns::{
-    Annotations, Answer, Class, ClientSubnet, Ede, Query, Rcode, RecordType, Rejected, encode,
+    Annotations, Answer, Class, ClientSubnet, Ede, Query, Question, Rcode, RecordType, Rejected, encode,
     encode_turn_away, udp_limit,
 };
 use crate::net::host;
 pub use crate::observe::Transport;
-use crate::observe::{DropReason, Lookups, Observer, QueryEvent};
-use crate::resolve::{Outcome, Silent, Source, resolve};
-use crate::world::{Live, Vantage, ViewId, World};
+use crate::observe::{DropReason, Lookups, Observer, ObserverError, ObserverOptions, QueryEvent};
+use crate::resolve::{Outcome, Resolution, Silent, Source, Step, Whom, played};
+use crate::world::{Live, Upstream, Vantage, ViewId, World};
+use forward::{ForwardOptions, Forwarder};
 
 /// The largest message that TCP carries, in octets (RFC 1035 4.2.2).
 const MAX_TCP_MESSAGE: usize = 65_535;
@@ -71,25 +77,88 @@ impl Door {
 pub struct Engine {
     live: Arc<Live>,
     observer: Arc<Observer>,
+    forwarder: Arc<Forwarder>,
     rotations: Box<[AtomicU32]>,
     hasher: foldhash::fast::RandomState,
+    /// How many queries may wait for somebody else's answer at once.
+    waiting: Arc<Semaphore>,
 }
 
-/// What the engine makes of a query before it is encoded.
-struct Turn {
-    outcome: Outcome,
-    vantage: Option<Vantage>,
+/// What became of a message.
+#[derive(Debug)]
+pub enum Begun {
+    /// Nothing is said.
+    Silence,
+    /// The reply is written.
+    Ready,
+    /// Somebody else must be asked; [`Engine::finish`] does.
+    Waiting(Box<Waiting>),
+}
+
+/// A query that waits for somebody else's answer. It keeps the world that it began in.
+#[derive(Debug)]
+pub struct Waiting {
+    world: Arc<World>,
+    asker: Asker,
+    resolution: Resolution,
+    whom: Whom,
+    question: Question,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Who asked what, and what the reply will carry.
+#[derive(Debug)]
+struct Asker {
+    query: Query,
+    origin: Origin,
+    started: Instant,
+    at: SystemTime,
+    request_octets: usize,
     client: IpNet,
+    vantage: Option<Vantage>,
     annotations: Annotations,
-    /// Whether it is a look-up that counts. CHAOS questions are not.
-    counts: bool,
+}
+
+/// What the engine makes of a query before anything is looked up.
+enum Turn {
+    /// The outcome is known already; whether it is a look-up that counts. CHAOS questions are not.
+    Known(Outcome, bool),
+    /// It is a question to be resolved.
+    Question(Vantage),
+}
+
+/// How a resolution went as far as nobody has to be asked.
+enum Looked {
+    /// To its end. No outcome: say nothing. And whether a cached answer helped.
+    Done(Option<Box<Outcome>>, bool),
+    /// Up to somebody else.
+    Ask(Resolution, Whom, Question),
 }
 
 impl Engine {
-    /// An engine over the living world.
-    pub fn new(live: Arc<Live>, observer: Arc<Observer>) -> Self {
+    /// An engine with everything it needs, for a world and the settings that hold for the process.
+    ///
+    /// # Errors
+    ///
+    /// When the query log cannot be opened, or the system gives no threads.
+    pub fn open(config: &Config, world: World) -> Result<Self, ObserverError> {
+        let options = ObserverOptions {
+            query_log: config.query_log.clone(),
+            remembered_lookups: config.server.max_remembered_lookups as usize,
+        };
+        let observer = Arc::new(Observer::new(options)?);
+        observer.world_loaded(&world);
+        let forwarder = Arc::new(Forwarder::new(ForwardOptions::of(config), observer.clone()));
+        let waiting = config.server.max_waiting_queries as usize;
+        Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, waiting))
+    }
+
+    /// An engine over the living world. At most `waiting` queries wait for others at once.
+    pub fn new(live: Arc<Live>, observer: Arc<Observer>, forwarder: Arc<Forwarder>, waiting: usize) -> Self {
         let rotations = (0..ROTATIONS).map(|_| AtomicU32::new(0)).collect();
-        Self { live, observer, rotations, hasher: foldhash::fast::RandomState::default() }
+        let hasher = foldhash::fast::RandomState::default();
+        let waiting = Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)));
+        Self { live, observer, forwarder, rotations, hasher, waiting }
     }
 
     /// Who hears of everything that is answered.
@@ -102,15 +171,21 @@ impl Engine {
         &self.live
     }
 
-    /// The whole life of a query: answers one message into `out`. False means: say nothing.
-    pub fn answer(
+    /// Who asks others.
+    pub fn forwarder(&self) -> &Arc<Forwarder> {
+        &self.forwarder
+    }
+
+    /// The whole life of a query, or its first part: answers a message into `out`, unless somebody else
+    /// must be asked first.
+    pub fn begin(
         &self,
         door: &Door,
         message: &[u8],
         origin: &Origin,
-        lookups: Option<&mut Lookups>,
+        lookups: Option<&Mutex<Lookups>>,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Begun {
         let started = Instant::now();
         out.clear();
         let world = self.live.load(); // one generation for the whole query
@@ -118,98 +193,198 @@ impl Engine {
             Ok(query) => query,
             Err(rejected) => return self.turn_away(door, origin, &rejected, out),
         };
-        let at = SystemTime::now();
-        let Some(turn) = self.turn(&world, door, origin, &query, at) else {
-            self.observer.dropped(&door.label, origin.transport, DropReason::DnsSupportOff);
-            return false;
+        let mut asker = Asker {
+            client: host(origin.peer.ip().to_canonical()),
+            query,
+            origin: origin.clone(),
+            started,
+            at: SystemTime::now(),
+            request_octets: message.len(),
+            vantage: None,
+            annotations: Annotations::default(),
         };
-        let limit = match origin.transport {
-            Transport::Udp => udp_limit(&query, world.answers.max_udp_payload),
-            Transport::Tcp => MAX_TCP_MESSAGE,
+        let vantage = match turn(&world, door, &mut asker) {
+            Turn::Known(outcome, counts) => {
+                return self.reply(
+                    &world,
+                    door,
+                    &mut asker,
+                    &outcome,
+                    Told { counts, cached: false },
+                    lookups,
+                    out,
+                );
+            }
+            Turn::Question(vantage) => vantage,
         };
-        let rotation = self.next_rotation(&query);
-        let encoded = encode(&query, &turn.outcome.answer, &turn.annotations, limit, rotation, out);
-        if out.is_empty() {
-            return false;
+        let resolution = Resolution::new(vantage, &asker.query.question, seconds(asker.at));
+        match self.look(&world, resolution, seconds(asker.at)) {
+            Looked::Done(Some(outcome), cached) => {
+                self.reply(&world, door, &mut asker, &outcome, Told { counts: true, cached }, lookups, out)
+            }
+            Looked::Done(None, _) => {
+                self.observer.dropped(&door.label, origin.transport, DropReason::DnsSupportOff);
+                Begun::Silence
+            }
+            Looked::Ask(resolution, whom, question) => match self.waiting.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let world = world.clone();
+                    Begun::Waiting(Box::new(Waiting {
+                        world,
+                        asker,
+                        resolution,
+                        whom,
+                        question,
+                        _place: place,
+                    }))
+                }
+                Err(_) => {
+                    self.observer.dropped(&door.label, origin.transport, DropReason::TooManyWaiting);
+                    Begun::Silence
+                }
+            },
         }
-        if turn.counts {
-            let event = QueryEvent {
-                world: &world,
-                server: &door.label,
-                transport: origin.transport,
-                peer: origin.peer,
-                id: query.id,
-                question: &query.question,
-                client: turn.client,
-                vantage: turn.vantage,
-                outcome: &turn.outcome,
-                truncated: encoded.truncated,
-                rotation,
-                request_octets: message.len(),
-                response_octets: out.len(),
-                elapsed: started.elapsed(),
-                at,
-            };
-            self.observer.observe(&event, lookups);
-        } else {
-            self.observer.chaos(&door.label, origin.transport, origin.peer);
-        }
-        true
     }
 
-    /// Who asks, from where, and what they are told. `None`: nothing.
-    fn turn(
+    /// The second part of a query's life: asks others, as often as CNAMEs lead to them, and answers into
+    /// `out`. False means: say nothing.
+    pub async fn finish(
+        &self,
+        door: &Door,
+        waiting: Box<Waiting>,
+        lookups: Option<&Mutex<Lookups>>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Waiting { world, mut asker, mut resolution, mut whom, mut question, _place } = *waiting;
+        let now_s = seconds(asker.at);
+        let outcome = loop {
+            let answer = self.ask(&world, whom, &question, now_s).await;
+            resolution.answered(whom, answer);
+            match self.look(&world, resolution, now_s) {
+                Looked::Done(outcome, _) => break outcome,
+                Looked::Ask(same, next, about) => (resolution, whom, question) = (same, next, about),
+            }
+        };
+        let Some(outcome) = outcome else { return false };
+        let told = Told { counts: true, cached: false };
+        matches!(self.reply(&world, door, &mut asker, &outcome, told, lookups, out), Begun::Ready)
+    }
+
+    /// Both parts, for a door that waits by itself. False means: say nothing.
+    pub async fn answer(
+        &self,
+        door: &Door,
+        message: &[u8],
+        origin: &Origin,
+        lookups: Option<&Mutex<Lookups>>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match self.begin(door, message, origin, lookups, out) {
+            Begun::Silence => false,
+            Begun::Ready => true,
+            Begun::Waiting(waiting) => self.finish(door, waiting, lookups, out).await,
+        }
+    }
+
+    /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
+    fn look(&self, world: &World, mut resolution: Resolution, now_s: u64) -> Looked {
+        let mut helped = false;
+        loop {
+            match resolution.step(world, &mut Silent) {
+                Step::Done(outcome) => return Looked::Done(outcome, helped),
+                Step::Ask(whom, question) => match self.at_hand(world, whom, &question, now_s) {
+                    Some((answer, cached)) => {
+                        helped |= cached;
+                        resolution.answered(whom, answer);
+                    }
+                    None => return Looked::Ask(resolution, whom, question),
+                },
+            }
+        }
+    }
+
+    /// An answer that is here already, and whether it was cached.
+    fn at_hand(&self, world: &World, whom: Whom, question: &Question, now_s: u64) -> Option<(Answer, bool)> {
+        if let Whom::Rule(rule) = whom
+            && let Some(answer) = played(world, rule, question, now_s)
+        {
+            return Some((answer, false));
+        }
+        let upstream = upstream_of(world, whom)?;
+        self.forwarder.cached(upstream, question, now_s).map(|answer| (answer, true))
+    }
+
+    async fn ask(&self, world: &World, whom: Whom, question: &Question, now_s: u64) -> Answer {
+        match upstream_of(world, whom) {
+            Some(upstream) => self.forwarder.ask(upstream, question, now_s).await,
+            None => Answer::empty(Rcode::SERVFAIL)
+                .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask")),
+        }
+    }
+
+    /// Encodes an outcome, with what its client is to be told, and tells the observer.
+    fn reply(
         &self,
         world: &World,
         door: &Door,
-        origin: &Origin,
-        query: &Query,
-        at: SystemTime,
-    ) -> Option<Turn> {
-        let peer = origin.peer.ip().to_canonical();
-        let subnet = trusted_subnet(world, peer, query);
-        let client = subnet.as_ref().map_or_else(|| host(peer), |subnet| subnet.network);
-        let mut annotations = Annotations { client_subnet: subnet, ..Annotations::default() };
-        let refused = |ede: Ede, annotations| {
-            let answer = Answer::empty(Rcode::REFUSED).with_ede(ede);
-            let outcome = Outcome::without_paths(answer, Source::Refused);
-            Some(Turn { outcome, vantage: None, client, annotations, counts: true })
+        asker: &mut Asker,
+        outcome: &Outcome,
+        told: Told,
+        lookups: Option<&Mutex<Lookups>>,
+        out: &mut Vec<u8>,
+    ) -> Begun {
+        let Asker { query, origin, annotations, .. } = asker;
+        if let Some(vantage) = asker.vantage.filter(|_| told.counts && outcome.source != Source::Refused) {
+            let peer = origin.peer.ip().to_canonical();
+            annotate::add(world, vantage, peer, query, outcome, seconds(asker.at), annotations);
+        }
+        let limit = match origin.transport {
+            Transport::Udp => udp_limit(query, world.answers.max_udp_payload),
+            Transport::Tcp => MAX_TCP_MESSAGE,
         };
-        if !world.may_ask(peer) {
-            let text =
-                format!("client={peer} may not ask: it is in no declared place and not in server.allow");
-            return refused(Ede::new(Ede::PROHIBITED, text), annotations);
+        let rotation = self.next_rotation(query);
+        let encoded = encode(query, &outcome.answer, annotations, limit, rotation, out);
+        if out.is_empty() {
+            return Begun::Silence;
         }
-        let vantage = match world.vantage(client, bound_view(world, door)) {
-            Ok(vantage) => vantage,
-            Err(nowhere) => return refused(Ede::new(Ede::PROHIBITED, nowhere.to_string()), annotations),
+        if !told.counts {
+            self.observer.chaos(&door.label, origin.transport, origin.peer);
+            return Begun::Ready;
+        }
+        let event = QueryEvent {
+            world,
+            server: &door.label,
+            transport: origin.transport,
+            peer: origin.peer,
+            id: query.id,
+            question: &query.question,
+            client: asker.client,
+            vantage: asker.vantage,
+            outcome,
+            cached: told.cached,
+            truncated: encoded.truncated,
+            rotation,
+            request_octets: asker.request_octets,
+            response_octets: out.len(),
+            elapsed: asker.started.elapsed(),
+            at: asker.at,
         };
-        if query.question.qclass == Class::CH {
-            let told = annotate::is_told(world, peer);
-            let answer = chaos::answer(world, vantage, client, told, &query.question, seconds(at));
-            let outcome = Outcome::without_paths(answer, Source::Refused);
-            return Some(Turn { outcome, vantage: Some(vantage), client, annotations, counts: false });
-        }
-        if let Some(answer) = unanswerable(query) {
-            let outcome = Outcome::without_paths(answer, Source::Refused);
-            return Some(Turn { outcome, vantage: Some(vantage), client, annotations, counts: true });
-        }
-        let outcome = resolve(world, vantage, &query.question, seconds(at), &mut Silent)?;
-        annotate::add(world, vantage, peer, query, &outcome, seconds(at), &mut annotations);
-        Some(Turn { outcome, vantage: Some(vantage), client, annotations, counts: true })
+        let mut lookups = lookups.map(|lookups| lookups.lock().unwrap_or_else(PoisonError::into_inner));
+        self.observer.observe(&event, lookups.as_deref_mut());
+        Begun::Ready
     }
 
     /// What never becomes a question still shows in the metrics.
-    fn turn_away(&self, door: &Door, origin: &Origin, rejected: &Rejected, out: &mut Vec<u8>) -> bool {
+    fn turn_away(&self, door: &Door, origin: &Origin, rejected: &Rejected, out: &mut Vec<u8>) -> Begun {
         match rejected {
             Rejected::Silence(reason) => {
                 self.observer.dropped(&door.label, origin.transport, (*reason).into());
-                false
+                Begun::Silence
             }
             Rejected::Reply(turned) => {
                 encode_turn_away(turned, out);
                 self.observer.turned_away(&door.label, origin.transport, origin.peer, turned.rcode);
-                !out.is_empty()
+                if out.is_empty() { Begun::Silence } else { Begun::Ready }
             }
         }
     }
@@ -229,6 +404,58 @@ impl Engine {
         let slot = &self.rotations[(hash % names as u64) as usize * 2 + usize::from(is_aaaa)];
         slot.fetch_add(1, Ordering::Relaxed) as usize
     }
+}
+
+/// What is said of a reply beside its outcome.
+#[derive(Clone, Copy)]
+struct Told {
+    /// Whether it is a look-up that counts.
+    counts: bool,
+    /// Whether a cached answer helped.
+    cached: bool,
+}
+
+/// Who asks, from where, and whether it is a question to be resolved.
+fn turn(world: &World, door: &Door, asker: &mut Asker) -> Turn {
+    let peer = asker.origin.peer.ip().to_canonical();
+    let query = &asker.query;
+    let refused = |text: String| {
+        let answer = Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::PROHIBITED, text));
+        Turn::Known(Outcome::without_paths(answer, Source::Refused), true)
+    };
+    let subnet = trusted_subnet(world, peer, query);
+    if let Some(subnet) = &subnet {
+        asker.client = subnet.network;
+    }
+    asker.annotations.client_subnet = subnet;
+    if !world.may_ask(peer) {
+        return refused(format!(
+            "client={peer} may not ask: it is in no declared place and not in server.allow"
+        ));
+    }
+    let vantage = match world.vantage(asker.client, bound_view(world, door)) {
+        Ok(vantage) => vantage,
+        Err(nowhere) => return refused(nowhere.to_string()),
+    };
+    asker.vantage = Some(vantage);
+    if query.question.qclass == Class::CH {
+        let told = annotate::is_told(world, peer);
+        let answer = chaos::answer(world, vantage, asker.client, told, &query.question, seconds(asker.at));
+        return Turn::Known(Outcome::without_paths(answer, Source::Refused), false);
+    }
+    match unanswerable(query) {
+        Some(answer) => Turn::Known(Outcome::without_paths(answer, Source::Refused), true),
+        None => Turn::Question(vantage),
+    }
+}
+
+/// The servers behind somebody who is asked.
+fn upstream_of(world: &World, whom: Whom) -> Option<&Upstream> {
+    let index = match whom {
+        Whom::Rule(rule) => world.rules[rule].upstream,
+        Whom::Internet => world.internet,
+    };
+    index.map(|index| &world.upstreams[index])
 }
 
 /// The view that a door is bound to in this world.

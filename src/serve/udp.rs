@@ -12,11 +12,13 @@ mod port;
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use self::port::Port;
-use super::{Door, Engine, Lookups, Origin, Transport};
+use tokio::sync::mpsc;
+
+use self::port::{Asked, Port, Room};
+use super::{Begun, Door, Engine, Lookups, Origin, Transport, Waiting};
 
 /// Datagrams handled for each wake-up before the runtime's other tasks have their turn.
 const BATCH: usize = 64;
@@ -29,11 +31,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A UDP listener that answers DNS messages (RFC 1035 section 4.2.1).
 pub struct UdpDoor {
-    port: Port,
+    port: Arc<Port>,
+    room: Room,
     door: Arc<Door>,
-    lookups: Lookups,
+    /// The loop's own but for replies that come later; nobody waits for it long.
+    lookups: Arc<Mutex<Lookups>>,
     message: Box<[u8]>,
     reply: Vec<u8>,
+    /// Held by the loop and by every task that owes a reply; when all are gone, the receiver hears it.
+    owing: mpsc::Sender<()>,
+    paid: mpsc::Receiver<()>,
 }
 
 impl UdpDoor {
@@ -45,17 +52,29 @@ impl UdpDoor {
     /// The socket cannot be registered with the runtime, has no address, or (bound to a wildcard) cannot
     /// be made to tell which address was asked.
     pub fn new(socket: std::net::UdpSocket, door: Arc<Door>, lookups: Lookups) -> io::Result<Self> {
+        let port = Arc::new(Port::new(socket)?);
+        let (owing, paid) = mpsc::channel(1);
         Ok(Self {
-            port: Port::new(socket)?,
+            room: port.room(),
+            port,
             door,
-            lookups,
+            lookups: Arc::new(Mutex::new(lookups)),
             message: vec![0; LONGEST_MESSAGE].into_boxed_slice(),
             reply: Vec::with_capacity(4096),
+            owing,
+            paid,
         })
     }
 
-    /// Answers until `stop`; the batch under way is finished first.
+    /// Answers until `stop`; then what is under way is finished, queries that wait for others too.
     pub async fn run(mut self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+        self.read_until(&engine, stop).await;
+        let Self { owing, mut paid, .. } = self;
+        drop(owing);
+        while paid.recv().await.is_some() {}
+    }
+
+    async fn read_until(&mut self, engine: &Arc<Engine>, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
             tokio::select! {
@@ -66,7 +85,7 @@ impl UdpDoor {
                     return;
                 }
             }
-            match self.answer_batch(&engine) {
+            match self.answer_batch(engine) {
                 Batch::Drained => {}
                 // `readable` does not yield while there is more to read, so it is done here.
                 Batch::Full => tokio::task::yield_now().await,
@@ -79,10 +98,23 @@ impl UdpDoor {
         }
     }
 
+    /// Answers a query when somebody else has, in a task of its own.
+    fn finish_later(&self, engine: &Arc<Engine>, waiting: Box<Waiting>, asked: Asked) {
+        let (engine, door) = (engine.clone(), self.door.clone());
+        let (port, lookups, owing) = (self.port.clone(), self.lookups.clone(), self.owing.clone());
+        tokio::spawn(async move {
+            let _owing = owing;
+            let mut reply = Vec::with_capacity(512);
+            if engine.finish(&door, waiting, Some(&lookups), &mut reply).await {
+                send(&engine, &port, &reply, &asked);
+            }
+        });
+    }
+
     /// Answers what is waiting, at most [`BATCH`] datagrams.
-    fn answer_batch(&mut self, engine: &Engine) -> Batch {
+    fn answer_batch(&mut self, engine: &Arc<Engine>) -> Batch {
         for _ in 0..BATCH {
-            let asked = match self.port.receive(&mut self.message) {
+            let asked = match self.port.receive(&mut self.message, &mut self.room) {
                 Ok(asked) => asked,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Drained,
                 Err(error) => {
@@ -99,15 +131,20 @@ impl UdpDoor {
             }
             let origin = Origin { peer: asked.peer, local: asked.local, transport: Transport::Udp };
             let message = &self.message[..asked.length];
-            let lookups = Some(&mut self.lookups);
-            if engine.answer(&self.door, message, &origin, lookups, &mut self.reply) {
-                // A full send buffer, a reply too long, a peer out of reach: the client asks again.
-                if self.port.send(&self.reply, &asked).is_err() {
-                    engine.observer().doors().udp_send_errors.inc();
-                }
+            match engine.begin(&self.door, message, &origin, Some(&self.lookups), &mut self.reply) {
+                Begun::Silence => {}
+                Begun::Ready => send(engine, &self.port, &self.reply, &asked),
+                Begun::Waiting(waiting) => self.finish_later(engine, waiting, asked),
             }
         }
         Batch::Full
+    }
+}
+
+/// A full send buffer, a reply too long, a peer out of reach: the client asks again.
+fn send(engine: &Engine, port: &Port, reply: &[u8], asked: &Asked) {
+    if port.send(reply, asked).is_err() {
+        engine.observer().doors().udp_send_errors.inc();
     }
 }
 

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::Record;
 use plustwo::config::{BUILT_IN_LAB, Loaded, load_text};
-use plustwo::observe::{Observer, ObserverOptions};
 use plustwo::serve::{Door, Engine};
+use plustwo::world::World;
 use plustwo::world::compile::compile;
-use plustwo::world::{Live, World};
 
 /// A name of the lab whose answer is two A records of an interface endpoint.
 pub const SNS: &str = "sns.ap-northeast-1.amazonaws.com";
@@ -61,13 +60,7 @@ pub fn lab(more: &str) -> String {
 /// An engine over the [`lab`].
 pub fn engine() -> Arc<Engine> {
     let (loaded, world) = load(&lab(""));
-    let server = &loaded.config.server;
-    let options = ObserverOptions {
-        query_log: loaded.config.query_log.clone(),
-        remembered_lookups: server.max_remembered_lookups as usize,
-    };
-    let observer = Observer::new(options).expect("there is no query log to open");
-    Arc::new(Engine::new(Arc::new(Live::new(world)), Arc::new(observer)))
+    Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"))
 }
 
 /// A door that is bound to no view.

@@ -72,6 +72,24 @@ pub enum EdeMode {
     Off,
 }
 
+/// Answers of other servers that are kept.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageCache {
+    /// What they may weigh together, in octets, about.
+    pub max_bytes: u64,
+    /// How long one may be served past its TTL when no server answers, in seconds (RFC 8767). 0: never.
+    pub serve_stale_s: u32,
+    /// Whether one that is asked for often is fetched anew shortly before it ends.
+    pub prefetch: bool,
+}
+
+impl Default for MessageCache {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20, serve_stale_s: 86_400, prefetch: true }
+    }
+}
+
 /// What answers names that nothing private claims.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -11,7 +11,7 @@ mod site;
 mod vpc;
 mod zone;
 
-pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, Public, ServerOrder};
+pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, MessageCache, Public, ServerOrder};
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
@@ -44,6 +44,9 @@ pub struct Config {
     /// What stands in for public DNS.
     #[serde(default)]
     pub internet: Internet,
+    /// Answers of other servers that are kept.
+    #[serde(default)]
+    pub message_cache: MessageCache,
     /// The query log.
     #[serde(default)]
     pub query_log: QueryLog,

@@ -31,6 +31,8 @@ pub struct Server {
     pub max_tcp_queries_in_flight: u32,
     /// Seconds after which a silent TCP connection is closed.
     pub tcp_idle_timeout_s: u32,
+    /// Queries that may wait for another server's answer at once. One more gets no reply.
+    pub max_waiting_queries: u32,
     /// How many look-ups are remembered to tell a retransmission from a new one, for each UDP door.
     pub max_remembered_lookups: u32,
 }
@@ -51,6 +53,7 @@ impl Default for Server {
             max_tcp_connections_per_client: 128,
             max_tcp_queries_in_flight: 128,
             tcp_idle_timeout_s: 10,
+            max_waiting_queries: 4096,
             max_remembered_lookups: 65_536,
         }
     }

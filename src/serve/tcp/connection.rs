@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::frames::{self, Frames, KEEP};
 use super::{TcpLimits, TcpSlot};
-use crate::serve::{Door, Engine, Origin, Transport};
+use crate::serve::{Begun, Door, Engine, Origin, Transport};
 
 /// Replies that are ready together leave in one write until it is this long (one reply may exceed it).
 const WRITE_BATCH: usize = 16 * 1024;
@@ -123,8 +123,17 @@ impl Client {
                     return;
                 };
                 let mut reply = Vec::with_capacity(512);
-                if (self.engine).answer(&self.door, message, &self.origin, None, &mut reply) {
-                    place.send(reply);
+                match self.engine.begin(&self.door, message, &self.origin, None, &mut reply) {
+                    Begun::Silence => {}
+                    Begun::Ready => drop(place.send(reply)),
+                    Begun::Waiting(waiting) => {
+                        let (engine, door) = (self.engine.clone(), self.door.clone());
+                        tokio::spawn(async move {
+                            if engine.finish(&door, waiting, None, &mut reply).await {
+                                place.send(reply);
+                            }
+                        });
+                    }
                 }
                 self.activity.now();
             }

@@ -22,9 +22,10 @@ use tokio::net::UdpSocket;
 pub(super) struct Port {
     socket: UdpSocket,
     bound: SocketAddr,
-    /// Room for one packet-information message; empty where the socket is bound to one address.
-    control: Vec<u8>,
 }
+
+/// Room for one packet-information message. Its reader's own, so that a port can be shared by those who send.
+pub(super) struct Room(Vec<u8>);
 
 /// One datagram received: how long it is, who sent it, and to where.
 #[derive(Clone, Copy, Debug)]
@@ -44,19 +45,21 @@ impl Port {
     pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let bound = socket.local_addr()?;
-        let control = match bound.ip() {
+        match bound.ip() {
+            ip if !ip.is_unspecified() => {}
+            IpAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            IpAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        }
+        Ok(Self { socket: UdpSocket::from_std(socket)?, bound })
+    }
+
+    /// Room for what its packets come with.
+    pub(super) fn room(&self) -> Room {
+        Room(match self.bound.ip() {
             ip if !ip.is_unspecified() => Vec::new(),
-            IpAddr::V4(_) => {
-                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-                nix::cmsg_space!(in_pktinfo)
-            }
-            IpAddr::V6(_) => {
-                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-                nix::cmsg_space!(in6_pktinfo)
-            }
-        };
-        let socket = UdpSocket::from_std(socket)?;
-        Ok(Self { socket, bound, control })
+            IpAddr::V4(_) => nix::cmsg_space!(in_pktinfo),
+            IpAddr::V6(_) => nix::cmsg_space!(in6_pktinfo),
+        })
     }
 
     /// True where the socket takes packets for every address of the host.
@@ -82,11 +85,10 @@ impl Port {
     /// # Errors
     /// `WouldBlock` when none is there; `InvalidData` when one came without the addresses it should have;
     /// else what the system says.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Asked> {
+    pub(super) fn receive(&self, buffer: &mut [u8], room: &mut Room) -> io::Result<Asked> {
         if self.is_wildcard() {
-            let Self { socket, control, .. } = self;
-            let fd = socket.as_raw_fd();
-            socket.try_io(Interest::READABLE, || receive_with_address(fd, buffer, control))
+            let fd = self.socket.as_raw_fd();
+            self.socket.try_io(Interest::READABLE, || receive_with_address(fd, buffer, &mut room.0))
         } else {
             let (length, peer) = self.socket.try_recv_from(buffer)?;
             Ok(Asked { length, peer, local: self.bound.ip(), interface: 0 })

@@ -1,0 +1,143 @@
+//! Asking others: the message cache before upstreams, stale answers behind them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::message_cache::{CacheBounds, MessageCache, UpstreamNumber};
+use super::upstream::{Unanswered, UpstreamOptions, Upstreams};
+use crate::config::Config;
+use crate::dns::{Answer, Question, Rcode};
+use crate::observe::Observer;
+use crate::world::{Upstream, UpstreamIdentity, World};
+
+/// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
+const STALE_AFTER: Duration = Duration::from_millis(1800);
+
+/// Whom the world asks, and what they answered. It outlives generations: an upstream is known by its identity.
+#[derive(Debug)]
+pub struct Forwarder {
+    upstreams: Upstreams,
+    cache: MessageCache,
+    numbers: RwLock<HashMap<UpstreamIdentity, UpstreamNumber>>,
+    observer: Arc<Observer>,
+    prefetch: bool,
+}
+
+/// Bounds of a forwarder.
+#[derive(Clone, Debug)]
+pub struct ForwardOptions {
+    /// The message cache's.
+    pub cache: CacheBounds,
+    /// Whether answers that are asked for often are fetched anew shortly before they end.
+    pub prefetch: bool,
+    /// How others are asked.
+    pub upstream: UpstreamOptions,
+}
+
+impl ForwardOptions {
+    /// What a configuration says.
+    pub fn of(config: &Config) -> Self {
+        let cache = CacheBounds {
+            max_bytes: config.message_cache.max_bytes,
+            max_negative_ttl_s: config.answers.max_negative_ttl,
+            max_ttl_s: config.answers.max_ttl,
+            serve_stale_s: config.message_cache.serve_stale_s,
+        };
+        Self { cache, prefetch: config.message_cache.prefetch, upstream: UpstreamOptions::default() }
+    }
+}
+
+impl Forwarder {
+    /// Nothing cached, nobody asked.
+    pub fn new(options: ForwardOptions, observer: Arc<Observer>) -> Self {
+        Self {
+            upstreams: Upstreams::new(options.upstream, ()),
+            cache: MessageCache::new(options.cache),
+            numbers: RwLock::new(HashMap::new()),
+            observer,
+            prefetch: options.prefetch,
+        }
+    }
+
+    /// A fresh answer without asking anybody. One that is asked for often and ends soon is fetched anew, in a
+    /// task of its own.
+    pub fn cached(self: &Arc<Self>, upstream: &Upstream, question: &Question, now_s: u64) -> Option<Answer> {
+        let metrics = self.observer.message_cache();
+        let Some(cached) = self.cache.fresh(self.number(upstream), question, now_s) else {
+            metrics.misses.inc();
+            return None;
+        };
+        metrics.hits.inc();
+        if cached.wants_prefetch && self.prefetch {
+            metrics.prefetches.inc();
+            let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
+            tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
+        }
+        Some(cached.answer)
+    }
+
+    /// Asks an upstream. When nobody answers, an answer past its TTL stands in, and says so; where there is none,
+    /// SERVFAIL says why. It is never an empty NOERROR.
+    ///
+    /// Who has a stale answer does not keep its client waiting for long: the question goes on without it, so
+    /// that the next client has a fresh one (RFC 8767 5).
+    pub async fn ask(self: &Arc<Self>, upstream: &Upstream, question: &Question, now_s: u64) -> Answer {
+        let Some(stale) = self.cache.stale(self.number(upstream), question, now_s) else {
+            let asked = self.fetch(upstream, question, now_s).await;
+            return asked
+                .unwrap_or_else(|unanswered| Answer::empty(Rcode::SERVFAIL).with_ede(unanswered.ede));
+        };
+        let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
+        let asking = tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
+        match timeout(STALE_AFTER, asking).await {
+            Ok(Ok(Ok(answer))) => answer,
+            _ => {
+                self.observer.message_cache().stale.inc();
+                stale
+            }
+        }
+    }
+
+    /// Asks an upstream and keeps what it answers.
+    async fn fetch(
+        &self,
+        upstream: &Upstream,
+        question: &Question,
+        now_s: u64,
+    ) -> Result<Answer, Unanswered> {
+        let answer = self.upstreams.ask(upstream, question).await?;
+        self.cache.insert(self.number(upstream), question, &answer, now_s);
+        let metrics = self.observer.message_cache();
+        // Both fit: they are counts of what is in memory.
+        metrics.entries.set(self.cache.len() as i64);
+        metrics.bytes.set(self.cache.bytes() as i64);
+        Ok(answer)
+    }
+
+    /// Forgets connections to whom no world names any more. Their answers leave by themselves.
+    pub fn world_replaced(&self, world: &World) {
+        let used: Vec<&UpstreamIdentity> =
+            world.upstreams.iter().map(|upstream| &upstream.identity).collect();
+        self.upstreams.retain(&used);
+    }
+
+    /// The servers that were asked, and whether they answer.
+    pub fn health(&self) -> Vec<(String, bool)> {
+        self.upstreams.health()
+    }
+
+    /// The number of an upstream, the same for the same identity for the life of the process.
+    fn number(&self, upstream: &Upstream) -> UpstreamNumber {
+        let known =
+            self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(&upstream.identity).copied();
+        known.unwrap_or_else(|| {
+            let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
+            // A process sees a handful of upstreams, and one more with each edit of a rule.
+            let next = numbers.len() as UpstreamNumber;
+            *numbers.entry(upstream.identity.clone()).or_insert(next)
+        })
+    }
+}
