@@ -52,8 +52,6 @@ pub enum Code {
     AmbiguousPlace,
     /// A name server that leads back to this daemon.
     ForwardLoop,
-    /// Something AWS has that this build does not play.
-    NotSupported,
     /// Something legal that will surprise.
     Surprising,
 }
@@ -84,7 +82,6 @@ impl Code {
             Self::Listener => "listener",
             Self::AmbiguousPlace => "ambiguous-place",
             Self::ForwardLoop => "forward-loop",
-            Self::NotSupported => "not-supported",
             Self::Surprising => "surprising",
         }
     }
