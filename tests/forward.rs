@@ -1,0 +1,174 @@
+//! Asking others, as a client sees it: answers, failures, chains that lead home, stale answers, reloads.
+
+mod common;
+#[path = "common/upstream.rs"]
+mod upstream;
+
+use std::net::IpAddr;
+
+use common::{Client, Lab, Reply, question};
+use hickory_proto::op::ResponseCode;
+use plustwo::config::BUILT_IN_LAB;
+use upstream::{Manner, Scripted};
+
+const HOME: [u8; 4] = [127, 0, 1, 1];
+
+/// The lab with these servers for the internet, and `more` at its end.
+fn lab(servers: &[&Scripted], more: &str) -> Lab {
+    let list: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.address)).collect();
+    let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [{}]\n", list.join(", "));
+    Lab::start_with(&format!("{BUILT_IN_LAB}{internet}{more}"))
+}
+
+fn ask(lab: &Lab, name: &str) -> Reply {
+    Client::new(lab.dns, HOME.into()).ask(name, "A")
+}
+
+fn addresses(reply: &Reply) -> Vec<String> {
+    reply.addresses().iter().map(IpAddr::to_string).collect()
+}
+
+fn codes(reply: &Reply) -> Vec<u16> {
+    reply.extended_errors().into_iter().map(|(code, _)| code).collect()
+}
+
+#[test]
+fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
+    let server = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
+    let lab = lab(&[&server], "");
+    for _ in 0..3 {
+        let reply = ask(&lab, "www.example");
+        assert_eq!(addresses(&reply), ["198.51.100.7"]);
+        let (_, text) = &reply.extended_errors()[0];
+        assert!(text.starts_with("egress=nat-gateway via=nat-lab,igw-lab addr=198.51.100.7"), "{text}");
+    }
+    assert_eq!(server.asked(), 1, "the cache answers the rest");
+    // Denials are passed on as they are, and kept.
+    for _ in 0..2 {
+        let reply = ask(&lab, "none.example");
+        assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain);
+        assert_eq!(reply.message.authorities.len(), 1);
+    }
+    let nodata = Client::new(lab.dns, HOME.into()).ask("www.example", "AAAA");
+    assert_eq!(nodata.message.metadata.response_code, ResponseCode::NoError);
+    assert!(nodata.message.answers.is_empty());
+}
+
+#[test]
+fn private_names_are_never_asked_of_others() {
+    let server = Scripted::start(Manner::Honest, &[]);
+    let lab = lab(&[&server], "");
+    for name in [
+        "sns.ap-northeast-1.amazonaws.com",
+        "x.sns.ap-northeast-1.amazonaws.com",
+        "db.corp.internal",
+        "nope.corp.internal",
+        "erp.office.example",
+        "ip-10-9-9-9.ap-northeast-1.compute.internal",
+        "vpce-sqs-rexhor6t.sqs.ap-northeast-1.vpce.amazonaws.com",
+        "ec2-203-0-113-25.ap-northeast-1.compute.amazonaws.com",
+    ] {
+        ask(&lab, name);
+    }
+    assert_eq!(server.asked(), 0);
+}
+
+#[test]
+fn a_public_alias_of_a_private_name_is_answered_privately() {
+    let records = [
+        ("api.example", "d-abc.execute-api.ap-northeast-1.amazonaws.com"),
+        ("d-abc.execute-api.ap-northeast-1.amazonaws.com", "203.0.113.99"),
+        ("db.example", "ec2-203-0-113-25.ap-northeast-1.compute.amazonaws.com"),
+        ("ec2-203-0-113-25.ap-northeast-1.compute.amazonaws.com", "203.0.113.25"),
+        ("a.example", "b.example"),
+        ("b.example", "198.51.100.8"),
+    ];
+    let server = Scripted::start(Manner::Honest, &records);
+    let lab = lab(&[&server], "");
+    let mut api = addresses(&ask(&lab, "api.example"));
+    api.sort_unstable();
+    assert_eq!(api, ["10.0.100.40", "10.0.200.40"]);
+    assert_eq!(addresses(&ask(&lab, "db.example")), ["10.0.4.10"]);
+    let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
+    assert_eq!(addresses(&outside.ask("api.example", "A")), ["203.0.113.99"]);
+    // A chain that stays outside is one question.
+    let before = server.asked();
+    let reply = ask(&lab, "a.example");
+    assert_eq!((addresses(&reply), reply.message.answers.len()), (vec!["198.51.100.8".to_owned()], 2));
+    assert_eq!(server.asked(), before + 1);
+}
+
+#[test]
+fn while_one_server_answers_nobody_notices_the_others() {
+    let good = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
+    for manner in [Manner::Failing, Manner::Refusing, Manner::Garbage, Manner::WrongId, Manner::WrongQuestion] {
+        let bad = Scripted::start(manner, &[("www.example", "203.0.113.66")]);
+        let lab = lab(&[&bad, &good], "");
+        assert_eq!(addresses(&ask(&lab, "www.example")), ["198.51.100.7"], "{manner:?}");
+    }
+}
+
+#[test]
+fn when_nobody_answers_the_client_is_told_so() {
+    for manner in [Manner::Failing, Manner::Refusing, Manner::Silent, Manner::WrongId] {
+        let bad = Scripted::start(manner, &[("www.example", "203.0.113.66")]);
+        let lab = lab(&[&bad], "");
+        let reply = ask(&lab, "www.example");
+        assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail, "{manner:?}");
+        assert!(reply.message.answers.is_empty());
+        assert!(matches!(codes(&reply).as_slice(), [13 | 22 | 23]), "{manner:?} {:?}", reply.extended_errors());
+        assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"], "private names answer as ever");
+    }
+}
+
+#[test]
+fn a_rule_asks_its_own_targets() {
+    let office = Scripted::start(Manner::Honest, &[("erp.branch.example", "192.168.20.20")]);
+    let internet = Scripted::start(Manner::Honest, &[]);
+    let rule = format!(
+        "\n[[resolver_rule]]\nid = \"rslvr-rr-branch\"\ntype = \"FORWARD\"\ndomain = \"branch.example\"\n\
+         targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+        office.address
+    );
+    let lab = lab(&[&internet], &rule);
+    assert_eq!(addresses(&ask(&lab, "erp.branch.example")), ["192.168.20.20"]);
+    assert_eq!((office.asked(), internet.asked()), (1, 0));
+    // The rule is the VPC's; from outside the name is the internet's.
+    let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
+    assert_eq!(outside.ask("erp.branch.example", "A").message.metadata.response_code, ResponseCode::NXDomain);
+}
+
+#[test]
+fn a_server_that_flaps_is_used_again() {
+    let server = Scripted::start(Manner::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
+    let lab = lab(&[&server], "");
+    server.becomes(Manner::Failing);
+    assert_eq!(ask(&lab, "a.example").message.metadata.response_code, ResponseCode::ServFail);
+    server.becomes(Manner::Honest);
+    assert_eq!(addresses(&ask(&lab, "b.example")), ["198.51.100.2"]);
+}
+
+#[test]
+fn a_pipelined_query_overtakes_one_that_waits() {
+    use std::io::{Read, Write};
+    let silent = Scripted::start(Manner::Silent, &[]);
+    let lab = lab(&[&silent], "");
+    let mut stream = std::net::TcpStream::connect(lab.dns).unwrap();
+    let slow = question(1, "slow.example", 1, 1, true);
+    let quick = question(2, "sns.ap-northeast-1.amazonaws.com", 1, 1, true);
+    let mut both = Vec::new();
+    for message in [slow, quick] {
+        both.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
+        both.extend(message);
+    }
+    stream.write_all(&both).unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut reply = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut reply).unwrap();
+        ids.push(u16::from_be_bytes([reply[0], reply[1]]));
+    }
+    assert_eq!(ids, [2, 1]);
+}
