@@ -15,6 +15,7 @@ pub mod bind;
 mod chaos;
 pub mod tcp;
 pub mod udp;
+pub mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
