@@ -86,6 +86,33 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
     })
 }
 
+/// A stretch of rdata, for one who looks for the names in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// So many octets.
+    Octets(usize),
+    /// A length octet, and as many octets as it says.
+    Text,
+    /// A name, compressed perhaps.
+    Name,
+}
+
+/// The parts of a type's rdata up to its last name; nothing for types without names. What follows them is
+/// opaque.
+pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part> {
+    let fields = layout(rtype).unwrap_or_default();
+    let names = fields.iter().rposition(|(kind, _)| matches!(kind, Kind::Name)).map_or(0, |last| last + 1);
+    fields[..names].iter().map(|(kind, _)| match kind {
+        Kind::Name => Part::Name,
+        Kind::U8 => Part::Octets(1),
+        Kind::U16 => Part::Octets(2),
+        Kind::U32 | Kind::Seconds | Kind::Ipv4 => Part::Octets(4),
+        Kind::Ipv6 => Part::Octets(16),
+        // The others reach to the end, so no name follows them.
+        Kind::Text | Kind::Texts | Kind::Octets | Kind::Hex | Kind::Params => Part::Text,
+    })
+}
+
 /// The types left to `hickory_proto`: neither names nor strings in them.
 fn is_foreign(rtype: RecordType) -> bool {
     matches!(

@@ -12,6 +12,7 @@
 //! - [`answer`]: RRsets and the decided content of a reply.
 //! - [`edns`]: the OPT record and its options.
 //! - [`query`]: reading a message, or deciding to turn it away.
+//! - [`reply`]: reading what another name server answered.
 //! - [`mod@encode`], with `writer` behind it: writing the reply.
 
 pub mod answer;
@@ -23,6 +24,7 @@ pub mod name;
 pub(crate) mod presentation;
 pub mod query;
 pub mod rdata;
+pub mod reply;
 pub mod reverse;
 pub mod suffix_map;
 pub(crate) mod svcb;
@@ -36,6 +38,7 @@ pub use encode::{ADVERTISED_PAYLOAD, Annotations, Encoded, encode, encode_turn_a
 pub use name::{Name, NameError};
 pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
+pub use reply::{Response, ResponseError};
 pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};

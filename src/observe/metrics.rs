@@ -10,9 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
 
 use super::family::{Declarations, Family, Row};
+use super::forward::ForwardMetrics;
 
 /// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
-const DURATIONS: &[f64] = &[
+pub(super) const DURATIONS: &[f64] = &[
     0.000015625,
     0.00003125,
     0.0000625,
@@ -66,6 +67,7 @@ pub struct Metrics {
     pub world_source_timestamp: Family<0, IntGauge>,
     pub doors: DoorMetrics,
     pub message_cache: MessageCacheMetrics,
+    pub forward: ForwardMetrics,
     process_start: IntGauge,
 }
 
@@ -216,6 +218,7 @@ impl Metrics {
             ),
             doors: DoorMetrics::declare(&mut all),
             message_cache: MessageCacheMetrics::declare(&mut all),
+            forward: ForwardMetrics::declare(&mut all),
             process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),
             declarations: all,
         };

@@ -12,6 +12,7 @@
 
 mod event;
 mod family;
+mod forward;
 mod implied;
 mod log_writer;
 mod lower_bound;
@@ -22,6 +23,7 @@ mod rotating_file;
 mod tests;
 
 pub use event::{DropReason, QueryEvent, Transport};
+pub use forward::ForwardMetrics;
 pub use implied::Lookups;
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
@@ -192,6 +194,11 @@ impl Observer {
     /// What doors count themselves.
     pub fn doors(&self) -> &DoorMetrics {
         &self.metrics.doors
+    }
+
+    /// What is counted about the name servers that are asked.
+    pub fn forward(&self) -> &ForwardMetrics {
+        &self.metrics.forward
     }
 
     /// All metrics in Prometheus's text format.

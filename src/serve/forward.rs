@@ -54,7 +54,7 @@ impl Forwarder {
     /// Nothing cached, nobody asked.
     pub fn new(options: ForwardOptions, observer: Arc<Observer>) -> Self {
         Self {
-            upstreams: Upstreams::new(options.upstream, ()),
+            upstreams: Upstreams::new(options.upstream, observer.forward().clone()),
             cache: MessageCache::new(options.cache),
             numbers: RwLock::new(HashMap::new()),
             observer,

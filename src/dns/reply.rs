@@ -1,0 +1,294 @@
+//! Reading what another name server answered.
+//!
+//! The message comes from the network and may be forged: whatever it says, reading it takes time and
+//! memory in proportion to its length, and ends.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::answer::RrSet;
+use super::code::{Class, Opcode, Rcode, RecordType};
+use super::layout::{Part, parts_to_last_name};
+use super::name::{MAX_LABEL, MAX_NAME, Name, wire_length};
+use super::query::{HEADER, QR};
+use super::rdata::Rdata;
+
+/// A response as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The identifier.
+    pub id: u16,
+    /// The TC bit. The sections of a truncated response are not read.
+    pub truncated: bool,
+    /// The outcome, with the bits of the OPT record if there is one.
+    pub rcode: Rcode,
+    /// The question: the name in wire form with the case it came in, the type and the class.
+    pub question: Option<(Vec<u8>, RecordType, Class)>,
+    /// The answer section, without DNSSEC records that were not asked for.
+    pub answer: Vec<RrSet>,
+    /// The SOA records of the authority section.
+    pub authority: Vec<RrSet>,
+    /// Whether there is an OPT record.
+    pub has_edns: bool,
+}
+
+/// Why octets are not a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum ResponseError {
+    /// It is shorter than a header.
+    #[error("the message is shorter than a header")]
+    TooShort,
+    /// It is a query, or the response to something else than a query.
+    #[error("the message is no response to a query")]
+    NotAResponse,
+    /// There is more than one question.
+    #[error("the message has several questions")]
+    Questions,
+    /// It ends within a record, or a name in it is malformed.
+    #[error("the message is malformed")]
+    Malformed,
+    /// The data of a record is not what its type says.
+    #[error("the data of a record of type {0} is malformed")]
+    Rdata(RecordType),
+}
+
+impl Response {
+    /// Reads a message.
+    ///
+    /// Records become RRsets in the order of their first record; the TTL of a set is the smallest of its
+    /// records' (RFC 2181 5.2). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at.
+    pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
+        let header = message.first_chunk::<HEADER>().ok_or(ResponseError::TooShort)?;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let flags = word(2);
+        if flags & QR == 0 || Opcode((flags >> 11 & 15) as u8) != Opcode::QUERY {
+            return Err(ResponseError::NotAResponse);
+        }
+        let mut response = Self {
+            id: word(0),
+            truncated: flags & TC != 0,
+            rcode: Rcode(flags & 15),
+            question: None,
+            answer: Vec::new(),
+            authority: Vec::new(),
+            has_edns: false,
+        };
+        let mut reader = Reader { message, at: HEADER };
+        match word(4) {
+            0 => {}
+            1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
+            _ => return Err(ResponseError::Questions),
+        }
+        if response.truncated {
+            return Ok(response);
+        }
+        let qtype = response.question.as_ref().map(|(_, qtype, _)| *qtype);
+        let mut answer = Sets::default();
+        for _ in 0..word(6) {
+            let record = reader.record()?;
+            if !is_unasked_dnssec(record.rtype, qtype) {
+                answer.add(&reader, record)?;
+            }
+        }
+        let mut authority = Sets::default();
+        for _ in 0..word(8) {
+            let record = reader.record()?;
+            if record.rtype == RecordType::SOA {
+                authority.add(&reader, record)?;
+            }
+        }
+        for _ in 0..word(10) {
+            let record = reader.record()?;
+            if record.rtype == RecordType::OPT && !response.has_edns {
+                response.has_edns = true;
+                response.rcode.0 |= (record.ttl >> 24 << 4) as u16;
+            }
+        }
+        response.answer = answer.finish();
+        response.authority = authority.finish();
+        Ok(response)
+    }
+}
+
+/// Truncated.
+const TC: u16 = 0x0200;
+
+/// The most pointers followed in one name: one to each label, and there are no more.
+const MAX_POINTERS: usize = 127;
+
+/// Whether a record belongs to DNSSEC and the question was for something else. Queries go out without the
+/// DO bit, so such records are a server's mistake.
+fn is_unasked_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
+    let dnssec = matches!(
+        rtype,
+        RecordType::OPT
+            | RecordType::SIG
+            | RecordType::RRSIG
+            | RecordType::NSEC
+            | RecordType::NSEC3
+            | RecordType::NSEC3PARAM
+            | RecordType::DNSKEY
+    );
+    dnssec && qtype != Some(rtype) && qtype != Some(RecordType::ANY)
+}
+
+/// A record whose data has not been looked at.
+struct Record {
+    owner: Name,
+    rtype: RecordType,
+    class: Class,
+    ttl: u32,
+    /// Where its data begins and ends in the message.
+    data: (usize, usize),
+}
+
+/// Records that become RRsets.
+#[derive(Default)]
+struct Sets {
+    sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
+    /// Where each set is: a message may have thousands of owners, and looking through all for each record
+    /// would be what its sender wanted.
+    places: HashMap<(Name, RecordType), usize, RandomState>,
+}
+
+impl Sets {
+    fn add(&mut self, reader: &Reader<'_>, record: Record) -> Result<(), ResponseError> {
+        let Record { owner, rtype, class, ttl, data } = record;
+        if class != Class::IN || rtype == RecordType::OPT {
+            return Ok(());
+        }
+        let rdata = reader.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
+        let place = *self.places.entry((owner.clone(), rtype)).or_insert_with(|| {
+            self.sets.push((owner, rtype, ttl, Vec::new()));
+            self.sets.len() - 1
+        });
+        let (_, _, smallest, rdatas) = &mut self.sets[place];
+        *smallest = ttl.min(*smallest);
+        rdatas.push(rdata);
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<RrSet> {
+        self.sets
+            .into_iter()
+            .map(|(owner, rtype, ttl, rdatas)| RrSet::new(owner, rtype, ttl, rdatas))
+            .collect()
+    }
+}
+
+/// Reads a message from front to back. `None` means that the message is malformed.
+struct Reader<'a> {
+    message: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn question(&mut self) -> Option<(Vec<u8>, RecordType, Class)> {
+        // Nothing comes before the name that it could point to.
+        let length = wire_length(self.message.get(self.at..)?).ok()?;
+        let qname = self.take(length)?.to_vec();
+        Some((qname, RecordType(self.u16()?), Class(self.u16()?)))
+    }
+
+    fn record(&mut self) -> Result<Record, ResponseError> {
+        self.whole_record().ok_or(ResponseError::Malformed)
+    }
+
+    fn whole_record(&mut self) -> Option<Record> {
+        let owner = Name::from_wire(&self.name()?).ok()?;
+        let rtype = RecordType(self.u16()?);
+        let class = Class(self.u16()?);
+        let ttl = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
+        let length = usize::from(self.u16()?);
+        let start = self.at;
+        self.take(length)?;
+        // A TTL with its highest bit set counts as 0 (RFC 2181 8). That of OPT is none.
+        let ttl = if ttl > i32::MAX as u32 && rtype != RecordType::OPT { 0 } else { ttl };
+        Some(Record { owner, rtype, class, ttl, data: (start, self.at) })
+    }
+
+    /// The data with its names spelt out, in lower case as everywhere: a name that points into the question
+    /// would else have the case that the question was sent in to foil forgers.
+    fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
+        // Names may point to all that comes before, but the data ends where the record says.
+        let mut data = Reader { message: self.message.get(..end)?, at: start };
+        let mut wire = Vec::with_capacity(end - start);
+        let mut names = 0;
+        for part in parts_to_last_name(rtype) {
+            match part {
+                Part::Octets(length) => wire.extend_from_slice(data.take(length)?),
+                Part::Text => {
+                    let length = data.take(1)?[0];
+                    wire.push(length);
+                    wire.extend_from_slice(data.take(usize::from(length))?);
+                }
+                Part::Name => {
+                    wire.extend(data.name()?.to_ascii_lowercase());
+                    names += 1;
+                }
+            }
+        }
+        let tail = data.take(end - data.at)?;
+        let fits = match rtype {
+            RecordType::A => tail.len() == 4,
+            RecordType::AAAA => tail.len() == 16,
+            RecordType::SOA => tail.len() == 20,
+            RecordType::SVCB | RecordType::HTTPS => true,
+            _ => names == 0 || tail.is_empty(),
+        };
+        wire.extend_from_slice(tail);
+        // Names that are spelt out can make it longer than a record can be.
+        (fits && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))
+    }
+
+    /// Reads a name and spells it out, in the case it has. Each pointer must lead to before the labels that
+    /// it ends, so that following them ends.
+    fn name(&mut self) -> Option<Vec<u8>> {
+        let mut wire = Vec::with_capacity(32);
+        let mut at = self.at;
+        let mut part_start = at;
+        let mut after = None;
+        let mut pointers = 0;
+        loop {
+            let length = *self.message.get(at)?;
+            match usize::from(length) {
+                0 => break,
+                label @ 1..=MAX_LABEL => {
+                    wire.extend_from_slice(self.message.get(at..=at + label)?);
+                    at += 1 + label;
+                }
+                192.. => {
+                    let low = *self.message.get(at + 1)?;
+                    let target = usize::from(length & 0x3f) << 8 | usize::from(low);
+                    pointers += 1;
+                    if target >= part_start || pointers > MAX_POINTERS {
+                        return None;
+                    }
+                    after.get_or_insert(at + 2);
+                    (at, part_start) = (target, target);
+                }
+                _ => return None,
+            }
+            if wire.len() >= MAX_NAME {
+                return None;
+            }
+        }
+        wire.push(0);
+        self.at = after.unwrap_or(at + 1);
+        Some(wire)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let taken = self.message.get(self.at..self.at.checked_add(length)?)?;
+        self.at += length;
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests;

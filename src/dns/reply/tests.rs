@@ -1,0 +1,176 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::dns::name::tests::name;
+use crate::dns::{Annotations, Answer, Edns, Query, Question, encode};
+
+/// A header with these flags and counts.
+fn header(flags: u16, counts: [u16; 4]) -> Vec<u8> {
+    let [questions, answers, authorities, additionals] = counts;
+    [7, flags, questions, answers, authorities, additionals]
+        .iter()
+        .flat_map(|word| word.to_be_bytes())
+        .collect()
+}
+
+fn record(owner: &[u8], rtype: RecordType, ttl: u32, data: &[u8]) -> Vec<u8> {
+    let mut wire = owner.to_vec();
+    wire.extend(rtype.0.to_be_bytes());
+    wire.extend(1u16.to_be_bytes());
+    wire.extend(ttl.to_be_bytes());
+    wire.extend((data.len() as u16).to_be_bytes());
+    wire.extend(data);
+    wire
+}
+
+/// A response to `a.example A` with these records in its answer section.
+fn answering(records: &[Vec<u8>]) -> Vec<u8> {
+    let mut message = header(QR, [1, records.len() as u16, 0, 0]);
+    message.extend(b"\x01a\x07example\x00\x00\x01\x00\x01");
+    message.extend(records.concat());
+    message
+}
+
+#[test]
+fn names_in_rdata_are_spelt_out_in_lower_case() {
+    let message = answering(&[
+        record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01B\xc0\x0e"),
+        record(b"\x01b\xc0\x0e", RecordType::MX, 60, b"\x00\x0a\x02mx\xc0\x0c"),
+        record(b"\x01b\xc0\x0e", RecordType::SRV, 60, b"\0\x01\0\x02\0\x35\xc0\x0e"),
+    ]);
+    let response = Response::parse(&message).unwrap();
+    let wire = |index: usize| response.answer[index].rdatas[0].as_wire().to_vec();
+    assert_eq!(wire(0), b"\x01b\x07example\0");
+    assert_eq!(wire(1), b"\x00\x0a\x02mx\x01a\x07example\0");
+    assert_eq!(wire(2), b"\0\x01\0\x02\0\x35\x07example\0");
+    assert_eq!(response.answer[1].owner, name("b.example"));
+}
+
+#[test]
+fn records_become_sets_with_the_smallest_ttl() {
+    let message = answering(&[
+        record(b"\xc0\x0c", RecordType::A, 60, &[10, 0, 0, 1]),
+        record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything"),
+        record(b"\x01A\xc0\x0e", RecordType::A, 5, &[10, 0, 0, 2]),
+        record(b"\xc0\x0c", RecordType::TXT, u32::MAX, b"\x01a"),
+    ]);
+    let response = Response::parse(&message).unwrap();
+    let seen: Vec<_> = response.answer.iter().map(|set| (set.rtype, set.ttl, set.rdatas.len())).collect();
+    assert_eq!(seen, [(RecordType::A, 5, 2), (RecordType::TXT, 0, 1)]);
+}
+
+#[test]
+fn what_is_malformed_is_an_error() {
+    let one = |rtype, data: &[u8]| Response::parse(&answering(&[record(b"\xc0\x0c", rtype, 1, data)]));
+    assert_eq!(one(RecordType::A, &[1, 2, 3]), Err(ResponseError::Rdata(RecordType::A)));
+    assert_eq!(one(RecordType::CNAME, b"\x01b\0x"), Err(ResponseError::Rdata(RecordType::CNAME)));
+    // A pointer to itself, and one ahead.
+    assert_eq!(one(RecordType::CNAME, b"\xc0\x27"), Err(ResponseError::Rdata(RecordType::CNAME)));
+    assert_eq!(one(RecordType::CNAME, b"\xc0\x40"), Err(ResponseError::Rdata(RecordType::CNAME)));
+    // Two pointers that would go round.
+    assert_eq!(one(RecordType::CNAME, b"\x01b\xc0\x27"), Err(ResponseError::Rdata(RecordType::CNAME)));
+    assert_eq!(Response::parse(&[0; 11]), Err(ResponseError::TooShort));
+    assert_eq!(Response::parse(&header(0, [0; 4])), Err(ResponseError::NotAResponse));
+    assert_eq!(Response::parse(&header(QR, [2, 0, 0, 0])), Err(ResponseError::Questions));
+    assert_eq!(Response::parse(&header(QR, [0, 65_535, 0, 0])), Err(ResponseError::Malformed));
+}
+
+#[test]
+fn many_owners_take_no_long_time() {
+    let mut records = Vec::new();
+    for index in 0..5000u16 {
+        let owner = [&[2][..], &index.to_be_bytes(), b"\xc0\x0c"].concat();
+        records.push(record(&owner, RecordType::TXT, 1, b"\0"));
+    }
+    assert!(Response::parse(&answering(&records)).unwrap().answer.len() > 3000);
+}
+
+#[test]
+fn the_rcode_has_the_bits_of_the_opt_record() {
+    let mut message = header(QR | 1, [0, 0, 0, 1]);
+    message.extend(b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");
+    let response = Response::parse(&message).unwrap();
+    assert_eq!((response.rcode.0, response.has_edns), (17, true));
+}
+
+fn rrset() -> impl Strategy<Value = RrSet> {
+    let types = prop_oneof![
+        Just((RecordType::A, "192.0.2.1", "192.0.2.2")),
+        Just((RecordType::AAAA, "2001:db8::1", "2001:db8::2")),
+        Just((RecordType::MX, "10 mx.a.example", "20 b.example")),
+        Just((RecordType::CNAME, "c.example", "d.example")),
+        Just((RecordType::SRV, "1 2 53 a.example", "1 2 54 b.example")),
+        Just((RecordType::TXT, "\"a\" \"b\"", "c")),
+        Just((RecordType::HTTPS, "1 . alpn=h2", "0 a.example")),
+        Just((RecordType::NAPTR, "1 2 \"s\" \"x\" \"\" a.example", "2 2 \"s\" \"x\" \"\" .")),
+        Just((RecordType::SOA, "a.example b.example 1 2 3 4 5", "a. b. 1 2 3 4 5")),
+    ];
+    let owner = prop_oneof![Just("a.example"), Just("b.a.example"), Just("."), Just("z")];
+    (types, owner, 0..10_000u32).prop_map(|((rtype, first, second), owner, ttl)| {
+        let rdatas: Vec<Rdata> =
+            [first, second].iter().map(|text| Rdata::parse(rtype, text).unwrap()).collect();
+        RrSet::new(Name::parse(owner).unwrap(), rtype, ttl, rdatas)
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_read_or_refused(octets in vec(any::<u8>(), 0..600)) {
+        let _ = Response::parse(&octets);
+    }
+
+    #[test]
+    fn any_octets_after_a_header_are_read_or_refused(
+        octets in vec(any::<u8>(), 0..600),
+        counts in any::<[u8; 4]>(),
+    ) {
+        let mut message = header(QR, counts.map(|count| u16::from(count) & 3));
+        message.extend(octets);
+        let _ = Response::parse(&message);
+    }
+
+    #[test]
+    fn a_cut_or_changed_response_is_read_or_refused(
+        sets in vec(rrset(), 0..5),
+        cut in 0..400usize,
+        at in 0..400usize,
+        octet in any::<u8>(),
+    ) {
+        let mut message = encoded(sets);
+        message.truncate(cut);
+        if let Some(place) = message.get_mut(at) {
+            *place = octet;
+        }
+        let _ = Response::parse(&message);
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_back(sets in vec(rrset(), 0..6)) {
+        let mut distinct: Vec<RrSet> = Vec::new();
+        for set in sets {
+            if !distinct.iter().any(|other| other.owner == set.owner && other.rtype == set.rtype) {
+                distinct.push(set);
+            }
+        }
+        let response = Response::parse(&encoded(distinct.clone())).unwrap();
+        prop_assert_eq!(response.answer, distinct);
+        prop_assert_eq!(response.question, Some((b"\x01A\x07eXample\0".to_vec(), RecordType::A, Class::IN)));
+        prop_assert!(response.has_edns && !response.truncated && response.id == 9);
+    }
+}
+
+fn encoded(sets: Vec<RrSet>) -> Vec<u8> {
+    let question = Question { qname: name("a.example"), qtype: RecordType::A, qclass: Class::IN };
+    let query = Query {
+        id: 9,
+        recursion_desired: true,
+        checking_disabled: false,
+        question,
+        qname_as_sent: b"\x01A\x07eXample\0".to_vec(),
+        edns: Some(Edns { payload: 1232, dnssec_ok: false, client_subnet: None, options: Vec::new() }),
+    };
+    let mut message = Vec::new();
+    encode(&query, &Answer::of(sets), &Annotations::default(), 65_535, 0, &mut message);
+    message
+}

@@ -1,0 +1,121 @@
+//! What is counted about the name servers that are asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use super::family::{Declarations, Family};
+use super::metrics::{DURATIONS, Metrics};
+use crate::dns::Rcode;
+
+/// Counters of forwarding. Clones share them.
+#[derive(Clone, Debug)]
+pub struct ForwardMetrics {
+    requests: Family<1, IntCounter>,
+    duration: Family<2, Histogram>,
+    failures: Family<2, IntCounter>,
+    case_given_up: Family<1, IntCounter>,
+    shared: IntCounter,
+    in_flight: IntGauge,
+    in_flight_refused: IntCounter,
+    sockets: IntGauge,
+    failure_cache_hits: IntCounter,
+}
+
+/// Not part of any page: for those who have no observer.
+impl Default for ForwardMetrics {
+    fn default() -> Self {
+        Metrics::declare().forward
+    }
+}
+
+impl ForwardMetrics {
+    pub(super) fn declare(all: &mut Declarations) -> Self {
+        Self {
+            requests: all.family(
+                "plustwo_forward_requests_total",
+                &["to"],
+                "Questions put to a name server. A second try counts, a second message of one try does not.",
+            ),
+            duration: all.histogram(
+                "plustwo_forward_request_duration_seconds",
+                &["to", "rcode"],
+                DURATIONS,
+                "Time until a name server answered.",
+            ),
+            failures: all.family(
+                "plustwo_forward_failures_total",
+                &["to", "reason"],
+                "Tries of a name server that came to nothing: `timeout`, `refused` (by the network), `malformed`, \
+                 `rcode` (neither NOERROR nor NXDOMAIN); and replies that fit no question, as forged ones do: \
+                 `mismatch`.",
+            ),
+            case_given_up: all.family(
+                "plustwo_forward_case_given_up_total",
+                &["to"],
+                "Name servers that are asked in lower case from then on, because they do not echo the case of a name.",
+            ),
+            shared: all.single(
+                "plustwo_forward_shared_total",
+                "Questions that waited for the answer to an equal one in flight.",
+            ),
+            in_flight: all.single("plustwo_forward_in_flight", "Questions in flight to name servers."),
+            in_flight_refused: all.single(
+                "plustwo_forward_in_flight_refused_total",
+                "Questions not asked, because as many as may be were in flight.",
+            ),
+            sockets: all.single("plustwo_forward_sockets", "UDP sockets open to name servers."),
+            failure_cache_hits: all.single(
+                "plustwo_forward_failure_cache_hits_total",
+                "Questions not asked, because they had just failed at every name server.",
+            ),
+        }
+    }
+
+    /// A server is asked.
+    pub fn requested(&self, to: &Arc<str>) {
+        self.requests.with([to.into()], |count| count.inc());
+    }
+
+    /// A server answered after this time.
+    pub fn answered(&self, to: &Arc<str>, rcode: Rcode, elapsed: Duration) {
+        let rcode = rcode.known_mnemonic().unwrap_or("other");
+        self.duration.with([to.into(), rcode.into()], |times| times.observe(elapsed.as_secs_f64()));
+    }
+
+    /// A try came to nothing, for a reason of a closed set.
+    pub fn failed(&self, to: &Arc<str>, reason: &'static str) {
+        self.failures.with([to.into(), reason.into()], |count| count.inc());
+    }
+
+    /// A server is asked in lower case from now on.
+    pub fn case_given_up(&self, to: &Arc<str>) {
+        self.case_given_up.with([to.into()], |count| count.inc());
+    }
+
+    /// A question waits for an equal one.
+    pub fn shared(&self) {
+        self.shared.inc();
+    }
+
+    /// A question goes into flight, or comes out of it.
+    pub fn in_flight(&self, change: i64) {
+        self.in_flight.add(change);
+    }
+
+    /// A question was not asked for want of room.
+    pub fn in_flight_refused(&self) {
+        self.in_flight_refused.inc();
+    }
+
+    /// A UDP socket was opened, or closed.
+    pub fn sockets(&self, change: i64) {
+        self.sockets.add(change);
+    }
+
+    /// A question was not asked because it had just failed.
+    pub fn failure_cache_hit(&self) {
+        self.failure_cache_hits.inc();
+    }
+}

@@ -1,0 +1,97 @@
+//! Questions that failed at every server, remembered for a while (RFC 9520).
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+
+use crate::dns::{Ede, Question};
+
+/// How long a failure is remembered first, and at most; twice as long each time between.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What failed at one upstream. Bounded: a stranger's names do not grow it further.
+#[derive(Debug)]
+pub(super) struct Failures {
+    most: usize,
+    table: HashMap<Question, Failed, RandomState>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    until: Instant,
+    length: Duration,
+    ede: Ede,
+}
+
+impl Failures {
+    /// Remembers so many at most.
+    pub fn new(most: usize) -> Self {
+        Self { most, table: HashMap::default() }
+    }
+
+    /// Why a question is not asked now.
+    pub fn find(&self, question: &Question, now: Instant) -> Option<Ede> {
+        let failed = self.table.get(question).filter(|failed| now < failed.until)?;
+        Some(Ede::new(failed.ede.code, format!("{} (cached)", failed.ede.text)))
+    }
+
+    /// A question failed.
+    pub fn add(&mut self, question: &Question, ede: &Ede, now: Instant) {
+        let length = self.table.get(question).map_or(SHORTEST, |failed| (failed.length * 2).min(LONGEST));
+        if self.table.len() >= self.most && !self.table.contains_key(question) {
+            self.table.retain(|_, failed| now < failed.until);
+            if self.table.len() >= self.most {
+                return;
+            }
+        }
+        let failed = Failed { until: now + length, length, ede: ede.clone() };
+        self.table.insert(question.clone(), failed);
+    }
+
+    /// A question was answered.
+    pub fn remove(&mut self, question: &Question) {
+        self.table.remove(question);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::{Class, Name, RecordType};
+
+    fn question(name: &str) -> Question {
+        Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN }
+    }
+
+    #[test]
+    fn failures_are_remembered_longer_each_time() {
+        let mut failures = Failures::new(10);
+        let asked = question("a.example");
+        let ede = Ede::new(22, "nobody");
+        let mut now = Instant::now();
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            failures.add(&asked, &ede, now);
+            now += Duration::from_secs(seconds);
+            let almost = now - Duration::from_millis(1);
+            assert_eq!(failures.find(&asked, almost), Some(Ede::new(22, "nobody (cached)")));
+            assert_eq!(failures.find(&asked, now), None);
+        }
+        failures.remove(&asked);
+        failures.add(&asked, &ede, now);
+        assert_eq!(failures.find(&asked, now + SHORTEST), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut failures = Failures::new(2);
+        let now = Instant::now();
+        for name in ["a", "b", "c"] {
+            failures.add(&question(name), &Ede::new(22, ""), now);
+        }
+        assert_eq!(failures.table.len(), 2);
+        failures.add(&question("c"), &Ede::new(22, ""), now + LONGEST);
+        assert!(failures.find(&question("c"), now + LONGEST).is_some());
+    }
+}

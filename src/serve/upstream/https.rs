@@ -1,0 +1,145 @@
+//! DNS over HTTPS to one name server: POST over one connection of HTTP/2 (RFC 8484).
+
+use std::net::Ipv6Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{Method, Request, StatusCode};
+use tokio::sync::Mutex;
+
+use super::message::{Failure, Fit, Outgoing};
+use super::stream::Dial;
+use super::waiting::Reply;
+use crate::dns::Response;
+
+/// The largest message there is.
+const MAX_MESSAGE: usize = 65_535;
+
+/// The media type of DNS messages.
+const MEDIA_TYPE: &str = "application/dns-message";
+
+/// The one connection to a server, if it is open.
+#[derive(Debug)]
+pub(super) struct HttpsPool {
+    dial: Dial,
+    uri: String,
+    current: Mutex<Option<SendRequest<Bytes>>>,
+    /// Whether a question was given up: perhaps the connection is dead, so the next one gets a new one.
+    suspect: AtomicBool,
+}
+
+impl HttpsPool {
+    pub fn new(dial: Dial, name: &str, path: &str) -> Self {
+        let name = match name.parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => name.to_owned(),
+        };
+        let uri = match dial.server.port() {
+            443 => format!("https://{name}{path}"),
+            port => format!("https://{name}:{port}{path}"),
+        };
+        Self { dial, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
+    }
+
+    /// Sends a question and waits for its response.
+    pub async fn exchange(&self, outgoing: &Outgoing) -> Reply {
+        loop {
+            let (connection, is_new) = self.connection().await?;
+            let waiting = Waits { suspect: &self.suspect, answered: false };
+            let reply = self.post(connection, outgoing).await;
+            waiting.end();
+            match reply {
+                // A server may close what was idle just when we write.
+                Err(Failure::Closed) if !is_new => *self.current.lock().await = None,
+                reply => return reply,
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<(SendRequest<Bytes>, bool), Failure> {
+        let mut current = self.current.lock().await;
+        let suspect = self.suspect.swap(false, Ordering::Relaxed);
+        if let Some(connection) = current.take()
+            && !suspect
+            && let Ok(ready) = connection.ready().await
+        {
+            *current = Some(ready.clone());
+            return Ok((ready, false));
+        }
+        let stream = self.dial.connect().await?;
+        let (send, connection) = h2::client::handshake(stream).await.map_err(failure)?;
+        // Who asked hears of its end; when nobody holds `send` any more, it ends by itself.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let ready = send.ready().await.map_err(failure)?;
+        *current = Some(ready.clone());
+        Ok((ready, true))
+    }
+
+    async fn post(&self, connection: SendRequest<Bytes>, outgoing: &Outgoing) -> Reply {
+        // ID 0, as RFC 8484 4.1 advises: caches of HTTP see equal questions as equal.
+        let body = outgoing.wire(0);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.uri)
+            .header("content-type", MEDIA_TYPE)
+            .header("accept", MEDIA_TYPE)
+            .header("content-length", body.len())
+            .body(())
+            .map_err(|error| Failure::Network(error.to_string()))?;
+        let mut connection = connection.ready().await.map_err(failure)?;
+        let (response, mut stream) = connection.send_request(request, false).map_err(failure)?;
+        stream.send_data(Bytes::from(body), true).map_err(failure)?;
+        let response = response.await.map_err(failure)?;
+        if response.status() != StatusCode::OK {
+            return Err(Failure::Network(format!(
+                "answered with HTTP status {}",
+                response.status().as_u16()
+            )));
+        }
+        let mut body = response.into_body();
+        let mut message = Vec::new();
+        while let Some(part) = body.data().await {
+            let part = part.map_err(failure)?;
+            if message.len() + part.len() > MAX_MESSAGE {
+                return Err(Failure::Network("sent more than a message".into()));
+            }
+            message.extend_from_slice(&part);
+            body.flow_control().release_capacity(part.len()).map_err(failure)?;
+        }
+        let response = Response::parse(&message)?;
+        match outgoing.judge(&response) {
+            Fit::Yes if response.id == 0 => Ok(response),
+            _ => Err(Failure::Mismatch),
+        }
+    }
+}
+
+/// Says so when who asked leaves before there is a reply.
+struct Waits<'p> {
+    suspect: &'p AtomicBool,
+    answered: bool,
+}
+
+impl Waits<'_> {
+    fn end(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn failure(error: h2::Error) -> Failure {
+    match error.is_io() || error.is_go_away() {
+        true => Failure::Closed,
+        false => Failure::Network(error.to_string()),
+    }
+}

@@ -1,0 +1,151 @@
+//! A question as it goes out, and whether a response is to it.
+
+use std::io;
+
+use crate::dns::{Question, Rcode, Response, ResponseError};
+
+/// The UDP payload size that our OPT record announces: what passes through nearly every network in one
+/// piece.
+const PAYLOAD: u16 = 1232;
+
+/// A question in the form it is sent in, but for its ID, which is the socket's to choose.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    question: Question,
+    /// The name in wire form, in mixed case perhaps.
+    qname: Vec<u8>,
+    /// Whether the response must bear the name in the very same case.
+    exact_case: bool,
+    edns: bool,
+}
+
+/// Whether a response fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is to this question.
+    Yes,
+    /// It would be, but for the case of the name.
+    WrongCase,
+    /// It is to another.
+    No,
+}
+
+impl Outgoing {
+    /// A question in lower case.
+    pub fn plain(question: &Question, edns: bool) -> Self {
+        let qname = question.qname.as_wire().to_vec();
+        Self { question: question.clone(), qname, exact_case: false, edns }
+    }
+
+    /// A question whose letters are upper or lower case by chance: each is a bit that a forger must guess
+    /// (draft-vixie-dnsext-dns0x20).
+    pub fn mixed_case(question: &Question, edns: bool) -> Self {
+        let mut outgoing = Self { exact_case: true, ..Self::plain(question, edns) };
+        for chunk in outgoing.qname.chunks_mut(64) {
+            let bits: u64 = rand::random();
+            for (index, octet) in chunk.iter_mut().enumerate() {
+                // Length octets are at most 63 and so no letters.
+                if bits >> index & 1 == 1 {
+                    octet.make_ascii_uppercase();
+                }
+            }
+        }
+        outgoing
+    }
+
+    /// The message: RD, no CD, and EDNS without DO if any.
+    pub fn wire(&self, id: u16) -> Vec<u8> {
+        let mut wire = Vec::with_capacity(self.qname.len() + 32);
+        let additional = u16::from(self.edns);
+        for word in [id, 0x0100, 1, 0, 0, additional] {
+            wire.extend(word.to_be_bytes());
+        }
+        wire.extend_from_slice(&self.qname);
+        wire.extend(self.question.qtype.0.to_be_bytes());
+        wire.extend(self.question.qclass.0.to_be_bytes());
+        if self.edns {
+            // The root, type OPT, the payload, no extended rcode, version 0, no flags, no options.
+            wire.extend([0, 0, 41]);
+            wire.extend(PAYLOAD.to_be_bytes());
+            wire.extend([0; 6]);
+        }
+        wire
+    }
+
+    /// Whether a response with the right ID is to this question.
+    pub fn judge(&self, response: &Response) -> Fit {
+        let Some((qname, qtype, qclass)) = &response.question else {
+            // Servers that cannot read a query have no question to echo. Such a response carries no data.
+            let unread = matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP);
+            return if unread { Fit::Yes } else { Fit::No };
+        };
+        let same = *qtype == self.question.qtype
+            && *qclass == self.question.qclass
+            && qname.eq_ignore_ascii_case(&self.qname);
+        match same {
+            true if self.exact_case && *qname != self.qname => Fit::WrongCase,
+            true => Fit::Yes,
+            false => Fit::No,
+        }
+    }
+}
+
+/// Why a server gave no answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// Nothing came in time.
+    #[error("timed out")]
+    Timeout,
+    /// The network, or TLS or HTTP over it, says no.
+    #[error("{0}")]
+    Network(String),
+    /// The connection ended before the response.
+    #[error("the connection was closed")]
+    Closed,
+    /// A response came that is to no question.
+    #[error("sent a reply that fits no question")]
+    Mismatch,
+    /// The response has the name in another case.
+    #[error("sent the name back in another case")]
+    WrongCase,
+    /// The response cannot be read.
+    #[error("{0}")]
+    Malformed(#[from] ResponseError),
+    /// The response is a refusal or an error.
+    #[error("answered {0}")]
+    Rcode(Rcode),
+}
+
+impl Failure {
+    /// The word for it in metrics; `None` for what is counted where it is seen.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Timeout => Some("timeout"),
+            Self::Network(_) | Self::Closed => Some("refused"),
+            Self::Mismatch | Self::WrongCase => None,
+            Self::Malformed(_) => Some("malformed"),
+            Self::Rcode(_) => Some("rcode"),
+        }
+    }
+
+    /// Whether the server could not be reached, rather than said something useless.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Network(_) | Self::Closed | Self::Rcode(Rcode::REFUSED))
+    }
+}
+
+/// The system's words for an error, without its number: they end in an extended error.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Network("refused the connection".into()),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted => Self::Closed,
+            io::ErrorKind::NetworkUnreachable => Self::Network("is in an unreachable network".into()),
+            io::ErrorKind::HostUnreachable => Self::Network("is unreachable".into()),
+            _ => Self::Network(error.to_string()),
+        }
+    }
+}
