@@ -52,6 +52,10 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream inside TLS.
+    Dot,
+    /// An HTTP exchange inside TLS.
+    Doh,
 }
 
 impl Transport {
@@ -60,6 +64,8 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
         }
     }
 }
