@@ -1,5 +1,7 @@
 //! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
 
+mod doors;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +11,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use self::doors::{Certificates, Doors, replace_certificates};
 use crate::admin::Admin;
 use crate::config::{self, Loaded};
-use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp};
-use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
-use crate::serve::udp::UdpDoor;
-use crate::serve::{Door, Engine};
+use crate::serve::Engine;
+use crate::serve::bind::{BindError, bind_tcp};
+use crate::serve::tls::{self, PemRefused};
 use crate::world::compile::compile;
 use crate::world::{Listener, World};
 
@@ -32,6 +33,9 @@ pub enum StartError {
     /// The admin address cannot be opened.
     #[error("the admin address: {0}")]
     Admin(#[source] BindError),
+    /// A listener has nothing to prove itself with.
+    #[error(transparent)]
+    Certificate(PemRefused),
     /// The query log cannot be opened.
     #[error("the query log")]
     QueryLog(#[source] crate::observe::ObserverError),
@@ -51,11 +55,9 @@ pub struct Daemon {
     engine: Arc<Engine>,
     admin: Admin,
     admin_listener: tokio::net::TcpListener,
-    udp: Vec<UdpDoor>,
-    tcp: Vec<TcpDoor>,
+    doors: Doors,
     /// Where the configuration comes from on a reload. `None`: the built-in lab.
     config: Option<PathBuf>,
-    addresses: Vec<(Listener, std::net::SocketAddr)>,
 }
 
 impl Daemon {
@@ -63,42 +65,13 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// When an address cannot be had, or the query log cannot be opened.
+    /// When an address cannot be had, a certificate cannot be used, or the query log cannot be opened.
     pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
         let server = &loaded.config.server;
         let listeners = world.listeners.clone();
         let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
-        let limits = TcpLimits {
-            connections: server.max_tcp_connections as usize,
-            connections_per_client: server.max_tcp_connections_per_client as usize,
-            queries_in_flight: server.max_tcp_queries_in_flight as usize,
-            idle_timeout: Duration::from_secs(server.tcp_idle_timeout_s.into()),
-        };
-        let slots = Arc::new(TcpSlots::new());
-        let (mut udp_doors, mut tcp_doors, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let doors = Doors::open(server, &listeners, &engine)?;
         let system = |doing| move |source| StartError::System { doing, source };
-        for listener in listeners {
-            let (udp, tcp) = match (listener.udp, listener.tcp) {
-                (true, true) => bind_both(listener.address).map(|(udp, tcp)| (Some(udp), Some(tcp)))?,
-                (true, false) => (Some(bind_udp(listener.address)?), None),
-                (false, _) => (None, Some(bind_tcp(listener.address)?)),
-            };
-            let door = Arc::new(Door::new(listener.address));
-            let opened = system("open a listener");
-            let address = match (&udp, &tcp) {
-                (Some(udp), _) => udp.local_addr(),
-                (None, Some(tcp)) => tcp.local_addr(),
-                (None, None) => continue,
-            };
-            addresses.push((listener, address.map_err(opened)?));
-            if let Some(socket) = udp {
-                let lookups = engine.observer().lookups();
-                udp_doors.push(UdpDoor::new(socket, door.clone(), lookups).map_err(opened)?);
-            }
-            if let Some(socket) = tcp {
-                tcp_doors.push(TcpDoor::new(socket, door, limits.clone(), slots.clone()).map_err(opened)?);
-            }
-        }
         let admin_listener = bind_tcp(server.admin.value().0).map_err(StartError::Admin)?;
         let admin_listener =
             tokio::net::TcpListener::from_std(admin_listener).map_err(system("open the admin address"))?;
@@ -110,16 +83,14 @@ impl Daemon {
             },
             engine,
             admin_listener,
-            udp: udp_doors,
-            tcp: tcp_doors,
+            doors,
             config: config_path,
-            addresses,
         })
     }
 
     /// The listeners with the addresses they have, which differ where the port was 0.
     pub fn addresses(&self) -> &[(Listener, std::net::SocketAddr)] {
-        &self.addresses
+        self.doors.addresses()
     }
 
     /// The address that the admin pages are served at.
@@ -149,15 +120,16 @@ impl Daemon {
         let mut user1 = signal(SignalKind::user_defined1()).map_err(system)?;
         let (stop, stopped) = watch::channel(false);
         let (engine, config) = (self.engine.clone(), self.config.clone());
+        let certificates = Arc::new(self.doors.certificates().clone());
         let running = tokio::spawn(self.run(stopped));
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
-                    let (same, path) = (engine.clone(), config.clone());
+                    let (same, path, certificates) = (engine.clone(), config.clone(), certificates.clone());
                     // Compiling takes a while; the doors go on meanwhile.
-                    let reloaded = tokio::task::spawn_blocking(move || reload(&same, path.as_deref()));
+                    let reloaded = tokio::task::spawn_blocking(move || reload(&same, path.as_deref(), &certificates));
                     let _ = reloaded.await;
                     engine.observer().reopen_query_log();
                 }
@@ -174,13 +146,7 @@ impl Daemon {
     /// Answers until told to stop, then finishes what is in flight, bounded.
     pub async fn run(self, stopped: watch::Receiver<bool>) {
         let ready = self.admin.ready.clone();
-        let mut doors = JoinSet::new();
-        for door in self.udp {
-            doors.spawn(door.run(self.engine.clone(), told(stopped.clone())));
-        }
-        for door in self.tcp {
-            doors.spawn(door.run(self.engine.clone(), told(stopped.clone())));
-        }
+        let mut doors = self.doors.run(&self.engine, || told(stopped.clone()));
         let (close_admin, admin_closed) = watch::channel(false);
         let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
         ready.store(true, Ordering::Release);
@@ -200,8 +166,9 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Reads the configuration again and replaces the world, or keeps the old one and says why.
-fn reload(engine: &Engine, path: Option<&Path>) {
+/// Reads the configuration again and replaces the world and the certificates, or keeps the old ones and says
+/// why.
+fn reload(engine: &Engine, path: Option<&Path>, certificates: &Certificates) {
     let Some(path) = path else {
         tracing::info!("The built-in lab does not change; nothing to reload.");
         return;
@@ -214,7 +181,7 @@ fn reload(engine: &Engine, path: Option<&Path>) {
             return;
         }
     };
-    let world = compile(&mut loaded);
+    let world = compile(&mut loaded).filter(|world| tls::check(world, &mut loaded.report));
     for finding in loaded.report.sorted() {
         tracing::warn!("{}", finding.headline(&loaded.sources));
     }
@@ -225,6 +192,7 @@ fn reload(engine: &Engine, path: Option<&Path>) {
         }
         Some(world) => {
             tell_listener_changes(&engine.live().load(), &world);
+            replace_certificates(certificates, &world);
             engine.observer().world_loaded(&world);
             let hash = world.hash.clone();
             engine.forwarder().world_replaced(&world);
@@ -238,7 +206,11 @@ fn reload(engine: &Engine, path: Option<&Path>) {
 /// Doors are opened at the start only.
 fn tell_listener_changes(old: &World, new: &World) {
     let doors = |world: &World| -> Vec<_> {
-        world.listeners.iter().map(|listener| (listener.address, listener.udp, listener.tcp)).collect()
+        let listeners = world.listeners.iter();
+        let of = |listener: &Listener| {
+            (listener.address, listener.transports(), listener.http_path().map(str::to_owned))
+        };
+        listeners.map(of).collect()
     };
     if doors(old) != doors(new) {
         tracing::warn!("The listeners changed; that needs a restart, the rest applies now.");

@@ -20,6 +20,8 @@ const FLOORS: &[&[&str]] = &[
 /// What is named only where it belongs: the word in code, and the paths that may hold it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("hickory_server", &["src/serve/hickory.rs"]),
+    ("rustls", &["src/serve/"]),
+    ("hyper", &["src/serve/doh"]),
     ("hickory_proto", &["src/dns/", "src/serve/"]),
     ("tokio::net", &["src/serve/", "src/admin/", "src/daemon.rs"]),
     ("UdpSocket", &["src/serve/", "src/daemon.rs"]),

@@ -79,8 +79,8 @@ fn value(world: &World) -> Value {
         "listeners": world.listeners.iter().map(|listener| json!({
             "address": listener.address,
             "view": listener.view.map(|view| &*world.views[view].name),
-            "udp": listener.udp,
-            "tcp": listener.tcp,
+            "transports": listener.transports(),
+            "path": listener.http_path(),
         })).collect::<Vec<_>>(),
         "vpcs": vpcs,
         "endpoints": endpoints,

@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 pub use exit_code::ExitCode;
 
 use crate::config::{self, Loaded};
+use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
 
@@ -74,7 +75,7 @@ impl ConfigArgs {
                 }
             },
         };
-        let world = compile(&mut loaded);
+        let world = compile(&mut loaded).filter(|world| tls::check(world, &mut loaded.report));
         if world.is_none() || loaded.report.warning_count() > 0 {
             anstream::eprint!("{}", loaded.report.render(&loaded.sources));
         }

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::started::Started;
 use super::{ConfigArgs, ExitCode};
 use crate::daemon::{Daemon, StartError};
+use crate::serve::hickory::LOG_FILTER;
 
 /// Answers DNS.
 #[derive(Debug, clap::Args)]
@@ -46,8 +47,8 @@ impl Serve {
             if std::io::stdout().is_terminal() {
                 anstream::print!("{}", Started::of(&name, &daemon));
             }
-            for (_, address) in daemon.addresses() {
-                tracing::info!(%address, "Answering DNS.");
+            for (listener, address) in daemon.addresses() {
+                tracing::info!(%address, transports = listener.transports().join(","), "Answering DNS.");
             }
             if let Ok(address) = daemon.admin_address() {
                 tracing::info!(%address, "Serving metrics and explanations.");
@@ -62,7 +63,10 @@ impl Serve {
 
 /// Logs go to standard error; RUST_LOG says which.
 fn start_logging(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
+    // What is asked stands behind, so that it wins where it names the same crate.
+    let filter = EnvFilter::try_new(format!("{LOG_FILTER},{asked}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{LOG_FILTER},info")));
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json {
@@ -95,6 +99,7 @@ fn tell(error: &StartError) -> ExitCode {
             anstream::eprintln!("   help: {}", bind.help("[server] admin"));
             ExitCode::Network
         }
+        StartError::Certificate(_) => ExitCode::Config,
         StartError::QueryLog(_) => ExitCode::Filesystem,
         StartError::System { .. } => ExitCode::Other,
     }

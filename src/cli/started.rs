@@ -1,13 +1,14 @@
 //! What a person sees who starts the daemon on a terminal.
 
 use std::fmt::{self, Display};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anstyle::Style;
 
 use crate::daemon::Daemon;
-use crate::world::{EndpointKind, Live, PrivateDns, Standing, World};
+use crate::world::{Carries, EndpointKind, Listener, Live, PrivateDns, Standing, World};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -16,8 +17,8 @@ const DIM: Style = Style::new().dimmed();
 pub struct Started {
     config: String,
     live: Arc<Live>,
-    doors: Vec<std::net::SocketAddr>,
-    admin: Option<std::net::SocketAddr>,
+    doors: Vec<(Listener, SocketAddr)>,
+    admin: Option<SocketAddr>,
 }
 
 impl Started {
@@ -26,7 +27,7 @@ impl Started {
         Self {
             config: config.display().to_string(),
             live: daemon.engine().live().clone(),
-            doors: daemon.addresses().iter().map(|(_, address)| *address).collect(),
+            doors: daemon.addresses().to_vec(),
             admin: daemon.admin_address().ok(),
         }
     }
@@ -63,8 +64,12 @@ impl Display for Started {
             writeln!(f, "  {BOLD}{}{BOLD:#}  {}  via {}", site.id, cidrs.join(", "), links.join(", "))?;
         }
         writeln!(f)?;
-        for door in &self.doors {
-            writeln!(f, "  DNS    {door}")?;
+        for (listener, address) in &self.doors {
+            match &listener.carries {
+                Carries::Plain { .. } => writeln!(f, "  DNS    {address}")?,
+                Carries::Dot(_) => writeln!(f, "  DoT    {address}")?,
+                Carries::Doh { path, .. } => writeln!(f, "  DoH    https://{address}{path}")?,
+            }
         }
         if let Some(admin) = self.admin {
             writeln!(f, "  HTTP   http://{admin}/metrics  /v1/explain  /v1/world")?;
@@ -76,10 +81,9 @@ impl Display for Started {
 impl Started {
     /// A `dig` line for the first places that loopback stands in.
     fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(door) = self.doors.iter().find(|door| door.ip().is_loopback() || door.ip().is_unspecified())
-        else {
-            return Ok(());
-        };
+        let near = |address: &SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
+        let mut plain = self.doors.iter().filter(|(listener, _)| listener.tls().is_none());
+        let Some((_, door)) = plain.find(|(_, address)| near(address)) else { return Ok(()) };
         let server = if door.ip().is_unspecified() { "127.0.0.1".to_owned() } else { door.ip().to_string() };
         let port = if door.port() == 53 { String::new() } else { format!(" -p {}", door.port()) };
         let name = world

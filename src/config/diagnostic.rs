@@ -48,6 +48,8 @@ pub enum Code {
     ZoneFile,
     /// A listener that cannot be told apart from another, or has nothing to serve.
     Listener,
+    /// A certificate or a private key that no TLS can be spoken with.
+    Certificate,
     /// A place that only a bound listener could tell.
     AmbiguousPlace,
     /// A name server that leads back to this daemon.
@@ -80,6 +82,7 @@ impl Code {
             Self::InvalidRecord => "invalid-record",
             Self::ZoneFile => "zone-file",
             Self::Listener => "listener",
+            Self::Certificate => "certificate",
             Self::AmbiguousPlace => "ambiguous-place",
             Self::ForwardLoop => "forward-loop",
             Self::Surprising => "surprising",

@@ -54,6 +54,10 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream inside TLS.
+    Dot,
+    /// An HTTP exchange inside TLS.
+    Doh,
 }
 
 impl Transport {
@@ -62,6 +66,8 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
         }
     }
 }

@@ -100,6 +100,8 @@ pub fn record(event: &QueryEvent<'_>) -> Vec<u8> {
         transport: match event.transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Dot => "DOT",
+            Transport::Doh => "DOH",
         },
         srcids: event.vantage.map(|vantage| source_ids(world, vantage)).unwrap_or_default(),
         plustwo: Ours {

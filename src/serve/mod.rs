@@ -1,7 +1,7 @@
 //! Answering: the only floor with DNS sockets.
 //!
 //! ```text
-//!  bytes ──► door (udp, tcp) ──► Engine::answer ──► Query::parse ──► who asks, from where
+//!  bytes ──► door (udp, tcp, dot, doh) ──► Engine::answer ──► Query::parse ──► who asks, from where
 //!                                                                        │
 //!            door ◄── encode ◄── annotate ◄── resolve (decide, egress) ◄─┘
 //!                        │
@@ -15,7 +15,10 @@ pub mod bind;
 mod chaos;
 pub mod forward;
 pub mod message_cache;
+pub mod doh;
+pub mod hickory;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 pub mod upstream;
 
@@ -340,7 +343,7 @@ impl Engine {
         }
         let limit = match origin.transport {
             Transport::Udp => udp_limit(query, world.answers.max_udp_payload),
-            Transport::Tcp => MAX_TCP_MESSAGE,
+            Transport::Tcp | Transport::Dot | Transport::Doh => MAX_TCP_MESSAGE,
         };
         let rotation = self.next_rotation(query);
         let encoded = encode(query, &outcome.answer, annotations, limit, rotation, out);

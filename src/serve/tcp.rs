@@ -30,15 +30,15 @@ pub use self::slots::{TcpSlot, TcpSlots};
 use super::{Door, Engine};
 
 /// Rest after an `accept` that failed for want of descriptors or memory: trying again at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long open connections may finish what is in flight once the door is told to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The shortest time between two warnings about `accept`.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Bounds on what TCP clients may hold.
+/// Bounds on what TCP clients may hold, those of DNS over HTTPS included.
 #[derive(Clone, Debug)]
 pub struct TcpLimits {
     /// Connections open at once, on all doors that share a [`TcpSlots`].
@@ -131,7 +131,7 @@ impl TcpDoor {
 
 /// True where `accept` reports what became of one connection while it waited (accept(2), "Error
 /// handling"); the next one may be well.
-fn is_about_a_peer(error: &io::Error) -> bool {
+pub(super) fn is_about_a_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -144,7 +144,7 @@ fn is_about_a_peer(error: &io::Error) -> bool {
     )
 }
 
-fn warn_seldom(warned: &mut Option<Instant>, door: &Door, error: &io::Error) {
+pub(super) fn warn_seldom(warned: &mut Option<Instant>, door: &Door, error: &io::Error) {
     if warned.is_some_and(|at: Instant| at.elapsed() < WARNING_INTERVAL) {
         return;
     }

@@ -14,6 +14,7 @@
 mod arena;
 mod claims;
 pub mod compile;
+mod listener;
 mod live;
 mod object;
 mod place;
@@ -23,11 +24,12 @@ mod upstream;
 mod zone;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims};
+pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use object::{
     Endpoint, EndpointInterface, EndpointKind, HostedZone, InboundEndpoint, Instance, Interface,
@@ -149,19 +151,6 @@ pub struct AnnotateRules {
 }
 
 pub use crate::config::EdeMode;
-
-/// A door, and as whom it answers.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Where.
-    pub address: SocketAddr,
-    /// The view it is bound to. `None`: the client's place tells.
-    pub view: Option<ViewId>,
-    /// Whether it serves UDP.
-    pub udp: bool,
-    /// Whether it serves TCP.
-    pub tcp: bool,
-}
 
 /// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
 #[derive(Debug)]

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon in this process, on ports of its own. It stops when dropped.
 pub struct Lab {
-    /// Where it answers DNS.
+    /// Where it answers DNS: the first listener.
     pub dns: SocketAddr,
+    /// Where each listener answers, in the configuration's order.
+    pub doors: Vec<SocketAddr>,
     /// Where it serves HTTP.
     pub admin: SocketAddr,
     stop: watch::Sender<bool>,
@@ -48,10 +51,11 @@ impl Lab {
             let _inside = runtime.enter();
             Daemon::start(None, &loaded, world).unwrap()
         };
-        let (dns, admin) = (daemon.addresses()[0].1, daemon.admin_address().unwrap());
+        let doors: Vec<SocketAddr> = daemon.addresses().iter().map(|(_, address)| *address).collect();
+        let (dns, admin) = (doors[0], daemon.admin_address().unwrap());
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::spawn(move || runtime.block_on(daemon.run(stopped)));
-        Self { dns, admin, stop, thread: Some(thread) }
+        Self { dns, doors, admin, stop, thread: Some(thread) }
     }
 
     /// The body of an HTTP page.
@@ -84,6 +88,66 @@ impl Drop for Lab {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// A daemon in a process of its own. Killed, if the test did not end it.
+pub struct Served {
+    /// Its process.
+    pub child: Child,
+    /// Where its first listener answers.
+    pub dns: String,
+    /// Where it serves HTTP.
+    pub admin: String,
+    log: BufReader<ChildStderr>,
+}
+
+impl Served {
+    /// Serves a file, and waits until its doors are open.
+    pub fn start(file: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plustwo"))
+            .args(["serve", "--log-json", "--config", file])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut address = |of: &str| loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if entry["fields"]["message"] == of {
+                break entry["fields"]["address"].as_str().unwrap().to_owned();
+            }
+        };
+        let dns = address("Answering DNS.");
+        let admin = address("Serving metrics and explanations.");
+        Self { child, dns, admin, log }
+    }
+
+    /// Sends a signal, such as `-HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Reads the log up to a message.
+    pub fn wait_for(&mut self, message: &str) {
+        loop {
+            let mut line = String::new();
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended before `{message}`");
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if entry["fields"]["message"].as_str().unwrap_or_default().contains(message) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -147,14 +211,7 @@ impl Client {
 
     /// The strings of a CHAOS TXT answer, asked without EDNS.
     pub fn ask_chaos(&self, name: &str) -> Vec<String> {
-        let reply = Reply::of(&self.exchange(&question(2, name, 16, 3, false)));
-        let strings = reply.message.answers.iter().map(|record| match &record.data {
-            RData::TXT(txt) => {
-                txt.txt_data.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect()
-            }
-            other => panic!("{other:?} in a CHAOS answer"),
-        });
-        strings.collect()
+        Reply::of(&self.exchange(&question(2, name, 16, 3, false))).strings()
     }
 }
 
@@ -197,6 +254,17 @@ impl Reply {
     pub fn addresses(&self) -> Vec<IpAddr> {
         let addresses = self.message.answers.iter().filter_map(|record| record.data.ip_addr());
         addresses.collect()
+    }
+
+    /// The strings of the answer section, which has TXT records only.
+    pub fn strings(&self) -> Vec<String> {
+        let strings = self.message.answers.iter().map(|record| match &record.data {
+            RData::TXT(txt) => {
+                txt.txt_data.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+            }
+            other => panic!("{other:?} in a CHAOS answer"),
+        });
+        strings.collect()
     }
 
     /// Codes and texts of the extended errors, in order (RFC 8914).

@@ -59,7 +59,7 @@ impl Default for Server {
     }
 }
 
-/// A door for plain DNS.
+/// A door: for plain DNS, for DNS over TLS, or for DNS over HTTPS.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -69,9 +69,15 @@ pub struct Listener {
     pub vpc: Option<Marked<VpcId>>,
     /// Answers as this inbound endpoint, whoever asks.
     pub inbound: Option<Marked<ResolverEndpointId>>,
-    /// `udp`, `tcp`, or both, which is usual.
+    /// `udp`, `tcp`, or both, which is usual; or `dot` alone, or `doh` alone.
     #[serde(default = "plain_transports")]
     pub transports: Vec<Transport>,
+    /// The PEM file with the certificate and the chain below it, for `dot` and `doh`.
+    pub certificate: Option<Marked<String>>,
+    /// The PEM file with the certificate's private key, for `dot` and `doh`.
+    pub key: Option<Marked<String>>,
+    /// The path that `doh` answers at; `/dns-query` unless said.
+    pub path: Option<Marked<String>>,
 }
 
 fn plain_transports() -> Vec<Transport> {
@@ -86,6 +92,10 @@ pub enum Transport {
     Udp,
     /// A stream (RFC 7766).
     Tcp,
+    /// DNS over TLS (RFC 7858).
+    Dot,
+    /// DNS over HTTPS (RFC 8484), HTTP/2 only.
+    Doh,
 }
 
 /// Which place a client stands in.

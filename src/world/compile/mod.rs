@@ -2,9 +2,10 @@
 //!
 //! The rooms, in the order they run: `vpc` (VPCs, subnets, gateways, groups), `endpoint` (VPC endpoints
 //! and their names), `routes`, `names` (zones, rules, generated names), `place` (sites, who stands
-//! where, doors), `public` (public DNS).
+//! where, doors), `listener` (what carries a door's messages), `public` (public DNS).
 
 mod endpoint;
+mod listener;
 mod names;
 mod place;
 mod public;
@@ -26,7 +27,7 @@ use crate::aws::{Facts, Region};
 use crate::config::{Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
 use crate::dns::Name;
 
-/// How zone files are read: the file system, unless a test plays it.
+/// How zone files and certificates are read: the file system, unless a test plays it.
 pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
 
 /// Compiles what was read. Mistakes go into the report of `loaded`; with an error in it there is no world.
@@ -34,7 +35,7 @@ pub fn compile(loaded: &mut Loaded) -> Option<World> {
     compile_with(loaded, &|path| std::fs::read_to_string(path))
 }
 
-/// The same, reading zone files through `read_file`.
+/// The same, reading zone files and certificates through `read_file`.
 pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<World> {
     let Loaded { config, sources, report, lost_ids } = loaded;
     let mut compiler = Compiler::new(config, sources, lost_ids, report, read_file);

@@ -1,8 +1,10 @@
 //! Sites, who stands where, doors, and what is expected.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::aws::zones::SITE_SOA;
-use crate::config::{LogTo, Transport};
+use crate::config::LogTo;
 use crate::dns::SuffixMap;
 use crate::net::{PrefixMap, host, overlaps};
 
@@ -176,17 +178,14 @@ impl Compiler<'_> {
                 let id = inbound.with(inbound.to_string());
                 view = Some(self.site_view(&id));
             }
-            let udp = written.transports.contains(&Transport::Udp);
-            let tcp = written.transports.contains(&Transport::Tcp);
-            if !udp && !tcp {
-                let message = format!("listener {address} serves no transport");
-                self.report.error(Code::Listener, written.address.mark(), message);
+            if let Some(carries) = self.carries(written) {
+                self.listeners.push(Listener { address, view, carries });
             }
-            self.listeners.push(Listener { address, view, udp, tcp });
         }
         if self.config.listener.is_empty() {
             let address = DEFAULT_LISTENER;
-            self.listeners.push(Listener { address, view: None, udp: true, tcp: true });
+            let carries = Carries::Plain { udp: true, tcp: true };
+            self.listeners.push(Listener { address, view: None, carries });
         }
         if self.listeners.iter().any(|listener| listener.view.is_none()) {
             self.check_ambiguous_places();

@@ -1,5 +1,7 @@
 //! Whom FORWARD rules and the internet ask.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::config::{Carrier, InternetMode, ResolverRule, RuleSource, ServerOrder, Target};
 

@@ -1,0 +1,163 @@
+//! Opens what the listeners of a world say, and runs it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::StartError;
+use crate::config;
+use crate::serve::bind::{bind_both, bind_tcp, bind_udp};
+use crate::serve::doh::DohDoor;
+use crate::serve::hickory::DotDoor;
+use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
+use crate::serve::tls::Certificate;
+use crate::serve::udp::UdpDoor;
+use crate::serve::{Door, Engine};
+use crate::world::{Carries, Listener, TlsFiles, World};
+
+/// The certificates of encrypted doors, each with the listener's address as written: its identity over
+/// reloads.
+pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
+
+/// Open doors that answer nobody yet.
+pub(super) struct Doors {
+    udp: Vec<UdpDoor>,
+    tcp: Vec<TcpDoor>,
+    dot: Vec<DotDoor>,
+    doh: Vec<DohDoor>,
+    certificates: Certificates,
+    addresses: Vec<(Listener, SocketAddr)>,
+    limits: TcpLimits,
+    slots: Arc<TcpSlots>,
+}
+
+impl Doors {
+    /// Opens every listener of a world, or none.
+    pub(super) fn open(
+        server: &config::Server,
+        listeners: &[Listener],
+        engine: &Engine,
+    ) -> Result<Self, StartError> {
+        let limits = TcpLimits {
+            connections: server.max_tcp_connections as usize,
+            connections_per_client: server.max_tcp_connections_per_client as usize,
+            queries_in_flight: server.max_tcp_queries_in_flight as usize,
+            idle_timeout: Duration::from_secs(server.tcp_idle_timeout_s.into()),
+        };
+        let mut doors = Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            dot: Vec::new(),
+            doh: Vec::new(),
+            certificates: Vec::new(),
+            addresses: Vec::new(),
+            limits,
+            slots: Arc::new(TcpSlots::new()),
+        };
+        for listener in listeners {
+            let address = doors.open_one(listener, engine)?;
+            doors.addresses.push((listener.clone(), address));
+        }
+        Ok(doors)
+    }
+
+    /// Opens one listener and tells the address it has.
+    fn open_one(&mut self, listener: &Listener, engine: &Engine) -> Result<SocketAddr, StartError> {
+        let door = Arc::new(Door::new(listener.address));
+        let (limits, slots) = (self.limits.clone(), self.slots.clone());
+        match &listener.carries {
+            Carries::Plain { udp, tcp } => {
+                let (udp, tcp) = match (udp, tcp) {
+                    (true, true) => bind_both(listener.address).map(|(udp, tcp)| (Some(udp), Some(tcp)))?,
+                    (true, false) => (Some(bind_udp(listener.address)?), None),
+                    (false, _) => (None, Some(bind_tcp(listener.address)?)),
+                };
+                let mut address = listener.address;
+                if let Some(socket) = udp {
+                    address = socket.local_addr().map_err(opening)?;
+                    let lookups = engine.observer().lookups();
+                    self.udp.push(UdpDoor::new(socket, door.clone(), lookups).map_err(opening)?);
+                }
+                if let Some(socket) = tcp {
+                    address = socket.local_addr().map_err(opening)?;
+                    self.tcp.push(TcpDoor::new(socket, door, limits, slots).map_err(opening)?);
+                }
+                Ok(address)
+            }
+            Carries::Dot(files) => {
+                let certificate = self.certificate(listener.address, files)?;
+                let socket = bind_tcp(listener.address)?;
+                let address = socket.local_addr().map_err(opening)?;
+                let dot = DotDoor::new(socket, door, certificate, limits.idle_timeout);
+                self.dot.push(dot.map_err(opening)?);
+                Ok(address)
+            }
+            Carries::Doh { tls, path } => {
+                let certificate = self.certificate(listener.address, tls)?;
+                let socket = bind_tcp(listener.address)?;
+                let address = socket.local_addr().map_err(opening)?;
+                let doh = DohDoor::new(socket, door, certificate, path.clone(), limits, slots);
+                self.doh.push(doh.map_err(opening)?);
+                Ok(address)
+            }
+        }
+    }
+
+    fn certificate(&mut self, address: SocketAddr, files: &TlsFiles) -> Result<Arc<Certificate>, StartError> {
+        let certificate = Arc::new(Certificate::of(files).map_err(StartError::Certificate)?);
+        self.certificates.push((address, certificate.clone()));
+        Ok(certificate)
+    }
+
+    /// The listeners with the addresses they have, which differ where the port was 0.
+    pub(super) fn addresses(&self) -> &[(Listener, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// The certificates that a reload replaces.
+    pub(super) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// Lets every door answer, each until its own `told()`.
+    pub(super) fn run<T>(self, engine: &Arc<Engine>, told: impl Fn() -> T) -> JoinSet<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let mut running = JoinSet::new();
+        for door in self.udp {
+            running.spawn(door.run(engine.clone(), told()));
+        }
+        for door in self.tcp {
+            running.spawn(door.run(engine.clone(), told()));
+        }
+        for door in self.dot {
+            running.spawn(door.run(engine.clone(), told()));
+        }
+        for door in self.doh {
+            running.spawn(door.run(engine.clone(), told()));
+        }
+        running
+    }
+}
+
+/// Takes over the certificates of a world that was checked. One that goes bad in between stays as it was.
+pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
+    for listener in &world.listeners {
+        let Some(files) = listener.tls() else { continue };
+        let Some((_, certificate)) = certificates.iter().find(|(address, _)| *address == listener.address)
+        else {
+            continue;
+        };
+        if let Err(error) = certificate.replace(files) {
+            tracing::error!(listener = %listener.address, %error, "The old certificate stays.");
+        }
+    }
+}
+
+fn opening(source: io::Error) -> StartError {
+    StartError::System { doing: "open a listener", source }
+}

@@ -1,0 +1,200 @@
+//! The door for DNS over HTTPS: accepts, admits within limits, speaks TLS and HTTP/2, and winds down.
+//!
+//! ```text
+//!  accept ─▶ slots: is there room? ─ no ─▶ close at once, counted
+//!                     │ yes
+//!                     └▶ a task for each connection: TLS ─▶ HTTP/2
+//!                          a stream for each query: exchange.rs ─▶ answer ─▶ Engine::answer
+//! ```
+//!
+//! hyper carries it, not hickory-server: that takes no GET, which a server MUST (RFC 8484 section 4.1),
+//! wants an `accept` field that curl does not send, and resets the stream instead of giving a status.
+
+mod base64url;
+mod exchange;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use self::exchange::Exchange;
+use super::tcp::{ACCEPT_PAUSE, STOP_PATIENCE, TcpLimits, TcpSlot, TcpSlots, is_about_a_peer, warn_seldom};
+use super::tls::{Certificate, server_config};
+use super::{Door, Engine, Origin, Transport};
+
+/// The protocol's name in a handshake (RFC 9113 section 3.2).
+const ALPN: &[u8] = b"h2";
+
+/// A listener that answers DNS over HTTPS (RFC 8484), HTTP/2 only.
+///
+/// Its connections count with those of the TCP doors, and the same limits hold: `queries_in_flight` bounds a
+/// connection's streams, `idle_timeout` its handshake, its silence and each request's body.
+pub struct DohDoor {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    limits: TcpLimits,
+    slots: Arc<TcpSlots>,
+    door: Arc<Door>,
+    path: Arc<str>,
+}
+
+impl DohDoor {
+    /// A door on a bound listener, with its one resource at `path`; it accepts nobody until
+    /// [`run`](Self::run).
+    ///
+    /// Must be called within a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// The listener cannot be registered with the runtime.
+    pub fn new(
+        listener: std::net::TcpListener,
+        door: Arc<Door>,
+        certificate: Arc<Certificate>,
+        path: Arc<str>,
+        limits: TcpLimits,
+        slots: Arc<TcpSlots>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let tls = TlsAcceptor::from(server_config(certificate, ALPN).map_err(io::Error::other)?);
+        Ok(Self { listener: TcpListener::from_std(listener)?, tls, limits, slots, door, path })
+    }
+
+    /// Serves until `stop`. Then nobody is accepted any more, open connections finish what is in flight
+    /// for at most a second, and those that have not are cut off.
+    pub async fn run(self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+        // Dropping `open` tells every connection to close.
+        let (open, closing) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut warned = None;
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    if let Some(connection) = self.admit(stream, peer, &engine) {
+                        connections.spawn(connection.serve(self.tls.clone(), closing.clone()));
+                    }
+                }
+                Err(error) => {
+                    engine.observer().doors().tcp_accept_errors.inc();
+                    if is_about_a_peer(&error) {
+                        continue;
+                    }
+                    warn_seldom(&mut warned, &self.door, &error);
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => break,
+                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    }
+                }
+            }
+        }
+        drop(self.listener);
+        drop(open);
+        let all_closed = async { while connections.join_next().await.is_some() {} };
+        // What is left then is cut off as the set is dropped.
+        let _ = tokio::time::timeout(STOP_PATIENCE, all_closed).await;
+    }
+
+    /// The connection, or `None` where it is closed again: over a limit, or lost already.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, engine: &Arc<Engine>) -> Option<Connection> {
+        let Some(slot) = TcpSlots::take(&self.slots, peer.ip(), &self.limits) else {
+            engine.observer().doors().tcp_refused.inc();
+            return None;
+        };
+        stream.set_nodelay(true).ok()?;
+        let local = stream.local_addr().ok()?.ip();
+        engine.observer().doors().tcp_connections.inc();
+        let (in_flight, pending) = watch::channel(0);
+        let exchange = Exchange {
+            engine: engine.clone(),
+            door: self.door.clone(),
+            origin: Origin { peer, local, transport: Transport::Doh },
+            path: self.path.clone(),
+            body_timeout: self.limits.idle_timeout,
+            in_flight,
+        };
+        Some(Connection { exchange, limits: self.limits.clone(), pending, stream, _slot: slot })
+    }
+}
+
+/// A client's connection from its acceptance to its end.
+struct Connection {
+    exchange: Exchange,
+    limits: TcpLimits,
+    /// How many requests are being answered.
+    pending: watch::Receiver<usize>,
+    stream: TcpStream,
+    // Last, so that the place is free only when the stream is closed.
+    _slot: TcpSlot,
+}
+
+impl Connection {
+    /// Serves the client until it leaves, is silent for too long, or `closing` loses its sender.
+    async fn serve(self, tls: TlsAcceptor, mut closing: watch::Receiver<()>) {
+        let Self { exchange, limits, mut pending, stream, _slot } = self;
+        let exchange = Arc::new(exchange);
+        let shaken = tokio::select! {
+            biased;
+            _ = closing.changed() => return,
+            shaken = tokio::time::timeout(limits.idle_timeout, tls.accept(stream)) => shaken,
+        };
+        let Ok(Ok(stream)) = shaken else {
+            if shaken.is_err() {
+                exchange.engine.observer().doors().tcp_timeouts.inc();
+            }
+            return;
+        };
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        // A stream that the client may not open yet is its own to hold back (RFC 9113 section 5.1.2).
+        let streams = u32::try_from(limits.queries_in_flight.max(1)).unwrap_or(u32::MAX);
+        http.timer(TokioTimer::new()).max_concurrent_streams(streams);
+        let answering = exchange.clone();
+        let service = service_fn(move |request| {
+            let exchange = answering.clone();
+            async move { exchange.answer(request).await }
+        });
+        let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            biased;
+            // How it ended is the client's affair.
+            _ = served.as_mut() => return,
+            _ = closing.changed() => {}
+            () = silence(&mut pending, &limits) => exchange.engine.observer().doors().tcp_timeouts.inc(),
+        }
+        served.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(STOP_PATIENCE, served).await;
+    }
+}
+
+/// Waits until no request was pending or came for the idle timeout.
+async fn silence(pending: &mut watch::Receiver<usize>, limits: &TcpLimits) {
+    // A sender that is gone is the connection's end, which the caller sees for itself.
+    while pending.wait_for(|pending| *pending == 0).await.is_ok() {
+        if tokio::time::timeout(limits.idle_timeout, pending.changed()).await.is_err() {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// The gauge falls however a connection ends.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.engine.observer().doors().tcp_connections.dec();
+    }
+}

@@ -1,0 +1,121 @@
+//! What encrypted doors prove themselves with: a certificate that may change while they are open.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::config::{Code, Report};
+use crate::world::{PemFile, TlsFiles, World};
+
+/// The certificate of a door. A handshake takes the one that stands here when it begins; what was shaken
+/// hands on before stays as it is.
+#[derive(Debug)]
+pub struct Certificate(ArcSwap<CertifiedKey>);
+
+impl Certificate {
+    /// The certificate that files hold.
+    ///
+    /// # Errors
+    /// The files hold none that TLS can be spoken with.
+    pub fn of(files: &TlsFiles) -> Result<Self, PemRefused> {
+        certified_key(files).map(|key| Self(ArcSwap::from_pointee(key)))
+    }
+
+    /// Replaces it for handshakes to come.
+    ///
+    /// # Errors
+    /// The files hold none that TLS can be spoken with; then the old one stays.
+    pub fn replace(&self, files: &TlsFiles) -> Result<(), PemRefused> {
+        self.0.store(Arc::new(certified_key(files)?));
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// A PEM file that TLS cannot be spoken with.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` {why}", file.path.display())]
+pub struct PemRefused {
+    /// Which.
+    pub file: PemFile,
+    why: String,
+}
+
+/// Tells of every certificate in a world that no door could be opened with. True when there is none.
+pub fn check(world: &World, report: &mut Report) -> bool {
+    let before = report.error_count();
+    for files in world.listeners.iter().filter_map(|listener| listener.tls()) {
+        if let Err(refused) = certified_key(files) {
+            report.error(Code::Certificate, refused.file.mark, refused.to_string());
+        }
+    }
+    report.error_count() == before
+}
+
+/// What a TLS server of this project is: ring's algorithms, TLS 1.2 and 1.3, no client certificates.
+///
+/// # Errors
+/// The provider lacks what a protocol version needs; it does not.
+pub fn server_config(
+    certificate: Arc<Certificate>,
+    protocol: &[u8],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Named wherever one is wanted: a second provider that another crate brings along leaves rustls without a
+/// default, at run time.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, PemRefused> {
+    let refused = |file: &PemFile, why: String| PemRefused { file: file.clone(), why };
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(files.certificate.text.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|error| refused(&files.certificate, format!("is no PEM file: {error}")))?;
+    if chain.is_empty() {
+        return Err(refused(&files.certificate, "holds no certificate".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_slice(files.key.text.as_bytes()).map_err(|error| {
+        let why = match error {
+            rustls::pki_types::pem::Error::NoItemsFound => "holds no private key".to_owned(),
+            error => format!("is no PEM file: {error}"),
+        };
+        refused(&files.key, why)
+    })?;
+    // Loaded apart from the certificate, so that the file at fault is the one that is named.
+    let key = provider()
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| refused(&files.key, format!("holds a private key that cannot be used: {error}")))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let why = format!("is not the key of the certificate in `{}`", files.certificate.path.display());
+            Err(refused(&files.key, why))
+        }
+        Err(error) => {
+            let why = format!("holds a certificate that cannot be used: {error}");
+            Err(refused(&files.certificate, why))
+        }
+    }
+}

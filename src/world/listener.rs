@@ -1,0 +1,98 @@
+//! Doors as the configuration has them: where, as whom, and what carries the messages.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ViewId;
+use crate::config::Mark;
+
+/// A door, and as whom it answers.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// The view it is bound to. `None`: the client's place tells.
+    pub view: Option<ViewId>,
+    /// What carries messages through it.
+    pub carries: Carries,
+}
+
+/// What carries messages through a door.
+#[derive(Clone, Debug)]
+pub enum Carries {
+    /// Plain DNS.
+    Plain {
+        /// Whether it serves UDP.
+        udp: bool,
+        /// Whether it serves TCP.
+        tcp: bool,
+    },
+    /// DNS over TLS (RFC 7858).
+    Dot(TlsFiles),
+    /// DNS over HTTPS (RFC 8484).
+    Doh {
+        /// What it proves itself with.
+        tls: TlsFiles,
+        /// The path of its one resource.
+        path: Arc<str>,
+    },
+}
+
+/// What a door proves itself with, as text: no floor above this one reads files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, and the chain below it.
+    pub certificate: PemFile,
+    /// The certificate's private key.
+    pub key: PemFile,
+}
+
+/// A file in PEM form (RFC 7468), read and not yet understood.
+#[derive(Clone)]
+pub struct PemFile {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: Arc<str>,
+    /// Where the configuration names it.
+    pub mark: Mark,
+}
+
+/// Without the text, which may be a private key.
+impl fmt::Debug for PemFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PemFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// The words for what carries its messages, as the configuration has them.
+    pub fn transports(&self) -> Vec<&'static str> {
+        match &self.carries {
+            Carries::Plain { udp, tcp } => [(*udp, "udp"), (*tcp, "tcp")]
+                .into_iter()
+                .filter_map(|(on, word)| on.then_some(word))
+                .collect(),
+            Carries::Dot(_) => vec!["dot"],
+            Carries::Doh { .. } => vec!["doh"],
+        }
+    }
+
+    /// What it proves itself with. `None` for a plain one.
+    pub fn tls(&self) -> Option<&TlsFiles> {
+        match &self.carries {
+            Carries::Plain { .. } => None,
+            Carries::Dot(tls) | Carries::Doh { tls, .. } => Some(tls),
+        }
+    }
+
+    /// The path of its one resource. `None` for all but DNS over HTTPS.
+    pub fn http_path(&self) -> Option<&str> {
+        match &self.carries {
+            Carries::Doh { path, .. } => Some(path),
+            Carries::Plain { .. } | Carries::Dot(_) => None,
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! DNS over TLS and DNS over HTTPS say what plain DNS says, and prove themselves with a certificate that a
+//! reload replaces.
+
+#[path = "encrypted/client.rs"]
+mod client;
+mod common;
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+
+use client::{Doh, Dot, Identity};
+use common::{Client, Lab, Reply, Served, question};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use plustwo::config;
+
+const DOT: &str = "127.0.0.2";
+const DOH: &str = "127.0.0.3";
+const HOME: [u8; 4] = [127, 0, 1, 1];
+const EC2: &str = "ec2.ap-northeast-1.amazonaws.com";
+
+/// The lab with doors of every kind. Their addresses differ, as their ports are all 0.
+fn doors(identity: &Identity) -> String {
+    let files = format!("certificate = {:?}\nkey = {:?}\n", identity.certificate, identity.key);
+    let mut text = config::BUILT_IN_LAB.to_owned();
+    for (address, transport) in [(DOT, "dot"), (DOH, "doh")] {
+        text +=
+            &format!("\n[[listener]]\naddress = \"{address}:0\"\ntransports = [\"{transport}\"]\n{files}");
+    }
+    text += &format!(
+        "\n[[listener]]\naddress = \"127.0.0.4:0\"\ntransports = [\"dot\"]\nvpc = \"vpc-lab\"\n{files}"
+    );
+    text + &format!(
+        "\n[[listener]]\naddress = \"127.0.0.5:0\"\ntransports = [\"doh\"]\npath = \"/other\"\n{files}"
+    )
+}
+
+struct Setting {
+    lab: Lab,
+    identity: Identity,
+    dot: SocketAddr,
+    doh: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Identity::new(dir.path(), "first");
+        let lab = Lab::start_with(&doors(&identity));
+        let (dot, doh) = (lab.doors[1], lab.doors[2]);
+        Self { lab, identity, dot, doh, _dir: dir }
+    }
+}
+
+/// Queries of every kind whose replies do not rotate.
+fn queries() -> Vec<Vec<u8>> {
+    let mut no_recursion = question(3, "db.corp.internal", 1, 1, true);
+    no_recursion[2] = 0;
+    let mut other_version = question(4, "db.corp.internal", 1, 1, true);
+    let version_at = other_version.len() - 5;
+    other_version[version_at] = 1;
+    let mut dnssec = question(5, "db.corp.internal", 1, 1, true);
+    let flags_at = dnssec.len() - 4;
+    dnssec[flags_at] = 0x80;
+    let mut other_opcode = question(6, "db.corp.internal", 1, 1, true);
+    other_opcode[2] = 0x11;
+    vec![
+        question(1, "db.corp.internal", 1, 1, true),
+        question(2, "DB.Corp.INTERNAL", 1, 1, true),
+        question(7, "db.corp.internal", 1, 1, false),
+        question(8, "queue.corp.internal", 1, 1, true),
+        question(9, "nope.corp.internal", 1, 1, true),
+        question(10, "db.corp.internal", 28, 1, true),
+        question(11, "whoami.plustwo", 16, 3, false),
+        question(12, "20.1.0.10.in-addr.arpa", 12, 1, true),
+        question(13, "db.corp.internal", 252, 1, true),
+        question(14, "nowhere.example.net", 65, 1, true),
+        no_recursion,
+        other_version,
+        dnssec,
+        other_opcode,
+    ]
+}
+
+#[test]
+fn every_transport_gives_one_answer() {
+    let setting = Setting::new();
+    let udp = Client::new(setting.lab.dns, HOME.into());
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    for query in queries() {
+        let plain = udp.exchange(&query);
+        let expected = Message::from_vec(&plain).unwrap();
+        let over_tls = Message::from_vec(&dot.exchange(&query)).unwrap();
+        assert_eq!(over_tls.metadata, expected.metadata);
+        assert_eq!(over_tls, expected);
+        // `Query` compares without case; what was asked is sent back octet for octet.
+        let spelt = |message: &Message| message.queries[0].name().to_string();
+        assert_eq!(spelt(&over_tls), spelt(&expected));
+        assert_eq!(doh.post(&query), plain, "POST of {}", spelt(&expected));
+        assert_eq!(doh.get(&query), plain, "GET of {}", spelt(&expected));
+    }
+}
+
+#[test]
+fn header_and_extended_rcode_go_through() {
+    let setting = Setting::new();
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let reply = Reply::of(&dot.exchange(&question(1, EC2, 1, 1, true))).message;
+    let header = reply.metadata;
+    assert!(!header.authoritative && header.recursion_available && header.recursion_desired);
+    assert!(!header.authentic_data && !header.checking_disabled && !header.truncation);
+    assert_eq!(reply.answers.len(), 2);
+
+    let mut other_version = question(4, "db.corp.internal", 1, 1, true);
+    let version_at = other_version.len() - 5;
+    other_version[version_at] = 1;
+    let reply = Reply::of(&dot.exchange(&other_version)).message;
+    assert_eq!(u16::from(reply.metadata.response_code), 16); // BADVERS, which shares its number with BADSIG
+}
+
+#[test]
+fn extended_errors_and_the_option_survive() {
+    let setting = Setting::new();
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let mut query = question(1, EC2, 1, 1, true);
+    query.truncate(query.len() - 2);
+    query.extend([0, 4, 0xfd, 0xe9, 0, 0]); // option 65001, empty
+    for octets in [dot.exchange(&query), doh.post(&query), doh.get(&query)] {
+        let reply = Reply::of(&octets);
+        let (code, text) = reply.extended_errors().remove(0);
+        assert!(code == 0 && text.starts_with("egress=interface-endpoint via=vpce-ec2"), "{text}");
+        let edns = reply.message.edns.unwrap();
+        let option = edns.options().as_ref().iter().find_map(|(_, option)| match option {
+            EdnsOption::Unknown(65_001, data) => Some(String::from_utf8(data.clone()).unwrap()),
+            _ => None,
+        });
+        let option = option.unwrap();
+        assert!(option.starts_with("plustwo/1 {") && option.contains("vpce-ec2"), "{option}");
+    }
+}
+
+#[test]
+fn queries_of_one_connection_may_be_sent_ahead() {
+    let setting = Setting::new();
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let (first, second) =
+        (question(21, "db.corp.internal", 1, 1, true), question(22, "nope.corp.internal", 1, 1, true));
+    dot.send(&[&first, &second]);
+    let replies = [Reply::of(&dot.receive()), Reply::of(&dot.receive())];
+    assert_eq!(replies.each_ref().map(|reply| reply.message.metadata.id), [21, 22]);
+    assert_eq!(replies[0].addresses(), ["10.0.1.20".parse::<IpAddr>().unwrap()]);
+    assert_eq!(replies[1].message.metadata.response_code, ResponseCode::NXDomain);
+}
+
+#[test]
+fn the_place_is_that_of_the_clients_address() {
+    let setting = Setting::new();
+    for from in [[127, 0, 1, 1], [127, 0, 3, 1], [127, 0, 10, 1], [127, 0, 99, 1]] {
+        let plain = Client::new(setting.lab.dns, from.into()).ask_chaos("whoami.plustwo");
+        let query = question(1, "whoami.plustwo", 16, 3, false);
+        let mut dot = Dot::connect(setting.dot, from.into(), &setting.identity).unwrap();
+        let mut doh = Doh::connect(setting.doh, from.into(), &setting.identity);
+        for octets in [dot.exchange(&query), doh.get(&query)] {
+            assert_eq!(Reply::of(&octets).strings(), plain);
+        }
+    }
+    // Bound to the VPC, the door answers in its view whoever asks.
+    let bound = setting.lab.doors[3];
+    let mut dot = Dot::connect(bound, [127, 0, 99, 1].into(), &setting.identity).unwrap();
+    let told = Reply::of(&dot.exchange(&question(1, "whoami.plustwo", 16, 3, false))).strings();
+    assert_eq!(told[..2], ["view=vpc-lab", "place=outside"]);
+}
+
+#[test]
+fn every_reply_implies_a_connection_and_is_counted_by_its_transport() {
+    let setting = Setting::new();
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let query = question(1, EC2, 1, 1, true);
+    for _ in 0..4 {
+        dot.exchange(&query);
+        doh.post(&query);
+    }
+    let implied = |subnet: &str| {
+        setting.lab.metric(&format!(
+            "plustwo_privatelink_implied_new_connections_total{{endpoint_type=\"Interface\",service_name=\"com.amazonaws.\
+             ap-northeast-1.ec2\",subnet_id=\"{subnet}\",vpc_endpoint_id=\"vpce-ec2\",vpc_id=\"vpc-lab\"}}"
+        ))
+    };
+    assert_eq!(implied("subnet-endpoints-a") + implied("subnet-endpoints-c"), 8.0);
+    for (server, transport) in [(DOT, "dot"), (DOH, "doh")] {
+        let series = format!(
+            "plustwo_dns_requests_total{{family=\"ipv4\",server=\"{server}:0\",transport=\"{transport}\",type=\"A\"}}"
+        );
+        assert_eq!(setting.lab.metric(&series), 4.0, "{series}");
+    }
+}
+
+#[test]
+fn http_says_what_is_wrong_with_a_request() {
+    /// Method, path, media type, body; status.
+    type Case<'a> = (&'a str, &'a str, Option<&'a str>, &'a [u8], u16);
+
+    let setting = Setting::new();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let dns = "application/dns-message";
+    let long = vec![0; 65_536];
+    let cases: [Case<'_>; 10] = [
+        ("POST", "/dns-query", Some(dns), &query, 200),
+        ("POST", "/dns-query", Some("Application/DNS-Message; x=y"), &query, 200),
+        ("POST", "/other", Some(dns), &query, 404),
+        ("GET", "/?dns=AAAA", None, b"", 404),
+        ("POST", "/dns-query", Some("application/json"), &query, 415),
+        ("POST", "/dns-query", None, &query, 415),
+        ("POST", "/dns-query", Some(dns), &long, 413),
+        ("PUT", "/dns-query", Some(dns), &query, 405),
+        ("GET", "/dns-query", None, b"", 400),
+        ("GET", "/dns-query?dns=%2F", None, b"", 400),
+    ];
+    for (method, path, media_type, body, status) in cases {
+        let (found, _) = doh.request(method, path, media_type, body).unwrap();
+        assert_eq!(found, status, "{method} {path} {media_type:?}");
+    }
+    let mut other = Doh::connect(setting.lab.doors[4], HOME.into(), &setting.identity);
+    assert_eq!(other.request("POST", "/other", Some(dns), &query).unwrap().0, 200);
+    assert_eq!(other.request("POST", "/dns-query", Some(dns), &query).unwrap().0, 404);
+}
+
+#[test]
+fn what_is_no_query_gets_no_answer_and_does_no_harm() {
+    let setting = Setting::new();
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let mut response = query.clone();
+    response[2] |= 0x80;
+
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    for garbage in [&b""[..], b"x", &response] {
+        assert!(doh.request("POST", "/dns-query", Some("application/dns-message"), garbage).is_err());
+    }
+    assert_eq!(Reply::of(&doh.post(&query)).addresses().len(), 1);
+
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let malformed = [&query[..12], &[0xff; 20]].concat();
+    dot.send(&[&response, &malformed, &query]);
+    let code = Reply::of(&dot.receive()).message.metadata.response_code;
+    assert_eq!(code, ResponseCode::FormErr);
+    assert_eq!(Reply::of(&dot.receive()).addresses().len(), 1);
+}
+
+#[test]
+fn connections_over_https_count_with_those_over_tcp() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let text = doors(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 1\n");
+    let lab = Lab::start_with(&text);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let mut first = Doh::connect(lab.doors[2], HOME.into(), &identity);
+    first.post(&query);
+    assert_eq!(lab.metric("plustwo_tcp_connections"), 1.0);
+    assert!(Doh::try_connect(lab.doors[2], HOME.into(), &identity).is_err());
+    assert_eq!(lab.metric("plustwo_tcp_connections_refused_total"), 1.0);
+    first.post(&query);
+}
+
+#[test]
+fn the_world_and_the_stop_are_as_they_are_for_plain_doors() {
+    let setting = Setting::new();
+    let page: serde_json::Value = serde_json::from_str(&setting.lab.get("/v1/world")).unwrap();
+    let told: Vec<String> =
+        page["listeners"].as_array().unwrap().iter().map(|l| l["transports"].to_string()).collect();
+    assert_eq!(told, [r#"["udp","tcp"]"#, r#"["dot"]"#, r#"["doh"]"#, r#"["dot"]"#, r#"["doh"]"#]);
+    assert_eq!(page["listeners"][4]["path"], "/other");
+
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    dot.exchange(&query);
+    doh.post(&query);
+    let Setting { lab, identity, dot: dot_address, .. } = setting;
+    drop(lab);
+    assert!(dot.is_closed());
+    assert!(doh.request("POST", "/dns-query", Some("application/dns-message"), &query).is_err());
+    assert!(Dot::connect(dot_address, HOME.into(), &identity).is_err());
+}
+
+#[test]
+fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Identity::new(dir.path(), "served");
+    let file = dir.path().join("plustwo.toml");
+    let listener = format!(
+        "address = \"{DOT}:0\"\ntransports = [\"dot\"]\ncertificate = \"served.cert.pem\"\nkey = \"served.key.pem\"\n"
+    );
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let text =
+        lab.replace("address = \"127.0.0.1:5300\"\n", &listener).replace("127.0.0.1:9530", "127.0.0.1:0");
+    fs::write(&file, text).unwrap();
+    let mut served = Served::start(file.to_str().unwrap());
+    let door: SocketAddr = served.dns.parse().unwrap();
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let mut old = Dot::connect(door, HOME.into(), &first).unwrap();
+    assert_eq!(old.certificate(), first.der);
+
+    let second = Identity::new(dir.path(), "served"); // over the first one's files
+    served.signal("-HUP");
+    served.wait_for("Reloaded.");
+    let mut new = Dot::connect(door, HOME.into(), &second).unwrap();
+    assert_eq!(new.certificate(), second.der);
+    for open in [&mut old, &mut new] {
+        assert_eq!(Reply::of(&open.exchange(&query)).addresses().len(), 1);
+    }
+
+    fs::copy(&second.key, &second.certificate).unwrap();
+    served.signal("-HUP");
+    served.wait_for("served.cert.pem` holds no certificate"); // says why
+    served.wait_for("The configuration is wrong; the old world stays.");
+    let still = Dot::connect(door, HOME.into(), &second).unwrap();
+    assert_eq!(still.certificate(), second.der);
+    served.signal("-TERM");
+    served.wait_for("Stopped.");
+}
+
+#[test]
+fn mistakes_are_told_at_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    Identity::new(dir.path(), "one");
+    Identity::new(dir.path(), "two");
+    let file = dir.path().join("plustwo.toml");
+    let pem = |certificate: &str, key: &str| format!("certificate = \"{certificate}\"\nkey = \"{key}\"\n");
+    let good = pem("one.cert.pem", "one.key.pem");
+    let cases = [
+        (format!("transports = [\"dot\", \"tcp\"]\n{good}"), ":2:11: error[listener]", "mixes plain DNS"),
+        (format!("transports = [\"dot\", \"doh\"]\n{good}"), ":2:11: error[listener]", "mixes plain DNS"),
+        ("transports = [\"dot\"]\n".to_owned(), ":2:11: error[missing-key]", "has no `certificate`"),
+        (
+            format!("transports = [\"tcp\"]\n{good}"),
+            ":4:15: error[listener]",
+            "plain DNS, which has no `certificate`",
+        ),
+        (
+            format!("transports = [\"dot\"]\npath = \"/dns-query\"\n{good}"),
+            ":4:8: error[listener]",
+            "which has no `path`",
+        ),
+        (
+            format!("transports = [\"doh\"]\npath = \"dns-query\"\n{good}"),
+            ":4:8: error[listener]",
+            "is no path of a URL",
+        ),
+        (
+            format!("transports = [\"doh\"]\n{}", pem("one.cert.pem", "none.pem")),
+            ":5:7: error[unreadable-file]",
+            "none.pem",
+        ),
+        (
+            format!("transports = [\"doh\"]\n{}", pem("one.key.pem", "one.key.pem")),
+            ":4:15: error[certificate]",
+            "holds no certificate",
+        ),
+        (
+            format!("transports = [\"doh\"]\n{}", pem("one.cert.pem", "one.cert.pem")),
+            ":5:7: error[certificate]",
+            "holds no private key",
+        ),
+        (
+            format!("transports = [\"dot\"]\n{}", pem("one.cert.pem", "two.key.pem")),
+            ":5:7: error[certificate]",
+            "is not the key of the certificate in",
+        ),
+    ];
+    for (keys, place, message) in cases {
+        fs::write(&file, format!("[[listener]]\naddress = \"127.0.0.1:853\"\n{keys}")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_plustwo"))
+            .args(["check", "--config", file.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{keys}{told}");
+        assert!(told.contains(place) && told.contains(message), "{keys}{told}");
+        assert!(!told.contains("BEGIN "), "{told}");
+    }
+}
+
+#[test]
+fn kdig_is_answered() {
+    let setting = Setting::new();
+    let ways =
+        [(setting.dot, &["+tls"][..]), (setting.doh, &["+https"]), (setting.doh, &["+https", "+https-get"])];
+    for (door, options) in ways {
+        let kdig = Command::new("kdig")
+            .args(["-b", "127.0.1.1", &format!("@{}", door.ip()), "-p", &door.port().to_string()])
+            .args(options)
+            .args(["db.corp.internal", "A"])
+            .output();
+        let Ok(output) = kdig else {
+            println!("skipped: kdig is not installed");
+            return;
+        };
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("status: NOERROR") && told.contains("10.0.1.20"), "{options:?}: {told}");
+        assert!(told.contains("egress=local"), "{options:?}: {told}");
+    }
+}

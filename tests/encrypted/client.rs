@@ -1,0 +1,219 @@
+//! Clients over TLS that trust one certificate, and the certificates.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Long enough that only a reply that never comes runs into it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A certificate for loopback addresses and its key, in files.
+pub struct Identity {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub der: CertificateDer<'static>,
+}
+
+impl Identity {
+    /// A new one each time, in `NAME.cert.pem` and `NAME.key.pem`.
+    pub fn new(dir: &Path, name: &str) -> Self {
+        let addresses = [2, 3, 4, 5].map(|last| format!("127.0.0.{last}")).to_vec();
+        let made = rcgen::generate_simple_self_signed(addresses).unwrap();
+        let certificate = dir.join(format!("{name}.cert.pem"));
+        let key = dir.join(format!("{name}.key.pem"));
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        Self { certificate, key, der: made.cert.der().clone() }
+    }
+
+    async fn connect(&self, door: SocketAddr, from: IpAddr, alpn: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let stream = socket.connect(door).await?;
+        TlsConnector::from(Arc::new(config)).connect(ServerName::from(door.ip()), stream).await
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("a reply comes")
+}
+
+/// A connection over which messages go as over TCP.
+pub struct Dot {
+    runtime: Runtime,
+    stream: TlsStream<TcpStream>,
+}
+
+impl Dot {
+    pub fn connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+        let runtime = runtime();
+        let stream = runtime.block_on(in_time(identity.connect(door, from, b"dot")))?;
+        Ok(Self { runtime, stream })
+    }
+
+    /// The certificate that the server proved itself with.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+
+    /// Sends messages in one go.
+    pub fn send(&mut self, messages: &[&[u8]]) {
+        let mut octets = Vec::new();
+        for message in messages {
+            octets.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
+            octets.extend(*message);
+        }
+        self.runtime.block_on(async {
+            self.stream.write_all(&octets).await.unwrap();
+            self.stream.flush().await.unwrap();
+        });
+    }
+
+    pub fn receive(&mut self) -> Vec<u8> {
+        self.runtime.block_on(in_time(async {
+            let length = self.stream.read_u16().await.unwrap();
+            let mut message = vec![0; length.into()];
+            self.stream.read_exact(&mut message).await.unwrap();
+            message
+        }))
+    }
+
+    pub fn exchange(&mut self, message: &[u8]) -> Vec<u8> {
+        self.send(&[message]);
+        self.receive()
+    }
+
+    /// Waits until the server has closed it.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));
+        end.is_err() || rest.is_empty()
+    }
+}
+
+/// Status, header and body.
+type Response = (u16, http::HeaderMap, Vec<u8>);
+
+/// A connection over which messages go in HTTP/2.
+pub struct Doh {
+    runtime: Runtime,
+    authority: String,
+    http: SendRequest<Bytes>,
+}
+
+impl Doh {
+    pub fn connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> Self {
+        Self::try_connect(door, from, identity).unwrap()
+    }
+
+    pub fn try_connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+        let runtime = runtime();
+        let http = runtime.block_on(in_time(async {
+            let stream = identity.connect(door, from, b"h2").await?;
+            let (http, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
+            tokio::spawn(connection);
+            Ok::<_, io::Error>(http)
+        }))?;
+        Ok(Self { runtime, authority: door.to_string(), http })
+    }
+
+    /// The status and the body of a response.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        media_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>), h2::Error> {
+        let (status, _, body) = self.whole_request(method, path, media_type, body)?;
+        Ok((status, body))
+    }
+
+    fn whole_request(
+        &mut self,
+        method: &str,
+        path: &str,
+        media_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<Response, h2::Error> {
+        let uri = format!("https://{}{path}", self.authority);
+        let mut request = http::Request::builder().method(method).uri(uri);
+        if let Some(media_type) = media_type {
+            request = request.header("content-type", media_type);
+        }
+        let request = request.body(()).unwrap();
+        let body = Bytes::copy_from_slice(body);
+        let http = self.http.clone();
+        self.runtime.block_on(in_time(async move {
+            let mut http = http.ready().await?;
+            let (response, mut stream) = http.send_request(request, false)?;
+            // The server may refuse before it has read all.
+            let _ = stream.send_data(body, true);
+            let (parts, mut body) = response.await?.into_parts();
+            let mut octets = Vec::new();
+            while let Some(chunk) = body.data().await {
+                let chunk = chunk?;
+                body.flow_control().release_capacity(chunk.len())?;
+                octets.extend(chunk);
+            }
+            Ok((parts.status.as_u16(), parts.headers, octets))
+        }))
+    }
+
+    /// Asks by POST.
+    pub fn post(&mut self, message: &[u8]) -> Vec<u8> {
+        self.answered("POST", "/dns-query", Some("application/dns-message"), message)
+    }
+
+    /// Asks by GET.
+    pub fn get(&mut self, message: &[u8]) -> Vec<u8> {
+        self.answered("GET", &format!("/dns-query?dns={}", base64url(message)), None, b"")
+    }
+
+    fn answered(&mut self, method: &str, path: &str, media_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+        let (status, headers, octets) = self.whole_request(method, path, media_type, body).unwrap();
+        assert_eq!(status, 200);
+        assert_eq!(headers["content-type"], "application/dns-message");
+        assert_eq!(headers["content-length"], octets.len().to_string());
+        assert_eq!(headers["cache-control"], "no-store");
+        octets
+    }
+}
+
+/// RFC 4648 section 5, without padding.
+fn base64url(octets: &[u8]) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in octets.chunks(3) {
+        let bits = chunk.iter().fold(0_usize, |bits, octet| bits << 8 | usize::from(*octet))
+            << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(alphabet[bits >> (18 - 6 * digit) & 63]));
+        }
+    }
+    text
+}
