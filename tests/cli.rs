@@ -3,24 +3,10 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
+use common::process::{Served, complained, lab_file, plustwo, printed};
 use common::{Client, Lab};
-
-fn plustwo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_plustwo")).args(arguments).output().unwrap()
-}
-
-fn printed(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn complained(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 #[test]
 fn help_tells_the_verbs() {
@@ -126,14 +112,6 @@ fn healthcheck_follows_the_daemon() {
     assert_eq!(plustwo(&["healthcheck", "--admin", &admin]).status.code(), Some(2));
 }
 
-/// The lab in a file, on ports that are free or taken as the test wants.
-fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
-    let path = dir.join("plustwo.toml");
-    let lab = fs::read_to_string("config/lab.toml").unwrap();
-    fs::write(&path, lab.replace("127.0.0.1:5300", dns).replace("127.0.0.1:9530", admin)).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
@@ -154,61 +132,6 @@ fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
     let file = lab_file(dir.path(), "127.0.0.1:0", &other.admin.to_string());
     let told = complained(&plustwo(&["serve", "--config", &file]));
     assert!(told.contains(&other.admin.to_string()) && told.contains("[server] admin"), "{told}");
-}
-
-/// A daemon in a process of its own. Killed, if the test did not end it.
-struct Served {
-    child: Child,
-    dns: String,
-    admin: String,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Served {
-    fn start(file: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plustwo"))
-            .args(["serve", "--log-json", "--config", file])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut address = |of: &str| loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if entry["fields"]["message"] == of {
-                break entry["fields"]["address"].as_str().unwrap().to_owned();
-            }
-        };
-        let dns = address("Answering DNS.");
-        let admin = address("Serving metrics and explanations.");
-        Self { child, dns, admin, log }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-
-    /// Reads the log up to a message.
-    fn wait_for(&mut self, message: &str) {
-        loop {
-            let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended before `{message}`");
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if entry["fields"]["message"].as_str().unwrap_or_default().contains(message) {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]

@@ -13,10 +13,11 @@
 pub mod annotate;
 pub mod bind;
 mod chaos;
+pub mod inherit;
 pub mod tcp;
 pub mod udp;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -155,6 +156,21 @@ impl Engine {
             self.observer.chaos(&door.label, origin.transport, origin.peer);
         }
         true
+    }
+
+    /// Whether a question still becomes an answer. Nobody asked it, so it is not counted.
+    pub fn is_alive(&self) -> bool {
+        /// `whoami.plustwo. CH TXT`, one question in a bare message.
+        const WHOAMI: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x06whoami\x07plustwo\0\0\x10\0\x03";
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let origin = Origin { peer: SocketAddr::new(here, 0), local: here, transport: Transport::Udp };
+        let door = Door::new(origin.peer);
+        let world = self.live.load();
+        let Ok(query) = Query::parse(WHOAMI) else { return false };
+        let Some(turn) = self.turn(&world, &door, &origin, &query, SystemTime::now()) else { return false };
+        let mut out = Vec::new();
+        encode(&query, &turn.outcome.answer, &turn.annotations, MAX_TCP_MESSAGE, 0, &mut out);
+        !out.is_empty()
     }
 
     /// Who asks, from where, and what they are told. `None`: nothing.

@@ -33,6 +33,10 @@ pub struct Server {
     pub tcp_idle_timeout_s: u32,
     /// How many look-ups are remembered to tell a retransmission from a new one, for each UDP door.
     pub max_remembered_lookups: u32,
+    /// Whether a change to a file of the configuration reloads it.
+    pub watch: bool,
+    /// Seconds for which queries are still answered after SIGTERM, while /ready says no.
+    pub lame_duck_s: u32,
 }
 
 impl Default for Server {
@@ -52,6 +56,8 @@ impl Default for Server {
             max_tcp_queries_in_flight: 128,
             tcp_idle_timeout_s: 10,
             max_remembered_lookups: 65_536,
+            watch: true,
+            lame_duck_s: 0,
         }
     }
 }

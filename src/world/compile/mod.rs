@@ -13,7 +13,7 @@ mod routes;
 mod upstream;
 mod vpc;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use ipnet::IpNet;
 
 use super::arena::{Arena, Index};
 use super::*;
+use crate::aws::public::stable_hash;
 use crate::aws::{Facts, Region};
 use crate::config::{Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
 use crate::dns::Name;
@@ -36,8 +37,8 @@ pub fn compile(loaded: &mut Loaded) -> Option<World> {
 
 /// The same, reading zone files through `read_file`.
 pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<World> {
-    let Loaded { config, sources, report, lost_ids } = loaded;
-    let mut compiler = Compiler::new(config, sources, lost_ids, report, read_file);
+    let Loaded { config, sources, report, lost_ids, zone_files } = loaded;
+    let mut compiler = Compiler::new(config, sources, lost_ids, report, zone_files, read_file);
     compiler.vpcs();
     compiler.prefix_lists();
     compiler.endpoints();
@@ -65,6 +66,7 @@ struct Compiler<'a> {
     sources: &'a SourceMap,
     lost_ids: &'a BTreeSet<String>,
     report: &'a mut Report,
+    zone_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
     read_file: &'a ReadFile<'a>,
     facts: &'static Facts,
 
@@ -130,6 +132,7 @@ impl<'a> Compiler<'a> {
         sources: &'a SourceMap,
         lost_ids: &'a BTreeSet<String>,
         report: &'a mut Report,
+        zone_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
         read_file: &'a ReadFile<'a>,
     ) -> Self {
         let mut views = Arena::default();
@@ -139,6 +142,7 @@ impl<'a> Compiler<'a> {
             sources,
             lost_ids,
             report,
+            zone_files,
             read_file,
             facts: Facts::built_in(),
             vpcs: Arena::default(),
@@ -262,7 +266,7 @@ impl<'a> Compiler<'a> {
         let (config, public) = (self.config, self.public);
         let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
-            hash: self.sources.fingerprint(),
+            hash: fingerprint(self.sources, self.zone_files),
             source_modified_s: self
                 .sources
                 .modified
@@ -306,6 +310,16 @@ impl<'a> Compiler<'a> {
             expectations: self.expectations,
         }
     }
+}
+
+/// A hash of the configuration's texts and of its zone files'.
+fn fingerprint(sources: &SourceMap, zone_files: &BTreeMap<PathBuf, Option<u64>>) -> String {
+    let texts = sources.fingerprint();
+    if zone_files.is_empty() {
+        return texts;
+    }
+    let zones = zone_files.values().flat_map(|hash| hash.unwrap_or_default().to_be_bytes());
+    format!("{:016x}", stable_hash(texts.bytes().chain(zones)))
 }
 
 /// A list for a message: all of it when short, else its beginning.

@@ -117,7 +117,10 @@ impl Compiler<'_> {
     /// makes those of a private zone itself.
     pub(super) fn zone_file(&mut self, zone: &mut Zone, file: &Marked<String>) {
         let path = self.resolve_path(file);
-        let text = match (self.read_file)(&path) {
+        let read = (self.read_file)(&path);
+        let hash = read.as_ref().ok().map(|text| stable_hash(text.bytes()));
+        self.zone_files.insert(path.clone(), hash);
+        let text = match read {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());
