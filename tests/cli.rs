@@ -4,22 +4,9 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
-use std::process::{Command, Output};
 
-use common::{Client, Lab, Served};
-
-fn plustwo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_plustwo")).args(arguments).output().unwrap()
-}
-
-fn printed(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn complained(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use common::process::{Served, complained, lab_file, plustwo, printed};
+use common::{Client, Lab};
 
 #[test]
 fn help_tells_the_verbs() {
@@ -123,14 +110,6 @@ fn healthcheck_follows_the_daemon() {
     assert_eq!(plustwo(&["healthcheck", "--admin", &admin]).status.code(), Some(0));
     drop(lab);
     assert_eq!(plustwo(&["healthcheck", "--admin", &admin]).status.code(), Some(2));
-}
-
-/// The lab in a file, on ports that are free or taken as the test wants.
-fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
-    let path = dir.join("plustwo.toml");
-    let lab = fs::read_to_string("config/lab.toml").unwrap();
-    fs::write(&path, lab.replace("127.0.0.1:5300", dns).replace("127.0.0.1:9530", admin)).unwrap();
-    path.to_str().unwrap().to_owned()
 }
 
 #[test]

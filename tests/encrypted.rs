@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
 use client::{Doh, Dot, Identity};
-use common::{Client, Lab, Reply, Served, question};
+use common::process::Served;
+use common::{Client, Lab, Reply, question};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use plustwo::config;

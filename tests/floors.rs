@@ -23,8 +23,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["src/serve/"]),
     ("hyper", &["src/serve/doh"]),
     ("hickory_proto", &["src/dns/", "src/serve/"]),
-    ("tokio::net", &["src/serve/", "src/admin/", "src/daemon.rs"]),
-    ("UdpSocket", &["src/serve/", "src/daemon.rs"]),
+    ("tokio::net", &["src/serve/", "src/admin/", "src/daemon/"]),
+    ("UdpSocket", &["src/serve/", "src/daemon/"]),
     ("toml::", &["src/config/", "src/import/"]),
     (
         "serde_json",
@@ -46,7 +46,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/main.rs"]),
     ("println!", &["src/cli/"]),
     ("print!", &["src/cli/"]),
-    ("tokio::signal", &["src/daemon.rs"]),
+    ("tokio::signal", &["src/daemon/life.rs"]),
+    ("sd_notify", &["src/daemon/systemd.rs"]),
+    ("use notify", &["src/daemon/watch.rs"]),
+    ("listenfd", &["src/serve/inherit.rs"]),
     ("compute.internal", &["src/aws/"]),
     ("amazonaws.com", &["src/aws/"]),
 ];

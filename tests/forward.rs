@@ -101,7 +101,8 @@ fn a_public_alias_of_a_private_name_is_answered_privately() {
 #[test]
 fn while_one_server_answers_nobody_notices_the_others() {
     let good = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
-    for manner in [Manner::Failing, Manner::Refusing, Manner::Garbage, Manner::WrongId, Manner::WrongQuestion] {
+    for manner in [Manner::Failing, Manner::Refusing, Manner::Garbage, Manner::WrongId, Manner::WrongQuestion]
+    {
         let bad = Scripted::start(manner, &[("www.example", "203.0.113.66")]);
         let lab = lab(&[&bad, &good], "");
         assert_eq!(addresses(&ask(&lab, "www.example")), ["198.51.100.7"], "{manner:?}");
@@ -116,7 +117,11 @@ fn when_nobody_answers_the_client_is_told_so() {
         let reply = ask(&lab, "www.example");
         assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail, "{manner:?}");
         assert!(reply.message.answers.is_empty());
-        assert!(matches!(codes(&reply).as_slice(), [13 | 22 | 23]), "{manner:?} {:?}", reply.extended_errors());
+        assert!(
+            matches!(codes(&reply).as_slice(), [13 | 22 | 23]),
+            "{manner:?} {:?}",
+            reply.extended_errors()
+        );
         assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"], "private names answer as ever");
     }
 }
@@ -140,7 +145,8 @@ fn a_rule_asks_its_own_targets() {
 
 #[test]
 fn a_server_that_flaps_is_used_again() {
-    let server = Scripted::start(Manner::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
+    let server =
+        Scripted::start(Manner::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
     let lab = lab(&[&server], "");
     server.becomes(Manner::Failing);
     assert_eq!(ask(&lab, "a.example").message.metadata.response_code, ResponseCode::ServFail);

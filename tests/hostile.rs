@@ -106,7 +106,7 @@ impl Asker {
 /// to be answered, and no longer than itself where it is turned away, so that it amplifies nothing.
 fn most_octets(message: &[u8], transport: Transport) -> usize {
     match (Query::parse(message), transport) {
-        (Ok(_), Transport::Tcp) => 65_535,
+        (Ok(_), Transport::Tcp | Transport::Dot | Transport::Doh) => 65_535,
         (Ok(query), Transport::Udp) => {
             let payload = query.edns.map_or(512, |edns| usize::from(edns.payload));
             payload.clamp(512, LARGEST_UDP)

@@ -101,7 +101,10 @@ fn dnsmasq() -> Option<Server> {
 
 fn lab(servers: &[SocketAddr]) -> Lab {
     let list: Vec<String> = servers.iter().map(|address| format!("\"{address}\"")).collect();
-    Lab::start_with(&format!("{BUILT_IN_LAB}\n[internet]\nmode = \"forward\"\nservers = [{}]\n", list.join(", ")))
+    Lab::start_with(&format!(
+        "{BUILT_IN_LAB}\n[internet]\nmode = \"forward\"\nservers = [{}]\n",
+        list.join(", ")
+    ))
 }
 
 fn ask(lab: &Lab, name: &str, rtype: &str) -> Reply {
@@ -139,7 +142,10 @@ fn a_server_that_dies_is_left_for_one_that_lives() {
     drop(dying);
     for _ in 0..4 {
         // Another name each time, so that nothing is cached.
-        assert_eq!(ask(&lab, "www.example", "A").addresses(), ["198.51.100.9".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!(
+            ask(&lab, "www.example", "A").addresses(),
+            ["198.51.100.9".parse::<std::net::IpAddr>().unwrap()]
+        );
     }
 }
 

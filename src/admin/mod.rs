@@ -2,6 +2,7 @@
 //! trusted network.
 
 mod explain;
+mod reload;
 mod world;
 
 use std::future::Future;
@@ -13,7 +14,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+
+pub use reload::{Finding, ReloadHandle, ReloadOutcome};
 
 use crate::observe::Observer;
 use crate::world::Live;
@@ -30,6 +33,8 @@ pub struct Admin {
     pub observer: Arc<Observer>,
     /// Whether queries are being taken: false before the doors are open and while they drain.
     pub ready: Arc<AtomicBool>,
+    /// Whom to ask for a reload.
+    pub reload: ReloadHandle,
 }
 
 impl Admin {
@@ -54,6 +59,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/v1/explain", get(explain::explain))
             .route("/v1/world", get(world::world))
+            .route("/v1/reload", post(reload::reload))
             .fallback(not_found)
             .with_state(self)
     }
@@ -78,6 +84,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn not_found() -> Response {
-    let pages = "there are: /health /ready /metrics /v1/explain?name=&type=&from= /v1/world\n";
+    let pages =
+        "there are: /health /ready /metrics /v1/explain?name=&type=&from= /v1/world, POST /v1/reload\n";
     (StatusCode::NOT_FOUND, pages).into_response()
 }

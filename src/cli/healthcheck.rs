@@ -1,10 +1,9 @@
 //! `plustwo healthcheck`: for containers that have no curl.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::ExitCode;
+use super::{ExitCode, http};
 
 /// How long to wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,10 +19,10 @@ pub struct Healthcheck {
 impl Healthcheck {
     /// 0: it is ready. 2: it is not, or nobody is there.
     pub fn run(self) -> ExitCode {
-        match ask(self.admin) {
-            Ok(status) if status.contains(" 200 ") => ExitCode::Success,
-            Ok(status) => {
-                anstream::eprintln!("plustwo: {} is not ready: {status}", self.admin);
+        match http::ask(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
+            Ok(answer) if answer.status() == 200 => ExitCode::Success,
+            Ok(answer) => {
+                anstream::eprintln!("plustwo: {} is not ready: {}", self.admin, answer.status_line);
                 ExitCode::Trouble
             }
             Err(error) => {
@@ -32,16 +31,4 @@ impl Healthcheck {
             }
         }
     }
-}
-
-/// The status line that `/ready` answers with.
-fn ask(admin: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&admin, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream
-        .write_all(format!("GET /ready HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n").as_bytes())?;
-    let mut answer = String::new();
-    // A status line and a word; whoever sends more is no plustwo.
-    stream.take(4096).read_to_string(&mut answer)?;
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
 }

@@ -4,6 +4,8 @@ mod check;
 mod exit_code;
 mod explain;
 mod healthcheck;
+mod http;
+mod reload;
 mod schema;
 mod serve;
 mod started;
@@ -39,6 +41,8 @@ enum Verb {
     Schema(schema::SchemaVerb),
     /// Asks a running plustwo whether it is ready; for containers.
     Healthcheck(healthcheck::Healthcheck),
+    /// Has a running plustwo read its configuration again, and tells what came of it.
+    Reload(reload::Reload),
 }
 
 impl Cli {
@@ -50,6 +54,7 @@ impl Cli {
             Verb::Explain(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),
             Verb::Healthcheck(verb) => verb.run(),
+            Verb::Reload(verb) => verb.run(),
         }
     }
 }

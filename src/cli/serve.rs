@@ -6,8 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::started::Started;
 use super::{ConfigArgs, ExitCode};
-use crate::daemon::{Daemon, StartError};
+use crate::daemon::{Daemon, Ended, StartError};
 use crate::serve::hickory::LOG_FILTER;
+use crate::serve::inherit::Inherited;
 
 /// Answers DNS.
 #[derive(Debug, clap::Args)]
@@ -22,10 +23,16 @@ pub struct Serve {
 impl Serve {
     /// Serves until it is told to stop.
     pub fn run(self) -> ExitCode {
+        // First of all: it changes the environment, which must not happen beside other threads.
+        let inherited = Inherited::from_environment();
         start_logging(self.log_json);
         let (loaded, world) = match self.config.load() {
             Ok(loaded) => loaded,
             Err(code) => return code,
+        };
+        let inherited = match inherited {
+            Ok(inherited) => inherited,
+            Err(error) => return tell(&error.into()),
         };
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if let Some(workers) = loaded.config.server.workers {
@@ -39,11 +46,8 @@ impl Serve {
             }
         };
         let name = self.config.name().to_owned();
-        runtime.block_on(async move {
-            let daemon = match Daemon::start(self.config.config, &loaded, world) {
-                Ok(daemon) => daemon,
-                Err(error) => return tell(&error),
-            };
+        let ended = runtime.block_on(async move {
+            let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited)?;
             if std::io::stdout().is_terminal() {
                 anstream::print!("{}", Started::of(&name, &daemon));
             }
@@ -53,20 +57,28 @@ impl Serve {
             if let Ok(address) = daemon.admin_address() {
                 tracing::info!(%address, "Serving metrics and explanations.");
             }
-            match daemon.run_until_signalled().await {
-                Ok(()) => ExitCode::Success,
-                Err(error) => tell(&error),
+            daemon.run_until_signalled().await
+        });
+        match ended {
+            Ok(Ended::Drained) => ExitCode::Success,
+            Ok(Ended::AtOnce) => {
+                runtime.shutdown_background();
+                ExitCode::Success
             }
-        })
+            Err(error) => tell(&error),
+        }
     }
 }
+
+/// The library of the file watch tells of folders that went away, which the watch expects.
+const QUIET: &str = "notify=error";
 
 /// Logs go to standard error; RUST_LOG says which.
 fn start_logging(json: bool) {
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
     // What is asked stands behind, so that it wins where it names the same crate.
-    let filter = EnvFilter::try_new(format!("{LOG_FILTER},{asked}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{LOG_FILTER},info")));
+    let filter = EnvFilter::try_new(format!("{QUIET},{LOG_FILTER},{asked}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{LOG_FILTER},info")));
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json {
@@ -100,6 +112,10 @@ fn tell(error: &StartError) -> ExitCode {
             ExitCode::Network
         }
         StartError::Certificate(_) => ExitCode::Config,
+        StartError::Inherited(inherited) => {
+            anstream::eprintln!("   help: {}", inherited.help());
+            ExitCode::Network
+        }
         StartError::QueryLog(_) => ExitCode::Filesystem,
         StartError::System { .. } => ExitCode::Other,
     }

@@ -17,8 +17,8 @@ mod source;
 mod text;
 mod v1;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
@@ -45,6 +45,16 @@ pub struct Loaded {
     pub report: Report,
     /// Ids that stood in parts too broken to read. A reference to one of them is no mistake of its own.
     pub lost_ids: BTreeSet<String>,
+    /// The zone files and certificates that it names, each with a hash of its text; `None` for one that cannot be read.
+    /// Filled while the world is compiled.
+    pub named_files: BTreeMap<PathBuf, Option<u64>>,
+}
+
+impl Loaded {
+    /// Every file that this configuration is made of: its own, then those it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.sources.paths().chain(self.named_files.keys().map(PathBuf::as_path))
+    }
 }
 
 /// Reads a file and what it includes.
@@ -72,5 +82,5 @@ pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded 
     let document = document::merge(&sources, &mut report);
     let repaired = repair::read::<Config>(document, &schema::required_keys, &mut report);
     let config = repaired.value.unwrap_or_default();
-    Loaded { config, sources, report, lost_ids: repaired.lost_ids }
+    Loaded { config, sources, report, lost_ids: repaired.lost_ids, named_files: BTreeMap::new() }
 }

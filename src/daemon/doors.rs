@@ -1,17 +1,20 @@
 //! Opens what the listeners of a world say, and runs it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::StartError;
+use super::open::Sockets;
 use crate::config;
-use crate::serve::bind::{bind_both, bind_tcp, bind_udp};
+use crate::serve::bind::bind_tcp;
 use crate::serve::doh::DohDoor;
 use crate::serve::hickory::DotDoor;
+use crate::serve::inherit::Inherited;
 use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
 use crate::serve::tls::Certificate;
 use crate::serve::udp::UdpDoor;
@@ -40,6 +43,7 @@ impl Doors {
         server: &config::Server,
         listeners: &[Listener],
         engine: &Engine,
+        inherited: &mut Inherited,
     ) -> Result<Self, StartError> {
         let limits = TcpLimits {
             connections: server.max_tcp_connections as usize,
@@ -58,38 +62,37 @@ impl Doors {
             slots: Arc::new(TcpSlots::new()),
         };
         for listener in listeners {
-            let address = doors.open_one(listener, engine)?;
+            let address = doors.open_one(listener, engine, inherited)?;
             doors.addresses.push((listener.clone(), address));
         }
         Ok(doors)
     }
 
     /// Opens one listener and tells the address it has.
-    fn open_one(&mut self, listener: &Listener, engine: &Engine) -> Result<SocketAddr, StartError> {
+    fn open_one(
+        &mut self,
+        listener: &Listener,
+        engine: &Engine,
+        inherited: &mut Inherited,
+    ) -> Result<SocketAddr, StartError> {
         let door = Arc::new(Door::new(listener.address));
         let (limits, slots) = (self.limits.clone(), self.slots.clone());
         match &listener.carries {
             Carries::Plain { udp, tcp } => {
-                let (udp, tcp) = match (udp, tcp) {
-                    (true, true) => bind_both(listener.address).map(|(udp, tcp)| (Some(udp), Some(tcp)))?,
-                    (true, false) => (Some(bind_udp(listener.address)?), None),
-                    (false, _) => (None, Some(bind_tcp(listener.address)?)),
-                };
-                let mut address = listener.address;
-                if let Some(socket) = udp {
-                    address = socket.local_addr().map_err(opening)?;
+                let sockets = Sockets::open(listener.address, *udp, *tcp, inherited)?;
+                let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
+                if let Some(socket) = sockets.udp {
                     let lookups = engine.observer().lookups();
                     self.udp.push(UdpDoor::new(socket, door.clone(), lookups).map_err(opening)?);
                 }
-                if let Some(socket) = tcp {
-                    address = socket.local_addr().map_err(opening)?;
+                if let Some(socket) = sockets.tcp {
                     self.tcp.push(TcpDoor::new(socket, door, limits, slots).map_err(opening)?);
                 }
                 Ok(address)
             }
             Carries::Dot(files) => {
                 let certificate = self.certificate(listener.address, files)?;
-                let socket = bind_tcp(listener.address)?;
+                let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
                 let dot = DotDoor::new(socket, door, certificate, limits.idle_timeout);
                 self.dot.push(dot.map_err(opening)?);
@@ -97,7 +100,7 @@ impl Doors {
             }
             Carries::Doh { tls, path } => {
                 let certificate = self.certificate(listener.address, tls)?;
-                let socket = bind_tcp(listener.address)?;
+                let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
                 let doh = DohDoor::new(socket, door, certificate, path.clone(), limits, slots);
                 self.doh.push(doh.map_err(opening)?);
@@ -122,25 +125,46 @@ impl Doors {
         &self.certificates
     }
 
-    /// Lets every door answer, each until its own `told()`.
-    pub(super) fn run<T>(self, engine: &Arc<Engine>, told: impl Fn() -> T) -> JoinSet<()>
+    /// Lets every door answer, each until its own `told()`. `open` counts those that do.
+    pub(super) fn run<T>(
+        self,
+        engine: &Arc<Engine>,
+        open: &Arc<AtomicUsize>,
+        told: impl Fn() -> T,
+    ) -> JoinSet<()>
     where
         T: Future<Output = ()> + Send + 'static,
     {
         let mut running = JoinSet::new();
         for door in self.udp {
-            running.spawn(door.run(engine.clone(), told()));
+            running.spawn(counted(open, door.run(engine.clone(), told())));
         }
         for door in self.tcp {
-            running.spawn(door.run(engine.clone(), told()));
+            running.spawn(counted(open, door.run(engine.clone(), told())));
         }
         for door in self.dot {
-            running.spawn(door.run(engine.clone(), told()));
+            running.spawn(counted(open, door.run(engine.clone(), told())));
         }
         for door in self.doh {
-            running.spawn(door.run(engine.clone(), told()));
+            running.spawn(counted(open, door.run(engine.clone(), told())));
         }
         running
+    }
+}
+
+/// Runs a door that is counted as open until it ends, however it does.
+fn counted<D: Future<Output = ()>>(open: &Arc<AtomicUsize>, door: D) -> impl Future<Output = ()> + use<D> {
+    struct Open(Arc<AtomicUsize>);
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+    open.fetch_add(1, Ordering::AcqRel);
+    let open = Open(open.clone());
+    async move {
+        let _open = open;
+        door.await;
     }
 }
 
@@ -155,6 +179,14 @@ pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
         if let Err(error) = certificate.replace(files) {
             tracing::error!(listener = %listener.address, %error, "The old certificate stays.");
         }
+    }
+}
+
+/// A socket for streams, passed in or bound.
+fn stream(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
+    match inherited.take_tcp(address) {
+        Some(listener) => Ok(listener),
+        None => Ok(bind_tcp(address)?),
     }
 }
 

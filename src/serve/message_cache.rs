@@ -294,7 +294,7 @@ mod tests {
         assert!(cache.fresh(1, &none, 19).is_some() && cache.fresh(1, &none, 20).is_none());
         assert!(cache.fresh(1, &nodata, 299).is_some() && cache.fresh(1, &nodata, 300).is_none());
         // Another type at a name that does not exist, and a name below it.
-        let other = Question { qtype: RecordType::MX, ..none.clone() };
+        let other = Question { qtype: RecordType::MX, ..question("none.example") };
         assert!(cache.fresh(1, &other, 5).is_some());
         assert!(cache.fresh(1, &question("x.y.none.example"), 5).is_some());
         assert!(cache.fresh(1, &question("x.nodata.example"), 5).is_none());

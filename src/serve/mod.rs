@@ -13,16 +13,17 @@
 pub mod annotate;
 pub mod bind;
 mod chaos;
-pub mod forward;
-pub mod message_cache;
 pub mod doh;
+pub mod forward;
 pub mod hickory;
+pub mod inherit;
+pub mod message_cache;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
 pub mod upstream;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -103,9 +104,7 @@ pub enum Begun {
 pub struct Waiting {
     world: Arc<World>,
     asker: Asker,
-    resolution: Resolution,
-    whom: Whom,
-    question: Question,
+    pending: Box<Pending>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -120,6 +119,27 @@ struct Asker {
     client: IpNet,
     vantage: Option<Vantage>,
     annotations: Annotations,
+    /// Whether it is a look-up that counts. CHAOS questions are not.
+    counts: bool,
+    /// Whether a cached answer helped, and nobody had to be asked.
+    cached: bool,
+}
+
+impl Asker {
+    fn new(query: Query, origin: &Origin, started: Instant, request_octets: usize) -> Self {
+        Self {
+            client: host(origin.peer.ip().to_canonical()),
+            query,
+            origin: origin.clone(),
+            started,
+            at: SystemTime::now(),
+            request_octets,
+            vantage: None,
+            annotations: Annotations::default(),
+            counts: true,
+            cached: false,
+        }
+    }
 }
 
 /// What the engine makes of a query before anything is looked up.
@@ -130,12 +150,20 @@ enum Turn {
     Question(Vantage),
 }
 
+/// A resolution that waits for somebody else's answer to a question.
+#[derive(Debug)]
+struct Pending {
+    resolution: Resolution,
+    whom: Whom,
+    question: Question,
+}
+
 /// How a resolution went as far as nobody has to be asked.
 enum Looked {
     /// To its end. No outcome: say nothing. And whether a cached answer helped.
     Done(Option<Box<Outcome>>, bool),
     /// Up to somebody else.
-    Ask(Resolution, Whom, Question),
+    Ask(Box<Pending>),
 }
 
 impl Engine {
@@ -196,50 +224,28 @@ impl Engine {
             Ok(query) => query,
             Err(rejected) => return self.turn_away(door, origin, &rejected, out),
         };
-        let mut asker = Asker {
-            client: host(origin.peer.ip().to_canonical()),
-            query,
-            origin: origin.clone(),
-            started,
-            at: SystemTime::now(),
-            request_octets: message.len(),
-            vantage: None,
-            annotations: Annotations::default(),
-        };
+        let mut asker = Asker::new(query, origin, started, message.len());
         let vantage = match turn(&world, door, &mut asker) {
             Turn::Known(outcome, counts) => {
-                return self.reply(
-                    &world,
-                    door,
-                    &mut asker,
-                    &outcome,
-                    Told { counts, cached: false },
-                    lookups,
-                    out,
-                );
+                asker.counts = counts;
+                return self.reply(&world, door, &mut asker, &outcome, lookups, out);
             }
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, seconds(asker.at));
         match self.look(&world, resolution, seconds(asker.at)) {
             Looked::Done(Some(outcome), cached) => {
-                self.reply(&world, door, &mut asker, &outcome, Told { counts: true, cached }, lookups, out)
+                asker.cached = cached;
+                self.reply(&world, door, &mut asker, &outcome, lookups, out)
             }
             Looked::Done(None, _) => {
                 self.observer.dropped(&door.label, origin.transport, DropReason::DnsSupportOff);
                 Begun::Silence
             }
-            Looked::Ask(resolution, whom, question) => match self.waiting.clone().try_acquire_owned() {
+            Looked::Ask(pending) => match self.waiting.clone().try_acquire_owned() {
                 Ok(place) => {
                     let world = world.clone();
-                    Begun::Waiting(Box::new(Waiting {
-                        world,
-                        asker,
-                        resolution,
-                        whom,
-                        question,
-                        _place: place,
-                    }))
+                    Begun::Waiting(Box::new(Waiting { world, asker, pending, _place: place }))
                 }
                 Err(_) => {
                     self.observer.dropped(&door.label, origin.transport, DropReason::TooManyWaiting);
@@ -258,19 +264,18 @@ impl Engine {
         lookups: Option<&Mutex<Lookups>>,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Waiting { world, mut asker, mut resolution, mut whom, mut question, _place } = *waiting;
+        let Waiting { world, mut asker, mut pending, _place } = *waiting;
         let now_s = seconds(asker.at);
         let outcome = loop {
-            let answer = self.ask(&world, whom, &question, now_s).await;
-            resolution.answered(whom, answer);
-            match self.look(&world, resolution, now_s) {
+            let answer = self.ask(&world, pending.whom, &pending.question, now_s).await;
+            pending.resolution.answered(pending.whom, answer);
+            match self.look(&world, pending.resolution, now_s) {
                 Looked::Done(outcome, _) => break outcome,
-                Looked::Ask(same, next, about) => (resolution, whom, question) = (same, next, about),
+                Looked::Ask(next) => pending = next,
             }
         };
         let Some(outcome) = outcome else { return false };
-        let told = Told { counts: true, cached: false };
-        matches!(self.reply(&world, door, &mut asker, &outcome, told, lookups, out), Begun::Ready)
+        matches!(self.reply(&world, door, &mut asker, &outcome, lookups, out), Begun::Ready)
     }
 
     /// Both parts, for a door that waits by itself. False means: say nothing.
@@ -289,6 +294,22 @@ impl Engine {
         }
     }
 
+    /// Whether a question still becomes an answer. Nobody asked it, so it is not counted.
+    pub fn is_alive(&self) -> bool {
+        /// `whoami.plustwo. CH TXT`, one question in a bare message.
+        const WHOAMI: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x06whoami\x07plustwo\0\0\x10\0\x03";
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let origin = Origin { peer: SocketAddr::new(here, 0), local: here, transport: Transport::Udp };
+        let door = Door::new(origin.peer);
+        let world = self.live.load();
+        let Ok(query) = Query::parse(WHOAMI) else { return false };
+        let mut asker = Asker::new(query, &origin, Instant::now(), WHOAMI.len());
+        let Turn::Known(outcome, _) = turn(&world, &door, &mut asker) else { return false };
+        let mut out = Vec::new();
+        encode(&asker.query, &outcome.answer, &asker.annotations, MAX_TCP_MESSAGE, 0, &mut out);
+        !out.is_empty()
+    }
+
     /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
     fn look(&self, world: &World, mut resolution: Resolution, now_s: u64) -> Looked {
         let mut helped = false;
@@ -300,7 +321,7 @@ impl Engine {
                         helped |= cached;
                         resolution.answered(whom, answer);
                     }
-                    None => return Looked::Ask(resolution, whom, question),
+                    None => return Looked::Ask(Box::new(Pending { resolution, whom, question })),
                 },
             }
         }
@@ -332,12 +353,11 @@ impl Engine {
         door: &Door,
         asker: &mut Asker,
         outcome: &Outcome,
-        told: Told,
         lookups: Option<&Mutex<Lookups>>,
         out: &mut Vec<u8>,
     ) -> Begun {
         let Asker { query, origin, annotations, .. } = asker;
-        if let Some(vantage) = asker.vantage.filter(|_| told.counts && outcome.source != Source::Refused) {
+        if let Some(vantage) = asker.vantage.filter(|_| asker.counts && outcome.source != Source::Refused) {
             let peer = origin.peer.ip().to_canonical();
             annotate::add(world, vantage, peer, query, outcome, seconds(asker.at), annotations);
         }
@@ -350,7 +370,7 @@ impl Engine {
         if out.is_empty() {
             return Begun::Silence;
         }
-        if !told.counts {
+        if !asker.counts {
             self.observer.chaos(&door.label, origin.transport, origin.peer);
             return Begun::Ready;
         }
@@ -364,7 +384,7 @@ impl Engine {
             client: asker.client,
             vantage: asker.vantage,
             outcome,
-            cached: told.cached,
+            cached: asker.cached,
             truncated: encoded.truncated,
             rotation,
             request_octets: asker.request_octets,
@@ -407,15 +427,6 @@ impl Engine {
         let slot = &self.rotations[(hash % names as u64) as usize * 2 + usize::from(is_aaaa)];
         slot.fetch_add(1, Ordering::Relaxed) as usize
     }
-}
-
-/// What is said of a reply beside its outcome.
-#[derive(Clone, Copy)]
-struct Told {
-    /// Whether it is a look-up that counts.
-    counts: bool,
-    /// Whether a cached answer helped.
-    cached: bool,
 }
 
 /// Who asks, from where, and whether it is a question to be resolved.

@@ -63,6 +63,11 @@ impl Claims {
             .map(|(_, claim)| *claim)
     }
 
+    /// The claims of every view on exactly this name.
+    pub fn on(&self, name: &Name) -> impl Iterator<Item = (Index<View>, Claim)> {
+        self.suffixes.get(name).into_iter().flatten().copied()
+    }
+
     /// On how many names there are claims.
     pub fn name_count(&self) -> usize {
         self.suffixes.len()

@@ -26,6 +26,11 @@ impl Live {
         self.world.load()
     }
 
+    /// The same, for work that takes longer than a query: a reload compares with it.
+    pub fn load_full(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
     /// Replaces the world in one step.
     pub fn replace(&self, world: World) {
         let old = self.world.swap(Arc::new(world));

@@ -14,6 +14,7 @@
 mod arena;
 mod claims;
 pub mod compile;
+mod diff;
 mod listener;
 mod live;
 mod object;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims};
+pub use diff::{Change, MOST_TOLD, What, diff};
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use object::{
@@ -66,7 +68,7 @@ pub struct Vantage {
 /// Everything that one configuration means.
 #[derive(Debug)]
 pub struct World {
-    /// A hash of the texts it was made from.
+    /// A hash of the texts it was made from, zone files included.
     pub hash: String,
     /// When the newest of those texts was last changed, in seconds since 1970. `None` for the built-in lab.
     pub source_modified_s: Option<u64>,

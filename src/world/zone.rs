@@ -18,7 +18,7 @@ pub struct Zone {
 }
 
 /// What stands at one owner name. A node without records is an empty non-terminal.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// The record sets, address types first.
     pub rrsets: Vec<RrSet>,
@@ -86,6 +86,11 @@ impl Zone {
     /// What stands at exactly this name.
     pub fn node(&self, owner: &Name) -> Option<&Node> {
         self.nodes.get(owner)
+    }
+
+    /// Every name with what stands at it, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Name, &Node)> {
+        self.nodes.iter()
     }
 
     /// Takes in one record. Records of one owner and type become one set with the smallest TTL (RFC 2181 5.2).

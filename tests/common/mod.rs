@@ -2,10 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+pub mod process;
+
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -88,66 +89,6 @@ impl Drop for Lab {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-/// A daemon in a process of its own. Killed, if the test did not end it.
-pub struct Served {
-    /// Its process.
-    pub child: Child,
-    /// Where its first listener answers.
-    pub dns: String,
-    /// Where it serves HTTP.
-    pub admin: String,
-    log: BufReader<ChildStderr>,
-}
-
-impl Served {
-    /// Serves a file, and waits until its doors are open.
-    pub fn start(file: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plustwo"))
-            .args(["serve", "--log-json", "--config", file])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut address = |of: &str| loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if entry["fields"]["message"] == of {
-                break entry["fields"]["address"].as_str().unwrap().to_owned();
-            }
-        };
-        let dns = address("Answering DNS.");
-        let admin = address("Serving metrics and explanations.");
-        Self { child, dns, admin, log }
-    }
-
-    /// Sends a signal, such as `-HUP`.
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-
-    /// Reads the log up to a message.
-    pub fn wait_for(&mut self, message: &str) {
-        loop {
-            let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended before `{message}`");
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if entry["fields"]["message"].as_str().unwrap_or_default().contains(message) {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Server {
     pub max_waiting_queries: u32,
     /// How many look-ups are remembered to tell a retransmission from a new one, for each UDP door.
     pub max_remembered_lookups: u32,
+    /// Whether a change to a file of the configuration reloads it.
+    pub watch: bool,
+    /// Seconds for which queries are still answered after SIGTERM, while /ready says no.
+    pub lame_duck_s: u32,
 }
 
 impl Default for Server {
@@ -55,6 +59,8 @@ impl Default for Server {
             tcp_idle_timeout_s: 10,
             max_waiting_queries: 4096,
             max_remembered_lookups: 65_536,
+            watch: true,
+            lame_duck_s: 0,
         }
     }
 }

@@ -81,15 +81,8 @@ impl Compiler<'_> {
             error.help(format!("write `{key} = \"{key}.pem\"`, a file in PEM form"));
             return None;
         };
-        let path = self.resolve_path(named);
-        match (self.read_file)(&path) {
-            Ok(text) => Some(PemFile { path, text: text.into(), mark: named.mark() }),
-            Err(error) => {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                self.report.error(Code::UnreadableFile, named.mark(), message);
-                None
-            }
-        }
+        let (path, text) = self.named_file(named)?;
+        Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
     fn http_path(&mut self, written: &config::Listener) -> Arc<str> {

@@ -14,7 +14,7 @@ mod routes;
 mod upstream;
 mod vpc;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use ipnet::IpNet;
 
 use super::arena::{Arena, Index};
 use super::*;
+use crate::aws::public::stable_hash;
 use crate::aws::{Facts, Region};
 use crate::config::{Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
 use crate::dns::Name;
@@ -37,8 +38,8 @@ pub fn compile(loaded: &mut Loaded) -> Option<World> {
 
 /// The same, reading zone files and certificates through `read_file`.
 pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<World> {
-    let Loaded { config, sources, report, lost_ids } = loaded;
-    let mut compiler = Compiler::new(config, sources, lost_ids, report, read_file);
+    let Loaded { config, sources, report, lost_ids, named_files } = loaded;
+    let mut compiler = Compiler::new(config, sources, lost_ids, report, named_files, read_file);
     compiler.vpcs();
     compiler.prefix_lists();
     compiler.endpoints();
@@ -66,6 +67,7 @@ struct Compiler<'a> {
     sources: &'a SourceMap,
     lost_ids: &'a BTreeSet<String>,
     report: &'a mut Report,
+    named_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
     read_file: &'a ReadFile<'a>,
     facts: &'static Facts,
 
@@ -131,6 +133,7 @@ impl<'a> Compiler<'a> {
         sources: &'a SourceMap,
         lost_ids: &'a BTreeSet<String>,
         report: &'a mut Report,
+        named_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
         read_file: &'a ReadFile<'a>,
     ) -> Self {
         let mut views = Arena::default();
@@ -140,6 +143,7 @@ impl<'a> Compiler<'a> {
             sources,
             lost_ids,
             report,
+            named_files,
             read_file,
             facts: Facts::built_in(),
             vpcs: Arena::default(),
@@ -253,6 +257,21 @@ impl<'a> Compiler<'a> {
         found
     }
 
+    /// Reads a file that the configuration names, and notes it: a change to it is one to the configuration.
+    fn named_file(&mut self, written: &Marked<String>) -> Option<(PathBuf, String)> {
+        let path = self.resolve_path(written);
+        let read = (self.read_file)(&path);
+        self.named_files.insert(path.clone(), read.as_ref().ok().map(|text| stable_hash(text.bytes())));
+        match read {
+            Ok(text) => Some((path, text)),
+            Err(error) => {
+                let message = format!("cannot read `{}`: {error}", path.display());
+                self.report.error(Code::UnreadableFile, written.mark(), message);
+                None
+            }
+        }
+    }
+
     /// A file named in the configuration stands relative to the file that names it.
     fn resolve_path(&self, written: &Marked<String>) -> PathBuf {
         let from = self.sources.path(written.mark()).unwrap_or(Path::new(""));
@@ -263,7 +282,7 @@ impl<'a> Compiler<'a> {
         let (config, public) = (self.config, self.public);
         let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
-            hash: self.sources.fingerprint(),
+            hash: fingerprint(self.sources, self.named_files),
             source_modified_s: self
                 .sources
                 .modified
@@ -307,6 +326,16 @@ impl<'a> Compiler<'a> {
             expectations: self.expectations,
         }
     }
+}
+
+/// A hash of the configuration's texts and of its zone files'.
+fn fingerprint(sources: &SourceMap, named_files: &BTreeMap<PathBuf, Option<u64>>) -> String {
+    let texts = sources.fingerprint();
+    if named_files.is_empty() {
+        return texts;
+    }
+    let zones = named_files.values().flat_map(|hash| hash.unwrap_or_default().to_be_bytes());
+    format!("{:016x}", stable_hash(texts.bytes().chain(zones)))
 }
 
 /// A list for a message: all of it when short, else its beginning.

@@ -116,15 +116,7 @@ impl Compiler<'_> {
     /// Adds the records of a zone file. Its SOA record is left out, and so are NS records at its top: AWS
     /// makes those of a private zone itself.
     pub(super) fn zone_file(&mut self, zone: &mut Zone, file: &Marked<String>) {
-        let path = self.resolve_path(file);
-        let text = match (self.read_file)(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                self.report.error(Code::UnreadableFile, file.mark(), message);
-                return;
-            }
-        };
+        let Some((path, text)) = self.named_file(file) else { return };
         let apex = zone.apex().clone();
         match parse_zone_file(&text, &apex, DEFAULT_TTL_S) {
             Err(errors) => {

@@ -1,0 +1,163 @@
+//! `POST /v1/reload`: reads the configuration again and says what came of it.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Admin;
+use crate::config::count;
+use crate::world::{Change, MOST_TOLD, What};
+
+/// Asks whoever reloads for a reload, and waits for what comes of it. The daemon supplies it.
+pub type ReloadHandle =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ReloadOutcome>> + Send>> + Send + Sync>;
+
+/// What came of a reload.
+#[derive(Clone, Debug)]
+pub enum ReloadOutcome {
+    /// Another world answers now.
+    Reloaded {
+        /// The new world's hash.
+        hash: String,
+        /// What is otherwise in it.
+        changes: Vec<Change>,
+        /// What was written and waits for a restart.
+        needs_restart: Vec<String>,
+        /// What may not be what was meant.
+        warnings: Vec<Finding>,
+    },
+    /// The texts are those of the world in use; nothing was swapped.
+    Unchanged {
+        /// The world's hash.
+        hash: String,
+        /// What was written and waits for a restart.
+        needs_restart: Vec<String>,
+    },
+    /// The old world stays.
+    Failed {
+        /// Why.
+        errors: Vec<Finding>,
+    },
+}
+
+/// One finding of a reload, its place told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its stable name.
+    pub code: &'static str,
+    /// `file:line:column`, or the file.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+/// Reloads and answers: 200 when the configuration is in use, 422 when it is refused. JSON, or with
+/// `Accept: text/plain` words for a person.
+pub async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let outcome = (admin.reload)().await;
+    let status = match *outcome {
+        ReloadOutcome::Reloaded { .. } | ReloadOutcome::Unchanged { .. } => StatusCode::OK,
+        ReloadOutcome::Failed { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.starts_with("text/plain")) {
+        return (status, outcome.to_string()).into_response();
+    }
+    (status, Json(outcome.value())).into_response()
+}
+
+impl ReloadOutcome {
+    /// As JSON.
+    fn value(&self) -> Value {
+        match self {
+            Self::Reloaded { hash, changes, needs_restart, warnings } => json!({
+                "result": "ok",
+                "hash": hash,
+                "changes": changes.iter().take(MOST_TOLD).map(change).collect::<Vec<_>>(),
+                "more_changes": changes.len().saturating_sub(MOST_TOLD),
+                "needs_restart": needs_restart,
+                "warnings": warnings.iter().map(Finding::value).collect::<Vec<_>>(),
+            }),
+            Self::Unchanged { hash, needs_restart } => json!({
+                "result": "unchanged",
+                "hash": hash,
+                "changes": [],
+                "more_changes": 0,
+                "needs_restart": needs_restart,
+                "warnings": [],
+            }),
+            Self::Failed { errors } => json!({
+                "result": "failed",
+                "errors": errors.iter().map(Finding::value).collect::<Vec<_>>(),
+            }),
+        }
+    }
+}
+
+fn change(change: &Change) -> Value {
+    let Change { kind, id, what } = change;
+    match what {
+        What::Added => json!({ "kind": kind, "id": id, "what": "added" }),
+        What::Removed => json!({ "kind": kind, "id": id, "what": "removed" }),
+        What::Changed(how) => json!({ "kind": kind, "id": id, "what": "changed", "how": how }),
+    }
+}
+
+/// For a person.
+impl Display for ReloadOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let restart = |f: &mut fmt::Formatter<'_>, settings: &[String]| {
+            settings.iter().try_for_each(|setting| writeln!(f, "needs a restart: {setting}"))
+        };
+        match self {
+            Self::Reloaded { hash, changes, needs_restart, warnings } => {
+                for warning in warnings {
+                    write!(f, "warning {warning}")?;
+                }
+                writeln!(f, "reloaded: {hash}, {}", count(changes.len(), "change"))?;
+                for change in changes.iter().take(MOST_TOLD) {
+                    writeln!(f, "  {change}")?;
+                }
+                if changes.len() > MOST_TOLD {
+                    writeln!(f, "  and {} more", changes.len() - MOST_TOLD)?;
+                }
+                restart(f, needs_restart)
+            }
+            Self::Unchanged { hash, needs_restart } => {
+                writeln!(f, "unchanged: {hash}")?;
+                restart(f, needs_restart)
+            }
+            Self::Failed { errors } => {
+                for error in errors {
+                    write!(f, "error {error}")?;
+                }
+                writeln!(f, "refused: {}; the old world stays", count(errors.len(), "error"))
+            }
+        }
+    }
+}
+
+impl Finding {
+    fn value(&self) -> Value {
+        let Self { code, place, message, help } = self;
+        json!({ "code": code, "place": place, "message": message, "help": help })
+    }
+}
+
+/// On a line, with its help on a second.
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, place, message, help } = self;
+        writeln!(f, "{place}: [{code}]: {message}")?;
+        help.iter().try_for_each(|help| writeln!(f, "   help: {help}"))
+    }
+}

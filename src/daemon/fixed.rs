@@ -1,0 +1,84 @@
+//! What only a start applies: doors, the admin address, limits, the query log.
+
+use std::net::SocketAddr;
+
+use crate::config::{Config, QueryLog, Server};
+use crate::world::{Listener, World};
+
+/// Those settings as a person reads them, as they were at the start.
+#[derive(Debug)]
+pub struct Fixed {
+    settings: Vec<(&'static str, String)>,
+    doors: Vec<Doors>,
+}
+
+/// A listener's address, and what carries messages to it.
+type Doors = (SocketAddr, String);
+
+impl Fixed {
+    /// The settings of a configuration and the doors of its world.
+    pub fn of(config: &Config, world: &World) -> Self {
+        // Taken apart whole, so that a new key does not compile before it is sorted.
+        let Server {
+            admin,
+            workers,
+            trust_client_subnet: _, // a world's, as is `allow`
+            allow: _,
+            max_tcp_connections,
+            max_tcp_connections_per_client,
+            max_tcp_queries_in_flight,
+            tcp_idle_timeout_s,
+            max_waiting_queries,
+            max_remembered_lookups,
+            watch,
+            lame_duck_s,
+        } = &config.server;
+        let QueryLog { to, file, rotate_at_bytes, keep, log_cache_hits } = &config.query_log;
+        let workers = workers.map_or_else(|| "one for each core".to_owned(), |n| n.to_string());
+        let mut settings = vec![
+            ("[server] admin", admin.to_string()),
+            ("[server] workers", workers),
+            ("[server] max_tcp_connections", max_tcp_connections.to_string()),
+            ("[server] max_tcp_connections_per_client", max_tcp_connections_per_client.to_string()),
+            ("[server] max_tcp_queries_in_flight", max_tcp_queries_in_flight.to_string()),
+            ("[server] tcp_idle_timeout_s", tcp_idle_timeout_s.to_string()),
+            ("[server] max_waiting_queries", max_waiting_queries.to_string()),
+            ("[server] max_remembered_lookups", max_remembered_lookups.to_string()),
+            ("[server] watch", watch.to_string()),
+            ("[server] lame_duck_s", lame_duck_s.to_string()),
+            ("[query_log] to", format!("{:?}", to.value()).to_lowercase()),
+            ("[query_log] file", file.clone().unwrap_or_else(|| "none".to_owned())),
+            ("[query_log] rotate_at_bytes", rotate_at_bytes.to_string()),
+            ("[query_log] keep", keep.to_string()),
+            ("[query_log] log_cache_hits", log_cache_hits.to_string()),
+        ];
+        let cache = &config.message_cache;
+        settings.extend([
+            ("[message_cache] max_bytes", cache.max_bytes.to_string()),
+            ("[message_cache] serve_stale_s", cache.serve_stale_s.to_string()),
+            ("[message_cache] prefetch", cache.prefetch.to_string()),
+        ]);
+        let doors = world.listeners.iter().map(|door| (door.address, carriers(door))).collect();
+        Self { settings, doors }
+    }
+
+    /// What is otherwise in a newer configuration, each on a line. Empty: nothing waits for a restart.
+    pub fn waiting(&self, newer: &Self) -> Vec<String> {
+        let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
+        let mut waiting: Vec<String> =
+            pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
+        let doors = |of: &[Doors], without: &[Doors], what: &str| -> Vec<String> {
+            let door = |(address, carriers): &Doors| format!("[[listener]] {address} {carriers}: {what}");
+            of.iter().filter(|door| !without.contains(door)).map(door).collect()
+        };
+        waiting.extend(doors(&self.doors, &newer.doors, "not closed yet"));
+        waiting.extend(doors(&newer.doors, &self.doors, "not open yet"));
+        waiting
+    }
+}
+
+/// What carries messages to a listener, as a person reads it.
+fn carriers(listener: &Listener) -> String {
+    let path = listener.http_path().map(|path| format!(" {path}")).unwrap_or_default();
+    format!("{}{path}", listener.transports().join(" "))
+}

@@ -1,0 +1,185 @@
+//! From open doors to closed ones: signals, the lame duck, the drain.
+//!
+//! ```text
+//!  doors open ─► READY ─► answering ─► SIGTERM ─► lame duck ─► drain ─► closed
+//!                            │          STOPPING    /ready: no   what is in flight, bounded
+//!                            └─ SIGHUP, watch, /v1/reload: RELOADING … READY
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use super::{Daemon, StartError, systemd, watch as file_watch};
+use crate::serve::Engine;
+
+/// How long doors may take to finish what is in flight once they are told to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// What was in flight is finished, or had its time.
+    Drained,
+    /// A second signal: whatever was in flight is lost.
+    AtOnce,
+}
+
+impl Daemon {
+    /// Answers until SIGTERM or SIGINT; reloads on SIGHUP; logs a summary on SIGUSR1.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be heard.
+    pub async fn run_until_signalled(self) -> Result<Ended, StartError> {
+        let listen =
+            |kind| signal(kind).map_err(|source| StartError::System { doing: "listen for signals", source });
+        let mut hang_up = listen(SignalKind::hangup())?;
+        let mut user1 = listen(SignalKind::user_defined1())?;
+        let mut end = EndSignals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (opened, open) = oneshot::channel();
+        let (engine, reloads, ready) = (self.engine.clone(), self.reloads.clone(), self.admin.ready.clone());
+        let lame_duck = self.lame_duck;
+        let watched = self.watches.then(|| self.reloader.files());
+        let mut running = tokio::spawn(self.answer(stopped, opened));
+        let _ = open.await;
+        systemd::ready(&format!("Answering; world {}.", engine.live().load().hash));
+        if let Some(files) = watched {
+            tokio::spawn(file_watch::run(files, reloads.clone()));
+        }
+        loop {
+            tokio::select! {
+                () = end.recv() => break,
+                _ = hang_up.recv() => {
+                    let (reloads, engine) = (reloads.clone(), engine.clone());
+                    // A task of its own, so that a long reload keeps nobody from stopping.
+                    tokio::spawn(async move {
+                        reloads.reload().await;
+                        engine.observer().reopen_query_log();
+                    });
+                }
+                _ = user1.recv() => summarise(&engine),
+            }
+        }
+        ready.store(false, Ordering::Release);
+        systemd::stopping("Stopping.");
+        if !lame_duck.is_zero() {
+            tracing::info!("Not ready any more; answering for {} s yet.", lame_duck.as_secs());
+            tokio::select! {
+                () = end.recv() => return Ok(at_once()),
+                () = tokio::time::sleep(lame_duck) => {}
+            }
+        }
+        tracing::info!("Stopping.");
+        let _ = stop.send(true);
+        tokio::select! {
+            () = end.recv() => return Ok(at_once()),
+            _ = &mut running => {}
+        }
+        tracing::info!("Stopped.");
+        Ok(Ended::Drained)
+    }
+
+    /// Answers until told to stop, then finishes what is in flight, bounded.
+    pub async fn run(self, stopped: watch::Receiver<bool>) {
+        let (opened, _) = oneshot::channel();
+        self.answer(stopped, opened).await;
+    }
+
+    /// The same, and says when the doors are open.
+    async fn answer(self, stopped: watch::Receiver<bool>, opened: oneshot::Sender<()>) {
+        let ready = self.admin.ready.clone();
+        let open = Arc::new(AtomicUsize::new(0));
+        let mut doors = self.doors.run(&self.engine, &open, || told(stopped.clone()));
+        let reloader = tokio::spawn(self.reloader.run());
+        let (close_admin, admin_closed) = watch::channel(false);
+        let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
+        let watchdog = systemd::watchdog_interval().map(|interval| {
+            tokio::spawn(feed_watchdog(interval, self.engine.clone(), open, stopped.clone()))
+        });
+        ready.store(true, Ordering::Release);
+        let _ = opened.send(());
+        told(stopped).await;
+        ready.store(false, Ordering::Release);
+        let drained = async { while doors.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("Some answers were still in flight after {} s and are given up.", DRAIN.as_secs());
+        }
+        let _ = close_admin.send(true);
+        let _ = tokio::time::timeout(DRAIN, admin).await;
+        reloader.abort();
+        if let Some(watchdog) = watchdog {
+            watchdog.abort();
+        }
+    }
+}
+
+/// The two signals that end the daemon.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn at_once() -> Ended {
+    tracing::warn!("A second signal: ending at once.");
+    Ended::AtOnce
+}
+
+/// Says that it lives, as long as every door is open and a question becomes an answer. This runs where
+/// the doors run: where they get no turn, it gets none either. While doors drain it only says that it runs.
+async fn feed_watchdog(
+    interval: Duration,
+    engine: Arc<Engine>,
+    open: Arc<AtomicUsize>,
+    stopped: watch::Receiver<bool>,
+) {
+    let all = open.load(Ordering::Acquire);
+    let mut turns = tokio::time::interval(interval);
+    loop {
+        turns.tick().await;
+        let all_open = *stopped.borrow() || open.load(Ordering::Acquire) == all;
+        if all_open && engine.is_alive() {
+            systemd::feed_watchdog();
+        } else {
+            tracing::error!("A door has closed or the engine does not answer; the watchdog is not fed.");
+        }
+    }
+}
+
+/// Waits for a stop signal; a sender that is gone is one too.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn summarise(engine: &Engine) {
+    let world = engine.live().load();
+    tracing::info!(
+        hash = %world.hash,
+        vpcs = world.vpcs.len(),
+        subnets = world.subnets.len(),
+        endpoints = world.endpoints.len(),
+        routes = world.route_tables.iter().map(|table| table.iter().count()).sum::<usize>(),
+        hosted_zones = world.hosted_zones.len(),
+        rules = world.rules.len(),
+        sites = world.sites.len(),
+        places = world.places.len(),
+        claims = world.claims.name_count(),
+        "The world."
+    );
+}

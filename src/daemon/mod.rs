@@ -1,0 +1,138 @@
+//! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
+//!
+//! - `doors`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
+//! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
+//! - `reload`: one at a time, for signals, `watch` and the admin pages
+
+mod doors;
+mod fixed;
+mod life;
+mod open;
+mod reload;
+mod systemd;
+mod watch;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use life::Ended;
+
+use self::doors::Doors;
+use self::reload::{Reloader, Reloads};
+use crate::admin::Admin;
+use crate::config::Loaded;
+use crate::serve::Engine;
+use crate::serve::bind::BindError;
+use crate::serve::inherit::{InheritError, Inherited};
+use crate::serve::tls::PemRefused;
+use crate::world::{Listener, World};
+
+/// Why the daemon cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin address cannot be opened.
+    #[error("the admin address: {0}")]
+    Admin(#[source] BindError),
+    /// A socket was passed in that nobody listens on.
+    #[error(transparent)]
+    Inherited(#[from] InheritError),
+    /// A certificate cannot be used.
+    #[error("a certificate")]
+    Certificate(#[source] PemRefused),
+    /// The query log cannot be opened.
+    #[error("the query log")]
+    QueryLog(#[source] crate::observe::ObserverError),
+    /// The system refuses something else.
+    #[error("{doing}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A daemon whose doors are open and that answers nobody yet.
+pub struct Daemon {
+    engine: Arc<Engine>,
+    admin: Admin,
+    admin_listener: tokio::net::TcpListener,
+    doors: Doors,
+    reloader: Reloader,
+    reloads: Reloads,
+    /// Whether changed files are noticed.
+    watches: bool,
+    /// How long it goes on answering once it is told to end.
+    lame_duck: Duration,
+}
+
+impl Daemon {
+    /// Opens every door of a world. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be had, or the query log cannot be opened.
+    pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
+        Self::start_with(config_path, loaded, world, Inherited::none())
+    }
+
+    /// The same with sockets that were passed in: a listener with the address of one of them takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and when no listener has the address of a socket that was passed in.
+    pub fn start_with(
+        config_path: Option<PathBuf>,
+        loaded: &Loaded,
+        world: World,
+        mut inherited: Inherited,
+    ) -> Result<Self, StartError> {
+        let server = &loaded.config.server;
+        let listeners = world.listeners.clone();
+        let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
+        let doors = Doors::open(server, &listeners, &engine, &mut inherited)?;
+        let system = |doing| move |source| StartError::System { doing, source };
+        let admin_listener = open::admin(server.admin.value().0, &mut inherited)?;
+        let admin_opened = system("open the admin address");
+        admin_listener.set_nonblocking(true).map_err(admin_opened)?;
+        let admin_listener = tokio::net::TcpListener::from_std(admin_listener).map_err(admin_opened)?;
+        inherited.all_taken()?;
+        let watches = server.watch && config_path.is_some();
+        let lame_duck = Duration::from_secs(server.lame_duck_s.into());
+        let certificates = doors.certificates().clone();
+        let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates);
+        let ready = Arc::new(AtomicBool::new(false));
+        let (live, observer) = (engine.live().clone(), engine.observer().clone());
+        let admin = Admin { live, observer, ready, reload: reloads.handle() };
+        Ok(Self { engine, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
+    }
+
+    /// The listeners with the addresses they have, which differ where the port was 0.
+    pub fn addresses(&self) -> &[(Listener, SocketAddr)] {
+        self.doors.addresses()
+    }
+
+    /// The address that the admin pages are served at.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin_listener.local_addr()
+    }
+
+    /// The engine behind the doors.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}

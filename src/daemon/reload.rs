@@ -1,0 +1,226 @@
+//! Reloading: one at a time, at most one waiting, which everybody joins who asks meanwhile.
+//!
+//! ```text
+//!  SIGHUP ─┐                       ┌─► compile on a thread of its own ─► diff ─► swap
+//!  watch  ─┼─► Reloads (a queue) ─►│ Reloader                             (or keep the old world)
+//!  admin  ─┘                       └─► the outcome, to all who asked before it began
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::doors::{Certificates, replace_certificates};
+use super::fixed::Fixed;
+use super::systemd;
+use crate::admin::{Finding, ReloadHandle, ReloadOutcome};
+use crate::config::{self, Code, Diagnostic, Loaded, Severity, SourceMap, count};
+use crate::serve::{Engine, tls};
+use crate::world::compile::compile;
+use crate::world::{MOST_TOLD, diff};
+
+/// How many may wait for the outcome of one reload.
+const MOST_ASKING: usize = 1024;
+
+/// Somebody who waits for an outcome.
+type Asking = oneshot::Sender<Arc<ReloadOutcome>>;
+
+/// Asks for reloads. Signals, the file watch and the admin pages share it.
+#[derive(Clone)]
+pub struct Reloads {
+    queue: mpsc::Sender<Asking>,
+}
+
+impl Reloads {
+    /// Reloads, and says what came of it. Whoever asks during a reload gets the next one.
+    pub async fn reload(&self) -> Arc<ReloadOutcome> {
+        let (asking, told) = oneshot::channel();
+        if self.queue.send(asking).await.is_ok()
+            && let Ok(outcome) = told.await
+        {
+            return outcome;
+        }
+        let message = "the daemon is stopping".to_owned();
+        Arc::new(ReloadOutcome::Failed { errors: vec![own("stopping", String::new(), message)] })
+    }
+
+    /// The same as the admin pages take it.
+    pub fn handle(&self) -> ReloadHandle {
+        let reloads = self.clone();
+        Arc::new(move || {
+            let reloads = reloads.clone();
+            Box::pin(async move { reloads.reload().await })
+        })
+    }
+}
+
+/// Does the reloads that are asked for.
+pub struct Reloader {
+    queue: mpsc::Receiver<Asking>,
+    work: Arc<Work>,
+    /// The files of the configuration as last read, for the watch.
+    files: watch::Sender<Vec<PathBuf>>,
+}
+
+/// What a reload needs.
+struct Work {
+    engine: Arc<Engine>,
+    /// Where the configuration comes from. `None`: the built-in lab.
+    path: Option<PathBuf>,
+    at_start: Fixed,
+    certificates: Certificates,
+}
+
+impl Reloader {
+    /// A reloader for a configuration that is in use, and the way to ask it.
+    pub fn new(
+        engine: Arc<Engine>,
+        path: Option<PathBuf>,
+        loaded: &Loaded,
+        certificates: Certificates,
+    ) -> (Self, Reloads) {
+        let (asking, queue) = mpsc::channel(MOST_ASKING);
+        let at_start = Fixed::of(&loaded.config, &engine.live().load());
+        let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
+        let work = Arc::new(Work { engine, path, at_start, certificates });
+        (Self { queue, work, files }, Reloads { queue: asking })
+    }
+
+    /// The files of the configuration, told anew when a reload finds others.
+    pub fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
+        self.files.subscribe()
+    }
+
+    /// Reloads when asked, until nobody can ask any more.
+    pub async fn run(mut self) {
+        let mut asking = Vec::new();
+        while self.queue.recv_many(&mut asking, MOST_ASKING).await > 0 {
+            systemd::reloading();
+            let work = self.work.clone();
+            // Compiling takes a while; the doors go on meanwhile.
+            let done = tokio::task::spawn_blocking(move || work.reload()).await;
+            let (outcome, files) = done.unwrap_or_else(|panicked| {
+                tracing::error!(error = %panicked, "The reload broke off; the old world stays.");
+                self.work.engine.observer().reloaded(false);
+                let message = "the reload broke off; this is a mistake of plustwo's".to_owned();
+                (ReloadOutcome::Failed { errors: vec![own("broken-off", String::new(), message)] }, None)
+            });
+            systemd::ready(&status(&outcome));
+            self.tell_files(files.unwrap_or_default(), matches!(outcome, ReloadOutcome::Failed { .. }));
+            let outcome = Arc::new(outcome);
+            for asking in asking.drain(..) {
+                // Who has gone does not want to know.
+                let _ = asking.send(outcome.clone());
+            }
+        }
+    }
+
+    /// Says which files are to be watched. A configuration that is wrong may name too few: the ones that
+    /// are missing are those that a person is about to mend.
+    fn tell_files(&self, mut files: Vec<PathBuf>, failed: bool) {
+        self.files.send_if_modified(|known| {
+            if failed {
+                files.extend(known.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>());
+            }
+            let differs = !files.is_empty() && *known != files;
+            if differs {
+                *known = files;
+            }
+            differs
+        });
+    }
+}
+
+impl Work {
+    /// Reads the configuration again and replaces the world, or keeps the old one and says why. With the
+    /// outcome go the files that were read, when there were any.
+    fn reload(&self) -> (ReloadOutcome, Option<Vec<PathBuf>>) {
+        let observer = self.engine.observer();
+        let old = self.engine.live().load_full();
+        let Some(path) = &self.path else {
+            tracing::info!("The built-in lab does not change; nothing to reload.");
+            return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
+        };
+        let mut loaded = match config::load(path) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                observer.reloaded(false);
+                tracing::error!(path = %path.display(), %error, "Cannot read the configuration; the old world stays.");
+                let finding = own(
+                    Code::UnreadableFile.as_str(),
+                    path.display().to_string(),
+                    format!("cannot read it: {error}"),
+                );
+                return (ReloadOutcome::Failed { errors: vec![finding] }, None);
+            }
+        };
+        let world = compile(&mut loaded).filter(|world| tls::check(world, &mut loaded.report));
+        let files = loaded.files().map(Path::to_owned).collect();
+        let found = loaded.report.sorted();
+        let of = |severity| found.iter().filter(move |finding| finding.severity == severity);
+        let findings =
+            |severity| of(severity).map(|finding| placed(finding, &loaded.sources)).collect::<Vec<_>>();
+        let Some(world) = world else {
+            observer.reloaded(false);
+            of(Severity::Error).for_each(|error| tracing::error!("{}", error.headline(&loaded.sources)));
+            tracing::error!(path = %path.display(), "The configuration is wrong; the old world stays.");
+            return (ReloadOutcome::Failed { errors: findings(Severity::Error) }, Some(files));
+        };
+        // Renewed files have their old names, so they are taken over even when nothing else changed.
+        replace_certificates(&self.certificates, &world);
+        let needs_restart = self.at_start.waiting(&Fixed::of(&loaded.config, &world));
+        let hash = world.hash.clone();
+        if hash == old.hash {
+            observer.reloaded(true);
+            tracing::info!(path = %path.display(), %hash, "The configuration is unchanged.");
+            return (ReloadOutcome::Unchanged { hash, needs_restart }, Some(files));
+        }
+        of(Severity::Warning).for_each(|warning| tracing::warn!("{}", warning.headline(&loaded.sources)));
+        let changes = diff(&old, &world);
+        observer.world_loaded(&world);
+        self.engine.forwarder().world_replaced(&world);
+        self.engine.live().replace(world);
+        observer.reloaded(true);
+        for change in changes.iter().take(MOST_TOLD) {
+            tracing::info!("Changed: {change}.");
+        }
+        if changes.len() > MOST_TOLD {
+            tracing::info!("And {} more changes.", changes.len() - MOST_TOLD);
+        }
+        for setting in &needs_restart {
+            tracing::warn!("Needs a restart, while the rest applies now: {setting}.");
+        }
+        tracing::info!(path = %path.display(), %hash, changes = changes.len(), "Reloaded.");
+        let warnings = findings(Severity::Warning);
+        (ReloadOutcome::Reloaded { hash, changes, needs_restart, warnings }, Some(files))
+    }
+}
+
+/// A finding of no diagnostic: a file that cannot be read, or a reload that did not happen.
+fn own(code: &'static str, place: String, message: String) -> Finding {
+    Finding { code, place, message, help: None }
+}
+
+fn placed(finding: &Diagnostic, sources: &SourceMap) -> Finding {
+    let place = sources.place(finding.mark);
+    let place = place.map(|p| format!("{}:{}:{}", p.path.display(), p.line, p.column));
+    Finding {
+        code: finding.code.as_str(),
+        place: place.unwrap_or_default(),
+        message: finding.message.clone(),
+        help: finding.help.clone(),
+    }
+}
+
+/// The line that `systemctl status` shows.
+fn status(outcome: &ReloadOutcome) -> String {
+    match outcome {
+        ReloadOutcome::Reloaded { hash, .. } | ReloadOutcome::Unchanged { hash, .. } => {
+            format!("Answering; world {hash}.")
+        }
+        ReloadOutcome::Failed { errors } => {
+            format!("Answering with the old world: the reload found {}.", count(errors.len(), "error"))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The file watch: a reload when a file of the configuration changes.
+//!
+//! Folders are watched, not files: editors write a new file and rename it over the old one, and Kubernetes
+//! swaps a link to a folder, and both leave a watch on the file itself with a file that nobody reads any
+//! more. An event in a folder is a reason to look; only files that look otherwise than before are a
+//! reason to reload.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::reload::Reloads;
+
+/// How long it must be quiet before files are looked at: whoever writes has finished by then.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How long to wait for quiet in a folder that never is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a file looks from outside. `None`: it is not there.
+type Looks = Option<(SystemTime, u64, u64, u64)>;
+
+/// Watches the folders of the files and reloads when one of the files looks otherwise. Ends when nobody
+/// tells files any more, or when the system does not let it watch.
+pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
+    // One waiting event says as much as a thousand.
+    let (event, mut events) = mpsc::channel(1);
+    let watcher = notify::recommended_watcher(move |seen: notify::Result<Event>| {
+        // An error (events were lost) is a reason to look, too; reading is none.
+        if !matches!(seen, Ok(Event { kind: EventKind::Access(_), .. })) {
+            let _ = event.try_send(());
+        }
+    });
+    let mut folders = match watcher {
+        Ok(watcher) => Folders { watcher, watched: BTreeSet::new() },
+        Err(error) => {
+            tracing::warn!(%error, "Cannot watch files; a reload needs SIGHUP or `plustwo reload`.");
+            return;
+        }
+    };
+    let mut watched = files.borrow_and_update().clone();
+    folders.watch(&watched);
+    let mut known = looks(&watched);
+    tracing::info!(files = watched.len(), folders = folders.watched.len(), "Watching the configuration.");
+    loop {
+        tokio::select! {
+            told = files.changed() => {
+                if told.is_err() {
+                    return;
+                }
+                watched = files.borrow_and_update().clone();
+                folders.watch(&watched);
+                // The files that are new in the list have just been read; of the others the looks stay, or
+                // an event that waits would find nothing new.
+                let mut now = looks(&watched);
+                now.extend(known.into_iter().filter(|(file, _)| watched.contains(file)));
+                known = now;
+            }
+            event = events.recv() => {
+                if event.is_none() {
+                    return;
+                }
+                quiet(&mut events).await;
+                // Before they are read: what is written meanwhile makes another event and other looks.
+                let now = looks(&watched);
+                if now != known {
+                    known = now;
+                    tracing::info!("A file of the configuration changed.");
+                    reloads.reload().await;
+                    // A link may lead into another folder now.
+                    folders.watch(&watched);
+                }
+            }
+        }
+    }
+}
+
+/// Waits until no event has come for a while.
+async fn quiet(events: &mut mpsc::Receiver<()>) {
+    let end = Instant::now() + PATIENCE;
+    let settled = async { while let Ok(Some(())) = timeout(QUIET, events.recv()).await {} };
+    // In a folder that is never quiet the files are looked at all the same.
+    let _ = timeout_at(end, settled).await;
+}
+
+fn looks(files: &[PathBuf]) -> BTreeMap<PathBuf, Looks> {
+    let look = |file: &PathBuf| -> Looks {
+        let seen = std::fs::metadata(file).ok()?;
+        Some((seen.modified().ok()?, seen.len(), seen.dev(), seen.ino()))
+    };
+    files.iter().map(|file| (file.clone(), look(file))).collect()
+}
+
+/// The folders under watch.
+struct Folders {
+    watcher: RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Folders {
+    /// Watches the folders of these files and no others.
+    fn watch(&mut self, files: &[PathBuf]) {
+        let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
+        for folder in self.watched.difference(&wanted) {
+            // A folder that is gone is watched no more by itself.
+            let _ = self.watcher.unwatch(folder);
+        }
+        for folder in wanted.difference(&self.watched) {
+            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %folder.display(), %error, "Cannot watch a folder.");
+            }
+        }
+        self.watched = wanted;
+    }
+}
+
+/// The folder a file is named in, and the one it lies in where a link leads elsewhere.
+fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
+    let folder = |file: &Path| match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let real = file.canonicalize().ok();
+    let named = folder(file);
+    let named = named.canonicalize().unwrap_or(named);
+    std::iter::once(named).chain(real.as_deref().map(folder)).collect()
+}

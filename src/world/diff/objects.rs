@@ -1,0 +1,208 @@
+//! Every kind of object as text.
+
+use std::sync::Arc;
+
+use super::{Catalogue, Change, Fields, list};
+use crate::dns::Name;
+use crate::world::{
+    Claim, Endpoint, IngressRule, Instance, Listener, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
+    Source, Standing, Subnet, Vpc, World,
+};
+
+/// Compares all objects but routes and zones.
+pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
+    let mut kind = |kind, catalogue: fn(&World) -> Catalogue| {
+        catalogue(old).compare(&catalogue(new), kind, changes);
+    };
+    kind("vpc", |world| Catalogue::of(world.vpcs.iter().map(|it| (text(&it.id), vpc(it)))));
+    kind("subnet", |world| Catalogue::of(world.subnets.iter().map(|it| (text(&it.id), subnet(world, it)))));
+    kind("nat-gateway", |world| {
+        let gateways = world.nat_gateways.iter().map(|it| {
+            let subnet = text(&world.subnets[it.subnet].id);
+            (text(&it.id), vec![("subnet", subnet), ("public", it.is_public.to_string())])
+        });
+        Catalogue::of(gateways)
+    });
+    kind("endpoint", |world| {
+        Catalogue::of(world.endpoints.iter().map(|it| (text(&it.id), endpoint(world, it))))
+    });
+    kind("security-group", |world| {
+        let groups = world.security_groups.iter();
+        Catalogue::of(groups.map(|it| (text(&it.id), vec![("ingress", ingress(world, it))])))
+    });
+    kind("instance", |world| {
+        Catalogue::of(world.instances.iter().map(|it| (text(&it.id), instance(world, it))))
+    });
+    kind("inbound-endpoint", |world| {
+        let endpoints = world.inbound_endpoints.iter();
+        Catalogue::of(endpoints.map(|it| (text(&it.id), vec![("vpc", text(&world.vpcs[it.vpc].id))])))
+    });
+    kind("site", |world| Catalogue::of(world.sites.iter().map(|it| (text(&it.id), site(world, it)))));
+    kind("rule", |world| {
+        Catalogue::of(world.rules.indexed().map(|(index, it)| {
+            let mut fields = rule(world, it);
+            let is_it = |claim| matches!(claim, Claim::ForwardRule(i) | Claim::SystemRule(i) if i == index);
+            fields.push(("views", holders(world, &it.domain, is_it)));
+            (text(&it.id), fields)
+        }))
+    });
+    kind("client", |world| {
+        let clients = world.places.clients();
+        Catalogue::of(clients.map(|(source, place)| {
+            (source.to_string(), vec![("place", standing(world, &world.places[place]))])
+        }))
+    });
+    kind("listener", |world| {
+        Catalogue::of(world.listeners.iter().map(|it| (it.address.to_string(), listener(world, it))))
+    });
+    kind("setting", settings);
+}
+
+fn text(id: &Arc<str>) -> String {
+    id.as_ref().to_owned()
+}
+
+fn vpc(it: &Vpc) -> Fields {
+    vec![
+        ("region", it.region.as_str().to_owned()),
+        ("account", it.account.as_deref().unwrap_or_default().to_owned()),
+        ("cidr", list(&it.cidrs)),
+        ("enable_dns_support", it.dns_support.to_string()),
+        ("enable_dns_hostnames", it.dns_hostnames.to_string()),
+    ]
+}
+
+fn subnet(world: &World, it: &Subnet) -> Fields {
+    vec![
+        ("vpc", text(&world.vpcs[it.vpc].id)),
+        ("cidr", list(&it.cidrs)),
+        ("availability_zone", text(&it.availability_zone)),
+        ("route_table", super::routes::table_id(world, it.route_table)),
+        ("map_public_ip_on_launch", list(it.map_public_ip_on_launch)),
+    ]
+}
+
+fn endpoint(world: &World, it: &Endpoint) -> Fields {
+    let private_dns = match it.private_dns {
+        PrivateDns::Off => "off",
+        PrivateDns::On => "on",
+        PrivateDns::OnlyForInboundResolver => "only-for-inbound-resolver",
+    };
+    let interfaces = it.interfaces.iter().map(|interface| {
+        let groups = interface.security_groups.iter().map(|group| &world.security_groups[*group].id);
+        let groups =
+            if interface.security_groups.is_empty() { String::new() } else { format!("[{}]", list(groups)) };
+        let addresses = list(std::iter::once(interface.address).chain(interface.ipv6_address));
+        format!("{addresses}@{}{groups}", world.subnets[interface.subnet].id)
+    });
+    vec![
+        ("vpc", text(&world.vpcs[it.vpc].id)),
+        ("type", it.kind.as_str().to_owned()),
+        ("service", text(&it.service)),
+        ("available", it.is_available.to_string()),
+        ("private_dns", private_dns.to_owned()),
+        ("private_names", list(&it.private_names)),
+        ("dns_name", list(&it.regional_name)),
+        ("counted_on_aaaa", it.is_ipv6_only.to_string()),
+        ("network_interfaces", list(interfaces)),
+        ("port", it.port.to_string()),
+        ("prefixes", list(&it.prefixes)),
+    ]
+}
+
+fn ingress(world: &World, group: &SecurityGroup) -> String {
+    let rule = |rule: &IngressRule| {
+        let sources = rule.sources.iter().map(|source| match source {
+            Source::Prefix(prefix) => prefix.to_string(),
+            Source::Group(group) => text(&world.security_groups[*group].id),
+        });
+        let protocol = if rule.is_tcp { "tcp" } else { "other" };
+        format!("{protocol} {}-{} from {}", rule.from_port, rule.to_port, list(sources))
+    };
+    list(group.ingress.iter().map(rule))
+}
+
+fn instance(world: &World, it: &Instance) -> Fields {
+    vec![
+        ("subnet", text(&world.subnets[it.subnet].id)),
+        ("address", it.address.to_string()),
+        ("public_address", list(it.public_address)),
+        ("security_groups", list(it.security_groups.iter().map(|group| &world.security_groups[*group].id))),
+    ]
+}
+
+fn site(world: &World, it: &Site) -> Fields {
+    let links = it.links.iter().map(|link| format!("{}@{}", link.target, world.vpcs[link.vpc].id));
+    vec![
+        ("cidr", list(&it.cidrs)),
+        ("view", text(&world.views[it.view].name)),
+        ("links", list(links)),
+        ("internet", it.has_internet.to_string()),
+    ]
+}
+
+fn rule(world: &World, it: &Rule) -> Fields {
+    let kind = match it.kind {
+        RuleKind::Forward => "FORWARD",
+        RuleKind::System => "SYSTEM",
+    };
+    let upstream = it.upstream.map(|index| &world.upstreams[index].identity);
+    vec![
+        ("type", kind.to_owned()),
+        ("domain", it.domain.to_string()),
+        ("targets", list(upstream.iter().flat_map(|upstream| upstream.servers.iter()))),
+        ("sources", list(upstream.iter().flat_map(|upstream| upstream.sources.iter()))),
+    ]
+}
+
+/// The views in which a claim on a name is this one.
+pub(super) fn holders(world: &World, name: &Name, is_it: impl Fn(Claim) -> bool) -> String {
+    let views = world.claims.on(name).filter(|(_, claim)| is_it(*claim));
+    let mut names: Vec<&str> = views.map(|(view, _)| &*world.views[view].name).collect();
+    names.sort_unstable();
+    list(names)
+}
+
+fn standing(world: &World, place: &Place) -> String {
+    match place.standing {
+        Standing::Subnet(subnet) => text(&world.subnets[subnet].id),
+        Standing::Site(site) => text(&world.sites[site].id),
+        Standing::Outside => "outside".to_owned(),
+    }
+}
+
+fn listener(world: &World, it: &Listener) -> Fields {
+    let view = it.view.map_or_else(|| "the client's".to_owned(), |view| text(&world.views[view].name));
+    vec![("view", view), ("transports", it.transports().join(" "))]
+}
+
+/// Sections that stand once.
+fn settings(world: &World) -> Catalogue {
+    let (answers, annotate) = (&world.answers, &world.annotate);
+    let internet = world.internet.map(|index| &world.upstreams[index].identity.servers);
+    let sections = [
+        (
+            "answers",
+            vec![
+                ("max_ttl", answers.max_ttl.to_string()),
+                ("max_negative_ttl", answers.max_negative_ttl.to_string()),
+                ("max_udp_payload", answers.max_udp_payload.to_string()),
+            ],
+        ),
+        (
+            "annotate",
+            vec![
+                ("ede", format!("{:?}", annotate.ede).to_lowercase()),
+                ("option", annotate.option.to_string()),
+                ("chaos", annotate.chaos.to_string()),
+                ("to", list(&annotate.to)),
+            ],
+        ),
+        (
+            "server",
+            vec![("allow", list(&world.allow)), ("trust_client_subnet", list(&world.trust_client_subnet))],
+        ),
+        ("internet", vec![("servers", list(internet.iter().flat_map(|servers| servers.iter())))]),
+    ];
+    Catalogue::of(sections.into_iter().map(|(name, fields)| (name.to_owned(), fields)))
+}

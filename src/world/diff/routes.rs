@@ -1,0 +1,83 @@
+//! Routes of each table, told as `0.0.0.0/0 nat-1 → igw-1`.
+
+use std::collections::BTreeMap;
+
+use super::{Change, What, list, unique};
+use crate::world::{Index, Route, RouteTable, Target, World};
+
+/// What a table holds: for each destination or prefix list, where it leads.
+type Routes = BTreeMap<String, String>;
+
+/// Compares the tables, and the routes of those that stand in both worlds.
+pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
+    let (old, new) = (tables(old), tables(new));
+    let table = |id: &str, what| Change { kind: "route-table", id: id.to_owned(), what };
+    for (id, before) in &old {
+        match new.get(id) {
+            None => changes.push(table(id, What::Removed)),
+            Some(after) => {
+                let route = |how| Change { kind: "route", id: id.clone(), what: What::Changed(how) };
+                changes.extend(differing(before, after).into_iter().map(route));
+            }
+        }
+    }
+    changes.extend(new.keys().filter(|id| !old.contains_key(*id)).map(|id| table(id, What::Added)));
+}
+
+fn differing(old: &Routes, new: &Routes) -> Vec<String> {
+    let mut told = Vec::new();
+    for (destination, before) in old {
+        match new.get(destination) {
+            None => told.push(format!("{destination} {before} removed")),
+            Some(after) if after != before => told.push(format!("{destination} {before} → {after}")),
+            Some(_) => {}
+        }
+    }
+    let added = new.iter().filter(|(destination, _)| !old.contains_key(*destination));
+    told.extend(added.map(|(destination, target)| format!("{destination} {target} added")));
+    told
+}
+
+fn tables(world: &World) -> BTreeMap<String, Routes> {
+    let mut tables = BTreeMap::new();
+    for (index, table) in world.route_tables.indexed() {
+        let id = unique(&tables, table_id(world, index));
+        tables.insert(id, routes(world, table));
+    }
+    tables
+}
+
+/// The id of a table; the one that a VPC has when none is declared goes by its VPC.
+pub(super) fn table_id(world: &World, index: Index<RouteTable>) -> String {
+    if let Some(id) = &world.route_tables[index].id {
+        return id.as_ref().to_owned();
+    }
+    let vpc = world.subnets.iter().find(|subnet| subnet.route_table == index).map(|subnet| subnet.vpc);
+    format!("main of {}", vpc.map_or("no subnet", |vpc| &*world.vpcs[vpc].id))
+}
+
+fn routes(world: &World, table: &RouteTable) -> Routes {
+    let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for route in table.iter() {
+        // A prefix list is one route to its user, however many prefixes it has.
+        let destination =
+            route.prefix_list.as_deref().map_or_else(|| route.destination.to_string(), str::to_owned);
+        let targets = leads.entry(destination).or_default();
+        let target = target(world, route);
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    leads.into_iter().map(|(destination, targets)| (destination, list(targets))).collect()
+}
+
+fn target(world: &World, route: &Route) -> String {
+    let target: &str = match &route.target {
+        Target::Local => "local",
+        Target::InternetGateway(id) | Target::VirtualPrivateGateway(id) => id,
+        Target::NatGateway(index) => &world.nat_gateways[*index].id,
+        Target::GatewayEndpoint(index) => &world.endpoints[*index].id,
+        Target::Other(target) => &target.id,
+    };
+    if route.is_blackhole { format!("{target} (blackhole)") } else { target.to_owned() }
+}

@@ -1,0 +1,109 @@
+//! Worlds out of two texts, and what is told of them.
+
+use std::path::Path;
+
+use super::*;
+use crate::config;
+use crate::world::compile::compile_with;
+
+const BEFORE: &str = r#"
+[[vpc]]
+id = "vpc-1"
+region = "ap-northeast-1"
+cidr = ["10.1.0.0/16"]
+internet_gateway = "igw-1"
+enable_dns_hostnames = true
+
+[[vpc.subnet]]
+id = "subnet-a"
+cidr = "10.1.1.0/24"
+availability_zone = "ap-northeast-1a"
+route_table = "rtb-1"
+
+[[vpc.nat_gateway]]
+id = "nat-1"
+subnet = "subnet-a"
+
+[[vpc.route_table]]
+id = "rtb-1"
+main = true
+routes = [{ destination = "0.0.0.0/0", target = "nat-1" }]
+
+[[hosted_zone]]
+name = "corp.internal"
+vpcs = ["vpc-1"]
+records = [
+  { name = "db", type = "A", values = ["10.1.1.20"] },
+  { name = "old", type = "A", values = ["10.1.1.21"] },
+]
+
+[[client]]
+source = "127.0.0.0/8"
+place = "subnet-a"
+"#;
+
+fn world(text: &str) -> World {
+    let nothing = |path: &Path| Err(std::io::Error::other(path.display().to_string()));
+    let mut loaded = config::load_text(Path::new("test.toml"), text.to_owned(), &nothing);
+    let world = compile_with(&mut loaded, &nothing);
+    world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)))
+}
+
+fn told(after: &str) -> Vec<String> {
+    diff(&world(BEFORE), &world(after)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_comment_changes_nothing() {
+    assert_eq!(told(&format!("# a comment\n{BEFORE}")), Vec::<String>::new());
+}
+
+#[test]
+fn a_route_is_told_with_both_targets() {
+    assert_eq!(
+        told(&BEFORE.replace(r#"target = "nat-1""#, r#"target = "igw-1""#)),
+        ["route rtb-1: 0.0.0.0/0 nat-1 → igw-1"]
+    );
+    let more =
+        BEFORE.replace("routes = [", r#"routes = [{ destination = "192.0.2.0/24", target = "igw-1" }, "#);
+    assert_eq!(told(&more), ["route rtb-1: 192.0.2.0/24 igw-1 added"]);
+}
+
+#[test]
+fn objects_are_added_removed_and_changed() {
+    let site = "[[site]]\nid = \"site-x\"\ncidr = [\"10.9.0.0/16\"]\n";
+    let after = BEFORE.replace("ap-northeast-1a", "ap-northeast-1c") + site;
+    assert_eq!(
+        told(&after),
+        ["subnet subnet-a: availability_zone ap-northeast-1a → ap-northeast-1c", "site site-x added",]
+    );
+    assert_eq!(
+        told(&BEFORE.replace("place = \"subnet-a\"", "place = \"outside\"")),
+        ["client 127.0.0.0/8: place subnet-a → outside"]
+    );
+}
+
+#[test]
+fn records_are_counted_and_the_first_shown() {
+    let after = BEFORE.replace("10.1.1.20", "10.1.1.30").replace(r#"name = "old""#, r#"name = "new""#);
+    assert_eq!(
+        told(&after),
+        ["zone corp.internal.: 1 name added, 1 name removed, 1 name changed; 3 record sets: \
+         db.corp.internal. A 10.1.1.20 ttl 300 → 10.1.1.30 ttl 300; \
+         new.corp.internal. A - → 10.1.1.21 ttl 300; old.corp.internal. A 10.1.1.21 ttl 300 → -"]
+    );
+}
+
+#[test]
+fn a_setting_is_told_by_its_section() {
+    assert_eq!(told(&format!("[answers]\nmax_ttl = 100\n{BEFORE}")), ["setting answers: max_ttl 300 → 100"]);
+    let door = told(&format!("[[listener]]\naddress = \"127.0.0.1:5311\"\n{BEFORE}"));
+    assert_eq!(door, ["listener 127.0.0.1:5300 removed", "listener 127.0.0.1:5311 added"]);
+}
+
+#[test]
+fn long_values_and_equal_ids_are_kept_apart() {
+    assert_eq!(shown(&"é".repeat(200)).chars().count(), LONGEST_VALUE + 1);
+    let two = Catalogue::of([("a".to_owned(), vec![]), ("a".to_owned(), vec![])].into_iter());
+    assert_eq!(two.objects.keys().collect::<Vec<_>>(), ["a", "a#2"]);
+}

@@ -1,0 +1,145 @@
+//! Zones: how many names and records differ, and the first few of them.
+
+use std::collections::BTreeMap;
+
+use super::objects::holders;
+use super::{Change, What, list, unique};
+use crate::config::count;
+use crate::dns::Name;
+use crate::world::{Claim, Node, World, Zone};
+
+/// How many record sets of one zone are shown.
+const RECORDS_SHOWN: usize = 3;
+
+/// A zone with the views that see it.
+struct Seen<'w> {
+    zone: &'w Zone,
+    views: String,
+}
+
+/// Compares hosted zones, the zones that sites are played with, and the user's public records.
+pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
+    let (old, new) = (zones(old), zones(new));
+    let mut told = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), what });
+    for (id, before) in &old {
+        match new.get(id) {
+            None => told(id, What::Removed),
+            Some(after) => {
+                if let Some(how) = differing(before, after) {
+                    told(id, What::Changed(how));
+                }
+            }
+        }
+    }
+    for id in new.keys().filter(|id| !old.contains_key(*id)) {
+        told(id, What::Added);
+    }
+}
+
+fn zones(world: &World) -> BTreeMap<String, Seen<'_>> {
+    let mut zones = BTreeMap::new();
+    for (index, hosted) in world.hosted_zones.indexed() {
+        let apex = hosted.zone.apex();
+        let views = holders(world, apex, |claim| claim == Claim::HostedZone(index));
+        let id = if hosted.id.trim_end_matches('.') == apex.to_string().trim_end_matches('.') {
+            apex.to_string()
+        } else {
+            format!("{apex} ({})", hosted.id)
+        };
+        zones.insert(unique(&zones, id), Seen { zone: &hosted.zone, views });
+    }
+    for site in world.sites.iter() {
+        for (apex, zone) in site.zones.iter() {
+            let id = unique(&zones, format!("{apex} ({})", site.id));
+            zones.insert(id, Seen { zone, views: String::new() });
+        }
+    }
+    zones.insert("public records".to_owned(), Seen { zone: &world.public.records, views: String::new() });
+    zones
+}
+
+/// How a zone differs; `None` when it does not.
+fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
+    let mut told = Vec::new();
+    if old.views != new.views {
+        told.push(format!("views {} → {}", super::shown(&old.views), super::shown(&new.views)));
+    }
+    if old.zone.soa() != new.zone.soa() {
+        told.push("SOA changed".to_owned());
+    }
+    let (mut added, mut removed, mut changed) = (0, 0, 0);
+    let mut records = Vec::new();
+    for (owner, node) in old.zone.nodes() {
+        match new.zone.node(owner) {
+            None => {
+                removed += usize::from(holds_something(node));
+                differing_records(owner, Some(node), None, &mut records);
+            }
+            Some(now) => {
+                let before = records.len();
+                differing_records(owner, Some(node), Some(now), &mut records);
+                changed += usize::from(records.len() > before);
+            }
+        }
+    }
+    for (owner, node) in new.zone.nodes().filter(|(owner, _)| old.zone.node(owner).is_none()) {
+        added += usize::from(holds_something(node));
+        differing_records(owner, None, Some(node), &mut records);
+    }
+    for (n, what) in [(added, "added"), (removed, "removed"), (changed, "changed")] {
+        if n > 0 {
+            told.push(format!("{} {what}", count(n, "name")));
+        }
+    }
+    if told.is_empty() {
+        return None;
+    }
+    let mut text = told.join(", ");
+    if !records.is_empty() {
+        // A zone's names stand in no order; the log must not depend on it.
+        records.sort_unstable();
+        let total = records.len();
+        text.push_str(&format!("; {}: ", count(total, "record set")));
+        text.push_str(&records[..total.min(RECORDS_SHOWN)].join("; "));
+        if total > RECORDS_SHOWN {
+            text.push_str("; …");
+        }
+    }
+    Some(text)
+}
+
+/// Names between others hold nothing and are none that a user wrote.
+fn holds_something(node: &Node) -> bool {
+    !node.rrsets.is_empty() || !node.aliases.is_empty()
+}
+
+/// `db.corp. A 10.0.0.1 → 10.0.0.2` for each type that differs.
+fn differing_records(owner: &Name, old: Option<&Node>, new: Option<&Node>, told: &mut Vec<String>) {
+    if let (Some(old), Some(new)) = (old, new)
+        && old == new
+    {
+        return;
+    }
+    let (old, new) = (old.map(sets).unwrap_or_default(), new.map(sets).unwrap_or_default());
+    let nothing = String::new();
+    let types = old.keys().chain(new.keys().filter(|rtype| !old.contains_key(*rtype)));
+    for rtype in types {
+        let [before, after] = [&old, &new].map(|sets| sets.get(rtype).unwrap_or(&nothing));
+        if before != after {
+            told.push(format!("{owner} {rtype} {} → {}", super::shown(before), super::shown(after)));
+        }
+    }
+}
+
+/// The values of each type, with the TTL, as text.
+fn sets(node: &Node) -> BTreeMap<String, String> {
+    let mut sets = BTreeMap::new();
+    for set in &node.rrsets {
+        let values = list(set.rdatas.iter().map(|rdata| rdata.to_text(set.rtype)));
+        sets.insert(set.rtype.to_string(), format!("{values} ttl {}", set.ttl));
+    }
+    for (rtype, target) in &node.aliases {
+        sets.insert(rtype.to_string(), format!("alias {target}"));
+    }
+    sets
+}

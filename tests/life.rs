@@ -1,0 +1,346 @@
+//! The life of a daemon: reloads, the file watch, what the service manager is told, sockets passed in, the
+//! end.
+
+mod common;
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use common::process::{PLUSTWO, Served, complained, lab_file, plustwo, printed};
+use common::{Client, question};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+/// The lab in a file with more keys in `[server]`.
+fn lab_with(dir: &Path, dns: &str, server: &str) -> String {
+    let file = lab_file(dir, dns, "127.0.0.1:0");
+    edit(&file, "[server]\n", &format!("[server]\n{server}\n"));
+    file
+}
+
+fn edit(file: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "`{from}` is not in {file}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// Puts a text in the place of a file, as editors do.
+fn rename_over(file: &str, text: &str) {
+    let beside = format!("{file}.new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(&beside, file).unwrap();
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_verb_reload_tells_what_came_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
+    let served = Served::start(&file);
+    let reload = || plustwo(&["reload", "--admin", &served.admin]);
+
+    let unchanged = reload();
+    assert_eq!(unchanged.status.code(), Some(0), "{}", complained(&unchanged));
+    assert!(printed(&unchanged).starts_with("unchanged: "), "{}", printed(&unchanged));
+
+    edit(&file, "10.0.1.20", "10.0.1.21");
+    edit(&file, "watch = false", "watch = false\nlame_duck_s = 3");
+    let good = reload();
+    assert_eq!(good.status.code(), Some(0), "{}", complained(&good));
+    let told = printed(&good);
+    assert!(told.contains("zone corp.internal. (ZLAB0CORPINTERNAL): 1 name changed"), "{told}");
+    assert!(told.contains("needs a restart: [server] lame_duck_s: 0 → 3"), "{told}");
+
+    edit(&file, "10.0.1.21", "10.0.1.999");
+    let bad = reload();
+    assert_eq!(bad.status.code(), Some(1));
+    let told = complained(&bad);
+    assert!(told.contains("plustwo.toml:") && told.contains("10.0.1.999"), "{told}");
+    assert!(told.contains("refused: 1 error; the old world stays"), "{told}");
+
+    fs::remove_file(&file).unwrap();
+    let gone = plustwo(&["reload", "--json", "--admin", &served.admin]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(printed(&gone).contains("\"code\":\"unreadable-file\""), "{}", printed(&gone));
+
+    let admin = served.admin.clone();
+    served.stop();
+    assert_eq!(plustwo(&["reload", "--admin", &admin]).status.code(), Some(2));
+}
+
+#[test]
+fn a_post_reloads_and_answers_with_the_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
+    let served = Served::start(&file);
+    let post = || {
+        let (status, body) = served.http("POST", "/v1/reload");
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        (status, value)
+    };
+    let (status, value) = post();
+    assert!(status.contains(" 200 ") && value["result"] == "unchanged", "{status} {value}");
+
+    let good = fs::read_to_string(&file).unwrap();
+    let table = "id = \"rtb-public\"\nroutes = [{ destination = \"0.0.0.0/0\", target = \"igw-lab\" }]";
+    edit(&file, table, &table.replace("igw-lab", "nat-lab"));
+    let listener =
+        format!("{}\n[[listener]]\naddress = \"127.0.0.1:1\"\n", fs::read_to_string(&file).unwrap());
+    fs::write(&file, listener).unwrap();
+    let (status, value) = post();
+    assert!(status.contains(" 200 ") && value["result"] == "ok", "{status} {value}");
+    let changes = value["changes"].as_array().unwrap();
+    let route = serde_json::json!({
+        "kind": "route", "id": "rtb-public", "what": "changed", "how": "0.0.0.0/0 igw-lab → nat-lab"
+    });
+    assert!(changes.contains(&route), "{value}");
+    let waiting = value["needs_restart"].to_string();
+    assert!(waiting.contains("[[listener]] 127.0.0.1:1 udp tcp: not open yet"), "{waiting}");
+
+    fs::write(&file, good.replace("rtb-public", "rtb public")).unwrap();
+    let (status, value) = post();
+    assert!(status.contains(" 422 ") && value["result"] == "failed", "{status} {value}");
+    let error = &value["errors"][0];
+    assert_eq!(error["code"], "invalid-value", "{value}");
+    assert!(error["place"].as_str().unwrap().contains("plustwo.toml:"), "{value}");
+    served.stop();
+}
+
+#[test]
+fn a_changed_file_is_noticed_however_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    // A zone file in a folder of its own.
+    fs::create_dir(dir.path().join("zones")).unwrap();
+    let zone = dir.path().join("zones/x.zone");
+    fs::write(&zone, "a 60 IN A 10.0.1.1\n").unwrap();
+    let more = "\n[[hosted_zone]]\nname = \"x.internal\"\nvpcs = [\"vpc-lab\"]\nfile = \"zones/x.zone\"\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
+    let mut served = Served::start(&file);
+    served.wait_for("Watching the configuration.");
+    let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
+
+    let good = fs::read_to_string(&file).unwrap();
+    rename_over(&file, &good.replace("10.0.1.20", "10.0.1.21"));
+    served.wait_for("Reloaded.");
+    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.21")]);
+
+    fs::write(&file, good.replace("10.0.1.20", "10.0.1.22")).unwrap();
+    let seen = served.wait_for("Reloaded.");
+    assert!(seen.iter().any(|line| line.contains("Changed: zone corp.internal.")), "{seen:?}");
+    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.22")]);
+
+    fs::write(&zone, "a 60 IN A 10.0.1.2\n").unwrap();
+    served.wait_for("Reloaded.");
+    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+
+    rename_over(&file, "nonsense");
+    served.wait_for("The configuration is wrong; the old world stays.");
+    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+    served.stop();
+}
+
+/// Asks in a loop until told to stop. Gives how many answers there were.
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+impl Load {
+    /// `right` looks at each answer. A query that gets none fails the thread.
+    fn start(dns: SocketAddr, name: &'static str, right: fn(&[IpAddr])) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let thread = {
+            let (stop, answered) = (stop.clone(), answered.clone());
+            std::thread::spawn(move || {
+                let client = Client::new(dns, ip("127.0.1.1"));
+                while !stop.load(Ordering::Relaxed) {
+                    right(&client.ask(name, "A").addresses());
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        Self { stop, answered, thread }
+    }
+
+    /// Waits for more answers, so that something happens between two steps of a test.
+    fn wait_for_more(&self) {
+        let before = self.answered.load(Ordering::Relaxed);
+        while self.answered.load(Ordering::Relaxed) == before {
+            assert!(!self.thread.is_finished(), "a query was lost, or an answer wrong");
+            std::thread::yield_now();
+        }
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("no query is lost and every answer is right");
+    }
+}
+
+#[test]
+fn reloads_under_load_lose_nothing_and_mix_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
+    let lab = fs::read_to_string(&file).unwrap();
+    let world = |n: u8| {
+        format!(
+            "{lab}\n[[hosted_zone]]\nname = \"twin.internal\"\nvpcs = [\"vpc-lab\"]\nrecords = [{{ name = \"two\", \
+             type = \"A\", ttl = 60, values = [\"10.0.1.{n}\", \"10.0.2.{n}\"] }}]\n"
+        )
+    };
+    fs::write(&file, world(1)).unwrap();
+    let served = Served::start(&file);
+    let load = Load::start(served.dns.parse().unwrap(), "two.twin.internal", |addresses| {
+        let mut addresses = addresses.to_vec();
+        addresses.sort_unstable();
+        let of = |n| [ip(&format!("10.0.1.{n}")), ip(&format!("10.0.2.{n}"))];
+        assert!(addresses == of(1) || addresses == of(2), "{addresses:?}");
+    });
+    for turn in 0..30u8 {
+        for (text, expected) in
+            [(world(1 + (turn + 1) % 2), " 200 "), (world(3).replace("10.0.2.3", "10.0.2.333"), " 422 ")]
+        {
+            rename_over(&file, &text);
+            let (status, body) = served.http("POST", "/v1/reload");
+            assert!(status.contains(expected), "{status} {body}");
+            load.wait_for_more();
+        }
+    }
+    load.stop();
+    served.stop();
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
+    let path = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = Command::new(PLUSTWO);
+    command.args(["serve", "--log-json", "--config", &file]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    let mut watchdogs = 0;
+    let mut next = |wanted: &str| loop {
+        let mut octets = [0; 4096];
+        let length = manager.recv(&mut octets).unwrap_or_else(|error| panic!("{error} before {wanted}"));
+        let told = String::from_utf8_lossy(&octets[..length]).into_owned();
+        let is_watchdog = told.contains("WATCHDOG=1");
+        watchdogs += usize::from(is_watchdog);
+        if told.contains(wanted) {
+            break told;
+        }
+        assert!(is_watchdog, "{told} instead of {wanted}");
+    };
+    let served = Served::start_as(command);
+    assert!(next("READY=1").contains("STATUS=Answering"));
+    next("WATCHDOG=1");
+    next("WATCHDOG=1");
+    served.signal("-HUP");
+    assert!(next("RELOADING=1").contains("MONOTONIC_USEC="));
+    next("READY=1");
+    edit(&file, "10.0.1.20", "10.0.1.999");
+    served.signal("-HUP");
+    next("RELOADING=1");
+    assert!(next("READY=1").contains("STATUS=Answering with the old world"));
+    served.signal("-TERM");
+    next("STOPPING=1");
+    assert!(watchdogs >= 2);
+}
+
+/// A daemon that is given these sockets as descriptors 3 and 4.
+fn with_sockets(file: &str, udp: &UdpSocket, tcp: &TcpListener) -> Command {
+    // The shell has the process id that it gives its program, and gives on descriptors by number.
+    for socket in [udp.as_fd(), tcp.as_fd()] {
+        // Sockets of the standard library are closed in a child unless said.
+        fcntl(socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    }
+    let script = format!(
+        "exec 208<&{} 209<&{}; exec 3<&208 4<&209 208<&- 209<&-; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=dns:dns exec \"$0\" \"$@\"",
+        udp.as_raw_fd(),
+        tcp.as_raw_fd()
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", &script, PLUSTWO, "serve", "--log-json", "--config", file]);
+    command
+}
+
+/// UDP and TCP on one free port.
+fn sockets() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
+            return (udp, tcp);
+        }
+    }
+}
+
+#[test]
+fn a_restart_with_sockets_passed_in_loses_nothing() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    let (udp, tcp) = sockets();
+    let address = udp.local_addr().unwrap();
+    let file = lab_with(dir.path(), &address.to_string(), "watch = false");
+    let mut served = Served::start_as(with_sockets(&file, &udp, &tcp));
+    assert_eq!(served.dns, address.to_string());
+    let load = Load::start(address, "db.corp.internal", |addresses| assert_eq!(addresses, [ip("10.0.1.20")]));
+    for _ in 0..3 {
+        load.wait_for_more();
+        served.stop();
+        // Nobody reads now; the kernel queues the connection and its query.
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let query = question(7, "db.corp.internal", 1, 1, false);
+        let length = u16::try_from(query.len()).unwrap().to_be_bytes();
+        stream.write_all(&[&length[..], &query].concat()).unwrap();
+        served = Served::start_as(with_sockets(&file, &udp, &tcp));
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(head[2..], [0, 7]);
+        load.wait_for_more();
+    }
+    load.stop();
+    served.stop();
+}
+
+#[test]
+fn a_socket_that_no_listener_names_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (udp, tcp) = sockets();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    let output = with_sockets(&file, &udp, &tcp).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = complained(&output);
+    let address = udp.local_addr().unwrap();
+    assert!(told.contains(&format!("inherited socket: UDP {address} (descriptor 3, `dns`)")), "{told}");
+    assert!(told.contains("socket unit"), "{told}");
+}
+
+#[test]
+fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    // Longer than any test waits: it is the second signal that ends it.
+    let file = lab_with(dir.path(), "127.0.0.1:0", "lame_duck_s = 600");
+    let mut served = Served::start(&file);
+    assert!(served.http("GET", "/ready").0.contains(" 200 "));
+    served.signal("-TERM");
+    served.wait_for("Not ready any more; answering for 600 s yet.");
+    assert!(served.http("GET", "/ready").0.contains(" 503 "));
+    let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
+    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
+    served.signal("-INT");
+    served.wait_for("A second signal: ending at once.");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}
