@@ -178,3 +178,33 @@ fn a_pipelined_query_overtakes_one_that_waits() {
     }
     assert_eq!(ids, [2, 1]);
 }
+
+#[test]
+fn a_loop_by_way_of_another_server_ends() {
+    use std::net::UdpSocket;
+    use std::sync::mpsc;
+    // A server that asks whoever it is told to, and passes the answer on.
+    let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = relay.local_addr().unwrap();
+    let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{address}\"]\n");
+    let lab = Lab::start_with(&format!("{BUILT_IN_LAB}{internet}"));
+    let back = lab.dns;
+    let (done, ended) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        relay.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+        let mut octets = [0; 4096];
+        while matches!(ended.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+            let Ok((length, _)) = relay.recv_from(&mut octets) else { continue };
+            // What comes back from the lab is dropped: only the question goes round.
+            if octets[2] & 0x80 == 0 {
+                let _ = relay.send_to(&octets[..length], back);
+            }
+        }
+    });
+    let reply = ask(&lab, "round.example");
+    assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail);
+    assert!(!reply.extended_errors().is_empty());
+    assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"]);
+    drop(done);
+    thread.join().unwrap();
+}

@@ -19,6 +19,7 @@ use axum::routing::{get, post};
 pub use reload::{Finding, ReloadHandle, ReloadOutcome};
 
 use crate::observe::Observer;
+use crate::serve::forward::missing_sources;
 use crate::world::Live;
 
 /// The media type of Prometheus's text format, version 0.0.4.
@@ -73,7 +74,10 @@ async fn health() -> &'static str {
 /// Queries are taken.
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
-        "ready\n".into_response()
+        // Ready all the same: everything but those rules is answered.
+        let missing = missing_sources(&admin.live.load());
+        let lines: String = missing.iter().map(|sentence| format!("warning: {sentence}\n")).collect();
+        format!("ready\n{lines}").into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
     }

@@ -7,6 +7,7 @@ use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
 use crate::resolve::{Class, Outcome, Reach, Reason, Silent, Source, resolve};
+use crate::serve::forward::missing_sources;
 use crate::world::World;
 
 /// Reads a configuration, tells every mistake, and checks what it expects of itself.
@@ -27,6 +28,9 @@ impl Check {
                 let told = place(&loaded.sources, *mark);
                 anstream::eprintln!("{told}: {} from {}: {difference}", expect.name, expect.from);
             }
+        }
+        for sentence in missing_sources(&world) {
+            anstream::eprintln!("warning: {sentence}");
         }
         let total = world.expectations.len();
         let name = self.config.name().display();

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
@@ -20,6 +20,11 @@ const SAME_PORT_ATTEMPTS: usize = 16;
 /// Octets of datagrams that may wait to be read. Linux's default is full with three of the longest and some
 /// twenty queries, and what comes then is dropped.
 const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Whether this host has an address, so that a socket can leave from it.
+pub fn is_own_address(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
 
 /// Binds a UDP socket and a TCP listener to one address.
 ///

@@ -1,11 +1,13 @@
 //! Asking others: the message cache before upstreams, stale answers behind them.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::bind::is_own_address;
 use super::message_cache::{CacheBounds, MessageCache, UpstreamNumber};
 use super::upstream::{Unanswered, UpstreamOptions, Upstreams};
 use crate::config::Config;
@@ -48,6 +50,28 @@ impl ForwardOptions {
         };
         Self { cache, prefetch: config.message_cache.prefetch, upstream: UpstreamOptions::default() }
     }
+}
+
+/// What this host lacks to ask whom a world asks, a sentence each: a rule leaves from an address of its
+/// outbound endpoint, and where the host has none of them its queries cannot leave. Rules that a site answers in
+/// process send nothing.
+pub fn missing_sources(world: &World) -> Vec<String> {
+    let played = |upstream: &Upstream| {
+        upstream.identity.servers.iter().any(|server| world.played.contains_key(&server.address.ip()))
+    };
+    let lacks = |upstream: &&Upstream| {
+        let sources = &upstream.identity.sources;
+        !sources.is_empty() && !played(upstream) && !sources.iter().any(|source| is_own_address(*source))
+    };
+    let told = |upstream: &Upstream| {
+        let sources: Vec<String> = upstream.identity.sources.iter().map(ToString::to_string).collect();
+        format!(
+            "{} leaves from {}, and this host has no such address (`source = \"any\"` waives it)",
+            upstream.name,
+            sources.join(" or ")
+        )
+    };
+    world.upstreams.iter().filter(lacks).map(told).collect()
 }
 
 impl Forwarder {
@@ -115,6 +139,11 @@ impl Forwarder {
         metrics.entries.set(self.cache.len() as i64);
         metrics.bytes.set(self.cache.bytes() as i64);
         Ok(answer)
+    }
+
+    /// Whether the sender of a datagram is this forwarder itself: its question came back by way of others.
+    pub fn sent_from(&self, peer: SocketAddr) -> bool {
+        self.upstreams.sent_from(peer)
     }
 
     /// Forgets connections to whom no world names any more. Their answers leave by themselves.

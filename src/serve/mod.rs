@@ -242,6 +242,13 @@ impl Engine {
                 self.observer.dropped(&door.label, origin.transport, DropReason::DnsSupportOff);
                 Begun::Silence
             }
+            Looked::Ask(_) if origin.transport == Transport::Udp && self.forwarder.sent_from(origin.peer) => {
+                // Asked again it would come again; whoever began it is told.
+                let text = format!("question {} came back to where it left: a loop", asker.query.question);
+                let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
+                let outcome = Outcome::without_paths(answer, Source::Refused);
+                self.reply(&world, door, &mut asker, &outcome, lookups, out)
+            }
             Looked::Ask(pending) => match self.waiting.clone().try_acquire_owned() {
                 Ok(place) => {
                     let world = world.clone();

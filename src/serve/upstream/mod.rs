@@ -27,6 +27,7 @@ pub use tls::{BadAuthority, Trust};
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,12 @@ impl Upstreams {
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         groups.retain(|identity, _| used.contains(&identity));
+    }
+
+    /// Whether the sender of a datagram is a socket that these ask from: a question came back to where it left.
+    pub fn sent_from(&self, peer: SocketAddr) -> bool {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        groups.values().flat_map(|group| &group.servers).any(|server| server.sent_from(peer))
     }
 
     /// Every server that has been asked and whether it is asked in its turn: false while it is left alone

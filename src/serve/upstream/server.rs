@@ -1,6 +1,6 @@
 //! One name server: what is remembered of it, and how it is asked.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,6 +46,11 @@ enum Carrier {
 }
 
 impl Server {
+    /// Whether a datagram's sender is a socket of ours to this server.
+    pub fn sent_from(&self, peer: SocketAddr) -> bool {
+        matches!(&self.carrier, Carrier::Udp(pool, _) if pool.sent_from(peer))
+    }
+
     /// A server that has not been asked.
     pub fn new(specification: &Specification, sources: &[IpAddr], shared: &Shared) -> Self {
         let Specification { address, transport } = specification;

@@ -60,6 +60,12 @@ impl UdpPool {
         ticket.wait().await
     }
 
+    /// Whether a datagram's sender is one of these sockets: a question of ours that came back to us.
+    pub fn sent_from(&self, peer: SocketAddr) -> bool {
+        let is_it = |socket: &Socket| socket.io.local_addr().is_ok_and(|own| own == peer);
+        (0..self.slots.len()).any(|index| self.slot(index).as_ref().is_some_and(is_it))
+    }
+
     fn pick(self: &Arc<Self>) -> io::Result<Socket> {
         let index = rand::random_range(0..self.slots.len());
         let mut slot = self.slot(index);
