@@ -208,3 +208,24 @@ fn a_loop_by_way_of_another_server_ends() {
     drop(done);
     thread.join().unwrap();
 }
+
+#[test]
+fn kept_answers_outlive_a_reload() {
+    use common::process::Served;
+    let server = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plustwo.toml");
+    let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
+    let text = BUILT_IN_LAB.replace("127.0.0.1:5300", "127.0.0.1:0").replace("127.0.0.1:9530", "127.0.0.1:0");
+    std::fs::write(&file, format!("{text}{internet}")).unwrap();
+    let mut served = Served::start(file.to_str().unwrap());
+    let client = Client::new(served.dns.parse().unwrap(), HOME.into());
+    assert_eq!(addresses(&client.ask("www.example", "A")), ["198.51.100.7"]);
+    std::fs::write(&file, format!("{text}{internet}").replace("10.0.1.20", "10.0.1.21")).unwrap();
+    served.signal("-HUP");
+    served.wait_for("Reloaded.");
+    assert_eq!(addresses(&client.ask("db.corp.internal", "A")), ["10.0.1.21"]);
+    assert_eq!(addresses(&client.ask("www.example", "A")), ["198.51.100.7"]);
+    assert_eq!(server.asked(), 1);
+    served.stop();
+}
