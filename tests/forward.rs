@@ -55,6 +55,23 @@ fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
 }
 
 #[test]
+fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() {
+    let name = "s3.us-west-2.amazonaws.com";
+    let server = Scripted::start(Manner::Honest, &[(name, "198.51.100.77")]);
+    let lab = lab(&[&server], "");
+    // An OPT with an empty option 65001.
+    let mut message = question(9, name, 1, 1, true);
+    let end = message.len() - 2;
+    message.truncate(end);
+    message.extend([0, 4, 0xfd, 0xe9, 0, 0]);
+    let reply = Client::new(lab.dns, HOME.into()).exchange(&message);
+    let text = String::from_utf8_lossy(&reply);
+    assert!(text.contains("plustwo/1 {") && text.contains("\"data\":\"198.51.100.77\""), "{text}");
+    let explained = lab.get(&format!("/v1/explain?name={name}&from=127.0.1.1"));
+    assert!(explained.contains("stands in for the servers"), "{explained}");
+}
+
+#[test]
 fn private_names_are_never_asked_of_others() {
     let server = Scripted::start(Manner::Honest, &[]);
     let lab = lab(&[&server], "");

@@ -69,6 +69,8 @@ struct Document<'a> {
     advice: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     ede: Option<Ede<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -162,6 +164,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
         advice: &explanation.advice,
         ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),
+        notes: &explanation.notes,
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
-use crate::resolve::{ClaimSeen, EgressPath, Outcome, Reason, Recorder, Source, resolve};
+use crate::resolve::{ClaimSeen, EgressPath, Outcome, Reason, Recorder, Source, decide, resolve};
 use crate::world::{Claim, Vantage, World};
 
 /// A question explained.
@@ -40,6 +40,8 @@ pub struct Explanation {
     pub advice: Vec<String>,
     /// The extended error of the answer.
     pub ede: Option<Ede>,
+    /// What the reader must know about all of the above.
+    pub notes: Vec<String>,
 }
 
 /// A claim on a name of the chain.
@@ -96,11 +98,31 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, now_s: u64) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, now_s, &mut recorder)?;
-        Some(Self::of_outcome(world, vantage, question, &outcome, &recorder.claims))
+        let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder.claims);
+        if stands_in(world, &outcome) {
+            told.notes.push(
+                "Nothing was sent: the sealed internet stands in for the servers that would be asked."
+                    .to_owned(),
+            );
+        }
+        Some(told)
     }
 
-    /// Explains an outcome that is already there.
-    pub fn of_outcome(
+    /// Explains what was answered, whoever was asked for it.
+    pub fn of_answered(
+        world: &World,
+        vantage: Vantage,
+        question: &Question,
+        outcome: &Outcome,
+        now_s: u64,
+    ) -> Self {
+        let mut recorder = Recorder::default();
+        // The decision is made again for what it considered; its answer is the one that is there.
+        let _ = decide(world, vantage.view, question, now_s, &mut recorder);
+        Self::of_outcome(world, vantage, question, outcome, &recorder.claims)
+    }
+
+    fn of_outcome(
         world: &World,
         vantage: Vantage,
         question: &Question,
@@ -119,8 +141,15 @@ impl Explanation {
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
             ede: outcome.answer.ede.clone(),
+            notes: Vec::new(),
         }
     }
+}
+
+/// Whether an outcome that was reached without asking anybody holds what the sealed internet says, where
+/// the daemon would ask others.
+pub fn stands_in(world: &World, outcome: &Outcome) -> bool {
+    world.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
 }
 
 fn answer_lines(outcome: &Outcome) -> Vec<AnswerLine> {

@@ -51,6 +51,9 @@ impl Display for Text<'_> {
             line(f, "rather than", &format!("{} {} ({})", claim.kind, claim.id, claim.suffix))?;
         }
         line(f, "rcode", &told.rcode)?;
+        for note in &told.notes {
+            line(f, "note", note)?;
+        }
         if let Some(ede) = &told.ede {
             line(f, "extended", &ede.text)?;
         }

@@ -52,10 +52,8 @@ pub fn add(
         let texts = path_texts(world, vantage, outcome);
         annotations.edes = texts.into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect();
     }
-    if asked
-        && rules.option
-        && let Some(explanation) = Explanation::of(world, vantage, &query.question, now_s)
-    {
+    if asked && rules.option {
+        let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, now_s);
         let mut data = PATHS_MAGIC.to_owned();
         data.push_str(&explain::json::compact(&explanation));
         annotations.option = Some((PATHS_OPTION, data.into_bytes()));

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::annotate::path_texts;
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
+use crate::explain::stands_in;
 use crate::resolve::{Silent, resolve};
 use crate::world::{Vantage, World};
 
@@ -56,8 +57,10 @@ fn explanation(world: &World, vantage: Vantage, question: &Question, now_s: u64)
         if qtype == RecordType::AAAA && outcome.paths.is_empty() {
             continue;
         }
+        // Nothing is sent for a CHAOS question, so what others would say is not here to be told.
+        let note = if stands_in(world, &outcome) { " note=sealed-internet-stands-in" } else { "" };
         texts.push(format!(
-            "type={qtype} rcode={} source={} from={place}",
+            "type={qtype} rcode={} source={} from={place}{note}",
             outcome.answer.rcode,
             outcome.source.as_str()
         ));
