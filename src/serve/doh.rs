@@ -23,11 +23,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::exchange::Exchange;
-use super::tcp::{ACCEPT_PAUSE, STOP_PATIENCE, TcpLimits, TcpSlot, TcpSlots, is_about_a_peer, warn_seldom};
+use super::accept::{STOP_PATIENCE, accept_until};
+use super::tcp::{TcpLimits, TcpSlot, TcpSlots};
 use super::tls::{Certificate, server_config};
 use super::{Door, Engine, Origin, Transport};
 
@@ -40,6 +40,11 @@ const ALPN: &[u8] = b"h2";
 /// connection's streams, `idle_timeout` its handshake, its silence and each request's body.
 pub struct DohDoor {
     listener: TcpListener,
+    house: House,
+}
+
+/// What lies behind the door for every connection.
+struct House {
     tls: TlsAcceptor,
     limits: TcpLimits,
     slots: Arc<TcpSlots>,
@@ -65,51 +70,23 @@ impl DohDoor {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let tls = TlsAcceptor::from(server_config(certificate, ALPN).map_err(io::Error::other)?);
-        Ok(Self { listener: TcpListener::from_std(listener)?, tls, limits, slots, door, path })
+        let house = House { tls, limits, slots, door, path };
+        Ok(Self { listener: TcpListener::from_std(listener)?, house })
     }
 
     /// Serves until `stop`. Then nobody is accepted any more, open connections finish what is in flight
     /// for at most a second, and those that have not are cut off.
     pub async fn run(self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
-        // Dropping `open` tells every connection to close.
-        let (open, closing) = watch::channel(());
-        let mut connections = JoinSet::new();
-        let mut warned = None;
-        let mut stop = pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut stop => break,
-                Some(_) = connections.join_next() => continue,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    if let Some(connection) = self.admit(stream, peer, &engine) {
-                        connections.spawn(connection.serve(self.tls.clone(), closing.clone()));
-                    }
-                }
-                Err(error) => {
-                    engine.observer().doors().tcp_accept_errors.inc();
-                    if is_about_a_peer(&error) {
-                        continue;
-                    }
-                    warn_seldom(&mut warned, &self.door, &error);
-                    tokio::select! {
-                        biased;
-                        () = &mut stop => break,
-                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
-                    }
-                }
-            }
-        }
-        drop(self.listener);
-        drop(open);
-        let all_closed = async { while connections.join_next().await.is_some() {} };
-        // What is left then is cut off as the set is dropped.
-        let _ = tokio::time::timeout(STOP_PATIENCE, all_closed).await;
+        let Self { listener, house } = self;
+        let serve = |stream, peer, closing| {
+            let connection = house.admit(stream, peer, &engine)?;
+            Some(connection.serve(house.tls.clone(), closing))
+        };
+        accept_until(listener, &house.door, &engine, stop, serve).await;
     }
+}
 
+impl House {
     /// The connection, or `None` where it is closed again: over a limit, or lost already.
     fn admit(&self, stream: TcpStream, peer: SocketAddr, engine: &Arc<Engine>) -> Option<Connection> {
         let Some(slot) = TcpSlots::take(&self.slots, peer.ip(), &self.limits) else {

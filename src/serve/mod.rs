@@ -10,6 +10,7 @@
 //!
 //! A door knows sockets and no DNS; the engine knows DNS and no sockets.
 
+mod accept;
 pub mod annotate;
 pub mod bind;
 mod chaos;
