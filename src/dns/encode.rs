@@ -1,5 +1,6 @@
 //! Writing replies.
 
+use super::MAX_MESSAGE;
 use super::answer::{Answer, RrSet};
 use super::code::{Rcode, RecordType};
 use super::edns::{ClientSubnet, Ede, OptionCode};
@@ -40,7 +41,7 @@ pub struct Encoded {
     pub dropped_annotations: usize,
 }
 
-/// Appends the reply to a query, at most `limit` octets (65535 if it is more).
+/// Appends the reply to a query, at most `limit` octets ([`MAX_MESSAGE`] if it is more).
 ///
 /// Appends nothing when the reply cannot be built: when header, question and OPT record alone
 /// exceed the limit. That does not happen from 512 octets on.
@@ -61,7 +62,7 @@ pub fn encode(
     rotation: usize,
     out: &mut Vec<u8>,
 ) -> Encoded {
-    let limit = limit.min(usize::from(u16::MAX));
+    let limit = limit.min(MAX_MESSAGE);
     let echo = annotations.client_subnet.as_ref().map(|subnet| {
         let scope = subnet.network.prefix_len();
         (OptionCode::CLIENT_SUBNET, subnet.encode(scope))

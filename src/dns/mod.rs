@@ -42,3 +42,7 @@ pub use reply::{Response, ResponseError};
 pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
+
+/// The longest message, in octets: what the 16-bit length before it says over TCP (RFC 1035 4.2.2). No
+/// datagram of UDP is longer (RFC 768).
+pub const MAX_MESSAGE: usize = 65_535;

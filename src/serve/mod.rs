@@ -34,8 +34,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::dns::{
-    Annotations, Answer, Class, ClientSubnet, Ede, Query, Question, Rcode, RecordType, Rejected, encode,
-    encode_turn_away, udp_limit,
+    Annotations, Answer, Class, ClientSubnet, Ede, MAX_MESSAGE, Query, Question, Rcode, RecordType, Rejected,
+    encode, encode_turn_away, udp_limit,
 };
 use crate::net::host;
 pub use crate::observe::Transport;
@@ -43,9 +43,6 @@ use crate::observe::{DropReason, Lookups, Observer, ObserverError, ObserverOptio
 use crate::resolve::{Outcome, Resolution, Silent, Source, Step, Whom, played};
 use crate::world::{Live, Upstream, Vantage, ViewId, World};
 use forward::{ForwardOptions, Forwarder};
-
-/// The largest message that TCP carries, in octets (RFC 1035 4.2.2).
-const MAX_TCP_MESSAGE: usize = 65_535;
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
 const ROTATIONS: usize = 4096;
@@ -282,7 +279,10 @@ impl Engine {
                 Looked::Ask(next) => pending = next,
             }
         };
-        let Some(outcome) = outcome else { return false };
+        let Some(outcome) = outcome else {
+            self.observer.dropped(&door.label, asker.origin.transport, DropReason::DnsSupportOff);
+            return false;
+        };
         matches!(self.reply(&world, door, &mut asker, &outcome, lookups, out), Begun::Ready)
     }
 
@@ -314,7 +314,7 @@ impl Engine {
         let mut asker = Asker::new(query, &origin, Instant::now(), WHOAMI.len());
         let Turn::Known(outcome, _) = turn(&world, &door, &mut asker) else { return false };
         let mut out = Vec::new();
-        encode(&asker.query, &outcome.answer, &asker.annotations, MAX_TCP_MESSAGE, 0, &mut out);
+        encode(&asker.query, &outcome.answer, &asker.annotations, MAX_MESSAGE, 0, &mut out);
         !out.is_empty()
     }
 
@@ -371,7 +371,7 @@ impl Engine {
         }
         let limit = match origin.transport {
             Transport::Udp => udp_limit(query, world.answers.max_udp_payload),
-            Transport::Tcp | Transport::Dot | Transport::Doh => MAX_TCP_MESSAGE,
+            Transport::Tcp | Transport::Dot | Transport::Doh => MAX_MESSAGE,
         };
         let rotation = self.next_rotation(query);
         let encoded = encode(query, &outcome.answer, annotations, limit, rotation, out);

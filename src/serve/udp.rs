@@ -19,12 +19,10 @@ use tokio::sync::mpsc;
 
 use self::port::{Asked, Port, Room};
 use super::{Begun, Door, Engine, Lookups, Origin, Transport, Waiting};
+use crate::dns::MAX_MESSAGE;
 
 /// Datagrams handled for each wake-up before the runtime's other tasks have their turn.
 const BATCH: usize = 64;
-
-/// The longest message: what the 16-bit length of UDP allows (RFC 768).
-const LONGEST_MESSAGE: usize = 65_535;
 
 /// Rest after an error of the socket itself, so that one that lasts does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,7 +57,7 @@ impl UdpDoor {
             port,
             door,
             lookups: Arc::new(Mutex::new(lookups)),
-            message: vec![0; LONGEST_MESSAGE].into_boxed_slice(),
+            message: vec![0; MAX_MESSAGE].into_boxed_slice(),
             reply: Vec::with_capacity(4096),
             owing,
             paid,

@@ -12,12 +12,10 @@ use tokio::sync::watch;
 use super::super::hickory::answer;
 use super::super::{Door, Engine, Origin};
 use super::base64url;
+use crate::dns::MAX_MESSAGE;
 
 /// The media type of a DNS message (RFC 8484 section 6).
 const DNS_MESSAGE: &str = "application/dns-message";
-
-/// The longest message: what the 16-bit length of DNS over TCP allows, in octets.
-const LONGEST_MESSAGE: usize = 65_535;
 
 /// What answers the requests of one connection.
 pub(super) struct Exchange {
@@ -66,7 +64,7 @@ impl Exchange {
                 if !media_type.is_some_and(is_dns_message) {
                     return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
                 }
-                let body = Limited::new(request.into_body(), LONGEST_MESSAGE).collect();
+                let body = Limited::new(request.into_body(), MAX_MESSAGE).collect();
                 match tokio::time::timeout(self.body_timeout, body).await {
                     Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
                     Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -84,7 +82,7 @@ fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
     let written =
         query.split('&').find_map(|pair| pair.strip_prefix("dns=")).ok_or(StatusCode::BAD_REQUEST)?;
     let message = base64url::decode(written).ok_or(StatusCode::BAD_REQUEST)?;
-    if message.len() > LONGEST_MESSAGE {
+    if message.len() > MAX_MESSAGE {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     Ok(message.into())

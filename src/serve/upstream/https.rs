@@ -11,10 +11,7 @@ use tokio::sync::Mutex;
 use super::message::{Failure, Fit, Outgoing};
 use super::stream::Dial;
 use super::waiting::Reply;
-use crate::dns::Response;
-
-/// The largest message there is.
-const MAX_MESSAGE: usize = 65_535;
+use crate::dns::{MAX_MESSAGE, Response};
 
 /// The media type of DNS messages.
 const MEDIA_TYPE: &str = "application/dns-message";
