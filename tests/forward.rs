@@ -6,7 +6,7 @@ mod upstream;
 
 use std::net::IpAddr;
 
-use common::{Client, Lab, Reply, question};
+use common::{Client, Lab, Reply, question, read_frame};
 use hickory_proto::op::ResponseCode;
 use plustwo::config::BUILT_IN_LAB;
 use upstream::{Manner, Scripted};
@@ -173,7 +173,7 @@ fn a_server_that_flaps_is_used_again() {
 
 #[test]
 fn a_pipelined_query_overtakes_one_that_waits() {
-    use std::io::{Read, Write};
+    use std::io::Write;
     let silent = Scripted::start(Manner::Silent, &[]);
     let lab = lab(&[&silent], "");
     let mut stream = std::net::TcpStream::connect(lab.dns).unwrap();
@@ -187,10 +187,7 @@ fn a_pipelined_query_overtakes_one_that_waits() {
     stream.write_all(&both).unwrap();
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut reply = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut reply).unwrap();
+        let reply = read_frame(&mut stream);
         ids.push(u16::from_be_bytes([reply[0], reply[1]]));
     }
     assert_eq!(ids, [2, 1]);

@@ -4,10 +4,9 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Client, Lab, question};
+use common::{Client, Lab, question, read_frame, write_frame};
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
 
@@ -65,12 +64,8 @@ fn over_tcp_every_reply_counts() {
     let mut stream = TcpStream::connect(lab.dns).unwrap();
     let message = question(1, "ec2.ap-northeast-1.amazonaws.com", 1, 1, true);
     for _ in 0..3 {
-        stream.write_all(&u16::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
-        stream.write_all(&message).unwrap();
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut reply = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut reply).unwrap();
+        write_frame(&mut stream, &message);
+        read_frame(&mut stream);
     }
     let both =
         ["subnet-endpoints-a", "subnet-endpoints-c"].map(|subnet| implied(&lab, "vpce-ec2", "ec2", subnet));

@@ -131,13 +131,8 @@ impl Client {
         let mut stream = TcpStream::connect(server).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let message = question(4, name, rtype_code(rtype), 1, true);
-        stream.write_all(&u16::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
-        stream.write_all(&message).unwrap();
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut reply = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut reply).unwrap();
-        Reply::of(&reply)
+        write_frame(&mut stream, &message);
+        Reply::of(&read_frame(&mut stream))
     }
 
     /// Sends octets and waits for nothing.
@@ -220,4 +215,19 @@ impl Reply {
         });
         options.collect()
     }
+}
+
+/// Writes a message as TCP carries it, after its length (RFC 1035 4.2.2).
+pub fn write_frame(stream: &mut TcpStream, message: &[u8]) {
+    stream.write_all(&u16::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
+    stream.write_all(message).unwrap();
+}
+
+/// Reads the next message of a TCP stream.
+pub fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut message = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut message).unwrap();
+    message
 }
