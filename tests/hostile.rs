@@ -14,7 +14,7 @@ use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, PATHS, Packet, Reply, SHORTES
 use plustwo::dns::{Query, Rejected};
 use plustwo::serve::bind::bind_tcp;
 use plustwo::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
-use plustwo::serve::{Begun, Door, Engine, Origin, Transport};
+use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -62,19 +62,23 @@ impl Random {
 struct Asker {
     engine: Arc<Engine>,
     door: Arc<Door>,
+    worker: Worker,
     reply: Vec<u8>,
 }
 
 impl Asker {
     fn new() -> Self {
-        Self { engine: lab::engine(), door: lab::door(), reply: Vec::new() }
+        let engine = lab::engine();
+        Self { worker: engine.worker(1), engine, door: lab::door(), reply: Vec::new() }
     }
 
     /// The reply, if there is one, checked.
     fn ask(&mut self, message: &[u8], peer: IpAddr, transport: Transport) -> Option<Reply> {
         let origin =
             Origin { peer: SocketAddr::new(peer, 40_000), local: IpAddr::from([127, 0, 0, 1]), transport };
-        let begun = self.engine.begin(&self.door, message, &origin, None, &mut self.reply);
+        self.reply.clear();
+        let (engine, moment) = (&self.engine, Moment::now());
+        let begun = engine.begin(&mut self.worker, &self.door, message, &origin, moment, &mut self.reply);
         let answered = matches!(begun, Begun::Ready);
         assert_eq!(answered, !self.reply.is_empty(), "{message:02x?}");
         let most = most_octets(message, transport);
@@ -295,7 +299,7 @@ impl Troubled {
         let door = TcpDoor::new(listener, lab::door(), limits, slots).expect("a door");
         let engine = lab::engine();
         let mut tasks = JoinSet::new();
-        tasks.spawn(door.run(engine.clone(), std::future::pending()));
+        tasks.spawn(door.run(engine.clone(), lab::workers(&engine), std::future::pending()));
         Self { address, engine, deeds: Arc::default(), tasks }
     }
 

@@ -27,7 +27,7 @@ async fn a_door_without_descriptors_serves_as_soon_as_there_are_some() {
     let address = listener.local_addr().expect("an address");
     let door = TcpDoor::new(listener, lab::door(), limits, Arc::new(TcpSlots::new())).expect("a door");
     let (stop, signal) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(door.run(engine.clone(), async {
+    let running = tokio::spawn(door.run(engine.clone(), lab::workers(&engine), async {
         let _ = signal.await;
     }));
     let client = TcpSocket::new_v4().expect("a socket");

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use plustwo::config::load_built_in_lab;
 use plustwo::dns::{Query, Rejected, udp_limit};
-use plustwo::serve::{Begun, Door, Engine, Origin, Transport};
+use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport};
 use plustwo::world::compile::compile;
 
 /// The built-in lab behind a door. Compiled once, asked every time.
@@ -16,7 +16,7 @@ static LAB: LazyLock<(Engine, Door)> = LazyLock::new(|| {
     let mut loaded = load_built_in_lab();
     let world = compile(&mut loaded).expect("the built-in lab compiles");
     let engine = Engine::open(&loaded.config, world).expect("no query log, nothing to open");
-    let door = Door::new("127.0.0.1:5300".parse().expect("an address"));
+    let door = Door::new(0, "127.0.0.1:5300".parse().expect("an address"));
     (engine, door)
 });
 
@@ -27,11 +27,12 @@ fuzz_target!(|message: &[u8]| {
     for transport in [Transport::Udp, Transport::Tcp] {
         let peer = "127.0.0.1:5353".parse().expect("an address");
         let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport };
-        let begun = engine.begin(door, message, &origin, None, &mut reply);
+        reply.clear();
+        let begun = engine.begin(&mut engine.common(), door, message, &origin, Moment::now(), &mut reply);
         let answered = matches!(begun, Begun::Ready);
         assert_eq!(answered, !reply.is_empty());
         let limit = match &parsed {
-            Ok(query) if transport == Transport::Udp => udp_limit(query, 1232),
+            Ok(query) if transport == Transport::Udp => udp_limit(query.edns.as_ref().map(|edns| edns.payload), 1232),
             Ok(_) => 65_535,
             Err(Rejected::Reply(_)) => message.len(),
             Err(Rejected::Silence(_)) => 0,

@@ -12,12 +12,14 @@ use super::StartError;
 use super::open::Sockets;
 use crate::config;
 use crate::serve::bind::bind_tcp;
+use crate::serve::datagrams::Backend;
 use crate::serve::doh::DohDoor;
 use crate::serve::hickory::DotDoor;
 use crate::serve::inherit::Inherited;
 use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
 use crate::serve::tls::Certificate;
 use crate::serve::udp::UdpDoor;
+use crate::serve::workers::Workers;
 use crate::serve::{Door, Engine};
 use crate::world::{Carries, Listener, TlsFiles, World};
 
@@ -27,7 +29,8 @@ pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
 
 /// Open doors that answer nobody yet.
 pub(super) struct Doors {
-    udp: Vec<UdpDoor>,
+    /// Each with the number of the worker that reads it.
+    udp: Vec<(usize, UdpDoor)>,
     tcp: Vec<TcpDoor>,
     dot: Vec<DotDoor>,
     doh: Vec<DohDoor>,
@@ -35,6 +38,7 @@ pub(super) struct Doors {
     addresses: Vec<(Listener, SocketAddr)>,
     limits: TcpLimits,
     slots: Arc<TcpSlots>,
+    workers: Workers,
 }
 
 impl Doors {
@@ -42,7 +46,7 @@ impl Doors {
     pub(super) fn open(
         server: &config::Server,
         listeners: &[Listener],
-        engine: &Engine,
+        workers: &Workers,
         inherited: &mut Inherited,
     ) -> Result<Self, StartError> {
         let limits = TcpLimits {
@@ -60,9 +64,10 @@ impl Doors {
             addresses: Vec::new(),
             limits,
             slots: Arc::new(TcpSlots::new()),
+            workers: workers.clone(),
         };
-        for listener in listeners {
-            let address = doors.open_one(listener, engine, inherited)?;
+        for (number, listener) in listeners.iter().enumerate() {
+            let address = doors.open_one(number, listener, inherited)?;
             doors.addresses.push((listener.clone(), address));
         }
         Ok(doors)
@@ -71,19 +76,21 @@ impl Doors {
     /// Opens one listener and tells the address it has.
     fn open_one(
         &mut self,
+        number: usize,
         listener: &Listener,
-        engine: &Engine,
         inherited: &mut Inherited,
     ) -> Result<SocketAddr, StartError> {
-        let door = Arc::new(Door::new(listener.address));
+        let door = Arc::new(Door::new(number, listener.address));
         let (limits, slots) = (self.limits.clone(), self.slots.clone());
         match &listener.carries {
             Carries::Plain { udp, tcp } => {
-                let sockets = Sockets::open(listener.address, *udp, *tcp, inherited)?;
+                let workers = self.workers.count();
+                let sockets = Sockets::open(listener.address, (*udp, *tcp), workers, inherited)?;
                 let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
-                if let Some(socket) = sockets.udp {
-                    let lookups = engine.observer().lookups();
-                    self.udp.push(UdpDoor::new(socket, door.clone(), lookups).map_err(opening)?);
+                for (reader, socket) in sockets.udp.into_iter().enumerate() {
+                    let udp = UdpDoor::new(socket, door.clone(), Backend::best()).map_err(opening)?;
+                    // Doors that have one reader do not all have the same.
+                    self.udp.push(((number + reader) % workers, udp));
                 }
                 if let Some(socket) = sockets.tcp {
                     self.tcp.push(TcpDoor::new(socket, door, limits, slots).map_err(opening)?);
@@ -136,11 +143,11 @@ impl Doors {
         T: Future<Output = ()> + Send + 'static,
     {
         let mut running = JoinSet::new();
-        for door in self.udp {
-            running.spawn(counted(open, door.run(engine.clone(), told())));
+        for (reader, door) in self.udp {
+            running.spawn(counted(open, read_on(self.workers.clone(), reader, door, engine.clone(), told())));
         }
         for door in self.tcp {
-            running.spawn(counted(open, door.run(engine.clone(), told())));
+            running.spawn(counted(open, door.run(engine.clone(), self.workers.clone(), told())));
         }
         for door in self.dot {
             running.spawn(counted(open, door.run(engine.clone(), told())));
@@ -150,6 +157,19 @@ impl Doors {
         }
         running
     }
+}
+
+/// Runs a UDP door on the thread of the worker that reads it.
+async fn read_on<T>(workers: Workers, reader: usize, door: UdpDoor, engine: Arc<Engine>, told: T)
+where
+    T: Future<Output = ()> + Send + 'static,
+{
+    let run = move |own| async move {
+        if let Err(error) = door.run(engine, own, told).await {
+            tracing::error!(%error, "A UDP door cannot be read.");
+        }
+    };
+    workers.run(reader, run).await;
 }
 
 /// Runs a door that is counted as open until it ends, however it does.

@@ -54,6 +54,7 @@ impl Fixed {
         ];
         let cache = &config.message_cache;
         settings.extend([
+            ("[packet_cache] max_bytes", config.packet_cache.max_bytes.to_string()),
             ("[message_cache] max_bytes", cache.max_bytes.to_string()),
             ("[message_cache] serve_stale_s", cache.serve_stale_s.to_string()),
             ("[message_cache] prefetch", cache.prefetch.to_string()),

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Daemon, StartError, systemd, watch as file_watch};
 use crate::serve::Engine;
+use crate::serve::workers::Workers;
 
 /// How long doors may take to finish what is in flight once they are told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -102,7 +103,8 @@ impl Daemon {
         let (close_admin, admin_closed) = watch::channel(false);
         let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
         let watchdog = systemd::watchdog_interval().map(|interval| {
-            tokio::spawn(feed_watchdog(interval, self.engine.clone(), open, stopped.clone()))
+            let (engine, workers) = (self.engine.clone(), self.workers.clone());
+            tokio::spawn(feed_watchdog(interval, engine, workers, open, stopped.clone()))
         });
         ready.store(true, Ordering::Release);
         let _ = opened.send(());
@@ -141,11 +143,12 @@ fn at_once() -> Ended {
     Ended::AtOnce
 }
 
-/// Says that it lives, as long as every door is open and a question becomes an answer. This runs where
-/// the doors run: where they get no turn, it gets none either. While doors drain it only says that it runs.
+/// Says that it lives, as long as every door is open, every worker's thread has its turns and a question becomes
+/// an answer. While doors drain it only says that it runs.
 async fn feed_watchdog(
     interval: Duration,
     engine: Arc<Engine>,
+    workers: Workers,
     open: Arc<AtomicUsize>,
     stopped: watch::Receiver<bool>,
 ) {
@@ -154,10 +157,13 @@ async fn feed_watchdog(
     loop {
         turns.tick().await;
         let all_open = *stopped.borrow() || open.load(Ordering::Acquire) == all;
-        if all_open && engine.is_alive() {
+        let all_work = tokio::time::timeout(interval, workers.all_have_a_turn()).await.is_ok();
+        if all_open && all_work && engine.is_alive() {
             systemd::feed_watchdog();
         } else {
-            tracing::error!("A door has closed or the engine does not answer; the watchdog is not fed.");
+            tracing::error!(
+                "A door has closed, a worker hangs or the engine does not answer; the watchdog is not fed."
+            );
         }
     }
 }

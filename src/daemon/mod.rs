@@ -26,11 +26,12 @@ pub use life::Ended;
 use self::doors::Doors;
 use self::reload::{Reloader, Reloads};
 use crate::admin::Admin;
-use crate::config::Loaded;
+use crate::config::{self, Loaded};
 use crate::serve::Engine;
 use crate::serve::bind::BindError;
 use crate::serve::inherit::{InheritError, Inherited};
 use crate::serve::tls::PemRefused;
+use crate::serve::workers::Workers;
 use crate::world::{Listener, World};
 
 /// Why the daemon cannot start.
@@ -65,6 +66,7 @@ pub enum StartError {
 /// A daemon whose doors are open and that answers nobody yet.
 pub struct Daemon {
     engine: Arc<Engine>,
+    workers: Workers,
     admin: Admin,
     admin_listener: tokio::net::TcpListener,
     doors: Doors,
@@ -100,8 +102,9 @@ impl Daemon {
         let server = &loaded.config.server;
         let listeners = world.listeners.clone();
         let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
-        let doors = Doors::open(server, &listeners, &engine, &mut inherited)?;
         let system = |doing| move |source| StartError::System { doing, source };
+        let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
+        let doors = Doors::open(server, &listeners, &workers, &mut inherited)?;
         let admin_listener = open::admin(server.admin.value().0, &mut inherited)?;
         let admin_opened = system("open the admin address");
         admin_listener.set_nonblocking(true).map_err(admin_opened)?;
@@ -114,7 +117,7 @@ impl Daemon {
         let ready = Arc::new(AtomicBool::new(false));
         let (live, observer) = (engine.live().clone(), engine.observer().clone());
         let admin = Admin { live, observer, ready, reload: reloads.handle() };
-        Ok(Self { engine, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
+        Ok(Self { engine, workers, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
     }
 
     /// The listeners with the addresses they have, which differ where the port was 0.
@@ -135,4 +138,10 @@ impl Daemon {
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
+}
+
+/// How many threads answer: as the configuration says, or one for each core.
+pub fn worker_count(server: &config::Server) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    server.workers.map_or_else(cores, |workers| workers.get().into())
 }

@@ -4,32 +4,36 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::StartError;
-use crate::serve::bind::{bind_both, bind_tcp, bind_udp};
+use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp, bind_udp_beside};
 use crate::serve::inherit::Inherited;
 
 /// The sockets of one listener. One of them at least is there.
 pub struct Sockets {
-    /// For datagrams.
-    pub udp: Option<UdpSocket>,
+    /// For datagrams, one for each worker; only one where it was passed in.
+    pub udp: Vec<UdpSocket>,
     /// For connections.
     pub tcp: Option<TcpListener>,
 }
 
 impl Sockets {
-    /// Takes what was passed in for the listener's address, and binds the rest.
+    /// Takes what was passed in for the listener's address, and binds the rest: of UDP sockets one for each worker.
+    ///
+    /// A socket that was passed in stays alone: beside it others would take datagrams along when this process ends,
+    /// and that none is lost then is what it was passed in for.
     ///
     /// # Errors
     ///
     /// When an address cannot be had.
     pub fn open(
         address: SocketAddr,
-        wants_udp: bool,
-        wants_tcp: bool,
+        (wants_udp, wants_tcp): (bool, bool),
+        workers: usize,
         inherited: &mut Inherited,
     ) -> Result<Self, StartError> {
-        let mut udp = wants_udp.then(|| inherited.take_udp(address)).flatten();
+        let passed_in = wants_udp.then(|| inherited.take_udp(address)).flatten();
+        let mut udp = None;
         let mut tcp = wants_tcp.then(|| inherited.take_tcp(address)).flatten();
-        match (wants_udp && udp.is_none(), wants_tcp && tcp.is_none()) {
+        match (wants_udp && passed_in.is_none(), wants_tcp && tcp.is_none()) {
             (true, true) => {
                 let (bound_udp, bound_tcp) = bind_both(address)?;
                 (udp, tcp) = (Some(bound_udp), Some(bound_tcp));
@@ -38,14 +42,25 @@ impl Sockets {
             (false, true) => tcp = Some(bind_tcp(address)?),
             (false, false) => {}
         }
+        let udp = match (passed_in, udp) {
+            (Some(socket), _) => vec![socket],
+            (None, Some(first)) => one_for_each(workers, first)?,
+            (None, None) => Vec::new(),
+        };
         Ok(Self { udp, tcp })
     }
 
     /// The address they have, which differs from the listener's where its port is 0. `None`: there are none.
     pub fn address(&self) -> Option<io::Result<SocketAddr>> {
-        let udp = self.udp.as_ref().map(UdpSocket::local_addr);
+        let udp = self.udp.first().map(UdpSocket::local_addr);
         udp.or_else(|| self.tcp.as_ref().map(TcpListener::local_addr))
     }
+}
+
+/// As many sockets on the address of the first.
+fn one_for_each(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, BindError> {
+    let others = (1..workers).map(|_| bind_udp_beside(&first)).collect::<Result<Vec<_>, _>>()?;
+    Ok(std::iter::once(first).chain(others).collect())
 }
 
 /// The socket of the admin pages.

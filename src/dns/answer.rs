@@ -19,6 +19,8 @@ pub struct RrSet {
     pub class: Class,
     /// Their TTL in seconds; all records of an RRset have the same (RFC 2181 5.2).
     pub ttl: u32,
+    /// Whether the TTL counts down, as that of an answer out of a cache; else each answer has it in full.
+    pub ages: bool,
     /// The data of each record.
     pub rdatas: Arc<[Rdata]>,
 }
@@ -26,7 +28,7 @@ pub struct RrSet {
 impl RrSet {
     /// An RRset of class IN.
     pub fn new(owner: Name, rtype: RecordType, ttl: u32, rdatas: impl Into<Arc<[Rdata]>>) -> Self {
-        Self { owner, rtype, class: Class::IN, ttl, rdatas: rdatas.into() }
+        Self { owner, rtype, class: Class::IN, ttl, ages: false, rdatas: rdatas.into() }
     }
 
     /// The same records at another owner, as for a wildcard (RFC 4592 3.3.1).

@@ -97,15 +97,26 @@ impl ClientSubnet {
 
     /// The data of the option with this scope.
     pub fn encode(&self, scope: u8) -> Vec<u8> {
+        let mut data = [0; Self::LONGEST];
+        let length = self.write(scope, &mut data);
+        data[..length].to_vec()
+    }
+
+    /// The longest data of the option: family, two lengths, an IPv6 address.
+    pub const LONGEST: usize = 4 + 16;
+
+    /// Writes the data of the option with this scope to the front of `data`, which has room for
+    /// [`LONGEST`](Self::LONGEST) octets. Says how many they are.
+    pub fn write(&self, scope: u8, data: &mut [u8]) -> usize {
         let source = self.network.prefix_len();
         let family: u8 = if self.network.addr().is_ipv4() { 1 } else { 2 };
-        let mut data = vec![0, family, source, scope];
+        data[..4].copy_from_slice(&[0, family, source, scope]);
         let length = usize::from(source).div_ceil(8);
         match self.network.network() {
-            IpAddr::V4(address) => data.extend(address.octets().iter().take(length)),
-            IpAddr::V6(address) => data.extend(address.octets().iter().take(length)),
+            IpAddr::V4(address) => data[4..4 + length].copy_from_slice(&address.octets()[..length]),
+            IpAddr::V6(address) => data[4..4 + length].copy_from_slice(&address.octets()[..length]),
         }
-        data
+        4 + length
     }
 }
 

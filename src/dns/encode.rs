@@ -5,11 +5,17 @@ use super::answer::{Answer, RrSet};
 use super::code::{Rcode, RecordType};
 use super::edns::{ClientSubnet, Ede, OptionCode};
 use super::name::wire_length;
-use super::query::{DO, QR, Query, RD, TurnAway};
-use super::writer::Writer;
+use super::query::{DO, HEADER, QR, Query, RD, TurnAway};
+use super::writer::{Writer, compresses};
 
 /// The UDP payload size a reply's OPT record announces (RFC 6891 6.2.4).
 pub const ADVERTISED_PAYLOAD: u16 = 4096;
+
+/// How large a reply over UDP may be to a client that can take so much: at most `cap`, never less than 512 octets
+/// (RFC 6891 6.2.3). A client without an OPT record takes 512.
+pub fn udp_limit(payload: Option<u16>, cap: u16) -> usize {
+    usize::from(payload.unwrap_or(SMALLEST_PAYLOAD).min(cap).max(SMALLEST_PAYLOAD))
+}
 
 /// The UDP payload size every client can take (RFC 1035 2.3.4).
 const SMALLEST_PAYLOAD: u16 = 512;
@@ -26,6 +32,48 @@ pub struct Annotations {
     /// The client subnet to echo. Its scope becomes the length of its prefix: the reply is for
     /// this network and no larger one (RFC 7871 7.2.1).
     pub client_subnet: Option<ClientSubnet>,
+}
+
+/// Where the parts of a reply stand, for those who keep it. Offsets count from the reply's first octet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The length of the question section; it begins after the header.
+    pub question: usize,
+    /// Where the last record that is no OPT record ends.
+    pub records_end: usize,
+    /// The sets of the answer and authority sections, in their order.
+    pub sets: Vec<SetLayout>,
+    /// Where each record of these sets begins.
+    pub starts: Vec<u16>,
+    /// Where each TTL that counts down stands.
+    pub ageing_ttls: Vec<u16>,
+}
+
+/// Where one set of a reply stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetLayout {
+    /// The number of its first record.
+    pub first: usize,
+    /// How many records it has.
+    pub records: usize,
+    /// Where its last record ends.
+    pub end: usize,
+    /// Whether its records may stand in any order as they are: none points into another.
+    pub turns: bool,
+}
+
+impl Layout {
+    fn clear(&mut self) {
+        *self = Self {
+            sets: std::mem::take(&mut self.sets),
+            starts: std::mem::take(&mut self.starts),
+            ageing_ttls: std::mem::take(&mut self.ageing_ttls),
+            ..Self::default()
+        };
+        self.sets.clear();
+        self.starts.clear();
+        self.ageing_ttls.clear();
+    }
 }
 
 /// What became of a reply.
@@ -62,6 +110,20 @@ pub fn encode(
     rotation: usize,
     out: &mut Vec<u8>,
 ) -> Encoded {
+    encode_laid_out(query, answer, annotations, limit, rotation, &mut Layout::default(), out)
+}
+
+/// The same, and `layout` tells afterwards where everything stands. Its former content is lost.
+pub fn encode_laid_out(
+    query: &Query,
+    answer: &Answer,
+    annotations: &Annotations,
+    limit: usize,
+    rotation: usize,
+    layout: &mut Layout,
+    out: &mut Vec<u8>,
+) -> Encoded {
+    layout.clear();
     let limit = limit.min(MAX_MESSAGE);
     let echo = annotations.client_subnet.as_ref().map(|subnet| {
         let scope = subnet.network.prefix_len();
@@ -92,6 +154,7 @@ pub fn encode(
         return Encoded::default();
     }
 
+    layout.question = writer.len() - HEADER;
     let mut encoded = Encoded::default();
     let room = limit - reserved;
     for (sets, count_at) in [(&answer.answer, ANCOUNT), (&answer.authority, NSCOUNT)] {
@@ -100,7 +163,7 @@ pub fn encode(
             if encoded.truncated {
                 break;
             }
-            match write_set(&mut writer, set, rotation, room) {
+            match write_set(&mut writer, set, rotation, room, layout) {
                 Some(records) => count += records,
                 None => encoded.truncated = true,
             }
@@ -110,6 +173,7 @@ pub fn encode(
             encoded.answers = count;
         }
     }
+    layout.records_end = writer.len();
     if encoded.truncated {
         writer.patch_u16(FLAGS, flags | TC);
     }
@@ -145,19 +209,13 @@ pub fn encode_turn_away(turned: &TurnAway, out: &mut Vec<u8>) {
     }
 }
 
-/// How large a reply over UDP may be: what the client can take (512 octets without an OPT
-/// record), at most `cap`, but never less than 512 (RFC 6891 6.2.3).
-pub fn udp_limit(query: &Query, cap: u16) -> usize {
-    let payload = query.edns.as_ref().map_or(SMALLEST_PAYLOAD, |edns| edns.payload);
-    usize::from(payload.min(cap).max(SMALLEST_PAYLOAD))
-}
-
 // Offsets in the header (RFC 1035 4.1.1).
 const FLAGS: usize = 2;
 const QDCOUNT: usize = 4;
 const ANCOUNT: usize = 6;
 const NSCOUNT: usize = 8;
-const ARCOUNT: usize = 10;
+/// Where a message counts its additional records.
+pub const ARCOUNT: usize = 10;
 
 /// Truncated.
 const TC: u16 = 0x0200;
@@ -165,7 +223,7 @@ const TC: u16 = 0x0200;
 const RA: u16 = 0x0080;
 
 /// The length of an OPT record without options.
-const OPT_LENGTH: usize = 11;
+pub const OPT_LENGTH: usize = 11;
 
 /// Writes a header whose counts are all zero.
 fn write_header(writer: &mut Writer<'_>, id: u16, flags: u16) {
@@ -176,20 +234,41 @@ fn write_header(writer: &mut Writer<'_>, id: u16, flags: u16) {
 
 /// Writes an RRset and returns its number of records; writes nothing and returns `None` if the
 /// message would become longer than `room`.
-fn write_set(writer: &mut Writer<'_>, set: &RrSet, rotation: usize, room: usize) -> Option<u16> {
+fn write_set(
+    writer: &mut Writer<'_>,
+    set: &RrSet,
+    rotation: usize,
+    room: usize,
+    layout: &mut Layout,
+) -> Option<u16> {
     let mark = writer.mark();
+    let first = layout.starts.len();
     let mut records = 0;
+    let mut owner_length = 0;
+    let mut same_owners = true;
     for rdata in set.rotated(rotation) {
+        // Offsets in a message fit.
+        let start = writer.len();
         writer.name(set.owner.as_wire());
+        let length = writer.len() - start;
+        same_owners &= records == 0 || length == owner_length;
+        owner_length = length;
         writer.u16(set.rtype.0);
         writer.u16(set.class.0);
+        if set.ages {
+            layout.ageing_ttls.push(writer.len() as u16);
+        }
         writer.u32(set.ttl);
+        layout.starts.push(start as u16);
         if !writer.rdata(set.rtype, rdata.as_wire()) || writer.len() > room {
             writer.rewind(mark);
             return None;
         }
         records += 1;
     }
+    // Owners of one length are one pointer to what stands before the set, or the root.
+    let turns = same_owners && !compresses(set.rtype);
+    layout.sets.push(SetLayout { first, records: usize::from(records), end: writer.len(), turns });
     Some(records)
 }
 
@@ -226,6 +305,28 @@ fn fitting_options(answer: &Answer, annotations: &Annotations, room: usize) -> (
 
 fn option_length(option: &(u16, Vec<u8>)) -> usize {
     4 + option.1.len()
+}
+
+/// Appends an OPT record of version 0 without an extended rcode to a reply that is otherwise complete.
+///
+/// `options` and `more` are options in wire form, 65,535 octets together at most. The reply's count of additional
+/// records is the caller's to set.
+pub fn append_opt(dnssec_ok: bool, options: &[u8], more: &[u8], out: &mut Vec<u8>) {
+    let flags = if dnssec_ok { DO } else { 0 };
+    out.push(0);
+    out.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
+    out.extend_from_slice(&ADVERTISED_PAYLOAD.to_be_bytes());
+    out.extend_from_slice(&flags.to_be_bytes());
+    out.extend_from_slice(&((options.len() + more.len()) as u16).to_be_bytes());
+    out.extend_from_slice(options);
+    out.extend_from_slice(more);
+}
+
+/// Appends an option in wire form: code, length, data.
+pub fn append_option(code: u16, data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    out.extend_from_slice(data);
 }
 
 /// Writes an OPT record of version 0 (RFC 6891 6.1.2). The options must have been fitted.

@@ -11,6 +11,7 @@
 //! - [`reverse`]: the names under `in-addr.arpa` and `ip6.arpa`.
 //! - [`answer`]: RRsets and the decided content of a reply.
 //! - [`edns`]: the OPT record and its options.
+//! - [`mod@peek`]: reading a plain query without taking it apart.
 //! - [`query`]: reading a message, or deciding to turn it away.
 //! - [`reply`]: reading what another name server answered.
 //! - [`mod@encode`], with `writer` behind it: writing the reply.
@@ -21,6 +22,7 @@ pub mod edns;
 pub mod encode;
 pub(crate) mod layout;
 pub mod name;
+pub mod peek;
 pub(crate) mod presentation;
 pub mod query;
 pub mod rdata;
@@ -34,8 +36,12 @@ pub mod zone_file;
 pub use answer::{Answer, RrSet};
 pub use code::{Class, Opcode, Rcode, RecordType};
 pub use edns::{ClientSubnet, Ede, Edns, OptionCode};
-pub use encode::{ADVERTISED_PAYLOAD, Annotations, Encoded, encode, encode_turn_away, udp_limit};
+pub use encode::{
+    ADVERTISED_PAYLOAD, Annotations, Encoded, Layout, SetLayout, encode, encode_laid_out, encode_turn_away,
+    udp_limit,
+};
 pub use name::{Name, NameError};
+pub use peek::{Peek, PeekedEdns};
 pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};

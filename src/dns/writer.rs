@@ -164,6 +164,11 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// Whether names in data of this type are compressed: those of RFC 1035 alone (RFC 3597 4).
+pub(crate) fn compresses(rtype: RecordType) -> bool {
+    matches!(rtype, RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::MX | RecordType::SOA)
+}
+
 /// Splits data into what comes before its names, the names, and what comes after them; `None`
 /// if names in this type are not compressed or the data is malformed.
 fn compressible(rtype: RecordType, wire: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {

@@ -13,26 +13,33 @@ use crate::world::{Vantage, World};
 /// One query that was answered, and everything that readers want to know of it.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryEvent<'a> {
+    /// What is this query's alone.
+    pub arrival: Arrival<'a>,
     /// The world it was answered from.
     pub world: &'a World,
-    /// The door it came through: the listener's address as written.
-    pub server: &'a Arc<str>,
-    /// What carried it.
-    pub transport: Transport,
-    /// Who sent the message.
-    pub peer: SocketAddr,
-    /// The message's identifier.
-    pub id: u16,
     /// What was asked.
     pub question: &'a Question,
-    /// Who asked: the sender, or the EDNS Client Subnet of a sender that is believed.
-    pub client: IpNet,
     /// Where the client stands. `None`: it was refused, or stands nowhere.
     pub vantage: Option<Vantage>,
     /// What the question came to.
     pub outcome: &'a Outcome,
     /// Whether a cached answer of somebody else helped, and nobody had to be asked.
     pub cached: bool,
+}
+
+/// What of an event is one query's alone: the next one who asks the same from the same place differs in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// The door it came through.
+    pub server: &'a ServerLabel,
+    /// What carried it.
+    pub transport: Transport,
+    /// Who sent the message.
+    pub peer: SocketAddr,
+    /// The message's identifier.
+    pub id: u16,
+    /// Who asked: the sender, or the EDNS Client Subnet of a sender that is believed.
+    pub client: IpNet,
     /// Whether the reply was sent with TC set.
     pub truncated: bool,
     /// The rotation that the records were sent with.
@@ -41,14 +48,25 @@ pub struct QueryEvent<'a> {
     pub request_octets: usize,
     /// The size of the reply in octets.
     pub response_octets: usize,
-    /// The time from reading the query to having its reply.
-    pub elapsed: Duration,
+    /// The time from reading the query to having its reply. `None`: that of its batch, told by
+    /// [`Witness::settle`](super::Witness::settle).
+    pub elapsed: Option<Duration>,
     /// When the query came.
     pub at: SystemTime,
 }
 
+/// A door as metrics know it.
+#[derive(Clone, Debug)]
+pub struct ServerLabel {
+    /// Its number among the doors of this process, for finding its counts without its name.
+    pub number: usize,
+    /// The listener's address as written, the metric label `server`.
+    pub label: Arc<str>,
+}
+
 /// What carried a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Transport {
     /// A datagram.
     Udp,
@@ -61,6 +79,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+
     /// The word for it, in metrics.
     pub fn as_str(self) -> &'static str {
         match self {

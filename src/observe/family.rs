@@ -14,6 +14,9 @@ use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
+use super::counted::{Counters, Scale, Spreads};
+use super::tally::{Slot, Tallies};
+
 /// All metrics of one kind, name and set of labels. Clones share their children.
 ///
 /// `N` is the number of labels: giving a wrong number of values does not compile. The library's own
@@ -174,6 +177,8 @@ pub struct Declarations {
     pub registry: Registry,
     /// What was declared, in order.
     pub rows: Vec<Row>,
+    /// Where workers count.
+    pub tallies: Tallies,
 }
 
 /// One declared metric.
@@ -208,12 +213,49 @@ impl Declarations {
         buckets: &'static [f64],
         help: &'static str,
     ) -> Family<N, M> {
-        let names = labels.iter().map(|label| (*label).to_owned()).collect();
-        let desc = Desc::new(name.to_owned(), help.to_owned(), names, HashMap::new()).expect(GOOD);
         let children = RwLock::default();
-        let family = Family(Arc::new(Inner { desc, labels: *labels, buckets, children }));
+        let family =
+            Family(Arc::new(Inner { desc: desc(name, labels, help), labels: *labels, buckets, children }));
         self.take::<M>(Box::new(family.clone()), name, labels, help);
         family
+    }
+
+    /// Counters that workers own.
+    pub fn counters<const N: usize>(
+        &mut self,
+        name: &'static str,
+        labels: &'static [&'static str; N],
+        help: &'static str,
+    ) -> Counters<N> {
+        let counters =
+            Counters::new(desc(name, labels, help), *labels, self.tallies.clone(), MetricType::COUNTER);
+        self.take::<IntCounter>(Box::new(counters.clone()), name, labels, help);
+        counters
+    }
+
+    /// A counter without labels that workers own. It is there, with 0, from the start.
+    pub fn counter(&mut self, name: &'static str, help: &'static str) -> Slot {
+        self.counters(name, &[], help).slot([])
+    }
+
+    /// A gauge without labels: the sum of what each worker sets. It is there, with 0, from the start.
+    pub fn level(&mut self, name: &'static str, help: &'static str) -> Slot {
+        let level = Counters::new(desc(name, &[], help), [], self.tallies.clone(), MetricType::GAUGE);
+        self.take::<IntGauge>(Box::new(level.clone()), name, &[], help);
+        level.slot([])
+    }
+
+    /// Histograms that workers own.
+    pub fn spreads<const N: usize>(
+        &mut self,
+        name: &'static str,
+        labels: &'static [&'static str; N],
+        scale: Scale,
+        help: &'static str,
+    ) -> Spreads<N> {
+        let spreads = Spreads::new(desc(name, labels, help), *labels, self.tallies.clone(), scale);
+        self.take::<Histogram>(Box::new(spreads.clone()), name, labels, help);
+        spreads
     }
 
     /// A counter or gauge without labels. It is there, with 0, from the start.
@@ -238,6 +280,11 @@ impl Declarations {
         self.registry.register(collector).expect("each metric is declared once");
         self.rows.push(Row { name, kind, labels, help });
     }
+}
+
+fn desc(name: &'static str, labels: &[&'static str], help: &'static str) -> Desc {
+    let names = labels.iter().map(|label| (*label).to_owned()).collect();
+    Desc::new(name.to_owned(), help.to_owned(), names, HashMap::new()).expect(GOOD)
 }
 
 #[cfg(test)]

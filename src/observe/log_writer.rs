@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use prometheus::IntCounter;
@@ -13,8 +13,14 @@ use thiserror::Error;
 use super::rotating_file::RotatingFile;
 use crate::config::{self, LogTo};
 
-/// How many records may wait to be written.
-const QUEUE: usize = 8192;
+/// How many pages may wait to be written: at [`FULL`] octets each 16 MiB, some twenty thousand records.
+const QUEUE: usize = 256;
+
+/// From so many octets on a page is handed over.
+const FULL: usize = 60 << 10;
+
+/// How many empty pages are kept to be written on again.
+const SPARE: usize = 8;
 
 /// How many octets are written at once at most, if a single record is not longer.
 const BATCH: usize = 64 << 10;
@@ -63,49 +69,73 @@ impl QueryLog {
 
     /// Starts the thread that writes, and counts in `dropped` what it cannot.
     pub(super) fn start(self, dropped: IntCounter) -> io::Result<LogWriter> {
-        let (records, queue) = sync_channel(QUEUE);
+        let (pages, queue) = sync_channel(QUEUE);
+        let spares = Spares::default();
         let reopen = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("query-log".to_owned()).spawn({
-            let (dropped, reopen) = (dropped.clone(), reopen.clone());
-            move || {
-                Pen { output: self.output, batch: Vec::new(), lines: 0, dropped, failing: false }
-                    .run(&queue, &reopen)
-            }
+            let (dropped, reopen, spares) = (dropped.clone(), reopen.clone(), spares.clone());
+            let pen = Pen { output: self.output, batch: Vec::new(), lines: 0, dropped, failing: false };
+            move || pen.run(&queue, &reopen, &spares)
         })?;
-        Ok(LogWriter { records: Some(records), reopen, dropped, thread: Some(thread) })
+        Ok(LogWriter { pages: Some(pages), spares, reopen, dropped, thread: Some(thread) })
     }
 }
+
+/// Records that are handed over together, each with its line end.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The records.
+    pub octets: Vec<u8>,
+    /// How many they are.
+    pub lines: u64,
+}
+
+impl Page {
+    /// Whether it is time to hand it over.
+    pub fn is_full(&self) -> bool {
+        self.octets.len() >= FULL
+    }
+}
+
+/// Empty pages, so that a busy log allocates nothing.
+type Spares = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// The way to the thread that writes. When it is dropped, what waits is written first.
 #[derive(Debug)]
 pub struct LogWriter {
-    records: Option<SyncSender<Vec<u8>>>,
+    pages: Option<SyncSender<Page>>,
+    spares: Spares,
     reopen: Arc<AtomicBool>,
     dropped: IntCounter,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LogWriter {
-    /// Hands over a record, or drops and counts it when too many wait. Never blocks.
-    pub fn write(&self, record: Vec<u8>) {
-        if self.records.as_ref().is_none_or(|records| records.try_send(record).is_err()) {
-            self.dropped.inc();
+    /// Takes a page's records and leaves it empty. When too many pages wait, the records are dropped and counted.
+    /// Never blocks for long.
+    pub fn write(&self, page: &mut Page) {
+        let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let octets = spare.unwrap_or_else(|| Vec::with_capacity(FULL + FULL / 4));
+        let full = std::mem::replace(page, Page { octets, lines: 0 });
+        let lines = full.lines;
+        if self.pages.as_ref().is_none_or(|pages| pages.try_send(full).is_err()) {
+            self.dropped.inc_by(lines);
         }
     }
 
     /// Has the file opened anew by its name, after another program has moved it. Never blocks.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
-        if let Some(records) = &self.records {
-            // An empty record wakes the thread. If there is no room, it is awake.
-            let _ = records.try_send(Vec::new());
+        if let Some(pages) = &self.pages {
+            // An empty page wakes the thread. If there is no room, it is awake.
+            let _ = pages.try_send(Page::default());
         }
     }
 }
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        drop(self.records.take());
+        drop(self.pages.take());
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so itself.
             let _ = thread.join();
@@ -125,27 +155,43 @@ struct Pen {
 }
 
 impl Pen {
-    fn run(mut self, queue: &Receiver<Vec<u8>>, reopen: &AtomicBool) {
+    fn run(mut self, queue: &Receiver<Page>, reopen: &AtomicBool, spares: &Spares) {
         while let Ok(first) = queue.recv() {
-            for record in std::iter::once(first).chain(queue.try_iter()) {
+            for page in std::iter::once(first).chain(queue.try_iter()) {
                 if reopen.swap(false, Ordering::AcqRel) {
                     self.flush();
                     let reopened = self.output.reopen();
                     self.tell(reopened);
                 }
-                self.take(&record);
+                self.take(&page);
+                keep(page.octets, spares);
             }
             self.flush();
         }
     }
 
-    fn take(&mut self, record: &[u8]) {
-        let together = self.batch.len() + record.len();
-        if together > BATCH || !self.output.has_room(together) {
-            self.flush();
+    /// Writes a page as a whole where that is allowed, else record by record.
+    fn take(&mut self, page: &Page) {
+        if self.fits(page.octets.len()) {
+            return self.add(&page.octets, page.lines);
         }
-        self.batch.extend_from_slice(record);
-        self.lines += u64::from(!record.is_empty());
+        for record in page.octets.split_inclusive(|octet| *octet == b'\n') {
+            if !self.fits(record.len()) {
+                self.flush();
+            }
+            self.add(record, 1);
+        }
+    }
+
+    /// Whether so many octets more may be written together with what waits already.
+    fn fits(&self, octets: usize) -> bool {
+        let together = self.batch.len() + octets;
+        together <= BATCH && self.output.has_room(together)
+    }
+
+    fn add(&mut self, octets: &[u8], lines: u64) {
+        self.batch.extend_from_slice(octets);
+        self.lines += lines;
     }
 
     fn flush(&mut self) {
@@ -174,6 +220,15 @@ impl Pen {
             }
             Err(_) | Ok(()) => {}
         }
+    }
+}
+
+/// Puts a page that was written away for its next use.
+fn keep(mut octets: Vec<u8>, spares: &Spares) {
+    let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
+    if spares.len() < SPARE && octets.capacity() > 0 {
+        octets.clear();
+        spares.push(octets);
     }
 }
 
@@ -217,6 +272,10 @@ mod tests {
         config::QueryLog { to: LogTo::File.into(), file, ..config::QueryLog::default() }
     }
 
+    fn page(record: &str) -> Page {
+        Page { octets: record.into(), lines: 1 }
+    }
+
     #[test]
     fn a_moved_file_is_left_alone_after_a_reopening() {
         let dir = tempfile::tempdir().unwrap();
@@ -225,7 +284,7 @@ mod tests {
         let log = QueryLog::open(&config(&path)).unwrap().unwrap().start(dropped.clone()).unwrap();
         fs::rename(&path, &moved).unwrap();
         log.reopen();
-        log.write(b"new\n".to_vec());
+        log.write(&mut page("new\n"));
         drop(log);
         assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
         assert_eq!(fs::read_to_string(&moved).unwrap(), "");
@@ -245,9 +304,9 @@ mod tests {
         }
         let dropped = IntCounter::new("d", "d").unwrap();
         let log = QueryLog { output: Output::Stream(Box::new(Broken)) }.start(dropped.clone()).unwrap();
-        log.write(b"a\n".to_vec());
+        log.write(&mut page("a\n"));
         log.reopen();
-        log.write(b"b\n".to_vec());
+        log.write(&mut page("b\n"));
         drop(log);
         assert_eq!(dropped.get(), 2);
     }

@@ -7,10 +7,12 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{Histogram, IntCounter, IntGauge, TextEncoder};
+use prometheus::{IntCounter, IntGauge, TextEncoder};
 
+use super::counted::{Counters, Scale, Spreads};
 use super::family::{Declarations, Family, Row};
 use super::forward::ForwardMetrics;
+use super::tally::{Slot, Tallies};
 
 /// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
 pub(super) const DURATIONS: &[f64] = &[
@@ -36,29 +38,47 @@ pub(super) const DURATIONS: &[f64] = &[
     8.192,
 ];
 
+/// The same in nanoseconds, which is what workers count.
+const NANOSECONDS: Scale = Scale {
+    bounds: &{
+        let mut bounds = [15_625; 20];
+        let mut at = 0;
+        while at < bounds.len() {
+            bounds[at] <<= at;
+            at += 1;
+        }
+        bounds
+    },
+    per_unit: 1e9,
+};
+
 /// Octets: those of CoreDNS.
-const SIZES: &[f64] =
-    &[0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16e3, 32e3, 48e3, 64e3];
+const OCTETS: Scale = Scale {
+    bounds: &[0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000],
+    per_unit: 1.0,
+};
 
 /// All metrics. What each one says is its HELP in [`Metrics::declare`].
 #[derive(Debug)]
 pub struct Metrics {
     declarations: Declarations,
-    pub dns_requests: Family<4, IntCounter>,
-    pub dns_responses: Family<3, IntCounter>,
-    pub dns_request_duration: Family<1, Histogram>,
-    pub dns_request_size: Family<2, Histogram>,
-    pub dns_response_size: Family<2, Histogram>,
-    pub dns_dropped: Family<3, IntCounter>,
-    pub egress_answers: Family<4, IntCounter>,
-    pub egress_reasons: Family<3, IntCounter>,
-    pub endpoint_answers: Family<4, IntCounter>,
-    pub implied_connections: Family<5, IntCounter>,
+    pub dns_requests: Counters<4>,
+    pub dns_responses: Counters<3>,
+    pub dns_request_duration: Spreads<1>,
+    pub dns_request_size: Spreads<2>,
+    pub dns_response_size: Spreads<2>,
+    pub dns_dropped: Counters<3>,
+    pub egress_answers: Counters<4>,
+    pub egress_reasons: Counters<3>,
+    pub endpoint_answers: Counters<4>,
+    pub implied_connections: Counters<5>,
     pub lower_bound_clients: Family<1, IntGauge>,
-    pub lookups_remembered: IntGauge,
-    pub lookup_table_full: IntCounter,
+    pub lookups_remembered: Slot,
+    pub lookup_table_full: Slot,
     pub lower_bound_samples_dropped: IntCounter,
+    pub packet_cache: PacketCacheSlots,
     pub query_log_dropped: IntCounter,
+    counts_lost: Counters<0>,
     pub build_info: Family<1, IntGauge>,
     pub config_info: Family<1, IntGauge>,
     pub config_reloads: Family<1, IntCounter>,
@@ -90,6 +110,21 @@ pub struct DoorMetrics {
     pub udp_send_errors: IntCounter,
 }
 
+/// What packet caches count.
+#[derive(Clone, Copy, Debug)]
+pub struct PacketCacheSlots {
+    /// Queries answered out of it.
+    pub hits: Slot,
+    /// Questions that it might have had and had not.
+    pub misses: Slot,
+    /// Answers in it.
+    pub answers: Slot,
+    /// Ways out told with them.
+    pub paths: Slot,
+    /// What both weigh, in octets.
+    pub bytes: Slot,
+}
+
 /// What the message cache counts itself.
 #[derive(Clone, Debug)]
 pub struct MessageCacheMetrics {
@@ -112,58 +147,59 @@ impl Metrics {
     pub fn declare() -> Self {
         let mut all = Declarations::default();
         let metrics = Self {
-            dns_requests: all.family(
+            dns_requests: all.counters(
                 "plustwo_dns_requests_total",
                 &["server", "transport", "family", "type"],
                 "Queries received, those turned away included. `family` (`ipv4`, `ipv6`) is the transport's; `type` \
                  is `other` for types without a mnemonic here, for CHAOS and for what could not be read.",
             ),
-            dns_responses: all.family(
+            dns_responses: all.counters(
                 "plustwo_dns_responses_total",
                 &["server", "rcode", "source"],
                 "Replies sent, by what answered.",
             ),
-            dns_request_duration: all.histogram(
+            dns_request_duration: all.spreads(
                 "plustwo_dns_request_duration_seconds",
                 &["server"],
-                DURATIONS,
-                "Time from reading a query to having its reply.",
+                NANOSECONDS,
+                "Time from reading a query to having its reply; of queries that were read together, to having all \
+                 their replies.",
             ),
-            dns_request_size: all.histogram(
+            dns_request_size: all.spreads(
                 "plustwo_dns_request_size_bytes",
                 &["server", "transport"],
-                SIZES,
+                OCTETS,
                 "Size of queries.",
             ),
-            dns_response_size: all.histogram(
+            dns_response_size: all.spreads(
                 "plustwo_dns_response_size_bytes",
                 &["server", "transport"],
-                SIZES,
+                OCTETS,
                 "Size of replies.",
             ),
-            dns_dropped: all.family(
+            dns_dropped: all.counters(
                 "plustwo_dns_dropped_total",
                 &["server", "transport", "reason"],
                 "Messages that got no reply. They are counted here and nowhere else.",
             ),
-            egress_answers: all.family(
+            egress_answers: all.counters(
                 "plustwo_egress_answers_total",
                 &["client_vpc_id", "client_subnet_id", "path", "reach"],
                 "Answers by the way out they imply, once for each distinct path and reach of an answer. A site or \
                  `outside` stands in `client_subnet_id`, with no `client_vpc_id`; `path` is `none`, with no `reach`, \
                  for an answer without addresses.",
             ),
-            egress_reasons: all.family(
+            egress_reasons: all.counters(
                 "plustwo_egress_reasons_total",
                 &["client_vpc_id", "client_subnet_id", "reason"],
                 "Answers by the reasons told with their paths, once for each distinct reason of an answer.",
             ),
-            endpoint_answers: all.family(
+            endpoint_answers: all.counters(
                 "plustwo_endpoint_answers_total",
                 &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id"],
                 "Answers that lead to a VPC endpoint, once for each endpoint of an answer. `vpc_id` is the endpoint's.",
             ),
-            implied_connections: all.family(
+            implied_connections: all.counters(
                 "plustwo_privatelink_implied_new_connections_total",
                 &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id", "subnet_id"],
                 "Connections through interface endpoints, estimated from look-ups. `vpc_id` and `subnet_id` are the \
@@ -174,11 +210,11 @@ impl Metrics {
                 &["vpc_endpoint_id"],
                 "Clients of the last hour that may cache, for which the implied connections are a lower bound only.",
             ),
-            lookups_remembered: all.single(
+            lookups_remembered: all.level(
                 "plustwo_lookups_remembered",
                 "Look-ups remembered to tell a retransmission from a new one.",
             ),
-            lookup_table_full: all.single(
+            lookup_table_full: all.counter(
                 "plustwo_lookup_table_full_total",
                 "Look-ups counted without being remembered, because as many as may be were.",
             ),
@@ -186,6 +222,12 @@ impl Metrics {
                 "plustwo_lower_bound_samples_dropped_total",
                 "Look-ups that were not looked at when caching clients were told from others.",
             ),
+            counts_lost: all.counters(
+                "plustwo_counts_lost_total",
+                &[],
+                "Counts that found no series, because there are as many as may be: about a million.",
+            ),
+            packet_cache: PacketCacheSlots::declare(&mut all),
             query_log_dropped: all.single(
                 "plustwo_query_log_dropped_total",
                 "Records missing in the query log: it could not be written, or not fast enough.",
@@ -223,11 +265,17 @@ impl Metrics {
             declarations: all,
         };
         metrics.process_start.set(unix_seconds(SystemTime::now()));
+        metrics.counts_lost.stand_for([], Slot::LOST);
         // Both results from the start: a rate needs the 0 before the first failure.
         for result in ["ok", "failed"] {
             metrics.config_reloads.with([result.into()], |_| {});
         }
         metrics
+    }
+
+    /// Where workers count.
+    pub fn tallies(&self) -> &Tallies {
+        &self.declarations.tallies
     }
 
     /// All of them in Prometheus's text format.
@@ -262,6 +310,26 @@ impl DoorMetrics {
                 .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
             udp_send_errors: all
                 .single("plustwo_udp_send_errors_total", "UDP replies that could not be sent."),
+        }
+    }
+}
+
+impl PacketCacheSlots {
+    fn declare(all: &mut Declarations) -> Self {
+        Self {
+            hits: all.counter("plustwo_packet_cache_hits_total", "Queries answered out of a packet cache."),
+            misses: all.counter(
+                "plustwo_packet_cache_misses_total",
+                "Queries of the plain kind that packet caches keep, and had no reply to.",
+            ),
+            answers: all
+                .level("plustwo_packet_cache_answers", "Answers in the packet caches of all workers."),
+            paths: all.level(
+                "plustwo_packet_cache_paths",
+                "What is told of answers in the packet caches, once for each place that asked.",
+            ),
+            bytes: all
+                .level("plustwo_packet_cache_bytes", "What the packet caches hold, in octets, estimated."),
         }
     }
 }

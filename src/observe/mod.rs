@@ -1,15 +1,19 @@
 //! One event a query, many readers: metrics, implied connections, the query log.
 //!
 //! ```text
-//!  door ──► QueryEvent ──► Observer ──┬── metrics       every one declared in metrics.rs
-//!                                     ├── implied       is it a connection through an endpoint?
-//!                                     │     └── lower_bound ⇒ a thread
-//!                                     └── query_log     the record ⇒ log_writer's thread
+//!  worker ──► QueryEvent ──► Witness ──► Noted ──┬── tally          slots; metrics.rs declares every series
+//!                              ▲                 ├── implied        is it a connection through an endpoint?
+//!      the same answer again ──┘                 │     └── sampled ──► lower_bound ⇒ a thread
+//!      (packet cache)                            └── query_log      the record ⇒ log_writer's thread
+//!
+//!  GET /metrics ──► Observer ──► the sum of all tallies
 //! ```
 //!
-//! Nothing here changes an answer, and nothing blocks the one who answers: what goes to a thread goes
-//! through a bounded queue, and what the queue has no room for is dropped and counted.
+//! A [`Witness`] belongs to one worker, an [`Observer`] to all. Nothing here changes an answer, and nothing blocks
+//! the one who answers: what goes to a thread goes through a bounded queue, and what the queue has no room for is
+//! dropped and counted.
 
+mod counted;
 mod event;
 mod family;
 mod forward;
@@ -17,33 +21,33 @@ mod implied;
 mod log_writer;
 mod lower_bound;
 mod metrics;
+mod noted;
 mod query_log;
 mod rotating_file;
+mod sampled;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod witness;
 
-pub use event::{DropReason, QueryEvent, Transport};
+pub use event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
 pub use forward::ForwardMetrics;
-pub use implied::Lookups;
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
+pub use noted::Noted;
+pub use witness::{Moment, PAGE_WAITS, Witness};
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use thiserror::Error;
 
 use crate::config;
-use crate::dns::{Rcode, RecordType};
-use crate::resolve::{Class, Reach, Source};
-use crate::world::{Index, Vantage, World};
+use crate::world::World;
 
-use family::Label;
-use implied::{Connection, Seen};
 use log_writer::LogWriter;
-use lower_bound::{LowerBound, Sample};
+use lower_bound::LowerBound;
 use metrics::{Metrics, unix_seconds};
 
 /// What an observer is to begin with.
@@ -51,7 +55,7 @@ use metrics::{Metrics, unix_seconds};
 pub struct ObserverOptions {
     /// Where the query log goes.
     pub query_log: config::QueryLog,
-    /// How many look-ups each UDP door remembers.
+    /// How many look-ups over UDP each worker remembers.
     pub remembered_lookups: usize,
 }
 
@@ -71,7 +75,7 @@ pub enum ObserverError {
     },
 }
 
-/// Takes in what happens and tells all readers. Doors share one.
+/// Takes in what happens and tells all readers. Workers share one, and each has a [`Witness`] of its own.
 #[derive(Debug)]
 pub struct Observer {
     metrics: Metrics,
@@ -101,36 +105,9 @@ impl Observer {
         Ok(Self { metrics, log, lower_bound, log_cache_hits, remembered_lookups })
     }
 
-    /// Takes in an answered query. A UDP door gives its table of look-ups; without one every reply
-    /// counts, which is right for streams only.
-    pub fn observe(&self, event: &QueryEvent<'_>, lookups: Option<&mut Lookups>) {
-        self.count_message(event);
-        if let Some(vantage) = event.vantage {
-            self.count_ways_out(event, vantage);
-        }
-        if let Some(connection) = implied::connection(event) {
-            self.count_connection(event, connection, lookups);
-        }
-        if let Some(log) = self.log.as_ref().filter(|_| self.log_cache_hits || !event.cached) {
-            log.write(query_log::record(event));
-        }
-    }
-
-    /// Counts a query that was turned away before anything was decided, with its reply.
-    pub fn turned_away(&self, server: &Arc<str>, transport: Transport, peer: SocketAddr, rcode: Rcode) {
-        self.count_request(server, transport, peer, None);
-        self.count_response(server, rcode, Source::Refused);
-    }
-
-    /// Counts a CHAOS question, which is a request and no look-up.
-    pub fn chaos(&self, server: &Arc<str>, transport: Transport, peer: SocketAddr) {
-        self.count_request(server, transport, peer, None);
-    }
-
-    /// Counts a message that gets no reply, and nothing else.
-    pub fn dropped(&self, server: &Arc<str>, transport: Transport, reason: DropReason) {
-        let labels = [server.into(), transport.as_str().into(), reason.as_str().into()];
-        self.metrics.dns_dropped.with(labels, |count| count.inc());
+    /// What a worker observes with.
+    pub fn witness(self: &Arc<Self>) -> Witness {
+        Witness::new(self)
     }
 
     /// Says which configuration is in use from now on. No counter changes.
@@ -180,12 +157,6 @@ impl Observer {
         }
     }
 
-    /// A table of look-ups for one UDP door, or for one of its workers if the same source always comes
-    /// to the same one.
-    pub fn lookups(&self) -> Lookups {
-        Lookups::new(self.remembered_lookups, self.metrics.lookups_remembered.clone())
-    }
-
     /// What the message cache counts itself.
     pub fn message_cache(&self) -> &MessageCacheMetrics {
         &self.metrics.message_cache
@@ -205,109 +176,9 @@ impl Observer {
     pub fn render(&self) -> String {
         self.metrics.render()
     }
-
-    // ---- what a query counts ------------------------------------------------------------------------
-
-    fn count_message(&self, event: &QueryEvent<'_>) {
-        self.count_request(event.server, event.transport, event.peer, Some(event.question.qtype));
-        self.count_response(event.server, event.outcome.answer.rcode, event.outcome.source);
-        let metrics = &self.metrics;
-        let door = || [event.server.into(), event.transport.as_str().into()];
-        metrics.dns_request_size.with(door(), |sizes| sizes.observe(event.request_octets as f64));
-        metrics.dns_response_size.with(door(), |sizes| sizes.observe(event.response_octets as f64));
-        let elapsed = event.elapsed.as_secs_f64();
-        metrics.dns_request_duration.with([event.server.into()], |times| times.observe(elapsed));
-    }
-
-    fn count_request(
-        &self,
-        server: &Arc<str>,
-        transport: Transport,
-        peer: SocketAddr,
-        rtype: Option<RecordType>,
-    ) {
-        let family = match peer.ip().to_canonical() {
-            IpAddr::V4(_) => "ipv4",
-            IpAddr::V6(_) => "ipv6",
-        };
-        let rtype = rtype.and_then(RecordType::known_mnemonic).unwrap_or("other");
-        let labels = [server.into(), transport.as_str().into(), family.into(), rtype.into()];
-        self.metrics.dns_requests.with(labels, |count| count.inc());
-    }
-
-    fn count_response(&self, server: &Arc<str>, rcode: Rcode, source: Source) {
-        let rcode = rcode.known_mnemonic().unwrap_or("other");
-        let labels = [server.into(), rcode.into(), source.as_str().into()];
-        self.metrics.dns_responses.with(labels, |count| count.inc());
-    }
-
-    /// The ways that an answer implies, as its client and as its endpoints see them.
-    fn count_ways_out(&self, event: &QueryEvent<'_>, vantage: Vantage) {
-        let (world, outcome, metrics) = (event.world, event.outcome, &self.metrics);
-        let vpc = world.place_vpc(vantage.place).map_or(Label::Word(""), |vpc| Label::from(&vpc.id));
-        let subnet = Label::from(&world.place_name(vantage.place));
-        let egress = |class: Class, reach: &'static str| {
-            let labels = [vpc.clone(), subnet.clone(), class.as_str().into(), reach.into()];
-            metrics.egress_answers.with(labels, |count| count.inc());
-        };
-        if outcome.paths.is_empty() {
-            egress(Class::None, "");
-        }
-        for (class, reach) in distinct(outcome.paths.iter().map(|p| (p.path.class, p.path.reach))) {
-            egress(class, Reach::as_str(reach));
-        }
-        for reason in outcome.all_reasons() {
-            let labels = [vpc.clone(), subnet.clone(), reason.as_str().into()];
-            metrics.egress_reasons.with(labels, |count| count.inc());
-        }
-        for index in distinct(outcome.paths.iter().filter_map(|p| Some(p.path.endpoint?.0))) {
-            metrics.endpoint_answers.with(endpoint_labels(world, index), |count| count.inc());
-        }
-    }
-
-    fn count_connection(
-        &self,
-        event: &QueryEvent<'_>,
-        connection: Connection,
-        lookups: Option<&mut Lookups>,
-    ) {
-        let name = &event.question.qname;
-        if let Some(lookups) = lookups {
-            match lookups.see(event.peer, event.id, name, event.at) {
-                Seen::First => {}
-                Seen::Again => return,
-                Seen::Unremembered => self.metrics.lookup_table_full.inc(),
-            }
-        }
-        let world = event.world;
-        let [kind, service, endpoint, vpc] = endpoint_labels(world, connection.endpoint);
-        let subnet = Label::from(&world.subnets[connection.subnet].id);
-        self.metrics.implied_connections.with([kind, service, endpoint, vpc, subnet], |count| count.inc());
-        self.lower_bound.see(Sample {
-            client: event.client.addr(),
-            name: name.clone(),
-            endpoint: world.endpoints[connection.endpoint].id.clone(),
-            // A client may keep a chain no longer than its shortest-lived record.
-            ttl_s: event.outcome.answer.answer.iter().map(|set| set.ttl).min().unwrap_or(0),
-            at: event.at,
-        });
-    }
 }
 
-/// `endpoint_type`, `service_name`, `vpc_endpoint_id`, `vpc_id`.
-fn endpoint_labels(world: &World, index: Index<crate::world::Endpoint>) -> [Label; 4] {
-    let endpoint = &world.endpoints[index];
-    let vpc = &world.vpcs[endpoint.vpc];
-    [endpoint.kind.as_str().into(), (&endpoint.service).into(), (&endpoint.id).into(), (&vpc.id).into()]
-}
-
-/// Each item once, in the order of their first. An answer has few.
-fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
-    }
-    seen
+/// The word for a family, in metrics.
+fn family_of(is_ipv6: bool) -> &'static str {
+    if is_ipv6 { "ipv6" } else { "ipv4" }
 }

@@ -4,18 +4,36 @@
 //! resolver was asked. `srcaddr` is the effective client; the address that the message came from is
 //! `plustwo.transport_source`.
 
+use std::io::Write as _;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use super::metrics::unix_seconds;
-use super::{QueryEvent, Transport};
+use super::{Arrival, QueryEvent, Transport};
+use crate::dns::RrSet;
 use crate::resolve::AddressPath;
 use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
 
+/// The records of one question from one place, as text with gaps: what is one query's alone is filled in when
+/// it is written. In the gaps stand, in this order: the time, the answers as rotated, `srcaddr`, `srcport`,
+/// `transport`, `plustwo.transport_source`, `plustwo.latency_us`.
+#[derive(Debug)]
+pub struct Template {
+    to_time: Box<str>,
+    to_answers: Box<str>,
+    /// The records of each set of the answer section.
+    answers: Box<[Box<[Box<str>]>]>,
+    to_transport_source: Box<str>,
+    to_latency: Box<str>,
+    /// From the latency to the end of the line.
+    end: Box<str>,
+}
+
+/// What stands before the time.
 #[derive(Serialize)]
-struct Record<'a> {
+struct Head<'a> {
     version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'a str>,
@@ -23,17 +41,15 @@ struct Record<'a> {
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vpc_id: Option<&'a str>,
-    query_timestamp: String,
+}
+
+/// What stands between the time and the answers.
+#[derive(Serialize)]
+struct Asked {
     query_name: String,
     query_type: String,
     query_class: String,
     rcode: String,
-    answers: Vec<AnswerRecord>,
-    srcaddr: IpAddr,
-    srcport: String,
-    transport: &'static str,
-    srcids: SourceIds<'a>,
-    plustwo: Ours<'a>,
 }
 
 #[derive(Serialize)]
@@ -54,20 +70,22 @@ struct SourceIds<'a> {
     resolver_endpoint: Option<&'a str>,
 }
 
-/// What AWS's record does not say.
+/// What AWS's record does not say, up to the address that the message came from.
 #[derive(Serialize)]
 struct Ours<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     view: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'a str>,
-    transport_source: IpAddr,
+}
+
+/// What AWS's record does not say, after that address and up to the latency.
+#[derive(Serialize)]
+struct Decided<'a> {
     source: &'static str,
     paths: Vec<PathRecord<'a>>,
     /// All of the answer's reasons, each once, with those of its paths.
     reasons: Vec<&'static str>,
-    latency_us: u64,
-    cache: bool,
 }
 
 #[derive(Serialize)]
@@ -79,58 +97,121 @@ struct PathRecord<'a> {
     reasons: Vec<&'static str>,
 }
 
-/// The record of one query: a JSON object and a line end.
-pub fn record(event: &QueryEvent<'_>) -> Vec<u8> {
-    let (world, outcome) = (event.world, event.outcome);
-    let place = event.vantage.map(|vantage| world.place_name(vantage.place));
-    let vpc = event.vantage.and_then(|vantage| world.views[vantage.view].vpc()).map(|vpc| &world.vpcs[vpc]);
-    let record = Record {
-        version: "1.100000",
-        account_id: vpc.and_then(|vpc| vpc.account.as_deref()),
-        region: vpc.map(|vpc| vpc.region.as_str()),
-        vpc_id: vpc.map(|vpc: &Vpc| &*vpc.id),
-        query_timestamp: timestamp(event.at),
-        query_name: event.question.qname.to_string(),
-        query_type: event.question.qtype.to_string(),
-        query_class: event.question.qclass.to_string(),
-        rcode: outcome.answer.rcode.to_string(),
-        answers: answers(event),
-        srcaddr: event.client.addr().to_canonical(),
-        srcport: event.peer.port().to_string(),
-        transport: match event.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Dot => "DOT",
-            Transport::Doh => "DOH",
-        },
-        srcids: event.vantage.map(|vantage| source_ids(world, vantage)).unwrap_or_default(),
-        plustwo: Ours {
+impl Template {
+    /// The records of everybody who asks what was asked here, from where it was asked.
+    pub fn of(event: &QueryEvent<'_>) -> Self {
+        let (world, outcome) = (event.world, event.outcome);
+        let place = event.vantage.map(|vantage| world.place_name(vantage.place));
+        let vpc =
+            event.vantage.and_then(|vantage| world.views[vantage.view].vpc()).map(|vpc| &world.vpcs[vpc]);
+        let head = Head {
+            version: "1.100000",
+            account_id: vpc.and_then(|vpc| vpc.account.as_deref()),
+            region: vpc.map(|vpc| vpc.region.as_str()),
+            vpc_id: vpc.map(|vpc: &Vpc| &*vpc.id),
+        };
+        let asked = Asked {
+            query_name: event.question.qname.to_string(),
+            query_type: event.question.qtype.to_string(),
+            query_class: event.question.qclass.to_string(),
+            rcode: outcome.answer.rcode.to_string(),
+        };
+        let ours = Ours {
             view: event.vantage.map(|vantage| &*world.views[vantage.view].name),
             place: place.as_deref(),
-            transport_source: event.peer.ip().to_canonical(),
+        };
+        let decided = Decided {
             source: outcome.source.as_str(),
             paths: outcome.paths.iter().map(path).collect(),
             reasons: outcome.all_reasons().into_iter().map(|reason| reason.as_str()).collect(),
-            latency_us: u64::try_from(event.elapsed.as_micros()).unwrap_or(u64::MAX),
-            cache: event.cached,
-        },
-    };
-    // Every key is text and every value plain: there is nothing that JSON cannot hold.
-    let mut line = serde_json::to_vec(&record).expect("a record of texts and numbers is JSON");
-    line.push(b'\n');
-    line
+        };
+        let source_ids = event.vantage.map(|vantage| source_ids(world, vantage)).unwrap_or_default();
+        let ours = members(&ours);
+        let comma = if ours.is_empty() { "" } else { "," };
+        Self {
+            to_time: format!("{{{},\"query_timestamp\":\"", members(&head)).into(),
+            to_answers: format!("\",{},\"answers\":[", members(&asked)).into(),
+            answers: outcome.answer.answer.iter().map(records).collect(),
+            to_transport_source: format!(
+                "\",\"srcids\":{},\"plustwo\":{{{ours}{comma}\"transport_source\":\"",
+                json(&source_ids)
+            )
+            .into(),
+            to_latency: format!("\",{},\"latency_us\":", members(&decided)).into(),
+            end: format!(",\"cache\":{}}}}}\n", event.cached).into(),
+        }
+    }
+
+    /// Writes the record of one query: a JSON object and a line end.
+    pub fn write(&self, arrival: &Arrival<'_>, latency: Duration, time: &Timestamp, line: &mut Vec<u8>) {
+        line.extend_from_slice(self.to_time.as_bytes());
+        line.extend_from_slice(time.text.as_bytes());
+        line.extend_from_slice(self.to_answers.as_bytes());
+        self.write_answers(arrival.rotation, line);
+        // Writing to memory does not fail.
+        let _ = write!(line, "],\"srcaddr\":\"{}\",\"srcport\":\"", arrival.client.addr().to_canonical());
+        let _ = write!(line, "{}\",\"transport\":\"", arrival.peer.port());
+        line.extend_from_slice(transport(arrival.transport).as_bytes());
+        line.extend_from_slice(self.to_transport_source.as_bytes());
+        let _ = write!(line, "{}", arrival.peer.ip().to_canonical());
+        line.extend_from_slice(self.to_latency.as_bytes());
+        let _ = write!(line, "{}", latency.as_micros());
+        line.extend_from_slice(self.end.as_bytes());
+    }
+
+    /// The answer section in the order it is sent.
+    fn write_answers(&self, rotation: usize, line: &mut Vec<u8>) {
+        let mut is_first = true;
+        for records in &self.answers {
+            let (before, from) = records.split_at(rotation.checked_rem(records.len()).unwrap_or(0));
+            for record in from.iter().chain(before) {
+                if !is_first {
+                    line.push(b',');
+                }
+                is_first = false;
+                line.extend_from_slice(record.as_bytes());
+            }
+        }
+    }
+
+    /// About how many octets it takes.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.to_time, &self.to_answers, &self.to_transport_source, &self.to_latency, &self.end];
+        let records = self.answers.iter().flatten().map(|record| record.len() + size_of::<Box<str>>());
+        size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + records.sum::<usize>()
+    }
 }
 
-/// The answer section in the order it is sent.
-fn answers(event: &QueryEvent<'_>) -> Vec<AnswerRecord> {
-    let sets = event.outcome.answer.answer.iter();
-    let records = sets.flat_map(|set| set.rotated(event.rotation).map(move |rdata| (set, rdata)));
-    let record = |(set, rdata): (&crate::dns::RrSet, &crate::dns::Rdata)| AnswerRecord {
-        rdata: rdata.to_text(set.rtype),
-        rtype: set.rtype.to_string(),
-        class: set.class.to_string(),
+/// The members of an object, without its braces.
+fn members(value: &impl Serialize) -> String {
+    let object = json(value);
+    object[1..object.len() - 1].to_owned()
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Every key is text and every value plain: there is nothing that JSON cannot hold.
+    serde_json::to_string(value).expect("a record of texts and numbers is JSON")
+}
+
+fn records(set: &RrSet) -> Box<[Box<str>]> {
+    let record = |rdata: &crate::dns::Rdata| {
+        json(&AnswerRecord {
+            rdata: rdata.to_text(set.rtype),
+            rtype: set.rtype.to_string(),
+            class: set.class.to_string(),
+        })
+        .into()
     };
-    records.map(record).collect()
+    set.rdatas.iter().map(record).collect()
+}
+
+fn transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Dot => "DOT",
+        Transport::Doh => "DOH",
+    }
 }
 
 fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
@@ -159,9 +240,26 @@ fn path(path: &AddressPath) -> PathRecord<'_> {
     }
 }
 
+/// A time as records have it; kept from record to record, since most come in the same second.
+#[derive(Debug, Default)]
+pub struct Timestamp {
+    seconds: Option<i64>,
+    text: String,
+}
+
+impl Timestamp {
+    /// Makes it the text of a time.
+    pub fn set(&mut self, at: SystemTime) {
+        let seconds = unix_seconds(at);
+        if self.seconds != Some(seconds) {
+            self.seconds = Some(seconds);
+            self.text = timestamp(seconds);
+        }
+    }
+}
+
 /// UTC to the second, as ISO 8601 writes it. A time before 1970 is told as 1970.
-fn timestamp(at: SystemTime) -> String {
-    let seconds = unix_seconds(at);
+fn timestamp(seconds: i64) -> String {
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -186,11 +284,14 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn timestamps_are_utc_dates() {
-        let text = |seconds: u64| timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let text = |seconds: u64| {
+            let mut time = Timestamp::default();
+            time.set(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            time.text
+        };
         assert_eq!(text(0), "1970-01-01T00:00:00Z");
         assert_eq!(text(951_782_399), "2000-02-28T23:59:59Z");
         assert_eq!(text(951_782_400), "2000-02-29T00:00:00Z");
@@ -198,7 +299,9 @@ mod tests {
         assert_eq!(text(1_795_266_307), "2026-11-21T13:05:07Z");
         assert_eq!(text(4_107_542_399), "2100-02-28T23:59:59Z");
         assert_eq!(text(4_107_542_400), "2100-03-01T00:00:00Z");
-        assert_eq!(timestamp(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
+        let mut before = Timestamp::default();
+        before.set(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+        assert_eq!(before.text, "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Whole events, from a question to what readers see of it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::query_log::{Template, Timestamp};
 use super::*;
-use crate::dns::{self, Answer, Name, Question, SilenceReason};
-use crate::resolve::{Outcome, Silent, resolve};
+use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
+use crate::resolve::{Outcome, Silent, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -95,9 +97,9 @@ links = [{ target = "vgw-1", vpc = "vpc-lab" }]
 /// Something to ask, and a door to ask it at.
 struct Lab {
     world: World,
-    server: Arc<str>,
-    observer: Observer,
-    lookups: Lookups,
+    server: ServerLabel,
+    observer: Arc<Observer>,
+    witness: Witness,
 }
 
 /// One question as it came in, with what a test may want to be otherwise.
@@ -122,14 +124,26 @@ fn options(query_log: config::QueryLog) -> ObserverOptions {
     ObserverOptions { query_log, remembered_lookups: 100 }
 }
 
+/// What readers see of an event.
+fn changed(event: QueryEvent<'_>, change: fn(&mut Arrival<'_>)) -> QueryEvent<'_> {
+    let mut event = event;
+    change(&mut event.arrival);
+    event
+}
+
 impl Lab {
     fn new() -> Self {
         let no_files = |_: &Path| Err(io::Error::other("no files here"));
         let mut loaded = config::load_text(Path::new("t.toml"), CONFIG.to_owned(), &no_files);
         let world = crate::world::compile::compile(&mut loaded);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
-        let observer = Observer::new(options(config::QueryLog::default())).unwrap();
-        Self { world, server: Arc::from("127.0.0.1:5300"), lookups: observer.lookups(), observer }
+        let server = ServerLabel { number: 0, label: Arc::from("127.0.0.1:5300") };
+        Self::over(world, server, options(config::QueryLog::default()))
+    }
+
+    fn over(world: World, server: ServerLabel, options: ObserverOptions) -> Self {
+        let observer = Arc::new(Observer::new(options).unwrap());
+        Self { world, server, witness: observer.witness(), observer }
     }
 
     /// Answers a question and gives the event of it to `act`.
@@ -145,38 +159,38 @@ impl Lab {
             Some(vantage) => resolve(&self.world, vantage, &question, 0, &mut Silent).unwrap(),
             None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
         };
-        let event = QueryEvent {
-            world: &self.world,
+        let arrival = Arrival {
             server: &self.server,
             transport: Transport::Udp,
             peer: SocketAddr::new(client, 40000),
             id: 7,
-            question: &question,
             client: client.into(),
-            vantage,
-            cached: false,
-            outcome: &outcome,
             truncated: false,
             rotation: 0,
             request_octets: 60,
             response_octets: 120,
-            elapsed: Duration::from_micros(150),
+            elapsed: Some(Duration::from_micros(150)),
             at: UNIX_EPOCH + Duration::from_secs(1_795_266_307),
         };
+        let (world, outcome) = (&self.world, &outcome);
+        let event = QueryEvent { arrival, world, question: &question, vantage, outcome, cached: false };
         act(&(asked.event)(event))
     }
 
     fn observe(&mut self, asked: &Asked) {
-        let mut lookups = std::mem::replace(&mut self.lookups, self.observer.lookups());
-        self.event(asked, |event| {
-            let table = (event.transport == Transport::Udp).then_some(&mut lookups);
-            self.observer.observe(event, table);
-        });
-        self.lookups = lookups;
+        let mut witness = std::mem::replace(&mut self.witness, self.observer.witness());
+        self.event(asked, |event| witness.observe(event));
+        self.witness = witness;
     }
 
     fn record(&self, asked: &Asked) -> String {
-        self.event(asked, |event| String::from_utf8(query_log::record(event)).unwrap())
+        self.event(asked, |event| {
+            let (mut time, mut line) = (Timestamp::default(), Vec::new());
+            time.set(event.arrival.at);
+            let latency = event.arrival.elapsed.unwrap();
+            Template::of(event).write(&event.arrival, latency, &time, &mut line);
+            String::from_utf8(line).unwrap()
+        })
     }
 
     /// The lines of a metric, without its name.
@@ -197,7 +211,8 @@ impl Lab {
             let count = line.split_once("} ").unwrap().1;
             format!("{} {} {count}", value(line, "vpc_endpoint_id"), value(line, "subnet_id"))
         };
-        lines.iter().map(short).collect()
+        // A subnet that a connection could have been put on is there with 0.
+        lines.iter().map(short).filter(|line| !line.ends_with(" 0")).collect()
     }
 }
 
@@ -212,11 +227,11 @@ fn a_retransmission_is_one_connection() {
     let mut lab = Lab::new();
     let sns = || ask("10.0.1.5", SNS, "A");
     lab.observe(&sns());
-    lab.observe(&sns().with(|event| QueryEvent { at: event.at + Duration::from_secs(5), ..event }));
+    lab.observe(&sns().with(|event| changed(event, |arrival| arrival.at += Duration::from_secs(5))));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
-    lab.observe(&sns().with(|event| QueryEvent { peer: SocketAddr::new(event.peer.ip(), 40001), ..event }));
+    lab.observe(&sns().with(|event| changed(event, |arrival| arrival.peer.set_port(40001))));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
-    lab.observe(&sns().with(|event| QueryEvent { at: event.at + Duration::from_secs(13), ..event }));
+    lab.observe(&sns().with(|event| changed(event, |arrival| arrival.at += Duration::from_secs(13))));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 3"]);
 }
 
@@ -225,7 +240,8 @@ fn over_tcp_every_reply_is_a_connection() {
     let mut lab = Lab::new();
     for _ in 0..2 {
         lab.observe(
-            &ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { transport: Transport::Tcp, ..event }),
+            &ask("10.0.1.5", SNS, "A")
+                .with(|event| changed(event, |arrival| arrival.transport = Transport::Tcp)),
         );
     }
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
@@ -235,7 +251,7 @@ fn over_tcp_every_reply_is_a_connection() {
 #[test]
 fn a_truncated_reply_is_none_and_is_not_remembered() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { truncated: true, ..event }));
+    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.truncated = true)));
     assert_eq!(lab.implied(), [""; 0]);
     lab.observe(&ask("10.0.1.5", SNS, "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
@@ -260,11 +276,12 @@ fn the_own_subnet_is_chosen_and_else_the_first_as_sent() {
     let subnet = |client, name, event: fn(QueryEvent<'_>) -> QueryEvent<'_>| {
         let lab = Lab::new();
         lab.event(&ask(client, name, "A").with(event), |event| {
-            implied::connection(event).map(|found| lab.world.subnets[found.subnet].id.to_string())
+            let found = implied::connection(event, event.arrival.rotation);
+            found.map(|found| lab.world.subnets[found.subnet].id.to_string())
         })
     };
     fn turned(event: QueryEvent<'_>) -> QueryEvent<'_> {
-        QueryEvent { rotation: 1, ..event }
+        changed(event, |arrival| arrival.rotation = 1)
     }
     assert_eq!(subnet("10.0.1.5", SNS, |event| event).as_deref(), Some("subnet-ep-a"));
     assert_eq!(subnet("10.0.1.5", SNS, turned).as_deref(), Some("subnet-ep-c"));
@@ -288,10 +305,57 @@ fn of_two_endpoints_the_one_whose_interface_is_chosen_counts() {
 #[test]
 fn a_full_table_says_so() {
     let mut lab = Lab::new();
-    lab.lookups = Lookups::new(0, prometheus::IntGauge::new("g", "g").unwrap());
+    let none = ObserverOptions { remembered_lookups: 0, ..options(config::QueryLog::default()) };
+    lab = Lab::over(lab.world, lab.server, none);
     lab.observe(&ask("10.0.1.5", SNS, "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
     assert_eq!(lab.lines("plustwo_lookup_table_full_total"), ["1"]);
+}
+
+#[test]
+fn an_answer_that_is_given_again_counts_as_the_first_did() {
+    let mut lab = Lab::new();
+    let asked = ask("192.168.10.7", SNS, "A");
+    let mut witness = lab.observer.witness();
+    lab.event(&asked, |event| {
+        let noted = witness.observe(event);
+        assert!(noted.is_for_every_rotation());
+        for (id, rotation) in [(8, 0), (9, 1), (10, 1), (10, 1)] {
+            witness.again(&noted, &Arrival { id, rotation, ..event.arrival });
+        }
+    });
+    // The last is a retransmission.
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2", "vpce-sns subnet-ep-c 2"]);
+    let before = lab.observer.render();
+    lab.witness = witness;
+    let ends_in_5 = |line: &&str| line.ends_with(" 5");
+    assert!(
+        before.lines().filter(ends_in_5).any(|line| line.starts_with("plustwo_egress_answers_total")),
+        "{before}"
+    );
+    assert!(before.lines().filter(ends_in_5).any(|line| line.starts_with("plustwo_endpoint_answers_total")));
+}
+
+#[test]
+fn times_of_a_batch_are_told_at_its_end() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.elapsed = None)));
+    let count = |lab: &Lab| lab.lines("plustwo_dns_request_duration_seconds_count");
+    assert!(count(&lab)[0].ends_with(" 0"));
+    lab.witness.settle(std::time::Instant::now());
+    assert!(count(&lab)[0].ends_with(" 1"));
+    lab.witness.settle(std::time::Instant::now());
+    assert!(count(&lab)[0].ends_with(" 1"));
+}
+
+#[test]
+fn what_a_worker_remembers_leaves_with_it_and_what_it_counted_stays() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    assert_eq!(lab.lines("plustwo_lookups_remembered"), ["1"]);
+    lab.witness = lab.observer.witness();
+    assert_eq!(lab.lines("plustwo_lookups_remembered"), ["0"]);
+    assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
 }
 
 // ---- metrics ----------------------------------------------------------------------------------------
@@ -306,9 +370,9 @@ fn metrics_after_a_few_events() {
     lab.observe(&ask("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
     lab.observe(&ask("203.0.113.9", SNS, "AAAA"));
     let peer = "[::1]:40000".parse().unwrap();
-    lab.observer.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
-    lab.observer.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
-    lab.observer.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
+    lab.witness.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
+    lab.witness.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
+    lab.witness.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
     lab.observer.doors().tcp_connections.inc();
 
     let server = "server=\"127.0.0.1:5300\"";
@@ -347,7 +411,8 @@ fn metrics_after_a_few_events() {
     assert_eq!(
         lab.lines("plustwo_privatelink_implied_new_connections_total"),
         [
-            r#"{endpoint_type="Interface",service_name="com.amazonaws.ap-northeast-1.sns",subnet_id="subnet-ep-a",vpc_endpoint_id="vpce-sns",vpc_id="vpc-lab"} 1"#
+            r#"{endpoint_type="Interface",service_name="com.amazonaws.ap-northeast-1.sns",subnet_id="subnet-ep-a",vpc_endpoint_id="vpce-sns",vpc_id="vpc-lab"} 1"#,
+            r#"{endpoint_type="Interface",service_name="com.amazonaws.ap-northeast-1.sns",subnet_id="subnet-ep-c",vpc_endpoint_id="vpce-sns",vpc_id="vpc-lab"} 0"#,
         ]
     );
     let durations = lab.lines("plustwo_dns_request_duration_seconds_bucket");
@@ -377,7 +442,7 @@ fn a_reload_leaves_every_count_where_it_is() {
     let other = Lab::new();
     lab.world = other.world;
     lab.observer.world_loaded(&lab.world);
-    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| QueryEvent { id: 8, ..event }));
+    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.id = 8)));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
 }
 
@@ -386,8 +451,10 @@ fn a_reload_leaves_every_count_where_it_is() {
 #[test]
 fn the_record_of_an_endpoint_answer_from_an_instance() {
     let asked = ask("10.0.1.5", SNS, "A").with(|event| {
-        let peer = "127.0.0.1:56067".parse().unwrap();
-        QueryEvent { rotation: 1, peer, ..event }
+        changed(event, |arrival| {
+            arrival.peer = "127.0.0.1:56067".parse().unwrap();
+            arrival.rotation = 1;
+        })
     });
     let record = Lab::new().record(&asked);
     let expected = concat!(
@@ -408,7 +475,7 @@ fn the_record_of_an_endpoint_answer_from_an_instance() {
 #[test]
 fn the_record_of_a_negative_answer_through_an_inbound_endpoint() {
     let asked = ask("192.168.10.7", "nowhere.corp.internal", "TYPE999")
-        .with(|event| QueryEvent { transport: Transport::Tcp, ..event });
+        .with(|event| changed(event, |arrival| arrival.transport = Transport::Tcp));
     let record = Lab::new().record(&asked);
     let expected = concat!(
         r#"{"version":"1.100000","account_id":"111122223333","region":"ap-northeast-1","vpc_id":"vpc-lab","#,
@@ -443,7 +510,7 @@ fn records_reach_the_file() {
     let file = Some(path.to_str().unwrap().to_owned());
     let query_log = config::QueryLog { to: config::LogTo::File.into(), file, ..Default::default() };
     let mut lab = Lab::new();
-    lab.observer = Observer::new(options(query_log)).unwrap();
+    lab = Lab::over(lab.world, lab.server, options(query_log));
     let asked = ask("10.0.1.5", S3, "A");
     lab.observe(&asked);
     let record = lab.record(&asked);

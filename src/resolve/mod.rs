@@ -23,7 +23,7 @@ mod resolution;
 mod trace;
 mod zone;
 
-pub use outcome::{AddressPath, Outcome, Source};
+pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 pub use resolution::{Resolution, Step, played, resolve};
 pub use trace::{ClaimSeen, Recorder, Silent, Trace};

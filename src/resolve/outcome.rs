@@ -68,6 +68,28 @@ pub struct AddressPath {
     pub path: Arc<EgressPath>,
 }
 
+/// Whether an answer may be given again to whoever asks the same from the same vantage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// As long as its world is in use, and no TTL that counts down has run out.
+    World,
+    /// Besides, before this time, in seconds since 1970: then whoever gave it is to be asked again.
+    Until(u64),
+    /// Never.
+    No,
+}
+
+impl Keep {
+    /// As long as both say.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::World, keep) | (keep, Self::World) => keep,
+            (Self::Until(one), Self::Until(other)) => Self::Until(one.min(other)),
+        }
+    }
+}
+
 /// What one question comes to, from one vantage.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -79,12 +101,14 @@ pub struct Outcome {
     pub paths: Vec<AddressPath>,
     /// Reasons that belong to an answer without addresses.
     pub reasons: Vec<Reason>,
+    /// Whether the answer may be given again.
+    pub keep: Keep,
 }
 
 impl Outcome {
-    /// An outcome with no addresses in it.
+    /// An outcome with no addresses in it, for this once.
     pub fn without_paths(answer: Answer, source: Source) -> Self {
-        Self { answer, source, paths: Vec::new(), reasons: Vec::new() }
+        Self { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: Keep::No }
     }
 
     /// Every reason of the outcome, each once, in the order of the paths.

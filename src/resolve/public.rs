@@ -58,6 +58,7 @@ pub fn sealed(world: &World, question: &Question, now_s: u64) -> Answer {
 /// expire together.
 pub fn count_down(answer: &mut Answer, max_ttl: u32, now_s: u64) {
     for set in answer.answer.iter_mut().chain(&mut answer.authority) {
+        set.ages = true;
         let ttl = set.ttl.min(max_ttl);
         if ttl > 0 {
             let shift = set

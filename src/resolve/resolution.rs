@@ -2,7 +2,7 @@
 
 use super::reasons;
 use super::trace::Trace;
-use super::{Decision, Outcome, Reply, Source, Whom, decide, egress, public, zone};
+use super::{Decision, Keep, Outcome, Reply, Source, Whom, decide, egress, public, zone};
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Index, Rule, Server, Vantage, World};
 
@@ -29,7 +29,7 @@ pub fn resolve(
                         played(world, rule, &question, now_s).unwrap_or_else(|| not_asked(world, rule))
                     }
                 };
-                resolution.answered(whom, answer);
+                resolution.answered(whom, answer, Keep::World);
             }
         }
     }
@@ -51,6 +51,8 @@ pub struct Resolution {
     alias: Option<Alias>,
     /// What somebody else answered, as far as it is not folded in yet: it may hold a whole chain.
     foreign: Option<(Whom, Answer)>,
+    /// Whether what it comes to may be given again.
+    keep: Keep,
 }
 
 /// An alias record whose target is looked up: the answer stands at its owner, the way there is not told.
@@ -84,11 +86,17 @@ impl Resolution {
             followed: 0,
             alias: None,
             foreign: None,
+            keep: Keep::World,
         }
     }
 
-    /// Takes in the answer that was asked for.
-    pub fn answered(&mut self, whom: Whom, answer: Answer) {
+    /// Takes in the answer that was asked for, and how long it may be given again. Its TTLs count down, since it
+    /// comes from somebody else.
+    pub fn answered(&mut self, whom: Whom, mut answer: Answer, keep: Keep) {
+        for set in answer.answer.iter_mut().chain(&mut answer.authority) {
+            set.ages = true;
+        }
+        self.keep = self.keep.and(keep);
         self.foreign = Some((whom, answer));
     }
 
@@ -196,7 +204,7 @@ impl Resolution {
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);
-        let mut outcome = Outcome { answer, source, paths: Vec::new(), reasons: Vec::new() };
+        let mut outcome = Outcome { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: self.keep };
         reasons::add(world, self.vantage, &self.asked, paths, &mut outcome);
         outcome
     }

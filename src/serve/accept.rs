@@ -95,7 +95,7 @@ fn warn_seldom(warned: &mut Option<Instant>, door: &Door, error: &io::Error) {
     }
     *warned = Some(Instant::now());
     tracing::warn!(
-        listener = %door.label,
+        listener = %door.server.label,
         %error,
         "Cannot accept TCP connections; clients wait. If files are short, raise the limit (LimitNOFILE)."
     );

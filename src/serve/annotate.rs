@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::dns::{Annotations, Ede, OptionCode, Query};
+use crate::dns::{Ede, OptionCode, Query};
 use crate::explain::{self, Explanation};
 use crate::resolve::{AddressPath, Class, EgressPath, Outcome, Reason};
 use crate::world::{EdeMode, Vantage, World};
@@ -27,37 +27,42 @@ const MAX_TOLD: usize = 4;
 /// How many addresses of a path are told.
 const MAX_ADDRESSES: usize = 2;
 
-/// Adds to a reply what its client is to be told.
-pub fn add(
+/// Whether a client is told paths although its query does not ask for them.
+pub fn is_told_unasked(world: &World, peer: IpAddr) -> bool {
+    world.annotate.ede == EdeMode::Always && is_told(world, peer)
+}
+
+/// Whether a client is told paths when its query asks for them.
+pub fn is_told_asked(world: &World, peer: IpAddr) -> bool {
+    world.annotate.ede != EdeMode::Off && is_told(world, peer)
+}
+
+/// Whether a query asks for paths.
+pub fn asks(query: &Query) -> bool {
+    query.edns.as_ref().is_some_and(|edns| edns.option(PATHS_OPTION).is_some())
+}
+
+/// The paths for people.
+pub fn edes(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Ede> {
+    path_texts(world, vantage, outcome).into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect()
+}
+
+/// The paths for programs, where a query asks for them and this client is told.
+pub fn option(
     world: &World,
     vantage: Vantage,
     peer: IpAddr,
     query: &Query,
     outcome: &Outcome,
     now_s: u64,
-    annotations: &mut Annotations,
-) {
-    let rules = &world.annotate;
-    let Some(edns) = &query.edns else { return };
-    if !is_told(world, peer) {
-        return;
+) -> Option<(u16, Vec<u8>)> {
+    if !asks(query) || !world.annotate.option || !is_told(world, peer) {
+        return None;
     }
-    let asked = edns.option(PATHS_OPTION).is_some();
-    let told = match rules.ede {
-        EdeMode::Always => true,
-        EdeMode::Asked => asked,
-        EdeMode::Off => false,
-    };
-    if told {
-        let texts = path_texts(world, vantage, outcome);
-        annotations.edes = texts.into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect();
-    }
-    if asked && rules.option {
-        let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, now_s);
-        let mut data = PATHS_MAGIC.to_owned();
-        data.push_str(&explain::json::compact(&explanation));
-        annotations.option = Some((PATHS_OPTION, data.into_bytes()));
-    }
+    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, now_s);
+    let mut data = PATHS_MAGIC.to_owned();
+    data.push_str(&explain::json::compact(&explanation));
+    Some((PATHS_OPTION, data.into_bytes()))
 }
 
 /// Whether a client is told paths at all.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
@@ -59,7 +59,25 @@ pub fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindEr
 /// # Errors
 /// [`BindError`], which knows what to do about it.
 pub fn bind_udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
-    bind_socket(address, SockType::Datagram)
+    bind_socket(address, SockType::Datagram, false)
+        .map(UdpSocket::from)
+        .map_err(|source| BindError::new(Protocol::Udp, address, source))
+}
+
+/// Binds one more UDP socket to the address of one that is bound already, for another reader: the system divides
+/// the datagrams by their senders (`SO_REUSEPORT`).
+///
+/// The first was bound without that option, so nobody else had the address, and whoever comes without one of these
+/// sockets in hand still fails.
+///
+/// # Errors
+/// [`BindError`], which knows what to do about it.
+pub fn bind_udp_beside(first: &UdpSocket) -> Result<UdpSocket, BindError> {
+    let no_address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let address = first.local_addr().map_err(|source| BindError::new(Protocol::Udp, no_address, source))?;
+    setsockopt(first, sockopt::ReusePort, &true)
+        .map_err(io::Error::from)
+        .and_then(|()| bind_socket(address, SockType::Datagram, true))
         .map(UdpSocket::from)
         .map_err(|source| BindError::new(Protocol::Udp, address, source))
 }
@@ -72,12 +90,12 @@ pub fn bind_udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
 /// # Errors
 /// [`BindError`], which knows what to do about it.
 pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
-    bind_socket(address, SockType::Stream)
+    bind_socket(address, SockType::Stream, false)
         .map(TcpListener::from)
         .map_err(|source| BindError::new(Protocol::Tcp, address, source))
 }
 
-fn bind_socket(address: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
+fn bind_socket(address: SocketAddr, kind: SockType, shared: bool) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::Inet,
         SocketAddr::V6(_) => AddressFamily::Inet6,
@@ -89,6 +107,9 @@ fn bind_socket(address: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
     }
     if kind == SockType::Stream {
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    }
+    if shared {
+        setsockopt(&fd, sockopt::ReusePort, &true)?;
     }
     // A system with a larger default knows why.
     if kind == SockType::Datagram && getsockopt(&fd, sockopt::RcvBuf)? < RECEIVE_BUFFER {

@@ -52,7 +52,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The whole life of a message that came through an encrypted door. `None` means: say nothing.
 pub(super) async fn answer(engine: &Engine, door: &Door, message: &[u8], origin: &Origin) -> Option<Vec<u8>> {
     let mut reply = Vec::with_capacity(512);
-    engine.answer(door, message, origin, None, &mut reply).await.then_some(reply)
+    engine.answer(door, message, origin, &mut reply).await.then_some(reply)
 }
 
 /// A listener that answers DNS over TLS (RFC 7858).
@@ -109,7 +109,7 @@ impl DotDoor {
             };
             // One connection that is lost while it is accepted is enough for it (ECONNABORTED).
             engine.observer().doors().tcp_accept_errors.inc();
-            tracing::warn!(listener = %self.door.label, error = %gave_up, "DNS over TLS stopped; it is opened again.");
+            tracing::warn!(listener = %self.door.server.label, error = %gave_up, "DNS over TLS stopped; it is opened again.");
             tokio::select! {
                 biased;
                 () = &mut stop => return,

@@ -3,8 +3,8 @@
 //! ```text
 //!  accept ─▶ slots: is there room? ─ no ─▶ close at once, counted
 //!                     │ yes
-//!                     └▶ a task for each connection (connection.rs)
-//!                          reader ─ frames.rs ─▶ Engine::answer ─▶ bounded queue ─▶ writer
+//!                     └▶ a task for each connection on one of the workers' threads (connection.rs)
+//!                          read ─ frames.rs ─▶ Engine::begin ─▶ a batch of replies ─▶ write
 //! ```
 //!
 //! A client is free to open, dribble, flood and vanish (RFC 7766 section 6, RFC 9210 section 4): every
@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use self::connection::Connection;
+use self::connection::Admitted;
 pub use self::slots::{TcpSlot, TcpSlots};
 use super::accept::accept_until;
+use super::workers::Workers;
 use super::{Door, Engine};
 
 /// Bounds on what TCP clients may hold, those of DNS over HTTPS included.
@@ -33,7 +34,7 @@ pub struct TcpLimits {
     pub connections: usize,
     /// Connections open at once from one IP address, on all doors that share a [`TcpSlots`].
     pub connections_per_client: usize,
-    /// Queries of one connection not yet answered, or answered and not yet written; at least 1.
+    /// Queries of one connection that wait for somebody else; at least 1.
     pub queries_in_flight: usize,
     /// How long a connection may go without completing a query while nothing is pending (RFC 7766 section
     /// 6.2.3), and how long it may take to make room for one write of replies; 1 ms to a day.
@@ -67,11 +68,12 @@ impl TcpDoor {
 
     /// Serves until `stop`. Then nobody is accepted any more, open connections finish what is in flight
     /// for at most a second, and those that have not are cut off.
-    pub async fn run(self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+    pub async fn run(self, engine: Arc<Engine>, workers: Workers, stop: impl Future<Output = ()>) {
         let Self { listener, door, limits, slots } = self;
         let serve = |stream, peer, closing| {
-            let connection = admit(stream, peer, &slots, &limits, &engine, &door)?;
-            Some(connection.serve(closing))
+            let admitted = admit(stream, peer, &slots, &limits, &engine, &door)?;
+            let workers = workers.clone();
+            Some(async move { workers.run_on_next(move |own| admitted.serve(own, closing)).await })
         };
         accept_until(listener, &door, &engine, stop, serve).await;
     }
@@ -85,10 +87,10 @@ fn admit(
     limits: &TcpLimits,
     engine: &Arc<Engine>,
     door: &Arc<Door>,
-) -> Option<Connection> {
+) -> Option<Admitted> {
     let Some(slot) = TcpSlots::take(slots, peer.ip(), limits) else {
         engine.observer().doors().tcp_refused.inc();
         return None;
     };
-    Connection::new(stream, peer, slot, engine, door, limits).ok()
+    Admitted::new(stream, peer, slot, engine, door, limits).ok()
 }

@@ -68,6 +68,8 @@ pub struct Vantage {
 /// Everything that one configuration means.
 #[derive(Debug)]
 pub struct World {
+    /// Its number among the worlds of this process, counted from 1; 0 for one that was never in use.
+    pub generation: u64,
     /// A hash of the texts it was made from, zone files included.
     pub hash: String,
     /// When the newest of those texts was last changed, in seconds since 1970. `None` for the built-in lab.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, door, engine, query};
+use crate::lab::{SHORTEST, assert_answered, door, engine, query, workers};
 use crate::{Running, port_zero, soon, stopped};
 
 fn limits() -> TcpLimits {
@@ -32,7 +32,7 @@ fn open(limits: TcpLimits) -> Running {
     let tcp = TcpDoor::new(listener, door(), limits, slots).expect("a door");
     let engine = engine();
     let (stop, signal) = oneshot::channel();
-    let task = tokio::spawn(tcp.run(engine.clone(), stopped(signal)));
+    let task = tokio::spawn(tcp.run(engine.clone(), workers(&engine), stopped(signal)));
     Running { address, engine, stop, task }
 }
 

@@ -1,11 +1,14 @@
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use plustwo::serve::Engine;
 use plustwo::serve::bind::bind_udp;
+use plustwo::serve::datagrams::Backend;
 use plustwo::serve::udp::UdpDoor;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, door, engine, query};
+use crate::lab::{SHORTEST, assert_answered, door, engine, query, workers};
 use crate::{Running, port_zero, response, soon, stopped};
 
 /// A UDP door on `ip`, running; `None` where the host has no such address.
@@ -13,11 +16,16 @@ fn open(ip: &str) -> Option<Running> {
     let socket = bind_udp(port_zero(ip)).ok()?;
     let address = socket.local_addr().expect("an address");
     let engine = engine();
-    let lookups = engine.observer().lookups();
-    let udp = UdpDoor::new(socket, door(), lookups).expect("a door");
+    let udp = UdpDoor::new(socket, door(), Backend::best()).expect("a door");
     let (stop, signal) = oneshot::channel();
-    let task = tokio::spawn(udp.run(engine.clone(), stopped(signal)));
+    let task = tokio::spawn(answer(udp, engine.clone(), stopped(signal)));
     Some(Running { address, engine, stop, task })
+}
+
+/// Runs a door on a worker's thread.
+async fn answer(door: UdpDoor, engine: Arc<Engine>, stop: impl Future<Output = ()> + Send + 'static) {
+    let workers = workers(&engine);
+    workers.run(0, |own| async { door.run(engine, own, stop).await.expect("a reader") }).await;
 }
 
 async fn client(ip: &str) -> UdpSocket {

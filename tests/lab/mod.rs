@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::Record;
 use plustwo::config::{BUILT_IN_LAB, Loaded, load_text};
+use plustwo::serve::workers::Workers;
 use plustwo::serve::{Door, Engine};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
@@ -63,9 +64,14 @@ pub fn engine() -> Arc<Engine> {
     Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"))
 }
 
+/// A thread that answers for an engine.
+pub fn workers(engine: &Arc<Engine>) -> Workers {
+    Workers::start(engine, 1).expect("a thread")
+}
+
 /// A door that is bound to no view.
 pub fn door() -> Arc<Door> {
-    Arc::new(Door::new("127.0.0.1:5300".parse().expect("an address")))
+    Arc::new(Door::new(0, "127.0.0.1:5300".parse().expect("an address")))
 }
 
 /// The shortest message that [`query`] makes.

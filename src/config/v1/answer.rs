@@ -72,6 +72,20 @@ pub enum EdeMode {
     Off,
 }
 
+/// Replies that are kept as octets and given again, whoever made the answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PacketCache {
+    /// What they may weigh together, in octets, about; divided among the workers. 0: none is kept.
+    pub max_bytes: u64,
+}
+
+impl Default for PacketCache {
+    fn default() -> Self {
+        Self { max_bytes: 32 << 20 }
+    }
+}
+
 /// Answers of other servers that are kept.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

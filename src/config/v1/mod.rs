@@ -11,7 +11,9 @@ mod site;
 mod vpc;
 mod zone;
 
-pub use answer::{Annotate, Answers, EdeMode, Internet, InternetMode, MessageCache, Public, ServerOrder};
+pub use answer::{
+    Annotate, Answers, EdeMode, Internet, InternetMode, MessageCache, PacketCache, Public, ServerOrder,
+};
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
@@ -47,6 +49,9 @@ pub struct Config {
     /// Answers of other servers that are kept.
     #[serde(default)]
     pub message_cache: MessageCache,
+    /// Replies that are kept as octets.
+    #[serde(default)]
+    pub packet_cache: PacketCache,
     /// The query log.
     #[serde(default)]
     pub query_log: QueryLog,

@@ -33,7 +33,7 @@ pub struct Server {
     pub tcp_idle_timeout_s: u32,
     /// Queries that may wait for another server's answer at once. One more gets no reply.
     pub max_waiting_queries: u32,
-    /// How many look-ups are remembered to tell a retransmission from a new one, for each UDP door.
+    /// How many look-ups are remembered to tell a retransmission from a new one, for each worker.
     pub max_remembered_lookups: u32,
     /// Whether a change to a file of the configuration reloads it.
     pub watch: bool,

@@ -260,12 +260,11 @@ fn turns_away() {
 
 #[test]
 fn udp_limits() {
-    let mut query = query("a.example", true);
-    assert_eq!(udp_limit(&query, 4096), 1232);
-    assert_eq!(udp_limit(&query, 1000), 1000);
-    assert_eq!(udp_limit(&query, 100), 512);
-    query.edns = None;
-    assert_eq!(udp_limit(&query, 4096), 512);
+    assert_eq!(udp_limit(Some(1232), 4096), 1232);
+    assert_eq!(udp_limit(Some(1232), 1000), 1000);
+    assert_eq!(udp_limit(Some(1232), 100), 512);
+    assert_eq!(udp_limit(Some(100), 4096), 512);
+    assert_eq!(udp_limit(None, 4096), 512);
 }
 
 fn any_set() -> impl Strategy<Value = RrSet> {
@@ -370,4 +369,36 @@ proptest! {
         prop_assert_eq!(&found[..], &whole[..found.len()]);
         prop_assert_eq!(report.truncated, found.len() < whole.len());
     }
+}
+
+#[test]
+fn a_layout_tells_where_records_and_ageing_ttls_stand() {
+    let mut ageing = set("b.example", RecordType::A, &["10.0.0.1", "10.0.0.2"]);
+    ageing.ages = true;
+    let cname = set("a.example", RecordType::CNAME, &["b.example."]);
+    let mut soa = soa();
+    soa.ages = true;
+    let answer = Answer { authority: vec![soa], ..Answer::of(vec![cname, ageing]) };
+    let (mut layout, mut out) = (Layout::default(), b"what stands before".to_vec());
+    let before = out.len();
+    let query = query("a.example", true);
+    encode_laid_out(&query, &answer, &Annotations::default(), 65_535, 0, &mut layout, &mut out);
+    let reply = &out[before..];
+    assert_eq!(layout.question, b"\x01a\x07example\0".len() + 4);
+    assert_eq!(
+        layout.sets.iter().map(|set| (set.records, set.turns)).collect::<Vec<_>>(),
+        [(1, false), (2, true), (1, false)]
+    );
+    for (at, octet) in layout.starts[1..3].iter().zip([1, 2]) {
+        let at = usize::from(*at);
+        assert_eq!(&reply[at..at + 4], [0xc0, reply[at + 1], 0, 1], "an owner that is a pointer, type A");
+        assert_eq!(reply[at + 12..at + 16], [10, 0, 0, octet]);
+    }
+    assert_eq!(layout.ageing_ttls.len(), 3);
+    for at in &layout.ageing_ttls {
+        let ttl = reply[usize::from(*at)..][..4].try_into().map(u32::from_be_bytes).unwrap();
+        assert_eq!(ttl, answer.answer[1].ttl);
+    }
+    assert_eq!(layout.sets[2].end, layout.records_end);
+    assert_eq!(reply.len(), layout.records_end + OPT_LENGTH);
 }

@@ -1,29 +1,25 @@
-//! One TCP connection: a reader that asks and a writer that answers, joined by a bounded queue.
+//! One TCP connection, on a worker's thread: reads what has come, answers what can be answered, writes it together.
 //!
-//! The reader takes a place in the queue before it asks. Whoever has the place owes the connection one
-//! reply, and puts it there when it is ready: today the engine at once, in time perhaps a task that waits
-//! for an upstream, and the reader goes on meanwhile (RFC 7766 section 7 lets replies overtake). When the
-//! reader has ended and every place is used or given up, the queue ends, and with it the writer: that is
-//! how a half-closed connection and a stopping door get their last replies.
+//! A query that waits for somebody else gets a task; its reply comes when it is ready, and those behind it overtake
+//! (RFC 7766 section 7). When nobody reads the replies, nothing more is read.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::frames::{self, Frames, KEEP};
 use super::{TcpLimits, TcpSlot};
-use crate::serve::{Begun, Door, Engine, Origin, Transport};
+use crate::serve::{Begun, Door, Engine, Moment, Origin, Own, Transport, Waiting};
 
-/// Replies that are ready together leave in one write until it is this long (one reply may exceed it).
+/// Replies that are ready together leave in one write from this length on, and at the latest when there is nothing
+/// more to answer.
 const WRITE_BATCH: usize = 16 * 1024;
 
 /// More queries than a DNS ID can tell apart are never in flight.
@@ -33,25 +29,24 @@ const MOST_IN_FLIGHT: usize = 65_536;
 const SHORTEST_IDLE: Duration = Duration::from_millis(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(86_400);
 
-/// An admitted connection.
-pub(super) struct Connection {
-    stream: TcpStream,
+/// An admitted connection that no thread has begun with.
+pub(super) struct Admitted {
+    stream: std::net::TcpStream,
     client: Client,
     // Last, so that the place is free only when the stream is closed.
-    _slot: TcpSlot,
+    slot: TcpSlot,
 }
 
-/// What reader and writer share.
+/// Who is served, and within which bounds.
 struct Client {
     engine: Arc<Engine>,
     door: Arc<Door>,
     origin: Origin,
     queries_in_flight: usize,
     idle_timeout: Duration,
-    activity: Activity,
 }
 
-impl Connection {
+impl Admitted {
     /// Takes over an accepted stream.
     ///
     /// # Errors
@@ -66,34 +61,27 @@ impl Connection {
     ) -> io::Result<Self> {
         // Whole batches are written, so there is nothing for Nagle's algorithm to collect.
         stream.set_nodelay(true)?;
-        let local: IpAddr = stream.local_addr()?.ip();
+        let local = stream.local_addr()?.ip();
         let client = Client {
             engine: Arc::clone(engine),
             door: Arc::clone(door),
             origin: Origin { peer, local, transport: Transport::Tcp },
             queries_in_flight: limits.queries_in_flight.clamp(1, MOST_IN_FLIGHT),
             idle_timeout: limits.idle_timeout.clamp(SHORTEST_IDLE, LONGEST_IDLE),
-            activity: Activity::new(),
         };
         engine.observer().doors().tcp_connections.inc();
-        Ok(Self { stream, client, _slot: slot })
+        // Another runtime goes on with it.
+        Ok(Self { stream: stream.into_std()?, client, slot })
     }
 
-    /// Serves the client until it leaves, breaks a bound, or `closing` loses its sender.
-    pub(super) async fn serve(mut self, closing: watch::Receiver<()>) {
-        let (input, output) = self.stream.split();
-        let (places, replies) = mpsc::channel(self.client.queries_in_flight);
-        let mut writing = pin!(self.client.write(output, replies));
-        {
-            let reading = pin!(self.client.read(input, places, closing));
-            tokio::select! {
-                // The reader first: what it has asked is ready when the writer looks, in the same turn.
-                biased;
-                () = reading => {}
-                () = &mut writing => return,
-            }
+    /// Serves the client until it leaves, breaks a bound, or `closing` loses its sender. On a worker's thread.
+    pub(super) async fn serve(self, own: Own, closing: watch::Receiver<()>) {
+        let Self { stream, client, slot } = self;
+        // Where it cannot be registered, it is closed.
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            Connection::new(stream, client, own).serve(closing).await;
         }
-        writing.await;
+        drop(slot);
     }
 }
 
@@ -103,129 +91,218 @@ impl Drop for Client {
     }
 }
 
-impl Client {
-    /// Asks the engine every message that comes in, until there is a reason to read no more.
-    async fn read(
-        &self,
-        mut input: ReadHalf<'_>,
-        places: mpsc::Sender<Vec<u8>>,
-        mut closing: watch::Receiver<()>,
-    ) {
-        let mut frames = Frames::new();
-        let mut alarm = pin!(sleep_until(Instant::now() + self.idle_timeout));
+/// A connection that is being served.
+struct Connection {
+    stream: TcpStream,
+    client: Client,
+    own: Own,
+    frames: Frames,
+    /// Replies that are not yet written, each with its length before it.
+    batch: Vec<u8>,
+    /// How many queries wait for somebody else.
+    in_flight: usize,
+    /// Where their replies come from; `None` for one that gets none.
+    late: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
+    later: mpsc::UnboundedSender<Option<Vec<u8>>>,
+    /// When the client last completed a query or took a reply.
+    active: Instant,
+}
+
+/// Whether a connection goes on.
+enum Then {
+    /// It does.
+    Goes,
+    /// Nothing more is read; what is in flight is answered.
+    Finishes,
+    /// It ends here.
+    Ends,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, client: Client, own: Own) -> Self {
+        // Never more in it than queries in flight.
+        let (later, late) = mpsc::unbounded_channel();
+        Self {
+            stream,
+            client,
+            own,
+            frames: Frames::new(),
+            batch: Vec::new(),
+            in_flight: 0,
+            late,
+            later,
+            active: Instant::now(),
+        }
+    }
+
+    async fn serve(mut self, mut closing: watch::Receiver<()>) {
+        let mut alarm = pin!(sleep_until(self.active + self.client.idle_timeout));
         loop {
-            while let Some(message) = frames.take() {
-                if message.is_empty() {
-                    // No DNS message is empty: the two sides no longer agree where a message begins.
-                    return;
-                }
-                let Ok(place) = places.clone().reserve_owned().await else {
-                    return;
-                };
-                let mut reply = Vec::with_capacity(512);
-                match self.engine.begin(&self.door, message, &self.origin, None, &mut reply) {
-                    Begun::Silence => {}
-                    Begun::Ready => drop(place.send(reply)),
-                    Begun::Waiting(waiting) => {
-                        let (engine, door) = (self.engine.clone(), self.door.clone());
-                        tokio::spawn(async move {
-                            if engine.finish(&door, waiting, None, &mut reply).await {
-                                place.send(reply);
-                            }
-                        });
-                    }
-                }
-                self.activity.now();
+            let agreed = self.answer();
+            if !self.batch.is_empty() && !self.write().await {
+                return;
             }
-            tokio::select! {
-                biased;
-                // Ends with an error, when the door drops the sender.
-                _ = closing.changed() => return,
-                read = frames.fill(&mut input) => if !matches!(read, Ok(1..)) {
-                    return;
-                },
-                () = &mut alarm => match self.patience(&places) {
-                    Some(until) => alarm.as_mut().reset(until),
-                    None => {
-                        self.engine.observer().doors().tcp_timeouts.inc();
-                        return;
-                    }
-                },
+            let then = match agreed {
+                true => self.wait(&mut closing, &mut alarm).await,
+                false => Then::Finishes,
+            };
+            match then {
+                Then::Goes => {}
+                Then::Finishes => break,
+                Then::Ends => return,
             }
         }
+        self.finish().await;
+    }
+
+    /// Answers what has come, as long as more may be in flight and written. False: the two sides no longer agree
+    /// where a message begins.
+    fn answer(&mut self) -> bool {
+        let moment = Moment::now();
+        let Client { engine, door, origin, queries_in_flight, .. } = &self.client;
+        let own = self.own.clone();
+        let mut worker = own.borrow_mut();
+        while self.in_flight < *queries_in_flight && self.batch.len() < WRITE_BATCH {
+            let Some(message) = self.frames.take() else { break };
+            if message.is_empty() {
+                // No DNS message is empty.
+                return false;
+            }
+            let frame = frames::begin(&mut self.batch);
+            match engine.begin(&mut worker, door, message, origin, moment, &mut self.batch) {
+                Begun::Ready => frames::end(&mut self.batch, frame),
+                Begun::Silence => self.batch.truncate(frame),
+                Begun::Waiting(waiting) => {
+                    self.batch.truncate(frame);
+                    self.in_flight += 1;
+                    answer_later(&self.client, own.clone(), waiting, self.later.clone());
+                }
+            }
+            self.active = Instant::now();
+        }
+        worker.witness.settle(moment.started);
+        true
+    }
+
+    /// Waits for whatever is next: octets, a late reply, the end.
+    async fn wait(&mut self, closing: &mut watch::Receiver<()>, alarm: &mut Pin<&mut Sleep>) -> Then {
+        if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.has_room() {
+            return Then::Goes;
+        }
+        tokio::select! {
+            biased;
+            // Ends with an error, when the door drops the sender.
+            _ = closing.changed() => Then::Finishes,
+            Some(reply) = self.late.recv() => {
+                self.take(reply);
+                Then::Goes
+            }
+            // While no more may be in flight, no more is read.
+            read = self.frames.fill(&mut self.stream), if self.in_flight < self.client.queries_in_flight => {
+                if matches!(read, Ok(1..)) { Then::Goes } else { Then::Finishes }
+            }
+            () = alarm.as_mut() => match self.patience() {
+                Some(until) => {
+                    alarm.as_mut().reset(until);
+                    Then::Goes
+                }
+                None => {
+                    self.client.engine.observer().doors().tcp_timeouts.inc();
+                    Then::Ends
+                }
+            },
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight < self.client.queries_in_flight
     }
 
     /// Until when the client may yet be quiet; `None` when it has been for too long.
     ///
     /// Only whole queries and written replies count, so octets dribbled in buy no time. While something is
     /// pending the connection is not idle (RFC 7766 section 3), and the wait is ours.
-    fn patience(&self, places: &mpsc::Sender<Vec<u8>>) -> Option<Instant> {
+    fn patience(&self) -> Option<Instant> {
         let now = Instant::now();
-        let until = self.activity.last() + self.idle_timeout;
+        let until = self.active + self.client.idle_timeout;
         if until > now {
             Some(until)
-        } else if places.capacity() < places.max_capacity() {
-            Some(now + self.idle_timeout)
+        } else if self.in_flight > 0 {
+            Some(now + self.client.idle_timeout)
         } else {
             None
         }
     }
 
-    /// Writes replies as they become ready, until there will be no more or the client does not take them.
-    async fn write(&self, mut output: WriteHalf<'_>, mut replies: mpsc::Receiver<Vec<u8>>) {
-        let counters = self.engine.observer().doors();
-        let mut batch = Vec::new();
-        while let Some(reply) = replies.recv().await {
-            let mut next = Some(reply);
-            while let Some(reply) = next {
-                if !frames::append(&mut batch, &reply) {
-                    counters.tcp_send_errors.inc();
-                }
-                next = if batch.len() < WRITE_BATCH { replies.try_recv().ok() } else { None };
+    /// Takes in a late reply, and those that are ready with it.
+    fn take(&mut self, reply: Option<Vec<u8>>) {
+        let mut next = Some(reply);
+        while let Some(reply) = next {
+            self.in_flight -= 1;
+            if let Some(reply) = reply {
+                let frame = frames::begin(&mut self.batch);
+                self.batch.extend_from_slice(&reply);
+                frames::end(&mut self.batch, frame);
             }
-            match timeout(self.idle_timeout, output.write_all(&batch)).await {
-                Ok(Ok(())) => self.activity.now(),
-                Ok(Err(_)) => {
-                    counters.tcp_send_errors.inc();
-                    return;
-                }
-                Err(_) => {
-                    counters.tcp_timeouts.inc();
-                    // Or the system would go on keeping what the client does not read. Where it cannot be
-                    // set, the stream is closed all the same.
-                    let _ = output.as_ref().set_zero_linger();
-                    return;
-                }
+            next = if self.batch.len() < WRITE_BATCH { self.late.try_recv().ok() } else { None };
+        }
+    }
+
+    /// Writes what is ready. False: the client does not take it.
+    async fn write(&mut self) -> bool {
+        let counters = self.client.engine.observer().doors();
+        let written = timeout(self.client.idle_timeout, self.stream.write_all(&self.batch)).await;
+        self.batch.clear();
+        self.batch.shrink_to(WRITE_BATCH + KEEP);
+        match written {
+            Ok(Ok(())) => {
+                self.active = Instant::now();
+                true
             }
-            batch.clear();
-            batch.shrink_to(KEEP);
+            Ok(Err(_)) => {
+                counters.tcp_send_errors.inc();
+                false
+            }
+            Err(_) => {
+                counters.tcp_timeouts.inc();
+                // Or the system would go on keeping what the client does not read. Where it cannot be
+                // set, the stream is closed all the same.
+                let _ = self.stream.set_zero_linger();
+                false
+            }
+        }
+    }
+
+    /// Answers what is in flight and says good-bye.
+    async fn finish(mut self) {
+        loop {
+            if !self.batch.is_empty() && !self.write().await {
+                return;
+            }
+            if self.in_flight == 0 {
+                break;
+            }
+            let Some(reply) = self.late.recv().await else { break };
+            self.take(reply);
         }
         // Where this fails, the stream is closed all the same.
-        let _ = output.shutdown().await;
+        let _ = self.stream.shutdown().await;
     }
 }
 
-/// When the client last completed a query or took a reply.
-///
-/// Reader and writer run in one task; the atomic is there so that the task can move between threads.
-struct Activity {
-    opened: Instant,
-    /// Milliseconds from `opened`.
-    last: AtomicU64,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self { opened: Instant::now(), last: AtomicU64::new(0) }
-    }
-
-    fn now(&self) {
-        let since = self.opened.elapsed().as_millis();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.last.store(since, Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.opened + Duration::from_millis(self.last.load(Ordering::Relaxed))
-    }
+/// Answers a query when somebody else has, in a task of its own.
+fn answer_later(
+    client: &Client,
+    own: Own,
+    waiting: Box<Waiting>,
+    later: mpsc::UnboundedSender<Option<Vec<u8>>>,
+) {
+    let (engine, door) = (client.engine.clone(), client.door.clone());
+    tokio::task::spawn_local(async move {
+        let resolved = engine.resolve(waiting).await;
+        let mut reply = Vec::with_capacity(512);
+        let is_said = engine.conclude(&mut own.borrow_mut(), &door, &resolved, &mut reply);
+        // The client may have left.
+        let _ = later.send(is_said.then_some(reply));
+    });
 }

@@ -282,6 +282,7 @@ impl<'a> Compiler<'a> {
         let (config, public) = (self.config, self.public);
         let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
+            generation: 0,
             hash: fingerprint(self.sources, self.named_files),
             source_modified_s: self
                 .sources

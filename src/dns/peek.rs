@@ -1,0 +1,202 @@
+//! Reading a plain query without taking it apart: enough to look for its answer, and nothing is copied.
+//!
+//! What is not plain is left to [`Query::parse`](super::Query::parse), which knows every case. Where this reads a
+//! query, the two agree in all that it reads.
+
+use super::code::{Class, RecordType};
+use super::edns::{ClientSubnet, OptionCode};
+use super::name::wire_length;
+use super::query::{DO, HEADER, RD};
+
+/// The flags and counts of a plain query but for RD, AD, CD and the number of additional records: one question.
+const PLAIN: [u16; 4] = [0, 1, 0, 0];
+
+/// The flag bits that a plain query may have: RD, AD and CD.
+const FREE_FLAGS: u16 = 0x0130;
+
+/// What a plain query says. The name is in the case it was sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek<'a> {
+    /// The identifier.
+    pub id: u16,
+    /// The RD bit.
+    pub recursion_desired: bool,
+    /// The name in wire form, root included.
+    pub qname_as_sent: &'a [u8],
+    /// The type. The class is IN.
+    pub qtype: RecordType,
+    /// What the OPT record says, if there is one.
+    pub edns: Option<PeekedEdns>,
+}
+
+/// What the OPT record of a plain query says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeekedEdns {
+    /// The UDP payload size the client can take, as sent.
+    pub payload: u16,
+    /// The DO bit.
+    pub dnssec_ok: bool,
+    /// The client subnet option.
+    pub client_subnet: Option<ClientSubnet>,
+}
+
+impl<'a> Peek<'a> {
+    /// Reads a query of class IN with one question, and an OPT record of version 0 or nothing after it. `None`: it
+    /// is something else, or carries an option with the code `never`, or two client subnets.
+    pub fn of(message: &'a [u8], never: u16) -> Option<Self> {
+        let (header, rest) = message.split_first_chunk::<HEADER>()?;
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let additional = word(10);
+        if [word(2) & !FREE_FLAGS, word(4), word(6), word(8)] != PLAIN || additional > 1 {
+            return None;
+        }
+        let length = wire_length(rest).ok()?;
+        let (qname_as_sent, rest) = rest.split_at(length);
+        let (&[type_high, type_low, class_high, class_low], rest) = rest.split_first_chunk()?;
+        if Class(u16::from_be_bytes([class_high, class_low])) != Class::IN {
+            return None;
+        }
+        let qtype = RecordType(u16::from_be_bytes([type_high, type_low]));
+        if qtype == RecordType::OPT {
+            return None;
+        }
+        let edns = match additional {
+            0 if rest.is_empty() => None,
+            1 => Some(PeekedEdns::of(rest, never)?),
+            _ => return None,
+        };
+        Some(Self { id: word(0), recursion_desired: word(2) & RD != 0, qname_as_sent, qtype, edns })
+    }
+}
+
+impl PeekedEdns {
+    /// Reads an OPT record that ends where the message does.
+    fn of(record: &[u8], never: u16) -> Option<Self> {
+        let (fixed, mut options) = record.split_first_chunk::<11>()?;
+        let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+        let ttl = u32::from(word(5)) << 16 | u32::from(word(7));
+        let is_version_0 = ttl >> 16 & 0xff == 0;
+        let is_opt = fixed[0] == 0 && RecordType(word(1)) == RecordType::OPT;
+        if !is_opt || !is_version_0 || usize::from(word(9)) != options.len() {
+            return None;
+        }
+        let mut edns = Self { payload: word(3), dnssec_ok: ttl & DO != 0, client_subnet: None };
+        while !options.is_empty() {
+            let (&[code_high, code_low, high, low], rest) = options.split_first_chunk()?;
+            let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+            options = rest;
+            match u16::from_be_bytes([code_high, code_low]) {
+                code if code == never => return None,
+                OptionCode::CLIENT_SUBNET if edns.client_subnet.is_some() => return None,
+                OptionCode::CLIENT_SUBNET => edns.client_subnet = Some(ClientSubnet::parse(data)?),
+                _ => {}
+            }
+        }
+        Some(edns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::query::Query;
+    use super::*;
+
+    const NEVER: u16 = 65_001;
+
+    /// A query as its parts, some of which make it no plain one.
+    fn query() -> impl Strategy<Value = Vec<u8>> {
+        let name = prop::sample::select(vec![
+            &b"\0"[..],
+            b"\x01a\0",
+            b"\x03wWw\x07Example\x03com\0",
+            b"\xc0\x0c",
+            b"\x40a\0",
+        ]);
+        let option =
+            (prop::sample::select(vec![3u16, 8, 10, 12, NEVER]), prop::collection::vec(0u8..40, 0..9));
+        let opt = (
+            any::<u16>(),
+            prop::sample::select(vec![0u32, 0x8000, 0x1_0000]),
+            prop::collection::vec(option, 0..4),
+        );
+        let flags = prop::sample::select(vec![0u16, 0x100, 0x130, 0x110, 0x8100, 0x0900, 0x0200, 0x0140]);
+        let types = prop::sample::select(vec![1u16, 28, 41, 252, 255, 65]);
+        let class = prop::sample::select(vec![1u16, 1, 1, 3]);
+        (
+            any::<u16>(),
+            flags,
+            name,
+            types,
+            class,
+            prop::option::of(opt),
+            prop::collection::vec(any::<u8>(), 0..2),
+        )
+            .prop_map(|(id, flags, name, qtype, class, opt, tail)| {
+                let mut message = Vec::new();
+                for word in [id, flags, 1, 0, 0, u16::from(opt.is_some())] {
+                    message.extend(word.to_be_bytes());
+                }
+                message.extend_from_slice(name);
+                message.extend(qtype.to_be_bytes());
+                message.extend(class.to_be_bytes());
+                if let Some((payload, ttl, options)) = opt {
+                    let data: Vec<u8> = options
+                        .iter()
+                        .flat_map(|(code, data)| {
+                            let length = data.len() as u16;
+                            [&code.to_be_bytes()[..], &length.to_be_bytes(), data].concat()
+                        })
+                        .collect();
+                    message.extend([0, 0, 41]);
+                    message.extend(payload.to_be_bytes());
+                    message.extend(ttl.to_be_bytes());
+                    message.extend((data.len() as u16).to_be_bytes());
+                    message.extend(data);
+                }
+                message.extend(tail);
+                message
+            })
+    }
+
+    /// What a peek says must be what the whole reading says.
+    fn agrees(message: &[u8]) -> Result<(), TestCaseError> {
+        let Some(peek) = Peek::of(message, NEVER) else { return Ok(()) };
+        let query = Query::parse(message);
+        let Ok(query) = query else { return Err(TestCaseError::fail(format!("{peek:?} but {query:?}"))) };
+        prop_assert_eq!(peek.id, query.id);
+        prop_assert_eq!(peek.recursion_desired, query.recursion_desired);
+        prop_assert_eq!(peek.qname_as_sent, &query.qname_as_sent[..]);
+        prop_assert_eq!((peek.qtype, Class::IN), (query.question.qtype, query.question.qclass));
+        prop_assert_eq!(peek.edns.is_some(), query.edns.is_some());
+        if let (Some(peeked), Some(edns)) = (peek.edns, query.edns) {
+            prop_assert_eq!(peeked.payload, edns.payload);
+            prop_assert_eq!(peeked.dnssec_ok, edns.dnssec_ok);
+            prop_assert_eq!(peeked.client_subnet, edns.client_subnet);
+            prop_assert_eq!(edns.option(NEVER), None);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_peek_says_what_the_whole_reading_says(message in query()) {
+            agrees(&message)?;
+        }
+
+        #[test]
+        fn a_peek_survives_anything(message in prop::collection::vec(any::<u8>(), 0..80)) {
+            agrees(&message)?;
+        }
+    }
+
+    #[test]
+    fn what_stubs_send_is_plain() {
+        let bare = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+        assert!(Peek::of(bare, NEVER).is_some_and(|peek| peek.edns.is_none()));
+        let dig = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\
+            \0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh";
+        assert!(Peek::of(dig, NEVER).is_some_and(|peek| peek.edns.is_some_and(|edns| edns.payload == 1232)));
+    }
+}

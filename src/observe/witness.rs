@@ -1,0 +1,302 @@
+//! What one worker observes: its own counts, its look-ups, its page of the query log.
+//!
+//! Everything here belongs to one worker. What it counts is added up when somebody asks; what goes to a thread
+//! goes through a bounded queue, and what that has no room for is dropped and counted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
+use super::implied::{Lookups, Seen};
+use super::log_writer::Page;
+use super::lower_bound::Sample;
+use super::metrics::{Metrics, PacketCacheSlots};
+use super::noted::{Implied, Noted};
+use super::query_log::{Template, Timestamp};
+use super::sampled::Sampled;
+use super::tally::{Slot, Spread, Tally};
+use super::{Observer, family_of};
+use crate::dns::{Rcode, RecordType};
+use crate::resolve::Source;
+
+/// Types with a number below this are looked up in a table; the rest is counted as `other`.
+const TYPES: usize = 262;
+
+/// Rcodes with a number below this, the last place for all others.
+const RCODES: usize = 25;
+
+/// Observes for one worker.
+#[derive(Debug)]
+pub struct Witness {
+    observer: Arc<Observer>,
+    tally: Tally,
+    lookups: Lookups,
+    sampled: Sampled,
+    /// By the number of the door and the transport. They are made when something comes through.
+    doors: Vec<Option<Box<DoorSlots>>>,
+    page: Page,
+    time: Timestamp,
+}
+
+/// The slots of one door and transport. Those that are missing are made when they are first counted.
+#[derive(Debug)]
+struct DoorSlots {
+    server: Arc<str>,
+    transport: Transport,
+    /// By family and type, the last for `other`.
+    requests: [[Option<Slot>; TYPES + 1]; 2],
+    /// By rcode and source.
+    responses: [[Option<Slot>; Source::ALL.len()]; RCODES],
+    request_size: Spread,
+    response_size: Spread,
+    duration: Spread,
+    /// Replies whose time is told when their batch is done.
+    unsettled: u64,
+}
+
+impl Witness {
+    pub(super) fn new(observer: &Arc<Observer>) -> Self {
+        Self {
+            tally: observer.metrics.tallies().tally(),
+            lookups: Lookups::new(observer.remembered_lookups),
+            sampled: Sampled::default(),
+            doors: Vec::new(),
+            page: Page::default(),
+            time: Timestamp::default(),
+            observer: observer.clone(),
+        }
+    }
+
+    /// Everybody's observer.
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
+    /// Takes in an answered query, and gives what is to be counted when the same answer is given again.
+    pub fn observe(&mut self, event: &QueryEvent<'_>) -> Noted {
+        let noted = Noted::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
+        self.again(&noted, &event.arrival);
+        noted
+    }
+
+    /// Takes in a query that was answered as one before it.
+    pub fn again(&mut self, noted: &Noted, arrival: &Arrival<'_>) {
+        let Self { observer, tally, doors, .. } = self;
+        let metrics = &observer.metrics;
+        let door = door(doors, metrics, arrival.server, arrival.transport);
+        tally.add(door.request(metrics, arrival.peer, Some(noted.qtype)), 1);
+        tally.add(door.response(metrics, noted.rcode, noted.source), 1);
+        door.request_size.count(tally, arrival.request_octets as u64, 1);
+        door.response_size.count(tally, arrival.response_octets as u64, 1);
+        match arrival.elapsed {
+            Some(elapsed) => door.duration.count(tally, nanoseconds(elapsed), 1),
+            None => door.unsettled += 1,
+        }
+        for slot in &noted.slots {
+            tally.add(*slot, 1);
+        }
+        if let Some(implied) = &noted.implied {
+            self.connect(implied, arrival);
+        }
+        if let Some(template) = &noted.template
+            && (self.observer.log_cache_hits || !noted.cached)
+        {
+            self.write(template, arrival);
+        }
+    }
+
+    /// Tells the time of all replies that wait for it: they were read at `since`, and all are ready now.
+    pub fn settle(&mut self, since: Instant) {
+        let mut elapsed = None;
+        for door in self.doors.iter_mut().flatten().filter(|door| door.unsettled > 0) {
+            let elapsed = *elapsed.get_or_insert_with(|| nanoseconds(since.elapsed()));
+            door.duration.count(&self.tally, elapsed, door.unsettled);
+            door.unsettled = 0;
+        }
+    }
+
+    /// Whether replies' own times are wanted, beside that of their batch.
+    pub fn wants_times(&self) -> bool {
+        self.observer.log.is_some()
+    }
+
+    /// Counts a query that was turned away before anything was decided, with its reply.
+    pub fn turned_away(
+        &mut self,
+        server: &ServerLabel,
+        transport: Transport,
+        peer: SocketAddr,
+        rcode: Rcode,
+    ) {
+        let Self { observer, tally, doors, .. } = self;
+        let door = door(doors, &observer.metrics, server, transport);
+        tally.add(door.request(&observer.metrics, peer, None), 1);
+        tally.add(door.response(&observer.metrics, rcode, Source::Refused), 1);
+    }
+
+    /// Counts a CHAOS question, which is a request and no look-up.
+    pub fn chaos(&mut self, server: &ServerLabel, transport: Transport, peer: SocketAddr) {
+        let Self { observer, tally, doors, .. } = self;
+        let door = door(doors, &observer.metrics, server, transport);
+        tally.add(door.request(&observer.metrics, peer, None), 1);
+    }
+
+    /// Counts a message that gets no reply, and nothing else.
+    pub fn dropped(&mut self, server: &ServerLabel, transport: Transport, reason: DropReason) {
+        let labels = [(&server.label).into(), transport.as_str().into(), reason.as_str().into()];
+        self.tally.add(self.observer.metrics.dns_dropped.slot(labels), 1);
+    }
+
+    /// Counts a query that the packet cache answered, or could have and did not.
+    pub fn looked_in_packet_cache(&self, found: bool) {
+        let PacketCacheSlots { hits, misses, .. } = self.observer.metrics.packet_cache;
+        self.tally.add(if found { hits } else { misses }, 1);
+    }
+
+    /// Tells how much the worker's packet cache holds: answers, paths, octets.
+    pub fn packet_cache_holds(&self, answers: usize, paths: usize, bytes: u64) {
+        let slots = self.observer.metrics.packet_cache;
+        self.tally.set(slots.answers, answers as u64);
+        self.tally.set(slots.paths, paths as u64);
+        self.tally.set(slots.bytes, bytes);
+    }
+
+    /// Whether records of the query log wait to be handed over.
+    pub fn has_page(&self) -> bool {
+        !self.page.octets.is_empty()
+    }
+
+    /// Hands over the records that wait.
+    pub fn turn_page(&mut self) {
+        if let Some(log) = self.observer.log.as_ref().filter(|_| !self.page.octets.is_empty()) {
+            log.write(&mut self.page);
+        }
+    }
+
+    fn connect(&mut self, implied: &Implied, arrival: &Arrival<'_>) {
+        let Some(implies) = implied.implies(arrival) else { return };
+        let metrics = &self.observer.metrics;
+        if arrival.transport == Transport::Udp {
+            let seen = self.lookups.see(
+                arrival.server.number,
+                arrival.peer,
+                arrival.id,
+                implied.name_hash,
+                arrival.at,
+            );
+            match seen {
+                Seen::First => self.tally.set(metrics.lookups_remembered, self.lookups.len() as u64),
+                Seen::Again => return,
+                Seen::Unremembered => self.tally.add(metrics.lookup_table_full, 1),
+            }
+        }
+        self.tally.add(implies.slot, 1);
+        let client = arrival.client.addr();
+        if self.sampled.is_news(client, implied.name_hash, implied.ttl_s, arrival.at) {
+            self.observer.lower_bound.see(Sample {
+                client,
+                name: implied.name.clone(),
+                endpoint: implies.endpoint.clone(),
+                ttl_s: implied.ttl_s,
+                at: arrival.at,
+            });
+        }
+    }
+
+    fn write(&mut self, template: &Template, arrival: &Arrival<'_>) {
+        self.time.set(arrival.at);
+        template.write(arrival, arrival.elapsed.unwrap_or_default(), &self.time, &mut self.page.octets);
+        self.page.lines += 1;
+        if self.page.is_full() {
+            self.turn_page();
+        }
+    }
+}
+
+/// What is a level, and not a count, leaves with its worker; so do the records that wait.
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.turn_page();
+        self.packet_cache_holds(0, 0, 0);
+        self.tally.set(self.observer.metrics.lookups_remembered, 0);
+    }
+}
+
+/// The slots of a door, made if something comes through it for the first time.
+fn door<'d>(
+    doors: &'d mut Vec<Option<Box<DoorSlots>>>,
+    metrics: &Metrics,
+    server: &ServerLabel,
+    transport: Transport,
+) -> &'d mut DoorSlots {
+    let at = server.number * Transport::COUNT + transport as usize;
+    if at >= doors.len() {
+        doors.resize_with(at + 1, || None);
+    }
+    doors[at].get_or_insert_with(|| Box::new(DoorSlots::new(metrics, server, transport)))
+}
+
+impl DoorSlots {
+    fn new(metrics: &Metrics, server: &ServerLabel, transport: Transport) -> Self {
+        let labels = || [(&server.label).into(), transport.as_str().into()];
+        Self {
+            server: server.label.clone(),
+            transport,
+            requests: [[None; TYPES + 1]; 2],
+            responses: [[None; Source::ALL.len()]; RCODES],
+            request_size: metrics.dns_request_size.spread(labels()),
+            response_size: metrics.dns_response_size.spread(labels()),
+            duration: metrics.dns_request_duration.spread([(&server.label).into()]),
+            unsettled: 0,
+        }
+    }
+
+    fn request(&mut self, metrics: &Metrics, peer: SocketAddr, rtype: Option<RecordType>) -> Slot {
+        let ip = peer.ip();
+        let is_ipv6 = match ip {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(_) => ip.to_canonical().is_ipv6(),
+        };
+        let number = rtype.map_or(TYPES, |rtype| usize::from(rtype.0).min(TYPES));
+        *self.requests[usize::from(is_ipv6)][number].get_or_insert_with(|| {
+            let rtype = rtype.filter(|_| number < TYPES).and_then(RecordType::known_mnemonic);
+            let family = family_of(is_ipv6);
+            let (server, transport) = ((&self.server).into(), self.transport.as_str().into());
+            metrics.dns_requests.slot([server, transport, family.into(), rtype.unwrap_or("other").into()])
+        })
+    }
+
+    fn response(&mut self, metrics: &Metrics, rcode: Rcode, source: Source) -> Slot {
+        let number = usize::from(rcode.0).min(RCODES - 1);
+        *self.responses[number][source as usize].get_or_insert_with(|| {
+            let rcode = Some(rcode).filter(|_| number < RCODES - 1).and_then(Rcode::known_mnemonic);
+            let labels = [(&self.server).into(), rcode.unwrap_or("other").into(), source.as_str().into()];
+            metrics.dns_responses.slot(labels)
+        })
+    }
+}
+
+/// Five centuries fit.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When a worker that has nothing to do looks whether records wait.
+pub const PAGE_WAITS: Duration = Duration::from_millis(20);
+
+/// The time that a batch of queries has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// When it was read.
+    pub started: Instant,
+    /// The same on the wall's clock.
+    pub at: SystemTime,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { started: Instant::now(), at: SystemTime::now() }
+    }
+}

@@ -1,0 +1,316 @@
+//! What comes out of the packet cache is what would be decided: up to the identifier, the case of the name, TTLs that
+//! count down, and rotation. And what it counts is the same.
+
+#[path = "lab/mod.rs"]
+mod lab;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, IN, PATHS, Packet, Reply, TXT};
+use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport, Worker};
+use proptest::prelude::*;
+
+/// The lab, with answers of every kind that a cache could get wrong.
+const MORE: &str = r#"
+[[hosted_zone]]
+name = "kinds.example"
+vpcs = ["vpc-lab"]
+records = [
+  { name = "many", type = "A", ttl = 60, values = ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.100.20", "52.219.0.1"] },
+  { name = "host", type = "CNAME", ttl = 30, values = ["sns.ap-northeast-1.amazonaws.com."] },
+  { name = "public", type = "CNAME", ttl = 30, values = ["s3.ap-northeast-1.amazonaws.com."] },
+  { name = "texts", type = "TXT", ttl = 60, values = ["\"one\"", "\"and another one\""] },
+  { name = "mail", type = "MX", ttl = 60, values = ["10 a.mail.kinds.example.", "20 b.mail.kinds.example."] },
+  { name = "srv", type = "SRV", ttl = 60, values = ["1 2 443 a.kinds.example.", "3 4 443 bcd.kinds.example."] },
+  { name = "*.wild", type = "A", ttl = 0, values = ["10.0.1.9", "10.0.1.8"] },
+  { name = "https", type = "HTTPS", ttl = 60, values = ["1 . ipv4hint=10.0.1.1,52.219.0.1 ipv6hint=2001:db8::1"] },
+]
+
+[[public]]
+name = "counts.down.example"
+type = "A"
+ttl = 7
+values = ["198.51.100.1", "198.51.100.2"]
+
+[[client]]
+source = "127.0.9.0/24"
+place = "outside"
+"#;
+
+const NAMES: &[&str] = &[
+    "sns.ap-northeast-1.amazonaws.com",
+    "s3.ap-northeast-1.amazonaws.com",
+    "my-bucket.s3.ap-northeast-1.amazonaws.com",
+    "sqs.ap-northeast-1.amazonaws.com",
+    "many.kinds.example",
+    "host.kinds.example",
+    "public.kinds.example",
+    "texts.kinds.example",
+    "mail.kinds.example",
+    "srv.kinds.example",
+    "a.wild.kinds.example",
+    "b.wild.kinds.example",
+    "https.kinds.example",
+    "none.kinds.example",
+    "kinds.example",
+    "counts.down.example",
+    "no.such.example",
+    "ip-10-0-1-7.ap-northeast-1.compute.internal",
+    "7.1.0.10.in-addr.arpa",
+    "",
+];
+
+/// A query, who sends it, and how long after the one before.
+#[derive(Clone, Debug)]
+struct Asked {
+    message: Vec<u8>,
+    peer: IpAddr,
+    transport: Transport,
+    pause_ms: u64,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let name = (prop::sample::select(NAMES), any::<u32>()).prop_map(|(name, case)| {
+        let mix = |(at, letter): (usize, char)| match case >> (at % 32) & 1 {
+            1 => letter.to_ascii_uppercase(),
+            _ => letter,
+        };
+        name.char_indices().map(mix).collect::<String>()
+    });
+    let qtype = prop::sample::select(vec![A, A, A, AAAA, 5, 6, 12, 15, TXT, 33, 65, ANY, 252, 999]);
+    let option = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some((COOKIE, vec![1, 2, 3, 4, 5, 6, 7, 8]))),
+        1 => Just(Some((CLIENT_SUBNET, vec![0, 1, 32, 0, 10, 0, 2, 7]))),
+        1 => Just(Some((CLIENT_SUBNET, vec![0, 1, 0, 0]))),
+        1 => Just(Some((PATHS, Vec::new()))),
+    ];
+    let opt = prop::option::weighted(0.8, (prop::sample::select(vec![512u16, 1232, 4096, 0]), option));
+    let peer = prop::sample::select(vec![
+        [127, 0, 0, 1],
+        [127, 0, 1, 1],
+        [127, 0, 2, 1],
+        [127, 0, 9, 1],
+        [192, 0, 2, 1],
+    ]);
+    let flags = prop::sample::select(vec![lab::RD, lab::RD, lab::RD, 0, lab::RD | 0x30]);
+    let class = prop::sample::select(vec![IN, IN, IN, IN, CH]);
+    let transport = prop::sample::select(vec![Transport::Udp, Transport::Udp, Transport::Tcp]);
+    (any::<u16>(), name, qtype, opt, peer, flags, class, transport, 0u64..900).prop_map(
+        |(id, name, qtype, opt, peer, flags, class, transport, pause_ms)| {
+            let mut packet = Packet::ask_wire(&lab::wire(&name), qtype, class).id(id).flags(flags);
+            if let Some((payload, option)) = opt {
+                let options: Vec<(u16, &[u8])> =
+                    option.iter().map(|(code, data)| (*code, &data[..])).collect();
+                packet = packet.opt(payload, &options);
+            }
+            Asked { message: packet.build(), peer: peer.into(), transport, pause_ms }
+        },
+    )
+}
+
+/// Someone who answers, and the time there.
+struct Side {
+    engine: Arc<Engine>,
+    worker: Worker,
+    door: Door,
+    now: Duration,
+}
+
+impl Side {
+    fn new(cache: u64) -> Self {
+        let text = lab::lab(&format!("{MORE}\n[packet_cache]\nmax_bytes = {cache}\n"));
+        let (loaded, world) = lab::load(&text);
+        let engine = Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"));
+        let door = Door::new(0, "127.0.0.1:5300".parse().expect("an address"));
+        Self { worker: engine.worker(1), engine, door, now: Duration::from_secs(1_795_266_307) }
+    }
+
+    fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
+        self.now += Duration::from_millis(asked.pause_ms);
+        let moment = Moment { started: Instant::now(), at: UNIX_EPOCH + self.now };
+        let peer = SocketAddr::new(asked.peer, 40_000);
+        let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
+        // Something before it, as in a batch.
+        let mut out = vec![0xaa; 7];
+        let begun =
+            self.engine.begin(&mut self.worker, &self.door, &asked.message, &origin, moment, &mut out);
+        self.worker.witness.settle(moment.started);
+        matches!(begun, Begun::Ready).then(|| out.split_off(7))
+    }
+
+    /// What was counted, but for what a cache counts of itself, how long it took, and on which subnet a connection was put,
+    /// which hangs on the rotation.
+    fn counts(&self) -> Vec<String> {
+        let text = self.engine.observer().render();
+        let is_compared = |line: &&str| {
+            !line.starts_with('#')
+                && ["plustwo_dns_re", "plustwo_egress", "plustwo_endpoint"]
+                    .iter()
+                    .any(|p| line.starts_with(p))
+                && !line.contains("duration_seconds_bucket")
+                && !line.contains("duration_seconds_sum")
+        };
+        let mut lines: Vec<String> = text.lines().filter(is_compared).map(str::to_owned).collect();
+        let implied = text.lines().filter(|line| line.starts_with("plustwo_privatelink_implied"));
+        let total: u64 = implied.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
+        lines.push(format!("implied {total}"));
+        lines.sort();
+        lines
+    }
+
+    fn hits(&self) -> u64 {
+        let text = self.engine.observer().render();
+        let line = text.lines().find(|line| line.starts_with("plustwo_packet_cache_hits_total "));
+        line.expect("the counter").rsplit(' ').next().unwrap().parse().expect("a number")
+    }
+}
+
+/// A reply without what may differ: header and question, the records with their TTLs, sorted, and the options.
+type Settled = (Vec<u8>, Vec<String>, Vec<(u16, Vec<u8>)>);
+
+fn settled(raw: &[u8]) -> Settled {
+    let reply = Reply::read(raw);
+    let mut records: Vec<String> = reply
+        .message
+        .answers
+        .iter()
+        .map(|record| format!("an {} {} {} {}", record.name, record.ttl, record.record_type(), record.data))
+        .chain(reply.message.authorities.iter().map(|record| {
+            format!("ns {} {} {} {}", record.name, record.ttl, record.record_type(), record.data)
+        }))
+        .collect();
+    records.sort();
+    let question_end = 12 + raw[12..].iter().position(|octet| *octet == 0).map_or(0, |at| at + 5);
+    // Header and question must be equal to the last octet; so must be everything in the OPT record.
+    let until = if reply.counts()[0] == 1 { question_end } else { 12 };
+    (raw[..until].to_vec(), records, reply.options())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cached_is_uncached(questions in prop::collection::vec(asked(), 1..12), order in prop::collection::vec(0usize..12, 80)) {
+        let (mut cached, mut uncached) = (Side::new(1 << 20), Side::new(0));
+        for at in order {
+            let asked = &questions[at % questions.len()];
+            let (one, other) = (cached.answer(asked), uncached.answer(asked));
+            prop_assert_eq!(one.as_ref().map(Vec::len), other.as_ref().map(Vec::len));
+            if let (Some(one), Some(other)) = (one, other) {
+                prop_assert_eq!(settled(&one), settled(&other));
+            }
+        }
+        prop_assert_eq!(cached.counts(), uncached.counts());
+        prop_assert_eq!(uncached.hits(), 0);
+    }
+}
+
+fn ask(name: &str, qtype: u16) -> Asked {
+    let message = Packet::ask(name, qtype).opt(1232, &[]).build();
+    Asked { message, peer: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp, pause_ms: 0 }
+}
+
+#[test]
+fn the_third_time_it_is_a_hit_for_all_that_can_be_kept() {
+    for (name, qtype, is_kept) in [
+        ("sns.ap-northeast-1.amazonaws.com", A, true),
+        ("sns.ap-northeast-1.amazonaws.com", AAAA, true),
+        ("public.kinds.example", A, true),
+        ("texts.kinds.example", TXT, true),
+        ("srv.kinds.example", 33, true),
+        ("none.kinds.example", A, true),
+        ("a.wild.kinds.example", A, true),
+        ("counts.down.example", A, true),
+        // Names in these records are compressed against each other.
+        ("mail.kinds.example", 15, false),
+        ("sns.ap-northeast-1.amazonaws.com", 252, false),
+    ] {
+        let mut side = Side::new(1 << 20);
+        for _ in 0..2 {
+            side.answer(&ask(name, qtype)).expect("a reply");
+        }
+        assert_eq!(side.hits(), 0, "{name} {qtype}: seen once, it is not kept");
+        side.answer(&ask(name, qtype)).expect("a reply");
+        assert_eq!(side.hits(), u64::from(is_kept), "{name} {qtype}");
+    }
+}
+
+#[test]
+fn records_turn_with_every_hit() {
+    let mut side = Side::new(1 << 20);
+    let firsts: Vec<String> = (0..10)
+        .map(|_| Reply::read(&side.answer(&ask("many.kinds.example", A)).expect("a reply")).data()[0].clone())
+        .collect();
+    assert_eq!(firsts[..5], firsts[5..]);
+    let mut all = firsts[..5].to_vec();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 5);
+    assert!(side.hits() >= 8);
+}
+
+#[test]
+fn ttls_of_others_count_down_in_a_hit_and_ours_do_not() {
+    let mut side = Side::new(1 << 20);
+    let mut ttl = |name: &str, pause_ms| {
+        let asked = Asked { pause_ms, ..ask(name, A) };
+        Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl
+    };
+    let first = ttl("counts.down.example", 0);
+    let seen: Vec<u32> = (0..8).map(|_| ttl("counts.down.example", 1000)).collect();
+    let expected: Vec<u32> = (1..=8).map(|second| (first + 7 - 1 - second % 7) % 7 + 1).collect();
+    assert_eq!(seen, expected, "after {first}");
+    let (ours, later) =
+        (ttl("sns.ap-northeast-1.amazonaws.com", 0), ttl("sns.ap-northeast-1.amazonaws.com", 5000));
+    assert_eq!((ours, later, ttl("sns.ap-northeast-1.amazonaws.com", 5000)), (60, 60, 60));
+}
+
+#[test]
+fn a_new_world_forgets_every_reply() {
+    let mut side = Side::new(1 << 20);
+    for _ in 0..3 {
+        side.answer(&ask("many.kinds.example", A)).expect("a reply");
+    }
+    assert_eq!(side.hits(), 1);
+    let (_, world) = lab::load(&lab::lab(&MORE.replace("10.0.1.3", "10.0.1.4")));
+    side.engine.live().replace(world);
+    for _ in 0..3 {
+        let reply = Reply::read(&side.answer(&ask("many.kinds.example", A)).expect("a reply"));
+        assert!(reply.addresses().contains(&"10.0.1.4".to_owned()), "{:?}", reply.addresses());
+    }
+    assert_eq!(side.hits(), 3, "the question is known, so its new answer is kept at once");
+}
+
+#[test]
+fn a_cache_stays_within_its_octets_under_a_flood() {
+    let mut side = Side::new(256 << 10);
+    let hot = ask("many.kinds.example", A);
+    for number in 0..30_000 {
+        let asked = ask(&format!("flood{}.wild.kinds.example", number / 2), A);
+        side.answer(&asked).expect("a reply");
+        side.answer(&hot).expect("a reply");
+    }
+    let text = side.engine.observer().render();
+    let bytes =
+        text.lines().find_map(|line| line.strip_prefix("plustwo_packet_cache_bytes ")).expect("a gauge");
+    assert!(bytes.parse::<u64>().expect("a number") <= 256 << 10, "{bytes}");
+    assert!(side.hits() > 29_000, "{} hits: the question that everybody asks stays", side.hits());
+}
+
+/// The wall clock of a test is what it says.
+#[test]
+fn a_clock_that_is_set_back_makes_no_ttl_longer() {
+    let mut side = Side::new(1 << 20);
+    let asked = ask("counts.down.example", A);
+    for _ in 0..2 {
+        side.answer(&asked).expect("a reply");
+    }
+    let before = Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl;
+    side.now -= Duration::from_secs(3600);
+    let after = Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl;
+    assert!(after <= before, "{after} after {before}");
+    assert!(SystemTime::now() > UNIX_EPOCH);
+}
