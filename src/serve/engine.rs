@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clients::{Known, Standing};
 use super::forward::{ForwardOptions, Forwarder};
-use super::packet_cache::{Asked, Candidate, Told};
+use super::packet_cache::{Asked, Candidate, Found, Told};
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
 use crate::config::Config;
@@ -106,6 +106,17 @@ enum Turn {
     Question(Vantage),
 }
 
+/// Whether a query was answered as one before it.
+enum Again {
+    /// It was.
+    Given,
+    /// It was not, or what it would be does not fit. An answer that has ended just now was given so many times.
+    NotAgain {
+        /// How many.
+        given: u32,
+    },
+}
+
 /// A resolution that waits for somebody else's answer to a question.
 #[derive(Debug)]
 struct Pending {
@@ -195,9 +206,10 @@ impl Engine {
         out: &mut Vec<u8>,
     ) -> Begun {
         let world = self.live.load(); // one generation for the whole query
-        if self.again(&world, worker, door, message, origin, moment, out).is_some() {
-            return Begun::Ready;
-        }
+        let given = match self.again(&world, worker, door, message, origin, moment, out) {
+            Again::Given => return Begun::Ready,
+            Again::NotAgain { given } => given,
+        };
         let query = match Query::parse(message) {
             Ok(query) => query,
             Err(rejected) => return turn_away(worker, door, origin, &rejected, out),
@@ -213,7 +225,7 @@ impl Engine {
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.now_s());
-        match self.look(&world, resolution, asker.now_s()) {
+        match self.look(&world, resolution, asker.now_s(), given) {
             Looked::Done(Some(outcome), cached) => {
                 asker.cached = cached;
                 self.reply(&world, worker, door, &asker, &outcome, out)
@@ -246,9 +258,10 @@ impl Engine {
         let Waiting { world, asker, mut pending, place } = *waiting;
         let now_s = asker.now_s();
         let outcome = loop {
-            let (answer, keep) = self.ask(&world, pending.whom, &pending.question, now_s).await;
-            pending.resolution.answered(pending.whom, answer, keep);
-            match self.look(&world, pending.resolution, now_s) {
+            let answer = self.ask(&world, pending.whom, &pending.question, now_s).await;
+            // Who asks next is answered out of a cache, which is told; so this is not what to give them.
+            pending.resolution.answered(pending.whom, answer, Keep::No);
+            match self.look(&world, pending.resolution, now_s, 0) {
                 Looked::Done(outcome, _) => break outcome,
                 Looked::Ask(next) => pending = next,
             }
@@ -298,8 +311,7 @@ impl Engine {
 
     // ---- again: what was answered before --------------------------------------------------------------
 
-    /// Answers a plain query as one before it was answered: no decision, no allocation, no lock. `None`: it was
-    /// not, or what it would be does not fit.
+    /// Answers a plain query as one before it was answered: no decision, no allocation, no lock.
     #[allow(clippy::too_many_arguments, reason = "these are the query and who answers it")]
     fn again(
         &self,
@@ -310,24 +322,31 @@ impl Engine {
         origin: &Origin,
         moment: Moment,
         out: &mut Vec<u8>,
-    ) -> Option<()> {
-        let peek = Peek::of(message, annotate::PATHS_OPTION)?;
+    ) -> Again {
+        const NEVER: Again = Again::NotAgain { given: 0 };
+        let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
         let Worker { witness, packets, clients, name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
-        let client = clients.find(world, door, origin.peer.ip().to_canonical(), subnet)?;
+        let Some(client) = clients.find(world, door, origin.peer.ip().to_canonical(), subnet) else {
+            return NEVER;
+        };
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
         let asked = Asked { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
         let now_s = seconds(moment.at);
         let found = packets.find(&asked, place, client.is_told, world.generation, now_s);
-        witness.looked_in_packet_cache(found.is_some());
-        let (kept, told) = found?;
+        witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
+        let (kept, told) = match found {
+            Found::Kept(kept, told) => (kept, told),
+            Found::Ended { given } => return Again::NotAgain { given },
+            Found::Nothing => return NEVER,
+        };
         let mut echo = [0; MOST_ECHO];
         let echo = echoed(client, &mut echo);
         let octets = kept.length() + peek.edns.map_or(0, |_| OPT_LENGTH + told.options.len() + echo.len());
         let payload = peek.edns.map(|edns| edns.payload);
         if octets > limit(world, origin.transport, payload) {
-            return None;
+            return NEVER;
         }
         let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
         let base = out.len();
@@ -353,18 +372,19 @@ impl Engine {
                 at: moment.at,
             },
         );
-        Some(())
+        Again::Given
     }
 
     // ---- looking up ------------------------------------------------------------------------------------
 
     /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
-    fn look(&self, world: &World, mut resolution: Resolution, now_s: u64) -> Looked {
+    /// Copies of what is cached were `given` so many times.
+    fn look(&self, world: &World, mut resolution: Resolution, now_s: u64, given: u32) -> Looked {
         let mut helped = false;
         loop {
             match resolution.step(world, &mut Silent) {
                 Step::Done(outcome) => return Looked::Done(outcome, helped),
-                Step::Ask(whom, question) => match self.at_hand(world, whom, &question, now_s) {
+                Step::Ask(whom, question) => match self.at_hand(world, whom, &question, now_s, given) {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
                         resolution.answered(whom, answer, keep);
@@ -382,6 +402,7 @@ impl Engine {
         whom: Whom,
         question: &Question,
         now_s: u64,
+        given: u32,
     ) -> Option<(Answer, Keep, bool)> {
         if let Whom::Rule(rule) = whom
             && let Some(answer) = played(world, rule, question, now_s)
@@ -389,17 +410,15 @@ impl Engine {
             return Some((answer, Keep::World, false));
         }
         let upstream = upstream_of(world, whom)?;
-        self.forwarder.cached(upstream, question, now_s).map(|answer| (answer, Keep::No, true))
+        let (answer, keep) = self.forwarder.cached(upstream, question, now_s, given)?;
+        Some((answer, keep, true))
     }
 
-    async fn ask(&self, world: &World, whom: Whom, question: &Question, now_s: u64) -> (Answer, Keep) {
-        let nobody = || {
-            Answer::empty(Rcode::SERVFAIL)
-                .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask"))
-        };
+    async fn ask(&self, world: &World, whom: Whom, question: &Question, now_s: u64) -> Answer {
         match upstream_of(world, whom) {
-            Some(upstream) => (self.forwarder.ask(upstream, question, now_s).await, Keep::No),
-            None => (nobody(), Keep::No),
+            Some(upstream) => self.forwarder.ask(upstream, question, now_s).await,
+            None => Answer::empty(Rcode::SERVFAIL)
+                .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask")),
         }
     }
 

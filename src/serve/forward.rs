@@ -13,6 +13,7 @@ use super::upstream::{Unanswered, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Question, Rcode};
 use crate::observe::Observer;
+use crate::resolve::Keep;
 use crate::world::{Upstream, UpstreamIdentity, World};
 
 /// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
@@ -86,11 +87,17 @@ impl Forwarder {
         }
     }
 
-    /// A fresh answer without asking anybody. One that is asked for often and ends soon is fetched anew, in a
-    /// task of its own.
-    pub fn cached(self: &Arc<Self>, upstream: &Upstream, question: &Question, now_s: u64) -> Option<Answer> {
+    /// A fresh answer without asking anybody, and how long it may be given again. Copies of it were `given` so many
+    /// times. One that is asked for often and ends soon is fetched anew, in a task of its own.
+    pub fn cached(
+        self: &Arc<Self>,
+        upstream: &Upstream,
+        question: &Question,
+        now_s: u64,
+        given: u32,
+    ) -> Option<(Answer, Keep)> {
         let metrics = self.observer.message_cache();
-        let Some(cached) = self.cache.fresh(self.number(upstream), question, now_s) else {
+        let Some(cached) = self.cache.fresh(self.number(upstream), question, now_s, given) else {
             metrics.misses.inc();
             return None;
         };
@@ -100,7 +107,7 @@ impl Forwarder {
             let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
             tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
         }
-        Some(cached.answer)
+        Some((cached.answer, Keep::Until(cached.until_s)))
     }
 
     /// Asks an upstream. When nobody answers, an answer past its TTL stands in, and says so; where there is none,

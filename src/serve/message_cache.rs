@@ -75,6 +75,9 @@ struct Entry {
 pub struct Cached {
     /// The answer, its TTLs counted down.
     pub answer: Answer,
+    /// Until when whoever keeps a copy need not ask here again, in seconds: to the end, or to where it may be
+    /// fetched anew.
+    pub until_s: u64,
     /// Whether it is asked for often and will end soon: somebody should fetch it anew.
     pub wants_prefetch: bool,
 }
@@ -96,19 +99,27 @@ impl MessageCache {
         Self { entries: Cache::with_weighter(estimated, bounds.max_bytes, Weight), bounds }
     }
 
-    /// A fresh answer to a question, at a time in seconds.
-    pub fn fresh(&self, upstream: UpstreamNumber, question: &Question, now_s: u64) -> Option<Cached> {
+    /// A fresh answer to a question, at a time in seconds. Copies of it were `given` so many times since it was
+    /// asked for last.
+    pub fn fresh(
+        &self,
+        upstream: UpstreamNumber,
+        question: &Question,
+        now_s: u64,
+        given: u32,
+    ) -> Option<Cached> {
         let found = self.find(upstream, question, |entry| entry.age(now_s) < u64::from(entry.ttl_s))?;
         // `age` is below a TTL, which fits.
         let age = found.age(now_s) as u32;
-        let hits = found.hits.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let asked = given.saturating_add(1);
+        let hits = found.hits.fetch_add(asked, Ordering::Relaxed).saturating_add(asked);
         let left = found.ttl_s - age;
         // In the last tenth of its time, once: the one who fetches it resets the count.
         let wants_prefetch = hits >= HOT && left <= found.ttl_s / 10;
         if wants_prefetch {
             found.hits.store(0, Ordering::Relaxed);
         }
-        Some(Cached { answer: aged(&found.answer, age), wants_prefetch })
+        Some(Cached { answer: aged(&found.answer, age), until_s: found.until(now_s), wants_prefetch })
     }
 
     /// An answer to a question that may be past its TTL: for when nobody answers. It says that it is stale.
@@ -138,13 +149,24 @@ impl MessageCache {
         let denies_name = answer.rcode == Rcode::NXDOMAIN && answer.answer.is_empty();
         let qtype = if denies_name { NO_SUCH_NAME } else { question.qtype };
         let key = Key { upstream, qname: question.qname.clone(), qtype };
-        let answer = Answer { ede: None, ..answer.clone() };
+        let answer = self.capped(Answer { ede: None, ..answer.clone() });
         let weight = weight(&key, &answer);
         // What fills the cache alone would only empty it.
         if weight <= self.bounds.max_bytes / 8 {
             let entry = Entry { answer, born_s: now_s, ttl_s, weight, hits: AtomicU32::new(0) };
             self.entries.insert(key, Arc::new(entry));
         }
+    }
+
+    /// An answer with TTLs no longer than it is kept, so that what clients see counts down to its end.
+    fn capped(&self, mut answer: Answer) -> Answer {
+        for set in &mut answer.answer {
+            set.ttl = set.ttl.min(self.bounds.max_ttl_s);
+        }
+        for set in &mut answer.authority {
+            set.ttl = set.ttl.min(self.bounds.max_negative_ttl_s);
+        }
+        answer
     }
 
     /// How many entries there are.
@@ -215,6 +237,14 @@ impl Entry {
     fn age(&self, now_s: u64) -> u64 {
         now_s.saturating_sub(self.born_s)
     }
+
+    /// Until when a copy may be given that is taken now: in its last tenth it is to be asked for here each time,
+    /// so that one that is asked for often is seen to be.
+    fn until(&self, now_s: u64) -> u64 {
+        let end = self.born_s + u64::from(self.ttl_s);
+        let last_tenth = end - u64::from(self.ttl_s / 10);
+        if now_s < last_tenth { last_tenth } else { end }
+    }
 }
 
 /// Whether a chain of CNAMEs, or nothing at all, is all that an answer holds.
@@ -270,10 +300,10 @@ mod tests {
         let cache = MessageCache::new(BOUNDS);
         let asked = question("a.example");
         cache.insert(1, &asked, &positive(&asked, 60), 1000);
-        assert_eq!(cache.fresh(1, &asked, 1000).unwrap().answer.answer[0].ttl, 60);
-        assert_eq!(cache.fresh(1, &asked, 1059).unwrap().answer.answer[0].ttl, 1);
-        assert_eq!(cache.fresh(1, &asked, 1060), None);
-        assert_eq!(cache.fresh(2, &asked, 1000), None, "another upstream's");
+        assert_eq!(cache.fresh(1, &asked, 1000, 0).unwrap().answer.answer[0].ttl, 60);
+        assert_eq!(cache.fresh(1, &asked, 1059, 0).unwrap().answer.answer[0].ttl, 1);
+        assert_eq!(cache.fresh(1, &asked, 1060, 0), None);
+        assert_eq!(cache.fresh(2, &asked, 1000, 0), None, "another upstream's");
     }
 
     #[test]
@@ -281,8 +311,13 @@ mod tests {
         let cache = MessageCache::new(BOUNDS);
         let asked = question("a.example");
         cache.insert(1, &asked, &positive(&asked, 86_400), 0);
-        assert!(cache.fresh(1, &asked, 299).is_some());
-        assert!(cache.fresh(1, &asked, 300).is_none());
+        assert!(cache.fresh(1, &asked, 299, 0).is_some());
+        assert!(cache.fresh(1, &asked, 300, 0).is_none());
+        assert_eq!(
+            cache.fresh(1, &asked, 290, 0).unwrap().answer.answer[0].ttl,
+            10,
+            "it counts down to its end"
+        );
     }
 
     #[test]
@@ -291,17 +326,17 @@ mod tests {
         let (none, nodata) = (question("none.example"), question("nodata.example"));
         cache.insert(1, &none, &Answer::nxdomain(soa(900, 20)), 0);
         cache.insert(1, &nodata, &Answer::no_data(soa(900, 86_400)), 0);
-        assert!(cache.fresh(1, &none, 19).is_some() && cache.fresh(1, &none, 20).is_none());
-        assert!(cache.fresh(1, &nodata, 299).is_some() && cache.fresh(1, &nodata, 300).is_none());
+        assert!(cache.fresh(1, &none, 19, 0).is_some() && cache.fresh(1, &none, 20, 0).is_none());
+        assert!(cache.fresh(1, &nodata, 299, 0).is_some() && cache.fresh(1, &nodata, 300, 0).is_none());
         // Another type at a name that does not exist, and a name below it.
         let other = Question { qtype: RecordType::MX, ..question("none.example") };
-        assert!(cache.fresh(1, &other, 5).is_some());
-        assert!(cache.fresh(1, &question("x.y.none.example"), 5).is_some());
-        assert!(cache.fresh(1, &question("x.nodata.example"), 5).is_none());
+        assert!(cache.fresh(1, &other, 5, 0).is_some());
+        assert!(cache.fresh(1, &question("x.y.none.example"), 5, 0).is_some());
+        assert!(cache.fresh(1, &question("x.nodata.example"), 5, 0).is_none());
         cache.insert(1, &question("bare.example"), &Answer::empty(Rcode::NXDOMAIN), 0);
-        assert!(cache.fresh(1, &question("bare.example"), 0).is_none(), "no SOA, no TTL");
+        assert!(cache.fresh(1, &question("bare.example"), 0, 0).is_none(), "no SOA, no TTL");
         cache.insert(1, &question("bad.example"), &Answer::empty(Rcode::SERVFAIL), 0);
-        assert!(cache.fresh(1, &question("bad.example"), 0).is_none());
+        assert!(cache.fresh(1, &question("bad.example"), 0, 0).is_none());
     }
 
     #[test]
@@ -325,10 +360,22 @@ mod tests {
         let asked = question("hot.example");
         cache.insert(1, &asked, &positive(&asked, 100), 0);
         for now_s in [1, 2, 3, 50] {
-            assert!(!cache.fresh(1, &asked, now_s).unwrap().wants_prefetch);
+            assert!(!cache.fresh(1, &asked, now_s, 0).unwrap().wants_prefetch);
         }
-        assert!(cache.fresh(1, &asked, 91).unwrap().wants_prefetch);
-        assert!(!cache.fresh(1, &asked, 91).unwrap().wants_prefetch);
+        assert!(cache.fresh(1, &asked, 91, 0).unwrap().wants_prefetch);
+        assert!(!cache.fresh(1, &asked, 91, 0).unwrap().wants_prefetch);
+    }
+
+    #[test]
+    fn copies_are_good_until_the_last_tenth_and_count_as_asked_for() {
+        let cache = MessageCache::new(BOUNDS);
+        let asked = question("hot.example");
+        cache.insert(1, &asked, &positive(&asked, 100), 1000);
+        assert_eq!(cache.fresh(1, &asked, 1089, 0).unwrap().until_s, 1090);
+        let late = cache.fresh(1, &asked, 1090, 5).unwrap();
+        assert_eq!((late.until_s, late.wants_prefetch), (1100, true));
+        cache.insert(1, &asked, &positive(&asked, 5), 1000);
+        assert_eq!(cache.fresh(1, &asked, 1000, 0).unwrap().until_s, 1005);
     }
 
     #[test]
@@ -339,15 +386,15 @@ mod tests {
             cache.insert(1, asked, &positive(asked, 300), 0);
         }
         for _ in 0..3 {
-            hot.iter().for_each(|asked| drop(cache.fresh(1, asked, 1)));
+            hot.iter().for_each(|asked| drop(cache.fresh(1, asked, 1, 0)));
         }
         for n in 0..50_000 {
             let asked = question(&format!("flood{n}.example"));
             cache.insert(1, &asked, &positive(&asked, 300), 1);
             // Everybody goes on asking for the hot names meanwhile.
-            drop(cache.fresh(1, &hot[n % hot.len()], 1));
+            drop(cache.fresh(1, &hot[n % hot.len()], 1, 0));
         }
-        let kept = hot.iter().filter(|asked| cache.fresh(1, asked, 2).is_some()).count();
+        let kept = hot.iter().filter(|asked| cache.fresh(1, asked, 2, 0).is_some()).count();
         assert!(kept > 475, "{kept} of 500 hot names are left");
         assert!(cache.bytes() <= BOUNDS.max_bytes, "{}", cache.bytes());
     }

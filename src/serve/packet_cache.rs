@@ -12,7 +12,7 @@
 //! are asked once does not evict those that are asked again. Nothing is swept when the world changes: an
 //! entry has the number of its generation, and dies by comparison.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{Hash, Hasher};
 
 use foldhash::fast::RandomState;
@@ -127,6 +127,8 @@ pub struct Kept {
     ageing_ttls: Box<[u16]>,
     /// From when on it is not given any more, in seconds since 1970.
     ends_s: u64,
+    /// How often it was given.
+    given: Cell<u32>,
     /// What the engine counts its rotations by.
     rotates_by: usize,
 }
@@ -147,6 +149,20 @@ struct Turning {
     end: u16,
     /// The rotation that they stand in.
     stand: usize,
+}
+
+/// What a cache has for a question from a place.
+#[derive(Debug)]
+pub enum Found<'c> {
+    /// The answer, and what is told of it there.
+    Kept(&'c Kept, &'c Told),
+    /// An answer that may not be given any more. It was given so many times since this was last said.
+    Ended {
+        /// How many.
+        given: u32,
+    },
+    /// Nothing that helps.
+    Nothing,
 }
 
 /// What is told with an answer to those who ask from one place, and what it counts.
@@ -246,13 +262,15 @@ impl PacketCache {
         is_told: bool,
         generation: u64,
         now_s: u64,
-    ) -> Option<(&Kept, &Told)> {
-        let kept = self.answers.get(asked)?;
-        if kept.generation != generation || now_s >= kept.ends_s {
-            return None;
+    ) -> Found<'_> {
+        let Some(kept) = self.answers.get(asked).filter(|kept| kept.generation == generation) else {
+            return Found::Nothing;
+        };
+        if now_s >= kept.ends_s {
+            return Found::Ended { given: kept.given.take() };
         }
-        let told = self.told.get(&TellingKey { serial: kept.serial, place, is_told })?;
-        Some((kept, told))
+        let told = self.told.get(&TellingKey { serial: kept.serial, place, is_told });
+        told.map_or(Found::Nothing, |told| Found::Kept(kept, told))
     }
 
     /// Whether a reply to this question is worth keeping: the question was asked before, as far as is known. It is
@@ -338,6 +356,7 @@ impl Kept {
             turning: turning.collect(),
             ageing_ttls: layout.ageing_ttls.as_slice().into(),
             ends_s,
+            given: Cell::new(0),
             rotates_by,
         })
     }
@@ -356,6 +375,7 @@ impl Kept {
     /// question, and its records in a rotation.
     pub fn append(&self, id: u16, qname_as_sent: &[u8], rotation: usize, now_s: u64, out: &mut Vec<u8>) {
         let base = out.len();
+        self.given.set(self.given.get().saturating_add(1));
         let mut stamped = self.stamped.borrow_mut();
         // A wall clock that was set back makes no TTL longer.
         if now_s > stamped.at_s && !self.ageing_ttls.is_empty() {
