@@ -35,7 +35,7 @@ pub use answer::{Answer, RrSet};
 pub use code::{Class, Opcode, Rcode, RecordType};
 pub use edns::{ClientSubnet, Ede, Edns, OptionCode};
 pub use encode::{ADVERTISED_PAYLOAD, Annotations, Encoded, encode, encode_turn_away, udp_limit};
-pub use name::{Name, NameError};
+pub use name::{MAX_NAME, Name, NameError};
 pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};

@@ -3,20 +3,35 @@
 use super::*;
 use crate::aws::zones as dns;
 use crate::config::RecordText;
-use crate::dns::{Name, Rdata, RecordType, RrSet, parse_zone_file};
+use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord, parse_zone_file};
+use crate::world::zone::Distinct;
 
 /// TTL of a record set that says none, in seconds.
 const DEFAULT_TTL_S: u32 = 300;
 
-/// A zone as Route 53 makes it: its SOA and NS records, and nothing else.
-pub(super) fn hosted_zone(apex: Name) -> Zone {
-    let soa = &dns::HOSTED_ZONE_SOA;
-    let mut zone = zone_with_soa(apex.clone(), soa);
-    for server in dns::HOSTED_ZONE_NAME_SERVERS {
-        zone.add(apex.clone(), RecordType::NS, dns::HOSTED_ZONE_NS_TTL_S, Rdata::name(&fact_name(server)))
-            .expect("a zone's top may have NS records");
+/// What Route 53 puts into each zone that it makes: kept once for all of them.
+pub(super) struct MadeByAws {
+    soa: Arc<[Rdata]>,
+    name_servers: Arc<[Rdata]>,
+}
+
+impl MadeByAws {
+    pub(super) fn new() -> Self {
+        let soa = &dns::HOSTED_ZONE_SOA;
+        Self {
+            soa: Arc::from([soa_rdata(&fact_name(soa.mname), soa)]),
+            name_servers: dns::HOSTED_ZONE_NAME_SERVERS.map(|server| Rdata::name(&fact_name(server))).into(),
+        }
     }
-    zone
+
+    /// A zone as Route 53 makes it: its SOA and NS records, and nothing else.
+    pub(super) fn hosted_zone(&self, apex: Name) -> Zone {
+        let mut zone = zone_of(apex.clone(), &dns::HOSTED_ZONE_SOA, self.soa.clone());
+        let servers = self.name_servers.clone();
+        zone.add_set(RrSet::new(apex, RecordType::NS, dns::HOSTED_ZONE_NS_TTL_S, servers))
+            .expect("a zone's top may have NS records");
+        zone
+    }
 }
 
 /// A zone of names that AWS generates. It has an SOA record for negative answers only.
@@ -29,10 +44,13 @@ pub(super) fn internal_zone(apex: Name) -> Zone {
 
 /// A zone with an SOA record of these values.
 pub(super) fn zone_with_soa(apex: Name, soa: &dns::SoaValues) -> Zone {
-    let rdata = soa_rdata(&fact_name(soa.mname), soa);
-    let negative = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl.min(soa.minimum), vec![rdata.clone()]);
-    let mut zone = Zone::new(apex.clone(), negative);
-    zone.add(apex, RecordType::SOA, soa.ttl, rdata).expect("a zone's top may have an SOA record");
+    zone_of(apex, soa, Arc::from([soa_rdata(&fact_name(soa.mname), soa)]))
+}
+
+fn zone_of(apex: Name, soa: &dns::SoaValues, rdatas: Arc<[Rdata]>) -> Zone {
+    let standing = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
+    let mut zone = Zone::new(apex, standing.with_ttl(soa.ttl.min(soa.minimum)));
+    zone.add_set(standing).expect("a zone's top may have an SOA record");
     zone
 }
 
@@ -55,9 +73,7 @@ impl Compiler<'_> {
             let ttl = record.ttl.unwrap_or(DEFAULT_TTL_S);
             match (&record.values, &record.alias) {
                 (Some(values), None) if !values.is_empty() => {
-                    for value in values {
-                        self.value(zone, &owner, rtype, ttl, value);
-                    }
+                    self.values(zone, &owner, rtype, ttl, values);
                 }
                 (None, Some(alias)) => {
                     if let Err(refused) = zone.add_alias(owner, rtype, alias.value().clone()) {
@@ -74,26 +90,31 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds one value of a record set.
-    pub(super) fn value(
+    /// Adds the values of a record set.
+    pub(super) fn values(
         &mut self,
         zone: &mut Zone,
         owner: &Name,
         rtype: RecordType,
         ttl: u32,
-        value: &Marked<String>,
+        values: &[Marked<String>],
     ) {
-        match Rdata::parse(rtype, value.value()) {
-            Ok(rdata) => {
-                if let Err(refused) = zone.add(owner.clone(), rtype, ttl, rdata) {
-                    self.report.error(Code::InvalidRecord, value.mark(), refused.to_string());
+        let mut records = Vec::with_capacity(values.len());
+        for value in values {
+            match Rdata::parse(rtype, value.value()) {
+                Ok(rdata) => {
+                    let record = ZoneRecord { owner: owner.clone(), ttl, rtype, rdata, line: 0 };
+                    records.push((record, value.mark()));
+                }
+                Err(error) => {
+                    let message = format!("`{value}` is no {rtype} data: {error}");
+                    self.report.error(Code::InvalidRecord, value.mark(), message);
                 }
             }
-            Err(error) => {
-                let message = format!("`{value}` is no {rtype} data: {error}");
-                self.report.error(Code::InvalidRecord, value.mark(), message);
-            }
         }
+        add_one_set(zone, records.iter().map(|(record, mark)| (record, *mark)), |mark, refused| {
+            self.report.error(Code::InvalidRecord, mark, refused.to_string());
+        });
     }
 
     fn owner(&mut self, record: &RecordText, apex: &Name) -> Option<Name> {
@@ -126,19 +147,51 @@ impl Compiler<'_> {
                     self.report.error(Code::ZoneFile, file.mark(), message);
                 }
             }
-            Ok(records) => {
-                for record in records {
-                    let made_by_aws = record.rtype == RecordType::SOA
-                        || (record.rtype == RecordType::NS && record.owner == apex);
-                    if made_by_aws {
-                        continue;
-                    }
-                    if let Err(refused) = zone.add(record.owner, record.rtype, record.ttl, record.rdata) {
-                        let message = format!("{}:{}: {refused}", path.display(), record.line);
+            Ok(mut records) => {
+                records.retain(|record| !is_made_by_aws(record, &apex));
+                let starts = |have: &ZoneRecord, record: &ZoneRecord| have.owner != record.owner;
+                zone.reserve(records.windows(2).filter(|pair| starts(&pair[0], &pair[1])).count() + 1);
+                let of_one_set = |have: &ZoneRecord, record: &ZoneRecord| {
+                    have.owner == record.owner && have.rtype == record.rtype
+                };
+                for set in records.chunk_by(of_one_set) {
+                    add_one_set(zone, set.iter().map(|record| (record, record.line)), |line, refused| {
+                        let message = format!("{}:{line}: {refused}", path.display());
                         self.report.error(Code::ZoneFile, file.mark(), message);
-                    }
+                    });
                 }
             }
+        }
+    }
+}
+
+/// Whether Route 53 makes this record itself, in every private zone.
+fn is_made_by_aws(record: &ZoneRecord, apex: &Name) -> bool {
+    record.rtype == RecordType::SOA || (record.rtype == RecordType::NS && record.owner == *apex)
+}
+
+/// Adds records of one owner and type at once; if they are refused, one by one, so that each refusal is told
+/// with the place of its record.
+fn add_one_set<'r, P>(
+    zone: &mut Zone,
+    records: impl Iterator<Item = (&'r ZoneRecord, P)> + Clone,
+    mut refuse: impl FnMut(P, RecordRefused),
+) {
+    let Some((first, _)) = records.clone().next() else { return };
+    let (mut all, mut ttl) = (Distinct::default(), first.ttl);
+    for (record, _) in records.clone() {
+        if all.insert(&record.rdata) {
+            ttl = ttl.min(record.ttl);
+        }
+    }
+    let is_one = first.rtype != RecordType::CNAME || all.rdatas.len() == 1;
+    if is_one && zone.add_set(RrSet::new(first.owner.clone(), first.rtype, ttl, all.rdatas)).is_ok() {
+        return;
+    }
+    for (record, place) in records {
+        let added = zone.add(record.owner.clone(), record.rtype, record.ttl, record.rdata.clone());
+        if let Err(refused) = added {
+            refuse(place, refused);
         }
     }
 }
