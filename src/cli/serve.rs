@@ -26,7 +26,11 @@ impl Serve {
         // First of all: it changes the environment, which must not happen beside other threads.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);
-        let (loaded, world) = match self.config.load() {
+        // On a thread of its own, as every later world is made: what a thread takes from the allocator goes back
+        // whole, when what stays of the process does not stand among it.
+        let load = || self.config.load();
+        let loaded = std::thread::scope(|scope| scope.spawn(load).join());
+        let (loaded, world) = match loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
@@ -48,6 +52,8 @@ impl Serve {
         let name = self.config.name().to_owned();
         let ended = runtime.block_on(async move {
             let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited)?;
+            // What was written is as large as what it means, and nobody needs it any more.
+            drop(loaded);
             if std::io::stdout().is_terminal() {
                 anstream::print!("{}", Started::of(&name, &daemon));
             }

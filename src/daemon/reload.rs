@@ -6,6 +6,7 @@
 //!  admin  ─┘                       └─► the outcome, to all who asked before it began
 //! ```
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,7 +122,10 @@ impl Reloader {
     fn tell_files(&self, mut files: Vec<PathBuf>, failed: bool) {
         self.files.send_if_modified(|known| {
             if failed {
-                files.extend(known.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>());
+                let read: HashSet<&PathBuf> = files.iter().collect();
+                let missing: Vec<PathBuf> =
+                    known.iter().filter(|file| !read.contains(file)).cloned().collect();
+                files.extend(missing);
             }
             let differs = !files.is_empty() && *known != files;
             if differs {
@@ -170,6 +174,8 @@ impl Work {
         // Renewed files have their old names, so they are taken over even when nothing else changed.
         replace_certificates(&self.certificates, &world);
         let needs_restart = self.at_start.waiting(&Fixed::of(&loaded.config, &world));
+        // What was written is as large as what it means; two worlds are enough to hold at once.
+        drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
         if hash == old.hash {
             observer.reloaded(true);

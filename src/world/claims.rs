@@ -36,6 +36,10 @@ impl Claims {
     /// Takes in a claim.
     pub fn add(&mut self, view: Index<View>, suffix: Name, claim: Claim) {
         let node = self.suffixes.entry_or_default(suffix);
+        if node.is_empty() {
+            // Most claims are made in two views of one VPC.
+            node.reserve_exact(2);
+        }
         let at = node.partition_point(|have| *have < (view, claim));
         node.insert(at, (view, claim));
     }

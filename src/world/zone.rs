@@ -15,6 +15,9 @@ pub struct Zone {
     apex: Name,
     /// The SOA record, sent with negative answers with its negative TTL (RFC 2308 3).
     soa: RrSet,
+    /// What stands at the apex. Zones of generated names have no other node, and there are many of them.
+    top: Node,
+    /// What stands below the apex.
     nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
 }
 
@@ -64,9 +67,7 @@ pub enum RecordRefused {
 impl Zone {
     /// A zone with nothing but its apex. The SOA's TTL is the negative TTL.
     pub fn new(apex: Name, soa: RrSet) -> Self {
-        let mut zone = Self { apex: apex.clone(), soa, nodes: HashMap::default() };
-        zone.nodes.insert(apex, Node::default());
-        zone
+        Self { apex, soa, top: Node::default(), nodes: HashMap::default() }
     }
 
     /// The zone's top.
@@ -81,17 +82,22 @@ impl Zone {
 
     /// How many names stand in it, empty non-terminals included.
     pub fn name_count(&self) -> usize {
-        self.nodes.len()
+        1 + self.nodes.len()
     }
 
     /// What stands at exactly this name.
     pub fn node(&self, owner: &Name) -> Option<&Node> {
-        self.nodes.get(owner)
+        self.node_at(owner.as_wire())
     }
 
-    /// Every name with what stands at it, in no order.
+    /// What stands at exactly this name in wire form.
+    fn node_at(&self, owner: &[u8]) -> Option<&Node> {
+        if owner == self.apex.as_wire() { Some(&self.top) } else { self.nodes.get(owner) }
+    }
+
+    /// Every name with what stands at it: the apex, then the others in no order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Name, &Node)> {
-        self.nodes.iter()
+        std::iter::once((&self.apex, &self.top)).chain(&self.nodes)
     }
 
     /// Makes room for so many names more.
@@ -148,7 +154,7 @@ impl Zone {
         if rtype == RecordType::CNAME && *owner == self.apex {
             return Err(RecordRefused::CnameAtApex(owner.clone()));
         }
-        let Some(node) = self.nodes.get(owner) else { return Ok(()) };
+        let Some(node) = self.node(owner) else { return Ok(()) };
         let has_cname = node.rrsets.iter().any(|set| set.rtype == RecordType::CNAME);
         let is_cname = rtype == RecordType::CNAME;
         let has_others =
@@ -164,6 +170,9 @@ impl Zone {
 
     /// The node at a name, made with the empty non-terminals above it, and the name as it is kept there.
     fn make(&mut self, owner: Name) -> (Name, &mut Node) {
+        if owner == self.apex {
+            return (self.apex.clone(), &mut self.top);
+        }
         let apex = self.apex.as_wire().len();
         for (labels, above) in owner.suffixes().enumerate().skip(1) {
             if above.len() <= apex || self.nodes.contains_key(above) {
@@ -182,7 +191,7 @@ impl Zone {
     pub fn find(&self, qname: &Name) -> Found<'_> {
         let apex = self.apex.as_wire().len();
         let above = qname.suffixes().take_while(|suffix| suffix.len() >= apex);
-        let mut standing = above.filter_map(|suffix| Some((suffix, self.nodes.get(suffix)?)));
+        let mut standing = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
         let Some((encloser, node)) = standing.next() else { return Found::Nothing };
         if encloser.len() == qname.as_wire().len() {
             return Found::Node(node);

@@ -13,6 +13,7 @@ mod records;
 mod routes;
 mod upstream;
 mod vpc;
+mod zone_files;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -30,8 +31,8 @@ use crate::config::{self, Code, Config, Loaded, Mark, Marked, Report, SourceMap,
 use crate::dns::Name;
 use crate::net::PrefixMap;
 
-/// How zone files and certificates are read: the file system, unless a test plays it.
-pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
+/// How zone files and certificates are read, by several threads: the file system, unless a test plays it.
+pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + Sync + 'a;
 
 /// Compiles what was read. Mistakes go into the report of `loaded`; with an error in it there is no world.
 pub fn compile(loaded: &mut Loaded) -> Option<World> {
@@ -273,11 +274,15 @@ impl<'a> Compiler<'a> {
         match read {
             Ok(text) => Some((path, text)),
             Err(error) => {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                self.report.error(Code::UnreadableFile, written.mark(), message);
+                self.unreadable(written, &path, &error);
                 None
             }
         }
+    }
+
+    fn unreadable(&mut self, written: &Marked<String>, path: &Path, error: &std::io::Error) {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        self.report.error(Code::UnreadableFile, written.mark(), message);
     }
 
     /// A file named in the configuration stands relative to the file that names it.

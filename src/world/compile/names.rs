@@ -1,5 +1,6 @@
 //! Who may answer what: private hosted zones, resolver rules, generated names.
 
+use super::zone_files::ZoneFile;
 use super::*;
 use crate::aws::zones;
 use crate::config::{Direction, RuleType};
@@ -52,27 +53,34 @@ impl Compiler<'_> {
 
     /// Private hosted zones, in the VPCs that have both DNS attributes.
     pub(super) fn hosted_zones(&mut self) {
-        for written in &self.config.hosted_zone {
-            if let Some(id) = &written.id
-                && !self.declare(id)
-            {
-                continue;
+        for batch in self.config.hosted_zone.chunks(zone_files::BATCH) {
+            let files = self.zone_files(batch);
+            for (written, file) in batch.iter().zip(files) {
+                self.hosted_zone(written, file);
             }
-            let apex = written.name.value().clone();
-            let mut zone = self.made_by_aws.hosted_zone(apex.clone());
-            self.records(&mut zone, &written.records);
-            if let Some(file) = &written.file {
-                self.zone_file(&mut zone, file);
-            }
-            let id = match &written.id {
-                Some(id) => id.value().text(),
-                None => written.name.to_string().into(),
-            };
-            let made = self.hosted_zones.add(HostedZone { id, zone });
-            for vpc in &written.vpcs {
-                let Some(index) = self.vpc_named(vpc) else { continue };
-                self.associate(index, vpc.mark(), &apex, made);
-            }
+        }
+    }
+
+    fn hosted_zone(&mut self, written: &config::HostedZone, file: Option<ZoneFile>) {
+        if let Some(id) = &written.id
+            && !self.declare(id)
+        {
+            return;
+        }
+        let apex = written.name.value().clone();
+        let mut zone = self.made_by_aws.hosted_zone(apex.clone());
+        self.records(&mut zone, &written.records);
+        if let (Some(named), Some(file)) = (&written.file, file) {
+            self.zone_file(&mut zone, named, file);
+        }
+        let id = match &written.id {
+            Some(id) => id.value().text(),
+            None => written.name.to_string().into(),
+        };
+        let made = self.hosted_zones.add(HostedZone { id, zone });
+        for vpc in &written.vpcs {
+            let Some(index) = self.vpc_named(vpc) else { continue };
+            self.associate(index, vpc.mark(), &apex, made);
         }
     }
 

@@ -34,7 +34,8 @@ impl Compiler<'_> {
                 let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
                 self.records(&mut zone, &played.records);
                 if let Some(file) = &played.file {
-                    self.zone_file(&mut zone, file);
+                    let read = self.one_zone_file(file, zone.apex());
+                    self.zone_file(&mut zone, file, read);
                 }
                 if zones.insert(played.name.value().clone(), zone).is_some() {
                     let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);

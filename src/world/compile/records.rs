@@ -1,13 +1,11 @@
 //! Records of zones: out of the configuration, out of zone files, and those that every zone has.
 
+use super::zone_files::{DEFAULT_TTL_S, Trouble, ZoneFile};
 use super::*;
 use crate::aws::zones as dns;
 use crate::config::RecordText;
-use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord, parse_zone_file};
+use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord};
 use crate::world::zone::Distinct;
-
-/// TTL of a record set that says none, in seconds.
-const DEFAULT_TTL_S: u32 = 300;
 
 /// What Route 53 puts into each zone that it makes: kept once for all of them.
 pub(super) struct MadeByAws {
@@ -112,9 +110,13 @@ impl Compiler<'_> {
                 }
             }
         }
-        add_one_set(zone, records.iter().map(|(record, mark)| (record, *mark)), |mark, refused| {
-            self.report.error(Code::InvalidRecord, mark, refused.to_string());
-        });
+        add_one_set(
+            zone,
+            records.iter().map(|(record, mark)| (record, *mark)),
+            &mut |mark, refused: RecordRefused| {
+                self.report.error(Code::InvalidRecord, mark, refused.to_string());
+            },
+        );
     }
 
     fn owner(&mut self, record: &RecordText, apex: &Name) -> Option<Name> {
@@ -136,32 +138,34 @@ impl Compiler<'_> {
 
     /// Adds the records of a zone file. Its SOA record is left out, and so are NS records at its top: AWS
     /// makes those of a private zone itself.
-    pub(super) fn zone_file(&mut self, zone: &mut Zone, file: &Marked<String>) {
-        let Some((path, text)) = self.named_file(file) else { return };
-        let apex = zone.apex().clone();
-        match parse_zone_file(&text, &apex, DEFAULT_TTL_S) {
-            Err(errors) => {
+    pub(super) fn zone_file(&mut self, zone: &mut Zone, written: &Marked<String>, file: ZoneFile) {
+        self.named_files.insert(file.path.clone().into_os_string(), file.hash);
+        let path = file.path.display();
+        match file.records {
+            Err(Trouble::Unreadable(error)) => self.unreadable(written, &file.path, &error),
+            Err(Trouble::Mistakes(errors)) => {
                 for error in errors {
-                    let message =
-                        format!("{}:{}:{}: {}", path.display(), error.line, error.column, error.message);
-                    self.report.error(Code::ZoneFile, file.mark(), message);
+                    let message = format!("{path}:{}:{}: {}", error.line, error.column, error.message);
+                    self.report.error(Code::ZoneFile, written.mark(), message);
                 }
             }
-            Ok(mut records) => {
-                records.retain(|record| !is_made_by_aws(record, &apex));
-                let starts = |have: &ZoneRecord, record: &ZoneRecord| have.owner != record.owner;
-                zone.reserve(records.windows(2).filter(|pair| starts(&pair[0], &pair[1])).count() + 1);
-                let of_one_set = |have: &ZoneRecord, record: &ZoneRecord| {
-                    have.owner == record.owner && have.rtype == record.rtype
-                };
-                for set in records.chunk_by(of_one_set) {
-                    add_one_set(zone, set.iter().map(|record| (record, record.line)), |line, refused| {
-                        let message = format!("{}:{line}: {refused}", path.display());
-                        self.report.error(Code::ZoneFile, file.mark(), message);
-                    });
-                }
-            }
+            Ok(records) => add_records(zone, records, |line, refused| {
+                self.report.error(Code::ZoneFile, written.mark(), format!("{path}:{line}: {refused}"));
+            }),
         }
+    }
+}
+
+/// Adds the records of a zone file, and tells the line of each that is refused.
+fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordRefused)) {
+    let apex = zone.apex().clone();
+    records.retain(|record| !is_made_by_aws(record, &apex));
+    let owners = records.chunk_by(|have, record| have.owner == record.owner).count();
+    zone.reserve(owners);
+    let of_one_set =
+        |have: &ZoneRecord, record: &ZoneRecord| have.owner == record.owner && have.rtype == record.rtype;
+    for set in records.chunk_by(of_one_set) {
+        add_one_set(zone, set.iter().map(|record| (record, record.line)), &mut refuse);
     }
 }
 
@@ -175,7 +179,7 @@ fn is_made_by_aws(record: &ZoneRecord, apex: &Name) -> bool {
 fn add_one_set<'r, P>(
     zone: &mut Zone,
     records: impl Iterator<Item = (&'r ZoneRecord, P)> + Clone,
-    mut refuse: impl FnMut(P, RecordRefused),
+    refuse: &mut impl FnMut(P, RecordRefused),
 ) {
     let Some((first, _)) = records.clone().next() else { return };
     let (mut all, mut ttl) = (Distinct::default(), first.ttl);
