@@ -58,9 +58,9 @@ def ten(offset):
 # ---------------------------------------------------------------- zones
 
 
-def address(number, value):
-    """The address of a name's record: every one another, up to 2^24 of them."""
-    return ten((number + (value << 20)) % (1 << ADDRESS_BITS))
+def addresses(number, values):
+    """The addresses of a name: all different, up to 2^24 of them in a world."""
+    return [ten((number * values + value) % (1 << ADDRESS_BITS)) for value in range(values)]
 
 
 def zone_file(zone, names, values):
@@ -68,14 +68,14 @@ def zone_file(zone, names, values):
     lines.append("@ IN SOA ns admin 1 7200 900 1209600 60\n@ IN NS ns\n")
     for name in range(names):
         number = zone * names + name
-        lines += [f"host{name} IN A {address(number, value)}\n" for value in range(values)]
+        lines += [f"host{name} IN A {address}\n" for address in addresses(number, values)]
     return "".join(lines)
 
 
 def zone_records(zone, names, values):
     for name in range(names):
         number = zone * names + name
-        texts = ", ".join(f'"{address(number, value)}"' for value in range(values))
+        texts = ", ".join(f'"{address}"' for address in addresses(number, values))
         yield f'    {{ name = "host{name}", type = "A", ttl = 60, values = [{texts}] }},\n'
 
 

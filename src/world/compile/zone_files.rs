@@ -12,7 +12,7 @@ use crate::config::HostedZone as Written;
 use crate::dns::{ZoneFileError, ZoneRecord, parse_zone_file};
 
 /// How many zones are read before the first of them is made: so many files' records stand in memory at once.
-pub(super) const BATCH: usize = 512;
+pub(super) const BATCH: usize = 128;
 
 /// Fewer files than this are read by one thread, which is quicker than to start another.
 const WORTH_A_THREAD: usize = 16;
