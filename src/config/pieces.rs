@@ -33,12 +33,14 @@ pub fn read(sources: &SourceMap) -> Option<Config> {
 /// What was read so far.
 #[derive(Default)]
 struct Reader {
+    /// What it means, as far as it was read.
     config: Config,
     /// The sections so far, and whether each is a list, which may go on in another piece.
     sections: HashMap<String, bool>,
 }
 
 impl Reader {
+    /// Adds a file whose numbering begins at `base`.
     fn file(&mut self, base: usize, text: &str) -> Option<()> {
         let mut at = 0;
         // What stands before the first header; a list among it must not go on below.
@@ -71,6 +73,7 @@ impl Reader {
             }
         }
         let has: HashSet<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
+        // Nothing is told of keys, so theirs may stay.
         shift(&mut table, at);
         let document = Spanned::new(0..0, table);
         let piece = Config::deserialize(toml::de::Deserializer::from(document)).ok()?;
@@ -120,13 +123,14 @@ fn is_header(octets: &[u8]) -> bool {
     name.iter().position(|octet| !is_plain(octet)).is_some_and(|end| name[end..].starts_with(b"]]"))
 }
 
-/// Moves the places of all values; those of keys are for messages, and there are none here.
+/// Moves the places of all values.
 fn shift(table: &mut DeTable<'_>, by: usize) {
     for (_, value) in table.iter_mut() {
         shift_value(value, by);
     }
 }
 
+/// Moves the place of a value, and of those in it.
 fn shift_value(value: &mut Spanned<DeValue<'_>>, by: usize) {
     let span = value.span();
     let mut inner = std::mem::replace(value.get_mut(), DeValue::Boolean(false));

@@ -50,11 +50,15 @@ pub fn read<T: DeserializeOwned>(
 
 /// A reader on its way through a document.
 struct Mender<'a> {
+    /// Tells the keys that a table at a path must have.
     required: &'a dyn Fn(&[Step]) -> Vec<String>,
+    /// What is told.
     report: &'a mut Report,
+    /// The ids in what was cut out.
     lost_ids: BTreeSet<String>,
     /// Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
     cut_keys: BTreeSet<(usize, String)>,
+    /// How many mistakes were found.
     mistakes: usize,
 }
 

@@ -15,6 +15,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// The way to the thread, which ends when nobody can ask it any more.
 #[derive(Clone, Debug)]
 pub struct Loader {
+    /// What it is to do.
     queue: mpsc::Sender<Work>,
 }
 

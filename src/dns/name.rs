@@ -220,7 +220,9 @@ impl Name {
 
 /// A name's wire form on the way. Octets beyond [`MAX_NAME`] are counted and not kept.
 struct Wire {
+    /// The octets, zeros behind them.
     octets: [u8; MAX_NAME],
+    /// How many they are, or would be.
     length: usize,
 }
 
@@ -231,11 +233,13 @@ impl Default for Wire {
 }
 
 impl Wire {
+    /// Adds an octet.
     fn push(&mut self, octet: u8) {
         self.set(self.length, octet);
         self.length += 1;
     }
 
+    /// Adds octets.
     fn extend(&mut self, octets: &[u8]) {
         if let Some(place) = self.octets.get_mut(self.length..self.length + octets.len()) {
             place.copy_from_slice(octets);
@@ -243,6 +247,7 @@ impl Wire {
         self.length += octets.len();
     }
 
+    /// Changes an octet.
     fn set(&mut self, at: usize, octet: u8) {
         if let Some(place) = self.octets.get_mut(at) {
             *place = octet;
@@ -458,6 +463,9 @@ pub(crate) mod tests {
         // The octets of "x" as they would appear inside a longer label.
         assert!(!name(r"a\001x").is_at_or_below(&name("x")));
         assert_eq!(host.parent(), Some(name("b.example")));
+        assert_eq!(host.ancestor(0), Some(host.clone()));
+        assert_eq!(host.ancestor(3), Some(Name::root()));
+        assert_eq!(host.ancestor(4), None);
         assert_eq!(Name::root().parent(), None);
         assert_eq!(host.first_label(), Some(&b"a"[..]));
         assert_eq!(Name::root().first_label(), None);

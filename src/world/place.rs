@@ -162,6 +162,7 @@ impl Places {
         }
     }
 
+    /// The name of a place.
     fn name(&self, place: Index<Place>) -> &Arc<str> {
         &self.names[place.number() as usize]
     }

@@ -116,8 +116,8 @@ impl Zone {
         self.add_set(RrSet::new(owner, rtype, ttl, [rdata]))
     }
 
-    /// Takes in the records of a set, all or none, as [`add`](Self::add) does each: faster than one by one, and
-    /// the set's data is shared.
+    /// Takes in the records of a set, all or none: faster than one by one, and the set's data is shared. No two of
+    /// them are equal.
     pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordRefused> {
         self.check(&set.owner, set.rtype)?;
         let (owner, node) = self.make(set.owner);
@@ -236,6 +236,7 @@ const FEW: usize = 16;
 /// Data of a record set, each datum once, in the order of its first.
 #[derive(Default)]
 pub(super) struct Distinct {
+    /// The data.
     pub rdatas: Vec<Rdata>,
     /// The same data, once they are more than [`FEW`].
     seen: HashSet<Rdata, foldhash::fast::RandomState>,
@@ -323,6 +324,30 @@ mod tests {
             };
             assert_eq!(found, wild, "{asked}");
         }
+    }
+
+    #[test]
+    fn sets_of_one_type_become_one_with_each_datum_once() {
+        let mut zone = zone();
+        let www = name("www.example.com");
+        let set = |range: std::ops::Range<u8>, ttl| {
+            RrSet::new(www.clone(), RecordType::A, ttl, range.map(a).collect::<Vec<_>>())
+        };
+        zone.add_set(set(0..30, 60)).unwrap();
+        zone.add_set(set(20..50, 30)).unwrap();
+        zone.add(www.clone(), RecordType::TXT, 60, Rdata::txt(&["x"])).unwrap();
+        zone.add(www.clone(), RecordType::A, 9, a(7)).unwrap();
+        assert_eq!(zone.node(&www).unwrap().rrset(RecordType::A), Some(&set(0..50, 30)));
+        assert_eq!(zone.name_count(), 2);
+    }
+
+    #[test]
+    fn the_apex_always_stands_and_other_names_never_do() {
+        let zone = zone();
+        assert!(matches!(zone.find(&name("example.com")), Found::Node(_)));
+        assert!(matches!(zone.find(&name("a.b.example.com")), Found::Nothing));
+        assert!(matches!(zone.find(&name("example.org")), Found::Nothing));
+        assert!(matches!(zone.find(&name("com")), Found::Nothing));
     }
 
     #[test]

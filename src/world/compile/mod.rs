@@ -221,6 +221,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The VPC with this id; an error when there is none.
     fn vpc_named<T: Display>(&mut self, id: &Marked<T>) -> Option<Index<Vpc>> {
         let found = self.ids.vpcs.get(&id.to_string()).copied();
         if found.is_none() {
@@ -280,6 +281,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Tells that a file named here cannot be read.
     fn unreadable(&mut self, written: &Marked<String>, path: &Path, error: &std::io::Error) {
         let message = format!("cannot read `{}`: {error}", path.display());
         self.report.error(Code::UnreadableFile, written.mark(), message);

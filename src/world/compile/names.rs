@@ -40,6 +40,7 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether an address lies in a subnet of this VPC.
     fn lies_in_subnet(&self, vpc: Index<Vpc>, address: IpAddr) -> bool {
         self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest(address).is_some())
     }
@@ -61,6 +62,7 @@ impl Compiler<'_> {
         }
     }
 
+    /// One hosted zone, with the file that it names.
     fn hosted_zone(&mut self, written: &config::HostedZone, file: Option<ZoneFile>) {
         if let Some(id) = &written.id
             && !self.declare(id)

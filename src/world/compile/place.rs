@@ -91,6 +91,7 @@ impl Compiler<'_> {
         vpcs
     }
 
+    /// Tells where a site and a VPC share addresses. `vpcs` has the first VPC of each prefix.
     fn check_site_prefixes(&mut self, site: &config::Site, vpcs: &PrefixMap<Index<Vpc>>) {
         for cidr in &site.cidr {
             let net = cidr.value().0;
@@ -177,6 +178,7 @@ impl Compiler<'_> {
         }
     }
 
+    /// Tells that nothing is called so where a place should be.
     fn unknown_place(&mut self, name: &str, mark: Mark) {
         self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
     }

@@ -9,11 +9,14 @@ use crate::world::zone::Distinct;
 
 /// What Route 53 puts into each zone that it makes: kept once for all of them.
 pub(super) struct MadeByAws {
+    /// The data of the SOA record.
     soa: Arc<[Rdata]>,
+    /// The data of the NS records.
     name_servers: Arc<[Rdata]>,
 }
 
 impl MadeByAws {
+    /// As the tables of facts have it.
     pub(super) fn new() -> Self {
         let soa = &dns::HOSTED_ZONE_SOA;
         Self {
@@ -45,6 +48,7 @@ pub(super) fn zone_with_soa(apex: Name, soa: &dns::SoaValues) -> Zone {
     zone_of(apex, soa, Arc::from([soa_rdata(&fact_name(soa.mname), soa)]))
 }
 
+/// A zone with an SOA record of this data.
 fn zone_of(apex: Name, soa: &dns::SoaValues, rdatas: Arc<[Rdata]>) -> Zone {
     let standing = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
     let mut zone = Zone::new(apex, standing.with_ttl(soa.ttl.min(soa.minimum)));

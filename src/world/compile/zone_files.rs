@@ -22,6 +22,7 @@ pub(super) const DEFAULT_TTL_S: u32 = 300;
 
 /// A zone file as read.
 pub(super) struct ZoneFile {
+    /// Where it stands.
     pub path: PathBuf,
     /// A hash of its text. `None`: it cannot be read.
     pub hash: Option<u64>,
@@ -43,9 +44,9 @@ type Job<'z> = Option<(PathBuf, &'z Name)>;
 impl Compiler<'_> {
     /// The zone files of some zones, in their order. `None` for a zone that names none.
     pub(super) fn zone_files(&self, zones: &[Written]) -> Vec<Option<ZoneFile>> {
-        let job = |zone: &'_ Written| zone.file.as_ref().map(|file| self.resolve_path(file));
+        let path = |zone: &Written| zone.file.as_ref().map(|file| self.resolve_path(file));
         let jobs: Vec<Job<'_>> =
-            zones.iter().map(|zone| job(zone).map(|path| (path, zone.name.value()))).collect();
+            zones.iter().map(|zone| path(zone).map(|path| (path, zone.name.value()))).collect();
         let files = jobs.iter().flatten().count();
         let read_file = self.read_file;
         if files < WORTH_A_THREAD || !has_second_processor() {
@@ -66,14 +67,17 @@ impl Compiler<'_> {
     }
 }
 
+/// Whether two threads are quicker than one.
 fn has_second_processor() -> bool {
     std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
 }
 
+/// Reads files one after the other.
 fn read_all(jobs: &[Job<'_>], read_file: &ReadFile<'_>) -> Vec<Option<ZoneFile>> {
     jobs.iter().map(|job| job.as_ref().map(|(path, apex)| read(path, apex, read_file))).collect()
 }
 
+/// Reads one file, of the zone with this apex.
 fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
     let path = path.to_owned();
     match read_file(&path) {

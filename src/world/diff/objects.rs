@@ -161,10 +161,12 @@ fn rule(world: &World, it: &Rule) -> Fields {
 
 /// The views that hold each claim.
 pub(super) struct Holders {
+    /// By the claim.
     views: HashMap<Claim, Vec<ViewId>>,
 }
 
 impl Holders {
+    /// One pass over all claims.
     pub(super) fn of_world(world: &World) -> Self {
         let mut views: HashMap<Claim, Vec<ViewId>> = HashMap::new();
         for (view, claim) in world.claims.iter() {
