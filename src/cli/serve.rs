@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::started::Started;
 use super::{ConfigArgs, ExitCode};
-use crate::daemon::{Daemon, Ended, StartError};
+use crate::daemon::{Daemon, Ended, Loader, StartError};
 use crate::serve::hickory::LOG_FILTER;
 use crate::serve::inherit::Inherited;
 
@@ -26,7 +26,9 @@ impl Serve {
         // First of all: it changes the environment, which must not happen beside other threads.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);
-        let (loaded, world) = match self.config.load() {
+        let (loader, config) = (Loader::start(), self.config.clone());
+        let loaded = loader.run(move || config.load()).blocking_recv();
+        let (loaded, world) = match loaded.unwrap_or(Err(ExitCode::Other)) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
@@ -47,7 +49,9 @@ impl Serve {
         };
         let name = self.config.name().to_owned();
         let ended = runtime.block_on(async move {
-            let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited)?;
+            let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited, loader)?;
+            // What was written is as large as what it means, and nobody needs it any more.
+            drop(loaded);
             if std::io::stdout().is_terminal() {
                 anstream::print!("{}", Started::of(&name, &daemon));
             }

@@ -1,5 +1,6 @@
 //! What a person sees who starts the daemon on a terminal.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use anstyle::Style;
 
 use crate::daemon::Daemon;
-use crate::world::{Carries, EndpointKind, Listener, Live, PrivateDns, Standing, World};
+use crate::world::{Carries, EndpointKind, Index, Listener, Live, PrivateDns, Standing, Subnet, Vpc, World};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -37,10 +38,14 @@ impl Display for Started {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let world = self.live.load();
         writeln!(f, "{BOLD}plustwo {}{BOLD:#} serves {}\n", env!("CARGO_PKG_VERSION"), self.config)?;
+        let mut subnets: HashMap<Index<Vpc>, Vec<&Subnet>> = HashMap::new();
+        for subnet in world.subnets.iter() {
+            subnets.entry(subnet.vpc).or_default().push(subnet);
+        }
         for (index, vpc) in world.vpcs.indexed() {
             let cidrs: Vec<String> = vpc.cidrs.iter().map(ToString::to_string).collect();
             writeln!(f, "  {BOLD}{}{BOLD:#}  {}  {}", vpc.id, vpc.region, cidrs.join(", "))?;
-            for subnet in world.subnets.iter().filter(|subnet| subnet.vpc == index) {
+            for subnet in subnets.remove(&index).unwrap_or_default() {
                 let table = world.route_tables[subnet.route_table].id.as_deref().unwrap_or("-");
                 let cidr = subnet.cidrs.first().map(ToString::to_string).unwrap_or_default();
                 writeln!(f, "    {:<22} {:<18} {:<17} {table}", subnet.id, cidr, subnet.availability_zone)?;

@@ -36,7 +36,8 @@ pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
             let message = error.message().lines().next().unwrap_or("this is no TOML").to_owned();
             report.error(Code::Syntax, mark, message);
         }
-        for (key, value) in rebase_table(table.into_inner(), base) {
+        let table = table.into_inner();
+        for (key, value) in if base == 0 { table } else { rebase_table(table, base) } {
             if key.get_ref() == "include" {
                 continue;
             }
@@ -123,6 +124,10 @@ fn without_detours(path: &Path) -> PathBuf {
 
 /// The file names of a text's `include`, with their spans. `None` for what is no file name.
 fn includes(text: &str) -> Vec<(std::ops::Range<usize>, Option<PathBuf>)> {
+    // Most files include none, and large ones take long to read.
+    if !text.contains("include") {
+        return Vec::new();
+    }
     let (table, _) = DeTable::parse_recoverable(text);
     let Some(list) = table.get_ref().get("include") else { return Vec::new() };
     match list.get_ref() {

@@ -1,7 +1,8 @@
 //! What the user wrote: TOML with places, read into types, every mistake told at once.
 //!
 //! ```text
-//!  text ──► document (includes merged, every span a mark) ──► repair ──► Config
+//!  text ──► pieces (nothing is wrong) ───────────────────────────────► Config
+//!    └────► document (includes merged, every span a mark) ──► repair ──► Config
 //!                         │                                      │
 //!                         └───────────► Report ◄─────────────────┘
 //! ```
@@ -11,6 +12,7 @@
 
 mod diagnostic;
 mod document;
+mod pieces;
 mod repair;
 mod schema;
 mod source;
@@ -18,7 +20,8 @@ mod text;
 mod v1;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
@@ -47,13 +50,13 @@ pub struct Loaded {
     pub lost_ids: BTreeSet<String>,
     /// The zone files and certificates that it names, each with a hash of its text; `None` for one that cannot be read.
     /// Filled while the world is compiled.
-    pub named_files: BTreeMap<PathBuf, Option<u64>>,
+    pub named_files: BTreeMap<OsString, Option<u64>>,
 }
 
 impl Loaded {
     /// Every file that this configuration is made of: its own, then those it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.sources.paths().chain(self.named_files.keys().map(PathBuf::as_path))
+        self.sources.paths().chain(self.named_files.keys().map(Path::new))
     }
 }
 
@@ -79,8 +82,16 @@ pub fn load_built_in_lab() -> Loaded {
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
     let sources = document::gather(path, text, read_file, &mut report);
-    let document = document::merge(&sources, &mut report);
-    let repaired = repair::read::<Config>(document, &schema::required_keys, &mut report);
-    let config = repaired.value.unwrap_or_default();
-    Loaded { config, sources, report, lost_ids: repaired.lost_ids, named_files: BTreeMap::new() }
+    let (config, lost_ids) = match pieces::read(&sources) {
+        Some(config) => (config, BTreeSet::new()),
+        None => read_whole(&sources, &mut report),
+    };
+    Loaded { config, sources, report, lost_ids, named_files: BTreeMap::new() }
+}
+
+/// Reads what has a mistake in it, or may have. With it go the ids that stood in what could not be read.
+fn read_whole(sources: &SourceMap, report: &mut Report) -> (Config, BTreeSet<String>) {
+    let document = document::merge(sources, report);
+    let repaired = repair::read::<Config>(document, &schema::required_keys, report);
+    (repaired.value.unwrap_or_default(), repaired.lost_ids)
 }

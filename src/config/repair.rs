@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::diagnostic::{Code, Report};
 use super::document::Document;
@@ -26,47 +26,131 @@ pub struct Repaired<T> {
 }
 
 /// Reads a document, mending it as it goes. `required` tells the keys that a table at a path must have.
+///
+/// Each element of a list of sections is mended by itself: what a mistake costs does not grow with the document.
 pub fn read<T: DeserializeOwned>(
-    mut document: Document<'_>,
+    document: Document<'_>,
     required: &dyn Fn(&[Step]) -> Vec<String>,
     report: &mut Report,
 ) -> Repaired<T> {
-    let mut lost_ids = BTreeSet::new();
-    // Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
-    let mut cut_keys: BTreeSet<(usize, String)> = BTreeSet::new();
-    for _ in 0..MAX_MISTAKES {
-        let error = match T::deserialize(toml::de::Deserializer::from(document.clone())) {
-            Ok(value) => return Repaired { value: Some(value), lost_ids },
-            Err(error) => error,
+    let mut mender =
+        Mender { required, report, lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new(), mistakes: 0 };
+    let mut mended = DeTable::new();
+    for (key, value) in document.into_inner() {
+        if let Some(value) = mender.section::<T>(&key, value) {
+            mended.insert(key, value);
+        }
+    }
+    let value = match mender.mistakes {
+        ..MAX_MISTAKES => T::deserialize(toml::de::Deserializer::from(Spanned::new(0..0, mended))).ok(),
+        _ => None,
+    };
+    Repaired { value, lost_ids: mender.lost_ids }
+}
+
+/// A reader on its way through a document.
+struct Mender<'a> {
+    /// Tells the keys that a table at a path must have.
+    required: &'a dyn Fn(&[Step]) -> Vec<String>,
+    /// What is told.
+    report: &'a mut Report,
+    /// The ids in what was cut out.
+    lost_ids: BTreeSet<String>,
+    /// Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
+    cut_keys: BTreeSet<(usize, String)>,
+    /// How many mistakes were found.
+    mistakes: usize,
+}
+
+/// A key of a document.
+type Key<'i> = Spanned<DeString<'i>>;
+
+impl Mender<'_> {
+    /// What stands under a key of the root, mended. `None` if nothing of it is left.
+    fn section<'i, T: DeserializeOwned>(
+        &mut self,
+        key: &Key<'i>,
+        value: Spanned<DeValue<'i>>,
+    ) -> Option<Spanned<DeValue<'i>>> {
+        let span = value.span();
+        let items = match value.into_inner() {
+            DeValue::Array(items) if !items.is_empty() => items,
+            other => return self.mend::<T>(key, Spanned::new(span, other)),
         };
+        let mut left = DeArray::new();
+        let mut items = items.into_iter();
+        for item in items.by_ref() {
+            let mut one = DeArray::new();
+            one.push(item);
+            // Where the list itself was cut out, its key or its kind is wrong, for all its elements.
+            let Some(mended) = self.mend::<T>(key, Spanned::new(span.clone(), DeValue::Array(one))) else {
+                let rest = items.map(|item| item.into_inner());
+                rest.for_each(|item| note_ids(&item, &Step::Index(0), &mut self.lost_ids));
+                return None;
+            };
+            if let DeValue::Array(one) = mended.into_inner() {
+                one.into_iter().for_each(|item| left.push(item));
+            }
+        }
+        Some(Spanned::new(span, DeValue::Array(left)))
+    }
+
+    /// The value of a key of the root, without what is wrong with it. `None` if nothing is left.
+    fn mend<'i, T: DeserializeOwned>(
+        &mut self,
+        key: &Key<'i>,
+        value: Spanned<DeValue<'i>>,
+    ) -> Option<Spanned<DeValue<'i>>> {
+        let mut table = DeTable::new();
+        table.insert(key.clone(), value);
+        let mut document = Spanned::new(0..0, table);
+        while self.mistakes < MAX_MISTAKES {
+            let Err(error) = T::deserialize(toml::de::Deserializer::from(document.clone())) else {
+                return document.get_mut().remove(key.get_ref().as_ref());
+            };
+            self.mistakes += 1;
+            if !self.cut_mistake::<T>(&mut document, &error) {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Tells a mistake and cuts it out. False if it cannot be cut.
+    fn cut_mistake<T: DeserializeOwned>(
+        &mut self,
+        document: &mut Document<'_>,
+        error: &toml::de::Error,
+    ) -> bool {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         let Some(found) = find(document.get_ref(), &span) else {
-            report.error(Code::InvalidValue, Mark::new(span), message);
-            break;
+            self.report.error(Code::InvalidValue, Mark::new(span), message);
+            return false;
         };
-        let found = blame_element::<T>(&document, found, &message);
+        let found = blame_element::<T>(document, found, &message);
         let mark = Mark::new(found.span.clone().unwrap_or(span));
+        let report = &mut *self.report;
         if found.is_key {
             // Who misspelt a key did not leave it out.
             let meant = tell_unknown_key(&message, mark, report);
-            cut_keys.extend(meant.map(|key| (found.table, key)));
+            self.cut_keys.extend(meant.map(|key| (found.table, key)));
         } else if let Some((word, known)) = unknown_word(&message, "variant") {
             tell_unknown_word(word, &known, mark, report);
         } else if let Some(key) = missing_key(&message) {
-            tell_missing_keys(&mut document, &found.path, key, required, &cut_keys, mark, report);
+            tell_missing_keys(document, &found.path, key, self.required, &self.cut_keys, mark, report);
         } else {
             report.error(Code::InvalidValue, mark, message);
         }
         if found.path.is_empty() {
-            break;
+            return false;
         }
         if let Some(Step::Key(key)) = found.path.last() {
-            cut_keys.insert((found.table, key.clone()));
+            self.cut_keys.insert((found.table, key.clone()));
         }
-        cut(document.get_mut(), &found.path, &mut lost_ids);
+        cut(document.get_mut(), &found.path, &mut self.lost_ids);
+        true
     }
-    Repaired { value: None, lost_ids }
 }
 
 /// One step on the way from a document's root to a value.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -166,6 +167,20 @@ struct SourceFile {
     text: String,
     /// Where this file's first octet stands in the shared numbering.
     base: usize,
+    /// Where its lines begin, found when the first place is told.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl SourceFile {
+    /// The line that an octet stands in, from 0, and where that line begins.
+    fn line(&self, at: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let feeds = self.text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+            std::iter::once(0).chain(feeds.map(|(feed, _)| feed + 1)).collect()
+        });
+        let line = lines.partition_point(|start| *start <= at) - 1;
+        (line, lines[line])
+    }
 }
 
 /// A mark as a person reads it.
@@ -188,7 +203,7 @@ impl SourceMap {
     pub fn add(&mut self, path: impl Into<PathBuf>, text: String) -> usize {
         // One octet lies between two files, so that a mark at a file's end is still in that file.
         let base = self.files.last().map_or(0, |file| file.base + file.text.len() + 1);
-        self.files.push(SourceFile { path: path.into(), text, base });
+        self.files.push(SourceFile { path: path.into(), text, base, lines: OnceLock::new() });
         base
     }
 
@@ -220,17 +235,17 @@ impl SourceMap {
         let file = self.file(mark)?;
         let at = (mark.start - file.base).min(file.text.len());
         let at = (0..=at).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
-        let line_start = file.text[..at].rfind('\n').map_or(0, |i| i + 1);
-        let line = file.text[..line_start].matches('\n').count() + 1;
+        let (line, line_start) = file.line(at);
         let text = file.text[line_start..].lines().next().unwrap_or("");
         let column = file.text[line_start..at].chars().count() + 1;
         let left = text.chars().count().saturating_sub(column - 1);
         let width = mark.end.saturating_sub(mark.start).min(left).max(1);
-        Some(Place { path: &file.path, line, column, text, width })
+        Some(Place { path: &file.path, line: line + 1, column, text, width })
     }
 
     fn file(&self, mark: Mark) -> Option<&SourceFile> {
-        self.files.iter().rev().find(|file| file.base <= mark.start)
+        let behind = self.files.partition_point(|file| file.base <= mark.start);
+        self.files[..behind].last()
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! - `doors`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
 //! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
-//! - `reload`: one at a time, for signals, `watch` and the admin pages
+//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on
 
 mod doors;
 mod fixed;
 mod life;
+mod loader;
 mod open;
 mod reload;
 mod systemd;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use life::Ended;
+pub use loader::Loader;
 
 use self::doors::Doors;
 use self::reload::{Reloader, Reloads};
@@ -85,10 +87,11 @@ impl Daemon {
     ///
     /// When an address cannot be had, or the query log cannot be opened.
     pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
-        Self::start_with(config_path, loaded, world, Inherited::none())
+        Self::start_with(config_path, loaded, world, Inherited::none(), Loader::start())
     }
 
-    /// The same with sockets that were passed in: a listener with the address of one of them takes it.
+    /// The same with sockets that were passed in: a listener with the address of one of them takes it. Later worlds
+    /// are made by the loader.
     ///
     /// # Errors
     ///
@@ -98,6 +101,7 @@ impl Daemon {
         loaded: &Loaded,
         world: World,
         mut inherited: Inherited,
+        loader: Loader,
     ) -> Result<Self, StartError> {
         let server = &loaded.config.server;
         let listeners = world.listeners.clone();
@@ -113,7 +117,7 @@ impl Daemon {
         let watches = server.watch && config_path.is_some();
         let lame_duck = Duration::from_secs(server.lame_duck_s.into());
         let certificates = doors.certificates().clone();
-        let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates);
+        let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates, loader);
         let ready = Arc::new(AtomicBool::new(false));
         let (live, observer) = (engine.live().clone(), engine.observer().clone());
         let admin = Admin { live, observer, ready, reload: reloads.handle() };

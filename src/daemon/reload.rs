@@ -1,11 +1,12 @@
 //! Reloading: one at a time, at most one waiting, which everybody joins who asks meanwhile.
 //!
 //! ```text
-//!  SIGHUP ─┐                       ┌─► compile on a thread of its own ─► diff ─► swap
+//!  SIGHUP ─┐                       ┌─► compile on the loader's thread ─► diff ─► swap
 //!  watch  ─┼─► Reloads (a queue) ─►│ Reloader                             (or keep the old world)
 //!  admin  ─┘                       └─► the outcome, to all who asked before it began
 //! ```
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::doors::{Certificates, replace_certificates};
 use super::fixed::Fixed;
+use super::loader::Loader;
 use super::systemd;
 use crate::admin::{Finding, ReloadHandle, ReloadOutcome};
 use crate::config::{self, Code, Diagnostic, Loaded, Severity, SourceMap, count};
@@ -59,6 +61,7 @@ impl Reloads {
 pub struct Reloader {
     queue: mpsc::Receiver<Asking>,
     work: Arc<Work>,
+    loader: Loader,
     /// The files of the configuration as last read, for the watch.
     files: watch::Sender<Vec<PathBuf>>,
 }
@@ -79,12 +82,13 @@ impl Reloader {
         path: Option<PathBuf>,
         loaded: &Loaded,
         certificates: Certificates,
+        loader: Loader,
     ) -> (Self, Reloads) {
         let (asking, queue) = mpsc::channel(MOST_ASKING);
         let at_start = Fixed::of(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
         let work = Arc::new(Work { engine, path, at_start, certificates });
-        (Self { queue, work, files }, Reloads { queue: asking })
+        (Self { queue, work, loader, files }, Reloads { queue: asking })
     }
 
     /// The files of the configuration, told anew when a reload finds others.
@@ -99,9 +103,9 @@ impl Reloader {
             systemd::reloading();
             let work = self.work.clone();
             // Compiling takes a while; the doors go on meanwhile.
-            let done = tokio::task::spawn_blocking(move || work.reload()).await;
-            let (outcome, files) = done.unwrap_or_else(|panicked| {
-                tracing::error!(error = %panicked, "The reload broke off; the old world stays.");
+            let done = self.loader.run(move || work.reload()).await;
+            let (outcome, files) = done.unwrap_or_else(|_| {
+                tracing::error!("The reload broke off; the old world stays.");
                 self.work.engine.observer().reloaded(false);
                 let message = "the reload broke off; this is a mistake of plustwo's".to_owned();
                 (ReloadOutcome::Failed { errors: vec![own("broken-off", String::new(), message)] }, None)
@@ -121,7 +125,10 @@ impl Reloader {
     fn tell_files(&self, mut files: Vec<PathBuf>, failed: bool) {
         self.files.send_if_modified(|known| {
             if failed {
-                files.extend(known.iter().filter(|file| !files.contains(file)).cloned().collect::<Vec<_>>());
+                let read: HashSet<&PathBuf> = files.iter().collect();
+                let missing: Vec<PathBuf> =
+                    known.iter().filter(|file| !read.contains(file)).cloned().collect();
+                files.extend(missing);
             }
             let differs = !files.is_empty() && *known != files;
             if differs {
@@ -170,6 +177,8 @@ impl Work {
         // Renewed files have their old names, so they are taken over even when nothing else changed.
         replace_certificates(&self.certificates, &world);
         let needs_restart = self.at_start.waiting(&Fixed::of(&loaded.config, &world));
+        // What was written is as large as what it means; two worlds are enough to hold at once.
+        drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
         if hash == old.hash {
             observer.reloaded(true);

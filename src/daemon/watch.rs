@@ -5,9 +5,10 @@
 //! more. An event in a folder is a reason to look; only files that look otherwise than before are a
 //! reason to reload.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -43,9 +44,9 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
             return;
         }
     };
-    let mut watched = files.borrow_and_update().clone();
-    folders.watch(&watched);
-    let mut known = looks(&watched);
+    let mut watched: Files = files.borrow_and_update().as_slice().into();
+    folders.watch(&watched).await;
+    let mut known = looks(&watched).await;
     tracing::info!(files = watched.len(), folders = folders.watched.len(), "Watching the configuration.");
     loop {
         tokio::select! {
@@ -53,13 +54,14 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 if told.is_err() {
                     return;
                 }
-                watched = files.borrow_and_update().clone();
-                folders.watch(&watched);
+                let before: HashMap<PathBuf, Looks> = watched.iter().cloned().zip(known).collect();
+                watched = files.borrow_and_update().as_slice().into();
+                folders.watch(&watched).await;
                 // The files that are new in the list have just been read; of the others the looks stay, or
                 // an event that waits would find nothing new.
-                let mut now = looks(&watched);
-                now.extend(known.into_iter().filter(|(file, _)| watched.contains(file)));
-                known = now;
+                let now = looks(&watched).await;
+                let kept = watched.iter().zip(now).map(|(file, now)| before.get(file).copied().unwrap_or(now));
+                known = kept.collect();
             }
             event = events.recv() => {
                 if event.is_none() {
@@ -67,13 +69,13 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 }
                 quiet(&mut events).await;
                 // Before they are read: what is written meanwhile makes another event and other looks.
-                let now = looks(&watched);
+                let now = looks(&watched).await;
                 if now != known {
                     known = now;
                     tracing::info!("A file of the configuration changed.");
                     reloads.reload().await;
                     // A link may lead into another folder now.
-                    folders.watch(&watched);
+                    folders.watch(&watched).await;
                 }
             }
         }
@@ -88,12 +90,27 @@ async fn quiet(events: &mut mpsc::Receiver<()>) {
     let _ = timeout_at(end, settled).await;
 }
 
-fn looks(files: &[PathBuf]) -> BTreeMap<PathBuf, Looks> {
+/// The files of the configuration.
+type Files = Arc<[PathBuf]>;
+
+/// How the files look, in their order.
+async fn looks(files: &Files) -> Vec<Looks> {
     let look = |file: &PathBuf| -> Looks {
         let seen = std::fs::metadata(file).ok()?;
         Some((seen.modified().ok()?, seen.len(), seen.dev(), seen.ino()))
     };
-    files.iter().map(|file| (file.clone(), look(file))).collect()
+    with_files(files, move |files| files.iter().map(look).collect()).await
+}
+
+/// Asks the file system on a thread that may wait for it: there may be thousands of files, and the doors'
+/// threads have answers to give.
+async fn with_files<T: Send + 'static>(
+    files: &Files,
+    ask: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
+) -> T {
+    let files = files.clone();
+    let asked = tokio::task::spawn_blocking(move || ask(&files)).await;
+    asked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// The folders under watch.
@@ -104,8 +121,8 @@ struct Folders {
 
 impl Folders {
     /// Watches the folders of these files and no others.
-    fn watch(&mut self, files: &[PathBuf]) {
-        let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
+    async fn watch(&mut self, files: &Files) {
+        let wanted = with_files(files, folders_of).await;
         for folder in self.watched.difference(&wanted) {
             // A folder that is gone is watched no more by itself.
             let _ = self.watcher.unwatch(folder);
@@ -119,14 +136,17 @@ impl Folders {
     }
 }
 
-/// The folder a file is named in, and the one it lies in where a link leads elsewhere.
-fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
+/// The folders the files are named in, and those they lie in where links lead elsewhere.
+fn folders_of(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let folder = |file: &Path| match file.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let real = file.canonicalize().ok();
-    let named = folder(file);
-    let named = named.canonicalize().unwrap_or(named);
-    std::iter::once(named).chain(real.as_deref().map(folder)).collect()
+    let named: BTreeSet<PathBuf> = files.iter().map(|file| folder(file)).collect();
+    let mut folders: BTreeSet<PathBuf> =
+        named.into_iter().map(|folder| folder.canonicalize().unwrap_or(folder)).collect();
+    let is_link = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|file| file.is_symlink());
+    let linked = files.iter().filter(is_link).filter_map(|file| file.canonicalize().ok());
+    folders.extend(linked.map(|real| folder(&real)));
+    folders
 }

@@ -126,26 +126,28 @@ fn is_foreign(rtype: RecordType) -> bool {
     )
 }
 
-/// The wire form of rdata written as these tokens; relative names are completed with `origin`,
-/// or are absolute if there is none.
+/// Puts the wire form of rdata written as these tokens into `wire`, in place of what was there; relative names
+/// are completed with `origin`, or are absolute if there is none.
 pub(crate) fn parse(
     rtype: RecordType,
     tokens: &[Token<'_>],
     origin: Option<&Name>,
-) -> Result<Vec<u8>, Misfit> {
-    let wire = if tokens.first().is_some_and(|token| !token.quoted && token.text == r"\#") {
-        parse_generic(rtype, tokens)?
+    wire: &mut Vec<u8>,
+) -> Result<(), Misfit> {
+    wire.clear();
+    if tokens.first().is_some_and(|token| !token.quoted && token.text == r"\#") {
+        *wire = parse_generic(rtype, tokens)?;
     } else if let Some(fields) = layout(rtype) {
-        parse_fields(fields, tokens, origin)?
+        parse_fields(fields, tokens, origin, wire)?;
     } else if is_foreign(rtype) {
-        parse_foreign(rtype, tokens).map_err(|error| (0, error))?
+        *wire = parse_foreign(rtype, tokens).map_err(|error| (0, error))?;
     } else {
         return Err((0, RdataError::NoTextForm(rtype)));
-    };
+    }
     if wire.len() > usize::from(u16::MAX) {
         return Err((0, RdataError::TooLong));
     }
-    Ok(wire)
+    Ok(())
 }
 
 /// The presentation form of rdata; `None` if the type has none here or the data is malformed.
@@ -158,28 +160,31 @@ pub(crate) fn print(rtype: RecordType, wire: &[u8]) -> Option<String> {
     }
 }
 
-fn parse_fields(fields: &[Field], tokens: &[Token<'_>], origin: Option<&Name>) -> Result<Vec<u8>, Misfit> {
-    let mut wire = Vec::new();
+fn parse_fields(
+    fields: &[Field],
+    tokens: &[Token<'_>],
+    origin: Option<&Name>,
+    wire: &mut Vec<u8>,
+) -> Result<(), Misfit> {
     let mut at = 0;
     for &(kind, what) in fields {
         let rest = &tokens[at..];
         if let Kind::Params = kind {
-            svcb::parse_params(rest, &mut wire).map_err(|(index, error)| (at + index, error))?;
-            return Ok(wire);
+            return svcb::parse_params(rest, wire).map_err(|(index, error)| (at + index, error));
         }
         let Some(token) = rest.first() else {
             return Err((at, RdataError::Missing(what)));
         };
-        parse_field(kind, what, token, origin, &mut wire).map_err(|error| (at, error))?;
+        parse_field(kind, what, token, origin, wire).map_err(|error| (at, error))?;
         at += 1;
         while matches!(kind, Kind::Texts | Kind::Hex) && at < tokens.len() {
-            parse_field(kind, what, &tokens[at], origin, &mut wire).map_err(|error| (at, error))?;
+            parse_field(kind, what, &tokens[at], origin, wire).map_err(|error| (at, error))?;
             at += 1;
         }
     }
     match tokens.get(at) {
         Some(extra) => Err((at, RdataError::Extra(extra.text.to_owned()))),
-        None => Ok(wire),
+        None => Ok(()),
     }
 }
 

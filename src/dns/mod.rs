@@ -40,7 +40,7 @@ pub use encode::{
     ADVERTISED_PAYLOAD, Annotations, Encoded, Layout, SetLayout, encode, encode_laid_out, encode_turn_away,
     udp_limit,
 };
-pub use name::{Name, NameError};
+pub use name::{MAX_NAME, Name, NameError};
 pub use peek::{Peek, PeekedEdns};
 pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// The longest name in wire form, root label included (RFC 1035 3.1).
 pub const MAX_NAME: usize = 255;
 
+/// The most labels a name can have, the root's not counted.
+const MAX_LABELS: usize = MAX_NAME / 2;
+
 /// The longest label (RFC 1035 3.1).
 pub const MAX_LABEL: usize = 63;
 
@@ -70,8 +73,11 @@ impl Name {
         if length != wire.len() {
             return Err(NameError::TrailingOctets);
         }
+        let mut lower = Wire::default();
+        lower.extend(wire);
         // Length octets are at most 63 and so no ASCII letters: lowering all octets is safe.
-        Ok(Self(wire.to_ascii_lowercase().into()))
+        lower.octets.make_ascii_lowercase();
+        lower.name()
     }
 
     /// Reads the presentation form (RFC 1035 5.1).
@@ -85,15 +91,13 @@ impl Name {
     /// Reads a name as it stands in a master file: without a trailing dot it is relative to
     /// `origin`, or absolute if there is none. Fails as [`Name::parse`] does.
     pub fn parse_below(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
-        let (mut wire, absolute) = parse_labels(text)?;
+        let mut wire = Wire::default();
+        let absolute = parse_labels(text, &mut wire)?;
         match origin {
-            Some(origin) if !absolute => wire.extend_from_slice(origin.as_wire()),
+            Some(origin) if !absolute => wire.extend(origin.as_wire()),
             _ => wire.push(0),
         }
-        if wire.len() > MAX_NAME {
-            return Err(NameError::NameTooLong);
-        }
-        Ok(Self(wire.into()))
+        wire.name()
     }
 
     /// The wire form, lower-cased, with the root's zero octet at its end.
@@ -120,7 +124,15 @@ impl Name {
 
     /// The name without its leftmost label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        self.suffixes().nth(1).map(|wire| Self(wire.into()))
+        self.ancestor(1)
+    }
+
+    /// The name without so many of its leftmost labels; `None` if it has fewer.
+    pub fn ancestor(&self, labels: usize) -> Option<Self> {
+        match labels {
+            0 => Some(self.clone()),
+            _ => self.suffixes().nth(labels).map(|wire| Self(wire.into())),
+        }
     }
 
     /// The wire form of the name and of all its ancestors: the whole name first, the root last.
@@ -160,18 +172,20 @@ impl Name {
         if label.len() > MAX_LABEL {
             return Err(NameError::LabelTooLong(label.len()));
         }
-        let mut wire = Vec::with_capacity(1 + label.len() + self.0.len());
+        let mut wire = Wire::default();
         wire.push(label.len() as u8);
-        wire.extend(label.iter().map(u8::to_ascii_lowercase));
-        wire.extend_from_slice(&self.0);
-        Self::from_checked_labels(wire)
+        wire.extend(label);
+        wire.octets.make_ascii_lowercase();
+        wire.extend(&self.0);
+        wire.name()
     }
 
     /// The name's labels followed by those of `suffix`.
     pub fn concat(&self, suffix: &Self) -> Result<Self, NameError> {
-        let mut wire = self.0[..self.0.len() - 1].to_vec();
-        wire.extend_from_slice(&suffix.0);
-        Self::from_checked_labels(wire)
+        let mut wire = Wire::default();
+        wire.extend(&self.0[..self.0.len() - 1]);
+        wire.extend(&suffix.0);
+        wire.name()
     }
 
     /// Whether the leftmost label is exactly `*` (RFC 4592 2.1.1).
@@ -184,11 +198,65 @@ impl Name {
         self.0.len() == 1
     }
 
-    fn from_checked_labels(wire: Vec<u8>) -> Result<Self, NameError> {
-        if wire.len() > MAX_NAME {
-            return Err(NameError::NameTooLong);
+    /// Where the labels begin in the wire form, leftmost first, without the root's; and how many they are.
+    fn label_starts(&self) -> ([u8; MAX_LABELS], usize) {
+        let mut starts = [0; MAX_LABELS];
+        let (mut at, mut count) = (0, 0);
+        while self.0[at] != 0 {
+            // A name ends at 255 octets at most.
+            starts[count] = at as u8;
+            at += 1 + usize::from(self.0[at]);
+            count += 1;
         }
-        Ok(Self(wire.into()))
+        (starts, count)
+    }
+
+    /// The label that begins at this octet.
+    fn label_at(&self, start: u8) -> &[u8] {
+        let start = usize::from(start);
+        &self.0[start + 1..=start + usize::from(self.0[start])]
+    }
+}
+
+/// A name's wire form on the way. Octets beyond [`MAX_NAME`] are counted and not kept.
+struct Wire {
+    /// The octets, zeros behind them.
+    octets: [u8; MAX_NAME],
+    /// How many they are, or would be.
+    length: usize,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self { octets: [0; MAX_NAME], length: 0 }
+    }
+}
+
+impl Wire {
+    /// Adds an octet.
+    fn push(&mut self, octet: u8) {
+        self.set(self.length, octet);
+        self.length += 1;
+    }
+
+    /// Adds octets.
+    fn extend(&mut self, octets: &[u8]) {
+        if let Some(place) = self.octets.get_mut(self.length..self.length + octets.len()) {
+            place.copy_from_slice(octets);
+        }
+        self.length += octets.len();
+    }
+
+    /// Changes an octet.
+    fn set(&mut self, at: usize, octet: u8) {
+        if let Some(place) = self.octets.get_mut(at) {
+            *place = octet;
+        }
+    }
+
+    /// The name, if it is none too long. Its labels are good ones.
+    fn name(&self) -> Result<Name, NameError> {
+        self.octets.get(..self.length).map(|wire| Name(wire.into())).ok_or(NameError::NameTooLong)
     }
 }
 
@@ -210,48 +278,48 @@ pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
     }
 }
 
-/// Lower-cased labels without the root's, and whether the text ended with a dot.
-fn parse_labels(text: &str) -> Result<(Vec<u8>, bool), NameError> {
+/// Reads lower-cased labels without the root's. Tells whether the text ended with a dot.
+fn parse_labels(text: &str, wire: &mut Wire) -> Result<bool, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
     if text == "." {
-        return Ok((Vec::new(), true));
+        return Ok(true);
     }
-    let mut wire = Vec::with_capacity(text.len() + 2);
     let mut start = 0;
     wire.push(0);
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        rest = &rest[character.len_utf8()..];
-        match character {
-            '.' => {
-                close_label(&mut wire, start)?;
-                if rest.is_empty() {
-                    return Ok((wire, true));
+    let mut at = 0;
+    // All that is passed is ASCII, so `at` never stands inside a character.
+    while let Some(&octet) = text.as_bytes().get(at) {
+        at += 1;
+        match octet {
+            b'.' => {
+                close_label(wire, start)?;
+                if at == text.len() {
+                    return Ok(true);
                 }
-                start = wire.len();
+                start = wire.length;
                 wire.push(0);
             }
-            '\\' => {
-                let (octet, length) = escape(rest).ok_or(NameError::BadEscape)?;
-                rest = &rest[length..];
+            b'\\' => {
+                let (octet, length) = escape(&text[at..]).ok_or(NameError::BadEscape)?;
+                at += length;
                 wire.push(octet.to_ascii_lowercase());
             }
-            '!'..='~' => wire.push((character as u8).to_ascii_lowercase()),
-            other => return Err(NameError::BadCharacter(other)),
+            b'!'..=b'~' => wire.push(octet.to_ascii_lowercase()),
+            _ => return Err(NameError::BadCharacter(text[at - 1..].chars().next().unwrap_or_default())),
         }
     }
-    close_label(&mut wire, start)?;
-    Ok((wire, false))
+    close_label(wire, start)?;
+    Ok(false)
 }
 
-fn close_label(wire: &mut [u8], start: usize) -> Result<(), NameError> {
-    match wire.len() - start - 1 {
+fn close_label(wire: &mut Wire, start: usize) -> Result<(), NameError> {
+    match wire.length - start - 1 {
         0 => Err(NameError::EmptyLabel),
         length if length > MAX_LABEL => Err(NameError::LabelTooLong(length)),
         length => {
-            wire[start] = length as u8;
+            wire.set(start, length as u8);
             Ok(())
         }
     }
@@ -281,9 +349,10 @@ impl Borrow<[u8]> for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let mine: Vec<&[u8]> = self.labels().collect();
-        let theirs: Vec<&[u8]> = other.labels().collect();
-        mine.iter().rev().cmp(theirs.iter().rev())
+        let (mine, my_count) = self.label_starts();
+        let (theirs, their_count) = other.label_starts();
+        let mine = mine[..my_count].iter().rev().map(|start| self.label_at(*start));
+        mine.cmp(theirs[..their_count].iter().rev().map(|start| other.label_at(*start)))
     }
 }
 
@@ -394,6 +463,9 @@ pub(crate) mod tests {
         // The octets of "x" as they would appear inside a longer label.
         assert!(!name(r"a\001x").is_at_or_below(&name("x")));
         assert_eq!(host.parent(), Some(name("b.example")));
+        assert_eq!(host.ancestor(0), Some(host.clone()));
+        assert_eq!(host.ancestor(3), Some(Name::root()));
+        assert_eq!(host.ancestor(4), None);
         assert_eq!(Name::root().parent(), None);
         assert_eq!(host.first_label(), Some(&b"a"[..]));
         assert_eq!(Name::root().first_label(), None);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::code::RecordType;
@@ -15,7 +16,43 @@ use super::svcb;
 /// It does not know its type. Data made by [`Rdata::from_wire`] may be malformed for the type
 /// it is used with: the accessors then find nothing, and printing uses the generic form.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Rdata(Arc<[u8]>);
+pub struct Rdata(Octets);
+
+/// The longest data that needs no memory of its own: with it, [`Octets`] are as large as a vector is.
+const SHORT: usize = 22;
+
+/// Octets, in place where they are few: addresses, most of all.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Octets {
+    /// So many of these octets; the others are zero.
+    Short(u8, [u8; SHORT]),
+    /// More than [`SHORT`] octets.
+    Long(Arc<[u8]>),
+}
+
+impl From<&[u8]> for Octets {
+    fn from(wire: &[u8]) -> Self {
+        let mut octets = [0; SHORT];
+        match octets.get_mut(..wire.len()) {
+            Some(place) => {
+                place.copy_from_slice(wire);
+                Self::Short(wire.len() as u8, octets)
+            }
+            None => Self::Long(wire.into()),
+        }
+    }
+}
+
+impl Deref for Octets {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(length, octets) => &octets[..usize::from(*length)],
+            Self::Long(octets) => octets,
+        }
+    }
+}
 
 /// Why text is not the data of a record of the given type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,12 +106,12 @@ pub enum RdataError {
 impl Rdata {
     /// The data of an A record (RFC 1035 3.4.1).
     pub fn a(address: Ipv4Addr) -> Self {
-        Self(Arc::from(address.octets()))
+        Self::from_wire(&address.octets())
     }
 
     /// The data of an AAAA record (RFC 3596 2.2).
     pub fn aaaa(address: Ipv6Addr) -> Self {
-        Self(Arc::from(address.octets()))
+        Self::from_wire(&address.octets())
     }
 
     /// The type and data of the A or AAAA record for an address.
@@ -87,7 +124,7 @@ impl Rdata {
 
     /// The data of a record that is nothing but a name: CNAME, NS, PTR, DNAME.
     pub fn name(target: &Name) -> Self {
-        Self(target.as_wire().into())
+        Self::from_wire(target.as_wire())
     }
 
     /// The data of an SOA record (RFC 1035 3.3.13); the times are in seconds.
@@ -104,7 +141,7 @@ impl Rdata {
         for number in [serial, refresh, retry, expire, minimum] {
             wire.extend(number.to_be_bytes());
         }
-        Self(wire.into())
+        Self::from_wire(&wire)
     }
 
     /// The data of a TXT record. Each text is split into character-strings of 255 octets; no
@@ -120,12 +157,12 @@ impl Rdata {
                 wire.extend_from_slice(part);
             }
         }
-        Self(wire.into())
+        Self::from_wire(&wire)
     }
 
     /// Takes the octets as they are. Names inside must be uncompressed.
     pub fn from_wire(wire: &[u8]) -> Self {
-        Self(wire.into())
+        Self(Octets::from(wire))
     }
 
     /// Reads the presentation form of one record's data.
@@ -142,7 +179,9 @@ impl Rdata {
         if lexer.next_entry(&mut more).map_err(syntax)?.is_some() {
             return Err(RdataError::Syntax("the data spans several lines; put parentheses around them"));
         }
-        layout::parse(rtype, &tokens, None).map(Self::from).map_err(|(_, error)| error)
+        let mut wire = Vec::new();
+        layout::parse(rtype, &tokens, None, &mut wire).map_err(|(_, error)| error)?;
+        Ok(Self::from(wire))
     }
 
     /// The presentation form, or the generic form of RFC 3597 5 if the type has none here or
@@ -204,7 +243,7 @@ impl Rdata {
 
 impl From<Vec<u8>> for Rdata {
     fn from(wire: Vec<u8>) -> Self {
-        Self(wire.into())
+        Self::from_wire(&wire)
     }
 }
 

@@ -56,7 +56,14 @@ pub fn parse_zone_file(
     origin: &Name,
     default_ttl: u32,
 ) -> Result<Vec<ZoneRecord>, Vec<ZoneFileError>> {
-    let mut state = State { origin: origin.clone(), owner: None, directive_ttl: None, last_ttl: default_ttl };
+    let mut state = State {
+        origin: origin.clone(),
+        owner: None,
+        owner_text: None,
+        directive_ttl: None,
+        last_ttl: default_ttl,
+        wire: Vec::new(),
+    };
     let mut lexer = Lexer::new(text);
     let mut tokens = Vec::new();
     let mut records = Vec::new();
@@ -86,16 +93,20 @@ pub fn parse_zone_file(
 const MAX_TTL: u32 = 0x7fff_ffff;
 
 /// What earlier lines mean for later ones.
-struct State {
+struct State<'a> {
     origin: Name,
     owner: Option<Name>,
+    /// How `owner` was written, if the same text means the same name still.
+    owner_text: Option<&'a str>,
     directive_ttl: Option<u32>,
     last_ttl: u32,
+    /// The data of the record that is being read.
+    wire: Vec<u8>,
 }
 
-impl State {
+impl<'a> State<'a> {
     /// Reads an entry, which is not empty: a record, or a directive that is none.
-    fn entry(&mut self, indented: bool, tokens: &[Token<'_>]) -> Result<Option<ZoneRecord>, ZoneFileError> {
+    fn entry(&mut self, indented: bool, tokens: &[Token<'a>]) -> Result<Option<ZoneRecord>, ZoneFileError> {
         let [first, rest @ ..] = tokens else {
             return Ok(None);
         };
@@ -115,8 +126,16 @@ impl State {
         self.record(owner, first, rest).map(Some)
     }
 
-    fn new_owner(&mut self, token: &Token<'_>) -> Result<Name, ZoneFileError> {
+    fn new_owner(&mut self, token: &Token<'a>) -> Result<Name, ZoneFileError> {
+        // Most names have several records, and so they share one name.
+        if let (Some(owner), Some(text)) = (&self.owner, self.owner_text)
+            && text == token.text
+            && !token.quoted
+        {
+            return Ok(owner.clone());
+        }
         let owner = self.name(token);
+        self.owner_text = (owner.is_ok() && !token.quoted).then_some(token.text);
         // Even a bad owner ends the reach of the one before.
         let replacement = owner.as_ref().unwrap_or(&self.origin).clone();
         self.owner = Some(replacement);
@@ -147,7 +166,7 @@ impl State {
                 break self.record_type(token)?;
             }
         };
-        let wire = layout::parse(rtype, rest, Some(&self.origin)).map_err(|(index, error)| {
+        layout::parse(rtype, rest, Some(&self.origin), &mut self.wire).map_err(|(index, error)| {
             let token = rest.get(index).or(rest.last()).unwrap_or(first);
             at(token, format!("{rtype}: {error}"))
         })?;
@@ -158,7 +177,7 @@ impl State {
             owner,
             ttl: stated_ttl.or(self.directive_ttl).unwrap_or(self.last_ttl),
             rtype,
-            rdata: Rdata::from(wire),
+            rdata: Rdata::from_wire(&self.wire),
             line: first.line,
         })
     }
@@ -178,7 +197,10 @@ impl State {
             [_, extra, ..] => Err(at(extra, format!("{} takes one value", name.text))),
         };
         match name.text.to_ascii_uppercase().as_str() {
-            "$ORIGIN" => self.origin = self.name(argument()?)?,
+            "$ORIGIN" => {
+                self.origin = self.name(argument()?)?;
+                self.owner_text = None;
+            }
             "$TTL" => self.directive_ttl = Some(ttl(argument()?)?),
             "$INCLUDE" => {
                 return Err(at(name, "$INCLUDE is not supported; put the records here"));

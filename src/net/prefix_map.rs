@@ -72,6 +72,13 @@ impl<T> PrefixMap<T> {
         }
     }
 
+    /// Every prefix that shares addresses with `prefix`: those that hold it, and those inside it.
+    pub fn overlapping(&self, prefix: &IpNet) -> impl Iterator<Item = (IpNet, &T)> {
+        let length = prefix.prefix_len();
+        let wider = self.covering(prefix.network()).into_iter().filter(move |(p, _)| p.prefix_len() < length);
+        wider.chain(self.inside(prefix))
+    }
+
     /// All prefixes and values, IPv4 first, in the order of addresses.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
         let v4 = self.v4.iter().map(|(p, v)| (IpNet::V4(*p), v));
@@ -155,6 +162,13 @@ mod tests {
             let mut inside: Vec<IpNet> = map.inside(&asked).into_iter().map(|(p, _)| p).collect();
             inside.sort();
             prop_assert_eq!(inside, scanned);
+
+            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| crate::net::overlaps(n, &asked)).copied().collect();
+            scanned.sort();
+            scanned.dedup();
+            let mut overlapping: Vec<IpNet> = map.overlapping(&asked).map(|(p, _)| p).collect();
+            overlapping.sort();
+            prop_assert_eq!(overlapping, scanned);
         }
     }
 }

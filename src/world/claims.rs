@@ -10,7 +10,7 @@ use super::{HostedZone, InternalDomain, ManagedZone, Rule, View};
 /// The order of the variants is the order of precedence among claims on one name: a rule beats a hosted
 /// zone of the same name, and that beats what AWS defines by itself (Route 53 Developer Guide,
 /// "Considerations when working with a private hosted zone" and "autodefined rules").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
     /// A FORWARD rule: other name servers are asked.
     ForwardRule(Index<Rule>),
@@ -36,6 +36,10 @@ impl Claims {
     /// Takes in a claim.
     pub fn add(&mut self, view: Index<View>, suffix: Name, claim: Claim) {
         let node = self.suffixes.entry_or_default(suffix);
+        if node.is_empty() {
+            // Most claims are made in two views of one VPC.
+            node.reserve_exact(2);
+        }
         let at = node.partition_point(|have| *have < (view, claim));
         node.insert(at, (view, claim));
     }
@@ -47,29 +51,29 @@ impl Claims {
         view: Index<View>,
         name: &'a Name,
     ) -> impl Iterator<Item = (usize, Claim)> + 'a {
-        self.suffixes.covering(name).flat_map(move |(labels, node)| {
-            let first = node.partition_point(|(v, _)| *v < view);
-            node[first..].iter().take_while(move |(v, _)| *v == view).map(move |(_, claim)| (labels, *claim))
-        })
+        self.suffixes
+            .covering(name)
+            .flat_map(move |(labels, node)| of_view(node, view).map(move |claim| (labels, claim)))
     }
 
     /// The claims of one view on exactly this name.
     pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = Claim> + 'a {
-        self.suffixes
-            .get(name)
-            .into_iter()
-            .flatten()
-            .filter(move |(v, _)| *v == view)
-            .map(|(_, claim)| *claim)
+        self.suffixes.get(name).into_iter().flat_map(move |node| of_view(node, view))
     }
 
-    /// The claims of every view on exactly this name.
-    pub fn on(&self, name: &Name) -> impl Iterator<Item = (Index<View>, Claim)> {
-        self.suffixes.get(name).into_iter().flatten().copied()
+    /// All claims, in no order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (Index<View>, Claim)> {
+        self.suffixes.iter().flat_map(|(_, node)| node).copied()
     }
 
     /// On how many names there are claims.
     pub fn name_count(&self) -> usize {
         self.suffixes.len()
     }
+}
+
+/// The claims of one view among those on a name, which are in the order of views.
+fn of_view(node: &[(Index<View>, Claim)], view: Index<View>) -> impl Iterator<Item = Claim> {
+    let first = node.partition_point(|(v, _)| *v < view);
+    node[first..].iter().take_while(move |(v, _)| *v == view).map(|(_, claim)| *claim)
 }

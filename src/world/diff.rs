@@ -16,7 +16,7 @@ mod routes;
 mod tests;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::World;
@@ -84,12 +84,8 @@ struct Catalogue {
 
 impl Catalogue {
     fn of(objects: impl Iterator<Item = (String, Fields)>) -> Self {
-        let mut catalogue = Self::default();
-        for (id, fields) in objects {
-            let key = unique(&catalogue.objects, id);
-            catalogue.objects.insert(key, fields);
-        }
-        catalogue
+        let mut unique = Unique::default();
+        Self { objects: objects.map(|(id, fields)| (unique.give(id), fields)).collect() }
     }
 
     /// Tells what differs from this catalogue in a newer one.
@@ -108,12 +104,25 @@ impl Catalogue {
     }
 }
 
-/// The id, or `id#2` where it is taken.
-fn unique<T>(taken: &BTreeMap<String, T>, id: String) -> String {
-    if !taken.contains_key(&id) {
-        return id;
+/// Ids that are given once.
+#[derive(Default)]
+struct Unique {
+    /// How often each was asked for.
+    asked: HashMap<String, usize>,
+}
+
+impl Unique {
+    /// The id, or `id#2` where it is given already.
+    fn give(&mut self, id: String) -> String {
+        let Some(asked) = self.asked.get_mut(&id) else {
+            self.asked.insert(id.clone(), 1);
+            return id;
+        };
+        *asked += 1;
+        let next = format!("{id}#{asked}");
+        // Somebody may have written that one.
+        self.give(next)
     }
-    (2..).map(|n| format!("{id}#{n}")).find(|id| !taken.contains_key(id)).unwrap_or(id)
 }
 
 /// `cidr 10.0.0.0/24 → 10.0.1.0/24, route_table rtb-1 → rtb-2`.

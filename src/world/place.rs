@@ -66,7 +66,8 @@ pub struct Places {
     /// All of them. Several at one prefix are VPCs that share addresses.
     everywhere: PrefixMap<Vec<Index<Place>>>,
     by_name: HashMap<Arc<str>, Index<Place>>,
-    names: HashMap<Index<Place>, Arc<str>>,
+    /// Each place's name, by its number.
+    names: Vec<Arc<str>>,
 }
 
 impl Places {
@@ -78,10 +79,10 @@ impl Places {
             if let Some(vpc) = vpc {
                 self.by_vpc.entry(vpc).or_default().insert(prefix, index);
             }
-            self.everywhere.get_or_insert_with(prefix, Vec::new).push(index);
+            self.everywhere.get_or_insert_with(prefix, || Vec::with_capacity(1)).push(index);
         }
         self.by_name.entry(name.clone()).or_insert(index);
-        self.names.insert(index, name.clone());
+        self.names.push(name.clone());
         index
     }
 
@@ -154,15 +155,20 @@ impl Places {
         let touched =
             self.everywhere.inside(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
         let mut names: Vec<Index<Place>> = clients.chain(touched).collect();
-        names.dedup_by_key(|place| self.names[place].clone());
+        names.dedup_by_key(|place| self.name(*place).clone());
         match names.as_slice() {
             [first, second, ..] => self.ambiguous(client, *first, *second),
             _ => NoPlace::Unknown(client),
         }
     }
 
+    /// The name of a place.
+    fn name(&self, place: Index<Place>) -> &Arc<str> {
+        &self.names[place.number() as usize]
+    }
+
     fn ambiguous(&self, client: IpNet, first: Index<Place>, second: Index<Place>) -> NoPlace {
-        NoPlace::Ambiguous { client, first: self.names[&first].clone(), second: self.names[&second].clone() }
+        NoPlace::Ambiguous { client, first: self.name(first).clone(), second: self.name(second).clone() }
     }
 }
 

@@ -82,7 +82,8 @@ impl RouteTable {
 
     /// Takes in a route.
     pub fn add(&mut self, route: Route) {
-        let routes = self.routes.get_or_insert_with(route.destination, Vec::new);
+        // Few prefixes have a second route.
+        let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
         let at = routes.partition_point(|have| have.rank <= route.rank);
         routes.insert(at, route);
     }

@@ -1,8 +1,9 @@
 //! Zone data: owner names with their record sets, wildcards and empty non-terminals.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
-use crate::dns::{Name, Rdata, RecordType, RrSet};
+use crate::dns::{MAX_NAME, Name, Rdata, RecordType, RrSet};
 
 /// The data of one zone, whoever serves it.
 ///
@@ -14,6 +15,9 @@ pub struct Zone {
     apex: Name,
     /// The SOA record, sent with negative answers with its negative TTL (RFC 2308 3).
     soa: RrSet,
+    /// What stands at the apex. Zones of generated names have no other node, and there are many of them.
+    top: Node,
+    /// What stands below the apex.
     nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
 }
 
@@ -21,9 +25,9 @@ pub struct Zone {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// The record sets, address types first.
-    pub rrsets: Vec<RrSet>,
+    pub rrsets: Box<[RrSet]>,
     /// Route 53 alias records: the type, and whose records to answer with.
-    pub aliases: Vec<(RecordType, Name)>,
+    pub aliases: Box<[(RecordType, Name)]>,
 }
 
 /// What a zone has at or for a name (RFC 4592 3.3).
@@ -63,9 +67,7 @@ pub enum RecordRefused {
 impl Zone {
     /// A zone with nothing but its apex. The SOA's TTL is the negative TTL.
     pub fn new(apex: Name, soa: RrSet) -> Self {
-        let mut zone = Self { apex: apex.clone(), soa, nodes: HashMap::default() };
-        zone.nodes.insert(apex, Node::default());
-        zone
+        Self { apex, soa, top: Node::default(), nodes: HashMap::default() }
     }
 
     /// The zone's top.
@@ -80,17 +82,27 @@ impl Zone {
 
     /// How many names stand in it, empty non-terminals included.
     pub fn name_count(&self) -> usize {
-        self.nodes.len()
+        1 + self.nodes.len()
     }
 
     /// What stands at exactly this name.
     pub fn node(&self, owner: &Name) -> Option<&Node> {
-        self.nodes.get(owner)
+        self.node_at(owner.as_wire())
     }
 
-    /// Every name with what stands at it, in no order.
+    /// What stands at exactly this name in wire form.
+    fn node_at(&self, owner: &[u8]) -> Option<&Node> {
+        if owner == self.apex.as_wire() { Some(&self.top) } else { self.nodes.get(owner) }
+    }
+
+    /// Every name with what stands at it: the apex, then the others in no order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Name, &Node)> {
-        self.nodes.iter()
+        std::iter::once((&self.apex, &self.top)).chain(&self.nodes)
+    }
+
+    /// Makes room for so many names more.
+    pub fn reserve(&mut self, names: usize) {
+        self.nodes.reserve(names);
     }
 
     /// Takes in one record. Records of one owner and type become one set with the smallest TTL (RFC 2181 5.2).
@@ -101,45 +113,37 @@ impl Zone {
         ttl: u32,
         rdata: Rdata,
     ) -> Result<(), RecordRefused> {
-        self.check(&owner, rtype)?;
-        if self.nodes.get(&owner).is_some_and(|node| node.aliases.iter().any(|(t, _)| *t == rtype)) {
-            return Err(RecordRefused::AliasBesideValues(owner, rtype));
-        }
-        let node = self.make(&owner);
-        match node.rrsets.iter_mut().find(|set| set.rtype == rtype) {
-            Some(set) => {
-                if set.rdatas.contains(&rdata) {
-                    return Ok(());
-                }
-                if rtype == RecordType::CNAME {
-                    return Err(RecordRefused::SecondCname(owner));
-                }
-                let mut rdatas = set.rdatas.to_vec();
-                rdatas.push(rdata);
-                set.rdatas = rdatas.into();
-                set.ttl = set.ttl.min(ttl);
-            }
+        self.add_set(RrSet::new(owner, rtype, ttl, [rdata]))
+    }
+
+    /// Takes in the records of a set, all or none: faster than one by one, and the set's data is shared. No two of
+    /// them are equal.
+    pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordRefused> {
+        self.check(&set.owner, set.rtype)?;
+        let (owner, node) = self.make(set.owner);
+        match node.rrsets.iter_mut().find(|have| have.rtype == set.rtype) {
+            Some(have) => merge(have, &set.rdatas, set.ttl),
             None => {
-                node.rrsets.push(RrSet::new(owner, rtype, ttl, vec![rdata]));
+                push(&mut node.rrsets, RrSet { owner, ..set });
                 // ANY is answered with the first set (RFC 8482 4.1): let that be an address.
                 node.rrsets.sort_by_key(|set| !matches!(set.rtype, RecordType::A | RecordType::AAAA));
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Takes in an alias record.
     pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordRefused> {
         self.check(&owner, rtype)?;
-        let node = self.make(&owner);
-        let taken = node.rrsets.iter().any(|set| set.rtype == rtype);
-        if taken || node.aliases.iter().any(|(t, _)| *t == rtype) {
+        let (owner, node) = self.make(owner);
+        if node.rrset(rtype).is_some() {
             return Err(RecordRefused::AliasBesideValues(owner, rtype));
         }
-        node.aliases.push((rtype, target));
+        push(&mut node.aliases, (rtype, target));
         Ok(())
     }
 
+    /// Whether a record of this type may stand at this name, beside what stands there.
     fn check(&self, owner: &Name, rtype: RecordType) -> Result<(), RecordRefused> {
         if !owner.is_at_or_below(&self.apex) {
             return Err(RecordRefused::OutsideZone(owner.clone(), self.apex.clone()));
@@ -150,7 +154,7 @@ impl Zone {
         if rtype == RecordType::CNAME && *owner == self.apex {
             return Err(RecordRefused::CnameAtApex(owner.clone()));
         }
-        let Some(node) = self.nodes.get(owner) else { return Ok(()) };
+        let Some(node) = self.node(owner) else { return Ok(()) };
         let has_cname = node.rrsets.iter().any(|set| set.rtype == RecordType::CNAME);
         let is_cname = rtype == RecordType::CNAME;
         let has_others =
@@ -158,40 +162,110 @@ impl Zone {
         if (has_cname && !is_cname) || (is_cname && has_others) {
             return Err(RecordRefused::BesideCname(owner.clone()));
         }
+        if node.alias(rtype).is_some() {
+            return Err(RecordRefused::AliasBesideValues(owner.clone(), rtype));
+        }
         Ok(())
     }
 
-    /// The node at a name, made with the empty non-terminals above it.
-    fn make(&mut self, owner: &Name) -> &mut Node {
-        let mut above = owner.parent();
-        while let Some(name) = above {
-            if name == self.apex || self.nodes.contains_key(&name) {
+    /// The node at a name, made with the empty non-terminals above it, and the name as it is kept there.
+    fn make(&mut self, owner: Name) -> (Name, &mut Node) {
+        if owner == self.apex {
+            return (self.apex.clone(), &mut self.top);
+        }
+        let apex = self.apex.as_wire().len();
+        for (labels, above) in owner.suffixes().enumerate().skip(1) {
+            if above.len() <= apex || self.nodes.contains_key(above) {
                 break;
             }
-            above = name.parent();
-            self.nodes.insert(name, Node::default());
+            let above = owner.ancestor(labels).expect("the name has so many labels");
+            self.nodes.insert(above, Node::default());
         }
-        self.nodes.entry(owner.clone()).or_default()
+        match self.nodes.entry(owner) {
+            Entry::Occupied(entry) => (entry.key().clone(), entry.into_mut()),
+            Entry::Vacant(entry) => (entry.key().clone(), entry.insert(Node::default())),
+        }
     }
 
     /// Finds what answers for a name: itself, or the wildcard below its closest encloser (RFC 4592 3.3.1).
     pub fn find(&self, qname: &Name) -> Found<'_> {
-        if let Some(node) = self.nodes.get(qname) {
+        let apex = self.apex.as_wire().len();
+        let above = qname.suffixes().take_while(|suffix| suffix.len() >= apex);
+        let mut standing = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
+        let Some((encloser, node)) = standing.next() else { return Found::Nothing };
+        if encloser.len() == qname.as_wire().len() {
             return Found::Node(node);
         }
-        let mut encloser = qname.parent();
-        while let Some(name) = encloser {
-            if !name.is_at_or_below(&self.apex) {
-                break;
-            }
-            if self.nodes.contains_key(&name) {
-                let wildcard = name.prepend(b"*").ok().and_then(|wildcard| self.nodes.get(&wildcard));
-                return wildcard.map_or(Found::Nothing, Found::Wildcard);
-            }
-            encloser = name.parent();
-        }
-        Found::Nothing
+        self.wildcard_below(encloser).map_or(Found::Nothing, Found::Wildcard)
     }
+
+    /// What stands at `*` below a name in wire form.
+    fn wildcard_below(&self, encloser: &[u8]) -> Option<&Node> {
+        let mut wire = [0; MAX_NAME];
+        let wildcard = wire.get_mut(..WILDCARD.len() + encloser.len())?;
+        let (label, below) = wildcard.split_at_mut(WILDCARD.len());
+        label.copy_from_slice(WILDCARD);
+        below.copy_from_slice(encloser);
+        self.nodes.get(&*wildcard)
+    }
+}
+
+/// The label `*` in wire form.
+const WILDCARD: &[u8] = b"\x01*";
+
+/// Adds data to a set that does not have it yet.
+fn merge(set: &mut RrSet, more: &[Rdata], ttl: u32) -> Result<(), RecordRefused> {
+    let mut all = Distinct::default();
+    for rdata in set.rdatas.iter().chain(more) {
+        all.insert(rdata);
+    }
+    if all.rdatas.len() == set.rdatas.len() {
+        return Ok(());
+    }
+    if set.rtype == RecordType::CNAME {
+        return Err(RecordRefused::SecondCname(set.owner.clone()));
+    }
+    set.rdatas = all.rdatas.into();
+    set.ttl = set.ttl.min(ttl);
+    Ok(())
+}
+
+/// Up to so many are compared one by one, which is faster than hashing.
+const FEW: usize = 16;
+
+/// Data of a record set, each datum once, in the order of its first.
+#[derive(Default)]
+pub(super) struct Distinct {
+    /// The data.
+    pub rdatas: Vec<Rdata>,
+    /// The same data, once they are more than [`FEW`].
+    seen: HashSet<Rdata, foldhash::fast::RandomState>,
+}
+
+impl Distinct {
+    /// Adds a datum. False when it is there already.
+    pub fn insert(&mut self, rdata: &Rdata) -> bool {
+        let is_new = match self.rdatas.len() {
+            ..FEW => !self.rdatas.contains(rdata),
+            FEW => {
+                self.seen.extend(self.rdatas.iter().cloned());
+                self.seen.insert(rdata.clone())
+            }
+            _ => self.seen.insert(rdata.clone()),
+        };
+        if is_new {
+            self.rdatas.push(rdata.clone());
+        }
+        is_new
+    }
+}
+
+/// Adds to a list that is seldom longer than one, without room to spare.
+fn push<T>(list: &mut Box<[T]>, item: T) {
+    let mut longer = std::mem::take(list).into_vec();
+    longer.reserve_exact(1);
+    longer.push(item);
+    *list = longer.into_boxed_slice();
 }
 
 impl Node {
@@ -250,6 +324,30 @@ mod tests {
             };
             assert_eq!(found, wild, "{asked}");
         }
+    }
+
+    #[test]
+    fn sets_of_one_type_become_one_with_each_datum_once() {
+        let mut zone = zone();
+        let www = name("www.example.com");
+        let set = |range: std::ops::Range<u8>, ttl| {
+            RrSet::new(www.clone(), RecordType::A, ttl, range.map(a).collect::<Vec<_>>())
+        };
+        zone.add_set(set(0..30, 60)).unwrap();
+        zone.add_set(set(20..50, 30)).unwrap();
+        zone.add(www.clone(), RecordType::TXT, 60, Rdata::txt(&["x"])).unwrap();
+        zone.add(www.clone(), RecordType::A, 9, a(7)).unwrap();
+        assert_eq!(zone.node(&www).unwrap().rrset(RecordType::A), Some(&set(0..50, 30)));
+        assert_eq!(zone.name_count(), 2);
+    }
+
+    #[test]
+    fn the_apex_always_stands_and_other_names_never_do() {
+        let zone = zone();
+        assert!(matches!(zone.find(&name("example.com")), Found::Node(_)));
+        assert!(matches!(zone.find(&name("a.b.example.com")), Found::Nothing));
+        assert!(matches!(zone.find(&name("example.org")), Found::Nothing));
+        assert!(matches!(zone.find(&name("com")), Found::Nothing));
     }
 
     #[test]

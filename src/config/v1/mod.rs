@@ -88,6 +88,65 @@ pub struct Config {
     include: Vec<String>,
 }
 
+impl Config {
+    /// Takes in what stands in another piece of the same configuration: its lists behind the own ones, and each
+    /// other section that the piece has.
+    pub(super) fn take_in(&mut self, piece: Self, has: impl Fn(&str) -> bool) {
+        // Taken apart whole, so that a new section does not compile before it is sorted.
+        let Self {
+            server,
+            listener,
+            answers,
+            annotate,
+            internet,
+            message_cache,
+            packet_cache,
+            query_log,
+            vpc,
+            hosted_zone,
+            resolver_endpoint,
+            resolver_rule,
+            site,
+            client,
+            prefix_list,
+            public,
+            expect,
+            include: _,
+        } = piece;
+        if has("server") {
+            self.server = server;
+        }
+        if has("answers") {
+            self.answers = answers;
+        }
+        if has("annotate") {
+            self.annotate = annotate;
+        }
+        if has("internet") {
+            self.internet = internet;
+        }
+        if has("message_cache") {
+            self.message_cache = message_cache;
+        }
+        if has("packet_cache") {
+            self.packet_cache = packet_cache;
+        }
+        if has("query_log") {
+            self.query_log = query_log;
+        }
+        self.listener.extend(listener);
+        self.vpc.extend(vpc);
+        self.hosted_zone.extend(hosted_zone);
+        self.resolver_endpoint.extend(resolver_endpoint);
+        self.resolver_rule.extend(resolver_rule);
+        self.site.extend(site);
+        self.client.extend(client);
+        self.prefix_list.extend(prefix_list);
+        self.public.extend(public);
+        self.expect.extend(expect);
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -7,6 +7,19 @@ use proptest::prelude::*;
 use super::*;
 use crate::dns::name::tests::name;
 
+/// Where short data ends and long data begins, nobody sees a difference.
+#[test]
+fn data_of_any_length_is_kept_as_it_is() {
+    for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 255] {
+        let wire: Vec<u8> = (0..length).map(|octet| octet as u8).collect();
+        let rdata = Rdata::from_wire(&wire);
+        assert_eq!(rdata.as_wire(), wire);
+        assert_eq!(rdata, Rdata::from(wire));
+        assert_ne!(rdata, Rdata::from_wire(&vec![1; length + 1]));
+    }
+    assert_eq!(size_of::<Rdata>(), size_of::<Vec<u8>>());
+}
+
 const SAMPLES: &[(&str, &str)] = &[
     ("A", "10.0.0.1"),
     ("AAAA", "2001:db8::1"),

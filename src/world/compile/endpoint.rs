@@ -140,10 +140,7 @@ impl Compiler<'_> {
     /// The prefixes that a gateway endpoint's service has in its region's prefix list.
     fn gateway_prefixes(&mut self, written: &config::Endpoint, region: &Region) -> Vec<IpNet> {
         let service = written.service.value();
-        let by_name = self.config.prefix_list.iter().find(|list| {
-            list.region.value() == region && list.name.as_ref().is_some_and(|name| name.value() == service)
-        });
-        if let Some(list) = by_name {
+        if let Some(list) = self.named_prefix_lists.get(&(region.clone(), service.clone())) {
             return list.entries.iter().map(|cidr| cidr.value().0).collect();
         }
         let label = service.rsplit('.').next().unwrap_or_default();
@@ -324,7 +321,7 @@ impl Compiler<'_> {
                 );
                 continue;
             }
-            let mut zone = records::hosted_zone(apex.clone());
+            let mut zone = self.made_by_aws.hosted_zone(apex.clone());
             for owner in owners {
                 for interface in &self.endpoints[index].interfaces {
                     for address in interface.addresses(v4, v6) {

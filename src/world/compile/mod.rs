@@ -13,8 +13,10 @@ mod records;
 mod routes;
 mod upstream;
 mod vpc;
+mod zone_files;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,11 +27,12 @@ use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public::stable_hash;
 use crate::aws::{Facts, Region};
-use crate::config::{Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
+use crate::config::{self, Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
 use crate::dns::Name;
+use crate::net::PrefixMap;
 
-/// How zone files and certificates are read: the file system, unless a test plays it.
-pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
+/// How zone files and certificates are read, by several threads: the file system, unless a test plays it.
+pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + Sync + 'a;
 
 /// Compiles what was read. Mistakes go into the report of `loaded`; with an error in it there is no world.
 pub fn compile(loaded: &mut Loaded) -> Option<World> {
@@ -67,9 +70,10 @@ struct Compiler<'a> {
     sources: &'a SourceMap,
     lost_ids: &'a BTreeSet<String>,
     report: &'a mut Report,
-    named_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
+    named_files: &'a mut BTreeMap<OsString, Option<u64>>,
     read_file: &'a ReadFile<'a>,
     facts: &'static Facts,
+    made_by_aws: records::MadeByAws,
 
     vpcs: Arena<Vpc>,
     subnets: Arena<Subnet>,
@@ -100,6 +104,10 @@ struct Compiler<'a> {
     told_no_groups: bool,
     /// Entries of the user's prefix lists by region and id.
     prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
+    /// The user's prefix lists that have a name, by region and name.
+    named_prefix_lists: HashMap<(Region, String), &'a config::PrefixList>,
+    /// How many references were told that name nothing.
+    told_unknown: usize,
 }
 
 /// What each written id names, with the place of its declaration.
@@ -107,6 +115,8 @@ struct Compiler<'a> {
 struct Ids {
     vpcs: HashMap<String, Index<Vpc>>,
     subnets: HashMap<String, Index<Subnet>>,
+    /// Each VPC's subnets by their prefixes.
+    subnets_by_prefix: HashMap<Index<Vpc>, PrefixMap<Index<Subnet>>>,
     route_tables: HashMap<String, (Index<Vpc>, Index<RouteTable>)>,
     nat_gateways: HashMap<String, (Index<Vpc>, Index<NatGateway>)>,
     endpoints: HashMap<String, (Index<Vpc>, Index<Endpoint>)>,
@@ -133,7 +143,7 @@ impl<'a> Compiler<'a> {
         sources: &'a SourceMap,
         lost_ids: &'a BTreeSet<String>,
         report: &'a mut Report,
-        named_files: &'a mut BTreeMap<PathBuf, Option<u64>>,
+        named_files: &'a mut BTreeMap<OsString, Option<u64>>,
         read_file: &'a ReadFile<'a>,
     ) -> Self {
         let mut views = Arena::default();
@@ -146,6 +156,7 @@ impl<'a> Compiler<'a> {
             named_files,
             read_file,
             facts: Facts::built_in(),
+            made_by_aws: records::MadeByAws::new(),
             vpcs: Arena::default(),
             subnets: Arena::default(),
             route_tables: Arena::default(),
@@ -172,6 +183,8 @@ impl<'a> Compiler<'a> {
             ids: Ids::default(),
             told_no_groups: false,
             prefix_lists: HashMap::new(),
+            named_prefix_lists: HashMap::new(),
+            told_unknown: 0,
         }
     }
 
@@ -194,27 +207,25 @@ impl<'a> Compiler<'a> {
     }
 
     /// Tells that a reference names nothing, unless what it names was declared and could not be made: then
-    /// its own mistake is told already.
-    fn unknown<'k>(&mut self, what: &str, id: &str, mark: Mark, known: impl Iterator<Item = &'k String>) {
-        let mut known: Vec<&str> = known.map(String::as_str).collect();
-        let broken = self.ids.declared.contains_key(id) && !known.contains(&id);
+    /// its own mistake is told already. `known` gives the ids that it could name.
+    fn unknown(&mut self, what: &str, id: &str, mark: Mark, known: impl Fn(&Self) -> Vec<&str>) {
+        let broken = self.ids.declared.contains_key(id) && !known(self).contains(&id);
         if broken || self.lost_ids.contains(id) {
             return;
         }
-        known.sort_unstable();
+        self.told_unknown += 1;
+        let help = (self.told_unknown <= MOST_HELPED).then(|| help_with_unknown(what, id, known(self)));
         let error = self.report.error(Code::UnknownReference, mark, format!("no {what} `{id}` is declared"));
-        match nearest(id, &known) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None if known.is_empty() => error.help(format!("no {what} is declared at all")),
-            None => error.help(format!("declared are: {}", shortened(&known))),
+        if let Some(help) = help {
+            error.help(help);
         }
     }
 
+    /// The VPC with this id; an error when there is none.
     fn vpc_named<T: Display>(&mut self, id: &Marked<T>) -> Option<Index<Vpc>> {
         let found = self.ids.vpcs.get(&id.to_string()).copied();
         if found.is_none() {
-            let known: Vec<String> = self.ids.vpcs.keys().cloned().collect();
-            self.unknown("VPC", &id.to_string(), id.mark(), known.iter());
+            self.unknown("VPC", &id.to_string(), id.mark(), |this| keys(&this.ids.vpcs));
         }
         found
     }
@@ -223,8 +234,7 @@ impl<'a> Compiler<'a> {
         let found = self.ids.subnets.get(&id.to_string()).copied();
         match found {
             None => {
-                let known: Vec<String> = self.ids.subnets.keys().cloned().collect();
-                self.unknown("subnet", &id.to_string(), id.mark(), known.iter());
+                self.unknown("subnet", &id.to_string(), id.mark(), |this| keys(&this.ids.subnets));
             }
             Some(index) if self.subnets[index].vpc != vpc => {
                 let message = format!("subnet `{id}` is not one of VPC `{}`", self.vpcs[vpc].id);
@@ -251,8 +261,7 @@ impl<'a> Compiler<'a> {
                 warning.help("declare them to have `reach` checked: [[vpc.security_group]]");
             }
         } else if found.is_none() {
-            let known: Vec<String> = self.ids.security_groups.keys().cloned().collect();
-            self.unknown("security group", id, mark, known.iter());
+            self.unknown("security group", id, mark, |this| keys(&this.ids.security_groups));
         }
         found
     }
@@ -261,15 +270,21 @@ impl<'a> Compiler<'a> {
     fn named_file(&mut self, written: &Marked<String>) -> Option<(PathBuf, String)> {
         let path = self.resolve_path(written);
         let read = (self.read_file)(&path);
-        self.named_files.insert(path.clone(), read.as_ref().ok().map(|text| stable_hash(text.bytes())));
+        self.named_files
+            .insert(path.clone().into_os_string(), read.as_ref().ok().map(|text| stable_hash(text.bytes())));
         match read {
             Ok(text) => Some((path, text)),
             Err(error) => {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                self.report.error(Code::UnreadableFile, written.mark(), message);
+                self.unreadable(written, &path, &error);
                 None
             }
         }
+    }
+
+    /// Tells that a file named here cannot be read.
+    fn unreadable(&mut self, written: &Marked<String>, path: &Path, error: &std::io::Error) {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        self.report.error(Code::UnreadableFile, written.mark(), message);
     }
 
     /// A file named in the configuration stands relative to the file that names it.
@@ -280,7 +295,7 @@ impl<'a> Compiler<'a> {
 
     fn finish(self) -> World {
         let (config, public) = (self.config, self.public);
-        let nets = |list: &[Marked<crate::config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
+        let nets = |list: &[Marked<config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
             generation: 0,
             hash: fingerprint(self.sources, self.named_files),
@@ -329,8 +344,26 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// For so many references that name nothing, what is declared is looked through for what was meant.
+const MOST_HELPED: usize = 256;
+
+/// What may have been meant by an id that names nothing.
+fn help_with_unknown(what: &str, id: &str, mut known: Vec<&str>) -> String {
+    known.sort_unstable();
+    match nearest(id, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("no {what} is declared at all"),
+        None => format!("declared are: {}", shortened(&known)),
+    }
+}
+
+/// The ids in a map.
+fn keys<T>(map: &HashMap<String, T>) -> Vec<&str> {
+    map.keys().map(String::as_str).collect()
+}
+
 /// A hash of the configuration's texts and of its zone files'.
-fn fingerprint(sources: &SourceMap, named_files: &BTreeMap<PathBuf, Option<u64>>) -> String {
+fn fingerprint(sources: &SourceMap, named_files: &BTreeMap<OsString, Option<u64>>) -> String {
     let texts = sources.fingerprint();
     if named_files.is_empty() {
         return texts;

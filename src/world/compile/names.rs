@@ -1,5 +1,6 @@
 //! Who may answer what: private hosted zones, resolver rules, generated names.
 
+use super::zone_files::ZoneFile;
 use super::*;
 use crate::aws::zones;
 use crate::config::{Direction, RuleType};
@@ -14,7 +15,7 @@ impl Compiler<'_> {
             }
             let Some(vpc) = self.vpc_named(&written.vpc) else { continue };
             for address in &written.addresses {
-                if self.subnet_of(vpc, *address.value()).is_none() {
+                if !self.lies_in_subnet(vpc, *address.value()) {
                     let message = format!("{address} lies in no subnet of VPC `{}`", written.vpc);
                     self.report.error(Code::OutsideCidr, address.mark(), message);
                 }
@@ -39,10 +40,9 @@ impl Compiler<'_> {
         }
     }
 
-    fn subnet_of(&self, vpc: Index<Vpc>, address: IpAddr) -> Option<Index<Subnet>> {
-        let holds =
-            |subnet: &Subnet| subnet.vpc == vpc && subnet.cidrs.iter().any(|cidr| cidr.contains(&address));
-        self.subnets.indexed().find(|(_, subnet)| holds(subnet)).map(|(index, _)| index)
+    /// Whether an address lies in a subnet of this VPC.
+    fn lies_in_subnet(&self, vpc: Index<Vpc>, address: IpAddr) -> bool {
+        self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest(address).is_some())
     }
 
     /// Both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
@@ -54,27 +54,35 @@ impl Compiler<'_> {
 
     /// Private hosted zones, in the VPCs that have both DNS attributes.
     pub(super) fn hosted_zones(&mut self) {
-        for written in &self.config.hosted_zone {
-            if let Some(id) = &written.id
-                && !self.declare(id)
-            {
-                continue;
+        for batch in self.config.hosted_zone.chunks(zone_files::BATCH) {
+            let files = self.zone_files(batch);
+            for (written, file) in batch.iter().zip(files) {
+                self.hosted_zone(written, file);
             }
-            let apex = written.name.value().clone();
-            let mut zone = records::hosted_zone(apex.clone());
-            self.records(&mut zone, &written.records);
-            if let Some(file) = &written.file {
-                self.zone_file(&mut zone, file);
-            }
-            let id = match &written.id {
-                Some(id) => id.value().text(),
-                None => written.name.to_string().into(),
-            };
-            let made = self.hosted_zones.add(HostedZone { id, zone });
-            for vpc in &written.vpcs {
-                let Some(index) = self.vpc_named(vpc) else { continue };
-                self.associate(index, vpc.mark(), &apex, made);
-            }
+        }
+    }
+
+    /// One hosted zone, with the file that it names.
+    fn hosted_zone(&mut self, written: &config::HostedZone, file: Option<ZoneFile>) {
+        if let Some(id) = &written.id
+            && !self.declare(id)
+        {
+            return;
+        }
+        let apex = written.name.value().clone();
+        let mut zone = self.made_by_aws.hosted_zone(apex.clone());
+        self.records(&mut zone, &written.records);
+        if let (Some(named), Some(file)) = (&written.file, file) {
+            self.zone_file(&mut zone, named, file);
+        }
+        let id = match &written.id {
+            Some(id) => id.value().text(),
+            None => written.name.to_string().into(),
+        };
+        let made = self.hosted_zones.add(HostedZone { id, zone });
+        for vpc in &written.vpcs {
+            let Some(index) = self.vpc_named(vpc) else { continue };
+            self.associate(index, vpc.mark(), &apex, made);
         }
     }
 
@@ -161,8 +169,10 @@ impl Compiler<'_> {
                 self.report.error(Code::UnknownReference, endpoint.mark(), message);
             }
             None => {
-                let known: Vec<String> = self.ids.resolver_endpoints.keys().cloned().collect();
-                self.unknown("resolver endpoint", &endpoint.to_string(), endpoint.mark(), known.iter());
+                let id = endpoint.to_string();
+                self.unknown("resolver endpoint", &id, endpoint.mark(), |this| {
+                    keys(&this.ids.resolver_endpoints)
+                });
             }
         }
         Vec::new()
@@ -172,11 +182,12 @@ impl Compiler<'_> {
     /// reverse zones of private addresses and of its own prefixes.
     pub(super) fn generated_names(&mut self) {
         let mut made: HashMap<(Name, Name), Index<InternalDomain>> = HashMap::new();
+        let private = private_reverse_zones();
         let with_names: Vec<Index<Vpc>> =
             self.vpcs.indexed().filter(|(_, vpc)| vpc.dns_hostnames).map(|(index, _)| index).collect();
         for index in with_names {
             let internal_domain = fact_name(&self.vpcs[index].region.internal_domain());
-            let mut zones = private_reverse_zones();
+            let mut zones = private.clone();
             // IPv6 addresses are public, and so are their reverse names.
             let v4 = self.vpcs[index].cidrs.iter().filter(|cidr| cidr.addr().is_ipv4());
             zones.extend(v4.flat_map(|cidr| reverse_zones(octet_aligned(*cidr))));

@@ -1,16 +1,18 @@
 //! Sites, who stands where, doors, and what is expected.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::*;
 use crate::aws::zones::SITE_SOA;
 use crate::config::LogTo;
 use crate::dns::SuffixMap;
-use crate::net::{PrefixMap, host, overlaps};
+use crate::net::{PrefixMap, host};
 
 impl Compiler<'_> {
     /// Networks on premises, with the zones that are played for them.
     pub(super) fn sites(&mut self) {
+        let vpcs = self.vpc_prefixes();
         for written in &self.config.site {
             if !self.declare(&written.id) {
                 continue;
@@ -32,7 +34,8 @@ impl Compiler<'_> {
                 let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
                 self.records(&mut zone, &played.records);
                 if let Some(file) = &played.file {
-                    self.zone_file(&mut zone, file);
+                    let read = self.one_zone_file(file, zone.apex());
+                    self.zone_file(&mut zone, file, read);
                 }
                 if zones.insert(played.name.value().clone(), zone).is_some() {
                     let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
@@ -48,7 +51,7 @@ impl Compiler<'_> {
                 zones,
             });
             self.ids.sites.insert(written.id.to_string(), index);
-            self.check_site_prefixes(written);
+            self.check_site_prefixes(written, &vpcs);
             if !written.zone.is_empty() {
                 for server in &written.dns {
                     self.played.insert(*server.value(), index);
@@ -69,19 +72,31 @@ impl Compiler<'_> {
                 self.public_view
             }
             None => {
-                let known: Vec<String> = self.ids.resolver_endpoints.keys().cloned().collect();
-                self.unknown("inbound endpoint", resolver.value(), resolver.mark(), known.iter());
+                self.unknown("inbound endpoint", resolver.value(), resolver.mark(), |this| {
+                    keys(&this.ids.resolver_endpoints)
+                });
                 self.public_view
             }
         }
     }
 
-    fn check_site_prefixes(&mut self, site: &crate::config::Site) {
+    /// The first VPC of each prefix.
+    fn vpc_prefixes(&self) -> PrefixMap<Index<Vpc>> {
+        let mut vpcs = PrefixMap::new();
+        for (index, vpc) in self.vpcs.indexed() {
+            for cidr in &vpc.cidrs {
+                vpcs.get_or_insert_with(*cidr, || index);
+            }
+        }
+        vpcs
+    }
+
+    /// Tells where a site and a VPC share addresses. `vpcs` has the first VPC of each prefix.
+    fn check_site_prefixes(&mut self, site: &config::Site, vpcs: &PrefixMap<Index<Vpc>>) {
         for cidr in &site.cidr {
             let net = cidr.value().0;
-            let vpc = self.vpcs.iter().find(|vpc| vpc.cidrs.iter().any(|c| overlaps(c, &net)));
-            if let Some(vpc) = vpc {
-                let message = format!("{net} of site `{}` overlaps VPC `{}`", site.id, vpc.id);
+            if let Some(vpc) = vpcs.overlapping(&net).map(|(_, vpc)| *vpc).min() {
+                let message = format!("{net} of site `{}` overlaps VPC `{}`", site.id, self.vpcs[vpc].id);
                 self.report.warning(Code::OverlappingCidr, cidr.mark(), message);
             }
         }
@@ -90,26 +105,20 @@ impl Compiler<'_> {
     /// Every place: each subnet with what is cut out of it, each site, and outside.
     pub(super) fn places(&mut self) {
         let cuts = self.group_sources();
-        let subnets: Vec<Index<Subnet>> = self.subnets.indexed().map(|(index, _)| index).collect();
-        for index in subnets {
-            let subnet = &self.subnets[index];
+        let mut interfaces = self.interfaces_by_subnet();
+        for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
             let standing = Standing::Subnet(index);
             let prefixes = subnet.cidrs.clone();
-            let interfaces: Vec<(IpAddr, Interface)> = self.vpcs[vpc]
-                .interfaces
-                .iter()
-                .filter(|(address, _)| prefixes.iter().any(|cidr| cidr.contains(*address)))
-                .map(|(address, interface)| (*address, *interface))
-                .collect();
             // A declared address is a place of its own already.
+            let declared = &self.vpcs[vpc].interfaces;
             let mut inside = cuts_inside(&cuts, &prefixes);
-            inside.retain(|cut| !interfaces.iter().any(|(address, _)| host(*address) == *cut));
+            inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), Place { standing, prefixes, interface: None });
             for cut in inside {
                 self.places.add(&name, Some(vpc), Place { standing, prefixes: vec![cut], interface: None });
             }
-            for (address, interface) in interfaces {
+            for (address, interface) in interfaces.remove(&index).unwrap_or_default() {
                 let place = Place { standing, prefixes: vec![host(address)], interface: Some(interface) };
                 self.places.add(&name, Some(vpc), place);
             }
@@ -126,6 +135,20 @@ impl Compiler<'_> {
         }
         let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
         self.places.add(&Arc::from("outside"), None, outside);
+    }
+
+    /// The declared addresses in each subnet, in their order.
+    fn interfaces_by_subnet(&self) -> HashMap<Index<Subnet>, Vec<(IpAddr, Interface)>> {
+        let mut by_subnet: HashMap<_, Vec<_>> = HashMap::new();
+        for (vpc, own) in &self.ids.subnets_by_prefix {
+            for (address, interface) in &self.vpcs[*vpc].interfaces {
+                if let Some((_, subnet)) = own.longest(*address) {
+                    by_subnet.entry(*subnet).or_default().push((*address, *interface));
+                }
+            }
+        }
+        by_subnet.values_mut().for_each(|own| own.sort_unstable_by_key(|(address, _)| *address));
+        by_subnet
     }
 
     /// The prefixes that security groups tell apart.
@@ -145,8 +168,7 @@ impl Compiler<'_> {
         for client in &self.config.client {
             let name = &client.place.value().0;
             let Some(place) = self.places.named(name) else {
-                let known: Vec<String> = self.places.names().map(ToString::to_string).collect();
-                self.unknown("place", name, client.place.mark(), known.iter());
+                self.unknown_place(name, client.place.mark());
                 continue;
             };
             if self.places.add_client(client.source.value().0, place).is_some() {
@@ -156,11 +178,17 @@ impl Compiler<'_> {
         }
     }
 
+    /// Tells that nothing is called so where a place should be.
+    fn unknown_place(&mut self, name: &str, mark: Mark) {
+        self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
+    }
+
     /// The doors, and as whom they answer.
     pub(super) fn listeners(&mut self) {
+        let mut taken = HashSet::new();
         for written in &self.config.listener {
             let address = written.address.value().0;
-            if self.listeners.iter().any(|have| have.address == address && address.port() != 0) {
+            if taken.contains(&address) && address.port() != 0 {
                 let message = format!("two listeners have the address {address}");
                 self.report.error(Code::Listener, written.address.mark(), message);
                 continue;
@@ -180,6 +208,7 @@ impl Compiler<'_> {
             }
             if let Some(carries) = self.carries(written) {
                 self.listeners.push(Listener { address, view, carries });
+                taken.insert(address);
             }
         }
         if self.config.listener.is_empty() {
@@ -232,8 +261,7 @@ impl Compiler<'_> {
         for expect in &self.config.expect {
             let from = &expect.from.value().0;
             if self.places.named(from).is_none() && from.parse::<IpAddr>().is_err() {
-                let known: Vec<String> = self.places.names().map(ToString::to_string).collect();
-                self.unknown("place", from, expect.from.mark(), known.iter());
+                self.unknown_place(from, expect.from.mark());
                 continue;
             }
             self.expectations.push((expect.clone(), expect.name.mark()));

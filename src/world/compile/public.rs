@@ -39,9 +39,8 @@ impl Compiler<'_> {
         let mut zone =
             std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
         for record in &self.config.public {
-            for value in &record.values {
-                self.value(&mut zone, record.name.value(), *record.record_type.value(), record.ttl, value);
-            }
+            let rtype = *record.record_type.value();
+            self.values(&mut zone, record.name.value(), rtype, record.ttl, &record.values);
         }
         self.public.records = zone;
     }

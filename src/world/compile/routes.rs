@@ -1,5 +1,7 @@
 //! Prefix lists, and the routes of every table.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 
 use super::*;
@@ -13,6 +15,11 @@ impl Compiler<'_> {
         for list in &self.config.prefix_list {
             let key = (list.region.value().clone(), list.id.to_string());
             let entries = list.entries.iter().map(|cidr| cidr.value().0).collect();
+            if let Some(name) = &list.name {
+                let named = (list.region.value().clone(), name.to_string());
+                // Of several lists of one name the first counts.
+                self.named_prefix_lists.entry(named).or_insert(list);
+            }
             if self.prefix_lists.insert(key, entries).is_some() {
                 let message = format!("prefix list `{}` is declared twice in {}", list.id, list.region);
                 self.report.error(Code::DuplicateId, list.id.mark(), message);
@@ -140,8 +147,9 @@ impl Compiler<'_> {
                 match found {
                     Some((owner, nat)) if owner == index => Some(Target::NatGateway(nat)),
                     _ => {
-                        let known: Vec<String> = self.ids.nat_gateways.keys().cloned().collect();
-                        self.unknown("NAT gateway of this VPC", &written.id, mark, known.iter());
+                        self.unknown("NAT gateway of this VPC", &written.id, mark, |this| {
+                            keys(&this.ids.nat_gateways)
+                        });
                         None
                     }
                 }
@@ -156,8 +164,7 @@ impl Compiler<'_> {
         let (written, mark) = (route.target.value(), route.target.mark());
         let found = self.ids.endpoints.get(&*written.id).copied().filter(|(owner, _)| *owner == vpc);
         let Some((_, endpoint)) = found else {
-            let known: Vec<String> = self.ids.endpoints.keys().cloned().collect();
-            self.unknown("endpoint of this VPC", &written.id, mark, known.iter());
+            self.unknown("endpoint of this VPC", &written.id, mark, |this| keys(&this.ids.endpoints));
             return None;
         };
         match self.endpoints[endpoint].kind {
@@ -188,8 +195,7 @@ impl Compiler<'_> {
         rank: &Rank,
         mark: Mark,
     ) -> bool {
-        let reserved = ["169.254.168.0/22", "fd00:ec2::/32"].map(|net| net.parse::<IpNet>());
-        if reserved.iter().flatten().any(|net| net.contains(destination)) {
+        if RESERVED.iter().any(|net| net.contains(destination)) {
             let message = format!("{destination} lies in a range that no route table may hold");
             let error = self.report.error(Code::InvalidValue, mark, message);
             error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
@@ -206,7 +212,7 @@ impl Compiler<'_> {
             Rank::PrefixList(_) | Rank::Local => true,
             Rank::Static => {
                 let is_subnet =
-                    self.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.cidrs.contains(destination));
+                    self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.get(destination).is_some());
                 let fits = is_subnet && is_middlebox(target);
                 if !fits {
                     let message = format!("AWS refuses a route to {destination}, which lies inside the VPC");
@@ -221,6 +227,12 @@ impl Compiler<'_> {
         }
     }
 }
+
+/// Ranges of AWS's own services.
+const RESERVED: [IpNet; 2] = [
+    IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22)),
+    IpNet::V6(ipnet::Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32)),
+];
 
 fn is_middlebox(target: &Target) -> bool {
     use RouteTargetKind::{Instance, NetworkInterface, VpcEndpoint};

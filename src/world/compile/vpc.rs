@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use super::*;
 use crate::config;
 use crate::config::{ConnectivityType, Destination};
-use crate::net::overlaps;
 
 impl Compiler<'_> {
     /// VPCs with everything in them that needs no routes and no names.
@@ -81,8 +80,9 @@ impl Compiler<'_> {
     }
 
     fn subnets_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>, cidrs: &[IpNet]) {
-        let mut taken: Vec<(IpNet, Arc<str>)> = Vec::new();
-        for subnet in &vpc.subnet {
+        // The first subnet of each prefix, with its number.
+        let mut taken: PrefixMap<(usize, Arc<str>)> = PrefixMap::new();
+        for (number, subnet) in vpc.subnet.iter().enumerate() {
             if !self.declare(&subnet.id) {
                 continue;
             }
@@ -95,11 +95,12 @@ impl Compiler<'_> {
                     let list: Vec<String> = cidrs.iter().map(ToString::to_string).collect();
                     error.help(format!("the VPC has {}", list.join(", ")));
                 }
-                if let Some((other, name)) = taken.iter().find(|(other, _)| overlaps(other, &net)) {
+                let first = taken.overlapping(&net).min_by_key(|(_, (number, _))| *number);
+                if let Some((other, (_, name))) = first {
                     let message = format!("`{net}` overlaps subnet `{name}`, which has {other}");
                     self.report.error(Code::OverlappingCidr, cidr.mark(), message);
                 }
-                taken.push((net, subnet.id.value().text()));
+                taken.get_or_insert_with(net, || (number, subnet.id.value().text()));
             }
             let Some(route_table) = self.route_table_of(subnet, index) else { continue };
             let made = self.subnets.add(Subnet {
@@ -111,6 +112,10 @@ impl Compiler<'_> {
                 map_public_ip_on_launch: subnet.map_public_ip_on_launch,
             });
             self.ids.subnets.insert(subnet.id.to_string(), made);
+            let own_prefixes = self.ids.subnets_by_prefix.entry(index).or_default();
+            for cidr in own {
+                own_prefixes.insert(cidr.value().0, made);
+            }
         }
     }
 
@@ -132,8 +137,8 @@ impl Compiler<'_> {
                 self.report.error(Code::UnknownReference, id.mark(), message);
             }
             None => {
-                let known: Vec<String> = self.ids.route_tables.keys().cloned().collect();
-                self.unknown("route table", &id.to_string(), id.mark(), known.iter());
+                let text = id.to_string();
+                self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
             }
         }
         Some(self.route_tables.add(RouteTable::new(None, &[])))

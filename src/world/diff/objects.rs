@@ -1,12 +1,12 @@
 //! Every kind of object as text.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
-use crate::dns::Name;
 use crate::world::{
     Claim, Endpoint, IngressRule, Instance, Listener, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
-    Source, Standing, Subnet, Vpc, World,
+    Source, Standing, Subnet, ViewId, Vpc, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -39,10 +39,14 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     });
     kind("site", |world| Catalogue::of(world.sites.iter().map(|it| (text(&it.id), site(world, it)))));
     kind("rule", |world| {
+        let holders = Holders::of_world(world);
         Catalogue::of(world.rules.indexed().map(|(index, it)| {
             let mut fields = rule(world, it);
-            let is_it = |claim| matches!(claim, Claim::ForwardRule(i) | Claim::SystemRule(i) if i == index);
-            fields.push(("views", holders(world, &it.domain, is_it)));
+            let claim = match it.kind {
+                RuleKind::Forward => Claim::ForwardRule(index),
+                RuleKind::System => Claim::SystemRule(index),
+            };
+            fields.push(("views", holders.of(world, claim)));
             (text(&it.id), fields)
         }))
     });
@@ -155,12 +159,29 @@ fn rule(world: &World, it: &Rule) -> Fields {
     ]
 }
 
-/// The views in which a claim on a name is this one.
-pub(super) fn holders(world: &World, name: &Name, is_it: impl Fn(Claim) -> bool) -> String {
-    let views = world.claims.on(name).filter(|(_, claim)| is_it(*claim));
-    let mut names: Vec<&str> = views.map(|(view, _)| &*world.views[view].name).collect();
-    names.sort_unstable();
-    list(names)
+/// The views that hold each claim.
+pub(super) struct Holders {
+    /// By the claim.
+    views: HashMap<Claim, Vec<ViewId>>,
+}
+
+impl Holders {
+    /// One pass over all claims.
+    pub(super) fn of_world(world: &World) -> Self {
+        let mut views: HashMap<Claim, Vec<ViewId>> = HashMap::new();
+        for (view, claim) in world.claims.iter() {
+            views.entry(claim).or_default().push(view);
+        }
+        Self { views }
+    }
+
+    /// The names of the views that hold a claim.
+    pub(super) fn of(&self, world: &World, claim: Claim) -> String {
+        let views = self.views.get(&claim).into_iter().flatten();
+        let mut names: Vec<&str> = views.map(|view| &*world.views[*view].name).collect();
+        names.sort_unstable();
+        list(names)
+    }
 }
 
 fn standing(world: &World, place: &Place) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, What, list, unique};
+use super::{Change, Unique, What, list};
 use crate::world::{Index, Route, RouteTable, Target, World};
 
 /// What a table holds: for each destination or prefix list, where it leads.
@@ -10,14 +10,15 @@ type Routes = BTreeMap<String, String>;
 
 /// Compares the tables, and the routes of those that stand in both worlds.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
-    let (old, new) = (tables(old), tables(new));
+    let (was, is) = (old, new);
+    let (old, new) = (tables(was), tables(is));
     let table = |id: &str, what| Change { kind: "route-table", id: id.to_owned(), what };
     for (id, before) in &old {
         match new.get(id) {
             None => changes.push(table(id, What::Removed)),
             Some(after) => {
                 let route = |how| Change { kind: "route", id: id.clone(), what: What::Changed(how) };
-                changes.extend(differing(before, after).into_iter().map(route));
+                changes.extend(differing(&routes(was, before), &routes(is, after)).into_iter().map(route));
             }
         }
     }
@@ -38,13 +39,10 @@ fn differing(old: &Routes, new: &Routes) -> Vec<String> {
     told
 }
 
-fn tables(world: &World) -> BTreeMap<String, Routes> {
-    let mut tables = BTreeMap::new();
-    for (index, table) in world.route_tables.indexed() {
-        let id = unique(&tables, table_id(world, index));
-        tables.insert(id, routes(world, table));
-    }
-    tables
+/// The tables by their ids.
+fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
+    let mut unique = Unique::default();
+    world.route_tables.indexed().map(|(index, table)| (unique.give(table_id(world, index)), table)).collect()
 }
 
 /// The id of a table; the one that a VPC has when none is declared goes by its VPC.

@@ -107,3 +107,10 @@ fn long_values_and_equal_ids_are_kept_apart() {
     let two = Catalogue::of([("a".to_owned(), vec![]), ("a".to_owned(), vec![])].into_iter());
     assert_eq!(two.objects.keys().collect::<Vec<_>>(), ["a", "a#2"]);
 }
+
+#[test]
+fn an_id_is_given_once() {
+    let mut unique = Unique::default();
+    let given = ["a", "a", "b", "a#2", "a"].map(|id| unique.give(id.to_owned()));
+    assert_eq!(given, ["a", "a#2", "b", "a#2#2", "a#3"]);
+}

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::objects::holders;
-use super::{Change, What, list, unique};
+use super::objects::Holders;
+use super::{Change, Unique, What, list};
 use crate::config::count;
 use crate::dns::Name;
 use crate::world::{Claim, Node, World, Zone};
@@ -37,20 +37,21 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
 }
 
 fn zones(world: &World) -> BTreeMap<String, Seen<'_>> {
-    let mut zones = BTreeMap::new();
+    let (mut zones, mut unique) = (BTreeMap::new(), Unique::default());
+    let holders = Holders::of_world(world);
     for (index, hosted) in world.hosted_zones.indexed() {
         let apex = hosted.zone.apex();
-        let views = holders(world, apex, |claim| claim == Claim::HostedZone(index));
+        let views = holders.of(world, Claim::HostedZone(index));
         let id = if hosted.id.trim_end_matches('.') == apex.to_string().trim_end_matches('.') {
             apex.to_string()
         } else {
             format!("{apex} ({})", hosted.id)
         };
-        zones.insert(unique(&zones, id), Seen { zone: &hosted.zone, views });
+        zones.insert(unique.give(id), Seen { zone: &hosted.zone, views });
     }
     for site in world.sites.iter() {
         for (apex, zone) in site.zones.iter() {
-            let id = unique(&zones, format!("{apex} ({})", site.id));
+            let id = unique.give(format!("{apex} ({})", site.id));
             zones.insert(id, Seen { zone, views: String::new() });
         }
     }

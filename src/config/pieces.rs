@@ -1,0 +1,207 @@
+//! Reads files without a mistake, a piece at a time, so that a large configuration never stands in memory as one
+//! document of TOML, which takes some forty times the room of its text.
+//!
+//! ```text
+//!  text ──► pieces, cut before lines `[[name]]` ──► document ──► Config ──┐
+//!                                                   document ──► Config ──┴─► one Config
+//! ```
+//!
+//! Whatever is odd ends this way of reading; then the files are read whole, which tells every mistake. A cut
+//! inside a string or a list needs no care: the piece before it ends too early, and that is a mistake.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::SourceMap;
+use super::v1::Config;
+
+/// How long a piece is at least, in octets, if it is not the last.
+const PIECE: usize = 64 * 1024;
+
+/// Reads all files. `None`: something in them is wrong or odd, and they must be read whole.
+pub fn read(sources: &SourceMap) -> Option<Config> {
+    let mut reader = Reader::default();
+    for (base, text) in sources.based_texts() {
+        reader.file(base, text)?;
+    }
+    Some(reader.config)
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Reader {
+    /// What it means, as far as it was read.
+    config: Config,
+    /// The sections so far, and whether each is a list, which may go on in another piece.
+    sections: HashMap<String, bool>,
+}
+
+impl Reader {
+    /// Adds a file whose numbering begins at `base`.
+    fn file(&mut self, base: usize, text: &str) -> Option<()> {
+        let mut at = 0;
+        // What stands before the first header; a list among it must not go on below.
+        let mut head = HashSet::new();
+        for (number, piece) in pieces(text).enumerate() {
+            let mut table = whole(piece)?;
+            table.remove("include");
+            if table.keys().any(|key| head.contains(key.get_ref().as_ref())) {
+                return None;
+            }
+            if number == 0 {
+                head.extend(table.keys().map(|key| key.get_ref().to_string()));
+            }
+            self.take(table, base + at)?;
+            at += piece.len();
+        }
+        Some(())
+    }
+
+    /// Adds a piece that stands at `at` in the numbering of all files.
+    fn take(&mut self, mut table: DeTable<'_>, at: usize) -> Option<()> {
+        for (key, value) in table.iter() {
+            let is_list = matches!(value.get_ref(), DeValue::Array(_));
+            match self.sections.get(key.get_ref().as_ref()) {
+                None => {
+                    self.sections.insert(key.get_ref().to_string(), is_list);
+                }
+                Some(true) if is_list => {}
+                Some(_) => return None,
+            }
+        }
+        let has: HashSet<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
+        // Nothing is told of keys, so theirs may stay.
+        shift(&mut table, at);
+        let document = Spanned::new(0..0, table);
+        let piece = Config::deserialize(toml::de::Deserializer::from(document)).ok()?;
+        self.config.take_in(piece, |section| has.contains(section));
+        Some(())
+    }
+}
+
+/// The document of a text; `None` if anything is wrong with it.
+fn whole(text: &str) -> Option<DeTable<'_>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    errors.is_empty().then(|| document.into_inner())
+}
+
+/// The text up to the first line `[[name]]`, empty perhaps, and then in pieces that begin with such a line.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    let mut shortest = 0;
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let cut = next_cut(text, shortest);
+        shortest = PIECE;
+        rest = cut.map(|cut| &text[cut..]);
+        Some(cut.map_or(text, |cut| &text[..cut]))
+    })
+}
+
+/// Where the first line `[[name]]` begins that is not among the first `shortest` octets.
+fn next_cut(text: &str, shortest: usize) -> Option<usize> {
+    let octets = text.as_bytes();
+    if shortest == 0 && is_header(octets) {
+        return Some(0);
+    }
+    let mut at = shortest;
+    loop {
+        at += 1 + octets.get(at..)?.iter().position(|octet| *octet == b'\n')?;
+        if is_header(&octets[at..]) {
+            return Some(at);
+        }
+    }
+}
+
+/// Whether a text begins with `[[name]]`, the name a plain one.
+fn is_header(octets: &[u8]) -> bool {
+    let Some(name) = octets.strip_prefix(b"[[") else { return false };
+    let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+    name.iter().position(|octet| !is_plain(octet)).is_some_and(|end| name[end..].starts_with(b"]]"))
+}
+
+/// Moves the places of all values.
+fn shift(table: &mut DeTable<'_>, by: usize) {
+    for (_, value) in table.iter_mut() {
+        shift_value(value, by);
+    }
+}
+
+/// Moves the place of a value, and of those in it.
+fn shift_value(value: &mut Spanned<DeValue<'_>>, by: usize) {
+    let span = value.span();
+    let mut inner = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
+    match &mut inner {
+        DeValue::Table(table) => shift(table, by),
+        DeValue::Array(items) => items.iter_mut().for_each(|item| shift_value(item, by)),
+        _ => {}
+    }
+    *value = Spanned::new(span.start + by..span.end + by, inner);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(texts: &[&str]) -> SourceMap {
+        let mut sources = SourceMap::default();
+        for (number, text) in texts.iter().enumerate() {
+            sources.add(format!("{number}.toml"), (*text).to_owned());
+        }
+        sources
+    }
+
+    /// A list of zones that is longer than one piece.
+    fn zones(count: usize) -> String {
+        (0..count).map(|n| format!("[[hosted_zone]]\nname = \"z{n}.example\"\nvpcs = []\n")).collect()
+    }
+
+    #[test]
+    fn pieces_are_the_whole_text() {
+        let text = format!("# head\n[server]\nworkers = 1\n{}", zones(10_000));
+        let pieces: Vec<&str> = pieces(&text).collect();
+        assert!(pieces.len() > 3);
+        assert_eq!(pieces.concat(), text);
+        assert_eq!(pieces[0], "# head\n[server]\nworkers = 1\n");
+        assert!(pieces[1..].iter().all(|piece| piece.starts_with("[[hosted_zone]]\n")));
+    }
+
+    #[test]
+    fn what_is_read_in_pieces_keeps_its_order_and_its_places() {
+        let text = zones(4000);
+        let sources = sources(&["[answers]\nmax_ttl = 7\n", &text]);
+        let config = read(&sources).expect("nothing is wrong");
+        assert_eq!((config.answers.max_ttl, config.hosted_zone.len()), (7, 4000));
+        for (number, zone) in config.hosted_zone.iter().enumerate() {
+            assert_eq!(zone.name.to_string(), format!("z{number}.example."));
+            let place = sources.place(zone.name.mark()).expect("it was read");
+            assert_eq!((place.line, place.column), (number * 3 + 2, 8));
+        }
+    }
+
+    #[test]
+    fn whatever_is_odd_is_read_whole() {
+        let zones = zones(4000);
+        for text in [
+            // A table that stands twice.
+            format!("[answers]\n{zones}[answers]\n"),
+            // A list that must not go on.
+            format!("hosted_zone = []\n{zones}"),
+            // A table of the list's last element, out of its piece.
+            format!("[[vpc]]\nid = \"vpc-a\"\nregion = \"us-east-1\"\ncidr = []\n{zones}[[vpc.subnet]]\n"),
+            // A cut within a string, and one within a list.
+            format!("[[hosted_zone]]\nfile = '''\n{zones}'''\n"),
+            format!("[[hosted_zone]]\nvpcs = [\n{zones}]\n"),
+            // No TOML, and no configuration.
+            format!("{zones}]"),
+            format!("{zones}\n[nonsense]\n"),
+        ] {
+            assert!(read(&sources(&[&text])).is_none(), "{}", &text[..60]);
+        }
+        assert!(read(&sources(&["[answers]\n", "[answers]\n"])).is_none());
+        assert!(read(&sources(&["hosted_zone = []\n", &zones])).is_some());
+    }
+}

@@ -1,0 +1,91 @@
+//! Zone files, read on two threads: they know nothing of each other, and a world may have thousands.
+//!
+//! ```text
+//!  zones, a batch at a time ──► half: read, parse ──┐
+//!                           └─► half: read, parse ──┴─► records, in the order of the zones ──► Zone
+//! ```
+
+use std::io;
+
+use super::*;
+use crate::config::HostedZone as Written;
+use crate::dns::{ZoneFileError, ZoneRecord, parse_zone_file};
+
+/// How many zones are read before the first of them is made: so many files' records stand in memory at once.
+pub(super) const BATCH: usize = 128;
+
+/// Fewer files than this are read by one thread, which is quicker than to start another.
+const WORTH_A_THREAD: usize = 16;
+
+/// TTL of a record that says none, in seconds.
+pub(super) const DEFAULT_TTL_S: u32 = 300;
+
+/// A zone file as read.
+pub(super) struct ZoneFile {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// A hash of its text. `None`: it cannot be read.
+    pub hash: Option<u64>,
+    /// What it holds, or what is wrong with it.
+    pub records: Result<Vec<ZoneRecord>, Trouble>,
+}
+
+/// What is wrong with a zone file.
+pub(super) enum Trouble {
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// It holds mistakes.
+    Mistakes(Vec<ZoneFileError>),
+}
+
+/// A file to read: where it stands, and the zone's apex.
+type Job<'z> = Option<(PathBuf, &'z Name)>;
+
+impl Compiler<'_> {
+    /// The zone files of some zones, in their order. `None` for a zone that names none.
+    pub(super) fn zone_files(&self, zones: &[Written]) -> Vec<Option<ZoneFile>> {
+        let path = |zone: &Written| zone.file.as_ref().map(|file| self.resolve_path(file));
+        let jobs: Vec<Job<'_>> =
+            zones.iter().map(|zone| path(zone).map(|path| (path, zone.name.value()))).collect();
+        let files = jobs.iter().flatten().count();
+        let read_file = self.read_file;
+        if files < WORTH_A_THREAD || !has_second_processor() {
+            return read_all(&jobs, read_file);
+        }
+        let (first, second) = jobs.split_at(jobs.len() / 2);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(move || read_all(second, read_file));
+            let mut all = read_all(first, read_file);
+            all.extend(second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            all
+        })
+    }
+
+    /// The one zone file that is named here.
+    pub(super) fn one_zone_file(&self, file: &Marked<String>, apex: &Name) -> ZoneFile {
+        read(&self.resolve_path(file), apex, self.read_file)
+    }
+}
+
+/// Whether two threads are quicker than one.
+fn has_second_processor() -> bool {
+    std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
+}
+
+/// Reads files one after the other.
+fn read_all(jobs: &[Job<'_>], read_file: &ReadFile<'_>) -> Vec<Option<ZoneFile>> {
+    jobs.iter().map(|job| job.as_ref().map(|(path, apex)| read(path, apex, read_file))).collect()
+}
+
+/// Reads one file, of the zone with this apex.
+fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
+    let path = path.to_owned();
+    match read_file(&path) {
+        Ok(text) => {
+            let hash = Some(stable_hash(text.bytes()));
+            let records = parse_zone_file(&text, apex, DEFAULT_TTL_S).map_err(Trouble::Mistakes);
+            ZoneFile { path, hash, records }
+        }
+        Err(error) => ZoneFile { path, hash: None, records: Err(Trouble::Unreadable(error)) },
+    }
+}
