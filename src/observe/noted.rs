@@ -10,7 +10,7 @@ use super::event::QueryEvent;
 use super::implied::{self, Lookups, NameHash};
 use super::metrics::Metrics;
 use super::query_log::Template;
-use super::tally::Slot;
+use super::tally::{Slot, Slots};
 use crate::dns::{Name, Rcode, RecordType};
 use crate::resolve::{Class, Outcome, Reach, Source};
 use crate::world::{Index, Vantage, World};
@@ -30,7 +30,7 @@ pub struct Noted {
     /// Whether somebody else's answer, kept, is given.
     pub(super) cached: bool,
     /// What each time counts one: ways out, reasons, endpoints.
-    pub(super) slots: Box<[Slot]>,
+    pub(super) slots: Slots,
     pub(super) implied: Option<Box<Implied>>,
     /// The query log's records, if there is a log.
     pub(super) template: Option<Box<Template>>,
@@ -70,7 +70,7 @@ impl Noted {
             rcode: event.outcome.answer.rcode,
             source: event.outcome.source,
             cached: event.cached,
-            slots: slots.into(),
+            slots: Slots::of(&slots),
             implied,
             template: logs.then(|| Box::new(Template::of(event))),
             is_for_every_rotation: rotations.is_some(),
@@ -82,13 +82,13 @@ impl Noted {
         self.is_for_every_rotation
     }
 
-    /// About how many octets it takes.
-    pub fn weight(&self) -> usize {
+    /// About how many octets it takes beside itself.
+    pub fn elsewhere(&self) -> usize {
         let implied = self.implied.as_ref().map_or(0, |implied| {
             size_of::<Implied>() + implied.by_rotation.len() * size_of::<Option<Implies>>()
         });
         let template = self.template.as_ref().map_or(0, |template| template.weight());
-        size_of::<Self>() + self.slots.len() * size_of::<Slot>() + implied + template
+        self.slots.elsewhere() + implied + template
     }
 }
 

@@ -141,6 +141,38 @@ impl fmt::Debug for Tally {
     }
 }
 
+/// A handful of slots that are counted together. Most stand here, the rest elsewhere.
+#[derive(Debug)]
+pub struct Slots {
+    few: [Slot; Self::FEW],
+    count: u8,
+    more: Box<[Slot]>,
+}
+
+impl Slots {
+    /// How many stand here.
+    const FEW: usize = 4;
+
+    /// These slots.
+    pub fn of(slots: &[Slot]) -> Self {
+        let (few, more) = slots.split_at(slots.len().min(Self::FEW));
+        let mut here = [Slot::NOWHERE; Self::FEW];
+        here[..few.len()].copy_from_slice(few);
+        // At most `FEW`.
+        Self { few: here, count: few.len() as u8, more: more.into() }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.few[..usize::from(self.count)].iter().chain(&self.more).copied()
+    }
+
+    /// How many octets it takes beside itself.
+    pub fn elsewhere(&self) -> usize {
+        self.more.len() * size_of::<Slot>()
+    }
+}
+
 /// The slots of a histogram: one for each bucket, one for what is above all, one for the sum.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {

@@ -93,8 +93,8 @@ impl Witness {
             Some(elapsed) => door.duration.count(tally, nanoseconds(elapsed), 1),
             None => door.unsettled += 1,
         }
-        for slot in &noted.slots {
-            tally.add(*slot, 1);
+        for slot in noted.slots.iter() {
+            tally.add(slot, 1);
         }
         if let Some(implied) = &noted.implied {
             self.connect(implied, arrival);

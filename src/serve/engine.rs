@@ -10,11 +10,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clients::{Known, Standing};
 use super::forward::{ForwardOptions, Forwarder};
-use super::packet_cache::{Asked, Candidate, Found, Told};
+use super::packet_cache::{Again, Asked, Candidate, Found, Told};
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
 use crate::config::Config;
-use crate::dns::encode::{ARCOUNT, OPT_LENGTH, append_opt, append_option};
+use crate::dns::encode::append_option;
 use crate::dns::{
     Annotations, Answer, Class, ClientSubnet, Ede, Encoded, MAX_MESSAGE, Name, OptionCode, Peek, Query,
     Question, Rcode, RecordType, Rejected, encode, encode_laid_out, encode_turn_away, udp_limit,
@@ -106,14 +106,14 @@ enum Turn {
     Question(Vantage),
 }
 
-/// Whether a query was answered as one before it.
-enum Again {
+/// Whether a query was given the answer of one before it.
+enum Given {
     /// It was.
-    Given,
-    /// It was not, or what it would be does not fit. An answer that has ended just now was given so many times.
-    NotAgain {
-        /// How many.
-        given: u32,
+    Again,
+    /// It was not: there is none, or it does not fit. One that has ended just now was given so often before.
+    Not {
+        /// How often.
+        before: u32,
     },
 }
 
@@ -207,8 +207,8 @@ impl Engine {
     ) -> Begun {
         let world = self.live.load(); // one generation for the whole query
         let given = match self.again(&world, worker, door, message, origin, moment, out) {
-            Again::Given => return Begun::Ready,
-            Again::NotAgain { given } => given,
+            Given::Again => return Begun::Ready,
+            Given::Not { before } => before,
         };
         let query = match Query::parse(message) {
             Ok(query) => query,
@@ -322,8 +322,8 @@ impl Engine {
         origin: &Origin,
         moment: Moment,
         out: &mut Vec<u8>,
-    ) -> Again {
-        const NEVER: Again = Again::NotAgain { given: 0 };
+    ) -> Given {
+        const NEVER: Given = Given::Not { before: 0 };
         let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
         let Worker { witness, packets, clients, name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
@@ -336,28 +336,25 @@ impl Engine {
         let now_s = seconds(moment.at);
         let found = packets.find(&asked, place, client.is_told, world.generation, now_s);
         witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
-        let (kept, told) = match found {
-            Found::Kept(kept, told) => (kept, told),
-            Found::Ended { given } => return Again::NotAgain { given },
+        let (kept, telling) = match found {
+            Found::Kept(kept, telling) => (kept, telling),
+            Found::Ended { given } => return Given::Not { before: given },
             Found::Nothing => return NEVER,
         };
         let mut echo = [0; MOST_ECHO];
         let echo = echoed(client, &mut echo);
-        let octets = kept.length() + peek.edns.map_or(0, |_| OPT_LENGTH + told.options.len() + echo.len());
+        let octets = kept.length(telling, peek.edns.map(|_| echo.len()));
         let payload = peek.edns.map(|edns| edns.payload);
         if octets > limit(world, origin.transport, payload) {
             return NEVER;
         }
         let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
-        let base = out.len();
-        kept.append(peek.id, peek.qname_as_sent, rotation, now_s, out);
-        if let Some(edns) = peek.edns {
-            out[base + ARCOUNT + 1] = 1;
-            append_opt(edns.dnssec_ok, &told.options, echo, out);
-        }
+        let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
+        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now_s, edns };
+        kept.append(telling, &again, out);
         let elapsed = witness.wants_times().then(|| moment.started.elapsed());
         witness.again(
-            &told.noted,
+            kept.noted(telling),
             &Arrival {
                 server: &door.server,
                 transport: origin.transport,
@@ -372,7 +369,7 @@ impl Engine {
                 at: moment.at,
             },
         );
-        Again::Given
+        Given::Again
     }
 
     // ---- looking up ------------------------------------------------------------------------------------
@@ -595,7 +592,7 @@ fn keep(
         now_s: asker.now_s(),
     };
     let is_told = annotate::is_told_unasked(world, asker.origin.peer.ip().to_canonical());
-    worker.packets.keep(&asked, &candidate, place, is_told, told);
+    worker.packets.keep(&asked, &candidate, (place, is_told), told);
     worker.tell_size();
 }
 
