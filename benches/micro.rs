@@ -3,8 +3,8 @@
 //! A count is the same on a busy machine as on an idle one, so a change of one in a hundred shows. It says
 //! nothing of system calls, of memory that is far away, or of waiting: for those there is `benches/peers`.
 //!
-//! Needs valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. Without them it says so and ends well:
-//! whoever runs every benchmark need not have them.
+//! Needs valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. Without them it says so and ends
+//! well: whoever runs every benchmark need not have them.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::flight::{Flights, PATIENCE, Pace, Tally, Until, Watch};
-use crate::generator::{Load, thread_cpu};
+use crate::generator::{Load, REST, thread_cpu};
 use crate::machine;
 
 /// How many connections there are.
@@ -19,6 +19,9 @@ pub const IN_FLIGHT: usize = 8;
 
 /// How much is read at once.
 const ROOM: usize = 16 * 1024;
+
+/// How long a reply is waited for before every connection is looked at, in milliseconds.
+const PATIENT_MS: u8 = 2;
 
 /// Runs a load over TCP on a thread of its own. Its pace is a number outstanding, and it has an end in time.
 pub fn run(load: &Load<'_>) -> io::Result<Tally> {
@@ -41,20 +44,23 @@ fn load_streams(load: &Load<'_>) -> io::Result<Tally> {
     let mut tally = Tally::default();
     let cpu = thread_cpu();
     let (watch, end) = (Watch::start(), time.as_nanos() as u64);
+    let in_flight = all / load.sockets;
+    for stream in &mut streams {
+        stream.send(in_flight, watch.now(), &mut tally)?;
+    }
     while watch.now() < end {
-        wait(&streams)?;
-        for stream in &mut streams {
+        for number in ready(&streams)? {
+            let stream = &mut streams[number];
             stream.receive(watch, &mut tally)?;
-            stream.send(all / load.sockets, watch.now(), &mut tally)?;
+            stream.send(in_flight, watch.now(), &mut tally)?;
         }
     }
     tally.seconds = watch.now() as f64 / 1e9;
     let last = watch.now() + PATIENCE.as_nanos() as u64;
     while streams.iter().any(|stream| stream.flights.on_their_way() > 0) && watch.now() < last {
-        wait(&streams)?;
-        for stream in &mut streams {
-            stream.receive(watch, &mut tally)?;
-            stream.flush()?;
+        for number in ready(&streams)? {
+            streams[number].receive(watch, &mut tally)?;
+            streams[number].flush()?;
         }
     }
     for stream in &mut streams {
@@ -64,13 +70,15 @@ fn load_streams(load: &Load<'_>) -> io::Result<Tally> {
     Ok(tally)
 }
 
-/// Sleeps until something can be read, or for a moment.
-fn wait(streams: &[Stream<'_>]) -> io::Result<()> {
+/// The connections that something can be done with, after a rest in which more may come. After a long silence all:
+/// one may have to be written to.
+fn ready(streams: &[Stream<'_>]) -> io::Result<Vec<usize>> {
+    std::thread::sleep(REST);
     let poll_one = |stream| PollFd::new(AsFd::as_fd(stream), PollFlags::POLLIN);
     let mut polled: Vec<PollFd<'_>> = streams.iter().map(|stream| poll_one(&stream.socket)).collect();
-    let longest = u8::try_from(Duration::from_millis(2).as_millis()).unwrap_or(u8::MAX);
-    poll(&mut polled, longest)?;
-    Ok(())
+    let count = poll(&mut polled, PATIENT_MS)?;
+    let is_ready = |number: &usize| count == 0 || polled[*number].any().unwrap_or(true);
+    Ok((0..polled.len()).filter(is_ready).collect())
 }
 
 /// One connection.
@@ -97,12 +105,17 @@ impl<'p> Stream<'p> {
         loop {
             match self.socket.read(&mut room) {
                 Ok(0) => return self.open_again(tally),
-                Ok(length) => self.came.extend_from_slice(&room[..length]),
+                Ok(length) => {
+                    self.came.extend_from_slice(&room[..length]);
+                    self.land(watch.now(), tally);
+                    if length < ROOM {
+                        return Ok(());
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return self.open_again(tally),
                 Err(error) => return Err(error),
             }
-            self.land(watch.now(), tally);
         }
     }
 
