@@ -41,6 +41,9 @@ fn starts(tool: &str) -> bool {
 }
 
 /// What is counted. Everything is made before, and kept: neither is part of a count.
+///
+/// The macro takes no doc comments, so what is counted stands in plain ones.
+#[allow(unused_qualifications, reason = "the macro writes paths where a name would do")]
 mod counted {
     use std::fmt::Write;
     use std::hint::black_box;
@@ -138,21 +141,21 @@ mod counted {
 
     // ---- what is counted --------------------------------------------------------------------------------
 
-    /// A message becomes a query.
+    // A message becomes a query.
     #[library_benchmark]
     #[bench::with_edns(MESSAGE)]
     fn query_parse(message: &[u8]) -> Query {
         black_box(Query::parse(black_box(message)).expect("a query"))
     }
 
-    /// A text becomes a name.
+    // A text becomes a name.
     #[library_benchmark]
     #[bench::four_labels(NAME)]
     fn name_parse(text: &str) -> Name {
         black_box(Name::parse(black_box(text)).expect("a name"))
     }
 
-    /// Everything at or above a name.
+    // Everything at or above a name.
     #[library_benchmark]
     #[bench::of_10(suffixes(10))]
     #[bench::of_10_000(suffixes(10_000))]
@@ -160,7 +163,7 @@ mod counted {
         black_box(case.0.covering(black_box(&case.1)).count())
     }
 
-    /// The claims on a name in one view.
+    // The claims on a name in one view.
     #[library_benchmark]
     #[bench::of_10(stage(10))]
     #[bench::of_10_000(stage(10_000))]
@@ -169,7 +172,7 @@ mod counted {
         black_box(claims.count())
     }
 
-    /// The longest prefix that holds an address.
+    // The longest prefix that holds an address.
     #[library_benchmark]
     #[bench::of_10(prefixes(10))]
     #[bench::of_100_000(prefixes(100_000))]
@@ -178,7 +181,7 @@ mod counted {
         black_box(map.longest(black_box(address)).map(|(_, number)| *number))
     }
 
-    /// A private name to its end: claim, zone, and the way out of each address.
+    // A private name to its end: claim, zone, and the way out of each address.
     #[library_benchmark]
     #[bench::of_10_zones(stage(10))]
     #[bench::of_10_000_zones(stage(10_000))]
@@ -187,7 +190,7 @@ mod counted {
         black_box(resolve(&stage.world, stage.vantage, black_box(&question), 0, &mut Silent))
     }
 
-    /// The way to an address of the VPC, and to one behind the NAT gateway.
+    // The way to an address of the VPC, and to one behind the NAT gateway.
     #[library_benchmark]
     #[bench::local(stage(10), Ipv4Addr::new(10, 0, 1, 1))]
     #[bench::nat_gateway(stage(10), Ipv4Addr::new(203, 0, 113, 9))]
@@ -195,7 +198,7 @@ mod counted {
         black_box(egress::path(&stage.world, stage.vantage.place, black_box(address.into())))
     }
 
-    /// An answer of two addresses becomes a message.
+    // An answer of two addresses becomes a message.
     #[library_benchmark]
     #[bench::two_addresses(reply())]
     fn encode_reply(case: &(Query, Outcome)) -> Vec<u8> {

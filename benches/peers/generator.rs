@@ -30,6 +30,9 @@ pub const REST: Duration = Duration::from_micros(20);
 /// How long it waits at most at a fixed rate.
 const TICK: Duration = Duration::from_micros(50);
 
+/// How long the generator may be kept from running before its schedule waits for it, in nanoseconds.
+const STALL: u64 = 1_000_000;
+
 /// How often lost queries are looked for, in nanoseconds.
 const SWEEP: u64 = 50_000_000;
 
@@ -81,6 +84,9 @@ struct Generator<'p> {
     /// The sockets to look at next.
     ready: Vec<bool>,
     watch: Watch,
+    /// For how long the generator itself was kept from running. What was due then is put off by as much: it is
+    /// not the server that was slow, and no client sends it all at once.
+    stalled: u64,
     tally: Tally,
 }
 
@@ -98,6 +104,7 @@ impl<'p> Generator<'p> {
             batch: Vec::with_capacity(BATCH),
             ready: vec![true; load.sockets],
             watch: Watch::start(),
+            stalled: 0,
             tally: Tally::default(),
         })
     }
@@ -120,8 +127,11 @@ impl<'p> Generator<'p> {
         };
         let mut next_sweep = SWEEP;
         let mut turn = 0;
+        let mut last = self.watch.now();
         loop {
             let now = self.watch.now();
+            self.stalled += (now - last).saturating_sub(STALL);
+            last = now;
             if now >= end || self.flights.iter().all(Flights::is_done) {
                 return Ok(());
             }
@@ -183,13 +193,19 @@ impl<'p> Generator<'p> {
         self.batch.clear();
         let most = match self.load.pace {
             Pace::Outstanding(all) => (all / self.sockets.len()).saturating_sub(flights.on_their_way()),
-            Pace::Rate(rate) => ((now as f64 * rate / 1e9) as u64).saturating_sub(self.tally.sent) as usize,
+            Pace::Rate(rate) => {
+                let due = (now - self.stalled.min(now)) as f64 * rate / 1e9;
+                (due as u64).saturating_sub(self.tally.sent) as usize
+            }
         };
         for index in 0..most.min(BATCH) {
             let sent = match self.load.pace {
                 Pace::Outstanding(_) => now,
                 // Waiting for its turn is part of the time that an answer takes.
-                Pace::Rate(rate) => ((self.tally.sent + index as u64) as f64 * 1e9 / rate) as u64,
+                Pace::Rate(rate) => {
+                    let due = (self.tally.sent + index as u64) as f64 * 1e9 / rate;
+                    due as u64 + self.stalled
+                }
             };
             match flights.launch(sent) {
                 Some(slot) => self.batch.push(slot),

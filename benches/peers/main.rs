@@ -11,7 +11,8 @@
 //!             └─────► report                     tables, JSON
 //! ```
 //!
-//! `cargo bench --bench peers` takes about two minutes, `-- --full` about an hour; `-- --help` lists the rest.
+//! `cargo bench --bench peers` takes about two minutes, `-- --full` more than half an hour; `-- --help` lists
+//! the rest.
 //! `benches/README.md` says how to read the figures.
 
 mod batch;
@@ -63,13 +64,13 @@ const SHORT: [Workload; 6] = [
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench peers --")]
 struct Arguments {
-    /// Everything: all workloads, both set-ups, seven rounds of two seconds.
+    /// Everything: all workloads, each in every set-up that suits it, seven rounds of two seconds.
     #[arg(long)]
     full: bool,
     /// What is measured.
     #[arg(long, value_delimiter = ',', value_enum)]
     workloads: Vec<Workload>,
-    /// Who stays on which processor.
+    /// Who stays on which processor; pin1 unless said, and free2 for workers.
     #[arg(long, value_delimiter = ',', value_enum)]
     setups: Vec<SetupName>,
     /// Which servers; all that are installed unless said.
@@ -107,11 +108,12 @@ impl Arguments {
         }
     }
 
-    fn setups(&self) -> Vec<SetupName> {
+    /// Whether a workload is measured in a set-up.
+    fn has(&self, workload: Workload, setup: SetupName) -> bool {
         match (self.setups.is_empty(), self.full) {
-            (false, _) => self.setups.clone(),
-            (true, true) => SetupName::value_variants().to_vec(),
-            (true, false) => vec![SetupName::Pin1],
+            (false, _) => self.setups.contains(&setup),
+            (true, true) => workload.setups().contains(&setup),
+            (true, false) => workload.setups()[0] == setup,
         }
     }
 
@@ -180,7 +182,12 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     };
     let mut json = arguments.json.as_ref().map(|path| File::options().create(true).append(true).open(path));
     let mut text = head(&bench.kinds);
-    for name in arguments.setups() {
+    for name in SetupName::value_variants().iter().copied() {
+        let mut workloads = arguments.workloads();
+        workloads.retain(|workload| arguments.has(*workload, name));
+        if workloads.is_empty() {
+            continue;
+        }
         let setup = match Setup::new(name, &processors) {
             Ok(setup) => setup,
             Err(sentence) => {
@@ -189,7 +196,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
             }
         };
         let site = Site { setup: &setup, upstream: upstream::start(setup.generator_cpu)? };
-        for workload in arguments.workloads() {
+        for workload in workloads {
             let records = measure(&mut bench, site, workload, json.as_mut())?;
             let table = report::table(&setup, workload, &records, bench.base.name());
             println!("{table}");

@@ -26,7 +26,7 @@ impl Brood {
     /// take the signals itself.
     pub fn end_with_this_process() -> io::Result<Self> {
         let brood = Self::default();
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        let signals = ends();
         signals.thread_block()?;
         let doomed = brood.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -61,10 +61,8 @@ impl Process {
         let log = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        machine::pin(cpu);
-        let child = command.spawn();
-        machine::pin(None);
-        let child = child?;
+        let child = thread::scope(|scope| scope.spawn(|| spawn(&mut command, cpu)).join());
+        let child = child.expect("starting a process does not panic")?;
         brood.add(child.id() as i32);
         Ok(Self { child, brood: brood.clone() })
     }
@@ -107,6 +105,19 @@ impl Drop for Process {
         }
         self.brood.remove(self.pid());
     }
+}
+
+/// Starts a process that hears signals and stays on one processor. On a thread of its own, since a process takes
+/// both from the thread that starts it.
+fn spawn(command: &mut Command, cpu: Option<usize>) -> io::Result<Child> {
+    machine::pin(cpu);
+    ends().thread_unblock()?;
+    command.spawn()
+}
+
+/// The signals that end this process.
+fn ends() -> SigSet {
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
 }
 
 /// Sends a signal to a process and to all below it, the youngest first.

@@ -1,6 +1,7 @@
 //! What is asked in which order.
 
 use crate::data::{Chance, REGION, SERVICES, Zipf, Zone};
+use crate::setup::SetupName;
 use crate::wire::{Template, Type};
 
 /// How many forwarded names there are.
@@ -79,6 +80,15 @@ impl Workload {
             Self::Workers => "plustwo with one worker and with two, local",
             Self::Log => "plustwo with the query log to a file and without, local",
             Self::Ceiling => "local against recvmmsg, a canned reply, sendmmsg; the generator does not spin",
+        }
+    }
+
+    /// The set-ups that suit it, the usual one first. CPU an answer needs no second one where threads do not matter.
+    pub fn setups(self) -> &'static [SetupName] {
+        match self {
+            Self::Workers => &[SetupName::Free2],
+            Self::Endpoint | Self::Scale | Self::Reload | Self::Log | Self::Ceiling => &[SetupName::Pin1],
+            _ => &[SetupName::Pin1, SetupName::Free2],
         }
     }
 
