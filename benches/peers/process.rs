@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,16 @@ use crate::machine;
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The processes that run now, so that a signal ends them too.
+/// What must not outlive the benchmark, so that a signal takes it away too.
 #[derive(Clone, Debug, Default)]
-pub struct Brood(Arc<Mutex<BTreeSet<i32>>>);
+pub struct Brood(Arc<Mutex<Young>>);
+
+/// Processes that run now, and folders that are there now.
+#[derive(Debug, Default)]
+struct Young {
+    processes: BTreeSet<i32>,
+    folders: BTreeSet<PathBuf>,
+}
 
 impl Brood {
     /// Ends every process when this one is told to end. Must come before any other thread, which would
@@ -31,20 +38,31 @@ impl Brood {
         let doomed = brood.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let _ = signals.wait();
-            for pid in doomed.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                end_tree(*pid, Signal::SIGKILL);
+            let young = doomed.young();
+            young.processes.iter().for_each(|pid| end_tree(*pid, Signal::SIGKILL));
+            for folder in &young.folders {
+                let _ = fs::remove_dir_all(folder);
             }
             std::process::exit(130);
         })?;
         Ok(brood)
     }
 
+    /// Has a folder removed too. One that is gone already does no harm.
+    pub fn add_folder(&self, folder: &Path) {
+        self.young().folders.insert(folder.to_owned());
+    }
+
     fn add(&self, pid: i32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        self.young().processes.insert(pid);
     }
 
     fn remove(&self, pid: i32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+        self.young().processes.remove(&pid);
+    }
+
+    fn young(&self) -> MutexGuard<'_, Young> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -82,6 +82,7 @@ impl<'z> Server<'z> {
             started: Instant::now(),
             contestant,
         };
+        stand.brood.add_folder(server.folder.path());
         server.launch = server.contestant.kind.prepare(&server.task())?;
         server.started = Instant::now();
         let log = server.folder.path().join("out");
