@@ -1,7 +1,8 @@
 //! Instructions of what is done for each query, counted by valgrind.
 //!
-//! A count is the same on a busy machine as on an idle one, so a change of one in a hundred shows. It says
-//! nothing of system calls, of memory that is far away, or of waiting: for those there is `benches/peers`.
+//! A count is the same on a busy machine as on an idle one, but for a few in a hundred where the seed of a hash or
+//! the place of memory is by chance. It says nothing of system calls, of memory that is far away, or of waiting: for
+//! those there is `benches/peers`.
 //!
 //! Needs valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. Without them it says so and ends
 //! well: whoever runs every benchmark need not have them.

@@ -86,5 +86,7 @@ pub fn description() -> String {
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let model = model.map_or("unknown", |(_, model)| model.trim());
-    format!("{model}, {} processors, Linux {}", processors().len(), kernel.trim())
+    // What follows the number is who built it.
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{model}, {} processors, Linux {kernel}", processors().len())
 }

@@ -180,8 +180,9 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         rounds: arguments.rounds(),
         time: arguments.time(),
     };
-    let mut json = arguments.json.as_ref().map(|path| File::options().create(true).append(true).open(path));
-    let mut text = head(&bench.kinds);
+    let json = arguments.json.as_ref().map(|path| File::options().create(true).append(true).open(path));
+    let mut json = json.transpose()?;
+    let mut text = head(arguments, &bench.kinds);
     for name in SetupName::value_variants().iter().copied() {
         let mut workloads = arguments.workloads();
         workloads.retain(|workload| arguments.has(*workload, name));
@@ -216,7 +217,7 @@ fn measure(
     bench: &mut Bench,
     site: Site<'_>,
     workload: Workload,
-    json: Option<&mut io::Result<File>>,
+    json: Option<&mut File>,
 ) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
     bench.run(site, workload, &mut |record| {
@@ -224,7 +225,6 @@ fn measure(
         records.push(record);
     })?;
     if let Some(file) = json {
-        let file = file.as_mut().map_err(|error| io::Error::other(error.to_string()))?;
         for record in &records {
             writeln!(file, "{}", serde_json::to_string(record)?)?;
         }
@@ -233,8 +233,14 @@ fn measure(
 }
 
 /// The command, the machine and the servers' versions.
-fn head(kinds: &[Kind]) -> String {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+fn head(arguments: &Arguments, kinds: &[Kind]) -> String {
+    let files = [&arguments.json, &arguments.markdown];
+    let files: Vec<String> = files.into_iter().flatten().map(|file| file.display().to_string()).collect();
+    // Where it was written to is not what was measured.
+    let is_told = |word: &String| {
+        !files.contains(word) && !["--bench", "--json", "--markdown"].contains(&word.as_str())
+    };
+    let words: Vec<String> = std::env::args().skip(1).filter(is_told).collect();
     let separator = if words.is_empty() { "" } else { " -- " };
     let versions: Vec<String> = kinds.iter().map(|kind| version(*kind)).collect();
     format!(

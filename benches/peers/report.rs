@@ -70,6 +70,9 @@ pub struct Figures {
     /// The server's processor time for an answer, user and system, children included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<f64>,
+    /// How much of a processor the server had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu: Option<f64>,
     /// The generator's own, where it does not spin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator_us: Option<f64>,
@@ -106,6 +109,7 @@ impl Figures {
             failed: tally.rcodes[2] + tally.rcodes[5],
             answers_s: tally.answered as f64 / tally.seconds,
             cpu_us: Some(cpu * 1e6 / tally.answered.max(1) as f64),
+            server_cpu: Some(cpu / tally.seconds),
             p50_us: times.quantile(0.5),
             p99_us: times.quantile(0.99),
             p999_us: times.quantile(0.999),
@@ -168,6 +172,7 @@ fn columns(workload: Workload) -> Vec<Column> {
     let p999: Column = ("p99.9 µs", |runs, _| middle(runs, |f| Some(f.p999_us), 0));
     let longest: Column = ("longest ms", |runs, _| spread(runs, |f| Some(f.longest_us / 1e3), 1));
     let memory: Column = ("RSS MiB", |runs, _| middle(runs, |f| Some(f.rss_mib), 0));
+    let share: Column = ("server CPU", |runs, _| middle(runs, |f| f.server_cpu, 2));
     let generator: Column = ("generator µs a query", |runs, _| middle(runs, |f| f.generator_us, 2));
     let asked: Column = ("queries/s", |runs, _| middle(runs, |f| f.rate, 0));
     let start: Column = ("first answer after s", |runs, _| spread(runs, |f| f.start_s, 2));
@@ -176,7 +181,7 @@ fn columns(workload: Workload) -> Vec<Column> {
         Workload::Latency => vec![asked, p50, p99, p999, longest, cpu, cpu_ratio, lost],
         Workload::Scale => vec![start, memory, rate, cpu, cpu_ratio, lost],
         Workload::Reload => vec![asked, lost, failed, longest, fresh, p99, memory],
-        _ => vec![rate, rate_ratio, cpu, cpu_ratio, lost, failed, p50, p99, memory, generator],
+        _ => vec![rate, rate_ratio, cpu, cpu_ratio, share, lost, failed, p50, p99, memory, generator],
     }
 }
 

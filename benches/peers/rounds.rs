@@ -267,6 +267,7 @@ impl Bench {
                 }
                 let mut figures = Figures::new(&tally, 0.0);
                 figures.cpu_us = None;
+                figures.server_cpu = None;
                 figures.rate = Some(RELOAD_RATE);
                 figures.rss_mib = server.memory_mib();
                 figures.fresh_s = fresh.map_err(io::Error::other)??;

@@ -2,8 +2,6 @@
 //!
 //! This is not the project's own reading and writing of messages: what checks a program is not made of it.
 
-use std::fmt;
-
 /// The length of a header (RFC 1035 4.1.1).
 pub const HEADER: usize = 12;
 
@@ -174,14 +172,5 @@ impl<'r> Reader<'r> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(taken)
-    }
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::A => "A",
-            Self::Aaaa => "AAAA",
-        })
     }
 }
