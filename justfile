@@ -31,3 +31,11 @@ serve *arguments:
 # The scenarios alone. UPDATE_EXPECT=1 rewrites what they expect.
 scenarios:
     cargo test --test scenarios
+
+# Every benchmark in its short form: instructions of single functions, and plustwo beside other servers.
+bench:
+    cargo bench
+
+# plustwo beside other servers: just bench-peers --workloads local,cached --rounds 7; --help lists the rest.
+bench-peers *arguments:
+    cargo bench --bench peers -- {{arguments}}

@@ -1,0 +1,154 @@
+//! The data that every server has, and chance that is the same in every run.
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+/// The region that the VPC stands in.
+pub const REGION: &str = "ap-northeast-1";
+
+/// Services with an interface endpoint, each with the private name `SERVICE.REGION.amazonaws.com`.
+pub const SERVICES: [&str; 24] = [
+    "autoscaling",
+    "backup",
+    "batch",
+    "cloudformation",
+    "cloudtrail",
+    "codebuild",
+    "codecommit",
+    "codedeploy",
+    "config",
+    "ecs",
+    "eks",
+    "elasticloadbalancing",
+    "events",
+    "glue",
+    "kms",
+    "logs",
+    "monitoring",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "ssm",
+    "states",
+    "sts",
+    "xray",
+];
+
+/// A private zone.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    /// Its name, without the final dot.
+    pub name: String,
+    /// Its hosts.
+    pub hosts: Vec<Host>,
+}
+
+/// A name with its addresses.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The whole name, without the final dot.
+    pub name: String,
+    /// Its two addresses.
+    pub addresses: [Ipv4Addr; 2],
+}
+
+/// So many zones with so many hosts each.
+pub fn zones(count: usize, hosts: usize) -> Vec<Zone> {
+    let zone = |number: usize| {
+        let name = format!("z{number}.corp.internal");
+        let host = |index: usize| {
+            let first = 2 * (number * hosts + index);
+            Host { name: format!("h{index}.{name}"), addresses: [address(first), address(first + 1)] }
+        };
+        Zone { hosts: (0..hosts).map(host).collect(), name }
+    };
+    (0..count).map(zone).collect()
+}
+
+/// An address of the VPC, which has 10.0.0.0/16; they come again after 65,536.
+fn address(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8)
+}
+
+/// The name in a zone that is there after its data changed.
+pub fn fresh_name(zone: &Zone) -> String {
+    format!("fresh.{}", zone.name)
+}
+
+/// The zones with one more name each.
+pub fn changed(zones: &[Zone]) -> Vec<Zone> {
+    let mut zones = zones.to_vec();
+    for zone in &mut zones {
+        zone.hosts.push(Host { name: fresh_name(zone), addresses: [address(65_000), address(65_001)] });
+    }
+    zones
+}
+
+/// The lines of a zone file (RFC 1035 5) that hold the zone's addresses.
+pub fn address_lines(zone: &Zone) -> String {
+    let mut text = String::new();
+    for (host, address) in pairs(zone) {
+        let _ = writeln!(text, "{}. 60 IN A {address}", host.name);
+    }
+    text
+}
+
+/// Every host of a zone with each of its addresses.
+pub fn pairs(zone: &Zone) -> impl Iterator<Item = (&Host, Ipv4Addr)> {
+    zone.hosts.iter().flat_map(|host| host.addresses.iter().map(move |address| (host, *address)))
+}
+
+/// Numbers by chance, the same for the same seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// Begins with a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number. No two of the first 2^64 are the same.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number from 0 up to 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number below a bound.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.share() * bound as f64) as usize
+    }
+}
+
+/// Ranks from 0 on, the chance of each in proportion to one over its place: Zipf with exponent 1.
+#[derive(Clone, Debug)]
+pub struct Zipf {
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    /// So many ranks.
+    pub fn new(ranks: usize) -> Self {
+        let weights = (1..=ranks).map(|place| 1.0 / place as f64);
+        let sums = weights.scan(0.0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Self { sums: sums.collect() }
+    }
+
+    /// One rank.
+    pub fn draw(&self, chance: &mut Chance) -> usize {
+        let all = self.sums.last().copied().unwrap_or_default();
+        let wanted = chance.share() * all;
+        self.sums.partition_point(|sum| *sum <= wanted).min(self.sums.len() - 1)
+    }
+}

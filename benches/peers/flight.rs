@@ -1,0 +1,286 @@
+//! Queries on their way, and what is known of their replies.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::data::Chance;
+use crate::histogram::Histogram;
+use crate::wire::{HEADER, Reply};
+use crate::workload::Plan;
+
+/// How long a reply is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest query.
+const LONGEST: usize = 128;
+
+/// When the next query is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// As soon as an answer came, so many being on their way over all sockets.
+    Outstanding(usize),
+    /// So many in a second, whatever is answered.
+    Rate(f64),
+}
+
+/// How long queries are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// For this time.
+    Time(Duration),
+    /// Until each query of the plan was sent once.
+    Once,
+}
+
+/// Numbers for names that are new each time: one row for the whole run.
+#[derive(Debug)]
+pub struct Serials(AtomicU64);
+
+impl Serials {
+    /// Numbers that no earlier run had either.
+    pub fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(AtomicU64::new(now.as_nanos() as u64))
+    }
+
+    /// The next one.
+    pub fn next(&self) -> u64 {
+        Chance::new(self.0.fetch_add(1, Ordering::Relaxed)).next()
+    }
+}
+
+/// What came of a load.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Queries sent.
+    pub sent: u64,
+    /// Replies that fitted.
+    pub answered: u64,
+    /// Queries without a reply in time.
+    pub lost: u64,
+    /// Replies that were malformed, or to nothing that was asked or waited for.
+    pub bad: u64,
+    /// Replies by rcode.
+    pub rcodes: [u64; 16],
+    /// Replies that hold an address and tell no way out.
+    pub untold: u64,
+    /// Replies that tell each class of ways out, or `none`.
+    pub ways: Vec<(Vec<u8>, u64)>,
+    /// Replies to A questions that hold an address of an interface endpoint.
+    pub connections: u64,
+    /// How long replies took.
+    pub times: Histogram,
+    /// For how long queries were sent.
+    pub seconds: f64,
+    /// Processor time of the generator itself, in seconds.
+    pub generator_cpu: f64,
+}
+
+impl Tally {
+    /// Takes in what a reply says.
+    fn count(&mut self, reply: &Reply<'_>, is_a: bool) {
+        self.rcodes[usize::from(reply.rcode)] += 1;
+        let mut told = 0;
+        for (class, _) in reply.ways() {
+            told += 1;
+            self.count_way(class);
+            self.connections += u64::from(is_a && class == b"interface-endpoint");
+        }
+        if reply.addresses == 0 {
+            self.count_way(b"none");
+        } else if told == 0 {
+            self.untold += 1;
+        }
+    }
+
+    fn count_way(&mut self, class: &[u8]) {
+        match self.ways.iter_mut().find(|(have, _)| have == class) {
+            Some((_, count)) => *count += 1,
+            None => self.ways.push((class.to_vec(), 1)),
+        }
+    }
+}
+
+/// A query that waits for its reply, or room for one.
+#[derive(Clone)]
+struct Flight {
+    is_on_its_way: bool,
+    id: u16,
+    length: usize,
+    question_length: usize,
+    /// When it was sent, or should have been; nanoseconds since the load began.
+    sent: u64,
+    wire: [u8; LONGEST],
+}
+
+/// The queries of one socket or connection.
+///
+/// IDs go up by one, and the room of a query is its ID modulo their number: a reply finds its query at once,
+/// and one that is lost holds up nothing.
+pub struct Flights<'p> {
+    plan: &'p Plan,
+    serials: &'p Serials,
+    ring: Vec<Flight>,
+    on_their_way: usize,
+    next_id: u16,
+    /// Where in the plan's order the next query stands, and how far on the one after it.
+    at: usize,
+    stride: usize,
+    left: u64,
+}
+
+/// A query in a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+impl<'p> Flights<'p> {
+    /// No query yet. `share` is which socket this is, of how many.
+    pub fn new(
+        plan: &'p Plan,
+        serials: &'p Serials,
+        pace: Pace,
+        until: Until,
+        share: (usize, usize),
+    ) -> Self {
+        let (number, sockets) = share;
+        let room = match pace {
+            Pace::Outstanding(all) => (all / sockets).next_power_of_two() * 4,
+            Pace::Rate(_) => 2048,
+        };
+        let empty = Flight {
+            is_on_its_way: false,
+            id: 0,
+            length: 0,
+            question_length: 0,
+            sent: 0,
+            wire: [0; LONGEST],
+        };
+        let queries = plan.order.len();
+        let (at, stride, left) = match until {
+            Until::Time(_) => (number * queries / sockets, 1, u64::MAX),
+            Until::Once => (number, sockets, (queries - number).div_ceil(sockets) as u64),
+        };
+        Self {
+            plan,
+            serials,
+            ring: vec![empty; room.max(16)],
+            on_their_way: 0,
+            next_id: serials.next() as u16,
+            at,
+            stride,
+            left,
+        }
+    }
+
+    /// How many replies are waited for.
+    pub fn on_their_way(&self) -> usize {
+        self.on_their_way
+    }
+
+    /// Whether the plan was sent to its end.
+    pub fn is_done(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Makes ready the next query of the plan. `None`: the plan is at its end, or there is no room.
+    pub fn launch(&mut self, sent: u64) -> Option<Slot> {
+        if self.left == 0 {
+            return None;
+        }
+        let room = self.ring.len();
+        // What is lost holds its room until it is given up; others are passed over.
+        let mut tries = 0;
+        while self.ring[usize::from(self.next_id) % room].is_on_its_way {
+            self.next_id = self.next_id.wrapping_add(1);
+            tries += 1;
+            if tries == room {
+                return None;
+            }
+        }
+        let id = self.next_id;
+        let slot = usize::from(id) % room;
+        let template = &self.plan.templates[self.plan.order[self.at % self.plan.order.len()] as usize];
+        let flight = &mut self.ring[slot];
+        template.write(id, || self.serials.next(), &mut flight.wire);
+        flight.is_on_its_way = true;
+        flight.id = id;
+        flight.length = template.wire.len();
+        flight.question_length = template.question_length;
+        flight.sent = sent;
+        self.next_id = id.wrapping_add(1);
+        self.at += self.stride;
+        self.left -= 1;
+        self.on_their_way += 1;
+        Some(Slot(slot))
+    }
+
+    /// The octets of a query.
+    pub fn wire(&self, slot: Slot) -> &[u8] {
+        let flight = &self.ring[slot.0];
+        &flight.wire[..flight.length]
+    }
+
+    /// Gives up a query that the kernel did not take.
+    pub fn forget(&mut self, slot: Slot) {
+        self.ring[slot.0].is_on_its_way = false;
+        self.on_their_way -= 1;
+    }
+
+    /// Takes in a reply.
+    pub fn land(&mut self, message: &[u8], now: u64, tally: &mut Tally) {
+        let Some((slot, reply)) = self.fitting(message) else {
+            tally.bad += 1;
+            return;
+        };
+        let flight = &mut self.ring[slot];
+        flight.is_on_its_way = false;
+        self.on_their_way -= 1;
+        let qtype_at = HEADER + flight.question_length - 4;
+        tally.answered += 1;
+        tally.times.add(now.saturating_sub(flight.sent));
+        tally.count(&reply, flight.wire[qtype_at + 1] == 1);
+    }
+
+    /// The query that a message is the reply to: its ID, its question, and QR.
+    fn fitting<'m>(&self, message: &'m [u8]) -> Option<(usize, Reply<'m>)> {
+        let head = message.first_chunk::<HEADER>()?;
+        let id = u16::from_be_bytes([head[0], head[1]]);
+        let slot = usize::from(id) % self.ring.len();
+        let flight = &self.ring[slot];
+        let question = HEADER..HEADER + flight.question_length;
+        let fits = flight.is_on_its_way
+            && flight.id == id
+            && head[2] & 0x80 != 0
+            && head[4..6] == [0, 1]
+            && message.get(question.clone()) == Some(&flight.wire[question]);
+        fits.then(|| Reply::read(message, flight.question_length)).flatten().map(|reply| (slot, reply))
+    }
+
+    /// Gives up what has waited too long; with `all`, whatever waits.
+    pub fn expire(&mut self, now: u64, all: bool, tally: &mut Tally) {
+        let patience = PATIENCE.as_nanos() as u64;
+        for flight in &mut self.ring {
+            if flight.is_on_its_way && (all || now.saturating_sub(flight.sent) > patience) {
+                flight.is_on_its_way = false;
+                self.on_their_way -= 1;
+                tally.lost += 1;
+            }
+        }
+    }
+}
+
+/// A clock that counts nanoseconds from the start of a load.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch(Instant);
+
+impl Watch {
+    /// Starts it.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// What it shows.
+    pub fn now(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
+}

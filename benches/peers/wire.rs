@@ -1,0 +1,176 @@
+//! Messages as octets: queries to be sent, and replies to be checked.
+//!
+//! This is not the project's own reading and writing of messages: what checks a program is not made of it.
+
+/// The length of a header (RFC 1035 4.1.1).
+pub const HEADER: usize = 12;
+
+/// How many octets of the first label a query makes new each time it is sent.
+const UNIQUE: usize = 16;
+
+/// The two types that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// IPv4 addresses.
+    A = 1,
+    /// IPv6 addresses.
+    Aaaa = 28,
+}
+
+/// The type of an OPT record (RFC 6891).
+const OPT: u16 = 41;
+
+/// The option that holds an Extended DNS Error (RFC 8914).
+const EDE: u16 = 15;
+
+/// A query that can be sent any number of times.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The message, its ID 0.
+    pub wire: Box<[u8]>,
+    /// How long name, type and class are.
+    pub question_length: usize,
+    /// Where the octets are that are new each time.
+    unique_at: Option<usize>,
+}
+
+impl Template {
+    /// A question for a name, with EDNS and room for 1232 octets.
+    pub fn new(name: &str, qtype: Type) -> Self {
+        let mut wire = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+        for label in name.split('.') {
+            wire.push(u8::try_from(label.len()).expect("labels of the benchmark are short"));
+            wire.extend_from_slice(label.as_bytes());
+        }
+        wire.extend_from_slice(&[0, 0, qtype as u8, 0, 1]);
+        let question_length = wire.len() - HEADER;
+        wire.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+        Self { wire: wire.into(), question_length, unique_at: None }
+    }
+
+    /// A question whose first label is another each time.
+    pub fn unique(parent: &str, qtype: Type) -> Self {
+        let mut template = Self::new(&format!("{}.{parent}", "0".repeat(UNIQUE)), qtype);
+        template.unique_at = Some(HEADER + 1);
+        template
+    }
+
+    /// Writes the message with an ID, and with `serial` in its first label if that is to be new.
+    pub fn write(&self, id: u16, serial: impl FnOnce() -> u64, out: &mut [u8]) {
+        out[..self.wire.len()].copy_from_slice(&self.wire);
+        out[..2].copy_from_slice(&id.to_be_bytes());
+        if let Some(at) = self.unique_at {
+            let mut serial = serial();
+            for octet in &mut out[at..at + UNIQUE] {
+                *octet = b"0123456789abcdef"[(serial & 15) as usize];
+                serial >>= 4;
+            }
+        }
+    }
+}
+
+/// What a reply says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reply<'r> {
+    /// The rcode in the header.
+    pub rcode: u8,
+    /// How many addresses the answer section holds.
+    pub addresses: u16,
+    /// The texts of the first Extended DNS Errors.
+    pub errors: [&'r [u8]; 5],
+}
+
+impl<'r> Reply<'r> {
+    /// Reads a reply whose question has been compared. `None`: it is malformed.
+    pub fn read(message: &'r [u8], question_length: usize) -> Option<Self> {
+        let count = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
+        let mut reply = Self { rcode: message[3] & 15, ..Self::default() };
+        let mut reader = Reader { rest: message.get(HEADER + question_length..)? };
+        for _ in 0..count(6) {
+            let (rtype, _) = reader.record()?;
+            reply.addresses += u16::from(rtype == Type::A as u16 || rtype == Type::Aaaa as u16);
+        }
+        for _ in 0..count(8) {
+            reader.record()?;
+        }
+        for _ in 0..count(10) {
+            if let (OPT, options) = reader.record()? {
+                reply.errors = extended_errors(options)?;
+            }
+        }
+        Some(reply)
+    }
+
+    /// The distinct ways out that the reply tells: class and reach, as they are counted.
+    pub fn ways(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+        let errors = self.errors;
+        let told = move |at: usize| way(errors[at]);
+        let is_first = move |&at: &usize| at == 0 || !(0..at).any(|earlier| told(earlier) == told(at));
+        (0..errors.len()).filter(is_first).filter_map(told)
+    }
+}
+
+/// Class and reach of an Extended DNS Error that tells a way out.
+fn way(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let class = word(text.strip_prefix(b"egress=")?);
+    let told = !matches!(class, b"none" | b"more");
+    told.then(|| (class, after(text, b" reach=").map_or(&[][..], word)))
+}
+
+/// What comes before the first space.
+fn word(text: &[u8]) -> &[u8] {
+    text.split(|octet| *octet == b' ').next().unwrap_or(text)
+}
+
+/// What comes after the last place of a key.
+fn after<'t>(text: &'t [u8], key: &[u8]) -> Option<&'t [u8]> {
+    let at = text.windows(key.len()).rposition(|window| window == key)?;
+    Some(&text[at + key.len()..])
+}
+
+/// The texts of the first extended errors among an OPT record's options.
+fn extended_errors(mut options: &[u8]) -> Option<[&[u8]; 5]> {
+    let mut errors: [&[u8]; 5] = [&[]; 5];
+    let mut found = 0;
+    while let Some((head, rest)) = options.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let data = rest.get(..length)?;
+        if u16::from_be_bytes([head[0], head[1]]) == EDE && found < errors.len() {
+            errors[found] = data.get(2..)?;
+            found += 1;
+        }
+        options = &rest[length..];
+    }
+    Some(errors)
+}
+
+/// Reads records from front to back. `None` means that they end too early.
+struct Reader<'r> {
+    rest: &'r [u8],
+}
+
+impl<'r> Reader<'r> {
+    /// Type and data of the next record.
+    fn record(&mut self) -> Option<(u16, &'r [u8])> {
+        self.skip_name()?;
+        let fixed = self.take(10)?;
+        let length = u16::from_be_bytes([fixed[8], fixed[9]]);
+        Some((u16::from_be_bytes([fixed[0], fixed[1]]), self.take(usize::from(length))?))
+    }
+
+    fn skip_name(&mut self) -> Option<()> {
+        loop {
+            match self.take(1)?[0] {
+                0 => return Some(()),
+                192.. => return self.take(1).map(|_| ()),
+                length => self.take(usize::from(length))?,
+            };
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'r [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+}
