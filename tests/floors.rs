@@ -25,6 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hickory_proto", &["src/dns/", "src/serve/"]),
     ("tokio::net", &["src/serve/", "src/admin/", "src/daemon/"]),
     ("UdpSocket", &["src/serve/", "src/daemon/"]),
+    ("unsafe", &["src/serve/datagrams/batch.rs"]),
     ("toml::", &["src/config/", "src/import/"]),
     (
         "serde_json",

@@ -14,6 +14,7 @@ mod accept;
 pub mod annotate;
 pub mod bind;
 mod chaos;
+pub mod datagrams;
 pub mod doh;
 pub mod forward;
 pub mod hickory;

@@ -1,0 +1,355 @@
+//! All datagrams with one system call: recvmmsg(2) and sendmmsg(2).
+//!
+//! The one file with unsafe code: no safe wrapper of these calls gives each message its own source address, or
+//! keeps its arrays from one call to the next. What the kernel is given are pointers into vectors that the same
+//! struct owns: those for receiving never move, those for sending are written anew for each call.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use nix::libc::{
+    AF_INET, AF_INET6, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, CMSG_SPACE, IP_PKTINFO, IPPROTO_IP,
+    IPPROTO_IPV6, IPV6_PKTINFO, MSG_DONTWAIT, MSG_TRUNC, c_int, c_uint, c_void, in_addr, in_pktinfo,
+    in6_addr, in6_pktinfo, iovec, mmsghdr, msghdr, recvmmsg, sa_family_t, sendmmsg, sockaddr_in,
+    sockaddr_in6, socklen_t,
+};
+
+use super::{Failed, Local, Received, Rooms, Sealed, ipv4_local, ipv6_local};
+
+/// Receives with recvmmsg(2).
+pub(super) struct Receiver {
+    rooms: Rooms,
+    headers: Vec<mmsghdr>,
+    /// One for each header, as are the next two: what the headers point to.
+    parts: Vec<iovec>,
+    peers: Vec<Address>,
+    controls: Vec<Control>,
+    /// How many datagrams the last call received.
+    received: usize,
+    /// Whether the headers have room for control messages.
+    with_local: bool,
+}
+
+// SAFETY: the pointers lead into vectors of the same struct, which move along with it and are never resized.
+unsafe impl Send for Receiver {}
+// SAFETY: a shared receiver is only read.
+unsafe impl Sync for Receiver {}
+
+impl Receiver {
+    /// Nothing was received. The headers point to their rooms from now on: no vector is ever resized.
+    pub fn new(mut rooms: Rooms) -> Self {
+        let count = rooms.count;
+        let base = rooms.octets.as_mut_ptr();
+        // `wrapping_add`, here and below: within the allocation, as it was made.
+        let room = |index: usize| base.wrapping_add(index * rooms.stride).cast::<c_void>();
+        let parts = (0..count).map(|index| iovec { iov_base: room(index), iov_len: rooms.each }).collect();
+        let mut receiver = Self {
+            headers: (0..count).map(|_| empty_header()).collect(),
+            parts,
+            peers: vec![Address::ANY; count],
+            controls: vec![Control::EMPTY; count],
+            received: 0,
+            with_local: false,
+            rooms,
+        };
+        receiver.point();
+        receiver.reset(count);
+        receiver
+    }
+
+    /// Has each header point to what is its own.
+    fn point(&mut self) {
+        let (parts, peers) = (self.parts.as_mut_ptr(), self.peers.as_mut_ptr());
+        let controls = self.controls.as_mut_ptr();
+        for (index, header) in self.headers.iter_mut().enumerate() {
+            let header = &mut header.msg_hdr;
+            header.msg_iov = parts.wrapping_add(index);
+            header.msg_iovlen = 1;
+            header.msg_name = peers.wrapping_add(index).cast();
+            header.msg_control = controls.wrapping_add(index).cast();
+        }
+    }
+
+    /// Tells the first headers how much room there is, where the kernel wrote how much it used.
+    fn reset(&mut self, count: usize) {
+        let control = if self.with_local { size_of::<Control>() } else { 0 };
+        for header in self.headers.iter_mut().take(count) {
+            let header = &mut header.msg_hdr;
+            header.msg_namelen = size_of::<Address>() as socklen_t;
+            // Its type differs between C libraries; the length is below 100.
+            header.msg_controllen = control as _;
+            header.msg_flags = 0;
+        }
+    }
+
+    /// How many datagrams it takes at once.
+    pub fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Receives what is there.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
+        let changed = mem::replace(&mut self.with_local, with_local) != with_local;
+        self.reset(if changed { self.headers.len() } else { self.received });
+        self.received = 0;
+        let most = self.headers.len() as c_uint;
+        // SAFETY: each of the `most` headers points to vectors of this struct, with their true lengths; nothing
+        // else refers to them during the call. Without a time-out the last argument is null.
+        let received = unsafe {
+            recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), most, MSG_DONTWAIT as _, ptr::null_mut())
+        };
+        self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.received)
+    }
+
+    /// One of those received.
+    pub fn get(&self, index: usize) -> Received<'_> {
+        assert!(index < self.received, "only what was received can be looked at");
+        let mmsghdr { msg_hdr: header, msg_len: length } = &self.headers[index];
+        Received {
+            message: self.rooms.get(index, *length as usize),
+            peer: self.peers[index].get(header.msg_namelen),
+            local: if self.with_local { self.local(index) } else { None },
+            truncated: header.msg_flags & MSG_TRUNC != 0,
+        }
+    }
+
+    /// Where a datagram was sent to, as its control messages tell.
+    fn local(&self, index: usize) -> Option<Local> {
+        let header = &self.headers[index].msg_hdr;
+        // SAFETY: the header points to a control of this struct, and has its length as the kernel left it.
+        let mut message = unsafe { CMSG_FIRSTHDR(header) };
+        // SAFETY: the kernel has written whole, aligned control messages up to that length, and `CMSG_NXTHDR`
+        // ends there.
+        while let Some(found) = unsafe { message.as_ref() } {
+            match (found.cmsg_level, found.cmsg_type) {
+                (IPPROTO_IP, IP_PKTINFO) => {
+                    // SAFETY: this is the data of a message of this type; it need not be aligned.
+                    let info = unsafe { CMSG_DATA(found).cast::<in_pktinfo>().read_unaligned() };
+                    let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
+                        .map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
+                    return Some(ipv4_local(own, written));
+                }
+                (IPPROTO_IPV6, IPV6_PKTINFO) => {
+                    // SAFETY: as above.
+                    let info = unsafe { CMSG_DATA(found).cast::<in6_pktinfo>().read_unaligned() };
+                    return Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex));
+                }
+                // SAFETY: `found` is a message within the control that the header points to.
+                _ => message = unsafe { CMSG_NXTHDR(header, found) },
+            }
+        }
+        None
+    }
+}
+
+/// Sends with sendmmsg(2). Its arrays are kept for the next batch; what they hold is that of the last one.
+#[derive(Default)]
+pub(super) struct Sender {
+    headers: Vec<mmsghdr>,
+    parts: Vec<iovec>,
+    peers: Vec<Address>,
+    controls: Vec<Control>,
+}
+
+// SAFETY: the pointers are written before each call and followed in it alone.
+unsafe impl Send for Sender {}
+// SAFETY: a shared sender has nothing that could be read.
+unsafe impl Sync for Sender {}
+
+impl Sender {
+    /// Sends messages with as few calls as it can: one, and one more for each that does not leave.
+    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> Failed {
+        self.prepare(octets, sealed);
+        let mut failed = Failed::default();
+        let mut rest = &mut self.headers[..sealed.len()];
+        while !rest.is_empty() {
+            // SAFETY: each header points to vectors of this struct and into `octets`, with their true lengths.
+            // The kernel only reads them, and writes how many octets left into the headers.
+            let sent = unsafe {
+                sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as c_uint, MSG_DONTWAIT as _)
+            };
+            let done = match usize::try_from(sent) {
+                Ok(sent @ 1..) => sent,
+                // It speaks of the first message; the others have not been tried.
+                _ => {
+                    failed.add(io::Error::last_os_error());
+                    1
+                }
+            };
+            rest = &mut rest[done..];
+        }
+        failed
+    }
+
+    /// A header for each message. No vector moves once the headers point to it.
+    fn prepare(&mut self, octets: &[u8], sealed: &[Sealed]) {
+        if self.headers.len() < sealed.len() {
+            self.headers.resize_with(sealed.len(), empty_header);
+            self.controls.resize(sealed.len(), Control::EMPTY);
+            self.peers.resize(sealed.len(), Address::ANY);
+        }
+        self.parts.clear();
+        self.parts.extend(sealed.iter().map(|message| {
+            let octets = &octets[message.start..message.end];
+            // The kernel reads alone, but the type is that of receiving too.
+            iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() }
+        }));
+        let targets = self.parts.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
+        for ((header, ((part, peer), control)), message) in self.headers.iter_mut().zip(targets).zip(sealed) {
+            let header = &mut header.msg_hdr;
+            header.msg_iov = part;
+            header.msg_iovlen = 1;
+            header.msg_namelen = message.to.map_or(0, |to| peer.set(to));
+            header.msg_name = if message.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
+            set_control(header, message.from.map(|from| set_source(control, from)));
+        }
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// A header that points nowhere.
+fn empty_header() -> mmsghdr {
+    // SAFETY: a struct of integers and pointers, all of which may be zero. It is not written out because its
+    // padding is a field on some systems.
+    unsafe { mem::zeroed() }
+}
+
+/// Has a header point to a control of a length, or to none.
+fn set_control(header: &mut msghdr, control: Option<(&mut Control, usize)>) {
+    let (pointer, length) = match control {
+        Some((control, length)) => (ptr::from_mut(control).cast(), length),
+        None => (ptr::null_mut(), 0),
+    };
+    header.msg_control = pointer;
+    // Its type differs between C libraries; the length is below 100.
+    header.msg_controllen = length as _;
+}
+
+/// Writes the control message that says where a datagram leaves from. Gives it back with its length.
+fn set_source(control: &mut Control, (address, interface): Local) -> (&mut Control, usize) {
+    let length = match address {
+        IpAddr::V4(address) => {
+            let info = in_pktinfo {
+                // No interface: the routes choose the way, only the source is ours to say.
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
+                ipi_addr: in_addr { s_addr: 0 },
+            };
+            control.set(IPPROTO_IP, IP_PKTINFO, info)
+        }
+        IpAddr::V6(address) => {
+            let info =
+                in6_pktinfo { ipi6_addr: in6_addr { s6_addr: address.octets() }, ipi6_ifindex: interface };
+            control.set(IPPROTO_IPV6, IPV6_PKTINFO, info)
+        }
+    };
+    (control, length)
+}
+
+/// Room for one control message of packet information, aligned as such messages are.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+impl Control {
+    /// No message.
+    const EMPTY: Self = Self([0; 64]);
+
+    /// Holds one message from now on, and says how many octets it takes.
+    fn set<T>(&mut self, level: c_int, kind: c_int, data: T) -> usize {
+        let octets = size_of::<T>() as c_uint;
+        // SAFETY: these only compute.
+        let (length, space) = unsafe { (CMSG_LEN(octets), CMSG_SPACE(octets) as usize) };
+        assert!(space <= size_of::<Self>(), "a control has room for packet information");
+        // SAFETY: as `Self` is aligned and there is room for it, a header may stand at its start.
+        let message = unsafe { &mut *ptr::from_mut(self).cast::<nix::libc::cmsghdr>() };
+        message.cmsg_len = length as _;
+        message.cmsg_level = level;
+        message.cmsg_type = kind;
+        // SAFETY: the data follow the header, and there is room for them; they need not be aligned.
+        unsafe { CMSG_DATA(message).cast::<T>().write_unaligned(data) };
+        space
+    }
+}
+
+/// An address in the kernel's form.
+#[derive(Clone, Copy)]
+#[repr(C)]
+union Address {
+    family: sa_family_t,
+    v4: sockaddr_in,
+    v6: sockaddr_in6,
+}
+
+impl Address {
+    /// No address in particular. It is written out to its last octet, so that all may be read.
+    const ANY: Self = Self {
+        v6: sockaddr_in6 {
+            sin6_family: 0,
+            sin6_port: 0,
+            sin6_flowinfo: 0,
+            sin6_addr: in6_addr { s6_addr: [0; 16] },
+            sin6_scope_id: 0,
+        },
+    };
+
+    /// The address, if it is one of IP and has its whole length.
+    fn get(&self, length: socklen_t) -> Option<SocketAddr> {
+        let length = length as usize;
+        // SAFETY: all octets are initialised (see `ANY`), and every value of them is an address.
+        let (family, v4, v6) = unsafe { (self.family, self.v4, self.v6) };
+        match c_int::from(family) {
+            AF_INET if length >= size_of_val(&v4) => {
+                let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+            }
+            AF_INET6 if length >= size_of_val(&v6) => {
+                let (ip, port) = (Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port));
+                Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Is this address from now on; says how long it is.
+    fn set(&mut self, address: SocketAddr) -> socklen_t {
+        match address {
+            SocketAddr::V4(address) => {
+                self.v4 = sockaddr_in {
+                    sin_family: AF_INET as sa_family_t,
+                    sin_port: address.port().to_be(),
+                    sin_addr: in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+                    sin_zero: [0; 8],
+                };
+                size_of::<sockaddr_in>() as socklen_t
+            }
+            SocketAddr::V6(address) => {
+                self.v6 = sockaddr_in6 {
+                    sin6_family: AF_INET6 as sa_family_t,
+                    sin6_port: address.port().to_be(),
+                    sin6_flowinfo: address.flowinfo(),
+                    sin6_addr: in6_addr { s6_addr: address.ip().octets() },
+                    sin6_scope_id: address.scope_id(),
+                };
+                size_of::<sockaddr_in6>() as socklen_t
+            }
+        }
+    }
+}

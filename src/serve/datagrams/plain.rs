@@ -1,0 +1,142 @@
+//! One datagram with each system call, by safe means.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
+
+use super::{Failed, Local, Received, Rooms, Sealed, ipv4_local, ipv6_local};
+
+/// Receives with recvmsg(2), as often as there is something.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    rooms: Rooms,
+    arrived: Vec<Arrived>,
+    control: Vec<u8>,
+}
+
+/// What is known of a datagram beside its octets.
+#[derive(Debug)]
+struct Arrived {
+    length: usize,
+    peer: Option<SocketAddr>,
+    local: Option<Local>,
+    truncated: bool,
+}
+
+impl Receiver {
+    /// Nothing was received.
+    pub fn new(rooms: Rooms) -> Self {
+        let arrived = Vec::with_capacity(rooms.count);
+        Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo) }
+    }
+
+    /// How many datagrams it takes at once.
+    pub fn capacity(&self) -> usize {
+        self.rooms.count
+    }
+
+    /// Receives until nothing is there or all rooms are taken.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
+        self.arrived.clear();
+        while self.arrived.len() < self.rooms.count {
+            let start = self.arrived.len() * self.rooms.stride;
+            let room = &mut self.rooms.octets[start..start + self.rooms.each];
+            let control = with_local.then_some(&mut self.control);
+            match receive_one(socket.as_raw_fd(), room, control) {
+                Ok(arrived) => self.arrived.push(arrived),
+                Err(error) if self.arrived.is_empty() => return Err(error),
+                // Nothing more is there; or an error, which is this call's only when it comes first.
+                Err(_) => break,
+            }
+        }
+        Ok(self.arrived.len())
+    }
+
+    /// One of those received.
+    pub fn get(&self, index: usize) -> Received<'_> {
+        let Arrived { length, peer, local, truncated } = self.arrived[index];
+        Received { message: self.rooms.get(index, length), peer, local, truncated }
+    }
+}
+
+/// Receives one datagram, with where it was sent to if there is room for that.
+fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) -> io::Result<Arrived> {
+    let mut parts = [IoSliceMut::new(room)];
+    let with_local = control.is_some();
+    let received = recvmsg::<SockaddrStorage>(
+        socket,
+        &mut parts,
+        control.map(Vec::as_mut_slice),
+        MsgFlags::MSG_DONTWAIT,
+    )?;
+    let local = match with_local {
+        true => received.cmsgs()?.find_map(|message| local_address(&message)),
+        false => None,
+    };
+    Ok(Arrived {
+        length: received.bytes,
+        peer: received.address.as_ref().and_then(to_socket_address),
+        local,
+        truncated: received.flags.contains(MsgFlags::MSG_TRUNC),
+    })
+}
+
+/// Where a datagram was sent to, if that is what a control message tells.
+fn local_address(message: &ControlMessageOwned) -> Option<Local> {
+    match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
+                .map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
+            Some(ipv4_local(own, written))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex))
+        }
+        _ => None,
+    }
+}
+
+/// An address as the standard library has it. `None` for what is no address of IP.
+fn to_socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddrV4::from(*v4).into());
+    }
+    address.as_sockaddr_in6().map(|v6| SocketAddrV6::from(*v6).into())
+}
+
+/// Sends messages one by one.
+pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> Failed {
+    let mut failed = Failed::default();
+    for message in sealed {
+        if let Err(error) = send_one(socket.as_raw_fd(), &octets[message.start..message.end], message) {
+            failed.add(error);
+        }
+    }
+    failed
+}
+
+/// Sends one message.
+fn send_one(socket: RawFd, octets: &[u8], message: &Sealed) -> io::Result<()> {
+    let peer = message.to.map(SockaddrStorage::from);
+    let parts = [IoSlice::new(octets)];
+    let send = |control: &[ControlMessage<'_>]| {
+        sendmsg(socket, &parts, control, MsgFlags::MSG_DONTWAIT, peer.as_ref())
+    };
+    match message.from {
+        None => send(&[]),
+        Some((IpAddr::V4(local), _)) => send(&[ControlMessage::Ipv4PacketInfo(&in_pktinfo {
+            // No interface: the routes choose the way, only the source is ours to say.
+            ipi_ifindex: 0,
+            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
+            ipi_addr: in_addr { s_addr: 0 },
+        })]),
+        Some((IpAddr::V6(local), interface)) => send(&[ControlMessage::Ipv6PacketInfo(&in6_pktinfo {
+            ipi6_addr: in6_addr { s6_addr: local.octets() },
+            ipi6_ifindex: interface,
+        })]),
+    }?;
+    Ok(())
+}

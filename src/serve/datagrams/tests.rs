@@ -1,0 +1,239 @@
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use proptest::prelude::*;
+
+use super::*;
+
+const BACKENDS: [Backend; 2] = [Backend::Batch, Backend::Plain];
+
+fn bind(address: &str) -> UdpSocket {
+    UdpSocket::bind((address, 0)).expect("a free port")
+}
+
+/// Receives until so many datagrams have come: each with its octets, who sent it and where to.
+fn receive_all(inbox: &mut Inbox, socket: &UdpSocket, count: usize, with_local: bool) -> Vec<Owned> {
+    let mut all = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while all.len() < count && Instant::now() < deadline {
+        match inbox.receive(socket.as_fd(), with_local) {
+            Ok(received) => all.extend((0..received).map(|index| Owned::of(inbox.get(index)))),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+    all
+}
+
+/// A datagram taken out of its inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owned {
+    message: Vec<u8>,
+    peer: Option<SocketAddr>,
+    local: Option<Local>,
+    truncated: bool,
+}
+
+impl Owned {
+    fn of(Received { message, peer, local, truncated }: Received<'_>) -> Self {
+        Self { message: message.to_vec(), peer, local, truncated }
+    }
+}
+
+fn fill(outbox: &mut Outbox, messages: &[Vec<u8>], to: Option<SocketAddr>) {
+    for message in messages {
+        outbox.buffer().extend_from_slice(message);
+        outbox.seal(to, None);
+    }
+}
+
+#[test]
+fn many_datagrams_go_there_and_come_back() {
+    for (backend, address) in BACKENDS.iter().flat_map(|one| [(*one, "127.0.0.1"), (*one, "::1")]) {
+        let (client, server) = (bind(address), bind(address));
+        let (mut inbox, mut outbox) = (Inbox::new(backend, 16, ANY_DATAGRAM), Outbox::new(backend));
+        for round in 0..3 {
+            let messages: Vec<Vec<u8>> = (0..100_u8).map(|n| vec![n; usize::from(n) * round]).collect();
+            fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
+            assert_eq!((outbox.len(), outbox.send(client.as_fd()), outbox.len()), (100, 0, 0));
+            let received = receive_all(&mut inbox, &server, 100, false);
+            let octets: Vec<&Vec<u8>> = received.iter().map(|one| &one.message).collect();
+            assert_eq!(octets, messages.iter().collect::<Vec<_>>(), "{backend:?} {address}");
+            let from = Some(client.local_addr().unwrap());
+            assert!(received.iter().all(|one| one.peer == from && one.local.is_none() && !one.truncated));
+        }
+    }
+}
+
+#[test]
+fn a_wildcard_answers_from_the_address_that_was_asked() {
+    let addresses: [(&str, &[&str]); 2] =
+        [("0.0.0.0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"]), ("::", &["::1"])];
+    for (backend, (any, asked)) in BACKENDS.iter().flat_map(|one| addresses.map(|row| (*one, row))) {
+        let server = bind(any);
+        match any {
+            "::" => setsockopt(&server, sockopt::Ipv6RecvPacketInfo, &true).unwrap(),
+            _ => setsockopt(&server, sockopt::Ipv4PacketInfo, &true).unwrap(),
+        }
+        let port = server.local_addr().unwrap().port();
+        let (mut inbox, mut outbox) = (Inbox::new(backend, 8, 512), Outbox::new(backend));
+        let clients: Vec<UdpSocket> = asked
+            .iter()
+            .map(|address| {
+                let client = bind(asked[0]);
+                // A connected socket hears nobody but the address it asked.
+                client.connect((*address, port)).unwrap();
+                client.send(address.as_bytes()).unwrap();
+                client
+            })
+            .collect();
+        for one in receive_all(&mut inbox, &server, clients.len(), true) {
+            let (address, interface) = one.local.expect("the address that was asked");
+            assert_eq!((address.to_string().into_bytes(), interface), (one.message.clone(), 0));
+            outbox.buffer().extend_from_slice(&one.message);
+            outbox.seal(one.peer, one.local);
+        }
+        assert_eq!(outbox.send(server.as_fd()), 0);
+        for (client, address) in clients.iter().zip(asked) {
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let mut buffer = [0; 64];
+            let length = client.recv(&mut buffer).expect("a reply from the address that was asked");
+            assert_eq!(&buffer[..length], address.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn asking_for_the_local_address_can_change_from_call_to_call() {
+    for backend in BACKENDS {
+        let server = bind("0.0.0.0");
+        setsockopt(&server, sockopt::Ipv4PacketInfo, &true).unwrap();
+        let client = bind("127.0.0.1");
+        client.connect(("127.0.0.1", server.local_addr().unwrap().port())).unwrap();
+        let mut inbox = Inbox::new(backend, 4, 512);
+        for with_local in [true, false, true, true, false] {
+            client.send(b"x").unwrap();
+            let received = receive_all(&mut inbox, &server, 1, with_local);
+            assert_eq!(received[0].local.is_some(), with_local, "{backend:?}");
+        }
+    }
+}
+
+#[test]
+fn the_empty_and_the_longest_datagram_arrive_and_a_longer_one_does_not_leave() {
+    for backend in BACKENDS {
+        let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let (mut inbox, mut outbox) = (Inbox::new(backend, 4, ANY_DATAGRAM), Outbox::new(backend));
+        let messages = [vec![], vec![7; 65_507], vec![8; 65_508], vec![9]];
+        fill(&mut outbox, &messages, None);
+        assert_eq!(outbox.send(client.as_fd()), 1);
+        assert_eq!(outbox.take_error().and_then(|error| error.raw_os_error()), Some(nix::libc::EMSGSIZE));
+        let received = receive_all(&mut inbox, &server, 3, false);
+        assert_eq!(received.iter().map(|one| one.message.len()).collect::<Vec<_>>(), [0, 65_507, 1]);
+        assert_eq!(received[1].message, messages[1]);
+    }
+}
+
+#[test]
+fn what_goes_nowhere_stops_nobody() {
+    for backend in BACKENDS {
+        let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        let mut outbox = Outbox::new(backend);
+        let good = server.local_addr().unwrap();
+        // Nothing on loopback leads to another network, nor to another family.
+        let bad: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()];
+        for to in [bad[0], good, bad[1], good, good, bad[0]] {
+            outbox.buffer().push(1);
+            outbox.seal(Some(to), None);
+        }
+        assert_eq!(outbox.send(client.as_fd()), 3, "{backend:?}");
+        assert!(outbox.take_error().is_some() && outbox.take_error().is_none());
+        let mut inbox = Inbox::new(backend, 4, 512);
+        assert_eq!(receive_all(&mut inbox, &server, 3, false).len(), 3);
+    }
+}
+
+#[test]
+fn nothing_is_waited_for() {
+    for backend in BACKENDS {
+        let socket = bind("127.0.0.1");
+        let mut inbox = Inbox::new(backend, 4, 512);
+        for with_local in [false, true] {
+            let error = inbox.receive(socket.as_fd(), with_local).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+        assert_eq!(Outbox::new(backend).send(socket.as_fd()), 0);
+    }
+}
+
+#[test]
+fn what_was_not_sealed_does_not_leave() {
+    for backend in BACKENDS {
+        let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
+        let to = Some(server.local_addr().unwrap());
+        let mut outbox = Outbox::new(backend);
+        outbox.buffer().extend_from_slice(b"one");
+        outbox.seal(to, None);
+        outbox.buffer().extend_from_slice(b"none");
+        outbox.abandon();
+        outbox.buffer().extend_from_slice(b"two");
+        outbox.seal(to, None);
+        outbox.buffer().extend_from_slice(b"cut");
+        assert_eq!(outbox.send(client.as_fd()), 0);
+        assert!(outbox.is_empty() && outbox.buffer().is_empty());
+        let received = receive_all(&mut Inbox::new(backend, 4, 512), &server, 2, false);
+        assert_eq!(received.iter().map(|one| &one.message[..]).collect::<Vec<_>>(), [b"one", b"two"]);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_once() {
+    for backend in BACKENDS {
+        let gone = bind("127.0.0.1").local_addr().unwrap();
+        let client = bind("127.0.0.1");
+        client.connect(gone).unwrap();
+        client.send(b"x").unwrap();
+        let mut inbox = Inbox::new(backend, 4, 512);
+        let mut kind = || inbox.receive(client.as_fd(), false).unwrap_err().kind();
+        assert_eq!([kind(), kind()], [io::ErrorKind::ConnectionRefused, io::ErrorKind::WouldBlock]);
+    }
+}
+
+#[test]
+fn rooms_start_at_different_offsets_of_their_pages() {
+    for each in [512, 4096, 4096 - GAP, 65_535] {
+        let rooms = Rooms::new(4, each);
+        assert!(!rooms.stride.is_multiple_of(PAGE) && rooms.stride >= each + GAP, "{each}");
+        assert_eq!(rooms.get(3, usize::MAX).len(), each);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_back_ends_behave_alike(
+        lengths in prop::collection::vec(0..700_usize, 1..40),
+        rooms in 1..20_usize,
+        each in 1..600_usize,
+    ) {
+        let messages: Vec<Vec<u8>> = lengths.iter().map(|length| vec![*length as u8; *length]).collect();
+        let client = bind("127.0.0.1");
+        let server = bind("127.0.0.1");
+        let run = |backend| {
+            let (mut inbox, mut outbox) = (Inbox::new(backend, rooms, each), Outbox::new(backend));
+            fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
+            assert_eq!(outbox.send(client.as_fd()), 0);
+            receive_all(&mut inbox, &server, messages.len(), false)
+        };
+        let [batch, plain] = BACKENDS.map(run);
+        prop_assert_eq!(&batch, &plain);
+        for (received, sent) in batch.iter().zip(&messages) {
+            prop_assert_eq!(&received.message, &sent[..sent.len().min(each)]);
+            prop_assert_eq!(received.truncated, sent.len() > each);
+        }
+        prop_assert_eq!(batch.len(), messages.len());
+    }
+}
