@@ -23,7 +23,7 @@ mod rotating_file;
 mod tests;
 
 pub use event::{DropReason, QueryEvent, Transport};
-pub use forward::ForwardMetrics;
+pub use forward::{ForwardMetrics, ServerMetrics};
 pub use implied::Lookups;
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};

@@ -1,15 +1,14 @@
 //! Asking others: the message cache before upstreams, stale answers behind them.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::bind::is_own_address;
-use super::message_cache::{CacheBounds, MessageCache, UpstreamNumber};
-use super::upstream::{Unanswered, UpstreamOptions, Upstreams};
+use super::message_cache::{CacheBounds, MessageCache};
+use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Question, Rcode};
 use crate::observe::Observer;
@@ -23,7 +22,6 @@ const STALE_AFTER: Duration = Duration::from_millis(1800);
 pub struct Forwarder {
     upstreams: Upstreams,
     cache: MessageCache,
-    numbers: RwLock<HashMap<UpstreamIdentity, UpstreamNumber>>,
     observer: Arc<Observer>,
     prefetch: bool,
 }
@@ -80,7 +78,6 @@ impl Forwarder {
         Self {
             upstreams: Upstreams::new(options.upstream, observer.forward().clone()),
             cache: MessageCache::new(options.cache),
-            numbers: RwLock::new(HashMap::new()),
             observer,
             prefetch: options.prefetch,
         }
@@ -158,15 +155,8 @@ impl Forwarder {
         self.upstreams.health()
     }
 
-    /// The number of an upstream, the same for the same identity for the life of the process.
+    /// The number that the cache knows an upstream by.
     fn number(&self, upstream: &Upstream) -> UpstreamNumber {
-        let known =
-            self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(&upstream.identity).copied();
-        known.unwrap_or_else(|| {
-            let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
-            // A process sees a handful of upstreams, and one more with each edit of a rule.
-            let next = numbers.len() as UpstreamNumber;
-            *numbers.entry(upstream.identity.clone()).or_insert(next)
-        })
+        self.upstreams.number(&upstream.identity)
     }
 }

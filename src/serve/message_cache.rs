@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::upstream::UpstreamNumber;
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 
 /// TTL of records that are served past theirs, in seconds (RFC 8767 4).
@@ -44,9 +45,6 @@ pub struct MessageCache {
     entries: Cache<Key, Arc<Entry>, Weight>,
     bounds: CacheBounds,
 }
-
-/// The number that the cache knows an upstream by: its identity's, so that it outlives a generation.
-pub type UpstreamNumber = u32;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {

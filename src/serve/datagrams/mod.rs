@@ -232,12 +232,17 @@ impl Outbox {
             Sender::Plain => plain::send(socket, &self.octets, &self.sealed),
         };
         self.error = error;
+        self.clear();
+        count
+    }
+
+    /// Forgets all messages without sending them.
+    pub fn clear(&mut self) {
         self.sealed.clear();
         self.octets.clear();
         if self.octets.capacity() > KEPT {
             self.octets.shrink_to(KEPT);
         }
-        count
     }
 
     /// What the system said of the last message that did not leave with the last [`send`](Self::send).
