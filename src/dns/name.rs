@@ -70,8 +70,10 @@ impl Name {
         if length != wire.len() {
             return Err(NameError::TrailingOctets);
         }
+        let mut octets: Arc<[u8]> = wire.into();
         // Length octets are at most 63 and so no ASCII letters: lowering all octets is safe.
-        Ok(Self(wire.to_ascii_lowercase().into()))
+        Arc::get_mut(&mut octets).expect("nobody else has it yet").make_ascii_lowercase();
+        Ok(Self(octets))
     }
 
     /// Reads the presentation form (RFC 1035 5.1).
