@@ -119,7 +119,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> 
     let mut failed = Failed::default();
     for message in sealed {
         if let Err(error) = send_one(socket.as_raw_fd(), &octets[message.start..message.end], message) {
-            failed.add(error);
+            failed.add(1, error);
         }
     }
     failed
