@@ -243,7 +243,7 @@ impl Entry {
 
 /// The word and the bit for names of so many labels, 127 at most.
 fn depth(labels: usize) -> (usize, u64) {
-    (labels / 64 & 1, 1 << (labels % 64))
+    ((labels / 64) & 1, 1 << (labels % 64))
 }
 
 /// Whether a chain of CNAMEs, or nothing at all, is all that an answer holds.
