@@ -392,7 +392,8 @@ fn workers_share_a_question_and_outlive_each_other() {
     let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
     let (bench, upstream) = (Bench::default(), upstream([server]));
     let worker = |name: &str| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(Default::default()).unwrap();
         runtime.block_on(bench.ask(&upstream, name))
     };
     let receive = || {
