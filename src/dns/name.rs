@@ -73,11 +73,10 @@ impl Name {
         if length != wire.len() {
             return Err(NameError::TrailingOctets);
         }
-        let mut lower = Wire::default();
-        lower.extend(wire);
+        let mut octets: Arc<[u8]> = wire.into();
         // Length octets are at most 63 and so no ASCII letters: lowering all octets is safe.
-        lower.octets.make_ascii_lowercase();
-        lower.name()
+        Arc::get_mut(&mut octets).expect("nobody else has it yet").make_ascii_lowercase();
+        Ok(Self(octets))
     }
 
     /// Reads the presentation form (RFC 1035 5.1).

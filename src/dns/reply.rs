@@ -74,7 +74,7 @@ impl Response {
             authority: Vec::new(),
             has_edns: false,
         };
-        let mut reader = Reader { message, at: HEADER };
+        let mut reader = Reader::new(message, HEADER);
         match word(4) {
             0 => {}
             1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
@@ -143,12 +143,15 @@ struct Record {
     data: (usize, usize),
 }
 
+/// So many sets are looked through for each record.
+const FEW_SETS: usize = 8;
+
 /// Records that become RRsets.
 #[derive(Default)]
 struct Sets {
     sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
-    /// Where each set is: a message may have thousands of owners, and looking through all for each record
-    /// would be what its sender wanted.
+    /// Where each set is, once there are more than a few: a message may have thousands of owners, and looking
+    /// through all for each record would be what its sender wanted.
     places: HashMap<(Name, RecordType), usize, RandomState>,
 }
 
@@ -159,14 +162,30 @@ impl Sets {
             return Ok(());
         }
         let rdata = reader.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
-        let place = *self.places.entry((owner.clone(), rtype)).or_insert_with(|| {
-            self.sets.push((owner, rtype, ttl, Vec::new()));
-            self.sets.len() - 1
-        });
-        let (_, _, smallest, rdatas) = &mut self.sets[place];
-        *smallest = ttl.min(*smallest);
-        rdatas.push(rdata);
+        match self.place(&owner, rtype) {
+            Some(place) => {
+                let (_, _, smallest, rdatas) = &mut self.sets[place];
+                *smallest = ttl.min(*smallest);
+                rdatas.push(rdata);
+            }
+            None => {
+                if self.sets.len() >= FEW_SETS {
+                    self.places.insert((owner.clone(), rtype), self.sets.len());
+                }
+                self.sets.push((owner, rtype, ttl, vec![rdata]));
+            }
+        }
         Ok(())
+    }
+
+    /// Where the set of an owner and a type is. The first few are not in the map.
+    fn place(&self, owner: &Name, rtype: RecordType) -> Option<usize> {
+        let few = &self.sets[..self.sets.len().min(FEW_SETS)];
+        let among_few = few.iter().position(|(name, own, ..)| *own == rtype && name == owner);
+        among_few.or_else(|| match self.places.is_empty() {
+            true => None,
+            false => self.places.get(&(owner.clone(), rtype)).copied(),
+        })
     }
 
     fn finish(self) -> Vec<RrSet> {
@@ -181,9 +200,15 @@ impl Sets {
 struct Reader<'a> {
     message: &'a [u8],
     at: usize,
+    /// The last owner that was nothing but a pointer, and where that leads: the next record's is the same mostly.
+    owner: Option<(u16, Name)>,
 }
 
 impl<'a> Reader<'a> {
+    fn new(message: &'a [u8], at: usize) -> Self {
+        Self { message, at, owner: None }
+    }
+
     fn question(&mut self) -> Option<(Vec<u8>, RecordType, Class)> {
         // Nothing comes before the name that it could point to.
         let length = wire_length(self.message.get(self.at..)?).ok()?;
@@ -196,7 +221,7 @@ impl<'a> Reader<'a> {
     }
 
     fn whole_record(&mut self) -> Option<Record> {
-        let owner = Name::from_wire(&self.name()?).ok()?;
+        let owner = self.owner()?;
         let rtype = RecordType(self.u16()?);
         let class = Class(self.u16()?);
         let ttl = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
@@ -208,12 +233,29 @@ impl<'a> Reader<'a> {
         Some(Record { owner, rtype, class, ttl, data: (start, self.at) })
     }
 
+    fn owner(&mut self) -> Option<Name> {
+        let start = self.message.get(self.at..self.at + 2)?;
+        let pointer = u16::from_be_bytes([start[0], start[1]]);
+        if let Some((same, owner)) = &self.owner
+            && *same == pointer
+        {
+            let owner = owner.clone();
+            self.at += 2;
+            return Some(owner);
+        }
+        let owner = Name::from_wire(&self.name()?).ok()?;
+        if pointer >= 0xc000 {
+            self.owner = Some((pointer, owner.clone()));
+        }
+        Some(owner)
+    }
+
     /// The data with its names spelt out, in lower case as everywhere: a name that points into the question
     /// would else have the case that the question was sent in to foil forgers.
     fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
         // Names may point to all that comes before, but the data ends where the record says.
-        let mut data = Reader { message: self.message.get(..end)?, at: start };
-        let mut wire = Vec::with_capacity(end - start);
+        let mut data = Reader::new(self.message.get(..end)?, start);
+        let mut wire = Vec::new();
         let mut names = 0;
         for part in parts_to_last_name(rtype) {
             match part {
@@ -237,6 +279,9 @@ impl<'a> Reader<'a> {
             RecordType::SVCB | RecordType::HTTPS => true,
             _ => names == 0 || tail.is_empty(),
         };
+        if wire.is_empty() {
+            return fits.then(|| Rdata::from_wire(tail));
+        }
         wire.extend_from_slice(tail);
         // Names that are spelt out can make it longer than a record can be.
         (fits && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))

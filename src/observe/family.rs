@@ -39,7 +39,14 @@ impl<const N: usize, M: Kind> Family<N, M> {
             return act(child);
         }
         let mut children = self.0.children.write().unwrap_or_else(PoisonError::into_inner);
-        act(children.entry(values.clone()).or_insert_with(|| self.child(&values)));
+        act(children.entry(values.clone()).or_insert_with(|| self.new_child(&values)));
+    }
+
+    /// The child with these label values, for who acts on it often.
+    pub fn child(&self, values: [Label; N]) -> M {
+        let mut found = None;
+        self.with(values, |child| found = Some(child.clone()));
+        found.expect("`with` acts once")
     }
 
     /// Forgets every child. For gauges that say what is now; a counter is never forgotten.
@@ -51,7 +58,7 @@ impl<const N: usize, M: Kind> Family<N, M> {
         self.0.children.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn child(&self, values: &[Label; N]) -> M {
+    fn new_child(&self, values: &[Label; N]) -> M {
         let mut opts = Opts::new(&self.0.desc.fq_name, &self.0.desc.help);
         for (name, value) in self.0.labels.iter().zip(values) {
             opts = opts.const_label(*name, &**value);

@@ -1,6 +1,6 @@
 //! What is counted about the name servers that are asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
@@ -73,25 +73,14 @@ impl ForwardMetrics {
         }
     }
 
-    /// A server is asked.
-    pub fn requested(&self, to: &Arc<str>) {
-        self.requests.with([to.into()], |count| count.inc());
-    }
-
-    /// A server answered after this time.
-    pub fn answered(&self, to: &Arc<str>, rcode: Rcode, elapsed: Duration) {
-        let rcode = rcode.known_mnemonic().unwrap_or("other");
-        self.duration.with([to.into(), rcode.into()], |times| times.observe(elapsed.as_secs_f64()));
-    }
-
-    /// A try came to nothing, for a reason of a closed set.
-    pub fn failed(&self, to: &Arc<str>, reason: &'static str) {
-        self.failures.with([to.into(), reason.into()], |count| count.inc());
-    }
-
-    /// A server is asked in lower case from now on.
-    pub fn case_given_up(&self, to: &Arc<str>) {
-        self.case_given_up.with([to.into()], |count| count.inc());
+    /// What is counted of one server.
+    pub fn server(&self, to: &Arc<str>) -> ServerMetrics {
+        ServerMetrics {
+            all: self.clone(),
+            to: to.clone(),
+            requests: OnceLock::new(),
+            useful: [const { OnceLock::new() }; 2],
+        }
     }
 
     /// A question waits for an equal one.
@@ -109,13 +98,52 @@ impl ForwardMetrics {
         self.in_flight_refused.inc();
     }
 
-    /// A UDP socket was opened, or closed.
-    pub fn sockets(&self, change: i64) {
-        self.sockets.add(change);
-    }
-
     /// A question was not asked because it had just failed.
     pub fn failure_cache_hit(&self) {
         self.failure_cache_hits.inc();
+    }
+}
+
+/// Counters of one server that is asked. What is counted for nearly every question is found once.
+#[derive(Debug)]
+pub struct ServerMetrics {
+    all: ForwardMetrics,
+    to: Arc<str>,
+    requests: OnceLock<IntCounter>,
+    /// Times until it answered NOERROR, and NXDOMAIN.
+    useful: [OnceLock<Histogram>; 2],
+}
+
+impl ServerMetrics {
+    /// It is asked.
+    pub fn requested(&self) {
+        self.requests.get_or_init(|| self.all.requests.child([(&self.to).into()])).inc();
+    }
+
+    /// It answered after this time.
+    pub fn answered(&self, rcode: Rcode, elapsed: Duration) {
+        let word = rcode.known_mnemonic().unwrap_or("other");
+        let times = || self.all.duration.child([(&self.to).into(), word.into()]);
+        let seconds = elapsed.as_secs_f64();
+        match rcode {
+            Rcode::NOERROR => self.useful[0].get_or_init(times).observe(seconds),
+            Rcode::NXDOMAIN => self.useful[1].get_or_init(times).observe(seconds),
+            _ => times().observe(seconds),
+        }
+    }
+
+    /// A try came to nothing, for a reason of a closed set.
+    pub fn failed(&self, reason: &'static str) {
+        self.all.failures.with([(&self.to).into(), reason.into()], |count| count.inc());
+    }
+
+    /// It is asked in lower case from now on.
+    pub fn case_given_up(&self) {
+        self.all.case_given_up.with([(&self.to).into()], |count| count.inc());
+    }
+
+    /// A UDP socket to it was opened, or closed.
+    pub fn sockets(&self, change: i64) {
+        self.all.sockets.add(change);
     }
 }

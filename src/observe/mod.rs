@@ -31,7 +31,7 @@ mod tests;
 mod witness;
 
 pub use event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
-pub use forward::ForwardMetrics;
+pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
 pub use noted::Noted;

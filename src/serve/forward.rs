@@ -1,15 +1,15 @@
 //! Asking others: the message cache before upstreams, stale answers behind them.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::bind::is_own_address;
-use super::message_cache::{CacheBounds, MessageCache, UpstreamNumber};
-use super::upstream::{Unanswered, UpstreamOptions, Upstreams};
+use super::message_cache::{CacheBounds, MessageCache};
+use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Question, Rcode};
 use crate::observe::Observer;
@@ -19,14 +19,19 @@ use crate::world::{Upstream, UpstreamIdentity, World};
 /// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
 const STALE_AFTER: Duration = Duration::from_millis(1800);
 
+/// After so many answers the size of the cache is told, and in each second.
+const TELL_EVERY: u64 = 64;
+
 /// Whom the world asks, and what they answered. It outlives generations: an upstream is known by its identity.
 #[derive(Debug)]
 pub struct Forwarder {
     upstreams: Upstreams,
     cache: MessageCache,
-    numbers: RwLock<HashMap<UpstreamIdentity, UpstreamNumber>>,
     observer: Arc<Observer>,
     prefetch: bool,
+    /// How many answers were taken in, and when the size of the cache was told last.
+    kept: AtomicU64,
+    told_s: AtomicU64,
 }
 
 /// Bounds of a forwarder.
@@ -81,9 +86,10 @@ impl Forwarder {
         Self {
             upstreams: Upstreams::new(options.upstream, observer.forward().clone()),
             cache: MessageCache::new(options.cache),
-            numbers: RwLock::new(HashMap::new()),
             observer,
             prefetch: options.prefetch,
+            kept: AtomicU64::new(0),
+            told_s: AtomicU64::new(0),
         }
     }
 
@@ -141,11 +147,21 @@ impl Forwarder {
     ) -> Result<Answer, Unanswered> {
         let answer = self.upstreams.ask(upstream, question).await?;
         self.cache.insert(self.number(upstream), question, &answer, now_s);
-        let metrics = self.observer.message_cache();
-        // Both fit: they are counts of what is in memory.
-        metrics.entries.set(self.cache.len() as i64);
-        metrics.bytes.set(self.cache.bytes() as i64);
+        self.tell_size(now_s);
         Ok(answer)
+    }
+
+    /// Tells how much is kept, in each second and after every so many answers: to count asks every part of the
+    /// cache.
+    fn tell_size(&self, now_s: u64) {
+        let is_new_second = self.told_s.swap(now_s, Ordering::Relaxed) != now_s;
+        let is_turn = self.kept.fetch_add(1, Ordering::Relaxed).is_multiple_of(TELL_EVERY);
+        if is_new_second || is_turn {
+            let metrics = self.observer.message_cache();
+            // Both fit: they are counts of what is in memory.
+            metrics.entries.set(self.cache.len() as i64);
+            metrics.bytes.set(self.cache.bytes() as i64);
+        }
     }
 
     /// Whether the sender of a datagram is this forwarder itself: its question came back by way of others.
@@ -165,15 +181,8 @@ impl Forwarder {
         self.upstreams.health()
     }
 
-    /// The number of an upstream, the same for the same identity for the life of the process.
+    /// The number that the cache knows an upstream by.
     fn number(&self, upstream: &Upstream) -> UpstreamNumber {
-        let known =
-            self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(&upstream.identity).copied();
-        known.unwrap_or_else(|| {
-            let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);
-            // A process sees a handful of upstreams, and one more with each edit of a rule.
-            let next = numbers.len() as UpstreamNumber;
-            *numbers.entry(upstream.identity.clone()).or_insert(next)
-        })
+        self.upstreams.number(&upstream.identity)
     }
 }

@@ -6,11 +6,12 @@
 //! the names that everybody asks for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
+use super::upstream::UpstreamNumber;
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 
 /// TTL of records that are served past theirs, in seconds (RFC 8767 4).
@@ -42,11 +43,10 @@ pub struct CacheBounds {
 #[derive(Debug)]
 pub struct MessageCache {
     entries: Cache<Key, Arc<Entry>, Weight>,
+    /// At which depths names have been denied, a bit for each number of labels: nothing is looked for at others.
+    denied_depths: [AtomicU64; 2],
     bounds: CacheBounds,
 }
-
-/// The number that the cache knows an upstream by: its identity's, so that it outlives a generation.
-pub type UpstreamNumber = u32;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -54,6 +54,21 @@ struct Key {
     qname: Name,
     /// [`NO_SUCH_NAME`] for a denial of the name itself.
     qtype: RecordType,
+}
+
+/// A key that is only looked for. It hashes as [`Key`] does.
+#[derive(Hash)]
+struct Sought<'q> {
+    upstream: UpstreamNumber,
+    qname: &'q [u8],
+    qtype: RecordType,
+}
+
+impl Equivalent<Key> for Sought<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        let Key { upstream, qname, qtype } = key;
+        self.upstream == *upstream && self.qtype == *qtype && self.qname == qname.as_wire()
+    }
 }
 
 /// No record has this type (RFC 6895 3.1): under it stands that a name does not exist, whatever the type.
@@ -96,7 +111,11 @@ impl MessageCache {
     pub fn new(bounds: CacheBounds) -> Self {
         // A small answer weighs about 400 octets; the estimate only sizes tables.
         let estimated = usize::try_from(bounds.max_bytes / 400).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        Self { entries: Cache::with_weighter(estimated, bounds.max_bytes, Weight), bounds }
+        Self {
+            entries: Cache::with_weighter(estimated, bounds.max_bytes, Weight),
+            denied_depths: Default::default(),
+            bounds,
+        }
     }
 
     /// A fresh answer to a question, at a time in seconds. Copies of it were `given` so many times since it was
@@ -153,6 +172,10 @@ impl MessageCache {
         let weight = weight(&key, &answer);
         // What fills the cache alone would only empty it.
         if weight <= self.bounds.max_bytes / 8 {
+            if denies_name {
+                let (word, bit) = depth(question.qname.label_count());
+                self.denied_depths[word].fetch_or(bit, Ordering::Relaxed);
+            }
             let entry = Entry { answer, born_s: now_s, ttl_s, weight, hits: AtomicU32::new(0) };
             self.entries.insert(key, Arc::new(entry));
         }
@@ -192,20 +215,21 @@ impl MessageCache {
         question: &Question,
         fits: impl Fn(&Entry) -> bool,
     ) -> Option<Arc<Entry>> {
-        let key = |qname: Name, qtype| Key { upstream, qname, qtype };
-        let own = self.entries.get(&key(question.qname.clone(), question.qtype));
-        if let Some(entry) = own.filter(|entry| fits(entry)) {
+        let get =
+            |qname, qtype| self.entries.get(&Sought { upstream, qname, qtype }).filter(|entry| fits(entry));
+        if let Some(entry) = get(question.qname.as_wire(), question.qtype) {
             return Some(entry);
         }
-        let mut name = Some(question.qname.clone());
-        while let Some(denied) = name.filter(|name| !name.is_root()) {
-            let entry = self.entries.get(&key(denied.clone(), NO_SUCH_NAME));
-            if let Some(entry) = entry.filter(|entry| fits(entry)) {
-                return Some(entry);
-            }
-            name = denied.parent();
+        let denied = [0, 1].map(|word| self.denied_depths[word].load(Ordering::Relaxed));
+        if denied == [0, 0] {
+            return None;
         }
-        None
+        let labels = question.qname.label_count();
+        // The root, which comes last, has no labels and is not denied.
+        question.qname.suffixes().take(labels).enumerate().find_map(|(above, suffix)| {
+            let (word, bit) = depth(labels - above);
+            (denied[word] & bit != 0).then(|| get(suffix, NO_SUCH_NAME)).flatten()
+        })
     }
 
     /// How long an answer may be kept. `None`: not at all.
@@ -245,6 +269,11 @@ impl Entry {
         let last_tenth = end - u64::from(self.ttl_s / 10);
         if now_s < last_tenth { last_tenth } else { end }
     }
+}
+
+/// The word and the bit for names of so many labels, 127 at most.
+fn depth(labels: usize) -> (usize, u64) {
+    ((labels / 64) & 1, 1 << (labels % 64))
 }
 
 /// Whether a chain of CNAMEs, or nothing at all, is all that an answer holds.

@@ -70,11 +70,14 @@ impl UdpDoor {
     pub async fn run(self, engine: Arc<Engine>, own: Own, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { socket, bound, door, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
-        let late = Rc::new(Late { outbox: RefCell::new(Outbox::new(backend)), ready: Notify::new() });
+        let late = Rc::new(Late {
+            outbox: RefCell::new(Outbox::with_segmentation(backend, true)),
+            ready: Notify::new(),
+        });
         let (owing, mut paid) = mpsc::channel(1);
         let mut serving = Serving {
             inbox: Inbox::new(backend, BATCH, ANY_DATAGRAM),
-            outbox: Outbox::new(backend),
+            outbox: Outbox::with_segmentation(backend, true),
             socket: socket.clone(),
             bound,
             late: late.clone(),

@@ -366,6 +366,63 @@ async fn equal_questions_share_one_that_goes_on_without_the_first() {
 }
 
 #[tokio::test]
+async fn questions_of_one_turn_leave_from_one_port_and_those_of_others_from_others() {
+    let (server, upstream) = only(good).await;
+    let bench = Arc::new(Bench::default());
+    for turn in 0..20 {
+        let mut asking = tokio::task::JoinSet::new();
+        for index in 0..10 {
+            let (bench, upstream) = (bench.clone(), upstream.clone());
+            asking.spawn(async move { bench.ask(&upstream, &format!("{index}.{turn}.example")).await });
+        }
+        assert!(asking.join_all().await.iter().all(is_good));
+    }
+    let seen = server.seen.lock().unwrap();
+    let ports: Vec<HashSet<u16>> =
+        seen.chunks(10).map(|turn| turn.iter().map(|(peer, _)| peer.port()).collect()).collect();
+    assert!(ports.iter().all(|turn| turn.len() == 1), "{ports:?}");
+    let all: HashSet<u16> = ports.iter().flatten().copied().collect();
+    assert!(all.len() > 5, "{} ports of 64 in 20 turns", all.len());
+}
+
+#[test]
+fn workers_share_a_question_and_outlive_each_other() {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let (bench, upstream) = (Bench::default(), upstream([server]));
+    let worker = |name: &str| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build_local(Default::default()).unwrap();
+        runtime.block_on(bench.ask(&upstream, name))
+    };
+    let receive = || {
+        let mut buffer = [0; 512];
+        let (length, peer) = socket.recv_from(&mut buffer).unwrap();
+        (buffer[..length].to_vec(), peer)
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| worker("a.example"));
+        let (message, peer) = receive();
+        let second = scope.spawn(|| worker("a.example"));
+        while bench.metric("plustwo_forward_shared_total ") < 1.0 {
+            std::thread::yield_now();
+        }
+        socket.send_to(&good(&message)[0], peer).unwrap();
+        assert!(is_good(&first.join().unwrap()) && is_good(&second.join().unwrap()));
+        // Their runtimes are gone, and so are their sockets.
+        assert_eq!(bench.metric("plustwo_forward_sockets "), 0.0);
+        let third = scope.spawn(|| worker("b.example"));
+        let (message, peer) = receive();
+        assert!(bench.upstreams.sent_from(peer));
+        socket.send_to(&good(&message)[0], peer).unwrap();
+        assert!(is_good(&third.join().unwrap()));
+        assert!(!bench.upstreams.sent_from(peer));
+    });
+    assert_eq!(bench.metric("plustwo_forward_requests_total"), 2.0);
+}
+
+#[tokio::test]
 async fn ports_and_ids_are_spread() {
     let (server, upstream) = only(good).await;
     let bench = Bench::new(UpstreamOptions { reopen_after: 20, ..options() });

@@ -13,10 +13,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use nix::libc::{
-    AF_INET, AF_INET6, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, CMSG_SPACE, IP_PKTINFO, IPPROTO_IP,
-    IPPROTO_IPV6, IPV6_PKTINFO, MSG_DONTWAIT, MSG_TRUNC, c_int, c_uint, c_void, in_addr, in_pktinfo,
-    in6_addr, in6_pktinfo, iovec, mmsghdr, msghdr, recvmmsg, sa_family_t, sendmmsg, sockaddr_in,
-    sockaddr_in6, socklen_t,
+    AF_INET, AF_INET6, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, CMSG_SPACE, EINVAL, EIO, EMSGSIZE,
+    EOPNOTSUPP, IP_PKTINFO, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_PKTINFO, MSG_DONTWAIT, MSG_TRUNC,
+    c_int, c_uint, c_void, cmsghdr, in_addr, in_pktinfo, in6_addr, in6_pktinfo, iovec, mmsghdr, recvmmsg,
+    sa_family_t, sendmmsg, sockaddr_in, sockaddr_in6, socklen_t,
 };
 
 use super::{Failed, Local, Received, Rooms, Sealed, ipv4_local, ipv6_local};
@@ -148,13 +148,50 @@ impl Receiver {
     }
 }
 
+/// The option that has a message cut into segments (linux/udp.h). libc does not name it on every Linux.
+const UDP_SEGMENT: c_int = 103;
+
+/// So many octets of a message at most leave together with others: what passes through nearly every network in
+/// one piece, so that the route takes them all.
+const SEGMENT: usize = 1232;
+
+/// So many messages leave as segments of one at most (`UDP_MAX_SEGMENTS` of Linux before 6.9).
+const SEGMENTS: usize = 64;
+
+/// So many octets they have together at most: they are one packet until it is cut.
+const SEGMENTED: usize = 60_000;
+
+/// Among so many of the last headers one for the same destination is looked for.
+const NEAR: usize = 16;
+
 /// Sends with sendmmsg(2). Its arrays are kept for the next batch; what they hold is that of the last one.
 #[derive(Default)]
 pub(super) struct Sender {
+    /// Whether messages of one length to one destination leave as segments of one (`UDP_SEGMENT`, udp(7)). The way
+    /// through the kernel is gone once for all of them.
+    segmentation: bool,
+    loads: Vec<Load>,
+    /// Which load each message is of.
+    load_of: Vec<usize>,
     headers: Vec<mmsghdr>,
     parts: Vec<iovec>,
     peers: Vec<Address>,
     controls: Vec<Control>,
+}
+
+/// What one header sends: a message, or several of one length, the last of which may be shorter.
+#[derive(Clone, Copy)]
+struct Load {
+    to: Option<SocketAddr>,
+    from: Option<Local>,
+    /// The length of each message but the last.
+    length: usize,
+    count: usize,
+    octets: usize,
+    /// Whether a shorter message has ended it.
+    ended: bool,
+    /// Where the next of its messages is put among the parts; in the end, where they end.
+    next: usize,
 }
 
 // SAFETY: the pointers are written before each call and followed in it alone.
@@ -163,53 +200,158 @@ unsafe impl Send for Sender {}
 unsafe impl Sync for Sender {}
 
 impl Sender {
+    /// Sends so with `segmentation`, until the system says that it cannot.
+    pub fn new(segmentation: bool) -> Self {
+        Self { segmentation, ..Self::default() }
+    }
+
     /// Sends messages with as few calls as it can: one, and one more for each that does not leave.
     pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> Failed {
+        self.load(sealed);
         self.prepare(octets, sealed);
         let mut failed = Failed::default();
-        let mut rest = &mut self.headers[..sealed.len()];
-        while !rest.is_empty() {
+        let mut done = 0;
+        while done < self.loads.len() {
+            let rest = &mut self.headers[done..self.loads.len()];
             // SAFETY: each header points to vectors of this struct and into `octets`, with their true lengths.
             // The kernel only reads them, and writes how many octets left into the headers.
             let sent = unsafe {
                 sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as c_uint, MSG_DONTWAIT as _)
             };
-            let done = match usize::try_from(sent) {
-                Ok(sent @ 1..) => sent,
-                // It speaks of the first message; the others have not been tried.
-                _ => {
-                    failed.add(io::Error::last_os_error());
-                    1
-                }
-            };
-            rest = &mut rest[done..];
+            if let Ok(sent @ 1..) = usize::try_from(sent) {
+                done += sent;
+                continue;
+            }
+            // It speaks of the first load; the others have not been tried.
+            let error = io::Error::last_os_error();
+            let count = self.loads[done].count;
+            if count > 1 && is_about_segments(&error) {
+                return self.send_whole(socket, octets, sealed, done, failed);
+            }
+            failed.add(count, error);
+            done += 1;
         }
         failed
     }
 
-    /// A header for each message. No vector moves once the headers point to it.
+    /// Sends what has not left yet, one by one; and so does every later batch.
+    fn send_whole(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        octets: &[u8],
+        sealed: &[Sealed],
+        done: usize,
+        mut failed: Failed,
+    ) -> Failed {
+        self.segmentation = false;
+        let left = sealed.iter().zip(&self.load_of).filter(|(_, load)| **load >= done);
+        let left: Vec<Sealed> = left.map(|(message, _)| *message).collect();
+        let Failed { count, error } = self.send(socket, octets, &left);
+        if let Some(error) = error {
+            failed.add(count, error);
+        }
+        failed
+    }
+
+    /// Decides which messages leave together. Loads leave in the order in which they begin, and a message joins
+    /// the last of its destination or none: what goes to one destination stays in order.
+    fn load(&mut self, sealed: &[Sealed]) {
+        self.loads.clear();
+        self.load_of.clear();
+        for message in sealed {
+            let length = message.end - message.start;
+            let last = match self.segmentation {
+                true => self.loads.iter().rev().take(NEAR).position(|load| load.goes_with(message)),
+                false => None,
+            };
+            let last = last.map(|back| self.loads.len() - 1 - back);
+            let load = match last.filter(|last| self.loads[*last].takes(length)) {
+                Some(load) => {
+                    self.loads[load].add(length);
+                    load
+                }
+                None => {
+                    self.loads.push(Load::of(message));
+                    self.loads.len() - 1
+                }
+            };
+            self.load_of.push(load);
+        }
+        let mut next = 0;
+        for load in &mut self.loads {
+            load.next = next;
+            next += load.count;
+        }
+    }
+
+    /// A header for each load. No vector moves once the headers point to it.
     fn prepare(&mut self, octets: &[u8], sealed: &[Sealed]) {
         if self.headers.len() < sealed.len() {
             self.headers.resize_with(sealed.len(), empty_header);
             self.controls.resize(sealed.len(), Control::EMPTY);
             self.peers.resize(sealed.len(), Address::ANY);
+            self.parts.resize(sealed.len(), iovec { iov_base: ptr::null_mut(), iov_len: 0 });
         }
-        self.parts.clear();
-        self.parts.extend(sealed.iter().map(|message| {
+        for (message, load) in sealed.iter().zip(&self.load_of) {
             let octets = &octets[message.start..message.end];
+            let load = &mut self.loads[*load];
             // The kernel reads alone, but the type is that of receiving too.
-            iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() }
-        }));
-        let targets = self.parts.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
-        for ((header, ((part, peer), control)), message) in self.headers.iter_mut().zip(targets).zip(sealed) {
+            self.parts[load.next] =
+                iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
+            load.next += 1;
+        }
+        let parts = self.parts.as_mut_ptr();
+        let targets = self.headers.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
+        for (((header, peer), control), load) in targets.zip(&self.loads) {
             let header = &mut header.msg_hdr;
-            header.msg_iov = part;
-            header.msg_iovlen = 1;
-            header.msg_namelen = message.to.map_or(0, |to| peer.set(to));
-            header.msg_name = if message.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
-            set_control(header, message.from.map(|from| set_source(control, from)));
+            // `wrapping_add`: within the vector, whose parts up to `next` were just written.
+            header.msg_iov = parts.wrapping_add(load.next - load.count);
+            header.msg_iovlen = load.count as _;
+            header.msg_namelen = load.to.map_or(0, |to| peer.set(to));
+            header.msg_name = if load.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
+            let mut length = load.from.map_or(0, |from| set_source(control, from));
+            if load.count > 1 {
+                // A segment has 1232 octets at most, which fits.
+                length = control.add(length, IPPROTO_UDP, UDP_SEGMENT, load.length as u16);
+            }
+            header.msg_control = if length > 0 { ptr::from_mut(control).cast() } else { ptr::null_mut() };
+            // Its type differs between C libraries; the length is below 100.
+            header.msg_controllen = length as _;
         }
     }
+}
+
+impl Load {
+    /// One message.
+    fn of(message: &Sealed) -> Self {
+        let Sealed { start, end, to, from } = *message;
+        let length = end - start;
+        Self { to, from, length, count: 1, octets: length, ended: false, next: 0 }
+    }
+
+    /// Whether a message goes where this goes, and from where.
+    fn goes_with(&self, message: &Sealed) -> bool {
+        self.to == message.to && self.from == message.from
+    }
+
+    /// Whether one more message of a length can leave with these.
+    fn takes(&self, length: usize) -> bool {
+        let fits = (1..=self.length.min(SEGMENT)).contains(&length) && self.length <= SEGMENT;
+        fits && !self.ended && self.count < SEGMENTS && self.octets + length <= SEGMENTED
+    }
+
+    /// One more message leaves with these.
+    fn add(&mut self, length: usize) {
+        self.count += 1;
+        self.octets += length;
+        self.ended = length < self.length;
+    }
+}
+
+/// Whether the system, or the device that the route leads to, cannot cut segments: it says that there is no such
+/// thing, or that the checksum is not its business.
+fn is_about_segments(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EINVAL | EIO | EMSGSIZE | EOPNOTSUPP))
 }
 
 impl fmt::Debug for Receiver {
@@ -231,20 +373,9 @@ fn empty_header() -> mmsghdr {
     unsafe { mem::zeroed() }
 }
 
-/// Has a header point to a control of a length, or to none.
-fn set_control(header: &mut msghdr, control: Option<(&mut Control, usize)>) {
-    let (pointer, length) = match control {
-        Some((control, length)) => (ptr::from_mut(control).cast(), length),
-        None => (ptr::null_mut(), 0),
-    };
-    header.msg_control = pointer;
-    // Its type differs between C libraries; the length is below 100.
-    header.msg_controllen = length as _;
-}
-
-/// Writes the control message that says where a datagram leaves from. Gives it back with its length.
-fn set_source(control: &mut Control, (address, interface): Local) -> (&mut Control, usize) {
-    let length = match address {
+/// Writes the control message that says where a datagram leaves from, and says how long it is.
+fn set_source(control: &mut Control, (address, interface): Local) -> usize {
+    match address {
         IpAddr::V4(address) => {
             let info = in_pktinfo {
                 // No interface: the routes choose the way, only the source is ours to say.
@@ -252,18 +383,17 @@ fn set_source(control: &mut Control, (address, interface): Local) -> (&mut Contr
                 ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
                 ipi_addr: in_addr { s_addr: 0 },
             };
-            control.set(IPPROTO_IP, IP_PKTINFO, info)
+            control.add(0, IPPROTO_IP, IP_PKTINFO, info)
         }
         IpAddr::V6(address) => {
             let info =
                 in6_pktinfo { ipi6_addr: in6_addr { s6_addr: address.octets() }, ipi6_ifindex: interface };
-            control.set(IPPROTO_IPV6, IPV6_PKTINFO, info)
+            control.add(0, IPPROTO_IPV6, IPV6_PKTINFO, info)
         }
-    };
-    (control, length)
+    }
 }
 
-/// Room for one control message of packet information, aligned as such messages are.
+/// Room for control messages: packet information and the length of segments. Aligned as such messages are.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; 64]);
@@ -272,20 +402,21 @@ impl Control {
     /// No message.
     const EMPTY: Self = Self([0; 64]);
 
-    /// Holds one message from now on, and says how many octets it takes.
-    fn set<T>(&mut self, level: c_int, kind: c_int, data: T) -> usize {
+    /// Adds a message after those that take `before` octets, and says how many they take with it.
+    fn add<T>(&mut self, before: usize, level: c_int, kind: c_int, data: T) -> usize {
         let octets = size_of::<T>() as c_uint;
         // SAFETY: these only compute.
         let (length, space) = unsafe { (CMSG_LEN(octets), CMSG_SPACE(octets) as usize) };
-        assert!(space <= size_of::<Self>(), "a control has room for packet information");
-        // SAFETY: as `Self` is aligned and there is room for it, a header may stand at its start.
-        let message = unsafe { &mut *ptr::from_mut(self).cast::<nix::libc::cmsghdr>() };
+        let room = &mut self.0[before..before + space];
+        // SAFETY: `room` is as long as a header and the data that follow it, and aligned: `Self` is, and so is the
+        // end of each message.
+        let message = unsafe { &mut *room.as_mut_ptr().cast::<cmsghdr>() };
         message.cmsg_len = length as _;
         message.cmsg_level = level;
         message.cmsg_type = kind;
-        // SAFETY: the data follow the header, and there is room for them; they need not be aligned.
+        // SAFETY: the data follow the header within `room`; they need not be aligned.
         unsafe { CMSG_DATA(message).cast::<T>().write_unaligned(data) };
-        space
+        before + space
     }
 }
 

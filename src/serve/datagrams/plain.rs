@@ -15,6 +15,8 @@ pub(super) struct Receiver {
     rooms: Rooms,
     arrived: Vec<Arrived>,
     control: Vec<u8>,
+    /// What the system said after some datagrams: the next call's.
+    error: Option<io::Error>,
 }
 
 /// What is known of a datagram beside its octets.
@@ -30,7 +32,7 @@ impl Receiver {
     /// Nothing was received.
     pub fn new(rooms: Rooms) -> Self {
         let arrived = Vec::with_capacity(rooms.count);
-        Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo) }
+        Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
     }
 
     /// How many datagrams it takes at once.
@@ -41,6 +43,9 @@ impl Receiver {
     /// Receives until nothing is there or all rooms are taken.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         self.arrived.clear();
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
         while self.arrived.len() < self.rooms.count {
             let start = self.arrived.len() * self.rooms.stride;
             let room = &mut self.rooms.octets[start..start + self.rooms.each];
@@ -48,8 +53,10 @@ impl Receiver {
             match receive_one(socket.as_raw_fd(), room, control) {
                 Ok(arrived) => self.arrived.push(arrived),
                 Err(error) if self.arrived.is_empty() => return Err(error),
-                // Nothing more is there; or an error, which is this call's only when it comes first.
-                Err(_) => break,
+                Err(error) => {
+                    self.error = Some(error).filter(|error| error.kind() != io::ErrorKind::WouldBlock);
+                    break;
+                }
             }
         }
         Ok(self.arrived.len())
@@ -112,7 +119,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> 
     let mut failed = Failed::default();
     for message in sealed {
         if let Err(error) = send_one(socket.as_raw_fd(), &octets[message.start..message.end], message) {
-            failed.add(error);
+            failed.add(1, error);
         }
     }
     failed

@@ -9,6 +9,10 @@ use super::*;
 
 const BACKENDS: [Backend; 2] = [Backend::Batch, Backend::Plain];
 
+/// Every way to send.
+const SENDERS: [(Backend, bool); 3] =
+    [(Backend::Batch, true), (Backend::Batch, false), (Backend::Plain, false)];
+
 fn bind(address: &str) -> UdpSocket {
     UdpSocket::bind((address, 0)).expect("a free port")
 }
@@ -50,9 +54,12 @@ fn fill(outbox: &mut Outbox, messages: &[Vec<u8>], to: Option<SocketAddr>) {
 
 #[test]
 fn many_datagrams_go_there_and_come_back() {
-    for (backend, address) in BACKENDS.iter().flat_map(|one| [(*one, "127.0.0.1"), (*one, "::1")]) {
+    for ((backend, segmentation), address) in
+        SENDERS.iter().flat_map(|one| [(*one, "127.0.0.1"), (*one, "::1")])
+    {
         let (client, server) = (bind(address), bind(address));
-        let (mut inbox, mut outbox) = (Inbox::new(backend, 16, ANY_DATAGRAM), Outbox::new(backend));
+        let (mut inbox, mut outbox) =
+            (Inbox::new(backend, 16, ANY_DATAGRAM), Outbox::with_segmentation(backend, segmentation));
         for round in 0..3 {
             let messages: Vec<Vec<u8>> = (0..100_u8).map(|n| vec![n; usize::from(n) * round]).collect();
             fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
@@ -70,14 +77,17 @@ fn many_datagrams_go_there_and_come_back() {
 fn a_wildcard_answers_from_the_address_that_was_asked() {
     let addresses: [(&str, &[&str]); 2] =
         [("0.0.0.0", &["127.0.0.1", "127.0.0.2", "127.0.0.3"]), ("::", &["::1"])];
-    for (backend, (any, asked)) in BACKENDS.iter().flat_map(|one| addresses.map(|row| (*one, row))) {
+    for ((backend, segmentation), (any, asked)) in
+        SENDERS.iter().flat_map(|one| addresses.map(|row| (*one, row)))
+    {
         let server = bind(any);
         match any {
             "::" => setsockopt(&server, sockopt::Ipv6RecvPacketInfo, &true).unwrap(),
             _ => setsockopt(&server, sockopt::Ipv4PacketInfo, &true).unwrap(),
         }
         let port = server.local_addr().unwrap().port();
-        let (mut inbox, mut outbox) = (Inbox::new(backend, 8, 512), Outbox::new(backend));
+        let (mut inbox, mut outbox) =
+            (Inbox::new(backend, 8, 512), Outbox::with_segmentation(backend, segmentation));
         let clients: Vec<UdpSocket> = asked
             .iter()
             .map(|address| {
@@ -91,15 +101,20 @@ fn a_wildcard_answers_from_the_address_that_was_asked() {
         for one in receive_all(&mut inbox, &server, clients.len(), true) {
             let (address, interface) = one.local.expect("the address that was asked");
             assert_eq!((address.to_string().into_bytes(), interface), (one.message.clone(), 0));
-            outbox.buffer().extend_from_slice(&one.message);
-            outbox.seal(one.peer, one.local);
+            // Twice, so that segments have a source too.
+            for _ in 0..2 {
+                outbox.buffer().extend_from_slice(&one.message);
+                outbox.seal(one.peer, one.local);
+            }
         }
         assert_eq!(outbox.send(server.as_fd()), 0);
         for (client, address) in clients.iter().zip(asked) {
             client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let mut buffer = [0; 64];
-            let length = client.recv(&mut buffer).expect("a reply from the address that was asked");
-            assert_eq!(&buffer[..length], address.as_bytes());
+            for _ in 0..2 {
+                let length = client.recv(&mut buffer).expect("a reply from the address that was asked");
+                assert_eq!(&buffer[..length], address.as_bytes());
+            }
         }
     }
 }
@@ -122,10 +137,11 @@ fn asking_for_the_local_address_can_change_from_call_to_call() {
 
 #[test]
 fn the_empty_and_the_longest_datagram_arrive_and_a_longer_one_does_not_leave() {
-    for backend in BACKENDS {
+    for (backend, segmentation) in SENDERS {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
         client.connect(server.local_addr().unwrap()).unwrap();
-        let (mut inbox, mut outbox) = (Inbox::new(backend, 4, ANY_DATAGRAM), Outbox::new(backend));
+        let (mut inbox, mut outbox) =
+            (Inbox::new(backend, 4, ANY_DATAGRAM), Outbox::with_segmentation(backend, segmentation));
         let messages = [vec![], vec![7; 65_507], vec![8; 65_508], vec![9]];
         fill(&mut outbox, &messages, None);
         assert_eq!(outbox.send(client.as_fd()), 1);
@@ -138,9 +154,9 @@ fn the_empty_and_the_longest_datagram_arrive_and_a_longer_one_does_not_leave() {
 
 #[test]
 fn what_goes_nowhere_stops_nobody() {
-    for backend in BACKENDS {
+    for (backend, segmentation) in SENDERS {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        let mut outbox = Outbox::new(backend);
+        let mut outbox = Outbox::with_segmentation(backend, segmentation);
         let good = server.local_addr().unwrap();
         // Nothing on loopback leads to another network, nor to another family.
         let bad: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()];
@@ -157,23 +173,23 @@ fn what_goes_nowhere_stops_nobody() {
 
 #[test]
 fn nothing_is_waited_for() {
-    for backend in BACKENDS {
+    for (backend, segmentation) in SENDERS {
         let socket = bind("127.0.0.1");
         let mut inbox = Inbox::new(backend, 4, 512);
         for with_local in [false, true] {
             let error = inbox.receive(socket.as_fd(), with_local).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         }
-        assert_eq!(Outbox::new(backend).send(socket.as_fd()), 0);
+        assert_eq!(Outbox::with_segmentation(backend, segmentation).send(socket.as_fd()), 0);
     }
 }
 
 #[test]
 fn what_was_not_sealed_does_not_leave() {
-    for backend in BACKENDS {
+    for (backend, segmentation) in SENDERS {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
         let to = Some(server.local_addr().unwrap());
-        let mut outbox = Outbox::new(backend);
+        let mut outbox = Outbox::with_segmentation(backend, segmentation);
         outbox.buffer().extend_from_slice(b"one");
         outbox.seal(to, None);
         outbox.buffer().extend_from_slice(b"none");
@@ -210,26 +226,75 @@ fn rooms_start_at_different_offsets_of_their_pages() {
     }
 }
 
+#[test]
+fn segments_to_several_destinations_stay_in_order() {
+    let client = bind("127.0.0.1");
+    let servers: Vec<UdpSocket> = (0..5).map(|_| bind("127.0.0.1")).collect();
+    let mut outbox = Outbox::with_segmentation(Backend::Batch, true);
+    // 200 messages of three lengths, the destinations in turn.
+    let message = |n: usize| vec![n as u8; 100 + n / 50 % 3];
+    for n in 0..200 {
+        outbox.buffer().extend(message(n));
+        outbox.seal(Some(servers[n % 5].local_addr().unwrap()), None);
+    }
+    assert_eq!(outbox.send(client.as_fd()), 0);
+    for (index, server) in servers.iter().enumerate() {
+        let received = receive_all(&mut Inbox::new(Backend::Batch, 16, 512), server, 40, false);
+        let expected: Vec<Vec<u8>> = (index..200).step_by(5).map(message).collect();
+        assert_eq!(received.into_iter().map(|one| one.message).collect::<Vec<_>>(), expected);
+    }
+}
+
+/// Has a socket send without checksums, of which no segments can be made.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn leave_checksums_out(socket: &UdpSocket) {
+    use nix::libc;
+    use std::os::fd::AsRawFd;
+    let (on, size) = (1_i32, size_of::<i32>() as libc::socklen_t);
+    let (fd, value) = (socket.as_raw_fd(), std::ptr::from_ref(&on).cast());
+    // SAFETY: the option takes an integer, which lives longer than the call.
+    let outcome = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, value, size) };
+    assert_eq!(outcome, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_segments_are_refused_all_leaves_one_by_one() {
+    let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
+    leave_checksums_out(&client);
+    let to = Some(server.local_addr().unwrap());
+    let mut outbox = Outbox::with_segmentation(Backend::Batch, true);
+    for _ in 0..2 {
+        let messages: Vec<Vec<u8>> = [300, 20, 20, 20, 7, 1400].map(|length| vec![1; length]).to_vec();
+        fill(&mut outbox, &messages, to);
+        assert_eq!(outbox.send(client.as_fd()), 0);
+        let received = receive_all(&mut Inbox::new(Backend::Batch, 16, 2048), &server, 6, false);
+        assert_eq!(received.into_iter().map(|one| one.message).collect::<Vec<_>>(), messages);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn both_back_ends_behave_alike(
-        lengths in prop::collection::vec(0..700_usize, 1..40),
+        lengths in prop::collection::vec(prop_oneof![0..700_usize, 60..63_usize], 1..90),
         rooms in 1..20_usize,
         each in 1..600_usize,
     ) {
         let messages: Vec<Vec<u8>> = lengths.iter().map(|length| vec![*length as u8; *length]).collect();
         let client = bind("127.0.0.1");
         let server = bind("127.0.0.1");
-        let run = |backend| {
-            let (mut inbox, mut outbox) = (Inbox::new(backend, rooms, each), Outbox::new(backend));
+        let run = |(backend, segmentation)| {
+            let (mut inbox, mut outbox) = (Inbox::new(backend, rooms, each), Outbox::with_segmentation(backend, segmentation));
             fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
             assert_eq!(outbox.send(client.as_fd()), 0);
             receive_all(&mut inbox, &server, messages.len(), false)
         };
-        let [batch, plain] = BACKENDS.map(run);
+        let [segmented, batch, plain] = SENDERS.map(run);
         prop_assert_eq!(&batch, &plain);
+        prop_assert_eq!(&batch, &segmented);
         for (received, sent) in batch.iter().zip(&messages) {
             prop_assert_eq!(&received.message, &sent[..sent.len().min(each)]);
             prop_assert_eq!(received.truncated, sent.len() > each);

@@ -2,11 +2,13 @@
 
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
+use tokio::time::timeout_at;
 
 use super::message::{Failure, Fit, Outgoing};
 use super::stream::Dial;
@@ -39,8 +41,12 @@ impl HttpsPool {
         Self { dial, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
     }
 
-    /// Sends a question and waits for its response.
-    pub async fn exchange(&self, outgoing: &Outgoing) -> Reply {
+    /// Sends a question and waits for its response until a point in time.
+    pub async fn exchange(&self, outgoing: &Outgoing, until: Instant) -> Reply {
+        timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
+    }
+
+    async fn exchange_in_time(&self, outgoing: &Outgoing) -> Reply {
         loop {
             let (connection, is_new) = self.connection().await?;
             let waiting = Waits { suspect: &self.suspect, answered: false };

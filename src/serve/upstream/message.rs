@@ -8,15 +8,21 @@ use crate::dns::{Question, Rcode, Response, ResponseError};
 /// piece.
 const PAYLOAD: u16 = 1232;
 
+/// The length of a header, after which the question stands (RFC 1035 4.1.1).
+const HEADER: usize = 12;
+
+/// Octets of a question after its name: the type and the class.
+const AFTER_NAME: usize = 4;
+
 /// A question in the form it is sent in, but for its ID, which is the socket's to choose.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    question: Question,
-    /// The name in wire form, in mixed case perhaps.
-    qname: Vec<u8>,
+    /// The message with ID 0; the name in mixed case perhaps.
+    wire: Vec<u8>,
+    /// Where the question ends in it.
+    end: usize,
     /// Whether the response must bear the name in the very same case.
     exact_case: bool,
-    edns: bool,
 }
 
 /// Whether a response fits.
@@ -31,17 +37,32 @@ pub(super) enum Fit {
 }
 
 impl Outgoing {
-    /// A question in lower case.
+    /// A question in lower case: RD, no CD, and EDNS without DO if any.
     pub fn plain(question: &Question, edns: bool) -> Self {
-        let qname = question.qname.as_wire().to_vec();
-        Self { question: question.clone(), qname, exact_case: false, edns }
+        let qname = question.qname.as_wire();
+        let mut wire = Vec::with_capacity(HEADER + qname.len() + AFTER_NAME + 11);
+        for word in [0, 0x0100, 1, 0, 0, u16::from(edns)] {
+            wire.extend_from_slice(&word.to_be_bytes());
+        }
+        wire.extend_from_slice(qname);
+        wire.extend_from_slice(&question.qtype.0.to_be_bytes());
+        wire.extend_from_slice(&question.qclass.0.to_be_bytes());
+        let end = wire.len();
+        if edns {
+            // The root, type OPT, the payload, no extended rcode, version 0, no flags, no options.
+            wire.extend_from_slice(&[0, 0, 41]);
+            wire.extend_from_slice(&PAYLOAD.to_be_bytes());
+            wire.extend_from_slice(&[0; 6]);
+        }
+        Self { wire, end, exact_case: false }
     }
 
     /// A question whose letters are upper or lower case by chance: each is a bit that a forger must guess
     /// (draft-vixie-dnsext-dns0x20).
     pub fn mixed_case(question: &Question, edns: bool) -> Self {
         let mut outgoing = Self { exact_case: true, ..Self::plain(question, edns) };
-        for chunk in outgoing.qname.chunks_mut(64) {
+        let name_end = outgoing.end - AFTER_NAME;
+        for chunk in outgoing.wire[HEADER..name_end].chunks_mut(64) {
             let bits: u64 = rand::random();
             for (index, octet) in chunk.iter_mut().enumerate() {
                 // Length octets are at most 63 and so no letters.
@@ -53,23 +74,30 @@ impl Outgoing {
         outgoing
     }
 
-    /// The message: RD, no CD, and EDNS without DO if any.
+    /// Appends the message under an ID.
+    pub fn append(&self, id: u16, out: &mut Vec<u8>) {
+        out.extend_from_slice(&id.to_be_bytes());
+        out.extend_from_slice(&self.wire[2..]);
+    }
+
+    /// The message under an ID.
     pub fn wire(&self, id: u16) -> Vec<u8> {
-        let mut wire = Vec::with_capacity(self.qname.len() + 32);
-        let additional = u16::from(self.edns);
-        for word in [id, 0x0100, 1, 0, 0, additional] {
-            wire.extend(word.to_be_bytes());
-        }
-        wire.extend_from_slice(&self.qname);
-        wire.extend(self.question.qtype.0.to_be_bytes());
-        wire.extend(self.question.qclass.0.to_be_bytes());
-        if self.edns {
-            // The root, type OPT, the payload, no extended rcode, version 0, no flags, no options.
-            wire.extend([0, 0, 41]);
-            wire.extend(PAYLOAD.to_be_bytes());
-            wire.extend([0; 6]);
-        }
+        let mut wire = Vec::with_capacity(self.wire.len());
+        self.append(id, &mut wire);
         wire
+    }
+
+    /// Reads a message with the right ID: whether it is to this question, and what it says.
+    pub fn read(&self, message: &[u8]) -> (Fit, Result<Response, ResponseError>) {
+        // The octets that were sent, one question and no more: nothing needs to be read to know that.
+        let echoed = message.get(4..6) == Some(&[0, 1])
+            && message.get(HEADER..self.end) == Some(&self.wire[HEADER..self.end]);
+        let response = Response::parse(message);
+        let fit = match &response {
+            Ok(response) if !echoed => self.judge(response),
+            _ => Fit::Yes,
+        };
+        (fit, response)
     }
 
     /// Whether a response with the right ID is to this question.
@@ -79,11 +107,11 @@ impl Outgoing {
             let unread = matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP);
             return if unread { Fit::Yes } else { Fit::No };
         };
-        let same = *qtype == self.question.qtype
-            && *qclass == self.question.qclass
-            && qname.eq_ignore_ascii_case(&self.qname);
+        let (sent_name, sent_end) = self.wire[HEADER..self.end].split_at(self.end - HEADER - AFTER_NAME);
+        let same = [qtype.0.to_be_bytes(), qclass.0.to_be_bytes()].concat() == sent_end
+            && qname.eq_ignore_ascii_case(sent_name);
         match same {
-            true if self.exact_case && *qname != self.qname => Fit::WrongCase,
+            true if self.exact_case && *qname != sent_name => Fit::WrongCase,
             true => Fit::Yes,
             false => Fit::No,
         }

@@ -1,11 +1,11 @@
 //! Asking name servers that others run: what a FORWARD rule or the internet leads to.
 //!
 //! ```text
-//!  ask ──► group ──► server ──┬── udp ──── waiting     64 sockets, IDs, case
-//!            │         │      ├── stream ─ waiting     one connection, pipelined; tls over it
+//!  ask ──► group ──► server ──┬── udp ── lane ── waiting     64 sockets of each runtime, IDs, case
+//!            │         │      ├── stream ─────── waiting     one connection, pipelined; tls over it
 //!            │         │      └── https
-//!            │         └── health                      rests, round trips
-//!            └── failures                              RFC 9520
+//!            │         └── health                            rests, round trips
+//!            └── lead, failures                              goes on without who asked; RFC 9520
 //! ```
 //!
 //! A group is one upstream: its servers, and what is in flight to them. A server is asked over what carries
@@ -16,7 +16,10 @@ mod failures;
 mod group;
 mod health;
 mod https;
+mod lane;
+mod lead;
 mod message;
+mod own;
 mod server;
 mod stream;
 mod tls;
@@ -28,17 +31,25 @@ pub use tls::{BadAuthority, Trust};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use crate::dns::{Answer, Ede, Question};
 use crate::observe::ForwardMetrics;
-use crate::world::{Upstream, UpstreamIdentity};
+use crate::world::{Order, Upstream, UpstreamIdentity};
 use group::Group;
+use own::OwnSockets;
+
+/// The number of an upstream: the same for the same identity for the life of the process.
+pub type UpstreamNumber = u32;
+
+/// So many upstreams are found by where they are in memory, and the others by what they are.
+const MAX_FOUND: usize = 4096;
 
 /// Bounds of asking. The defaults are the daemon's.
 #[derive(Clone, Debug)]
@@ -86,16 +97,39 @@ pub struct Unanswered {
 /// All upstreams of a process. It outlives generations: what it holds is keyed by what an upstream is.
 #[derive(Debug)]
 pub struct Upstreams {
-    groups: RwLock<HashMap<UpstreamIdentity, Arc<Group>, RandomState>>,
+    /// Those that were asked for, by where they are in memory: the way for each question.
+    found: ArcSwap<HashMap<Place, Found, RandomState>>,
+    /// The same by what they are.
+    known: Mutex<Known>,
     shared: Arc<Shared>,
+}
+
+/// Upstreams by what they are.
+#[derive(Debug, Default)]
+struct Known {
+    groups: HashMap<UpstreamIdentity, Arc<Group>, RandomState>,
+    /// Every upstream that ever was: a handful, and one more with each edit of a rule.
+    numbers: HashMap<UpstreamIdentity, UpstreamNumber, RandomState>,
+}
+
+/// Where an identity is in memory. Nothing else can be there while somebody holds it.
+type Place = (usize, usize, Order);
+
+/// The group of an identity, which is held so that its place remains its own.
+#[derive(Clone, Debug)]
+struct Found {
+    group: Arc<Group>,
+    _identity: UpstreamIdentity,
 }
 
 /// What all upstreams share.
 struct Shared {
     options: UpstreamOptions,
     metrics: ForwardMetrics,
-    /// One for each question in flight.
-    permits: Arc<Semaphore>,
+    /// How many questions are in flight.
+    in_flight: AtomicUsize,
+    /// The sockets that they leave from.
+    own: Arc<OwnSockets>,
     dot: TlsConnector,
     doh: TlsConnector,
 }
@@ -104,13 +138,14 @@ impl Upstreams {
     /// Nobody has been asked yet.
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
         let shared = Shared {
-            permits: Arc::new(Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            in_flight: AtomicUsize::new(0),
+            own: Arc::default(),
             dot: options.trust.connector(b"dot"),
             doh: options.trust.connector(b"h2"),
             options,
             metrics,
         };
-        Self { groups: RwLock::default(), shared: Arc::new(shared) }
+        Self { found: ArcSwap::default(), known: Mutex::default(), shared: Arc::new(shared) }
     }
 
     /// Asks the servers of an upstream until one answers or time is up. Equal questions in flight share one.
@@ -118,7 +153,8 @@ impl Upstreams {
     /// The answer is what the server says: NOERROR or NXDOMAIN, its answer section, and the SOA of its
     /// authority section. The future may be dropped; the question goes on for those who ask it too.
     ///
-    /// Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime, of any kind. Each asks from sockets of its own; what one asks
+    /// already another does not ask again.
     ///
     /// # Errors
     ///
@@ -127,24 +163,31 @@ impl Upstreams {
         self.group(&upstream.identity).ask(&upstream.name, question).await
     }
 
+    /// The number of an upstream.
+    pub fn number(&self, identity: &UpstreamIdentity) -> UpstreamNumber {
+        match self.found.load().get(&place(identity)) {
+            Some(found) => found.group.number,
+            None => self.group(identity).number,
+        }
+    }
+
     /// Forgets every upstream but these: their sockets are closed once their questions are answered.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
-        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        groups.retain(|identity, _| used.contains(&identity));
+        self.known().groups.retain(|identity, _| used.contains(&identity));
+        self.found.store(Arc::default());
     }
 
     /// Whether the sender of a datagram is a socket that these ask from: a question came back to where it left.
     pub fn sent_from(&self, peer: SocketAddr) -> bool {
-        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
-        groups.values().flat_map(|group| &group.servers).any(|server| server.sent_from(peer))
+        self.shared.own.contains(peer)
     }
 
     /// Every server that has been asked and whether it is asked in its turn: false while it is left alone
     /// after failures. A server of several upstreams is there once for each.
     pub fn health(&self) -> Vec<(String, bool)> {
-        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
         let now = Instant::now();
-        let servers = groups.values().flat_map(|group| &group.servers);
+        let servers = known.groups.values().flat_map(|group| &group.servers);
         let mut all: Vec<_> =
             servers.map(|server| (server.label.to_string(), !server.health().rests(now))).collect();
         all.sort();
@@ -152,15 +195,44 @@ impl Upstreams {
     }
 
     fn group(&self, identity: &UpstreamIdentity) -> Arc<Group> {
-        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = groups.get(identity) {
+        if let Some(found) = self.found.load().get(&place(identity)) {
+            return found.group.clone();
+        }
+        let group = self.known().group(identity, &self.shared);
+        let found = Found { group: group.clone(), _identity: identity.clone() };
+        self.found.rcu(|before| {
+            let mut after = HashMap::clone(before);
+            if after.len() < MAX_FOUND {
+                after.insert(place(identity), found.clone());
+            }
+            after
+        });
+        group
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The group of an identity, which is made if there is none.
+    fn group(&mut self, identity: &UpstreamIdentity, shared: &Arc<Shared>) -> Arc<Group> {
+        if let Some(group) = self.groups.get(identity) {
             return group.clone();
         }
-        drop(groups);
-        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Group::new(identity, self.shared.clone()));
-        groups.entry(identity.clone()).or_insert_with(new).clone()
+        let next = self.numbers.len() as UpstreamNumber;
+        let number = *self.numbers.entry(identity.clone()).or_insert(next);
+        let group = Arc::new(Group::new(number, identity, shared.clone()));
+        self.groups.insert(identity.clone(), group.clone());
+        group
     }
+}
+
+/// Where an identity is.
+fn place(identity: &UpstreamIdentity) -> Place {
+    let UpstreamIdentity { servers, order, sources } = identity;
+    (servers.as_ptr().addr(), sources.as_ptr().addr(), *order)
 }
 
 impl fmt::Debug for Shared {

@@ -3,16 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::time::timeout_at;
 
 use super::message::{Failure, Outgoing};
 use super::tls::Secure;
 use super::waiting::{Reply, Seen, Waiting};
-use crate::observe::ForwardMetrics;
+use crate::observe::ServerMetrics;
 
 /// How many messages may wait to be written.
 const WRITE_QUEUE: usize = 64;
@@ -60,8 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub(super) struct StreamPool {
     dial: Dial,
     idle: Duration,
-    to: Arc<str>,
-    metrics: ForwardMetrics,
+    metrics: Arc<ServerMetrics>,
     current: Mutex<Option<Connection>>,
 }
 
@@ -82,15 +82,21 @@ struct State {
 }
 
 impl StreamPool {
-    pub fn new(dial: Dial, idle: Duration, to: Arc<str>, metrics: ForwardMetrics) -> Self {
-        Self { dial, idle, to, metrics, current: Mutex::new(None) }
+    pub fn new(dial: Dial, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
+        Self { dial, idle, metrics, current: Mutex::new(None) }
     }
 
-    /// Sends a question and waits for its response.
-    pub async fn exchange(&self, outgoing: &Arc<Outgoing>) -> Reply {
+    /// Sends a question and waits for its response until a point in time.
+    pub async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
+        timeout_at(until.into(), self.exchange_in_time(outgoing, until))
+            .await
+            .unwrap_or(Err(Failure::Timeout))
+    }
+
+    async fn exchange_in_time(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
         loop {
             let (connection, is_new) = self.connection().await?;
-            match connection.exchange(outgoing).await {
+            match connection.exchange(outgoing, until).await {
                 // A server may close what was idle just when we write (RFC 7766 6.2.4).
                 Err(Failure::Closed) if !is_new => {}
                 reply => return reply,
@@ -111,7 +117,7 @@ impl StreamPool {
         let stream = self.dial.connect().await?;
         let (write, to_write) = mpsc::channel(WRITE_QUEUE);
         let state = Arc::new(State::default());
-        tokio::spawn(run(stream, to_write, state.clone(), self.idle, self.to.clone(), self.metrics.clone()));
+        tokio::spawn(run(stream, to_write, state.clone(), self.idle, self.metrics.clone()));
         let connection = Connection { write, state };
         *current = Some(connection.clone());
         Ok((connection, true))
@@ -119,8 +125,8 @@ impl StreamPool {
 }
 
 impl Connection {
-    async fn exchange(&self, outgoing: &Arc<Outgoing>) -> Reply {
-        let ticket = self.state.waiting.open(outgoing).ok_or(Failure::Closed)?;
+    async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
+        let ticket = self.state.waiting.open(outgoing, until).ok_or(Failure::Closed)?;
         let mut watch = Watch { state: &self.state, before: self.state.received(), answered: false };
         let message = outgoing.wire(ticket.id);
         let mut frame = Vec::with_capacity(2 + message.len());
@@ -163,8 +169,7 @@ async fn run(
     mut to_write: mpsc::Receiver<Vec<u8>>,
     state: Arc<State>,
     idle: Duration,
-    to: Arc<str>,
-    metrics: ForwardMetrics,
+    metrics: Arc<ServerMetrics>,
 ) {
     let (read, mut write) = tokio::io::split(stream);
     let mut read = BufReader::new(read);
@@ -182,7 +187,7 @@ async fn run(
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
                     if state.waiting.give(&frame) != Seen::Ours {
-                        metrics.failed(&to, "mismatch");
+                        metrics.failed("mismatch");
                         return Failure::Mismatch;
                     }
                 }

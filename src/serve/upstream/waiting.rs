@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
@@ -12,19 +13,36 @@ use crate::dns::Response;
 /// What comes back to who asked.
 pub(super) type Reply = Result<Response, Failure>;
 
-/// The table of one socket or connection.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<Table>);
+/// So many questions use a socket or connection up, whatever the options say: IDs must stay hard to guess.
+const MAX_USED: usize = 32_768;
 
+/// The table of one socket or connection.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    table: Mutex<Table>,
+    /// After so many questions no more are taken.
+    most: usize,
+}
+
+/// Who waits, and which IDs are gone.
 #[derive(Debug)]
 struct Table {
-    open: HashMap<u16, (Arc<Outgoing>, oneshot::Sender<Reply>), RandomState>,
+    open: HashMap<u16, Open, RandomState>,
     /// IDs whose question is over: a response that comes late or twice is no forgery. A bit for each.
     spent: Vec<u64>,
     /// How many IDs are open or spent.
     used: usize,
     /// Whether no more are taken.
     closed: bool,
+}
+
+/// A question that waits.
+#[derive(Debug)]
+struct Open {
+    outgoing: Arc<Outgoing>,
+    sender: oneshot::Sender<Reply>,
+    /// When it is given up, where somebody looks for those that are late.
+    until: Instant,
 }
 
 /// What a message from the server was.
@@ -38,27 +56,36 @@ pub(super) enum Seen {
     Mismatch,
 }
 
-impl Default for Table {
-    fn default() -> Self {
-        Self { open: HashMap::default(), spent: vec![0; 1024], used: 0, closed: false }
-    }
-}
-
 impl Table {
+    /// Whether the question under this ID is over.
     fn is_spent(&self, id: u16) -> bool {
         self.spent[usize::from(id >> 6)] >> (id & 63) & 1 == 1
     }
 
-    fn end(&mut self, id: u16) -> Option<(Arc<Outgoing>, oneshot::Sender<Reply>)> {
+    /// Takes a question out. Its ID is spent.
+    fn end(&mut self, id: u16) -> Option<Open> {
         let ended = self.open.remove(&id)?;
         self.spent[usize::from(id >> 6)] |= 1 << (id & 63);
         Some(ended)
     }
 }
 
+/// One that takes as many questions as may be.
+impl Default for Waiting {
+    fn default() -> Self {
+        Self::new(MAX_USED)
+    }
+}
+
 impl Waiting {
-    /// Takes in a question under an ID that was never used here; `None` if the table is closed.
-    pub fn open(self: &Arc<Self>, outgoing: &Arc<Outgoing>) -> Option<Ticket> {
+    /// Takes so many questions in all, one at least, and half of all IDs at most.
+    pub fn new(most: usize) -> Self {
+        let table = Table { open: HashMap::default(), spent: vec![0; 1024], used: 0, closed: false };
+        Self { table: Mutex::new(table), most: most.clamp(1, MAX_USED) }
+    }
+
+    /// Takes in a question under an ID that was never used here; `None` if the table is closed or used up.
+    pub fn open(self: &Arc<Self>, outgoing: &Arc<Outgoing>, until: Instant) -> Option<Ticket> {
         let mut table = self.lock();
         if table.closed {
             return None;
@@ -71,10 +98,11 @@ impl Waiting {
             }
         };
         let (sender, receiver) = oneshot::channel();
-        table.open.insert(id, (outgoing.clone(), sender));
+        table.open.insert(id, Open { outgoing: outgoing.clone(), sender, until });
         table.used += 1;
-        table.closed = table.used >= MAX_USED;
-        Some(Ticket { waiting: self.clone(), id, receiver })
+        table.closed = table.used >= self.most;
+        drop(table);
+        Some(Ticket { waiting: self.clone(), id, receiver, over: false })
     }
 
     /// Gives a message to who asked.
@@ -83,36 +111,45 @@ impl Waiting {
             return Seen::Mismatch;
         };
         let mut table = self.lock();
-        let Some((outgoing, _)) = table.open.get(&id) else {
+        let Some(open) = table.open.get(&id) else {
             return if table.is_spent(id) { Seen::Ours } else { Seen::Mismatch };
         };
-        let parsed = Response::parse(message);
-        let fit = parsed.as_ref().map_or(Fit::Yes, |response| outgoing.judge(response));
+        let (fit, response) = open.outgoing.read(message);
         if fit == Fit::No {
             return Seen::Mismatch;
         }
-        if let Some((_, sender)) = table.end(id) {
+        let ended = table.end(id);
+        drop(table);
+        if let Some(open) = ended {
             // Who asked may have left.
-            let _ = sender.send(match fit {
+            let _ = open.sender.send(match fit {
                 Fit::WrongCase => Err(Failure::WrongCase),
-                _ => parsed.map_err(Failure::Malformed),
+                _ => response.map_err(Failure::Malformed),
             });
         }
         if fit == Fit::WrongCase { Seen::WrongCase } else { Seen::Ours }
+    }
+
+    /// Tells those whose time is up that nothing came, and says whether anybody still waits.
+    pub fn expire(&self, now: Instant) -> bool {
+        let mut table = self.lock();
+        let late = |(id, open): (&u16, &Open)| (open.until <= now).then_some(*id);
+        let late: Vec<u16> = table.open.iter().filter_map(late).collect();
+        for id in late {
+            if let Some(open) = table.end(id) {
+                let _ = open.sender.send(Err(Failure::Timeout));
+            }
+        }
+        !table.open.is_empty()
     }
 
     /// Tells all who wait that nothing comes, and takes no more.
     pub fn fail(&self, failure: &Failure) {
         let mut table = self.lock();
         table.closed = true;
-        for (_, (_, sender)) in table.open.drain() {
-            let _ = sender.send(Err(failure.clone()));
+        for (_, open) in table.open.drain() {
+            let _ = open.sender.send(Err(failure.clone()));
         }
-    }
-
-    /// How many questions have been asked here.
-    pub fn used(&self) -> usize {
-        self.lock().used
     }
 
     /// Whether no more are taken.
@@ -126,12 +163,9 @@ impl Waiting {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// So many questions use a socket or connection up, whatever the options say: IDs must stay hard to guess.
-const MAX_USED: usize = 32_768;
 
 /// A place in the table. Whoever drops it waits no more.
 #[derive(Debug)]
@@ -140,17 +174,23 @@ pub(super) struct Ticket {
     /// The ID to send under.
     pub id: u16,
     receiver: oneshot::Receiver<Reply>,
+    /// Whether the place is given up already.
+    over: bool,
 }
 
 impl Ticket {
     /// The response, when it comes.
     pub async fn wait(mut self) -> Reply {
-        (&mut self.receiver).await.unwrap_or(Err(Failure::Closed))
+        let reply = (&mut self.receiver).await.unwrap_or(Err(Failure::Closed));
+        self.over = true;
+        reply
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.waiting.lock().end(self.id);
+        if !self.over {
+            self.waiting.lock().end(self.id);
+        }
     }
 }
