@@ -205,6 +205,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads on from a place.
     fn new(message: &'a [u8], at: usize) -> Self {
         Self { message, at, owner: None }
     }
@@ -233,6 +234,7 @@ impl<'a> Reader<'a> {
         Some(Record { owner, rtype, class, ttl, data: (start, self.at) })
     }
 
+    /// The name that a record begins with.
     fn owner(&mut self) -> Option<Name> {
         let start = self.message.get(self.at..self.at + 2)?;
         let pointer = u16::from_be_bytes([start[0], start[1]]);

@@ -58,6 +58,7 @@ impl<const N: usize, M: Kind> Family<N, M> {
         self.0.children.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A child that nobody has counted in.
     fn new_child(&self, values: &[Label; N]) -> M {
         let mut opts = Opts::new(&self.0.desc.fq_name, &self.0.desc.help);
         for (name, value) in self.0.labels.iter().zip(values) {

@@ -31,6 +31,7 @@ pub(super) type Outcome = Result<Answer, Unanswered>;
 pub(super) struct Group {
     /// The same for the same identity for the life of the process.
     pub number: UpstreamNumber,
+    /// Whom to ask.
     pub servers: Vec<Server>,
     order: Order,
     state: Mutex<State>,
@@ -40,7 +41,7 @@ pub(super) struct Group {
 /// What changes with each question.
 #[derive(Debug)]
 struct State {
-    /// Who leads is not told by this: only when somebody else waits too there is a sender.
+    /// Questions, each with a sender once somebody else waits too: who leads needs none.
     in_flight: HashMap<Question, Option<watch::Sender<Option<Outcome>>>, RandomState>,
     failures: Failures,
 }
@@ -80,6 +81,7 @@ impl Group {
         })
     }
 
+    /// Puts a question into flight, unless it is in flight, has just failed, or there is no room.
     fn begin(self: &Arc<Self>, question: &Question) -> Result<Begun, Unanswered> {
         let metrics = &self.shared.metrics;
         let mut state = self.lock();
@@ -155,6 +157,7 @@ impl Group {
         }
     }
 
+    /// What changes, for a moment.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,6 +186,7 @@ async fn follow(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
 struct Landing {
     group: Arc<Group>,
     question: Question,
+    /// Whether that is done.
     landed: bool,
 }
 

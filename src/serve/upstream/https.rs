@@ -46,6 +46,7 @@ impl HttpsPool {
         timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
     }
 
+    /// The same without an end.
     async fn exchange_in_time(&self, outgoing: &Outgoing) -> Reply {
         loop {
             let (connection, is_new) = self.connection().await?;

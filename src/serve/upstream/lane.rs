@@ -58,6 +58,7 @@ pub(super) struct Lane {
 /// What changes.
 #[derive(Debug)]
 struct State {
+    /// The sockets that questions leave from.
     slots: Vec<Option<Socket>>,
     /// The slot that this turn's questions leave from. `None`: nothing is in the outbox.
     turn: Option<usize>,
@@ -206,6 +207,7 @@ impl Lane {
         waits || !state.retired.is_empty()
     }
 
+    /// What changes, for a moment.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -295,8 +297,10 @@ fn rearm(sweep: std::pin::Pin<&mut Sleep>) {
 /// One who reads a socket: until it hears what was not asked for, the network fails, or nobody wants it.
 struct Reader {
     io: Arc<UdpSocket>,
+    /// Its own address.
     address: SocketAddr,
     waiting: Arc<Waiting>,
+    /// Where the lane has the socket, unless it was replaced.
     slot: usize,
     lane: Weak<Lane>,
     target: Arc<Target>,

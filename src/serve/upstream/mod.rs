@@ -194,6 +194,7 @@ impl Upstreams {
         all
     }
 
+    /// The group of an identity: found by its place, or by what it is.
     fn group(&self, identity: &UpstreamIdentity) -> Arc<Group> {
         if let Some(found) = self.found.load().get(&place(identity)) {
             return found.group.clone();
@@ -210,6 +211,7 @@ impl Upstreams {
         group
     }
 
+    /// Upstreams by what they are, for a moment.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

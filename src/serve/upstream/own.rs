@@ -50,6 +50,7 @@ impl OwnSockets {
             && self.addresses.read().unwrap_or_else(PoisonError::into_inner).contains_key(&address)
     }
 
+    /// The count of an address's port.
     fn port(&self, address: SocketAddr) -> &AtomicU16 {
         &self.ports[usize::from(address.port())]
     }

@@ -93,6 +93,7 @@ impl StreamPool {
             .unwrap_or(Err(Failure::Timeout))
     }
 
+    /// The same without an end.
     async fn exchange_in_time(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
         loop {
             let (connection, is_new) = self.connection().await?;

@@ -20,13 +20,16 @@ use crate::observe::ServerMetrics;
 #[derive(Debug)]
 pub(super) struct UdpPool {
     target: Arc<Target>,
+    /// By runtime. Those of runtimes that ended go when the next one comes.
     lanes: RwLock<Vec<(Id, Arc<Lane>)>>,
 }
 
 /// Whom all lanes of a pool ask, and how.
 #[derive(Debug)]
 pub(super) struct Target {
+    /// The server.
     pub server: SocketAddr,
+    /// The address that questions leave from; any if `None`.
     pub source: Option<IpAddr>,
     /// Sockets of each lane.
     pub sockets: usize,
@@ -36,6 +39,7 @@ pub(super) struct Target {
     pub linger: Duration,
     /// Where open sockets are known.
     pub own: Arc<OwnSockets>,
+    /// What is counted of the server.
     pub metrics: Arc<ServerMetrics>,
 }
 

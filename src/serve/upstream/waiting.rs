@@ -162,6 +162,7 @@ impl Waiting {
         self.lock().open.is_empty()
     }
 
+    /// The table, for a moment.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
