@@ -53,6 +53,12 @@ fn has_standard_names(region: &Region) -> bool {
     matches!(region.partition(), Partition::Aws | Partition::AwsUsGov)
 }
 
+/// The last label of a host, and the last two: the whole where there are no more.
+fn ends(host: &str) -> [&str; 2] {
+    let mut dots = host.rmatch_indices('.').map(|(at, _)| &host[at + 1..]);
+    [dots.next().unwrap_or(host), dots.next().unwrap_or(host)]
+}
+
 /// Host templates by hash: exact ones and wildcards (`*.x` covers every depth below
 /// `x`, not `x` itself, RFC 4592). Values are row numbers.
 ///
@@ -65,6 +71,9 @@ pub struct TemplateIndex {
     wild: foldhash::HashMap<Box<str>, Vec<u32>>,
     /// Labels of the longest key: no longer tail of a host can match.
     max_labels: usize,
+    /// What keys end in: their last two labels, or the last one alone where that is all, or where a region may
+    /// stand before it. Nearly every host of others ends in nothing of this.
+    ends: foldhash::HashSet<Box<str>>,
 }
 
 impl TemplateIndex {
@@ -75,6 +84,8 @@ impl TemplateIndex {
             None => (&mut self.exact, template),
         };
         self.max_labels = self.max_labels.max(key.split('.').count());
+        let [one, two] = ends(key);
+        self.ends.insert(if two.contains(REGION) { one } else { two }.into());
         map.entry(key.into()).or_default().push(row);
     }
 
@@ -96,6 +107,9 @@ impl TemplateIndex {
         host: &str,
         mut see: impl FnMut(u32, Option<Region>) -> ControlFlow<T>,
     ) -> Option<T> {
+        if !ends(host).iter().any(|end| self.ends.contains(*end)) {
+            return None;
+        }
         // Starts of the last labels, leftmost first, as many as a key may have.
         let mut starts: Vec<usize> = host.rmatch_indices('.').map(|(i, _)| i + 1).collect();
         starts.push(0);

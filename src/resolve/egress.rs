@@ -310,16 +310,12 @@ fn class_of(world: &World, target: &Target) -> Class {
             RouteTargetKind::CarrierGateway => Class::CarrierGateway,
             RouteTargetKind::LocalGateway => Class::LocalGateway,
             RouteTargetKind::CoreNetwork => Class::CoreNetwork,
-            RouteTargetKind::VpcEndpoint if is_load_balancer(world, &target.id) => {
+            RouteTargetKind::VpcEndpoint if world.load_balancer_endpoints.contains(&*target.id) => {
                 Class::GatewayLoadBalancerEndpoint
             }
             _ => Class::Unknown,
         },
     }
-}
-
-fn is_load_balancer(world: &World, id: &str) -> bool {
-    world.endpoints.iter().any(|e| *e.id == *id && e.kind == EndpointKind::GatewayLoadBalancer)
 }
 
 /// What the security groups of an endpoint's interface say to a place that sends to one of its addresses.

@@ -1,5 +1,6 @@
 //! Reasons that the name tells, beside those that the way tells.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use super::path::{Class, EgressPath, Reach, Reason};
 use super::public::{self, host};
 use crate::aws::EndpointOffer;
 use crate::dns::{Name, Question, RecordType};
-use crate::world::{Endpoint, EndpointKind, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
+use crate::world::{
+    Endpoint, EndpointKind, Index, Interface, PrivateDns, Standing, Vantage, ViewKind, Vpc, World,
+};
 
 /// Puts the paths into the outcome, each with the reasons that the answer's names give it.
 pub fn add(
@@ -56,7 +59,9 @@ fn crosses_zone(world: &World, vantage: Vantage, paths: &[(IpAddr, EgressPath)])
 /// The names of an answer, and what the vantage's VPC has for them.
 struct Names<'w> {
     /// The VPC whose endpoints could have answered.
-    vpc: Option<&'w Vpc>,
+    vpc: Option<(Index<Vpc>, &'w Vpc)>,
+    /// What addresses have in common that are no interface's.
+    past_endpoints: OnceCell<Vec<Reason>>,
     is_inbound: bool,
     hosts: Vec<String>,
     asked: Question,
@@ -71,7 +76,8 @@ impl<'w> Names<'w> {
             names.extend(set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
         }
         Self {
-            vpc: view.vpc().map(|index| &world.vpcs[index]),
+            vpc: view.vpc().map(|index| (index, &world.vpcs[index])),
+            past_endpoints: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             hosts: names.iter().map(host).collect(),
             asked: asked.clone(),
@@ -80,7 +86,7 @@ impl<'w> Names<'w> {
     }
 
     fn reasons(&self, world: &World, address: IpAddr, path: &EgressPath) -> Vec<Reason> {
-        let Some(vpc) = self.vpc else { return Vec::new() };
+        let Some((number, vpc)) = self.vpc else { return Vec::new() };
         if let Some((index, Some(_))) = path.endpoint {
             return self.at_interface(&world.endpoints[index]).into_iter().collect();
         }
@@ -88,9 +94,14 @@ impl<'w> Names<'w> {
             return Vec::new();
         }
         // The name leads to the endpoint, although from here its interface is another network's address.
-        if let Some(endpoint) = interface_endpoints(world, vpc).find(|endpoint| endpoint.has(address)) {
+        if let Some(endpoint) = interface_endpoint_at(world, number, address) {
             return self.at_interface(endpoint).into_iter().collect();
         }
+        self.past_endpoints.get_or_init(|| self.not_at_interface(world, vpc)).clone()
+    }
+
+    /// Why the names led to no interface of the VPC's endpoints. All addresses that they led to have this in common.
+    fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
         for host in &self.hosts {
@@ -144,6 +155,14 @@ impl<'w> Names<'w> {
         let denied = outcome.answer.answer.is_empty();
         private && denied && public::knows(world, &self.asked)
     }
+}
+
+/// The interface endpoint of a VPC that has an interface with this address.
+fn interface_endpoint_at(world: &World, vpc: Index<Vpc>, address: IpAddr) -> Option<&Endpoint> {
+    let place = world.places.find_in_vpc(address, vpc)?;
+    let Some(Interface::Endpoint(index, _)) = world.places[place].interface else { return None };
+    let endpoint = &world.endpoints[index];
+    (endpoint.kind == EndpointKind::Interface && endpoint.is_available).then_some(endpoint)
 }
 
 fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {

@@ -200,9 +200,16 @@ impl Serving {
         if received < BATCH { Batch::Drained } else { Batch::Full }
     }
 
+    /// Receives what is there, at most [`BATCH`] datagrams.
     fn receive(&mut self) -> io::Result<usize> {
         let (inbox, socket, is_wildcard) = (&mut self.inbox, &*self.socket, self.bound.ip().is_unspecified());
-        socket.try_io(Interest::READABLE, || inbox.receive(socket.as_fd(), is_wildcard))
+        let mut received = 0;
+        let all = socket.try_io(Interest::READABLE, || {
+            received = inbox.receive(socket.as_fd(), is_wildcard)?;
+            // The runtime hears now that nothing more is there, and need not be told by another call.
+            if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if received > 0 { Ok(received) } else { all.map(|()| 0) }
     }
 
     /// Answers a query when somebody else has, in a task of its own.

@@ -24,7 +24,7 @@ mod security_group;
 mod upstream;
 mod zone;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -94,6 +94,8 @@ pub struct World {
     pub nat_gateways: Arena<NatGateway>,
     /// VPC endpoints of all VPCs.
     pub endpoints: Arena<Endpoint>,
+    /// The ids of those that are Gateway Load Balancer endpoints.
+    pub load_balancer_endpoints: HashSet<Arc<str>>,
     /// Security groups of all VPCs.
     pub security_groups: Arena<SecurityGroup>,
     /// Instances of all VPCs.

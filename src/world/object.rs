@@ -113,11 +113,6 @@ impl Endpoint {
     pub fn holds(&self, address: IpAddr) -> bool {
         self.prefixes.iter().any(|prefix| prefix.contains(&address))
     }
-
-    /// Whether an address is one of its interfaces'.
-    pub fn has(&self, address: IpAddr) -> bool {
-        self.interfaces.iter().any(|i| i.address == address || i.ipv6_address == Some(address))
-    }
 }
 
 /// The type of an endpoint.

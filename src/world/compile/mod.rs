@@ -15,7 +15,7 @@ mod upstream;
 mod vpc;
 mod zone_files;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -322,6 +322,7 @@ impl<'a> Compiler<'a> {
             subnets: self.subnets,
             route_tables: self.route_tables,
             nat_gateways: self.nat_gateways,
+            load_balancer_endpoints: load_balancers(&self.endpoints),
             endpoints: self.endpoints,
             security_groups: self.security_groups,
             instances: self.instances,
@@ -384,4 +385,10 @@ fn shortened(known: &[&str]) -> String {
 /// A host name out of a table of facts.
 fn fact_name(host: &str) -> Name {
     host.parse().expect("tables of facts hold domain names; a test reads all of them")
+}
+
+/// The ids of Gateway Load Balancer endpoints.
+fn load_balancers(endpoints: &Arena<Endpoint>) -> HashSet<Arc<str>> {
+    let is_one = |endpoint: &&Endpoint| endpoint.kind == EndpointKind::GatewayLoadBalancer;
+    endpoints.iter().filter(is_one).map(|endpoint| endpoint.id.clone()).collect()
 }
