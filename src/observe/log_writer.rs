@@ -22,9 +22,6 @@ const FULL: usize = 60 << 10;
 /// How many empty pages are kept to be written on again.
 const SPARE: usize = 8;
 
-/// How many octets are written at once at most, if a single record is not longer.
-const BATCH: usize = 64 << 10;
-
 /// A query log that is open and not yet written to.
 ///
 /// Which queries are written is the observer's to say (`log_cache_hits`).
@@ -74,7 +71,7 @@ impl QueryLog {
         let reopen = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("query-log".to_owned()).spawn({
             let (dropped, reopen, spares) = (dropped.clone(), reopen.clone(), spares.clone());
-            let pen = Pen { output: self.output, batch: Vec::new(), lines: 0, dropped, failing: false };
+            let pen = Pen { output: self.output, dropped, failing: false };
             move || pen.run(&queue, &reopen, &spares)
         })?;
         Ok(LogWriter { pages: Some(pages), spares, reopen, dropped, thread: Some(thread) })
@@ -143,68 +140,55 @@ impl Drop for LogWriter {
     }
 }
 
-/// Writes records in batches: as many as wait, as long as they fit.
+/// Writes pages as they come.
 struct Pen {
     output: Output,
-    batch: Vec<u8>,
-    /// How many records are in the batch.
-    lines: u64,
     dropped: IntCounter,
-    /// The last batch could not be written; that was told.
+    /// What was written last could not be; that was told.
     failing: bool,
 }
 
 impl Pen {
     fn run(mut self, queue: &Receiver<Page>, reopen: &AtomicBool, spares: &Spares) {
-        while let Ok(first) = queue.recv() {
-            for page in std::iter::once(first).chain(queue.try_iter()) {
-                if reopen.swap(false, Ordering::AcqRel) {
-                    self.flush();
-                    let reopened = self.output.reopen();
-                    self.tell(reopened);
-                }
-                self.take(&page);
-                keep(page.octets, spares);
+        while let Ok(page) = queue.recv() {
+            if reopen.swap(false, Ordering::AcqRel) {
+                let reopened = self.output.reopen();
+                self.tell(reopened);
             }
-            self.flush();
+            self.write(&page);
+            keep(page.octets, spares);
         }
     }
 
-    /// Writes a page as a whole where that is allowed, else record by record.
-    fn take(&mut self, page: &Page) {
-        if self.fits(page.octets.len()) {
-            return self.add(&page.octets, page.lines);
-        }
-        for record in page.octets.split_inclusive(|octet| *octet == b'\n') {
-            if !self.fits(record.len()) {
-                self.flush();
+    /// Writes a page as a whole where there is room for it, else as many records at a time as there is room for.
+    fn write(&mut self, page: &Page) {
+        let (mut rest, mut lines) = (&page.octets[..], page.lines);
+        while !rest.is_empty() {
+            let (part, count) = match self.output.has_room(rest.len()) {
+                true => (rest, lines),
+                false => self.fitting(rest),
+            };
+            let written = self.output.write(part);
+            if written.is_err() {
+                self.dropped.inc_by(count);
             }
-            self.add(record, 1);
+            self.tell(written);
+            rest = &rest[part.len()..];
+            lines = lines.saturating_sub(count);
         }
     }
 
-    /// Whether so many octets more may be written together with what waits already.
-    fn fits(&self, octets: usize) -> bool {
-        let together = self.batch.len() + octets;
-        together <= BATCH && self.output.has_room(together)
-    }
-
-    fn add(&mut self, octets: &[u8], lines: u64) {
-        self.batch.extend_from_slice(octets);
-        self.lines += lines;
-    }
-
-    fn flush(&mut self) {
-        if self.batch.is_empty() {
-            return;
+    /// The first records that there is room for, one at least, and how many they are.
+    fn fitting<'p>(&self, records: &'p [u8]) -> (&'p [u8], u64) {
+        let (mut end, mut count) = (0, 0);
+        for record in records.split_inclusive(|octet| *octet == b'\n') {
+            if count > 0 && !self.output.has_room(end + record.len()) {
+                break;
+            }
+            end += record.len();
+            count += 1;
         }
-        let written = self.output.write(&self.batch);
-        if written.is_err() {
-            self.dropped.inc_by(self.lines);
-        }
-        self.batch.clear();
-        self.lines = 0;
-        self.tell(written);
+        (&records[..end], count)
     }
 
     /// Says once that it fails, and once that it does no more.

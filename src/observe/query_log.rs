@@ -148,14 +148,16 @@ impl Template {
         line.extend_from_slice(time.text.as_bytes());
         line.extend_from_slice(self.to_answers.as_bytes());
         self.write_answers(arrival.rotation, line);
-        // Writing to memory does not fail.
-        let _ = write!(line, "],\"srcaddr\":\"{}\",\"srcport\":\"", arrival.client.addr().to_canonical());
-        let _ = write!(line, "{}\",\"transport\":\"", arrival.peer.port());
+        line.extend_from_slice(b"],\"srcaddr\":\"");
+        write_ip(arrival.client.addr(), line);
+        line.extend_from_slice(b"\",\"srcport\":\"");
+        write_number(arrival.peer.port().into(), line);
+        line.extend_from_slice(b"\",\"transport\":\"");
         line.extend_from_slice(transport(arrival.transport).as_bytes());
         line.extend_from_slice(self.to_transport_source.as_bytes());
-        let _ = write!(line, "{}", arrival.peer.ip().to_canonical());
+        write_ip(arrival.peer.ip(), line);
         line.extend_from_slice(self.to_latency.as_bytes());
-        let _ = write!(line, "{}", latency.as_micros());
+        write_number(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), line);
         line.extend_from_slice(self.end.as_bytes());
     }
 
@@ -180,6 +182,40 @@ impl Template {
         let records = self.answers.iter().flatten().map(|record| record.len() + size_of::<Box<str>>());
         size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + records.sum::<usize>()
     }
+}
+
+/// Writes an address; one of IPv4 as such, however the socket has it. The formatter of the standard library takes as
+/// long for it as all the rest of a record.
+fn write_ip(ip: IpAddr, line: &mut Vec<u8>) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    line.push(b'.');
+                }
+                write_number(octet.into(), line);
+            }
+        }
+        // Writing to memory does not fail.
+        IpAddr::V6(ip) => drop(write!(line, "{ip}")),
+    }
+}
+
+/// Writes a number in decimal.
+fn write_number(mut number: u64, line: &mut Vec<u8>) {
+    // The longest has 20 digits.
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        // A remainder of ten fits.
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    line.extend_from_slice(&digits[first..]);
 }
 
 /// The members of an object, without its braces.
@@ -302,6 +338,20 @@ mod tests {
         let mut before = Timestamp::default();
         before.set(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
         assert_eq!(before.text, "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_everybody_writes_them() {
+        for number in [0, 1, 9, 10, 255, 65_535, 1_000_000, u64::MAX] {
+            let mut line = Vec::new();
+            write_number(number, &mut line);
+            assert_eq!(line, number.to_string().as_bytes());
+        }
+        for (ip, text) in [("10.0.1.255", "10.0.1.255"), ("::ffff:10.0.1.5", "10.0.1.5"), ("2001:db8::1", "2001:db8::1")] {
+            let mut line = Vec::new();
+            write_ip(ip.parse().unwrap(), &mut line);
+            assert_eq!(line, text.as_bytes());
+        }
     }
 
     #[test]
