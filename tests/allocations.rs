@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
 use lab::{A, AAAA, CLIENT_SUBNET, COOKIE, Packet};
-use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport};
+use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
@@ -55,7 +55,8 @@ fn allocations(config: &str, message: &[u8]) -> u64 {
         message[..2].copy_from_slice(&id.to_be_bytes());
         let peer = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 30_000 + id);
         let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
-        let begun = engine.begin(&mut worker, &door, &message, &origin, moment, &mut out);
+        let incoming = Incoming { door: &door, message: &message, origin: &origin, moment };
+        let begun = engine.begin(&mut worker, &incoming, &mut out);
         assert!(matches!(begun, Begun::Ready));
         worker.witness.settle(moment.started);
     };

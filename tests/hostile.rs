@@ -14,7 +14,7 @@ use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, PATHS, Packet, Reply, SHORTES
 use plustwo::dns::{Query, Rejected};
 use plustwo::serve::bind::bind_tcp;
 use plustwo::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
-use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport, Worker};
+use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -78,7 +78,8 @@ impl Asker {
             Origin { peer: SocketAddr::new(peer, 40_000), local: IpAddr::from([127, 0, 0, 1]), transport };
         self.reply.clear();
         let (engine, moment) = (&self.engine, Moment::now());
-        let begun = engine.begin(&mut self.worker, &self.door, message, &origin, moment, &mut self.reply);
+        let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
+        let begun = engine.begin(&mut self.worker, &incoming, &mut self.reply);
         let answered = matches!(begun, Begun::Ready);
         assert_eq!(answered, !self.reply.is_empty(), "{message:02x?}");
         let most = most_octets(message, transport);

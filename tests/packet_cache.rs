@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, IN, PATHS, Packet, Reply, TXT};
-use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport, Worker};
+use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
 use proptest::prelude::*;
 
 /// The lab, with answers of every kind that a cache could get wrong.
@@ -135,8 +135,8 @@ impl Side {
         let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
         // Something before it, as in a batch.
         let mut out = vec![0xaa; 7];
-        let begun =
-            self.engine.begin(&mut self.worker, &self.door, &asked.message, &origin, moment, &mut out);
+        let incoming = Incoming { door: &self.door, message: &asked.message, origin: &origin, moment };
+        let begun = self.engine.begin(&mut self.worker, &incoming, &mut out);
         self.worker.witness.settle(moment.started);
         matches!(begun, Begun::Ready).then(|| out.split_off(7))
     }

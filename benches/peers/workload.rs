@@ -11,7 +11,7 @@ const FORWARDED: usize = 10_000;
 const NOWHERE: usize = 2_000;
 
 /// How many queries are drawn before they come again in the same order.
-const DRAWN: usize = 1 << 17;
+const DRAWN: usize = (1 << 17) - 1;
 
 /// Of a hundred questions, those for IPv4 addresses; the others are for IPv6 addresses.
 const A_IN_100: usize = 65;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use plustwo::config::load_built_in_lab;
 use plustwo::dns::{Query, Rejected, udp_limit};
-use plustwo::serve::{Begun, Door, Engine, Moment, Origin, Transport};
+use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport};
 use plustwo::world::compile::compile;
 
 /// The built-in lab behind a door. Compiled once, asked every time.
@@ -32,7 +32,8 @@ fuzz_target!(|message: &[u8]| {
         let mut begun = Begun::Silence;
         for length in &mut lengths {
             reply.clear();
-            begun = engine.begin(&mut engine.common(), door, message, &origin, Moment::now(), &mut reply);
+            let incoming = Incoming { door, message, origin: &origin, moment: Moment::now() };
+            begun = engine.begin(&mut engine.common(), &incoming, &mut reply);
             *length = reply.len();
         }
         assert_eq!(lengths[0], lengths[2], "what is given again");

@@ -347,7 +347,9 @@ mod tests {
             write_number(number, &mut line);
             assert_eq!(line, number.to_string().as_bytes());
         }
-        for (ip, text) in [("10.0.1.255", "10.0.1.255"), ("::ffff:10.0.1.5", "10.0.1.5"), ("2001:db8::1", "2001:db8::1")] {
+        for (ip, text) in
+            [("10.0.1.255", "10.0.1.255"), ("::ffff:10.0.1.5", "10.0.1.5"), ("2001:db8::1", "2001:db8::1")]
+        {
             let mut line = Vec::new();
             write_ip(ip.parse().unwrap(), &mut line);
             assert_eq!(line, text.as_bytes());

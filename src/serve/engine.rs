@@ -4,22 +4,21 @@ use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clients::{Known, Standing};
 use super::forward::{ForwardOptions, Forwarder};
-use super::packet_cache::{Again, Asked, Candidate, Found, Told};
+use super::packet_cache::{Again, Asked, Found};
+use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
 use crate::config::Config;
-use crate::dns::encode::append_option;
 use crate::dns::{
-    Annotations, Answer, Class, ClientSubnet, Ede, Encoded, MAX_MESSAGE, Name, OptionCode, Peek, Query,
-    Question, Rcode, RecordType, Rejected, encode, encode_laid_out, encode_turn_away, udp_limit,
+    Annotations, Answer, Class, ClientSubnet, Ede, MAX_MESSAGE, Name, OptionCode, Peek, Query, Question,
+    Rcode, RecordType, encode,
 };
-use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions, QueryEvent};
+use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Whom, played};
 use crate::world::{Live, Upstream, Vantage, World};
 
@@ -43,6 +42,19 @@ pub struct Engine {
     packet_cache_bytes: u64,
     /// The worker of those who have no thread of their own.
     common: Mutex<Worker>,
+}
+
+/// A message as a door has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// The door.
+    pub door: &'a Door,
+    /// The octets.
+    pub message: &'a [u8],
+    /// Where it came from.
+    pub origin: &'a Origin,
+    /// When it was read.
+    pub moment: Moment,
 }
 
 /// What became of a message.
@@ -72,28 +84,6 @@ pub struct Resolved {
     asker: Asker,
     outcome: Option<Box<Outcome>>,
     _place: OwnedSemaphorePermit,
-}
-
-/// Who asked what, and when.
-#[derive(Debug)]
-struct Asker {
-    query: Query,
-    origin: Origin,
-    moment: Moment,
-    request_octets: usize,
-    standing: Standing,
-    /// Whether a cached answer helped, and nobody had to be asked.
-    cached: bool,
-}
-
-impl Asker {
-    fn now_s(&self) -> u64 {
-        seconds(self.moment.at)
-    }
-
-    fn vantage(&self) -> Option<Vantage> {
-        self.standing.vantage.as_ref().ok().copied()
-    }
 }
 
 /// What the engine makes of a query before anything is looked up.
@@ -195,18 +185,11 @@ impl Engine {
     }
 
     /// The whole life of a query, or its first part: appends the reply to `out`, unless somebody else must be
-    /// asked first. The message was read at `moment`.
-    pub fn begin(
-        &self,
-        worker: &mut Worker,
-        door: &Door,
-        message: &[u8],
-        origin: &Origin,
-        moment: Moment,
-        out: &mut Vec<u8>,
-    ) -> Begun {
+    /// asked first.
+    pub fn begin(&self, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Begun {
+        let Incoming { door, message, origin, moment } = *incoming;
         let world = self.live.load(); // one generation for the whole query
-        let given = match self.again(&world, worker, door, message, origin, moment, out) {
+        let given = match self.again(&world, worker, incoming, out) {
             Given::Again => return Begun::Ready,
             Given::Not { before } => before,
         };
@@ -281,7 +264,8 @@ impl Engine {
 
     /// All parts, with the common worker, for a door that waits by itself. False means: say nothing.
     pub async fn answer(&self, door: &Door, message: &[u8], origin: &Origin, out: &mut Vec<u8>) -> bool {
-        let begun = self.begin(&mut self.common(), door, message, origin, Moment::now(), out);
+        let incoming = Incoming { door, message, origin, moment: Moment::now() };
+        let begun = self.begin(&mut self.common(), &incoming, out);
         let waiting = match begun {
             Begun::Silence => return false,
             Begun::Ready => return true,
@@ -312,17 +296,8 @@ impl Engine {
     // ---- again: what was answered before --------------------------------------------------------------
 
     /// Answers a plain query as one before it was answered: no decision, no allocation, no lock.
-    #[allow(clippy::too_many_arguments, reason = "these are the query and who answers it")]
-    fn again(
-        &self,
-        world: &World,
-        worker: &mut Worker,
-        door: &Door,
-        message: &[u8],
-        origin: &Origin,
-        moment: Moment,
-        out: &mut Vec<u8>,
-    ) -> Given {
+    fn again(&self, world: &World, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Given {
+        let Incoming { door, message, origin, moment } = *incoming;
         const NEVER: Given = Given::Not { before: 0 };
         let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
         let Worker { witness, packets, clients, name, .. } = worker;
@@ -419,49 +394,9 @@ impl Engine {
         }
     }
 
-    // ---- replying --------------------------------------------------------------------------------------
-
-    /// Encodes an outcome, with what its client is to be told; tells the observer; keeps what may be kept.
-    fn reply(
-        &self,
-        world: &World,
-        worker: &mut Worker,
-        door: &Door,
-        asker: &Asker,
-        outcome: &Outcome,
-        out: &mut Vec<u8>,
-    ) -> Begun {
-        let Asker { query, origin, .. } = asker;
-        let annotations = annotations(world, asker, outcome);
-        let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
-        let rotation = self.turn(slot);
-        let base = out.len();
-        let limit = limit(world, origin.transport, query.edns.as_ref().map(|edns| edns.payload));
-        let encoded = encode_laid_out(
-            query,
-            &outcome.answer,
-            &annotations.sent,
-            limit,
-            rotation,
-            &mut worker.layout,
-            out,
-        );
-        if encoded.length == 0 {
-            return Begun::Silence;
-        }
-        let event = event(world, door, asker, outcome, &encoded, rotation);
-        let noted = worker.witness.observe(&event);
-        let reply = &out[base..];
-        if !encoded.truncated && noted.is_for_every_rotation() {
-            let options = options(&outcome.answer, &annotations.unasked);
-            keep(world, worker, asker, outcome, reply, (rotation, slot), Told { options, noted });
-        }
-        Begun::Ready
-    }
-
     /// Records of an answer rotate from query to query, for each question on its own: a client that asks for
     /// A and AAAA in turn would else see the same order each time.
-    fn rotation_slot(&self, qname: &Name, qtype: RecordType) -> usize {
+    pub(super) fn rotation_slot(&self, qname: &Name, qtype: RecordType) -> usize {
         let names = ROTATIONS / 2;
         let hash = self.hasher.hash_one(qname);
         let is_aaaa = qtype == RecordType::AAAA;
@@ -469,7 +404,8 @@ impl Engine {
         (hash % names as u64) as usize * 2 + usize::from(is_aaaa)
     }
 
-    fn turn(&self, slot: usize) -> usize {
+    /// The next rotation of a slot.
+    pub(super) fn turn(&self, slot: usize) -> usize {
         self.rotations[slot].fetch_add(1, Ordering::Relaxed) as usize
     }
 }
@@ -485,155 +421,6 @@ fn echoed<'b>(client: &Known, room: &'b mut [u8; MOST_ECHO]) -> &'b [u8] {
     // At most 20.
     room[2..4].copy_from_slice(&(length as u16).to_be_bytes());
     &room[..4 + length]
-}
-
-/// How long a reply may be.
-fn limit(world: &World, transport: Transport, payload: Option<u16>) -> usize {
-    match transport {
-        Transport::Udp => udp_limit(payload, world.answers.max_udp_payload),
-        Transport::Tcp | Transport::Dot | Transport::Doh => MAX_MESSAGE,
-    }
-}
-
-/// What a reply carries beside its records, and what it would carry had the query not asked for paths.
-struct Annotated {
-    sent: Annotations,
-    unasked: Vec<Ede>,
-}
-
-fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotated {
-    let query = &asker.query;
-    let mut sent = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
-    let Some(vantage) = asker.vantage().filter(|_| outcome.source != Source::Refused) else {
-        return Annotated { sent, unasked: Vec::new() };
-    };
-    let peer = asker.origin.peer.ip().to_canonical();
-    let is_told = match annotate::asks(query) {
-        true => annotate::is_told_asked(world, peer),
-        false => annotate::is_told_unasked(world, peer),
-    };
-    let edes = if is_told { annotate::edes(world, vantage, outcome) } else { Vec::new() };
-    sent.option = annotate::option(world, vantage, peer, query, outcome, asker.now_s());
-    if query.edns.is_some() {
-        sent.edes.clone_from(&edes);
-    }
-    Annotated { sent, unasked: edes }
-}
-
-/// The extended errors of a reply as options in wire form.
-fn options(answer: &Answer, edes: &[Ede]) -> Box<[u8]> {
-    let mut options = Vec::new();
-    for ede in answer.ede.iter().chain(edes) {
-        append_option(OptionCode::EDE, &ede.encode(), &mut options);
-    }
-    options.into()
-}
-
-fn event<'e>(
-    world: &'e World,
-    door: &'e Door,
-    asker: &'e Asker,
-    outcome: &'e Outcome,
-    encoded: &Encoded,
-    rotation: usize,
-) -> QueryEvent<'e> {
-    let Asker { query, origin, .. } = asker;
-    QueryEvent {
-        arrival: Arrival {
-            server: &door.server,
-            transport: origin.transport,
-            peer: origin.peer,
-            id: query.id,
-            client: asker.standing.client,
-            truncated: encoded.truncated,
-            rotation,
-            request_octets: asker.request_octets,
-            response_octets: encoded.length,
-            elapsed: Some(asker.moment.started.elapsed()),
-            at: asker.moment.at,
-        },
-        world,
-        question: &query.question,
-        vantage: asker.vantage(),
-        outcome,
-        cached: asker.cached,
-    }
-}
-
-/// Keeps a reply for the next who asks the same, where that may be.
-fn keep(
-    world: &World,
-    worker: &mut Worker,
-    asker: &Asker,
-    outcome: &Outcome,
-    reply: &[u8],
-    (rotation, rotates_by): (usize, usize),
-    told: Told,
-) {
-    let query = &asker.query;
-    let Some(Vantage { view, place }) = asker.vantage() else { return };
-    if outcome.keep == Keep::No || query.question.qclass != Class::IN || annotate::asks(query) {
-        return;
-    }
-    let (qtype, recursion_desired) = (query.question.qtype, query.recursion_desired);
-    let name = worker.name.set(query.question.qname.as_wire());
-    let asked = Asked { view, qtype, recursion_desired, name };
-    if !worker.packets.wants(&asked) {
-        return;
-    }
-    let candidate = Candidate {
-        generation: world.generation,
-        reply,
-        layout: &worker.layout,
-        answer: &outcome.answer,
-        keep: outcome.keep,
-        rotation,
-        rotates_by,
-        now_s: asker.now_s(),
-    };
-    let is_told = annotate::is_told_unasked(world, asker.origin.peer.ip().to_canonical());
-    worker.packets.keep(&asked, &candidate, (place, is_told), told);
-    worker.tell_size();
-}
-
-/// What never becomes a question still shows in the metrics.
-fn turn_away(
-    worker: &mut Worker,
-    door: &Door,
-    origin: &Origin,
-    rejected: &Rejected,
-    out: &mut Vec<u8>,
-) -> Begun {
-    match rejected {
-        Rejected::Silence(reason) => {
-            worker.witness.dropped(&door.server, origin.transport, (*reason).into());
-            Begun::Silence
-        }
-        Rejected::Reply(turned) => {
-            encode_turn_away(turned, out);
-            worker.witness.turned_away(&door.server, origin.transport, origin.peer, turned.rcode);
-            Begun::Ready
-        }
-    }
-}
-
-/// CHAOS strings are lines of a text and keep their order; no paths are told with them.
-fn chaos_reply(
-    world: &World,
-    worker: &mut Worker,
-    door: &Door,
-    asker: &Asker,
-    outcome: &Outcome,
-    out: &mut Vec<u8>,
-) -> Begun {
-    let Asker { query, origin, .. } = asker;
-    let annotations = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
-    let limit = limit(world, origin.transport, query.edns.as_ref().map(|edns| edns.payload));
-    if encode(query, &outcome.answer, &annotations, limit, 0, out).length == 0 {
-        return Begun::Silence;
-    }
-    worker.witness.chaos(&door.server, origin.transport, origin.peer);
-    Begun::Ready
 }
 
 /// Whether it is a question to be resolved, and from where.
@@ -688,9 +475,4 @@ fn unanswerable(query: &Query) -> Option<Answer> {
         }
         _ => None,
     }
-}
-
-/// Seconds of the epoch, for TTLs that count down.
-pub fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -26,6 +26,7 @@ pub mod hickory;
 pub mod inherit;
 pub mod message_cache;
 mod packet_cache;
+mod reply;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
@@ -36,7 +37,7 @@ pub mod workers;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::observe::{Moment, Transport};
-pub use engine::{Begun, Engine, Resolved, Waiting, seconds};
+pub use engine::{Begun, Engine, Incoming, Resolved, Waiting};
 pub use worker::{Own, Worker};
 
 use crate::observe::ServerLabel;

@@ -29,7 +29,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 
 use super::datagrams::{ANY_DATAGRAM, Backend, Inbox, Local, Outbox, Received};
-use super::{Begun, Door, Engine, Moment, Origin, Own, Transport, Waiting};
+use super::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Transport, Waiting};
 
 /// Datagrams that are read and answered together.
 const BATCH: usize = 64;
@@ -187,7 +187,9 @@ impl Serving {
             let Some(asked) = asked(&datagram, self.bound) else { continue };
             let origin = Origin { peer: asked.peer, local: asked.local, transport: Transport::Udp };
             let out = self.outbox.buffer();
-            match self.engine.begin(&mut worker, &self.door, datagram.message, &origin, moment, out) {
+            let message = datagram.message;
+            let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
+            match self.engine.begin(&mut worker, &incoming, out) {
                 Begun::Silence => self.outbox.abandon(),
                 Begun::Ready => self.outbox.seal(Some(asked.peer), asked.source),
                 Begun::Waiting(waiting) => self.finish_later(waiting, asked),

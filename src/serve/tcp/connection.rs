@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::frames::{self, Frames, KEEP};
 use super::{TcpLimits, TcpSlot};
-use crate::serve::{Begun, Door, Engine, Moment, Origin, Own, Transport, Waiting};
+use crate::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Transport, Waiting};
 
 /// Replies that are ready together leave in one write from this length on, and at the latest when there is nothing
 /// more to answer.
@@ -169,7 +169,8 @@ impl Connection {
                 return false;
             }
             let frame = frames::begin(&mut self.batch);
-            match engine.begin(&mut worker, door, message, origin, moment, &mut self.batch) {
+            let incoming = Incoming { door, message, origin, moment };
+            match engine.begin(&mut worker, &incoming, &mut self.batch) {
                 Begun::Ready => frames::end(&mut self.batch, frame),
                 Begun::Silence => self.batch.truncate(frame),
                 Begun::Waiting(waiting) => {
