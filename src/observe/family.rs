@@ -15,6 +15,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
 use super::counted::{Counters, Scale, Spreads};
+use super::receive_buffers::ReceiveBuffers;
 use super::tally::{Slot, Tallies};
 
 /// All metrics of one kind, name and set of labels. Clones share their children.
@@ -251,6 +252,14 @@ impl Declarations {
         let level = Counters::new(desc(name, &[], help), [], self.tallies.clone(), MetricType::GAUGE);
         self.take::<IntGauge>(Box::new(level.clone()), name, &[], help);
         level.slot([])
+    }
+
+    /// A counter of the system's.
+    pub fn receive_buffers(&mut self, name: &'static str, help: &'static str) -> ReceiveBuffers {
+        let labels = &["server"];
+        let buffers = ReceiveBuffers::new(desc(name, labels, help));
+        self.take::<IntCounter>(Box::new(buffers.clone()), name, labels, help);
+        buffers
     }
 
     /// Histograms that workers own.

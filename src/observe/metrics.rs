@@ -12,6 +12,7 @@ use prometheus::{IntCounter, IntGauge, TextEncoder};
 use super::counted::{Counters, Scale, Spreads};
 use super::family::{Declarations, Family, Row};
 use super::forward::ForwardMetrics;
+use super::receive_buffers::ReceiveBuffers;
 use super::tally::{Slot, Tallies};
 
 /// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
@@ -85,6 +86,7 @@ pub struct Metrics {
     pub config_last_reload_success: IntGauge,
     pub world_objects: Family<1, IntGauge>,
     pub world_source_timestamp: Family<0, IntGauge>,
+    pub receive_buffers: ReceiveBuffers,
     pub doors: DoorMetrics,
     pub message_cache: MessageCacheMetrics,
     pub forward: ForwardMetrics,
@@ -258,6 +260,10 @@ impl Metrics {
                 "When the newest file of the configuration in use was last changed, in seconds since 1970. Absent for \
                  the built-in lab.",
             ),
+            receive_buffers: all.receive_buffers(
+                "plustwo_udp_receive_buffer_dropped_total",
+                "Datagrams that the system dropped because a listener's receive buffer was full (Linux).",
+            ),
             doors: DoorMetrics::declare(&mut all),
             message_cache: MessageCacheMetrics::declare(&mut all),
             forward: ForwardMetrics::declare(&mut all),
@@ -326,7 +332,7 @@ impl PacketCacheSlots {
                 .level("plustwo_packet_cache_answers", "Answers in the packet caches of all workers."),
             paths: all.level(
                 "plustwo_packet_cache_paths",
-                "What is told of answers in the packet caches, once for each place that asked.",
+                "What is told of answers in the packet caches at further places: once for each place but the first.",
             ),
             bytes: all
                 .level("plustwo_packet_cache_bytes", "What the packet caches hold, in octets, estimated."),

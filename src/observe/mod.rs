@@ -23,6 +23,7 @@ mod lower_bound;
 mod metrics;
 mod noted;
 mod query_log;
+mod receive_buffers;
 mod rotating_file;
 mod sampled;
 mod tally;
@@ -38,6 +39,7 @@ pub use noted::Noted;
 pub use witness::{Moment, PAGE_WAITS, Witness};
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -155,6 +157,11 @@ impl Observer {
         if let Some(log) = &self.log {
             log.reopen();
         }
+    }
+
+    /// Looks from now on at the receive buffers of the UDP sockets that are bound to a door's address.
+    pub fn watch_receive_buffers(&self, server: &ServerLabel, bound: SocketAddr) {
+        self.metrics.receive_buffers.watch(server.label.clone(), bound);
     }
 
     /// What the message cache counts itself.

@@ -70,6 +70,7 @@ impl UdpDoor {
     pub async fn run(self, engine: Arc<Engine>, own: Own, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self { socket, bound, door, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
+        engine.observer().watch_receive_buffers(&door.server, bound);
         let late = Rc::new(Late {
             outbox: RefCell::new(Outbox::with_segmentation(backend, true)),
             ready: Notify::new(),
