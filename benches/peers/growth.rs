@@ -59,12 +59,12 @@ impl Record {
 /// A server with the world that it has.
 struct Grown<'w> {
     size: usize,
+    /// Whether it has its packet cache.
     cached: bool,
     plan: Plan,
     server: Server<'w>,
+    /// Until its first answer.
     start_s: f64,
-    /// Before any load.
-    rss_mib: f64,
 }
 
 impl Bench {
@@ -102,20 +102,20 @@ impl Bench {
         let mut server = self.start(site, contestant, Data::World(&world.text))?;
         let first = world.questions.first().expect("something is asked of every world");
         let start_s = server.wait_for(&first.name, START)?.as_secs_f64();
-        let rss_mib = server.memory_mib();
         self.warm(site.setup, &plan, &server)?;
-        Ok(Grown { size, cached, plan, server, start_s, rss_mib })
+        Ok(Grown { size, cached, plan, server, start_s })
     }
 
+    /// Loads a server once. That it answers is part of it.
     fn load_grown(&self, site: Site<'_>, grown: &Grown<'_>) -> io::Result<Figures> {
-        let Grown { plan, server, start_s, rss_mib, .. } = grown;
+        let Grown { plan, server, start_s, .. } = grown;
         let pace = Pace::Outstanding(site.setup.outstanding);
         let figures = self.measure(site.setup, Workload::Growth, plan, pace, server)?;
         let wrong = figures.failed + figures.nxdomain;
         if wrong > 0 {
             return Err(io::Error::other(format!("{wrong} names of a world were not answered")));
         }
-        Ok(Figures { start_s: Some(*start_s), rss_mib: *rss_mib, ..figures })
+        Ok(Figures { start_s: Some(*start_s), ..figures })
     }
 }
 
@@ -140,6 +140,7 @@ impl Found<'_> {
         text
     }
 
+    /// A line of the table.
     fn row(&self, thing: Thing, size: usize) -> String {
         let of = |cached, figure: fn(&Figures) -> Option<f64>, places| {
             self.middle(thing, size, cached, figure).map_or("–".to_owned(), |value| number(value, places))
@@ -197,6 +198,7 @@ impl Found<'_> {
         median(self.of(thing, size, cached).filter_map(|record| figure(&record.figures)).collect())
     }
 
+    /// What was measured of one cell, a record for each round.
     fn of(&self, thing: Thing, size: usize, cached: bool) -> impl Iterator<Item = &Record> {
         self.0
             .iter()

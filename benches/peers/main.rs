@@ -145,6 +145,7 @@ impl Arguments {
         self.rounds.unwrap_or(if self.full { 7 } else { 3 })
     }
 
+    /// What grows in growth.
     fn things(&self) -> &[Thing] {
         if self.things.is_empty() { Thing::value_variants() } else { &self.things }
     }
@@ -290,7 +291,9 @@ fn measure_growth(
     let table = found.table();
     println!("{table}");
     let mut text = head(arguments, &[Kind::Plustwo]);
-    text.push_str(&format!("{}; {} rounds.\n\n", report::capital(&site.setup.meaning()), bench.rounds));
+    let rounds = if bench.rounds == 1 { "one round".to_owned() } else { format!("{} rounds", bench.rounds) };
+    let (setup, seconds) = (report::capital(&site.setup.meaning()), bench.time.as_secs_f64());
+    text.push_str(&format!("{setup}; {rounds} of {seconds} s.\n\n"));
     if let Some(page) = &arguments.markdown {
         text.push_str(&draw(page, &found)?);
     }

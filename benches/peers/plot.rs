@@ -61,6 +61,7 @@ pub fn svg(title: &str, across: &str, up: &str, lines: &[Line]) -> String {
     text
 }
 
+/// What the picture begins with: its colours and its page.
 fn head(title: &str) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
@@ -95,6 +96,7 @@ fn style(
     text
 }
 
+/// The title, and what the axes are.
 fn write_titles(text: &mut String, title: &str, across: &str, up: &str) {
     let (middle, below) = ((LEFT + RIGHT) / 2.0, BOTTOM + 42.0);
     let _ = write!(
@@ -106,6 +108,7 @@ fn write_titles(text: &mut String, title: &str, across: &str, up: &str) {
     );
 }
 
+/// The name at the end of a line.
 fn write_name(text: &mut String, number: usize, name: &str, y: f64) {
     let class = number % COLOURS.len();
     let _ = writeln!(
@@ -157,14 +160,17 @@ impl Scale {
         }
     }
 
+    /// Where a number stands across.
     fn x(&self, value: f64) -> f64 {
         LEFT + (value.log10() - self.across.0) / (self.across.1 - self.across.0) * (RIGHT - LEFT)
     }
 
+    /// Where a number stands up.
     fn y(&self, value: f64) -> f64 {
         BOTTOM - (value.log10() - self.up.0) / (self.up.1 - self.up.0) * (BOTTOM - TOP)
     }
 
+    /// The grid: across each power of ten, up 1, 2 and 5 of each.
     fn write_grid(&self, text: &mut String) {
         let within = |value: &f64, (from, to): (f64, f64)| (from - 1e-9..=to + 1e-9).contains(&value.log10());
         for value in steps().filter(|value| within(value, self.up)) {

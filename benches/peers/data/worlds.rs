@@ -55,7 +55,7 @@ pub enum Thing {
     Rules,
     /// `[[client]]` entries.
     Clients,
-    /// Addresses that ask; the world stays the same.
+    /// Addresses that ask, for one name of an endpoint each; the world stays the same.
     Askers,
     /// VPCs with everything in them.
     Whole,
@@ -94,6 +94,7 @@ impl Thing {
         World { text: shape.text(), questions: shape.questions() }
     }
 
+    /// How many of everything a world of a size has: one of each that must be there, but for what grows.
     fn shape(self, size: usize) -> Shape {
         let one = Shape { vpcs: 1, subnets: 10, routes: 1, askers: Askers::Loopback, ..Shape::default() };
         let zone = Shape { zones: 1, hosts: 100, names: 100, ..one };
@@ -101,14 +102,14 @@ impl Thing {
         match self {
             Self::Zones => Shape { zones: size, hosts: 10, ..zone },
             Self::Names => Shape { hosts: size, names: 10, ..zone },
-            Self::Endpoints => Shape { vpcs: size / 10, askers: Askers::InSubnets(100), ..endpoints },
+            Self::Endpoints => Shape { vpcs: size / 10, askers: Askers::InSubnets(10), ..endpoints },
             Self::EndpointsOfOne => Shape { endpoints: size, ..endpoints },
             Self::Subnets => Shape { vpcs: size / 10, names: 10, askers: Askers::InSubnets(100), ..zone },
             Self::Routes => Shape { routes: size, ..zone },
             Self::Rules => Shape { rules: size, ..endpoints },
             Self::Clients => Shape { clients: size, askers: Askers::Declared(10), ..zone },
-            Self::Askers => Shape { names: 1, askers: Askers::InSubnets(size), ..zone },
-            Self::Whole => Shape { vpcs: size, routes: 100, askers: Askers::InSubnets(100), ..endpoints },
+            Self::Askers => Shape { askers: Askers::InTurns(size), ..endpoints },
+            Self::Whole => Shape { vpcs: size, routes: 100, askers: Askers::InSubnets(10), ..endpoints },
         }
     }
 }
@@ -139,6 +140,9 @@ enum Askers {
     Loopback,
     /// So many addresses, spread over all subnets.
     InSubnets(usize),
+    /// So many addresses, spread over all subnets. Each asks for one name only, and names take turns; what does not
+    /// make a whole turn is left out.
+    InTurns(usize),
     /// So many of the declared clients, spread over all.
     Declared(usize),
 }
@@ -171,13 +175,21 @@ struct Shape {
 // ---- questions ------------------------------------------------------------------------------------------
 
 impl Shape {
-    /// What each asker asks: for one name after the other.
+    /// What each asker asks: for one name after the other, or for the one whose turn it is.
     fn questions(&self) -> Vec<Question> {
         let names = self.asked_names();
-        let of = |asker| names.iter().map(move |name| Question { name: name.clone(), asker });
-        self.askers().into_iter().flat_map(of).collect()
+        let all = |asker| names.iter().map(move |name| Question { name: name.clone(), asker });
+        let askers = self.askers().into_iter();
+        match self.askers {
+            Askers::InTurns(count) => {
+                let turns = names.iter().cycle().take(count - count % names.len());
+                turns.zip(askers).map(|(name, asker)| Question { name: name.clone(), asker }).collect()
+            }
+            _ => askers.flat_map(all).collect(),
+        }
     }
 
+    /// The names that are asked for.
     fn asked_names(&self) -> Vec<String> {
         let all = if self.endpoints > 0 { self.endpoints } else { self.zones * self.hosts };
         let name = |number| match self.endpoints {
@@ -187,13 +199,14 @@ impl Shape {
         spread(self.names, all).map(name).collect()
     }
 
+    /// Who asks for them.
     fn askers(&self) -> Vec<Option<Ipv4Addr>> {
         match self.askers {
             Askers::Loopback => vec![None],
             Askers::Declared(count) => {
                 spread(count, self.clients).map(|number| Some(client(number))).collect()
             }
-            Askers::InSubnets(count) => {
+            Askers::InSubnets(count) | Askers::InTurns(count) => {
                 let subnets = self.vpcs * self.subnets;
                 let asker = |(number, subnet)| {
                     // Not always the first subnet of a VPC.
@@ -213,14 +226,17 @@ fn spread(count: usize, bound: usize) -> impl Iterator<Item = usize> {
 
 // ---- names and addresses --------------------------------------------------------------------------------
 
+/// The name of a zone.
 fn zone_name(zone: usize) -> String {
     format!("z{zone}.corp.internal")
 }
 
+/// The private name of an endpoint, the same in every VPC.
 fn service_name(endpoint: usize) -> String {
     format!("svc{endpoint}.example.internal")
 }
 
+/// The address of a declared client.
 fn client(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(CLIENTS + number as u32)
 }
@@ -259,6 +275,7 @@ impl Shape {
 // ---- text -----------------------------------------------------------------------------------------------
 
 impl Shape {
+    /// The configuration.
     fn text(&self) -> String {
         let mut text = String::new();
         (0..self.vpcs).for_each(|vpc| self.write_vpc(&mut text, vpc));
@@ -270,6 +287,7 @@ impl Shape {
         text
     }
 
+    /// A VPC with all that stands in it.
     fn write_vpc(&self, text: &mut String, vpc: usize) {
         let (cidr, length) = (self.address(vpc, 0, 0), 32 - self.host_bits() - bits(self.subnets));
         let _ = write!(
@@ -292,6 +310,7 @@ internet_gateway = "igw-{vpc}"
         (0..self.endpoints).for_each(|endpoint| self.write_endpoint(text, vpc, endpoint));
     }
 
+    /// The table of all of a VPC's subnets.
     fn write_table(&self, text: &mut String, vpc: usize) {
         let _ = write!(
             text,
@@ -305,9 +324,10 @@ internet_gateway = "igw-{vpc}"
         text.push_str("]\n");
     }
 
+    /// A subnet; every second one is in the other availability zone.
     fn write_subnet(&self, text: &mut String, vpc: usize, subnet: usize) {
         let (cidr, length) = (self.address(vpc, subnet, 0), 32 - self.host_bits());
-        let zone = if subnet % 2 == 0 { 'a' } else { 'c' };
+        let zone = if subnet.is_multiple_of(2) { 'a' } else { 'c' };
         let _ = write!(
             text,
             r#"
@@ -320,7 +340,7 @@ route_table = "rtb-{vpc}"
         );
     }
 
-    /// Only the last rule admits anybody who asks.
+    /// The group of all of a VPC's interfaces. Only the last rule admits anybody who asks.
     fn write_group(&self, text: &mut String, vpc: usize) {
         let _ = write!(text, "\n[[vpc.security_group]]\nid = \"sg-{vpc}\"\ningress = [\n");
         let strangers = (1..self.rules as u32).map(|rule| (Ipv4Addr::from(STRANGERS + 16 * rule), 28));
@@ -360,6 +380,7 @@ network_interfaces = [
         text.push_str("]\n");
     }
 
+    /// A zone of all VPCs, with its records.
     fn write_zone(&self, text: &mut String, zone: usize) {
         let vpcs: Vec<String> = (0..self.vpcs).map(|vpc| format!("\"vpc-{vpc}\"")).collect();
         let (name, vpcs) = (zone_name(zone), vpcs.join(", "));
