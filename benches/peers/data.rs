@@ -1,5 +1,7 @@
 //! The data that every server has, and chance that is the same in every run.
 
+pub mod worlds;
+
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 

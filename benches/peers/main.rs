@@ -8,7 +8,8 @@
 //!             │           └── workload ── data   what is asked
 //!             ├─────► upstream                   the name server that all forward to
 //!             ├─────► metrics                    plustwo's counters against what was received
-//!             └─────► report                     tables, JSON
+//!             ├─────► report                     tables, JSON
+//!             └─────► growth ── plot             worlds that grow; a picture
 //! ```
 //!
 //! `cargo bench --bench peers` takes about two minutes, `-- --full` more than half an hour; `-- --help` lists
@@ -19,10 +20,12 @@ mod batch;
 mod data;
 mod flight;
 mod generator;
+mod growth;
 mod histogram;
 mod machine;
 mod metrics;
 mod peers;
+mod plot;
 mod process;
 mod report;
 mod rounds;
@@ -36,12 +39,13 @@ mod workload;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use data::worlds::Thing;
 use machine::Ports;
 use peers::Kind;
 use process::Brood;
@@ -64,7 +68,7 @@ const SHORT: [Workload; 6] = [
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench peers --")]
 struct Arguments {
-    /// Everything: all workloads, each in every set-up that suits it, seven rounds of two seconds.
+    /// Everything but growth: all workloads, each in every set-up that suits it, seven rounds of two seconds.
     #[arg(long)]
     full: bool,
     /// What is measured.
@@ -79,7 +83,10 @@ struct Arguments {
     /// Whom the others are compared with.
     #[arg(long, value_enum, default_value = "unbound")]
     base: Kind,
-    /// How many rounds: 3 unless said.
+    /// What grows in growth; everything unless said.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    things: Vec<Thing>,
+    /// How many rounds: 3 unless said, and 1 of growth.
     #[arg(long)]
     rounds: Option<usize>,
     /// For how long a server is loaded in each round, in seconds: 1 unless said.
@@ -88,7 +95,8 @@ struct Arguments {
     /// Appends a JSON object for each run to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Writes the tables into this file; between `<!-- figures -->` and `<!-- /figures -->` if it has them.
+    /// Writes the tables into this file; between `<!-- figures -->` and `<!-- /figures -->` if it has them, growth between
+    /// `<!-- growth -->` and `<!-- /growth -->`, with a picture beside the file.
     #[arg(long)]
     markdown: Option<PathBuf>,
     /// Stays in the network that it was started in, on high ports of loopback.
@@ -103,7 +111,10 @@ impl Arguments {
     fn workloads(&self) -> Vec<Workload> {
         match (self.workloads.is_empty(), self.full) {
             (false, _) => self.workloads.clone(),
-            (true, true) => Workload::value_variants().to_vec(),
+            (true, true) => {
+                let all = Workload::value_variants().iter().copied();
+                all.filter(|workload| *workload != Workload::Growth).collect()
+            }
             (true, false) => SHORT.to_vec(),
         }
     }
@@ -132,6 +143,16 @@ impl Arguments {
 
     fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.full { 7 } else { 3 })
+    }
+
+    /// What grows in growth.
+    fn things(&self) -> &[Thing] {
+        if self.things.is_empty() { Thing::value_variants() } else { &self.things }
+    }
+
+    /// Growth has many cells, so that one round of it takes as long as three of all else.
+    fn growth_rounds(&self) -> usize {
+        self.rounds.unwrap_or(1)
     }
 
     fn time(&self) -> Duration {
@@ -182,7 +203,8 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     };
     let json = arguments.json.as_ref().map(|path| File::options().create(true).append(true).open(path));
     let mut json = json.transpose()?;
-    let mut text = head(arguments, &bench.kinds);
+    let mut figures = String::new();
+    let mut growth = String::new();
     for name in SetupName::value_variants().iter().copied() {
         let mut workloads = arguments.workloads();
         workloads.retain(|workload| arguments.has(*workload, name));
@@ -198,16 +220,30 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         };
         let site = Site { setup: &setup, upstream: upstream::start(setup.generator_cpu)? };
         for workload in workloads {
+            if workload == Workload::Growth {
+                bench.rounds = arguments.growth_rounds();
+                growth.push_str(&measure_growth(&mut bench, site, arguments, json.as_mut())?);
+                bench.rounds = arguments.rounds();
+                continue;
+            }
             let records = measure(&mut bench, site, workload, json.as_mut())?;
             let table = report::table(&setup, workload, &records, bench.base.name());
             println!("{table}");
-            text.push_str(&table);
-            text.push('\n');
+            figures.push_str(&table);
+            figures.push('\n');
         }
     }
     if let Some(path) = &arguments.markdown {
+        let mut parts = Vec::new();
+        if !figures.is_empty() {
+            figures.insert_str(0, &head(arguments, &bench.kinds));
+            parts.push(("figures", &*figures));
+        }
+        if !growth.is_empty() {
+            parts.push(("growth", &*growth));
+        }
         let page = fs::read_to_string(path).unwrap_or_default();
-        fs::write(path, report::fill_in(&page, &text))?;
+        fs::write(path, report::fill_in(&page, &parts))?;
     }
     Ok(())
 }
@@ -230,6 +266,48 @@ fn measure(
         }
     }
     Ok(records)
+}
+
+/// Measures growth, and draws it beside the page if there is one; what is to stand in the page.
+fn measure_growth(
+    bench: &mut Bench,
+    site: Site<'_>,
+    arguments: &Arguments,
+    json: Option<&mut File>,
+) -> io::Result<String> {
+    let mut records = Vec::new();
+    for thing in arguments.things() {
+        bench.growth(site, *thing, &mut |record| {
+            eprintln!("{}", record.line());
+            records.push(record);
+        })?;
+    }
+    if let Some(file) = json {
+        for record in &records {
+            writeln!(file, "{}", serde_json::to_string(record)?)?;
+        }
+    }
+    let found = growth::Found(&records);
+    let table = found.table();
+    println!("{table}");
+    let mut text = head(arguments, &[Kind::Plustwo]);
+    let rounds = if bench.rounds == 1 { "one round".to_owned() } else { format!("{} rounds", bench.rounds) };
+    let (setup, seconds) = (report::capital(&site.setup.meaning()), bench.time.as_secs_f64());
+    text.push_str(&format!("{setup}; {rounds} of {seconds} s.\n\n"));
+    if let Some(page) = &arguments.markdown {
+        text.push_str(&draw(page, &found)?);
+    }
+    Ok(text + &table + "\n")
+}
+
+/// Writes the picture of growth beside a page; the line that shows it.
+fn draw(page: &Path, found: &growth::Found<'_>) -> io::Result<String> {
+    let stem = page.file_stem().unwrap_or_default().to_string_lossy();
+    let name = format!("{stem}-growth.svg");
+    let title = "CPU an answer that is decided, against growth";
+    let picture = plot::svg(title, "how many there are", "CPU µs an answer", &found.lines());
+    fs::write(page.with_file_name(&name), picture)?;
+    Ok(format!("![{title}: a line for each thing of the table below.]({name})\n\n"))
 }
 
 /// The command, the machine and the servers' versions.

@@ -92,7 +92,7 @@ impl Kind {
 impl Workload {
     /// Whether there is nothing in it that others could be asked to do.
     pub fn is_for_plustwo_alone(self) -> bool {
-        matches!(self, Self::Endpoint | Self::Workers | Self::Log | Self::Ceiling)
+        matches!(self, Self::Endpoint | Self::Workers | Self::Log | Self::Growth | Self::Ceiling)
     }
 }
 
@@ -109,10 +109,31 @@ pub struct Task<'d> {
     pub upstream: u16,
     /// How many threads (or processes) answer.
     pub threads: usize,
-    /// Its zones.
-    pub zones: &'d [Zone],
+    /// What it answers out of.
+    pub data: Data<'d>,
     /// Whether it writes a query log (plustwo alone).
     pub query_log: bool,
+    /// Whether it keeps replies as octets (plustwo alone).
+    pub packet_cache: bool,
+}
+
+/// What a server answers out of.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'d> {
+    /// Zones, which every server can have.
+    Zones(&'d [Zone]),
+    /// A world, as the rest of plustwo's configuration.
+    World(&'d str),
+}
+
+impl<'d> Data<'d> {
+    /// Its zones. Those of a world are not told apart from the rest of it.
+    fn zones(self) -> &'d [Zone] {
+        match self {
+            Self::Zones(zones) => zones,
+            Self::World(_) => &[],
+        }
+    }
 }
 
 /// How a server is started and told of new data.
@@ -136,7 +157,7 @@ pub enum Reload {
 impl Kind {
     /// Writes configuration and data.
     pub fn prepare(self, task: &Task<'_>) -> io::Result<Launch> {
-        self.write_data(task, task.zones, 1)?;
+        self.write_data(task, task.data.zones(), 1)?;
         let program = self.program().ok_or_else(|| io::Error::other(format!("no {}", self.name())))?;
         let program = program.to_string_lossy().into_owned();
         match self {
@@ -184,7 +205,7 @@ impl Task<'_> {
 
     /// A text for each zone, one after the other.
     fn each_zone(&self, text: impl Fn(&str, String) -> String) -> String {
-        self.zones.iter().map(|zone| text(&zone.name, self.file(&zone_file(zone)))).collect()
+        self.data.zones().iter().map(|zone| text(&zone.name, self.file(&zone_file(zone)))).collect()
     }
 }
 
@@ -236,18 +257,26 @@ fn write_hosts(task: &Task<'_>, zones: &[Zone]) -> io::Result<()> {
 
 // ---- servers --------------------------------------------------------------------------------------------
 
-/// One VPC with a NAT gateway and interface endpoints; whoever asks stands in its private subnet.
+/// Out of a world, or of the one VPC that has the zones.
 fn plustwo(task: &Task<'_>, program: String) -> io::Result<Launch> {
+    let world = match task.data {
+        Data::Zones(_) => vpc_with_zones(task),
+        Data::World(world) => world.to_owned(),
+    };
+    let config = task.write("plustwo.toml", plustwo_itself(task) + &world)?;
+    let reload = Reload::Signal(Signal::SIGHUP);
+    Ok(one(line([&program, "serve", "--config", &config]), Some(reload)))
+}
+
+/// What plustwo's configuration says of itself.
+fn plustwo_itself(task: &Task<'_>) -> String {
     let Task { port, admin, upstream, threads, .. } = task;
     let log = match task.query_log {
         true => format!("[query_log]\nto = \"file\"\nfile = \"{}\"\n", task.file("queries.log")),
         false => String::new(),
     };
-    let endpoints = SERVICES.iter().enumerate().map(|(number, service)| endpoint(number, service));
-    let zones = task.each_zone(|zone, file| {
-        format!("[[hosted_zone]]\nname = \"{zone}\"\nvpcs = [\"vpc-1\"]\nfile = \"{file}\"\n\n")
-    });
-    let text = format!(
+    let cache = if task.packet_cache { "" } else { "[packet_cache]\nmax_bytes = 0\n" };
+    format!(
         r#"[server]
 admin = "127.0.0.1:{admin}"
 workers = {threads}
@@ -264,8 +293,19 @@ servers = ["127.0.0.1:{upstream}"]
 max_ttl = 3600
 max_negative_ttl = 900
 
-{log}
-[[vpc]]
+{log}{cache}
+"#
+    )
+}
+
+/// One VPC with a NAT gateway and interface endpoints; whoever asks stands in its private subnet.
+fn vpc_with_zones(task: &Task<'_>) -> String {
+    let endpoints = SERVICES.iter().enumerate().map(|(number, service)| endpoint(number, service));
+    let zones = task.each_zone(|zone, file| {
+        format!("[[hosted_zone]]\nname = \"{zone}\"\nvpcs = [\"vpc-1\"]\nfile = \"{file}\"\n\n")
+    });
+    format!(
+        r#"[[vpc]]
 id = "vpc-1"
 region = "{REGION}"
 cidr = ["10.0.0.0/16"]
@@ -288,10 +328,7 @@ place = "subnet-private"
 
 {zones}"#,
         endpoints.collect::<String>()
-    );
-    let config = task.write("plustwo.toml", text)?;
-    let reload = Reload::Signal(Signal::SIGHUP);
-    Ok(one(line([&program, "serve", "--config", &config]), Some(reload)))
+    )
 }
 
 /// An interface endpoint with one interface, in the private subnet.
@@ -380,7 +417,7 @@ remote-control:
 /// It has one thread always, and a process for each TCP connection.
 fn dnsmasq(task: &Task<'_>, program: String) -> io::Result<Launch> {
     let Task { port, upstream, .. } = task;
-    let local: String = task.zones.iter().map(|zone| format!("local=/{}/\n", zone.name)).collect();
+    let local: String = task.data.zones().iter().map(|zone| format!("local=/{}/\n", zone.name)).collect();
     // 10,000 names with two types, one or two records each. A larger cache makes it slower to fill.
     let text = format!(
         "port={port}\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nno-poll\n\
@@ -449,8 +486,12 @@ policy.add(policy.all(policy.FORWARD('127.0.0.1@{upstream}')))
 
 fn pdns_recursor(task: &Task<'_>, program: String) -> io::Result<Launch> {
     let Task { port, upstream, threads, .. } = task;
-    let zones: Vec<String> =
-        task.zones.iter().map(|zone| format!("{}={}", zone.name, task.file(&zone_file(zone)))).collect();
+    let zones: Vec<String> = task
+        .data
+        .zones()
+        .iter()
+        .map(|zone| format!("{}={}", zone.name, task.file(&zone_file(zone))))
+        .collect();
     let folder = task.folder.display();
     let text = format!(
         "local-address=127.0.0.1\nlocal-port={port}\nthreads={threads}\nreuseport=yes\n\

@@ -226,7 +226,8 @@ fn spread_of(values: Vec<f64>, places: usize) -> String {
     median(values).map_or("–".to_owned(), cell)
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// The middle of some values. `None`: there are none.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {
@@ -237,7 +238,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// A number with commas between thousands.
-fn number(value: f64, places: usize) -> String {
+pub fn number(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let mut grouped = String::new();
@@ -250,22 +251,32 @@ fn number(value: f64, places: usize) -> String {
     grouped + rest
 }
 
-fn capital(text: &str) -> String {
+/// A text whose first letter is a capital.
+pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
 // ---- a page ---------------------------------------------------------------------------------------------
 
-/// What stands before and after the figures of a page that is filled in.
-const MARKS: (&str, &str) = ("<!-- figures -->\n", "<!-- /figures -->\n");
+/// A part of a page: the word in its marks, `<!-- WORD -->` and `<!-- /WORD -->`, and what is to stand between them.
+pub type Part<'t> = (&'static str, &'t str);
 
-/// A page with new figures between its marks; without marks, a page of figures.
-pub fn fill_in(page: &str, figures: &str) -> String {
-    let (begin, end) = MARKS;
-    let places = page.find(begin).zip(page.find(end)).filter(|(from, to)| from < to);
-    match places {
-        Some((from, to)) => format!("{}\n{}\n{}", &page[..from + begin.len()], figures.trim(), &page[to..]),
-        None => figures.to_owned(),
+/// A page with new text between its marks; a page without any of these marks becomes these texts.
+pub fn fill_in(page: &str, parts: &[Part<'_>]) -> String {
+    if parts.iter().all(|(word, _)| between_marks(page, word).is_none()) {
+        return parts.iter().map(|(_, text)| *text).collect();
     }
+    parts.iter().fold(page.to_owned(), |page, (word, text)| match between_marks(&page, word) {
+        Some((from, to)) => format!("{}\n{}\n\n{}", &page[..from], text.trim(), &page[to..]),
+        None => page,
+    })
+}
+
+/// Where the text between two marks begins and ends.
+fn between_marks(page: &str, word: &str) -> Option<(usize, usize)> {
+    let begin = format!("<!-- {word} -->\n");
+    let from = page.find(&begin)? + begin.len();
+    let to = page[from..].find(&format!("<!-- /{word} -->\n"))? + from;
+    Some((from, to))
 }

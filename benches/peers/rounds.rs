@@ -6,12 +6,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::data::{self, Zone};
+use crate::data;
 use crate::flight::{Pace, Serials, Tally, Until};
 use crate::generator::Load;
 use crate::machine::Ports;
 use crate::metrics::differences;
-use crate::peers::Kind;
+use crate::peers::{Data, Kind};
 use crate::process::Brood;
 use crate::report::{Figures, Record};
 use crate::server::{Contestant, Server, Stand};
@@ -20,7 +20,7 @@ use crate::stream;
 use crate::workload::{Plan, Workload};
 
 /// How long a server may take until it answers.
-const START: Duration = Duration::from_secs(120);
+pub const START: Duration = Duration::from_secs(120);
 
 /// Queries a second while data change, and for how long.
 const RELOAD_RATE: f64 = 10_000.0;
@@ -93,14 +93,15 @@ impl Bench {
         }
     }
 
-    fn start<'z>(
+    /// Starts a server.
+    pub fn start<'d>(
         &mut self,
         site: Site<'_>,
         contestant: Contestant,
-        zones: &'z [Zone],
-    ) -> io::Result<Server<'z>> {
+        data: Data<'d>,
+    ) -> io::Result<Server<'d>> {
         let stand = Stand { cpu: site.setup.server_cpu, upstream: site.upstream, brood: &self.brood };
-        Server::start(contestant, stand, zones, &mut self.ports)
+        Server::start(contestant, stand, data, &mut self.ports)
     }
 
     /// All servers run; each is loaded in its turn.
@@ -115,7 +116,7 @@ impl Bench {
         let contestants = self.contestants(site.setup, workload);
         let mut servers = Vec::new();
         for contestant in contestants {
-            let server = self.start(site, contestant, &zones).and_then(|mut server| {
+            let server = self.start(site, contestant, Data::Zones(&zones)).and_then(|mut server| {
                 server.wait_for(&zones[9].hosts[99].name, START)?;
                 Ok(server)
             });
@@ -125,7 +126,8 @@ impl Bench {
             }
         }
         if workload.is_warmed() {
-            servers.iter().try_for_each(|server| self.warm(site.setup, server))?;
+            let warming = Plan::warming();
+            servers.iter().try_for_each(|server| self.warm(site.setup, &warming, server))?;
         }
         let pace = match workload {
             Workload::Latency => Pace::Rate(self.peak(site.setup, &plan, &servers)? / 2.0),
@@ -143,12 +145,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Fills a server's cache. Twice: what was lost on the way is asked for again.
-    fn warm(&self, setup: &Setup, server: &Server<'_>) -> io::Result<()> {
-        let plan = Plan::warming();
+    /// Fills a server's cache. Twice: what was lost on the way is asked for again, and plustwo keeps a reply from the
+    /// second time on.
+    pub fn warm(&self, setup: &Setup, plan: &Plan, server: &Server<'_>) -> io::Result<()> {
         let mut tally = Tally::default();
         for _ in 0..2 {
-            let load = self.load(setup, &plan, server, Pace::Outstanding(48), Until::Once);
+            let load = self.load(setup, plan, server, Pace::Outstanding(48), Until::Once);
             tally = load.run()?;
         }
         if tally.lost > 0 || tally.rcodes[2] > 0 {
@@ -188,7 +190,7 @@ impl Bench {
     }
 
     /// Loads one server once.
-    fn measure(
+    pub fn measure(
         &self,
         setup: &Setup,
         workload: Workload,
@@ -219,7 +221,7 @@ impl Bench {
         let plan = Plan::new(Workload::Scale, &zones);
         for round in 0..self.rounds {
             for contestant in self.contestants(site.setup, Workload::Scale) {
-                let mut server = self.start(site, contestant, &zones)?;
+                let mut server = self.start(site, contestant, Data::Zones(&zones))?;
                 let started = match server.wait_for(&zones[9_999].hosts[9].name, START) {
                     Ok(started) => started,
                     Err(error) => {
@@ -244,7 +246,7 @@ impl Bench {
         let plan = Plan::new(Workload::Reload, &zones);
         for round in 0..self.rounds {
             for contestant in self.contestants(site.setup, Workload::Reload) {
-                let mut server = self.start(site, contestant, &zones)?;
+                let mut server = self.start(site, contestant, Data::Zones(&zones))?;
                 if let Err(error) = server.wait_for(&zones[9].hosts[999].name, START) {
                     eprintln!("left out: {error}");
                     continue;

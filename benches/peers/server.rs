@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::data::Zone;
 use crate::machine::{self, Ports};
 use crate::metrics::Page;
-use crate::peers::{Kind, Launch, Reload, Task};
+use crate::peers::{Data, Kind, Launch, Reload, Task};
 use crate::process::{Brood, Process, cpu_seconds, memory_mib};
 use crate::wire::{HEADER, Reply, Template, Type};
 
@@ -27,12 +27,14 @@ pub struct Contestant {
     pub threads: usize,
     /// Whether it writes a query log (plustwo alone).
     pub query_log: bool,
+    /// Whether it keeps replies as octets (plustwo alone).
+    pub packet_cache: bool,
 }
 
 impl Contestant {
     /// A server under its own name.
     pub fn new(kind: Kind, threads: usize) -> Self {
-        Self { label: kind.name().to_owned(), kind, threads, query_log: false }
+        Self { label: kind.name().to_owned(), kind, threads, query_log: false, packet_cache: true }
     }
 }
 
@@ -49,7 +51,7 @@ pub struct Stand<'b> {
 
 /// A running server. It ends when dropped.
 #[derive(Debug)]
-pub struct Server<'z> {
+pub struct Server<'d> {
     /// Who it is.
     pub contestant: Contestant,
     // Before its folder, so that it has ended when that goes away.
@@ -59,16 +61,16 @@ pub struct Server<'z> {
     port: u16,
     admin: u16,
     upstream: u16,
-    zones: &'z [Zone],
+    data: Data<'d>,
     started: Instant,
 }
 
-impl<'z> Server<'z> {
+impl<'d> Server<'d> {
     /// Writes its configuration and starts it. It may not answer yet.
     pub fn start(
         contestant: Contestant,
         stand: Stand<'_>,
-        zones: &'z [Zone],
+        data: Data<'d>,
         ports: &mut Ports,
     ) -> io::Result<Self> {
         let mut server = Self {
@@ -78,7 +80,7 @@ impl<'z> Server<'z> {
             port: ports.take()?,
             admin: ports.take()?,
             upstream: stand.upstream,
-            zones,
+            data,
             started: Instant::now(),
             contestant,
         };
@@ -99,8 +101,9 @@ impl<'z> Server<'z> {
             admin: self.admin,
             upstream: self.upstream,
             threads: self.contestant.threads,
-            zones: self.zones,
+            data: self.data,
             query_log: self.contestant.query_log,
+            packet_cache: self.contestant.packet_cache,
         }
     }
 

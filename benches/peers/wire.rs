@@ -2,6 +2,8 @@
 //!
 //! This is not the project's own reading and writing of messages: what checks a program is not made of it.
 
+use std::net::Ipv4Addr;
+
 /// The length of a header (RFC 1035 4.1.1).
 pub const HEADER: usize = 12;
 
@@ -19,6 +21,9 @@ pub enum Type {
 
 /// The type of an OPT record (RFC 6891).
 const OPT: u16 = 41;
+
+/// The option that holds a client's network, EDNS Client Subnet (RFC 7871).
+const CLIENT_SUBNET: u8 = 8;
 
 /// The option that holds an Extended DNS Error (RFC 8914).
 const EDE: u16 = 15;
@@ -46,6 +51,18 @@ impl Template {
         let question_length = wire.len() - HEADER;
         wire.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
         Self { wire: wire.into(), question_length, unique_at: None }
+    }
+
+    /// A question that is asked for somebody else, whose whole address it tells.
+    pub fn on_behalf(name: &str, qtype: Type, asker: Ipv4Addr) -> Self {
+        let template = Self::new(name, qtype);
+        let mut wire = template.wire.into_vec();
+        let length_at = wire.len() - 1;
+        // The option's length, the family of IPv4, 32 bits told, and none that the answer depends on.
+        wire.extend_from_slice(&[0, CLIENT_SUBNET, 0, 8, 0, 1, 32, 0]);
+        wire.extend_from_slice(&asker.octets());
+        wire[length_at] = 12;
+        Self { wire: wire.into(), ..template }
     }
 
     /// A question whose first label is another each time.

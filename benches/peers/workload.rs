@@ -1,5 +1,6 @@
 //! What is asked in which order.
 
+use crate::data::worlds::{Question, World};
 use crate::data::{Chance, REGION, SERVICES, Zipf, Zone};
 use crate::setup::SetupName;
 use crate::wire::{Template, Type};
@@ -42,6 +43,8 @@ pub enum Workload {
     Workers,
     /// plustwo with the query log and without.
     Log,
+    /// Worlds that grow in one thing alone. plustwo alone, and only where it is asked for by name.
+    Growth,
     /// The least that a server can do, for orientation, and what the load generator costs.
     Ceiling,
 }
@@ -61,6 +64,7 @@ impl Workload {
             Self::Reload => "reload",
             Self::Workers => "workers",
             Self::Log => "log",
+            Self::Growth => "growth",
             Self::Ceiling => "ceiling",
         }
     }
@@ -79,6 +83,7 @@ impl Workload {
             Self::Reload => "10,000 names; data change under 10,000 queries a second",
             Self::Workers => "plustwo with one worker and with two, local",
             Self::Log => "plustwo with the query log to a file and without, local",
+            Self::Growth => "worlds that grow in one thing alone",
             Self::Ceiling => "local against recvmmsg, a canned reply, sendmmsg; the generator does not spin",
         }
     }
@@ -87,7 +92,9 @@ impl Workload {
     pub fn setups(self) -> &'static [SetupName] {
         match self {
             Self::Workers => &[SetupName::Free2],
-            Self::Endpoint | Self::Scale | Self::Reload | Self::Log | Self::Ceiling => &[SetupName::Pin1],
+            Self::Endpoint | Self::Scale | Self::Reload | Self::Log | Self::Growth | Self::Ceiling => {
+                &[SetupName::Pin1]
+            }
             _ => &[SetupName::Pin1, SetupName::Free2],
         }
     }
@@ -105,7 +112,7 @@ impl Workload {
     /// Whether the generator spins where it has a processor of its own, so that waking it is not on the
     /// server's bill. Not where the upstream shares that processor.
     pub fn spins(self) -> bool {
-        matches!(self, Self::Local | Self::Cached | Self::Latency | Self::Log)
+        matches!(self, Self::Local | Self::Cached | Self::Latency | Self::Log | Self::Growth)
     }
 }
 
@@ -150,6 +157,17 @@ impl Plan {
             _ => drawn(&mut chance, draw_local),
         };
         Self { templates: deck.templates, order }
+    }
+
+    /// Everything that is asked of a world, one after the other.
+    pub fn of_world(world: &World) -> Self {
+        let template = |question: &Question| match question.asker {
+            Some(asker) => Template::on_behalf(&question.name, Type::A, asker),
+            None => Template::new(&question.name, Type::A),
+        };
+        let templates: Vec<Template> = world.questions.iter().map(template).collect();
+        let order = (0..templates.len() as u32).collect();
+        Self { templates, order }
     }
 
     /// Every forwarded name with each type once, and every name that does not exist: fills caches.
