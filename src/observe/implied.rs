@@ -167,7 +167,8 @@ impl Lookups {
     }
 }
 
-fn milliseconds(at: SystemTime) -> u64 {
+/// A time in milliseconds since 1970; 0 before it.
+pub fn milliseconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

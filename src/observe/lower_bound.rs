@@ -32,6 +32,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How many samples may wait.
 const QUEUE: usize = 8192;
 
+/// How long samples are gathered before they are judged: at most 80,000 of them a second are.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// A look-up that implied a connection.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -81,7 +84,9 @@ fn run(queue: &Receiver<Sample>, clients: &Family<1, IntGauge>, dropped: &IntCou
     loop {
         match queue.recv_timeout(SWEEP_EVERY) {
             Ok(first) => {
-                // What waits now is judged in one go; the gauges are set once for all of it.
+                // While this sleeps, nobody who hands a sample over has to wake it. What waits then is judged in
+                // one go; the gauges are set once for all of it.
+                std::thread::sleep(GATHER);
                 for sample in std::iter::once(first).chain(queue.try_iter().take(QUEUE)) {
                     if !judge.see(sample) {
                         dropped.inc();

@@ -6,37 +6,43 @@
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use foldhash::fast::RandomState;
 
-use super::implied::{NameHash, apart};
+use super::implied::{NameHash, milliseconds};
 
 /// Pairs that are remembered, a power of two. Two pairs that share a place send each other's look-ups.
-const PLACES: usize = 4096;
+const PLACES: usize = 16_384;
 
-/// How often the judge hears of a pair that it knows not to cache.
-const REMINDED_AFTER: Duration = Duration::from_secs(60);
+/// How often the judge hears of a pair that it knows not to cache, in milliseconds.
+const REMINDED_AFTER_MS: u64 = 60_000;
 
 /// The pairs of a client and a name that were heard of last, by a hash of both.
 #[derive(Debug)]
 pub struct Sampled {
-    pairs: Box<[Option<Pair>]>,
+    pairs: Box<[Pair]>,
     hasher: RandomState,
 }
 
+/// What is known of a pair. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
+    /// Odd, so that no pair is like a place without one.
     hash: u64,
-    last: SystemTime,
-    told: SystemTime,
-    /// The judge has heard of two look-ups within the TTL.
-    is_settled: bool,
+    last: u64,
+    /// When the judge heard of it last. 0: it has not yet heard of two look-ups within the TTL.
+    settled: u64,
+}
+
+impl Pair {
+    /// A place without a pair.
+    const NONE: Self = Self { hash: 0, last: 0, settled: 0 };
 }
 
 impl Default for Sampled {
     fn default() -> Self {
-        Self { pairs: vec![None; PLACES].into(), hasher: RandomState::default() }
+        Self { pairs: vec![Pair::NONE; PLACES].into(), hasher: RandomState::default() }
     }
 }
 
@@ -45,21 +51,19 @@ impl Sampled {
     pub fn is_news(&mut self, client: IpAddr, name: NameHash, ttl_s: u32, at: SystemTime) -> bool {
         let hash = self.hasher.hash_one((client, name));
         // The remainder is below the number of places, which fits.
-        let place = &mut self.pairs[(hash % PLACES as u64) as usize];
-        let window = Duration::from_secs(ttl_s.saturating_sub(1).into());
-        let pair = match place {
-            Some(pair) if pair.hash == hash => pair,
-            _ => {
-                *place = Some(Pair { hash, last: at, told: at, is_settled: window.is_zero() });
-                return true;
-            }
-        };
-        let was_settled = pair.is_settled;
-        pair.is_settled |= apart(at, pair.last) < window;
-        pair.last = at;
-        let is_news = !was_settled || apart(at, pair.told) >= REMINDED_AFTER;
-        if is_news {
-            pair.told = at;
+        let pair = &mut self.pairs[(hash % PLACES as u64) as usize];
+        let (hash, now) = (hash | 1, milliseconds(at).max(1));
+        let window = u64::from(ttl_s.saturating_sub(1)) * 1000;
+        if pair.hash != hash {
+            // Without a TTL there is nothing to keep, and the judge knows that at once.
+            *pair = Pair { hash, last: now, settled: if window == 0 { now } else { 0 } };
+            return true;
+        }
+        let is_within = now.abs_diff(pair.last) < window;
+        pair.last = now;
+        let is_news = pair.settled == 0 || now.abs_diff(pair.settled) >= REMINDED_AFTER_MS;
+        if is_news && (pair.settled != 0 || is_within) {
+            pair.settled = now;
         }
         is_news
     }
@@ -67,6 +71,8 @@ impl Sampled {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::implied::Lookups;
     use super::*;
 
