@@ -48,15 +48,18 @@ fn starts(tool: &str) -> bool {
 mod counted {
     use std::fmt::Write;
     use std::hint::black_box;
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::path::Path;
+    use std::sync::Mutex;
+    use std::time::{Instant, UNIX_EPOCH};
 
     use gungraun::prelude::*;
     use ipnet::{IpNet, Ipv4Net};
     use plustwo::config;
-    use plustwo::dns::{Annotations, Class, Name, Query, Question, RecordType, SuffixMap, encode};
+    use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
     use plustwo::resolve::{EgressPath, Outcome, Silent, egress, resolve};
+    use plustwo::serve::{Door, Engine, Incoming, Moment, Origin, Transport, Worker, annotate};
     use plustwo::world::{Vantage, World, compile};
 
     // ---- what is made before ----------------------------------------------------------------------------
@@ -83,8 +86,8 @@ mod counted {
         }
     }
 
-    /// One VPC with so many hosted zones of one host each.
-    fn stage(zones: usize) -> &'static Stage {
+    /// One VPC with so many hosted zones of one host each, as a configuration.
+    fn text(zones: usize) -> String {
         let mut text = String::from(
             r#"
             [[vpc]]
@@ -111,16 +114,61 @@ mod counted {
                  records = [{{ name = \"api\", type = \"A\", values = [\"10.0.1.1\", \"10.0.1.2\"] }}]"
             );
         }
+        text
+    }
+
+    /// A configuration and what it means.
+    fn load(text: String) -> (config::Loaded, World) {
         let nothing = |_: &Path| Err(std::io::Error::other("nothing is included"));
         let mut loaded = config::load_text(Path::new("micro.toml"), text, &nothing);
         let world = compile::compile_with(&mut loaded, &nothing);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
+        (loaded, world)
+    }
+
+    /// The same, and who asks.
+    fn stage(zones: usize) -> &'static Stage {
+        let (_, world) = load(text(zones));
         let client: IpNet = "10.0.0.9/32".parse().expect("a prefix");
         let vantage = world.vantage(client, None).expect("the client stands in the subnet");
         let stage = Stage { world, vantage, name: name() };
         // What is made when it is first used is no part of a query.
         black_box(resolve(&stage.world, vantage, &stage.question(), 0, &mut Silent));
         Box::leak(Box::new(stage))
+    }
+
+    /// Somebody who answers [`MESSAGE`], and room for the reply.
+    struct Answering {
+        engine: Engine,
+        worker: Worker,
+        door: Door,
+        out: Vec<u8>,
+    }
+
+    impl Answering {
+        fn answer(&mut self, message: &[u8]) -> usize {
+            let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
+            let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
+            let moment = Moment { started: Instant::now(), at: UNIX_EPOCH };
+            let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
+            self.out.clear();
+            self.engine.begin(&mut self.worker, &incoming, &mut self.out);
+            self.out.len()
+        }
+    }
+
+    /// One who has answered it before, with so many octets for replies that are given again.
+    fn answering(packet_cache: u64) -> &'static Mutex<Answering> {
+        let text = format!("[packet_cache]\nmax_bytes = {packet_cache}\n{}", text(10));
+        let (loaded, world) = load(text);
+        let engine = Engine::open(&loaded.config, world).expect("no query log is to be opened");
+        let door = Door::new(0, SocketAddr::from(([127, 0, 0, 1], 53)));
+        let mut answering =
+            Answering { worker: engine.worker(1), engine, door, out: Vec::with_capacity(512) };
+        for _ in 0..3 {
+            assert!(answering.answer(MESSAGE) > 100, "there is an answer");
+        }
+        Box::leak(Box::new(Mutex::new(answering)))
     }
 
     fn name() -> Name {
@@ -150,7 +198,36 @@ mod counted {
         Box::leak(Box::new((query, outcome.expect("the VPC's resolver answers"))))
     }
 
+    fn told() -> &'static (&'static Stage, Outcome) {
+        let stage = stage(10);
+        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), 0, &mut Silent);
+        Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
+    }
+
     // ---- what is counted --------------------------------------------------------------------------------
+
+    // A whole query: decided, and given again out of the packet cache.
+    #[library_benchmark]
+    #[bench::decided(answering(0))]
+    #[bench::given_again(answering(1 << 20))]
+    fn answer(answering: &Mutex<Answering>) -> usize {
+        black_box(answering.lock().expect("nobody else").answer(black_box(MESSAGE)))
+    }
+
+    // Enough of a message to look for its answer.
+    #[library_benchmark]
+    #[bench::with_edns(MESSAGE)]
+    fn peek(message: &'static [u8]) -> Option<Peek<'static>> {
+        black_box(Peek::of(black_box(message), annotate::PATHS_OPTION))
+    }
+
+    // The paths of an answer as text for people.
+    #[library_benchmark]
+    #[bench::two_addresses(told())]
+    fn annotate_answer(case: &(&'static Stage, Outcome)) -> Vec<String> {
+        let (stage, outcome) = case;
+        black_box(annotate::path_texts(&stage.world, stage.vantage, black_box(outcome)))
+    }
 
     // A message becomes a query.
     #[library_benchmark]
@@ -221,6 +298,8 @@ mod counted {
     library_benchmark_group!(
         name = micro,
         benchmarks = [
+            answer,
+            peek,
             query_parse,
             name_parse,
             suffix_map_covering,
@@ -228,6 +307,7 @@ mod counted {
             prefix_map_longest,
             resolve_private,
             egress_path,
+            annotate_answer,
             encode_reply
         ]
     );
