@@ -86,6 +86,13 @@ pub struct Known {
     pub is_told: bool,
 }
 
+impl Known {
+    /// The same, for a query that is to be decided.
+    pub fn standing(&self) -> Standing {
+        Standing { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
+    }
+}
+
 /// What a standing hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {

@@ -104,6 +104,8 @@ enum Given {
     Not {
         /// How often.
         before: u32,
+        /// Who asks, where that was found out.
+        known: Option<Standing>,
     },
 }
 
@@ -189,16 +191,17 @@ impl Engine {
     pub fn begin(&self, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Begun {
         let Incoming { door, message, origin, moment } = *incoming;
         let world = self.live.load(); // one generation for the whole query
-        let given = match self.again(&world, worker, incoming, out) {
+        let (before, known) = match self.again(&world, worker, incoming, out) {
             Given::Again => return Begun::Ready,
-            Given::Not { before } => before,
+            Given::Not { before, known } => (before, known),
         };
         let query = match Query::parse(message) {
             Ok(query) => query,
             Err(rejected) => return turn_away(worker, door, origin, &rejected, out),
         };
         let subnet = query.edns.as_ref().and_then(|edns| edns.client_subnet);
-        let standing = Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet);
+        let standing =
+            known.unwrap_or_else(|| Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
         let mut asker =
             Asker { query, origin: origin.clone(), moment, request_octets, standing, cached: false };
@@ -208,7 +211,7 @@ impl Engine {
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.now_s());
-        match self.look(&world, resolution, asker.now_s(), given) {
+        match self.look(&world, resolution, asker.now_s(), before) {
             Looked::Done(Some(outcome), cached) => {
                 asker.cached = cached;
                 self.reply(&world, worker, door, &asker, &outcome, out)
@@ -298,7 +301,7 @@ impl Engine {
     /// Answers a plain query as one before it was answered: no decision, no allocation, no lock.
     fn again(&self, world: &World, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Given {
         let Incoming { door, message, origin, moment } = *incoming;
-        const NEVER: Given = Given::Not { before: 0 };
+        const NEVER: Given = Given::Not { before: 0, known: None };
         let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
         let Worker { witness, packets, clients, name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
@@ -313,8 +316,8 @@ impl Engine {
         witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
         let (kept, telling) = match found {
             Found::Kept(kept, telling) => (kept, telling),
-            Found::Ended { given } => return Given::Not { before: given },
-            Found::Nothing => return NEVER,
+            Found::Ended { given } => return Given::Not { before: given, known: Some(client.standing()) },
+            Found::Nothing => return Given::Not { before: 0, known: Some(client.standing()) },
         };
         let mut echo = [0; MOST_ECHO];
         let echo = echoed(client, &mut echo);

@@ -13,7 +13,7 @@ use crate::dns::{
     Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, Rejected, encode,
     encode_laid_out, encode_turn_away, udp_limit,
 };
-use crate::observe::{Arrival, QueryEvent};
+use crate::observe::{Arrival, Noted, QueryEvent};
 use crate::resolve::{Keep, Outcome, Source};
 use crate::world::{Vantage, World};
 
@@ -58,24 +58,15 @@ impl Engine {
         let rotation = self.turn(slot);
         let base = out.len();
         let limit = limit(world, origin.transport, query.edns.as_ref().map(|edns| edns.payload));
-        let encoded = encode_laid_out(
-            query,
-            &outcome.answer,
-            &annotations.sent,
-            limit,
-            rotation,
-            &mut worker.layout,
-            out,
-        );
+        let encoded =
+            encode_laid_out(query, &outcome.answer, &annotations, limit, rotation, &mut worker.layout, out);
         if encoded.length == 0 {
             return Begun::Silence;
         }
         let event = event(world, door, asker, outcome, &encoded, rotation);
         let noted = worker.witness.observe(&event);
-        let reply = &out[base..];
         if !encoded.truncated && noted.is_for_every_rotation() {
-            let options = options(&outcome.answer, &annotations.unasked);
-            keep(world, worker, asker, outcome, reply, (rotation, slot), Told { options, noted });
+            keep(world, worker, asker, outcome, &out[base..], (rotation, slot), noted);
         }
         Begun::Ready
     }
@@ -89,29 +80,23 @@ pub(super) fn limit(world: &World, transport: Transport, payload: Option<u16>) -
     }
 }
 
-/// What a reply carries beside its records, and what it would carry had the query not asked for paths.
-struct Annotated {
-    sent: Annotations,
-    unasked: Vec<Ede>,
-}
-
-fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotated {
+/// What a reply carries beside its records.
+fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
     let query = &asker.query;
-    let mut sent = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
-    let Some(vantage) = asker.vantage().filter(|_| outcome.source != Source::Refused) else {
-        return Annotated { sent, unasked: Vec::new() };
-    };
+    let mut annotations = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
+    let vantage = asker.vantage().filter(|_| outcome.source != Source::Refused);
+    // Without an OPT record there is nothing to carry it in.
+    let Some(vantage) = vantage.filter(|_| query.edns.is_some()) else { return annotations };
     let peer = asker.origin.peer.ip().to_canonical();
     let is_told = match annotate::asks(query) {
         true => annotate::is_told_asked(world, peer),
         false => annotate::is_told_unasked(world, peer),
     };
-    let edes = if is_told { annotate::edes(world, vantage, outcome) } else { Vec::new() };
-    sent.option = annotate::option(world, vantage, peer, query, outcome, asker.now_s());
-    if query.edns.is_some() {
-        sent.edes.clone_from(&edes);
+    if is_told {
+        annotations.edes = annotate::edes(world, vantage, outcome);
     }
-    Annotated { sent, unasked: edes }
+    annotations.option = annotate::option(world, vantage, peer, query, outcome, asker.now_s());
+    annotations
 }
 
 /// The extended errors of a reply as options in wire form.
@@ -162,10 +147,10 @@ fn keep(
     outcome: &Outcome,
     reply: &[u8],
     (rotation, rotates_by): (usize, usize),
-    told: Told,
+    noted: Noted,
 ) {
     let query = &asker.query;
-    let Some(Vantage { view, place }) = asker.vantage() else { return };
+    let Some(vantage @ Vantage { view, place }) = asker.vantage() else { return };
     if outcome.keep == Keep::No || query.question.qclass != Class::IN || annotate::asks(query) {
         return;
     }
@@ -186,6 +171,8 @@ fn keep(
         now_s: asker.now_s(),
     };
     let is_told = annotate::is_told_unasked(world, asker.origin.peer.ip().to_canonical());
+    let edes = if is_told { annotate::edes(world, vantage, outcome) } else { Vec::new() };
+    let told = Told { options: options(&outcome.answer, &edes), noted };
     worker.packets.keep(&asked, &candidate, (place, is_told), told);
     worker.tell_size();
 }
