@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ipnet::IpNet;
 
@@ -53,6 +53,22 @@ pub struct Arrival<'a> {
     pub elapsed: Option<Duration>,
     /// When the query came.
     pub at: SystemTime,
+}
+
+/// The time that a batch of queries has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// When it was read.
+    pub started: Instant,
+    /// The same on the wall's clock.
+    pub at: SystemTime,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { started: Instant::now(), at: SystemTime::now() }
+    }
 }
 
 /// A door as metrics know it.

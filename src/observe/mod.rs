@@ -31,12 +31,12 @@ mod tally;
 mod tests;
 mod witness;
 
-pub use event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
+pub use event::{Arrival, DropReason, Moment, QueryEvent, ServerLabel, Transport};
 pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
 pub use noted::Noted;
-pub use witness::{Moment, PAGE_WAITS, Witness};
+pub use witness::{PAGE_WAITS, Witness};
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
 use super::implied::{Lookups, Seen};
@@ -162,11 +162,6 @@ impl Witness {
         self.tally.set(slots.bytes, bytes);
     }
 
-    /// Whether records of the query log wait to be handed over.
-    pub fn has_page(&self) -> bool {
-        !self.page.octets.is_empty()
-    }
-
     /// Hands over the records that wait.
     pub fn turn_page(&mut self) {
         if let Some(log) = self.observer.log.as_ref().filter(|_| !self.page.octets.is_empty()) {
@@ -282,21 +277,5 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When a worker that has nothing to do looks whether records wait.
+/// How long records wait for their page to become full before it is handed over as it is.
 pub const PAGE_WAITS: Duration = Duration::from_millis(20);
-
-/// The time that a batch of queries has in common.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// When it was read.
-    pub started: Instant,
-    /// The same on the wall's clock.
-    pub at: SystemTime,
-}
-
-impl Moment {
-    /// This moment.
-    pub fn now() -> Self {
-        Self { started: Instant::now(), at: SystemTime::now() }
-    }
-}

@@ -71,14 +71,11 @@ impl UdpDoor {
         let Self { socket, bound, door, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         engine.observer().watch_receive_buffers(&door.server, bound);
-        let late = Rc::new(Late {
-            outbox: RefCell::new(Outbox::with_segmentation(backend, true)),
-            ready: Notify::new(),
-        });
+        let late = Rc::new(Late { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
         let (owing, mut paid) = mpsc::channel(1);
         let mut serving = Serving {
             inbox: Inbox::new(backend, BATCH, ANY_DATAGRAM),
-            outbox: Outbox::with_segmentation(backend, true),
+            outbox: Outbox::new(backend, true),
             socket: socket.clone(),
             bound,
             late: late.clone(),

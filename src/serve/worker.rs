@@ -1,5 +1,5 @@
 //! What one worker owns: its packet cache, the clients that it knows, what it observes. No other thread sees it, so
-//! nothing in it is locked.
+//! nothing in it is locked; only the common worker, of those who have no thread of their own, is handed around whole.
 
 use std::cell::RefCell;
 use std::rc::Rc;

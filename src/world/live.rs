@@ -28,7 +28,7 @@ impl Live {
         Self { world: ArcSwap::from_pointee(world), generations: AtomicU64::new(1) }
     }
 
-    /// The world of this moment. Hold it for one batch of queries, not longer.
+    /// The world of this moment. Hold it for one query, not longer.
     pub fn load(&self) -> Guard<Arc<World>> {
         self.world.load()
     }

@@ -187,14 +187,9 @@ impl Failed {
 }
 
 impl Outbox {
-    /// Nothing is to be sent.
-    pub fn new(backend: Backend) -> Self {
-        Self::with_segmentation(backend, false)
-    }
-
     /// Nothing is to be sent. With `segmentation`, messages of one length to one destination leave as one that is
     /// cut on its way (`UDP_SEGMENT`), where the back-end and the system can.
-    pub fn with_segmentation(backend: Backend, segmentation: bool) -> Self {
+    pub fn new(backend: Backend, segmentation: bool) -> Self {
         let sender = match backend {
             #[cfg(target_os = "linux")]
             Backend::Batch => Sender::Batch(batch::Sender::new(segmentation)),

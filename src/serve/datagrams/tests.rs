@@ -59,7 +59,7 @@ fn many_datagrams_go_there_and_come_back() {
     {
         let (client, server) = (bind(address), bind(address));
         let (mut inbox, mut outbox) =
-            (Inbox::new(backend, 16, ANY_DATAGRAM), Outbox::with_segmentation(backend, segmentation));
+            (Inbox::new(backend, 16, ANY_DATAGRAM), Outbox::new(backend, segmentation));
         for round in 0..3 {
             let messages: Vec<Vec<u8>> = (0..100_u8).map(|n| vec![n; usize::from(n) * round]).collect();
             fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
@@ -86,8 +86,7 @@ fn a_wildcard_answers_from_the_address_that_was_asked() {
             _ => setsockopt(&server, sockopt::Ipv4PacketInfo, &true).unwrap(),
         }
         let port = server.local_addr().unwrap().port();
-        let (mut inbox, mut outbox) =
-            (Inbox::new(backend, 8, 512), Outbox::with_segmentation(backend, segmentation));
+        let (mut inbox, mut outbox) = (Inbox::new(backend, 8, 512), Outbox::new(backend, segmentation));
         let clients: Vec<UdpSocket> = asked
             .iter()
             .map(|address| {
@@ -141,7 +140,7 @@ fn the_empty_and_the_longest_datagram_arrive_and_a_longer_one_does_not_leave() {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
         client.connect(server.local_addr().unwrap()).unwrap();
         let (mut inbox, mut outbox) =
-            (Inbox::new(backend, 4, ANY_DATAGRAM), Outbox::with_segmentation(backend, segmentation));
+            (Inbox::new(backend, 4, ANY_DATAGRAM), Outbox::new(backend, segmentation));
         let messages = [vec![], vec![7; 65_507], vec![8; 65_508], vec![9]];
         fill(&mut outbox, &messages, None);
         assert_eq!(outbox.send(client.as_fd()), 1);
@@ -156,7 +155,7 @@ fn the_empty_and_the_longest_datagram_arrive_and_a_longer_one_does_not_leave() {
 fn what_goes_nowhere_stops_nobody() {
     for (backend, segmentation) in SENDERS {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
-        let mut outbox = Outbox::with_segmentation(backend, segmentation);
+        let mut outbox = Outbox::new(backend, segmentation);
         let good = server.local_addr().unwrap();
         // Nothing on loopback leads to another network, nor to another family.
         let bad: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()];
@@ -180,7 +179,7 @@ fn nothing_is_waited_for() {
             let error = inbox.receive(socket.as_fd(), with_local).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         }
-        assert_eq!(Outbox::with_segmentation(backend, segmentation).send(socket.as_fd()), 0);
+        assert_eq!(Outbox::new(backend, segmentation).send(socket.as_fd()), 0);
     }
 }
 
@@ -189,7 +188,7 @@ fn what_was_not_sealed_does_not_leave() {
     for (backend, segmentation) in SENDERS {
         let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
         let to = Some(server.local_addr().unwrap());
-        let mut outbox = Outbox::with_segmentation(backend, segmentation);
+        let mut outbox = Outbox::new(backend, segmentation);
         outbox.buffer().extend_from_slice(b"one");
         outbox.seal(to, None);
         outbox.buffer().extend_from_slice(b"none");
@@ -230,7 +229,7 @@ fn rooms_start_at_different_offsets_of_their_pages() {
 fn segments_to_several_destinations_stay_in_order() {
     let client = bind("127.0.0.1");
     let servers: Vec<UdpSocket> = (0..5).map(|_| bind("127.0.0.1")).collect();
-    let mut outbox = Outbox::with_segmentation(Backend::Batch, true);
+    let mut outbox = Outbox::new(Backend::Batch, true);
     // 200 messages of three lengths, the destinations in turn.
     let message = |n: usize| vec![n as u8; 100 + n / 50 % 3];
     for n in 0..200 {
@@ -264,7 +263,7 @@ fn where_segments_are_refused_all_leaves_one_by_one() {
     let (client, server) = (bind("127.0.0.1"), bind("127.0.0.1"));
     leave_checksums_out(&client);
     let to = Some(server.local_addr().unwrap());
-    let mut outbox = Outbox::with_segmentation(Backend::Batch, true);
+    let mut outbox = Outbox::new(Backend::Batch, true);
     for _ in 0..2 {
         let messages: Vec<Vec<u8>> = [300, 20, 20, 20, 7, 1400].map(|length| vec![1; length]).to_vec();
         fill(&mut outbox, &messages, to);
@@ -287,7 +286,7 @@ proptest! {
         let client = bind("127.0.0.1");
         let server = bind("127.0.0.1");
         let run = |(backend, segmentation)| {
-            let (mut inbox, mut outbox) = (Inbox::new(backend, rooms, each), Outbox::with_segmentation(backend, segmentation));
+            let (mut inbox, mut outbox) = (Inbox::new(backend, rooms, each), Outbox::new(backend, segmentation));
             fill(&mut outbox, &messages, Some(server.local_addr().unwrap()));
             assert_eq!(outbox.send(client.as_fd()), 0);
             receive_all(&mut inbox, &server, messages.len(), false)

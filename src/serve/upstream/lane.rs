@@ -87,7 +87,7 @@ impl Lane {
         let state = State {
             slots: (0..target.sockets.max(1)).map(|_| None).collect(),
             turn: None,
-            outbox: Outbox::with_segmentation(Backend::best(), true),
+            outbox: Outbox::new(Backend::best(), true),
             retired: Vec::new(),
         };
         let lane = Arc::new(Self {
