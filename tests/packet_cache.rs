@@ -6,7 +6,7 @@ mod lab;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, IN, PATHS, Packet, Reply, TXT};
 use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
@@ -300,7 +300,6 @@ fn a_cache_stays_within_its_octets_under_a_flood() {
     assert!(side.hits() > 29_000, "{} hits: the question that everybody asks stays", side.hits());
 }
 
-/// The wall clock of a test is what it says.
 #[test]
 fn a_clock_that_is_set_back_makes_no_ttl_longer() {
     let mut side = Side::new(1 << 20);
@@ -312,5 +311,4 @@ fn a_clock_that_is_set_back_makes_no_ttl_longer() {
     side.now -= Duration::from_secs(3600);
     let after = Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl;
     assert!(after <= before, "{after} after {before}");
-    assert!(SystemTime::now() > UNIX_EPOCH);
 }
