@@ -58,7 +58,7 @@ mod counted {
     use plustwo::config;
     use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
-    use plustwo::resolve::{EgressPath, Outcome, Silent, egress, resolve};
+    use plustwo::resolve::{EgressPath, Occasion, Outcome, Silent, egress, resolve};
     use plustwo::serve::{Door, Engine, Incoming, Moment, Origin, Transport, Worker, annotate};
     use plustwo::world::{Vantage, World, compile};
 
@@ -133,7 +133,7 @@ mod counted {
         let vantage = world.vantage(client, None).expect("the client stands in the subnet");
         let stage = Stage { world, vantage, name: name() };
         // What is made when it is first used is no part of a query.
-        black_box(resolve(&stage.world, vantage, &stage.question(), 0, &mut Silent));
+        black_box(resolve(&stage.world, vantage, &stage.question(), Occasion::at(0), &mut Silent));
         Box::leak(Box::new(stage))
     }
 
@@ -194,13 +194,13 @@ mod counted {
     fn reply() -> &'static (Query, Outcome) {
         let query = Query::parse(MESSAGE).expect("a query");
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &query.question, 0, &mut Silent);
+        let outcome = resolve(&stage.world, stage.vantage, &query.question, Occasion::at(0), &mut Silent);
         Box::leak(Box::new((query, outcome.expect("the VPC's resolver answers"))))
     }
 
     fn told() -> &'static (&'static Stage, Outcome) {
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), 0, &mut Silent);
+        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), Occasion::at(0), &mut Silent);
         Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
     }
 
@@ -275,7 +275,7 @@ mod counted {
     #[bench::of_10_000_zones(stage(10_000))]
     fn resolve_private(stage: &Stage) -> Option<Outcome> {
         let question = stage.question();
-        black_box(resolve(&stage.world, stage.vantage, black_box(&question), 0, &mut Silent))
+        black_box(resolve(&stage.world, stage.vantage, black_box(&question), Occasion::at(0), &mut Silent))
     }
 
     // The way to an address of the VPC, and to one behind the NAT gateway.

@@ -9,10 +9,12 @@
 //! report               the findings of `check` on that configuration, a line each; `shared` and `config`
 //!                      stand for the two texts, with lines counted in each
 //! dig from=PLACE …     questions, as a person reads dig: `name type`, and below it what comes back
+//! explain from=PLACE   the same questions, and below each the claims on its names: who won, who lost, and why
 //! ```
 //!
 //! `from` is a place's name or an address; `view` is a view's name or an inbound endpoint's id, for clients
-//! that ask a door that is bound to it. `rotation=N` is how many times the question was asked before.
+//! that ask a door that is bound to it. `rotation=N` is how many times the question was asked before; `draw=N` is
+//! the random number that weighted records are drawn by, 0 unless said.
 //! `texts` adds the extended errors that tell paths, word for word.
 //!
 //! `UPDATE_EXPECT=1 cargo test --test scenarios` writes what is found over what is expected, so that a
@@ -139,7 +141,7 @@ fn scenario_differences(
     for block in scenario.blocks.iter().filter(|block| block.info != "toml config") {
         let found = match block.info.split_whitespace().next() {
             Some("report") if block.info == "report" => headlines(path, shared.lines().count(), &loaded),
-            Some("dig") => match &world {
+            Some("dig" | "explain") => match &world {
                 Some(world) => dig::lines(world, block.info, &block.lines)?,
                 None => return Err(format!("it is refused:\n{}", loaded.report.render(&loaded.sources))),
             },

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::{Explanation, advice, json as words, vantage};
-use crate::resolve::egress;
+use crate::resolve::{Occasion, egress};
 use crate::world::World;
 
 /// What can be asked.
@@ -47,7 +47,7 @@ fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
             let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            let told = Explanation::of(world, vantage, &question, now_s);
+            let told = Explanation::of(world, vantage, &question, Occasion::at(now_s));
             told.map(|told| words::value(&told)).ok_or_else(|| "the VPC's DNS support is off".to_owned())
         }
         (None, Some(address)) => {

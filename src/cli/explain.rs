@@ -8,7 +8,7 @@ use super::{ConfigArgs, ExitCode};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
 use crate::explain::{Explanation, advice, json, vantage};
-use crate::resolve::egress;
+use crate::resolve::{Occasion, egress};
 use crate::world::{Vantage, World};
 
 /// Who asks when nobody is named.
@@ -64,7 +64,7 @@ impl Explain {
         for name in names {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match Explanation::of(&world, vantage, &question, now_s) {
+            match Explanation::of(&world, vantage, &question, Occasion::at(now_s)) {
                 Some(told) if self.json => anstream::println!("{}", self.pretty(&json::value(&told))),
                 Some(told) => anstream::println!("{}", Text(&told)),
                 None => anstream::println!("{question}: the VPC's DNS support is off, so nothing answers"),

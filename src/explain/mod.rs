@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
-use crate::resolve::{ClaimSeen, EgressPath, Outcome, Reason, Recorder, Source, decide, resolve};
+use crate::resolve::{ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Source, decide, resolve};
 use crate::world::{Claim, Vantage, World};
 
 /// A question explained.
@@ -95,9 +95,9 @@ pub fn vantage(world: &World, from: &str) -> Result<Vantage, String> {
 
 impl Explanation {
     /// Explains a question from a vantage. `None`: the resolver would say nothing.
-    pub fn of(world: &World, vantage: Vantage, question: &Question, now_s: u64) -> Option<Self> {
+    pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
         let mut recorder = Recorder::default();
-        let outcome = resolve(world, vantage, question, now_s, &mut recorder)?;
+        let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
         let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder.claims);
         if stands_in(world, &outcome) {
             told.notes.push(
@@ -114,11 +114,11 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        now_s: u64,
+        occasion: Occasion,
     ) -> Self {
         let mut recorder = Recorder::default();
         // The decision is made again for what it considered; its answer is the one that is there.
-        let _ = decide(world, vantage.view, question, now_s, &mut recorder);
+        let _ = decide(world, vantage.view, question, occasion, &mut recorder);
         Self::of_outcome(world, vantage, question, outcome, &recorder.claims)
     }
 

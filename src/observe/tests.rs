@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::query_log::{Template, Timestamp};
 use super::*;
 use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
-use crate::resolve::{Outcome, Silent, Source, resolve};
+use crate::resolve::{Occasion, Outcome, Silent, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -156,7 +156,7 @@ impl Lab {
         };
         let vantage = self.world.vantage(client.into(), None).ok();
         let outcome = match vantage {
-            Some(vantage) => resolve(&self.world, vantage, &question, 0, &mut Silent).unwrap(),
+            Some(vantage) => resolve(&self.world, vantage, &question, Occasion::at(0), &mut Silent).unwrap(),
             None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
         };
         let arrival = Arrival {

@@ -31,6 +31,22 @@ pub use trace::{ClaimSeen, Recorder, Silent, Trace};
 use crate::dns::{Answer, Question};
 use crate::world::{Claim, Index, Rule, View, ViewId, World};
 
+/// When a question is asked, and with what luck: all that a decision takes in besides the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
+    /// The time, in seconds since 1970: TTLs of others count down by it.
+    pub now_s: u64,
+    /// A random number, which weighted records are drawn by.
+    pub draw: u64,
+}
+
+impl Occasion {
+    /// A time at which the first of what could be drawn is.
+    pub fn at(now_s: u64) -> Self {
+        Self { now_s, draw: 0 }
+    }
+}
+
 /// What to do with one question.
 #[derive(Debug)]
 pub enum Decision {
@@ -67,7 +83,7 @@ pub struct Reply {
     pub alias: Option<crate::dns::Name>,
 }
 
-/// Decides what to do with one question in one view, at a time (seconds, for TTLs that count down).
+/// Decides what to do with one question in one view.
 ///
 /// This is the order of the house. Rules, hosted zones, endpoints' private names and generated names are
 /// all claims; the deepest wins, whatever its kind. What nothing claims is public.
@@ -75,7 +91,7 @@ pub fn decide(
     world: &World,
     view: ViewId,
     question: &Question,
-    now_s: u64,
+    occasion: Occasion,
     trace: &mut impl Trace,
 ) -> Decision {
     if !dns_support(world, view) {
@@ -94,7 +110,7 @@ pub fn decide(
         }
         Some(Claim::GeneratedName(index)) => hostname::forward(&world.internal_domains[index], question),
         Some(Claim::Reverse(index)) => hostname::reverse(&world.internal_domains[index], question),
-        Some(Claim::SystemRule(_)) | None => match public::known(world, view, question, now_s) {
+        Some(Claim::SystemRule(_)) | None => match public::known(world, view, question, occasion.now_s) {
             Some(reply) => reply,
             None => return Decision::Ask { whom: Whom::Internet, source: public_source(by_system_rule) },
         },

@@ -2,7 +2,7 @@
 
 use super::reasons;
 use super::trace::Trace;
-use super::{Decision, Keep, Outcome, Reply, Source, Whom, decide, egress, public, zone};
+use super::{Decision, Keep, Occasion, Outcome, Reply, Source, Whom, decide, egress, public, zone};
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Index, Rule, Server, Vantage, World};
 
@@ -15,19 +15,18 @@ pub fn resolve(
     world: &World,
     vantage: Vantage,
     question: &Question,
-    now_s: u64,
+    occasion: Occasion,
     trace: &mut impl Trace,
 ) -> Option<Outcome> {
-    let mut resolution = Resolution::new(vantage, question, now_s);
+    let mut resolution = Resolution::new(vantage, question, occasion);
     loop {
         match resolution.step(world, trace) {
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
             Step::Ask(whom, question) => {
                 let answer = match whom {
-                    Whom::Internet => public::sealed(world, &question, now_s),
-                    Whom::Rule(rule) => {
-                        played(world, rule, &question, now_s).unwrap_or_else(|| not_asked(world, rule))
-                    }
+                    Whom::Internet => public::sealed(world, &question, occasion.now_s),
+                    Whom::Rule(rule) => played(world, rule, &question, occasion.now_s)
+                        .unwrap_or_else(|| not_asked(world, rule)),
                 };
                 resolution.answered(whom, answer, Keep::World);
             }
@@ -42,7 +41,7 @@ pub struct Resolution {
     asked: Question,
     /// The name that is looked up now: the one asked for, or where a CNAME or an alias led.
     current: Question,
-    now_s: u64,
+    occasion: Occasion,
     /// The records so far.
     chain: Vec<RrSet>,
     /// What answered the name asked for.
@@ -75,12 +74,12 @@ pub enum Step {
 
 impl Resolution {
     /// Begins with a question from a vantage.
-    pub fn new(vantage: Vantage, question: &Question, now_s: u64) -> Self {
+    pub fn new(vantage: Vantage, question: &Question, occasion: Occasion) -> Self {
         Self {
             vantage,
             asked: question.clone(),
             current: question.clone(),
-            now_s,
+            occasion,
             chain: Vec::new(),
             source: None,
             followed: 0,
@@ -103,7 +102,7 @@ impl Resolution {
     /// Goes on until it ends or somebody must be asked. All steps take the same world.
     pub fn step(&mut self, world: &World, trace: &mut impl Trace) -> Step {
         loop {
-            let reply = match decide(world, self.vantage.view, &self.current, self.now_s, trace) {
+            let reply = match decide(world, self.vantage.view, &self.current, self.occasion, trace) {
                 Decision::Reply(reply) => {
                     self.foreign = None;
                     reply

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use crate::dns::{Ede, OptionCode, Query};
 use crate::explain::{self, Explanation};
-use crate::resolve::{AddressPath, Class, EgressPath, Outcome, Reason};
+use crate::resolve::{AddressPath, Class, EgressPath, Occasion, Outcome, Reason};
 use crate::world::{EdeMode, Vantage, World};
 
 /// The EDNS option that carries paths for programs, out of the local range (RFC 6891 9).
@@ -59,7 +59,7 @@ pub fn option(
     if !asks(query) || !world.annotate.option || !is_told(world, peer) {
         return None;
     }
-    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, now_s);
+    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, Occasion::at(now_s));
     let mut data = PATHS_MAGIC.to_owned();
     data.push_str(&explain::json::compact(&explanation));
     Some((PATHS_OPTION, data.into_bytes()))

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::annotate::path_texts;
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::explain::stands_in;
-use crate::resolve::{Silent, resolve};
+use crate::resolve::{Occasion, Silent, resolve};
 use crate::world::{Vantage, World};
 
 /// Answers a CHAOS question: `whoami.plustwo.`, `version.bind.`, `id.server.` and their other spellings, and
@@ -51,7 +51,7 @@ fn explanation(world: &World, vantage: Vantage, question: &Question, now_s: u64)
     let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
     let mut texts = Vec::new();
     for qtype in [RecordType::A, RecordType::AAAA] {
-        let Some(outcome) = resolve(world, vantage, &of_type(qtype), now_s, &mut Silent) else {
+        let Some(outcome) = resolve(world, vantage, &of_type(qtype), Occasion::at(now_s), &mut Silent) else {
             return vec![format!("from={place} answer=none: DNS support is off")];
         };
         if qtype == RecordType::AAAA && outcome.paths.is_empty() {

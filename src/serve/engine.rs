@@ -210,7 +210,7 @@ impl Engine {
             Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
             Turn::Question(vantage) => vantage,
         };
-        let resolution = Resolution::new(vantage, &asker.query.question, asker.now_s());
+        let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
         match self.look(&world, resolution, asker.now_s(), before) {
             Looked::Done(Some(outcome), cached) => {
                 asker.cached = cached;

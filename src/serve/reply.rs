@@ -14,7 +14,7 @@ use crate::dns::{
     encode_laid_out, encode_turn_away, udp_limit,
 };
 use crate::observe::{Arrival, Noted, QueryEvent};
-use crate::resolve::{Keep, Outcome, Source};
+use crate::resolve::{Keep, Occasion, Outcome, Source};
 use crate::world::{Vantage, World};
 
 /// Who asked what, and when.
@@ -33,6 +33,11 @@ impl Asker {
     /// When it came, in seconds since 1970.
     pub fn now_s(&self) -> u64 {
         seconds(self.moment.at)
+    }
+
+    /// When it came, with a number drawn for it.
+    pub fn occasion(&self) -> Occasion {
+        Occasion { now_s: self.now_s(), draw: rand::random() }
     }
 
     /// From where it was asked, if that is a place.

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use plustwo::dns::{Class, Question, RrSet};
-use plustwo::resolve::{Outcome, Silent, resolve};
+use plustwo::explain::Explanation;
+use plustwo::resolve::{Occasion, Outcome, Silent, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 
@@ -38,12 +39,15 @@ struct Options<'a> {
     from: &'a str,
     view: Option<&'a str>,
     rotation: usize,
+    draw: u64,
     texts: bool,
+    /// Whether the claims are told, not the records.
+    explains: bool,
 }
 
 impl<'a> Options<'a> {
     fn read(info: &'a str) -> Result<Self, String> {
-        let mut options = Self::default();
+        let mut options = Self { explains: info.starts_with("explain"), ..Self::default() };
         for word in info.split_whitespace().skip(1) {
             match word.split_once('=') {
                 Some(("from", from)) => options.from = from,
@@ -51,11 +55,12 @@ impl<'a> Options<'a> {
                 Some(("rotation", n)) => {
                     options.rotation = n.parse().map_err(|_| format!("rotation `{n}`"))?
                 }
+                Some(("draw", n)) => options.draw = n.parse().map_err(|_| format!("draw `{n}`"))?,
                 None if word == "texts" => options.texts = true,
-                _ => return Err(format!("`{word}` says nothing to `dig`")),
+                _ => return Err(format!("`{word}` says nothing to `{info}`")),
             }
         }
-        if options.from.is_empty() { Err("`dig` wants from=PLACE".to_owned()) } else { Ok(options) }
+        if options.from.is_empty() { Err(format!("`{info}` wants from=PLACE")) } else { Ok(options) }
     }
 
     /// Asks one question and writes down what comes back.
@@ -67,7 +72,12 @@ impl<'a> Options<'a> {
                 return Ok(());
             }
         };
-        let Some(outcome) = resolve(world, vantage, question, NOW_S, &mut Silent) else {
+        let occasion = Occasion { now_s: NOW_S, draw: self.draw };
+        if self.explains {
+            lines.extend(claims(world, vantage, question, occasion));
+            return Ok(());
+        }
+        let Some(outcome) = resolve(world, vantage, question, occasion, &mut Silent) else {
             lines.push("; no reply".to_owned());
             return Ok(());
         };
@@ -97,6 +107,19 @@ impl<'a> Options<'a> {
         let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
         Ok(world.vantage(plustwo::net::host(address), view).map_err(|nowhere| nowhere.to_string()))
     }
+}
+
+/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it.
+fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Vec<String> {
+    let Some(told) = Explanation::of(world, vantage, question, occasion) else {
+        return vec!["; no reply".to_owned()];
+    };
+    let line = |claim: &plustwo::explain::ClaimLine| {
+        let word = if claim.wins { "won " } else { "lost" };
+        format!("; {word} {} {} on {} for {}: {}", claim.kind, claim.id, claim.suffix, claim.name, claim.rule)
+    };
+    let claims = told.claims.iter().map(line);
+    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).collect()
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
