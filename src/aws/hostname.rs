@@ -6,7 +6,7 @@
 //! the label, whether or not an instance has the address, so reading a label must
 //! be strict: what is no such label is a name that does not exist.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The label of a private address: `ip-10-0-1-5`.
 pub fn ip_label(address: Ipv4Addr) -> String {
@@ -27,6 +27,33 @@ pub fn public_ec2_label(address: Ipv4Addr) -> String {
 /// Reads `ec2-a-b-c-d`, as strict as [`parse_ip_label`].
 pub fn parse_public_ec2_label(label: &[u8]) -> Option<Ipv4Addr> {
     octets(label.strip_prefix(b"ec2-")?)
+}
+
+/// The label of a public IPv6 address: 25 digits to the base of 36, five to a group (EC2 guide, "Hostname types").
+pub fn public_ipv6_label(address: Ipv6Addr) -> String {
+    let digits = base36(address.into());
+    let padded = format!("{digits:0>25}");
+    let groups: Vec<&str> = (0..5).map(|group| &padded[group * 5..group * 5 + 5]).collect();
+    groups.join("-")
+}
+
+/// The label of an interface with both families: that of its IPv6 address, then its public IPv4 address to the base
+/// of 36. The guide's example of the second part is no number of its address, so its case is assumed.
+pub fn public_dual_stack_label(v6: Ipv6Addr, v4: Ipv4Addr) -> String {
+    format!("{}-{}", public_ipv6_label(v6), base36(u32::from(v4).into()))
+}
+
+/// A number in digits and small letters.
+fn base36(mut number: u128) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
+        number /= 36;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.iter().rev().map(|digit| char::from(*digit)).collect()
 }
 
 fn label(prefix: &str, address: Ipv4Addr) -> String {
@@ -72,6 +99,16 @@ mod tests {
         }
         assert_eq!(ip_label(Ipv4Addr::new(10, 0, 1, 5)), "ip-10-0-1-5");
         assert_eq!(public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)), "ec2-203-0-113-25");
+    }
+
+    /// The example of the EC2 guide.
+    #[test]
+    fn addresses_to_the_base_of_36() {
+        let v6: Ipv6Addr = "ffff:1407:4:f000:81d:2689:1066:4489".parse().unwrap();
+        assert_eq!(public_ipv6_label(v6), "f5lnz-0khrm-nt2u3-gyqqt-nbdl5");
+        let both = public_dual_stack_label(v6, Ipv4Addr::new(52, 54, 55, 56));
+        assert_eq!(both, "f5lnz-0khrm-nt2u3-gyqqt-nbdl5-ehj1h4");
+        assert_eq!(public_ipv6_label(Ipv6Addr::LOCALHOST), "00000-00000-00000-00000-00001");
     }
 
     #[test]

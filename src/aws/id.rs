@@ -131,6 +131,14 @@ id_kinds! {
     ResolverEndpointId = ResolverEndpoint: "a resolver endpoint", "rslvr-in-" | "rslvr-out-";
     /// `rslvr-rr-…`
     ResolverRuleId = ResolverRule: "a resolver rule", "rslvr-rr-";
+    /// `rp-…`
+    ProfileId = Profile: "a Route 53 Profile", "rp-";
+    /// `pcx-…`
+    VpcPeeringConnectionId = VpcPeeringConnection: "a peering connection", "pcx-";
+    /// `tgw-…`
+    TransitGatewayId = TransitGateway: "a transit gateway", "tgw-";
+    /// `tgw-attach-…`
+    TransitGatewayAttachmentId = TransitGatewayAttachment: "a transit gateway attachment", "tgw-attach-";
     /// `Z…`, as Route 53 writes hosted zones' ids.
     HostedZoneId = HostedZone: "a hosted zone", "Z";
     /// `site-…`: a network on premises. The project's own word; AWS has none.

@@ -99,6 +99,17 @@ impl Region {
         }
     }
 
+    /// The domain of the public names of IPv6 and of dual-stack interfaces (EC2 guide, "Hostname types").
+    pub fn public_address_domain(&self) -> String {
+        format!("{self}.ip.aws")
+    }
+
+    /// The domain that private names of instances had in EC2-Classic, which the region still has as its own
+    /// (Route 53 guide, autodefined rules).
+    pub fn legacy_internal_domain(&self) -> Option<&'static str> {
+        (self.as_str() == "us-east-1").then_some("compute-1.internal")
+    }
+
     /// The domain of the public names of instances: `compute-1.amazonaws.com` in
     /// us-east-1, else `<region>.compute.` and the partition's suffix (same pages).
     pub fn public_ec2_domain(&self) -> String {

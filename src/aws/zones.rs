@@ -78,6 +78,19 @@ pub const SITE_SOA: SoaValues = SoaValues {
     ttl: 60,
 };
 
+/// The label of the instance metadata service's name, in a region's internal domain, and the zone of its reverse name.
+/// The zone is autodefined; that it holds this name is assumed.
+pub const METADATA_LABEL: &str = "instance-data";
+
+/// The address of the instance metadata service.
+pub const METADATA_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 169, 254);
+
+/// The reverse name of 169.254.169.254, a zone of its own.
+pub const METADATA_REVERSE_ZONE: &str = "254.169.254.169.in-addr.arpa";
+
+/// Zones of loopback that every VPC with host names has (the same page), besides the reverse names of ::1 and ::.
+pub const LOOPBACK_ZONES: [&str; 3] = ["localhost", "localdomain", "127.in-addr.arpa"];
+
 /// Reverse zones of private addresses that every VPC with host names has (Route 53 Developer Guide,
 /// "Domain names that VPC Resolver creates autodefined system rules for"), RFC 1918 10/8 and 192.168/16.
 pub const PRIVATE_REVERSE_ZONES: [&str; 2] = ["10.in-addr.arpa", "168.192.in-addr.arpa"];

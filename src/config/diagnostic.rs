@@ -42,6 +42,8 @@ pub enum Code {
     PrivateDnsRefused,
     /// Two claims on one name that AWS's API would refuse.
     ConflictingDomain,
+    /// Something of another account that was not shared.
+    NotShared,
     /// A record that cannot stand in its zone.
     InvalidRecord,
     /// A zone file with a mistake.
@@ -78,6 +80,7 @@ impl Code {
             Self::UnknownPrefixList => "unknown-prefix-list",
             Self::UnknownService => "unknown-service",
             Self::PrivateDnsRefused => "private-dns-refused",
+            Self::NotShared => "not-shared",
             Self::ConflictingDomain => "conflicting-domain",
             Self::InvalidRecord => "invalid-record",
             Self::ZoneFile => "zone-file",

@@ -93,6 +93,8 @@ struct Claim<'a> {
     suffix: &'a str,
     kind: &'static str,
     id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a str>,
     rule: &'static str,
 }
 
@@ -170,7 +172,14 @@ fn document(explanation: &Explanation) -> Document<'_> {
 
 impl<'a> Claim<'a> {
     fn of(line: &'a ClaimLine) -> Self {
-        Self { name: &line.name, suffix: &line.suffix, kind: line.kind, id: &line.id, rule: line.rule }
+        Self {
+            name: &line.name,
+            suffix: &line.suffix,
+            kind: line.kind,
+            id: &line.id,
+            profile: line.profile.as_deref(),
+            rule: line.rule,
+        }
     }
 }
 

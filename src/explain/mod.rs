@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
 use crate::resolve::{ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Source, decide, resolve};
-use crate::world::{Claim, Vantage, World};
+use crate::world::{Claim, Origin, Vantage, World};
 
 /// A question explained.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct ClaimLine {
     pub kind: &'static str,
     /// Whose.
     pub id: Arc<str>,
+    /// The Profile that it came through.
+    pub profile: Option<Arc<str>>,
     /// Whether it answered.
     pub wins: bool,
     /// Why AWS has it so.
@@ -171,11 +173,16 @@ fn answer_lines(outcome: &Outcome) -> Vec<AnswerLine> {
 }
 
 fn claim_line(world: &World, seen: &ClaimSeen) -> ClaimLine {
-    let (kind, id, rule) = describe(world, seen.claim);
+    let (kind, id, rule) = describe(world, seen.held.claim);
     let labels: Vec<String> =
         seen.name.labels().map(|label| String::from_utf8_lossy(label).into_owned()).collect();
     let suffix = labels[labels.len().saturating_sub(seen.labels)..].join(".");
-    ClaimLine { name: seen.name.to_string(), suffix: format!("{suffix}."), kind, id, wins: seen.wins, rule }
+    let profile = match seen.held.origin {
+        Origin::Local => None,
+        Origin::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+    };
+    let name = seen.name.to_string();
+    ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.wins, rule }
 }
 
 fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static str) {
@@ -204,12 +211,17 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         Claim::GeneratedName(domain) => (
             "generated-name",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "AWS computes these names from the address in their label",
+            "a VPC with DNS host names answers the names of its region's instances itself, and those of loopback",
         ),
         Claim::Reverse(domain) => (
             "reverse",
             world.internal_domains[domain].zone.apex().to_string().into(),
             "a VPC with DNS host names answers the reverse zones of private addresses itself",
+        ),
+        Claim::PublicHostName(domain) => (
+            "public-host-name",
+            world.internal_domains[domain].zone.apex().to_string().into(),
+            "an autodefined rule keeps the region's public host names here, whatever a wider FORWARD rule says",
         ),
     }
 }

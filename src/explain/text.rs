@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
 
-use super::Explanation;
+use super::{ClaimLine, Explanation};
 use crate::resolve::{EgressPath, Reach};
 
 const BOLD: Style = Style::new().bold();
@@ -39,7 +39,9 @@ impl Display for Text<'_> {
         let winner = told.claims.iter().find(|claim| claim.wins && claim.name == question.qname.to_string());
         match winner {
             Some(claim) => {
-                line(f, "answered by", &format!("{} {} ({})", told.source.as_str(), claim.id, claim.suffix))?;
+                let through = through(claim);
+                let winner = format!("{} {} ({}){through}", told.source.as_str(), claim.id, claim.suffix);
+                line(f, "answered by", &winner)?;
                 line(f, "because", &claim.rule)?;
             }
             None => {
@@ -48,7 +50,8 @@ impl Display for Text<'_> {
             }
         }
         for claim in told.claims.iter().filter(|claim| !claim.wins) {
-            line(f, "rather than", &format!("{} {} ({})", claim.kind, claim.id, claim.suffix))?;
+            let loser = format!("{} {} ({}){}", claim.kind, claim.id, claim.suffix, through(claim));
+            line(f, "rather than", &loser)?;
         }
         line(f, "rcode", &told.rcode)?;
         for note in &told.notes {
@@ -101,6 +104,11 @@ fn advice(f: &mut fmt::Formatter<'_>, sentences: &[String]) -> fmt::Result {
         writeln!(f, "  {DIM}→{DIM:#} {sentence}")?;
     }
     Ok(())
+}
+
+/// How a claim came to the VPC, where it is not its own.
+fn through(claim: &ClaimLine) -> String {
+    claim.profile.as_ref().map(|profile| format!(" through {profile}")).unwrap_or_default()
 }
 
 /// A path on one line: class, ids, reach, reasons.

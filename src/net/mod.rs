@@ -6,7 +6,9 @@ mod prefix_map;
 mod special;
 
 pub use prefix_map::PrefixMap;
-pub use special::{is_globally_routed, is_link_local_service, is_loopback, is_vpc_lattice, nat64_embedded};
+pub use special::{
+    is_globally_routed, is_link_local_service, is_loopback, is_vpc_lattice, nat64_embedded, nat64_of,
+};
 
 use std::net::IpAddr;
 

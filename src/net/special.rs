@@ -41,6 +41,13 @@ pub fn nat64_embedded(address: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
+/// The address that stands for an IPv4 address in the well-known NAT64 prefix (RFC 6052 2.2).
+pub fn nat64_of(address: Ipv4Addr) -> Ipv6Addr {
+    let [a, b, c, d] = address.octets();
+    let pair = |high, low| u16::from_be_bytes([high, low]);
+    Ipv6Addr::new(0x0064, 0xff9b, 0, 0, 0, 0, pair(a, b), pair(c, d))
+}
+
 /// Whether the internet carries traffic to this address: not private (RFC 1918, RFC 6598, RFC 4193),
 /// not loopback, link-local, multicast or reserved.
 ///
@@ -82,5 +89,6 @@ mod tests {
         assert!(is_vpc_lattice(ip("fd00:ec2:80::1")));
         assert_eq!(nat64_embedded(ip("64:ff9b::345e:8501")), Some(Ipv4Addr::new(52, 94, 133, 1)));
         assert_eq!(nat64_embedded(ip("64:ff9c::1")), None);
+        assert_eq!(nat64_of(Ipv4Addr::new(10, 0, 1, 5)), "64:ff9b::a00:105".parse::<Ipv6Addr>().unwrap());
     }
 }

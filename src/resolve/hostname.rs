@@ -1,69 +1,114 @@
-//! Names that AWS generates: `ip-10-0-1-5.ap-northeast-1.compute.internal` and their reverse.
+//! Names that AWS generates: `ip-10-0-1-5.ap-northeast-1.compute.internal`, `i-0123456789abcdef0…`, and their reverse.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Reply, Source};
+use super::{Reply, Source, zone};
+use crate::aws::Region;
 use crate::aws::hostname::{ip_label, parse_ip_label};
 use crate::dns::reverse::{Reverse, parse_reverse};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
-use crate::world::InternalDomain;
+use crate::world::{Generated, Index, InternalDomain, Vpc, World};
 
-/// TTL of generated names in both directions, in seconds, as seen in captures.
-const TTL_S: u32 = 60;
+/// Answers in a domain that the resolver of a VPC has by itself.
+pub fn answer(
+    world: &World,
+    vpc: Option<Index<Vpc>>,
+    domain: &InternalDomain,
+    source: Source,
+    question: &Question,
+) -> Reply {
+    if let (Some(vpc), Generated::Hosts(region)) = (vpc, &domain.names)
+        && let Some(records) = host_records(world, vpc, region, domain, question)
+    {
+        return Reply::of(records, source);
+    }
+    if let Generated::Reverse(internal) = &domain.names
+        && let Some(answer) = reverse(world, domain, internal, question)
+    {
+        return Reply::of(answer, source);
+    }
+    zone::answer(&domain.zone, question, source)
+}
 
-/// Answers below a region's internal domain.
+/// The records of an instance's name or of an address's. `None`: the name is neither, or nobody's.
+fn host_records(
+    world: &World,
+    vpc: Index<Vpc>,
+    region: &Region,
+    domain: &InternalDomain,
+    question: &Question,
+) -> Option<Answer> {
+    if question.qname.labels_below(domain.zone.apex()) != Some(1) {
+        return None;
+    }
+    let label = question.qname.first_label()?.to_ascii_lowercase();
+    let addresses = match parse_ip_label(&label) {
+        Some(address) if has_ip_name(world, vpc, region, address) => vec![IpAddr::V4(address)],
+        Some(_) => return None,
+        None => resource_name(world, vpc, region, &label)?,
+    };
+    let fits = |rtype| question.qtype == rtype || question.qtype == RecordType::ANY;
+    let found = addresses.into_iter().map(Rdata::address_of).find(|(rtype, _)| fits(*rtype));
+    Some(match found {
+        Some((rtype, rdata)) => {
+            let ttl = world.answers.generated_name_ttl;
+            Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
+        }
+        None => Answer::no_data(domain.zone.soa().clone()),
+    })
+}
+
+/// Whether an address has its `ip-` name in a region's domain, as a VPC's resolver has it.
 ///
-/// An `ip-` name is computed from its label, whether or not an instance has the address. It has an A
-/// record and no other ("EC2 instance hostname types").
-pub fn forward(domain: &InternalDomain, question: &Question) -> Reply {
-    let zone = &domain.zone;
-    let soa = || zone.soa().clone();
-    let answer = match question.qname.labels_below(zone.apex()) {
-        Some(0) => match question.qtype {
-            RecordType::SOA | RecordType::ANY => Answer::of(vec![soa()]),
-            _ => Answer::no_data(soa()),
-        },
-        Some(1) => match question.qname.first_label().and_then(parse_ip_label) {
-            Some(address) if matches!(question.qtype, RecordType::A | RecordType::ANY) => {
-                let rdatas = vec![Rdata::a(address)];
-                Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::A, TTL_S, rdatas)])
-            }
-            Some(_) => Answer::no_data(soa()),
-            None => Answer::nxdomain(soa()),
-        },
-        _ => Answer::nxdomain(soa()),
-    };
-    Reply { answer, source: Source::GeneratedName, alias: None }
+/// The name of a private address is computed from its label, whether or not an instance has the address; that of
+/// another one is known where its VPC is ("DNS attributes for your VPC"; captures). Names of another region's VPC
+/// are known where its private addresses are told ("VPC peering basics").
+fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Addr) -> bool {
+    let ip = IpAddr::V4(address);
+    let own = &world.vpcs[vpc];
+    let mut near = std::iter::once(own).chain(own.named_peers.iter().map(|peer| &world.vpcs[*peer]));
+    let is_known = near.any(|near| near.region == *region && near.holds(ip));
+    let computed = own.region == *region && address.is_private();
+    if world.answers.unused_ip_names {
+        return is_known || computed;
+    }
+    let mut homes =
+        world.vpcs.iter().filter(|home| home.region == *region && home.interfaces.contains_key(&ip));
+    homes.any(|home| computed || home.holds(ip) && is_known)
 }
 
-/// Answers below a reverse zone: the `ip-` name of the local region.
-pub fn reverse(domain: &InternalDomain, question: &Question) -> Reply {
-    let zone = &domain.zone;
-    let soa = || zone.soa().clone();
-    let answer = match parse_reverse(&question.qname) {
-        Some(Reverse::Address(IpAddr::V4(address))) => {
-            let target = ip_name(address.into(), &domain.internal_domain);
-            match (question.qtype, target) {
-                (RecordType::PTR | RecordType::ANY, Some(target)) => {
-                    let rdatas = vec![Rdata::name(&target)];
-                    Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::PTR, TTL_S, rdatas)])
-                }
-                _ => Answer::no_data(soa()),
-            }
-        }
-        Some(Reverse::Network(_)) if question.qtype == RecordType::SOA && question.qname == *zone.apex() => {
-            Answer::of(vec![soa()])
-        }
-        Some(Reverse::Network(_)) => Answer::no_data(soa()),
-        Some(Reverse::Address(IpAddr::V6(_))) | None => Answer::nxdomain(soa()),
-    };
-    Reply { answer, source: Source::Reverse, alias: None }
+/// The addresses that an instance's resource name leads to. `None`: no instance whose names this VPC's resolver tells
+/// has it.
+fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
+    let instance = &world.instances[*world.public.resource_names.get(label)?];
+    let home = world.subnets[instance.subnet].vpc;
+    let is_near = home == vpc || world.vpcs[vpc].named_peers.contains(&home);
+    if !is_near || world.vpcs[home].region != *region {
+        return None;
+    }
+    let a = instance.address.filter(|_| instance.resource_name.a).map(IpAddr::V4);
+    let aaaa = instance.ipv6_address.filter(|_| instance.resource_name.aaaa).map(IpAddr::V6);
+    Some(a.into_iter().chain(aaaa).collect())
 }
 
-/// The generated name of an IPv4 address.
-fn ip_name(address: IpAddr, internal_domain: &Name) -> Option<Name> {
-    match address {
-        IpAddr::V4(v4) => internal_domain.prepend(ip_label(v4).as_bytes()).ok(),
-        IpAddr::V6(_) => None,
+/// Answers below a reverse zone: the `ip-` name of its region. `None`: its zone knows.
+fn reverse(world: &World, domain: &InternalDomain, internal: &Name, question: &Question) -> Option<Answer> {
+    let zone = &domain.zone;
+    let soa = || zone.soa().clone();
+    match parse_reverse(&question.qname)? {
+        Reverse::Address(IpAddr::V4(address))
+            if zone.node(&question.qname).is_none_or(|node| node.is_empty()) =>
+        {
+            let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
+            if !matches!(question.qtype, RecordType::PTR | RecordType::ANY) {
+                return Some(Answer::no_data(soa()));
+            }
+            let ttl = world.answers.generated_name_ttl;
+            let rdatas = vec![Rdata::name(&target)];
+            Some(Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
+        }
+        // Names of networks have something below them.
+        Reverse::Network(_) if question.qname != *zone.apex() => Some(Answer::no_data(soa())),
+        Reverse::Address(_) | Reverse::Network(_) => None,
     }
 }

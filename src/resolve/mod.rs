@@ -13,6 +13,7 @@
 //!
 //! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
 
+mod dns64;
 pub mod egress;
 mod hostname;
 mod outcome;
@@ -28,8 +29,8 @@ pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 pub use resolution::{Resolution, Step, played, resolve};
 pub use trace::{ClaimSeen, Recorder, Silent, Trace};
 
-use crate::dns::{Answer, Question};
-use crate::world::{Claim, Index, Rule, View, ViewId, World};
+use crate::dns::{Answer, Ede, Question, Rcode};
+use crate::world::{Claim, DnsSupportOff, Index, Rule, ViewId, World};
 
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,13 @@ pub struct Reply {
     pub alias: Option<crate::dns::Name>,
 }
 
+impl Reply {
+    /// An answer with nothing left to follow but CNAMEs.
+    pub fn of(answer: Answer, source: Source) -> Self {
+        Self { answer, source, alias: None }
+    }
+}
+
 /// Decides what to do with one question in one view.
 ///
 /// This is the order of the house. Rules, hosted zones, endpoints' private names and generated names are
@@ -94,8 +102,14 @@ pub fn decide(
     occasion: Occasion,
     trace: &mut impl Trace,
 ) -> Decision {
-    if !dns_support(world, view) {
-        return Decision::Silence;
+    let vpc = world.views[view].vpc();
+    if vpc.is_some_and(|vpc| !world.vpcs[vpc].dns_support) {
+        return without_dns_support(world);
+    }
+    if world.views[view].dns64
+        && let Some(reply) = dns64::reverse(question, world.answers.generated_name_ttl)
+    {
+        return Decision::Reply(reply);
     }
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     let mut reply = match claim {
@@ -108,12 +122,18 @@ pub fn decide(
         Some(Claim::Endpoint(index)) => {
             zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint)
         }
-        Some(Claim::GeneratedName(index)) => hostname::forward(&world.internal_domains[index], question),
-        Some(Claim::Reverse(index)) => hostname::reverse(&world.internal_domains[index], question),
-        Some(Claim::SystemRule(_)) | None => match public::known(world, view, question, occasion.now_s) {
-            Some(reply) => reply,
-            None => return Decision::Ask { whom: Whom::Internet, source: public_source(by_system_rule) },
-        },
+        Some(Claim::GeneratedName(index)) => {
+            hostname::answer(world, vpc, &world.internal_domains[index], Source::GeneratedName, question)
+        }
+        Some(Claim::Reverse(index)) => {
+            hostname::answer(world, vpc, &world.internal_domains[index], Source::Reverse, question)
+        }
+        Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
+            match public::known(world, view, question, occasion.now_s) {
+                Some(reply) => reply,
+                None => return Decision::Ask { whom: Whom::Internet, source: public_source(by_system_rule) },
+            }
+        }
     };
     if reply.source == Source::Public {
         reply.source = public_source(by_system_rule);
@@ -135,10 +155,11 @@ fn winning_claim(
     question: &Question,
     trace: &mut impl Trace,
 ) -> (Option<Claim>, bool) {
-    let mut covering = world.claims.covering(view, &question.qname);
+    let mut covering = world.claims.covering(world.views[view].claims, &question.qname);
     let mut first = None;
     let mut chosen = None;
-    for (labels, claim) in &mut covering {
+    for (labels, held) in &mut covering {
+        let claim = held.claim;
         let wins = match (first, claim) {
             (None, Claim::SystemRule(_)) => {
                 first = Some(claim);
@@ -148,19 +169,26 @@ fn winning_claim(
             (Some(_), Claim::ForwardRule(_) | Claim::SystemRule(_)) => false,
             (Some(_), _) => true,
         };
-        trace.claim(&question.qname, labels, claim, wins);
+        trace.claim(&question.qname, labels, held, wins);
         if wins {
             first = first.or(Some(claim));
             chosen = Some(claim);
             break;
         }
     }
-    for (labels, claim) in covering {
-        trace.claim(&question.qname, labels, claim, false);
+    for (labels, held) in covering {
+        trace.claim(&question.qname, labels, held, false);
     }
     (chosen, matches!(first, Some(Claim::SystemRule(_))))
 }
 
-fn dns_support(world: &World, view: Index<View>) -> bool {
-    world.views[view].vpc().is_none_or(|vpc| world.vpcs[vpc].dns_support)
+/// What is said where DNS support is off. AWS only says that queries do not succeed.
+fn without_dns_support(world: &World) -> Decision {
+    let rcode = match world.answers.dns_support_off {
+        DnsSupportOff::Silent => return Decision::Silence,
+        DnsSupportOff::Refused => Rcode::REFUSED,
+        DnsSupportOff::Servfail => Rcode::SERVFAIL,
+    };
+    let ede = Ede::new(Ede::OTHER, "DNS support is off in this VPC (enableDnsSupport)");
+    Decision::Reply(Reply::of(Answer::empty(rcode).with_ede(ede), Source::Refused))
 }

@@ -1,6 +1,6 @@
 //! Public DNS as the world knows it: endpoints' own names, EC2 names, the user's records, AWS's names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::zone::at_node;
 use super::{Reply, Source};
@@ -19,13 +19,15 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
     }
-    if let Some(index) = public.instances.get(&question.qname) {
-        let instance = &world.instances[*index];
+    if let Some(host) = public.instances.get(&question.qname) {
+        let instance = &world.instances[host.instance];
+        let v6 = instance.ipv6_address.filter(|_| host.v6).map(IpAddr::V6);
+        let both = |v4: Option<Ipv4Addr>| [v4.filter(|_| host.v4).map(IpAddr::V4), v6];
         if is_inside(world, &world.views[view], instance) {
             // The VPC's resolver makes this answer itself, so its TTL is told in full.
-            return Some(addresses(world, question, EC2_INSIDE_TTL_S, [Some(instance.address), None]));
+            return Some(addresses(world, question, EC2_INSIDE_TTL_S, both(instance.address)));
         }
-        let mut reply = addresses(world, question, EC2_OUTSIDE_TTL_S, [instance.public_address, None]);
+        let mut reply = addresses(world, question, EC2_OUTSIDE_TTL_S, both(instance.public_address));
         count_down(&mut reply.answer, world.answers.max_ttl, now_s);
         return Some(reply);
     }
@@ -80,11 +82,13 @@ fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
     }
 }
 
-/// Whether an instance's public name means its private address: inside its VPC it does, elsewhere it means
-/// the public one ("DNS attributes for your VPC").
+/// Whether an instance's public name means its private address: inside its VPC it does, and where that VPC's private
+/// addresses are told across a peering or a transit gateway; elsewhere it means the public one ("DNS attributes for
+/// your VPC").
 fn is_inside(world: &World, view: &View, instance: &Instance) -> bool {
     let home = world.subnets[instance.subnet].vpc;
-    view.vpc() == Some(home) && world.vpcs[home].dns_hostnames
+    let Some(vpc) = view.vpc() else { return false };
+    (vpc == home && world.vpcs[home].dns_hostnames) || world.vpcs[vpc].named_peers.contains(&home)
 }
 
 /// A public name of an AWS service.

@@ -1,8 +1,13 @@
 //! One question to its end: CNAMEs and aliases go through the whole decision again, bounded.
 
+use std::sync::Arc;
+
 use super::reasons;
 use super::trace::Trace;
-use super::{Decision, Keep, Occasion, Outcome, Reply, Source, Whom, decide, egress, public, zone};
+use super::{
+    Decision, EgressPath, Keep, Occasion, Outcome, Reason, Reply, Source, Whom, decide, dns64, egress,
+    public, zone,
+};
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Index, Rule, Server, Vantage, World};
 
@@ -50,6 +55,10 @@ pub struct Resolution {
     alias: Option<Alias>,
     /// What somebody else answered, as far as it is not folded in yet: it may hold a whole chain.
     foreign: Option<(Whom, Answer)>,
+    /// What the question for AAAA records came to, once the A records are looked up instead.
+    without_aaaa: Option<Answer>,
+    /// Whether AAAA records were made.
+    is_made: bool,
     /// Whether what it comes to may be given again.
     keep: Keep,
 }
@@ -85,6 +94,8 @@ impl Resolution {
             followed: 0,
             alias: None,
             foreign: None,
+            without_aaaa: None,
+            is_made: false,
             keep: Keep::World,
         }
     }
@@ -113,7 +124,7 @@ impl Resolution {
                 },
                 Decision::Silence => return Step::Done(None),
             };
-            if let Some(answer) = self.fold(reply) {
+            if let Some(answer) = self.fold(reply).and_then(|answer| self.translate(world, answer)) {
                 return Step::Done(Some(Box::new(self.finish(world, answer))));
             }
         }
@@ -162,6 +173,28 @@ impl Resolution {
         }
     }
 
+    /// In a view with DNS64, what a question for AAAA records comes to. `None`: the A records are looked up first.
+    fn translate(&mut self, world: &World, answer: Answer) -> Option<Answer> {
+        if self.asked.qtype != RecordType::AAAA || !world.views[self.vantage.view].dns64 {
+            return Some(answer);
+        }
+        match self.without_aaaa.take() {
+            None if dns64::wants_a(&answer) => {
+                self.without_aaaa = Some(answer);
+                self.current = Question { qtype: RecordType::A, ..self.asked.clone() };
+                self.foreign = None;
+                self.followed = 0;
+                None
+            }
+            None => Some(answer),
+            Some(aaaa) => {
+                let made = dns64::made(&aaaa, answer);
+                self.is_made = made.is_some();
+                Some(made.unwrap_or(aaaa))
+            }
+        }
+    }
+
     fn follow(&mut self, target: Name) -> Option<Answer> {
         self.followed += 1;
         if self.followed > MAX_ALIASES {
@@ -183,7 +216,7 @@ impl Resolution {
             return Answer { rcode, answer: chain, authority, ede };
         };
         let reached = chain.split_off(alias.chain_len);
-        let set = reached.into_iter().rfind(|set| set.rtype == self.asked.qtype);
+        let set = reached.into_iter().rfind(|set| set.rtype == self.current.qtype);
         match set {
             Some(set) => {
                 chain.push(set.at(alias.owner));
@@ -205,6 +238,11 @@ impl Resolution {
         let paths = egress::paths(world, self.vantage.place, &answer);
         let mut outcome = Outcome { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: self.keep };
         reasons::add(world, self.vantage, &self.asked, paths, &mut outcome);
+        if self.is_made {
+            for one in &mut outcome.paths {
+                one.path = Arc::new(EgressPath::clone(&one.path).because(Reason::Dns64Synthesised));
+            }
+        }
         outcome
     }
 }

@@ -1,12 +1,12 @@
 //! What a decision tells about itself: nothing on the query path, everything to `explain`.
 
 use crate::dns::Name;
-use crate::world::Claim;
+use crate::world::Held;
 
 /// Hears what a decision considers.
 pub trait Trace {
     /// A claim covers the name; `labels` is the length of its suffix, and `wins` whether it answers.
-    fn claim(&mut self, name: &Name, labels: usize, claim: Claim, wins: bool);
+    fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool);
 }
 
 /// Hears nothing and costs nothing.
@@ -14,7 +14,7 @@ pub trait Trace {
 pub struct Silent;
 
 impl Trace for Silent {
-    fn claim(&mut self, _: &Name, _: usize, _: Claim, _: bool) {}
+    fn claim(&mut self, _: &Name, _: usize, _: Held, _: bool) {}
 }
 
 /// Keeps everything.
@@ -31,14 +31,14 @@ pub struct ClaimSeen {
     pub name: Name,
     /// How many labels the claim's suffix has.
     pub labels: usize,
-    /// The claim.
-    pub claim: Claim,
+    /// The claim, and how it came to the view.
+    pub held: Held,
     /// Whether it answered.
     pub wins: bool,
 }
 
 impl Trace for Recorder {
-    fn claim(&mut self, name: &Name, labels: usize, claim: Claim, wins: bool) {
-        self.claims.push(ClaimSeen { name: name.clone(), labels, claim, wins });
+    fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool) {
+        self.claims.push(ClaimSeen { name: name.clone(), labels, held, wins });
     }
 }

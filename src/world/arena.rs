@@ -72,6 +72,14 @@ impl<T> Arena<T> {
         Index { number, of: PhantomData }
     }
 
+    /// Every object with its number, to be finished.
+    pub(super) fn indexed_mut(&mut self) -> impl Iterator<Item = (Index<T>, &mut T)> {
+        self.items
+            .iter_mut()
+            .enumerate()
+            .map(|(number, item)| (Index { number: number as u32, of: PhantomData }, item))
+    }
+
     /// The number that the next object will have.
     pub fn next_index(&self) -> Index<T> {
         let number =

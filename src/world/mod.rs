@@ -29,14 +29,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use arena::{Arena, Index};
-pub use claims::{Claim, Claims};
+pub use claims::{Claim, Claims, Held, Origin};
 pub use diff::{Change, MOST_TOLD, What, diff};
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use object::{
-    Endpoint, EndpointInterface, EndpointKind, HostedZone, InboundEndpoint, Instance, Interface,
-    InternalDomain, Link, LinkClass, ManagedZone, NatGateway, PrivateDns, Rule, RuleKind, Site, Subnet, View,
-    ViewKind, Vpc,
+    Endpoint, EndpointInterface, EndpointKind, Generated, HostedZone, InboundEndpoint, Instance, Interface,
+    InternalDomain, Link, LinkClass, ManagedZone, NatGateway, PrivateDns, Profile, ResourceName, Rule,
+    RuleKind, Site, Subnet, View, ViewKind, Vpc,
 };
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Rank, Route, RouteTable, Target};
@@ -110,6 +110,8 @@ pub struct World {
     pub managed_zones: Arena<ManagedZone>,
     /// Resolver rules.
     pub rules: Arena<Rule>,
+    /// Route 53 Profiles.
+    pub profiles: Arena<Profile>,
     /// Whom FORWARD rules and the internet ask.
     pub upstreams: Arena<Upstream>,
     /// Whom names are asked of that nothing private claims. `None`: the internet is sealed.
@@ -141,6 +143,12 @@ pub struct AnswerBounds {
     pub max_negative_ttl: u32,
     /// The largest UDP reply.
     pub max_udp_payload: u16,
+    /// TTL of generated names and of their reverse.
+    pub generated_name_ttl: u32,
+    /// Whether `ip-` names exist for addresses that nobody has.
+    pub unused_ip_names: bool,
+    /// What a VPC without DNS support answers.
+    pub dns_support_off: DnsSupportOff,
 }
 
 /// Who is told paths, and how.
@@ -156,7 +164,7 @@ pub struct AnnotateRules {
     pub to: Vec<IpNet>,
 }
 
-pub use crate::config::EdeMode;
+pub use crate::config::{DnsSupportOff, EdeMode};
 
 /// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
 #[derive(Debug)]
@@ -165,12 +173,25 @@ pub struct PublicDns {
     pub overlay: Zone,
     /// The user's records. Their TTLs count down.
     pub records: Zone,
-    /// Public names of instances: the instance, and its public address's record set.
-    pub instances: HashMap<Name, Index<Instance>>,
+    /// Public names of instances.
+    pub instances: HashMap<Name, PublicHost>,
+    /// Instances by the first label of their resource names, in lower case.
+    pub resource_names: HashMap<Box<[u8]>, Index<Instance>>,
     /// AWS's names and ranges.
     pub facts: &'static Facts,
     /// The SOA of negative answers.
     pub soa: RrSet,
+}
+
+/// What a public name of an instance leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicHost {
+    /// The instance.
+    pub instance: Index<Instance>,
+    /// Whether it has an A record: the public address, inside the VPC the private one.
+    pub v4: bool,
+    /// Whether it has an AAAA record, the same everywhere.
+    pub v6: bool,
 }
 
 impl World {
@@ -179,17 +200,26 @@ impl World {
     pub fn vantage(&self, client: IpNet, bound: Option<ViewId>) -> Result<Vantage, NoPlace> {
         let vpc = bound.and_then(|view| self.views[view].vpc());
         let place = self.places.find(client, vpc)?;
-        let view = bound.unwrap_or_else(|| self.view_of(place));
+        let view = bound.map_or_else(|| self.view_of(place), |view| self.view_for(view, place));
         Ok(Vantage { view, place })
     }
 
     /// The view that a place's clients have when they ask a door that is bound to none.
     pub fn view_of(&self, place: PlaceId) -> ViewId {
         match self.places[place].standing {
-            Standing::Subnet(subnet) => self.vpcs[self.subnets[subnet].vpc].view,
+            Standing::Subnet(subnet) => self.view_for(self.vpcs[self.subnets[subnet].vpc].view, place),
             Standing::Site(site) => self.sites[site].view,
             Standing::Outside => self.public_view,
         }
+    }
+
+    /// The view of a door as a place's clients have it: in a subnet with DNS64 its VPC's resolver answers otherwise
+    /// ("DNS64 and NAT64", VPC User Guide).
+    pub fn view_for(&self, view: ViewId, place: PlaceId) -> ViewId {
+        let Standing::Subnet(subnet) = self.places[place].standing else { return view };
+        let subnet = &self.subnets[subnet];
+        let home = &self.vpcs[subnet.vpc];
+        if subnet.dns64 && view == home.view { home.dns64_view.unwrap_or(view) } else { view }
     }
 
     /// The name of a place: its subnet's or site's id, or `outside`.

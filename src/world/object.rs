@@ -1,7 +1,7 @@
 //! The objects of a world: VPCs and what is in them, sites, zones, rules, views.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -12,7 +12,7 @@ use crate::dns::{Name, SuffixMap};
 use super::arena::Index;
 use super::route::RouteTable;
 use super::security_group::SecurityGroup;
-use super::upstream::Upstream;
+use super::upstream::{Order, Upstream};
 use super::zone::Zone;
 
 /// A VPC.
@@ -30,14 +30,28 @@ pub struct Vpc {
     pub dns_support: bool,
     /// Whether names are generated and private zones are seen.
     pub dns_hostnames: bool,
+    /// The other VPCs whose private addresses its resolver tells: through a peering or a transit gateway, where
+    /// that is switched on. In order, each once.
+    pub named_peers: Vec<Index<Vpc>>,
     /// Its endpoints.
     pub endpoints: Vec<Index<Endpoint>>,
     /// Who has which address in it.
     pub interfaces: HashMap<IpAddr, Interface>,
     /// Its resolver's view.
     pub view: Index<View>,
+    /// The same for subnets with DNS64, where it has any.
+    pub dns64_view: Option<Index<View>>,
     /// Its resolver's view through an inbound endpoint.
     pub inbound_view: Index<View>,
+    /// Whom the name servers of delegated zones are asked through: DELEGATE rules by their delegation record.
+    pub delegations: SuffixMap<Index<Rule>>,
+}
+
+impl Vpc {
+    /// Whether an address lies in one of its prefixes.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
 }
 
 /// Who has an address in a VPC.
@@ -66,6 +80,8 @@ pub struct Subnet {
     pub route_table: Index<RouteTable>,
     /// Whether a bare address in it has a public IPv4 address. `None`: nobody said.
     pub map_public_ip_on_launch: Option<bool>,
+    /// Whether its clients get AAAA records made from A records (RFC 6147).
+    pub dns64: bool,
 }
 
 /// A NAT gateway.
@@ -168,12 +184,25 @@ pub struct Instance {
     pub id: Arc<str>,
     /// The subnet it stands in.
     pub subnet: Index<Subnet>,
-    /// Its private address.
-    pub address: IpAddr,
-    /// Its public address.
-    pub public_address: Option<IpAddr>,
+    /// Its private IPv4 address. `None` in a subnet of IPv6 alone.
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub ipv6_address: Option<Ipv6Addr>,
+    /// Its public IPv4 address.
+    pub public_address: Option<Ipv4Addr>,
+    /// Which records its resource name has.
+    pub resource_name: ResourceName,
     /// Its security groups.
     pub security_groups: Vec<Index<SecurityGroup>>,
+}
+
+/// Which records an instance's resource name has (EC2 API, `PrivateDnsNameOptions`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResourceName {
+    /// `EnableResourceNameDnsARecord`
+    pub a: bool,
+    /// `EnableResourceNameDnsAAAARecord`
+    pub aaaa: bool,
 }
 
 /// An inbound resolver endpoint.
@@ -183,6 +212,15 @@ pub struct InboundEndpoint {
     pub id: Arc<str>,
     /// The VPC whose resolver it is a door to.
     pub vpc: Index<Vpc>,
+    /// Whose claims answer its clients: the VPC's inbound view, or one like it with DNS64.
+    pub view: Index<View>,
+}
+
+/// A Route 53 Profile.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its id.
+    pub id: Arc<str>,
 }
 
 /// A network on premises.
@@ -250,10 +288,14 @@ pub struct Rule {
     pub id: Arc<str>,
     /// Its type.
     pub kind: RuleKind,
-    /// The domain it is for.
+    /// The domain it is for; of a DELEGATE rule its delegation record.
     pub domain: Name,
     /// Whom a FORWARD rule asks.
     pub upstream: Option<Index<Upstream>>,
+    /// The addresses of the outbound endpoint that its queries leave from. Empty: any.
+    pub sources: Arc<[IpAddr]>,
+    /// In what order it asks servers.
+    pub order: Order,
 }
 
 /// The type of a resolver rule.
@@ -263,15 +305,31 @@ pub enum RuleKind {
     Forward,
     /// Resolves here.
     System,
+    /// Says through whom the name servers of delegated zones are asked. It claims no name.
+    Delegate,
 }
 
-/// A domain whose names AWS generates: a region's internal domain, or a reverse zone.
+/// A domain that a VPC's resolver answers by itself (Route 53 Developer Guide, "Domain names that VPC Resolver
+/// creates autodefined system rules for").
 #[derive(Debug)]
 pub struct InternalDomain {
-    /// Its zone, which has no data but its SOA.
+    /// Its zone: its SOA, and what is not computed.
     pub zone: Zone,
-    /// The region's internal domain, which reverse names point into.
-    pub internal_domain: Name,
+    /// How the other names in it are made.
+    pub names: Generated,
+}
+
+/// How names of an internal domain are made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Generated {
+    /// Not at all: its zone has what there is.
+    Nothing,
+    /// `ip-10-0-1-5` and `i-0123456789abcdef0`: the instances of a region.
+    Hosts(Region),
+    /// Names of addresses, which lead into this internal domain.
+    Reverse(Name),
+    /// `ec2-203-0-113-25`: names that public DNS has too.
+    PublicHosts,
 }
 
 /// Whose claims answer.
@@ -281,6 +339,10 @@ pub struct View {
     pub kind: ViewKind,
     /// Its name, as `whoami` and logs tell it.
     pub name: Arc<str>,
+    /// The view whose claims are its own: itself, but for a view that differs in DNS64 alone.
+    pub claims: Index<View>,
+    /// Whether AAAA records are made from A records (RFC 6147).
+    pub dns64: bool,
 }
 
 /// The kinds of views.

@@ -269,6 +269,11 @@ fn push<T>(list: &mut Box<[T]>, item: T) {
 }
 
 impl Node {
+    /// Whether nothing stands at the name.
+    pub fn is_empty(&self) -> bool {
+        self.rrsets.is_empty() && self.aliases.is_empty()
+    }
+
     /// The record set of a type.
     pub fn rrset(&self, rtype: RecordType) -> Option<&RrSet> {
         self.rrsets.iter().find(|set| set.rtype == rtype)

@@ -102,7 +102,8 @@ impl<'a> Options<'a> {
     fn vantage(&self, world: &World) -> Result<Result<Vantage, String>, String> {
         let view = self.view.map(|name| view_named(world, name)).transpose()?;
         if let Some(place) = world.place_named(self.from) {
-            return Ok(Ok(Vantage { view: view.unwrap_or_else(|| world.view_of(place)), place }));
+            let view = view.map_or_else(|| world.view_of(place), |view| world.view_for(view, place));
+            return Ok(Ok(Vantage { view, place }));
         }
         let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
         Ok(world.vantage(plustwo::net::host(address), view).map_err(|nowhere| nowhere.to_string()))
@@ -116,7 +117,9 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasi
     };
     let line = |claim: &plustwo::explain::ClaimLine| {
         let word = if claim.wins { "won " } else { "lost" };
-        format!("; {word} {} {} on {} for {}: {}", claim.kind, claim.id, claim.suffix, claim.name, claim.rule)
+        let through = claim.profile.as_ref().map(|id| format!(" through {id}")).unwrap_or_default();
+        let whose = format!("{} {}{through}", claim.kind, claim.id);
+        format!("; {word} {whose} on {} for {}: {}", claim.suffix, claim.name, claim.rule)
     };
     let claims = told.claims.iter().map(line);
     std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).collect()
@@ -124,7 +127,7 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasi
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
     if let Some(inbound) = world.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name) {
-        return Ok(world.vpcs[inbound.vpc].inbound_view);
+        return Ok(inbound.view);
     }
     let found = world.views.indexed().find(|(_, view)| &*view.name == name);
     found.map(|(index, _)| index).ok_or_else(|| format!("no view is called `{name}`"))

@@ -21,6 +21,39 @@ pub struct Answers {
     pub max_udp_payload: u16,
     /// TTL of endpoint private DNS and `vpce-…` names, in seconds. 0 makes host caches transparent.
     pub private_dns_ttl: u32,
+    /// TTL of the names that AWS generates in a VPC, and of their reverse, in seconds.
+    pub generated_name_ttl: u32,
+    /// Whether `ip-…` names exist for addresses that nobody has, as they were seen to do in AWS. When false they
+    /// exist for declared addresses alone.
+    pub unused_ip_names: bool,
+    /// What a client hears in a VPC with `enable_dns_support = false`.
+    pub dns_support_off: DnsSupportOff,
+    /// On which NXDOMAIN replies the SOA record stands. AWS was seen to leave it out on cached ones.
+    pub negative_soa: NegativeSoa,
+}
+
+/// What a VPC's resolver answers when DNS support is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DnsSupportOff {
+    /// Nothing: clients time out.
+    #[default]
+    Silent,
+    /// REFUSED.
+    Refused,
+    /// SERVFAIL.
+    Servfail,
+}
+
+/// On which replies that deny a name the SOA record stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NegativeSoa {
+    /// On every one (RFC 2308 3).
+    #[default]
+    Always,
+    /// On the first one for a name and none of those within its TTL.
+    FirstOnly,
 }
 
 /// No client is promised less than 512 octets (RFC 1035 4.2.1), and no reply promises more than 4096.
@@ -34,7 +67,16 @@ fn udp_payload<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16,
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { max_ttl: 300, max_negative_ttl: 300, max_udp_payload: 1232, private_dns_ttl: 60 }
+        Self {
+            max_ttl: 300,
+            max_negative_ttl: 300,
+            max_udp_payload: 1232,
+            private_dns_ttl: 60,
+            generated_name_ttl: 60,
+            unused_ip_names: true,
+            dns_support_off: DnsSupportOff::Silent,
+            negative_soa: NegativeSoa::Always,
+        }
     }
 }
 

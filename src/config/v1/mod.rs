@@ -6,21 +6,26 @@
 mod answer;
 mod endpoint;
 mod expect;
+mod network;
+mod profile;
 mod server;
 mod site;
 mod vpc;
 mod zone;
 
 pub use answer::{
-    Annotate, Answers, EdeMode, Internet, InternetMode, MessageCache, PacketCache, Public, ServerOrder,
+    Annotate, Answers, DnsSupportOff, EdeMode, Internet, InternetMode, MessageCache, NegativeSoa,
+    PacketCache, Public, ServerOrder,
 };
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
+pub use network::{PeeringSide, TransitGateway, TransitGatewayVpcAttachment, VpcPeeringConnection};
+pub use profile::{Profile, ProfileAssociation, ProfileSetting};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use vpc::{
-    ConnectivityType, Ingress, Instance, NatGateway, PrefixList, Route, RouteOrigin, RouteState, RouteTable,
-    SecurityGroup, Subnet, Vpc,
+    AutodefinedReverse, ConnectivityType, HostnameType, Ingress, Instance, NatGateway, PrefixList,
+    PrivateDnsNameOptions, Route, RouteOrigin, RouteState, RouteTable, SecurityGroup, Subnet, Vpc,
 };
 pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
@@ -67,6 +72,15 @@ pub struct Config {
     /// Resolver rules.
     #[serde(default)]
     pub resolver_rule: Vec<ResolverRule>,
+    /// Route 53 Profiles.
+    #[serde(default)]
+    pub profile: Vec<Profile>,
+    /// Peering connections between VPCs.
+    #[serde(default)]
+    pub vpc_peering_connection: Vec<VpcPeeringConnection>,
+    /// Transit gateways.
+    #[serde(default)]
+    pub transit_gateway: Vec<TransitGateway>,
     /// Networks on premises.
     #[serde(default)]
     pub site: Vec<Site>,
@@ -106,6 +120,9 @@ impl Config {
             hosted_zone,
             resolver_endpoint,
             resolver_rule,
+            profile,
+            vpc_peering_connection,
+            transit_gateway,
             site,
             client,
             prefix_list,
@@ -139,6 +156,9 @@ impl Config {
         self.hosted_zone.extend(hosted_zone);
         self.resolver_endpoint.extend(resolver_endpoint);
         self.resolver_rule.extend(resolver_rule);
+        self.profile.extend(profile);
+        self.vpc_peering_connection.extend(vpc_peering_connection);
+        self.transit_gateway.extend(transit_gateway);
         self.site.extend(site);
         self.client.extend(client);
         self.prefix_list.extend(prefix_list);

@@ -69,8 +69,10 @@ impl Default for Server {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Address and port. A wildcard address answers from the address that was asked.
-    pub address: Marked<ListenAddress>,
+    /// Address and port. A wildcard address answers from the address that was asked. When not said: with `vpc`, where
+    /// that VPC's resolver stands, its primary prefix's base plus two; with `inbound`, that endpoint's addresses; and
+    /// the usual port of the transport, 53, 853 or 443.
+    pub address: Option<Marked<ListenAddress>>,
     /// Answers as this VPC's resolver, whoever asks.
     pub vpc: Option<Marked<VpcId>>,
     /// Answers as this inbound endpoint, whoever asks.

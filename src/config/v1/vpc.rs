@@ -1,6 +1,8 @@
 //! VPCs: subnets, route tables, NAT gateways, security groups, instances.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use crate::aws::{
     InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget,
     SecurityGroupId, SubnetId, VpcId,
 };
-use crate::config::source::Marked;
+use crate::config::source::{Marked, Text};
 use crate::config::text::{Cidr, Destination};
 
 /// A VPC.
@@ -32,6 +34,10 @@ pub struct Vpc {
     /// `enable_dns_support`. AWS's default is false.
     #[serde(default)]
     pub enable_dns_hostnames: bool,
+    /// Whether it has the reverse zones that AWS defines by itself, when it has host names (Route 53 Resolver API,
+    /// `AutodefinedReverse`).
+    #[serde(default)]
+    pub autodefined_reverse: AutodefinedReverse,
     /// The internet gateway attached to it.
     pub internet_gateway: Option<Marked<InternetGatewayId>>,
     /// Its subnets.
@@ -54,14 +60,25 @@ pub struct Vpc {
     pub instance: Vec<Instance>,
 }
 
+/// Whether a VPC has reverse zones that AWS defines by itself (Route 53 Resolver API, `ResolverConfig`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AutodefinedReverse {
+    /// It has.
+    #[default]
+    Enabled,
+    /// Reverse names are asked of rules and of public DNS like others.
+    Disabled,
+}
+
 /// A subnet.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subnet {
     /// Its id.
     pub id: Marked<SubnetId>,
-    /// Its IPv4 prefix, inside the VPC's.
-    pub cidr: Marked<Cidr>,
+    /// Its IPv4 prefix, inside the VPC's. None in a subnet of IPv6 alone.
+    pub cidr: Option<Marked<Cidr>>,
     /// Its IPv6 prefix, inside the VPC's.
     pub ipv6_cidr: Option<Marked<Cidr>>,
     /// The zone's name, such as `ap-northeast-1a`.
@@ -70,6 +87,65 @@ pub struct Subnet {
     pub route_table: Option<Marked<RouteTableId>>,
     /// Whether instances get a public IPv4 address. Unknown when not said.
     pub map_public_ip_on_launch: Option<bool>,
+    /// Whether its clients get AAAA records made from A records, in 64:ff9b::/96 (DNS64).
+    #[serde(default)]
+    pub enable_dns64: bool,
+    /// What instances in it have unless they say otherwise.
+    pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptions>,
+}
+
+/// The host names of instances (EC2 API, `PrivateDnsNameOptions`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateDnsNameOptions {
+    /// What an instance calls itself: `ip-name` unless said, `resource-name` in a subnet of IPv6 alone. Both names
+    /// are answered whatever it is.
+    pub hostname_type: Option<Marked<HostnameType>>,
+    /// Whether the resource name, `i-…`, has an A record.
+    #[serde(default)]
+    pub enable_resource_name_dns_a_record: bool,
+    /// Whether the resource name has an AAAA record.
+    #[serde(default)]
+    pub enable_resource_name_dns_aaaa_record: bool,
+}
+
+/// What an instance calls itself (EC2 API, `HostnameType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostnameType {
+    /// `ip-10-0-1-5`
+    IpName,
+    /// `i-0123456789abcdef0`
+    ResourceName,
+}
+
+impl HostnameType {
+    /// The word of EC2's API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IpName => "ip-name",
+            Self::ResourceName => "resource-name",
+        }
+    }
+}
+
+impl fmt::Display for HostnameType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for HostnameType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::IpName, Self::ResourceName];
+        let found = all.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is neither `ip-name` nor `resource-name`"))
+    }
+}
+
+impl Text for HostnameType {
+    const FORM: &'static str = "a type of host names: `ip-name` or `resource-name`";
 }
 
 /// A route table. `local` routes are implied.
@@ -199,10 +275,14 @@ pub struct Instance {
     pub id: Marked<InstanceId>,
     /// The subnet it stands in.
     pub subnet: Marked<SubnetId>,
-    /// Its private address.
-    pub address: Marked<IpAddr>,
+    /// Its private IPv4 address. None in a subnet of IPv6 alone.
+    pub address: Option<Marked<IpAddr>>,
+    /// Its IPv6 address, if it has one.
+    pub ipv6_address: Option<Marked<IpAddr>>,
     /// Its public IPv4 address, if it has one.
     pub public_address: Option<Marked<IpAddr>>,
+    /// Its host names; its subnet's choice when not said.
+    pub private_dns_name_options: Option<PrivateDnsNameOptions>,
     /// Its security groups.
     #[serde(default)]
     pub security_groups: Vec<Marked<SecurityGroupId>>,

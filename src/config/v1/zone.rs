@@ -19,7 +19,8 @@ pub struct HostedZone {
     pub id: Option<Marked<HostedZoneId>>,
     /// Its name.
     pub name: Marked<Name>,
-    /// The VPCs it is associated with.
+    /// The VPCs it is associated with. More see it through Profiles.
+    #[serde(default)]
     pub vpcs: Vec<Marked<VpcId>>,
     /// Its record sets.
     #[serde(default)]
@@ -57,6 +58,9 @@ pub struct ResolverEndpoint {
     pub vpc: Marked<VpcId>,
     /// Its addresses, in subnets of that VPC.
     pub addresses: Vec<Marked<IpAddr>>,
+    /// For an inbound one: whether its clients get AAAA records made from A records, in 64:ff9b::/96.
+    #[serde(default)]
+    pub dns64_enabled: bool,
 }
 
 /// The direction of a resolver endpoint (Route 53 Resolver API).
@@ -75,11 +79,14 @@ pub enum Direction {
 pub struct ResolverRule {
     /// Its id.
     pub id: Marked<ResolverRuleId>,
-    /// `FORWARD` or `SYSTEM`.
+    /// `FORWARD`, `SYSTEM` or `DELEGATE`.
     #[serde(rename = "type")]
     pub rule_type: RuleType,
-    /// The domain it is for, with everything below.
-    pub domain: Marked<Name>,
+    /// The domain it is for, with everything below. For `FORWARD` and `SYSTEM`.
+    pub domain: Option<Marked<Name>>,
+    /// For `DELEGATE`: the domain that the names of name servers are in. When an NS record of a delegated zone names
+    /// one of those, it is asked through the outbound endpoint.
+    pub delegation_record: Option<Marked<Name>>,
     /// Where a FORWARD rule sends.
     #[serde(default)]
     pub targets: Vec<Marked<Target>>,
@@ -91,7 +98,13 @@ pub struct ResolverRule {
     /// In what order its targets are asked: `random`, as AWS does, or `latency`.
     #[serde(default)]
     pub order: ServerOrder,
-    /// The VPCs it is associated with.
+    /// The account that owns it; that of its VPCs unless said.
+    pub owner_id: Option<Marked<String>>,
+    /// Accounts that it is shared with (AWS RAM). Only their VPCs and the owner's may be associated with it.
+    #[serde(default)]
+    pub shared_with: Vec<String>,
+    /// The VPCs it is associated with. More have it through Profiles.
+    #[serde(default)]
     pub vpcs: Vec<Marked<VpcId>>,
 }
 
@@ -114,4 +127,6 @@ pub enum RuleType {
     Forward,
     /// Resolves here what a wider FORWARD rule would send away.
     System,
+    /// Asks name servers of delegated zones through an outbound endpoint.
+    Delegate,
 }

@@ -333,9 +333,11 @@ impl Compiler<'_> {
             }
             let made = self.managed_zones.add(ManagedZone { endpoint: index, zone });
             if !only_inbound {
-                self.claims.add(view, apex.clone(), Claim::Endpoint(made));
+                self.claims
+                    .add(apex.clone(), Held { view, origin: Origin::Local, claim: Claim::Endpoint(made) });
             }
-            self.claims.add(inbound, apex, Claim::Endpoint(made));
+            self.claims
+                .add(apex, Held { view: inbound, origin: Origin::Local, claim: Claim::Endpoint(made) });
         }
     }
 }

@@ -1,61 +1,171 @@
-//! What carries a door's messages, and the files it proves itself with.
+//! Doors: where they are, as whom they answer, what carries their messages, and the files they prove themselves with.
+
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::config::{self, Transport};
+
+/// Where a configuration listens that names no listener.
+const DEFAULT_LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
+
+/// A door as it is written, at one of its addresses.
+#[derive(Clone, Copy)]
+struct Door<'w> {
+    written: &'w config::Listener,
+    address: SocketAddr,
+    /// What it is blamed on.
+    mark: Mark,
+}
 
 /// The path that RFC 8484's examples have, and clients try first.
 const DEFAULT_PATH: &str = "/dns-query";
 
 impl Compiler<'_> {
+    /// The doors, and as whom they answer.
+    pub(super) fn listeners(&mut self) {
+        let mut taken = HashSet::new();
+        for written in &self.config.listener {
+            let bound = [
+                written.vpc.as_ref().map(|vpc| (vpc.mark(), "vpc")),
+                written.inbound.as_ref().map(|inbound| (inbound.mark(), "inbound")),
+            ];
+            let mark = match (&written.address, bound.iter().flatten().next()) {
+                (Some(address), _) => address.mark(),
+                (None, Some((mark, _))) => *mark,
+                (None, None) => {
+                    let message = "a listener has an `address`, or is bound by `vpc` or `inbound`";
+                    let error = self.report.error(Code::MissingKey, Mark::default(), message);
+                    error.help("write `address = \"127.0.0.1:5300\"`");
+                    continue;
+                }
+            };
+            if bound.iter().all(Option::is_some) {
+                let message = "a listener is bound to a VPC or to an inbound endpoint, not to both";
+                self.report.error(Code::Listener, mark, message);
+                continue;
+            }
+            let mut view = None;
+            if let Some(vpc) = &written.vpc {
+                view = self.vpc_named(vpc).map(|index| self.vpcs[index].view);
+            }
+            if let Some(inbound) = &written.inbound {
+                let id = inbound.with(inbound.to_string());
+                view = Some(self.site_view(&id));
+            }
+            for address in self.listen_addresses(written) {
+                let door = Door { written, address, mark };
+                if taken.contains(&address) && address.port() != 0 {
+                    self.report.error(
+                        Code::Listener,
+                        mark,
+                        format!("two listeners have the address {address}"),
+                    );
+                    continue;
+                }
+                self.check_resolver_address(door, view);
+                if let Some(carries) = self.carries(door) {
+                    self.listeners.push(Listener { address, view, carries });
+                    taken.insert(address);
+                }
+            }
+        }
+        if self.config.listener.is_empty() {
+            let carries = Carries::Plain { udp: true, tcp: true };
+            self.listeners.push(Listener { address: DEFAULT_LISTENER, view: None, carries });
+        }
+        if self.listeners.iter().any(|listener| listener.view.is_none()) {
+            self.check_ambiguous_places();
+        }
+    }
+
+    /// Where a listener listens: where it says, else where the resolver that it is bound to has its addresses.
+    pub(super) fn listen_addresses(&self, written: &config::Listener) -> Vec<SocketAddr> {
+        if let Some(address) = &written.address {
+            return vec![address.value().0];
+        }
+        let port = match written.transports.first() {
+            Some(Transport::Dot) => 853,
+            Some(Transport::Doh) => 443,
+            Some(Transport::Udp | Transport::Tcp) | None => 53,
+        };
+        let vpc = written.vpc.as_ref().and_then(|vpc| self.ids.vpcs.get(&vpc.to_string()));
+        if let Some(vpc) = vpc {
+            let own = resolver_address(&self.vpcs[*vpc]);
+            return own.into_iter().map(|ip| SocketAddr::new(ip.into(), port)).collect();
+        }
+        let inbound = written.inbound.as_ref().map(ToString::to_string);
+        let endpoint = |it: &&config::ResolverEndpoint| Some(it.id.to_string()) == inbound;
+        let addresses =
+            self.config.resolver_endpoint.iter().find(endpoint).into_iter().flat_map(|it| &it.addresses);
+        addresses.map(|ip| SocketAddr::new(*ip.value(), port)).collect()
+    }
+
+    /// Tells when a door stands at an address of its VPC where that VPC has no resolver. Secondary prefixes have none
+    /// at their base plus two ("DNS attributes for your VPC").
+    fn check_resolver_address(&mut self, door: Door<'_>, view: Option<ViewId>) {
+        let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.views[view].kind) else { return };
+        let vpc = &self.vpcs[vpc];
+        let Some(own) = resolver_address(vpc) else { return };
+        let ip = door.address.ip();
+        if vpc.holds(ip) && ip != IpAddr::V4(own) {
+            let message = format!("VPC `{}` has its resolver at {own}, not at {ip}", vpc.id);
+            let warning = self.report.warning(Code::Surprising, door.mark, message);
+            warning.help(format!(
+                "AWS's stands at the primary prefix's base plus two, at 169.254.169.253 and at fd00:ec2::253: \
+                 write `address = \"{own}:53\"`"
+            ));
+        }
+    }
+
     /// What a listener carries. `None` when a mistake was told.
-    pub(super) fn carries(&mut self, written: &config::Listener) -> Option<Carries> {
+    fn carries(&mut self, door: Door<'_>) -> Option<Carries> {
+        let Door { written, address, mark } = door;
         let has = |transport| written.transports.contains(&transport);
         let (udp, tcp, dot, doh) =
             (has(Transport::Udp), has(Transport::Tcp), has(Transport::Dot), has(Transport::Doh));
         match (udp || tcp, dot, doh) {
             (false, false, false) => {
-                let message = format!("listener {} serves no transport", written.address.value().0);
-                self.report.error(Code::Listener, written.address.mark(), message);
+                let message = format!("listener {address} serves no transport");
+                self.report.error(Code::Listener, mark, message);
                 None
             }
             (true, false, false) => {
-                self.refuse_keys(written, "is for plain DNS");
+                self.refuse_keys(door, "is for plain DNS");
                 Some(Carries::Plain { udp, tcp })
             }
             (false, true, false) => {
-                self.refuse_path(written, "is for `dot`");
-                self.tls_files(written).map(Carries::Dot)
+                self.refuse_path(door, "is for `dot`");
+                self.tls_files(door).map(Carries::Dot)
             }
             (false, false, true) => {
-                let path = self.http_path(written);
-                self.tls_files(written).map(|tls| Carries::Doh { tls, path })
+                let path = self.http_path(door);
+                self.tls_files(door).map(|tls| Carries::Doh { tls, path })
             }
             _ => {
-                let address = written.address.value().0;
                 let message = format!(
                     "listener {address} mixes plain DNS (`udp`, `tcp`), `dot` and `doh`: one of them only"
                 );
-                let error = self.report.error(Code::Listener, written.address.mark(), message);
+                let error = self.report.error(Code::Listener, mark, message);
                 error.help("write a [[listener]] for each, every one on a port of its own");
                 None
             }
         }
     }
 
-    fn refuse_keys(&mut self, written: &config::Listener, what: &str) {
-        for (key, value) in [("certificate", &written.certificate), ("key", &written.key)] {
-            self.refuse(written, key, value.as_ref(), what);
+    fn refuse_keys(&mut self, door: Door<'_>, what: &str) {
+        for (key, value) in [("certificate", &door.written.certificate), ("key", &door.written.key)] {
+            self.refuse(door, key, value.as_ref(), what);
         }
-        self.refuse_path(written, what);
+        self.refuse_path(door, what);
     }
 
-    fn refuse_path(&mut self, written: &config::Listener, what: &str) {
-        self.refuse(written, "path", written.path.as_ref(), what);
+    fn refuse_path(&mut self, door: Door<'_>, what: &str) {
+        self.refuse(door, "path", door.written.path.as_ref(), what);
     }
 
-    fn refuse(&mut self, written: &config::Listener, key: &str, value: Option<&Marked<String>>, what: &str) {
+    fn refuse(&mut self, door: Door<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
         let Some(value) = value else { return };
-        let message = format!("listener {} {what}, which has no `{key}`", written.address.value().0);
+        let message = format!("listener {} {what}, which has no `{key}`", door.address);
         let error = self.report.error(Code::Listener, value.mark(), message);
         error.help(match key {
             "path" => "leave it out, or write `transports = [\"doh\"]`",
@@ -63,21 +173,16 @@ impl Compiler<'_> {
         });
     }
 
-    fn tls_files(&mut self, written: &config::Listener) -> Option<TlsFiles> {
-        let certificate = self.pem_file(written, "certificate", written.certificate.as_ref());
-        let key = self.pem_file(written, "key", written.key.as_ref());
+    fn tls_files(&mut self, door: Door<'_>) -> Option<TlsFiles> {
+        let certificate = self.pem_file(door, "certificate", door.written.certificate.as_ref());
+        let key = self.pem_file(door, "key", door.written.key.as_ref());
         Some(TlsFiles { certificate: certificate?, key: key? })
     }
 
-    fn pem_file(
-        &mut self,
-        written: &config::Listener,
-        key: &str,
-        named: Option<&Marked<String>>,
-    ) -> Option<PemFile> {
+    fn pem_file(&mut self, door: Door<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
         let Some(named) = named else {
-            let message = format!("listener {} has no `{key}`", written.address.value().0);
-            let error = self.report.error(Code::MissingKey, written.address.mark(), message);
+            let message = format!("listener {} has no `{key}`", door.address);
+            let error = self.report.error(Code::MissingKey, door.mark, message);
             error.help(format!("write `{key} = \"{key}.pem\"`, a file in PEM form"));
             return None;
         };
@@ -85,8 +190,8 @@ impl Compiler<'_> {
         Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
-    fn http_path(&mut self, written: &config::Listener) -> Arc<str> {
-        let Some(path) = &written.path else { return DEFAULT_PATH.into() };
+    fn http_path(&mut self, door: Door<'_>) -> Arc<str> {
+        let Some(path) = &door.written.path else { return DEFAULT_PATH.into() };
         let text = path.value();
         let visible = |c: char| c.is_ascii_graphic() && !"?#{}".contains(c);
         if !text.starts_with('/') || !text.chars().all(visible) {
@@ -95,4 +200,12 @@ impl Compiler<'_> {
         }
         text.as_str().into()
     }
+}
+
+/// Where a VPC's resolver stands: the base of the primary IPv4 prefix plus two ("Amazon DNS server", VPC User Guide).
+fn resolver_address(vpc: &Vpc) -> Option<Ipv4Addr> {
+    vpc.cidrs.iter().find_map(|cidr| match cidr {
+        IpNet::V4(net) => Some(Ipv4Addr::from(u32::from(net.network()).checked_add(2)?)),
+        IpNet::V6(_) => None,
+    })
 }

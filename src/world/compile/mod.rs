@@ -1,13 +1,18 @@
 //! Config → World: resolves references, works out what follows from them, and tells every mistake.
 //!
 //! The rooms, in the order they run: `vpc` (VPCs, subnets, gateways, groups), `endpoint` (VPC endpoints
-//! and their names), `routes`, `names` (zones, rules, generated names), `place` (sites, who stands
-//! where, doors), `listener` (what carries a door's messages), `public` (public DNS).
+//! and their names), `instance`, `network` (what joins VPCs), `routes`, `names` (zones and rules), `profile`
+//! (Route 53 Profiles), `generated` (names that AWS makes), `place` (sites, who stands where, doors), `listener` (what
+//! carries a door's messages), `public` (public DNS).
 
 mod endpoint;
+mod generated;
+mod instance;
 mod listener;
 mod names;
+mod network;
 mod place;
+mod profile;
 mod public;
 mod records;
 mod routes;
@@ -47,11 +52,13 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.prefix_lists();
     compiler.endpoints();
     compiler.instances();
+    compiler.network();
     compiler.routes();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
     compiler.sites();
     compiler.resolver_rules();
+    compiler.profiles();
     compiler.internet();
     compiler.generated_names();
     compiler.public_records();
@@ -87,6 +94,9 @@ struct Compiler<'a> {
     hosted_zones: Arena<HostedZone>,
     managed_zones: Arena<ManagedZone>,
     rules: Arena<Rule>,
+    profiles: Arena<Profile>,
+    /// Whether each VPC has autodefined reverse zones, where a Profile says so.
+    reverse_by_profile: HashMap<Index<Vpc>, bool>,
     upstreams: Arena<Upstream>,
     internet: Option<Index<Upstream>>,
     internal_domains: Arena<InternalDomain>,
@@ -123,6 +133,8 @@ struct Ids {
     security_groups: HashMap<String, Index<SecurityGroup>>,
     resolver_endpoints: HashMap<String, Resolver>,
     sites: HashMap<String, Index<Site>>,
+    hosted_zones: HashMap<String, Index<HostedZone>>,
+    rules: HashMap<String, Index<Rule>>,
     /// Every id of every kind, to find the same one twice.
     declared: HashMap<String, Mark>,
     /// VPCs whose declaration could be read only in part.
@@ -147,7 +159,8 @@ impl<'a> Compiler<'a> {
         read_file: &'a ReadFile<'a>,
     ) -> Self {
         let mut views = Arena::default();
-        let public_view = views.add(View { kind: ViewKind::Public, name: Arc::from("public") });
+        let (kind, claims) = (ViewKind::Public, views.next_index());
+        let public_view = views.add(View { kind, name: Arc::from("public"), claims, dns64: false });
         Self {
             config,
             sources,
@@ -169,6 +182,8 @@ impl<'a> Compiler<'a> {
             hosted_zones: Arena::default(),
             managed_zones: Arena::default(),
             rules: Arena::default(),
+            profiles: Arena::default(),
+            reverse_by_profile: HashMap::new(),
             upstreams: Arena::default(),
             internet: None,
             internal_domains: Arena::default(),
@@ -219,6 +234,12 @@ impl<'a> Compiler<'a> {
         if let Some(help) = help {
             error.help(help);
         }
+    }
+
+    /// Adds a view. One that differs from another in DNS64 alone shares the other's claims.
+    fn add_view(&mut self, kind: ViewKind, name: Arc<str>, dns64_of: Option<ViewId>) -> ViewId {
+        let claims = dns64_of.unwrap_or_else(|| self.views.next_index());
+        self.views.add(View { kind, name, claims, dns64: dns64_of.is_some() })
     }
 
     /// The VPC with this id; an error when there is none.
@@ -308,6 +329,9 @@ impl<'a> Compiler<'a> {
                 max_ttl: config.answers.max_ttl,
                 max_negative_ttl: config.answers.max_negative_ttl,
                 max_udp_payload: config.answers.max_udp_payload,
+                generated_name_ttl: config.answers.generated_name_ttl,
+                unused_ip_names: config.answers.unused_ip_names,
+                dns_support_off: config.answers.dns_support_off,
             },
             annotate: AnnotateRules {
                 ede: config.annotate.ede,
@@ -331,6 +355,7 @@ impl<'a> Compiler<'a> {
             hosted_zones: self.hosted_zones,
             managed_zones: self.managed_zones,
             rules: self.rules,
+            profiles: self.profiles,
             upstreams: self.upstreams,
             internet: self.internet,
             internal_domains: self.internal_domains,

@@ -1,10 +1,8 @@
-//! Who may answer what: private hosted zones, resolver rules, generated names.
+//! Who may answer what: private hosted zones and resolver rules.
 
 use super::zone_files::ZoneFile;
 use super::*;
-use crate::aws::zones;
-use crate::config::{Direction, RuleType};
-use crate::dns::reverse_zones;
+use crate::config::{Direction, ResolverRule, RuleType};
 
 impl Compiler<'_> {
     /// Resolver endpoints: inbound ones are doors to a VPC, outbound ones are what rules leave through.
@@ -23,10 +21,18 @@ impl Compiler<'_> {
             }
             let made = match written.direction {
                 Direction::Inbound => {
-                    let endpoint = InboundEndpoint { id: written.id.value().text(), vpc };
+                    let view = self.inbound_view(vpc, written.dns64_enabled);
+                    let endpoint = InboundEndpoint { id: written.id.value().text(), vpc, view };
                     Resolver::Inbound(self.inbound_endpoints.add(endpoint))
                 }
-                Direction::Outbound => Resolver::Outbound(number),
+                Direction::Outbound => {
+                    if written.dns64_enabled {
+                        let message =
+                            "`dns64_enabled` is for inbound endpoints: an outbound one answers nobody";
+                        self.report.error(Code::InvalidValue, written.id.mark(), message);
+                    }
+                    Resolver::Outbound(number)
+                }
             };
             let prefix = match written.direction {
                 Direction::Inbound => "rslvr-in-",
@@ -40,16 +46,32 @@ impl Compiler<'_> {
         }
     }
 
+    /// The view of an inbound endpoint: the VPC's, or one of its own with DNS64.
+    fn inbound_view(&mut self, vpc: Index<Vpc>, dns64: bool) -> ViewId {
+        let plain = self.vpcs[vpc].inbound_view;
+        if !dns64 {
+            return plain;
+        }
+        let made = self.views.indexed().find(|(_, view)| view.dns64 && view.claims == plain);
+        match made {
+            Some((index, _)) => index,
+            None => {
+                let name = format!("{}/inbound/dns64", self.vpcs[vpc].id);
+                self.add_view(ViewKind::Inbound(vpc), name.into(), Some(plain))
+            }
+        }
+    }
+
     /// Whether an address lies in a subnet of this VPC.
     fn lies_in_subnet(&self, vpc: Index<Vpc>, address: IpAddr) -> bool {
         self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest(address).is_some())
     }
 
     /// Both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
-    fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, claim: Claim) {
-        let (view, inbound) = (self.vpcs[vpc].view, self.vpcs[vpc].inbound_view);
-        self.claims.add(view, suffix.clone(), claim);
-        self.claims.add(inbound, suffix.clone(), claim);
+    pub(super) fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, origin: Origin, claim: Claim) {
+        for view in [self.vpcs[vpc].view, self.vpcs[vpc].inbound_view] {
+            self.claims.add(suffix.clone(), Held { view, origin, claim });
+        }
     }
 
     /// Private hosted zones, in the VPCs that have both DNS attributes.
@@ -80,6 +102,9 @@ impl Compiler<'_> {
             None => written.name.to_string().into(),
         };
         let made = self.hosted_zones.add(HostedZone { id, zone });
+        if let Some(id) = &written.id {
+            self.ids.hosted_zones.insert(id.to_string(), made);
+        }
         for vpc in &written.vpcs {
             let Some(index) = self.vpc_named(vpc) else { continue };
             self.associate(index, vpc.mark(), &apex, made);
@@ -88,14 +113,7 @@ impl Compiler<'_> {
 
     fn associate(&mut self, vpc: Index<Vpc>, mark: Mark, apex: &Name, zone: Index<HostedZone>) {
         let inbound = self.vpcs[vpc].inbound_view;
-        let taken = self.claims.at(inbound, apex).find_map(|claim| match claim {
-            Claim::HostedZone(other) => Some(format!("hosted zone {}", self.hosted_zones[other].id)),
-            Claim::Endpoint(other) => {
-                let endpoint = self.managed_zones[other].endpoint;
-                Some(format!("the private DNS of endpoint {}", self.endpoints[endpoint].id))
-            }
-            _ => None,
-        });
+        let taken = self.claims.at(inbound, apex).find_map(|held| self.zone_taken(held.claim));
         if let Some(taken) = taken {
             let message = format!(
                 "The VPC {} has already been associated with {taken} with the same domain name.",
@@ -104,8 +122,32 @@ impl Compiler<'_> {
             self.report.error(Code::ConflictingDomain, mark, message);
             return;
         }
+        self.see_zone(vpc, mark, apex, Origin::Local, Claim::HostedZone(zone));
+    }
+
+    /// What zone has a name already, in words.
+    pub(super) fn zone_taken(&self, claim: Claim) -> Option<String> {
+        match claim {
+            Claim::HostedZone(other) => Some(format!("hosted zone {}", self.hosted_zones[other].id)),
+            Claim::Endpoint(other) => {
+                let endpoint = self.managed_zones[other].endpoint;
+                Some(format!("the private DNS of endpoint {}", self.endpoints[endpoint].id))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets a VPC see a zone, if it has both DNS attributes.
+    pub(super) fn see_zone(
+        &mut self,
+        vpc: Index<Vpc>,
+        mark: Mark,
+        apex: &Name,
+        origin: Origin,
+        claim: Claim,
+    ) {
         if self.vpcs[vpc].dns_hostnames {
-            self.claim(vpc, apex, Claim::HostedZone(zone));
+            self.claim(vpc, apex, origin, claim);
         } else {
             let message = format!("VPC `{}` will not see this zone", self.vpcs[vpc].id);
             let warning = self.report.warning(Code::Surprising, mark, message);
@@ -116,44 +158,115 @@ impl Compiler<'_> {
     /// Resolver rules.
     pub(super) fn resolver_rules(&mut self) {
         for written in &self.config.resolver_rule {
-            if !self.declare(&written.id) {
-                continue;
-            }
-            let is_forward = written.rule_type == RuleType::Forward;
-            if is_forward && written.targets.is_empty() {
-                let message = format!("FORWARD rule `{}` has no targets", written.id);
-                let error = self.report.error(Code::MissingKey, written.id.mark(), message);
-                error.help("write `targets = [\"192.0.2.53\"]`");
-            }
-            if !is_forward && !written.targets.is_empty() {
-                let message = format!("SYSTEM rule `{}` sends nowhere, so it has no targets", written.id);
-                self.report.error(Code::InvalidValue, written.id.mark(), message);
-            }
-            let sources = match &written.endpoint {
-                Some(endpoint) => self.outbound_addresses(endpoint),
-                None => Vec::new(),
-            };
-            let upstream = is_forward.then(|| self.rule_upstream(written, sources)).flatten();
-            let kind = if is_forward { RuleKind::Forward } else { RuleKind::System };
-            let rule = self.rules.add(Rule {
-                id: written.id.value().text(),
-                kind,
-                domain: written.domain.value().clone(),
-                upstream,
-            });
-            for vpc in &written.vpcs {
-                let Some(index) = self.vpc_named(vpc) else { continue };
-                let claim = if is_forward { Claim::ForwardRule(rule) } else { Claim::SystemRule(rule) };
-                let is_rule = |claim: &Claim| matches!(claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
-                if self.claims.at(self.vpcs[index].inbound_view, written.domain.value()).any(|c| is_rule(&c))
-                {
-                    let message = format!("VPC `{vpc}` has another rule for {}", written.domain);
-                    self.report.error(Code::ConflictingDomain, vpc.mark(), message);
-                    continue;
-                }
-                self.claim(index, written.domain.value(), claim);
+            if self.declare(&written.id) {
+                self.resolver_rule(written);
             }
         }
+    }
+
+    fn resolver_rule(&mut self, written: &ResolverRule) {
+        let Some(domain) = self.rule_domain(written) else { return };
+        let is_forward = written.rule_type == RuleType::Forward;
+        if is_forward && written.targets.is_empty() {
+            let message = format!("FORWARD rule `{}` has no targets", written.id);
+            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            error.help("write `targets = [\"192.0.2.53\"]`");
+        }
+        if !is_forward && !written.targets.is_empty() {
+            let word = if written.rule_type == RuleType::System { "SYSTEM" } else { "DELEGATE" };
+            let message =
+                format!("{word} rule `{}` names no servers itself, so it has no targets", written.id);
+            self.report.error(Code::InvalidValue, written.id.mark(), message);
+        }
+        let sources = match &written.endpoint {
+            Some(endpoint) => self.outbound_addresses(endpoint),
+            None => Vec::new(),
+        };
+        let upstream = is_forward.then(|| self.rule_upstream(written, sources.clone())).flatten();
+        let rule = self.rules.add(Rule {
+            id: written.id.value().text(),
+            kind: match written.rule_type {
+                RuleType::Forward => RuleKind::Forward,
+                RuleType::System => RuleKind::System,
+                RuleType::Delegate => RuleKind::Delegate,
+            },
+            domain: domain.value().clone(),
+            upstream,
+            sources: if written.source == config::RuleSource::Any { Arc::from([]) } else { sources.into() },
+            order: upstream::order(written.order),
+        });
+        self.ids.rules.insert(written.id.to_string(), rule);
+        for vpc in &written.vpcs {
+            let Some(index) = self.vpc_named(vpc) else { continue };
+            self.check_shared(
+                index,
+                vpc.mark(),
+                &written.id,
+                written.owner_id.as_ref(),
+                &written.shared_with,
+            );
+            self.associate_rule(index, vpc.mark(), rule);
+        }
+    }
+
+    /// The domain of a rule, by its type. `None` when a mistake was told.
+    fn rule_domain<'r>(&mut self, written: &'r ResolverRule) -> Option<&'r Marked<Name>> {
+        let is_delegate = written.rule_type == RuleType::Delegate;
+        let (wanted, other, key, other_key) = if is_delegate {
+            (&written.delegation_record, &written.domain, "delegation_record", "domain")
+        } else {
+            (&written.domain, &written.delegation_record, "domain", "delegation_record")
+        };
+        if let Some(other) = other {
+            let message = format!("a rule of this type has `{key}`, not `{other_key}`");
+            self.report.error(Code::InvalidValue, other.mark(), message);
+        }
+        if wanted.is_none() {
+            let message = format!("rule `{}` has no `{key}`", written.id);
+            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            error.help(format!("write `{key} = \"corp.example\"`"));
+        }
+        wanted.as_ref()
+    }
+
+    /// A VPC's own association with a rule. It has one of each type for a name.
+    fn associate_rule(&mut self, vpc: Index<Vpc>, mark: Mark, rule: Index<Rule>) {
+        let Rule { kind, domain, .. } = &self.rules[rule];
+        let (kind, domain) = (*kind, domain.clone());
+        let taken = match kind {
+            RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
+            RuleKind::Forward | RuleKind::System => {
+                let is_rule = |held: Held| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
+                self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
+            }
+        };
+        if taken {
+            let message = format!("VPC `{}` has another rule for {domain}", self.vpcs[vpc].id);
+            self.report.error(Code::ConflictingDomain, mark, message);
+        } else if let Some(claim) = rule_claim(kind, rule) {
+            self.claim(vpc, &domain, Origin::Local, claim);
+        }
+    }
+
+    /// Tells when something of another account was not shared with a VPC's own.
+    pub(super) fn check_shared<T: Display>(
+        &mut self,
+        vpc: Index<Vpc>,
+        mark: Mark,
+        id: &Marked<T>,
+        owner: Option<&Marked<String>>,
+        shared_with: &[String],
+    ) {
+        let (Some(owner), Some(account)) = (owner, self.vpcs[vpc].account.clone()) else { return };
+        if *owner.value() == *account || shared_with.iter().any(|other| **other == *account) {
+            return;
+        }
+        let message = format!(
+            "`{id}` is account {owner}'s, and is not shared with account {account}, which has VPC `{}`",
+            self.vpcs[vpc].id
+        );
+        let error = self.report.error(Code::NotShared, mark, message);
+        error.help(format!("write `shared_with = [\"{account}\"]` where `{id}` is declared"));
     }
 
     /// The addresses of the outbound endpoint that a rule names.
@@ -177,49 +290,13 @@ impl Compiler<'_> {
         }
         Vec::new()
     }
-
-    /// The names that AWS generates in a VPC with host names: its region's internal domain, and the
-    /// reverse zones of private addresses and of its own prefixes.
-    pub(super) fn generated_names(&mut self) {
-        let mut made: HashMap<(Name, Name), Index<InternalDomain>> = HashMap::new();
-        let private = private_reverse_zones();
-        let with_names: Vec<Index<Vpc>> =
-            self.vpcs.indexed().filter(|(_, vpc)| vpc.dns_hostnames).map(|(index, _)| index).collect();
-        for index in with_names {
-            let internal_domain = fact_name(&self.vpcs[index].region.internal_domain());
-            let mut zones = private.clone();
-            // IPv6 addresses are public, and so are their reverse names.
-            let v4 = self.vpcs[index].cidrs.iter().filter(|cidr| cidr.addr().is_ipv4());
-            zones.extend(v4.flat_map(|cidr| reverse_zones(octet_aligned(*cidr))));
-            zones.sort();
-            zones.dedup();
-            let forward = std::iter::once((internal_domain.clone(), true));
-            for (apex, is_forward) in forward.chain(zones.into_iter().map(|zone| (zone, false))) {
-                let key = (apex.clone(), internal_domain.clone());
-                let domain = *made.entry(key).or_insert_with(|| {
-                    let zone = records::internal_zone(apex.clone());
-                    self.internal_domains
-                        .add(InternalDomain { zone, internal_domain: internal_domain.clone() })
-                });
-                let claim = if is_forward { Claim::GeneratedName(domain) } else { Claim::Reverse(domain) };
-                self.claim(index, &apex, claim);
-            }
-        }
-    }
 }
 
-fn private_reverse_zones() -> Vec<Name> {
-    let fixed = zones::PRIVATE_REVERSE_ZONES.iter().map(|zone| fact_name(zone));
-    let b = zones::PRIVATE_172_OCTETS.map(|octet| fact_name(&format!("{octet}.172.in-addr.arpa")));
-    fixed.chain(b).collect()
-}
-
-/// The prefix that is covered by reverse zones on octets: nothing longer than a /24.
-fn octet_aligned(cidr: IpNet) -> IpNet {
-    match cidr {
-        IpNet::V4(net) if net.prefix_len() > 24 => {
-            ipnet::Ipv4Net::new(net.network(), 24).map_or(cidr, |wide| IpNet::V4(wide.trunc()))
-        }
-        _ => cidr,
+/// What a rule claims; a DELEGATE rule claims nothing.
+pub(super) fn rule_claim(kind: RuleKind, rule: Index<Rule>) -> Option<Claim> {
+    match kind {
+        RuleKind::Forward => Some(Claim::ForwardRule(rule)),
+        RuleKind::System => Some(Claim::SystemRule(rule)),
+        RuleKind::Delegate => None,
     }
 }

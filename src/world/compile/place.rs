@@ -1,7 +1,4 @@
-//! Sites, who stands where, doors, and what is expected.
-
-use std::collections::HashSet;
-use std::net::SocketAddr;
+//! Sites, who stands where, and what is expected.
 
 use super::*;
 use crate::aws::zones::SITE_SOA;
@@ -60,12 +57,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
+    pub(super) fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
         if resolver.value() == "public" {
             return self.public_view;
         }
         match self.ids.resolver_endpoints.get(resolver.value()).copied() {
-            Some(Resolver::Inbound(index)) => self.vpcs[self.inbound_endpoints[index].vpc].inbound_view,
+            Some(Resolver::Inbound(index)) => self.inbound_endpoints[index].view,
             Some(Resolver::Outbound(_)) => {
                 let message = format!("a site asks an inbound endpoint, and `{resolver}` is outbound");
                 self.report.error(Code::UnknownReference, resolver.mark(), message);
@@ -183,51 +180,14 @@ impl Compiler<'_> {
         self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
     }
 
-    /// The doors, and as whom they answer.
-    pub(super) fn listeners(&mut self) {
-        let mut taken = HashSet::new();
-        for written in &self.config.listener {
-            let address = written.address.value().0;
-            if taken.contains(&address) && address.port() != 0 {
-                let message = format!("two listeners have the address {address}");
-                self.report.error(Code::Listener, written.address.mark(), message);
-                continue;
-            }
-            if written.vpc.is_some() && written.inbound.is_some() {
-                let message = "a listener is bound to a VPC or to an inbound endpoint, not to both";
-                self.report.error(Code::Listener, written.address.mark(), message);
-                continue;
-            }
-            let mut view = None;
-            if let Some(vpc) = &written.vpc {
-                view = self.vpc_named(vpc).map(|index| self.vpcs[index].view);
-            }
-            if let Some(inbound) = &written.inbound {
-                let id = inbound.with(inbound.to_string());
-                view = Some(self.site_view(&id));
-            }
-            if let Some(carries) = self.carries(written) {
-                self.listeners.push(Listener { address, view, carries });
-                taken.insert(address);
-            }
-        }
-        if self.config.listener.is_empty() {
-            let address = DEFAULT_LISTENER;
-            let carries = Carries::Plain { udp: true, tcp: true };
-            self.listeners.push(Listener { address, view: None, carries });
-        }
-        if self.listeners.iter().any(|listener| listener.view.is_none()) {
-            self.check_ambiguous_places();
-        }
-    }
-
     /// Where two VPCs share addresses, only a bound listener can tell whose client asks.
-    fn check_ambiguous_places(&mut self) {
+    pub(super) fn check_ambiguous_places(&mut self) {
         let mut seen: PrefixMap<(Index<Vpc>, Arc<str>)> = PrefixMap::new();
         for vpc in &self.config.vpc {
             let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
             for subnet in &vpc.subnet {
-                let net = subnet.cidr.value().0;
+                let Some(cidr) = &subnet.cidr else { continue };
+                let net = cidr.value().0;
                 let above = seen.longest_covering(&net).map(|(_, other)| other.clone());
                 let below = || seen.inside(&net).first().map(|(_, other)| (*other).clone());
                 if let Some((other, name)) = above.or_else(below)
@@ -235,7 +195,7 @@ impl Compiler<'_> {
                 {
                     let message =
                         format!("subnet `{}` shares addresses with `{name}` of another VPC", subnet.id);
-                    let warning = self.report.warning(Code::AmbiguousPlace, subnet.cidr.mark(), message);
+                    let warning = self.report.warning(Code::AmbiguousPlace, cidr.mark(), message);
                     warning.help(
                         "a listener that is bound to no VPC refuses their clients: bind each with `vpc = \"vpc-…\"`, \
                          or say with [[client]] who stands where",
@@ -277,6 +237,3 @@ fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
     inside.dedup();
     inside
 }
-
-/// Where a configuration listens that names no listener.
-const DEFAULT_LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5300);

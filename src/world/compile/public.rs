@@ -4,17 +4,21 @@ use super::*;
 use crate::aws::zones::SEALED_SOA;
 use crate::dns::{Rdata, RecordType};
 
+/// TTL of ipv4only.arpa's records, in seconds, as public DNS has them.
+const IPV4ONLY_TTL_S: u32 = 86_400;
+
 /// Gathers what is public while the rest is compiled.
 pub(super) struct Builder {
     overlay: Zone,
     records: Zone,
-    instances: HashMap<Name, Index<Instance>>,
+    instances: HashMap<Name, PublicHost>,
+    resource_names: HashMap<Box<[u8]>, Index<Instance>>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let root = || records::zone_with_soa(Name::root(), &SEALED_SOA);
-        Self { overlay: root(), records: root(), instances: HashMap::new() }
+        Self { overlay: root(), records: root(), instances: HashMap::new(), resource_names: HashMap::new() }
     }
 
     /// A record of an endpoint's own name.
@@ -23,13 +27,25 @@ impl Builder {
     }
 
     /// An instance's public name.
-    pub(super) fn instance(&mut self, name: Name, instance: Index<Instance>) {
-        self.instances.insert(name, instance);
+    pub(super) fn instance(&mut self, name: Name, host: PublicHost) {
+        self.instances.insert(name, host);
+    }
+
+    /// The label of an instance's resource name: its id.
+    pub(super) fn resource_name(&mut self, id: &str, instance: Index<Instance>) {
+        self.resource_names.insert(id.to_ascii_lowercase().into_bytes().into(), instance);
     }
 
     pub(super) fn finish(self, facts: &'static Facts) -> PublicDns {
         let soa = self.records.soa().clone();
-        PublicDns { overlay: self.overlay, records: self.records, instances: self.instances, facts, soa }
+        PublicDns {
+            overlay: self.overlay,
+            records: self.records,
+            instances: self.instances,
+            resource_names: self.resource_names,
+            facts,
+            soa,
+        }
     }
 }
 
@@ -38,6 +54,14 @@ impl Compiler<'_> {
     pub(super) fn public_records(&mut self) {
         let mut zone =
             std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
+        // Clients with IPv6 alone ask for it to learn whether there is DNS64, and its prefix (RFC 7050 2.2).
+        let ipv4only = fact_name("ipv4only.arpa");
+        for last in [170, 171] {
+            let address = IpAddr::from([192, 0, 0, last]);
+            let (rtype, rdata) = Rdata::address_of(address);
+            zone.add(ipv4only.clone(), rtype, IPV4ONLY_TTL_S, rdata)
+                .expect("an address may stand at any name");
+        }
         for record in &self.config.public {
             let rtype = *record.record_type.value();
             self.values(&mut zone, record.name.value(), rtype, record.ttl, &record.values);

@@ -50,14 +50,15 @@ impl Compiler<'_> {
     fn check_targets(&mut self, targets: &[Marked<Target>]) {
         for target in targets {
             let address = server(target.value()).address;
-            let own = self.config.listener.iter().find(|listener| {
-                let door = listener.address.value().0;
-                let same_host =
-                    door.ip() == address.ip() || (door.ip().is_unspecified() && address.ip().is_loopback());
-                same_host && door.port() == address.port()
+            let own = self.config.listener.iter().find_map(|listener| {
+                self.listen_addresses(listener).into_iter().find(|door| {
+                    let same_host = door.ip() == address.ip()
+                        || (door.ip().is_unspecified() && address.ip().is_loopback());
+                    same_host && door.port() == address.port()
+                })
             });
-            if let Some(listener) = own {
-                let message = format!("{target} is this daemon itself: it listens on {}", listener.address);
+            if let Some(door) = own {
+                let message = format!("{target} is this daemon itself: it listens on {door}");
                 let error = self.report.error(Code::ForwardLoop, target.mark(), message);
                 error.help("questions would come back for ever; name another server");
             }
@@ -76,13 +77,18 @@ impl Compiler<'_> {
         }
         let identity = UpstreamIdentity {
             servers: targets.iter().map(|target| server(target.value())).collect(),
-            order: match order {
-                ServerOrder::Random => Order::Random,
-                ServerOrder::Latency => Order::Latency,
-            },
+            order: self::order(order),
             sources: sources.into(),
         };
         Some(self.upstreams.add(Upstream { name, identity }))
+    }
+}
+
+/// The order as the world has it.
+pub(super) fn order(written: ServerOrder) -> Order {
+    match written {
+        ServerOrder::Random => Order::Random,
+        ServerOrder::Latency => Order::Latency,
     }
 }
 

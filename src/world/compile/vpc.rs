@@ -1,4 +1,4 @@
-//! VPCs: subnets, route tables (still without their routes), NAT gateways, security groups, instances.
+//! VPCs: subnets, route tables (still without their routes), NAT gateways, security groups.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::*;
 use crate::config;
 use crate::config::{ConnectivityType, Destination};
+use crate::dns::SuffixMap;
 
 impl Compiler<'_> {
     /// VPCs with everything in them that needs no routes and no names.
@@ -44,9 +45,12 @@ impl Compiler<'_> {
         }
         let index = self.vpcs.next_index();
         let name = vpc.id.value().text();
-        let view = self.views.add(View { kind: ViewKind::Vpc(index), name: name.clone() });
-        let inbound = Arc::from(format!("{name}/inbound"));
-        let inbound_view = self.views.add(View { kind: ViewKind::Inbound(index), name: inbound });
+        let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
+        let inbound_name: Arc<str> = Arc::from(format!("{name}/inbound"));
+        let inbound_view = self.add_view(ViewKind::Inbound(index), inbound_name, None);
+        let has_dns64 = vpc.subnet.iter().any(|subnet| subnet.enable_dns64);
+        let dns64_view = has_dns64
+            .then(|| self.add_view(ViewKind::Vpc(index), format!("{name}/dns64").into(), Some(view)));
         self.vpcs.add(Vpc {
             id: name,
             region: vpc.region.value().clone(),
@@ -54,10 +58,13 @@ impl Compiler<'_> {
             cidrs: cidrs.clone(),
             dns_support: vpc.enable_dns_support,
             dns_hostnames: vpc.enable_dns_support && vpc.enable_dns_hostnames,
+            named_peers: Vec::new(),
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
             view,
+            dns64_view,
             inbound_view,
+            delegations: SuffixMap::new(),
         });
         self.ids.vpcs.insert(vpc.id.to_string(), index);
         self.route_tables_of(vpc, index, &cidrs);
@@ -86,7 +93,8 @@ impl Compiler<'_> {
             if !self.declare(&subnet.id) {
                 continue;
             }
-            let own: Vec<_> = std::iter::once(&subnet.cidr).chain(&subnet.ipv6_cidr).collect();
+            let own: Vec<_> = subnet.cidr.iter().chain(&subnet.ipv6_cidr).collect();
+            self.check_families(subnet);
             for cidr in &own {
                 let net = cidr.value().0;
                 if !cidrs.iter().any(|whole| whole.contains(&net)) {
@@ -110,12 +118,31 @@ impl Compiler<'_> {
                 availability_zone: subnet.availability_zone.value().as_str().into(),
                 route_table,
                 map_public_ip_on_launch: subnet.map_public_ip_on_launch,
+                dns64: subnet.enable_dns64,
             });
             self.ids.subnets.insert(subnet.id.to_string(), made);
             let own_prefixes = self.ids.subnets_by_prefix.entry(index).or_default();
             for cidr in own {
                 own_prefixes.insert(cidr.value().0, made);
             }
+        }
+    }
+
+    /// Tells when the prefixes of a subnet are not of the families they should be.
+    fn check_families(&mut self, subnet: &config::Subnet) {
+        if subnet.cidr.is_none() && subnet.ipv6_cidr.is_none() {
+            let message = format!("subnet `{}` has no prefix", subnet.id);
+            let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
+            error.help("write `cidr = \"10.0.1.0/24\"`, or `ipv6_cidr` for a subnet of IPv6 alone, or both");
+        }
+        for (written, is_v4) in [(&subnet.cidr, true), (&subnet.ipv6_cidr, false)] {
+            let Some(cidr) = written.as_ref().filter(|cidr| cidr.value().0.addr().is_ipv4() != is_v4) else {
+                continue;
+            };
+            let (key, family) = if is_v4 { ("cidr", "IPv4") } else { ("ipv6_cidr", "IPv6") };
+            let message = format!("`{key}` of a subnet is an {family} prefix");
+            let error = self.report.error(Code::InvalidValue, cidr.mark(), message);
+            error.help("`cidr` is for IPv4, `ipv6_cidr` for IPv6");
         }
     }
 
@@ -202,34 +229,6 @@ impl Compiler<'_> {
             }
         }
         sources
-    }
-
-    /// Instances, with their addresses in their subnets.
-    pub(super) fn instances(&mut self) {
-        for vpc in &self.config.vpc {
-            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
-            for instance in &vpc.instance {
-                if !self.declare(&instance.id) {
-                    continue;
-                }
-                let Some(subnet) = self.subnet_named(&instance.subnet, index) else { continue };
-                self.check_inside(&instance.address, subnet);
-                let security_groups = self.groups_named(&instance.security_groups);
-                let made = self.instances.add(Instance {
-                    id: instance.id.value().text(),
-                    subnet,
-                    address: *instance.address.value(),
-                    public_address: instance.public_address.as_ref().map(|a| *a.value()),
-                    security_groups,
-                });
-                self.claim_address(index, &instance.address, Interface::Instance(made));
-                if let Some(IpAddr::V4(address)) = self.instances[made].public_address {
-                    let domain = self.vpcs[index].region.public_ec2_domain();
-                    let label = crate::aws::hostname::public_ec2_label(address);
-                    self.public.instance(fact_name(&format!("{label}.{domain}")), made);
-                }
-            }
-        }
     }
 
     /// Tells when an address does not lie in its subnet, or is one that AWS keeps for itself.

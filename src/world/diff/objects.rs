@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    Claim, Endpoint, IngressRule, Instance, Listener, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
-    Source, Standing, Subnet, ViewId, Vpc, World,
+    Claim, Endpoint, Index, IngressRule, Instance, Listener, Place, PrivateDns, Rule, RuleKind,
+    SecurityGroup, Site, Source, Standing, Subnet, ViewId, Vpc, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -14,7 +14,7 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let mut kind = |kind, catalogue: fn(&World) -> Catalogue| {
         catalogue(old).compare(&catalogue(new), kind, changes);
     };
-    kind("vpc", |world| Catalogue::of(world.vpcs.iter().map(|it| (text(&it.id), vpc(it)))));
+    kind("vpc", |world| Catalogue::of(world.vpcs.iter().map(|it| (text(&it.id), vpc(world, it)))));
     kind("subnet", |world| Catalogue::of(world.subnets.iter().map(|it| (text(&it.id), subnet(world, it)))));
     kind("nat-gateway", |world| {
         let gateways = world.nat_gateways.iter().map(|it| {
@@ -43,10 +43,15 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
         Catalogue::of(world.rules.indexed().map(|(index, it)| {
             let mut fields = rule(world, it);
             let claim = match it.kind {
-                RuleKind::Forward => Claim::ForwardRule(index),
-                RuleKind::System => Claim::SystemRule(index),
+                RuleKind::Forward => Some(Claim::ForwardRule(index)),
+                RuleKind::System => Some(Claim::SystemRule(index)),
+                RuleKind::Delegate => None,
             };
-            fields.push(("views", holders.of(world, claim)));
+            let views = match claim {
+                Some(claim) => holders.of(world, claim),
+                None => list(delegating(world, index)),
+            };
+            fields.push(("views", views));
             (text(&it.id), fields)
         }))
     });
@@ -66,13 +71,14 @@ fn text(id: &Arc<str>) -> String {
     id.as_ref().to_owned()
 }
 
-fn vpc(it: &Vpc) -> Fields {
+fn vpc(world: &World, it: &Vpc) -> Fields {
     vec![
         ("region", it.region.as_str().to_owned()),
         ("account", it.account.as_deref().unwrap_or_default().to_owned()),
         ("cidr", list(&it.cidrs)),
         ("enable_dns_support", it.dns_support.to_string()),
         ("enable_dns_hostnames", it.dns_hostnames.to_string()),
+        ("named_peers", list(it.named_peers.iter().map(|peer| &world.vpcs[*peer].id))),
     ]
 }
 
@@ -83,6 +89,7 @@ fn subnet(world: &World, it: &Subnet) -> Fields {
         ("availability_zone", text(&it.availability_zone)),
         ("route_table", super::routes::table_id(world, it.route_table)),
         ("map_public_ip_on_launch", list(it.map_public_ip_on_launch)),
+        ("enable_dns64", it.dns64.to_string()),
     ]
 }
 
@@ -129,8 +136,10 @@ fn ingress(world: &World, group: &SecurityGroup) -> String {
 fn instance(world: &World, it: &Instance) -> Fields {
     vec![
         ("subnet", text(&world.subnets[it.subnet].id)),
-        ("address", it.address.to_string()),
+        ("address", list(it.address)),
+        ("ipv6_address", list(it.ipv6_address)),
         ("public_address", list(it.public_address)),
+        ("resource_name", format!("{:?}", it.resource_name)),
         ("security_groups", list(it.security_groups.iter().map(|group| &world.security_groups[*group].id))),
     ]
 }
@@ -149,13 +158,14 @@ fn rule(world: &World, it: &Rule) -> Fields {
     let kind = match it.kind {
         RuleKind::Forward => "FORWARD",
         RuleKind::System => "SYSTEM",
+        RuleKind::Delegate => "DELEGATE",
     };
     let upstream = it.upstream.map(|index| &world.upstreams[index].identity);
     vec![
         ("type", kind.to_owned()),
         ("domain", it.domain.to_string()),
         ("targets", list(upstream.iter().flat_map(|upstream| upstream.servers.iter()))),
-        ("sources", list(upstream.iter().flat_map(|upstream| upstream.sources.iter()))),
+        ("sources", list(it.sources.iter())),
     ]
 }
 
@@ -169,8 +179,8 @@ impl Holders {
     /// One pass over all claims.
     pub(super) fn of_world(world: &World) -> Self {
         let mut views: HashMap<Claim, Vec<ViewId>> = HashMap::new();
-        for (view, claim) in world.claims.iter() {
-            views.entry(claim).or_default().push(view);
+        for held in world.claims.iter() {
+            views.entry(held.claim).or_default().push(held.view);
         }
         Self { views }
     }
@@ -182,6 +192,12 @@ impl Holders {
         names.sort_unstable();
         list(names)
     }
+}
+
+/// The VPCs whose delegated zones a rule is for.
+fn delegating(world: &World, rule: Index<Rule>) -> Vec<Arc<str>> {
+    let has = |vpc: &&Vpc| vpc.delegations.iter().any(|(_, other)| *other == rule);
+    world.vpcs.iter().filter(has).map(|vpc| vpc.id.clone()).collect()
 }
 
 fn standing(world: &World, place: &Place) -> String {
@@ -208,6 +224,9 @@ fn settings(world: &World) -> Catalogue {
                 ("max_ttl", answers.max_ttl.to_string()),
                 ("max_negative_ttl", answers.max_negative_ttl.to_string()),
                 ("max_udp_payload", answers.max_udp_payload.to_string()),
+                ("generated_name_ttl", answers.generated_name_ttl.to_string()),
+                ("unused_ip_names", answers.unused_ip_names.to_string()),
+                ("dns_support_off", format!("{:?}", answers.dns_support_off).to_lowercase()),
             ],
         ),
         (

@@ -1,0 +1,55 @@
+//! DNS64: AAAA records made from A records, in 64:ff9b::/96, for clients that have IPv6 alone (RFC 6147).
+//!
+//! AWS makes them from private addresses too, which RFC 6052 3.1 leaves out ("DNS64 and NAT64", VPC User Guide).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{Reply, Source};
+use crate::dns::reverse::{Reverse, parse_reverse, reverse_name};
+use crate::dns::{Answer, Question, Rcode, Rdata, RecordType, RrSet};
+use crate::net::{nat64_embedded, nat64_of};
+
+/// The longest TTL of a made record where the AAAA answer had no SOA record, in seconds (RFC 6147 5.1.7).
+const TTL_WITHOUT_SOA_S: u32 = 600;
+
+/// Whether the A records of the name are to be looked up: it exists, or its AAAA records could not be had, and there
+/// is none that a client could use (RFC 6147 5.1.1 to 5.1.4).
+pub fn wants_a(answer: &Answer) -> bool {
+    let is_mapped = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    let has_usable = |set: &RrSet| set.rtype == RecordType::AAAA && !set.addresses(0).all(is_mapped);
+    answer.rcode != Rcode::NXDOMAIN && !answer.answer.iter().any(has_usable)
+}
+
+/// The answer to the AAAA question, made from the one to the A question; what leads to the records stays. `None`: there
+/// is no A record, so what the AAAA question found is told.
+pub fn made(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
+    let is_a = |set: &RrSet| set.rtype == RecordType::A;
+    if a.rcode != Rcode::NOERROR || !a.answer.iter().any(is_a) {
+        return None;
+    }
+    let soa = aaaa.authority.iter().find(|set| set.rtype == RecordType::SOA);
+    let longest = soa.map_or(TTL_WITHOUT_SOA_S, |set| set.ttl);
+    for set in a.answer.iter_mut().filter(|set| is_a(set)) {
+        let rdatas: Vec<Rdata> = set.addresses(0).filter_map(translated).collect();
+        let ages = set.ages;
+        *set = RrSet::new(set.owner.clone(), RecordType::AAAA, set.ttl.min(longest), rdatas);
+        set.ages = ages;
+    }
+    Some(a)
+}
+
+fn translated(address: IpAddr) -> Option<Rdata> {
+    match address {
+        IpAddr::V4(v4) => Some(Rdata::address_of(nat64_of(v4).into()).1),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// The name of an address in 64:ff9b::/96 leads to that of the IPv4 address in it (RFC 6147 5.3.1).
+pub fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
+    let Some(Reverse::Address(address)) = parse_reverse(&question.qname) else { return None };
+    let embedded: Ipv4Addr = nat64_embedded(address)?;
+    let target = Rdata::name(&reverse_name(embedded.into()));
+    let set = RrSet::new(question.qname.clone(), RecordType::CNAME, ttl, vec![target]);
+    Some(Reply::of(Answer::of(vec![set]), Source::Reverse))
+}

@@ -1,0 +1,129 @@
+//! Instances: their addresses, and the names that lead to them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::*;
+use crate::aws::hostname;
+use crate::config;
+use crate::config::{HostnameType, PrivateDnsNameOptions};
+
+impl Compiler<'_> {
+    /// Instances, with their addresses in their subnets.
+    pub(super) fn instances(&mut self) {
+        for vpc in &self.config.vpc {
+            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            let on_launch: HashMap<String, &PrivateDnsNameOptions> = (vpc.subnet.iter())
+                .filter_map(|subnet| {
+                    Some((subnet.id.to_string(), subnet.private_dns_name_options_on_launch.as_ref()?))
+                })
+                .collect();
+            for subnet in vpc.subnet.iter().filter(|subnet| subnet.cidr.is_none()) {
+                self.check_hostname_type(subnet.private_dns_name_options_on_launch.as_ref());
+            }
+            for instance in &vpc.instance {
+                if self.declare(&instance.id) {
+                    self.instance(index, instance, &on_launch);
+                }
+            }
+        }
+    }
+
+    fn instance(
+        &mut self,
+        vpc: Index<Vpc>,
+        written: &config::Instance,
+        on_launch: &HashMap<String, &PrivateDnsNameOptions>,
+    ) {
+        let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };
+        if written.address.is_none() && written.ipv6_address.is_none() {
+            let message = format!("instance `{}` has no address", written.id);
+            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in a subnet of IPv6 alone");
+        }
+        for address in written.address.iter().chain(&written.ipv6_address) {
+            self.check_inside(address, subnet);
+        }
+        let v4 = self.v4("address", written.address.as_ref());
+        let public = self.v4("public_address", written.public_address.as_ref());
+        let v6 = self.v6(written.ipv6_address.as_ref());
+        let options = written.private_dns_name_options.as_ref();
+        if self.subnets[subnet].cidrs.iter().all(|cidr| cidr.addr().is_ipv6()) {
+            self.check_hostname_type(options);
+        }
+        let options = options.or_else(|| on_launch.get(&written.subnet.to_string()).copied());
+        let resource_name = options.map_or_else(ResourceName::default, |options| ResourceName {
+            a: options.enable_resource_name_dns_a_record,
+            aaaa: options.enable_resource_name_dns_aaaa_record,
+        });
+        let security_groups = self.groups_named(&written.security_groups);
+        let made = self.instances.add(Instance {
+            id: written.id.value().text(),
+            subnet,
+            address: v4,
+            ipv6_address: v6,
+            public_address: public,
+            resource_name,
+            security_groups,
+        });
+        for address in written.address.iter().chain(&written.ipv6_address) {
+            self.claim_address(vpc, address, Interface::Instance(made));
+        }
+        self.public.resource_name(written.id.value().as_str(), made);
+        self.public_names(vpc, made);
+    }
+
+    /// The names of an instance that public DNS knows ("EC2 instance hostnames and domains", EC2 User Guide).
+    fn public_names(&mut self, vpc: Index<Vpc>, index: Index<Instance>) {
+        let region = &self.vpcs[vpc].region;
+        let (hosts, addresses) = (region.public_ec2_domain(), region.public_address_domain());
+        let instance = &self.instances[index];
+        let v6 = instance.ipv6_address.filter(|address| crate::net::is_globally_routed((*address).into()));
+        let v4 = instance.public_address;
+        let mut names = Vec::new();
+        if let Some(v4) = v4 {
+            names.push((format!("{}.{hosts}", hostname::public_ec2_label(v4)), true, false));
+        }
+        if let Some(v6) = v6 {
+            names.push((format!("{}.{addresses}", hostname::public_ipv6_label(v6)), false, true));
+        }
+        if let (Some(v4), Some(v6)) = (v4, v6) {
+            names.push((format!("{}.{addresses}", hostname::public_dual_stack_label(v6, v4)), true, true));
+        }
+        for (name, v4, v6) in names {
+            self.public.instance(fact_name(&name), PublicHost { instance: index, v4, v6 });
+        }
+    }
+
+    /// In a subnet of IPv6 alone no name can be made from an IPv4 address.
+    fn check_hostname_type(&mut self, options: Option<&PrivateDnsNameOptions>) {
+        let written = options.and_then(|options| options.hostname_type.as_ref());
+        if let Some(written) = written.filter(|written| *written.value() == HostnameType::IpName) {
+            let message = "in a subnet of IPv6 alone the type of host names is `resource-name`";
+            self.report.error(Code::InvalidValue, written.mark(), message);
+        }
+    }
+
+    fn v4(&mut self, key: &str, written: Option<&Marked<IpAddr>>) -> Option<Ipv4Addr> {
+        match written?.value() {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => {
+                self.wrong_family(key, "IPv4", written?.mark());
+                None
+            }
+        }
+    }
+
+    fn v6(&mut self, written: Option<&Marked<IpAddr>>) -> Option<Ipv6Addr> {
+        match written?.value() {
+            IpAddr::V6(address) => Some(*address),
+            IpAddr::V4(_) => {
+                self.wrong_family("ipv6_address", "IPv6", written?.mark());
+                None
+            }
+        }
+    }
+
+    fn wrong_family(&mut self, key: &str, family: &str, mark: Mark) {
+        self.report.error(Code::InvalidValue, mark, format!("`{key}` of an instance is an {family} address"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Route 53 Profiles: zones, rules and endpoints that many VPCs have in common.
+
+use super::names::rule_claim;
+use super::*;
+use crate::config::ProfileSetting;
+
+/// How many Profiles a VPC may be associated with (Route 53 Developer Guide, "Updating the priority of a Route 53
+/// Profile association with a VPC").
+const MAX_OF_A_VPC: usize = 2;
+
+/// The priorities an association may have (the same page).
+const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=9900;
+
+/// What a Profile brings to its VPCs: a name, and who answers there.
+type Brought = Vec<(Name, Claim)>;
+
+impl Compiler<'_> {
+    /// Every Profile, with the claims that it makes in each of its VPCs.
+    pub(super) fn profiles(&mut self) {
+        let mut taken: HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>> = HashMap::new();
+        for written in &self.config.profile {
+            if !self.declare(&written.id) {
+                continue;
+            }
+            let profile = self.profiles.add(Profile { id: written.id.value().text() });
+            let brought = self.brought(written);
+            for association in &written.association {
+                let Some(vpc) = self.vpc_named(&association.vpc) else { continue };
+                let mark = association.vpc.mark();
+                self.check_shared(vpc, mark, &written.id, written.owner_id.as_ref(), &written.shared_with);
+                let own = taken.entry(vpc).or_default();
+                if !self.may_associate(own, association, profile) {
+                    continue;
+                }
+                let origin = Origin::Profile { priority: association.priority, profile };
+                for (name, claim) in &brought {
+                    match claim {
+                        Claim::HostedZone(_) => self.see_zone(vpc, mark, name, origin, *claim),
+                        Claim::Endpoint(zone) => self.see_endpoint(vpc, mark, name, origin, *zone),
+                        _ => self.claim(vpc, name, origin, *claim),
+                    }
+                }
+            }
+        }
+        self.reverse_settings(&taken);
+    }
+
+    /// What stands in a Profile.
+    fn brought(&mut self, written: &config::Profile) -> Brought {
+        let mut brought = Brought::new();
+        for id in &written.resolver_rules {
+            let text = id.to_string();
+            let Some(rule) = self.ids.rules.get(&text).copied() else {
+                self.unknown("resolver rule", &text, id.mark(), |this| keys(&this.ids.rules));
+                continue;
+            };
+            match rule_claim(self.rules[rule].kind, rule) {
+                Some(claim) => brought.push((self.rules[rule].domain.clone(), claim)),
+                None => {
+                    let message =
+                        format!("`{id}` is a DELEGATE rule, and a Profile holds FORWARD and SYSTEM rules");
+                    let error = self.report.error(Code::InvalidValue, id.mark(), message);
+                    error.help("associate it with each VPC itself: `vpcs = [\"vpc-…\"]`");
+                }
+            }
+        }
+        for id in &written.hosted_zones {
+            let text = id.to_string();
+            match self.ids.hosted_zones.get(&text).copied() {
+                Some(zone) => {
+                    brought.push((self.hosted_zones[zone].zone.apex().clone(), Claim::HostedZone(zone)));
+                }
+                None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
+            }
+        }
+        for id in &written.vpc_endpoints {
+            let text = id.to_string();
+            match self.ids.endpoints.get(&text).copied() {
+                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut brought),
+                None => self.unknown("endpoint", &text, id.mark(), |this| keys(&this.ids.endpoints)),
+            }
+        }
+        brought
+    }
+
+    fn brought_by_endpoint(
+        &mut self,
+        id: &Marked<crate::aws::VpcEndpointId>,
+        endpoint: Index<Endpoint>,
+        brought: &mut Brought,
+    ) {
+        if self.endpoints[endpoint].kind != EndpointKind::Interface {
+            let message = format!("`{id}` is no interface endpoint, and a Profile holds no others");
+            self.report.error(Code::InvalidValue, id.mark(), message);
+            return;
+        }
+        let zones = self.managed_zones.indexed().filter(|(_, zone)| zone.endpoint == endpoint);
+        let before = brought.len();
+        brought.extend(zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))));
+        if brought.len() == before {
+            let message = format!("endpoint `{id}` has no private names, so the Profile brings none");
+            let warning = self.report.warning(Code::Surprising, id.mark(), message);
+            warning.help("give it `private_dns_enabled = true`");
+        }
+    }
+
+    /// Whether a VPC may have this association besides those it has.
+    fn may_associate(
+        &mut self,
+        own: &mut Vec<(u16, Index<Profile>)>,
+        association: &config::ProfileAssociation,
+        profile: Index<Profile>,
+    ) -> bool {
+        let (vpc, priority) = (&association.vpc, association.priority);
+        let wrong = if !PRIORITIES.contains(&priority) {
+            Some((Code::InvalidValue, format!("{priority} is no priority: 100 to 9900")))
+        } else if own.iter().any(|(_, other)| *other == profile) {
+            Some((Code::DuplicateId, format!("VPC `{vpc}` is associated with this Profile twice")))
+        } else if own.len() == MAX_OF_A_VPC {
+            Some((Code::InvalidValue, format!("VPC `{vpc}` is associated with more than two Profiles")))
+        } else if own.iter().any(|(other, _)| *other == priority) {
+            Some((Code::InvalidValue, format!("VPC `{vpc}` has another Profile with priority {priority}")))
+        } else {
+            None
+        };
+        let Some((code, message)) = wrong else {
+            own.push((priority, profile));
+            return true;
+        };
+        let error = self.report.error(code, vpc.mark(), message);
+        error.help("a VPC has two Profiles at most, each with a `priority` of its own; the lower goes first");
+        false
+    }
+
+    /// Lets a VPC see another VPC's endpoint. What only inbound queries see there, only they see here.
+    fn see_endpoint(
+        &mut self,
+        vpc: Index<Vpc>,
+        mark: Mark,
+        apex: &Name,
+        origin: Origin,
+        zone: Index<ManagedZone>,
+    ) {
+        let claim = Claim::Endpoint(zone);
+        let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
+        if endpoint.vpc == vpc {
+            return; // It sees it already.
+        }
+        if endpoint.private_dns == PrivateDns::OnlyForInboundResolver {
+            let view = self.vpcs[vpc].inbound_view;
+            self.claims.add(apex.clone(), Held { view, origin, claim });
+        } else {
+            self.see_zone(vpc, mark, apex, origin, claim);
+        }
+    }
+
+    /// What the Profiles of each VPC say of its reverse zones: the first that says anything.
+    fn reverse_settings(&mut self, taken: &HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>>) {
+        let said: HashMap<String, ProfileSetting> =
+            self.config.profile.iter().map(|it| (it.id.to_string(), it.autodefined_reverse)).collect();
+        for (vpc, profiles) in taken {
+            let mut profiles = profiles.clone();
+            profiles.sort_unstable();
+            let says = |profile: Index<Profile>| match said.get(&*self.profiles[profile].id)? {
+                ProfileSetting::Enabled => Some(true),
+                ProfileSetting::Disabled => Some(false),
+                ProfileSetting::UseLocalResourceSetting => None,
+            };
+            if let Some(has) = profiles.into_iter().find_map(|(_, profile)| says(profile)) {
+                self.reverse_by_profile.insert(*vpc, has);
+            }
+        }
+    }
+}
