@@ -27,7 +27,7 @@ pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
 pub use repair::nearest;
 pub use schema::json_schema;
-pub use source::{Mark, Marked, Place, SourceMap, Text};
+pub use source::{Mark, Marked, Place, Placed, SourceMap, Text};
 pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};
 pub use v1::*;
 

@@ -153,6 +153,50 @@ impl<T: Text> JsonSchema for Marked<T> {
     }
 }
 
+/// A table, and where it stands: for mistakes that are none of its keys' own.
+#[derive(Clone, Debug)]
+pub struct Placed<T> {
+    value: T,
+    mark: Mark,
+}
+
+impl<T> Placed<T> {
+    /// Where the table stands.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+}
+
+impl<T> std::ops::Deref for Placed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = toml::Spanned::<T>::deserialize(deserializer)?;
+        let mark = Mark::new(written.span());
+        Ok(Self { value: written.into_inner(), mark })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Placed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
 /// The files of one configuration, with their texts.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {

@@ -100,6 +100,10 @@ fn reverse(world: &World, domain: &InternalDomain, internal: &Name, question: &Q
             if zone.node(&question.qname).is_none_or(|node| node.is_empty()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
+            let is_used = || world.vpcs.iter().any(|home| home.interfaces.contains_key(&address.into()));
+            if !world.answers.unused_ip_names && !is_used() {
+                return Some(Answer::nxdomain(soa()));
+            }
             if !matches!(question.qtype, RecordType::PTR | RecordType::ANY) {
                 return Some(Answer::no_data(soa()));
             }

@@ -39,6 +39,10 @@ pub struct ClaimSeen {
 
 impl Trace for Recorder {
     fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool) {
-        self.claims.push(ClaimSeen { name: name.clone(), labels, held, wins });
+        let seen = ClaimSeen { name: name.clone(), labels, held, wins };
+        // Once somebody else has answered, the same name is decided again.
+        if !self.claims.contains(&seen) {
+            self.claims.push(seen);
+        }
     }
 }

@@ -19,6 +19,9 @@ pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, S
     for line in asked {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, rtype] = words[..] else { continue };
+        if name == ";" {
+            continue; // What comes back begins so.
+        }
         let question = Question {
             qname: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
             qtype: rtype.parse().map_err(|_| format!("`{rtype}` is no type"))?,

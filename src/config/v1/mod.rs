@@ -32,6 +32,8 @@ pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::source::Placed;
+
 /// A whole configuration. Other files named in `include` are read as if they stood in this one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +43,7 @@ pub struct Config {
     pub server: Server,
     /// Where it listens.
     #[serde(default)]
-    pub listener: Vec<Listener>,
+    pub listener: Vec<Placed<Listener>>,
     /// Bounds on answers.
     #[serde(default)]
     pub answers: Answers,

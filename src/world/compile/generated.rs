@@ -16,6 +16,7 @@ impl Compiler<'_> {
     pub(super) fn generated_names(&mut self) {
         let mut made: HashMap<Domain, Index<InternalDomain>> = HashMap::new();
         let loopback = loopback_domains();
+        let arpa = fact_name("arpa");
         let disabled: HashSet<&str> = (self.config.vpc.iter())
             .filter(|vpc| vpc.autodefined_reverse == AutodefinedReverse::Disabled)
             .map(|vpc| vpc.id.value().as_str())
@@ -32,6 +33,7 @@ impl Compiler<'_> {
             for domain in plain.chain(domains) {
                 let claim_of = match &domain.1 {
                     Generated::Reverse(_) => Claim::Reverse,
+                    Generated::Nothing if domain.0.is_at_or_below(&arpa) => Claim::Reverse,
                     Generated::PublicHosts => Claim::PublicHostName,
                     Generated::Hosts(_) | Generated::Nothing => Claim::GeneratedName,
                 };

@@ -34,7 +34,7 @@ impl Compiler<'_> {
                 (None, Some((mark, _))) => *mark,
                 (None, None) => {
                     let message = "a listener has an `address`, or is bound by `vpc` or `inbound`";
-                    let error = self.report.error(Code::MissingKey, Mark::default(), message);
+                    let error = self.report.error(Code::MissingKey, written.mark(), message);
                     error.help("write `address = \"127.0.0.1:5300\"`");
                     continue;
                 }
