@@ -27,7 +27,8 @@ pub struct Response {
     pub question: Option<(Vec<u8>, RecordType, Class)>,
     /// The answer section, without DNSSEC records that were not asked for.
     pub answer: Vec<RrSet>,
-    /// The SOA records of the authority section.
+    /// The SOA records of the authority section; of a referral its NS records, and the addresses that stand beside
+    /// them (RFC 1034 4.3.2).
     pub authority: Vec<RrSet>,
     /// Whether there is an OPT record.
     pub has_edns: bool,
@@ -57,7 +58,8 @@ impl Response {
     /// Reads a message.
     ///
     /// Records become RRsets in the order of their first record; the TTL of a set is the smallest of its
-    /// records' (RFC 2181 5.2). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at.
+    /// records' (RFC 2181 5.2). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at,
+    /// and in a referral addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
         let header = message.first_chunk::<HEADER>().ok_or(ResponseError::TooShort)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -94,12 +96,22 @@ impl Response {
         let mut authority = Sets::default();
         for _ in 0..word(8) {
             let record = reader.record()?;
-            if record.rtype == RecordType::SOA {
+            let may_refer = word(6) == 0 && record.rtype == RecordType::NS;
+            if record.rtype == RecordType::SOA || may_refer {
                 authority.add(&reader, record)?;
             }
         }
+        let is_referral = authority.sets.iter().any(|(_, rtype, ..)| *rtype == RecordType::NS)
+            && authority.sets.iter().all(|(_, rtype, ..)| *rtype == RecordType::NS);
+        if !is_referral {
+            authority.sets.retain(|(_, rtype, ..)| *rtype == RecordType::SOA);
+        }
         for _ in 0..word(10) {
             let record = reader.record()?;
+            if is_referral && matches!(record.rtype, RecordType::A | RecordType::AAAA) {
+                authority.add(&reader, record)?;
+                continue;
+            }
             if record.rtype == RecordType::OPT && !response.has_edns {
                 response.has_edns = true;
                 response.rcode.0 |= (record.ttl >> 24 << 4) as u16;

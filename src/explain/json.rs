@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AnswerLine, ClaimLine, Explanation};
+use super::{AnswerLine, ClaimLine, DelegationLine, Explanation};
 use crate::resolve::{EgressPath, Hop, Matched};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
@@ -85,6 +85,15 @@ struct Decision<'a> {
     source: &'static str,
     claim: Option<Claim<'a>>,
     lost: Vec<Claim<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delegations: Vec<Delegation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Delegation<'a> {
+    zone: &'a str,
+    servers: &'a [String],
+    rule: &'a str,
 }
 
 #[derive(Serialize)]
@@ -161,6 +170,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
             source: explanation.source.as_str(),
             claim: won.map(|i| Claim::of(&explanation.claims[i])),
             lost: lost.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
+            delegations: explanation.delegations.iter().map(Delegation::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
@@ -180,6 +190,12 @@ impl<'a> Claim<'a> {
             profile: line.profile.as_deref(),
             rule: line.rule,
         }
+    }
+}
+
+impl<'a> Delegation<'a> {
+    fn of(line: &'a DelegationLine) -> Self {
+        Self { zone: &line.zone, servers: &line.servers, rule: &line.rule }
     }
 }
 

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
-use crate::resolve::{ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Source, decide, resolve};
+use crate::resolve::{
+    ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Referral, Source, decide, resolve,
+};
 use crate::world::{Claim, Origin, Vantage, World};
 
 /// A question explained.
@@ -32,6 +34,8 @@ pub struct Explanation {
     pub rcode: Rcode,
     /// The claims that covered the names of the chain, winners and losers.
     pub claims: Vec<ClaimLine>,
+    /// The delegated zones whose own name servers were asked.
+    pub delegations: Vec<DelegationLine>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
     /// Reasons of an answer without addresses.
@@ -61,6 +65,17 @@ pub struct ClaimLine {
     pub wins: bool,
     /// Why AWS has it so.
     pub rule: &'static str,
+}
+
+/// A zone that others serve, on the way to the answer.
+#[derive(Clone, Debug)]
+pub struct DelegationLine {
+    /// The zone's top.
+    pub zone: String,
+    /// Its name servers.
+    pub servers: Vec<String>,
+    /// The DELEGATE rule through which they are asked.
+    pub rule: Arc<str>,
 }
 
 /// A record of the answer.
@@ -100,7 +115,7 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder.claims);
+        let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder);
         if stands_in(world, &outcome) {
             told.notes.push(
                 "Nothing was sent: the sealed internet stands in for the servers that would be asked."
@@ -121,7 +136,7 @@ impl Explanation {
         let mut recorder = Recorder::default();
         // The decision is made again for what it considered; its answer is the one that is there.
         let _ = decide(world, vantage.view, question, occasion, &mut recorder);
-        Self::of_outcome(world, vantage, question, outcome, &recorder.claims)
+        Self::of_outcome(world, vantage, question, outcome, &recorder)
     }
 
     fn of_outcome(
@@ -129,7 +144,7 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        claims: &[ClaimSeen],
+        recorder: &Recorder,
     ) -> Self {
         Self {
             question: question.clone(),
@@ -138,7 +153,12 @@ impl Explanation {
             availability_zone: world.place_zone(vantage.place),
             source: outcome.source,
             rcode: outcome.answer.rcode,
-            claims: claims.iter().map(|seen| claim_line(world, seen)).collect(),
+            claims: recorder.claims.iter().map(|seen| claim_line(world, seen)).collect(),
+            delegations: recorder
+                .delegations
+                .iter()
+                .map(|referral| delegation_line(world, referral))
+                .collect(),
             answers: answer_lines(outcome),
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
@@ -170,6 +190,14 @@ fn answer_lines(outcome: &Outcome) -> Vec<AnswerLine> {
         }
     }
     lines
+}
+
+fn delegation_line(world: &World, referral: &Referral) -> DelegationLine {
+    DelegationLine {
+        zone: referral.cut.to_string(),
+        servers: referral.servers.iter().map(ToString::to_string).collect(),
+        rule: world.rules[referral.rule].id.clone(),
+    }
 }
 
 fn claim_line(world: &World, seen: &ClaimSeen) -> ClaimLine {

@@ -53,6 +53,10 @@ impl Display for Text<'_> {
             let loser = format!("{} {} ({}){}", claim.kind, claim.id, claim.suffix, through(claim));
             line(f, "rather than", &loser)?;
         }
+        for delegation in &told.delegations {
+            let servers = delegation.servers.join(", ");
+            line(f, "delegated", &format!("{} to {servers} through {}", delegation.zone, delegation.rule))?;
+        }
         line(f, "rcode", &told.rcode)?;
         for note in &told.notes {
             line(f, "note", note)?;

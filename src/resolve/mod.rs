@@ -13,6 +13,7 @@
 //!
 //! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
 
+mod delegation;
 mod dns64;
 pub mod egress;
 mod hostname;
@@ -24,13 +25,16 @@ mod resolution;
 mod trace;
 mod zone;
 
+pub use delegation::Referral;
 pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 pub use resolution::{Resolution, Step, played, resolve};
 pub use trace::{ClaimSeen, Recorder, Silent, Trace};
 
+use std::sync::Arc;
+
 use crate::dns::{Answer, Ede, Question, Rcode};
-use crate::world::{Claim, DnsSupportOff, Index, Rule, ViewId, World};
+use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
 #[derive(Clone, Copy, Debug)]
@@ -60,17 +64,32 @@ pub enum Decision {
         /// What their answer counts as.
         source: Source,
     },
+    /// The name lies in a zone that other name servers have.
+    Refer(Box<Referral>),
     /// Say nothing: the VPC's DNS support is off.
     Silence,
 }
 
 /// Who else is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// The targets of a FORWARD rule.
     Rule(Index<Rule>),
     /// The servers that stand for the internet.
     Internet,
+    /// The name servers of a delegated zone.
+    NameServers(Arc<Upstream>),
+}
+
+impl Whom {
+    /// Their servers. `None`: there is nobody.
+    pub fn upstream<'w>(&'w self, world: &'w World) -> Option<&'w Upstream> {
+        match self {
+            Self::Rule(rule) => world.rules[*rule].upstream.map(|index| &world.upstreams[index]),
+            Self::Internet => world.internet.map(|index| &world.upstreams[index]),
+            Self::NameServers(upstream) => Some(upstream),
+        }
+    }
 }
 
 /// A decided answer to one question; a CNAME in it is not yet followed.
@@ -117,7 +136,14 @@ pub fn decide(
             return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };
         }
         Some(Claim::HostedZone(index)) => {
-            zone::answer(&world.hosted_zones[index].zone, question, Source::PrivateHostedZone)
+            let zone = &world.hosted_zones[index].zone;
+            match delegation::cut(zone, question) {
+                Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(world, vpc, zone, servers)) {
+                    Some(referral) => return Decision::Refer(Box::new(referral)),
+                    None => delegation::lame(servers),
+                },
+                None => zone::answer(zone, question, Source::PrivateHostedZone),
+            }
         }
         Some(Claim::Endpoint(index)) => {
             zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint)

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::delegation::Delegated;
 use super::reasons;
 use super::trace::Trace;
 use super::{
-    Decision, EgressPath, Keep, Occasion, Outcome, Reason, Reply, Source, Whom, decide, dns64, egress,
-    public, zone,
+    Decision, EgressPath, Keep, Occasion, Outcome, Reason, Referral, Reply, Source, Whom, decide, delegation,
+    dns64, egress, public, zone,
 };
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
-use crate::world::{Index, Rule, Server, Vantage, World};
+use crate::world::{Server, Upstream, Vantage, World};
 
 /// How many CNAMEs and aliases are followed for one question.
 pub const MAX_ALIASES: usize = 16;
@@ -28,10 +29,10 @@ pub fn resolve(
         match resolution.step(world, trace) {
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
             Step::Ask(whom, question) => {
-                let answer = match whom {
+                let answer = match &whom {
                     Whom::Internet => public::sealed(world, &question, occasion.now_s),
-                    Whom::Rule(rule) => played(world, rule, &question, occasion.now_s)
-                        .unwrap_or_else(|| not_asked(world, rule)),
+                    Whom::Rule(_) | Whom::NameServers(_) => played(world, &whom, &question, occasion.now_s)
+                        .unwrap_or_else(|| not_asked(whom.upstream(world))),
                 };
                 resolution.answered(whom, answer, Keep::World);
             }
@@ -55,6 +56,10 @@ pub struct Resolution {
     alias: Option<Alias>,
     /// What somebody else answered, as far as it is not folded in yet: it may hold a whole chain.
     foreign: Option<(Whom, Answer)>,
+    /// The delegated zone that the current name lies in.
+    delegated: Option<Delegated>,
+    /// How many delegations were followed.
+    referrals: usize,
     /// What the question for AAAA records came to, once the A records are looked up instead.
     without_aaaa: Option<Answer>,
     /// Whether AAAA records were made.
@@ -70,6 +75,18 @@ struct Alias {
     soa: Vec<RrSet>,
     /// How many record sets stood before the alias.
     chain_len: usize,
+}
+
+/// What is to be done for a name.
+pub(super) enum Next {
+    /// This answers it.
+    Reply(Reply),
+    /// These are asked, and their answer counts as this.
+    Ask(Whom, Source),
+    /// Something else must be known first.
+    Look(Step),
+    /// Nothing is said.
+    Silence,
 }
 
 /// What a resolution needs next.
@@ -94,35 +111,51 @@ impl Resolution {
             followed: 0,
             alias: None,
             foreign: None,
+            delegated: None,
+            referrals: 0,
             without_aaaa: None,
             is_made: false,
             keep: Keep::World,
         }
     }
 
+    /// Begins a look-up for another one, so many delegations deep.
+    pub(super) fn below(vantage: Vantage, question: &Question, occasion: Occasion, referrals: usize) -> Self {
+        Self { referrals, ..Self::new(vantage, question, occasion) }
+    }
+
     /// Takes in the answer that was asked for, and how long it may be given again. Its TTLs count down, since it
     /// comes from somebody else.
     pub fn answered(&mut self, whom: Whom, mut answer: Answer, keep: Keep) {
+        self.keep = self.keep.and(keep);
+        if let Some(looking) = self.delegated.as_mut().and_then(Delegated::looking) {
+            looking.answered(whom, answer, keep);
+            return;
+        }
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
             set.ages = true;
         }
-        self.keep = self.keep.and(keep);
         self.foreign = Some((whom, answer));
     }
 
     /// Goes on until it ends or somebody must be asked. All steps take the same world.
     pub fn step(&mut self, world: &World, trace: &mut impl Trace) -> Step {
         loop {
-            let reply = match decide(world, self.vantage.view, &self.current, self.occasion, trace) {
-                Decision::Reply(reply) => {
-                    self.foreign = None;
-                    reply
+            let reply = match self.next(world, trace) {
+                Next::Reply(reply) => reply,
+                Next::Ask(whom, source) => {
+                    if let Some(referral) = self.foreign_referral(world, &whom) {
+                        self.foreign = None;
+                        self.refer(referral, trace);
+                        continue;
+                    }
+                    match self.take_foreign(&whom, source) {
+                        Some(reply) => reply,
+                        None => return Step::Ask(whom, self.current.clone()),
+                    }
                 }
-                Decision::Ask { whom, source } => match self.take_foreign(whom, source) {
-                    Some(reply) => reply,
-                    None => return Step::Ask(whom, self.current.clone()),
-                },
-                Decision::Silence => return Step::Done(None),
+                Next::Look(step) => return step,
+                Next::Silence => return Step::Done(None),
             };
             if let Some(answer) = self.fold(reply).and_then(|answer| self.translate(world, answer)) {
                 return Step::Done(Some(Box::new(self.finish(world, answer))));
@@ -130,12 +163,56 @@ impl Resolution {
         }
     }
 
+    /// What is to be done for the current name.
+    fn next(&mut self, world: &World, trace: &mut impl Trace) -> Next {
+        loop {
+            let qname = &self.current.qname;
+            self.delegated = self.delegated.take().filter(|own| own.holds(qname));
+            if let Some(delegated) = &mut self.delegated {
+                let next = delegated.next(world, self.vantage, self.occasion, trace);
+                if matches!(next, Next::Reply(_)) {
+                    self.foreign = None;
+                }
+                return next;
+            }
+            match decide(world, self.vantage.view, &self.current, self.occasion, trace) {
+                Decision::Reply(reply) => {
+                    self.foreign = None;
+                    return Next::Reply(reply);
+                }
+                Decision::Ask { whom, source } => return Next::Ask(whom, source),
+                Decision::Refer(referral) => self.refer(*referral, trace),
+                Decision::Silence => return Next::Silence,
+            }
+        }
+    }
+
+    /// Goes down to a delegated zone.
+    fn refer(&mut self, referral: Referral, trace: &mut impl Trace) {
+        trace.delegation(&referral);
+        self.referrals += 1;
+        self.delegated = Some(Delegated::new(referral, self.referrals));
+    }
+
+    /// The delegation that somebody's answer speaks of, where a DELEGATE rule covers it.
+    fn foreign_referral(&self, world: &World, whom: &Whom) -> Option<Referral> {
+        let (_, answer) = self.foreign.as_ref().filter(|(from, _)| from == whom)?;
+        let above = match (&self.delegated, whom) {
+            (Some(delegated), _) => delegated.cut(),
+            (None, Whom::Rule(rule)) => &world.rules[*rule].domain,
+            // Public DNS is asked of resolvers, which refer nobody.
+            (None, _) => return None,
+        };
+        let vpc = world.views[self.vantage.view].vpc();
+        delegation::of_answer(world, vpc, answer, &self.current.qname, above)
+    }
+
     /// The part of somebody else's answer that speaks of the current name.
     ///
     /// Only records at that name are taken, and those that a CNAME there leads to when their turn comes:
     /// what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
-    fn take_foreign(&mut self, whom: Whom, source: Source) -> Option<Reply> {
-        let (_, answer) = self.foreign.as_mut().filter(|(from, _)| *from == whom)?;
+    fn take_foreign(&mut self, whom: &Whom, source: Source) -> Option<Reply> {
+        let (_, answer) = self.foreign.as_mut().filter(|(from, _)| from == whom)?;
         let (qname, qtype) = (&self.current.qname, self.current.qtype);
         let fits = |set: &RrSet| {
             set.owner == *qname
@@ -149,7 +226,14 @@ impl Resolution {
             let alone = Answer { rcode: Rcode::NOERROR, answer: here, authority: Vec::new(), ede: None };
             return Some(Reply { answer: alone, source, alias: None });
         }
-        let (rcode, authority) = (answer.rcode, std::mem::take(&mut answer.authority));
+        let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
+        // Servers that refer where nobody may go gave no answer.
+        if let Some(servers) = authority.iter().find(|set| set.rtype == RecordType::NS && here.is_empty()) {
+            let lame = Reply { source, ..delegation::lame(servers) };
+            self.foreign = None;
+            return Some(lame);
+        }
+        authority.retain(|set| set.rtype == RecordType::SOA);
         let ede = answer.ede.take();
         self.foreign = None;
         Some(Reply { answer: Answer { rcode, answer: here, authority, ede }, source, alias: None })
@@ -260,26 +344,29 @@ fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
 ///
 /// The first target that is played answers. A played server that has no zone for the name refuses, and so
 /// the resolver fails, as the real one does.
-pub fn played(world: &World, rule: Index<Rule>, question: &Question, now_s: u64) -> Option<Answer> {
-    let rule = &world.rules[rule];
-    let servers = &world.upstreams[rule.upstream?].identity.servers;
+pub fn played(world: &World, whom: &Whom, question: &Question, now_s: u64) -> Option<Answer> {
+    let upstream = whom.upstream(world)?;
     let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
-    let (target, site) = servers.iter().find_map(player)?;
+    let (target, site) = upstream.identity.servers.iter().find_map(player)?;
     let site = &world.sites[*site];
     let Some(zone) = site.zones.longest(&question.qname) else {
-        let text = format!("rule={} target={target} at {} refused {}", rule.id, site.id, question.qname);
+        let text =
+            format!("rule={} target={target} at {} refused {}", upstream.name, site.id, question.qname);
         return Some(Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, text)));
     };
-    let mut answer = zone::answer(zone, question, Source::ForwardRule).answer;
+    let mut answer = match delegation::cut(zone, question) {
+        Some(servers) => delegation::refer(zone, servers),
+        None => zone::answer(zone, question, Source::ForwardRule).answer,
+    };
     public::count_down(&mut answer, world.answers.max_ttl, now_s);
     Some(answer)
 }
 
 /// What stands for the answer of servers that are not asked: `explain` sends nothing.
-fn not_asked(world: &World, rule: Index<Rule>) -> Answer {
-    let rule = &world.rules[rule];
-    let servers = rule.upstream.map(|upstream| &world.upstreams[upstream].identity.servers);
-    let servers: Vec<String> = servers.into_iter().flat_map(|s| s.iter().map(ToString::to_string)).collect();
-    let text = format!("rule={} would ask {}; nothing is sent here", rule.id, servers.join(","));
+fn not_asked(upstream: Option<&Upstream>) -> Answer {
+    let servers = upstream.into_iter().flat_map(|upstream| upstream.identity.servers.iter());
+    let servers: Vec<String> = servers.map(ToString::to_string).collect();
+    let rule = upstream.map_or("", |upstream| &upstream.name);
+    let text = format!("rule={rule} would ask {}; nothing is sent here", servers.join(","));
     Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text))
 }

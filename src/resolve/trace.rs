@@ -1,5 +1,6 @@
 //! What a decision tells about itself: nothing on the query path, everything to `explain`.
 
+use super::Referral;
 use crate::dns::Name;
 use crate::world::Held;
 
@@ -7,6 +8,9 @@ use crate::world::Held;
 pub trait Trace {
     /// A claim covers the name; `labels` is the length of its suffix, and `wins` whether it answers.
     fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool);
+
+    /// A delegated zone is asked of its own name servers.
+    fn delegation(&mut self, referral: &Referral);
 }
 
 /// Hears nothing and costs nothing.
@@ -15,6 +19,8 @@ pub struct Silent;
 
 impl Trace for Silent {
     fn claim(&mut self, _: &Name, _: usize, _: Held, _: bool) {}
+
+    fn delegation(&mut self, _: &Referral) {}
 }
 
 /// Keeps everything.
@@ -22,6 +28,8 @@ impl Trace for Silent {
 pub struct Recorder {
     /// The claims that covered each name of the chain, in the order they were considered.
     pub claims: Vec<ClaimSeen>,
+    /// The delegations that were followed, in their order.
+    pub delegations: Vec<Referral>,
 }
 
 /// A claim that covered a name.
@@ -44,5 +52,9 @@ impl Trace for Recorder {
         if !self.claims.contains(&seen) {
             self.claims.push(seen);
         }
+    }
+
+    fn delegation(&mut self, referral: &Referral) {
+        self.delegations.push(referral.clone());
     }
 }

@@ -20,7 +20,7 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Whom, played};
-use crate::world::{Live, Upstream, Vantage, World};
+use crate::world::{Live, Vantage, World};
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
 const ROTATIONS: usize = 4096;
@@ -244,7 +244,7 @@ impl Engine {
         let Waiting { world, asker, mut pending, place } = *waiting;
         let now_s = asker.now_s();
         let outcome = loop {
-            let answer = self.ask(&world, pending.whom, &pending.question, now_s).await;
+            let answer = self.ask(&world, &pending.whom, &pending.question, now_s).await;
             // Who asks next is answered out of a cache, which is told; so this is not what to give them.
             pending.resolution.answered(pending.whom, answer, Keep::No);
             match self.look(&world, pending.resolution, now_s, 0) {
@@ -359,7 +359,7 @@ impl Engine {
         loop {
             match resolution.step(world, &mut Silent) {
                 Step::Done(outcome) => return Looked::Done(outcome, helped),
-                Step::Ask(whom, question) => match self.at_hand(world, whom, &question, now_s, given) {
+                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now_s, given) {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
                         resolution.answered(whom, answer, keep);
@@ -374,23 +374,23 @@ impl Engine {
     fn at_hand(
         &self,
         world: &World,
-        whom: Whom,
+        whom: &Whom,
         question: &Question,
         now_s: u64,
         given: u32,
     ) -> Option<(Answer, Keep, bool)> {
-        if let Whom::Rule(rule) = whom
-            && let Some(answer) = played(world, rule, question, now_s)
+        if *whom != Whom::Internet
+            && let Some(answer) = played(world, whom, question, now_s)
         {
             return Some((answer, Keep::World, false));
         }
-        let upstream = upstream_of(world, whom)?;
+        let upstream = whom.upstream(world)?;
         let (answer, keep) = self.forwarder.cached(upstream, question, now_s, given)?;
         Some((answer, keep, true))
     }
 
-    async fn ask(&self, world: &World, whom: Whom, question: &Question, now_s: u64) -> Answer {
-        match upstream_of(world, whom) {
+    async fn ask(&self, world: &World, whom: &Whom, question: &Question, now_s: u64) -> Answer {
+        match whom.upstream(world) {
             Some(upstream) => self.forwarder.ask(upstream, question, now_s).await,
             None => Answer::empty(Rcode::SERVFAIL)
                 .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask")),
@@ -447,15 +447,6 @@ fn turn(world: &World, asker: &Asker) -> Turn {
         Some(answer) => Turn::Known(Outcome::without_paths(answer, Source::Refused)),
         None => Turn::Question(vantage),
     }
-}
-
-/// The servers behind somebody who is asked.
-fn upstream_of(world: &World, whom: Whom) -> Option<&Upstream> {
-    let index = match whom {
-        Whom::Rule(rule) => world.rules[rule].upstream,
-        Whom::Internet => world.internet,
-    };
-    index.map(|index| &world.upstreams[index])
 }
 
 /// The answer to a question that this resolver does not take.

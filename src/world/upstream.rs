@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A group of name servers that answer the same questions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// What it is called in logs and extended errors: a rule's id, or `internet`.
     pub name: Arc<str>,

@@ -17,6 +17,8 @@ pub struct Zone {
     soa: RrSet,
     /// What stands at the apex. Zones of generated names have no other node, and there are many of them.
     top: Node,
+    /// Whether NS records stand below the apex: parts of it are delegated.
+    has_cuts: bool,
     /// What stands below the apex.
     nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
 }
@@ -67,7 +69,7 @@ pub enum RecordRefused {
 impl Zone {
     /// A zone with nothing but its apex. The SOA's TTL is the negative TTL.
     pub fn new(apex: Name, soa: RrSet) -> Self {
-        Self { apex, soa, top: Node::default(), nodes: HashMap::default() }
+        Self { apex, soa, top: Node::default(), has_cuts: false, nodes: HashMap::default() }
     }
 
     /// The zone's top.
@@ -120,6 +122,7 @@ impl Zone {
     /// them are equal.
     pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordRefused> {
         self.check(&set.owner, set.rtype)?;
+        self.has_cuts |= set.rtype == RecordType::NS && set.owner != self.apex;
         let (owner, node) = self.make(set.owner);
         match node.rrsets.iter_mut().find(|have| have.rtype == set.rtype) {
             Some(have) => merge(have, &set.rdatas, set.ttl),
@@ -197,6 +200,17 @@ impl Zone {
             return Found::Node(node);
         }
         self.wildcard_below(encloser).map_or(Found::Nothing, Found::Wildcard)
+    }
+
+    /// The NS records of the topmost delegation at or above a name, below the apex (RFC 1034 4.3.2).
+    pub fn cut(&self, qname: &Name) -> Option<&RrSet> {
+        if !self.has_cuts {
+            return None;
+        }
+        let apex = self.apex.as_wire().len();
+        let below = qname.suffixes().take_while(|suffix| suffix.len() > apex);
+        let cuts = below.filter_map(|suffix| self.nodes.get(suffix)?.rrset(RecordType::NS));
+        cuts.last()
     }
 
     /// What stands at `*` below a name in wire form.

@@ -125,7 +125,15 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasi
         format!("; {word} {whose} on {} for {}: {}", claim.suffix, claim.name, claim.rule)
     };
     let claims = told.claims.iter().map(line);
-    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).collect()
+    let delegations = told.delegations.iter().map(|delegation| {
+        format!(
+            "; delegated {} to {} through {}",
+            delegation.zone,
+            delegation.servers.join(", "),
+            delegation.rule
+        )
+    });
+    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).chain(delegations).collect()
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
