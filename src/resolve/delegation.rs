@@ -59,8 +59,7 @@ pub fn referral(
     let (_, rule) = *covered.first()?;
     let servers_of_rule = covered.into_iter().filter(|(_, other)| *other == rule).map(|(name, _)| name);
     let names: Vec<Name> = servers_of_rule.collect();
-    let glue =
-        names.iter().flat_map(|name| address_sets(name)).flat_map(|set| set.addresses(0).collect::<Vec<_>>());
+    let glue = names.iter().flat_map(address_sets).flat_map(|set| set.addresses(0).collect::<Vec<_>>());
     Some(Referral { cut: servers.owner.clone(), glue: glue.collect(), servers: names, rule })
 }
 

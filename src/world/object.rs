@@ -32,7 +32,7 @@ pub struct Vpc {
     pub dns_hostnames: bool,
     /// The other VPCs whose private addresses its resolver tells: through a peering or a transit gateway, where
     /// that is switched on. In order, each once.
-    pub named_peers: Vec<Index<Vpc>>,
+    pub named_peers: Vec<Index<Self>>,
     /// Its endpoints.
     pub endpoints: Vec<Index<Endpoint>>,
     /// Who has which address in it.
@@ -340,7 +340,7 @@ pub struct View {
     /// Its name, as `whoami` and logs tell it.
     pub name: Arc<str>,
     /// The view whose claims are its own: itself, but for a view that differs in DNS64 alone.
-    pub claims: Index<View>,
+    pub claims: Index<Self>,
     /// Whether AAAA records are made from A records (RFC 6147).
     pub dns64: bool,
 }
