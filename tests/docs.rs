@@ -1,7 +1,11 @@
 //! The manual says what the program says: every word has its place in it, every whole configuration compiles.
 
+#[path = "docs/book.rs"]
+mod book;
 #[path = "docs/reference.rs"]
 mod reference;
+#[path = "docs/transcripts.rs"]
+mod transcripts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
