@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Prints the configuration of a scenario, and how to ask its questions, so that it can be typed.
 
-    tools/scenario.py FILE                        the scenarios of a file
-    tools/scenario.py FILE HEADING > lab.toml     the configuration: what the file's scenarios share, then its own
+    tools/scenario.py FILE                          the scenarios of a file
+    tools/scenario.py FILE HEADING > scenario.toml  the configuration: what the file's scenarios share, then its own
 
-HEADING is a heading of the file, or a part of one that no other heading has. The questions stand below the
-configuration as comments, each as a command line.
+HEADING is a heading of the file, or a part that no other heading has. The questions stand below the configuration as
+comments, each as a command line. Where a question is asked of a door that is bound to a view, the doors are added.
+docs/scenarios.md says more.
 """
 
 import sys
@@ -26,6 +27,24 @@ def blocks(text):
             lines.append(line)
 
 
+def address(place):
+    """What EDNS Client Subnet says of a place: its address, or a word that the reader puts one for."""
+    if ":" in place:
+        return f"{place}/128"
+    return f"{place}/32" if place[0].isdigit() else f"ADDRESS-IN-{place}/32"
+
+
+def commands(info, lines, doors):
+    """The questions of a fence as command lines. Doors that are bound to a view get a port each."""
+    said = dict(word.split("=", 1) for word in info.split()[1:] if "=" in word)
+    for name, record_type in (line.split() for line in lines if len(line.split()) == 2 and line[0] != ";"):
+        if "view" not in said:
+            yield f"plustwo explain {name} --type {record_type} --from {said['from']}"
+            continue
+        port = doors.setdefault(said["view"], 5301 + len(doors))
+        yield f"dig @127.0.0.1 -p {port} +subnet={address(said['from'])} {name} {record_type}"
+
+
 def main():
     if not 2 <= len(sys.argv) <= 3:
         sys.exit(__doc__)
@@ -40,20 +59,21 @@ def main():
     found = found or [heading for heading in headings if wanted in heading]
     if len(found) != 1:
         sys.exit(f"{len(found)} headings of {sys.argv[1]} have `{wanted}`:\n" + "\n".join(found or headings))
-    questions = []
+
+    config, questions, doors = [], [], {}
     for heading, info, lines in blocks(text):
         if info == "toml config" and heading in ("", found[0]):
-            print("\n".join(lines))
-        words = info.split()
-        if heading == found[0] and words and words[0] in ("dig", "explain"):
-            said = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-            rest = "".join(f"  # {key}={said[key]}" for key in ("view", "rotation", "draw") if key in said)
-            for line in lines:
-                asked = line.split()
-                if len(asked) == 2 and asked[0] != ";":
-                    questions.append(f"# plustwo explain {asked[0]} --type {asked[1]} --from {said['from']}{rest}")
+            config.append("\n".join(lines))
+        elif heading == found[0] and info.split()[0] in ("dig", "explain"):
+            questions.extend(commands(info, lines, doors))
+    if doors:
+        config.append('[[listener]]\naddress = "127.0.0.1:5300"')
+    for view, port in doors.items():
+        bound_to = "inbound" if view.startswith("rslvr-") else "vpc"
+        config.append(f'[[listener]]\naddress = "127.0.0.1:{port}"\n{bound_to} = "{view}"')
     if questions:
-        print("\n" + "\n".join(questions))
+        config.append("\n".join(f"# {question}" for question in questions))
+    print("\n\n".join(config))
 
 
 main()
