@@ -1,4 +1,7 @@
-//! The manual says what the program says: every word has its place in it, every whole configuration compiles.
+//! The manual says what the program says: every key and word has its place in it, every whole configuration compiles,
+//! every transcript is what is printed, every link leads somewhere.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test docs` writes the reference of every key and the transcripts anew.
 
 #[path = "docs/book.rs"]
 mod book;
@@ -110,6 +113,28 @@ fn alerts_and_records_name_metrics_that_exist() {
     let unknown: Vec<&str> =
         names.filter(|name| !declared.contains(name.trim_start_matches("plustwo_"))).collect();
     assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn every_difference_says_how_it_is_known_and_names_settings_that_exist() {
+    let page = read(Path::new("docs/differences.md"));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let (words, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|cells| cells.len() == 2);
+    let words: Vec<&str> = words.iter().map(|cells| cells[0].trim_matches('`')).collect();
+    assert!(rows.len() > 50, "the rows were not found");
+    let keys = Reference::new().paths();
+    for cells in rows.iter().filter(|cells| cells[0] != "behaviour") {
+        let [behaviour, _, known, setting] = cells[..] else { panic!("{} cells: {cells:?}", cells.len()) };
+        assert!(words.iter().any(|word| known.starts_with(word)), "`{behaviour}` is known how: {known}");
+        let unknown: Vec<&str> = setting
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| !keys.contains(name.trim_matches(['[', ']'])))
+            .collect();
+        assert_eq!(unknown, Vec::<&str>::new(), "the settings of `{behaviour}`");
+    }
 }
 
 /// The words that do not stand in a page between backticks.

@@ -1,6 +1,7 @@
 //! The reference of every key, made from the JSON Schema: a table for each section, in the order of the types that
 //! `src/config/v1/` declares.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -184,6 +185,16 @@ impl Reference {
             told.push(section);
         }
         text
+    }
+
+    /// Every section and every key, as `vpc.endpoint` and `vpc.endpoint.service`.
+    pub fn paths(&self) -> BTreeSet<String> {
+        let mut paths = BTreeSet::new();
+        for section in self.sections() {
+            let parent = if section.path.is_empty() { String::new() } else { format!("{}.", section.path) };
+            paths.extend(self.keys(&section).into_iter().map(|key| format!("{parent}{key}")));
+        }
+        paths
     }
 
     /// The keys and words that have no doc comment, and the defaults that the schema does not have.
