@@ -30,13 +30,40 @@ fn every_link_of_the_manual_leads_somewhere_in_the_book_and_on_github() {
     for page in files(Path::new("docs"), "md") {
         for Link { written, file, heading } in links(&page) {
             // Outside docs/ there is a file on GitHub and none in the book.
-            let is_there = file.starts_with("docs") && file.is_file();
+            let is_there = file.starts_with("docs") && file.is_file() && !is_contents(&file);
             if !is_there || !heading.is_none_or(|heading| headings(&read(&file)).contains(&heading)) {
                 broken.push(format!("{}: {written}", page.display()));
             }
         }
     }
     assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn every_link_of_the_pages_outside_the_manual_leads_somewhere() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benches/README.md"]
+        .map(Path::new)
+    {
+        for Link { written, file, heading } in links(page) {
+            let is_there =
+                file.exists() && heading.is_none_or(|heading| headings(&read(&file)).contains(&heading));
+            assert!(is_there, "{}: {written}", page.display());
+        }
+    }
+}
+
+#[test]
+fn what_a_page_quotes_of_a_scenario_stands_in_one() {
+    let scenarios: String = files(Path::new("tests/scenarios"), "md").iter().map(|path| read(path)).collect();
+    let mut quotes = 0;
+    for page in files(Path::new("docs"), "md") {
+        for quote in read(&page).split("\n```dig ").skip(1) {
+            let quote = quote.split("\n```").next().unwrap_or_default();
+            assert!(scenarios.contains(quote), "{}: no scenario has\n{quote}", page.display());
+            quotes += 1;
+        }
+    }
+    assert!(quotes > 0, "docs/scenarios.md shows one");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn every_transcript_is_what_the_program_prints() {
         let page = read(&path);
         let (anew, count) = replayed(&page);
         shown += count;
-        if anew == page {
+        // A page without a transcript may be one that another test is writing just now.
+        if count == 0 || anew == page {
             continue;
         }
         if std::env::var_os("UPDATE_EXPECT").is_some() {
