@@ -90,17 +90,30 @@ impl Reference {
         keys
     }
 
-    /// What a value refers to, with its name.
+    /// What a value refers to, with its name. A key that may be left out refers to that or nothing.
     fn definition<'s>(&'s self, value: &'s Value) -> Option<(&'s str, &'s Value)> {
-        let name = value["$ref"].as_str()?.strip_prefix("#/$defs/")?;
+        let parts = value["anyOf"].as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let name = parts.iter().find_map(|part| part["$ref"].as_str())?.strip_prefix("#/$defs/")?;
         Some((name, &self.schema["$defs"][name]))
     }
 
-    /// The words that a value, or each one of a list, may be.
-    fn words<'s>(&'s self, value: &'s Value) -> &'s [Value] {
+    /// The words that a value, or each one of a list, may be, with their meanings.
+    fn words(&self, value: &Value) -> Vec<(String, String)> {
         let value = value.get("items").unwrap_or(value);
-        let words = self.definition(value).and_then(|(_, definition)| definition["oneOf"].as_array());
-        words.map_or(&[], Vec::as_slice)
+        let Some((_, definition)) = self.definition(value) else { return Vec::new() };
+        let alone = std::slice::from_ref(definition);
+        let parts = definition["oneOf"].as_array().map_or(alone, Vec::as_slice);
+        let words = |part: &Value| {
+            let meaning = if part == definition { String::new() } else { summary(part) };
+            let words: Vec<&Value> =
+                part.get("const").into_iter().chain(part["enum"].as_array().into_iter().flatten()).collect();
+            words
+                .into_iter()
+                .filter_map(Value::as_str)
+                .map(|word| (word.to_owned(), meaning.clone()))
+                .collect::<Vec<_>>()
+        };
+        parts.iter().flat_map(words).collect()
     }
 
     /// What stands in the column `type`.
@@ -114,17 +127,22 @@ impl Reference {
                 format!("list: {}", self.kind(items))
             };
         }
-        let words: Vec<String> =
-            self.words(value).iter().map(|word| format!("`{}`", word["const"].as_str().unwrap())).collect();
+        let words: Vec<String> = self.words(value).iter().map(|(word, _)| format!("`{word}`")).collect();
         if !words.is_empty() {
             return words.join(" · ");
+        }
+        if let Some(parts) = value["anyOf"].as_array() {
+            let kinds: Vec<String> =
+                parts.iter().filter(|part| part["type"] != "null").map(|part| self.kind(part)).collect();
+            return kinds.join(" or ");
         }
         let types =
             value["type"].as_array().map_or_else(|| vec![&value["type"]], |types| types.iter().collect());
         match types[0].as_str() {
-            None => "table".to_owned(),
+            None | Some("object") => "table".to_owned(),
             Some("boolean") => "`true` · `false`".to_owned(),
-            Some("integer") => match (value["minimum"].as_u64(), value["maximum"].as_u64()) {
+            Some("number") => "number".to_owned(),
+            Some("integer") => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {
                 (least, Some(most)) => format!("whole number, {} to {most}", least.unwrap_or(0)),
                 (None | Some(0), None) => "whole number".to_owned(),
                 (Some(least), None) => format!("whole number from {least}"),
@@ -178,8 +196,8 @@ impl Reference {
                 if !words.is_empty() {
                     writeln!(text, "\n`{key}`:\n").unwrap();
                 }
-                for word in words {
-                    writeln!(text, "- `{}`: {}", word["const"].as_str().unwrap(), summary(word)).unwrap();
+                for (word, meaning) in words {
+                    writeln!(text, "- `{word}`: {meaning}").unwrap();
                 }
             }
             told.push(section);
@@ -207,8 +225,8 @@ impl Reference {
                 if summary(value).is_empty() {
                     gaps.push(format!("{place} has no doc comment"));
                 }
-                for word in self.words(value).iter().filter(|word| summary(word).is_empty()) {
-                    gaps.push(format!("{place} = {} has no doc comment", word["const"]));
+                for (word, _) in self.words(value).iter().filter(|(_, meaning)| meaning.is_empty()) {
+                    gaps.push(format!("{place} = `{word}` has no doc comment"));
                 }
                 if matches!(default(&section, key), Default::Unknown) {
                     gaps.push(format!("{place} has no default: #[schemars(extend(\"default\" = …))]"));
@@ -247,10 +265,19 @@ impl Reference {
         if value.get("items").is_some() {
             return toml::Value::Array(Vec::new());
         }
-        if let [word, ..] = self.words(value) {
-            return toml_value(&word["const"]);
+        if let [(word, _), ..] = &self.words(value)[..] {
+            return word.as_str().into();
         }
-        let form = value["title"].as_str().unwrap_or_default();
+        let simple = match value["type"].as_str() {
+            Some("boolean") => Some(false.into()),
+            Some("integer") => Some(value["minimum"].as_i64().unwrap_or(0).into()),
+            Some("number") => Some(0.0.into()),
+            _ => None,
+        };
+        if let Some(simple) = simple {
+            return simple;
+        }
+        let form = value["title"].as_str().unwrap_or("a text");
         // `such as` shows one; ids and addresses do not.
         if let Some((_, shown)) = form.split_once("such as `") {
             return shown.split('`').next().unwrap_or_default().into();
@@ -300,7 +327,9 @@ fn default(section: &Section<'_>, key: &str) -> Default {
     if required.is_some_and(|keys| keys.iter().any(|required| required == key)) {
         return Default::Required;
     }
-    let may_be_null = value["type"].as_array().is_some_and(|types| types.iter().any(|kind| kind == "null"));
+    let is_null = |kind: &Value| kind == "null";
+    let may_be_null = value["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+        || value["anyOf"].as_array().is_some_and(|parts| parts.iter().any(|part| is_null(&part["type"])));
     match value.get("default") {
         Some(Value::Null) => Default::None,
         Some(default) => Default::Value(default.clone()),
@@ -323,7 +352,11 @@ fn properties<'s>(section: &Section<'s>) -> &'s Map<String, Value> {
 fn toml_value(value: &Value) -> toml::Value {
     match value {
         Value::Bool(value) => (*value).into(),
-        Value::Number(value) => value.as_i64().expect("a number of TOML").into(),
+        Value::Number(value) => value
+            .as_i64()
+            .map(toml::Value::from)
+            .or(value.as_f64().map(Into::into))
+            .expect("a number of TOML"),
         Value::String(value) => value.as_str().into(),
         Value::Array(values) => values.iter().map(toml_value).collect::<Vec<_>>().into(),
         Value::Null | Value::Object(_) => panic!("{value} is no default"),
