@@ -48,18 +48,21 @@ impl Reference {
         Self { schema, source }
     }
 
-    /// Every section, each before those in it.
+    /// Every section, each before those in it. What stands in a section whose type an earlier one has is not told again.
     pub fn sections(&self) -> Vec<Section<'_>> {
-        let mut found = vec![Section {
+        let root = Section {
             path: String::new(),
             is_list: false,
             definition: &self.schema,
             name: "Config".to_owned(),
-        }];
+        };
+        let mut found = vec![root];
         let mut next = 0;
         while let Some(section) = found.get(next) {
+            let is_told = found[..next].iter().any(|earlier| earlier.name == section.name);
+            let keys = if is_told { Vec::new() } else { self.keys(section) };
             let below: Vec<Section<'_>> =
-                self.keys(section).into_iter().filter_map(|key| self.below(section, key)).collect();
+                keys.into_iter().filter_map(|key| self.below(section, key)).collect();
             next += 1;
             found.splice(next..next, below);
         }
