@@ -28,6 +28,10 @@ docs:
 serve *arguments:
     cargo run -- serve {{arguments}}
 
+# The manual as a book, at http://127.0.0.1:3000. Needs mdbook: cargo install mdbook --locked
+book:
+    mdbook serve docs
+
 # The scenarios alone. UPDATE_EXPECT=1 rewrites what they expect.
 scenarios:
     cargo test --test scenarios

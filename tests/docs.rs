@@ -1,4 +1,14 @@
-//! The manual says what the program says: every word has its place in it, every whole configuration compiles.
+//! The manual says what the program says: every key and word has its place in it, every whole configuration compiles,
+//! every transcript is what is printed, every link leads somewhere.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test docs` writes the reference of every key and the transcripts anew.
+
+#[path = "docs/book.rs"]
+mod book;
+#[path = "docs/reference.rs"]
+mod reference;
+#[path = "docs/transcripts.rs"]
+mod transcripts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +16,10 @@ use std::path::{Path, PathBuf};
 use plustwo::config;
 use plustwo::resolve::{Class, Reach, Reason};
 use plustwo::world::compile;
+use reference::Reference;
+
+/// What stands above the part of a page that is made by a test.
+const GENERATED: &str = "<!-- made from the schema; below this line nothing is written by hand -->\n";
 
 /// What a fence's text begins with when it holds a whole configuration.
 const COMPLETE: &str = "# complete";
@@ -33,15 +47,31 @@ fn every_diagnostic_code_has_its_example() {
 
 #[test]
 fn every_key_of_the_configuration_is_described() {
-    let page = read(Path::new("docs/configuration.md"));
-    let schema: serde_json::Value = serde_json::from_str(&config::json_schema()).expect("the schema is JSON");
-    let tables = schema["$defs"].as_object().expect("the schema has definitions").values().chain([&schema]);
-    let keys: Vec<&String> =
-        tables.filter_map(|table| table["properties"].as_object()).flat_map(|keys| keys.keys()).collect();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let undescribed: Vec<&&String> =
-        keys.iter().filter(|key| !rows.iter().any(|row| row.starts_with(&format!("| `{key}` |")))).collect();
-    assert_eq!(undescribed, Vec::<&&String>::new());
+    let reference = Reference::new();
+    assert_eq!(reference.gaps(), Vec::<String>::new());
+    let path = Path::new("docs/reference.md");
+    let page = read(path);
+    let (above, found) = page.split_once(GENERATED).expect("the page says where it is made from the schema");
+    let made = reference.text();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(path, format!("{above}{GENERATED}{made}")).unwrap();
+        return;
+    }
+    assert_eq!(found, made, "UPDATE_EXPECT=1 cargo test --test docs writes the reference anew");
+}
+
+/// What the reference says of a key that is not written is what the program does without it.
+#[test]
+fn every_default_in_the_reference_is_true() {
+    let reference = Reference::new();
+    let [without, with] = [false, true].map(|with_defaults| {
+        let text = reference.configuration(with_defaults).to_string();
+        let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+        let loaded = config::load_text(Path::new("defaults.toml"), text, &nothing);
+        assert!(!loaded.report.has_errors(), "{}", loaded.report.render(&loaded.sources));
+        format!("{:#?}", loaded.config)
+    });
+    assert_eq!(without, with);
 }
 
 #[test]
@@ -83,6 +113,28 @@ fn alerts_and_records_name_metrics_that_exist() {
     let unknown: Vec<&str> =
         names.filter(|name| !declared.contains(name.trim_start_matches("plustwo_"))).collect();
     assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn every_difference_says_how_it_is_known_and_names_settings_that_exist() {
+    let page = read(Path::new("docs/differences.md"));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let (words, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|cells| cells.len() == 2);
+    let words: Vec<&str> = words.iter().map(|cells| cells[0].trim_matches('`')).collect();
+    assert!(rows.len() > 50, "the rows were not found");
+    let keys = Reference::new().paths();
+    for cells in rows.iter().filter(|cells| cells[0] != "behaviour") {
+        let [behaviour, _, known, setting] = cells[..] else { panic!("{} cells: {cells:?}", cells.len()) };
+        assert!(words.iter().any(|word| known.starts_with(word)), "`{behaviour}` is known how: {known}");
+        let unknown: Vec<&str> = setting
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| !keys.contains(name.trim_matches(['[', ']'])))
+            .collect();
+        assert_eq!(unknown, Vec::<&str>::new(), "the settings of `{behaviour}`");
+    }
 }
 
 /// The words that do not stand in a page between backticks.

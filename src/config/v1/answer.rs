@@ -85,12 +85,14 @@ impl Default for Answers {
 #[serde(deny_unknown_fields, default)]
 pub struct Annotate {
     /// Extended DNS Errors: `always` when the query has EDNS, `asked` when it carries option 65001, or `off`.
+    #[schemars(extend("default" = "always"))]
     pub ede: EdeMode,
     /// Whether EDNS option 65001 is answered.
     pub option: bool,
     /// Whether CHAOS TXT questions explain names.
     pub chaos: bool,
     /// Which clients are told.
+    #[schemars(extend("default" = ["0.0.0.0/0", "::/0"]))]
     pub to: Vec<Marked<Cidr>>,
 }
 
@@ -151,10 +153,12 @@ impl Default for MessageCache {
 #[serde(deny_unknown_fields, default)]
 pub struct Internet {
     /// `sealed`: a small built-in public DNS, so that everything works with no network. `forward`: `servers`.
+    #[schemars(extend("default" = "sealed"))]
     pub mode: InternetMode,
     /// Whom to ask, when `mode = "forward"`. The world's own `vpce-…` and EC2 names are laid over them.
     pub servers: Vec<Marked<Target>>,
     /// In what order they are asked: `random` or `latency`.
+    #[schemars(extend("default" = "random"))]
     pub order: ServerOrder,
 }
 

@@ -23,17 +23,20 @@ pub struct Endpoint {
     /// Whether the service's own names lead to this endpoint inside the VPC. When not said: yes for an
     /// interface endpoint whose service offers it, except S3's.
     pub private_dns_enabled: Option<bool>,
-    /// Whether private DNS is for queries through an inbound resolver endpoint only.
+    /// Whether private DNS is for queries through an inbound resolver endpoint only. When not said: yes for S3's
+    /// interface endpoint, no for others.
     pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
     /// Which record types its names have.
     #[serde(default)]
+    #[schemars(extend("default" = "ipv4"))]
     pub dns_record_ip_type: DnsRecordIpType,
-    /// The private names, where the project does not know them or knows them otherwise.
+    /// The private names, where the project's table of services does not know them or knows them otherwise.
     pub private_dns_names: Option<Vec<Marked<Name>>>,
     /// Its own regional name, `vpce-….vpce.amazonaws.com`; made from its id when not said.
     pub dns_name: Option<Marked<Name>>,
     /// Its state. Only an available endpoint has names.
     #[serde(default)]
+    #[schemars(extend("default" = "available"))]
     pub state: EndpointState,
     /// Its network interfaces, one a zone.
     #[serde(default)]

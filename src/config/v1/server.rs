@@ -11,17 +11,20 @@ use crate::aws::{ResolverEndpointId, VpcId};
 use crate::config::source::{Marked, Text};
 use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
 
-/// The daemon itself. A change needs a restart, but for `allow` and `trust_client_subnet`.
+/// The daemon itself. A change here needs a restart, but for `allow` and `trust_client_subnet`; a reload says so.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Where /metrics, /health, /ready and /v1 are served.
+    #[schemars(extend("default" = "127.0.0.1:9530"))]
     pub admin: Marked<ListenAddress>,
     /// Threads that answer. One for each core unless said.
     pub workers: Option<NonZeroU16>,
     /// Whose EDNS Client Subnet is believed.
+    #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub trust_client_subnet: Vec<Marked<Cidr>>,
     /// Who may ask at all, beside every declared place.
+    #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
     /// TCP connections open at once, in all.
     pub max_tcp_connections: u32,
@@ -79,10 +82,11 @@ pub struct Listener {
     pub inbound: Option<Marked<ResolverEndpointId>>,
     /// `udp`, `tcp`, or both, which is usual; or `dot` alone, or `doh` alone.
     #[serde(default = "plain_transports")]
+    #[schemars(extend("default" = ["udp", "tcp"]))]
     pub transports: Vec<Transport>,
-    /// The PEM file with the certificate and the chain below it, for `dot` and `doh`.
+    /// The PEM file with the certificate and the chain below it. `dot` and `doh` must have it, others may not.
     pub certificate: Option<Marked<String>>,
-    /// The PEM file with the certificate's private key, for `dot` and `doh`.
+    /// The PEM file with the certificate's private key. `dot` and `doh` must have it, others may not.
     pub key: Option<Marked<String>>,
     /// The path that `doh` answers at; `/dns-query` unless said.
     pub path: Option<Marked<String>>,
@@ -121,6 +125,7 @@ pub struct Client {
 #[serde(deny_unknown_fields, default)]
 pub struct QueryLog {
     /// `off`, `stdout` or `file`.
+    #[schemars(extend("default" = "off"))]
     pub to: Marked<LogTo>,
     /// The file, when `to = "file"`.
     pub file: Option<String>,

@@ -21,6 +21,7 @@ pub struct Site {
     pub cidr: Vec<Marked<Cidr>>,
     /// What its clients ask: an inbound endpoint's id, or `public`.
     #[serde(default = "public")]
+    #[schemars(extend("default" = "public"))]
     pub resolver: Marked<String>,
     /// Its links to VPCs.
     #[serde(default)]

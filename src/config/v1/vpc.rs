@@ -172,9 +172,11 @@ pub struct Route {
     pub target: Marked<RouteTarget>,
     /// `active`, `blackhole` or `filtered`.
     #[serde(default)]
+    #[schemars(extend("default" = "active"))]
     pub state: RouteState,
     /// How it came into the table.
     #[serde(default)]
+    #[schemars(extend("default" = "CreateRoute"))]
     pub origin: RouteOrigin,
 }
 
@@ -217,6 +219,7 @@ pub struct NatGateway {
     pub public_address: Option<Marked<IpAddr>>,
     /// `public` or `private`.
     #[serde(default)]
+    #[schemars(extend("default" = "public"))]
     pub connectivity_type: ConnectivityType,
 }
 
@@ -248,6 +251,7 @@ pub struct SecurityGroup {
 pub struct Ingress {
     /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
     #[serde(default = "any_protocol")]
+    #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
     /// First port; 0 when not said.
     #[serde(default)]

@@ -15,7 +15,7 @@ use crate::dns::{Name, RecordType};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostedZone {
-    /// Its id, such as `Z0123456789ABC`.
+    /// Its id, such as `Z0123456789ABC`; its name serves as one unless said.
     pub id: Option<Marked<HostedZoneId>>,
     /// Its name.
     pub name: Marked<Name>,
@@ -94,9 +94,11 @@ pub struct ResolverRule {
     pub endpoint: Option<Marked<ResolverEndpointId>>,
     /// `any`: leaves from any address of this host although an outbound endpoint is named.
     #[serde(default)]
+    #[schemars(extend("default" = "endpoint"))]
     pub source: RuleSource,
     /// In what order its targets are asked: `random`, as AWS does, or `latency`.
     #[serde(default)]
+    #[schemars(extend("default" = "random"))]
     pub order: ServerOrder,
     /// The account that owns it; that of its VPCs unless said.
     pub owner_id: Option<Marked<String>>,

@@ -1,0 +1,371 @@
+//! The reference of every key, made from the JSON Schema: a table for each section, in the order of the types that
+//! `src/config/v1/` declares.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::{files, read};
+
+/// What the reference is made from.
+pub struct Reference {
+    /// The schema, as `plustwo schema` prints it.
+    schema: Value,
+    /// The texts of `src/config/v1/`: the schema sorts keys by letter, these have them as they were thought out.
+    source: String,
+}
+
+/// A section: where it stands, and the definition that its keys have.
+pub struct Section<'s> {
+    /// `vpc.endpoint`; empty for the top level.
+    pub path: String,
+    /// Whether there may be many of it.
+    pub is_list: bool,
+    /// The definition.
+    pub definition: &'s Value,
+    /// The name of the definition, which is the type's.
+    name: String,
+}
+
+impl Section<'_> {
+    /// As it is written in TOML.
+    fn header(&self) -> String {
+        if self.is_list { format!("[[{}]]", self.path) } else { format!("[{}]", self.path) }
+    }
+
+    /// Its heading's name in links, on GitHub and in the book alike.
+    fn anchor(&self) -> String {
+        self.path.replace('.', "")
+    }
+}
+
+impl Reference {
+    /// The program's own.
+    pub fn new() -> Self {
+        let schema = serde_json::from_str(&plustwo::config::json_schema()).expect("the schema is JSON");
+        let source = files("src/config/v1".as_ref(), "rs").iter().map(|path| read(path)).collect();
+        Self { schema, source }
+    }
+
+    /// Every section, each before those in it. What stands in a section whose type an earlier one has is not told again.
+    pub fn sections(&self) -> Vec<Section<'_>> {
+        let root = Section {
+            path: String::new(),
+            is_list: false,
+            definition: &self.schema,
+            name: "Config".to_owned(),
+        };
+        let mut found = vec![root];
+        let mut next = 0;
+        while let Some(section) = found.get(next) {
+            let is_told = found[..next].iter().any(|earlier| earlier.name == section.name);
+            let keys = if is_told { Vec::new() } else { self.keys(section) };
+            let below: Vec<Section<'_>> =
+                keys.into_iter().filter_map(|key| self.below(section, key)).collect();
+            next += 1;
+            found.splice(next..next, below);
+        }
+        found
+    }
+
+    /// The section that a key of another one opens.
+    fn below<'s>(&'s self, section: &Section<'s>, key: &str) -> Option<Section<'s>> {
+        let value = &section.definition["properties"][key];
+        let is_list = value.get("items").is_some();
+        let (name, definition) = self.definition(value.get("items").unwrap_or(value))?;
+        definition.get("properties")?;
+        let parent = if section.path.is_empty() { String::new() } else { format!("{}.", section.path) };
+        Some(Section { path: format!("{parent}{key}"), is_list, definition, name: name.to_owned() })
+    }
+
+    /// The keys of a section, as its type declares them.
+    pub fn keys<'s>(&self, section: &Section<'s>) -> Vec<&'s str> {
+        let (_, body) =
+            self.source.split_once(&format!("pub struct {} {{", section.name)).expect("a type is declared");
+        let (body, _) = body.split_once("\n}\n").expect("a type ends");
+        let at = |key: &&str| {
+            let forms = [format!("rename = \"{key}\""), format!("    pub {key}: "), format!("    {key}: ")];
+            forms.iter().find_map(|form| body.find(form.as_str())).expect("a key is a field")
+        };
+        let mut keys: Vec<&str> = properties(section).keys().map(String::as_str).collect();
+        keys.sort_by_key(at);
+        keys
+    }
+
+    /// What a value refers to, with its name. A key that may be left out refers to that or nothing.
+    fn definition<'s>(&'s self, value: &'s Value) -> Option<(&'s str, &'s Value)> {
+        let parts = value["anyOf"].as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let name = parts.iter().find_map(|part| part["$ref"].as_str())?.strip_prefix("#/$defs/")?;
+        Some((name, &self.schema["$defs"][name]))
+    }
+
+    /// The words that a value, or each one of a list, may be, with their meanings.
+    fn words(&self, value: &Value) -> Vec<(String, String)> {
+        let value = value.get("items").unwrap_or(value);
+        let Some((_, definition)) = self.definition(value) else { return Vec::new() };
+        let alone = std::slice::from_ref(definition);
+        let parts = definition["oneOf"].as_array().map_or(alone, Vec::as_slice);
+        let words = |part: &Value| {
+            let meaning = if part == definition { String::new() } else { summary(part) };
+            let words: Vec<&Value> =
+                part.get("const").into_iter().chain(part["enum"].as_array().into_iter().flatten()).collect();
+            words
+                .into_iter()
+                .filter_map(Value::as_str)
+                .map(|word| (word.to_owned(), meaning.clone()))
+                .collect::<Vec<_>>()
+        };
+        parts.iter().flat_map(words).collect()
+    }
+
+    /// What stands in the column `type`.
+    fn kind(&self, value: &Value) -> String {
+        if let Some(items) = value.get("items") {
+            let is_table =
+                self.definition(items).is_some_and(|(_, definition)| definition.get("properties").is_some());
+            return if is_table {
+                "list of tables".to_owned()
+            } else {
+                format!("list: {}", self.kind(items))
+            };
+        }
+        let words: Vec<String> = self.words(value).iter().map(|(word, _)| format!("`{word}`")).collect();
+        if !words.is_empty() {
+            return words.join(" · ");
+        }
+        if let Some(parts) = value["anyOf"].as_array() {
+            let kinds: Vec<String> =
+                parts.iter().filter(|part| part["type"] != "null").map(|part| self.kind(part)).collect();
+            return kinds.join(" or ");
+        }
+        let types =
+            value["type"].as_array().map_or_else(|| vec![&value["type"]], |types| types.iter().collect());
+        match types[0].as_str() {
+            None | Some("object") => "table".to_owned(),
+            Some("boolean") => "`true` · `false`".to_owned(),
+            Some("number") => "number".to_owned(),
+            Some("integer") => match (value["minimum"].as_i64(), value["maximum"].as_i64()) {
+                (least, Some(most)) => format!("whole number, {} to {most}", least.unwrap_or(0)),
+                (None | Some(0), None) => "whole number".to_owned(),
+                (Some(least), None) => format!("whole number from {least}"),
+            },
+            _ => value["title"].as_str().filter(|form| *form != "a text").unwrap_or("text").to_owned(),
+        }
+    }
+
+    /// The whole text, below what a person wrote above it.
+    pub fn text(&self) -> String {
+        let sections = self.sections();
+        let mut text = String::new();
+        let mut told: Vec<&Section<'_>> = Vec::new();
+        for section in &sections {
+            if section.path.is_empty() {
+                text.push_str("\n## Top level\n\n");
+            } else {
+                let level = if section.path.contains('.') { "###" } else { "##" };
+                write!(text, "\n{level} `{}`\n\n", section.header()).unwrap();
+            }
+            if let Some(like) = told.iter().find(|like| like.name == section.name) {
+                writeln!(
+                    text,
+                    "{} Its keys are those of [`{}`](#{}).",
+                    summary(section.definition),
+                    like.header(),
+                    like.anchor()
+                )
+                .unwrap();
+                continue;
+            }
+            writeln!(text, "{}\n", summary(section.definition)).unwrap();
+            text.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+            for key in self.keys(section) {
+                let value = &section.definition["properties"][key];
+                let default = match default(section, key) {
+                    Default::Required => "**required**".to_owned(),
+                    Default::Value(value) => format!("`{}`", toml_text(&value)),
+                    Default::Table => "see there".to_owned(),
+                    Default::None => "–".to_owned(),
+                    Default::Unknown => "**not in the schema**".to_owned(),
+                };
+                let name = match self.below(section, key) {
+                    Some(below) => format!("[`{key}`](#{})", below.anchor()),
+                    None => format!("`{key}`"),
+                };
+                writeln!(text, "| {name} | {} | {default} | {} |", self.kind(value), summary(value)).unwrap();
+            }
+            for key in self.keys(section) {
+                let words = self.words(&section.definition["properties"][key]);
+                if !words.is_empty() {
+                    writeln!(text, "\n`{key}`:\n").unwrap();
+                }
+                for (word, meaning) in words {
+                    writeln!(text, "- `{word}`: {meaning}").unwrap();
+                }
+            }
+            told.push(section);
+        }
+        text
+    }
+
+    /// Every section and every key, as `vpc.endpoint` and `vpc.endpoint.service`.
+    pub fn paths(&self) -> BTreeSet<String> {
+        let mut paths = BTreeSet::new();
+        for section in self.sections() {
+            let parent = if section.path.is_empty() { String::new() } else { format!("{}.", section.path) };
+            paths.extend(self.keys(&section).into_iter().map(|key| format!("{parent}{key}")));
+        }
+        paths
+    }
+
+    /// The keys and words that have no doc comment, and the defaults that the schema does not have.
+    pub fn gaps(&self) -> Vec<String> {
+        let mut gaps = Vec::new();
+        for section in self.sections() {
+            for key in self.keys(&section) {
+                let value = &section.definition["properties"][key];
+                let place = format!("{} {key}", section.header());
+                if summary(value).is_empty() {
+                    gaps.push(format!("{place} has no doc comment"));
+                }
+                for (word, _) in self.words(value).iter().filter(|(_, meaning)| meaning.is_empty()) {
+                    gaps.push(format!("{place} = `{word}` has no doc comment"));
+                }
+                if matches!(default(&section, key), Default::Unknown) {
+                    gaps.push(format!("{place} has no default: #[schemars(extend(\"default\" = …))]"));
+                }
+            }
+        }
+        gaps
+    }
+
+    /// A configuration with one of every section and every key that must be there, and, if it is said, every key that
+    /// has a default, with it.
+    pub fn configuration(&self, with_defaults: bool) -> toml::Table {
+        self.table(&self.sections()[0], with_defaults)
+    }
+
+    fn table(&self, section: &Section<'_>, with_defaults: bool) -> toml::Table {
+        let mut table = toml::Table::new();
+        for key in self.keys(section) {
+            let value = &section.definition["properties"][key];
+            if let Some(below) = self.below(section, key) {
+                let one = toml::Value::Table(self.table(&below, with_defaults));
+                table.insert(key.to_owned(), if below.is_list { vec![one].into() } else { one });
+                continue;
+            }
+            match default(section, key) {
+                Default::Required => table.insert(key.to_owned(), self.sample(value)),
+                Default::Value(value) if with_defaults => table.insert(key.to_owned(), toml_value(&value)),
+                _ => None,
+            };
+        }
+        table
+    }
+
+    /// A value that can stand at a key.
+    fn sample(&self, value: &Value) -> toml::Value {
+        if value.get("items").is_some() {
+            return toml::Value::Array(Vec::new());
+        }
+        if let [(word, _), ..] = &self.words(value)[..] {
+            return word.as_str().into();
+        }
+        let simple = match value["type"].as_str() {
+            Some("boolean") => Some(false.into()),
+            Some("integer") => Some(value["minimum"].as_i64().unwrap_or(0).into()),
+            Some("number") => Some(0.0.into()),
+            _ => None,
+        };
+        if let Some(simple) = simple {
+            return simple;
+        }
+        let form = value["title"].as_str().unwrap_or("a text");
+        // `such as` shows one; ids and addresses do not.
+        if let Some((_, shown)) = form.split_once("such as `") {
+            return shown.split('`').next().unwrap_or_default().into();
+        }
+        let samples = [
+            ("a text", "text"),
+            ("a domain name", "a.example"),
+            ("an IP address", "192.0.2.1"),
+            ("an address or a prefix", "192.0.2.1"),
+            ("a prefix or a prefix list's id", "192.0.2.0/24"),
+            ("a place: a subnet's id, a site's id, or `outside`", "outside"),
+            ("a VPC's id", "vpc-1"),
+            ("a subnet's id", "subnet-1"),
+            ("a route table's id", "rtb-1"),
+            ("a NAT gateway's id", "nat-1"),
+            ("a VPC endpoint's id", "vpce-1"),
+            ("a security group's id", "sg-1"),
+            ("an instance's id", "i-1"),
+            ("a prefix list's id", "pl-1"),
+            ("a resolver endpoint's id", "rslvr-in-1"),
+            ("a resolver rule's id", "rslvr-rr-1"),
+            ("a site's id", "site-1"),
+            ("a link's gateway's id", "vgw-1"),
+        ];
+        let sample = samples.iter().find(|(known, _)| *known == form);
+        sample.unwrap_or_else(|| panic!("no sample of `{form}`: add one to tests/docs/reference.rs")).1.into()
+    }
+}
+
+/// What holds when a key is not written.
+enum Default {
+    /// It must be written.
+    Required,
+    /// This does.
+    Value(Value),
+    /// The section has defaults of its own.
+    Table,
+    /// Nothing, or what the key's text says.
+    None,
+    /// The schema does not say.
+    Unknown,
+}
+
+fn default(section: &Section<'_>, key: &str) -> Default {
+    let value = &section.definition["properties"][key];
+    let required = section.definition["required"].as_array();
+    if required.is_some_and(|keys| keys.iter().any(|required| required == key)) {
+        return Default::Required;
+    }
+    let is_null = |kind: &Value| kind == "null";
+    let may_be_null = value["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+        || value["anyOf"].as_array().is_some_and(|parts| parts.iter().any(|part| is_null(&part["type"])));
+    match value.get("default") {
+        Some(Value::Null) => Default::None,
+        Some(default) => Default::Value(default.clone()),
+        None if may_be_null => Default::None,
+        None if value["type"] == "array" => Default::Value(Value::Array(Vec::new())),
+        None if value.get("$ref").is_some() && section.path.is_empty() => Default::Table,
+        None => Default::Unknown,
+    }
+}
+
+/// A doc comment as one line of a table.
+fn summary(value: &Value) -> String {
+    value["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|")
+}
+
+fn properties<'s>(section: &Section<'s>) -> &'s Map<String, Value> {
+    section.definition["properties"].as_object().expect("a section has keys")
+}
+
+fn toml_value(value: &Value) -> toml::Value {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::Number(value) => value
+            .as_i64()
+            .map(toml::Value::from)
+            .or(value.as_f64().map(Into::into))
+            .expect("a number of TOML"),
+        Value::String(value) => value.as_str().into(),
+        Value::Array(values) => values.iter().map(toml_value).collect::<Vec<_>>().into(),
+        Value::Null | Value::Object(_) => panic!("{value} is no default"),
+    }
+}
+
+fn toml_text(value: &Value) -> String {
+    toml_value(value).to_string()
+}

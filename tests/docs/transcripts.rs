@@ -1,0 +1,100 @@
+//! What the manual shows of `explain` and `check` is what the program prints.
+//!
+//! A fence is a transcript when it begins with `$ plustwo explain` or `$ plustwo check`. A file that it names is the
+//! page's `# complete: NAME` fence, or else the `toml` fence before it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{COMPLETE, files, read};
+
+/// Mistakes that need more files than the one that is shown.
+const NEED_MORE_FILES: [&str; 3] = ["duplicate-section.toml", "zone-file.toml", "certificate.toml"];
+
+#[test]
+fn every_transcript_is_what_the_program_prints() {
+    let mut shown = 0;
+    let mut wrong = Vec::new();
+    for path in files(Path::new("docs"), "md") {
+        let page = read(&path);
+        let (anew, count) = replayed(&page);
+        shown += count;
+        // A page without a transcript may be one that another test is writing just now.
+        if count == 0 || anew == page {
+            continue;
+        }
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, anew).unwrap();
+        } else {
+            let line =
+                page.lines().zip(anew.lines()).position(|(old, new)| old != new).unwrap_or_default() + 1;
+            wrong.push(format!("{}:{line}", path.display()));
+        }
+    }
+    assert!(shown > 50, "the transcripts were not found: {shown}");
+    assert_eq!(wrong, Vec::<String>::new(), "UPDATE_EXPECT=1 cargo test --test docs writes them anew");
+}
+
+/// A page with what the program prints in its transcripts, and how many commands were run.
+fn replayed(page: &str) -> (String, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut anew = String::new();
+    let mut shown = 0;
+    let mut last_toml = String::new();
+    let mut fence: Option<(&str, Vec<&str>)> = None;
+    for line in page.lines() {
+        match &mut fence {
+            None => {
+                fence = line.strip_prefix("```").map(|info| (info, Vec::new()));
+                anew += &format!("{line}\n");
+            }
+            Some((_, lines)) if line != "```" => lines.push(line),
+            Some((info, lines)) => {
+                let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                if *info == "toml" {
+                    if let Some(name) =
+                        lines[0].strip_prefix(COMPLETE).and_then(|rest| rest.strip_prefix(": "))
+                    {
+                        fs::write(folder.path().join(name), &text).unwrap();
+                    }
+                    last_toml.clone_from(&text);
+                }
+                let commands: Vec<&str> = lines.iter().copied().filter(|line| is_command(line)).collect();
+                if lines.first().is_some_and(|line| is_command(line)) && !needs_more_files(&commands) {
+                    shown += commands.len();
+                    for command in commands {
+                        anew += &format!("{command}\n{}", run(folder.path(), command, &last_toml));
+                    }
+                } else {
+                    anew += &text;
+                }
+                anew += "```\n";
+                fence = None;
+            }
+        }
+    }
+    (anew, shown)
+}
+
+fn is_command(line: &str) -> bool {
+    ["$ plustwo explain ", "$ plustwo check "].iter().any(|verb| line.starts_with(verb))
+}
+
+fn needs_more_files(commands: &[&str]) -> bool {
+    commands.iter().any(|command| NEED_MORE_FILES.iter().any(|file| command.ends_with(file)))
+}
+
+/// What a command prints, to standard output and then to standard error, without the blank lines at its end.
+fn run(folder: &Path, command: &str, last_toml: &str) -> String {
+    let arguments: Vec<&str> = command.split_whitespace().skip(2).collect();
+    let config =
+        arguments.iter().position(|word| *word == "--config").map(|at| folder.join(arguments[at + 1]));
+    if let Some(path) = config.filter(|path| !path.exists()) {
+        fs::write(path, last_toml).unwrap();
+    }
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_plustwo")).args(arguments).current_dir(folder).output().unwrap();
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    format!("{}\n", printed.trim_end())
+}
