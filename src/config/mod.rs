@@ -25,6 +25,7 @@ use std::path::Path;
 
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
+use repair::Repaired;
 pub use repair::nearest;
 pub use schema::json_schema;
 pub use source::{Mark, Marked, Place, Placed, SourceMap, Text};
@@ -48,6 +49,8 @@ pub struct Loaded {
     pub report: Report,
     /// Ids that stood in parts too broken to read. A reference to one of them is no mistake of its own.
     pub lost_ids: BTreeSet<String>,
+    /// Keys that could not be read, by where their table begins: they are wrong, not missing.
+    pub cut_keys: BTreeSet<(usize, String)>,
     /// The zone files and certificates that it names, each with a hash of its text; `None` for one that cannot be read.
     /// Filled while the world is compiled.
     pub named_files: BTreeMap<OsString, Option<u64>>,
@@ -82,16 +85,15 @@ pub fn load_built_in_lab() -> Loaded {
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
     let sources = document::gather(path, text, read_file, &mut report);
-    let (config, lost_ids) = match pieces::read(&sources) {
-        Some(config) => (config, BTreeSet::new()),
-        None => read_whole(&sources, &mut report),
+    let Repaired { value, lost_ids, cut_keys } = match pieces::read(&sources) {
+        Some(config) => {
+            Repaired { value: Some(config), lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new() }
+        }
+        None => {
+            let document = document::merge(&sources, &mut report);
+            repair::read::<Config>(document, &schema::required_keys, &mut report)
+        }
     };
-    Loaded { config, sources, report, lost_ids, named_files: BTreeMap::new() }
-}
-
-/// Reads what has a mistake in it, or may have. With it go the ids that stood in what could not be read.
-fn read_whole(sources: &SourceMap, report: &mut Report) -> (Config, BTreeSet<String>) {
-    let document = document::merge(sources, report);
-    let repaired = repair::read::<Config>(document, &schema::required_keys, report);
-    (repaired.value.unwrap_or_default(), repaired.lost_ids)
+    let config = value.unwrap_or_default();
+    Loaded { config, sources, report, lost_ids, cut_keys, named_files: BTreeMap::new() }
 }

@@ -23,6 +23,8 @@ pub struct Repaired<T> {
     pub value: Option<T>,
     /// The ids that stood in what was cut out: a reference to one of them is no second mistake.
     pub lost_ids: BTreeSet<String>,
+    /// Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
+    pub cut_keys: BTreeSet<(usize, String)>,
 }
 
 /// Reads a document, mending it as it goes. `required` tells the keys that a table at a path must have.
@@ -45,7 +47,7 @@ pub fn read<T: DeserializeOwned>(
         ..MAX_MISTAKES => T::deserialize(toml::de::Deserializer::from(Spanned::new(0..0, mended))).ok(),
         _ => None,
     };
-    Repaired { value, lost_ids: mender.lost_ids }
+    Repaired { value, lost_ids: mender.lost_ids, cut_keys: mender.cut_keys }
 }
 
 /// A reader on its way through a document.

@@ -154,7 +154,7 @@ impl<T: Text> JsonSchema for Marked<T> {
 }
 
 /// A table, and where it stands: for mistakes that are none of its keys' own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Placed<T> {
     value: T,
     mark: Mark,
@@ -164,6 +164,12 @@ impl<T> Placed<T> {
     /// Where the table stands.
     pub fn mark(&self) -> Mark {
         self.mark
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Placed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -303,6 +303,11 @@ impl Reference {
             ("a resolver endpoint's id", "rslvr-in-1"),
             ("a resolver rule's id", "rslvr-rr-1"),
             ("a site's id", "site-1"),
+            ("a Route 53 Profile's id", "rp-1"),
+            ("a hosted zone's id", "Z1"),
+            ("a peering connection's id", "pcx-1"),
+            ("a transit gateway's id", "tgw-1"),
+            ("a transit gateway attachment's id", "tgw-attach-1"),
             ("a link's gateway's id", "vgw-1"),
         ];
         let sample = samples.iter().find(|(known, _)| *known == form);

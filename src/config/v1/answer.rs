@@ -27,8 +27,10 @@ pub struct Answers {
     /// exist for declared addresses alone.
     pub unused_ip_names: bool,
     /// What a client hears in a VPC with `enable_dns_support = false`.
+    #[schemars(extend("default" = "silent"))]
     pub dns_support_off: DnsSupportOff,
     /// On which NXDOMAIN replies the SOA record stands. AWS was seen to leave it out on cached ones.
+    #[schemars(extend("default" = "always"))]
     pub negative_soa: NegativeSoa,
 }
 

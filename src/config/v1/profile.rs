@@ -28,6 +28,7 @@ pub struct Profile {
     pub vpc_endpoints: Vec<Marked<VpcEndpointId>>,
     /// Whether its VPCs have the reverse zones that AWS defines by itself.
     #[serde(default)]
+    #[schemars(extend("default" = "USE_LOCAL_RESOURCE_SETTING"))]
     pub autodefined_reverse: ProfileSetting,
     /// The VPCs it is associated with.
     #[serde(default)]

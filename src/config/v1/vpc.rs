@@ -12,7 +12,7 @@ use crate::aws::{
     InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget,
     SecurityGroupId, SubnetId, VpcId,
 };
-use crate::config::source::{Marked, Text};
+use crate::config::source::{Marked, Placed, Text};
 use crate::config::text::{Cidr, Destination};
 
 /// A VPC.
@@ -37,12 +37,13 @@ pub struct Vpc {
     /// Whether it has the reverse zones that AWS defines by itself, when it has host names (Route 53 Resolver API,
     /// `AutodefinedReverse`).
     #[serde(default)]
+    #[schemars(extend("default" = "ENABLED"))]
     pub autodefined_reverse: AutodefinedReverse,
     /// The internet gateway attached to it.
     pub internet_gateway: Option<Marked<InternetGatewayId>>,
     /// Its subnets.
     #[serde(default)]
-    pub subnet: Vec<Subnet>,
+    pub subnet: Vec<Placed<Subnet>>,
     /// Its route tables.
     #[serde(default)]
     pub route_table: Vec<RouteTable>,
@@ -57,7 +58,7 @@ pub struct Vpc {
     pub security_group: Vec<SecurityGroup>,
     /// Instances whose addresses matter.
     #[serde(default)]
-    pub instance: Vec<Instance>,
+    pub instance: Vec<Placed<Instance>>,
 }
 
 /// Whether a VPC has reverse zones that AWS defines by itself (Route 53 Resolver API, `ResolverConfig`).

@@ -31,11 +31,13 @@ impl Compiler<'_> {
     fn instance(
         &mut self,
         vpc: Index<Vpc>,
-        written: &config::Instance,
+        written: &Placed<config::Instance>,
         on_launch: &HashMap<String, &PrivateDnsNameOptions>,
     ) {
         let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };
-        if written.address.is_none() && written.ipv6_address.is_none() {
+        let is_bare = written.address.is_none() && written.ipv6_address.is_none();
+        let was_cut = ["address", "ipv6_address"].iter().any(|key| self.was_cut(written, key));
+        if is_bare && !was_cut {
             let message = format!("instance `{}` has no address", written.id);
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
             error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in a subnet of IPv6 alone");

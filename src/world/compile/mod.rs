@@ -32,7 +32,7 @@ use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public::stable_hash;
 use crate::aws::{Facts, Region};
-use crate::config::{self, Code, Config, Loaded, Mark, Marked, Report, SourceMap, nearest};
+use crate::config::{self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest};
 use crate::dns::Name;
 use crate::net::PrefixMap;
 
@@ -46,8 +46,7 @@ pub fn compile(loaded: &mut Loaded) -> Option<World> {
 
 /// The same, reading zone files and certificates through `read_file`.
 pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<World> {
-    let Loaded { config, sources, report, lost_ids, named_files } = loaded;
-    let mut compiler = Compiler::new(config, sources, lost_ids, report, named_files, read_file);
+    let mut compiler = Compiler::new(loaded, read_file);
     compiler.vpcs();
     compiler.prefix_lists();
     compiler.endpoints();
@@ -76,6 +75,7 @@ struct Compiler<'a> {
     config: &'a Config,
     sources: &'a SourceMap,
     lost_ids: &'a BTreeSet<String>,
+    cut_keys: &'a BTreeSet<(usize, String)>,
     report: &'a mut Report,
     named_files: &'a mut BTreeMap<OsString, Option<u64>>,
     read_file: &'a ReadFile<'a>,
@@ -150,14 +150,8 @@ enum Resolver {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(
-        config: &'a Config,
-        sources: &'a SourceMap,
-        lost_ids: &'a BTreeSet<String>,
-        report: &'a mut Report,
-        named_files: &'a mut BTreeMap<OsString, Option<u64>>,
-        read_file: &'a ReadFile<'a>,
-    ) -> Self {
+    fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
+        let Loaded { config, sources, report, lost_ids, cut_keys, named_files } = loaded;
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
         let public_view = views.add(View { kind, name: Arc::from("public"), claims, dns64: false });
@@ -165,6 +159,7 @@ impl<'a> Compiler<'a> {
             config,
             sources,
             lost_ids,
+            cut_keys,
             report,
             named_files,
             read_file,
@@ -234,6 +229,11 @@ impl<'a> Compiler<'a> {
         if let Some(help) = help {
             error.help(help);
         }
+    }
+
+    /// Whether a table lacks a key because it could not be read, which is told already.
+    fn was_cut<T>(&self, table: &Placed<T>, key: &str) -> bool {
+        self.cut_keys.contains(&(table.mark().range().start, key.to_owned()))
     }
 
     /// Adds a view. One that differs from another in DNS64 alone shares the other's claims.

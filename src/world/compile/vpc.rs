@@ -129,8 +129,10 @@ impl Compiler<'_> {
     }
 
     /// Tells when the prefixes of a subnet are not of the families they should be.
-    fn check_families(&mut self, subnet: &config::Subnet) {
-        if subnet.cidr.is_none() && subnet.ipv6_cidr.is_none() {
+    fn check_families(&mut self, subnet: &Placed<config::Subnet>) {
+        let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
+        let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_cut(subnet, key));
+        if is_bare && !was_cut {
             let message = format!("subnet `{}` has no prefix", subnet.id);
             let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
             error.help("write `cidr = \"10.0.1.0/24\"`, or `ipv6_cidr` for a subnet of IPv6 alone, or both");
