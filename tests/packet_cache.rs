@@ -37,6 +37,26 @@ values = ["198.51.100.1", "198.51.100.2"]
 [[client]]
 source = "127.0.9.0/24"
 place = "outside"
+
+# Two subnets of one VPC, whose resolver makes AAAA records for the one.
+[[vpc]]
+id = "vpc-six"
+region = "ap-northeast-1"
+cidr = ["10.66.0.0/16", "2001:db8:66::/56"]
+enable_dns_hostnames = true
+subnet = [
+  { id = "subnet-six", ipv6_cidr = "2001:db8:66:1::/64", availability_zone = "ap-northeast-1a", route_table = "rtb-six", enable_dns64 = true },
+  { id = "subnet-four", cidr = "10.66.1.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-six" },
+]
+route_table = [{ id = "rtb-six" }]
+
+[[client]]
+source = "127.0.66.0/24"
+place = "subnet-six"
+
+[[client]]
+source = "127.0.67.0/24"
+place = "subnet-four"
 "#;
 
 const NAMES: &[&str] = &[
@@ -93,6 +113,8 @@ fn asked() -> impl Strategy<Value = Asked> {
         [127, 0, 1, 1],
         [127, 0, 2, 1],
         [127, 0, 9, 1],
+        [127, 0, 66, 1],
+        [127, 0, 67, 1],
         [192, 0, 2, 1],
     ]);
     let flags = prop::sample::select(vec![lab::RD, lab::RD, lab::RD, 0, lab::RD | 0x30]);

@@ -25,6 +25,8 @@ pub struct Asked {
     r#type: Option<String>,
     /// A place's name or an address.
     from: String,
+    /// A resolver: a VPC's id, an inbound endpoint's id, or `public`.
+    view: Option<String>,
     /// An address instead of a name: the path alone.
     address: Option<String>,
 }
@@ -39,7 +41,7 @@ pub async fn explain(State(admin): State<Admin>, Query(asked): Query<Asked>) -> 
 }
 
 fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
-    let vantage = vantage(world, &asked.from).map_err(|error| format!("from: {error}"))?;
+    let vantage = vantage(world, &asked.from, asked.view.as_deref())?;
     match (&asked.name, &asked.address) {
         (Some(name), None) => {
             let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;

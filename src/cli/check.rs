@@ -54,7 +54,7 @@ fn place(sources: &SourceMap, mark: Mark) -> String {
 
 /// What is otherwise than expected.
 fn differences(world: &World, expect: &Expect) -> Vec<String> {
-    let vantage = match vantage(world, &expect.from.value().0) {
+    let vantage = match vantage(world, &expect.from.value().0, None) {
         Ok(vantage) => vantage,
         Err(message) => return vec![message],
     };

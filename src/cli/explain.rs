@@ -27,6 +27,12 @@ pub struct Explain {
     /// not said.
     #[arg(long, short, value_name = "PLACE")]
     from: Option<String>,
+    /// Whose resolver is asked: a VPC's id, an inbound endpoint's id, or `public`. That of the place when not said.
+    #[arg(long, value_name = "RESOLVER")]
+    view: Option<String>,
+    /// The random number that weighted records are drawn by.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    draw: u64,
     /// The path to this address alone, no name.
     #[arg(long, value_name = "IP", conflicts_with_all = ["name", "names"])]
     address: Option<IpAddr>,
@@ -47,10 +53,12 @@ impl Explain {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
-        let vantage = match vantage(&world, self.from.as_deref().unwrap_or(HOME)) {
+        let vantage = match vantage(&world, self.from.as_deref().unwrap_or(HOME), self.view.as_deref()) {
             Ok(vantage) => vantage,
             Err(message) => {
-                anstream::eprintln!("plustwo: {message}; say `--from` with a place or an address");
+                anstream::eprintln!(
+                    "plustwo: {message}; say `--from` with a place or an address, and `--view` with a resolver or not at all"
+                );
                 return ExitCode::Config;
             }
         };
@@ -64,7 +72,7 @@ impl Explain {
         for name in names {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match Explanation::of(&world, vantage, &question, Occasion::at(now_s)) {
+            match Explanation::of(&world, vantage, &question, Occasion { now_s, draw: self.draw }) {
                 Some(told) if self.json => anstream::println!("{}", self.pretty(&json::value(&told))),
                 Some(told) => anstream::println!("{}", Text(&told)),
                 None => anstream::println!("{question}: the VPC's DNS support is off, so nothing answers"),

@@ -28,7 +28,7 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|key, field| {
-                let for_people = matches!(key.as_str(), "advice" | "rule" | "question" | "ede");
+                let for_people = matches!(key.as_str(), "advice" | "rule" | "question" | "ede" | "authority");
                 let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
                 !for_people && !empty
             });
@@ -65,6 +65,7 @@ struct Document<'a> {
     rcode: String,
     decision: Decision<'a>,
     answers: Vec<Answer<'a>>,
+    authority: Vec<Answer<'a>>,
     reasons: Vec<&'static str>,
     advice: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +174,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
             delegations: explanation.delegations.iter().map(Delegation::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
+        authority: explanation.authority.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
         advice: &explanation.advice,
         ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),

@@ -10,12 +10,12 @@ pub mod text;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::dns::{Ede, Question, Rcode};
+use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
     ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Referral, Source, decide, resolve,
 };
-use crate::world::{Claim, Origin, Vantage, World};
+use crate::world::{Claim, Origin, Vantage, ViewId, World};
 
 /// A question explained.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Explanation {
     pub delegations: Vec<DelegationLine>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
+    /// The records of the authority section: the SOA of a negative answer.
+    pub authority: Vec<AnswerLine>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// What could be changed.
@@ -93,21 +95,35 @@ pub struct AnswerLine {
     pub path: Option<Arc<EgressPath>>,
 }
 
-/// Where somebody stands who is named by a place or an address.
+/// Where somebody stands who is named by a place or an address, and whom they ask: a VPC's resolver or an inbound
+/// endpoint by its id, `public`, or whom their place asks when not said.
 ///
 /// # Errors
 ///
-/// What is wrong with the name, for a person.
-pub fn vantage(world: &World, from: &str) -> Result<Vantage, String> {
+/// What is wrong with a name, for a person.
+pub fn vantage(world: &World, from: &str, asking: Option<&str>) -> Result<Vantage, String> {
+    let view = asking.map(|name| view_named(world, name)).transpose()?;
     if let Some(place) = world.place_named(from) {
-        return Ok(Vantage { view: world.view_of(place), place });
+        let view = view.map_or_else(|| world.view_of(place), |view| world.view_for(view, place));
+        return Ok(Vantage { view, place });
     }
     let Ok(address) = from.parse::<IpAddr>() else {
         let mut places: Vec<&str> = world.places.names().map(|name| &**name).collect();
         places.sort_unstable();
         return Err(format!("`{from}` is neither a place nor an address; places are {}", places.join(", ")));
     };
-    world.vantage(host(address), None).map_err(|nowhere| nowhere.to_string())
+    world.vantage(host(address), view).map_err(|nowhere| nowhere.to_string())
+}
+
+fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
+    let endpoint = world.inbound_endpoints.iter().find(|endpoint| &*endpoint.id == name);
+    let view = world.views.indexed().find(|(_, view)| &*view.name == name);
+    endpoint.map(|endpoint| endpoint.view).or(view.map(|(index, _)| index)).ok_or_else(|| {
+        let endpoints = world.inbound_endpoints.iter().map(|endpoint| &*endpoint.id);
+        let vpcs = world.vpcs.iter().map(|vpc| &*vpc.id);
+        let known: Vec<&str> = vpcs.chain(endpoints).chain(["public"]).collect();
+        format!("`{name}` is no resolver; there are {}", known.join(", "))
+    })
 }
 
 impl Explanation {
@@ -159,7 +175,8 @@ impl Explanation {
                 .iter()
                 .map(|referral| delegation_line(world, referral))
                 .collect(),
-            answers: answer_lines(outcome),
+            answers: lines(&outcome.answer.answer, outcome),
+            authority: lines(&outcome.answer.authority, outcome),
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
             ede: outcome.answer.ede.clone(),
@@ -174,9 +191,9 @@ pub fn stands_in(world: &World, outcome: &Outcome) -> bool {
     world.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
 }
 
-fn answer_lines(outcome: &Outcome) -> Vec<AnswerLine> {
+fn lines(sets: &[RrSet], outcome: &Outcome) -> Vec<AnswerLine> {
     let mut lines = Vec::new();
-    for set in &outcome.answer.answer {
+    for set in sets {
         for rdata in set.rdatas.iter() {
             let address = rdata.address(set.rtype).or_else(|| rdata.hints(set.rtype).first().copied());
             let path = outcome.paths.iter().find(|p| Some(p.address) == address).map(|p| p.path.clone());

@@ -58,6 +58,10 @@ impl Display for Text<'_> {
             line(f, "delegated", &format!("{} to {servers} through {}", delegation.zone, delegation.rule))?;
         }
         line(f, "rcode", &told.rcode)?;
+        for record in &told.authority {
+            let record = format!("{} {} TTL {} {}", record.name, record.record_type, record.ttl, record.data);
+            line(f, "authority", &record)?;
+        }
         for note in &told.notes {
             line(f, "note", note)?;
         }
@@ -72,7 +76,7 @@ impl Display for Text<'_> {
             write!(f, "  {BOLD}{:<width$}{BOLD:#}  ", answer.data)?;
             match &answer.path {
                 Some(path) => {
-                    writeln!(f, "{}", Way(path))?;
+                    writeln!(f, "{}  {DIM}TTL {}{DIM:#}", Way(path), answer.ttl)?;
                     hops(f, path)?;
                 }
                 None => writeln!(f, "{DIM}{} {} TTL {}{DIM:#}", answer.name, answer.record_type, answer.ttl)?,

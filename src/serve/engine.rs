@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clients::{Known, Standing};
+use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
 use super::packet_cache::{Again, Asked, Found};
 use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
@@ -35,6 +36,8 @@ pub struct Engine {
     observer: Arc<Observer>,
     forwarder: Arc<Forwarder>,
     rotations: Box<[AtomicU32]>,
+    /// Names that were denied a while ago.
+    pub(super) denials: Denials,
     hasher: foldhash::fast::RandomState,
     /// How many queries may wait for somebody else's answer at once.
     waiting: Arc<Semaphore>,
@@ -157,7 +160,8 @@ impl Engine {
         let hasher = foldhash::fast::RandomState::default();
         let waiting = Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)));
         let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / COMMON_SHARE));
-        Self { live, observer, forwarder, rotations, hasher, waiting, packet_cache_bytes, common }
+        let denials = Denials::new();
+        Self { live, observer, forwarder, rotations, denials, hasher, waiting, packet_cache_bytes, common }
     }
 
     /// Who hears of everything that is answered.

@@ -19,6 +19,7 @@ pub mod bind;
 mod chaos;
 mod clients;
 pub mod datagrams;
+mod denials;
 pub mod doh;
 mod engine;
 pub mod forward;

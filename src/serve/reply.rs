@@ -58,6 +58,10 @@ impl Engine {
         out: &mut Vec<u8>,
     ) -> Begun {
         let Asker { query, origin, .. } = asker;
+        let view = asker.vantage().map(|vantage| vantage.view);
+        let told =
+            view.and_then(|view| self.denials.told(world, view, &query.question, outcome, asker.now_s()));
+        let outcome = told.as_ref().unwrap_or(outcome);
         let annotations = annotations(world, asker, outcome);
         let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
         let rotation = self.turn(slot);

@@ -149,6 +149,8 @@ pub struct AnswerBounds {
     pub unused_ip_names: bool,
     /// What a VPC without DNS support answers.
     pub dns_support_off: DnsSupportOff,
+    /// On which NXDOMAIN replies the SOA record stands.
+    pub negative_soa: NegativeSoa,
 }
 
 /// Who is told paths, and how.
@@ -164,7 +166,7 @@ pub struct AnnotateRules {
     pub to: Vec<IpNet>,
 }
 
-pub use crate::config::{DnsSupportOff, EdeMode};
+pub use crate::config::{DnsSupportOff, EdeMode, NegativeSoa};
 
 /// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
 #[derive(Debug)]

@@ -332,6 +332,7 @@ impl<'a> Compiler<'a> {
                 generated_name_ttl: config.answers.generated_name_ttl,
                 unused_ip_names: config.answers.unused_ip_names,
                 dns_support_off: config.answers.dns_support_off,
+                negative_soa: config.answers.negative_soa,
             },
             annotate: AnnotateRules {
                 ede: config.annotate.ede,

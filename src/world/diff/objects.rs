@@ -227,6 +227,7 @@ fn settings(world: &World) -> Catalogue {
                 ("generated_name_ttl", answers.generated_name_ttl.to_string()),
                 ("unused_ip_names", answers.unused_ip_names.to_string()),
                 ("dns_support_off", format!("{:?}", answers.dns_support_off).to_lowercase()),
+                ("negative_soa", format!("{:?}", answers.negative_soa).to_lowercase()),
             ],
         ),
         (
