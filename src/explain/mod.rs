@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
 use crate::resolve::{ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Source, decide, resolve};
-use crate::world::{Claim, Vantage, World};
+use crate::world::{Claim, EndpointKind, Vantage, World};
 
 /// A question explained.
 #[derive(Clone, Debug)]
@@ -199,7 +199,15 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         Claim::Endpoint(zone) => (
             "endpoint",
             world.endpoints[world.managed_zones[zone].endpoint].id.clone(),
-            "private DNS of an interface endpoint is a hidden zone, cut at the private name and seen in the whole VPC",
+            match world.endpoints[world.managed_zones[zone].endpoint].kind {
+                EndpointKind::Resource | EndpointKind::ServiceNetwork => {
+                    "VPC Lattice makes a hidden zone for the custom domain name, cut at it and seen in the whole VPC"
+                }
+                _ => {
+                    "private DNS of an interface endpoint is a hidden zone, cut at the private name and seen in the \
+                     whole VPC"
+                }
+            },
         ),
         Claim::GeneratedName(domain) => (
             "generated-name",

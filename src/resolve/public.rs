@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::zone::at_node;
 use super::{Reply, Source};
+use crate::aws::endpoint_names;
 use crate::dns::{Answer, Ede, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Found, Instance, Node, View, ViewId, World, Zone};
 
@@ -18,6 +19,12 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     let public = &world.public;
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
+    }
+    if let Some(node) = api_alias(world, question) {
+        return Some(at_node(&public.overlay, node, question, Source::Public));
+    }
+    if let Some(reply) = by_gateway_endpoint(world, view, question) {
+        return Some(reply);
     }
     if let Some(index) = public.instances.get(&question.qname) {
         let instance = &world.instances[*index];
@@ -78,6 +85,32 @@ fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
         Found::Node(node) | Found::Wildcard(node) if !node.rrsets.is_empty() => Some(node),
         _ => None,
     }
+}
+
+/// The addresses of the execute-api endpoint that an API's alias ends in.
+fn api_alias<'w>(world: &'w World, question: &Question) -> Option<&'w Node> {
+    let endpoint = endpoint_names::api_alias(question.qname.first_label()?)?;
+    let owner = question.qname.parent()?.prepend(endpoint).ok()?;
+    world.public.api_aliases.node(&owner).filter(|node| !node.rrsets.is_empty())
+}
+
+/// What one of S3's regional names has in a VPC whose gateway endpoint says its record types. A type that it
+/// leaves out is NODATA. AAAA records, which public DNS has at the dual-stack name alone, are taken from there.
+fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+    let public = &world.public;
+    if public.s3_families.is_empty() {
+        return None;
+    }
+    let vpc = world.views[view].vpc()?;
+    let families = public.s3_families.get(&vpc)?;
+    let sibling = endpoint_names::s3_dualstack_sibling(&host(&question.qname), &world.vpcs[vpc].region)?;
+    let alias = match question.qtype {
+        RecordType::A if !families.v4 => None,
+        RecordType::AAAA if !families.v6 => None,
+        RecordType::AAAA => Some(Name::parse(&sibling).ok()?),
+        _ => return None,
+    };
+    Some(Reply { answer: Answer::no_data(public.soa.clone()), source: Source::Public, alias })
 }
 
 /// Whether an instance's public name means its private address: inside its VPC it does, elsewhere it means

@@ -14,7 +14,10 @@ mod zone;
 pub use answer::{
     Annotate, Answers, EdeMode, Internet, InternetMode, MessageCache, PacketCache, Public, ServerOrder,
 };
-pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
+pub use endpoint::{
+    DnsRecordIpType, Endpoint, EndpointAssociation, EndpointInterface, EndpointState, EndpointType,
+    IpAddressType, PrivateDnsPreference,
+};
 pub use expect::Expect;
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};

@@ -7,14 +7,22 @@ use crate::dns::{Rdata, RecordType};
 /// Gathers what is public while the rest is compiled.
 pub(super) struct Builder {
     overlay: Zone,
+    api_aliases: Zone,
     records: Zone,
     instances: HashMap<Name, Index<Instance>>,
+    s3_families: HashMap<Index<Vpc>, Families>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let root = || records::zone_with_soa(Name::root(), &SEALED_SOA);
-        Self { overlay: root(), records: root(), instances: HashMap::new() }
+        Self {
+            overlay: root(),
+            api_aliases: root(),
+            records: root(),
+            instances: HashMap::new(),
+            s3_families: HashMap::new(),
+        }
     }
 
     /// A record of an endpoint's own name.
@@ -22,14 +30,34 @@ impl Builder {
         self.overlay.add(owner, rtype, ttl, rdata).expect("an address may stand at any name below the root");
     }
 
+    /// A record of what APIs' aliases at an execute-api endpoint lead to. `owner` is such a name without the
+    /// API's id.
+    pub(super) fn api_alias(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
+        let added = self.api_aliases.add(owner, rtype, ttl, rdata);
+        added.expect("an address may stand at any name below the root");
+    }
+
     /// An instance's public name.
     pub(super) fn instance(&mut self, name: Name, instance: Index<Instance>) {
         self.instances.insert(name, instance);
     }
 
+    /// The record types that S3's regional names have in a VPC with such a gateway endpoint.
+    pub(super) fn s3_families(&mut self, vpc: Index<Vpc>, families: Families) {
+        self.s3_families.insert(vpc, families);
+    }
+
     pub(super) fn finish(self, facts: &'static Facts) -> PublicDns {
         let soa = self.records.soa().clone();
-        PublicDns { overlay: self.overlay, records: self.records, instances: self.instances, facts, soa }
+        PublicDns {
+            overlay: self.overlay,
+            api_aliases: self.api_aliases,
+            s3_families: self.s3_families,
+            records: self.records,
+            instances: self.instances,
+            facts,
+            soa,
+        }
     }
 }
 
