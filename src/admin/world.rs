@@ -88,7 +88,7 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
             "dns_name": association.dns_name.as_ref().map(ToString::to_string),
             "private_dns_name": association.private_name.as_ref().map(ToString::to_string),
             "private_dns": association.is_private,
-            "addresses": association.addresses,
+            "addresses": association.addresses.iter().map(|(_, address)| address).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
 }

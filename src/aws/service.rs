@@ -250,6 +250,13 @@ pub fn is_offered_across_regions(service_name: &str) -> bool {
     is_customers(service_name) || OFFERED.contains(&own.join(".").as_str())
 }
 
+/// The region that a global service's endpoints are made in, where AWS names one: elsewhere they are endpoints to
+/// another region (PrivateLink guide, as of 2025-12, which says it of Route 53 alone; the others are taken alike).
+pub fn home_of_global(service_name: &str) -> Option<&'static Region> {
+    const AT_HOME: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
+    AT_HOME.contains(&service_name).then_some(&HOME)
+}
+
 /// Whether this is an endpoint service of a customer's: `com.amazonaws.vpce.<region>.vpce-svc-…`.
 pub fn is_customers(service_name: &str) -> bool {
     service_name.contains(".vpce-svc-")
@@ -257,7 +264,7 @@ pub fn is_customers(service_name: &str) -> bool {
 
 /// Whether this is S3's service, the one with both a gateway endpoint and private names.
 pub fn is_s3(service_name: &str) -> bool {
-    service_name.starts_with("com.amazonaws.") && service_name.ends_with(".s3")
+    service_name.ends_with(".s3")
 }
 
 /// Whether an endpoint's own names are wildcards: S3's want a word in front, `bucket.vpce-…` (S3 User

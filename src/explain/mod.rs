@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod json;
+mod notes;
 pub mod text;
 
 use std::net::IpAddr;
@@ -141,7 +142,7 @@ impl Explanation {
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
             ede: outcome.answer.ede.clone(),
-            notes: Vec::new(),
+            notes: notes::of(world, vantage, question, claims),
         }
     }
 }

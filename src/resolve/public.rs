@@ -97,20 +97,14 @@ fn api_alias<'w>(world: &'w World, question: &Question) -> Option<&'w Node> {
 /// What one of S3's regional names has in a VPC whose gateway endpoint says its record types. A type that it
 /// leaves out is NODATA. AAAA records, which public DNS has at the dual-stack name alone, are taken from there.
 fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
-    let public = &world.public;
-    if public.s3_families.is_empty() {
-        return None;
-    }
-    let vpc = world.views[view].vpc()?;
-    let families = public.s3_families.get(&vpc)?;
-    let sibling = endpoint_names::s3_dualstack_sibling(&host(&question.qname), &world.vpcs[vpc].region)?;
+    let (families, sibling) = world.chosen_by_gateway_endpoint(view, &question.qname)?;
     let alias = match question.qtype {
         RecordType::A if !families.v4 => None,
         RecordType::AAAA if !families.v6 => None,
-        RecordType::AAAA => Some(Name::parse(&sibling).ok()?),
+        RecordType::AAAA => Some(sibling),
         _ => return None,
     };
-    Some(Reply { answer: Answer::no_data(public.soa.clone()), source: Source::Public, alias })
+    Some(Reply { answer: Answer::no_data(world.public.soa.clone()), source: Source::Public, alias })
 }
 
 /// Whether an instance's public name means its private address: inside its VPC it does, elsewhere it means

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use super::arena::Index;
 use super::security_group::SecurityGroup;
-use super::{Subnet, Vpc};
+use super::{Subnet, ViewId, Vpc, World};
+use crate::aws::endpoint_names;
 use crate::dns::Name;
 
 /// A VPC endpoint.
@@ -149,8 +150,27 @@ pub struct EndpointAssociation {
     pub private_name: Option<Name>,
     /// Whether that name has a private zone.
     pub is_private: bool,
-    /// Its own addresses; none where it has those of the endpoint's interfaces.
-    pub addresses: Vec<IpAddr>,
+    /// Its own addresses, each with the number of the interface that has it; none where it has those of the
+    /// endpoint's interfaces.
+    pub addresses: Vec<(usize, IpAddr)>,
+}
+
+impl World {
+    /// Which record types a name has because the gateway endpoint of the view's VPC says so, and the dual-stack name
+    /// that has AAAA records in public DNS. `None` for all but S3's regional names, and where no endpoint says
+    /// anything.
+    pub fn chosen_by_gateway_endpoint(&self, view: ViewId, name: &Name) -> Option<(Families, Name)> {
+        let chosen = &self.public.s3_families;
+        if chosen.is_empty() {
+            return None;
+        }
+        let vpc = self.views[view].vpc()?;
+        let families = chosen.get(&vpc)?;
+        let host = name.to_string();
+        let sibling =
+            endpoint_names::s3_dualstack_sibling(host.trim_end_matches('.'), &self.vpcs[vpc].region)?;
+        Some((*families, Name::parse(&sibling).ok()?))
+    }
 }
 
 /// Families of addresses, and so types of records.

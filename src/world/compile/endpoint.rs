@@ -170,6 +170,13 @@ impl<'c> Compiler<'c> {
             }
             return own;
         }
+        if let Some(own) = service::home_of_global(service.value())
+            && *own != region
+        {
+            let message = format!("`{service}` is a global service, whose endpoints lead to {own}");
+            let warning = self.report.warning(Code::Surprising, service.mark(), message);
+            warning.help(format!("write `service_region = \"{own}\"`: its own names are that region's"));
+        }
         if let Some(said) = said
             && region != home
             && kind == EndpointKind::Interface

@@ -131,7 +131,7 @@ fn association(it: &EndpointAssociation) -> String {
         it.resource,
         list(&it.dns_name),
         list(&it.private_name),
-        list(&it.addresses)
+        list(it.addresses.iter().map(|(_, address)| address))
     )
 }
 

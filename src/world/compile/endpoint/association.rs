@@ -81,10 +81,9 @@ impl Compiler<'_> {
         endpoint: Index<Endpoint>,
         association: &config::EndpointAssociation,
         interfaces: &[EndpointInterface],
-    ) -> Vec<IpAddr> {
+    ) -> Vec<(usize, IpAddr)> {
         let mut own = Vec::new();
         for address in &association.addresses {
-            own.push(*address.value());
             let lies_in = |interface: &EndpointInterface| {
                 self.subnets[interface.subnet].cidrs.iter().any(|cidr| cidr.contains(address.value()))
             };
@@ -92,17 +91,15 @@ impl Compiler<'_> {
             let has = |interface: &EndpointInterface| {
                 interface.addresses(Families::BOTH).any(|have| have == *address.value())
             };
-            match interfaces.iter().position(lies_in) {
-                Some(number) if has(&interfaces[number]) => {}
-                Some(number) => {
-                    self.check_inside(address, interfaces[number].subnet);
-                    self.claim_address(vpc, address, Interface::Endpoint(endpoint, number));
-                }
-                None => {
-                    let message =
-                        format!("{address} lies in no subnet that the endpoint has an interface in");
-                    self.report.error(Code::OutsideCidr, address.mark(), message);
-                }
+            let Some(number) = interfaces.iter().position(lies_in) else {
+                let message = format!("{address} lies in no subnet that the endpoint has an interface in");
+                self.report.error(Code::OutsideCidr, address.mark(), message);
+                continue;
+            };
+            own.push((number, *address.value()));
+            if !has(&interfaces[number]) {
+                self.check_inside(address, interfaces[number].subnet);
+                self.claim_address(vpc, address, Interface::Endpoint(endpoint, number));
             }
         }
         own

@@ -71,12 +71,10 @@ impl Compiler<'_> {
     }
 }
 
-/// The addresses that answer for a whole endpoint: those of its healthy interfaces. With none healthy all answer,
-/// as Route 53 has it where every health check fails.
+/// The addresses that answer for a whole endpoint: those of the interfaces that answer.
 pub(super) fn answering(endpoint: &Endpoint, families: Families) -> Vec<IpAddr> {
-    let none_is_healthy = endpoint.interfaces.iter().all(|interface| !interface.is_healthy);
-    let healthy = endpoint.interfaces.iter().filter(|interface| interface.is_healthy || none_is_healthy);
-    healthy.flat_map(|interface| interface.addresses(families)).collect()
+    let interfaces = endpoint.interfaces.iter().filter(|interface| answers(endpoint, interface));
+    interfaces.flat_map(|interface| interface.addresses(families)).collect()
 }
 
 /// The addresses that answer for one association of an endpoint: its own, or those of the endpoint.
@@ -88,5 +86,12 @@ pub(super) fn association_addresses(
     if association.addresses.is_empty() {
         return answering(endpoint, families);
     }
-    association.addresses.iter().filter(|address| families.hold(address)).copied().collect()
+    let own = association.addresses.iter().filter(|(_, address)| families.hold(address));
+    own.filter(|(number, _)| answers(endpoint, &endpoint.interfaces[*number])).map(|(_, a)| *a).collect()
+}
+
+/// Whether an interface is in its endpoint's names that are not a zone's: it is healthy. With none healthy all are,
+/// as Route 53 has it where every health check fails.
+fn answers(endpoint: &Endpoint, interface: &EndpointInterface) -> bool {
+    interface.is_healthy || endpoint.interfaces.iter().all(|interface| !interface.is_healthy)
 }

@@ -53,10 +53,10 @@ impl Compiler<'_> {
         if !self.wants_private_dns(made) {
             return;
         }
-        let is_s3 = service::has_wildcard_names(&self.endpoints[made.index].service);
         // AWS's own default for S3 (PrivateLink guide, "Private DNS for S3").
+        let is_s3 = service::is_s3(&self.endpoints[made.index].service);
         let only_inbound = written.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(is_s3);
-        if only_inbound && is_s3 && !self.gateway_endpoint_allows(made, all) {
+        if only_inbound && !self.may_be_only_for_inbound(made, all) {
             return;
         }
         let private_dns = if only_inbound { PrivateDns::OnlyForInboundResolver } else { PrivateDns::On };
@@ -160,10 +160,19 @@ impl Compiler<'_> {
         );
     }
 
-    /// Whether private DNS for inbound resolver endpoints alone may be: the VPC has a gateway endpoint for the
-    /// service, and its record type is this endpoint's or service-defined (S3 User Guide, "Private DNS").
-    fn gateway_endpoint_allows(&mut self, made: &Made<'_>, all: &[Made<'_>]) -> bool {
+    /// Whether private DNS for inbound resolver endpoints alone may be: the service is S3, the VPC has a gateway
+    /// endpoint for it, and the record type of that is this endpoint's or service-defined (EC2 API,
+    /// `DnsOptionsSpecification`; S3 User Guide, "Private DNS").
+    fn may_be_only_for_inbound(&mut self, made: &Made<'_>, all: &[Made<'_>]) -> bool {
         let service = &self.endpoints[made.index].service;
+        if !service::is_s3(service) {
+            let message = format!(
+                "PrivateDnsOnlyForInboundResolverEndpoint is for services with both a gateway and an interface \
+                 endpoint, and {service} is none"
+            );
+            self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
+            return false;
+        }
         let gateway = all.iter().find(|other| {
             let other = &self.endpoints[other.index];
             other.kind == EndpointKind::Gateway && other.service == *service
