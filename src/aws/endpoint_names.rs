@@ -6,9 +6,11 @@
 
 use super::region::Region;
 
-/// The label before VPC Lattice's domain of resource configurations, the same in every name that was seen.
+/// What stands before VPC Lattice's domain of resource configurations in every name that was seen; of services' names
+/// the guide calls it the partition's id.
 const RESOURCE_LABEL: &str = "4232ccc";
-/// The label before VPC Lattice's domain of services, the same in every name that was seen.
+/// What stands before VPC Lattice's domain of services in every name that was seen: the partition's id (VPC Lattice
+/// User Guide, "Configure a custom domain name").
 const SERVICE_LABEL: &str = "7d67968";
 /// What S3's regional names begin with. Each has names below it, and a dual-stack sibling.
 const S3_FAMILIES: [&str; 3] = ["s3", "s3-control", "s3-accesspoint"];
