@@ -108,6 +108,8 @@ def write_services(out, rows):
 
 # ------------------------------------------------------------ public names
 
+LATTICE = "VPC_LATTICE"
+
 # Names that botocore does not list: (template, range, endpoint, source).
 HAND = [
     ("*.s3.{region}.amazonaws.com", "S3", S3_ALL, "guide-s3"),
@@ -141,6 +143,8 @@ HAND = [
     ("cloudfront.amazonaws.com", "AMAZON", "com.amazonaws.cloudfront", PL_GUIDE),
     ("*.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.data", "guide-iot"),
     ("*.credentials.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.credentials", "guide-iot"),
+    # Services of VPC Lattice: reached by an association of the VPC, or by a service-network endpoint's own names.
+    ("*.vpc-lattice-svcs.{region}.on.aws", LATTICE, "?", "guide-vpc-lattice"),
     # Known to have no endpoint service.
     ("*.auth.{region}.amazoncognito.com", "AMAZON", "none", "guide-cognito-vpc-endpoints"),
     ("*.lambda-url.{region}.on.aws", "AMAZON", "none", "guide-lambda-urls"),
@@ -318,6 +322,8 @@ def write_prefix_lists(out, path):
 # ------------------------------------------------------------------ ranges
 
 ALL_V4 = ("S3", "DYNAMODB", "API_GATEWAY")
+# Ranges that ip-ranges.json does not have: VPC Lattice User Guide, where its services' names lead to.
+GUIDE_RANGES = {(LATTICE, "GLOBAL"): ["169.254.171.0/24", "fd00:ec2:80::/64"]}
 EC2_V4, EC2_V6, S3_V6, AMAZON_V4, AMAZON_V6 = 4, 1, 4, 4, 1
 
 
@@ -375,6 +381,7 @@ def write_ranges(out, path):
             else:
                 continue
             table[service, region] += sorted(keep, key=lambda n: net_key(str(n)))
+    table.update(GUIDE_RANGES)
     body = ["\t".join((s, r, " ".join(map(str, nets)))) for (s, r), nets in sorted(table.items())]
     write(out, "ranges.tsv", [
         f"Address ranges of AWS out of ip-ranges.json, createDate {doc['createDate']}.",
@@ -382,6 +389,7 @@ def write_ranges(out, path):
         "Whole: the IPv4 prefixes of S3, DYNAMODB and API_GATEWAY, and CLOUDFRONT's GLOBAL ones.",
         f"In part, largest first: S3 IPv6 ({S3_V6} a region), EC2 ({EC2_V4} IPv4, {EC2_V6} IPv6), AMAZON ({AMAZON_V4} IPv4 of",
         f"/20 to /24 where there are, {AMAZON_V6} IPv6; only such as no prefix of another service touches).",
+        f"{LATTICE}: out of the VPC Lattice User Guide, link-local and the same in every region.",
     ], body)
 
 

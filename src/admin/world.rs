@@ -80,6 +80,15 @@ fn endpoint(world: &World, endpoint: &Endpoint) -> Value {
             "subnet": &*world.subnets[interface.subnet].id,
             "address": interface.address,
             "ipv6_address": interface.ipv6_address,
+            "healthy": interface.is_healthy,
+        })).collect::<Vec<_>>(),
+        "associations": endpoint.associations.iter().map(|association| json!({
+            "id": association.id.as_deref(),
+            "resource": &*association.resource,
+            "dns_name": association.dns_name.as_ref().map(ToString::to_string),
+            "private_dns_name": association.private_name.as_ref().map(ToString::to_string),
+            "private_dns": association.is_private,
+            "addresses": association.addresses.iter().map(|(_, address)| address).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
 }

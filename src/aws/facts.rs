@@ -83,8 +83,8 @@ impl Facts {
         let sources: [&[IpNet]; 4] = [
             listed.and_then(|l| l.entries.as_deref()).unwrap_or(&[]),
             self.ranges.prefixes(found.service_range, region.as_str()),
-            // CLOUDFRONT is the one range of a host that has no region at all.
-            if found.service_range == "CLOUDFRONT" {
+            // CLOUDFRONT's hosts have no region at all, VPC Lattice's lie in one range everywhere.
+            if matches!(found.service_range, "CLOUDFRONT" | "VPC_LATTICE") {
                 self.ranges.prefixes(found.service_range, "GLOBAL")
             } else {
                 &[]
@@ -192,6 +192,13 @@ mod tests {
         assert!(addresses("s3.ap-northeast-1.amazonaws.com").1.is_none());
         let v6 = addresses("s3.dualstack.ap-northeast-1.amazonaws.com").1.unwrap();
         assert_eq!(Facts::built_in().ranges.owner(v6.into()), Some(("S3", "ap-northeast-1")));
+    }
+
+    #[test]
+    fn services_of_lattice_are_link_local() {
+        let (v4, v6) = addresses("web-0285b53b2e.7d67968.vpc-lattice-svcs.ap-northeast-1.on.aws");
+        assert_eq!(v4.unwrap().octets()[..3], [169, 254, 171]);
+        assert_eq!(v6.unwrap().segments()[..4], [0xfd00, 0x0ec2, 0x0080, 0]);
     }
 
     #[test]

@@ -88,6 +88,33 @@ impl<K: IdKind> fmt::Debug for Id<K> {
     }
 }
 
+/// An id, or an ARN that ends in it: `rcfg-1` or
+/// `arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1`. The id alone is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdOrArn<K: IdKind>(Id<K>);
+
+impl<K: IdKind> IdOrArn<K> {
+    /// The id.
+    pub fn id(&self) -> &Id<K> {
+        &self.0
+    }
+}
+
+impl<K: IdKind> FromStr for IdOrArn<K> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let id = text.strip_prefix("arn:").and_then(|rest| rest.rsplit('/').next()).unwrap_or(text);
+        id.parse().map(Self)
+    }
+}
+
+impl<K: IdKind> fmt::Display for IdOrArn<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 macro_rules! id_kinds {
     ($($(#[$doc:meta])* $alias:ident = $kind:ident: $what:literal, $($prefix:literal)|+;)+) => {
         /// The kinds of ids. They are types only; no value of them exists.
@@ -119,6 +146,14 @@ id_kinds! {
     NatGatewayId = NatGateway: "a NAT gateway", "nat-";
     /// `vpce-…`
     VpcEndpointId = VpcEndpoint: "a VPC endpoint", "vpce-";
+    /// `vpce-rsc-asc-…`
+    VpcEndpointAssociationId = VpcEndpointAssociation: "a VPC endpoint association", "vpce-rsc-asc-";
+    /// `rcfg-…`, of VPC Lattice.
+    ResourceConfigurationId = ResourceConfiguration: "a resource configuration", "rcfg-";
+    /// `sn-…`, of VPC Lattice.
+    ServiceNetworkId = ServiceNetwork: "a service network", "sn-";
+    /// `rcfg-…` or `svc-…`: what a service network leads to.
+    LatticeResourceId = LatticeResource: "a resource configuration or a service", "rcfg-" | "svc-";
     /// `eni-…`
     NetworkInterfaceId = NetworkInterface: "a network interface", "eni-";
     /// `i-…`
@@ -159,5 +194,15 @@ mod tests {
         assert!("vpc-".parse::<VpcId>().is_err());
         assert!("vpc-a b".parse::<VpcId>().is_err());
         assert!("rslvr-in-1".parse::<ResolverEndpointId>().is_ok());
+    }
+
+    #[test]
+    fn an_arn_stands_for_the_id_at_its_end() {
+        let arn = "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-07129f3a";
+        for text in [arn, "rcfg-07129f3a"] {
+            assert_eq!(text.parse::<IdOrArn<kind::LatticeResource>>().unwrap().to_string(), "rcfg-07129f3a");
+        }
+        assert!(arn.parse::<IdOrArn<kind::ServiceNetwork>>().is_err());
+        assert!("arn:rcfg".parse::<IdOrArn<kind::ResourceConfiguration>>().is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! No other module spells an AWS suffix. Facts stand in `data/*.tsv` with their source and date beside
 //! them; `tools/aws_facts.py` makes those files from the source documents.
 
+pub mod endpoint_names;
 pub mod facts;
 pub mod hostname;
 mod id;

@@ -42,6 +42,24 @@ pub struct PublicHost<'a> {
     pub ttl: u32,
     /// Its endpoint service; that of a global host is filled with us-east-1.
     pub offer: EndpointOffer,
+    /// The template of its endpoint service, if it has one.
+    offer_template: &'a str,
+}
+
+impl PublicHost<'_> {
+    /// The endpoint services by which a VPC of a region could reach what this host serves: its own, that of the
+    /// VPC's region for a global host, and beside a FIPS service the plain one.
+    pub fn services_from(&self, region: &Region) -> Vec<String> {
+        let EndpointOffer::Service(own) = &self.offer else { return Vec::new() };
+        let mut services = vec![own.clone()];
+        if self.region.is_none() {
+            services.push(fill(self.offer_template, region));
+        }
+        let plain: Vec<String> =
+            services.iter().filter_map(|s| Some(s.strip_suffix("-fips")?.into())).collect();
+        services.extend(plain);
+        services
+    }
 }
 
 #[derive(Debug)]
@@ -76,6 +94,7 @@ impl PublicNames {
             service_range: &row.range,
             ipv6: row.ipv6,
             ttl: row.ttl,
+            offer_template: &row.offer,
             offer: match row.offer.as_str() {
                 "none" => EndpointOffer::None,
                 "?" => EndpointOffer::Unknown,

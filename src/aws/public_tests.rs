@@ -30,6 +30,23 @@ fn private_names_are_public_names() {
 }
 
 #[test]
+fn a_global_host_is_served_by_the_vpcs_region_too() {
+    let tokyo = Region::parse("ap-northeast-1").unwrap();
+    let from_tokyo =
+        |host: &str| names().find(host).unwrap_or_else(|| panic!("{host}")).services_from(&tokyo);
+    assert_eq!(
+        from_tokyo("sts.amazonaws.com"),
+        ["com.amazonaws.us-east-1.sts", "com.amazonaws.ap-northeast-1.sts"]
+    );
+    assert_eq!(from_tokyo("sts.us-west-2.amazonaws.com"), ["com.amazonaws.us-west-2.sts"]);
+    assert_eq!(
+        from_tokyo("kms-fips.us-west-2.amazonaws.com"),
+        ["com.amazonaws.us-west-2.kms-fips", "com.amazonaws.us-west-2.kms"]
+    );
+    assert!(from_tokyo("d1.cloudfront.net").is_empty());
+}
+
+#[test]
 fn look_ups() {
     for (host, expected) in [
         ("ec2.ap-northeast-1.amazonaws.com", "com.amazonaws.ap-northeast-1.ec2"),

@@ -223,6 +223,50 @@ pub fn vpce_domain(service_name: &str, region: &Region) -> String {
     format!("{}.{region}.vpce.{suffix}", last.to_ascii_lowercase())
 }
 
+/// The region that a service's name carries, known or not. `None` for a global service.
+pub fn region_of(service_name: &str) -> Option<Region> {
+    service_name.split('.').take(4).find_map(|label| Region::parse(label).ok())
+}
+
+/// Whether an endpoint of another region may lead to a service: those of customers, and the few of AWS's own
+/// (PrivateLink guide, "Cross-Region enabled AWS services", as of 2025-12).
+pub fn is_offered_across_regions(service_name: &str) -> bool {
+    const OFFERED: [&str; 12] = [
+        "s3",
+        "iam",
+        "ecr.api",
+        "ecr.dkr",
+        "kms",
+        "kms-fips",
+        "ecs",
+        "lambda",
+        "kinesis-firehose",
+        "kinesisanalytics",
+        "kinesisanalytics-fips",
+        "route53",
+    ];
+    let labels: Vec<&str> = service_name.split('.').collect();
+    let own: Vec<&str> = labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
+    is_customers(service_name) || OFFERED.contains(&own.join(".").as_str())
+}
+
+/// The region that a global service's endpoints are made in, where AWS names one: elsewhere they are endpoints to
+/// another region (PrivateLink guide, as of 2025-12, which says it of Route 53 alone; the others are taken alike).
+pub fn home_of_global(service_name: &str) -> Option<&'static Region> {
+    const AT_HOME: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
+    AT_HOME.contains(&service_name).then_some(&HOME)
+}
+
+/// Whether this is an endpoint service of a customer's: `com.amazonaws.vpce.<region>.vpce-svc-…`.
+pub fn is_customers(service_name: &str) -> bool {
+    service_name.contains(".vpce-svc-")
+}
+
+/// Whether this is S3's service, the one with both a gateway endpoint and private names.
+pub fn is_s3(service_name: &str) -> bool {
+    service_name.ends_with(".s3")
+}
+
 /// Whether an endpoint's own names are wildcards: S3's want a word in front, `bucket.vpce-…` (S3 User
 /// Guide, "AWS PrivateLink for Amazon S3").
 pub fn has_wildcard_names(service_name: &str) -> bool {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use anstyle::Style;
 
 use crate::daemon::Daemon;
-use crate::world::{Carries, EndpointKind, Index, Listener, Live, PrivateDns, Standing, Subnet, Vpc, World};
+use crate::world::{
+    Carries, Endpoint, EndpointKind, Index, Listener, Live, PrivateDns, Standing, Subnet, Vpc, World,
+};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -51,16 +53,16 @@ impl Display for Started {
                 writeln!(f, "    {:<22} {:<18} {:<17} {table}", subnet.id, cidr, subnet.availability_zone)?;
             }
             for endpoint in vpc.endpoints.iter().map(|index| &world.endpoints[*index]) {
-                let note = match (endpoint.kind, endpoint.private_dns) {
-                    (EndpointKind::Interface, PrivateDns::On) => "private DNS",
-                    (EndpointKind::Interface, PrivateDns::OnlyForInboundResolver) => {
-                        "private DNS for inbound only"
-                    }
-                    (EndpointKind::Interface, PrivateDns::Off) => "no private DNS",
-                    (EndpointKind::Gateway, _) => "gateway",
-                    (EndpointKind::GatewayLoadBalancer, _) => "load balancer",
-                };
+                let note = note(endpoint);
                 writeln!(f, "    {:<22} {:<45} {DIM}{note}{DIM:#}", endpoint.id, endpoint.service)?;
+                for association in &endpoint.associations {
+                    let names = association.private_name.iter().filter(|_| association.is_private);
+                    for name in names.chain(&association.dns_name) {
+                        let name = name.to_string();
+                        let name = name.trim_end_matches('.');
+                        writeln!(f, "      {DIM}{name}{DIM:#}")?;
+                    }
+                }
             }
         }
         for site in world.sites.iter() {
@@ -83,6 +85,32 @@ impl Display for Started {
     }
 }
 
+/// What an endpoint does to names, in a few words.
+fn note(endpoint: &Endpoint) -> String {
+    let kind = match endpoint.kind {
+        EndpointKind::Interface => "",
+        EndpointKind::Gateway => return "gateway".to_owned(),
+        EndpointKind::GatewayLoadBalancer => return "load balancer".to_owned(),
+        EndpointKind::Tunnel => return "tunnel, no names".to_owned(),
+        EndpointKind::Resource => "resource, ",
+        EndpointKind::ServiceNetwork => "service network, ",
+    };
+    if !endpoint.is_available {
+        return format!("{kind}not available, no names");
+    }
+    let private_dns = match endpoint.private_dns {
+        PrivateDns::On => "private DNS",
+        PrivateDns::OnlyForInboundResolver => "private DNS for inbound only",
+        PrivateDns::Off => "no private DNS",
+    };
+    let unhealthy = endpoint.interfaces.iter().filter(|interface| !interface.is_healthy).count();
+    match unhealthy {
+        0 => format!("{kind}{private_dns}"),
+        1 => format!("{kind}{private_dns}, 1 interface unhealthy"),
+        more => format!("{kind}{private_dns}, {more} interfaces unhealthy"),
+    }
+}
+
 impl Started {
     /// A `dig` line for the first places that loopback stands in.
     fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +122,9 @@ impl Started {
         let name = world
             .endpoints
             .iter()
-            .find(|endpoint| endpoint.private_dns == PrivateDns::On)
+            .find(|endpoint| {
+                endpoint.private_dns == PrivateDns::On && endpoint.kind == EndpointKind::Interface
+            })
             .and_then(|endpoint| endpoint.private_names.iter().find(|name| !name.is_wildcard()))
             .map_or_else(
                 || "example.com".to_owned(),

@@ -7,12 +7,16 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::aws::{Id, IdKind, PrefixListId, Region, RouteTarget, SecurityGroupId};
+use crate::aws::{Id, IdKind, IdOrArn, PrefixListId, Region, RouteTarget, SecurityGroupId};
 use crate::dns::{Name, Rcode, RecordType};
 
 use super::source::Text;
 
 impl<K: IdKind> Text for Id<K> {
+    const FORM: &'static str = K::WHAT;
+}
+
+impl<K: IdKind> Text for IdOrArn<K> {
     const FORM: &'static str = K::WHAT;
 }
 

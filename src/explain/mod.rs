@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod json;
+mod notes;
 pub mod text;
 
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use crate::net::host;
 use crate::resolve::{
     ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Referral, Source, decide, resolve,
 };
-use crate::world::{Claim, Origin, Vantage, ViewId, World};
+use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
 
 /// A question explained.
 #[derive(Clone, Debug)]
@@ -180,7 +181,7 @@ impl Explanation {
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
             ede: outcome.answer.ede.clone(),
-            notes: Vec::new(),
+            notes: notes::of(world, vantage, question, &recorder.claims),
         }
     }
 }
@@ -251,7 +252,15 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         Claim::Endpoint(zone) => (
             "endpoint",
             world.endpoints[world.managed_zones[zone].endpoint].id.clone(),
-            "private DNS of an interface endpoint is a hidden zone, cut at the private name and seen in the whole VPC",
+            match world.endpoints[world.managed_zones[zone].endpoint].kind {
+                EndpointKind::Resource | EndpointKind::ServiceNetwork => {
+                    "VPC Lattice makes a hidden zone for the custom domain name, cut at it and seen in the whole VPC"
+                }
+                _ => {
+                    "private DNS of an interface endpoint is a hidden zone, cut at the private name and seen in the \
+                     whole VPC"
+                }
+            },
         ),
         Claim::GeneratedName(domain) => (
             "generated-name",

@@ -72,6 +72,14 @@ id = "vpce-s3"
 type = "Gateway"
 service = "com.amazonaws.ap-northeast-1.s3"
 
+[[vpc.endpoint]]
+id = "vpce-db"
+type = "Resource"
+resource_configuration = "rcfg-db"
+private_dns_enabled = true
+network_interfaces = [{ subnet = "subnet-ep-c", address = "10.0.200.41" }]
+association = [{ resource = "rcfg-db", private_dns_name = "db.partner.example", verified = true }]
+
 [[hosted_zone]]
 name = "corp.internal"
 vpcs = ["vpc-lab"]
@@ -272,6 +280,23 @@ fn only_the_record_type_that_clients_connect_by_counts() {
 }
 
 #[test]
+fn a_resource_endpoint_is_counted_by_its_type_and_implies_no_connection() {
+    let mut lab = Lab::new();
+    lab.observe(&ask("10.0.1.5", "db.partner.example", "A"));
+    assert_eq!(
+        lab.lines("plustwo_endpoint_answers_total"),
+        [r#"{endpoint_type="Resource",service_name="rcfg-db",vpc_endpoint_id="vpce-db",vpc_id="vpc-lab"} 1"#]
+    );
+    assert_eq!(
+        lab.lines("plustwo_egress_answers_total"),
+        [
+            r#"{client_subnet_id="subnet-private-a",client_vpc_id="vpc-lab",path="resource-endpoint",reach="ok"} 1"#
+        ]
+    );
+    assert!(lab.implied().is_empty());
+}
+
+#[test]
 fn the_own_subnet_is_chosen_and_else_the_first_as_sent() {
     let subnet = |client, name, event: fn(QueryEvent<'_>) -> QueryEvent<'_>| {
         let lab = Lab::new();
@@ -425,7 +450,7 @@ fn metrics_after_a_few_events() {
     );
     assert_eq!(lab.lines("plustwo_config_info"), [format!("{{hash=\"{}\"}} 1", lab.world.hash)]);
     assert_eq!(lab.lines("plustwo_config_reloads_total"), [r#"{result="failed"} 1"#, r#"{result="ok"} 0"#]);
-    assert!(lab.lines("plustwo_world_objects").contains(&r#"{kind="endpoint"} 4"#.to_owned()));
+    assert!(lab.lines("plustwo_world_objects").contains(&r#"{kind="endpoint"} 5"#.to_owned()));
     assert_eq!(lab.lines("plustwo_tcp_connections"), ["1"]);
 }
 

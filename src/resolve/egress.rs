@@ -65,7 +65,8 @@ fn from_subnet(world: &World, here: &Place, subnet: Index<Subnet>, address: IpAd
     let mut walk = Walk { world, here, path: EgressPath::of(Class::Unknown, Reach::Unknown) };
     walk.leave(subnet, address);
     let mut path = walk.path;
-    if !matches!(path.class, Class::Local | Class::InterfaceEndpoint | Class::GatewayEndpoint) {
+    let is_inside = path.class == Class::Local || path.class.is_endpoint_interface();
+    if !is_inside && path.class != Class::GatewayEndpoint {
         let vpc = &world.vpcs[world.subnets[subnet].vpc];
         if let Some(reason) = missed_gateway_endpoint(world, vpc, subnet, address) {
             path = path.because(reason);
@@ -187,7 +188,7 @@ impl<'w> Walk<'w> {
         let endpoint = &self.world.endpoints[index];
         let interface = &endpoint.interfaces[number];
         if self.path.class == Class::Local {
-            self.path.class = Class::InterfaceEndpoint;
+            self.path.class = class_inside(endpoint.kind);
         }
         self.hop(endpoint.id.clone(), Some(interface.subnet));
         self.path.endpoint = Some((index, Some(number)));
@@ -292,6 +293,18 @@ fn hop(world: &World, id: Arc<str>, subnet: Option<Index<Subnet>>) -> Hop {
         id,
         subnet: subnet.map(|subnet| subnet.id.clone()),
         availability_zone: subnet.map(|subnet| subnet.availability_zone.clone()),
+    }
+}
+
+/// The class of the way to a network interface of an endpoint inside the VPC.
+fn class_inside(kind: EndpointKind) -> Class {
+    match kind {
+        EndpointKind::Resource => Class::ResourceEndpoint,
+        EndpointKind::ServiceNetwork => Class::ServiceNetwork,
+        EndpointKind::GatewayLoadBalancer => Class::GatewayLoadBalancerEndpoint,
+        EndpointKind::Interface | EndpointKind::Gateway => Class::InterfaceEndpoint,
+        // What goes on inside a tunnel is not seen.
+        EndpointKind::Tunnel => Class::Local,
     }
 }
 

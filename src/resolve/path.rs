@@ -126,6 +126,13 @@ words! {
     }
 }
 
+impl Class {
+    /// Whether the way ends at a network interface of an endpoint inside the VPC.
+    pub fn is_endpoint_interface(self) -> bool {
+        matches!(self, Self::InterfaceEndpoint | Self::ResourceEndpoint | Self::ServiceNetwork)
+    }
+}
+
 words! {
     /// Whether traffic would get through.
     Reach {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::zone::at_node;
 use super::{Reply, Source};
+use crate::aws::endpoint_names;
 use crate::dns::{Answer, Ede, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Found, Instance, Node, View, ViewId, World, Zone};
 
@@ -18,6 +19,12 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     let public = &world.public;
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
+    }
+    if let Some(node) = api_alias(world, question) {
+        return Some(at_node(&public.overlay, node, question, Source::Public));
+    }
+    if let Some(reply) = by_gateway_endpoint(world, view, question) {
+        return Some(reply);
     }
     if let Some(host) = public.instances.get(&question.qname) {
         let instance = &world.instances[host.instance];
@@ -80,6 +87,26 @@ fn with_data<'a>(found: &Found<'a>) -> Option<&'a Node> {
         Found::Node(node) | Found::Wildcard(node) if !node.rrsets.is_empty() => Some(node),
         _ => None,
     }
+}
+
+/// The addresses of the execute-api endpoint that an API's alias ends in.
+fn api_alias<'w>(world: &'w World, question: &Question) -> Option<&'w Node> {
+    let endpoint = endpoint_names::api_alias(question.qname.first_label()?)?;
+    let owner = question.qname.parent()?.prepend(endpoint).ok()?;
+    world.public.api_aliases.node(&owner).filter(|node| !node.rrsets.is_empty())
+}
+
+/// What one of S3's regional names has in a VPC whose gateway endpoint says its record types. A type that it
+/// leaves out is NODATA. AAAA records, which public DNS has at the dual-stack name alone, are taken from there.
+fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+    let (families, sibling) = world.chosen_by_gateway_endpoint(view, &question.qname)?;
+    let alias = match question.qtype {
+        RecordType::A if !families.v4 => None,
+        RecordType::AAAA if !families.v6 => None,
+        RecordType::AAAA => Some(sibling),
+        _ => return None,
+    };
+    Some(Reply { answer: Answer::no_data(world.public.soa.clone()), source: Source::Public, alias })
 }
 
 /// Whether an instance's public name means its private address: inside its VPC it does, and where that VPC's private

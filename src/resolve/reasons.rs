@@ -7,11 +7,9 @@ use std::sync::Arc;
 use super::outcome::{AddressPath, Outcome, Source};
 use super::path::{Class, EgressPath, Reach, Reason};
 use super::public::{self, host};
-use crate::aws::EndpointOffer;
+use crate::aws::{EndpointOffer, endpoint_names};
 use crate::dns::{Name, Question, RecordType};
-use crate::world::{
-    Endpoint, EndpointKind, Index, Interface, PrivateDns, Standing, Vantage, ViewKind, Vpc, World,
-};
+use crate::world::{Endpoint, Index, Interface, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
 
 /// Puts the paths into the outcome, each with the reasons that the answer's names give it.
 pub fn add(
@@ -46,7 +44,7 @@ fn crosses_zone(world: &World, vantage: Vantage, paths: &[(IpAddr, EgressPath)])
     let zone = &world.subnets[subnet].availability_zone;
     let mut zones = paths
         .iter()
-        .filter(|(_, path)| path.class == Class::InterfaceEndpoint)
+        .filter(|(_, path)| path.class.is_endpoint_interface())
         .map(|(_, path)| path.hops.last().and_then(|hop| hop.availability_zone.clone()));
     let mut any = false;
     let all = zones.all(|other| {
@@ -114,17 +112,16 @@ impl<'w> Names<'w> {
                     reasons.extend(self.unused(endpoint));
                 }
             }
-            let found = facts.public.find(host);
-            match found.map(|found| found.offer) {
-                Some(EndpointOffer::None) => reasons.push(Reason::ServiceHasNoEndpoint),
-                Some(EndpointOffer::Service(service)) if !covered => {
-                    let has_one =
-                        interface_endpoints(world, vpc).any(|endpoint| *endpoint.service == *service);
-                    if has_one {
-                        reasons.push(Reason::EndpointAvailableNotUsed);
-                    }
+            let Some(found) = facts.public.find(host) else { continue };
+            if found.offer == EndpointOffer::None {
+                reasons.push(Reason::ServiceHasNoEndpoint);
+            } else if !covered {
+                let services = found.services_from(&vpc.region);
+                let reaches =
+                    |endpoint: &Endpoint| services.iter().any(|service| **service == *endpoint.service);
+                if interface_endpoints(world, vpc).any(reaches) {
+                    reasons.push(Reason::EndpointAvailableNotUsed);
                 }
-                _ => {}
             }
         }
         reasons
@@ -141,10 +138,14 @@ impl<'w> Names<'w> {
         }
     }
 
-    /// The execute-api endpoint takes every API's name and serves private APIs only.
+    /// The execute-api endpoint takes every API's name and serves private APIs only, as their aliases at it are.
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
-        let by_private_name =
-            self.hosts.iter().any(|host| endpoint.private_names.iter().any(|name| covers(name, host)));
+        let is_alias = |host: &str| {
+            let label = host.split('.').next().unwrap_or_default();
+            endpoint_names::api_alias(label.as_bytes()).is_some_and(|id| *id == *endpoint.id.as_bytes())
+        };
+        let is_private_name = |host: &&String| endpoint.private_names.iter().any(|name| covers(name, host));
+        let by_private_name = self.hosts.iter().filter(is_private_name).any(|host| !is_alias(host));
         let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }
@@ -157,17 +158,18 @@ impl<'w> Names<'w> {
     }
 }
 
-/// The interface endpoint of a VPC that has an interface with this address.
+/// The endpoint of a VPC that names may lead to and that has an interface with this address.
 fn interface_endpoint_at(world: &World, vpc: Index<Vpc>, address: IpAddr) -> Option<&Endpoint> {
     let place = world.places.find_in_vpc(address, vpc)?;
     let Some(Interface::Endpoint(index, _)) = world.places[place].interface else { return None };
     let endpoint = &world.endpoints[index];
-    (endpoint.kind == EndpointKind::Interface && endpoint.is_available).then_some(endpoint)
+    (endpoint.kind.has_names() && endpoint.is_available).then_some(endpoint)
 }
 
+/// The working endpoints of a VPC that names may lead to.
 fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
     let all = vpc.endpoints.iter().map(|index| &world.endpoints[*index]);
-    all.filter(|endpoint| endpoint.kind == EndpointKind::Interface && endpoint.is_available)
+    all.filter(|endpoint| endpoint.kind.has_names() && endpoint.is_available)
 }
 
 /// Whether a private name, or the wildcard it is, covers a host.

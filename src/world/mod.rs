@@ -15,6 +15,7 @@ mod arena;
 mod claims;
 pub mod compile;
 mod diff;
+mod endpoint;
 mod listener;
 mod live;
 mod object;
@@ -31,12 +32,12 @@ use std::sync::Arc;
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims, Held, Origin};
 pub use diff::{Change, MOST_TOLD, What, diff};
+pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, Families, PrivateDns};
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use object::{
-    Endpoint, EndpointInterface, EndpointKind, Generated, HostedZone, InboundEndpoint, Instance, Interface,
-    InternalDomain, Link, LinkClass, ManagedZone, NatGateway, PrivateDns, Profile, ResourceName, Rule,
-    RuleKind, Site, Subnet, View, ViewKind, Vpc,
+    Generated, HostedZone, InboundEndpoint, Instance, Interface, InternalDomain, Link, LinkClass,
+    ManagedZone, NatGateway, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View, ViewKind, Vpc,
 };
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Rank, Route, RouteTable, Target};
@@ -173,6 +174,11 @@ pub use crate::config::{DnsSupportOff, EdeMode, NegativeSoa};
 pub struct PublicDns {
     /// The endpoints' own names, which public DNS knows everywhere. Their TTL is told in full.
     pub overlay: Zone,
+    /// Aliases of private APIs, `<api-id>-vpce-….execute-api.…`: the addresses of each execute-api endpoint, at
+    /// that name without the API's id.
+    pub api_aliases: Zone,
+    /// VPCs whose S3 gateway endpoint says which record types S3's regional names have there.
+    pub s3_families: HashMap<Index<Vpc>, Families>,
     /// The user's records. Their TTLs count down.
     pub records: Zone,
     /// Public names of instances.

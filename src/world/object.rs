@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::aws::Region;
 use crate::dns::{Name, SuffixMap};
 
+use super::Endpoint;
 use super::arena::Index;
 use super::route::RouteTable;
 use super::security_group::SecurityGroup;
@@ -93,88 +94,6 @@ pub struct NatGateway {
     pub subnet: Index<Subnet>,
     /// Whether it may send to the internet.
     pub is_public: bool,
-}
-
-/// A VPC endpoint.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// Its id.
-    pub id: Arc<str>,
-    /// The VPC it stands in.
-    pub vpc: Index<Vpc>,
-    /// Its type.
-    pub kind: EndpointKind,
-    /// The service's name.
-    pub service: Arc<str>,
-    /// Whether it works and so has names.
-    pub is_available: bool,
-    /// Whether its private names lead to it.
-    pub private_dns: PrivateDns,
-    /// Its private names as the service table has them, whether or not they lead to it.
-    pub private_names: Vec<Name>,
-    /// Whether implied connections are counted on AAAA answers, not on A: its record type is `ipv6`.
-    pub is_ipv6_only: bool,
-    /// Its network interfaces.
-    pub interfaces: Vec<EndpointInterface>,
-    /// Its own regional name in public DNS. `None` for types that have none.
-    pub regional_name: Option<Name>,
-    /// The TCP port its service is reached at.
-    pub port: u16,
-    /// For a gateway endpoint: the prefixes of its service's prefix list.
-    pub prefixes: Vec<IpNet>,
-}
-
-impl Endpoint {
-    /// Whether a gateway endpoint could carry traffic to an address.
-    pub fn holds(&self, address: IpAddr) -> bool {
-        self.prefixes.iter().any(|prefix| prefix.contains(&address))
-    }
-}
-
-/// The type of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointKind {
-    /// Network interfaces in subnets.
-    Interface,
-    /// A route to a prefix list.
-    Gateway,
-    /// A hop to a Gateway Load Balancer.
-    GatewayLoadBalancer,
-}
-
-impl EndpointKind {
-    /// The type as AWS writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Interface => "Interface",
-            Self::Gateway => "Gateway",
-            Self::GatewayLoadBalancer => "GatewayLoadBalancer",
-        }
-    }
-}
-
-/// Whether an endpoint's private names lead to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PrivateDns {
-    /// They do not.
-    Off,
-    /// They do in its VPC.
-    On,
-    /// They do for queries through an inbound resolver endpoint only.
-    OnlyForInboundResolver,
-}
-
-/// A network interface of an endpoint.
-#[derive(Debug)]
-pub struct EndpointInterface {
-    /// The subnet it stands in.
-    pub subnet: Index<Subnet>,
-    /// Its IPv4 address.
-    pub address: IpAddr,
-    /// Its IPv6 address.
-    pub ipv6_address: Option<IpAddr>,
-    /// Its security groups. Empty: nobody said, everything is admitted.
-    pub security_groups: Vec<Index<SecurityGroup>>,
 }
 
 /// An instance whose addresses matter.
@@ -271,7 +190,7 @@ pub struct HostedZone {
     pub zone: Zone,
 }
 
-/// The zone that AWS manages for private names of an interface endpoint, cut at the private name; for a
+/// The zone that AWS manages for private names of an endpoint, cut at the private name; for a
 /// wildcard, at the part after `*.`.
 #[derive(Debug)]
 pub struct ManagedZone {

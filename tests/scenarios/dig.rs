@@ -16,7 +16,7 @@ const NOW_S: u64 = 0;
 pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, String> {
     let options = Options::read(info)?;
     let mut lines = Vec::new();
-    for line in asked {
+    for line in asked.iter().filter(|line| !line.starts_with(';')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, rtype] = words[..] else { continue };
         if name == ";" {

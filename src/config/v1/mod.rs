@@ -17,7 +17,10 @@ pub use answer::{
     Annotate, Answers, DnsSupportOff, EdeMode, Internet, InternetMode, MessageCache, NegativeSoa,
     PacketCache, Public, ServerOrder,
 };
-pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
+pub use endpoint::{
+    DnsRecordIpType, Endpoint, EndpointAssociation, EndpointInterface, EndpointState, EndpointType,
+    IpAddressType, PrivateDnsPreference,
+};
 pub use expect::Expect;
 pub use network::{PeeringSide, TransitGateway, TransitGatewayVpcAttachment, VpcPeeringConnection};
 pub use profile::{Profile, ProfileAssociation, ProfileSetting};

@@ -1,6 +1,13 @@
-//! VPC endpoints: their interfaces, their private names, their own names in public DNS.
+//! VPC endpoints: what they lead to, their interfaces, their private names, their own names in public DNS.
+//!
+//! All endpoints of a VPC are made first and their private names after that: an S3 endpoint's private DNS may
+//! depend on a gateway endpoint that is declared below it.
 
-use std::collections::BTreeMap;
+mod address_type;
+mod association;
+mod own_names;
+mod private_dns;
+
 use std::net::IpAddr;
 
 use super::*;
@@ -8,74 +15,178 @@ use crate::aws::public::stable_hash;
 use crate::aws::service::{self, EndpointKind as ServiceKind};
 use crate::aws::{PrivateNames, Service};
 use crate::config;
-use crate::config::{DnsRecordIpType, EndpointState, EndpointType};
-use crate::dns::{Rdata, RecordType};
+use crate::config::{DnsRecordIpType, EndpointState, EndpointType, IpAddressType};
+use crate::dns::Rdata;
 
 /// The TCP port of a service that no table knows.
 const HTTPS: u16 = 443;
 
-impl Compiler<'_> {
+/// An endpoint that is made, with what its names are made of.
+struct Made<'c> {
+    /// As it is written.
+    written: &'c config::Endpoint,
+    /// Its number.
+    index: Index<Endpoint>,
+    /// The VPC it stands in.
+    vpc: Index<Vpc>,
+    /// The region of its service.
+    region: Region,
+    /// Which records its names have.
+    records: DnsRecordIpType,
+}
+
+impl<'c> Compiler<'c> {
     /// Every endpoint of every VPC.
     pub(super) fn endpoints(&mut self) {
-        for vpc in &self.config.vpc {
+        let config: &'c Config = self.config;
+        for vpc in &config.vpc {
             let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
-            let mut made = Vec::new();
+            let mut all = Vec::new();
             for endpoint in &vpc.endpoint {
                 if self.declare(&endpoint.id) {
-                    made.push((endpoint, self.endpoint(index, endpoint)));
+                    all.push(self.endpoint(index, endpoint));
                 }
             }
-            // An S3 endpoint's private DNS may depend on a gateway endpoint that is declared after it.
-            for (endpoint, number) in made {
-                self.private_dns(index, number, endpoint);
+            for made in &all {
+                self.private_dns(made, &all);
             }
         }
     }
 
-    fn endpoint(&mut self, vpc: Index<Vpc>, written: &config::Endpoint) -> Index<Endpoint> {
-        let region = self.vpcs[vpc].region.clone();
+    fn endpoint(&mut self, vpc: Index<Vpc>, written: &'c config::Endpoint) -> Made<'c> {
         let kind = match written.endpoint_type {
             EndpointType::Interface => EndpointKind::Interface,
             EndpointType::Gateway => EndpointKind::Gateway,
             EndpointType::GatewayLoadBalancer => EndpointKind::GatewayLoadBalancer,
+            EndpointType::Resource => EndpointKind::Resource,
+            EndpointType::ServiceNetwork => EndpointKind::ServiceNetwork,
+            EndpointType::Tunnel => EndpointKind::Tunnel,
         };
+        let leads_to = self.leads_to(written, kind);
+        let region = self.service_region(vpc, written, kind);
         let service = self.service(written, kind, &region);
         let index = self.endpoints.next_index();
         let interfaces = self.interfaces(vpc, index, written, kind);
-        let is_available = matches!(written.state, EndpointState::Available | EndpointState::Partial);
+        let (addresses, records) = self.address_types(written, kind, &interfaces);
+        let associations = self.associations(vpc, index, written, kind, &interfaces);
         let private_names = match &written.private_dns_names {
             Some(names) => names.iter().map(|name| name.value().clone()).collect(),
-            None => service
-                .as_ref()
-                .and_then(Service::private_names)
-                .map_or_else(Vec::new, |names| names.iter().map(|host| fact_name(host)).collect()),
+            None if kind.has_associations() => {
+                associations.iter().filter_map(|association| association.private_name.clone()).collect()
+            }
+            None => self.known_private_names(service.as_ref(), &region, addresses, records),
         };
         let prefixes = match kind {
-            EndpointKind::Gateway => self.gateway_prefixes(written, &region),
+            EndpointKind::Gateway => self.gateway_prefixes(written, leads_to, &region),
             _ => Vec::new(),
         };
+        let is_available = matches!(written.state, EndpointState::Available | EndpointState::Partial);
         let regional_name = (kind == EndpointKind::Interface && is_available)
-            .then(|| self.regional_name(written, service.as_ref(), &region))
+            .then(|| regional_name(written, service.as_ref(), &region))
             .flatten();
         let made = Endpoint {
             id: written.id.value().text(),
             vpc,
             kind,
-            service: written.service.value().as_str().into(),
+            service: leads_to.into(),
             is_available,
             private_dns: PrivateDns::Off,
             private_names,
-            is_ipv6_only: written.dns_record_ip_type == DnsRecordIpType::Ipv6,
+            is_ipv6_only: records == DnsRecordIpType::Ipv6,
             interfaces,
             regional_name,
-            port: service.as_ref().map_or(HTTPS, Service::port),
+            associations,
+            port: written.port.unwrap_or_else(|| service.as_ref().map_or(HTTPS, Service::port)),
             prefixes,
         };
         self.vpcs[vpc].endpoints.push(index);
         self.endpoints.add(made);
         self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
-        self.own_names(index, written);
-        index
+        let made = Made { written, index, vpc, region, records };
+        self.own_names(&made);
+        made
+    }
+
+    /// What an endpoint leads to: a service by its name, or what is named by an id. Tells when its type wants
+    /// another key than is there; then the text is empty.
+    fn leads_to(&mut self, written: &'c config::Endpoint, kind: EndpointKind) -> &'c str {
+        let service = written.service.as_ref().map(|name| (name.value().as_str(), name.mark()));
+        let resource =
+            written.resource_configuration.as_ref().map(|id| (id.value().id().as_str(), id.mark()));
+        let network = written.service_network.as_ref().map(|id| (id.value().id().as_str(), id.mark()));
+        let keys = [("service", service), ("resource_configuration", resource), ("service_network", network)];
+        let (wanted, example) = match kind {
+            EndpointKind::Interface | EndpointKind::Gateway | EndpointKind::GatewayLoadBalancer => {
+                ("service", "com.amazonaws.ap-northeast-1.sns")
+            }
+            EndpointKind::Resource | EndpointKind::Tunnel => ("resource_configuration", "rcfg-…"),
+            EndpointKind::ServiceNetwork => ("service_network", "sn-…"),
+        };
+        let mut found = None;
+        for (key, value) in keys {
+            match value {
+                Some((text, _)) if key == wanted => found = Some(text),
+                Some((_, mark)) => {
+                    let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.told());
+                    self.report.error(Code::InvalidValue, mark, message);
+                }
+                None => {}
+            }
+        }
+        if found.is_none() {
+            let message = format!("`{}` is {} and has no `{wanted}`", written.id, kind.told());
+            let error = self.report.error(Code::MissingKey, written.id.mark(), message);
+            error.help(format!("write `{wanted} = \"{example}\"`"));
+        }
+        found.unwrap_or_default()
+    }
+
+    /// The region whose service an endpoint leads to. Only interface endpoints lead to other regions, and only
+    /// to what AWS offers across regions (PrivateLink guide, "Cross-Region enabled AWS services").
+    fn service_region(&mut self, vpc: Index<Vpc>, written: &config::Endpoint, kind: EndpointKind) -> Region {
+        let home = self.vpcs[vpc].region.clone();
+        let said = written.service_region.as_ref();
+        let region = said.map_or_else(|| home.clone(), |region| region.value().clone());
+        if let Some(said) = said
+            && kind != EndpointKind::Interface
+            && region != home
+        {
+            let message = format!("`{}` is {}: it stays in its VPC's region", written.id, kind.told());
+            self.report.error(Code::InvalidValue, said.mark(), message);
+        }
+        let Some(service) = &written.service else { return home };
+        if let Some(own) = service::region_of(service.value())
+            && own != region
+        {
+            let whose = if said.is_some() { "`service_region`" } else { "the VPC's region" };
+            let message = format!("`{service}` is a service of {own}, and {whose} is {region}");
+            let error = self.report.error(Code::InvalidValue, service.mark(), message);
+            if kind == EndpointKind::Interface {
+                error.help(format!(
+                    "an endpoint to another region's service says so: `service_region = \"{own}\"`"
+                ));
+            } else {
+                error.help("only interface endpoints lead to services of other regions");
+            }
+            return own;
+        }
+        if let Some(own) = service::home_of_global(service.value())
+            && *own != region
+        {
+            let message = format!("`{service}` is a global service, whose endpoints lead to {own}");
+            let warning = self.report.warning(Code::Surprising, service.mark(), message);
+            warning.help(format!("write `service_region = \"{own}\"`: its own names are that region's"));
+        }
+        if let Some(said) = said
+            && region != home
+            && kind == EndpointKind::Interface
+            && !service::is_offered_across_regions(service.value())
+        {
+            let message = format!("AWS offers no endpoint to `{service}` from another region");
+            let warning = self.report.warning(Code::UnknownService, said.mark(), message);
+            warning.help("it is taken as written: AWS adds services to those it offers across regions");
+        }
+        region
     }
 
     /// The service's row in the table of facts. A service that nobody knows is a warning, since an endpoint
@@ -90,12 +201,14 @@ impl Compiler<'_> {
             EndpointKind::Interface => ServiceKind::Interface,
             EndpointKind::Gateway => ServiceKind::Gateway,
             EndpointKind::GatewayLoadBalancer => ServiceKind::GatewayLoadBalancer,
+            EndpointKind::Resource | EndpointKind::ServiceNetwork | EndpointKind::Tunnel => return None,
         };
-        let name = written.service.value();
+        let written = written.service.as_ref()?;
+        let name = written.value();
         let found = self.facts.services.find(name, kind, region);
-        if found.is_none() && !name.contains(".vpce-svc-") && kind != ServiceKind::GatewayLoadBalancer {
+        if found.is_none() && !service::is_customers(name) && kind != ServiceKind::GatewayLoadBalancer {
             let message = format!("no {kind:?} endpoint service `{name}` is known");
-            let warning = self.report.warning(Code::UnknownService, written.service.mark(), message);
+            let warning = self.report.warning(Code::UnknownService, written.mark(), message);
             warning.help("it has no private names unless you say them: `private_dns_names = [\"…\"]`");
         }
         found
@@ -123,24 +236,36 @@ impl Compiler<'_> {
                 let error = self.report.error(Code::InvalidValue, interface.subnet.mark(), message);
                 error.help("an endpoint has one subnet a zone");
             }
-            for address in std::iter::once(&interface.address).chain(&interface.ipv6_address) {
+            self.families_of_keys(interface);
+            for address in interface.address.iter().chain(&interface.ipv6_address) {
                 self.check_inside(address, subnet);
                 self.claim_address(vpc, address, Interface::Endpoint(endpoint, interfaces.len()));
             }
             interfaces.push(EndpointInterface {
                 subnet,
-                address: *interface.address.value(),
+                address: interface.address.as_ref().map(|a| *a.value()),
                 ipv6_address: interface.ipv6_address.as_ref().map(|a| *a.value()),
                 security_groups,
+                is_healthy: interface.healthy,
             });
         }
         interfaces
     }
 
-    /// The prefixes that a gateway endpoint's service has in its region's prefix list.
-    fn gateway_prefixes(&mut self, written: &config::Endpoint, region: &Region) -> Vec<IpNet> {
-        let service = written.service.value();
-        if let Some(list) = self.named_prefix_lists.get(&(region.clone(), service.clone())) {
+    /// The prefixes that a gateway endpoint's service has in its region's prefix list, of the families that the
+    /// endpoint is said to be of.
+    fn gateway_prefixes(&mut self, written: &config::Endpoint, service: &str, region: &Region) -> Vec<IpNet> {
+        let mut prefixes = self.listed_prefixes(service, region);
+        match written.ip_address_type {
+            Some(IpAddressType::Ipv4) => prefixes.retain(|prefix| prefix.addr().is_ipv4()),
+            Some(IpAddressType::Ipv6) => prefixes.retain(|prefix| prefix.addr().is_ipv6()),
+            Some(IpAddressType::Dualstack) | None => {}
+        }
+        prefixes
+    }
+
+    fn listed_prefixes(&self, service: &str, region: &Region) -> Vec<IpNet> {
+        if let Some(list) = self.named_prefix_lists.get(&(region.clone(), service.to_owned())) {
             return list.entries.iter().map(|cidr| cidr.value().0).collect();
         }
         let label = service.rsplit('.').next().unwrap_or_default();
@@ -150,207 +275,23 @@ impl Compiler<'_> {
         }
         list.entries.clone().unwrap_or_default()
     }
-
-    /// The endpoint's regional name: as written, else made from its id as AWS makes them, with a token
-    /// that is the same each time.
-    fn regional_name(
-        &mut self,
-        written: &config::Endpoint,
-        service: Option<&Service<'_>>,
-        region: &Region,
-    ) -> Option<Name> {
-        if let Some(name) = &written.dns_name {
-            return Some(name.value().clone());
-        }
-        let base = match service {
-            Some(service) => service.base_domain(),
-            None => service::vpce_domain(written.service.value(), region),
-        };
-        let id = written.id.value().as_str().to_ascii_lowercase();
-        format!("{id}-{}.{base}", token(&id)).parse().ok()
-    }
-
-    /// The endpoint's own names, which public DNS knows: regional, and one for each zone.
-    fn own_names(&mut self, index: Index<Endpoint>, written: &config::Endpoint) {
-        let endpoint = &self.endpoints[index];
-        let Some(regional) = endpoint.regional_name.clone() else { return };
-        let (v4, v6) = match written.dns_record_ip_type {
-            DnsRecordIpType::Ipv4 => (true, false),
-            DnsRecordIpType::Ipv6 => (false, true),
-            DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => (true, true),
-        };
-        // S3's names want a word in front (`bucket.vpce-…`), and any depth of names below them resolves.
-        let is_wildcard = service::has_wildcard_names(&endpoint.service);
-        let owner = |name: Name| if is_wildcard { name.prepend(b"*").unwrap_or(name) } else { name };
-        let ttl = self.config.answers.private_dns_ttl;
-        let Some(label) = regional.first_label().map(<[u8]>::to_vec) else { return };
-        let mut records: Vec<(Name, IpAddr)> = Vec::new();
-        for interface in &endpoint.interfaces {
-            let zone = self.subnets[interface.subnet].availability_zone.as_bytes();
-            let zonal_label = [label.as_slice(), b"-", zone].concat();
-            let zonal = regional.parent().and_then(|parent| parent.prepend(&zonal_label).ok());
-            for address in interface.addresses(v4, v6) {
-                records.push((owner(regional.clone()), address));
-                records.extend(zonal.clone().map(|zonal| (owner(zonal), address)));
-            }
-        }
-        for (name, address) in records {
-            let (rtype, rdata) = Rdata::address_of(address);
-            self.public.overlay(name, rtype, ttl, rdata);
-        }
-    }
-
-    /// Works out whether an endpoint's private names lead to it, refuses what AWS refuses, and makes the
-    /// managed zones.
-    fn private_dns(&mut self, vpc: Index<Vpc>, index: Index<Endpoint>, written: &config::Endpoint) {
-        let endpoint = &self.endpoints[index];
-        if endpoint.kind != EndpointKind::Interface {
-            if written.private_dns_enabled == Some(true) {
-                let message = format!("`{}` is no interface endpoint: it has no private DNS", written.id);
-                self.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
-            }
-            return;
-        }
-        if !self.wants_private_dns(vpc, index, written) {
-            return;
-        }
-        let is_s3 = service::has_wildcard_names(&self.endpoints[index].service);
-        // AWS's own default for S3 (PrivateLink guide, "Private DNS for S3").
-        let only_inbound = written.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(is_s3);
-        if only_inbound && is_s3 && !self.has_gateway_endpoint(vpc, index) {
-            let vpc = self.vpcs[vpc].id.clone();
-            let message = format!(
-                "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {vpc} must have a Gateway \
-                 endpoint for the service."
-            );
-            let error = self.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
-            error.help(
-                "declare the gateway endpoint, or write `private_dns_only_for_inbound_resolver_endpoint = false`",
-            );
-            return;
-        }
-        let private_dns = if only_inbound { PrivateDns::OnlyForInboundResolver } else { PrivateDns::On };
-        self.endpoints[index].private_dns = private_dns;
-        if self.endpoints[index].is_available {
-            self.managed_zones(vpc, index, written);
-        }
-    }
-
-    fn wants_private_dns(
-        &mut self,
-        vpc: Index<Vpc>,
-        index: Index<Endpoint>,
-        written: &config::Endpoint,
-    ) -> bool {
-        let region = self.vpcs[vpc].region.clone();
-        let name = self.endpoints[index].service.clone();
-        let row = self.facts.services.find(&name, ServiceKind::Interface, &region);
-        let overridden = written.private_dns_names.is_some();
-        let offered = overridden || !self.endpoints[index].private_names.is_empty();
-        let both_flags = self.vpcs[vpc].dns_support && self.vpcs[vpc].dns_hostnames;
-        let mark = written.id.mark();
-        match written.private_dns_enabled {
-            Some(false) => false,
-            None => offered && both_flags && (overridden || !service::has_wildcard_names(&name)),
-            Some(true) if !both_flags => {
-                let message = format!(
-                    "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes \
-                     set to true for {}",
-                    self.vpcs[vpc].id
-                );
-                let error = self.report.error(Code::PrivateDnsRefused, mark, message);
-                error.help("give the VPC `enable_dns_support = true` and `enable_dns_hostnames = true`");
-                false
-            }
-            Some(true) if offered => true,
-            Some(true) => {
-                let not_offered =
-                    row.is_some_and(|s| matches!(s.row.private_names, PrivateNames::NotOffered));
-                if not_offered {
-                    let message = format!("AWS offers no private DNS for {name}");
-                    let error = self.report.error(Code::PrivateDnsRefused, mark, message);
-                    error.help("its clients use the endpoint's own `vpce-…` name");
-                } else {
-                    let message = format!("the private names of {name} are not known");
-                    let error = self.report.error(Code::UnknownService, mark, message);
-                    error.help(
-                        "say them: `private_dns_names = [\"…\"]`, as `aws ec2 describe-vpc-endpoint-services` \
-                         prints them",
-                    );
-                }
-                false
-            }
-        }
-    }
-
-    fn has_gateway_endpoint(&self, vpc: Index<Vpc>, interface: Index<Endpoint>) -> bool {
-        let service = &self.endpoints[interface].service;
-        self.vpcs[vpc].endpoints.iter().any(|index| {
-            let other = &self.endpoints[*index];
-            other.kind == EndpointKind::Gateway && other.service == *service
-        })
-    }
-
-    /// One zone for each private name, cut at the name; for a wildcard, at what follows `*.`.
-    fn managed_zones(&mut self, vpc: Index<Vpc>, index: Index<Endpoint>, written: &config::Endpoint) {
-        let (v4, v6) = match written.dns_record_ip_type {
-            DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => (true, false),
-            DnsRecordIpType::Dualstack => (true, true),
-            DnsRecordIpType::Ipv6 => (false, true),
-        };
-        let mut cuts: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-        for name in &self.endpoints[index].private_names {
-            let apex =
-                if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() };
-            cuts.entry(apex).or_default().push(name.clone());
-        }
-        let only_inbound = self.endpoints[index].private_dns == PrivateDns::OnlyForInboundResolver;
-        let (view, inbound) = (self.vpcs[vpc].view, self.vpcs[vpc].inbound_view);
-        let ttl = self.config.answers.private_dns_ttl;
-        for (apex, owners) in cuts {
-            if self.claims.at(inbound, &apex).next().is_some() {
-                let (apex, vpc) = (apex.to_string(), &self.vpcs[vpc].id);
-                let message = format!(
-                    "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in \
-                     the VPC {vpc}",
-                    apex.trim_end_matches('.')
-                );
-                let error = self.report.error(Code::ConflictingDomain, written.id.mark(), message);
-                error.help(
-                    "of two endpoints for one service in one VPC, one has `private_dns_enabled = false`",
-                );
-                continue;
-            }
-            let mut zone = self.made_by_aws.hosted_zone(apex.clone());
-            for owner in owners {
-                for interface in &self.endpoints[index].interfaces {
-                    for address in interface.addresses(v4, v6) {
-                        let (rtype, rdata): (RecordType, Rdata) = Rdata::address_of(address);
-                        zone.add(owner.clone(), rtype, ttl, rdata)
-                            .expect("an address of a private name lies in the zone cut at it");
-                    }
-                }
-            }
-            let made = self.managed_zones.add(ManagedZone { endpoint: index, zone });
-            if !only_inbound {
-                self.claims
-                    .add(apex.clone(), Held { view, origin: Origin::Local, claim: Claim::Endpoint(made) });
-            }
-            self.claims
-                .add(apex, Held { view: inbound, origin: Origin::Local, claim: Claim::Endpoint(made) });
-        }
-    }
 }
 
-impl EndpointInterface {
-    /// The addresses of the wanted families.
-    fn addresses(&self, v4: bool, v6: bool) -> impl Iterator<Item = IpAddr> {
-        let v4 = v4.then_some(self.address);
-        v4.into_iter().chain(self.ipv6_address.filter(|_| v6))
+/// The endpoint's regional name: as written, else made from its id as AWS makes them, with a token that is the
+/// same each time.
+fn regional_name(written: &config::Endpoint, service: Option<&Service<'_>>, region: &Region) -> Option<Name> {
+    if let Some(name) = &written.dns_name {
+        return Some(name.value().clone());
     }
+    let base = match service {
+        Some(service) => service.base_domain(),
+        None => service::vpce_domain(written.service.as_ref()?.value(), region),
+    };
+    let id = written.id.value().as_str().to_ascii_lowercase();
+    format!("{id}-{}.{base}", token(&id)).parse().ok()
 }
 
-/// Eight letters and digits that stand in an endpoint's names after its id, the same for the same id.
+/// Eight letters and digits that stand in names after an id, the same for the same id.
 fn token(id: &str) -> String {
     // The token must not change between runs, versions or machines.
     let mut hash = stable_hash(id.bytes());

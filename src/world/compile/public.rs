@@ -10,20 +10,36 @@ const IPV4ONLY_TTL_S: u32 = 86_400;
 /// Gathers what is public while the rest is compiled.
 pub(super) struct Builder {
     overlay: Zone,
+    api_aliases: Zone,
     records: Zone,
     instances: HashMap<Name, PublicHost>,
     resource_names: HashMap<Box<[u8]>, Index<Instance>>,
+    s3_families: HashMap<Index<Vpc>, Families>,
 }
 
 impl Builder {
     pub(super) fn new() -> Self {
         let root = || records::zone_with_soa(Name::root(), &SEALED_SOA);
-        Self { overlay: root(), records: root(), instances: HashMap::new(), resource_names: HashMap::new() }
+        Self {
+            overlay: root(),
+            api_aliases: root(),
+            records: root(),
+            instances: HashMap::new(),
+            resource_names: HashMap::new(),
+            s3_families: HashMap::new(),
+        }
     }
 
     /// A record of an endpoint's own name.
     pub(super) fn overlay(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
         self.overlay.add(owner, rtype, ttl, rdata).expect("an address may stand at any name below the root");
+    }
+
+    /// A record of what APIs' aliases at an execute-api endpoint lead to. `owner` is such a name without the
+    /// API's id.
+    pub(super) fn api_alias(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
+        let added = self.api_aliases.add(owner, rtype, ttl, rdata);
+        added.expect("an address may stand at any name below the root");
     }
 
     /// An instance's public name.
@@ -36,10 +52,17 @@ impl Builder {
         self.resource_names.insert(id.to_ascii_lowercase().into_bytes().into(), instance);
     }
 
+    /// The record types that S3's regional names have in a VPC with such a gateway endpoint.
+    pub(super) fn s3_families(&mut self, vpc: Index<Vpc>, families: Families) {
+        self.s3_families.insert(vpc, families);
+    }
+
     pub(super) fn finish(self, facts: &'static Facts) -> PublicDns {
         let soa = self.records.soa().clone();
         PublicDns {
             overlay: self.overlay,
+            api_aliases: self.api_aliases,
+            s3_families: self.s3_families,
             records: self.records,
             instances: self.instances,
             resource_names: self.resource_names,

@@ -177,8 +177,8 @@ impl Compiler<'_> {
                 Some(Target::GatewayEndpoint(endpoint))
             }
             EndpointKind::GatewayLoadBalancer => Some(Target::Other(written.clone())),
-            EndpointKind::Interface => {
-                let message = format!("`{written}` is an interface endpoint: no route leads to it");
+            kind => {
+                let message = format!("`{written}` is {}: no route leads to it", kind.told());
                 let error = self.report.error(Code::InvalidValue, mark, message);
                 error.help("its network interfaces are inside the VPC, which the `local` route reaches");
                 None

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    Claim, Endpoint, Index, IngressRule, Instance, Listener, Place, PrivateDns, Rule, RuleKind,
-    SecurityGroup, Site, Source, Standing, Subnet, ViewId, Vpc, World,
+    Claim, Endpoint, EndpointAssociation, EndpointKind, Families, Index, IngressRule, Instance, Listener,
+    Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site, Source, Standing, Subnet, ViewId, Vpc, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -103,8 +103,15 @@ fn endpoint(world: &World, it: &Endpoint) -> Fields {
         let groups = interface.security_groups.iter().map(|group| &world.security_groups[*group].id);
         let groups =
             if interface.security_groups.is_empty() { String::new() } else { format!("[{}]", list(groups)) };
-        let addresses = list(std::iter::once(interface.address).chain(interface.ipv6_address));
-        format!("{addresses}@{}{groups}", world.subnets[interface.subnet].id)
+        let addresses = list(interface.addresses(Families::BOTH));
+        let health = if interface.is_healthy { "" } else { " unhealthy" };
+        format!("{addresses}@{}{groups}{health}", world.subnets[interface.subnet].id)
+    });
+    let of_s3 = world.public.s3_families.get(&it.vpc).filter(|_| it.kind == EndpointKind::Gateway);
+    let families = of_s3.map(|families| match (families.v4, families.v6) {
+        (true, true) => "A,AAAA".to_owned(),
+        (true, false) => "A".to_owned(),
+        (false, _) => "AAAA".to_owned(),
     });
     vec![
         ("vpc", text(&world.vpcs[it.vpc].id)),
@@ -114,11 +121,25 @@ fn endpoint(world: &World, it: &Endpoint) -> Fields {
         ("private_dns", private_dns.to_owned()),
         ("private_names", list(&it.private_names)),
         ("dns_name", list(&it.regional_name)),
+        ("associations", list(it.associations.iter().map(association))),
+        ("record_types", families.unwrap_or_default()),
         ("counted_on_aaaa", it.is_ipv6_only.to_string()),
         ("network_interfaces", list(interfaces)),
         ("port", it.port.to_string()),
         ("prefixes", list(&it.prefixes)),
     ]
+}
+
+/// What an endpoint leads to: its names, whether the private one has a zone, and its own addresses.
+fn association(it: &EndpointAssociation) -> String {
+    let private = if it.is_private { "private" } else { "public" };
+    format!(
+        "{}={}/{}/{private}@{}",
+        it.resource,
+        list(&it.dns_name),
+        list(&it.private_name),
+        list(it.addresses.iter().map(|(_, address)| address))
+    )
 }
 
 fn ingress(world: &World, group: &SecurityGroup) -> String {

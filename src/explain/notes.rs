@@ -1,0 +1,49 @@
+//! What a reader must know of an answer that neither its claims nor its paths tell.
+
+use crate::dns::Question;
+use crate::resolve::ClaimSeen;
+use crate::world::{Claim, EndpointKind, Families, Vantage, World};
+
+/// One sentence for each thing.
+pub fn of(world: &World, vantage: Vantage, question: &Question, claims: &[ClaimSeen]) -> Vec<String> {
+    chosen_by_gateway_endpoint(world, vantage, question)
+        .into_iter()
+        .chain(claims.iter().filter(|seen| seen.wins).filter_map(|seen| left_out(world, seen.held.claim)))
+        .collect()
+}
+
+/// That a gateway endpoint chose the record types of one of S3's regional names.
+fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
+    let (families, _) = world.chosen_by_gateway_endpoint(vantage.view, &question.qname)?;
+    let vpc = &world.vpcs[world.views[vantage.view].vpc()?];
+    let of_s3 = |id: &&crate::world::Index<_>| {
+        let endpoint = &world.endpoints[**id];
+        endpoint.kind == EndpointKind::Gateway && endpoint.service.ends_with(".s3")
+    };
+    let gateway = &world.endpoints[*vpc.endpoints.iter().find(of_s3)?].id;
+    let records = match families {
+        Families { v4: true, v6: true } => "A and AAAA records",
+        Families { v4: true, v6: false } => "A records alone",
+        Families { v4: false, .. } => "AAAA records alone",
+    };
+    Some(format!("The gateway endpoint {gateway} says that S3's regional names have {records} in this VPC."))
+}
+
+/// That interfaces of the endpoint that answers have no healthy target.
+fn left_out(world: &World, claim: Claim) -> Option<String> {
+    let Claim::Endpoint(zone) = claim else { return None };
+    let endpoint = &world.endpoints[world.managed_zones[zone].endpoint];
+    let unhealthy = endpoint.interfaces.iter().filter(|interface| !interface.is_healthy).count();
+    let all = endpoint.interfaces.len();
+    match unhealthy {
+        0 => None,
+        _ if unhealthy == all => {
+            Some(format!("No interface of {} has a healthy target, so all of them answer.", endpoint.id))
+        }
+        _ => Some(format!(
+            "Interfaces of {} without a healthy target are left out of this name ({unhealthy} of {all}); zonal names keep \
+             them.",
+            endpoint.id
+        )),
+    }
+}

@@ -1,0 +1,149 @@
+//! The families of an endpoint's addresses, and which records its names have
+//! (PrivateLink guide, "DNS record IP type"; EC2 API, `DnsOptionsSpecification`).
+//!
+//! | record type | private names | own names | wants addresses that are |
+//! |---|---|---|---|
+//! | `ipv4` | A | A | `ipv4` or `dualstack` |
+//! | `ipv6` | AAAA | AAAA | `ipv6` or `dualstack` |
+//! | `dualstack` | A and AAAA | A and AAAA | `dualstack` |
+//! | `service-defined` | A | A and AAAA | `dualstack` |
+
+use super::*;
+
+/// The families that private names have.
+pub(super) fn of_private_names(records: DnsRecordIpType) -> Families {
+    match records {
+        DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => Families { v4: true, v6: false },
+        DnsRecordIpType::Dualstack => Families::BOTH,
+        DnsRecordIpType::Ipv6 => Families { v4: false, v6: true },
+    }
+}
+
+/// The families that an endpoint's own names have.
+pub(super) fn of_own_names(records: DnsRecordIpType) -> Families {
+    match records {
+        DnsRecordIpType::Ipv4 => Families { v4: true, v6: false },
+        DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => Families::BOTH,
+        DnsRecordIpType::Ipv6 => Families { v4: false, v6: true },
+    }
+}
+
+/// A record type as the API writes it.
+pub(super) fn record_word(records: DnsRecordIpType) -> &'static str {
+    match records {
+        DnsRecordIpType::Ipv4 => "ipv4",
+        DnsRecordIpType::Dualstack => "dualstack",
+        DnsRecordIpType::Ipv6 => "ipv6",
+        DnsRecordIpType::ServiceDefined => "service-defined",
+    }
+}
+
+/// An address type as the API writes it.
+fn address_word(addresses: IpAddressType) -> &'static str {
+    match addresses {
+        IpAddressType::Ipv4 => "ipv4",
+        IpAddressType::Dualstack => "dualstack",
+        IpAddressType::Ipv6 => "ipv6",
+    }
+}
+
+impl Compiler<'_> {
+    /// The families of an endpoint's addresses and the records of its names, as said or worked out; tells what
+    /// does not go together.
+    pub(super) fn address_types(
+        &mut self,
+        written: &config::Endpoint,
+        kind: EndpointKind,
+        interfaces: &[EndpointInterface],
+    ) -> (IpAddressType, DnsRecordIpType) {
+        let addresses = self.address_type(written, interfaces);
+        let default = match (kind, addresses) {
+            (EndpointKind::Gateway, _) => DnsRecordIpType::ServiceDefined,
+            (_, IpAddressType::Ipv4) => DnsRecordIpType::Ipv4,
+            (_, IpAddressType::Dualstack) => DnsRecordIpType::Dualstack,
+            (_, IpAddressType::Ipv6) => DnsRecordIpType::Ipv6,
+        };
+        let Some(said) = written.dns_record_ip_type else { return (addresses, default) };
+        let wants_both = matches!(said, DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined);
+        let fits = match (said, addresses) {
+            (_, IpAddressType::Dualstack) => true,
+            (DnsRecordIpType::ServiceDefined, _) => kind == EndpointKind::Gateway,
+            (DnsRecordIpType::Ipv4, IpAddressType::Ipv4) | (DnsRecordIpType::Ipv6, IpAddressType::Ipv6) => {
+                true
+            }
+            _ => false,
+        };
+        if !fits {
+            let word = record_word(said);
+            let wanted = if wants_both { "dualstack".to_owned() } else { format!("{word} or dualstack") };
+            let message = format!(
+                "DnsRecordIpType {word} needs an endpoint whose IpAddressType is {wanted}, and that of `{}` is {}",
+                written.id,
+                address_word(addresses)
+            );
+            let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
+            error.help("give its interfaces addresses of those families, or say `ip_address_type`");
+            return (addresses, default);
+        }
+        (addresses, said)
+    }
+
+    fn address_type(
+        &mut self,
+        written: &config::Endpoint,
+        interfaces: &[EndpointInterface],
+    ) -> IpAddressType {
+        let Some(said) = written.ip_address_type else {
+            let has_v4 = interfaces.iter().any(|interface| interface.address.is_some());
+            let has_v6 = interfaces.iter().any(|interface| interface.ipv6_address.is_some());
+            return match (has_v4, has_v6) {
+                (_, false) => IpAddressType::Ipv4,
+                (true, true) => IpAddressType::Dualstack,
+                (false, true) => IpAddressType::Ipv6,
+            };
+        };
+        let (wants_v4, wants_v6) = match said {
+            IpAddressType::Ipv4 => (true, false),
+            IpAddressType::Dualstack => (true, true),
+            IpAddressType::Ipv6 => (false, true),
+        };
+        let other = interfaces.iter().find(|interface| {
+            (interface.address.is_some(), interface.ipv6_address.is_some()) != (wants_v4, wants_v6)
+        });
+        if let Some(other) = other {
+            let have = match (other.address.is_some(), other.ipv6_address.is_some()) {
+                (true, true) => "an IPv4 and an IPv6 address",
+                (true, false) => "an IPv4 address alone",
+                _ => "an IPv6 address alone",
+            };
+            let message = format!(
+                "IpAddressType of `{}` is {}, and its interface in `{}` has {have}",
+                written.id,
+                address_word(said),
+                self.subnets[other.subnet].id
+            );
+            let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
+            error.help("each interface has one address of each family: `address`, `ipv6_address`");
+        }
+        said
+    }
+
+    /// Tells an interface without any address, and addresses that stand at the other family's key.
+    pub(super) fn families_of_keys(&mut self, interface: &config::EndpointInterface) {
+        if interface.address.is_none() && interface.ipv6_address.is_none() {
+            let message = format!("the interface in `{}` has no address", interface.subnet);
+            let error = self.report.error(Code::MissingKey, interface.subnet.mark(), message);
+            error.help("write `address = \"10.0.100.10\"`, or `ipv6_address`, or both");
+        }
+        let keys = [(&interface.address, "address", false), (&interface.ipv6_address, "ipv6_address", true)];
+        for (address, key, is_ipv6) in keys {
+            if let Some(address) = address
+                && address.value().is_ipv6() != is_ipv6
+            {
+                let family = if is_ipv6 { "IPv6" } else { "IPv4" };
+                let message = format!("`{key}` is an {family} address, and {address} is none");
+                self.report.error(Code::InvalidValue, address.mark(), message);
+            }
+        }
+    }
+}

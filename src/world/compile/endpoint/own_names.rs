@@ -1,0 +1,97 @@
+//! The names that an endpoint has of its own. Public DNS knows them everywhere, with private addresses.
+
+use super::*;
+use crate::aws::endpoint_names;
+
+impl Compiler<'_> {
+    /// The endpoint's own names: regional, one for each zone, and those of APIs at it; or one for each of its
+    /// associations.
+    pub(super) fn own_names(&mut self, made: &Made<'_>) {
+        if !self.endpoints[made.index].is_available {
+            return;
+        }
+        self.regional_and_zonal_names(made);
+        self.api_aliases(made);
+        let families = address_type::of_own_names(made.records);
+        let endpoint = &self.endpoints[made.index];
+        let ttl = self.config.answers.private_dns_ttl;
+        for association in &endpoint.associations {
+            let Some(name) = &association.dns_name else { continue };
+            for address in association_addresses(endpoint, association, families) {
+                let (rtype, rdata) = Rdata::address_of(address);
+                self.public.overlay(name.clone(), rtype, ttl, rdata);
+            }
+        }
+    }
+
+    /// The regional name has the healthy interfaces, a zonal one its zone's whatever their health. An endpoint to
+    /// another region has no zonal names (PrivateLink guide, "Cross-Region enabled AWS services").
+    fn regional_and_zonal_names(&mut self, made: &Made<'_>) {
+        let endpoint = &self.endpoints[made.index];
+        let Some(regional) = endpoint.regional_name.clone() else { return };
+        let families = address_type::of_own_names(made.records);
+        // S3's names want a word in front (`bucket.vpce-…`), and any depth of names below them resolves.
+        let is_wildcard = service::has_wildcard_names(&endpoint.service);
+        let owner = |name: Name| if is_wildcard { name.prepend(b"*").unwrap_or(name) } else { name };
+        let ttl = self.config.answers.private_dns_ttl;
+        let Some(label) = regional.first_label().map(<[u8]>::to_vec) else { return };
+        let mut records: Vec<(Name, IpAddr)> = Vec::new();
+        records.extend(answering(endpoint, families).into_iter().map(|a| (owner(regional.clone()), a)));
+        if made.region == self.vpcs[made.vpc].region {
+            for interface in &endpoint.interfaces {
+                let zone = self.subnets[interface.subnet].availability_zone.as_bytes();
+                let zonal_label = [label.as_slice(), b"-", zone].concat();
+                let zonal = regional.parent().and_then(|parent| parent.prepend(&zonal_label).ok());
+                let Some(zonal) = zonal else { continue };
+                records.extend(interface.addresses(families).map(|a| (owner(zonal.clone()), a)));
+            }
+        }
+        for (name, address) in records {
+            let (rtype, rdata) = Rdata::address_of(address);
+            self.public.overlay(name, rtype, ttl, rdata);
+        }
+    }
+
+    /// What `<api-id>-vpce-….execute-api.…` leads to at an execute-api endpoint (API Gateway guide, "Invoke a
+    /// private API").
+    fn api_aliases(&mut self, made: &Made<'_>) {
+        let endpoint = &self.endpoints[made.index];
+        if endpoint.kind != EndpointKind::Interface || !service::is_execute_api(&endpoint.service) {
+            return;
+        }
+        let domain = endpoint_names::api_domain(&made.region);
+        let Ok(owner) = format!("{}.{domain}", endpoint.id.to_ascii_lowercase()).parse::<Name>() else {
+            return;
+        };
+        let ttl = self.config.answers.private_dns_ttl;
+        for address in answering(endpoint, address_type::of_own_names(made.records)) {
+            let (rtype, rdata) = Rdata::address_of(address);
+            self.public.api_alias(owner.clone(), rtype, ttl, rdata);
+        }
+    }
+}
+
+/// The addresses that answer for a whole endpoint: those of the interfaces that answer.
+pub(super) fn answering(endpoint: &Endpoint, families: Families) -> Vec<IpAddr> {
+    let interfaces = endpoint.interfaces.iter().filter(|interface| answers(endpoint, interface));
+    interfaces.flat_map(|interface| interface.addresses(families)).collect()
+}
+
+/// The addresses that answer for one association of an endpoint: its own, or those of the endpoint.
+pub(super) fn association_addresses(
+    endpoint: &Endpoint,
+    association: &EndpointAssociation,
+    families: Families,
+) -> Vec<IpAddr> {
+    if association.addresses.is_empty() {
+        return answering(endpoint, families);
+    }
+    let own = association.addresses.iter().filter(|(_, address)| families.hold(address));
+    own.filter(|(number, _)| answers(endpoint, &endpoint.interfaces[*number])).map(|(_, a)| *a).collect()
+}
+
+/// Whether an interface is in its endpoint's names that are not a zone's: it is healthy. With none healthy all are,
+/// as Route 53 has it where every health check fails.
+fn answers(endpoint: &Endpoint, interface: &EndpointInterface) -> bool {
+    interface.is_healthy || endpoint.interfaces.iter().all(|interface| !interface.is_healthy)
+}

@@ -1,0 +1,277 @@
+//! Private DNS of endpoints: whether their private names lead to them, and the zones that AWS manages for it
+//! (PrivateLink guide, "Private DNS names"; what the API refuses is refused in its words).
+
+use super::own_names::{answering, association_addresses};
+use super::*;
+use crate::aws::endpoint_names;
+use crate::dns::RecordType;
+
+/// What opens a zone: a private name, or the part of it after `*.`, with the names in it and their addresses.
+type Cuts = BTreeMap<Name, Vec<(Name, Vec<IpAddr>)>>;
+
+impl Compiler<'_> {
+    /// The private names of a service that the project knows, in the region of the service. S3's dual-stack
+    /// names are among them for an endpoint that has both families and does not hold back its AAAA records.
+    pub(super) fn known_private_names(
+        &self,
+        service: Option<&Service<'_>>,
+        region: &Region,
+        addresses: IpAddressType,
+        records: DnsRecordIpType,
+    ) -> Vec<Name> {
+        let Some(known) = service.and_then(|service| Some((service, service.private_names()?))) else {
+            return Vec::new();
+        };
+        let (service, names) = known;
+        let mut names: Vec<Name> = names.iter().map(|host| fact_name(host)).collect();
+        let both = matches!(records, DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined);
+        if service::is_s3(&service.name()) && addresses == IpAddressType::Dualstack && both {
+            names.extend(endpoint_names::s3_dualstack_names(region).iter().map(|host| fact_name(host)));
+        }
+        names
+    }
+
+    /// Works out whether an endpoint's private names lead to it, refuses what AWS refuses, and makes the managed
+    /// zones. `all` are the endpoints of its VPC.
+    pub(super) fn private_dns(&mut self, made: &Made<'_>, all: &[Made<'_>]) {
+        let written = made.written;
+        let kind = self.endpoints[made.index].kind;
+        if kind == EndpointKind::Gateway {
+            self.gateway_records(made);
+        }
+        if !kind.has_names() {
+            if written.private_dns_enabled == Some(true) {
+                let message = format!("`{}` is no interface endpoint: it has no private DNS", written.id);
+                self.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
+            }
+            return;
+        }
+        if kind.has_associations() {
+            self.private_dns_of_associations(made);
+            return;
+        }
+        if !self.wants_private_dns(made) {
+            return;
+        }
+        // AWS's own default for S3 (PrivateLink guide, "Private DNS for S3").
+        let is_s3 = service::is_s3(&self.endpoints[made.index].service);
+        let only_inbound = written.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(is_s3);
+        if only_inbound && !self.may_be_only_for_inbound(made, all) {
+            return;
+        }
+        let private_dns = if only_inbound { PrivateDns::OnlyForInboundResolver } else { PrivateDns::On };
+        self.endpoints[made.index].private_dns = private_dns;
+        let endpoint = &self.endpoints[made.index];
+        let families = address_type::of_private_names(made.records);
+        let dualstack: Vec<Name> = match written.private_dns_names {
+            None if service::is_s3(&endpoint.service) => {
+                endpoint_names::s3_dualstack_names(&made.region).iter().map(|host| fact_name(host)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut cuts = Cuts::new();
+        for name in &endpoint.private_names {
+            // A dual-stack name has both families whatever the record type holds back at the others.
+            let families = if dualstack.contains(name) { Families::BOTH } else { families };
+            cuts.entry(cut_of(name)).or_default().push((name.clone(), answering(endpoint, families)));
+        }
+        self.managed_zones(made, cuts);
+    }
+
+    /// Private DNS of a resource or service-network endpoint: a zone for the private name of each association that
+    /// its preference takes.
+    fn private_dns_of_associations(&mut self, made: &Made<'_>) {
+        let written = made.written;
+        if written.private_dns_enabled != Some(true) {
+            let preference = written.private_dns_preference.map(|_| written.id.mark());
+            let domains = written.private_dns_specified_domains.first().map(|name| name.mark());
+            if let Some(mark) = preference.or(domains) {
+                let message = format!("`{}` has no private DNS, which a preference is for", written.id);
+                let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+                error.help("write `private_dns_enabled = true`");
+            }
+            return;
+        }
+        if !self.has_both_flags(made) {
+            return;
+        }
+        self.endpoints[made.index].private_dns = PrivateDns::On;
+        let families = address_type::of_private_names(made.records);
+        for number in self.preferred(written) {
+            let endpoint = &mut self.endpoints[made.index];
+            endpoint.associations[number].is_private = true;
+            let association = &endpoint.associations[number];
+            let Some(name) = association.private_name.clone() else { continue };
+            let addresses = association_addresses(endpoint, association, families);
+            self.managed_zones(made, Cuts::from([(cut_of(&name), vec![(name, addresses)])]));
+        }
+    }
+
+    /// Whether the VPC has both DNS attributes; an error when it lacks one.
+    fn has_both_flags(&mut self, made: &Made<'_>) -> bool {
+        let vpc = &self.vpcs[made.vpc];
+        if vpc.dns_support && vpc.dns_hostnames {
+            return true;
+        }
+        let message = format!(
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true \
+             for {}",
+            vpc.id
+        );
+        let error = self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
+        error.help("give the VPC `enable_dns_support = true` and `enable_dns_hostnames = true`");
+        false
+    }
+
+    fn wants_private_dns(&mut self, made: &Made<'_>) -> bool {
+        let name = self.endpoints[made.index].service.clone();
+        let overridden = made.written.private_dns_names.is_some();
+        let offered = overridden || !self.endpoints[made.index].private_names.is_empty();
+        match made.written.private_dns_enabled {
+            Some(false) => false,
+            None => {
+                let vpc = &self.vpcs[made.vpc];
+                let both_flags = vpc.dns_support && vpc.dns_hostnames;
+                offered && both_flags && (overridden || !service::has_wildcard_names(&name))
+            }
+            Some(true) if !self.has_both_flags(made) => false,
+            Some(true) if offered => true,
+            Some(true) => {
+                self.refuse_private_dns(made, &name);
+                false
+            }
+        }
+    }
+
+    /// Tells that private DNS is asked for and no private name is known.
+    fn refuse_private_dns(&mut self, made: &Made<'_>, name: &str) {
+        let mark = made.written.id.mark();
+        let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
+        if row.is_some_and(|service| matches!(service.row.private_names, PrivateNames::NotOffered)) {
+            let message = format!("AWS offers no private DNS for {name}");
+            let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+            error.help("its clients use the endpoint's own `vpce-…` name");
+            return;
+        }
+        let message = format!("the private names of {name} are not known");
+        let error = self.report.error(Code::UnknownService, mark, message);
+        error.help(
+            "say them: `private_dns_names = [\"…\"]`, as `aws ec2 describe-vpc-endpoint-services` prints them",
+        );
+    }
+
+    /// Whether private DNS for inbound resolver endpoints alone may be: the service is S3, the VPC has a gateway
+    /// endpoint for it, and the record type of that is this endpoint's or service-defined (EC2 API,
+    /// `DnsOptionsSpecification`; S3 User Guide, "Private DNS").
+    fn may_be_only_for_inbound(&mut self, made: &Made<'_>, all: &[Made<'_>]) -> bool {
+        let service = &self.endpoints[made.index].service;
+        if !service::is_s3(service) {
+            let message = format!(
+                "PrivateDnsOnlyForInboundResolverEndpoint is for services with both a gateway and an interface \
+                 endpoint, and {service} is none"
+            );
+            self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
+            return false;
+        }
+        let gateway = all.iter().find(|other| {
+            let other = &self.endpoints[other.index];
+            other.kind == EndpointKind::Gateway && other.service == *service
+        });
+        let mark = made.written.id.mark();
+        let Some(gateway) = gateway else {
+            let message = format!(
+                "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the VPC {} must have a Gateway endpoint for \
+                 the service.",
+                self.vpcs[made.vpc].id
+            );
+            let error = self.report.error(Code::PrivateDnsRefused, mark, message);
+            error.help(
+                "declare the gateway endpoint, or write `private_dns_only_for_inbound_resolver_endpoint = false`",
+            );
+            return false;
+        };
+        if gateway.records != DnsRecordIpType::ServiceDefined && gateway.records != made.records {
+            let message = format!(
+                "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the DnsRecordIpType of the Gateway endpoint \
+                 {} must be {} or service-defined.",
+                gateway.written.id,
+                address_type::record_word(made.records)
+            );
+            self.report.error(Code::PrivateDnsRefused, mark, message);
+            return false;
+        }
+        true
+    }
+
+    /// What a gateway endpoint's record type does to S3's regional names in its VPC. Nothing, when it is
+    /// service-defined (S3 User Guide, "Gateway endpoints for Amazon S3").
+    fn gateway_records(&mut self, made: &Made<'_>) {
+        if made.records == DnsRecordIpType::ServiceDefined {
+            return;
+        }
+        if !service::is_s3(&self.endpoints[made.index].service) {
+            let message = format!(
+                "the DnsRecordIpType of a Gateway endpoint for {} is service-defined",
+                self.endpoints[made.index].service
+            );
+            let error = self.report.error(Code::InvalidValue, made.written.id.mark(), message);
+            error.help("S3's is the one that may be another");
+            return;
+        }
+        if self.has_both_flags(made) && self.endpoints[made.index].is_available {
+            self.public.s3_families(made.vpc, address_type::of_private_names(made.records));
+        }
+    }
+
+    /// One zone for each cut, claimed in the endpoint's VPC. An endpoint that does not work has none.
+    fn managed_zones(&mut self, made: &Made<'_>, cuts: Cuts) {
+        if !self.endpoints[made.index].is_available {
+            return;
+        }
+        let ttl = self.config.answers.private_dns_ttl;
+        for (apex, names) in cuts {
+            let vpc = &self.vpcs[made.vpc];
+            if self.claims.at(vpc.inbound_view, &apex).next().is_some() {
+                let message = format!(
+                    "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the \
+                     VPC {}",
+                    apex.to_string().trim_end_matches('.'),
+                    vpc.id
+                );
+                let error = self.report.error(Code::ConflictingDomain, made.written.id.mark(), message);
+                error.help(if self.endpoints[made.index].kind.has_associations() {
+                    "a name has one zone in a VPC: leave it to one endpoint, one association or one hosted zone"
+                } else {
+                    "of two endpoints for one service in one VPC, one has `private_dns_enabled = false`"
+                });
+                continue;
+            }
+            let mut zone = self.made_by_aws.hosted_zone(apex.clone());
+            for (owner, addresses) in names {
+                for address in addresses {
+                    let (rtype, rdata): (RecordType, Rdata) = Rdata::address_of(address);
+                    zone.add(owner.clone(), rtype, ttl, rdata)
+                        .expect("an address of a private name lies in the zone cut at it");
+                }
+            }
+            let zone = self.managed_zones.add(ManagedZone { endpoint: made.index, zone });
+            self.claim_managed_zone(made.vpc, apex, zone);
+        }
+    }
+
+    /// Claims a managed zone for a VPC's resolver: in both its views, or in that of inbound endpoints alone.
+    fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
+        let Vpc { view, inbound_view, .. } = self.vpcs[vpc];
+        let held = |view| Held { view, origin: Origin::Local, claim: Claim::Endpoint(zone) };
+        let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
+        if endpoint.private_dns != PrivateDns::OnlyForInboundResolver {
+            self.claims.add(apex.clone(), held(view));
+        }
+        self.claims.add(apex, held(inbound_view));
+    }
+}
+
+/// Where the zone of a private name is cut: at the name; for a wildcard, at what follows `*.`.
+fn cut_of(name: &Name) -> Name {
+    if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() }
+}
