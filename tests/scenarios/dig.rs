@@ -16,12 +16,10 @@ const NOW_S: u64 = 0;
 pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, String> {
     let options = Options::read(info)?;
     let mut lines = Vec::new();
+    // What comes back begins with a semicolon.
     for line in asked.iter().filter(|line| !line.starts_with(';')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, rtype] = words[..] else { continue };
-        if name == ";" {
-            continue; // What comes back begins so.
-        }
         let question = Question {
             qname: name.parse().map_err(|error| format!("`{name}`: {error}"))?,
             qtype: rtype.parse().map_err(|_| format!("`{rtype}` is no type"))?,
