@@ -17,7 +17,7 @@ impl Compiler<'_> {
             let view = self.site_view(&written.resolver);
             let mut links = Vec::new();
             for link in &written.links {
-                let Some(vpc) = self.vpc_named(&link.vpc) else { continue };
+                let Some(vpc) = link.vpc.as_ref().and_then(|vpc| self.vpc_named(vpc)) else { continue };
                 let target = link.target.value().text();
                 let class = match &*target {
                     dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,

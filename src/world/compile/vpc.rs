@@ -178,7 +178,9 @@ impl Compiler<'_> {
             if !self.declare(&nat.id) {
                 continue;
             }
-            let Some(subnet) = self.subnet_named(&nat.subnet, index) else { continue };
+            let Some(subnet) = nat.subnet.as_ref().and_then(|subnet| self.subnet_named(subnet, index)) else {
+                continue;
+            };
             if let Some(address) = nat.public_address.as_ref().filter(|a| a.value().is_ipv6()) {
                 let message = "a NAT gateway's public address is an IPv4 address";
                 self.report.error(Code::InvalidValue, address.mark(), message);
