@@ -4,6 +4,7 @@
 //! them; `tools/aws_facts.py` makes those files from the source documents.
 
 pub mod facts;
+pub mod geography;
 pub mod hostname;
 mod id;
 pub mod prefix_list;
@@ -16,6 +17,7 @@ pub mod template;
 pub mod zones;
 
 pub use facts::Facts;
+pub use geography::Coordinates;
 pub use id::*;
 pub use public::{EndpointOffer, PublicHost};
 pub use region::Region;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{AnswerLine, ClaimLine, Explanation};
-use crate::resolve::{EgressPath, Hop, Matched};
+use crate::resolve::{EgressPath, Hop, Matched, RoutingSeen};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -28,7 +28,7 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|key, field| {
-                let for_people = matches!(key.as_str(), "advice" | "rule" | "question" | "ede");
+                let for_people = matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede");
                 let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
                 !for_people && !empty
             });
@@ -85,6 +85,17 @@ struct Decision<'a> {
     source: &'static str,
     claim: Option<Claim<'a>>,
     lost: Vec<Claim<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routing: Vec<Routing<'a>>,
+}
+
+#[derive(Serialize)]
+struct Routing<'a> {
+    name: String,
+    r#type: String,
+    policy: &'static str,
+    set_identifier: Option<&'a str>,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -159,6 +170,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
             source: explanation.source.as_str(),
             claim: won.map(|i| Claim::of(&explanation.claims[i])),
             lost: lost.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
+            routing: explanation.routing.iter().map(Routing::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
@@ -171,6 +183,18 @@ fn document(explanation: &Explanation) -> Document<'_> {
 impl<'a> Claim<'a> {
     fn of(line: &'a ClaimLine) -> Self {
         Self { name: &line.name, suffix: &line.suffix, kind: line.kind, id: &line.id, rule: line.rule }
+    }
+}
+
+impl<'a> Routing<'a> {
+    fn of(seen: &'a RoutingSeen) -> Self {
+        Self {
+            name: seen.name.to_string(),
+            r#type: seen.rtype.to_string(),
+            policy: seen.policy,
+            set_identifier: seen.set_identifier.as_deref(),
+            why: &seen.why,
+        }
     }
 }
 

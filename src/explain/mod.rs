@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
-use crate::resolve::{ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Source, decide, resolve};
+use crate::resolve::{
+    ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, RoutingSeen, Source, decide, resolve,
+};
 use crate::world::{Claim, Vantage, World};
 
 /// A question explained.
@@ -32,6 +34,8 @@ pub struct Explanation {
     pub rcode: Rcode,
     /// The claims that covered the names of the chain, winners and losers.
     pub claims: Vec<ClaimLine>,
+    /// The record sets that routing policies chose for names of the chain.
+    pub routing: Vec<RoutingSeen>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
     /// Reasons of an answer without addresses.
@@ -98,7 +102,7 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder.claims);
+        let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
         if stands_in(world, &outcome) {
             told.notes.push(
                 "Nothing was sent: the sealed internet stands in for the servers that would be asked."
@@ -119,7 +123,7 @@ impl Explanation {
         let mut recorder = Recorder::default();
         // The decision is made again for what it considered; its answer is the one that is there.
         let _ = decide(world, vantage.view, question, occasion, &mut recorder);
-        Self::of_outcome(world, vantage, question, outcome, &recorder.claims)
+        Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
     fn of_outcome(
@@ -127,7 +131,7 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        claims: &[ClaimSeen],
+        considered: Recorder,
     ) -> Self {
         Self {
             question: question.clone(),
@@ -136,7 +140,8 @@ impl Explanation {
             availability_zone: world.place_zone(vantage.place),
             source: outcome.source,
             rcode: outcome.answer.rcode,
-            claims: claims.iter().map(|seen| claim_line(world, seen)).collect(),
+            claims: considered.claims.iter().map(|seen| claim_line(world, seen)).collect(),
+            routing: considered.routing,
             answers: answer_lines(outcome),
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),

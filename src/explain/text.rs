@@ -50,6 +50,14 @@ impl Display for Text<'_> {
         for claim in told.claims.iter().filter(|claim| !claim.wins) {
             line(f, "rather than", &format!("{} {} ({})", claim.kind, claim.id, claim.suffix))?;
         }
+        for seen in &told.routing {
+            let set = seen.set_identifier.as_deref().unwrap_or("no record set");
+            line(
+                f,
+                "routed to",
+                &format!("{set} ({} of {} {}): {}", seen.policy, seen.name, seen.rtype, seen.why),
+            )?;
+        }
         line(f, "rcode", &told.rcode)?;
         for note in &told.notes {
             line(f, "note", note)?;

@@ -33,7 +33,7 @@ pub fn forward(domain: &InternalDomain, question: &Question) -> Reply {
         },
         _ => Answer::nxdomain(soa()),
     };
-    Reply { answer, source: Source::GeneratedName, alias: None }
+    Reply::of(answer, Source::GeneratedName)
 }
 
 /// Answers below a reverse zone: the `ip-` name of the local region.
@@ -57,7 +57,7 @@ pub fn reverse(domain: &InternalDomain, question: &Question) -> Reply {
         Some(Reverse::Network(_)) => Answer::no_data(soa()),
         Some(Reverse::Address(IpAddr::V6(_))) | None => Answer::nxdomain(soa()),
     };
-    Reply { answer, source: Source::Reverse, alias: None }
+    Reply::of(answer, Source::Reverse)
 }
 
 /// The generated name of an IPv4 address.

@@ -20,15 +20,17 @@ mod path;
 mod public;
 mod reasons;
 mod resolution;
+mod routing;
 mod trace;
 mod zone;
 
 pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 pub use resolution::{Resolution, Step, played, resolve};
-pub use trace::{ClaimSeen, Recorder, Silent, Trace};
+pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
+pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};
 
-use crate::dns::{Answer, Question};
+use crate::dns::{Answer, Name, Question, RecordType};
 use crate::world::{Claim, Index, Rule, View, ViewId, World};
 
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
@@ -79,8 +81,17 @@ pub struct Reply {
     pub answer: Answer,
     /// What answered.
     pub source: Source,
-    /// An alias record's target, whose records of the same type the answer is to have.
-    pub alias: Option<crate::dns::Name>,
+    /// An alias record's type and target, whose records of that type the answer is to have.
+    pub alias: Option<(RecordType, Name)>,
+    /// Whether the same would be decided again.
+    pub keep: Keep,
+}
+
+impl Reply {
+    /// A reply that leads nowhere else and stays as long as its world.
+    pub fn of(answer: Answer, source: Source) -> Self {
+        Self { answer, source, alias: None, keep: Keep::World }
+    }
 }
 
 /// Decides what to do with one question in one view.
@@ -103,7 +114,9 @@ pub fn decide(
             return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };
         }
         Some(Claim::HostedZone(index)) => {
-            zone::answer(&world.hosted_zones[index].zone, question, Source::PrivateHostedZone)
+            let asker = asker(world, view, occasion);
+            let zone = &world.hosted_zones[index].zone;
+            zone::answer_routed(zone, question, Source::PrivateHostedZone, &asker, trace)
         }
         Some(Claim::Endpoint(index)) => {
             zone::answer(&world.managed_zones[index].zone, question, Source::Endpoint)
@@ -119,6 +132,12 @@ pub fn decide(
         reply.source = public_source(by_system_rule);
     }
     Decision::Reply(reply)
+}
+
+/// Who asks, as far as routing policies care.
+fn asker(world: &World, view: ViewId, occasion: Occasion) -> Asker<'_> {
+    let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
+    Asker { region, places: &world.public.facts.regions, draw: occasion.draw }
 }
 
 fn public_source(by_system_rule: bool) -> Source {

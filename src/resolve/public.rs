@@ -32,7 +32,7 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     if world.internet.is_some() {
         return None;
     }
-    Some(Reply { answer: sealed(world, question, now_s), source: Source::Public, alias: None })
+    Some(Reply::of(sealed(world, question, now_s), Source::Public))
 }
 
 /// What the sealed internet answers: the user's records and AWS's public names.
@@ -121,7 +121,7 @@ fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<Ip
         Some((rtype, rdata)) => Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])]),
         None => Answer::no_data(world.public.soa.clone()),
     };
-    Reply { answer, source: Source::Public, alias: None }
+    Reply::of(answer, Source::Public)
 }
 
 fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
@@ -134,5 +134,5 @@ fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
         let told = "the internet is sealed: only AWS's public names, this world's own and [[public]] records are known";
         Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: told.to_owned() })
     };
-    Reply { answer, source: Source::Public, alias: None }
+    Reply::of(answer, Source::Public)
 }

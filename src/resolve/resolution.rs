@@ -58,6 +58,8 @@ pub struct Resolution {
 #[derive(Debug)]
 struct Alias {
     owner: Name,
+    /// Its type, which is what is looked for.
+    rtype: RecordType,
     soa: Vec<RrSet>,
     /// How many record sets stood before the alias.
     chain_len: usize,
@@ -136,22 +138,25 @@ impl Resolution {
             // The rest speaks of the name that the CNAME leads to.
             answer.answer = rest;
             let alone = Answer { rcode: Rcode::NOERROR, answer: here, authority: Vec::new(), ede: None };
-            return Some(Reply { answer: alone, source, alias: None });
+            return Some(Reply::of(alone, source));
         }
         let (rcode, authority) = (answer.rcode, std::mem::take(&mut answer.authority));
         let ede = answer.ede.take();
         self.foreign = None;
-        Some(Reply { answer: Answer { rcode, answer: here, authority, ede }, source, alias: None })
+        Some(Reply::of(Answer { rcode, answer: here, authority, ede }, source))
     }
 
     /// Adds a reply to the chain. Gives the whole answer when the chain ends here.
     fn fold(&mut self, reply: Reply) -> Option<Answer> {
         self.source.get_or_insert(reply.source);
+        self.keep = self.keep.and(reply.keep);
         let Answer { rcode, answer, authority, ede } = reply.answer;
-        if let Some(target) = reply.alias {
+        if let Some((rtype, target)) = reply.alias {
             let owner = self.current.qname.clone();
             let chain_len = self.chain.len();
-            self.alias.get_or_insert(Alias { owner, soa: authority, chain_len });
+            self.alias.get_or_insert(Alias { owner, rtype, soa: authority, chain_len });
+            // Who asked for any type is answered with this one.
+            self.current.qtype = rtype;
             return self.follow(target);
         }
         let next = answer.last().and_then(|set| redirection(set, self.current.qtype));
@@ -183,7 +188,7 @@ impl Resolution {
             return Answer { rcode, answer: chain, authority, ede };
         };
         let reached = chain.split_off(alias.chain_len);
-        let set = reached.into_iter().rfind(|set| set.rtype == self.asked.qtype);
+        let set = reached.into_iter().rfind(|set| set.rtype == alias.rtype);
         match set {
             Some(set) => {
                 chain.push(set.at(alias.owner));

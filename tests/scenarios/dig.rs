@@ -16,7 +16,7 @@ const NOW_S: u64 = 0;
 pub fn lines(world: &World, info: &str, asked: &[&str]) -> Result<Vec<String>, String> {
     let options = Options::read(info)?;
     let mut lines = Vec::new();
-    for line in asked {
+    for line in asked.iter().filter(|line| !line.starts_with(';')) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, rtype] = words[..] else { continue };
         let question = Question {
@@ -109,7 +109,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it.
+/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it; and the
+/// record sets that routing policies chose.
 fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Vec<String> {
     let Some(told) = Explanation::of(world, vantage, question, occasion) else {
         return vec!["; no reply".to_owned()];
@@ -119,7 +120,11 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasi
         format!("; {word} {} {} on {} for {}: {}", claim.kind, claim.id, claim.suffix, claim.name, claim.rule)
     };
     let claims = told.claims.iter().map(line);
-    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).collect()
+    let routing = told.routing.iter().map(|seen| {
+        let set = seen.set_identifier.as_deref().unwrap_or("nothing");
+        format!("; routed {} {} by {} to {set}: {}", seen.name, seen.rtype, seen.policy, seen.why)
+    });
+    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).chain(routing).collect()
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
