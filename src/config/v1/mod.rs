@@ -6,6 +6,7 @@
 mod answer;
 mod endpoint;
 mod expect;
+mod record;
 mod server;
 mod site;
 mod vpc;
@@ -16,13 +17,14 @@ pub use answer::{
 };
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
+pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use vpc::{
     ConnectivityType, Ingress, Instance, NatGateway, PrefixList, Route, RouteOrigin, RouteState, RouteTable,
     SecurityGroup, Subnet, Vpc,
 };
-pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
+pub use zone::{Direction, HealthCheck, HostedZone, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -61,6 +63,9 @@ pub struct Config {
     /// Private hosted zones.
     #[serde(default)]
     pub hosted_zone: Vec<HostedZone>,
+    /// What health checks say that record sets name.
+    #[serde(default)]
+    pub health_check: Vec<HealthCheck>,
     /// Inbound and outbound resolver endpoints.
     #[serde(default)]
     pub resolver_endpoint: Vec<ResolverEndpoint>,
@@ -104,6 +109,7 @@ impl Config {
             query_log,
             vpc,
             hosted_zone,
+            health_check,
             resolver_endpoint,
             resolver_rule,
             site,
@@ -137,6 +143,7 @@ impl Config {
         self.listener.extend(listener);
         self.vpc.extend(vpc);
         self.hosted_zone.extend(hosted_zone);
+        self.health_check.extend(health_check);
         self.resolver_endpoint.extend(resolver_endpoint);
         self.resolver_rule.extend(resolver_rule);
         self.site.extend(site);

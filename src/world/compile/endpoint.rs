@@ -54,9 +54,15 @@ impl Compiler<'_> {
             EndpointKind::Gateway => self.gateway_prefixes(written, &region),
             _ => Vec::new(),
         };
-        let regional_name = (kind == EndpointKind::Interface && is_available)
+        let regional_name = (kind == EndpointKind::Interface)
             .then(|| self.regional_name(written, service.as_ref(), &region))
             .flatten();
+        let regional_name = if is_available {
+            regional_name
+        } else {
+            self.gone_names.extend(regional_name);
+            None
+        };
         let made = Endpoint {
             id: written.id.value().text(),
             vpc,

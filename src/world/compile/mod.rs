@@ -11,6 +11,7 @@ mod place;
 mod public;
 mod records;
 mod routes;
+mod routing;
 mod upstream;
 mod vpc;
 mod zone_files;
@@ -48,6 +49,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.endpoints();
     compiler.instances();
     compiler.routes();
+    compiler.health_checks();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
     compiler.sites();
@@ -106,6 +108,14 @@ struct Compiler<'a> {
     prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
     /// The user's prefix lists that have a name, by region and name.
     named_prefix_lists: HashMap<(Region, String), &'a config::PrefixList>,
+    /// Where each hosted zone says its name.
+    zone_marks: HashMap<Index<HostedZone>, Mark>,
+    /// The own names of endpoints that do not work.
+    gone_names: HashSet<Name>,
+    /// Whether a part of the configuration was too broken to read: what refers to it is no mistake of its own.
+    was_cut: bool,
+    /// The health checks that say that something is unhealthy.
+    unhealthy: HashSet<&'a str>,
     /// How many references were told that name nothing.
     told_unknown: usize,
 }
@@ -146,6 +156,7 @@ impl<'a> Compiler<'a> {
         named_files: &'a mut BTreeMap<OsString, Option<u64>>,
         read_file: &'a ReadFile<'a>,
     ) -> Self {
+        let was_cut = report.has_errors();
         let mut views = Arena::default();
         let public_view = views.add(View { kind: ViewKind::Public, name: Arc::from("public") });
         Self {
@@ -184,6 +195,10 @@ impl<'a> Compiler<'a> {
             told_no_groups: false,
             prefix_lists: HashMap::new(),
             named_prefix_lists: HashMap::new(),
+            zone_marks: HashMap::new(),
+            gone_names: HashSet::new(),
+            was_cut,
+            unhealthy: HashSet::new(),
             told_unknown: 0,
         }
     }

@@ -1,5 +1,6 @@
 //! Public DNS as the world knows it.
 
+use super::records::Written;
 use super::*;
 use crate::aws::zones::SEALED_SOA;
 use crate::dns::{Rdata, RecordType};
@@ -40,7 +41,8 @@ impl Compiler<'_> {
             std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
         for record in &self.config.public {
             let rtype = *record.record_type.value();
-            self.values(&mut zone, record.name.value(), rtype, record.ttl, &record.values);
+            let owner = record.name.value();
+            self.values(&mut zone, owner, rtype, record.ttl, &record.values, Written::Master);
         }
         self.public.records = zone;
     }
