@@ -56,6 +56,11 @@ impl Claims {
             .flat_map(move |(labels, node)| of_view(node, view).map(move |claim| (labels, claim)))
     }
 
+    /// The claims of every view that cover a name, deepest first.
+    pub fn covering_any<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = (Index<View>, Claim)> + 'a {
+        self.suffixes.covering(name).flat_map(|(_, node)| node.iter().copied())
+    }
+
     /// The claims of one view on exactly this name.
     pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = Claim> + 'a {
         self.suffixes.get(name).into_iter().flat_map(move |node| of_view(node, view))

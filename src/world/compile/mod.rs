@@ -12,6 +12,7 @@ mod public;
 mod records;
 mod routes;
 mod routing;
+mod shadows;
 mod upstream;
 mod vpc;
 mod zone_files;
@@ -57,6 +58,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.internet();
     compiler.generated_names();
     compiler.public_records();
+    compiler.hidden_names();
     compiler.places();
     compiler.clients();
     compiler.listeners();
