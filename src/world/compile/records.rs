@@ -73,7 +73,7 @@ pub(super) enum Written<'w> {
     /// In the configuration, as a master file has them.
     Master,
     /// In a file of Route 53's JSON: the place that names the file, its path, and its lines.
-    Json(Mark, &'w Path, &'w Lines),
+    Json(Mark, &'w Arc<Path>, &'w Lines),
 }
 
 /// Where one record set is written.
@@ -81,18 +81,18 @@ pub(super) enum Written<'w> {
 pub(super) struct Place {
     /// Where in the configuration.
     mark: Mark,
-    /// Where in a file that the configuration names: `zone.json:3:5: `, or nothing.
-    within: String,
+    /// The file that the configuration names there, with the line and the column in it.
+    within: Option<(Arc<Path>, usize, usize)>,
 }
 
 impl Written<'_> {
     /// The place of a mark.
     pub(super) fn place(self, mark: Mark) -> Place {
         match self {
-            Self::Route53 | Self::Master => Place { mark, within: String::new() },
+            Self::Route53 | Self::Master => Place { mark, within: None },
             Self::Json(named, path, lines) => {
                 let (line, column) = lines.place(mark.range().start);
-                Place { mark: named, within: format!("{}:{line}:{column}: ", path.display()) }
+                Place { mark: named, within: Some((path.clone(), line, column)) }
             }
         }
     }
@@ -106,16 +106,26 @@ impl Written<'_> {
     }
 }
 
+impl Place {
+    /// A message, with the place in the named file before it.
+    fn told(&self, message: impl Display) -> String {
+        match &self.within {
+            Some((path, line, column)) => format!("{}:{line}:{column}: {message}", path.display()),
+            None => message.to_string(),
+        }
+    }
+}
+
 impl Compiler<'_> {
     /// Tells what is wrong with a record set.
     pub(super) fn wrong_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
-        let code = if place.within.is_empty() { Code::InvalidRecord } else { Code::ZoneFile };
-        self.report.error(code, place.mark, format!("{}{message}", place.within))
+        let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
+        self.report.error(code, place.mark, place.told(message))
     }
 
     /// Tells what is surprising about a record set.
     pub(super) fn surprising_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
-        self.report.warning(Code::Surprising, place.mark, format!("{}{message}", place.within))
+        self.report.warning(Code::Surprising, place.mark, place.told(message))
     }
 
     /// Adds record sets; those with a routing policy only when all are known.
@@ -288,7 +298,8 @@ impl Compiler<'_> {
                 self.report.error(Code::ZoneFile, named.mark(), format!("{path}:{line}: {refused}"));
             }),
             Ok(Contents::RecordSets(sets)) => {
-                let written = Written::Json(named.mark(), &file.path, &sets.lines);
+                let path = Arc::from(file.path.as_path());
+                let written = Written::Json(named.mark(), &path, &sets.lines);
                 self.records(zone, &sets.records, written, routed);
             }
         }
