@@ -9,6 +9,11 @@ use crate::world::{Index, Rule, Server, Vantage, World};
 /// How many CNAMEs and aliases are followed for one question.
 pub const MAX_ALIASES: usize = 16;
 
+/// What the drawn number is divided by when something was drawn by it, so that what was drawn at one name of a chain says
+/// nothing of what is drawn at the next. A prime, larger than all weights of one name and type together; Route 53 allows three levels
+/// of aliases, and the number lasts for four.
+const NEXT_DRAW: u64 = 65_521;
+
 /// Resolves a question, asking only what the world plays itself; the sealed internet stands in for the
 /// real one. `None` means: say nothing.
 pub fn resolve(
@@ -150,6 +155,9 @@ impl Resolution {
     fn fold(&mut self, reply: Reply) -> Option<Answer> {
         self.source.get_or_insert(reply.source);
         self.keep = self.keep.and(reply.keep);
+        if reply.keep == Keep::No {
+            self.occasion.draw /= NEXT_DRAW;
+        }
         let Answer { rcode, answer, authority, ede } = reply.answer;
         if let Some((rtype, target)) = reply.alias {
             let owner = self.current.qname.clone();
