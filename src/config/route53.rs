@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::source::{Mark, Marked, Text};
-use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordText};
+use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
 
 /// Record sets out of one file.
@@ -306,28 +306,31 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
     let evaluate_target_health = alias_target.as_ref().is_some_and(|alias| alias.evaluate_target_health);
     let marked = |text: String| Marked::new(text, mark);
     let record_type = read_text(&r#type, mark, &mut problems);
-    let region = region.and_then(|region| read_text(&region, mark, &mut problems)).map(Box::new);
+    let region = region.and_then(|region| read_text(&region, mark, &mut problems));
     let alias = alias_target.and_then(|alias| target(&alias.dns_name, &mut problems));
     let near = geo_proximity_location.map(|near| proximity(near, mark, &mut problems));
     let Some(record_type) = record_type.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let more = RecordMore {
+        evaluate_target_health,
+        set_identifier: set_identifier.map(marked),
+        weight,
+        region,
+        geo_location: geo_location.map(|at| {
+            let Location { continent_code, country_code, subdivision_code } = at;
+            GeoLocation { continent_code, country_code, subdivision_code }
+        }),
+        geo_proximity_location: near,
+        failover,
+        multi_value_answer: multi_value_answer.unwrap_or(false),
+        health_check_id: health_check_id.map(marked),
+    };
     Ok(RecordText {
         name: marked(if name.ends_with('.') { name } else { name + "." }),
         record_type,
         ttl,
         values: resource_records.map(|records| records.into_iter().map(|one| marked(one.value)).collect()),
         alias: alias.map(|alias| Marked::new(alias, mark)),
-        evaluate_target_health,
-        set_identifier: set_identifier.map(|text| Box::new(marked(text))),
-        weight,
-        region,
-        geo_location: geo_location.map(|at| {
-            let Location { continent_code, country_code, subdivision_code } = at;
-            Box::new(GeoLocation { continent_code, country_code, subdivision_code })
-        }),
-        geo_proximity_location: near.map(Box::new),
-        failover,
-        multi_value_answer: multi_value_answer.unwrap_or(false),
-        health_check_id: health_check_id.map(|text| Box::new(marked(text))),
+        more: more.kept(),
     })
 }
 
@@ -368,7 +371,7 @@ fn proximity(written: Proximity, mark: Mark, problems: &mut Vec<String>) -> GeoP
         latitude: degrees(&place.latitude),
         longitude: degrees(&place.longitude),
     });
-    let aws_region = aws_region.and_then(|region| read_text(&region, mark, problems)).map(Box::new);
+    let aws_region = aws_region.and_then(|region| read_text(&region, mark, problems));
     GeoProximityLocation { aws_region, local_zone_group, coordinates, bias: bias.unwrap_or(0) }
 }
 
@@ -398,10 +401,11 @@ mod tests {
         let [wild, alias, near] = &read.records[..] else { panic!("{} records", read.records.len()) };
         assert_eq!(wild.name.value(), r"\052.example.com.");
         assert_eq!(read.lines.place(wild.name.mark().range().start), (3, 5));
-        assert_eq!((alias.weight, alias.evaluate_target_health), (Some(3), true));
+        let more = alias.more.as_ref().expect("it has a weight");
+        assert_eq!((more.weight, more.evaluate_target_health), (Some(3), true));
         assert_eq!(alias.alias.as_ref().map(ToString::to_string).as_deref(), Some("dualstack.lb.example."));
         assert_eq!(alias.name.value(), "lb.example.com.");
-        let near = near.geo_proximity_location.as_ref().and_then(|near| near.coordinates);
+        let near = near.more.as_ref().and_then(|more| more.geo_proximity_location.as_ref()?.coordinates);
         assert_eq!(near, Some(GeoCoordinates { latitude: 1.5, longitude: -2.0 }));
     }
 

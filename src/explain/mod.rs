@@ -218,3 +218,6 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,8 +197,9 @@ fn failover(all: &[RoutedSet]) -> Choice<'_> {
 
 /// The healthy record set of the asker's region, else of the nearest one.
 ///
-/// In a private zone Route 53 goes by distance ("Latency-based routing in private hosted zones": "or that is closest in
-/// distance"); how it measures is not said. Here it is the great circle between cities of the regions.
+/// In a private zone Route 53 takes the endpoint that "is closest in distance to the AWS Region of the VPC"
+/// ("Latency-based routing in private hosted zones"). How it measures is not said; here it is the great circle between
+/// cities of the two regions.
 fn latency<'z>(all: &'z [RoutedSet], asker: &Asker<'_>) -> Choice<'z> {
     let region = |set: &'z RoutedSet| match &set.routing {
         Routing::Latency(region) => Some(region),

@@ -17,7 +17,7 @@ pub use answer::{
 };
 pub use endpoint::{DnsRecordIpType, Endpoint, EndpointInterface, EndpointState, EndpointType};
 pub use expect::Expect;
-pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordText};
+pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use vpc::{

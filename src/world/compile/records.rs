@@ -156,10 +156,13 @@ impl Compiler<'_> {
         }
         let place = written.place(record.name.mark());
         let Ok(routing) = self.routing(record, written) else { return };
-        let unhealthy = record.health_check_id.as_ref().is_some_and(|id| self.is_unhealthy(id));
+        let more = record.more.as_deref();
+        let check = more.and_then(|more| more.health_check_id.as_ref());
+        let unhealthy = check.is_some_and(|id| self.is_unhealthy(id));
+        let evaluates = more.is_some_and(|more| more.evaluate_target_health);
         match (&record.values, &record.alias) {
             (Some(values), None) if !values.is_empty() => {
-                if record.evaluate_target_health {
+                if evaluates {
                     let error =
                         self.wrong_record(&place, "only an alias has a target whose health is evaluated");
                     error.help("leave `evaluate_target_health` away, or write `alias = \"name\"`");
@@ -187,7 +190,7 @@ impl Compiler<'_> {
                     error.help(format!("write it out: `values = [\"{target}\"]`"));
                     return;
                 }
-                let evaluated = record.evaluate_target_health.then(|| target.clone());
+                let evaluated = evaluates.then(|| target.clone());
                 let Some((routing, identifier)) = routing else {
                     if let Err(refused) = zone.add_alias(owner.clone(), rtype, target.clone()) {
                         self.wrong_record(&place, refused);

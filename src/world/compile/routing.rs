@@ -8,7 +8,7 @@ use super::records::{Place, Written};
 use super::*;
 use crate::aws::Coordinates;
 use crate::aws::geography::CONTINENTS;
-use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordText};
+use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 use crate::dns::{Name, RecordType};
 
 /// How many aliases are followed to find out how healthy one is. AWS allows three levels.
@@ -98,18 +98,11 @@ impl Compiler<'_> {
         record: &RecordText,
         written: Written<'_>,
     ) -> Result<Option<(Routing, Box<str>)>, ()> {
+        let Some(more) = record.more.as_deref() else { return Ok(None) };
         let place = written.place(record.name.mark());
-        let said = [
-            ("weight", record.weight.is_some()),
-            ("multi_value_answer", record.multi_value_answer),
-            ("failover", record.failover.is_some()),
-            ("region", record.region.is_some()),
-            ("geo_location", record.geo_location.is_some()),
-            ("geo_proximity_location", record.geo_proximity_location.is_some()),
-        ];
-        let said: Vec<&str> = said.iter().filter(|(_, is_said)| *is_said).map(|(key, _)| *key).collect();
+        let said = more.policies();
         let name = &record.name;
-        match (&said[..], &record.set_identifier) {
+        match (&said[..], &more.set_identifier) {
             ([], None) => return Ok(None),
             // The key of its policy may have been too broken to read, and that is told.
             ([], Some(_)) if self.was_cut => return Err(()),
@@ -143,7 +136,7 @@ impl Compiler<'_> {
             self.wrong_record(&place, format!("{rtype} records cannot have a routing policy"));
             return Err(());
         }
-        let identifier = record.set_identifier.as_ref().map(|identifier| identifier.value().as_str());
+        let identifier = more.set_identifier.as_ref().map(|identifier| identifier.value().as_str());
         let identifier: Box<str> = identifier.unwrap_or_default().into();
         let length = identifier.chars().count();
         if length == 0 || length > LONGEST_IDENTIFIER {
@@ -152,42 +145,52 @@ impl Compiler<'_> {
             self.wrong_record(&place, message);
             return Err(());
         }
-        let routing = self.criterion(record, written, &place)?;
+        let routing = self.criterion(record, more, written, &place)?;
         Ok(Some((routing, identifier)))
     }
 
     /// What a record set with one routing policy is chosen by.
-    fn criterion(&mut self, record: &RecordText, written: Written<'_>, place: &Place) -> Result<Routing, ()> {
-        if let Some(weight) = record.weight {
+    fn criterion(
+        &mut self,
+        record: &RecordText,
+        more: &RecordMore,
+        written: Written<'_>,
+        place: &Place,
+    ) -> Result<Routing, ()> {
+        if let Some(weight) = more.weight {
             return u8::try_from(weight).map(Routing::Weighted).map_err(|_| {
                 self.wrong_record(place, format!("a weight is 0 to 255, and this one {weight}"));
             });
         }
-        if record.multi_value_answer {
+        if more.multi_value_answer {
             if record.alias.is_some() {
                 let message =
                     format!("record `{}` is an alias, which no multivalue answer can be", record.name);
                 self.wrong_record(place, message).help("write its values, or choose another routing policy");
                 return Err(());
             }
+            if *record.record_type.value() == RecordType::CNAME {
+                self.wrong_record(place, "CNAME records cannot be multivalue answers: a name has one CNAME");
+                return Err(());
+            }
             return Ok(Routing::MultivalueAnswer);
         }
-        if let Some(failover) = record.failover {
+        if let Some(failover) = more.failover {
             return Ok(Routing::Failover(match failover {
                 Failover::Primary => FailoverRole::Primary,
                 Failover::Secondary => FailoverRole::Secondary,
             }));
         }
-        if let Some(region) = &record.region {
+        if let Some(region) = &more.region {
             self.known_place(region.value(), &written.place(region.mark()));
             return Ok(Routing::Latency(region.value().clone()));
         }
-        if let Some(at) = &record.geo_location {
+        if let Some(at) = &more.geo_location {
             return location(at).map(Routing::Geolocation).map_err(|why| {
                 self.wrong_record(place, format!("record `{}`: {why}", record.name));
             });
         }
-        let Some(near) = &record.geo_proximity_location else {
+        let Some(near) = &more.geo_proximity_location else {
             unreachable!("a record set with one routing policy has one of its keys")
         };
         if let Some(region) = &near.aws_region {
