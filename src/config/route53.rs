@@ -245,7 +245,9 @@ impl Reader<'_> {
             Err(error) => return self.unreadable(base, part.get(), &error),
         };
         let told = written.name.clone();
-        let name = written.name.trim_end_matches('.').to_ascii_lowercase();
+        // One name may be written in several ways: `*` and `\052`, `A` and `a`.
+        let plain = from_octal_escapes(&written.name).ok().and_then(|text| Name::parse(&text).ok());
+        let name = plain.map_or_else(|| written.name.clone(), |name| name.to_string());
         let key = (name, written.r#type.to_ascii_uppercase(), written.set_identifier.clone());
         match record(written, mark) {
             Ok(record) => match self.seen.get(&key) {
@@ -422,6 +424,8 @@ mod tests {
         let records = read(&upserted).expect("an upsert replaces").records;
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].values.as_ref().unwrap()[0].value(), "10.0.0.2");
+        let one_name = upserted.replacen("a.example.", r"\\141.EXAMPLE", 1);
+        assert_eq!(read(&one_name).expect("it is the same name").records.len(), 1);
         let wrong = batch(&[set("CREATE", "10.0.0.1"), set("CREATE", "10.0.0.2"), set("DELETE", "10.0.0.1")]);
         let told = errors(&wrong);
         assert_eq!(told.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::dns::{Ede, Question, Rcode};
 use crate::net::host;
 use crate::resolve::{
-    ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, RoutingSeen, Source, decide, resolve,
+    ClaimSeen, EgressPath, Keep, Occasion, Outcome, Reason, Recorder, RoutingSeen, Source, decide, resolve,
 };
 use crate::world::{Claim, Vantage, World};
 
@@ -102,7 +102,11 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
+        let is_drawn = outcome.keep == Keep::No && !recorder.routing.is_empty();
         let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
+        if is_drawn {
+            told.notes.push("A number was drawn: the next question may be answered otherwise.".to_owned());
+        }
         if stands_in(world, &outcome) {
             told.notes.push(
                 "Nothing was sent: the sealed internet stands in for the servers that would be asked."

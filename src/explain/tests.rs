@@ -49,6 +49,7 @@ fn a_program_is_told_which_record_set_was_chosen_and_why() {
         "why": "drawn by weight 2 of 3",
     }]);
     assert_eq!(routing(&told("app.corp.internal", 2)), drawn);
+    assert!(told("app.corp.internal", 2).notes[0].contains("was drawn"));
     let nothing = routing(&told("geo.corp.internal", 0));
     assert_eq!(nothing[0]["set_identifier"], json!(null));
     assert!(!json::compact(&told("app.corp.internal", 0)).contains("drawn by"), "sentences are for people");
