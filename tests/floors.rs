@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "src/explain/json.rs",
             "src/observe/query_log.rs",
             "src/config/schema.rs",
+            "src/config/route53.rs",
         ],
     ),
     (

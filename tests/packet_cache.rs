@@ -26,7 +26,22 @@ records = [
   { name = "srv", type = "SRV", ttl = 60, values = ["1 2 443 a.kinds.example.", "3 4 443 bcd.kinds.example."] },
   { name = "*.wild", type = "A", ttl = 0, values = ["10.0.1.9", "10.0.1.8"] },
   { name = "https", type = "HTTPS", ttl = 60, values = ["1 . ipv4hint=10.0.1.1,52.219.0.1 ipv6hint=2001:db8::1"] },
+  { name = "near", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "tokyo", region = "ap-northeast-1" },
+  { name = "near", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "virginia", region = "us-east-1" },
+  { name = "spare", type = "A", alias = "many.kinds.example", set_identifier = "p", failover = "PRIMARY", health_check_id = "hc-ill" },
+  { name = "spare", type = "A", alias = "near.kinds.example", set_identifier = "s", failover = "SECONDARY" },
+  { name = "few", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "1", multi_value_answer = true },
+  { name = "few", type = "A", ttl = 30, values = ["10.0.1.2"], set_identifier = "2", multi_value_answer = true },
+  { name = "drawn", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "blue", weight = 1 },
+  { name = "drawn", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "green", weight = 1 },
+  { name = "alone", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "blue", weight = 1 },
+  { name = "alone", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "green", weight = 1, health_check_id = "hc-ill" },
+  { name = "leads", type = "CNAME", ttl = 60, values = ["drawn.kinds.example"] },
 ]
+
+[[health_check]]
+id = "hc-ill"
+healthy = false
 
 [[public]]
 name = "counts.down.example"
@@ -74,6 +89,10 @@ const NAMES: &[&str] = &[
     "b.wild.kinds.example",
     "https.kinds.example",
     "none.kinds.example",
+    "near.kinds.example",
+    "spare.kinds.example",
+    "few.kinds.example",
+    "alone.kinds.example",
     "kinds.example",
     "counts.down.example",
     "no.such.example",
@@ -246,6 +265,13 @@ fn the_third_time_it_is_a_hit_for_all_that_can_be_kept() {
         ("none.kinds.example", A, true),
         ("a.wild.kinds.example", A, true),
         ("counts.down.example", A, true),
+        ("near.kinds.example", A, true),
+        ("spare.kinds.example", A, true),
+        ("few.kinds.example", A, true),
+        ("alone.kinds.example", A, true),
+        // Who is drawn once need not be drawn again, whatever leads there.
+        ("drawn.kinds.example", A, false),
+        ("leads.kinds.example", A, false),
         // Names in these records are compressed against each other.
         ("mail.kinds.example", 15, false),
         ("sns.ap-northeast-1.amazonaws.com", 252, false),
@@ -258,6 +284,26 @@ fn the_third_time_it_is_a_hit_for_all_that_can_be_kept() {
         side.answer(&ask(name, qtype)).expect("a reply");
         assert_eq!(side.hits(), u64::from(is_kept), "{name} {qtype}");
     }
+}
+
+#[test]
+fn what_is_drawn_is_drawn_anew_and_told_as_it_was_drawn() {
+    let mut side = Side::new(1 << 20);
+    let message = Packet::ask("leads.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
+    let asked = Asked { message, ..ask("leads.kinds.example", A) };
+    let direct = Packet::ask("drawn.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
+    let direct = Asked { message: direct, ..ask("drawn.kinds.example", A) };
+    let mut seen = [0; 2];
+    for _ in 0..100 {
+        let is_green = |raw: &[u8]| Reply::read(raw).addresses().contains(&"10.0.1.2".to_owned());
+        seen[usize::from(is_green(&side.answer(&asked).expect("a reply")))] += 1;
+        let raw = side.answer(&direct).expect("a reply");
+        let told = String::from_utf8(Reply::read(&raw).option(PATHS).expect("it was asked for")).unwrap();
+        let set = if is_green(&raw) { "green" } else { "blue" };
+        assert!(told.contains(&format!("\"set_identifier\":\"{set}\"")), "{told}");
+    }
+    assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
+    assert_eq!(side.hits(), 0);
 }
 
 #[test]

@@ -189,13 +189,15 @@ fn rewritten(text: &str, differences: &[Difference]) -> String {
 
 /// The findings on a configuration, their lines counted in the block that they stand in.
 fn headlines(path: &Path, shared: usize, loaded: &Loaded) -> Vec<String> {
+    let folder = format!("{}/", path.parent().unwrap_or(path).display());
     let told = |finding: &config::Diagnostic| {
         let line = finding.headline(&loaded.sources);
         let Some(place) = loaded.sources.place(finding.mark).filter(|place| place.path == path) else {
             return line;
         };
         let whole = format!("{}:{}:", path.display(), place.line);
-        let rest = line.strip_prefix(&whole).unwrap_or(&line);
+        // Files that a configuration names are told by their names.
+        let rest = line.strip_prefix(&whole).unwrap_or(&line).replace(&folder, "");
         match place.line.checked_sub(shared) {
             Some(own) if own > 0 => format!("config:{own}:{rest}"),
             _ => format!("shared:{}:{rest}", place.line),

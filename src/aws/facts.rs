@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
+use super::geography::RegionPlaces;
 use super::prefix_list::PrefixLists;
 use super::public::{PublicHost, PublicNames, stable_address};
 use super::ranges::Ranges;
@@ -23,6 +24,8 @@ pub struct Facts {
     pub public: PublicNames,
     /// Address ranges out of `ip-ranges.json`.
     pub ranges: Ranges,
+    /// Where regions lie.
+    pub regions: RegionPlaces,
 }
 
 /// A line of a table that cannot be read.
@@ -58,6 +61,7 @@ impl Facts {
             prefix_lists: PrefixLists::parse(include_str!("data/prefix_lists.tsv"))?,
             public: PublicNames::parse(include_str!("data/public_names.tsv"))?,
             ranges: Ranges::parse(include_str!("data/ranges.tsv"))?,
+            regions: RegionPlaces::parse(include_str!("data/regions.tsv"))?,
         })
     }
 

@@ -5,6 +5,7 @@
 
 pub mod endpoint_names;
 pub mod facts;
+pub mod geography;
 pub mod hostname;
 mod id;
 pub mod prefix_list;
@@ -17,6 +18,7 @@ pub mod template;
 pub mod zones;
 
 pub use facts::Facts;
+pub use geography::Coordinates;
 pub use id::*;
 pub use public::{EndpointOffer, PublicHost};
 pub use region::Region;

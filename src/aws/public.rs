@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::facts::{HOME, TableError, lines};
 use super::region::Region;
-use super::template::{TemplateIndex, fill, region_in_name};
+use super::template::{REGION, TemplateIndex, fill, region_in_name};
 
 pub use super::ranges::Ranges;
 
@@ -117,6 +117,27 @@ impl PublicNames {
     /// The templates, in ascending order.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|r| r.template.as_str())
+    }
+
+    /// The domains that every template lies at or below: of each, what follows its last variable label, or all of it.
+    /// Few, and each once.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        let domain = |row: &Row| {
+            let template = row.template.strip_prefix("*.").unwrap_or(&row.template);
+            let variable = template.rfind(REGION).map(|at| &template[at..]);
+            (variable.map_or(template, |rest| rest.split_once('.').map_or("", |(_, domain)| domain))).len()
+        };
+        let mut domains: Vec<&str> =
+            self.rows.iter().map(|row| &row.template[row.template.len() - domain(row)..]).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        domains.into_iter()
+    }
+
+    /// The hosts of a region and those of no region, wildcards among them, in ascending order of their templates.
+    pub fn hosts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = String> + 'a {
+        let of_region = move |row: &&Row| row.region.as_ref().is_none_or(|other| other == region);
+        self.rows.iter().filter(of_region).map(|row| fill(&row.template, region))
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, TableError> {

@@ -146,3 +146,20 @@ fn addresses_are_stable_and_inside() {
     one("0.0.0.0/0");
     assert_eq!(stable_address("h", &[]), None);
 }
+
+#[test]
+fn every_host_lies_at_or_below_one_of_few_domains() {
+    let names = &Facts::built_in().public;
+    let domains: Vec<&str> = names.domains().collect();
+    assert!(domains.contains(&"amazonaws.com") && domains.contains(&"cloudfront.net"), "{domains:?}");
+    assert!(domains.len() < 300 && !domains.contains(&""), "{}", domains.len());
+    let tokyo = Region::parse("ap-northeast-1").unwrap();
+    let hosts: Vec<String> = names.hosts(&tokyo).collect();
+    assert!(hosts.contains(&"sqs.ap-northeast-1.amazonaws.com".to_owned()));
+    assert!(hosts.contains(&"iam.amazonaws.com".to_owned()));
+    for host in hosts {
+        let lies = |domain: &&str| host == **domain || host.ends_with(&format!(".{domain}"));
+        assert!(domains.iter().any(lies), "{host}");
+        assert!(!host.contains('{') && names.find(&host.replace('*', "x")).is_some(), "{host}");
+    }
+}

@@ -48,6 +48,8 @@ pub enum Code {
     InvalidRecord,
     /// A zone file with a mistake.
     ZoneFile,
+    /// A private hosted zone that hides names which public DNS has.
+    ZoneShadowsPublic,
     /// A listener that cannot be told apart from another, or has nothing to serve.
     Listener,
     /// A certificate or a private key that no TLS can be spoken with.
@@ -84,6 +86,7 @@ impl Code {
             Self::ConflictingDomain => "conflicting-domain",
             Self::InvalidRecord => "invalid-record",
             Self::ZoneFile => "zone-file",
+            Self::ZoneShadowsPublic => "zone-shadows-public",
             Self::Listener => "listener",
             Self::Certificate => "certificate",
             Self::AmbiguousPlace => "ambiguous-place",

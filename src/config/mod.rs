@@ -14,6 +14,7 @@ mod diagnostic;
 mod document;
 mod pieces;
 mod repair;
+pub mod route53;
 mod schema;
 mod source;
 mod text;

@@ -175,6 +175,11 @@ impl RecordType {
     pub fn is_meta(self) -> bool {
         self == Self::OPT || (128..=255).contains(&self.0)
     }
+
+    /// Whether its data is an address.
+    pub fn is_address(self) -> bool {
+        matches!(self, Self::A | Self::AAAA)
+    }
 }
 
 code! {

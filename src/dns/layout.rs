@@ -32,6 +32,8 @@ enum Kind {
     Name,
     /// One character-string.
     Text,
+    /// One character-string that is a word, printed without quotes.
+    Word,
     /// One or more character-strings, to the end.
     Texts,
     /// One word without a length octet, to the end.
@@ -77,7 +79,7 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
         RecordType::SVCB | RecordType::HTTPS => {
             &[(U16, "priority"), (Name, "target"), (Params, "parameters")]
         }
-        RecordType::CAA => &[(U8, "flags"), (Text, "tag"), (Octets, "value")],
+        RecordType::CAA => &[(U8, "flags"), (Word, "tag"), (Octets, "value")],
         RecordType::URI => &[(U16, "priority"), (U16, "weight"), (Octets, "target")],
         RecordType::DS | RecordType::CDS => {
             &[(U16, "key tag"), (U8, "algorithm"), (U8, "digest type"), (Hex, "digest")]
@@ -109,7 +111,7 @@ pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part
         Kind::U32 | Kind::Seconds | Kind::Ipv4 => Part::Octets(4),
         Kind::Ipv6 => Part::Octets(16),
         // The others reach to the end, so no name follows them.
-        Kind::Text | Kind::Texts | Kind::Octets | Kind::Hex | Kind::Params => Part::Text,
+        Kind::Text | Kind::Word | Kind::Texts | Kind::Octets | Kind::Hex | Kind::Params => Part::Text,
     })
 }
 
@@ -229,7 +231,7 @@ fn parse_field(
                 wire.extend_from_slice(name.as_wire());
             }
         },
-        Kind::Text | Kind::Texts => {
+        Kind::Text | Kind::Word | Kind::Texts => {
             let octets = unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?;
             let length = u8::try_from(octets.len())
                 .map_err(|_| bad("at most 255 octets, or several quoted strings"))?;
@@ -310,6 +312,15 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
                 words.push(Name::from_wire(name).ok()?.to_string());
             }
             Kind::Text => words.push(quote(take_text(&mut rest)?)),
+            Kind::Word => {
+                let text = take_text(&mut rest)?;
+                let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric);
+                words.push(if is_plain {
+                    text.iter().copied().map(char::from).collect()
+                } else {
+                    quote(text)
+                });
+            }
             Kind::Texts => {
                 words.push(quote(take_text(&mut rest)?));
                 while !rest.is_empty() {

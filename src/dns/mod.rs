@@ -42,6 +42,7 @@ pub use encode::{
 };
 pub use name::{MAX_NAME, Name, NameError};
 pub use peek::{Peek, PeekedEdns};
+pub use presentation::from_octal_escapes;
 pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};

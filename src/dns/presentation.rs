@@ -1,6 +1,8 @@
 //! The words of the presentation format (RFC 1035 5.1): splitting text into entries and tokens,
 //! and the small forms that occur in more than one place.
 
+use std::borrow::Cow;
+
 use super::name::escape;
 
 /// One word of an entry, as written: escapes are still in place.
@@ -168,6 +170,43 @@ pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
+/// The text with Route 53's escapes turned into a master file's: Route 53 writes an octet as a backslash and three octal
+/// digits, where RFC 1035 5.1 has decimal ones (Route 53 Developer Guide, "DNS domain name format" and "TXT record
+/// type"). A backslash before anything but a digit is left as it is.
+///
+/// # Errors
+///
+/// A sentence, when digits behind a backslash are not three octal ones up to 377.
+pub fn from_octal_escapes(text: &str) -> Result<Cow<'_, str>, String> {
+    if !text.contains('\\') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut decimal = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(backslash) = rest.find('\\') {
+        decimal.push_str(&rest[..=backslash]);
+        rest = &rest[backslash + 1..];
+        let Some(first) = rest.chars().next() else { break };
+        let taken = if first.is_ascii_digit() { 3 } else { first.len_utf8() };
+        let escaped = rest.get(..taken).unwrap_or(rest);
+        if first.is_ascii_digit() {
+            let is_octal = escaped.len() == 3 && escaped.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+            let octet = is_octal.then(|| u8::from_str_radix(escaped, 8).ok()).flatten();
+            let octet = octet.ok_or_else(|| {
+                format!(
+                    "bad escape `\\{escaped}`: Route 53 writes an octet as three octal digits, \\000 to \\377"
+                )
+            })?;
+            decimal.push_str(&format!("{octet:03}"));
+        } else {
+            decimal.push_str(escaped);
+        }
+        rest = &rest[escaped.len()..];
+    }
+    decimal.push_str(rest);
+    Ok(Cow::Owned(decimal))
+}
+
 /// The octets as a quoted string.
 pub(crate) fn quote(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() + 2);
@@ -266,6 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn octal_escapes_become_decimal_ones() {
+        for (octal, decimal) in [
+            (r"\052.example.com", r"\042.example.com"),
+            (r#""say \"hi\" \303\251""#, r#""say \"hi\" \195\169""#),
+            (r"a\\052", r"a\\052"),
+            (r"\# 4 0a000001", r"\# 4 0a000001"),
+            ("plain é", "plain é"),
+            (r"\é\", r"\é\"),
+        ] {
+            assert_eq!(from_octal_escapes(octal).as_deref(), Ok(decimal));
+        }
+        for bad in [r"\400", r"\08", r"\189", r"\1", r"\12é"] {
+            assert!(from_octal_escapes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn reads_spans_of_time() {
         assert_eq!(seconds("300"), Some(300));
         assert_eq!(seconds("1h30M"), Some(5400));
@@ -288,6 +344,7 @@ mod tests {
         fn never_panics(text in "[a\\\\\"();\\né \t=]{0,60}") {
             entries(&text);
             let _ = unescape(&text);
+            let _ = from_octal_escapes(&text);
         }
     }
 }

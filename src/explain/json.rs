@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{AnswerLine, ClaimLine, DelegationLine, Explanation};
-use crate::resolve::{EgressPath, Hop, Matched};
+use crate::resolve::{EgressPath, Hop, Matched, RoutingSeen};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -28,7 +28,8 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|key, field| {
-                let for_people = matches!(key.as_str(), "advice" | "rule" | "question" | "ede" | "authority");
+                let for_people =
+                    matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede" | "authority");
                 let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
                 !for_people && !empty
             });
@@ -88,6 +89,8 @@ struct Decision<'a> {
     lost: Vec<Claim<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     delegations: Vec<Delegation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routing: Vec<Routing<'a>>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +98,15 @@ struct Delegation<'a> {
     zone: &'a str,
     servers: &'a [String],
     rule: &'a str,
+}
+
+#[derive(Serialize)]
+struct Routing<'a> {
+    name: String,
+    r#type: String,
+    policy: &'static str,
+    set_identifier: Option<&'a str>,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -172,6 +184,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
             claim: won.map(|i| Claim::of(&explanation.claims[i])),
             lost: lost.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
             delegations: explanation.delegations.iter().map(Delegation::of).collect(),
+            routing: explanation.routing.iter().map(Routing::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
         authority: explanation.authority.iter().map(Answer::of).collect(),
@@ -198,6 +211,18 @@ impl<'a> Claim<'a> {
 impl<'a> Delegation<'a> {
     fn of(line: &'a DelegationLine) -> Self {
         Self { zone: &line.zone, servers: &line.servers, rule: &line.rule }
+    }
+}
+
+impl<'a> Routing<'a> {
+    fn of(seen: &'a RoutingSeen) -> Self {
+        Self {
+            name: seen.name.to_string(),
+            r#type: seen.rtype.to_string(),
+            policy: seen.policy,
+            set_identifier: seen.set_identifier.as_deref(),
+            why: &seen.why,
+        }
     }
 }
 

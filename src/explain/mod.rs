@@ -14,7 +14,8 @@ use std::sync::Arc;
 use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
-    ClaimSeen, EgressPath, Occasion, Outcome, Reason, Recorder, Referral, Source, decide, resolve,
+    ClaimSeen, EgressPath, Keep, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source, decide,
+    resolve,
 };
 use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
 
@@ -37,6 +38,8 @@ pub struct Explanation {
     pub claims: Vec<ClaimLine>,
     /// The delegated zones whose own name servers were asked.
     pub delegations: Vec<DelegationLine>,
+    /// The record sets that routing policies chose for names of the chain.
+    pub routing: Vec<RoutingSeen>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
     /// The records of the authority section: the SOA of a negative answer.
@@ -90,6 +93,8 @@ pub struct AnswerLine {
     pub record_type: String,
     /// TTL in seconds.
     pub ttl: u32,
+    /// Whether the TTL counts down: somebody else's record has been kept for some time.
+    pub ages: bool,
     /// The data as text.
     pub data: String,
     /// The path, for a record with an address.
@@ -132,7 +137,11 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let mut told = Self::of_outcome(world, vantage, question, &outcome, &recorder);
+        let is_drawn = outcome.keep == Keep::No && !recorder.routing.is_empty();
+        let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
+        if is_drawn {
+            told.notes.push("A number was drawn: the next question may be answered otherwise.".to_owned());
+        }
         if stands_in(world, &outcome) {
             told.notes.push(
                 "Nothing was sent: the sealed internet stands in for the servers that would be asked."
@@ -153,7 +162,7 @@ impl Explanation {
         let mut recorder = Recorder::default();
         // The decision is made again for what it considered; its answer is the one that is there.
         let _ = decide(world, vantage.view, question, occasion, &mut recorder);
-        Self::of_outcome(world, vantage, question, outcome, &recorder)
+        Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
     fn of_outcome(
@@ -161,7 +170,7 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        recorder: &Recorder,
+        considered: Recorder,
     ) -> Self {
         Self {
             question: question.clone(),
@@ -170,18 +179,19 @@ impl Explanation {
             availability_zone: world.place_zone(vantage.place),
             source: outcome.source,
             rcode: outcome.answer.rcode,
-            claims: recorder.claims.iter().map(|seen| claim_line(world, seen)).collect(),
-            delegations: recorder
+            claims: considered.claims.iter().map(|seen| claim_line(world, seen)).collect(),
+            delegations: considered
                 .delegations
                 .iter()
                 .map(|referral| delegation_line(world, referral))
                 .collect(),
+            routing: considered.routing,
             answers: lines(&outcome.answer.answer, outcome),
             authority: lines(&outcome.answer.authority, outcome),
             reasons: outcome.reasons.clone(),
             advice: advice::of(world, vantage, outcome),
             ede: outcome.answer.ede.clone(),
-            notes: notes::of(world, vantage, question, &recorder.claims),
+            notes: notes::of(world, vantage, question, &considered.claims),
         }
     }
 }
@@ -202,6 +212,7 @@ fn lines(sets: &[RrSet], outcome: &Outcome) -> Vec<AnswerLine> {
                 name: set.owner.to_string(),
                 record_type: set.rtype.to_string(),
                 ttl: set.ttl,
+                ages: set.ages,
                 data: rdata.to_text(set.rtype),
                 path,
             });
@@ -279,3 +290,6 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{ClaimLine, Explanation};
+use super::{AnswerLine, ClaimLine, Explanation};
 use crate::resolve::{EgressPath, Reach};
 
 const BOLD: Style = Style::new().bold();
@@ -40,7 +40,7 @@ impl Display for Text<'_> {
         match winner {
             Some(claim) => {
                 let through = through(claim);
-                let winner = format!("{} {} ({}){through}", told.source.as_str(), claim.id, claim.suffix);
+                let winner = format!("{} {} ({}){through}", claim.kind, claim.id, claim.suffix);
                 line(f, "answered by", &winner)?;
                 line(f, "because", &claim.rule)?;
             }
@@ -57,10 +57,18 @@ impl Display for Text<'_> {
             let servers = delegation.servers.join(", ");
             line(f, "delegated", &format!("{} to {servers} through {}", delegation.zone, delegation.rule))?;
         }
+        for seen in &told.routing {
+            let set = seen.set_identifier.as_deref().unwrap_or("no record set");
+            line(
+                f,
+                "routed to",
+                &format!("{set} ({} of {} {}): {}", seen.policy, seen.name, seen.rtype, seen.why),
+            )?;
+        }
         line(f, "rcode", &told.rcode)?;
         for record in &told.authority {
-            let record = format!("{} {} TTL {} {}", record.name, record.record_type, record.ttl, record.data);
-            line(f, "authority", &record)?;
+            let told = format!("{} {} {}{}", record.name, record.record_type, record.data, Ttl(record));
+            line(f, "authority", &told)?;
         }
         for note in &told.notes {
             line(f, "note", note)?;
@@ -76,7 +84,7 @@ impl Display for Text<'_> {
             write!(f, "  {BOLD}{:<width$}{BOLD:#}  ", answer.data)?;
             match &answer.path {
                 Some(path) => {
-                    writeln!(f, "{}  {DIM}TTL {}{DIM:#}", Way(path), answer.ttl)?;
+                    writeln!(f, "{}{}", Way(path), Ttl(answer))?;
                     hops(f, path)?;
                 }
                 None => writeln!(f, "{DIM}{} {} TTL {}{DIM:#}", answer.name, answer.record_type, answer.ttl)?,
@@ -112,6 +120,15 @@ fn advice(f: &mut fmt::Formatter<'_>, sentences: &[String]) -> fmt::Result {
         writeln!(f, "  {DIM}→{DIM:#} {sentence}")?;
     }
     Ok(())
+}
+
+/// The TTL of a record, where it is the same each time.
+struct Ttl<'a>(&'a AnswerLine);
+
+impl Display for Ttl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.ages { Ok(()) } else { write!(f, "  {DIM}TTL {}{DIM:#}", self.0.ttl) }
+    }
 }
 
 /// How a claim came to the VPC, where it is not its own.

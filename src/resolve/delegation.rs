@@ -141,7 +141,7 @@ pub struct Delegated {
     referral: Referral,
     /// How many delegations led here.
     depth: usize,
-    /// How many of its servers' names were looked up.
+    /// How many look-ups were made: two for each server, for its IPv4 and its IPv6 addresses.
     tried: usize,
     /// The look-up of a server's address.
     looking: Option<Box<Resolution>>,
@@ -207,16 +207,15 @@ impl Delegated {
     /// serves leads nowhere without an address beside it.
     fn look_up_next(&mut self, vantage: Vantage, occasion: Occasion) -> bool {
         let cut = &self.referral.cut;
-        let left = self.referral.servers.iter().skip(self.tried);
-        let Some((skipped, name)) = left.enumerate().find(|(_, name)| !name.is_at_or_below(cut)) else {
+        let outside = self.referral.servers.iter().filter(|name| !name.is_at_or_below(cut));
+        let types = [RecordType::A, RecordType::AAAA];
+        let mut wanted = outside.take(MAX_LOOKED_UP).flat_map(|name| types.map(|qtype| (name, qtype)));
+        let Some((name, qtype)) = wanted.nth(self.tried).filter(|_| self.depth <= MAX_DEPTH) else {
             return false;
         };
-        if self.depth > MAX_DEPTH || self.tried >= MAX_LOOKED_UP {
-            return false;
-        }
-        let question = Question { qname: name.clone(), qtype: RecordType::A, qclass: Class::IN };
+        let question = Question { qname: name.clone(), qtype, qclass: Class::IN };
         self.looking = Some(Box::new(Resolution::below(vantage, &question, occasion, self.depth + 1)));
-        self.tried += skipped + 1;
+        self.tried += 1;
         true
     }
 

@@ -22,8 +22,8 @@ pub fn answer(
     {
         return Reply::of(records, source);
     }
-    if let Generated::Reverse(internal) = &domain.names
-        && let Some(answer) = reverse(world, domain, internal, question)
+    if let Generated::Reverse(region, internal) = &domain.names
+        && let Some(answer) = reverse(world, domain, (region, internal), question)
     {
         return Reply::of(answer, source);
     }
@@ -92,15 +92,21 @@ fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) 
 }
 
 /// Answers below a reverse zone: the `ip-` name of its region. `None`: its zone knows.
-fn reverse(world: &World, domain: &InternalDomain, internal: &Name, question: &Question) -> Option<Answer> {
+fn reverse(
+    world: &World,
+    domain: &InternalDomain,
+    (region, internal): (&Region, &Name),
+    question: &Question,
+) -> Option<Answer> {
     let zone = &domain.zone;
     let soa = || zone.soa().clone();
     match parse_reverse(&question.qname)? {
         Reverse::Address(IpAddr::V4(address))
-            if zone.node(&question.qname).is_none_or(|node| node.is_empty()) =>
+            if zone.node(&question.qname).is_none_or(|node| node.is_empty_non_terminal()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
-            let is_used = || world.vpcs.iter().any(|home| home.interfaces.contains_key(&address.into()));
+            let has = |home: &Vpc| home.region == *region && home.interfaces.contains_key(&address.into());
+            let is_used = || world.vpcs.iter().any(has);
             if !world.answers.unused_ip_names && !is_used() {
                 return Some(Answer::nxdomain(soa()));
             }

@@ -22,6 +22,7 @@ mod path;
 mod public;
 mod reasons;
 mod resolution;
+mod routing;
 mod trace;
 mod zone;
 
@@ -29,11 +30,12 @@ pub use delegation::Referral;
 pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{Class, EgressPath, Hop, Matched, Reach, Reason};
 pub use resolution::{Resolution, Step, played, resolve};
-pub use trace::{ClaimSeen, Recorder, Silent, Trace};
+pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
+pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};
 
 use std::sync::Arc;
 
-use crate::dns::{Answer, Ede, Question, Rcode};
+use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType};
 use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
@@ -99,14 +101,16 @@ pub struct Reply {
     pub answer: Answer,
     /// What answered.
     pub source: Source,
-    /// An alias record's target, whose records of the same type the answer is to have.
-    pub alias: Option<crate::dns::Name>,
+    /// An alias record's type and target, whose records of that type the answer is to have.
+    pub alias: Option<(RecordType, Name)>,
+    /// Whether the same would be decided again.
+    pub keep: Keep,
 }
 
 impl Reply {
-    /// An answer with nothing left to follow but CNAMEs.
+    /// A reply that leads nowhere else and stays as long as its world.
     pub fn of(answer: Answer, source: Source) -> Self {
-        Self { answer, source, alias: None }
+        Self { answer, source, alias: None, keep: Keep::World }
     }
 }
 
@@ -140,9 +144,16 @@ pub fn decide(
             match delegation::cut(zone, question) {
                 Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(world, vpc, zone, servers)) {
                     Some(referral) => return Decision::Refer(Box::new(referral)),
+                    // The records themselves stand here.
+                    None if question.qtype == RecordType::NS && question.qname == servers.owner => {
+                        Reply::of(Answer::of(vec![servers.clone()]), Source::PrivateHostedZone)
+                    }
                     None => delegation::lame(servers),
                 },
-                None => zone::answer(zone, question, Source::PrivateHostedZone),
+                None => {
+                    let asker = asker(world, view, occasion);
+                    zone::answer_routed(zone, question, Source::PrivateHostedZone, &asker, trace)
+                }
             }
         }
         Some(Claim::Endpoint(index)) => {
@@ -165,6 +176,12 @@ pub fn decide(
         reply.source = public_source(by_system_rule);
     }
     Decision::Reply(reply)
+}
+
+/// Who asks, as far as routing policies care.
+fn asker(world: &World, view: ViewId, occasion: Occasion) -> Asker<'_> {
+    let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
+    Asker { region, places: &world.public.facts.regions, draw: occasion.draw }
 }
 
 fn public_source(by_system_rule: bool) -> Source {

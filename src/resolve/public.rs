@@ -41,7 +41,7 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
     if world.internet.is_some() {
         return None;
     }
-    Some(Reply { answer: sealed(world, question, now_s), source: Source::Public, alias: None })
+    Some(Reply::of(sealed(world, question, now_s), Source::Public))
 }
 
 /// What the sealed internet answers: the user's records and AWS's public names.
@@ -103,10 +103,10 @@ fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Opti
     let alias = match question.qtype {
         RecordType::A if !families.v4 => None,
         RecordType::AAAA if !families.v6 => None,
-        RecordType::AAAA => Some(sibling),
+        RecordType::AAAA => Some((RecordType::AAAA, sibling)),
         _ => return None,
     };
-    Some(Reply { answer: Answer::no_data(world.public.soa.clone()), source: Source::Public, alias })
+    Some(Reply { alias, ..Reply::of(Answer::no_data(world.public.soa.clone()), Source::Public) })
 }
 
 /// Whether an instance's public name means its private address: inside its VPC it does, and where that VPC's private
@@ -152,7 +152,7 @@ fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<Ip
         Some((rtype, rdata)) => Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])]),
         None => Answer::no_data(world.public.soa.clone()),
     };
-    Reply { answer, source: Source::Public, alias: None }
+    Reply::of(answer, Source::Public)
 }
 
 fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
@@ -165,5 +165,5 @@ fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
         let told = "the internet is sealed: only AWS's public names, this world's own and [[public]] records are known";
         Answer::nxdomain(soa).with_ede(Ede { code: Ede::OTHER, text: told.to_owned() })
     };
-    Reply { answer, source: Source::Public, alias: None }
+    Reply::of(answer, Source::Public)
 }

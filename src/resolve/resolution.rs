@@ -15,6 +15,11 @@ use crate::world::{Server, Upstream, Vantage, World};
 /// How many CNAMEs and aliases are followed for one question.
 pub const MAX_ALIASES: usize = 16;
 
+/// What the drawn number is divided by when something was drawn by it, so that what was drawn at one name of a chain says
+/// nothing of what is drawn at the next. A prime, larger than all weights of one name and type together; Route 53 allows three levels
+/// of aliases, and the number lasts for four.
+const NEXT_DRAW: u64 = 65_521;
+
 /// Resolves a question, asking only what the world plays itself; the sealed internet stands in for the
 /// real one. `None` means: say nothing.
 pub fn resolve(
@@ -72,6 +77,8 @@ pub struct Resolution {
 #[derive(Debug)]
 struct Alias {
     owner: Name,
+    /// Its type, which is what is looked for.
+    rtype: RecordType,
     soa: Vec<RrSet>,
     /// How many record sets stood before the alias.
     chain_len: usize,
@@ -224,7 +231,7 @@ impl Resolution {
             // The rest speaks of the name that the CNAME leads to.
             answer.answer = rest;
             let alone = Answer { rcode: Rcode::NOERROR, answer: here, authority: Vec::new(), ede: None };
-            return Some(Reply { answer: alone, source, alias: None });
+            return Some(Reply::of(alone, source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
         // Servers that refer where nobody may go gave no answer.
@@ -236,17 +243,23 @@ impl Resolution {
         authority.retain(|set| set.rtype == RecordType::SOA);
         let ede = answer.ede.take();
         self.foreign = None;
-        Some(Reply { answer: Answer { rcode, answer: here, authority, ede }, source, alias: None })
+        Some(Reply::of(Answer { rcode, answer: here, authority, ede }, source))
     }
 
     /// Adds a reply to the chain. Gives the whole answer when the chain ends here.
     fn fold(&mut self, reply: Reply) -> Option<Answer> {
         self.source.get_or_insert(reply.source);
+        self.keep = self.keep.and(reply.keep);
+        if reply.keep == Keep::No {
+            self.occasion.draw /= NEXT_DRAW;
+        }
         let Answer { rcode, answer, authority, ede } = reply.answer;
-        if let Some(target) = reply.alias {
+        if let Some((rtype, target)) = reply.alias {
             let owner = self.current.qname.clone();
             let chain_len = self.chain.len();
-            self.alias.get_or_insert(Alias { owner, soa: authority, chain_len });
+            self.alias.get_or_insert(Alias { owner, rtype, soa: authority, chain_len });
+            // Who asked for any type is answered with this one.
+            self.current.qtype = rtype;
             return self.follow(target);
         }
         let next = answer.last().and_then(|set| redirection(set, self.current.qtype));
@@ -300,7 +313,7 @@ impl Resolution {
             return Answer { rcode, answer: chain, authority, ede };
         };
         let reached = chain.split_off(alias.chain_len);
-        let set = reached.into_iter().rfind(|set| set.rtype == self.current.qtype);
+        let set = reached.into_iter().rfind(|set| set.rtype == alias.rtype);
         match set {
             Some(set) => {
                 chain.push(set.at(alias.owner));

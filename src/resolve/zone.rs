@@ -1,8 +1,9 @@
 //! What zone data answers: hosted zones, endpoints' managed zones, zones played for sites.
 
-use super::{Reply, Source};
-use crate::dns::{Answer, Question, RecordType, RrSet};
-use crate::world::{Found, Node, Zone};
+use super::routing::{Asker, Chosen, choose};
+use super::{Keep, Reply, Source, Trace};
+use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
+use crate::world::{Content, Found, Node, RoutedSet, RoutedSets, Zone};
 
 /// Answers out of a zone, alone: a name that is not in it is looked for nowhere else.
 ///
@@ -11,27 +12,108 @@ use crate::world::{Found, Node, Zone};
 pub fn answer(zone: &Zone, question: &Question, source: Source) -> Reply {
     match zone.find(&question.qname) {
         Found::Node(node) | Found::Wildcard(node) => at_node(zone, node, question, source),
-        Found::Nothing => Reply { answer: Answer::nxdomain(zone.soa().clone()), source, alias: None },
+        Found::Nothing => Reply::of(Answer::nxdomain(zone.soa().clone()), source),
     }
 }
 
-/// Answers from one node, whose owner may be a wildcard.
+/// The same, out of a zone that may have record sets which a routing policy chooses among.
+pub fn answer_routed(
+    zone: &Zone,
+    question: &Question,
+    source: Source,
+    asker: &Asker<'_>,
+    trace: &mut impl Trace,
+) -> Reply {
+    match zone.find(&question.qname) {
+        Found::Node(node) | Found::Wildcard(node) => match matching(node, question.qtype) {
+            Some(Matching::Routed(sets)) => routed(zone, sets, question, source, asker, trace),
+            other => plain(zone, other, question, source),
+        },
+        Found::Nothing => Reply::of(Answer::nxdomain(zone.soa().clone()), source),
+    }
+}
+
+/// Answers from one node without routing policies, whose owner may be a wildcard.
 pub fn at_node(zone: &Zone, node: &Node, question: &Question, source: Source) -> Reply {
-    let mut alias = None;
-    let answer = if let Some(set) = matching(node, question.qtype) {
-        Answer::of(vec![set.at(question.qname.clone())])
-    } else {
-        alias = node.alias(question.qtype).cloned();
-        Answer::no_data(zone.soa().clone())
-    };
-    Reply { answer, source, alias }
+    plain(zone, matching(node, question.qtype), question, source)
 }
 
-/// The record set that answers a type: its own, or the CNAME that stands for every type.
-fn matching(node: &Node, qtype: RecordType) -> Option<&RrSet> {
+/// What a node has for a question.
+enum Matching<'z> {
+    /// Records.
+    Records(&'z RrSet),
+    /// An alias: the type, and whose records to answer with.
+    Alias(RecordType, &'z Name),
+    /// Record sets to choose among.
+    Routed(&'z RoutedSets),
+}
+
+/// What answers a type: its own, or the CNAME that stands for every type.
+fn matching(node: &Node, qtype: RecordType) -> Option<Matching<'_>> {
+    let of_type = |rtype| {
+        let alias = || node.alias(rtype).map(|target| Matching::Alias(rtype, target));
+        let routed = || node.routed_sets(rtype).map(Matching::Routed);
+        node.rrset(rtype).map(Matching::Records).or_else(alias).or_else(routed)
+    };
     if qtype == RecordType::ANY {
-        // One set is answer enough (RFC 8482 4.1).
-        return node.rrsets.first();
+        // One set is answer enough (RFC 8482 4.1), and it is an address where there is one.
+        let address = node.types().find(|rtype| rtype.is_address());
+        return of_type(address.or_else(|| node.types().next())?);
     }
-    node.rrset(qtype).or_else(|| node.rrset(RecordType::CNAME))
+    of_type(qtype)
+        .or_else(|| of_type(RecordType::CNAME).filter(|found| !matches!(found, Matching::Alias(..))))
+}
+
+/// The answer that needs no choice.
+fn plain(zone: &Zone, found: Option<Matching<'_>>, question: &Question, source: Source) -> Reply {
+    match found {
+        Some(Matching::Records(set)) => Reply::of(Answer::of(vec![set.at(question.qname.clone())]), source),
+        Some(Matching::Alias(rtype, target)) => alias(zone, rtype, target, source, Keep::World),
+        Some(Matching::Routed(_)) | None => Reply::of(Answer::no_data(zone.soa().clone()), source),
+    }
+}
+
+/// The answer of record sets that a routing policy chooses among.
+fn routed(
+    zone: &Zone,
+    sets: &RoutedSets,
+    question: &Question,
+    source: Source,
+    asker: &Asker<'_>,
+    trace: &mut impl Trace,
+) -> Reply {
+    let choice = choose(sets, asker);
+    trace.routing(&question.qname, sets.rtype, &choice);
+    let keep = choice.keep;
+    let answer = match choice.chosen {
+        Chosen::One(set) => match &set.content {
+            Content::Records(records) => Answer::of(vec![records.at(question.qname.clone())]),
+            Content::Alias(target) => return alias(zone, sets.rtype, target, source, keep),
+        },
+        Chosen::Values(values) => Answer::of(vec![together(question.qname.clone(), sets.rtype, &values)]),
+        Chosen::Nothing => Answer::no_data(zone.soa().clone()),
+    };
+    Reply { keep, ..Reply::of(answer, source) }
+}
+
+/// Values of several record sets as one, each once, with the smallest TTL (RFC 2181 5.2).
+fn together(owner: Name, rtype: RecordType, values: &[(&RoutedSet, &Rdata)]) -> RrSet {
+    let ttl = |set: &RoutedSet| match &set.content {
+        Content::Records(records) => records.ttl,
+        Content::Alias(_) => u32::MAX,
+    };
+    let smallest = values.iter().map(|(set, _)| ttl(set)).min().unwrap_or_default();
+    let mut rdatas: Vec<Rdata> = Vec::with_capacity(values.len());
+    for (_, rdata) in values {
+        if !rdatas.contains(rdata) {
+            rdatas.push((*rdata).clone());
+        }
+    }
+    RrSet::new(owner, rtype, smallest, rdatas)
+}
+
+/// The reply of an alias record: the zone's SOA is for the case that the target has nothing.
+fn alias(zone: &Zone, rtype: RecordType, target: &Name, source: Source, keep: Keep) -> Reply {
+    let answer = Answer::no_data(zone.soa().clone());
+    Reply { answer, source, alias: Some((rtype, target.clone())), keep }
 }

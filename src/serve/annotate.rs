@@ -54,12 +54,12 @@ pub fn option(
     peer: IpAddr,
     query: &Query,
     outcome: &Outcome,
-    now_s: u64,
+    occasion: Occasion,
 ) -> Option<(u16, Vec<u8>)> {
     if !asks(query) || !world.annotate.option || !is_told(world, peer) {
         return None;
     }
-    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, Occasion::at(now_s));
+    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, occasion);
     let mut data = PATHS_MAGIC.to_owned();
     data.push_str(&explain::json::compact(&explanation));
     Some((PATHS_OPTION, data.into_bytes()))

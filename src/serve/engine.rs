@@ -207,8 +207,9 @@ impl Engine {
         let standing =
             known.unwrap_or_else(|| Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
+        let draw = rand::random();
         let mut asker =
-            Asker { query, origin: origin.clone(), moment, request_octets, standing, cached: false };
+            Asker { query, origin: origin.clone(), moment, request_octets, standing, draw, cached: false };
         let vantage = match turn(&world, &asker) {
             Turn::Known(outcome) => return self.reply(&world, worker, door, &asker, &outcome, out),
             Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
@@ -293,7 +294,8 @@ impl Engine {
         let Ok(query) = Query::parse(WHOAMI) else { return false };
         let standing = Standing::of(&world, &door, here, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
-        let asker = Asker { query, origin, moment, request_octets, standing, cached: false };
+        let asker =
+            Asker { query, origin, moment, request_octets, standing, draw: rand::random(), cached: false };
         let (Turn::Known(outcome) | Turn::Chaos(outcome)) = turn(&world, &asker) else { return false };
         let mut out = Vec::new();
         encode(&asker.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);

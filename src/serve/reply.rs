@@ -25,6 +25,8 @@ pub(super) struct Asker {
     pub moment: Moment,
     pub request_octets: usize,
     pub standing: Standing,
+    /// The random number that was drawn for it.
+    pub draw: u64,
     /// Whether a cached answer helped, and nobody had to be asked.
     pub cached: bool,
 }
@@ -35,9 +37,9 @@ impl Asker {
         seconds(self.moment.at)
     }
 
-    /// When it came, with a number drawn for it.
+    /// When it came, with the number drawn for it.
     pub fn occasion(&self) -> Occasion {
-        Occasion { now_s: self.now_s(), draw: rand::random() }
+        Occasion { now_s: self.now_s(), draw: self.draw }
     }
 
     /// From where it was asked, if that is a place.
@@ -104,7 +106,7 @@ fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
     if is_told {
         annotations.edes = annotate::edes(world, vantage, outcome);
     }
-    annotations.option = annotate::option(world, vantage, peer, query, outcome, asker.now_s());
+    annotations.option = annotate::option(world, vantage, peer, query, outcome, asker.occasion());
     annotations
 }
 

@@ -104,6 +104,11 @@ impl Claims {
             .flat_map(move |(labels, node)| of_view(node, view).map(move |held| (labels, held)))
     }
 
+    /// The claims of every view that cover a name, deepest first.
+    pub fn covering_any<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = Held> + 'a {
+        self.suffixes.covering(name).flat_map(|(_, node)| node.iter().copied())
+    }
+
     /// The claims of one view on exactly this name.
     pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = Held> + 'a {
         self.suffixes.get(name).into_iter().flat_map(move |node| of_view(node, view))

@@ -21,6 +21,7 @@ mod live;
 mod object;
 mod place;
 mod route;
+mod routed;
 mod security_group;
 mod upstream;
 mod zone;
@@ -41,6 +42,7 @@ pub use object::{
 };
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Rank, Route, RouteTable, Target};
+pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
 pub use security_group::{Admission, IngressRule, SecurityGroup, Source};
 pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};

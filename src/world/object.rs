@@ -245,8 +245,8 @@ pub enum Generated {
     Nothing,
     /// `ip-10-0-1-5` and `i-0123456789abcdef0`: the instances of a region.
     Hosts(Region),
-    /// Names of addresses, which lead into this internal domain.
-    Reverse(Name),
+    /// Names of addresses, which lead into a region's internal domain.
+    Reverse(Region, Name),
     /// `ec2-203-0-113-25`: names that public DNS has too.
     PublicHosts,
 }

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use super::routed::RoutedSets;
 use crate::dns::{MAX_NAME, Name, Rdata, RecordType, RrSet};
 
 /// The data of one zone, whoever serves it.
@@ -28,8 +29,17 @@ pub struct Zone {
 pub struct Node {
     /// The record sets, address types first.
     pub rrsets: Box<[RrSet]>,
-    /// Route 53 alias records: the type, and whose records to answer with.
-    pub aliases: Box<[(RecordType, Name)]>,
+    /// What Route 53 alone has. Most names have none of it, and there are many names.
+    special: Option<Box<Special>>,
+}
+
+/// What stands at an owner name in Route 53 alone, address types first.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Special {
+    /// Alias records: the type, and whose records to answer with.
+    aliases: Vec<(RecordType, Name)>,
+    /// Record sets that a routing policy chooses among, at most one of a type.
+    routed: Vec<RoutedSets>,
 }
 
 /// What a zone has at or for a name (RFC 4592 3.3).
@@ -55,12 +65,19 @@ pub enum RecordRefused {
     /// Two CNAME records.
     #[error("`{0}` has more than one CNAME record")]
     SecondCname(Name),
+    /// A wildcard that would delegate (Route 53 Developer Guide, "Using an asterisk (*) in the names of hosted zones
+    /// and records").
+    #[error("`{0}` is a wildcard, which cannot have NS records")]
+    WildcardNs(Name),
     /// A CNAME at the zone's top.
     #[error("a CNAME cannot stand at the apex `{0}`: use an alias record")]
     CnameAtApex(Name),
     /// The same type once as an alias and once with values.
     #[error("`{0}` has both an alias and values for {1}")]
     AliasBesideValues(Name, RecordType),
+    /// The same type once with a routing policy and once without.
+    #[error("`{0}` has {1} record sets with a routing policy and one without")]
+    SimpleBesideRouted(Name, RecordType),
     /// A type that holds no data.
     #[error("{0} is no type that a record can have")]
     MetaType(RecordType),
@@ -129,7 +146,7 @@ impl Zone {
             None => {
                 push(&mut node.rrsets, RrSet { owner, ..set });
                 // ANY is answered with the first set (RFC 8482 4.1): let that be an address.
-                node.rrsets.sort_by_key(|set| !matches!(set.rtype, RecordType::A | RecordType::AAAA));
+                node.rrsets.sort_by_key(|set| !set.rtype.is_address());
                 Ok(())
             }
         }
@@ -142,7 +159,22 @@ impl Zone {
         if node.rrset(rtype).is_some() {
             return Err(RecordRefused::AliasBesideValues(owner, rtype));
         }
-        push(&mut node.aliases, (rtype, target));
+        let aliases = &mut node.special.get_or_insert_default().aliases;
+        aliases.push((rtype, target));
+        aliases.sort_by_key(|(rtype, _)| !rtype.is_address());
+        Ok(())
+    }
+
+    /// Takes in all record sets of one name and type that a routing policy chooses among.
+    pub fn add_routed(&mut self, owner: Name, sets: RoutedSets) -> Result<(), RecordRefused> {
+        self.check(&owner, sets.rtype)?;
+        let (owner, node) = self.make(owner);
+        if node.rrset(sets.rtype).is_some() {
+            return Err(RecordRefused::SimpleBesideRouted(owner, sets.rtype));
+        }
+        let routed = &mut node.special.get_or_insert_default().routed;
+        routed.push(sets);
+        routed.sort_by_key(|sets| !sets.rtype.is_address());
         Ok(())
     }
 
@@ -157,16 +189,19 @@ impl Zone {
         if rtype == RecordType::CNAME && *owner == self.apex {
             return Err(RecordRefused::CnameAtApex(owner.clone()));
         }
+        if rtype == RecordType::NS && owner.is_wildcard() {
+            return Err(RecordRefused::WildcardNs(owner.clone()));
+        }
         let Some(node) = self.node(owner) else { return Ok(()) };
-        let has_cname = node.rrsets.iter().any(|set| set.rtype == RecordType::CNAME);
         let is_cname = rtype == RecordType::CNAME;
-        let has_others =
-            node.rrsets.iter().any(|set| set.rtype != RecordType::CNAME) || !node.aliases.is_empty();
-        if (has_cname && !is_cname) || (is_cname && has_others) {
+        if node.types().any(|have| (have == RecordType::CNAME) != is_cname) {
             return Err(RecordRefused::BesideCname(owner.clone()));
         }
         if node.alias(rtype).is_some() {
             return Err(RecordRefused::AliasBesideValues(owner.clone(), rtype));
+        }
+        if node.routed_sets(rtype).is_some() {
+            return Err(RecordRefused::SimpleBesideRouted(owner.clone(), rtype));
         }
         Ok(())
     }
@@ -283,11 +318,6 @@ fn push<T>(list: &mut Box<[T]>, item: T) {
 }
 
 impl Node {
-    /// Whether nothing stands at the name.
-    pub fn is_empty(&self) -> bool {
-        self.rrsets.is_empty() && self.aliases.is_empty()
-    }
-
     /// The record set of a type.
     pub fn rrset(&self, rtype: RecordType) -> Option<&RrSet> {
         self.rrsets.iter().find(|set| set.rtype == rtype)
@@ -295,7 +325,34 @@ impl Node {
 
     /// The target of an alias of a type.
     pub fn alias(&self, rtype: RecordType) -> Option<&Name> {
-        self.aliases.iter().find(|(t, _)| *t == rtype).map(|(_, target)| target)
+        self.aliases().iter().find(|(t, _)| *t == rtype).map(|(_, target)| target)
+    }
+
+    /// The record sets of a type that a routing policy chooses among.
+    pub fn routed_sets(&self, rtype: RecordType) -> Option<&RoutedSets> {
+        self.routed().iter().find(|sets| sets.rtype == rtype)
+    }
+
+    /// Route 53 alias records without a routing policy, address types first.
+    pub fn aliases(&self) -> &[(RecordType, Name)] {
+        self.special.as_ref().map_or(&[], |special| &special.aliases)
+    }
+
+    /// Record sets that a routing policy chooses among, address types first.
+    pub fn routed(&self) -> &[RoutedSets] {
+        self.special.as_ref().map_or(&[], |special| &special.routed)
+    }
+
+    /// Every type that has something here, those with values first.
+    pub fn types(&self) -> impl Iterator<Item = RecordType> {
+        let special = self.aliases().iter().map(|(rtype, _)| *rtype);
+        let special = special.chain(self.routed().iter().map(|sets| sets.rtype));
+        self.rrsets.iter().map(|set| set.rtype).chain(special)
+    }
+
+    /// Whether nothing stands here: something stands below.
+    pub fn is_empty_non_terminal(&self) -> bool {
+        self.types().next().is_none()
     }
 }
 
@@ -367,6 +424,12 @@ mod tests {
         assert!(matches!(zone.find(&name("a.b.example.com")), Found::Nothing));
         assert!(matches!(zone.find(&name("example.org")), Found::Nothing));
         assert!(matches!(zone.find(&name("com")), Found::Nothing));
+    }
+
+    #[test]
+    fn a_name_costs_little() {
+        // A hundred thousand names are nothing unusual.
+        assert!(size_of::<Node>() <= 24, "{}", size_of::<Node>());
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it.
+/// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it; and the
+/// record sets that routing policies chose.
 fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Vec<String> {
     let Some(told) = Explanation::of(world, vantage, question, occasion) else {
         return vec!["; no reply".to_owned()];
@@ -131,7 +132,15 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasi
             delegation.rule
         )
     });
-    std::iter::once(format!("; source={}", told.source.as_str())).chain(claims).chain(delegations).collect()
+    let routing = told.routing.iter().map(|seen| {
+        let set = seen.set_identifier.as_deref().unwrap_or("nothing");
+        format!("; routed {} {} by {} to {set}: {}", seen.name, seen.rtype, seen.policy, seen.why)
+    });
+    std::iter::once(format!("; source={}", told.source.as_str()))
+        .chain(claims)
+        .chain(delegations)
+        .chain(routing)
+        .collect()
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {

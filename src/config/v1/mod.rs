@@ -8,6 +8,7 @@ mod endpoint;
 mod expect;
 mod network;
 mod profile;
+mod record;
 mod server;
 mod site;
 mod vpc;
@@ -27,6 +28,7 @@ pub use network::{
     TransitGatewayVpcAttachment, VpcPeeringConnection,
 };
 pub use profile::{Profile, ProfileAssociation, ProfileSetting};
+pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use vpc::{
@@ -34,7 +36,7 @@ pub use vpc::{
     LearntBy, NatGateway, NetworkAcl, NetworkAclEntry, NetworkInterface, PrefixList, PrivateDnsNameOptions,
     Route, RouteOrigin, RouteState, RouteTable, RuleAction, SecurityGroup, Subnet, Vpc,
 };
-pub use zone::{Direction, HostedZone, RecordText, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
+pub use zone::{Direction, HealthCheck, HostedZone, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -75,6 +77,9 @@ pub struct Config {
     /// Private hosted zones.
     #[serde(default)]
     pub hosted_zone: Vec<HostedZone>,
+    /// What health checks say that record sets name.
+    #[serde(default)]
+    pub health_check: Vec<HealthCheck>,
     /// Inbound and outbound resolver endpoints.
     #[serde(default)]
     pub resolver_endpoint: Vec<ResolverEndpoint>,
@@ -129,6 +134,7 @@ impl Config {
             query_log,
             vpc,
             hosted_zone,
+            health_check,
             resolver_endpoint,
             resolver_rule,
             profile,
@@ -166,6 +172,7 @@ impl Config {
         self.listener.extend(listener);
         self.vpc.extend(vpc);
         self.hosted_zone.extend(hosted_zone);
+        self.health_check.extend(health_check);
         self.resolver_endpoint.extend(resolver_endpoint);
         self.resolver_rule.extend(resolver_rule);
         self.profile.extend(profile);

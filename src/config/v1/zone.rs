@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::ServerOrder;
+use super::{RecordText, ServerOrder};
 use crate::aws::{HostedZoneId, ResolverEndpointId, ResolverRuleId, VpcId};
 use crate::config::source::Marked;
 use crate::config::text::Target;
-use crate::dns::{Name, RecordType};
+use crate::dns::Name;
 
 /// A private hosted zone.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -22,28 +22,23 @@ pub struct HostedZone {
     /// The VPCs it is associated with. More see it through Profiles.
     #[serde(default)]
     pub vpcs: Vec<Marked<VpcId>>,
-    /// Its record sets.
+    /// Its record sets. Names and values are written as the Route 53 API has them, other octets as `\ooo` in octal.
     #[serde(default)]
     pub records: Vec<RecordText>,
-    /// A zone file (RFC 1035 5) with more of them, relative to this file.
+    /// A file with more of them, relative to this one: a zone file (RFC 1035 5), or with the ending `.json` what `aws
+    /// route53 list-resource-record-sets` prints, or a change batch.
     pub file: Option<Marked<String>>,
 }
 
-/// A record set.
+/// A health check, and what it says. One that is not declared says that all is well.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RecordText {
-    /// The owner name: relative to the zone, absolute with a final dot, `@` or empty for the apex.
-    pub name: Marked<String>,
-    /// The record type.
-    #[serde(rename = "type")]
-    pub record_type: Marked<RecordType>,
-    /// TTL in seconds; 300 unless said. An alias has its target's.
-    pub ttl: Option<u32>,
-    /// The data, as in a zone file. Names in it are absolute.
-    pub values: Option<Vec<Marked<String>>>,
-    /// For an alias record: the name whose addresses it answers with.
-    pub alias: Option<Marked<Name>>,
+pub struct HealthCheck {
+    /// Its id, as `health_check_id` of record sets names it.
+    pub id: Marked<String>,
+    /// Whether what it checks is healthy.
+    #[serde(default = "super::yes")]
+    pub healthy: bool,
 }
 
 /// A resolver endpoint.

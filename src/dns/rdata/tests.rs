@@ -95,7 +95,7 @@ fn prints_as_people_write() {
     };
     assert_eq!(printed("TXT", "bare words"), r#""bare" "words""#);
     assert_eq!(printed("MX", "010 Mail.Example"), "10 mail.example.");
-    assert_eq!(printed("CAA", "0 issue ca.example"), r#"0 "issue" "ca.example""#);
+    assert_eq!(printed("CAA", "0 issue ca.example"), r#"0 issue "ca.example""#);
     assert_eq!(
         printed("HTTPS", r#"1 . port=443 no-default-alpn alpn="h2,a\\,b""#),
         r#"1 . alpn="h2,a\\,b" no-default-alpn port=443"#

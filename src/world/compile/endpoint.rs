@@ -81,9 +81,12 @@ impl<'c> Compiler<'c> {
             _ => Vec::new(),
         };
         let is_available = matches!(written.state, EndpointState::Available | EndpointState::Partial);
-        let regional_name = (kind == EndpointKind::Interface && is_available)
+        let mut regional_name = (kind == EndpointKind::Interface)
             .then(|| regional_name(written, service.as_ref(), &region))
             .flatten();
+        if !is_available {
+            self.gone_names.extend(regional_name.take());
+        }
         let made = Endpoint {
             id: written.id.value().text(),
             vpc,

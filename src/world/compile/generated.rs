@@ -32,7 +32,7 @@ impl Compiler<'_> {
             let plain = loopback.iter().map(|apex| (apex.clone(), Generated::Nothing));
             for domain in plain.chain(domains) {
                 let claim_of = match &domain.1 {
-                    Generated::Reverse(_) => Claim::Reverse,
+                    Generated::Reverse(..) => Claim::Reverse,
                     Generated::Nothing if domain.0.is_at_or_below(&arpa) => Claim::Reverse,
                     Generated::PublicHosts => Claim::PublicHostName,
                     Generated::Hosts(_) | Generated::Nothing => Claim::GeneratedName,
@@ -68,19 +68,20 @@ impl Compiler<'_> {
     /// public, and so are their reverse names.
     fn reverse_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
         let vpc = &self.vpcs[index];
-        let internal = |vpc: &Vpc| fact_name(&vpc.region.internal_domain());
-        let own = internal(vpc);
-        let mut zones: BTreeMap<Name, Name> = BTreeMap::new();
+        let hosts =
+            |vpc: &Vpc| Generated::Reverse(vpc.region.clone(), fact_name(&vpc.region.internal_domain()));
+        let own = hosts(vpc);
+        let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
         for apex in private_reverse_zones().into_iter().chain(prefix_zones(vpc)) {
             zones.insert(apex, own.clone());
         }
         for peer in &vpc.named_peers {
             let peer = &self.vpcs[*peer];
             for apex in prefix_zones(peer) {
-                zones.entry(apex).or_insert_with(|| internal(peer));
+                zones.entry(apex).or_insert_with(|| hosts(peer));
             }
         }
-        zones.into_iter().map(|(apex, internal)| (apex, Generated::Reverse(internal))).collect()
+        zones.into_iter().collect()
     }
 }
 
@@ -143,7 +144,7 @@ fn domain_zone(apex: &Name, names: &Generated) -> Zone {
             }
         }
     }
-    if let Generated::Reverse(internal) = names
+    if let Generated::Reverse(_, internal) = names
         && *apex == fact_name(zones::METADATA_REVERSE_ZONE)
     {
         let target =

@@ -16,6 +16,8 @@ mod profile;
 mod public;
 mod records;
 mod routes;
+mod routing;
+mod shadows;
 mod upstream;
 mod vpc;
 mod zone_files;
@@ -53,6 +55,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.instances();
     compiler.network();
     compiler.routes();
+    compiler.health_checks();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
     compiler.sites();
@@ -61,6 +64,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.internet();
     compiler.generated_names();
     compiler.public_records();
+    compiler.hidden_names();
     compiler.places();
     compiler.clients();
     compiler.listeners();
@@ -116,6 +120,14 @@ struct Compiler<'a> {
     prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
     /// The user's prefix lists that have a name, by region and name.
     named_prefix_lists: HashMap<(Region, String), &'a config::PrefixList>,
+    /// Where each hosted zone says its name.
+    zone_marks: HashMap<Index<HostedZone>, Mark>,
+    /// The own names of endpoints that do not work.
+    gone_names: HashSet<Name>,
+    /// Whether a part of the configuration was too broken to read: what refers to it is no mistake of its own.
+    was_cut: bool,
+    /// The health checks that say that something is unhealthy.
+    unhealthy: HashSet<&'a str>,
     /// How many references were told that name nothing.
     told_unknown: usize,
 }
@@ -152,6 +164,7 @@ enum Resolver {
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
         let Loaded { config, sources, report, lost_ids, cut_keys, named_files } = loaded;
+        let was_cut = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
         let public_view = views.add(View { kind, name: Arc::from("public"), claims, dns64: false });
@@ -194,6 +207,10 @@ impl<'a> Compiler<'a> {
             told_no_groups: false,
             prefix_lists: HashMap::new(),
             named_prefix_lists: HashMap::new(),
+            zone_marks: HashMap::new(),
+            gone_names: HashSet::new(),
+            was_cut,
+            unhealthy: HashSet::new(),
             told_unknown: 0,
         }
     }

@@ -1,5 +1,7 @@
 //! Who may answer what: private hosted zones and resolver rules.
 
+use super::records::Written;
+use super::routing::Routed;
 use super::zone_files::ZoneFile;
 use super::*;
 use crate::config::{Direction, ResolverRule, RuleType};
@@ -93,10 +95,12 @@ impl Compiler<'_> {
         }
         let apex = written.name.value().clone();
         let mut zone = self.made_by_aws.hosted_zone(apex.clone());
-        self.records(&mut zone, &written.records);
+        let mut routed = Routed::default();
+        self.records(&mut zone, &written.records, Written::Route53, &mut routed);
         if let (Some(named), Some(file)) = (&written.file, file) {
-            self.zone_file(&mut zone, named, file);
+            self.zone_file(&mut zone, named, file, &mut routed);
         }
+        let by_place = self.routed_sets(&mut zone, routed);
         let id = match &written.id {
             Some(id) => id.value().text(),
             None => written.name.to_string().into(),
@@ -105,9 +109,13 @@ impl Compiler<'_> {
         if let Some(id) = &written.id {
             self.ids.hosted_zones.insert(id.to_string(), made);
         }
+        self.zone_marks.insert(made, written.name.mark());
         for vpc in &written.vpcs {
             let Some(index) = self.vpc_named(vpc) else { continue };
             self.associate(index, vpc.mark(), &apex, made);
+            if by_place {
+                self.check_region_place(index, vpc.mark());
+            }
         }
     }
 

@@ -17,6 +17,7 @@ impl Compiler<'_> {
                 self.report.error(Code::InvalidValue, written.accepter.vpc.mark(), message);
                 continue;
             }
+            self.check_peered_prefixes(written, requester, accepter);
             self.resolves_across(&written.accepter, accepter, requester);
             self.resolves_across(&written.requester, requester, accepter);
         }
@@ -28,6 +29,24 @@ impl Compiler<'_> {
         for (_, vpc) in self.vpcs.indexed_mut() {
             vpc.named_peers.sort();
             vpc.named_peers.dedup();
+        }
+    }
+
+    /// VPCs that share addresses cannot be peered ("VPC peering connection limitations", VPC Peering Guide).
+    fn check_peered_prefixes(
+        &mut self,
+        written: &config::VpcPeeringConnection,
+        requester: Index<Vpc>,
+        accepter: Index<Vpc>,
+    ) {
+        let (own, other) = (&self.vpcs[requester].cidrs, &self.vpcs[accepter].cidrs);
+        let shared = own.iter().find(|cidr| other.iter().any(|net| crate::net::overlaps(cidr, net)));
+        if let Some(shared) = shared {
+            let message = format!(
+                "`{}` cannot be: VPCs `{}` and `{}` share addresses of {shared}",
+                written.id, self.vpcs[requester].id, self.vpcs[accepter].id
+            );
+            self.report.error(Code::OverlappingCidr, written.id.mark(), message);
         }
     }
 

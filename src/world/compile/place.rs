@@ -1,5 +1,7 @@
 //! Sites, who stands where, and what is expected.
 
+use super::records::Written;
+use super::routing::Routed;
 use super::*;
 use crate::aws::zones::SITE_SOA;
 use crate::config::LogTo;
@@ -29,11 +31,13 @@ impl Compiler<'_> {
             let mut zones = SuffixMap::new();
             for played in &written.zone {
                 let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
-                self.records(&mut zone, &played.records);
+                let mut routed = Routed::default();
+                self.records(&mut zone, &played.records, Written::Master, &mut routed);
                 if let Some(file) = &played.file {
                     let read = self.one_zone_file(file, zone.apex());
-                    self.zone_file(&mut zone, file, read);
+                    self.zone_file(&mut zone, file, read, &mut routed);
                 }
+                self.refuse_routed(&routed);
                 if zones.insert(played.name.value().clone(), zone).is_some() {
                     let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
                     self.report.error(Code::DuplicateId, played.name.mark(), message);

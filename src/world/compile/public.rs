@@ -1,5 +1,6 @@
 //! Public DNS as the world knows it.
 
+use super::records::Written;
 use super::*;
 use crate::aws::zones::SEALED_SOA;
 use crate::dns::{Rdata, RecordType};
@@ -87,7 +88,8 @@ impl Compiler<'_> {
         }
         for record in &self.config.public {
             let rtype = *record.record_type.value();
-            self.values(&mut zone, record.name.value(), rtype, record.ttl, &record.values);
+            let owner = record.name.value();
+            self.values(&mut zone, owner, rtype, record.ttl, &record.values, Written::Master);
         }
         self.public.records = zone;
     }

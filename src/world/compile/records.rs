@@ -1,10 +1,14 @@
-//! Records of zones: out of the configuration, out of zone files, and those that every zone has.
+//! Records of zones: out of the configuration, out of zone files and Route 53's JSON, and those that every zone has.
 
-use super::zone_files::{DEFAULT_TTL_S, Trouble, ZoneFile};
+use std::borrow::Cow;
+
+use super::routing::Routed;
+use super::zone_files::{Contents, DEFAULT_TTL_S, Trouble, ZoneFile};
 use super::*;
 use crate::aws::zones as dns;
-use crate::config::RecordText;
-use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord};
+use crate::config::route53::Lines;
+use crate::config::{Diagnostic, RecordText};
+use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord, from_octal_escapes};
 use crate::world::zone::Distinct;
 
 /// What Route 53 puts into each zone that it makes: kept once for all of them.
@@ -61,35 +65,175 @@ fn soa_rdata(mname: &Name, soa: &dns::SoaValues) -> Rdata {
     Rdata::soa(mname, &rname, soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum)
 }
 
-impl Compiler<'_> {
-    /// Adds records written in the configuration.
-    pub(super) fn records(&mut self, zone: &mut Zone, records: &[RecordText]) {
-        for record in records {
-            let Some(owner) = self.owner(record, zone.apex()) else { continue };
-            let rtype = *record.record_type.value();
-            if rtype == RecordType::SOA {
-                let message = "a zone's SOA record is not written: Route 53 makes it";
-                self.report.error(Code::InvalidRecord, record.record_type.mark(), message);
-                continue;
+/// Where record sets are written, and in which form.
+#[derive(Clone, Copy)]
+pub(super) enum Written<'w> {
+    /// In the configuration, as the Route 53 API has them.
+    Route53,
+    /// In the configuration, as a master file has them.
+    Master,
+    /// In a file of Route 53's JSON: the place that names the file, its path, and its lines.
+    Json(Mark, &'w Arc<Path>, &'w Lines),
+}
+
+/// Where one record set is written.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Where in the configuration.
+    mark: Mark,
+    /// The file that the configuration names there, with the line and the column in it.
+    within: Option<(Arc<Path>, usize, usize)>,
+}
+
+impl Written<'_> {
+    /// The place of a mark.
+    pub(super) fn place(self, mark: Mark) -> Place {
+        match self {
+            Self::Route53 | Self::Master => Place { mark, within: None },
+            Self::Json(named, path, lines) => {
+                let (line, column) = lines.place(mark.range().start);
+                Place { mark: named, within: Some((path.clone(), line, column)) }
             }
-            let ttl = record.ttl.unwrap_or(DEFAULT_TTL_S);
-            match (&record.values, &record.alias) {
-                (Some(values), None) if !values.is_empty() => {
-                    self.values(zone, &owner, rtype, ttl, values);
+        }
+    }
+
+    /// The text with the escapes that a master file has.
+    fn plain(self, text: &str) -> Result<Cow<'_, str>, String> {
+        match self {
+            Self::Master => Ok(Cow::Borrowed(text)),
+            Self::Route53 | Self::Json(..) => from_octal_escapes(text),
+        }
+    }
+}
+
+impl Place {
+    /// A message, with the place in the named file before it.
+    fn told(&self, message: impl Display) -> String {
+        match &self.within {
+            Some((path, line, column)) => format!("{}:{line}:{column}: {message}", path.display()),
+            None => message.to_string(),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Tells what is wrong with a record set.
+    pub(super) fn wrong_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
+        let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
+        self.report.error(code, place.mark, place.told(message))
+    }
+
+    /// Tells what is surprising about a record set.
+    pub(super) fn surprising_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
+        self.report.warning(Code::Surprising, place.mark, place.told(message))
+    }
+
+    /// Adds record sets; those with a routing policy only when all are known.
+    pub(super) fn records(
+        &mut self,
+        zone: &mut Zone,
+        records: &[RecordText],
+        written: Written<'_>,
+        routed: &mut Routed,
+    ) {
+        for record in records {
+            self.record(zone, record, written, routed);
+        }
+    }
+
+    /// Adds a record set.
+    fn record(&mut self, zone: &mut Zone, record: &RecordText, written: Written<'_>, routed: &mut Routed) {
+        let rtype = *record.record_type.value();
+        let Some(owner) = self.owner(record, zone.apex(), written) else { return };
+        let from_file = matches!(written, Written::Json(..));
+        if from_file && is_made_by_aws(rtype, &owner, zone.apex()) {
+            return;
+        }
+        if rtype == RecordType::SOA {
+            let place = written.place(record.record_type.mark());
+            self.wrong_record(&place, "a zone's SOA record is not written: Route 53 makes it");
+            return;
+        }
+        let place = written.place(record.name.mark());
+        let Ok(routing) = self.routing(record, written) else { return };
+        let more = record.more.as_deref();
+        let check = more.and_then(|more| more.health_check_id.as_ref());
+        let unhealthy = check.is_some_and(|id| self.is_unhealthy(id));
+        let evaluates = more.is_some_and(|more| more.evaluate_target_health);
+        match (&record.values, &record.alias) {
+            (Some(values), None) if !values.is_empty() => {
+                if evaluates {
+                    let error =
+                        self.wrong_record(&place, "only an alias has a target whose health is evaluated");
+                    error.help("leave `evaluate_target_health` away, or write `alias = \"name\"`");
                 }
-                (None, Some(alias)) => {
-                    if let Err(refused) = zone.add_alias(owner, rtype, alias.value().clone()) {
-                        self.report.error(Code::InvalidRecord, record.name.mark(), refused.to_string());
+                let ttl = record.ttl.unwrap_or(DEFAULT_TTL_S);
+                let Some((routing, identifier)) = routing else {
+                    if unhealthy {
+                        routed.unhealthy(owner.clone(), rtype);
                     }
+                    self.values(zone, &owner, rtype, ttl, values, written);
+                    return;
+                };
+                let mut rdatas = Distinct::default();
+                for (rdata, _) in self.rdatas(rtype, values, written) {
+                    rdatas.insert(&rdata);
                 }
-                _ => {
-                    let message =
-                        format!("record `{}` has neither values nor an alias, or both", record.name);
-                    let error = self.report.error(Code::InvalidRecord, record.name.mark(), message);
-                    error.help("write `values = [\"…\"]`, or `alias = \"name\"`");
+                let content = Content::Records(RrSet::new(owner.clone(), rtype, ttl, rdatas.rdatas));
+                let set = RoutedSet { identifier, routing, is_healthy: !unhealthy, content };
+                routed.add(owner, rtype, set, None, place);
+            }
+            (None, Some(alias)) => {
+                let target = alias.value();
+                if rtype == RecordType::CNAME {
+                    let error = self.wrong_record(&place, "an alias of type CNAME is not supported");
+                    error.help(format!("write it out: `values = [\"{target}\"]`"));
+                    return;
+                }
+                let evaluated = evaluates.then(|| target.clone());
+                let Some((routing, identifier)) = routing else {
+                    if let Err(refused) = zone.add_alias(owner.clone(), rtype, target.clone()) {
+                        self.wrong_record(&place, refused);
+                    }
+                    if unhealthy {
+                        routed.unhealthy(owner, rtype);
+                    } else if let Some(target) = evaluated {
+                        routed.simple_alias(owner, rtype, target);
+                    }
+                    return;
+                };
+                let content = Content::Alias(target.clone());
+                let set = RoutedSet { identifier, routing, is_healthy: !unhealthy, content };
+                routed.add(owner, rtype, set, evaluated, place);
+            }
+            _ => {
+                let message = format!("record `{}` has neither values nor an alias, or both", record.name);
+                let error = self.wrong_record(&place, message);
+                error.help("write `values = [\"…\"]`, or `alias = \"name\"`");
+            }
+        }
+    }
+
+    /// Reads the values of a record set, each with its place.
+    fn rdatas(
+        &mut self,
+        rtype: RecordType,
+        values: &[Marked<String>],
+        written: Written<'_>,
+    ) -> Vec<(Rdata, Mark)> {
+        let mut rdatas = Vec::with_capacity(values.len());
+        for value in values {
+            let plain = written.plain(value.value());
+            let rdata = plain.and_then(|text| Rdata::parse(rtype, &text).map_err(|error| error.to_string()));
+            match rdata {
+                Ok(rdata) => rdatas.push((rdata, value.mark())),
+                Err(error) => {
+                    let place = written.place(value.mark());
+                    self.wrong_record(&place, format!("`{value}` is no {rtype} data: {error}"));
                 }
             }
         }
+        rdatas
     }
 
     /// Adds the values of a record set.
@@ -100,62 +244,67 @@ impl Compiler<'_> {
         rtype: RecordType,
         ttl: u32,
         values: &[Marked<String>],
+        written: Written<'_>,
     ) {
-        let mut records = Vec::with_capacity(values.len());
-        for value in values {
-            match Rdata::parse(rtype, value.value()) {
-                Ok(rdata) => {
-                    let record = ZoneRecord { owner: owner.clone(), ttl, rtype, rdata, line: 0 };
-                    records.push((record, value.mark()));
-                }
-                Err(error) => {
-                    let message = format!("`{value}` is no {rtype} data: {error}");
-                    self.report.error(Code::InvalidRecord, value.mark(), message);
-                }
-            }
-        }
+        let rdatas = self.rdatas(rtype, values, written);
+        let record = |(rdata, mark)| (ZoneRecord { owner: owner.clone(), ttl, rtype, rdata, line: 0 }, mark);
+        let records: Vec<(ZoneRecord, Mark)> = rdatas.into_iter().map(record).collect();
         add_one_set(
             zone,
             records.iter().map(|(record, mark)| (record, *mark)),
             &mut |mark, refused: RecordRefused| {
-                self.report.error(Code::InvalidRecord, mark, refused.to_string());
+                self.wrong_record(&written.place(mark), refused);
             },
         );
     }
 
-    fn owner(&mut self, record: &RecordText, apex: &Name) -> Option<Name> {
+    fn owner(&mut self, record: &RecordText, apex: &Name, written: Written<'_>) -> Option<Name> {
         let text = record.name.value();
-        let owner = match text.as_str() {
-            "" | "@" => Ok(apex.clone()),
-            absolute if absolute.ends_with('.') => Name::parse(absolute),
-            relative => Name::parse(relative).and_then(|name| name.concat(apex)),
-        };
+        let owner = written.plain(text).and_then(|plain| {
+            let owner = match &*plain {
+                "" | "@" => Ok(apex.clone()),
+                absolute if absolute.ends_with('.') => Name::parse(absolute),
+                relative => Name::parse(relative).and_then(|name| name.concat(apex)),
+            };
+            owner.map_err(|error| error.to_string())
+        });
         match owner {
             Ok(owner) => Some(owner),
             Err(error) => {
-                let message = format!("`{text}` is no owner name: {error}");
-                self.report.error(Code::InvalidRecord, record.name.mark(), message);
+                let place = written.place(record.name.mark());
+                self.wrong_record(&place, format!("`{text}` is no owner name: {error}"));
                 None
             }
         }
     }
 
-    /// Adds the records of a zone file. Its SOA record is left out, and so are NS records at its top: AWS
-    /// makes those of a private zone itself.
-    pub(super) fn zone_file(&mut self, zone: &mut Zone, written: &Marked<String>, file: ZoneFile) {
+    /// Adds the records of a zone file or of Route 53's JSON. Its SOA record is left out, and so are NS records at its
+    /// top: AWS makes those of a private zone itself.
+    pub(super) fn zone_file(
+        &mut self,
+        zone: &mut Zone,
+        named: &Marked<String>,
+        file: ZoneFile,
+        routed: &mut Routed,
+    ) {
         self.named_files.insert(file.path.clone().into_os_string(), file.hash);
         let path = file.path.display();
-        match file.records {
-            Err(Trouble::Unreadable(error)) => self.unreadable(written, &file.path, &error),
+        match file.contents {
+            Err(Trouble::Unreadable(error)) => self.unreadable(named, &file.path, &error),
             Err(Trouble::Mistakes(errors)) => {
                 for error in errors {
                     let message = format!("{path}:{}:{}: {}", error.line, error.column, error.message);
-                    self.report.error(Code::ZoneFile, written.mark(), message);
+                    self.report.error(Code::ZoneFile, named.mark(), message);
                 }
             }
-            Ok(records) => add_records(zone, records, |line, refused| {
-                self.report.error(Code::ZoneFile, written.mark(), format!("{path}:{line}: {refused}"));
+            Ok(Contents::Records(records)) => add_records(zone, records, |line, refused| {
+                self.report.error(Code::ZoneFile, named.mark(), format!("{path}:{line}: {refused}"));
             }),
+            Ok(Contents::RecordSets(sets)) => {
+                let path = Arc::from(file.path.as_path());
+                let written = Written::Json(named.mark(), &path, &sets.lines);
+                self.records(zone, &sets.records, written, routed);
+            }
         }
     }
 }
@@ -163,7 +312,7 @@ impl Compiler<'_> {
 /// Adds the records of a zone file, and tells the line of each that is refused.
 fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordRefused)) {
     let apex = zone.apex().clone();
-    records.retain(|record| !is_made_by_aws(record, &apex));
+    records.retain(|record| !is_made_by_aws(record.rtype, &record.owner, &apex));
     let owners = records.chunk_by(|have, record| have.owner == record.owner).count();
     zone.reserve(owners);
     let of_one_set =
@@ -174,8 +323,8 @@ fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl F
 }
 
 /// Whether Route 53 makes this record itself, in every private zone.
-fn is_made_by_aws(record: &ZoneRecord, apex: &Name) -> bool {
-    record.rtype == RecordType::SOA || (record.rtype == RecordType::NS && record.owner == *apex)
+fn is_made_by_aws(rtype: RecordType, owner: &Name, apex: &Name) -> bool {
+    rtype == RecordType::SOA || (rtype == RecordType::NS && owner == apex)
 }
 
 /// Adds records of one owner and type at once; if they are refused, one by one, so that each refusal is told

@@ -9,6 +9,7 @@ use std::io;
 
 use super::*;
 use crate::config::HostedZone as Written;
+use crate::config::route53::{self, RecordSets};
 use crate::dns::{ZoneFileError, ZoneRecord, parse_zone_file};
 
 /// How many zones are read before the first of them is made: so many files' records stand in memory at once.
@@ -27,7 +28,15 @@ pub(super) struct ZoneFile {
     /// A hash of its text. `None`: it cannot be read.
     pub hash: Option<u64>,
     /// What it holds, or what is wrong with it.
-    pub records: Result<Vec<ZoneRecord>, Trouble>,
+    pub contents: Result<Contents, Trouble>,
+}
+
+/// What a file holds, by its format.
+pub(super) enum Contents {
+    /// Records of a master file (RFC 1035 5).
+    Records(Vec<ZoneRecord>),
+    /// Record sets in Route 53's JSON.
+    RecordSets(RecordSets),
 }
 
 /// What is wrong with a zone file.
@@ -83,9 +92,18 @@ fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
     match read_file(&path) {
         Ok(text) => {
             let hash = Some(stable_hash(text.bytes()));
-            let records = parse_zone_file(&text, apex, DEFAULT_TTL_S).map_err(Trouble::Mistakes);
-            ZoneFile { path, hash, records }
+            let contents = if is_json(&path) {
+                route53::read(&text).map(Contents::RecordSets)
+            } else {
+                parse_zone_file(&text, apex, DEFAULT_TTL_S).map(Contents::Records)
+            };
+            ZoneFile { path, hash, contents: contents.map_err(Trouble::Mistakes) }
         }
-        Err(error) => ZoneFile { path, hash: None, records: Err(Trouble::Unreadable(error)) },
+        Err(error) => ZoneFile { path, hash: None, contents: Err(Trouble::Unreadable(error)) },
     }
+}
+
+/// Whether a file holds Route 53's JSON: its ending says so.
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }

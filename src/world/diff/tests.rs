@@ -114,3 +114,25 @@ fn an_id_is_given_once() {
     let given = ["a", "a", "b", "a#2", "a"].map(|id| unique.give(id.to_owned()));
     assert_eq!(given, ["a", "a#2", "b", "a#2#2", "a#3"]);
 }
+
+#[test]
+fn record_sets_with_a_routing_policy_are_told_with_what_they_are_chosen_by() {
+    let db = r#"{ name = "db", type = "A", values = ["10.1.1.20"] },"#;
+    let weighted = |check: &str| {
+        let first =
+            r#"{ name = "db", type = "A", values = ["10.1.1.20"], set_identifier = "blue", weight = 1 },"#;
+        let second = r#"{ name = "db", type = "A", alias = "old.corp.internal", set_identifier = "green", weight = 2, health_check_id = "hc" },"#;
+        format!("{}{check}", BEFORE.replace(db, &format!("{first}\n  {second}")))
+    };
+    let told = |before: &str, after: &str| -> Vec<String> {
+        diff(&world(before), &world(after)).iter().map(ToString::to_string).collect()
+    };
+    let (well, ill) = (weighted(""), weighted("\n[[health_check]]\nid = \"hc\"\nhealthy = false\n"));
+    assert_eq!(
+        told(BEFORE, &well),
+        ["zone corp.internal.: 1 name changed; 1 record set: db.corp.internal. A 10.1.1.20 ttl 300 → blue \
+          (weight 1) 10.1.1.20 ttl 300,green (weight 2) alias old.corp.internal."]
+    );
+    let [line] = &told(&well, &ill)[..] else { panic!("one zone changed") };
+    assert!(line.ends_with("green (weight 2 unhealthy) alias old.corp.internal."), "{line}");
+}

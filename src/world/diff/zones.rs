@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::objects::Holders;
 use super::{Change, Unique, What, list};
 use crate::config::count;
-use crate::dns::Name;
-use crate::world::{Claim, Node, World, Zone};
+use crate::dns::{Name, RrSet};
+use crate::world::{Claim, Content, Node, World, Zone};
 
 /// How many record sets of one zone are shown.
 const RECORDS_SHOWN: usize = 3;
@@ -111,7 +111,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
 
 /// Names between others hold nothing and are none that a user wrote.
 fn holds_something(node: &Node) -> bool {
-    !node.rrsets.is_empty() || !node.aliases.is_empty()
+    !node.is_empty_non_terminal()
 }
 
 /// `db.corp. A 10.0.0.1 → 10.0.0.2` for each type that differs.
@@ -136,11 +136,27 @@ fn differing_records(owner: &Name, old: Option<&Node>, new: Option<&Node>, told:
 fn sets(node: &Node) -> BTreeMap<String, String> {
     let mut sets = BTreeMap::new();
     for set in &node.rrsets {
-        let values = list(set.rdatas.iter().map(|rdata| rdata.to_text(set.rtype)));
-        sets.insert(set.rtype.to_string(), format!("{values} ttl {}", set.ttl));
+        sets.insert(set.rtype.to_string(), values(set));
     }
-    for (rtype, target) in &node.aliases {
+    for (rtype, target) in node.aliases() {
         sets.insert(rtype.to_string(), format!("alias {target}"));
     }
+    for routed in node.routed() {
+        let each = routed.sets.iter().map(|set| {
+            let content = match &set.content {
+                Content::Records(set) => values(set),
+                Content::Alias(target) => format!("alias {target}"),
+            };
+            let health = if set.is_healthy { "" } else { " unhealthy" };
+            format!("{} ({}{health}) {content}", set.identifier, set.routing)
+        });
+        sets.insert(routed.rtype.to_string(), list(each));
+    }
     sets
+}
+
+/// The values of a record set, with its TTL.
+fn values(set: &RrSet) -> String {
+    let values = list(set.rdatas.iter().map(|rdata| rdata.to_text(set.rtype)));
+    format!("{values} ttl {}", set.ttl)
 }

@@ -1,0 +1,471 @@
+//! Record sets as Route 53's API has them in JSON: what `aws route53 list-resource-record-sets` prints, and change
+//! batches.
+//!
+//! They become the same [`RecordText`]s that stand in TOML, with marks that count octets of their own file.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::source::{Mark, Marked, Text};
+use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+use crate::dns::{Name, ZoneFileError, from_octal_escapes};
+
+/// Record sets out of one file.
+#[derive(Debug)]
+pub struct RecordSets {
+    /// The record sets, in their order. A mark in one is where it stands in the file.
+    pub records: Vec<RecordText>,
+    /// For telling where.
+    pub lines: Lines,
+}
+
+/// Where the lines of a text begin.
+#[derive(Debug)]
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    /// The lines of a text.
+    fn of(text: &str) -> Self {
+        let feeds = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+        Self(std::iter::once(0).chain(feeds.map(|(feed, _)| feed + 1)).collect())
+    }
+
+    /// The line of an octet and where in the line it stands, both from 1.
+    pub fn place(&self, at: usize) -> (usize, usize) {
+        let line = self.0.partition_point(|start| *start <= at);
+        (line, at - self.0[line - 1] + 1)
+    }
+
+    /// The octet at a line and a column, as `serde_json` counts them.
+    fn octet(&self, line: usize, column: usize) -> usize {
+        self.0.get(line.saturating_sub(1)).copied().unwrap_or_default() + column.saturating_sub(1)
+    }
+}
+
+/// The whole of a file: one of two lists.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document<'a> {
+    /// What a list of record sets holds.
+    #[serde(borrow)]
+    resource_record_sets: Option<Vec<&'a RawValue>>,
+    /// What a change batch holds.
+    #[serde(borrow)]
+    changes: Option<Vec<&'a RawValue>>,
+    /// Whether the list goes on elsewhere.
+    is_truncated: Option<bool>,
+    /// Where the list goes on, as the AWS CLI has it.
+    next_token: Option<IgnoredAny>,
+}
+
+/// One change of a batch.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change<'a> {
+    /// What is done.
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    /// To what.
+    #[serde(borrow)]
+    resource_record_set: &'a RawValue,
+}
+
+/// One record set (Route 53 API, `ResourceRecordSet`). Fields that no answer hangs on are passed over.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecordSet {
+    name: String,
+    r#type: String,
+    #[serde(rename = "TTL")]
+    ttl: Option<u32>,
+    resource_records: Option<Vec<ResourceRecord>>,
+    alias_target: Option<AliasTarget>,
+    set_identifier: Option<String>,
+    weight: Option<i32>,
+    region: Option<String>,
+    geo_location: Option<Location>,
+    geo_proximity_location: Option<Proximity>,
+    failover: Option<String>,
+    multi_value_answer: Option<bool>,
+    health_check_id: Option<String>,
+    cidr_routing_config: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResourceRecord {
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AliasTarget {
+    #[serde(rename = "DNSName")]
+    dns_name: String,
+    #[serde(default)]
+    evaluate_target_health: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Location {
+    continent_code: Option<String>,
+    country_code: Option<String>,
+    subdivision_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Proximity {
+    #[serde(rename = "AWSRegion")]
+    aws_region: Option<String>,
+    local_zone_group: Option<String>,
+    coordinates: Option<Place>,
+    bias: Option<i32>,
+}
+
+/// A place on Earth, in degrees as text.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Place {
+    latitude: String,
+    longitude: String,
+}
+
+/// Reads a file's text.
+///
+/// # Errors
+///
+/// Everything that is wrong, in the order of the lines.
+pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
+    let mut reader = Reader {
+        text,
+        lines: Lines::of(text),
+        records: Vec::new(),
+        seen: HashMap::new(),
+        errors: Vec::new(),
+    };
+    match serde_json::from_str::<Document<'_>>(text) {
+        Ok(document) => reader.document(document),
+        Err(error) => reader.unreadable(0, text, &error),
+    }
+    match reader.errors.is_empty() {
+        true => Ok(RecordSets { records: reader.records, lines: reader.lines }),
+        false => Err(reader.errors),
+    }
+}
+
+/// A reader on its way through a file.
+struct Reader<'a> {
+    text: &'a str,
+    lines: Lines,
+    records: Vec<RecordText>,
+    /// The record sets so far: their number, by name, type and identifier.
+    seen: HashMap<(String, String, Option<String>), usize>,
+    errors: Vec<ZoneFileError>,
+}
+
+impl Reader<'_> {
+    /// Tells what is wrong at an octet.
+    fn error(&mut self, at: usize, message: impl Into<String>) {
+        let (line, column) = self.lines.place(at);
+        self.errors.push(ZoneFileError { line, column, message: message.into() });
+    }
+
+    /// Tells what `serde_json` found in a part that begins at an octet.
+    fn unreadable(&mut self, base: usize, part: &str, error: &serde_json::Error) {
+        let within = Lines::of(part).octet(error.line(), error.column());
+        let told = error.to_string();
+        // The place is told in front, counted in the file.
+        let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
+        let message = if error.is_eof() {
+            format!("the JSON ends here, too early: {what}; was the file written to its end?")
+        } else if error.is_syntax() {
+            format!("this is no JSON: {what}")
+        } else {
+            format!("this is nothing that Route 53's API has: {what}")
+        };
+        self.error((base + within).min(self.text.len()), message);
+    }
+
+    /// Where a part of the text begins.
+    fn base(&self, part: &RawValue) -> usize {
+        part.get().as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    fn document(&mut self, document: Document<'_>) {
+        if document.is_truncated == Some(true) || document.next_token.is_some() {
+            let message = "the list is not whole: record sets that stand on its next page are missing; fetch it \
+                           without `--max-items` and with pagination";
+            self.error(0, message);
+        }
+        match (document.resource_record_sets, document.changes) {
+            (Some(sets), None) => sets.into_iter().for_each(|set| self.record_set(set, false)),
+            (None, Some(changes)) => changes.into_iter().for_each(|change| self.change(change)),
+            (Some(_), Some(_)) => {
+                self.error(0, "a file has either `ResourceRecordSets` or `Changes`, and this one has both");
+            }
+            (None, None) => {
+                let message = "there is neither `ResourceRecordSets` (as `aws route53 list-resource-record-sets` prints \
+                               it) nor `Changes` (a change batch) in it";
+                self.error(0, message);
+            }
+        }
+    }
+
+    fn change(&mut self, part: &RawValue) {
+        let base = self.base(part);
+        let change: Change<'_> = match serde_json::from_str(part.get()) {
+            Ok(change) => change,
+            Err(error) => return self.unreadable(base, part.get(), &error),
+        };
+        match &*change.action {
+            "CREATE" => self.record_set(change.resource_record_set, false),
+            "UPSERT" => self.record_set(change.resource_record_set, true),
+            other => {
+                let message = format!(
+                    "`{other}` is no action that makes a zone: a change batch is read from nothing, so only `CREATE` and \
+                     `UPSERT` can stand in it"
+                );
+                self.error(base, message);
+            }
+        }
+    }
+
+    /// Takes in a record set; one that stands already is replaced, or a mistake.
+    fn record_set(&mut self, part: &RawValue, replaces: bool) {
+        let base = self.base(part);
+        let mark = Mark::new(base..base + part.get().len());
+        let written: RecordSet = match serde_json::from_str(part.get()) {
+            Ok(set) => set,
+            Err(error) => return self.unreadable(base, part.get(), &error),
+        };
+        let told = written.name.clone();
+        // One name may be written in several ways: `*` and `\052`, `A` and `a`.
+        let plain = from_octal_escapes(&written.name).ok().and_then(|text| Name::parse(&text).ok());
+        let name = plain.map_or_else(|| written.name.clone(), |name| name.to_string());
+        let key = (name, written.r#type.to_ascii_uppercase(), written.set_identifier.clone());
+        match record(written, mark) {
+            Ok(record) => match self.seen.get(&key) {
+                Some(index) if replaces => self.records[*index] = record,
+                Some(_) => {
+                    let (_, rtype, _) = key;
+                    self.error(base, format!("the record set `{told}` {rtype} stands twice in this file"));
+                }
+                None => {
+                    self.seen.insert(key, self.records.len());
+                    self.records.push(record);
+                }
+            },
+            Err(problems) => {
+                for problem in problems {
+                    self.error(base, format!("record set `{told}`: {problem}"));
+                }
+            }
+        }
+    }
+}
+
+/// A record set as it would stand in TOML, or everything that keeps it from being one.
+fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
+    // Taken apart whole, so that a new field does not compile before it is read.
+    let RecordSet {
+        name,
+        r#type,
+        ttl,
+        resource_records,
+        alias_target,
+        set_identifier,
+        weight,
+        region,
+        geo_location,
+        geo_proximity_location,
+        failover,
+        multi_value_answer,
+        health_check_id,
+        cidr_routing_config,
+    } = written;
+    let mut problems = Vec::new();
+    if cidr_routing_config.is_some() {
+        problems.push("`CidrRoutingConfig`: a private hosted zone cannot have IP-based routing".to_owned());
+    }
+    if resource_records.is_some() && alias_target.is_none() && ttl.is_none() {
+        problems.push("`TTL` is missing beside `ResourceRecords`".to_owned());
+    }
+    let failover = match failover.as_deref() {
+        None => None,
+        Some("PRIMARY") => Some(Failover::Primary),
+        Some("SECONDARY") => Some(Failover::Secondary),
+        Some(other) => {
+            problems.push(format!("`Failover` is `{other}`: it is `PRIMARY` or `SECONDARY`"));
+            None
+        }
+    };
+    let evaluate_target_health = alias_target.as_ref().is_some_and(|alias| alias.evaluate_target_health);
+    let marked = |text: String| Marked::new(text, mark);
+    let record_type = read_text(&r#type, mark, &mut problems);
+    let region = region.and_then(|region| read_text(&region, mark, &mut problems));
+    let alias = alias_target.and_then(|alias| target(&alias.dns_name, &mut problems));
+    let near = geo_proximity_location.map(|near| proximity(near, mark, &mut problems));
+    let Some(record_type) = record_type.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let more = RecordMore {
+        evaluate_target_health,
+        set_identifier: set_identifier.map(marked),
+        weight,
+        region,
+        geo_location: geo_location.map(|at| {
+            let Location { continent_code, country_code, subdivision_code } = at;
+            GeoLocation { continent_code, country_code, subdivision_code }
+        }),
+        geo_proximity_location: near,
+        failover,
+        multi_value_answer: multi_value_answer.unwrap_or(false),
+        health_check_id: health_check_id.map(marked),
+    };
+    Ok(RecordText {
+        name: marked(if name.ends_with('.') { name } else { name + "." }),
+        record_type,
+        ttl,
+        values: resource_records.map(|records| records.into_iter().map(|one| marked(one.value)).collect()),
+        alias: alias.map(|alias| Marked::new(alias, mark)),
+        more: more.kept(),
+    })
+}
+
+/// A value that is written as text.
+fn read_text<T: Text>(text: &str, mark: Mark, problems: &mut Vec<String>) -> Option<Marked<T>> {
+    match text.parse() {
+        Ok(value) => Some(Marked::new(value, mark)),
+        Err(error) => {
+            problems.push(error.to_string());
+            None
+        }
+    }
+}
+
+/// An alias target's name.
+fn target(text: &str, problems: &mut Vec<String>) -> Option<Name> {
+    let name =
+        from_octal_escapes(text).and_then(|text| Name::parse(&text).map_err(|error| error.to_string()));
+    match name {
+        Ok(name) => Some(name),
+        Err(error) => {
+            problems.push(format!("`DNSName` `{text}`: {error}"));
+            None
+        }
+    }
+}
+
+fn proximity(written: Proximity, mark: Mark, problems: &mut Vec<String>) -> GeoProximityLocation {
+    let Proximity { aws_region, local_zone_group, coordinates, bias } = written;
+    let mut degrees = |text: &str| match text.trim().parse::<f64>() {
+        Ok(degrees) => degrees,
+        Err(_) => {
+            problems.push(format!("`Coordinates`: `{text}` is no number of degrees"));
+            0.0
+        }
+    };
+    let coordinates = coordinates.map(|place| GeoCoordinates {
+        latitude: degrees(&place.latitude),
+        longitude: degrees(&place.longitude),
+    });
+    let aws_region = aws_region.and_then(|region| read_text(&region, mark, problems));
+    GeoProximityLocation { aws_region, local_zone_group, coordinates, bias: bias.unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn errors(text: &str) -> Vec<(usize, usize, String)> {
+        let errors = read(text).expect_err("something is wrong");
+        errors.into_iter().map(|error| (error.line, error.column, error.message)).collect()
+    }
+
+    #[test]
+    fn reads_what_the_cli_prints() {
+        let text = r#"{
+  "ResourceRecordSets": [
+    { "Name": "\\052.example.com.", "Type": "A", "TTL": 60, "ResourceRecords": [{ "Value": "10.0.0.1" }] },
+    { "Name": "lb.example.com", "Type": "A", "SetIdentifier": "one", "Weight": 3, "TrafficPolicyInstanceId": "x",
+      "AliasTarget": { "HostedZoneId": "Z1", "DNSName": "dualstack.lb.example.", "EvaluateTargetHealth": true } },
+    { "Name": "near.example.com.", "Type": "TXT", "TTL": 1, "ResourceRecords": [{ "Value": "\"x\"" }],
+      "SetIdentifier": "two", "GeoProximityLocation": { "Coordinates": { "Latitude": "1.5", "Longitude": "-2" } } }
+  ]
+}"#;
+        let read = read(text).expect("it is as the CLI prints it");
+        let [wild, alias, near] = &read.records[..] else { panic!("{} records", read.records.len()) };
+        assert_eq!(wild.name.value(), r"\052.example.com.");
+        assert_eq!(read.lines.place(wild.name.mark().range().start), (3, 5));
+        let more = alias.more.as_ref().expect("it has a weight");
+        assert_eq!((more.weight, more.evaluate_target_health), (Some(3), true));
+        assert_eq!(alias.alias.as_ref().map(ToString::to_string).as_deref(), Some("dualstack.lb.example."));
+        assert_eq!(alias.name.value(), "lb.example.com.");
+        let near = near.more.as_ref().and_then(|more| more.geo_proximity_location.as_ref()?.coordinates);
+        assert_eq!(near, Some(GeoCoordinates { latitude: 1.5, longitude: -2.0 }));
+    }
+
+    #[test]
+    fn a_change_batch_is_read_from_nothing() {
+        let set = |action: &str, value: &str| {
+            format!(
+                r#"{{ "Action": "{action}", "ResourceRecordSet": {{ "Name": "a.example.", "Type": "A", "TTL": 1,
+                "ResourceRecords": [{{ "Value": "{value}" }}] }} }}"#
+            )
+        };
+        let batch = |changes: &[String]| format!("{{ \"Changes\": [\n{}\n] }}", changes.join(",\n"));
+        let upserted = batch(&[set("CREATE", "10.0.0.1"), set("UPSERT", "10.0.0.2")]);
+        let records = read(&upserted).expect("an upsert replaces").records;
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].values.as_ref().unwrap()[0].value(), "10.0.0.2");
+        let one_name = upserted.replacen("a.example.", r"\\141.EXAMPLE", 1);
+        assert_eq!(read(&one_name).expect("it is the same name").records.len(), 1);
+        let wrong = batch(&[set("CREATE", "10.0.0.1"), set("CREATE", "10.0.0.2"), set("DELETE", "10.0.0.1")]);
+        let told = errors(&wrong);
+        assert_eq!(told.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);
+        assert!(told[0].2.contains("twice") && told[1].2.contains("`DELETE`"), "{told:?}");
+    }
+
+    #[test]
+    fn mistakes_are_told_together_each_in_its_place() {
+        let text = r#"{ "ResourceRecordSets": [
+  { "Name": "a.example.", "Type": "BOGUS", "TTL": 1, "ResourceRecords": [] },
+  { "Name": "b.example.", "Type": "A",
+    "TTL": "soon", "ResourceRecords": [] },
+  { "Name": "c.example.", "Type": "A", "ResourceRecords": [], "CidrRoutingConfig": { "LocationName": "*" } }
+] }"#;
+        let told = errors(text);
+        let places: Vec<_> = told.iter().map(|(line, column, _)| (*line, *column)).collect();
+        assert_eq!(places, [(2, 3), (4, 17), (5, 3), (5, 3)], "{told:?}");
+        assert!(told[2].2.contains("IP-based routing") && told[3].2.contains("`TTL` is missing"), "{told:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_says_so() {
+        let told = errors("{ \"ResourceRecordSets\": [\n  { \"Name\": \"a.exa");
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].0, 2);
+        assert!(told[0].2.contains("too early"), "{told:?}");
+        assert!(errors("{ \"ResourceRecordSets\": [], \"NextToken\": \"x\" }")[0].2.contains("not whole"));
+        assert!(errors("{}")[0].2.contains("neither"));
+        assert!(errors("")[0].2.contains("too early"));
+    }
+
+    proptest! {
+        /// A file damaged anywhere is read or refused.
+        #[test]
+        fn any_text_is_read_or_refused(at in 0usize..200, with in "[{}\\[\\]\",:a0é\\n\\\\]{0,3}") {
+            let whole = r#"{"ResourceRecordSets":[{"Name":"a.é.","Type":"A","TTL":60,"ResourceRecords":[{"Value":"10.0.0.1"}],
+                "SetIdentifier":"x","Weight":1}]}"#;
+            let at = (0..=at.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at)).unwrap_or(0);
+            let _ = read(&whole[..at]);
+            let _ = read(&format!("{}{with}{}", &whole[..at], &whole[at..]));
+        }
+    }
+}

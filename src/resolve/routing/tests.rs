@@ -1,0 +1,282 @@
+//! Each policy against an evaluator that follows the guide's words one by one.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::aws::{Coordinates, Facts};
+use crate::dns::{Name, RecordType, RrSet};
+use crate::world::Proximity;
+
+/// Regions that the tests choose among, and one that nobody knows the place of.
+const REGIONS: [&str; 7] =
+    ["ap-northeast-1", "ap-northeast-3", "eu-west-1", "us-east-1", "us-west-2", "sa-east-1", "zz-nowhere-1"];
+
+fn region(number: usize) -> Region {
+    REGIONS[number].parse().unwrap()
+}
+
+fn places() -> &'static RegionPlaces {
+    &Facts::built_in().regions
+}
+
+/// Record sets with identifiers in order, each with `values` addresses of its own.
+fn sets(policy: RoutingPolicy, each: impl IntoIterator<Item = (Routing, bool)>, values: u8) -> RoutedSets {
+    let owner: Name = "www.example.com".parse().unwrap();
+    let each = each.into_iter().enumerate().map(|(number, (routing, is_healthy))| {
+        let address = |value| Rdata::a([10, 0, number as u8, value].into());
+        let rdatas: Vec<Rdata> = (0..values).map(address).collect();
+        RoutedSet {
+            identifier: format!("set-{number:03}").into(),
+            routing,
+            is_healthy,
+            content: Content::Records(RrSet::new(owner.clone(), RecordType::A, 60, rdatas)),
+        }
+    });
+    RoutedSets { rtype: RecordType::A, policy, sets: each.collect() }
+}
+
+/// Which record set answers, by its number.
+fn chosen(sets: &RoutedSets, from: Option<&Region>, draw: u64) -> Option<usize> {
+    let asker = Asker { region: from, places: places(), draw };
+    match choose(sets, &asker).chosen {
+        Chosen::One(set) => sets.sets.iter().position(|one| std::ptr::eq(one, set)),
+        Chosen::Values(_) => panic!("one record set was meant"),
+        Chosen::Nothing => None,
+    }
+}
+
+fn weights(each: &[(u8, bool)]) -> RoutedSets {
+    sets(
+        RoutingPolicy::Weighted,
+        each.iter().map(|(weight, healthy)| (Routing::Weighted(*weight), *healthy)),
+        1,
+    )
+}
+
+#[test]
+fn weights_one_to_three_share_four_thousand_questions() {
+    let sets = weights(&[(1, true), (3, true)]);
+    let mut told = [0; 2];
+    // What a generator of random numbers gives, without one.
+    let mut draw = 0u64;
+    for _ in 0..4000 {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        told[chosen(&sets, None, draw >> 11).unwrap()] += 1;
+    }
+    assert!((900..1100).contains(&told[0]), "{told:?}");
+    assert_eq!(told[0] + told[1], 4000);
+}
+
+#[test]
+fn zero_weights_answer_when_nothing_else_can() {
+    for (each, expected) in [
+        (&[(0, true), (5, true)][..], &[1][..]),
+        (&[(0, true), (5, false), (0, true)], &[0, 2]),
+        (&[(0, true), (0, true)], &[0, 1]),
+        (&[(0, false), (5, false), (6, false)], &[1, 2]),
+        (&[(0, false), (0, true)], &[1]),
+        (&[(0, false), (0, false)], &[0, 1]),
+    ] {
+        let sets = weights(each);
+        let mut all: Vec<usize> = (0..100).map(|draw| chosen(&sets, None, draw).unwrap()).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all, expected, "{each:?}");
+    }
+}
+
+#[test]
+fn what_was_drawn_is_not_kept() {
+    let asker = Asker { region: None, places: places(), draw: 7 };
+    let keep = |sets: &RoutedSets| choose(sets, &asker).keep;
+    assert_eq!(keep(&weights(&[(1, true), (1, true)])), Keep::No);
+    assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Keep::World);
+    let values =
+        |count| sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); count], 1);
+    assert_eq!(keep(&values(8)), Keep::World);
+    assert_eq!(keep(&values(9)), Keep::No);
+}
+
+#[test]
+fn every_value_of_a_large_multivalue_answer_has_its_chance() {
+    let sets = sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); 12], 1);
+    let mut told = [0; 12];
+    let mut draw = 0u64;
+    for _ in 0..6000 {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let Chosen::Values(values) = choose(&sets, &Asker { region: None, places: places(), draw }).chosen
+        else {
+            panic!("values were meant")
+        };
+        assert_eq!(values.len(), MOST_VALUES);
+        for (set, _) in values {
+            told[sets.sets.iter().position(|one| std::ptr::eq(one, set)).unwrap()] += 1;
+        }
+    }
+    assert!(told.iter().all(|count| (3600..4400).contains(count)), "{told:?}");
+}
+
+/// Healthy or not, and something to choose by.
+fn each<T: fmt::Debug + Clone + 'static>(
+    what: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = Vec<(T, bool)>> {
+    prop::collection::vec((what, any::<bool>()), 1..8)
+}
+
+/// A place and a region's number among those known.
+fn by_distance(
+    sets: &[(usize, i8, bool)],
+    from: usize,
+    distance: impl Fn(&Coordinates, &Coordinates, i8) -> f64,
+) -> Option<usize> {
+    let here = places().of(&region(from))?.coordinates;
+    let mut best: Option<(usize, f64)> = None;
+    let none_healthy = sets.iter().all(|(_, _, healthy)| !healthy);
+    for (number, (at, bias, healthy)) in sets.iter().enumerate() {
+        let Some(there) = places().of(&region(*at)) else { continue };
+        if !healthy && !none_healthy {
+            continue;
+        }
+        let far = distance(&here, &there.coordinates, *bias);
+        if best.is_none_or(|(_, nearest)| far < nearest) {
+            best = Some((number, far));
+        }
+    }
+    best.map(|(number, _)| number)
+}
+
+/// The first that may answer.
+fn first(healths: &[bool]) -> usize {
+    healths.iter().position(|healthy| *healthy).unwrap_or(0)
+}
+
+proptest! {
+    #[test]
+    fn weighted_is_what_a_list_of_tickets_gives(each in each(0u8..5), draw: u64) {
+        let has = |healthy: bool, weighs: bool| {
+            each.iter().any(|(weight, is)| (*is || !healthy) && (*weight > 0) == weighs)
+        };
+        let some_weigh = each.iter().any(|(weight, _)| *weight > 0);
+        let (healthy, weighs) = if has(true, true) {
+            (true, true)
+        } else if has(true, false) {
+            (true, false)
+        } else {
+            (false, some_weigh)
+        };
+        let tickets: Vec<usize> = each
+            .iter()
+            .enumerate()
+            .filter(|(_, (weight, is))| (*is || !healthy) && (*weight > 0) == weighs)
+            .flat_map(|(number, (weight, _))| vec![number; if weighs { usize::from(*weight) } else { 1 }])
+            .collect();
+        let expected = tickets[(draw % tickets.len() as u64) as usize];
+        prop_assert_eq!(chosen(&weights(&each), None, draw), Some(expected));
+    }
+
+    #[test]
+    fn multivalue_gives_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, draw: u64) {
+        let each = healths.iter().map(|healthy| (Routing::MultivalueAnswer, *healthy));
+        let sets = sets(RoutingPolicy::MultivalueAnswer, each, values);
+        let choice = choose(&sets, &Asker { region: None, places: places(), draw });
+        let Chosen::Values(told) = choice.chosen else { panic!("values were meant") };
+        let healthy = healths.iter().filter(|healthy| **healthy).count();
+        let candidates = if healthy == 0 { healths.len() } else { healthy } * usize::from(values);
+        prop_assert_eq!(told.len(), candidates.min(MOST_VALUES));
+        prop_assert_eq!(choice.keep == Keep::No, candidates > MOST_VALUES);
+        prop_assert!(told.iter().all(|(set, _)| set.is_healthy || healthy == 0));
+        let distinct: std::collections::HashSet<&Rdata> = told.iter().map(|(_, rdata)| *rdata).collect();
+        prop_assert_eq!(distinct.len(), told.len());
+    }
+
+    #[test]
+    fn failover_is_a_table(primary: Option<bool>, secondary: Option<bool>, swapped: bool) {
+        let mut each: Vec<(Routing, bool)> = Vec::new();
+        each.extend(primary.map(|healthy| (Routing::Failover(FailoverRole::Primary), healthy)));
+        each.extend(secondary.map(|healthy| (Routing::Failover(FailoverRole::Secondary), healthy)));
+        prop_assume!(!each.is_empty());
+        if swapped {
+            each.reverse();
+        }
+        let expected = match (primary, secondary) {
+            (Some(true), _) | (Some(false), Some(false) | None) => FailoverRole::Primary,
+            (Some(false) | None, Some(_)) => FailoverRole::Secondary,
+            (None, None) => unreachable!("one of them is there"),
+        };
+        let expected = each.iter().position(|(routing, _)| *routing == Routing::Failover(expected));
+        prop_assert_eq!(chosen(&sets(RoutingPolicy::Failover, each, 1), None, 0), expected);
+    }
+
+    #[test]
+    fn latency_takes_the_own_region_else_the_nearest(
+        at in prop::sample::subsequence((0..REGIONS.len()).collect::<Vec<_>>(), 1..REGIONS.len()),
+        healths in prop::collection::vec(any::<bool>(), REGIONS.len()),
+        from in 0..REGIONS.len(),
+    ) {
+        let each: Vec<(usize, i8, bool)> = at.iter().zip(&healths).map(|(at, is)| (*at, 0, *is)).collect();
+        let none_healthy = each.iter().all(|(_, _, healthy)| !healthy);
+        let own = each.iter().position(|(at, _, healthy)| *at == from && (*healthy || none_healthy));
+        let healths: Vec<bool> = each.iter().map(|(_, _, healthy)| *healthy).collect();
+        let nearest = by_distance(&each, from, |here, there, _| here.distance_km(*there));
+        let expected = own.or(nearest).unwrap_or(first(&healths));
+        let each = each.iter().map(|(at, _, healthy)| (Routing::Latency(region(*at)), *healthy));
+        prop_assert_eq!(chosen(&sets(RoutingPolicy::Latency, each, 1), Some(&region(from)), 0), Some(expected));
+    }
+
+    #[test]
+    fn geoproximity_bends_distances(
+        each in prop::collection::vec((0..REGIONS.len(), -99i8..=99, any::<bool>()), 1..8),
+        from in 0..REGIONS.len(),
+    ) {
+        let nearest = by_distance(&each, from, |here, there, bias| {
+            here.distance_km(*there) * (1.0 - f64::from(bias) / 100.0)
+        });
+        let healths: Vec<bool> = each.iter().map(|(_, _, healthy)| *healthy).collect();
+        let expected = nearest.unwrap_or(first(&healths));
+        let each = each.iter().map(|(at, bias, healthy)| {
+            let coordinates = places().of(&region(*at)).map(|place| place.coordinates);
+            let near = Proximity { coordinates, written: REGIONS[*at].into(), bias: *bias };
+            (Routing::Geoproximity(near), *healthy)
+        });
+        let sets = sets(RoutingPolicy::Geoproximity, each, 1);
+        prop_assert_eq!(chosen(&sets, Some(&region(from)), 0), Some(expected));
+    }
+
+    #[test]
+    fn geolocation_widens_step_by_step(
+        which in prop::sample::subsequence((0..8usize).collect::<Vec<_>>(), 1..8),
+        healths in prop::collection::vec(any::<bool>(), 8),
+        from in 0..REGIONS.len(),
+    ) {
+        let locations = [
+            Location::Default,
+            Location::Continent("AS".into()),
+            Location::Continent("NA".into()),
+            Location::Country("JP".into()),
+            Location::Country("US".into()),
+            Location::Country("IE".into()),
+            Location::Subdivision("US".into(), "VA".into()),
+            Location::Subdivision("US".into(), "OR".into()),
+        ];
+        let each: Vec<(Location, bool)> =
+            which.iter().zip(&healths).map(|(which, is)| (locations[*which].clone(), *is)).collect();
+        let mut steps = Vec::new();
+        if let Some(place) = places().of(&region(from)) {
+            let country: Box<str> = place.country.as_str().into();
+            if let Some(subdivision) = &place.subdivision {
+                steps.push(Location::Subdivision(country.clone(), subdivision.as_str().into()));
+            }
+            steps.push(Location::Country(country));
+            steps.push(Location::Continent(place.continent.as_str().into()));
+        }
+        steps.push(Location::Default);
+        let at = |step: &Location, healthy: bool| {
+            each.iter().position(|(location, is)| location == step && (*is || !healthy))
+        };
+        let healthy = steps.iter().find_map(|step| at(step, true));
+        let expected = healthy.or_else(|| steps.iter().find_map(|step| at(step, false)));
+        let each = each.iter().map(|(location, healthy)| (Routing::Geolocation(location.clone()), *healthy));
+        let sets = sets(RoutingPolicy::Geolocation, each, 1);
+        prop_assert_eq!(chosen(&sets, Some(&region(from)), 0), expected);
+    }
+}

@@ -1,0 +1,388 @@
+//! Routing policies of record sets: what may stand together, and how healthy each one is.
+//!
+//! What Route 53's API refuses is refused here ("ChangeResourceRecordSets", "ResourceRecordSet").
+
+use std::collections::BTreeMap;
+
+use super::records::{Place, Written};
+use super::*;
+use crate::aws::Coordinates;
+use crate::aws::geography::CONTINENTS;
+use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+use crate::dns::{Name, RecordType};
+
+/// How many aliases are followed to find out how healthy one is. AWS allows three levels.
+const MAX_EVALUATED: usize = 16;
+
+/// The longest `SetIdentifier`, in characters.
+const LONGEST_IDENTIFIER: usize = 128;
+
+/// The record sets of one zone that need more than a look at themselves.
+#[derive(Default)]
+pub(super) struct Routed {
+    /// Record sets with a routing policy, by name and type.
+    groups: BTreeMap<(Name, RecordType), Vec<Pending>>,
+    /// Record sets without one whose health check says that they are unhealthy.
+    unhealthy: HashSet<(Name, RecordType)>,
+    /// Alias records without one that are as healthy as their targets.
+    aliases: HashMap<(Name, RecordType), Name>,
+}
+
+/// A record set with a routing policy, on its way.
+struct Pending {
+    /// The record set; its health is that of its own health check.
+    set: RoutedSet,
+    /// Whose health it shares.
+    evaluated: Option<Name>,
+    /// Where it was written.
+    place: Place,
+}
+
+impl Routed {
+    /// Takes in a record set with a routing policy.
+    pub(super) fn add(
+        &mut self,
+        owner: Name,
+        rtype: RecordType,
+        set: RoutedSet,
+        evaluated: Option<Name>,
+        place: Place,
+    ) {
+        self.groups.entry((owner, rtype)).or_default().push(Pending { set, evaluated, place });
+    }
+
+    /// Notes that a record set without a routing policy is unhealthy.
+    pub(super) fn unhealthy(&mut self, owner: Name, rtype: RecordType) {
+        self.unhealthy.insert((owner, rtype));
+    }
+
+    /// Notes that an alias record without a routing policy is as healthy as its target.
+    pub(super) fn simple_alias(&mut self, owner: Name, rtype: RecordType, target: Name) {
+        self.aliases.insert((owner, rtype), target);
+    }
+
+    /// Whether something at a name is healthy: of several record sets, one is enough.
+    fn has_healthy(&self, at: (Name, RecordType), gone: &dyn Fn(&Name) -> bool, followed: usize) -> bool {
+        if followed > MAX_EVALUATED {
+            return true;
+        }
+        let follow = |target: &Name| self.has_healthy((target.clone(), at.1), gone, followed + 1);
+        match self.groups.get(&at) {
+            Some(group) => {
+                group.iter().any(|one| one.set.is_healthy && one.evaluated.as_ref().is_none_or(follow))
+            }
+            None if self.unhealthy.contains(&at) || gone(&at.0) => false,
+            None => self.aliases.get(&at).is_none_or(follow),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// What health checks say.
+    pub(super) fn health_checks(&mut self) {
+        for check in &self.config.health_check {
+            if self.declare(&check.id) && !check.healthy {
+                self.unhealthy.insert(check.id.value());
+            }
+        }
+    }
+
+    /// Whether a health check says that something is unhealthy. One that is not declared says nothing.
+    pub(super) fn is_unhealthy(&self, id: &Marked<String>) -> bool {
+        self.unhealthy.contains(id.value().as_str())
+    }
+
+    /// What a record set is chosen by, with its identifier. `None`: it has no routing policy. An error is told.
+    pub(super) fn routing(
+        &mut self,
+        record: &RecordText,
+        written: Written<'_>,
+    ) -> Result<Option<(Routing, Box<str>)>, ()> {
+        let Some(more) = record.more.as_deref() else { return Ok(None) };
+        let place = written.place(record.name.mark());
+        let said = more.policies();
+        let name = &record.name;
+        match (&said[..], &more.set_identifier) {
+            ([], None) => return Ok(None),
+            // The key of its policy may have been too broken to read, and that is told.
+            ([], Some(_)) if self.was_cut => return Err(()),
+            ([], Some(identifier)) => {
+                let message = format!(
+                    "record `{name}` has the identifier `{identifier}` and no routing policy to need it"
+                );
+                let error = self.wrong_record(&place, message);
+                error.help(
+                    "add `weight`, `multi_value_answer`, `failover`, `region`, `geo_location` or \
+                     `geo_proximity_location`, or leave `set_identifier` away",
+                );
+                return Err(());
+            }
+            ([one], None) => {
+                let message = format!("record `{name}` has `{one}` and no `set_identifier`");
+                let error = self.wrong_record(&place, message);
+                error
+                    .help("say what tells it from the others of its name and type: `set_identifier = \"…\"`");
+                return Err(());
+            }
+            ([_], Some(_)) => {}
+            (several, _) => {
+                let message = format!("record `{name}` has several routing policies: {}", several.join(", "));
+                self.wrong_record(&place, message).help("a record set has one routing policy");
+                return Err(());
+            }
+        }
+        let rtype = *record.record_type.value();
+        if matches!(rtype, RecordType::NS | RecordType::SOA) {
+            self.wrong_record(&place, format!("{rtype} records cannot have a routing policy"));
+            return Err(());
+        }
+        let identifier = more.set_identifier.as_ref().map(|identifier| identifier.value().as_str());
+        let identifier: Box<str> = identifier.unwrap_or_default().into();
+        let length = identifier.chars().count();
+        if length == 0 || length > LONGEST_IDENTIFIER {
+            let message =
+                format!("a `set_identifier` has 1 to {LONGEST_IDENTIFIER} characters, and this one {length}");
+            self.wrong_record(&place, message);
+            return Err(());
+        }
+        let routing = self.criterion(record, more, written, &place)?;
+        Ok(Some((routing, identifier)))
+    }
+
+    /// What a record set with one routing policy is chosen by.
+    fn criterion(
+        &mut self,
+        record: &RecordText,
+        more: &RecordMore,
+        written: Written<'_>,
+        place: &Place,
+    ) -> Result<Routing, ()> {
+        if let Some(weight) = more.weight {
+            return u8::try_from(weight).map(Routing::Weighted).map_err(|_| {
+                self.wrong_record(place, format!("a weight is 0 to 255, and this one {weight}"));
+            });
+        }
+        if more.multi_value_answer {
+            if record.alias.is_some() {
+                let message =
+                    format!("record `{}` is an alias, which no multivalue answer can be", record.name);
+                self.wrong_record(place, message).help("write its values, or choose another routing policy");
+                return Err(());
+            }
+            if *record.record_type.value() == RecordType::CNAME {
+                self.wrong_record(place, "CNAME records cannot be multivalue answers: a name has one CNAME");
+                return Err(());
+            }
+            return Ok(Routing::MultivalueAnswer);
+        }
+        if let Some(failover) = more.failover {
+            return Ok(Routing::Failover(match failover {
+                Failover::Primary => FailoverRole::Primary,
+                Failover::Secondary => FailoverRole::Secondary,
+            }));
+        }
+        if let Some(region) = &more.region {
+            self.known_place(region.value(), &written.place(region.mark()));
+            return Ok(Routing::Latency(region.value().clone()));
+        }
+        if let Some(at) = &more.geo_location {
+            return location(at).map(Routing::Geolocation).map_err(|why| {
+                self.wrong_record(place, format!("record `{}`: {why}", record.name));
+            });
+        }
+        let Some(near) = &more.geo_proximity_location else {
+            unreachable!("a record set with one routing policy has one of its keys")
+        };
+        if let Some(region) = &near.aws_region {
+            self.known_place(region.value(), &written.place(region.mark()));
+        }
+        self.proximity(near).map(Routing::Geoproximity).map_err(|why| {
+            self.wrong_record(place, format!("record `{}`: {why}", record.name));
+        })
+    }
+
+    /// Where a geoproximity record set's resource is.
+    fn proximity(&self, near: &GeoProximityLocation) -> Result<Proximity, String> {
+        let GeoProximityLocation { aws_region, local_zone_group, coordinates, bias } = near;
+        if let Some(group) = local_zone_group {
+            return Err(format!(
+                "where the Local Zone group `{group}` lies is not known here; write its `coordinates`"
+            ));
+        }
+        let bias = i8::try_from(*bias).ok().filter(|bias| (-99..=99).contains(bias));
+        let bias = bias.ok_or_else(|| format!("a bias is -99 to 99, and this one {}", near.bias))?;
+        match (aws_region, coordinates) {
+            (Some(region), None) => {
+                let coordinates = self.facts.regions.of(region.value()).map(|place| place.coordinates);
+                Ok(Proximity { coordinates, written: region.value().as_str().into(), bias })
+            }
+            (None, Some(degrees)) => {
+                let at = Coordinates::new(degrees.latitude, degrees.longitude).ok_or_else(|| {
+                    format!(
+                        "{},{} is no place: a latitude is -90 to 90, a longitude -180 to 180",
+                        degrees.latitude, degrees.longitude
+                    )
+                })?;
+                Ok(Proximity { coordinates: Some(at), written: at.to_string().into(), bias })
+            }
+            _ => Err("a geoproximity location has either `aws_region` or `coordinates`".to_owned()),
+        }
+    }
+
+    /// Warns of a region that nobody knows the place of.
+    fn known_place(&mut self, region: &Region, place: &Place) {
+        if self.facts.regions.of(region).is_none() {
+            let message = format!("where region `{region}` lies is not known here");
+            let help =
+                "for clients of that region this record set answers; to others it is never the nearest";
+            self.surprising_record(place, message).help(help);
+        }
+    }
+
+    /// Warns of a VPC whose region's place nobody knows, with a zone that goes by it.
+    pub(super) fn check_region_place(&mut self, vpc: Index<Vpc>, mark: Mark) {
+        let region = &self.vpcs[vpc].region;
+        if self.facts.regions.of(region).is_none() {
+            let message =
+                format!("where region `{region}` of VPC `{}` lies is not known here", self.vpcs[vpc].id);
+            self.report.warning(Code::Surprising, mark, message).help(
+                "geolocation records answer with their default there, latency and geoproximity records with the first by \
+                 its identifier",
+            );
+        }
+    }
+
+    /// Adds the record sets with a routing policy to their zone. Whether one of the policies goes by place.
+    pub(super) fn routed_sets(&mut self, zone: &mut Zone, routed: Routed) -> bool {
+        if routed.groups.is_empty() {
+            return false;
+        }
+        let gone = |name: &Name| self.gone_names.contains(name);
+        let healths: Vec<Vec<bool>> = routed
+            .groups
+            .iter()
+            .map(|((_, rtype), group)| {
+                let is_healthy = |one: &Pending| {
+                    let target = one.evaluated.as_ref();
+                    one.set.is_healthy
+                        && target.is_none_or(|to| routed.has_healthy((to.clone(), *rtype), &gone, 0))
+                };
+                group.iter().map(is_healthy).collect()
+            })
+            .collect();
+        let mut by_place = false;
+        for (((owner, rtype), mut group), healths) in routed.groups.into_iter().zip(healths) {
+            for (one, is_healthy) in group.iter_mut().zip(healths) {
+                one.set.is_healthy = is_healthy;
+            }
+            by_place |= group.iter().any(|one| goes_by_place(one.set.routing.policy()));
+            self.route_group(zone, owner, rtype, group);
+        }
+        by_place
+    }
+
+    /// Adds the record sets of one name and type.
+    fn route_group(&mut self, zone: &mut Zone, owner: Name, rtype: RecordType, mut group: Vec<Pending>) {
+        let policy = group[0].set.routing.policy();
+        let first = group[0].place.clone();
+        let mut is_well = true;
+        for (number, one) in group.iter().enumerate() {
+            let before = &group[..number];
+            let identifier = &one.set.identifier;
+            let wrong = if one.set.routing.policy() != policy {
+                let other = one.set.routing.policy().as_str();
+                Some(format!(
+                    "it has the policy {other}, and others of its name and type have {}",
+                    policy.as_str()
+                ))
+            } else if before.iter().any(|other| other.set.identifier == *identifier) {
+                Some("another one has the same identifier".to_owned())
+            } else if let Some(other) =
+                before.iter().find(|other| other.set.routing.clashes(&one.set.routing))
+            {
+                Some(format!("`{}` is for {} already", other.set.identifier, one.set.routing))
+            } else if number == policy.most_sets() {
+                let most = policy.most_sets();
+                Some(format!(
+                    "Route 53 has at most {most} {} record sets of one name and type",
+                    policy.as_str()
+                ))
+            } else {
+                None
+            };
+            if let Some(wrong) = wrong {
+                is_well = false;
+                self.wrong_record(&one.place, format!("{owner} {rtype}, record set `{identifier}`: {wrong}"));
+            }
+        }
+        // What holds no value was told.
+        group.retain(|one| !matches!(&one.set.content, Content::Records(set) if set.rdatas.is_empty()));
+        if !is_well || group.is_empty() {
+            return;
+        }
+        let mut sets: Vec<RoutedSet> = group.into_iter().map(|one| one.set).collect();
+        sets.sort_by(|one, other| one.identifier.cmp(&other.identifier));
+        let several = sets.iter().any(|set| match &set.content {
+            Content::Records(records) => rtype == RecordType::CNAME && records.rdatas.len() > 1,
+            Content::Alias(_) => false,
+        });
+        let refused = match several {
+            true => Err(RecordRefused::SecondCname(owner)),
+            false => zone.add_routed(owner, RoutedSets { rtype, policy, sets: sets.into() }),
+        };
+        if let Err(refused) = refused {
+            self.wrong_record(&first, refused);
+        }
+    }
+
+    /// Tells that a zone of a site's name servers cannot have routing policies.
+    pub(super) fn refuse_routed(&mut self, routed: &Routed) {
+        for one in routed.groups.values().flatten() {
+            let message = format!(
+                "record set `{}` has a routing policy, which only a private hosted zone can have",
+                one.set.identifier
+            );
+            self.wrong_record(&one.place, message);
+        }
+    }
+}
+
+/// Whether a policy goes by where the asker is.
+fn goes_by_place(policy: RoutingPolicy) -> bool {
+    match policy {
+        RoutingPolicy::Latency | RoutingPolicy::Geolocation | RoutingPolicy::Geoproximity => true,
+        RoutingPolicy::Weighted | RoutingPolicy::MultivalueAnswer | RoutingPolicy::Failover => false,
+    }
+}
+
+/// Whom a geolocation record set answers.
+fn location(at: &GeoLocation) -> Result<Location, String> {
+    let GeoLocation { continent_code, country_code, subdivision_code } = at;
+    let country = |code: &str| match code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
+    {
+        true => Ok(code.into()),
+        false => {
+            Err(format!("`{code}` is no country's code: write two capital letters, such as `JP`, or `*`"))
+        }
+    };
+    match (continent_code.as_deref(), country_code.as_deref(), subdivision_code.as_deref()) {
+        (Some(continent), None, None) if CONTINENTS.contains(&continent) => {
+            Ok(Location::Continent(continent.into()))
+        }
+        (Some(continent), None, None) => {
+            Err(format!("`{continent}` is no continent; they are {}", CONTINENTS.join(", ")))
+        }
+        (None, Some("*"), None | Some("*")) => Ok(Location::Default),
+        (None, Some(code), None) => country(code).map(Location::Country),
+        (None, Some(code), Some(subdivision)) if ["US", "UA"].contains(&code) => {
+            Ok(Location::Subdivision(code.into(), subdivision.into()))
+        }
+        (None, Some(code), Some(_)) => {
+            Err(format!("`{code}` has no subdivisions in Route 53: only `US` and `UA` have"))
+        }
+        (None, None, _) => Err("a location has `continent_code` or `country_code`".to_owned()),
+        (Some(_), ..) => {
+            Err("a location has one of `continent_code` and `country_code`, not both".to_owned())
+        }
+    }
+}
