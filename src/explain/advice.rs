@@ -99,6 +99,27 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
             "A private address is sent to the internet, which drops it: this place is not connected to that VPC."
                 .to_owned()
         }
+        Reason::PeeringNotTransitive => {
+            "A peering connection leads to the other VPC's own addresses, not to what that VPC is connected with.".to_owned()
+        }
+        Reason::GatewayNotTransitive => {
+            "This gateway carries its own VPC's traffic alone: attach the site to the transit gateway itself.".to_owned()
+        }
+        Reason::TgwNoRoute => {
+            "The transit gateway's route table for this attachment has no route to the address: propagate it, or write a \
+             static route."
+                .to_owned()
+        }
+        Reason::RoutingLoop => "The route tables lead in a circle.".to_owned(),
+        Reason::SourceDestCheck => {
+            "An appliance passes on only what it is allowed to: turn off its source and destination check.".to_owned()
+        }
+        Reason::EndpointNotAvailable => "The endpoint is not available: its state says so.".to_owned(),
+        Reason::VpcNotAssociatedWithServiceNetwork => {
+            "VPC Lattice's addresses work in VPCs that are associated with the service network, or by a service-network \
+             endpoint."
+                .to_owned()
+        }
         Reason::TargetNotModelled => {
             "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
         }

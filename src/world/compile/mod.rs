@@ -6,6 +6,7 @@
 //! carries a door's messages), `public` (public DNS).
 
 mod endpoint;
+mod filters;
 mod generated;
 mod instance;
 mod listener;
@@ -33,6 +34,7 @@ use ipnet::IpNet;
 use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public::stable_hash;
+use crate::aws::ranges::Ranges;
 use crate::aws::{Facts, Region};
 use crate::config::{self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest};
 use crate::dns::Name;
@@ -53,12 +55,14 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.prefix_lists();
     compiler.endpoints();
     compiler.instances();
+    compiler.network_interfaces();
     compiler.network();
     compiler.routes();
     compiler.health_checks();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
     compiler.sites();
+    compiler.transit_gateway_routes();
     compiler.resolver_rules();
     compiler.profiles();
     compiler.internet();
@@ -92,6 +96,10 @@ struct Compiler<'a> {
     nat_gateways: Arena<NatGateway>,
     endpoints: Arena<Endpoint>,
     security_groups: Arena<SecurityGroup>,
+    network_acls: Arena<NetworkAcl>,
+    network_interfaces: Arena<NetworkInterface>,
+    peering_connections: Arena<VpcPeeringConnection>,
+    transit_gateways: Arena<TransitGateway>,
     instances: Arena<Instance>,
     inbound_endpoints: Arena<InboundEndpoint>,
     sites: Arena<Site>,
@@ -113,6 +121,8 @@ struct Compiler<'a> {
     listeners: Vec<Listener>,
     expectations: Vec<(Expect, Mark)>,
 
+    /// AWS's published ranges where the user has newer ones.
+    ranges: Option<Box<Ranges>>,
     ids: Ids,
     /// Whether it was said that groups are named and none is declared.
     told_no_groups: bool,
@@ -143,6 +153,13 @@ struct Ids {
     nat_gateways: HashMap<String, (Index<Vpc>, Index<NatGateway>)>,
     endpoints: HashMap<String, (Index<Vpc>, Index<Endpoint>)>,
     security_groups: HashMap<String, Index<SecurityGroup>>,
+    network_acls: HashMap<String, (Index<Vpc>, Index<NetworkAcl>)>,
+    /// The default network ACL of each VPC.
+    default_acls: HashMap<Index<Vpc>, Index<NetworkAcl>>,
+    peering_connections: HashMap<String, Index<VpcPeeringConnection>>,
+    transit_gateways: HashMap<String, Index<TransitGateway>>,
+    /// Instances and network interfaces, as routes lead to them.
+    appliances: HashMap<String, (Index<Vpc>, Arc<Appliance>)>,
     resolver_endpoints: HashMap<String, Resolver>,
     sites: HashMap<String, Index<Site>>,
     hosted_zones: HashMap<String, Index<HostedZone>>,
@@ -184,6 +201,10 @@ impl<'a> Compiler<'a> {
             nat_gateways: Arena::default(),
             endpoints: Arena::default(),
             security_groups: Arena::default(),
+            network_acls: Arena::default(),
+            network_interfaces: Arena::default(),
+            peering_connections: Arena::default(),
+            transit_gateways: Arena::default(),
             instances: Arena::default(),
             inbound_endpoints: Arena::default(),
             sites: Arena::default(),
@@ -203,6 +224,7 @@ impl<'a> Compiler<'a> {
             played: HashMap::new(),
             listeners: Vec::new(),
             expectations: Vec::new(),
+            ranges: None,
             ids: Ids::default(),
             told_no_groups: false,
             prefix_lists: HashMap::new(),
@@ -364,9 +386,13 @@ impl<'a> Compiler<'a> {
             subnets: self.subnets,
             route_tables: self.route_tables,
             nat_gateways: self.nat_gateways,
-            load_balancer_endpoints: load_balancers(&self.endpoints),
             endpoints: self.endpoints,
             security_groups: self.security_groups,
+            network_acls: self.network_acls,
+            network_interfaces: self.network_interfaces,
+            peering_connections: self.peering_connections,
+            transit_gateways: self.transit_gateways,
+            ranges: self.ranges,
             instances: self.instances,
             inbound_endpoints: self.inbound_endpoints,
             sites: self.sites,
@@ -428,10 +454,4 @@ fn shortened(known: &[&str]) -> String {
 /// A host name out of a table of facts.
 fn fact_name(host: &str) -> Name {
     host.parse().expect("tables of facts hold domain names; a test reads all of them")
-}
-
-/// The ids of Gateway Load Balancer endpoints.
-fn load_balancers(endpoints: &Arena<Endpoint>) -> HashSet<Arc<str>> {
-    let is_one = |endpoint: &&Endpoint| endpoint.kind == EndpointKind::GatewayLoadBalancer;
-    endpoints.iter().filter(is_one).map(|endpoint| endpoint.id.clone()).collect()
 }

@@ -19,14 +19,15 @@ impl Compiler<'_> {
             let view = self.site_view(&written.resolver);
             let mut links = Vec::new();
             for link in &written.links {
-                let Some(vpc) = link.vpc.as_ref().and_then(|vpc| self.vpc_named(vpc)) else { continue };
                 let target = link.target.value().text();
+                let Some(to) = self.linked_to(link) else { continue };
+                let gateway = link.gateway.as_ref().map(|gateway| gateway.value().text());
                 let class = match &*target {
                     dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,
                     tgw if tgw.starts_with("tgw-") => LinkClass::TransitGateway,
                     _ => LinkClass::VirtualPrivateGateway,
                 };
-                links.push(Link { target, class, vpc });
+                links.push(Link { target, class, to, gateway });
             }
             let mut zones = SuffixMap::new();
             for played in &written.zone {
@@ -57,6 +58,21 @@ impl Compiler<'_> {
                 for server in &written.dns {
                     self.played.insert(*server.value(), index);
                 }
+            }
+        }
+    }
+
+    /// What is behind a link: a declared transit gateway, else a VPC.
+    fn linked_to(&mut self, link: &config::Link) -> Option<LinkedTo> {
+        let declared = self.ids.transit_gateways.get(link.target.value().as_str()).copied();
+        match (declared, &link.vpc) {
+            (Some(gateway), _) => Some(LinkedTo::TransitGateway(gateway)),
+            (None, Some(vpc)) => self.vpc_named(vpc).map(LinkedTo::Vpc),
+            (None, None) => {
+                let message = format!("the link to `{}` says no VPC", link.target);
+                let error = self.report.error(Code::MissingKey, link.target.mark(), message);
+                error.help("write `vpc = \"vpc-…\"`, or declare the transit gateway: [[transit_gateway]]");
+                None
             }
         }
     }
@@ -105,7 +121,7 @@ impl Compiler<'_> {
 
     /// Every place: each subnet with what is cut out of it, each site, and outside.
     pub(super) fn places(&mut self) {
-        let cuts = self.group_sources();
+        let cuts = self.told_apart();
         let mut interfaces = self.interfaces_by_subnet();
         for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
@@ -152,15 +168,25 @@ impl Compiler<'_> {
         by_subnet
     }
 
-    /// The prefixes that security groups tell apart.
-    fn group_sources(&self) -> PrefixMap<()> {
+    /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
+    /// fare otherwise, on the way or on the way back.
+    fn told_apart(&self) -> PrefixMap<()> {
         let mut cuts = PrefixMap::new();
-        let rules = self.security_groups.iter().flat_map(|group| &group.ingress);
-        for source in rules.flat_map(|rule| &rule.sources) {
-            if let Source::Prefix(prefix) = source {
-                cuts.insert(*prefix, ());
-            }
-        }
+        let groups =
+            self.security_groups.iter().flat_map(|group| &group.ingress).flat_map(|rule| &rule.peers);
+        let of_groups = groups.filter_map(|peer| match peer {
+            Peer::Prefix(prefix) => Some(*prefix),
+            Peer::Group(_) => None,
+        });
+        let acls = self.network_acls.iter().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
+        let of_routes = self.route_tables.iter().flat_map(RouteTable::iter);
+        let of_routes = of_routes.filter(|route| route.prefix_list.is_none()).map(|route| route.destination);
+        let gateways = self.transit_gateways.iter().flat_map(|gateway| &gateway.route_tables);
+        let of_gateways = gateways.flat_map(TransitGatewayRouteTable::iter).map(|route| route.destination);
+        let all = of_groups.chain(acls.map(|rule| rule.cidr)).chain(of_routes).chain(of_gateways);
+        all.for_each(|prefix| {
+            cuts.insert(prefix, ());
+        });
         cuts
     }
 

@@ -1,0 +1,504 @@
+//! One packet on its way: from table to table, until it lands or nothing carries it on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::filter::Crossing;
+use super::{MAX_HOPS, lands_outside};
+use crate::aws::RouteTargetKind;
+use crate::net::{self, host, is_globally_routed};
+use crate::resolve::path::{Class, EgressPath, Hop, Lands, Matched, Reach, Reason};
+use crate::world::{
+    EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing, Subnet, Target,
+    Vpc, World,
+};
+
+/// A packet on its way, and the way so far.
+pub(super) struct Walk<'w> {
+    pub world: &'w World,
+    pub path: EgressPath,
+    pub sender: Sender<'w>,
+    /// The address that the client sends to.
+    pub asked: IpAddr,
+    /// The client's security groups. `None`: nobody said.
+    pub client_groups: Option<&'w [Index<SecurityGroup>]>,
+    /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
+    pub to: IpAddr,
+    /// The subnets whose borders it crosses.
+    pub crossings: Vec<Crossing>,
+    /// The tables that were looked at, each with who sent.
+    visited: Vec<(Index<RouteTable>, SentBy)>,
+    /// The VPC that it is in, and the subnet whose table it followed last.
+    pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
+    /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
+    pub is_passing: bool,
+    /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
+    pub is_reply: bool,
+}
+
+/// Who sends, as the next hop sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Sender<'w> {
+    pub by: SentBy,
+    /// The addresses that it may have.
+    pub addresses: Vec<IpNet>,
+    /// The security groups that it is in. `None`: nobody said.
+    pub groups: Option<&'w [Index<SecurityGroup>]>,
+    pub home: Home,
+}
+
+/// What sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SentBy {
+    /// The client, with its own address.
+    Client,
+    /// A NAT gateway, with its own address; whether that may be a public one.
+    Nat { is_public: bool },
+    /// The client, by way of an appliance, which may put its own public address in its place.
+    Appliance { is_public: bool },
+}
+
+/// Where replies to a sender must come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    Vpc(Index<Vpc>),
+    Site(Index<Site>),
+}
+
+impl<'w> Walk<'w> {
+    /// A client's packet to an address, still at home.
+    pub fn of_client(world: &'w World, here: &'w Place, to: IpAddr) -> Self {
+        let groups = match here.interface {
+            Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
+            Some(Interface::Network(index)) => {
+                Some(world.network_interfaces[index].security_groups.as_slice())
+            }
+            Some(Interface::Endpoint(index, n)) => {
+                Some(world.endpoints[index].interfaces[n].security_groups.as_slice())
+            }
+            Some(Interface::ResolverEndpoint) => None,
+            Some(Interface::NatGateway(_)) => Some(&[][..]),
+            // Traffic from a site is in no group.
+            None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
+            None => None,
+        };
+        let home = match here.standing {
+            Standing::Subnet(subnet) => Home::Vpc(world.subnets[subnet].vpc),
+            Standing::Site(site) => Home::Site(site),
+            // Who stands outside goes by an uplink and never walks.
+            Standing::Outside => Home::Vpc(world.vpcs.next_index()),
+        };
+        let sender = Sender { by: SentBy::Client, addresses: here.prefixes.clone(), groups, home };
+        Self::new(world, sender, to, false)
+    }
+
+    pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
+        Self {
+            world,
+            path: EgressPath::of(Class::Unknown, Reach::Unknown),
+            asked: to,
+            client_groups: sender.groups,
+            sender,
+            to,
+            crossings: Vec::new(),
+            visited: Vec::new(),
+            at: None,
+            is_passing: false,
+            is_reply,
+        }
+    }
+
+    /// The first hop: the subnet's own table decides the class.
+    pub fn depart(&mut self, subnet: Index<Subnet>) {
+        let own = &self.world.subnets[subnet];
+        self.at = Some((own.vpc, Some(subnet)));
+        let Some(route) = self.route(own.route_table, Some(subnet)) else {
+            self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+            return;
+        };
+        self.visited.push((own.route_table, self.sender.by));
+        self.path.matched = Some(Matched {
+            route_table: self.world.route_tables[own.route_table].id.clone(),
+            destination: route.destination,
+            prefix_list: route.prefix_list.clone(),
+            target: self.target_id(&route.target),
+        });
+        if route.is_blackhole {
+            self.path.class = Class::Blackhole;
+            self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+            return;
+        }
+        self.path.class = class_of(&route.target);
+        if !self.is_in(subnet) {
+            self.leave(subnet);
+        }
+        if net::nat64_embedded(self.to).is_some() && !matches!(route.target, Target::NatGateway(_)) {
+            self.hop(self.target_id(&route.target), None);
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
+        }
+        self.take(route);
+    }
+
+    /// A later hop: the table where the packet is now decides where it goes on.
+    pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
+        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() > MAX_HOPS {
+            self.end(Reach::Dead, Some(Reason::RoutingLoop));
+            return;
+        }
+        self.visited.push((table, self.sender.by));
+        self.at = self.at.map(|(vpc, _)| (vpc, subnet));
+        match self.route(table, subnet) {
+            None => self.end(Reach::Dead, Some(none)),
+            Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
+            Some(route) => {
+                if let Some(subnet) = subnet.filter(|subnet| !self.is_in(*subnet)) {
+                    self.leave(subnet);
+                }
+                self.take(route);
+            }
+        }
+    }
+
+    /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
+    /// route to that subnet is for others.
+    fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
+        let table = &self.world.route_tables[table];
+        if subnet.is_some_and(|subnet| self.is_in(subnet)) {
+            return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
+        }
+        table.route(self.to)
+    }
+
+    /// Whether the packet goes to an address of a subnet.
+    pub fn is_in(&self, subnet: Index<Subnet>) -> bool {
+        self.world.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
+    }
+
+    fn take(&mut self, route: &'w Route) {
+        let Some((vpc, subnet)) = self.at else { return };
+        match &route.target {
+            Target::Local => self.arrive(vpc),
+            Target::InternetGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_internet_gateway(subnet);
+            }
+            Target::EgressOnlyInternetGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_internet_gateway(subnet);
+            }
+            Target::NatGateway(index) => self.through_nat_gateway(*index),
+            Target::GatewayEndpoint(index) => {
+                let endpoint = &self.world.endpoints[*index];
+                self.hop(endpoint.id.clone(), None);
+                self.path.endpoint = Some((*index, None));
+                self.path.lands = lands_outside(self.world, self.to);
+                if self.is_passing {
+                    self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
+                } else if !endpoint.is_available {
+                    self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
+                } else {
+                    self.end(Reach::Ok, None);
+                }
+            }
+            Target::LoadBalancerEndpoint(index) => {
+                let endpoint = &self.world.endpoints[*index];
+                // It stands in one subnet, to which the appliances behind it give the traffic back.
+                let own = endpoint.interfaces.first().map(|interface| interface.subnet);
+                self.hop(endpoint.id.clone(), own);
+                match own {
+                    _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
+                    None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+                    Some(own) => {
+                        self.enter(own);
+                        self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
+                    }
+                }
+            }
+            Target::Appliance(appliance) => {
+                self.hop(appliance.id.clone(), Some(appliance.subnet));
+                if !appliance.passes_on {
+                    self.end(Reach::Dead, Some(Reason::SourceDestCheck));
+                    return;
+                }
+                self.enter(appliance.subnet);
+                self.sender.by = SentBy::Appliance { is_public: appliance.is_public };
+                let table = self.world.subnets[appliance.subnet].route_table;
+                self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
+            }
+            Target::Peering(index) => self.through_peering(*index, vpc),
+            Target::TransitGateway(index) => self.through_transit_gateway(*index, vpc, subnet),
+            Target::VirtualPrivateGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_private_gateway(vpc, id);
+            }
+            Target::Other(target) => {
+                self.hop(target.id.clone(), None);
+                self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+            }
+        }
+    }
+
+    /// Inside a VPC that has the address: an endpoint's network interface, or something else.
+    pub fn arrive(&mut self, vpc: Index<Vpc>) {
+        let place =
+            self.world.places.find_in_vpc(self.to, vpc).map(|place| self.world.places[place].standing);
+        let subnet = match place {
+            Some(Standing::Subnet(subnet)) => Some(subnet),
+            _ => None,
+        };
+        if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
+            self.enter(subnet);
+        }
+        self.at = Some((vpc, subnet));
+        let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
+        self.path.lands = Lands::Subnet {
+            vpc: self.world.vpcs[vpc].id.clone(),
+            subnet: subnet.map(|subnet| self.world.subnets[subnet].id.clone()),
+            owner: owner.and_then(|owner| self.owner_id(owner)),
+        };
+        let mut reach = Reach::Ok;
+        if let Some(Interface::Endpoint(index, number)) = owner {
+            let endpoint = &self.world.endpoints[index];
+            if self.path.class == Class::Local {
+                self.path.class = class_inside(endpoint.kind);
+            }
+            self.hop(endpoint.id.clone(), Some(endpoint.interfaces[number].subnet));
+            self.path.endpoint = Some((index, Some(number)));
+            if !endpoint.is_available {
+                self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
+                return;
+            }
+        }
+        if !self.replies_come_back(vpc, subnet) {
+            reach = Reach::Dead;
+            self.path.reasons.push(Reason::NoReturnRoute);
+        }
+        self.end(reach, None);
+    }
+
+    /// Through a NAT gateway, which sends with an address of its own from where it stands.
+    fn through_nat_gateway(&mut self, index: Index<crate::world::NatGateway>) {
+        let nat = &self.world.nat_gateways[index];
+        self.hop(nat.id.clone(), nat.subnet);
+        match (net::nat64_embedded(self.to), self.to) {
+            (Some(embedded), _) => self.to = IpAddr::V4(embedded),
+            (None, IpAddr::V6(_)) => {
+                self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+                return;
+            }
+            (None, IpAddr::V4(_)) => {}
+        }
+        if let Some(subnet) = nat.subnet {
+            self.enter(subnet);
+        }
+        if !self.replies_come_back(nat.vpc, nat.subnet) {
+            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+            return;
+        }
+        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
+            // A public NAT gateway sends to an internet gateway, never to another of its kind.
+            self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
+            return;
+        }
+        self.sender = Sender {
+            by: SentBy::Nat { is_public: nat.is_public },
+            addresses: match (nat.address, nat.subnet) {
+                (Some(address), _) => vec![host(address)],
+                (None, Some(subnet)) => self.world.subnets[subnet].cidrs.clone(),
+                (None, None) => self.world.vpcs[nat.vpc].cidrs.clone(),
+            },
+            groups: Some(&[]),
+            home: Home::Vpc(nat.vpc),
+        };
+        self.is_passing = false;
+        self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
+    }
+
+    /// Through an internet gateway, egress-only or not: the source needs a public address, the destination
+    /// must have one.
+    fn through_internet_gateway(&mut self, subnet: Option<Index<Subnet>>) {
+        if !is_globally_routed(self.to) {
+            self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
+            return;
+        }
+        self.path.lands = lands_outside(self.world, self.to);
+        let is_public = match self.sender.by {
+            SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
+            // What passes through keeps its address, which the gateway does not know.
+            _ if self.is_passing => Some(false),
+            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(subnet),
+        };
+        match is_public {
+            Some(true) => self.end(Reach::Ok, None),
+            Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
+            None => self.end(Reach::Unknown, Some(Reason::NoPublicAddress)),
+        }
+    }
+
+    /// Whether the client has a public address of the destination's family. `None`: nobody said.
+    fn has_public_address(&self, subnet: Option<Index<Subnet>>) -> Option<bool> {
+        if self.to.is_ipv6() {
+            let mut own = self.sender.addresses.iter();
+            return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
+        }
+        // A declared interface says itself whether it has one.
+        let declared = match self.sender.addresses.as_slice() {
+            [one] if one.prefix_len() == one.max_prefix_len() => {
+                let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
+                self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
+            }
+            _ => None,
+        };
+        match declared {
+            Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
+            Some(Interface::Network(index)) => Some(self.world.network_interfaces[index].is_public),
+            Some(Interface::NatGateway(index)) => Some(self.world.nat_gateways[index].is_public),
+            Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
+            None => self.world.subnets[subnet?].map_public_ip_on_launch,
+        }
+    }
+
+    /// Whether replies find the sender again, from a subnet of a VPC that is not the sender's own. What is not known
+    /// counts as yes.
+    fn replies_come_back(&self, vpc: Index<Vpc>, subnet: Option<Index<Subnet>>) -> bool {
+        if self.is_reply || self.sender.home == Home::Vpc(vpc) {
+            return true;
+        }
+        let Some(subnet) = subnet else { return true };
+        let is_v4 = self.to.is_ipv4();
+        let same_family = self.sender.addresses.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4);
+        let mut back = same_family.map(|prefix| self.reply(subnet, prefix.network()));
+        back.all(|came| came)
+    }
+
+    /// Whether a packet from a subnet to one of the sender's addresses comes to the sender.
+    fn reply(&self, subnet: Index<Subnet>, to: IpAddr) -> bool {
+        let vpc = self.world.subnets[subnet].vpc;
+        let sender = Sender {
+            by: SentBy::Client,
+            addresses: vec![host(self.to)],
+            groups: Some(&[]),
+            home: Home::Vpc(vpc),
+        };
+        let mut back = Walk::new(self.world, sender, to, true);
+        back.depart(subnet);
+        match (back.path.reach, self.sender.home) {
+            (Reach::Unknown, _) => true,
+            (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
+            (Reach::Ok, Home::Site(site)) => {
+                back.path.lands == Lands::Site(self.world.sites[site].id.clone())
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes that the packet crosses the border of a subnet outwards.
+    pub fn leave(&mut self, subnet: Index<Subnet>) {
+        if self.world.subnets[subnet].network_acl.is_some() {
+            self.crossings.push(Crossing {
+                subnet,
+                is_out: true,
+                from: self.sender.addresses.clone(),
+                to: self.to,
+            });
+        }
+    }
+
+    /// Notes that the packet crosses the border of a subnet inwards.
+    pub fn enter(&mut self, subnet: Index<Subnet>) {
+        let stays = self.at.is_some_and(|(_, at)| at == Some(subnet));
+        if !stays && self.world.subnets[subnet].network_acl.is_some() {
+            self.crossings.push(Crossing {
+                subnet,
+                is_out: false,
+                from: self.sender.addresses.clone(),
+                to: self.to,
+            });
+        }
+    }
+
+    pub fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
+        let subnet = subnet.map(|index| &self.world.subnets[index]);
+        self.path.hops.push(Hop {
+            id: id.clone(),
+            subnet: subnet.map(|subnet| subnet.id.clone()),
+            availability_zone: subnet.map(|subnet| subnet.availability_zone.clone()),
+        });
+        self.path.via.push(id);
+    }
+
+    pub fn end(&mut self, reach: Reach, reason: Option<Reason>) {
+        self.path.reach = reach;
+        self.path.reasons.extend(reason);
+        if matches!(reach, Reach::Dead) {
+            self.path.lands = Lands::Nowhere;
+        }
+    }
+
+    fn owner_id(&self, owner: Interface) -> Option<Arc<str>> {
+        match owner {
+            Interface::Endpoint(index, _) => Some(self.world.endpoints[index].id.clone()),
+            Interface::Instance(index) => Some(self.world.instances[index].id.clone()),
+            Interface::NatGateway(index) => Some(self.world.nat_gateways[index].id.clone()),
+            Interface::Network(index) => Some(self.world.network_interfaces[index].id.clone()),
+            Interface::ResolverEndpoint => None,
+        }
+    }
+
+    fn target_id(&self, target: &Target) -> Arc<str> {
+        match target {
+            Target::Local => Arc::from("local"),
+            Target::InternetGateway(id)
+            | Target::EgressOnlyInternetGateway(id)
+            | Target::VirtualPrivateGateway(id) => id.clone(),
+            Target::NatGateway(index) => self.world.nat_gateways[*index].id.clone(),
+            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
+                self.world.endpoints[*index].id.clone()
+            }
+            Target::Appliance(appliance) => appliance.id.clone(),
+            Target::Peering(index) => self.world.peering_connections[*index].id.clone(),
+            Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
+            Target::Other(target) => target.id.clone(),
+        }
+    }
+}
+
+fn class_of(target: &Target) -> Class {
+    match target {
+        Target::Local => Class::Local,
+        Target::InternetGateway(_) => Class::InternetGateway,
+        Target::EgressOnlyInternetGateway(_) => Class::EgressOnlyInternetGateway,
+        Target::NatGateway(_) => Class::NatGateway,
+        Target::GatewayEndpoint(_) => Class::GatewayEndpoint,
+        Target::LoadBalancerEndpoint(_) => Class::GatewayLoadBalancerEndpoint,
+        Target::Appliance(_) => Class::NetworkInterface,
+        Target::Peering(_) => Class::VpcPeering,
+        Target::TransitGateway(_) => Class::TransitGateway,
+        Target::VirtualPrivateGateway(_) => Class::VirtualPrivateGateway,
+        Target::Other(target) => match target.kind {
+            RouteTargetKind::EgressOnlyInternetGateway => Class::EgressOnlyInternetGateway,
+            RouteTargetKind::VpcPeeringConnection => Class::VpcPeering,
+            RouteTargetKind::TransitGateway => Class::TransitGateway,
+            RouteTargetKind::NetworkInterface | RouteTargetKind::Instance => Class::NetworkInterface,
+            RouteTargetKind::CarrierGateway => Class::CarrierGateway,
+            RouteTargetKind::LocalGateway => Class::LocalGateway,
+            RouteTargetKind::CoreNetwork => Class::CoreNetwork,
+            _ => Class::Unknown,
+        },
+    }
+}
+
+/// The class of the way to a network interface of an endpoint inside the VPC.
+fn class_inside(kind: EndpointKind) -> Class {
+    match kind {
+        EndpointKind::Resource => Class::ResourceEndpoint,
+        EndpointKind::ServiceNetwork => Class::ServiceNetwork,
+        EndpointKind::GatewayLoadBalancer => Class::GatewayLoadBalancerEndpoint,
+        EndpointKind::Interface | EndpointKind::Gateway => Class::InterfaceEndpoint,
+        // What goes on inside a tunnel is not seen.
+        EndpointKind::Tunnel => Class::Local,
+    }
+}
