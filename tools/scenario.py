@@ -5,8 +5,7 @@
     tools/scenario.py FILE HEADING > scenario.toml  the configuration: what the file's scenarios share, then its own
 
 HEADING is a heading of the file, or a part that no other heading has. The questions stand below the configuration as
-comments, each as a command line. Where a question is asked of a door that is bound to a view, the doors are added.
-docs/scenarios.md says more.
+comments, each as a command line. docs/scenarios.md says more.
 """
 
 import sys
@@ -27,22 +26,12 @@ def blocks(text):
             lines.append(line)
 
 
-def address(place):
-    """What EDNS Client Subnet says of a place: its address, or a word that the reader puts one for."""
-    if ":" in place:
-        return f"{place}/128"
-    return f"{place}/32" if place[0].isdigit() else f"ADDRESS-IN-{place}/32"
-
-
-def commands(info, lines, doors):
-    """The questions of a fence as command lines. Doors that are bound to a view get a port each."""
+def commands(info, lines):
+    """The questions of a fence as command lines."""
     said = dict(word.split("=", 1) for word in info.split()[1:] if "=" in word)
+    options = "".join(f" --{word} {said[word]}" for word in ("from", "view", "draw") if word in said)
     for name, record_type in (line.split() for line in lines if len(line.split()) == 2 and line[0] != ";"):
-        if "view" not in said:
-            yield f"plustwo explain {name} --type {record_type} --from {said['from']}"
-            continue
-        port = doors.setdefault(said["view"], 5301 + len(doors))
-        yield f"dig @127.0.0.1 -p {port} +subnet={address(said['from'])} {name} {record_type}"
+        yield f"plustwo explain {name} --type {record_type}{options}"
 
 
 def main():
@@ -60,17 +49,12 @@ def main():
     if len(found) != 1:
         sys.exit(f"{len(found)} headings of {sys.argv[1]} have `{wanted}`:\n" + "\n".join(found or headings))
 
-    config, questions, doors = [], [], {}
+    config, questions = [], []
     for heading, info, lines in blocks(text):
         if info == "toml config" and heading in ("", found[0]):
             config.append("\n".join(lines))
         elif heading == found[0] and info.split()[0] in ("dig", "explain"):
-            questions.extend(commands(info, lines, doors))
-    if doors:
-        config.append('[[listener]]\naddress = "127.0.0.1:5300"')
-    for view, port in doors.items():
-        bound_to = "inbound" if view.startswith("rslvr-") else "vpc"
-        config.append(f'[[listener]]\naddress = "127.0.0.1:{port}"\n{bound_to} = "{view}"')
+            questions.extend(commands(info, lines))
     if questions:
         config.append("\n".join(f"# {question}" for question in questions))
     print("\n\n".join(config))

@@ -81,9 +81,7 @@ impl Reference {
 
     /// The keys of a section, as its type declares them.
     pub fn keys<'s>(&self, section: &Section<'s>) -> Vec<&'s str> {
-        let (_, body) =
-            self.source.split_once(&format!("pub struct {} {{", section.name)).expect("a type is declared");
-        let (body, _) = body.split_once("\n}\n").expect("a type ends");
+        let body = self.fields(&section.name);
         let at = |key: &&str| {
             let forms = [format!("rename = \"{key}\""), format!("    pub {key}: "), format!("    {key}: ")];
             forms.iter().find_map(|form| body.find(form.as_str())).expect("a key is a field")
@@ -91,6 +89,17 @@ impl Reference {
         let mut keys: Vec<&str> = properties(section).keys().map(String::as_str).collect();
         keys.sort_by_key(at);
         keys
+    }
+
+    /// The source text between a type's braces; of a type that is read from another one, that one's.
+    fn fields(&self, name: &str) -> &str {
+        let (before, body) =
+            self.source.split_once(&format!("struct {name} {{\n")).expect("a type is declared");
+        let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+        if let Some((_, written)) = attributes.split_once("#[serde(from = \"") {
+            return self.fields(written.split('"').next().unwrap_or_default());
+        }
+        body.split_once("\n}\n").expect("a type ends").0
     }
 
     /// What a value refers to, with its name. A key that may be left out refers to that or nothing.
@@ -305,6 +314,9 @@ impl Reference {
             ("a site's id", "site-1"),
             ("a Route 53 Profile's id", "rp-1"),
             ("a hosted zone's id", "Z1"),
+            ("a resource configuration's id", "rcfg-1"),
+            ("a service network's id", "sn-1"),
+            ("a resource configuration or a service's id", "rcfg-1"),
             ("a peering connection's id", "pcx-1"),
             ("a transit gateway's id", "tgw-1"),
             ("a transit gateway attachment's id", "tgw-attach-1"),

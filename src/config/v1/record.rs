@@ -48,7 +48,7 @@ pub struct RecordMore {
     pub health_check_id: Option<Marked<String>>,
 }
 
-/// A record set as it is written.
+/// A record set.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Flat {
@@ -161,7 +161,7 @@ pub struct GeoLocation {
     pub continent_code: Option<String>,
     /// A country, such as `JP`; `*` is everybody whom no other record set answers.
     pub country_code: Option<String>,
-    /// A state of the United States, beside the country.
+    /// A state of the United States or a region of Ukraine, beside the country.
     pub subdivision_code: Option<String>,
 }
 
@@ -171,7 +171,7 @@ pub struct GeoLocation {
 pub struct GeoProximityLocation {
     /// A region.
     pub aws_region: Option<Marked<Region>>,
-    /// A group of Local Zones, which is not supported.
+    /// A group of Local Zones. It is refused: where it lies is not known here.
     pub local_zone_group: Option<String>,
     /// A place on Earth.
     pub coordinates: Option<GeoCoordinates>,

@@ -63,6 +63,6 @@ pub struct SiteZone {
     /// Its record sets.
     #[serde(default)]
     pub records: Vec<RecordText>,
-    /// A zone file with more of them.
+    /// A file with more of them: a zone file, or with the ending `.json` Route 53's JSON, as of a hosted zone.
     pub file: Option<Marked<String>>,
 }
