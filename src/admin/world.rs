@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::world::{Endpoint, PrivateDns, Site, Vpc, World};
+use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The world as JSON: its objects by id, not their inner workings.
 pub async fn world(State(admin): State<Admin>) -> Json<Value> {

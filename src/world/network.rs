@@ -65,7 +65,7 @@ pub enum AttachedTo {
 }
 
 /// A route table of a transit gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TransitGatewayRouteTable {
     /// Its id. `None` for the one that a gateway has when none is declared.
     pub id: Option<Arc<str>>,
@@ -84,6 +84,11 @@ pub struct TransitGatewayRoute {
 }
 
 impl TransitGatewayRouteTable {
+    /// A table without routes.
+    pub fn new(id: Option<Arc<str>>) -> Self {
+        Self { id, routes: PrefixMap::new() }
+    }
+
     /// Takes in a route. A static one goes before a propagated one ("Transit gateway route tables", Amazon VPC Transit
     /// Gateways); among equals the first that was written.
     pub fn add(&mut self, route: TransitGatewayRoute) {

@@ -41,10 +41,10 @@ pub struct AclRule {
 
 impl NetworkAcl {
     /// What the rules of one direction say to TCP between some addresses at the other end and ports at this or that end,
-    /// and the number of the rule that said no. Part of the ports, or part of the addresses, is neither.
+    /// and the number of the first rule that said it. Part of the ports, or part of the addresses, is neither.
     pub fn judge(rules: &[AclRule], ports: RangeInclusive<u16>, other: &[IpNet]) -> (Admission, Option<u16>) {
         let mut left = vec![(*ports.start(), *ports.end())];
-        let (mut passes, mut stops, mut is_torn) = (false, None, false);
+        let (mut passes, mut stops, mut is_torn) = (None, None, false);
         for rule in rules.iter().filter(|rule| rule.is_tcp) {
             let share = how_much(&rule.cidr, other);
             if share == Admission::Refused {
@@ -76,7 +76,7 @@ impl NetworkAcl {
             }
             left = rest;
             if rule.allows {
-                passes = true;
+                passes = passes.or(Some(rule.number));
             } else {
                 stops = stops.or(Some(rule.number));
             }
@@ -85,9 +85,9 @@ impl NetworkAcl {
             }
         }
         let is_whole = left.is_empty() && stops.is_none();
-        match (passes, is_whole, is_torn) {
-            (true, true, false) => (Admission::Admitted, None),
-            (false, _, false) => (Admission::Refused, stops),
+        match passes {
+            Some(_) if is_whole && !is_torn => (Admission::Admitted, passes),
+            None if !is_torn => (Admission::Refused, stops),
             _ => (Admission::Unknown, stops),
         }
     }

@@ -169,7 +169,7 @@ impl Compiler<'_> {
 
     /// The table that every attachment is associated with and propagates to.
     fn default_table(&mut self, gateway: Index<TransitGateway>) -> TransitGatewayRouteTable {
-        let mut table = TransitGatewayRouteTable::default();
+        let mut table = TransitGatewayRouteTable::new(None);
         for number in 0..self.transit_gateways[gateway].attachments.len() {
             self.transit_gateways[gateway].attachments[number].association = Some(0);
             self.propagate(gateway, number, &mut table);
@@ -214,10 +214,7 @@ impl Compiler<'_> {
         written: &config::TransitGatewayRouteTable,
     ) -> TransitGatewayRouteTable {
         self.declare(&written.id);
-        let mut table = TransitGatewayRouteTable {
-            id: Some(written.id.value().text()),
-            ..TransitGatewayRouteTable::default()
-        };
+        let mut table = TransitGatewayRouteTable::new(Some(written.id.value().text()));
         for id in &written.propagations {
             if let Some(number) = self.attachment_named(gateway, id) {
                 self.propagate(gateway, number, &mut table);
