@@ -51,7 +51,7 @@ pub use object::{
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Appliance, Rank, Route, RouteTable, Target};
 pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
-pub use security_group::{Admission, GroupRule, OtherEnd, Peer, SecurityGroup};
+pub use security_group::{Addresses, Admission, GroupRule, OtherEnd, Peer, SecurityGroup};
 pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::security_group::{Admission, how_much};
+use super::security_group::{Addresses, Admission};
 
 /// The ports that replies come to: a client may have any of them ("Ephemeral ports").
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 1024..=65_535;
@@ -42,11 +42,15 @@ pub struct AclRule {
 impl NetworkAcl {
     /// What the rules of one direction say to TCP between some addresses at the other end and ports at this or that end,
     /// and the number of the first rule that said it. Part of the ports, or part of the addresses, is neither.
-    pub fn judge(rules: &[AclRule], ports: RangeInclusive<u16>, other: &[IpNet]) -> (Admission, Option<u16>) {
+    pub fn judge(
+        rules: &[AclRule],
+        ports: RangeInclusive<u16>,
+        other: Addresses<'_>,
+    ) -> (Admission, Option<u16>) {
         let mut left = vec![(*ports.start(), *ports.end())];
         let (mut passes, mut stops, mut is_torn) = (None, None, false);
         for rule in rules.iter().filter(|rule| rule.is_tcp) {
-            let share = how_much(&rule.cidr, other);
+            let share = other.in_prefix(&rule.cidr);
             if share == Admission::Refused {
                 continue;
             }

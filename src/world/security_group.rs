@@ -43,10 +43,19 @@ pub enum Peer {
 /// The other end of traffic that a filter judges.
 #[derive(Clone, Copy, Debug)]
 pub struct OtherEnd<'a> {
-    /// The addresses that it may have, of one family.
-    pub addresses: &'a [IpNet],
+    /// The addresses that it may have.
+    pub addresses: Addresses<'a>,
     /// The groups that it is in. `None`: nobody said.
     pub groups: Option<&'a [Index<SecurityGroup>]>,
+}
+
+/// The addresses that one end of traffic may have, of one family.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses<'a> {
+    /// The prefixes that hold them.
+    pub prefixes: &'a [IpNet],
+    /// Whether none of them lies in a smaller prefix that a rule names: those are another place's.
+    pub is_rest: bool,
 }
 
 /// What a filter says to traffic.
@@ -84,7 +93,7 @@ impl SecurityGroup {
 
 fn fits(peer: &Peer, other: OtherEnd<'_>) -> Admission {
     match peer {
-        Peer::Prefix(prefix) => how_much(prefix, other.addresses),
+        Peer::Prefix(prefix) => other.addresses.in_prefix(prefix),
         Peer::Group(group) => match other.groups {
             None => Admission::Unknown,
             Some(groups) if groups.contains(group) => Admission::Admitted,
@@ -93,13 +102,16 @@ fn fits(peer: &Peer, other: OtherEnd<'_>) -> Admission {
     }
 }
 
-/// How much of some addresses lies in a prefix: all of them, none, or part.
-pub fn how_much(prefix: &IpNet, addresses: &[IpNet]) -> Admission {
-    if !addresses.is_empty() && addresses.iter().all(|own| prefix.contains(own)) {
-        Admission::Admitted
-    } else if addresses.iter().any(|own| overlaps(own, prefix)) {
-        Admission::Unknown
-    } else {
-        Admission::Refused
+impl Addresses<'_> {
+    /// How many of them lie in a prefix: all, none, or some.
+    pub fn in_prefix(&self, prefix: &IpNet) -> Admission {
+        let held = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
+        if held > 0 && held == self.prefixes.len() {
+            Admission::Admitted
+        } else if held > 0 || (!self.is_rest && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
+            Admission::Unknown
+        } else {
+            Admission::Refused
+        }
     }
 }

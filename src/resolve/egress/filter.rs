@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::walk::Walk;
+use super::walk::{Source, Walk};
 use crate::net::host;
 use crate::resolve::path::{Direction, EgressPath, Filter, FilterId, Lands, Reach, Reason};
 use crate::world::{
-    Admission, EPHEMERAL_PORTS, Index, Interface, NetworkAcl, OtherEnd, SecurityGroup, Subnet, World,
+    Addresses, Admission, EPHEMERAL_PORTS, Index, Interface, NetworkAcl, OtherEnd, SecurityGroup, Subnet,
+    World,
 };
 
 /// The port that traffic goes to where no service says another.
@@ -16,13 +15,13 @@ const HTTPS: u16 = 443;
 
 /// A border of a subnet that a packet crosses.
 #[derive(Clone, Debug)]
-pub(super) struct Crossing {
+pub(super) struct Crossing<'w> {
     /// The subnet.
     pub subnet: Index<Subnet>,
     /// Whether it leaves the subnet.
     pub is_out: bool,
     /// The addresses that it may come from.
-    pub from: Vec<IpNet>,
+    pub from: Source<'w>,
     /// The address that it goes to.
     pub to: IpAddr,
 }
@@ -67,8 +66,10 @@ impl Walk<'_> {
     fn sender_groups(&self, port: u16, filters: &mut Vec<Filter>) {
         let Some(own) = self.client_groups else { return };
         let to = [host(self.asked)];
-        let other =
-            OtherEnd { addresses: &to, groups: self.owner().map(|owner| groups_of(self.world, owner)) };
+        let other = OtherEnd {
+            addresses: Addresses { prefixes: &to, is_rest: true },
+            groups: self.owner().map(|owner| groups_of(self.world, owner)),
+        };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
             return;
@@ -87,16 +88,17 @@ impl Walk<'_> {
         if groups.is_empty() {
             return; // Nobody said: everything is taken as admitted.
         }
-        let is_v4 = self.to.is_ipv4();
-        let own: Vec<IpNet> =
-            self.sender.addresses.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect();
+        let own = self.sender.source.of_family(self.to.is_ipv4());
         if own.is_empty() {
             let by = FilterId::SecurityGroup(groups[0]);
             let direction = Direction::Ingress;
             filters.push(Filter { by, direction, verdict: Admission::Unknown, rule: None });
             return;
         }
-        let other = OtherEnd { addresses: &own, groups: self.sender.groups };
+        let other = OtherEnd {
+            addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_rest },
+            groups: self.sender.groups,
+        };
         let judge = |group: Index<SecurityGroup>| {
             SecurityGroup::judge(&self.world.security_groups[group].ingress, port, other)
         };
@@ -110,15 +112,16 @@ impl Walk<'_> {
     }
 
     /// What a network ACL says to a packet at the border of its subnet, and to the reply.
-    fn network_acl(&self, crossing: &Crossing, port: u16, filters: &mut Vec<Filter>) {
+    fn network_acl(&self, crossing: &Crossing<'_>, port: u16, filters: &mut Vec<Filter>) {
         let Some(index) = self.world.subnets[crossing.subnet].network_acl else { return };
         let acl = &self.world.network_acls[index];
         let far_end = [host(crossing.to)];
-        let is_v4 = crossing.to.is_ipv4();
-        let near: Vec<IpNet> =
-            crossing.from.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect();
+        let near = crossing.from.of_family(crossing.to.is_ipv4());
         // The other end of the border: the destination for what leaves, the sender for what enters.
-        let other: &[IpNet] = if crossing.is_out { &far_end } else { &near };
+        let other = match crossing.is_out {
+            true => Addresses { prefixes: &far_end, is_rest: true },
+            false => Addresses { prefixes: &near, is_rest: crossing.from.is_rest },
+        };
         let (forth, back) = match crossing.is_out {
             true => (&acl.egress, &acl.ingress),
             false => (&acl.ingress, &acl.egress),

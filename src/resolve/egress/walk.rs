@@ -1,5 +1,6 @@
 //! One packet on its way: from table to table, until it lands or nothing carries it on.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub(super) struct Walk<'w> {
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
-    pub crossings: Vec<Crossing>,
+    pub crossings: Vec<Crossing<'w>>,
     /// The tables that were looked at, each with who sent.
     visited: Vec<(Index<RouteTable>, SentBy)>,
     /// The VPC that it is in, and the subnet whose table it followed last.
@@ -42,11 +43,38 @@ pub(super) struct Walk<'w> {
 #[derive(Clone, Debug)]
 pub(super) struct Sender<'w> {
     pub by: SentBy,
-    /// The addresses that it may have.
-    pub addresses: Vec<IpNet>,
+    pub source: Source<'w>,
     /// The security groups that it is in. `None`: nobody said.
     pub groups: Option<&'w [Index<SecurityGroup>]>,
     pub home: Home,
+}
+
+/// The addresses that a sender may have, of both families.
+#[derive(Clone, Debug)]
+pub(super) struct Source<'w> {
+    pub prefixes: Cow<'w, [IpNet]>,
+    /// One address for each prefix.
+    pub samples: Cow<'w, [IpAddr]>,
+    /// Whether none lies in a smaller prefix that a rule names.
+    pub is_rest: bool,
+}
+
+impl Source<'_> {
+    /// A sender with this address.
+    pub fn at(address: IpAddr) -> Self {
+        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_rest: true }
+    }
+
+    /// A sender with some address of these prefixes.
+    fn within(prefixes: &[IpNet]) -> Source<'_> {
+        let samples = prefixes.iter().map(IpNet::network).collect();
+        Source { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_rest: false }
+    }
+
+    /// The prefixes of one family.
+    pub fn of_family(&self, is_v4: bool) -> Vec<IpNet> {
+        self.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect()
+    }
 }
 
 /// What sends.
@@ -90,7 +118,12 @@ impl<'w> Walk<'w> {
             // Who stands outside goes by an uplink and never walks.
             Standing::Outside => Home::Vpc(world.vpcs.next_index()),
         };
-        let sender = Sender { by: SentBy::Client, addresses: here.prefixes.clone(), groups, home };
+        let source = Source {
+            prefixes: Cow::Borrowed(&here.prefixes),
+            samples: Cow::Borrowed(&here.samples),
+            is_rest: true,
+        };
+        let sender = Sender { by: SentBy::Client, source, groups, home };
         Self::new(world, sender, to, false)
     }
 
@@ -282,6 +315,11 @@ impl<'w> Walk<'w> {
     /// Through a NAT gateway, which sends with an address of its own from where it stands.
     fn through_nat_gateway(&mut self, index: Index<crate::world::NatGateway>) {
         let nat = &self.world.nat_gateways[index];
+        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
+            // A public NAT gateway sends to an internet gateway, never to another of its kind.
+            self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
+            return;
+        }
         self.hop(nat.id.clone(), nat.subnet);
         match (net::nat64_embedded(self.to), self.to) {
             (Some(embedded), _) => self.to = IpAddr::V4(embedded),
@@ -298,17 +336,12 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
-        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
-            // A public NAT gateway sends to an internet gateway, never to another of its kind.
-            self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
-            return;
-        }
         self.sender = Sender {
             by: SentBy::Nat { is_public: nat.is_public },
-            addresses: match (nat.address, nat.subnet) {
-                (Some(address), _) => vec![host(address)],
-                (None, Some(subnet)) => self.world.subnets[subnet].cidrs.clone(),
-                (None, None) => self.world.vpcs[nat.vpc].cidrs.clone(),
+            source: match (nat.address, nat.subnet) {
+                (Some(address), _) => Source::at(address),
+                (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
+                (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
             },
             groups: Some(&[]),
             home: Home::Vpc(nat.vpc),
@@ -341,11 +374,11 @@ impl<'w> Walk<'w> {
     /// Whether the client has a public address of the destination's family. `None`: nobody said.
     fn has_public_address(&self, subnet: Option<Index<Subnet>>) -> Option<bool> {
         if self.to.is_ipv6() {
-            let mut own = self.sender.addresses.iter();
+            let mut own = self.sender.source.prefixes.iter();
             return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
         }
         // A declared interface says itself whether it has one.
-        let declared = match self.sender.addresses.as_slice() {
+        let declared = match &*self.sender.source.prefixes {
             [one] if one.prefix_len() == one.max_prefix_len() => {
                 let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
                 self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
@@ -369,9 +402,8 @@ impl<'w> Walk<'w> {
         }
         let Some(subnet) = subnet else { return true };
         let is_v4 = self.to.is_ipv4();
-        let same_family = self.sender.addresses.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4);
-        let mut back = same_family.map(|prefix| self.reply(subnet, prefix.network()));
-        back.all(|came| came)
+        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
+        own.all(|address| self.reply(subnet, *address))
     }
 
     /// Whether a packet from a subnet to one of the sender's addresses comes to the sender.
@@ -379,7 +411,7 @@ impl<'w> Walk<'w> {
         let vpc = self.world.subnets[subnet].vpc;
         let sender = Sender {
             by: SentBy::Client,
-            addresses: vec![host(self.to)],
+            source: Source::at(self.to),
             groups: Some(&[]),
             home: Home::Vpc(vpc),
         };
@@ -401,7 +433,7 @@ impl<'w> Walk<'w> {
             self.crossings.push(Crossing {
                 subnet,
                 is_out: true,
-                from: self.sender.addresses.clone(),
+                from: self.sender.source.clone(),
                 to: self.to,
             });
         }
@@ -414,7 +446,7 @@ impl<'w> Walk<'w> {
             self.crossings.push(Crossing {
                 subnet,
                 is_out: false,
-                from: self.sender.addresses.clone(),
+                from: self.sender.source.clone(),
                 to: self.to,
             });
         }

@@ -1,5 +1,7 @@
 //! Sites, who stands where, and what is expected.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::records::Written;
 use super::routing::Routed;
 use super::*;
@@ -131,13 +133,13 @@ impl Compiler<'_> {
             let declared = &self.vpcs[vpc].interfaces;
             let mut inside = cuts_inside(&cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
-            self.places.add(&name, Some(vpc), Place { standing, prefixes, interface: None });
+            self.places.add(&name, Some(vpc), place(standing, prefixes, &cuts));
             for cut in inside {
-                self.places.add(&name, Some(vpc), Place { standing, prefixes: vec![cut], interface: None });
+                self.places.add(&name, Some(vpc), place(standing, vec![cut], &cuts));
             }
             for (address, interface) in interfaces.remove(&index).unwrap_or_default() {
-                let place = Place { standing, prefixes: vec![host(address)], interface: Some(interface) };
-                self.places.add(&name, Some(vpc), place);
+                let own = place(standing, vec![host(address)], &cuts);
+                self.places.add(&name, Some(vpc), Place { interface: Some(interface), ..own });
             }
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
@@ -147,11 +149,10 @@ impl Compiler<'_> {
             let mut own = prefixes.clone();
             own.extend(cuts_inside(&cuts, &prefixes));
             for prefix in own {
-                self.places.add(&name, None, Place { standing, prefixes: vec![prefix], interface: None });
+                self.places.add(&name, None, place(standing, vec![prefix], &cuts));
             }
         }
-        let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
-        self.places.add(&Arc::from("outside"), None, outside);
+        self.places.add(&Arc::from("outside"), None, place(Standing::Outside, Vec::new(), &cuts));
     }
 
     /// The declared addresses in each subnet, in their order.
@@ -260,6 +261,35 @@ impl Compiler<'_> {
 }
 
 /// The prefixes that are cut out of others, each once.
+/// A place that nobody is declared to have.
+fn place(standing: Standing, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
+    let samples = prefixes.iter().map(|prefix| sample(prefix, cuts)).collect();
+    Place { standing, prefixes, samples, interface: None }
+}
+
+/// An address of a prefix that lies in none of the cuts inside it; the first where they leave none.
+fn sample(prefix: &IpNet, cuts: &PrefixMap<()>) -> IpAddr {
+    let mut free = prefix.network();
+    // They come in the order of addresses, a wider one before those inside it.
+    for (cut, ()) in cuts.inside(prefix).into_iter().filter(|(cut, ())| cut != prefix) {
+        if cut.contains(&free) {
+            match after(cut.broadcast()).filter(|next| prefix.contains(next)) {
+                Some(next) => free = next,
+                None => return prefix.network(),
+            }
+        }
+    }
+    free
+}
+
+/// The address after this one.
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => address.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(address) => address.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+    }
+}
+
 fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
     let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
     let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, Index, GroupRule, Instance, Listener,
-    LinkedTo, Peer, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site, Standing, NetworkAcl, TransitGateway, VpcPeeringConnection, Subnet, ViewId, Vpc, World,
+    AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
+    Instance, LinkedTo, Listener, NetworkAcl, Peer, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
+    Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -32,7 +33,8 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
         Catalogue::of(groups.map(|it| (text(&it.id), fields(it))))
     });
     kind("network-acl", |world| {
-        let fields = |it: &NetworkAcl| vec![("ingress", acl_rules(&it.ingress)), ("egress", acl_rules(&it.egress))];
+        let fields =
+            |it: &NetworkAcl| vec![("ingress", acl_rules(&it.ingress)), ("egress", acl_rules(&it.egress))];
         Catalogue::of(world.network_acls.iter().map(|it| (text(&it.id), fields(it))))
     });
     kind("peering-connection", |world| {
@@ -159,7 +161,10 @@ fn ingress(world: &World, group: &SecurityGroup) -> String {
 }
 
 fn egress(world: &World, group: &SecurityGroup) -> String {
-    group.egress.as_ref().map_or_else(|| "all".to_owned(), |rules| list(rules.iter().map(|rule| group_rule(world, rule))))
+    group
+        .egress
+        .as_ref()
+        .map_or_else(|| "all".to_owned(), |rules| list(rules.iter().map(|rule| group_rule(world, rule))))
 }
 
 fn group_rule(world: &World, rule: &GroupRule) -> String {
