@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use super::{ConfigArgs, ExitCode};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
-use crate::explain::{Explanation, advice, json, vantage};
-use crate::resolve::{Occasion, egress};
+use crate::explain::{Explanation, PathExplanation, json, vantage};
+use crate::resolve::Occasion;
 use crate::world::{Vantage, World};
 
 /// Who asks when nobody is named.
@@ -82,14 +82,11 @@ impl Explain {
     }
 
     fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> ExitCode {
-        let path = egress::path(world, vantage.place, address);
-        let place = world.place_name(vantage.place);
-        let advice = advice::of_path(world, vantage, &path);
+        let told = PathExplanation::of(world, vantage, address);
         if self.json {
-            let value = json::path_value(&place, address, &path, &advice);
-            anstream::println!("{}", self.pretty(&value));
+            anstream::println!("{}", self.pretty(&json::path_value(&told)));
         } else {
-            anstream::println!("{}", PathText { place: &place, address, path: &path, advice: &advice });
+            anstream::println!("{}", PathText(&told));
         }
         ExitCode::Success
     }

@@ -1,10 +1,11 @@
 //! What could be changed, for each reason.
 
+use super::{Change, Missed};
 use crate::resolve::{EgressPath, Outcome, Reason};
 use crate::world::{Endpoint, EndpointKind, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
-pub fn of(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
+pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
     let mut all = Vec::new();
     let of_paths =
         outcome.paths.iter().flat_map(|one| one.path.reasons.iter().map(|r| (*r, Some(&*one.path))));
@@ -14,7 +15,33 @@ pub fn of(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
             all.push(sentence);
         }
     }
+    all.extend(missed.iter().map(|missed| of_missed(world, missed)));
     all
+}
+
+fn of_missed(world: &World, missed: &Missed) -> String {
+    let id = &missed.id;
+    match missed.what {
+        Change::GatewayEndpointPossible => {
+            format!("A gateway endpoint for {id} would carry this traffic, at no charge.")
+        }
+        Change::EndpointInOtherVpc => {
+            let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
+            let vpc = endpoint.map_or("another VPC", |endpoint| &world.vpcs[endpoint.vpc].id);
+            format!(
+                "{id} in {vpc} is an endpoint for this: give this VPC a private hosted zone with the name, or a Profile with \
+                 the endpoint, and a way there."
+            )
+        }
+        Change::ZoneNotAssociated => {
+            format!(
+                "The private hosted zone {id} has this name: associate it with this VPC, or share it by a Profile."
+            )
+        }
+        Change::InterfaceEndpointPossible => {
+            format!("An interface endpoint for {id} would keep this traffic private.")
+        }
+    }
 }
 
 /// One sentence for each reason of a path alone.

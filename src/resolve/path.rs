@@ -46,13 +46,15 @@ pub enum Lands {
     },
     /// In a network on premises, by its id.
     Site(Arc<str>),
-    /// At a public address of AWS: traffic from AWS's network to there stays on it ("Access AWS services through
-    /// AWS PrivateLink").
+    /// At a public address of AWS.
     Service {
         /// The service as ip-ranges.json has it, such as `S3`; `AMAZON` is none in particular.
         service: Arc<str>,
         /// The region as ip-ranges.json has it.
         region: Option<Arc<str>>,
+        /// Whether the traffic stays on AWS's network: it does from a VPC, by whatever gateway, unless one end is in China
+        /// (Amazon VPC FAQ, "Does traffic go over the internet when two instances communicate using public IP addresses").
+        stays_on_aws_network: bool,
     },
     /// At some other public address.
     Internet,

@@ -116,8 +116,8 @@ pub struct World {
     pub peering_connections: Arena<VpcPeeringConnection>,
     /// Transit gateways.
     pub transit_gateways: Arena<TransitGateway>,
-    /// AWS's published ranges where the user has newer ones.
-    pub ranges: Option<Box<Ranges>>,
+    /// AWS's published ranges, where the user gave them.
+    given_ranges: Option<Box<Ranges>>,
     /// Instances of all VPCs.
     pub instances: Arena<Instance>,
     /// Inbound resolver endpoints.
@@ -269,6 +269,11 @@ impl World {
     /// The VPC that a place lies in.
     pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
         self.place_vpc_index(place).map(|index| &self.vpcs[index])
+    }
+
+    /// AWS's ranges: the user's where there are some, else the built-in ones.
+    pub fn ranges(&self) -> &Ranges {
+        self.given_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
     }
 
     /// The zone's name of the subnet that a place lies in.

@@ -107,7 +107,8 @@ pub struct Config {
     /// Records of the sealed internet.
     #[serde(default)]
     pub public: Vec<Public>,
-    /// AWS's published address ranges, ip-ranges.json, in place of the project's own. Relative to this file.
+    /// AWS's published address ranges, ip-ranges.json, in place of the project's shorter table: they tell whose an
+    /// address is. Relative to this file.
     pub ip_ranges: Option<Marked<String>>,
     /// What `plustwo check` expects of this configuration.
     #[serde(default)]

@@ -23,7 +23,7 @@ pub(super) fn gateway_endpoint(
             Reason::EndpointNotAssociatedWithTable
         });
     }
-    let (service, region) = world.ranges.as_deref().unwrap_or(&world.public.facts.ranges).owner(address)?;
+    let (service, region) = world.ranges().owner(address)?;
     let same_service = |(_, endpoint): (_, &Endpoint)| hostname::service_label(&endpoint.service) == service;
     let elsewhere = region != vpc.region.as_str() && gateway_endpoints(world, vpc).any(same_service);
     elsewhere.then_some(Reason::CrossRegionNotInPrefixList)

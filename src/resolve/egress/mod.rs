@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use super::path::{Class, EgressPath, Lands, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
-use crate::world::{PlaceId, Standing, World};
+use crate::world::{PlaceId, Standing, Vpc, World};
 
 use walk::Walk;
 
@@ -94,7 +94,8 @@ fn to_lattice(world: &World, standing: Standing) -> EgressPath {
         Standing::Site(_) | Standing::Outside => None,
     };
     if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
-        let lands = Lands::Service { service: "VPC_LATTICE".into(), region: None };
+        let lands =
+            Lands::Service { service: "VPC_LATTICE".into(), region: None, stays_on_aws_network: true };
         return EgressPath { lands, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
     }
     EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::VpcNotAssociatedWithServiceNetwork)
@@ -103,17 +104,25 @@ fn to_lattice(world: &World, standing: Standing) -> EgressPath {
 /// A place's own uplink to the internet.
 fn uplink(world: &World, address: IpAddr) -> EgressPath {
     if is_globally_routed(address) {
-        EgressPath { lands: lands_outside(world, address), ..EgressPath::of(Class::Internet, Reach::Ok) }
+        EgressPath {
+            lands: lands_outside(world, None, address),
+            ..EgressPath::of(Class::Internet, Reach::Ok)
+        }
     } else {
         EgressPath::of(Class::Internet, Reach::Dead).because(Reason::PrivateAddressToInternet)
     }
 }
 
-/// Where traffic lands that leaves for a public address.
-fn lands_outside(world: &World, address: IpAddr) -> Lands {
-    let ranges = world.ranges.as_deref().unwrap_or(&world.public.facts.ranges);
-    match ranges.owner(address) {
-        Some((service, region)) => Lands::Service { service: service.into(), region: Some(region.into()) },
+/// Where traffic lands that leaves for a public address, from a VPC's gateway or from somebody's own uplink.
+fn lands_outside(world: &World, from: Option<&Vpc>, address: IpAddr) -> Lands {
+    let is_in_china = |region: &str| region.starts_with("cn-");
+    match world.ranges().owner(address) {
+        Some((service, region)) => Lands::Service {
+            service: service.into(),
+            region: Some(region.into()),
+            stays_on_aws_network: from
+                .is_some_and(|vpc| !is_in_china(vpc.region.as_str()) && !is_in_china(region)),
+        },
         None => Lands::Internet,
     }
 }

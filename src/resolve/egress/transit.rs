@@ -152,7 +152,7 @@ impl Walk<'_> {
             self.path.lands = Lands::Site(site.id.clone());
             self.end(Reach::Ok, None);
         } else if site.has_internet && is_globally_routed(self.to) {
-            self.path.lands = lands_outside(self.world, self.to);
+            self.path.lands = lands_outside(self.world, None, self.to);
             self.end(Reach::Ok, None);
         } else {
             self.end(Reach::Dead, Some(Reason::NoRoute));

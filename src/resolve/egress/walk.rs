@@ -227,7 +227,7 @@ impl<'w> Walk<'w> {
                 let endpoint = &self.world.endpoints[*index];
                 self.hop(endpoint.id.clone(), None);
                 self.path.endpoint = Some((*index, None));
-                self.path.lands = lands_outside(self.world, self.to);
+                self.path.lands = self.lands_outside();
                 if self.is_passing {
                     self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
                 } else if !endpoint.is_available {
@@ -357,7 +357,7 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
             return;
         }
-        self.path.lands = lands_outside(self.world, self.to);
+        self.path.lands = self.lands_outside();
         let is_public = match self.sender.by {
             SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
             // What passes through keeps its address, which the gateway does not know.
@@ -369,6 +369,11 @@ impl<'w> Walk<'w> {
             Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
             None => self.end(Reach::Unknown, Some(Reason::NoPublicAddress)),
         }
+    }
+
+    /// Where the packet lands that a gateway of the VPC sends to a public address.
+    fn lands_outside(&self) -> Lands {
+        lands_outside(self.world, self.at.map(|(vpc, _)| &self.world.vpcs[vpc]), self.to)
     }
 
     /// Whether the client has a public address of the destination's family. `None`: nobody said.

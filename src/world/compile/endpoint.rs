@@ -100,6 +100,7 @@ impl<'c> Compiler<'c> {
             regional_name,
             associations,
             port: written.port.unwrap_or_else(|| service.as_ref().map_or(HTTPS, Service::port)),
+            has_policy: self.has_policy(written),
             prefixes,
         };
         self.vpcs[vpc].endpoints.push(index);
@@ -108,6 +109,29 @@ impl<'c> Compiler<'c> {
         let made = Made { written, index, vpc, region, records };
         self.own_names(&made);
         made
+    }
+
+    /// Whether an endpoint has another policy than AWS's default, by which everybody may do everything ("Control access to
+    /// VPC endpoints using endpoint policies").
+    fn has_policy(&mut self, written: &config::Endpoint) -> bool {
+        let Some(policy) = &written.policy_document else { return false };
+        let document: serde_json::Value = match serde_json::from_str(policy.value()) {
+            Ok(document) => document,
+            Err(error) => {
+                let message = format!("the policy of `{}` is no JSON: {error}", written.id);
+                self.report.error(Code::InvalidValue, policy.mark(), message);
+                return false;
+            }
+        };
+        let statement = match &document["Statement"] {
+            serde_json::Value::Array(statements) if statements.len() == 1 => &statements[0],
+            other => other,
+        };
+        let says = |key: &str, value: &str| statement[key] == value;
+        let allows_all = says("Effect", "Allow")
+            && ["Action", "Principal", "Resource"].iter().all(|key| says(key, "*"))
+            && statement.get("Condition").is_none();
+        !allows_all
     }
 
     /// What an endpoint leads to: a service by its name, or what is named by an id. Tells when its type wants

@@ -58,6 +58,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.network_interfaces();
     compiler.network();
     compiler.routes();
+    compiler.ranges();
     compiler.health_checks();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
@@ -121,8 +122,7 @@ struct Compiler<'a> {
     listeners: Vec<Listener>,
     expectations: Vec<(Expect, Mark)>,
 
-    /// AWS's published ranges where the user has newer ones.
-    ranges: Option<Box<Ranges>>,
+    given_ranges: Option<Box<Ranges>>,
     ids: Ids,
     /// Whether it was said that groups are named and none is declared.
     told_no_groups: bool,
@@ -224,7 +224,7 @@ impl<'a> Compiler<'a> {
             played: HashMap::new(),
             listeners: Vec::new(),
             expectations: Vec::new(),
-            ranges: None,
+            given_ranges: None,
             ids: Ids::default(),
             told_no_groups: false,
             prefix_lists: HashMap::new(),
@@ -341,6 +341,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// AWS's published ranges in the place of the built-in ones.
+    fn ranges(&mut self) {
+        let Some(written) = &self.config.ip_ranges else { return };
+        let Some((path, text)) = self.named_file(written) else { return };
+        match Ranges::from_document(&text) {
+            Ok(ranges) => self.given_ranges = Some(Box::new(ranges)),
+            Err(error) => {
+                let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
+                let message = format!("{place}: no ranges as AWS publishes them: {error}");
+                let error = self.report.error(Code::InvalidValue, written.mark(), message);
+                error.help("name a copy of https://ip-ranges.amazonaws.com/ip-ranges.json");
+            }
+        }
+    }
+
     /// Tells that a file named here cannot be read.
     fn unreadable(&mut self, written: &Marked<String>, path: &Path, error: &std::io::Error) {
         let message = format!("cannot read `{}`: {error}", path.display());
@@ -392,7 +407,7 @@ impl<'a> Compiler<'a> {
             network_interfaces: self.network_interfaces,
             peering_connections: self.peering_connections,
             transit_gateways: self.transit_gateways,
-            ranges: self.ranges,
+            given_ranges: self.given_ranges,
             instances: self.instances,
             inbound_endpoints: self.inbound_endpoints,
             sites: self.sites,
