@@ -61,11 +61,18 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
     if past().next().is_none() {
         return missed;
     }
-    for one in past() {
-        missed.extend(gateway_endpoint(world, vpc, one.address));
+    let listed: Vec<_> = past().filter_map(|one| gateway_service(world, vpc, one.address)).collect();
+    for service in &listed {
+        let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
+        if !own.any(|endpoint| *endpoint.service == **service) {
+            missed.push(Missed { what: Change::GatewayEndpointPossible, id: (*service).to_owned() });
+        }
     }
-    for host in hosts(question, outcome) {
-        missed.extend(interface_endpoint(world, number, vpc, &host));
+    // Where a gateway endpoint would do, which costs nothing, an interface endpoint is not the change to make.
+    if listed.is_empty() {
+        for host in hosts(question, outcome) {
+            missed.extend(interface_endpoint(world, number, vpc, &host));
+        }
     }
     let mut once: Vec<Missed> = Vec::new();
     missed.retain(|one| {
@@ -83,18 +90,15 @@ fn goes_past_endpoints(address: IpAddr, path: &EgressPath) -> bool {
     is_globally_routed(address) && !path.class.is_endpoint_interface() && path.class != Class::GatewayEndpoint
 }
 
-/// A gateway service of the VPC's region whose prefix list holds an address, where the VPC has no endpoint for it.
-fn gateway_endpoint(world: &World, vpc: &Vpc, address: IpAddr) -> Option<Missed> {
+/// The gateway service of the VPC's region whose prefix list holds an address.
+fn gateway_service<'w>(world: &'w World, vpc: &Vpc, address: IpAddr) -> Option<&'w str> {
     let facts = world.public.facts;
-    let services = ["s3", "dynamodb", "s3express"];
-    let list = services.iter().find_map(|service| {
-        let list = facts.prefix_lists.for_service(&vpc.region, service)?;
-        let entries = list.entries.as_deref()?;
-        entries.iter().any(|prefix| prefix.contains(&address)).then_some(list)
-    })?;
-    let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
-    (!own.any(|endpoint| *endpoint.service == *list.name))
-        .then(|| Missed { what: Change::GatewayEndpointPossible, id: list.name.clone() })
+    let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
+    let of_gateways =
+        lists.filter(|list| facts.services.find(&list.name, Offered::Gateway, &vpc.region).is_some());
+    let mut holding =
+        of_gateways.filter(|list| list.entries.iter().flatten().any(|prefix| prefix.contains(&address)));
+    holding.next().map(|list| list.name.as_str())
 }
 
 /// The service that covers a host, where the VPC has no endpoint for it: with whose endpoint another VPC could help, else

@@ -177,16 +177,17 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
         let direction = filter.direction.as_str();
         writeln!(f, "      {DIM}{} {direction}: {} by {rule}{DIM:#}", filter.id, filter.verdict.as_str())?;
     }
-    match lands(&path.lands) {
+    match lands(path) {
         Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),
         None => Ok(()),
     }
 }
 
 /// Where a way ends, where that is more than its last hop tells.
-fn lands(lands: &Lands) -> Option<String> {
-    match lands {
+fn lands(path: &EgressPath) -> Option<String> {
+    match &path.lands {
         Lands::Here | Lands::Nowhere | Lands::Unknown => None,
+        Lands::Subnet { owner: Some(owner), .. } if path.via.last() == Some(owner) => None,
         Lands::Subnet { vpc, subnet, owner } => {
             let subnet =
                 subnet.as_ref().map_or_else(|| vpc.to_string(), |subnet| format!("{subnet} of {vpc}"));
@@ -201,6 +202,6 @@ fn lands(lands: &Lands) -> Option<String> {
             let stays = if *stays_on_aws_network { ", without leaving AWS's network" } else { "" };
             Some(format!("at an address of {service}{region}{stays}"))
         }
-        Lands::Internet => Some("at a public address that no known range of AWS holds".to_owned()),
+        Lands::Internet => Some("on the internet, as far as AWS's ranges are known".to_owned()),
     }
 }
