@@ -31,7 +31,7 @@ pub enum Claim {
 impl Claim {
     /// The place of its kind in the order of precedence on one name, the strongest first. Rules are one kind, and
     /// so are zones: among those the origin decides.
-    fn precedence(self) -> u8 {
+    pub fn precedence(self) -> u8 {
         match self {
             Self::ForwardRule(_) | Self::SystemRule(_) => 0,
             Self::HostedZone(_) | Self::Endpoint(_) => 1,
