@@ -83,7 +83,7 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
 fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
     let instance = &world.instances[*world.public.resource_names.get(label)?];
     let home = world.subnets[instance.subnet].vpc;
-    let is_near = home == vpc || world.vpcs[vpc].named_peers.contains(&home);
+    let is_near = home == vpc || world.vpcs[vpc].is_told_of(home);
     if !is_near || world.vpcs[home].region != *region {
         return None;
     }
