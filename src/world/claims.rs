@@ -202,7 +202,7 @@ mod tests {
         }
         claims.add_common(name.clone(), other, of_others);
         claims.add_common(name.clone(), circle, common);
-        claims.add_common(name.clone(), circle, own);
+        claims.add_common(name, circle, own);
         claims.add_common(deeper.clone(), circle, below);
         let seen = |view| -> Vec<(usize, Claim)> {
             claims.covering(view, &deeper).map(|(labels, held)| (labels, held.claim)).collect()
