@@ -189,7 +189,7 @@ impl Zone {
         if rtype == RecordType::CNAME && *owner == self.apex {
             return Err(RecordRefused::CnameAtApex(owner.clone()));
         }
-        if rtype == RecordType::NS && owner.is_wildcard() {
+        if rtype == RecordType::NS && owner.is_wildcard() && *owner != self.apex {
             return Err(RecordRefused::WildcardNs(owner.clone()));
         }
         let Some(node) = self.node(owner) else { return Ok(()) };

@@ -68,6 +68,7 @@ impl Compiler<'_> {
             }
         }
         self.vpcs[remote].named_peers.push(vpc);
+        self.peered.entry(remote).or_default().insert(vpc);
     }
 
     /// VPCs that take part hear of each other's private addresses. PHZs are never shared so.
@@ -86,6 +87,17 @@ impl Compiler<'_> {
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
                 continue;
             }
+            if let Some((first, _)) = attached.first()
+                && self.vpcs[*first].region != self.vpcs[vpc].region
+            {
+                let message = format!(
+                    "VPC `{}` of {} cannot be attached to `{}`, which is in {}",
+                    attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[*first].region
+                );
+                let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
+                error.help("a transit gateway is one region's, and so are the VPCs attached to it");
+                continue;
+            }
             attached.push((vpc, attachment.dns_support && self.vpcs[vpc].dns_hostnames));
         }
         if !written.dns_support {
@@ -97,5 +109,6 @@ impl Compiler<'_> {
             let others = taking_part.iter().filter(|other| *other != vpc);
             self.vpcs[*vpc].named_peers.extend(others);
         }
+        self.joined.push(taking_part);
     }
 }

@@ -185,8 +185,9 @@ impl Compiler<'_> {
             }
             (None, Some(alias)) => {
                 let target = alias.value();
-                if rtype == RecordType::CNAME {
-                    let error = self.wrong_record(&place, "an alias of type CNAME is not supported");
+                if matches!(rtype, RecordType::CNAME | RecordType::NS) {
+                    let error =
+                        self.wrong_record(&place, format!("an alias of type {rtype} is not supported"));
                     error.help(format!("write it out: `values = [\"{target}\"]`"));
                     return;
                 }

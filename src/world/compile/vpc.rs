@@ -30,7 +30,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn vpc(&mut self, vpc: &config::Vpc) {
+    fn vpc(&mut self, vpc: &Placed<config::Vpc>) {
         let cidrs: Vec<IpNet> = vpc.cidr.iter().map(|cidr| cidr.value().0).collect();
         if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
@@ -39,10 +39,14 @@ impl Compiler<'_> {
                 "the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`",
             );
         }
-        if vpc.enable_dns_hostnames && !vpc.enable_dns_support {
+        let contradicts = vpc.enable_dns_hostnames && !vpc.enable_dns_support;
+        if contradicts {
             let message = "`enable_dns_hostnames` needs `enable_dns_support`";
             self.report.error(Code::InvalidValue, vpc.id.mark(), message);
         }
+        // Where an attribute is mistaken, which is told, nothing more is told of its being off.
+        let mistaken = contradicts
+            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_cut(vpc, key));
         let index = self.vpcs.next_index();
         let name = vpc.id.value().text();
         let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
@@ -56,8 +60,8 @@ impl Compiler<'_> {
             region: vpc.region.value().clone(),
             account: vpc.account.as_ref().map(|account| account.value().as_str().into()),
             cidrs: cidrs.clone(),
-            dns_support: vpc.enable_dns_support,
-            dns_hostnames: vpc.enable_dns_support && vpc.enable_dns_hostnames,
+            dns_support: vpc.enable_dns_support || mistaken,
+            dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
             named_peers: Vec::new(),
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
