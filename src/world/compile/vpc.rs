@@ -99,6 +99,7 @@ impl Compiler<'_> {
             }
             let own: Vec<_> = subnet.cidr.iter().chain(&subnet.ipv6_cidr).collect();
             self.check_families(subnet);
+            self.check_zone(subnet, vpc.region.value());
             for cidr in &own {
                 let net = cidr.value().0;
                 if !cidrs.iter().any(|whole| whole.contains(&net)) {
@@ -130,6 +131,17 @@ impl Compiler<'_> {
                 own_prefixes.insert(cidr.value().0, made);
             }
         }
+    }
+
+    /// A subnet stands in one of its VPC's region's zones, local ones included, whose names all begin with the region's.
+    fn check_zone(&mut self, subnet: &Placed<config::Subnet>, region: &Region) {
+        let zone = &subnet.availability_zone;
+        if self.was_cut(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
+            return;
+        }
+        let message = format!("zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
+        let error = self.report.error(Code::InvalidValue, zone.mark(), message);
+        error.help(format!("a zone's name begins with its region's: `{region}a`"));
     }
 
     /// Tells when the prefixes of a subnet are not of the families they should be.
