@@ -142,6 +142,8 @@ struct Place {
 ///
 /// Everything that is wrong, in the order of the lines.
 pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
+    // Some shells write a byte order mark before what they redirect.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
         text,
         lines: Lines::of(text),

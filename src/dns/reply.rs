@@ -96,7 +96,8 @@ impl Response {
         let mut authority = Sets::default();
         for _ in 0..word(8) {
             let record = reader.record()?;
-            let may_refer = word(6) == 0 && record.rtype == RecordType::NS;
+            let may_refer =
+                response.rcode == Rcode::NOERROR && word(6) == 0 && record.rtype == RecordType::NS;
             if record.rtype == RecordType::SOA || may_refer {
                 authority.add(&reader, record)?;
             }

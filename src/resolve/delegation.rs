@@ -17,7 +17,8 @@ use crate::world::{
     Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
 };
 
-/// How deep delegations may stand in each other for a server's address to be looked up.
+/// How deep look-ups may stand in each other for a server's address to be looked up. A delegation on the way to a
+/// server's address counts twice: as the look-up of the address, and as the referral that it meets.
 const MAX_DEPTH: usize = 4;
 
 /// Of how many servers of one zone the address is looked up.

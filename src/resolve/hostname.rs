@@ -22,8 +22,8 @@ pub fn answer(
     {
         return Reply::of(records, source);
     }
-    if let Generated::Reverse(region, internal) = &domain.names
-        && let Some(answer) = reverse(world, domain, (region, internal), question)
+    if let (Some(vpc), Generated::Reverse(region, internal)) = (vpc, &domain.names)
+        && let Some(answer) = reverse(world, vpc, domain, (region, internal), question)
     {
         return Reply::of(answer, source);
     }
@@ -66,15 +66,16 @@ fn host_records(
 fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Addr) -> bool {
     let ip = IpAddr::V4(address);
     let own = &world.vpcs[vpc];
-    let mut near = std::iter::once(own).chain(own.named_peers.iter().map(|peer| &world.vpcs[*peer]));
-    let is_known = near.any(|near| near.region == *region && near.holds(ip));
     let computed = own.region == *region && address.is_private();
-    if world.answers.unused_ip_names {
-        return is_known || computed;
-    }
-    let mut homes =
-        world.vpcs.iter().filter(|home| home.region == *region && home.interfaces.contains_key(&ip));
-    homes.any(|home| computed || home.holds(ip) && is_known)
+    let is_known = || {
+        let mut near = std::iter::once(own).chain(own.named_peers.iter().map(|peer| &world.vpcs[*peer]));
+        near.any(|near| near.region == *region && near.holds(ip))
+    };
+    let is_used = || {
+        let mut homes = world.vpcs.iter().filter(|home| home.region == *region);
+        homes.any(|home| home.interfaces.contains_key(&ip) && (computed || home.holds(ip)))
+    };
+    (computed || is_known()) && (world.answers.unused_ip_names || is_used())
 }
 
 /// The addresses that an instance's resource name leads to. `None`: no instance whose names this VPC's resolver tells
@@ -82,7 +83,7 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
 fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
     let instance = &world.instances[*world.public.resource_names.get(label)?];
     let home = world.subnets[instance.subnet].vpc;
-    let is_near = home == vpc || world.vpcs[vpc].named_peers.contains(&home);
+    let is_near = home == vpc || world.vpcs[vpc].is_told_of(home);
     if !is_near || world.vpcs[home].region != *region {
         return None;
     }
@@ -94,6 +95,7 @@ fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) 
 /// Answers below a reverse zone: the `ip-` name of its region. `None`: its zone knows.
 fn reverse(
     world: &World,
+    vpc: Index<Vpc>,
     domain: &InternalDomain,
     (region, internal): (&Region, &Name),
     question: &Question,
@@ -105,9 +107,8 @@ fn reverse(
             if zone.node(&question.qname).is_none_or(|node| node.is_empty_non_terminal()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
-            let has = |home: &Vpc| home.region == *region && home.interfaces.contains_key(&address.into());
-            let is_used = || world.vpcs.iter().any(has);
-            if !world.answers.unused_ip_names && !is_used() {
+            // Where a VPC has a part of an octet's addresses, the rest of them lies in the zone too.
+            if !has_ip_name(world, vpc, region, address) {
                 return Some(Answer::nxdomain(soa()));
             }
             if !matches!(question.qtype, RecordType::PTR | RecordType::ANY) {

@@ -115,7 +115,7 @@ fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Opti
 fn is_inside(world: &World, view: &View, instance: &Instance) -> bool {
     let home = world.subnets[instance.subnet].vpc;
     let Some(vpc) = view.vpc() else { return false };
-    (vpc == home && world.vpcs[home].dns_hostnames) || world.vpcs[vpc].named_peers.contains(&home)
+    (vpc == home && world.vpcs[home].dns_hostnames) || world.vpcs[vpc].is_told_of(home)
 }
 
 /// A public name of an AWS service.

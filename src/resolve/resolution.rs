@@ -279,6 +279,9 @@ impl Resolution {
             None if dns64::wants_a(&answer) => {
                 self.without_aaaa = Some(answer);
                 self.current = Question { qtype: RecordType::A, ..self.asked.clone() };
+                // A look-up that failed leaves behind where it stood.
+                self.chain.clear();
+                self.alias = None;
                 self.foreign = None;
                 self.followed = 0;
                 None

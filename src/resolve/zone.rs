@@ -56,8 +56,10 @@ fn matching(node: &Node, qtype: RecordType) -> Option<Matching<'_>> {
         node.rrset(rtype).map(Matching::Records).or_else(alias).or_else(routed)
     };
     if qtype == RecordType::ANY {
-        // One set is answer enough (RFC 8482 4.1), and it is an address where there is one.
-        let address = node.types().find(|rtype| rtype.is_address());
+        // One set is answer enough (RFC 8482 4.1), and it is an address where there is one: an IPv4 address, since
+        // the target of an alias more often has that.
+        let of = |wanted: &[RecordType]| node.types().find(|rtype| wanted.contains(rtype));
+        let address = of(&[RecordType::A]).or_else(|| of(&[RecordType::AAAA]));
         return of_type(address.or_else(|| node.types().next())?);
     }
     of_type(qtype)
@@ -69,7 +71,13 @@ fn plain(zone: &Zone, found: Option<Matching<'_>>, question: &Question, source: 
     match found {
         Some(Matching::Records(set)) => Reply::of(Answer::of(vec![set.at(question.qname.clone())]), source),
         Some(Matching::Alias(rtype, target)) => alias(zone, rtype, target, source, Keep::World),
-        Some(Matching::Routed(_)) | None => Reply::of(Answer::no_data(zone.soa().clone()), source),
+        // Zones that AWS makes up have their SOA record for this alone; it stands at their top all the same.
+        Some(Matching::Routed(_)) | None => match question.qtype {
+            RecordType::SOA if question.qname == *zone.apex() => {
+                Reply::of(Answer::of(vec![zone.soa().at(question.qname.clone())]), source)
+            }
+            _ => Reply::of(Answer::no_data(zone.soa().clone()), source),
+        },
     }
 }
 

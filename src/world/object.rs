@@ -59,6 +59,11 @@ impl Vpc {
     pub fn holds(&self, address: IpAddr) -> bool {
         self.cidrs.iter().any(|cidr| cidr.contains(&address))
     }
+
+    /// Whether its resolver tells another VPC's private addresses.
+    pub fn is_told_of(&self, other: Index<Self>) -> bool {
+        self.named_peers.binary_search(&other).is_ok()
+    }
 }
 
 /// Who has an address in a VPC.

@@ -75,6 +75,9 @@ pub enum RecordRefused {
     /// The same type once as an alias and once with values.
     #[error("`{0}` has both an alias and values for {1}")]
     AliasBesideValues(Name, RecordType),
+    /// Two alias records of one type.
+    #[error("`{0}` has more than one alias of type {1}")]
+    SecondAlias(Name, RecordType),
     /// The same type once with a routing policy and once without.
     #[error("`{0}` has {1} record sets with a routing policy and one without")]
     SimpleBesideRouted(Name, RecordType),
@@ -154,6 +157,9 @@ impl Zone {
 
     /// Takes in an alias record.
     pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordRefused> {
+        if self.node(&owner).is_some_and(|node| node.alias(rtype).is_some()) {
+            return Err(RecordRefused::SecondAlias(owner, rtype));
+        }
         self.check(&owner, rtype)?;
         let (owner, node) = self.make(owner);
         if node.rrset(rtype).is_some() {
@@ -189,7 +195,7 @@ impl Zone {
         if rtype == RecordType::CNAME && *owner == self.apex {
             return Err(RecordRefused::CnameAtApex(owner.clone()));
         }
-        if rtype == RecordType::NS && owner.is_wildcard() {
+        if rtype == RecordType::NS && owner.is_wildcard() && *owner != self.apex {
             return Err(RecordRefused::WildcardNs(owner.clone()));
         }
         let Some(node) = self.node(owner) else { return Ok(()) };

@@ -73,7 +73,7 @@ pub struct Config {
     pub query_log: QueryLog,
     /// VPCs, with what is in them.
     #[serde(default)]
-    pub vpc: Vec<Vpc>,
+    pub vpc: Vec<Placed<Vpc>>,
     /// Private hosted zones.
     #[serde(default)]
     pub hosted_zone: Vec<HostedZone>,

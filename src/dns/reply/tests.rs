@@ -47,6 +47,26 @@ fn names_in_rdata_are_spelt_out_in_lower_case() {
     assert_eq!(response.answer[1].owner, name("b.example"));
 }
 
+/// RFC 2308 2.1 and 2.2: what says no may name the zone's servers, beside its SOA record or without it.
+#[test]
+fn only_a_response_without_an_error_and_an_soa_record_refers() {
+    let servers = || record(b"\xc0\x0e", RecordType::NS, 60, b"\x02ns\xc0\x0e");
+    let soa = || record(b"\xc0\x0e", RecordType::SOA, 60, &[&[0, 0][..], &[0; 20]].concat());
+    for (rcode, records, kept) in [
+        (Rcode::NOERROR, vec![servers()], vec![RecordType::NS]),
+        (Rcode::NOERROR, vec![servers(), soa()], vec![RecordType::SOA]),
+        (Rcode::NXDOMAIN, vec![servers(), soa()], vec![RecordType::SOA]),
+        (Rcode::NXDOMAIN, vec![servers()], vec![]),
+    ] {
+        let mut message = header(QR | rcode.0, [1, 0, records.len() as u16, 0]);
+        message.extend(b"\x01a\x07example\x00\x00\x01\x00\x01");
+        message.extend(records.concat());
+        let response = Response::parse(&message).unwrap();
+        let seen: Vec<RecordType> = response.authority.iter().map(|set| set.rtype).collect();
+        assert_eq!((response.rcode, seen), (rcode, kept));
+    }
+}
+
 #[test]
 fn records_become_sets_with_the_smallest_ttl() {
     let message = answering(&[

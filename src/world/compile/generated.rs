@@ -11,39 +11,88 @@ use crate::dns::{Rdata, RecordType, reverse_name, reverse_zones};
 /// A domain as it is claimed in a VPC.
 type Domain = (Name, Generated);
 
+/// The domains that are made, each once.
+struct Made {
+    domains: HashMap<Domain, Index<InternalDomain>>,
+    /// The name below which claims are for reverse names.
+    arpa: Name,
+}
+
+impl Made {
+    /// None yet.
+    fn new() -> Self {
+        Self { domains: HashMap::new(), arpa: fact_name("arpa") }
+    }
+}
+
 impl Compiler<'_> {
     /// The domains of every VPC with host names.
     pub(super) fn generated_names(&mut self) {
-        let mut made: HashMap<Domain, Index<InternalDomain>> = HashMap::new();
+        let mut made = Made::new();
         let loopback = loopback_domains();
-        let arpa = fact_name("arpa");
         let disabled: HashSet<&str> = (self.config.vpc.iter())
             .filter(|vpc| vpc.autodefined_reverse == AutodefinedReverse::Disabled)
             .map(|vpc| vpc.id.value().as_str())
             .collect();
         let with_names: Vec<Index<Vpc>> =
             self.vpcs.indexed().filter(|(_, vpc)| vpc.dns_hostnames).map(|(index, _)| index).collect();
+        let mut with_reverse = HashSet::new();
         for index in with_names {
             let own_word = !disabled.contains(&*self.vpcs[index].id);
             let mut domains = self.host_domains(index);
             if self.reverse_by_profile.get(&index).copied().unwrap_or(own_word) {
                 domains.extend(self.reverse_domains(index));
+                with_reverse.insert(index);
             }
             let plain = loopback.iter().map(|apex| (apex.clone(), Generated::Nothing));
             for domain in plain.chain(domains) {
-                let claim_of = match &domain.1 {
-                    Generated::Reverse(..) => Claim::Reverse,
-                    Generated::Nothing if domain.0.is_at_or_below(&arpa) => Claim::Reverse,
-                    Generated::PublicHosts => Claim::PublicHostName,
-                    Generated::Hosts(_) | Generated::Nothing => Claim::GeneratedName,
-                };
                 let apex = domain.0.clone();
-                let number = *made.entry(domain).or_insert_with_key(|(apex, names)| {
-                    let zone = domain_zone(apex, names);
-                    self.internal_domains.add(InternalDomain { zone, names: names.clone() })
-                });
-                self.claim(index, &apex, Origin::Local, claim_of(number));
+                let claim = self.domain_claim(domain, &mut made);
+                self.claim(index, &apex, Origin::Local, claim);
             }
+        }
+        for joined in std::mem::take(&mut self.joined) {
+            self.common_reverse_domains(joined, &with_reverse, &mut made);
+        }
+    }
+
+    /// The claim of a domain, which is made once for all VPCs.
+    fn domain_claim(&mut self, domain: Domain, made: &mut Made) -> Claim {
+        let claim_of = match &domain.1 {
+            Generated::Reverse(..) => Claim::Reverse,
+            Generated::Nothing if domain.0.is_at_or_below(&made.arpa) => Claim::Reverse,
+            Generated::PublicHosts => Claim::PublicHostName,
+            Generated::Hosts(_) | Generated::Nothing => Claim::GeneratedName,
+        };
+        let number = *made.domains.entry(domain).or_insert_with_key(|(apex, names)| {
+            let zone = domain_zone(apex, names);
+            self.internal_domains.add(InternalDomain { zone, names: names.clone() })
+        });
+        claim_of(number)
+    }
+
+    /// The reverse zones of VPCs that a transit gateway joins: those of all, for each that has reverse zones.
+    fn common_reverse_domains(
+        &mut self,
+        mut joined: Vec<Index<Vpc>>,
+        with_reverse: &HashSet<Index<Vpc>>,
+        made: &mut Made,
+    ) {
+        joined.sort_unstable();
+        let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
+        for vpc in &joined {
+            add_prefix_zones(&mut zones, &self.vpcs[*vpc]);
+        }
+        let circle = self.claims.add_circle();
+        for vpc in joined.iter().filter(|vpc| with_reverse.contains(vpc)) {
+            for view in [self.vpcs[*vpc].view, self.vpcs[*vpc].inbound_view] {
+                self.claims.join(view, circle);
+            }
+        }
+        for domain in zones {
+            let apex = domain.0.clone();
+            let claim = self.domain_claim(domain, made);
+            self.claims.add_common(apex, circle, claim);
         }
     }
 
@@ -64,24 +113,31 @@ impl Compiler<'_> {
         domains
     }
 
-    /// The reverse zones: of private addresses, of the VPC's own prefixes, and of those it hears of. IPv6 addresses are
-    /// public, and so are their reverse names.
+    /// The reverse zones: of private addresses, of the VPC's own prefixes, and of those it hears of across peering
+    /// connections. IPv6 addresses are public, and so are their reverse names.
     fn reverse_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
         let vpc = &self.vpcs[index];
-        let hosts =
-            |vpc: &Vpc| Generated::Reverse(vpc.region.clone(), fact_name(&vpc.region.internal_domain()));
-        let own = hosts(vpc);
-        let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
-        for apex in private_reverse_zones().into_iter().chain(prefix_zones(vpc)) {
-            zones.insert(apex, own.clone());
-        }
-        for peer in &vpc.named_peers {
-            let peer = &self.vpcs[*peer];
-            for apex in prefix_zones(peer) {
-                zones.entry(apex).or_insert_with(|| hosts(peer));
-            }
+        let own = reverse_hosts(vpc);
+        let mut zones: BTreeMap<Name, Generated> =
+            private_reverse_zones().into_iter().map(|apex| (apex, own.clone())).collect();
+        add_prefix_zones(&mut zones, vpc);
+        for peer in self.peered.get(&index).into_iter().flatten() {
+            add_prefix_zones(&mut zones, &self.vpcs[*peer]);
         }
         zones.into_iter().collect()
+    }
+}
+
+/// What stands in the reverse zones of a VPC's prefixes.
+fn reverse_hosts(vpc: &Vpc) -> Generated {
+    Generated::Reverse(vpc.region.clone(), fact_name(&vpc.region.internal_domain()))
+}
+
+/// Adds the reverse zones of a VPC's prefixes. One that is there stays as it is.
+fn add_prefix_zones(zones: &mut BTreeMap<Name, Generated>, vpc: &Vpc) {
+    let hosts = reverse_hosts(vpc);
+    for apex in prefix_zones(vpc) {
+        zones.entry(apex).or_insert_with(|| hosts.clone());
     }
 }
 

@@ -94,6 +94,11 @@ impl Compiler<'_> {
             return;
         }
         let apex = written.name.value().clone();
+        if apex.is_wildcard() {
+            let message = format!("zone `{apex}` begins with `*`, which no zone's name may");
+            let error = self.report.error(Code::InvalidValue, written.name.mark(), message);
+            error.help("make the zone of what follows, and in it a record with the name `*`");
+        }
         let mut zone = self.made_by_aws.hosted_zone(apex.clone());
         let mut routed = Routed::default();
         self.records(&mut zone, &written.records, Written::Route53, &mut routed);
@@ -119,6 +124,7 @@ impl Compiler<'_> {
         }
     }
 
+    /// Lets a VPC see a zone, if it has both DNS attributes.
     fn associate(&mut self, vpc: Index<Vpc>, mark: Mark, apex: &Name, zone: Index<HostedZone>) {
         let inbound = self.vpcs[vpc].inbound_view;
         let taken = self.claims.at(inbound, apex).find_map(|held| self.zone_taken(held.claim));
@@ -130,7 +136,13 @@ impl Compiler<'_> {
             self.report.error(Code::ConflictingDomain, mark, message);
             return;
         }
-        self.see_zone(vpc, mark, apex, Origin::Local, Claim::HostedZone(zone));
+        if self.vpcs[vpc].dns_hostnames {
+            self.claim(vpc, apex, Origin::Local, Claim::HostedZone(zone));
+        } else {
+            let message = format!("VPC `{}` will not see this zone", self.vpcs[vpc].id);
+            let warning = self.report.warning(Code::Surprising, mark, message);
+            warning.help("private hosted zones need both `enable_dns_support` and `enable_dns_hostnames`");
+        }
     }
 
     /// What zone has a name already, in words.
@@ -142,24 +154,6 @@ impl Compiler<'_> {
                 Some(format!("the private DNS of endpoint {}", self.endpoints[endpoint].id))
             }
             _ => None,
-        }
-    }
-
-    /// Lets a VPC see a zone, if it has both DNS attributes.
-    pub(super) fn see_zone(
-        &mut self,
-        vpc: Index<Vpc>,
-        mark: Mark,
-        apex: &Name,
-        origin: Origin,
-        claim: Claim,
-    ) {
-        if self.vpcs[vpc].dns_hostnames {
-            self.claim(vpc, apex, origin, claim);
-        } else {
-            let message = format!("VPC `{}` will not see this zone", self.vpcs[vpc].id);
-            let warning = self.report.warning(Code::Surprising, mark, message);
-            warning.help("private hosted zones need both `enable_dns_support` and `enable_dns_hostnames`");
         }
     }
 

@@ -73,6 +73,7 @@ impl Compiler<'_> {
             }
         }
         self.vpcs[remote].named_peers.push(vpc);
+        self.peered.entry(remote).or_default().insert(vpc);
     }
 
     /// VPCs that take part hear of each other's private addresses. PHZs are never shared so.
@@ -96,6 +97,17 @@ impl Compiler<'_> {
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
                 continue;
             }
+            if let Some((first, _)) = attached.first()
+                && self.vpcs[*first].region != self.vpcs[vpc].region
+            {
+                let message = format!(
+                    "VPC `{}` of {} cannot be attached to `{}`, which is in {}",
+                    attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[*first].region
+                );
+                let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
+                error.help("a transit gateway is one region's, and so are the VPCs attached to it");
+                continue;
+            }
             attached.push((vpc, attachment.dns_support && self.vpcs[vpc].dns_hostnames));
         }
         let id = written.id.value().text();
@@ -110,6 +122,7 @@ impl Compiler<'_> {
             let others = taking_part.iter().filter(|other| *other != vpc);
             self.vpcs[*vpc].named_peers.extend(others);
         }
+        self.joined.push(taking_part);
     }
 
     /// Attachments of sites and of other gateways, and the route tables. Runs when sites are known.

@@ -1,5 +1,7 @@
 //! Route 53 Profiles: zones, rules and endpoints that many VPCs have in common.
 
+use std::collections::hash_map::Entry;
+
 use super::names::rule_claim;
 use super::*;
 use crate::config::ProfileSetting;
@@ -13,6 +15,17 @@ const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=9900;
 
 /// What a Profile brings to its VPCs: a name, and who answers there.
 type Brought = Vec<(Name, Claim)>;
+
+/// A Profile on the way.
+#[derive(Default)]
+struct HeldByProfile {
+    /// The ids that stand in it.
+    ids: HashSet<String>,
+    /// What it brings.
+    brought: Brought,
+    /// The rule and the zone that each name has, by the place of their kind in the order of precedence.
+    taken: HashMap<(Name, u8), Claim>,
+}
 
 impl Compiler<'_> {
     /// Every Profile, with the claims that it makes in each of its VPCs.
@@ -32,30 +45,80 @@ impl Compiler<'_> {
                 if !self.may_associate(own, association, profile) {
                     continue;
                 }
-                let origin = Origin::Profile { priority: association.priority, profile };
-                for (name, claim) in &brought {
-                    match claim {
-                        Claim::HostedZone(_) => self.see_zone(vpc, mark, name, origin, *claim),
-                        Claim::Endpoint(zone) => self.see_endpoint(vpc, mark, name, origin, *zone),
-                        _ => self.claim(vpc, name, origin, *claim),
-                    }
-                }
+                self.bring(vpc, mark, Origin::Profile { priority: association.priority, profile }, &brought);
             }
         }
         self.reverse_settings(&taken);
     }
 
+    /// Lets a VPC have what a Profile brings: zones only with both DNS attributes.
+    fn bring(&mut self, vpc: Index<Vpc>, mark: Mark, origin: Origin, brought: &Brought) {
+        let sees_zones = self.vpcs[vpc].dns_hostnames;
+        let mut unseen = 0;
+        for (name, claim) in brought {
+            match claim {
+                Claim::HostedZone(_) | Claim::Endpoint(_) if !sees_zones => unseen += 1,
+                Claim::Endpoint(zone) => self.see_endpoint(vpc, name, origin, *zone),
+                _ => self.claim(vpc, name, origin, *claim),
+            }
+        }
+        if unseen > 0 {
+            let zones = if unseen == 1 { "zone" } else { "zones" };
+            let message =
+                format!("VPC `{}` will not see {unseen} {zones} of this Profile", self.vpcs[vpc].id);
+            let warning = self.report.warning(Code::Surprising, mark, message);
+            warning.help("private hosted zones need both `enable_dns_support` and `enable_dns_hostnames`");
+        }
+    }
+
+    /// Whether something stands in a Profile for the first time.
+    fn is_first(&mut self, id: &Marked<impl Display>, held: &mut HeldByProfile) -> bool {
+        let is_first = held.ids.insert(id.to_string());
+        if !is_first {
+            self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is in this Profile twice"));
+        }
+        is_first
+    }
+
+    /// Puts a claim into a Profile, which holds one rule and one zone of a name, as a VPC does. False when a mistake
+    /// was told.
+    fn put(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut HeldByProfile) -> bool {
+        let taken = match held.taken.entry((name.clone(), claim.precedence())) {
+            Entry::Vacant(entry) => {
+                entry.insert(claim);
+                held.brought.push((name, claim));
+                return true;
+            }
+            Entry::Occupied(entry) => *entry.get(),
+        };
+        let taken = match taken {
+            Claim::ForwardRule(rule) | Claim::SystemRule(rule) => {
+                Some(format!("rule {}", self.rules[rule].id))
+            }
+            zone => self.zone_taken(zone),
+        };
+        let message = format!("this Profile has {} for {name} already", taken.unwrap_or_default());
+        let error = self.report.error(Code::ConflictingDomain, id.mark(), message);
+        error.help("leave one of the two out: nothing says which of them would answer");
+        false
+    }
+
     /// What stands in a Profile.
     fn brought(&mut self, written: &config::Profile) -> Brought {
-        let mut brought = Brought::new();
+        let mut held = HeldByProfile::default();
         for id in &written.resolver_rules {
+            if !self.is_first(id, &mut held) {
+                continue;
+            }
             let text = id.to_string();
             let Some(rule) = self.ids.rules.get(&text).copied() else {
                 self.unknown("resolver rule", &text, id.mark(), |this| keys(&this.ids.rules));
                 continue;
             };
             match rule_claim(self.rules[rule].kind, rule) {
-                Some(claim) => brought.push((self.rules[rule].domain.clone(), claim)),
+                Some(claim) => {
+                    self.put(id, self.rules[rule].domain.clone(), claim, &mut held);
+                }
                 None => {
                     let message =
                         format!("`{id}` is a DELEGATE rule, and a Profile holds FORWARD and SYSTEM rules");
@@ -65,29 +128,36 @@ impl Compiler<'_> {
             }
         }
         for id in &written.hosted_zones {
+            if !self.is_first(id, &mut held) {
+                continue;
+            }
             let text = id.to_string();
             match self.ids.hosted_zones.get(&text).copied() {
                 Some(zone) => {
-                    brought.push((self.hosted_zones[zone].zone.apex().clone(), Claim::HostedZone(zone)));
+                    let apex = self.hosted_zones[zone].zone.apex().clone();
+                    self.put(id, apex, Claim::HostedZone(zone), &mut held);
                 }
                 None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
             }
         }
         for id in &written.vpc_endpoints {
+            if !self.is_first(id, &mut held) {
+                continue;
+            }
             let text = id.to_string();
             match self.ids.endpoints.get(&text).copied() {
-                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut brought),
+                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut held),
                 None => self.unknown("endpoint", &text, id.mark(), |this| keys(&this.ids.endpoints)),
             }
         }
-        brought
+        held.brought
     }
 
     fn brought_by_endpoint(
         &mut self,
         id: &Marked<crate::aws::VpcEndpointId>,
         endpoint: Index<Endpoint>,
-        brought: &mut Brought,
+        held: &mut HeldByProfile,
     ) {
         if self.endpoints[endpoint].kind != EndpointKind::Interface {
             let message = format!("`{id}` is no interface endpoint, and a Profile holds no others");
@@ -95,12 +165,17 @@ impl Compiler<'_> {
             return;
         }
         let zones = self.managed_zones.indexed().filter(|(_, zone)| zone.endpoint == endpoint);
-        let before = brought.len();
-        brought.extend(zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))));
-        if brought.len() == before {
+        let zones: Vec<(Name, Claim)> =
+            zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))).collect();
+        if zones.is_empty() {
             let message = format!("endpoint `{id}` has no private names, so the Profile brings none");
             let warning = self.report.warning(Code::Surprising, id.mark(), message);
             warning.help("give it `private_dns_enabled = true`");
+        }
+        for (apex, claim) in zones {
+            if !self.put(id, apex, claim, held) {
+                return;
+            }
         }
     }
 
@@ -133,14 +208,7 @@ impl Compiler<'_> {
     }
 
     /// Lets a VPC see another VPC's endpoint. What only inbound queries see there, only they see here.
-    fn see_endpoint(
-        &mut self,
-        vpc: Index<Vpc>,
-        mark: Mark,
-        apex: &Name,
-        origin: Origin,
-        zone: Index<ManagedZone>,
-    ) {
+    fn see_endpoint(&mut self, vpc: Index<Vpc>, apex: &Name, origin: Origin, zone: Index<ManagedZone>) {
         let claim = Claim::Endpoint(zone);
         let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
         if endpoint.vpc == vpc {
@@ -150,7 +218,7 @@ impl Compiler<'_> {
             let view = self.vpcs[vpc].inbound_view;
             self.claims.add(apex.clone(), Held { view, origin, claim });
         } else {
-            self.see_zone(vpc, mark, apex, origin, claim);
+            self.claim(vpc, apex, origin, claim);
         }
     }
 

@@ -158,7 +158,7 @@ impl Compiler<'_> {
         let Ok(routing) = self.routing(record, written) else { return };
         let more = record.more.as_deref();
         let check = more.and_then(|more| more.health_check_id.as_ref());
-        let unhealthy = check.is_some_and(|id| self.is_unhealthy(id));
+        let unhealthy = check.is_some_and(|id| self.is_unhealthy(id, written));
         let evaluates = more.is_some_and(|more| more.evaluate_target_health);
         match (&record.values, &record.alias) {
             (Some(values), None) if !values.is_empty() => {
@@ -185,10 +185,16 @@ impl Compiler<'_> {
             }
             (None, Some(alias)) => {
                 let target = alias.value();
-                if rtype == RecordType::CNAME {
-                    let error = self.wrong_record(&place, "an alias of type CNAME is not supported");
+                if matches!(rtype, RecordType::CNAME | RecordType::NS) {
+                    let error =
+                        self.wrong_record(&place, format!("an alias of type {rtype} is not supported"));
                     error.help(format!("write it out: `values = [\"{target}\"]`"));
                     return;
+                }
+                if record.ttl.is_some() {
+                    let error =
+                        self.wrong_record(&place, "an alias has no TTL: it is answered with its target's");
+                    error.help("leave `ttl` away");
                 }
                 let evaluated = evaluates.then(|| target.clone());
                 let Some((routing, identifier)) = routing else {

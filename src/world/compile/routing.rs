@@ -87,8 +87,15 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a health check says that something is unhealthy. One that is not declared says nothing.
-    pub(super) fn is_unhealthy(&self, id: &Marked<String>) -> bool {
+    /// Whether a health check says that something is unhealthy. One that is not declared says nothing; beside others
+    /// that are it may be a slip of the pen.
+    pub(super) fn is_unhealthy(&mut self, id: &Marked<String>, written: Written<'_>) -> bool {
+        let declared = &self.config.health_check;
+        let is_known = declared.iter().any(|check| check.id.value() == id.value());
+        if !is_known && !declared.is_empty() {
+            let message = format!("no health check is called `{id}`, so what it checks is taken as healthy");
+            self.surprising_record(&written.place(id.mark()), message).help("declare it: [[health_check]]");
+        }
         self.unhealthy.contains(id.value().as_str())
     }
 

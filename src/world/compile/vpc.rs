@@ -21,7 +21,7 @@ impl Compiler<'_> {
         self.declare_security_groups();
     }
 
-    fn vpc(&mut self, vpc: &config::Vpc) {
+    fn vpc(&mut self, vpc: &Placed<config::Vpc>) {
         let cidrs: Vec<IpNet> = vpc.cidr.iter().map(|cidr| cidr.value().0).collect();
         if !cidrs.iter().any(|cidr| cidr.addr().is_ipv4()) {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
@@ -30,10 +30,14 @@ impl Compiler<'_> {
                 "the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`",
             );
         }
-        if vpc.enable_dns_hostnames && !vpc.enable_dns_support {
+        let contradicts = vpc.enable_dns_hostnames && !vpc.enable_dns_support;
+        if contradicts {
             let message = "`enable_dns_hostnames` needs `enable_dns_support`";
             self.report.error(Code::InvalidValue, vpc.id.mark(), message);
         }
+        // Where an attribute is mistaken, which is told, nothing more is told of its being off.
+        let mistaken = contradicts
+            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_cut(vpc, key));
         let index = self.vpcs.next_index();
         let name = vpc.id.value().text();
         let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
@@ -47,8 +51,8 @@ impl Compiler<'_> {
             region: vpc.region.value().clone(),
             account: vpc.account.as_ref().map(|account| account.value().as_str().into()),
             cidrs: cidrs.clone(),
-            dns_support: vpc.enable_dns_support,
-            dns_hostnames: vpc.enable_dns_support && vpc.enable_dns_hostnames,
+            dns_support: vpc.enable_dns_support || mistaken,
+            dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
             internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().text()),
             has_service_network: !vpc.service_networks.is_empty(),
             named_peers: Vec::new(),
@@ -89,6 +93,7 @@ impl Compiler<'_> {
             }
             let own: Vec<_> = subnet.cidr.iter().chain(&subnet.ipv6_cidr).collect();
             self.check_families(subnet);
+            self.check_zone(subnet, vpc.region.value());
             for cidr in &own {
                 let net = cidr.value().0;
                 if !cidrs.iter().any(|whole| whole.contains(&net)) {
@@ -122,6 +127,17 @@ impl Compiler<'_> {
                 own_prefixes.insert(cidr.value().0, made);
             }
         }
+    }
+
+    /// A subnet stands in one of its VPC's region's zones, local ones included, whose names all begin with the region's.
+    fn check_zone(&mut self, subnet: &Placed<config::Subnet>, region: &Region) {
+        let zone = &subnet.availability_zone;
+        if self.was_cut(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
+            return;
+        }
+        let message = format!("zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
+        let error = self.report.error(Code::InvalidValue, zone.mark(), message);
+        error.help(format!("a zone's name begins with its region's: `{region}a`"));
     }
 
     /// Tells when the prefixes of a subnet are not of the families they should be.

@@ -167,8 +167,8 @@ impl Compiler<'_> {
         let service = &self.endpoints[made.index].service;
         if !service::is_s3(service) {
             let message = format!(
-                "PrivateDnsOnlyForInboundResolverEndpoint is for services with both a gateway and an interface \
-                 endpoint, and {service} is none"
+                "PrivateDnsOnlyForInboundResolverEndpoint is for S3's interface endpoint, and {service} is another \
+                 service"
             );
             self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
             return false;
