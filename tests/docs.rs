@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plustwo::config;
+use plustwo::explain::Change;
 use plustwo::resolve::{Class, Reach, Reason};
 use plustwo::world::compile;
 use reference::Reference;
@@ -29,7 +30,8 @@ fn every_word_of_a_path_is_explained() {
     let page = read(Path::new("docs/paths.md"));
     let words = (Class::ALL.iter().map(|class| class.as_str()))
         .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
-        .chain(Reason::ALL.iter().map(|reason| reason.as_str()));
+        .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
+        .chain(Change::ALL.iter().map(|change| change.as_str()));
     assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
 }
 

@@ -36,6 +36,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "src/observe/query_log.rs",
             "src/config/schema.rs",
             "src/config/route53.rs",
+            "src/config/ip_ranges.rs",
+            "src/config/policy.rs",
         ],
     ),
     (

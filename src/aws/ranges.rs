@@ -6,7 +6,6 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
-use serde::Deserialize;
 
 use super::facts::{TableError, lines, prefixes};
 
@@ -25,26 +24,8 @@ pub struct Ranges {
     v6: PrefixMap<Ipv6Net, Vec<u32>>,
 }
 
-/// `ip-ranges.json` ("AWS IP address ranges syntax").
-#[derive(Deserialize)]
-struct Document {
-    prefixes: Vec<V4Entry>,
-    ipv6_prefixes: Vec<V6Entry>,
-}
-
-#[derive(Deserialize)]
-struct V4Entry {
-    ip_prefix: Ipv4Net,
-    region: String,
-    service: String,
-}
-
-#[derive(Deserialize)]
-struct V6Entry {
-    ipv6_prefix: Ipv6Net,
-    region: String,
-    service: String,
-}
+/// Where AWS publishes its ranges.
+pub const PUBLISHED_AT: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
 
 impl Ranges {
     /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
@@ -66,19 +47,6 @@ impl Ranges {
             }
         }
         ranges
-    }
-
-    /// Reads a whole `ip-ranges.json` as AWS publishes it.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the text, with its line and column.
-    pub fn from_document(text: &str) -> Result<Self, serde_json::Error> {
-        let document: Document = serde_json::from_str(text)?;
-        let v4 = document.prefixes.into_iter().map(|one| (one.ip_prefix.into(), one.service, one.region));
-        let v6 = document.ipv6_prefixes.into_iter();
-        let v6 = v6.map(|one| (one.ipv6_prefix.into(), one.service, one.region));
-        Ok(Self::from_entries(v4.chain(v6)))
     }
 
     /// The service and region an address belongs to. AMAZON, which covers all others,
@@ -153,24 +121,6 @@ mod tests {
         assert_eq!(owner("2001:db8::1"), Some("S3"));
         assert_eq!(owner("12.0.0.1"), None);
         assert_eq!(owner("2001:db9::1"), None);
-    }
-
-    #[test]
-    fn the_published_document_is_read() {
-        let text = r#"{
-            "syncToken": "1787411717", "createDate": "2026-08-22-15-17-05",
-            "prefixes": [
-                {"ip_prefix": "192.0.2.0/24", "region": "eu-west-1", "service": "AMAZON", "network_border_group": "eu-west-1"},
-                {"ip_prefix": "192.0.2.0/25", "region": "eu-west-1", "service": "S3", "network_border_group": "eu-west-1"}],
-            "ipv6_prefixes": [
-                {"ipv6_prefix": "2001:db8::/40", "region": "GLOBAL", "service": "CLOUDFRONT", "network_border_group": "GLOBAL"}]}"#;
-        let ranges = Ranges::from_document(text).unwrap();
-        let owner = |address: &str| ranges.owner(address.parse().unwrap());
-        assert_eq!(owner("192.0.2.1"), Some(("S3", "eu-west-1")));
-        assert_eq!(owner("192.0.2.200"), Some(("AMAZON", "eu-west-1")));
-        assert_eq!(owner("2001:db8::1"), Some(("CLOUDFRONT", "GLOBAL")));
-        let error = Ranges::from_document(&text.replace("192.0.2.0/25", "192.0.2.0")).unwrap_err();
-        assert_eq!(error.line(), 5);
     }
 
     #[test]

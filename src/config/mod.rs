@@ -12,7 +12,9 @@
 
 mod diagnostic;
 mod document;
+pub mod ip_ranges;
 mod pieces;
+pub mod policy;
 mod repair;
 pub mod route53;
 mod schema;

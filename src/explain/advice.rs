@@ -1,8 +1,9 @@
 //! What could be changed, for each reason.
 
 use super::{Change, Missed};
-use crate::resolve::{EgressPath, Outcome, Reason};
-use crate::world::{Endpoint, EndpointKind, Standing, Vantage, World};
+use crate::resolve::egress::HTTPS;
+use crate::resolve::{Direction, EgressPath, FilterId, Lands, Outcome, Reason};
+use crate::world::{Admission, Endpoint, EndpointKind, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
 pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
@@ -91,11 +92,7 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
         Reason::NoPublicAddress => {
             "An internet gateway carries traffic only of interfaces that have a public address.".to_owned()
         }
-        Reason::SgDenies443 => format!(
-            "The security groups of {endpoint_id} do not admit this client on TCP {}.",
-            endpoint.map_or(443, |endpoint| endpoint.port)
-        ),
-        Reason::NaclDenies443 => "A network ACL denies this traffic.".to_owned(),
+        Reason::SgDenies443 | Reason::NaclDenies443 => refused(world, path, endpoint),
         Reason::CrossRegionNotInPrefixList => {
             "A gateway endpoint serves its own region only; this address is another region's.".to_owned()
         }
@@ -149,6 +146,34 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
         }
         Reason::TargetNotModelled => {
             "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
+        }
+    }
+}
+
+/// Which filter of a path refuses, and what.
+fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>) -> String {
+    let port = endpoint.map_or(HTTPS, |endpoint| endpoint.port);
+    let filters = path.map_or(&[][..], |path| &path.filters);
+    let Some(filter) = filters.iter().find(|filter| filter.verdict == Admission::Refused) else {
+        return format!("A filter on the way does not admit TCP {port}.");
+    };
+    match (filter.by, filter.direction) {
+        (FilterId::NetworkAcl(index), direction) => {
+            let id = &world.network_acls[index].id;
+            let direction = direction.as_str();
+            format!(
+                "The {direction} rules of {id} deny this traffic, or the replies to it: an ACL knows no connections."
+            )
+        }
+        (FilterId::SecurityGroup(_), Direction::Ingress) => {
+            let owner = match path.map(|path| &path.lands) {
+                Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
+                _ => "what has the address",
+            };
+            format!("The security groups of {owner} do not admit this client on TCP {port}.")
+        }
+        (FilterId::SecurityGroup(_), Direction::Egress) => {
+            format!("The client's own security groups do not let it send there on TCP {port}.")
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use super::{AnswerLine, ClaimLine, Explanation, PathExplanation, PathLine};
 use crate::resolve::{EgressPath, Lands, Reach};
+use crate::world::Admission;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -173,9 +174,12 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
         }
     }
     for filter in &way.filters {
-        let rule = filter.rule.as_deref().unwrap_or("no rule");
-        let direction = filter.direction.as_str();
-        writeln!(f, "      {DIM}{} {direction}: {} by {rule}{DIM:#}", filter.id, filter.verdict.as_str())?;
+        let said = match (&filter.rule, filter.verdict) {
+            (Some(rule), verdict) => format!("{} by {rule}", verdict.as_str()),
+            (None, Admission::Refused) => "refused, since no rule admits it".to_owned(),
+            (None, verdict) => verdict.as_str().to_owned(),
+        };
+        writeln!(f, "      {DIM}{} {}: {said}{DIM:#}", filter.id, filter.direction.as_str())?;
     }
     match lands(path) {
         Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),

@@ -322,6 +322,7 @@ pub struct Ingress {
 pub struct Egress {
     /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
     #[serde(default = "any_protocol")]
+    #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
     /// First port; 0 when not said.
     #[serde(default)]
@@ -358,6 +359,7 @@ pub struct NetworkAclEntry {
     pub egress: bool,
     /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
     #[serde(default = "any_protocol")]
+    #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
     /// First port; 0 when not said.
     #[serde(default)]

@@ -10,8 +10,8 @@ use crate::world::{
     World,
 };
 
-/// The port that traffic goes to where no service says another.
-const HTTPS: u16 = 443;
+/// The TCP port that traffic goes to where no service says another.
+pub const HTTPS: u16 = 443;
 
 /// A border of a subnet that a packet crosses.
 #[derive(Clone, Debug)]

@@ -24,6 +24,7 @@ use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
 use crate::world::{PlaceId, Standing, Vpc, World};
 
+pub use filter::HTTPS;
 use walk::Walk;
 
 /// How many route tables are looked at. A way with more of them runs in a circle.

@@ -115,23 +115,14 @@ impl<'c> Compiler<'c> {
     /// VPC endpoints using endpoint policies").
     fn has_policy(&mut self, written: &config::Endpoint) -> bool {
         let Some(policy) = &written.policy_document else { return false };
-        let document: serde_json::Value = match serde_json::from_str(policy.value()) {
-            Ok(document) => document,
+        match config::policy::allows_everything(policy.value()) {
+            Ok(allows_everything) => !allows_everything,
             Err(error) => {
                 let message = format!("the policy of `{}` is no JSON: {error}", written.id);
                 self.report.error(Code::InvalidValue, policy.mark(), message);
-                return false;
+                false
             }
-        };
-        let statement = match &document["Statement"] {
-            serde_json::Value::Array(statements) if statements.len() == 1 => &statements[0],
-            other => other,
-        };
-        let says = |key: &str, value: &str| statement[key] == value;
-        let allows_all = says("Effect", "Allow")
-            && ["Action", "Principal", "Resource"].iter().all(|key| says(key, "*"))
-            && statement.get("Condition").is_none();
-        !allows_all
+        }
     }
 
     /// What an endpoint leads to: a service by its name, or what is named by an id. Tells when its type wants

@@ -34,7 +34,7 @@ use ipnet::IpNet;
 use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public::stable_hash;
-use crate::aws::ranges::Ranges;
+use crate::aws::ranges::{self, Ranges};
 use crate::aws::{Facts, Region};
 use crate::config::{self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest};
 use crate::dns::Name;
@@ -351,13 +351,13 @@ impl<'a> Compiler<'a> {
     fn ranges(&mut self) {
         let Some(written) = &self.config.ip_ranges else { return };
         let Some((path, text)) = self.named_file(written) else { return };
-        match Ranges::from_document(&text) {
-            Ok(ranges) => self.given_ranges = Some(Box::new(ranges)),
-            Err(error) => {
-                let place = format!("{}:{}:{}", path.display(), error.line(), error.column());
-                let message = format!("{place}: no ranges as AWS publishes them: {error}");
+        match config::ip_ranges::read(&text) {
+            Ok(entries) => self.given_ranges = Some(Box::new(Ranges::from_entries(entries.into_iter()))),
+            Err(mistake) => {
+                let place = format!("{}:{}:{}", path.display(), mistake.line, mistake.column);
+                let message = format!("{place}: no ranges as AWS publishes them: {}", mistake.message);
                 let error = self.report.error(Code::InvalidValue, written.mark(), message);
-                error.help("name a copy of https://ip-ranges.amazonaws.com/ip-ranges.json");
+                error.help(format!("name a copy of {}", ranges::PUBLISHED_AT));
             }
         }
     }
