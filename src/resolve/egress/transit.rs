@@ -70,7 +70,7 @@ impl Walk<'_> {
             };
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
-                AttachedTo::Site(site) => return self.into_site(*site),
+                AttachedTo::Site(site) => return self.enter_site(*site),
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
                     self.hop(far.id.clone(), None);
@@ -138,14 +138,14 @@ impl Walk<'_> {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
                 }
-                self.into_site(site);
+                self.enter_site(site);
             }
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
         }
     }
 
     /// Into a site, or through it to its own uplink.
-    fn into_site(&mut self, index: Index<Site>) {
+    fn enter_site(&mut self, index: Index<Site>) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
