@@ -151,7 +151,7 @@ enum Resolver {
 
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
-        let Loaded { config, sources, report, lost_ids, cut_keys, named_files } = loaded;
+        let Loaded { config, sources, report, lost_ids, cut_keys, named_files, read_too: _ } = loaded;
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
         let public_view = views.add(View { kind, name: Arc::from("public"), claims, dns64: false });
