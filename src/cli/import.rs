@@ -88,24 +88,28 @@ impl Aws {
                     }
                 }
             }
-            match self.report {
-                ReportForm::Text => anstream::eprint!("{}", imported.report),
-                ReportForm::Json => anstream::eprintln!("{}", imported.report.json()),
-                ReportForm::None => {}
-            }
         }
         self.check(&imported)
     }
 
-    /// Tells what is wrong with the documents, or with the configuration that they make.
+    /// Tells what became of the documents, and what is wrong with them or with the configuration that they make.
     fn check(&self, imported: &Imported) -> ExitCode {
         let name = self.out.clone().unwrap_or_else(|| importer::named(&self.folder));
         let mut loaded = imported.load(&name);
         let world = if imported.is_whole() { compile(&mut loaded) } else { None };
         let world = world.filter(|world| tls::check(world, &mut loaded.report));
-        // A program that reads the report reads nothing else.
-        if self.report != ReportForm::Json && (world.is_none() || loaded.report.warning_count() > 0) {
-            anstream::eprint!("{}", loaded.report.render(&loaded.sources));
+        let (report, sources) = (&loaded.report, &loaded.sources);
+        match self.report {
+            ReportForm::Text if imported.is_whole() => anstream::eprint!("{}", imported.report),
+            ReportForm::Json => {
+                let findings: Vec<String> = report.sorted().iter().map(|one| one.headline(sources)).collect();
+                anstream::eprintln!("{}", imported.report.json(&findings));
+            }
+            ReportForm::Text | ReportForm::None => {}
+        }
+        // A program that reads the report has them in it.
+        if self.report != ReportForm::Json && (world.is_none() || report.warning_count() > 0) {
+            anstream::eprint!("{}", report.render(sources));
         }
         if world.is_some() { ExitCode::Success } else { ExitCode::Config }
     }

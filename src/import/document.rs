@@ -172,8 +172,7 @@ fn again(told: &str) -> &'static str {
 /// The documents of a text that begins in its file at `start`.
 fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, Mistake> {
     let mut found = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    while let Some(value) = stream.next() {
+    for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         match value {
             Ok(value) => take(Raw::within(value, text, start), file, 0, &mut found)?,
             Err(error) => {

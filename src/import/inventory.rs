@@ -96,6 +96,8 @@ pub struct Found<T> {
     pub object: T,
     /// The file it stands in, by its number.
     pub file: usize,
+    /// How long its text is.
+    pub size: usize,
 }
 
 impl<T> std::ops::Deref for Found<T> {
@@ -278,21 +280,24 @@ impl<'f> Reader<'f> {
             "Profile" => self.one(file, value, &mut inventory.profiles),
             "ProfileAssociations" => self.list(file, value, &mut inventory.profile_associations),
             "ProfileResourceAssociations" => self.list(file, value, &mut inventory.profile_resources),
-            "items" => self.list(file, value, &mut inventory.service_networks),
+            // VPC Lattice calls every list so.
+            "items" if value.text.contains("\"serviceNetworkId\"") && value.text.contains("\"vpcId\"") => {
+                self.list(file, value, &mut inventory.service_networks);
+            }
             "VPCs" => self.zone_vpcs(document, value, &mut inventory),
             "HostedZoneSummaries" => self.zone_summaries(document, value, &mut inventory),
             "ResourceRecordSets" => {
                 let sets = self.plain_list(file, value);
                 inventory.record_sets.push(RecordSets { file, at: document.at.clone(), sets, zone: None });
             }
-            "Entries" => {
+            "Entries" if self.is_about(document, value, "Cidr", &["pl-"]) => {
                 let entries: Vec<PrefixListEntry> = self.plain_list(file, value);
                 if let Some(id) = self.subject(document, "PrefixListId", &["pl-"], "a prefix list") {
                     let entries = entries.into_iter().map(|entry| entry.cidr);
                     inventory.prefix_list_entries.entry(id).or_default().extend(entries);
                 }
             }
-            "IpAddresses" => {
+            "IpAddresses" if self.is_about(document, value, "Ip", &["rslvr-in-", "rslvr-out-"]) => {
                 let addresses = self.plain_list(file, value);
                 let prefixes = ["rslvr-in-", "rslvr-out-"];
                 if let Some(id) =
@@ -301,14 +306,14 @@ impl<'f> Reader<'f> {
                     inventory.resolver_addresses.entry(id).or_default().extend(addresses);
                 }
             }
-            "Routes" => {
+            "Routes" if self.is_about(document, value, "TransitGatewayAttachments", &["tgw-rtb-"]) => {
                 let routes = self.plain_list(file, value);
                 self.all_routes(document);
                 if let Some(id) = self.transit_table(document) {
                     inventory.transit_routes.entry(id).or_default().extend(routes);
                 }
             }
-            "Associations" => {
+            "Associations" if self.is_about(document, value, "TransitGatewayAttachmentId", &["tgw-rtb-"]) => {
                 let associations = self.plain_list(file, value);
                 if let Some(id) = self.transit_table(document) {
                     inventory.transit_associations.entry(id).or_default().extend(associations);
@@ -347,16 +352,19 @@ impl<'f> Reader<'f> {
         let Some(object) = self.plain::<T>(file, value) else { return };
         let id = object.id();
         if id.is_empty() {
-            // VPC Lattice calls every list `items`.
             let spot = Spot { file, at: value.start };
-            self.ledger
-                .note(Some(spot), format!("an object of `{}` has no id, or is of a kind not read", T::KIND));
+            self.ledger.note(Some(spot), format!("an object of `{}` has no id", T::KIND));
             return;
         }
         let spot = Spot { file, at: value.start };
         self.unread_fields::<T>(spot, object.other());
+        let size = value.text.len();
         if self.ledger.read(T::KIND, &id, spot) {
-            found.push(Found { object, file });
+            found.push(Found { object, file, size });
+        } else if let Some(first) = found.iter_mut().find(|one| one.object.id() == id && one.size < size) {
+            // Of two calls that tell of one object, such as `describe-vpc-classic-link` and `describe-vpcs`, the one
+            // that tells more counts.
+            *first = Found { object, file, size };
         }
     }
 
@@ -475,7 +483,7 @@ impl<'f> Reader<'f> {
             if self.ledger.read(HostedZone::KIND, &id, spot) {
                 let config = super::objects::route53::HostedZoneConfig { private_zone: true, comment: None };
                 let object = HostedZone { id, name: zone.name, config, other: Other::new() };
-                inventory.hosted_zones.push(Found { object, file: document.file });
+                inventory.hosted_zones.push(Found { object, file: document.file, size: 0 });
             }
         }
     }
@@ -533,6 +541,15 @@ impl<'f> Reader<'f> {
         mistakes
     }
 
+    /// Whether a list is what its key may stand for: other calls print lists of the same name, and an empty one tells
+    /// nothing but by its file's name.
+    fn is_about(&self, document: &Document<'_>, value: &Raw<'_>, field: &str, prefixes: &[&str]) -> bool {
+        let path = self.files[document.file].path.to_string_lossy();
+        let is_empty = || value.items().is_some_and(|items| items.is_empty());
+        value.text.contains(&format!("\"{field}\"")) || is_empty() && id_in(&path, prefixes).is_some()
+    }
+
+    /// The route table of a transit gateway that a document is about.
     fn transit_table(&mut self, document: &Document<'_>) -> Option<String> {
         let what = "a transit gateway's route table";
         self.subject(document, "TransitGatewayRouteTableId", &["tgw-rtb-"], what)
@@ -572,6 +589,9 @@ impl<'f> Reader<'f> {
     /// A document without effect, or one that nobody knows.
     fn without_effect(&mut self, file: usize, key: &str, value: &Raw<'_>) {
         let spot = Spot { file, at: value.start };
+        if value.items().is_some_and(|items| items.is_empty()) {
+            return;
+        }
         match WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
             Some((kind, why)) => {
                 let items = value.items().unwrap_or_else(|| vec![value.clone()]);
@@ -593,10 +613,19 @@ pub fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
         let starts = prefixes.iter().filter_map(|prefix| {
             let at = word.find(prefix)?;
             let is_start = at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
+            let (id, rest) = (&word[at..], &word[at + prefix.len()..]);
             // A hosted zone's id has no hyphen to know it by, only its capitals.
-            let is_zone = *prefix != "Z"
-                || word.len() > 8 && word[at..].bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-            (is_start && is_zone && word.len() > at + prefix.len()).then(|| word[at..].to_owned())
+            if *prefix == "Z" {
+                let end = id.find('-').unwrap_or(id.len());
+                let is_capital = |octet: u8| octet.is_ascii_uppercase() || octet.is_ascii_digit();
+                return (is_start && end > 8 && id[..end].bytes().all(is_capital))
+                    .then(|| id[..end].to_owned());
+            }
+            // AWS's own ids end with hexadecimal digits; what follows them is not theirs.
+            let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+            let is_aws = digits >= 8 && rest[digits..].chars().next().is_none_or(|c| c == '-');
+            let end = if is_aws { prefix.len() + digits } else { id.len() };
+            (is_start && !rest.is_empty()).then(|| id[..end].to_owned())
         });
         starts.into_iter().next()
     })
@@ -612,5 +641,23 @@ fn without_nulls(value: serde_json::Value) -> serde_json::Value {
         }
         Array(items) => Array(items.into_iter().map(without_nulls).collect()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_in_a_path() {
+        let found = |path, prefix| id_in(path, &[prefix]);
+        let id = || Some("tgw-rtb-0a1b2c3d4e5f60718".to_owned());
+        assert_eq!(found("x/tgw-rtb-0a1b2c3d4e5f60718-routes.json", "tgw-rtb-"), id());
+        assert_eq!(found("tgw-rtb-0a1b2c3d4e5f60718/routes.json", "tgw-rtb-"), id());
+        assert_eq!(found("routes-of-tgw-rtb-0a1b2c3d4e5f60718.json", "tgw-rtb-"), id());
+        assert_eq!(found("addresses-rslvr-in-lab.json", "rslvr-in-"), Some("rslvr-in-lab".to_owned()));
+        assert_eq!(found("Z0123456789ABC-records.json", "Z"), Some("Z0123456789ABC".to_owned()));
+        assert_eq!(found("Zones.json", "Z"), None);
+        assert_eq!(found("vpc.json", "vpc-"), None);
     }
 }

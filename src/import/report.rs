@@ -62,13 +62,14 @@ pub struct NotUnderstood {
 }
 
 impl Report {
-    /// The report for programs.
-    pub fn json(&self) -> String {
+    /// The report for programs, with what is wrong with the configuration.
+    pub fn json(&self, findings: &[String]) -> String {
         let value = serde_json::json!({
             "schema_version": SCHEMA_VERSION,
             "read": self.read,
             "missing": self.missing,
             "not_understood": self.not_understood,
+            "findings": findings,
         });
         format!("{value:#}")
     }
@@ -89,7 +90,7 @@ impl fmt::Display for Report {
         for (kind, read) in &self.read {
             let files: Vec<&str> = read.files.keys().map(String::as_str).collect();
             let files = match files.as_slice() {
-                [few @ ..] if few.len() <= 2 => few.join(", "),
+                few if few.len() <= 2 => few.join(", "),
                 [first, rest @ ..] => format!("{first} and {} more files", rest.len()),
                 [] => String::new(),
             };
