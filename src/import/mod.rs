@@ -16,7 +16,9 @@ mod inventory;
 mod ledger;
 mod objects;
 mod places;
+mod reader;
 mod report;
+mod subject;
 mod text;
 
 use std::cell::RefCell;
@@ -30,8 +32,8 @@ use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
 use document::{Contents, Document, Mistake};
 use folder::Folder;
-use inventory::Reader;
 use ledger::Spot;
+use reader::Reader;
 
 /// What documents do not say.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ mod lab;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::process::{complained, plustwo, printed};
 use plustwo::import::{Imported, Options, import, load, named};
@@ -167,6 +168,46 @@ fn the_watch_is_told_of_every_document_and_folder() {
     );
     assert!(files.contains(&folder("lab/aws/describe-vpcs.json").as_path()));
     assert!(source.loaded.sources.modified.is_some());
+}
+
+/// The script that makes the calls makes none that changes something.
+#[test]
+fn the_export_script_only_reads() {
+    let output =
+        Command::new("sh").args(["tools/aws-export.sh", "--dry-run", "eu-west-1", "DIR"]).output().unwrap();
+    let calls = printed(&output);
+    assert!(output.status.success() && calls.lines().count() > 40, "{calls}{}", complained(&output));
+    for call in calls.lines() {
+        let words: Vec<&str> = call.split(' ').collect();
+        assert_eq!(words[0], "aws", "{call}");
+        let reads = ["describe-", "get-", "list-", "search-"];
+        assert!(reads.iter().any(|verb| words[2].starts_with(verb)), "{call}");
+        assert!(call.contains("--region eu-west-1 --output json > DIR/"), "{call}");
+    }
+}
+
+#[test]
+fn private_names_of_a_service_are_written_where_the_table_lacks_them() {
+    let dir = written(&[(
+        "eu-west-1/all.json",
+        r#"{"Vpcs": [{"VpcId": "vpc-a", "CidrBlock": "10.0.0.0/16", "OwnerId": "111122223333"}]}
+           {"VpcEndpoints": [
+             {"VpcEndpointId": "vpce-1", "VpcEndpointType": "Interface", "VpcId": "vpc-a", "PrivateDnsEnabled": true,
+              "ServiceName": "com.amazonaws.eu-west-1.s3"},
+             {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Interface", "VpcId": "vpc-a", "PrivateDnsEnabled": true,
+              "ServiceName": "com.amazonaws.eu-west-1.teapot"},
+             {"VpcEndpointId": "vpce-3", "VpcEndpointType": "Gateway", "VpcId": "vpc-a",
+              "ServiceName": "com.amazonaws.eu-west-1.s3", "DnsOptions": {"DnsRecordIpType": "dualstack"}}]}
+           {"ServiceDetails": [
+             {"ServiceName": "com.amazonaws.eu-west-1.s3", "ServiceType": [{"ServiceType": "Interface"}],
+              "PrivateDnsNames": [{"PrivateDnsName": "s3.eu-west-1.amazonaws.com"}]},
+             {"ServiceName": "com.amazonaws.eu-west-1.teapot", "ServiceType": [{"ServiceType": "Interface"}],
+              "PrivateDnsNames": [{"PrivateDnsName": "teapot.eu-west-1.amazonaws.com"}]}]}"#,
+    )]);
+    let text = imported(dir.path()).text;
+    assert_eq!(text.matches("private_dns_names").count(), 1, "{text}");
+    assert!(text.contains("private_dns_names = [\"teapot.eu-west-1.amazonaws.com\"]"), "{text}");
+    assert!(text.contains("dns_record_ip_type = \"dualstack\""), "{text}");
 }
 
 proptest! {

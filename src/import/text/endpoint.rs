@@ -2,6 +2,8 @@
 
 use super::Writer;
 use super::toml::Inline;
+use crate::aws::service::EndpointKind;
+use crate::aws::{Facts, Region};
 use crate::import::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
 use crate::import::objects::instance::NetworkInterface;
 use crate::import::objects::{Object, is_state, name_tag};
@@ -56,7 +58,11 @@ impl Writer<'_> {
         self.text.maybe("resource_configuration", endpoint.resource_configuration_arn.as_deref());
         self.text.maybe("service_network", endpoint.service_network_arn.as_deref());
         if endpoint.kind() != "Gateway" && endpoint.kind() != "GatewayLoadBalancer" {
-            self.private_dns(endpoint);
+            self.private_dns(vpc, endpoint);
+        }
+        if endpoint.kind() != "GatewayLoadBalancer" {
+            self.text.maybe("ip_address_type", endpoint.ip_address_type.as_deref());
+            self.text.maybe("dns_record_ip_type", endpoint.dns_options.dns_record_ip_type.as_deref());
         }
         if let Some(state) =
             endpoint.state.as_deref().filter(|state| !state.eq_ignore_ascii_case("available"))
@@ -83,7 +89,7 @@ impl Writer<'_> {
     }
 
     /// What an endpoint's names are.
-    fn private_dns(&mut self, endpoint: &VpcEndpoint) {
+    fn private_dns(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let enabled = endpoint.private_dns_enabled.unwrap_or(false);
         self.text.plain("private_dns_enabled", enabled);
         let options = &endpoint.dns_options;
@@ -94,8 +100,6 @@ impl Writer<'_> {
         self.text
             .maybe("private_dns_preference", options.private_dns_preference.as_deref().filter(|_| enabled));
         self.text.some_texts("private_dns_specified_domains", &options.private_dns_specified_domains);
-        self.text.maybe("ip_address_type", endpoint.ip_address_type.as_deref());
-        self.text.maybe("dns_record_ip_type", options.dns_record_ip_type.as_deref());
         let inventory = self.inventory;
         let service = inventory.services.iter().find(|service| {
             Some(service.service_name.as_str()) == endpoint.service_name.as_deref()
@@ -103,7 +107,8 @@ impl Writer<'_> {
         });
         if let Some(service) = service {
             self.ledger.written(ServiceDetail::KIND, &service.id());
-            if enabled {
+            let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
+            if enabled && !is_known(service, region) {
                 self.text.some_texts("private_dns_names", service.names());
             }
         }
@@ -156,4 +161,13 @@ impl Writer<'_> {
         self.text.maybe("private_dns_name", association.private_dns_entry.dns_name.as_deref());
         self.ledger.written(VpcEndpointAssociation::KIND, &association.id);
     }
+}
+
+/// Whether the table of services has every name that a service's document tells. It may have more: AWS tells S3's
+/// `s3.…` and none of the wildcards that the endpoint answers, too.
+fn is_known(service: &ServiceDetail, region: &str) -> bool {
+    let Ok(region) = Region::parse(region) else { return false };
+    let row = Facts::built_in().services.find(&service.service_name, EndpointKind::Interface, &region);
+    let known = row.and_then(|row| row.private_names()).unwrap_or_default();
+    service.names().iter().all(|name| known.iter().any(|one| one == name))
 }

@@ -263,11 +263,13 @@ impl Writer<'_> {
                     && inventory.vpc_attachments.iter().any(|one| one.transit_gateway_attachment_id == id)
             };
             let Some(first) = ids.iter().copied().find(|id| attached.contains(*id)) else {
-                let ids = ids.join(", ");
-                self.ledger.note(
-                    spot,
-                    format!("{table} has a route to {destination} by {ids}, which no document holds"),
-                );
+                let why = if ids.is_empty() {
+                    "it names no attachment".to_owned()
+                } else {
+                    ids.join(", ") + " is in no document"
+                };
+                self.ledger
+                    .note(spot, format!("{table} has a route to {destination} that is left out: {why}"));
                 continue;
             };
             if is_propagated && brings(first) {
