@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["dns", "net", "aws"],
     &["config"],
+    &["import"],
     &["world"],
     &["resolve"],
     &["observe", "explain"],

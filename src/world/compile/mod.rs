@@ -184,7 +184,7 @@ enum Resolver {
 
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
-        let Loaded { config, sources, report, lost_ids, cut_keys, named_files } = loaded;
+        let Loaded { config, sources, report, lost_ids, cut_keys, named_files, read_too: _ } = loaded;
         let was_cut = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
