@@ -47,10 +47,12 @@ impl Walk<'_> {
         if let AttachedTo::Vpc(_, subnets) = &gateway.attachments[from].to
             && !subnets.is_empty()
             && let Some(zone) = &zone
-            && !subnets.iter().any(|subnet| self.world.subnets[*subnet].availability_zone == *zone)
         {
-            self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz));
-            return;
+            let in_zone = |subnet: &&Index<Subnet>| self.world.subnets[**subnet].availability_zone == *zone;
+            match subnets.iter().find(in_zone) {
+                Some(attached) => self.enter(*attached),
+                None => return self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz)),
+            }
         }
         self.beyond_attachment(index, from, zone);
     }
@@ -91,7 +93,8 @@ impl Walk<'_> {
     }
 
     /// Into a VPC by the attachment's interface in the zone that the packet came from, whose subnet's table decides what
-    /// becomes of it there.
+    /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
+    /// and not when it enters ("Network ACLs for transit gateways").
     fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
         // The groups of another VPC mean nothing here, unless the gateway is told to let them.
         self.sender.groups = self.sender.groups.filter(|groups| groups.is_empty());
@@ -106,8 +109,7 @@ impl Walk<'_> {
             }
             return;
         };
-        self.at = Some((vpc, None));
-        self.enter(entry);
+        self.at = Some((vpc, Some(entry)));
         self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
