@@ -7,7 +7,8 @@ use super::walk::{SentBy, Walk};
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
 use crate::world::{
-    AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc, VpcPeeringConnection,
+    Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    VpcPeeringConnection,
 };
 
 /// How many transit gateways a packet passes.
@@ -26,6 +27,10 @@ impl Walk<'_> {
         if self.is_passing || !self.world.vpcs[far].holds(self.to) {
             self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
             return;
+        }
+        if self.world.vpcs[far].region != self.world.vpcs[vpc].region {
+            // "Reference peer security groups", VPC Peering Guide.
+            self.groups_count = Admission::Refused;
         }
         self.arrive(far);
     }
@@ -96,8 +101,8 @@ impl Walk<'_> {
     /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
     /// and not when it enters ("Network ACLs for transit gateways").
     fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
-        // The groups of another VPC mean nothing here, unless the gateway is told to let them.
-        self.sender.groups = self.sender.groups.filter(|groups| groups.is_empty());
+        // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
+        self.groups_count = self.groups_count.min(Admission::Unknown);
         self.is_passing = true;
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();

@@ -12,8 +12,8 @@ use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
 use crate::resolve::path::{Class, EgressPath, Hop, Lands, Matched, Reach, Reason};
 use crate::world::{
-    EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing, Subnet, Target,
-    Vpc, World,
+    Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
+    Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -25,6 +25,9 @@ pub(super) struct Walk<'w> {
     pub asked: IpAddr,
     /// The client's security groups. `None`: nobody said.
     pub client_groups: Option<&'w [Index<SecurityGroup>]>,
+    /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
+    /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
+    pub groups_count: Admission,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
@@ -44,8 +47,6 @@ pub(super) struct Walk<'w> {
 pub(super) struct Sender<'w> {
     pub by: SentBy,
     pub source: Source<'w>,
-    /// The security groups that it is in. `None`: nobody said.
-    pub groups: Option<&'w [Index<SecurityGroup>]>,
     pub home: Home,
 }
 
@@ -101,10 +102,11 @@ impl<'w> Walk<'w> {
         let groups = match here.interface {
             Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
             Some(Interface::Network(index)) => {
-                Some(world.network_interfaces[index].security_groups.as_slice())
+                Some(world.network_interfaces[index].security_groups.as_slice()).filter(|own| !own.is_empty())
             }
             Some(Interface::Endpoint(index, n)) => {
-                Some(world.endpoints[index].interfaces[n].security_groups.as_slice())
+                let own = world.endpoints[index].interfaces[n].security_groups.as_slice();
+                Some(own).filter(|own| !own.is_empty())
             }
             Some(Interface::ResolverEndpoint) => None,
             Some(Interface::NatGateway(_)) => Some(&[][..]),
@@ -123,8 +125,8 @@ impl<'w> Walk<'w> {
             samples: Cow::Borrowed(&here.samples),
             is_rest: true,
         };
-        let sender = Sender { by: SentBy::Client, source, groups, home };
-        Self::new(world, sender, to, false)
+        let sender = Sender { by: SentBy::Client, source, home };
+        Self { client_groups: groups, ..Self::new(world, sender, to, false) }
     }
 
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
@@ -132,7 +134,8 @@ impl<'w> Walk<'w> {
             world,
             path: EgressPath::of(Class::Unknown, Reach::Unknown),
             asked: to,
-            client_groups: sender.groups,
+            client_groups: None,
+            groups_count: Admission::Admitted,
             sender,
             to,
             crossings: Vec::new(),
@@ -241,6 +244,7 @@ impl<'w> Walk<'w> {
                 // It stands in one subnet, to which the appliances behind it give the traffic back.
                 let own = endpoint.interfaces.first().map(|interface| interface.subnet);
                 self.hop(endpoint.id.clone(), own);
+                self.groups_count = Admission::Refused;
                 match own {
                     _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
@@ -256,6 +260,7 @@ impl<'w> Walk<'w> {
                     self.end(Reach::Dead, Some(Reason::SourceDestCheck));
                     return;
                 }
+                self.groups_count = Admission::Refused;
                 self.enter(appliance.subnet);
                 self.sender.by = SentBy::Appliance { is_public: appliance.is_public };
                 let table = self.world.subnets[appliance.subnet].route_table;
@@ -343,9 +348,9 @@ impl<'w> Walk<'w> {
                 (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
                 (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
             },
-            groups: Some(&[]),
             home: Home::Vpc(nat.vpc),
         };
+        self.groups_count = Admission::Refused;
         self.is_passing = false;
         self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
     }
@@ -409,12 +414,7 @@ impl<'w> Walk<'w> {
     /// Whether a packet from a subnet to one of the sender's addresses comes to the sender.
     fn reply(&self, subnet: Index<Subnet>, to: IpAddr) -> bool {
         let vpc = self.world.subnets[subnet].vpc;
-        let sender = Sender {
-            by: SentBy::Client,
-            source: Source::at(self.to),
-            groups: Some(&[]),
-            home: Home::Vpc(vpc),
-        };
+        let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home: Home::Vpc(vpc) };
         let mut back = Walk::new(self.world, sender, to, true);
         back.depart(subnet);
         match (back.path.reach, self.sender.home) {
