@@ -170,11 +170,6 @@ impl<'w> Walk<'w> {
         if !self.is_in(subnet) {
             self.leave(subnet);
         }
-        if net::nat64_embedded(self.to).is_some() && !matches!(route.target, Target::NatGateway(_)) {
-            self.hop(self.target_id(&route.target), None);
-            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
-            return;
-        }
         self.take(route);
     }
 
@@ -215,6 +210,11 @@ impl<'w> Walk<'w> {
 
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
+        if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
+            self.hop(self.target_id(&route.target), None);
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
+        }
         match &route.target {
             Target::Local => self.arrive(vpc),
             Target::InternetGateway(id) => {
@@ -326,14 +326,12 @@ impl<'w> Walk<'w> {
             return;
         }
         self.hop(nat.id.clone(), nat.subnet);
-        match (net::nat64_embedded(self.to), self.to) {
-            (Some(embedded), _) => self.to = IpAddr::V4(embedded),
-            (None, IpAddr::V6(_)) => {
-                self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
-                return;
-            }
-            (None, IpAddr::V4(_)) => {}
+        let embedded = net::nat64_embedded(self.to);
+        if embedded.is_none() && self.to.is_ipv6() {
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
         }
+        // Up to here it is the client's packet, and so is the reply that leaves here: of the client's family.
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
@@ -341,6 +339,7 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
+        self.to = embedded.map_or(self.to, IpAddr::V4);
         self.sender = Sender {
             by: SentBy::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {
@@ -495,6 +494,26 @@ impl<'w> Walk<'w> {
             Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
             Target::Other(target) => target.id.clone(),
         }
+    }
+}
+
+/// Whether a NAT gateway may stand behind a target: what carries traffic on to another table may lead to one.
+fn may_lead_to_nat(target: &Target) -> bool {
+    use RouteTargetKind::{CoreNetwork, Instance, NetworkInterface, TransitGateway};
+    match target {
+        Target::NatGateway(_)
+        | Target::TransitGateway(_)
+        | Target::LoadBalancerEndpoint(_)
+        | Target::Appliance(_) => true,
+        Target::Other(target) => {
+            matches!(target.kind, TransitGateway | CoreNetwork | NetworkInterface | Instance)
+        }
+        Target::Local
+        | Target::InternetGateway(_)
+        | Target::EgressOnlyInternetGateway(_)
+        | Target::GatewayEndpoint(_)
+        | Target::Peering(_)
+        | Target::VirtualPrivateGateway(_) => false,
     }
 }
 
