@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lands_outside;
-use super::walk::{SentBy, Walk};
+use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
 use crate::world::{
@@ -77,7 +77,14 @@ impl Walk<'_> {
             };
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
-                AttachedTo::Site(site) => return self.into_site(*site),
+                AttachedTo::Site(site) => {
+                    self.into_site(*site);
+                    let send = |back: &mut Self| back.beyond_attachment(index, number, None);
+                    if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
+                        self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+                    }
+                    return;
+                }
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
                     self.hop(far.id.clone(), None);

@@ -310,7 +310,8 @@ impl<'w> Walk<'w> {
                 return;
             }
         }
-        if !self.replies_come_back(vpc, subnet) {
+        let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
+        if !self.replies_come_back(vpc, subnet, table) {
             reach = Reach::Dead;
             self.path.reasons.push(Reason::NoReturnRoute);
         }
@@ -335,7 +336,7 @@ impl<'w> Walk<'w> {
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
-        if !self.replies_come_back(nat.vpc, nat.subnet) {
+        if !self.replies_come_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
             self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
@@ -368,6 +369,15 @@ impl<'w> Walk<'w> {
             _ if self.is_passing => Some(false),
             SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(subnet),
         };
+        // An appliance that sends with its own address must find whom it does that for.
+        let by_appliance = subnet.filter(|_| matches!(self.sender.by, SentBy::Appliance { .. }));
+        let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
+        if let (Some(true), Some((vpc, _))) = (is_public, self.at)
+            && !self.replies_come_back(vpc, subnet, table)
+        {
+            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+            return;
+        }
         match is_public {
             Some(true) => self.end(Reach::Ok, None),
             Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
@@ -398,32 +408,43 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether replies find the sender again, from a subnet of a VPC that is not the sender's own. What is not known
-    /// counts as yes.
-    fn replies_come_back(&self, vpc: Index<Vpc>, subnet: Option<Index<Subnet>>) -> bool {
-        if self.is_reply || self.sender.home == Home::Vpc(vpc) {
-            return true;
-        }
-        let Some(subnet) = subnet else { return true };
-        let is_v4 = self.to.is_ipv4();
-        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.all(|address| self.reply(subnet, *address))
+    /// Whether replies find the sender again, by a table of a VPC that is not the sender's own. What is not known counts
+    /// as yes.
+    fn replies_come_back(
+        &self,
+        vpc: Index<Vpc>,
+        subnet: Option<Index<Subnet>>,
+        table: Option<Index<RouteTable>>,
+    ) -> bool {
+        let Some(table) = table.filter(|_| self.sender.home != Home::Vpc(vpc)) else { return true };
+        self.reply_returns(Home::Vpc(vpc), |back| {
+            back.at = Some((vpc, subnet));
+            back.go_on(table, subnet, Reason::NoRoute);
+        })
     }
 
-    /// Whether a packet from a subnet to one of the sender's addresses comes to the sender.
-    fn reply(&self, subnet: Index<Subnet>, to: IpAddr) -> bool {
-        let vpc = self.world.subnets[subnet].vpc;
-        let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home: Home::Vpc(vpc) };
-        let mut back = Walk::new(self.world, sender, to, true);
-        back.depart(subnet);
-        match (back.path.reach, self.sender.home) {
-            (Reach::Unknown, _) => true,
-            (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
-            (Reach::Ok, Home::Site(site)) => {
-                back.path.lands == Lands::Site(self.world.sites[site].id.clone())
-            }
-            _ => false,
+    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
+    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Walk<'w>)) -> bool {
+        if self.is_reply {
+            return true;
         }
+        let is_v4 = self.to.is_ipv4();
+        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
+        own.all(|address| {
+            let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
+            let mut back = Walk::new(self.world, sender, *address, true);
+            send(&mut back);
+            match (back.path.reach, self.sender.home) {
+                (Reach::Unknown, _) => true,
+                // A NAT gateway on the way back puts its own address in the place of the one that was asked.
+                (Reach::Ok, _) if matches!(back.sender.by, SentBy::Nat { .. }) => false,
+                (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
+                (Reach::Ok, Home::Site(site)) => {
+                    back.path.lands == Lands::Site(self.world.sites[site].id.clone())
+                }
+                _ => false,
+            }
+        })
     }
 
     /// Notes that the packet crosses the border of a subnet outwards.
