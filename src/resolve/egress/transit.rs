@@ -1,5 +1,6 @@
 //! Beyond the VPC by private ways: peering connections, transit gateways, private gateways, sites.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::lands_outside;
@@ -199,7 +200,8 @@ impl Walk<'_> {
         let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
         // A link to everything is for what the uplink cannot carry.
         let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
-        let Some((link, destination)) = links.max_by_key(|(_, prefix)| prefix.prefix_len()) else {
+        // Of equals the first that was written.
+        let Some((link, destination)) = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len())) else {
             return false;
         };
         self.path.class = match link.class {

@@ -175,7 +175,7 @@ impl<'w> Walk<'w> {
 
     /// A later hop: the table where the packet is now decides where it goes on.
     pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() > MAX_HOPS {
+        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
         }
