@@ -121,7 +121,10 @@ impl<'w> Walk<'w> {
             Standing::Outside => Home::Vpc(world.vpcs.next_index()),
         };
         let source = Source {
-            prefixes: Cow::Borrowed(&here.prefixes),
+            prefixes: match here.beside.is_empty() {
+                true => Cow::Borrowed(&here.prefixes),
+                false => here.prefixes.iter().chain(&here.beside).copied().collect(),
+            },
             samples: Cow::Borrowed(&here.samples),
             is_rest: true,
         };
@@ -392,7 +395,7 @@ impl<'w> Walk<'w> {
             return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
         }
         // A declared interface says itself whether it has one.
-        let declared = match &*self.sender.source.prefixes {
+        let declared = match &*self.sender.source.of_family(true) {
             [one] if one.prefix_len() == one.max_prefix_len() => {
                 let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
                 self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
