@@ -36,6 +36,8 @@ pub(super) struct Walk<'w> {
     visited: Vec<(Index<RouteTable>, SentBy)>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
+    /// The subnet that it left first.
+    home_subnet: Option<Index<Subnet>>,
     /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
     pub is_passing: bool,
     /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
@@ -144,6 +146,7 @@ impl<'w> Walk<'w> {
             crossings: Vec::new(),
             visited: Vec::new(),
             at: None,
+            home_subnet: None,
             is_passing: false,
             is_reply,
         }
@@ -153,6 +156,7 @@ impl<'w> Walk<'w> {
     pub fn depart(&mut self, subnet: Index<Subnet>) {
         let own = &self.world.subnets[subnet];
         self.at = Some((own.vpc, Some(subnet)));
+        self.home_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
@@ -370,7 +374,8 @@ impl<'w> Walk<'w> {
             SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
             // What passes through keeps its address, which the gateway does not know.
             _ if self.is_passing => Some(false),
-            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(subnet),
+            // Nor has an appliance's subnet a say in what the client has.
+            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(self.home_subnet),
         };
         // An appliance that sends with its own address must find whom it does that for.
         let by_appliance = subnet.filter(|_| matches!(self.sender.by, SentBy::Appliance { .. }));
