@@ -48,7 +48,9 @@ impl NetworkAcl {
         other: Addresses<'_>,
     ) -> (Admission, Option<u16>) {
         let mut left = vec![(*ports.start(), *ports.end())];
-        let (mut passes, mut stops, mut is_torn) = (None, None, false);
+        let (mut passes, mut stops) = (None, None);
+        // Whether a rule lets part of the addresses pass, and whether one stops part of them.
+        let (mut may_pass, mut may_stop) = (false, false);
         for rule in rules.iter().filter(|rule| rule.is_tcp) {
             let share = other.in_prefix(&rule.cidr);
             if share == Admission::Refused {
@@ -75,7 +77,8 @@ impl NetworkAcl {
             }
             if share == Admission::Unknown {
                 // Some of the addresses are judged by this rule, the others by later ones.
-                is_torn = true;
+                may_pass |= rule.allows;
+                may_stop |= !rule.allows;
                 continue;
             }
             left = rest;
@@ -90,8 +93,8 @@ impl NetworkAcl {
         }
         let is_whole = left.is_empty() && stops.is_none();
         match passes {
-            Some(_) if is_whole && !is_torn => (Admission::Admitted, passes),
-            None if !is_torn => (Admission::Refused, stops),
+            Some(_) if is_whole && !may_stop => (Admission::Admitted, passes),
+            None if !may_pass => (Admission::Refused, stops),
             _ => (Admission::Unknown, stops),
         }
     }

@@ -66,9 +66,16 @@ impl Walk<'_> {
     fn sender_groups(&self, port: u16, filters: &mut Vec<Filter>) {
         let Some(own) = self.client_groups else { return };
         let to = [host(self.asked)];
+        let far_groups = match &self.path.lands {
+            Lands::Subnet { .. } => self.owner().map(|owner| groups_of(self.world, owner)),
+            // What is outside of every VPC is in no group.
+            _ => Some(&[][..]),
+        };
+        // Where nobody said in which groups the far end is, it may be in any.
+        let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.has_landed_inside());
         let other = OtherEnd {
             addresses: Addresses { prefixes: &to, is_rest: true },
-            groups: self.owner().map(|owner| groups_of(self.world, owner)),
+            groups: self.counting(far_groups),
         };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
@@ -97,12 +104,21 @@ impl Walk<'_> {
         }
         let other = OtherEnd {
             addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_rest },
-            groups: self.sender.groups,
+            groups: self.counting(self.client_groups),
         };
         let judge = |group: Index<SecurityGroup>| {
             SecurityGroup::judge(&self.world.security_groups[group].ingress, port, other)
         };
         filters.extend(best(groups, judge, Direction::Ingress));
+    }
+
+    /// The groups of one end, as far as rules at the other end can mean them.
+    fn counting<'g>(&self, groups: Option<&'g [Index<SecurityGroup>]>) -> Option<&'g [Index<SecurityGroup>]> {
+        match self.groups_count {
+            Admission::Admitted => groups,
+            Admission::Unknown => groups.filter(|groups| groups.is_empty()),
+            Admission::Refused => Some(&[]),
+        }
     }
 
     /// Who has the address, where the packet landed in a VPC.

@@ -1,13 +1,15 @@
 //! Beyond the VPC by private ways: peering connections, transit gateways, private gateways, sites.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::lands_outside;
-use super::walk::{SentBy, Walk};
+use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
 use crate::world::{
-    AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc, VpcPeeringConnection,
+    Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    VpcPeeringConnection,
 };
 
 /// How many transit gateways a packet passes.
@@ -26,6 +28,10 @@ impl Walk<'_> {
         if self.is_passing || !self.world.vpcs[far].holds(self.to) {
             self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
             return;
+        }
+        if self.world.vpcs[far].region != self.world.vpcs[vpc].region {
+            // "Reference peer security groups", VPC Peering Guide.
+            self.groups_count = Admission::Refused;
         }
         self.arrive(far);
     }
@@ -47,10 +53,12 @@ impl Walk<'_> {
         if let AttachedTo::Vpc(_, subnets) = &gateway.attachments[from].to
             && !subnets.is_empty()
             && let Some(zone) = &zone
-            && !subnets.iter().any(|subnet| self.world.subnets[*subnet].availability_zone == *zone)
         {
-            self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz));
-            return;
+            let in_zone = |subnet: &&Index<Subnet>| self.world.subnets[**subnet].availability_zone == *zone;
+            match subnets.iter().find(in_zone) {
+                Some(attached) => self.enter(*attached),
+                None => return self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz)),
+            }
         }
         self.beyond_attachment(index, from, zone);
     }
@@ -70,7 +78,14 @@ impl Walk<'_> {
             };
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
-                AttachedTo::Site(site) => return self.enter_site(*site),
+                AttachedTo::Site(site) => {
+                    self.enter_site(*site);
+                    let send = |back: &mut Self| back.beyond_attachment(index, number, None);
+                    if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
+                        self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+                    }
+                    return;
+                }
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
                     self.hop(far.id.clone(), None);
@@ -91,10 +106,11 @@ impl Walk<'_> {
     }
 
     /// Into a VPC by the attachment's interface in the zone that the packet came from, whose subnet's table decides what
-    /// becomes of it there.
+    /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
+    /// and not when it enters ("Network ACLs for transit gateways").
     fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
-        // The groups of another VPC mean nothing here, unless the gateway is told to let them.
-        self.sender.groups = self.sender.groups.filter(|groups| groups.is_empty());
+        // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
+        self.groups_count = self.groups_count.min(Admission::Unknown);
         self.is_passing = true;
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
@@ -106,8 +122,7 @@ impl Walk<'_> {
             }
             return;
         };
-        self.at = Some((vpc, None));
-        self.enter(entry);
+        self.at = Some((vpc, Some(entry)));
         self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
@@ -185,7 +200,8 @@ impl Walk<'_> {
         let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
         // A link to everything is for what the uplink cannot carry.
         let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
-        let Some((link, destination)) = links.max_by_key(|(_, prefix)| prefix.prefix_len()) else {
+        // Of equals the first that was written.
+        let Some((link, destination)) = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len())) else {
             return false;
         };
         self.path.class = match link.class {

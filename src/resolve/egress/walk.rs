@@ -12,8 +12,8 @@ use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
 use crate::resolve::path::{Class, EgressPath, Hop, Lands, Matched, Reach, Reason};
 use crate::world::{
-    EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing, Subnet, Target,
-    Vpc, World,
+    Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
+    Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -25,6 +25,9 @@ pub(super) struct Walk<'w> {
     pub asked: IpAddr,
     /// The client's security groups. `None`: nobody said.
     pub client_groups: Option<&'w [Index<SecurityGroup>]>,
+    /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
+    /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
+    pub groups_count: Admission,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
@@ -33,6 +36,8 @@ pub(super) struct Walk<'w> {
     visited: Vec<(Index<RouteTable>, SentBy)>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
+    /// The subnet that it left first.
+    home_subnet: Option<Index<Subnet>>,
     /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
     pub is_passing: bool,
     /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
@@ -44,8 +49,6 @@ pub(super) struct Walk<'w> {
 pub(super) struct Sender<'w> {
     pub by: SentBy,
     pub source: Source<'w>,
-    /// The security groups that it is in. `None`: nobody said.
-    pub groups: Option<&'w [Index<SecurityGroup>]>,
     pub home: Home,
 }
 
@@ -101,10 +104,11 @@ impl<'w> Walk<'w> {
         let groups = match here.interface {
             Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
             Some(Interface::Network(index)) => {
-                Some(world.network_interfaces[index].security_groups.as_slice())
+                Some(world.network_interfaces[index].security_groups.as_slice()).filter(|own| !own.is_empty())
             }
             Some(Interface::Endpoint(index, n)) => {
-                Some(world.endpoints[index].interfaces[n].security_groups.as_slice())
+                let own = world.endpoints[index].interfaces[n].security_groups.as_slice();
+                Some(own).filter(|own| !own.is_empty())
             }
             Some(Interface::ResolverEndpoint) => None,
             Some(Interface::NatGateway(_)) => Some(&[][..]),
@@ -119,12 +123,15 @@ impl<'w> Walk<'w> {
             Standing::Outside => Home::Vpc(world.vpcs.next_index()),
         };
         let source = Source {
-            prefixes: Cow::Borrowed(&here.prefixes),
+            prefixes: match here.beside.is_empty() {
+                true => Cow::Borrowed(&here.prefixes),
+                false => here.prefixes.iter().chain(&here.beside).copied().collect(),
+            },
             samples: Cow::Borrowed(&here.samples),
             is_rest: true,
         };
-        let sender = Sender { by: SentBy::Client, source, groups, home };
-        Self::new(world, sender, to, false)
+        let sender = Sender { by: SentBy::Client, source, home };
+        Self { client_groups: groups, ..Self::new(world, sender, to, false) }
     }
 
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
@@ -132,12 +139,14 @@ impl<'w> Walk<'w> {
             world,
             path: EgressPath::of(Class::Unknown, Reach::Unknown),
             asked: to,
-            client_groups: sender.groups,
+            client_groups: None,
+            groups_count: Admission::Admitted,
             sender,
             to,
             crossings: Vec::new(),
             visited: Vec::new(),
             at: None,
+            home_subnet: None,
             is_passing: false,
             is_reply,
         }
@@ -147,6 +156,7 @@ impl<'w> Walk<'w> {
     pub fn depart(&mut self, subnet: Index<Subnet>) {
         let own = &self.world.subnets[subnet];
         self.at = Some((own.vpc, Some(subnet)));
+        self.home_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
@@ -167,17 +177,12 @@ impl<'w> Walk<'w> {
         if !self.is_in(subnet) {
             self.leave(subnet);
         }
-        if net::nat64_embedded(self.to).is_some() && !matches!(route.target, Target::NatGateway(_)) {
-            self.hop(self.target_id(&route.target), None);
-            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
-            return;
-        }
         self.take(route);
     }
 
     /// A later hop: the table where the packet is now decides where it goes on.
     pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() > MAX_HOPS {
+        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
         }
@@ -212,6 +217,11 @@ impl<'w> Walk<'w> {
 
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
+        if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
+            self.hop(self.target_id(&route.target), None);
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
+        }
         match &route.target {
             Target::Local => self.arrive(vpc),
             Target::InternetGateway(id) => {
@@ -241,6 +251,7 @@ impl<'w> Walk<'w> {
                 // It stands in one subnet, to which the appliances behind it give the traffic back.
                 let own = endpoint.interfaces.first().map(|interface| interface.subnet);
                 self.hop(endpoint.id.clone(), own);
+                self.groups_count = Admission::Refused;
                 match own {
                     _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
@@ -256,6 +267,7 @@ impl<'w> Walk<'w> {
                     self.end(Reach::Dead, Some(Reason::SourceDestCheck));
                     return;
                 }
+                self.groups_count = Admission::Refused;
                 self.enter(appliance.subnet);
                 self.sender.by = SentBy::Appliance { is_public: appliance.is_public };
                 let table = self.world.subnets[appliance.subnet].route_table;
@@ -305,7 +317,8 @@ impl<'w> Walk<'w> {
                 return;
             }
         }
-        if !self.replies_come_back(vpc, subnet) {
+        let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
+        if !self.replies_come_back(vpc, subnet, table) {
             reach = Reach::Dead;
             self.path.reasons.push(Reason::NoReturnRoute);
         }
@@ -321,21 +334,20 @@ impl<'w> Walk<'w> {
             return;
         }
         self.hop(nat.id.clone(), nat.subnet);
-        match (net::nat64_embedded(self.to), self.to) {
-            (Some(embedded), _) => self.to = IpAddr::V4(embedded),
-            (None, IpAddr::V6(_)) => {
-                self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
-                return;
-            }
-            (None, IpAddr::V4(_)) => {}
+        let embedded = net::nat64_embedded(self.to);
+        if embedded.is_none() && self.to.is_ipv6() {
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
         }
+        // Up to here it is the client's packet, and so is the reply that leaves here: of the client's family.
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
-        if !self.replies_come_back(nat.vpc, nat.subnet) {
+        if !self.replies_come_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
             self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
+        self.to = embedded.map_or(self.to, IpAddr::V4);
         self.sender = Sender {
             by: SentBy::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {
@@ -343,9 +355,9 @@ impl<'w> Walk<'w> {
                 (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
                 (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
             },
-            groups: Some(&[]),
             home: Home::Vpc(nat.vpc),
         };
+        self.groups_count = Admission::Refused;
         self.is_passing = false;
         self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
     }
@@ -362,8 +374,18 @@ impl<'w> Walk<'w> {
             SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
             // What passes through keeps its address, which the gateway does not know.
             _ if self.is_passing => Some(false),
-            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(subnet),
+            // Nor has an appliance's subnet a say in what the client has.
+            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(self.home_subnet),
         };
+        // An appliance that sends with its own address must find whom it does that for.
+        let by_appliance = subnet.filter(|_| matches!(self.sender.by, SentBy::Appliance { .. }));
+        let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
+        if let (Some(true), Some((vpc, _))) = (is_public, self.at)
+            && !self.replies_come_back(vpc, subnet, table)
+        {
+            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+            return;
+        }
         match is_public {
             Some(true) => self.end(Reach::Ok, None),
             Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
@@ -383,7 +405,7 @@ impl<'w> Walk<'w> {
             return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
         }
         // A declared interface says itself whether it has one.
-        let declared = match &*self.sender.source.prefixes {
+        let declared = match &*self.sender.source.of_family(true) {
             [one] if one.prefix_len() == one.max_prefix_len() => {
                 let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
                 self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
@@ -399,37 +421,43 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether replies find the sender again, from a subnet of a VPC that is not the sender's own. What is not known
-    /// counts as yes.
-    fn replies_come_back(&self, vpc: Index<Vpc>, subnet: Option<Index<Subnet>>) -> bool {
-        if self.is_reply || self.sender.home == Home::Vpc(vpc) {
-            return true;
-        }
-        let Some(subnet) = subnet else { return true };
-        let is_v4 = self.to.is_ipv4();
-        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.all(|address| self.reply(subnet, *address))
+    /// Whether replies find the sender again, by a table of a VPC that is not the sender's own. What is not known counts
+    /// as yes.
+    fn replies_come_back(
+        &self,
+        vpc: Index<Vpc>,
+        subnet: Option<Index<Subnet>>,
+        table: Option<Index<RouteTable>>,
+    ) -> bool {
+        let Some(table) = table.filter(|_| self.sender.home != Home::Vpc(vpc)) else { return true };
+        self.reply_returns(Home::Vpc(vpc), |back| {
+            back.at = Some((vpc, subnet));
+            back.go_on(table, subnet, Reason::NoRoute);
+        })
     }
 
-    /// Whether a packet from a subnet to one of the sender's addresses comes to the sender.
-    fn reply(&self, subnet: Index<Subnet>, to: IpAddr) -> bool {
-        let vpc = self.world.subnets[subnet].vpc;
-        let sender = Sender {
-            by: SentBy::Client,
-            source: Source::at(self.to),
-            groups: Some(&[]),
-            home: Home::Vpc(vpc),
-        };
-        let mut back = Walk::new(self.world, sender, to, true);
-        back.depart(subnet);
-        match (back.path.reach, self.sender.home) {
-            (Reach::Unknown, _) => true,
-            (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
-            (Reach::Ok, Home::Site(site)) => {
-                back.path.lands == Lands::Site(self.world.sites[site].id.clone())
-            }
-            _ => false,
+    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
+    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Walk<'w>)) -> bool {
+        if self.is_reply {
+            return true;
         }
+        let is_v4 = self.to.is_ipv4();
+        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
+        own.all(|address| {
+            let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
+            let mut back = Walk::new(self.world, sender, *address, true);
+            send(&mut back);
+            match (back.path.reach, self.sender.home) {
+                (Reach::Unknown, _) => true,
+                // A NAT gateway on the way back puts its own address in the place of the one that was asked.
+                (Reach::Ok, _) if matches!(back.sender.by, SentBy::Nat { .. }) => false,
+                (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
+                (Reach::Ok, Home::Site(site)) => {
+                    back.path.lands == Lands::Site(self.world.sites[site].id.clone())
+                }
+                _ => false,
+            }
+        })
     }
 
     /// Notes that the packet crosses the border of a subnet outwards.
@@ -500,6 +528,26 @@ impl<'w> Walk<'w> {
             Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
             Target::Other(target) => target.id.clone(),
         }
+    }
+}
+
+/// Whether a NAT gateway may stand behind a target: what carries traffic on to another table may lead to one.
+fn may_lead_to_nat(target: &Target) -> bool {
+    use RouteTargetKind::{CoreNetwork, Instance, NetworkInterface, TransitGateway};
+    match target {
+        Target::NatGateway(_)
+        | Target::TransitGateway(_)
+        | Target::LoadBalancerEndpoint(_)
+        | Target::Appliance(_) => true,
+        Target::Other(target) => {
+            matches!(target.kind, TransitGateway | CoreNetwork | NetworkInterface | Instance)
+        }
+        Target::Local
+        | Target::InternetGateway(_)
+        | Target::EgressOnlyInternetGateway(_)
+        | Target::GatewayEndpoint(_)
+        | Target::Peering(_)
+        | Target::VirtualPrivateGateway(_) => false,
     }
 }
 

@@ -135,11 +135,16 @@ impl Compiler<'_> {
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), place(standing, prefixes, &cuts));
             for cut in inside {
-                self.places.add(&name, Some(vpc), place(standing, vec![cut], &cuts));
+                let is_other = |own: &&IpNet| own.addr().is_ipv4() != cut.addr().is_ipv4();
+                let beside = subnet.cidrs.iter().filter(is_other).copied().collect();
+                self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, &cuts));
             }
-            for (address, interface) in interfaces.remove(&index).unwrap_or_default() {
-                let own = place(standing, vec![host(address)], &cuts);
-                self.places.add(&name, Some(vpc), Place { interface: Some(interface), ..own });
+            let declared = interfaces.remove(&index).unwrap_or_default();
+            for (address, interface) in &declared {
+                let same = |(other, owner): &&(IpAddr, Interface)| owner == interface && other != address;
+                let beside = declared.iter().filter(same).map(|(other, _)| host(*other)).collect();
+                let own = place_beside(standing, vec![host(*address)], beside, &cuts);
+                self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
@@ -260,11 +265,15 @@ impl Compiler<'_> {
     }
 }
 
-/// The prefixes that are cut out of others, each once.
 /// A place that nobody is declared to have.
 fn place(standing: Standing, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
-    let samples = prefixes.iter().map(|prefix| sample(prefix, cuts)).collect();
-    Place { standing, prefixes, samples, interface: None }
+    place_beside(standing, prefixes, Vec::new(), cuts)
+}
+
+/// The same, of clients that have addresses of the other family, too.
+fn place_beside(standing: Standing, prefixes: Vec<IpNet>, beside: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
+    let samples = prefixes.iter().chain(&beside).map(|prefix| sample(prefix, cuts)).collect();
+    Place { standing, prefixes, beside, samples, interface: None }
 }
 
 /// An address of a prefix that lies in none of the cuts inside it; the first where they leave none.
@@ -290,6 +299,7 @@ fn after(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
+/// The prefixes that are cut out of others, each once.
 fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
     let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
     let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();
