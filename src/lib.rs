@@ -20,6 +20,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod config;

@@ -3,17 +3,20 @@
 //! No other module spells an AWS suffix. Facts stand in `data/*.tsv` with their source and date beside
 //! them; `tools/aws_facts.py` makes those files from the source documents.
 
+pub mod bundles;
 pub mod endpoint_names;
 pub mod facts;
 pub mod geography;
 pub mod hostname;
 mod id;
 pub mod prefix_list;
+pub mod prices;
 pub mod public;
 pub mod ranges;
 pub mod region;
 mod route_target;
 pub mod service;
+pub mod service_names;
 pub mod template;
 pub mod zones;
 

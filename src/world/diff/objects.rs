@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
     AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
-    Instance, LinkedTo, Listener, NetworkAcl, Peer, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
-    Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection, World,
+    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Peer, Place, PrivateDns, Rule, RuleKind,
+    SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -20,7 +20,13 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     kind("nat-gateway", |world| {
         let gateways = world.nat_gateways.iter().map(|it| {
             let subnet = list(it.subnet.map(|subnet| &world.subnets[subnet].id));
-            (text(&it.id), vec![("subnet", subnet), ("public", it.is_public.to_string())])
+            let fields = vec![
+                ("subnet", subnet),
+                ("route_table", super::routes::table_id(world, it.route_table)),
+                ("private_address", list(it.address)),
+                ("public", it.is_public.to_string()),
+            ];
+            (text(&it.id), fields)
         });
         Catalogue::of(gateways)
     });
@@ -46,6 +52,17 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     });
     kind("instance", |world| {
         Catalogue::of(world.instances.iter().map(|it| (text(&it.id), instance(world, it))))
+    });
+    kind("network-interface", |world| {
+        let fields = |it: &NetworkInterface| {
+            let groups = it.security_groups.iter().map(|group| &world.security_groups[*group].id);
+            vec![
+                ("subnet", text(&world.subnets[it.subnet].id)),
+                ("public", it.is_public.to_string()),
+                ("security_groups", list(groups)),
+            ]
+        };
+        Catalogue::of(world.network_interfaces.iter().map(|it| (text(&it.id), fields(it))))
     });
     kind("inbound-endpoint", |world| {
         let endpoints = world.inbound_endpoints.iter();
@@ -93,6 +110,8 @@ fn vpc(world: &World, it: &Vpc) -> Fields {
         ("enable_dns_support", it.dns_support.to_string()),
         ("enable_dns_hostnames", it.dns_hostnames.to_string()),
         ("named_peers", list(it.named_peers.iter().map(|peer| &world.vpcs[*peer].id))),
+        ("internet_gateway", it.internet_gateway.as_deref().unwrap_or_default().to_owned()),
+        ("service_network", it.has_service_network.to_string()),
     ]
 }
 
@@ -102,6 +121,7 @@ fn subnet(world: &World, it: &Subnet) -> Fields {
         ("cidr", list(&it.cidrs)),
         ("availability_zone", text(&it.availability_zone)),
         ("route_table", super::routes::table_id(world, it.route_table)),
+        ("network_acl", list(it.network_acl.map(|acl| &world.network_acls[acl].id))),
         ("map_public_ip_on_launch", list(it.map_public_ip_on_launch)),
         ("enable_dns64", it.dns64.to_string()),
     ]
