@@ -379,6 +379,7 @@ impl Touched {
     fn row(&mut self, world: &World, row: &Row) {
         self.names.push(row.question.qname.clone());
         self.ids.extend(row.claim.as_ref().map(|(_, id)| id.to_string()));
+        self.ids.extend(row.profile.iter().map(|id| id.to_string()));
         self.is_public |= matches!(row.source, Source::Public | Source::SystemRule);
         for way in &row.ways {
             let path = &way.path;

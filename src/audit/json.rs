@@ -69,7 +69,7 @@ fn one(row: &Row, prices: &Prices) -> Value {
         "type": row.question.qtype.to_string(),
         "verdict": row.verdict.as_str(),
         "source": row.source.as_str(),
-        "claim": row.claim.as_ref().map(|(kind, id)| json!({ "kind": kind, "id": &**id })),
+        "claim": row.claim.as_ref().map(|(kind, id)| json!({ "kind": kind, "id": &**id, "profile": row.profile.as_deref() })),
         "rcode": row.rcode.to_string(),
         "records": row.records,
         "ways": row.ways.iter().map(|way| way_of(way, prices)).collect::<Vec<_>>(),

@@ -76,7 +76,10 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
         }
     }
     for (name, node) in world.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
-        node.types().for_each(|rtype| add(name, rtype));
+        // The well-known name of RFC 7050 stands there too, the same in every world.
+        if name.labels().last() != Some(b"arpa") {
+            node.types().for_each(|rtype| add(name, rtype));
+        }
     }
     let private = world.endpoints.iter().flat_map(|endpoint| &endpoint.private_names);
     let ruled = world.rules.iter().map(|rule| &rule.domain).filter(|domain| !domain.is_root());

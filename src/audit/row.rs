@@ -10,7 +10,7 @@ use crate::net::is_globally_routed;
 use crate::resolve::{
     Choice, Class, EgressPath, Lands, Occasion, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
 };
-use crate::world::{Held, Vantage};
+use crate::world::{Held, Origin, Vantage};
 
 /// Where an answer leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +51,8 @@ pub struct Row {
     pub source: Source,
     /// The claim that answered: its kind and its id. `None`: public DNS.
     pub claim: Option<(&'static str, Arc<str>)>,
+    /// The Profile that the claim came through.
+    pub profile: Option<Arc<str>>,
     /// The response code.
     pub rcode: Rcode,
     /// Other records than addresses: CNAMEs on the way, and what was asked for, each with its data in order.
@@ -90,7 +92,7 @@ impl PartialEq for Row {
         self.question == other.question
             && (self.verdict, self.source, self.rcode) == (other.verdict, other.source, other.rcode)
             && (self.is_unasked, self.stands_in) == (other.is_unasked, other.stands_in)
-            && self.claim == other.claim
+            && (&self.claim, &self.profile) == (&other.claim, &other.profile)
             && self.records == other.records
             && self.ttls == other.ttls
             && self.reasons == other.reasons
@@ -159,6 +161,10 @@ impl Row {
             verdict: together(ways.iter().map(|way| way.verdict)),
             source: outcome.source,
             claim: claim.map(|held| claim_of(world, held.claim)),
+            profile: claim.and_then(|held| match held.origin {
+                Origin::Local => None,
+                Origin::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+            }),
             rcode: outcome.answer.rcode,
             records,
             ttls: sets
@@ -181,6 +187,7 @@ impl Row {
             verdict: Verdict::None,
             source: Source::Refused,
             claim: None,
+            profile: None,
             rcode: Rcode::SERVFAIL,
             records: Vec::new(),
             ttls: Vec::new(),

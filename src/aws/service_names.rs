@@ -28,6 +28,8 @@ impl Facts {
     /// sample for each wildcard.
     pub fn service_names(&self, region: &Region) -> Vec<String> {
         let mut names: Vec<String> = self.public.hosts(region).map(|host| sample(&host)).collect();
+        // The well-known name of RFC 7050 is no service.
+        names.retain(|name| !name.ends_with(".arpa"));
         for row in self.services.rows() {
             let own = region_in_name(&row.template);
             if own.is_none_or(|own| own == *region) {

@@ -1,13 +1,14 @@
 //! Every kind of object as text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
     AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
-    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Peer, Place, PrivateDns, Rule, RuleKind,
-    SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection, World,
+    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
+    Rule, RuleKind, SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection,
+    World,
 };
 
 /// Compares all objects but routes and zones.
@@ -85,6 +86,9 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
             fields.push(("views", views));
             (text(&it.id), fields)
         }))
+    });
+    kind("profile", |world| {
+        Catalogue::of(world.profiles.indexed().map(|(index, it)| (text(&it.id), profile(world, index))))
     });
     kind("client", |world| {
         let clients = world.places.clients();
@@ -291,6 +295,24 @@ impl Holders {
         names.sort_unstable();
         list(names)
     }
+}
+
+/// What a Profile gives, and to whom.
+fn profile(world: &World, index: Index<Profile>) -> Fields {
+    let (mut resources, mut views) = (BTreeSet::new(), BTreeSet::new());
+    for held in world.claims.iter() {
+        if !matches!(held.origin, Origin::Profile { profile, .. } if profile == index) {
+            continue;
+        }
+        views.insert(&*world.views[held.view].name);
+        resources.extend(match held.claim {
+            Claim::HostedZone(zone) => Some(&*world.hosted_zones[zone].id),
+            Claim::Endpoint(zone) => Some(&*world.endpoints[world.managed_zones[zone].endpoint].id),
+            Claim::ForwardRule(rule) | Claim::SystemRule(rule) => Some(&*world.rules[rule].id),
+            Claim::GeneratedName(_) | Claim::Reverse(_) | Claim::PublicHostName(_) => None,
+        });
+    }
+    vec![("resources", list(resources)), ("views", list(views))]
 }
 
 /// The VPCs whose delegated zones a rule is for.
