@@ -4,7 +4,7 @@
 //!  8  cli                       words a person types; the only printing
 //!  7  daemon                    wiring: start, reload, drain, stop; signals
 //!  6  admin                     health, metrics, explanations over HTTP
-//!  5  serve                     the only floor with DNS sockets: doors, engine, annotations
+//!  5  serve     audit           the only floor with DNS sockets: doors, engine, annotations  |  every name from every place
 //!  4  observe   explain         one event a query, many readers  |  why, as text and JSON
 //!  3  resolve                   decisions: pure functions of (world, vantage, question)
 //!  2  world                     the compiled model: immutable, one generation, swapped whole

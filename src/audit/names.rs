@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::places::Asker;
 use crate::aws::Region;
+use crate::aws::service_names::sample;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::world::{Standing, World, Zone};
-
-/// The label that stands for a wildcard's.
-const SAMPLE: &[u8] = b"example";
 
 /// The regions of a world's VPCs, or of the VPCs that are asked from where places are named.
 pub fn regions(world: &World, askers: &[Asker], is_named: bool) -> Vec<Region> {
@@ -55,9 +53,10 @@ pub fn question(qname: Name, qtype: RecordType) -> Arc<Question> {
 pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16)> {
     let mut all = BTreeSet::new();
     let mut add = |name: &Name, rtype: RecordType| {
-        let name = match (name.is_wildcard(), name.parent()) {
-            (true, Some(parent)) => parent.prepend(SAMPLE).unwrap_or(parent),
-            _ => name.clone(),
+        let name = match name.is_wildcard() {
+            // A wildcard of AWS's has the label that it has among the names of services.
+            true => Name::parse(&sample(&name.to_string())).unwrap_or_else(|_| name.clone()),
+            false => name.clone(),
         };
         all.insert((name, rtype.0));
     };

@@ -36,8 +36,10 @@ impl Display for Story<'_> {
         }
         let goes = found.groups.iter().map(|group| group.rows.len()).sum::<usize>();
         let asked = format!("{} from {}", count(found.asked, "question"), count(found.places, "place"));
-        let otherwise = match goes {
-            0 => "no difference".to_owned(),
+        let alone = found.only_before.len() + found.only_after.len();
+        let otherwise = match (goes, alone) {
+            (0, 0) => "no difference".to_owned(),
+            (0, _) => format!("{} of one network alone", count(alone, "place")),
             _ => format!("{}, {}", count(goes, "difference"), count(found.groups.len(), "group")),
         };
         writeln!(f, "{asked}: {otherwise}; {} in the network", count(found.changes.len(), "change"))?;

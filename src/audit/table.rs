@@ -97,7 +97,11 @@ impl Table<'_> {
         let places = group.places().join(", ");
         let views = group.views(self.survey.world).join(", ");
         writeln!(f, "{BOLD}{places}{BOLD:#} {DIM}asking{DIM:#} {views}")?;
-        for (told, number) in self.counted(group) {
+        let counted = self.counted(group);
+        if counted.is_empty() {
+            writeln!(f, "  {:>5}", "none")?;
+        }
+        for (told, number) in counted {
             writeln!(f, "  {number:>5}  {told}")?;
         }
         if !self.bundles.is_empty() {

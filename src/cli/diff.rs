@@ -1,6 +1,6 @@
 //! `plustwo diff`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -63,6 +63,6 @@ impl Diff {
 }
 
 /// The world of a configuration. What is wrong with it is printed.
-fn load(path: &PathBuf) -> Option<World> {
-    ConfigArgs { config: Some(path.clone()) }.load().ok().map(|(_, world)| world)
+fn load(path: &Path) -> Option<World> {
+    ConfigArgs { config: Some(path.to_path_buf()) }.load().ok().map(|(_, world)| world)
 }
