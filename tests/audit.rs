@@ -252,3 +252,109 @@ fn what_would_be_asked_of_others_is_said() {
         "note Nothing was sent: the sealed internet stands in for the servers that would be asked.\n"
     ));
 }
+
+/// A row says what `explain` says of the same name from the same place.
+#[test]
+fn an_audit_says_what_explain_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
+    let names = write(dir.path(), "names", LOOKED_UP);
+    let lab_names = write(
+        dir.path(),
+        "lab-names",
+        "sqs.ap-northeast-1.amazonaws.com\nqueue.corp.internal\nnope.corp.internal\nerp.office.example\n\
+         s3.ap-northeast-1.amazonaws.com\na1b2c3.execute-api.ap-northeast-1.amazonaws.com\n",
+    );
+    let mut compared = 0;
+    for (config, names, places) in [
+        (hub.as_str(), names.as_str(), ["subnet-spoke", "subnet-spoke-public", "subnet-hub"]),
+        ("config/lab.toml", &lab_names, ["subnet-private-c", "subnet-isolated-a", "site-office"]),
+    ] {
+        for place in places {
+            let common = ["--config", config, "--names", names, "--from", place];
+            let audited = plustwo(&[&["audit", "--format", "json"][..], &common].concat());
+            let audited: serde_json::Value = serde_json::from_slice(&audited.stdout).unwrap();
+            let explained = printed(&plustwo(&[&["explain", "--json"][..], &common].concat()));
+            let rows = audited["groups"][0]["rows"].as_array().unwrap();
+            for (row, line) in rows.iter().zip(explained.lines()) {
+                let told: serde_json::Value = serde_json::from_str(line).unwrap();
+                compared += 1;
+                assert_eq!(told["question"]["name"], format!("{}.", row["name"].as_str().unwrap()));
+                assert_eq!(told["rcode"], row["rcode"], "{line}");
+                assert_eq!(told["decision"]["source"], row["source"], "{line}");
+                assert_eq!(told["reasons"], row["reasons"], "{line}");
+                assert_eq!(told["missed"], row["missed"], "{line}");
+                let ways = row["ways"].as_array().unwrap();
+                for answer in
+                    told["answers"].as_array().unwrap().iter().filter(|answer| answer["type"] == "A")
+                {
+                    let has = |way: &&serde_json::Value| {
+                        way["addresses"].as_array().unwrap().contains(&answer["data"])
+                    };
+                    let way = ways.iter().find(has).unwrap_or_else(|| panic!("no way of {answer}: {row}"));
+                    for key in ["class", "via", "reach", "reasons"] {
+                        assert_eq!(answer["path"][key], way[key], "{key} of {line}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 3 * 7 + 3 * 6);
+}
+
+/// A peering connection costs nothing; traffic through it into another zone does.
+#[test]
+fn what_is_paid_adds_up_along_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(
+        dir.path(),
+        "peered.toml",
+        r#"
+[[vpc]]
+id = "vpc-near"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+subnet = [{ id = "subnet-near", cidr = "10.0.1.0/24", availability_zone = "us-east-1a", route_table = "rtb-near" }]
+route_table = [{ id = "rtb-near", routes = [{ destination = "10.1.0.0/16", target = "pcx-1" }, { destination = "10.2.0.0/16", target = "tgw-1" }] }]
+
+[[vpc]]
+id = "vpc-far"
+region = "us-east-1"
+cidr = ["10.1.0.0/16"]
+subnet = [
+  { id = "subnet-same-zone", cidr = "10.1.1.0/24", availability_zone = "us-east-1a", route_table = "rtb-far" },
+  { id = "subnet-other-zone", cidr = "10.1.2.0/24", availability_zone = "us-east-1b", route_table = "rtb-far" },
+]
+route_table = [{ id = "rtb-far", routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }] }]
+
+[[vpc_peering_connection]]
+id = "pcx-1"
+requester = { vpc = "vpc-near" }
+accepter = { vpc = "vpc-far" }
+
+[[public]]
+name = "same.example.com"
+type = "A"
+values = ["10.1.1.10"]
+
+[[public]]
+name = "other.example.com"
+type = "A"
+values = ["10.1.2.10"]
+
+[[public]]
+name = "undeclared.example.com"
+type = "A"
+values = ["10.2.0.1"]
+
+[[public]]
+name = "nowhere.example.com"
+type = "A"
+values = ["198.51.100.1"]
+"#,
+    );
+    let names = "same.example.com\nother.example.com\nundeclared.example.com\nnowhere.example.com\n";
+    let names = write(dir.path(), "names", names);
+    let output = plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-near"]);
+    insta::assert_snapshot!(printed(&output) + &complained(&output));
+}
