@@ -103,7 +103,9 @@ fn an_endpoint_in_the_wrong_table_shows_in_one_row_of_two() {
     // Places that are equal are one row.
     assert_eq!(
         complained(&output),
-        "plustwo: found nat-gateway (1 row), ENDPOINT_NOT_ASSOCIATED_WITH_TABLE (1 row)\n"
+        "plustwo: found nat-gateway (1 row): s3.us-east-1.amazonaws.com from subnet-workers, subnet-workers-too\n\
+         plustwo: found ENDPOINT_NOT_ASSOCIATED_WITH_TABLE (1 row): s3.us-east-1.amazonaws.com from subnet-workers, \
+         subnet-workers-too\n"
     );
 }
 

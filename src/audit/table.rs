@@ -326,8 +326,22 @@ impl Display for BundleList<'_> {
 }
 
 /// What was found of what was looked for.
-pub fn found_told(found: &[(Word, usize)]) -> String {
-    let told: Vec<String> =
-        found.iter().map(|(word, number)| format!("{} ({})", word.as_str(), count(*number, "row"))).collect();
-    told.join(", ")
+#[derive(Debug)]
+pub struct Finding {
+    /// The word.
+    pub word: Word,
+    /// How many rows have it, those of bundles among them.
+    pub rows: usize,
+    /// The first: a name or a bundle, and from where.
+    pub first: String,
+}
+
+/// Everything that was found, as a person tells it.
+pub fn found_told(found: &[Finding]) -> String {
+    let told: Vec<String> = found
+        .iter()
+        .map(|one| format!("{} ({}): {}", one.word.as_str(), count(one.rows, "row"), one.first))
+        .map(|told| format!("found {told}"))
+        .collect();
+    told.join("\nplustwo: ")
 }

@@ -1,7 +1,8 @@
 //! AWS vocabulary: ids, regions, the host names AWS generates, and facts of AWS as tables.
 //!
 //! No other module spells an AWS suffix. Facts stand in `data/*.tsv` with their source and date beside
-//! them; `tools/aws_facts.py` makes those files from the source documents.
+//! them; `tools/aws_facts.py` makes those files from the source documents, but for prices and bundles, which are put
+//! together by hand.
 
 pub mod bundles;
 pub mod endpoint_names;

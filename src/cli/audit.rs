@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::names::read_names;
 use super::{ConfigArgs, ExitCode};
 use crate::audit::places::askers;
-use crate::audit::table::{BundleList, Table, found_told};
+use crate::audit::table::{BundleList, Finding, Table, found_told};
 use crate::audit::{Survey, Word, bundle, csv, json, names};
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::Prices;
@@ -140,21 +140,29 @@ impl Audit {
         if found.is_empty() {
             return Ok(ExitCode::Success);
         }
-        anstream::eprintln!("plustwo: found {}", found_told(&found));
+        anstream::eprintln!("plustwo: {}", found_told(&found));
         Ok(ExitCode::Differences)
     }
 
-    /// How many rows and bundles have each of the words that are looked for.
-    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<(Word, usize)> {
+    /// What was found of each of the words that are looked for.
+    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<Finding> {
         let of_word = |word: &Word| {
-            let of_group = |group| {
+            let (mut rows, mut first) = (0, None);
+            for group in &survey.groups {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
-                let judged = verdicts.iter().filter(|row| word.is_of_bundle(row.verdict)).count();
-                survey.rows(group).filter(|row| word.is_of(row)).count().max(judged)
-            };
-            (*word, survey.groups.iter().map(of_group).sum())
+                let judged = verdicts
+                    .iter()
+                    .filter(|row| word.is_of_bundle(row.verdict))
+                    .map(|row| row.bundle.to_owned());
+                let having = survey.rows(group).filter(|row| word.is_of(row)).map(|row| row.name());
+                for name in judged.chain(having) {
+                    rows += 1;
+                    first.get_or_insert_with(|| format!("{name} from {}", group.places().join(", ")));
+                }
+            }
+            first.map(|first| Finding { word: *word, rows, first })
         };
-        self.fail_on.iter().map(of_word).filter(|(_, number)| *number > 0).collect()
+        self.fail_on.iter().filter_map(of_word).collect()
     }
 
     fn bundles(&self) -> Result<Vec<&'static Bundle>, String> {
