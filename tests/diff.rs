@@ -121,3 +121,21 @@ fn a_wrong_configuration_is_trouble() {
     assert_eq!(plustwo(&["diff", "no/such/file", "config/lab.toml"]).status.code(), Some(2));
     assert_eq!(plustwo(&["diff", "config/lab.toml"]).status.code(), Some(2));
 }
+
+/// Two addresses whose routes change places: the name has the same addresses and the same ways.
+#[test]
+fn addresses_that_change_ways_among_themselves_are_told_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let two = "\n[[public]]\nname = \"two.example.com\"\ntype = \"A\"\nvalues = [\"198.51.100.1\", \"203.0.113.1\"]\n";
+    let with = |prefix: &str| {
+        let route = format!(
+            "id = \"rtb-isolated\"\nroutes = [{{ destination = \"{prefix}\", target = \"vgw-lab\" }}]"
+        );
+        lab.replacen("id = \"rtb-isolated\"\nroutes = []", &route, 1) + two
+    };
+    let output = compare(dir.path(), &with("198.51.100.0/24"), &with("203.0.113.0/24"), &[]);
+    let text = printed(&output);
+    let group = text.split("\n\n").find(|group| group.starts_with("two.example.com")).expect(&text);
+    insta::assert_snapshot!(group);
+}

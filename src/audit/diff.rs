@@ -218,7 +218,12 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[Both], changes: &[Change]) -> Vec
         let before = surveys[0].rows(&surveys[0].groups[*before]);
         let after = surveys[1].rows(&surveys[1].groups[*after]);
         for (at, (before, after)) in before.zip(after).enumerate().filter(|(_, (b, a))| differ(b, a)) {
-            let otherwise = Otherwise { before: described(before, after), after: described(after, before) };
+            let mut otherwise =
+                Otherwise { before: described(before, after), after: described(after, before) };
+            if otherwise.before == otherwise.after {
+                // The same ways, with their addresses dealt out otherwise.
+                otherwise = Otherwise { before: way_by_way(before), after: way_by_way(after) };
+            }
             let entry = found.entry((at, otherwise)).or_insert_with(|| (Vec::new(), before, after));
             entry.0.extend(numbers);
         }
@@ -280,6 +285,7 @@ fn described(row: &Row, other: &Row) -> String {
                 ways.push(told);
             }
         }
+        ways.sort_unstable();
         match ways.is_empty() {
             false => ways.join(" and "),
             true if row.is_unasked => "not asked".to_owned(),
@@ -296,7 +302,10 @@ fn described(row: &Row, other: &Row) -> String {
     if plain(row) != plain(other) {
         return told;
     }
-    let lands = |row: &Row| row.ways.iter().flat_map(|way| way.lands.clone()).collect::<Vec<_>>().join(", ");
+    let lands = |row: &Row| {
+        let all: BTreeSet<&str> = row.ways.iter().flat_map(|way| &way.lands).map(String::as_str).collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    };
     let ttls = |row: &Row| {
         let ttls: BTreeSet<u32> = row.ttls.iter().map(|(_, _, ttl)| *ttl).collect();
         ttls.iter().map(|ttl| format!("TTL {ttl}")).collect::<Vec<_>>().join(", ")
@@ -313,6 +322,15 @@ fn described(row: &Row, other: &Row) -> String {
         told = format!("{told}, {}", ttls(row));
     }
     told
+}
+
+/// Each way with its addresses.
+fn way_by_way(row: &Row) -> String {
+    let told = row.ways.iter().map(|way| {
+        let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();
+        format!("{} by {} in {}", addresses.join(", "), way_told(&way.path), way.lands.join(", "))
+    });
+    told.collect::<Vec<_>>().join(" and ")
 }
 
 fn way_told(path: &EgressPath) -> String {
