@@ -4,7 +4,7 @@
 //!  9  cli                       words a person types; the only printing
 //!  8  daemon                    wiring: start, reload, drain, stop; signals
 //!  7  admin                     health, metrics, explanations over HTTP
-//!  6  serve                     the only floor with DNS sockets: doors, engine, annotations
+//!  6  serve     audit           the only floor with DNS sockets: doors, engine, annotations  |  every name from every place
 //!  5  observe   explain         one event a query, many readers  |  why, as text and JSON
 //!  4  resolve                   decisions: pure functions of (world, vantage, question)
 //!  3  world                     the compiled model: immutable, one generation, swapped whole
@@ -21,6 +21,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod config;

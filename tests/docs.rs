@@ -13,6 +13,9 @@ mod transcripts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use plustwo::audit::{BundleVerdict, Verdict};
+use plustwo::aws::Facts;
+use plustwo::aws::prices::Charge;
 use plustwo::config;
 use plustwo::explain::Change;
 use plustwo::resolve::{Class, Reach, Reason};
@@ -33,6 +36,20 @@ fn every_word_of_a_path_is_explained() {
         .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
         .chain(Change::ALL.iter().map(|change| change.as_str()));
     assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
+}
+
+#[test]
+fn every_word_of_an_audit_is_explained() {
+    let page = read(Path::new("docs/audit.md"));
+    let words = (Verdict::ALL.iter().map(|verdict| verdict.as_str()))
+        .chain(BundleVerdict::ALL.iter().map(|verdict| verdict.as_str()))
+        .chain(Charge::ALL.iter().map(|charge| charge.as_str()));
+    assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/audit.md lacks words of an audit");
+    let facts = Facts::built_in();
+    let bundles = facts.bundles.iter().map(|bundle| bundle.name.as_str());
+    assert_eq!(lacking(&page, bundles), Vec::<String>::new(), "docs/audit.md lacks bundles");
+    let newest = facts.prices.newest().expect("there are prices");
+    assert!(page.contains(newest), "docs/audit.md does not say that the newest price is of {newest}");
 }
 
 #[test]

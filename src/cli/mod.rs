@@ -1,11 +1,14 @@
 //! The words a person types. The only floor that prints.
 
+mod audit;
 mod check;
+mod diff;
 mod exit_code;
 mod explain;
 mod healthcheck;
 mod http;
 mod import;
+mod names;
 mod reload;
 mod schema;
 mod serve;
@@ -39,6 +42,10 @@ enum Verb {
     Check(check::Check),
     /// Tells why a name is answered as it is from a place, and which way its traffic goes. Sends nothing.
     Explain(explain::Explain),
+    /// Tells of every service name of AWS which way it goes from every place, and what is paid for it. Sends nothing.
+    Audit(audit::Audit),
+    /// Tells which names go otherwise from which places under another configuration, and why. Sends nothing.
+    Diff(diff::Diff),
     /// Prints the JSON Schema of the configuration.
     Schema(schema::SchemaVerb),
     /// Asks a running plustwo whether it is ready; for containers.
@@ -56,6 +63,8 @@ impl Cli {
             Verb::Serve(verb) => verb.run(),
             Verb::Check(verb) => verb.run(),
             Verb::Explain(verb) => verb.run(),
+            Verb::Audit(verb) => verb.run(),
+            Verb::Diff(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),
             Verb::Healthcheck(verb) => verb.run(),
             Verb::Reload(verb) => verb.run(),

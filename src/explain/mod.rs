@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use filters::FilterLine;
-pub use missed::{Change, Missed};
+pub use missed::{Change, Missed, of as missed};
 
 use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
@@ -296,6 +296,12 @@ fn claim_line(world: &World, seen: &ClaimSeen) -> ClaimLine {
     };
     let name = seen.name.to_string();
     ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.wins, rule }
+}
+
+/// The kind of a claim and the id of what makes it.
+pub fn claim_of(world: &World, claim: Claim) -> (&'static str, Arc<str>) {
+    let (kind, id, _) = describe(world, claim);
+    (kind, id)
 }
 
 fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static str) {

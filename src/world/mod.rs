@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims, Held, Origin};
-pub use diff::{Change, MOST_TOLD, What, diff};
+pub use diff::{Change, MOST_TOLD, What, diff, table_id};
 pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, Families, PrivateDns};
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;

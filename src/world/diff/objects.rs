@@ -1,13 +1,14 @@
 //! Every kind of object as text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
     AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
-    Instance, LinkedTo, Listener, NetworkAcl, Peer, Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site,
-    Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection, World,
+    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
+    Rule, RuleKind, SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection,
+    World,
 };
 
 /// Compares all objects but routes and zones.
@@ -20,7 +21,13 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     kind("nat-gateway", |world| {
         let gateways = world.nat_gateways.iter().map(|it| {
             let subnet = list(it.subnet.map(|subnet| &world.subnets[subnet].id));
-            (text(&it.id), vec![("subnet", subnet), ("public", it.is_public.to_string())])
+            let fields = vec![
+                ("subnet", subnet),
+                ("route_table", super::routes::table_id(world, it.route_table)),
+                ("private_address", list(it.address)),
+                ("public", it.is_public.to_string()),
+            ];
+            (text(&it.id), fields)
         });
         Catalogue::of(gateways)
     });
@@ -47,6 +54,17 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     kind("instance", |world| {
         Catalogue::of(world.instances.iter().map(|it| (text(&it.id), instance(world, it))))
     });
+    kind("network-interface", |world| {
+        let fields = |it: &NetworkInterface| {
+            let groups = it.security_groups.iter().map(|group| &world.security_groups[*group].id);
+            vec![
+                ("subnet", text(&world.subnets[it.subnet].id)),
+                ("public", it.is_public.to_string()),
+                ("security_groups", list(groups)),
+            ]
+        };
+        Catalogue::of(world.network_interfaces.iter().map(|it| (text(&it.id), fields(it))))
+    });
     kind("inbound-endpoint", |world| {
         let endpoints = world.inbound_endpoints.iter();
         Catalogue::of(endpoints.map(|it| (text(&it.id), vec![("vpc", text(&world.vpcs[it.vpc].id))])))
@@ -68,6 +86,9 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
             fields.push(("views", views));
             (text(&it.id), fields)
         }))
+    });
+    kind("profile", |world| {
+        Catalogue::of(world.profiles.indexed().map(|(index, it)| (text(&it.id), profile(world, index))))
     });
     kind("client", |world| {
         let clients = world.places.clients();
@@ -93,6 +114,8 @@ fn vpc(world: &World, it: &Vpc) -> Fields {
         ("enable_dns_support", it.dns_support.to_string()),
         ("enable_dns_hostnames", it.dns_hostnames.to_string()),
         ("named_peers", list(it.named_peers.iter().map(|peer| &world.vpcs[*peer].id))),
+        ("internet_gateway", it.internet_gateway.as_deref().unwrap_or_default().to_owned()),
+        ("service_network", it.has_service_network.to_string()),
     ]
 }
 
@@ -102,6 +125,7 @@ fn subnet(world: &World, it: &Subnet) -> Fields {
         ("cidr", list(&it.cidrs)),
         ("availability_zone", text(&it.availability_zone)),
         ("route_table", super::routes::table_id(world, it.route_table)),
+        ("network_acl", list(it.network_acl.map(|acl| &world.network_acls[acl].id))),
         ("map_public_ip_on_launch", list(it.map_public_ip_on_launch)),
         ("enable_dns64", it.dns64.to_string()),
     ]
@@ -271,6 +295,24 @@ impl Holders {
         names.sort_unstable();
         list(names)
     }
+}
+
+/// What a Profile gives, and to whom.
+fn profile(world: &World, index: Index<Profile>) -> Fields {
+    let (mut resources, mut views) = (BTreeSet::new(), BTreeSet::new());
+    for held in world.claims.iter() {
+        if !matches!(held.origin, Origin::Profile { profile, .. } if profile == index) {
+            continue;
+        }
+        views.insert(&*world.views[held.view].name);
+        resources.extend(match held.claim {
+            Claim::HostedZone(zone) => Some(&*world.hosted_zones[zone].id),
+            Claim::Endpoint(zone) => Some(&*world.endpoints[world.managed_zones[zone].endpoint].id),
+            Claim::ForwardRule(rule) | Claim::SystemRule(rule) => Some(&*world.rules[rule].id),
+            Claim::GeneratedName(_) | Claim::Reverse(_) | Claim::PublicHostName(_) => None,
+        });
+    }
+    vec![("resources", list(resources)), ("views", list(views))]
 }
 
 /// The VPCs whose delegated zones a rule is for.

@@ -46,7 +46,7 @@ fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
 }
 
 /// The id of a table; the one that a VPC has when none is declared goes by its VPC.
-pub(super) fn table_id(world: &World, index: Index<RouteTable>) -> String {
+pub fn table_id(world: &World, index: Index<RouteTable>) -> String {
     if let Some(id) = &world.route_tables[index].id {
         return id.as_ref().to_owned();
     }
