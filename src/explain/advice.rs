@@ -97,8 +97,8 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
             "A gateway endpoint serves its own region only; this address is another region's.".to_owned()
         }
         Reason::CrossAz => {
-            "Every interface in this answer is in another zone than the client: traffic between zones costs, and \
-             fails with the other zone."
+            "Every interface in this answer is in another zone than the client: the way is longer, and fails with the \
+             other zone."
                 .to_owned()
         }
         Reason::Dns64Synthesised => "The AAAA record was made from an A record (DNS64).".to_owned(),
