@@ -232,7 +232,7 @@ impl Compiler<'_> {
         }
         if let Some(id) = &nat.route_table {
             let found = self.ids.route_tables.get(&id.to_string()).copied();
-            if !found.is_some_and(|(owner, _)| owner == vpc) {
+            if found.is_none_or(|(owner, _)| owner != vpc) {
                 let text = id.to_string();
                 self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
             }
