@@ -32,8 +32,8 @@ pub(super) struct Walk<'w> {
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
-    /// The tables that were looked at, each with who sent.
-    visited: Vec<(Index<RouteTable>, SentBy)>,
+    /// The tables that were looked at, each with the subnet that it was followed from and with who sent.
+    visited: Vec<(Index<RouteTable>, Option<Index<Subnet>>, SentBy)>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -161,7 +161,7 @@ impl<'w> Walk<'w> {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
         };
-        self.visited.push((own.route_table, self.sender.by));
+        self.visited.push((own.route_table, Some(subnet), self.sender.by));
         self.path.matched = Some(Matched {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
@@ -174,26 +174,25 @@ impl<'w> Walk<'w> {
             return;
         }
         self.path.class = class_of(&route.target);
-        if !self.is_in(subnet) {
-            self.leave(subnet);
-        }
+        self.leave_for(subnet, route);
         self.take(route);
     }
 
     /// A later hop: the table where the packet is now decides where it goes on.
     pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() >= MAX_HOPS {
+        let step = (table, subnet, self.sender.by);
+        if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
         }
-        self.visited.push((table, self.sender.by));
+        self.visited.push(step);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
             None => self.end(Reach::Dead, Some(none)),
             Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
             Some(route) => {
-                if let Some(subnet) = subnet.filter(|subnet| !self.is_in(*subnet)) {
-                    self.leave(subnet);
+                if let Some(subnet) = subnet {
+                    self.leave_for(subnet, route);
                 }
                 self.take(route);
             }
@@ -432,7 +431,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
-    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Walk<'w>)) -> bool {
+    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> bool {
         if self.is_reply {
             return true;
         }
@@ -455,8 +454,23 @@ impl<'w> Walk<'w> {
         })
     }
 
+    /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.
+    fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
+        let next = match &route.target {
+            Target::NatGateway(index) => self.world.nat_gateways[*index].subnet,
+            Target::LoadBalancerEndpoint(index) => {
+                self.world.endpoints[*index].interfaces.first().map(|interface| interface.subnet)
+            }
+            Target::Appliance(appliance) => Some(appliance.subnet),
+            _ => None,
+        };
+        if next != Some(subnet) && !self.is_in(subnet) {
+            self.leave(subnet);
+        }
+    }
+
     /// Notes that the packet crosses the border of a subnet outwards.
-    pub fn leave(&mut self, subnet: Index<Subnet>) {
+    fn leave(&mut self, subnet: Index<Subnet>) {
         if self.world.subnets[subnet].network_acl.is_some() {
             self.crossings.push(Crossing {
                 subnet,
