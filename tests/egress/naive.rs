@@ -280,7 +280,10 @@ impl<'n> Packet<'n> {
                 }
                 self.groups = Groups::MeanNothing;
                 self.enter(2);
-                self.by = if is_public { By::PublicAppliance } else { By::Client };
+                // One without keeps what was before it.
+                if is_public {
+                    self.by = By::PublicAppliance;
+                }
                 self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
             }
             Target::Carrier => End::Unknown(Some(Reason::TargetNotModelled)),

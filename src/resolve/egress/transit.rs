@@ -115,8 +115,7 @@ impl Walk<'_> {
         // Public addresses of the VPC before are none to this one's internet gateway.
         self.sender.by = match self.sender.by {
             SentBy::Nat { .. } => SentBy::Nat { is_public: false },
-            SentBy::Appliance { .. } => SentBy::Appliance { is_public: false },
-            SentBy::Client => SentBy::Client,
+            SentBy::Appliance | SentBy::Client => SentBy::Client,
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();

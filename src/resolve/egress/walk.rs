@@ -87,8 +87,8 @@ pub(super) enum SentBy {
     Client,
     /// A NAT gateway, with its own address; whether that may be a public one.
     Nat { is_public: bool },
-    /// The client, by way of an appliance, which may put its own public address in its place.
-    Appliance { is_public: bool },
+    /// An appliance with a public address, which may put that in the sender's place.
+    Appliance,
 }
 
 /// Where replies to a sender must come to.
@@ -268,7 +268,9 @@ impl<'w> Walk<'w> {
                 }
                 self.groups_count = Admission::Refused;
                 self.enter(appliance.subnet);
-                self.sender.by = SentBy::Appliance { is_public: appliance.is_public };
+                if appliance.is_public {
+                    self.sender.by = SentBy::Appliance;
+                }
                 let table = self.world.subnets[appliance.subnet].route_table;
                 self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
             }
@@ -370,14 +372,15 @@ impl<'w> Walk<'w> {
         }
         self.path.lands = lands_outside(self.world, self.to);
         let is_public = match self.sender.by {
-            SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
+            SentBy::Nat { is_public } => Some(is_public),
+            SentBy::Appliance => Some(true),
             // What passes through keeps its address, which the gateway does not know.
             _ if self.is_passing => Some(false),
-            // Nor has an appliance's subnet a say in what the client has.
-            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(self.home_subnet),
+            // The subnet of an appliance has no say in what the client has.
+            SentBy::Client => self.has_public_address(self.home_subnet),
         };
         // An appliance that sends with its own address must find whom it does that for.
-        let by_appliance = subnet.filter(|_| matches!(self.sender.by, SentBy::Appliance { .. }));
+        let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
             && !self.replies_come_back(vpc, subnet, table)
@@ -444,7 +447,7 @@ impl<'w> Walk<'w> {
             match (back.path.reach, self.sender.home) {
                 (Reach::Unknown, _) => true,
                 // A NAT gateway on the way back puts its own address in the place of the one that was asked.
-                (Reach::Ok, _) if matches!(back.sender.by, SentBy::Nat { .. }) => false,
+                (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
                 (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
                 (Reach::Ok, Home::Site(site)) => {
                     back.path.lands == Lands::Site(self.world.sites[site].id.clone())
