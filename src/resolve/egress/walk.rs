@@ -32,8 +32,8 @@ pub(super) struct Walk<'w> {
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
-    /// The tables that were looked at, each with the subnet that it was followed from and with who sent.
-    visited: Vec<(Index<RouteTable>, Option<Index<Subnet>>, SentBy)>,
+    /// The tables that were looked at, each with the subnet that it was followed from, for which address and for whom.
+    visited: Vec<(Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy)>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -161,7 +161,7 @@ impl<'w> Walk<'w> {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
         };
-        self.visited.push((own.route_table, Some(subnet), self.sender.by));
+        self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
         self.path.matched = Some(Matched {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
@@ -180,7 +180,7 @@ impl<'w> Walk<'w> {
 
     /// A later hop: the table where the packet is now decides where it goes on.
     pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        let step = (table, subnet, self.sender.by);
+        let step = (table, subnet, self.to, self.sender.by);
         if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
