@@ -368,7 +368,8 @@ impl Net {
             Nat { subnet: Some(1), table: 0, address: Some(at(1, 61)[0]), is_public: false },
         ];
         if dice.one_in(3) {
-            nats.push(Nat { subnet: None, table: dice.below(3), address: None, is_public: true });
+            let address = (!dice.one_in(3)).then_some(at(0, 70)[0]);
+            nats.push(Nat { subnet: None, table: dice.below(3), address, is_public: true });
         }
         let tables = (0..3).map(|_| self.table(dice, number, vpcs, nats.len())).collect();
         Vpc { subnets, tables, acls, groups, interfaces, nats }

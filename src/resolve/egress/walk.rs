@@ -32,8 +32,8 @@ pub(super) struct Walk<'w> {
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
-    /// The tables that were looked at, each with the subnet that it was followed from, for which address and for whom.
-    visited: Vec<(Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy)>,
+    /// The tables that were looked at. The same look twice is a circle.
+    visited: Vec<Step>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -43,6 +43,9 @@ pub(super) struct Walk<'w> {
     /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
     pub is_reply: bool,
 }
+
+/// A look at a table: from which subnet, for which address, for whom.
+type Step = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy);
 
 /// Who sends, as the next hop sees it.
 #[derive(Clone, Debug)]
