@@ -79,7 +79,7 @@ impl Walk<'_> {
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
                 AttachedTo::Site(site) => {
-                    self.enter_site(*site);
+                    self.reach_site(*site);
                     let send = |back: &mut Self| back.beyond_attachment(index, number, None);
                     if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
                         self.end(Reach::Dead, Some(Reason::NoReturnRoute));
@@ -112,6 +112,11 @@ impl Walk<'_> {
         // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
         self.groups_count = self.groups_count.min(Admission::Unknown);
         self.is_passing = true;
+        // Public addresses of the VPC before are none to this one's internet gateway.
+        self.sender.by = match self.sender.by {
+            SentBy::Nat { .. } => SentBy::Nat { is_public: false },
+            SentBy::Appliance | SentBy::Client => SentBy::Client,
+        };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
         let Some(entry) = subnets.iter().find(in_zone).or(subnets.first()).copied() else {
@@ -153,14 +158,14 @@ impl Walk<'_> {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
                 }
-                self.enter_site(site);
+                self.reach_site(site);
             }
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
         }
     }
 
     /// Into a site, or through it to its own uplink.
-    fn enter_site(&mut self, index: Index<Site>) {
+    fn reach_site(&mut self, index: Index<Site>) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {

@@ -32,8 +32,8 @@ pub(super) struct Walk<'w> {
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
-    /// The tables that were looked at, each with who sent.
-    visited: Vec<(Index<RouteTable>, SentBy)>,
+    /// The tables that were looked at. The same look twice is a circle.
+    visited: Vec<Step>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -43,6 +43,9 @@ pub(super) struct Walk<'w> {
     /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
     pub is_reply: bool,
 }
+
+/// A look at a table: from which subnet, for which address, for whom.
+type Step = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy);
 
 /// Who sends, as the next hop sees it.
 #[derive(Clone, Debug)]
@@ -87,8 +90,8 @@ pub(super) enum SentBy {
     Client,
     /// A NAT gateway, with its own address; whether that may be a public one.
     Nat { is_public: bool },
-    /// The client, by way of an appliance, which may put its own public address in its place.
-    Appliance { is_public: bool },
+    /// An appliance with a public address, which may put that in the sender's place.
+    Appliance,
 }
 
 /// Where replies to a sender must come to.
@@ -161,7 +164,7 @@ impl<'w> Walk<'w> {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
             return;
         };
-        self.visited.push((own.route_table, self.sender.by));
+        self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
         self.path.matched = Some(Matched {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
@@ -174,26 +177,25 @@ impl<'w> Walk<'w> {
             return;
         }
         self.path.class = class_of(&route.target);
-        if !self.is_in(subnet) {
-            self.leave(subnet);
-        }
+        self.leave_for(subnet, route);
         self.take(route);
     }
 
     /// A later hop: the table where the packet is now decides where it goes on.
     pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
-        if self.visited.contains(&(table, self.sender.by)) || self.visited.len() >= MAX_HOPS {
+        let step = (table, subnet, self.to, self.sender.by);
+        if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
             return;
         }
-        self.visited.push((table, self.sender.by));
+        self.visited.push(step);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
             None => self.end(Reach::Dead, Some(none)),
             Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
             Some(route) => {
-                if let Some(subnet) = subnet.filter(|subnet| !self.is_in(*subnet)) {
-                    self.leave(subnet);
+                if let Some(subnet) = subnet {
+                    self.leave_for(subnet, route);
                 }
                 self.take(route);
             }
@@ -269,7 +271,9 @@ impl<'w> Walk<'w> {
                 }
                 self.groups_count = Admission::Refused;
                 self.enter(appliance.subnet);
-                self.sender.by = SentBy::Appliance { is_public: appliance.is_public };
+                if appliance.is_public {
+                    self.sender.by = SentBy::Appliance;
+                }
                 let table = self.world.subnets[appliance.subnet].route_table;
                 self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
             }
@@ -371,14 +375,15 @@ impl<'w> Walk<'w> {
         }
         self.path.lands = self.lands_outside();
         let is_public = match self.sender.by {
-            SentBy::Nat { is_public } | SentBy::Appliance { is_public: is_public @ true } => Some(is_public),
+            SentBy::Nat { is_public } => Some(is_public),
+            SentBy::Appliance => Some(true),
             // What passes through keeps its address, which the gateway does not know.
             _ if self.is_passing => Some(false),
-            // Nor has an appliance's subnet a say in what the client has.
-            SentBy::Appliance { .. } | SentBy::Client => self.has_public_address(self.home_subnet),
+            // The subnet of an appliance has no say in what the client has.
+            SentBy::Client => self.has_public_address(self.home_subnet),
         };
         // An appliance that sends with its own address must find whom it does that for.
-        let by_appliance = subnet.filter(|_| matches!(self.sender.by, SentBy::Appliance { .. }));
+        let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
             && !self.replies_come_back(vpc, subnet, table)
@@ -437,7 +442,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
-    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Walk<'w>)) -> bool {
+    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> bool {
         if self.is_reply {
             return true;
         }
@@ -450,7 +455,7 @@ impl<'w> Walk<'w> {
             match (back.path.reach, self.sender.home) {
                 (Reach::Unknown, _) => true,
                 // A NAT gateway on the way back puts its own address in the place of the one that was asked.
-                (Reach::Ok, _) if matches!(back.sender.by, SentBy::Nat { .. }) => false,
+                (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
                 (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
                 (Reach::Ok, Home::Site(site)) => {
                     back.path.lands == Lands::Site(self.world.sites[site].id.clone())
@@ -460,8 +465,23 @@ impl<'w> Walk<'w> {
         })
     }
 
+    /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.
+    fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
+        let next = match &route.target {
+            Target::NatGateway(index) => self.world.nat_gateways[*index].subnet,
+            Target::LoadBalancerEndpoint(index) => {
+                self.world.endpoints[*index].interfaces.first().map(|interface| interface.subnet)
+            }
+            Target::Appliance(appliance) => Some(appliance.subnet),
+            _ => None,
+        };
+        if next != Some(subnet) && !self.is_in(subnet) {
+            self.leave(subnet);
+        }
+    }
+
     /// Notes that the packet crosses the border of a subnet outwards.
-    pub fn leave(&mut self, subnet: Index<Subnet>) {
+    fn leave(&mut self, subnet: Index<Subnet>) {
         if self.world.subnets[subnet].network_acl.is_some() {
             self.crossings.push(Crossing {
                 subnet,

@@ -250,6 +250,16 @@ impl Compiler<'_> {
             error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
             return false;
         }
+        let own = self.vpcs[vpc].cidrs.contains(destination);
+        if own && *rank == Rank::Static && *target != Target::Local && !is_middlebox(target) {
+            let message = format!("AWS refuses a route to {destination} but `local`: it is the VPC's own");
+            let error = self.report.error(Code::InvalidValue, mark, message);
+            error.help(
+                "a NAT gateway, a network interface or a Gateway Load Balancer endpoint may take the place of \
+                 `local`, nothing else",
+            );
+            return false;
+        }
         let inside =
             self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
         if !inside {
@@ -284,10 +294,13 @@ const RESERVED: [IpNet; 2] = [
 ];
 
 fn is_middlebox(target: &Target) -> bool {
-    use RouteTargetKind::{Instance, NetworkInterface, VpcEndpoint};
+    use RouteTargetKind::{Instance, NatGateway, NetworkInterface, VpcEndpoint};
     match target {
         Target::NatGateway(_) | Target::LoadBalancerEndpoint(_) | Target::Appliance(_) => true,
-        Target::Other(RouteTarget { kind, .. }) => matches!(kind, NetworkInterface | Instance | VpcEndpoint),
+        // One that is gone.
+        Target::Other(RouteTarget { kind, .. }) => {
+            matches!(kind, NatGateway | NetworkInterface | Instance | VpcEndpoint)
+        }
         _ => false,
     }
 }
