@@ -13,7 +13,11 @@ mod transcripts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use plustwo::audit::{BundleVerdict, Verdict};
+use plustwo::aws::Facts;
+use plustwo::aws::prices::Charge;
 use plustwo::config;
+use plustwo::explain::Change;
 use plustwo::resolve::{Class, Reach, Reason};
 use plustwo::world::compile;
 use reference::Reference;
@@ -29,8 +33,23 @@ fn every_word_of_a_path_is_explained() {
     let page = read(Path::new("docs/paths.md"));
     let words = (Class::ALL.iter().map(|class| class.as_str()))
         .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
-        .chain(Reason::ALL.iter().map(|reason| reason.as_str()));
+        .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
+        .chain(Change::ALL.iter().map(|change| change.as_str()));
     assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
+}
+
+#[test]
+fn every_word_of_an_audit_is_explained() {
+    let page = read(Path::new("docs/audit.md"));
+    let words = (Verdict::ALL.iter().map(|verdict| verdict.as_str()))
+        .chain(BundleVerdict::ALL.iter().map(|verdict| verdict.as_str()))
+        .chain(Charge::ALL.iter().map(|charge| charge.as_str()));
+    assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/audit.md lacks words of an audit");
+    let facts = Facts::built_in();
+    let bundles = facts.bundles.iter().map(|bundle| bundle.name.as_str());
+    assert_eq!(lacking(&page, bundles), Vec::<String>::new(), "docs/audit.md lacks bundles");
+    let newest = facts.prices.newest().expect("there are prices");
+    assert!(page.contains(newest), "docs/audit.md does not say that the newest price is of {newest}");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::explain::{Explanation, advice, json as words, vantage};
-use crate::resolve::{Occasion, egress};
+use crate::explain::{Explanation, PathExplanation, json as words, vantage};
+use crate::resolve::Occasion;
 use crate::world::World;
 
 /// What can be asked.
@@ -54,9 +54,7 @@ fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
         }
         (None, Some(address)) => {
             let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is no address"))?;
-            let path = egress::path(world, vantage.place, address);
-            let advice = advice::of_path(world, vantage, &path);
-            Ok(words::path_value(&world.place_name(vantage.place), address, &path, &advice))
+            Ok(words::path_value(&PathExplanation::of(world, vantage, address)))
         }
         _ => Err("say either `name` or `address`".to_owned()),
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::world::{Endpoint, PrivateDns, Site, Vpc, World};
+use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The world as JSON: its objects by id, not their inner workings.
 pub async fn world(State(admin): State<Admin>) -> Json<Value> {
@@ -100,10 +100,18 @@ fn site(world: &World, site: &Site) -> Value {
         "view": &*world.views[site.view].name,
         "links": site.links.iter().map(|link| json!({
             "target": &*link.target,
-            "vpc": &*world.vpcs[link.vpc].id,
+            "vpc": linked_vpc(world, link),
         })).collect::<Vec<_>>(),
         "internet": site.has_internet,
     })
+}
+
+/// The id of the VPC behind a link; a transit gateway's attachments tell.
+fn linked_vpc<'w>(world: &'w World, link: &Link) -> Option<&'w str> {
+    match link.to {
+        LinkedTo::Vpc(vpc) => Some(&world.vpcs[vpc].id),
+        LinkedTo::TransitGateway(_) => None,
+    }
 }
 
 fn texts(list: &[impl ToString]) -> Vec<String> {

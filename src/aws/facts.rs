@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
+use super::bundles::{self, Bundle};
 use super::geography::RegionPlaces;
 use super::prefix_list::PrefixLists;
+use super::prices::Prices;
 use super::public::{PublicHost, PublicNames, stable_address};
 use super::ranges::Ranges;
 use super::region::Region;
@@ -26,6 +28,10 @@ pub struct Facts {
     pub ranges: Ranges,
     /// Where regions lie.
     pub regions: RegionPlaces,
+    /// What needs several names at once.
+    pub bundles: Vec<Bundle>,
+    /// What AWS charges.
+    pub prices: Prices,
 }
 
 /// A line of a table that cannot be read.
@@ -62,6 +68,12 @@ impl Facts {
             public: PublicNames::parse(include_str!("data/public_names.tsv"))?,
             ranges: Ranges::parse(include_str!("data/ranges.tsv"))?,
             regions: RegionPlaces::parse(include_str!("data/regions.tsv"))?,
+            bundles: bundles::parse(include_str!("data/bundles.tsv"))?,
+            prices: Prices::parse(include_str!("data/prices.tsv")).map_err(|error| TableError {
+                table: "prices.tsv",
+                line: error.line,
+                problem: error.problem,
+            })?,
         })
     }
 

@@ -166,6 +166,12 @@ id_kinds! {
     ResolverEndpointId = ResolverEndpoint: "a resolver endpoint", "rslvr-in-" | "rslvr-out-";
     /// `rslvr-rr-…`
     ResolverRuleId = ResolverRule: "a resolver rule", "rslvr-rr-";
+    /// `acl-…`
+    NetworkAclId = NetworkAcl: "a network ACL", "acl-";
+    /// `vgw-…`
+    VirtualPrivateGatewayId = VirtualPrivateGateway: "a virtual private gateway", "vgw-";
+    /// `tgw-rtb-…`
+    TransitGatewayRouteTableId = TransitGatewayRouteTable: "a transit gateway's route table", "tgw-rtb-";
     /// `rp-…`
     ProfileId = Profile: "a Route 53 Profile", "rp-";
     /// `pcx-…`

@@ -24,6 +24,9 @@ pub struct Ranges {
     v6: PrefixMap<Ipv6Net, Vec<u32>>,
 }
 
+/// Where AWS publishes its ranges.
+pub const PUBLISHED_AT: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
+
 impl Ranges {
     /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
     /// read elsewhere gives them. The order of prefixes is kept.

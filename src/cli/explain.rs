@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use super::names::{NamesTrouble, read_names};
 use super::{ConfigArgs, ExitCode};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
-use crate::explain::{Explanation, advice, json, vantage};
-use crate::resolve::{Occasion, egress};
+use crate::explain::{Explanation, PathExplanation, json, vantage};
+use crate::resolve::Occasion;
 use crate::world::{Vantage, World};
 
 /// Who asks when nobody is named.
@@ -82,14 +83,11 @@ impl Explain {
     }
 
     fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> ExitCode {
-        let path = egress::path(world, vantage.place, address);
-        let place = world.place_name(vantage.place);
-        let advice = advice::of_path(world, vantage, &path);
+        let told = PathExplanation::of(world, vantage, address);
         if self.json {
-            let value = json::path_value(&place, address, &path, &advice);
-            anstream::println!("{}", self.pretty(&value));
+            anstream::println!("{}", self.pretty(&json::path_value(&told)));
         } else {
-            anstream::println!("{}", PathText { place: &place, address, path: &path, advice: &advice });
+            anstream::println!("{}", PathText(&told));
         }
         ExitCode::Success
     }
@@ -101,24 +99,12 @@ impl Explain {
 
     fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
         let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            anstream::eprintln!("plustwo: cannot read {}: {error}", file.display());
-            ExitCode::Filesystem
-        })?;
-        let mut names = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let word = line.trim();
-            if word.is_empty() || word.starts_with('#') {
-                continue;
+        read_names(file).map_err(|trouble| {
+            anstream::eprintln!("plustwo: {trouble}");
+            match trouble {
+                NamesTrouble::Unreadable(..) => ExitCode::Filesystem,
+                NamesTrouble::Wrong(..) => ExitCode::Config,
             }
-            match word.parse() {
-                Ok(name) => names.push(name),
-                Err(error) => {
-                    anstream::eprintln!("plustwo: {}:{}: {error}", file.display(), number + 1);
-                    return Err(ExitCode::Config);
-                }
-            }
-        }
-        Ok(names)
+        })
     }
 }

@@ -1,10 +1,14 @@
 //! The words a person types. The only floor that prints.
 
+mod audit;
 mod check;
+mod diff;
 mod exit_code;
 mod explain;
 mod healthcheck;
 mod http;
+mod import;
+mod names;
 mod reload;
 mod schema;
 mod serve;
@@ -17,6 +21,7 @@ use clap::{Parser, Subcommand};
 pub use exit_code::ExitCode;
 
 use crate::config::{self, Loaded};
+use crate::import::{Source, load as read};
 use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
@@ -37,12 +42,18 @@ enum Verb {
     Check(check::Check),
     /// Tells why a name is answered as it is from a place, and which way its traffic goes. Sends nothing.
     Explain(explain::Explain),
+    /// Tells of every service name of AWS which way it goes from every place, and what is paid for it. Sends nothing.
+    Audit(audit::Audit),
+    /// Tells which names go otherwise from which places under another configuration, and why. Sends nothing.
+    Diff(diff::Diff),
     /// Prints the JSON Schema of the configuration.
     Schema(schema::SchemaVerb),
     /// Asks a running plustwo whether it is ready; for containers.
     Healthcheck(healthcheck::Healthcheck),
     /// Has a running plustwo read its configuration again, and tells what came of it.
     Reload(reload::Reload),
+    /// Makes a configuration of what other tools know.
+    Import(import::Import),
 }
 
 impl Cli {
@@ -52,9 +63,12 @@ impl Cli {
             Verb::Serve(verb) => verb.run(),
             Verb::Check(verb) => verb.run(),
             Verb::Explain(verb) => verb.run(),
+            Verb::Audit(verb) => verb.run(),
+            Verb::Diff(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),
             Verb::Healthcheck(verb) => verb.run(),
             Verb::Reload(verb) => verb.run(),
+            Verb::Import(verb) => verb.run(),
         }
     }
 }
@@ -62,7 +76,7 @@ impl Cli {
 /// Which configuration.
 #[derive(Debug, Clone, clap::Args)]
 struct ConfigArgs {
-    /// The configuration file. The built-in lab when not said.
+    /// The configuration file, or a folder of what the AWS CLI printed. The built-in lab when not said.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -72,8 +86,11 @@ impl ConfigArgs {
     fn load(&self) -> Result<(Loaded, World), ExitCode> {
         let mut loaded = match &self.config {
             None => config::load_built_in_lab(),
-            Some(path) => match config::load(path) {
-                Ok(loaded) => loaded,
+            Some(path) => match read(path) {
+                Ok(source) => {
+                    tell_imports(&source);
+                    source.loaded
+                }
                 Err(error) => {
                     anstream::eprintln!("plustwo: cannot read {}: {error}", path.display());
                     return Err(ExitCode::Filesystem);
@@ -93,5 +110,15 @@ impl ConfigArgs {
     /// The name it goes by.
     fn name(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(config::BUILT_IN_LAB_NAME))
+    }
+}
+
+/// One line for each folder of AWS's documents that lacks something.
+fn tell_imports(source: &Source) {
+    for (folder, report) in &source.imports {
+        if let Some(summary) = report.summary() {
+            let folder = folder.display();
+            anstream::eprintln!("{folder}: {summary}; `plustwo import aws {folder}` tells what");
+        }
     }
 }

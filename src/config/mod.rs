@@ -12,7 +12,9 @@
 
 mod diagnostic;
 mod document;
+pub mod ip_ranges;
 mod pieces;
+pub mod policy;
 mod repair;
 pub mod route53;
 mod schema;
@@ -22,7 +24,7 @@ mod v1;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
@@ -40,7 +42,7 @@ pub const BUILT_IN_LAB: &str = include_str!("../../config/lab.toml");
 pub const BUILT_IN_LAB_NAME: &str = "built-in lab";
 
 /// A configuration as read, with everything that was wrong with it so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     /// What could be read. Complete only if the report has no errors.
     pub config: Config,
@@ -55,12 +57,15 @@ pub struct Loaded {
     /// The zone files and certificates that it names, each with a hash of its text; `None` for one that cannot be read.
     /// Filled while the world is compiled.
     pub named_files: BTreeMap<OsString, Option<u64>>,
+    /// What else was read to make the texts: files that the texts were made from, and their folders.
+    pub read_too: Vec<PathBuf>,
 }
 
 impl Loaded {
     /// Every file that this configuration is made of: its own, then those it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.sources.paths().chain(self.named_files.keys().map(Path::new))
+        let own = self.sources.paths().chain(self.named_files.keys().map(Path::new));
+        own.chain(self.read_too.iter().map(PathBuf::as_path))
     }
 }
 
@@ -70,8 +75,17 @@ impl Loaded {
 ///
 /// Only when the file itself cannot be read. Mistakes in it go into [`Loaded::report`].
 pub fn load(path: &Path) -> std::io::Result<Loaded> {
-    let text = std::fs::read_to_string(path)?;
-    let mut loaded = load_text(path, text, &|path| std::fs::read_to_string(path));
+    load_with(path, &|path| std::fs::read_to_string(path))
+}
+
+/// The same where files are read in another way.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(path: &Path, read_file: &ReadFile<'_>) -> std::io::Result<Loaded> {
+    let text = read_file(path)?;
+    let mut loaded = load_text(path, text, read_file);
     let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
     loaded.sources.modified = loaded.sources.paths().filter_map(changed).max();
     Ok(loaded)
@@ -96,5 +110,5 @@ pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded 
         }
     };
     let config = value.unwrap_or_default();
-    Loaded { config, sources, report, lost_ids, cut_keys, named_files: BTreeMap::new() }
+    Loaded { config, sources, report, lost_ids, cut_keys, ..Loaded::default() }
 }

@@ -262,6 +262,13 @@ impl SourceMap {
         self.files.iter().map(|file| file.path.as_path())
     }
 
+    /// Gives a file another name in messages.
+    pub fn rename(&mut self, path: &Path, name: &Path) {
+        for file in self.files.iter_mut().filter(|file| file.path == path) {
+            name.clone_into(&mut file.path);
+        }
+    }
+
     /// Where each file's numbering begins, and its text, in the order they were read.
     pub fn based_texts(&self) -> impl Iterator<Item = (usize, &str)> {
         self.files.iter().map(|file| (file.base, file.text.as_str()))

@@ -17,7 +17,8 @@ use super::fixed::Fixed;
 use super::loader::Loader;
 use super::systemd;
 use crate::admin::{Finding, ReloadHandle, ReloadOutcome};
-use crate::config::{self, Code, Diagnostic, Loaded, Severity, SourceMap, count};
+use crate::config::{Code, Diagnostic, Loaded, Severity, SourceMap, count};
+use crate::import;
 use crate::serve::{Engine, tls};
 use crate::world::compile::compile;
 use crate::world::{MOST_TOLD, diff};
@@ -149,8 +150,8 @@ impl Work {
             tracing::info!("The built-in lab does not change; nothing to reload.");
             return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
         };
-        let mut loaded = match config::load(path) {
-            Ok(loaded) => loaded,
+        let mut loaded = match import::load(path) {
+            Ok(source) => source.loaded,
             Err(error) => {
                 observer.reloaded(false);
                 tracing::error!(path = %path.display(), %error, "Cannot read the configuration; the old world stays.");

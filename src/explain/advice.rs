@@ -1,10 +1,12 @@
 //! What could be changed, for each reason.
 
-use crate::resolve::{EgressPath, Outcome, Reason};
-use crate::world::{Endpoint, EndpointKind, Standing, Vantage, World};
+use super::{Change, Missed};
+use crate::resolve::egress::HTTPS;
+use crate::resolve::{Direction, EgressPath, FilterId, Lands, Outcome, Reason};
+use crate::world::{Admission, Endpoint, EndpointKind, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
-pub fn of(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
+pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
     let mut all = Vec::new();
     let of_paths =
         outcome.paths.iter().flat_map(|one| one.path.reasons.iter().map(|r| (*r, Some(&*one.path))));
@@ -14,7 +16,33 @@ pub fn of(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
             all.push(sentence);
         }
     }
+    all.extend(missed.iter().map(|missed| of_missed(world, missed)));
     all
+}
+
+fn of_missed(world: &World, missed: &Missed) -> String {
+    let id = &missed.id;
+    match missed.what {
+        Change::GatewayEndpointPossible => {
+            format!("A gateway endpoint for {id} would carry this traffic, at no charge.")
+        }
+        Change::EndpointInOtherVpc => {
+            let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
+            let vpc = endpoint.map_or("another VPC", |endpoint| &world.vpcs[endpoint.vpc].id);
+            format!(
+                "{id} in {vpc} is an endpoint for this: give this VPC a private hosted zone with the name, or a Profile with \
+                 the endpoint, and a way there."
+            )
+        }
+        Change::ZoneNotAssociated => {
+            format!(
+                "The private hosted zone {id} has this name: associate it with this VPC, or share it by a Profile."
+            )
+        }
+        Change::InterfaceEndpointPossible => {
+            format!("An interface endpoint for {id} would keep this traffic private.")
+        }
+    }
 }
 
 /// One sentence for each reason of a path alone.
@@ -64,17 +92,13 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
         Reason::NoPublicAddress => {
             "An internet gateway carries traffic only of interfaces that have a public address.".to_owned()
         }
-        Reason::SgDenies443 => format!(
-            "The security groups of {endpoint_id} do not admit this client on TCP {}.",
-            endpoint.map_or(443, |endpoint| endpoint.port)
-        ),
-        Reason::NaclDenies443 => "A network ACL denies this traffic.".to_owned(),
+        Reason::SgDenies443 | Reason::NaclDenies443 => refused(world, path, endpoint),
         Reason::CrossRegionNotInPrefixList => {
             "A gateway endpoint serves its own region only; this address is another region's.".to_owned()
         }
         Reason::CrossAz => {
-            "Every interface in this answer is in another zone than the client: traffic between zones costs, and \
-             fails with the other zone."
+            "Every interface in this answer is in another zone than the client: the way is longer, and fails with the \
+             other zone."
                 .to_owned()
         }
         Reason::Dns64Synthesised => "The AAAA record was made from an A record (DNS64).".to_owned(),
@@ -99,8 +123,57 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
             "A private address is sent to the internet, which drops it: this place is not connected to that VPC."
                 .to_owned()
         }
+        Reason::PeeringNotTransitive => {
+            "A peering connection leads to the other VPC's own addresses, not to what that VPC is connected with.".to_owned()
+        }
+        Reason::GatewayNotTransitive => {
+            "This gateway carries its own VPC's traffic alone: attach the site to the transit gateway itself.".to_owned()
+        }
+        Reason::TgwNoRoute => {
+            "The transit gateway's route table for this attachment has no route to the address: propagate it, or write a \
+             static route."
+                .to_owned()
+        }
+        Reason::RoutingLoop => "The route tables lead in a circle.".to_owned(),
+        Reason::SourceDestCheck => {
+            "An appliance passes on only what it is allowed to: turn off its source and destination check.".to_owned()
+        }
+        Reason::EndpointNotAvailable => "The endpoint is not available: its state says so.".to_owned(),
+        Reason::VpcNotAssociatedWithServiceNetwork => {
+            "VPC Lattice's addresses work in VPCs that are associated with the service network, or by a service-network \
+             endpoint."
+                .to_owned()
+        }
         Reason::TargetNotModelled => {
             "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
+        }
+    }
+}
+
+/// Which filter of a path refuses, and what.
+fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>) -> String {
+    let port = endpoint.map_or(HTTPS, |endpoint| endpoint.port);
+    let filters = path.map_or(&[][..], |path| &path.filters);
+    let Some(filter) = filters.iter().find(|filter| filter.verdict == Admission::Refused) else {
+        return format!("A filter on the way does not admit TCP {port}.");
+    };
+    match (filter.by, filter.direction) {
+        (FilterId::NetworkAcl(index), direction) => {
+            let id = &world.network_acls[index].id;
+            let direction = direction.as_str();
+            format!(
+                "The {direction} rules of {id} deny this traffic, or the replies to it: an ACL knows no connections."
+            )
+        }
+        (FilterId::SecurityGroup(_), Direction::Ingress) => {
+            let owner = match path.map(|path| &path.lands) {
+                Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
+                _ => "what has the address",
+            };
+            format!("The security groups of {owner} do not admit this client on TCP {port}.")
+        }
+        (FilterId::SecurityGroup(_), Direction::Egress) => {
+            format!("The client's own security groups do not let it send there on TCP {port}.")
         }
     }
 }

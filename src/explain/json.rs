@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AnswerLine, ClaimLine, DelegationLine, Explanation};
-use crate::resolve::{EgressPath, Hop, Matched, RoutingSeen};
+use super::{
+    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Missed, PathExplanation, PathLine,
+};
+use crate::resolve::{Hop, Lands, Matched, RoutingSeen};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -29,7 +31,8 @@ fn strip(value: &mut Value) {
         Value::Object(fields) => {
             fields.retain(|key, field| {
                 let for_people =
-                    matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede" | "authority");
+                    matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede" | "authority")
+                        || matches!(key.as_str(), "missed" | "lands" | "filters");
                 let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
                 !for_people && !empty
             });
@@ -41,7 +44,7 @@ fn strip(value: &mut Value) {
 }
 
 /// A path alone, as `explain --address` tells it.
-pub fn path_value(place: &str, address: IpAddr, path: &EgressPath, advice: &[String]) -> Value {
+pub fn path_value(told: &PathExplanation) -> Value {
     #[derive(Serialize)]
     struct Document<'a> {
         schema_version: u32,
@@ -49,8 +52,17 @@ pub fn path_value(place: &str, address: IpAddr, path: &EgressPath, advice: &[Str
         address: IpAddr,
         path: Path<'a>,
         advice: &'a [String],
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        notes: &'a [String],
     }
-    to_value(&Document { schema_version: SCHEMA_VERSION, place, address, path: Path::of(path), advice })
+    to_value(&Document {
+        schema_version: SCHEMA_VERSION,
+        place: &told.place,
+        address: told.address,
+        path: Path::of(&told.way),
+        advice: &told.advice,
+        notes: &told.notes,
+    })
 }
 
 fn to_value(document: &impl Serialize) -> Value {
@@ -68,6 +80,7 @@ struct Document<'a> {
     answers: Vec<Answer<'a>>,
     authority: Vec<Answer<'a>>,
     reasons: Vec<&'static str>,
+    missed: Vec<MissedOut<'a>>,
     advice: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     ede: Option<Ede<'a>>,
@@ -131,6 +144,12 @@ struct Answer<'a> {
 }
 
 #[derive(Serialize)]
+struct MissedOut<'a> {
+    reason: &'static str,
+    id: &'a str,
+}
+
+#[derive(Serialize)]
 struct Path<'a> {
     class: &'static str,
     via: Vec<&'a str>,
@@ -138,6 +157,29 @@ struct Path<'a> {
     matched: Option<MatchedOut<'a>>,
     reach: &'static str,
     reasons: Vec<&'static str>,
+    lands: LandsOut<'a>,
+    filters: Vec<FilterOut<'a>>,
+}
+
+/// Where a way ends; `at` says which of the other words are there.
+#[derive(Serialize)]
+#[serde(tag = "at", rename_all = "kebab-case")]
+enum LandsOut<'a> {
+    Here,
+    Vpc { vpc: &'a str, subnet: Option<&'a str>, owner: Option<&'a str> },
+    Site { site: &'a str },
+    Aws { service: &'a str, region: Option<&'a str>, stays_on_aws_network: bool },
+    Internet,
+    Nowhere,
+    Unknown,
+}
+
+#[derive(Serialize)]
+struct FilterOut<'a> {
+    id: &'a str,
+    direction: &'static str,
+    verdict: &'static str,
+    rule: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -189,6 +231,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
         answers: explanation.answers.iter().map(Answer::of).collect(),
         authority: explanation.authority.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
+        missed: explanation.missed.iter().map(MissedOut::of).collect(),
         advice: &explanation.advice,
         ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),
         notes: &explanation.notes,
@@ -233,13 +276,14 @@ impl<'a> Answer<'a> {
             r#type: &line.record_type,
             ttl: line.ttl,
             data: &line.data,
-            path: line.path.as_deref().map(Path::of),
+            path: line.path.as_ref().map(Path::of),
         }
     }
 }
 
 impl<'a> Path<'a> {
-    fn of(path: &'a EgressPath) -> Self {
+    fn of(way: &'a PathLine) -> Self {
+        let path = &way.path;
         Self {
             class: path.class.as_str(),
             via: path.via.iter().map(|id| &**id).collect(),
@@ -247,6 +291,43 @@ impl<'a> Path<'a> {
             matched: path.matched.as_ref().map(MatchedOut::of),
             reach: path.reach.as_str(),
             reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
+            lands: LandsOut::of(&path.lands),
+            filters: way.filters.iter().map(FilterOut::of).collect(),
+        }
+    }
+}
+
+impl<'a> MissedOut<'a> {
+    fn of(missed: &'a Missed) -> Self {
+        Self { reason: missed.what.as_str(), id: &missed.id }
+    }
+}
+
+impl<'a> LandsOut<'a> {
+    fn of(lands: &'a Lands) -> Self {
+        match lands {
+            Lands::Here => Self::Here,
+            Lands::Subnet { vpc, subnet, owner } => {
+                Self::Vpc { vpc, subnet: subnet.as_deref(), owner: owner.as_deref() }
+            }
+            Lands::Site(site) => Self::Site { site },
+            Lands::Service { service, region, stays_on_aws_network } => {
+                Self::Aws { service, region: region.as_deref(), stays_on_aws_network: *stays_on_aws_network }
+            }
+            Lands::Internet => Self::Internet,
+            Lands::Nowhere => Self::Nowhere,
+            Lands::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl<'a> FilterOut<'a> {
+    fn of(line: &'a FilterLine) -> Self {
+        Self {
+            id: &line.id,
+            direction: line.direction.as_str(),
+            verdict: line.verdict.as_str(),
+            rule: line.rule.as_deref(),
         }
     }
 }

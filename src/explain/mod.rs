@@ -4,18 +4,23 @@
 //! sealed public view stands in for the internet.
 
 pub mod advice;
+pub mod filters;
 pub mod json;
+mod missed;
 mod notes;
 pub mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use filters::FilterLine;
+pub use missed::{Change, Missed, of as missed};
+
 use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
     ClaimSeen, EgressPath, Keep, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source, decide,
-    resolve,
+    egress, resolve,
 };
 use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
 
@@ -46,6 +51,8 @@ pub struct Explanation {
     pub authority: Vec<AnswerLine>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
+    /// What is one change away, beside what the reasons tell.
+    pub missed: Vec<Missed>,
     /// What could be changed.
     pub advice: Vec<String>,
     /// The extended error of the answer.
@@ -98,7 +105,24 @@ pub struct AnswerLine {
     /// The data as text.
     pub data: String,
     /// The path, for a record with an address.
-    pub path: Option<Arc<EgressPath>>,
+    pub path: Option<PathLine>,
+}
+
+/// The way to an address.
+#[derive(Clone, Debug)]
+pub struct PathLine {
+    /// The way itself.
+    pub path: Arc<EgressPath>,
+    /// What security groups and network ACLs on it say.
+    pub filters: Vec<FilterLine>,
+}
+
+impl PathLine {
+    /// A way with its filters told.
+    pub fn of(world: &World, path: Arc<EgressPath>) -> Self {
+        let filters = path.filters.iter().map(|filter| FilterLine::of(world, filter)).collect();
+        Self { path, filters }
+    }
 }
 
 /// Where somebody stands who is named by a place or an address, and whom they ask: a VPC's resolver or an inbound
@@ -172,6 +196,7 @@ impl Explanation {
         outcome: &Outcome,
         considered: Recorder,
     ) -> Self {
+        let missed = missed::of(world, vantage, question, outcome);
         Self {
             question: question.clone(),
             view: world.views[vantage.view].name.clone(),
@@ -186,12 +211,42 @@ impl Explanation {
                 .map(|referral| delegation_line(world, referral))
                 .collect(),
             routing: considered.routing,
-            answers: lines(&outcome.answer.answer, outcome),
-            authority: lines(&outcome.answer.authority, outcome),
+            answers: lines(world, &outcome.answer.answer, outcome),
+            authority: lines(world, &outcome.answer.authority, outcome),
             reasons: outcome.reasons.clone(),
-            advice: advice::of(world, vantage, outcome),
+            advice: advice::of(world, vantage, outcome, &missed),
+            missed,
             ede: outcome.answer.ede.clone(),
-            notes: notes::of(world, vantage, question, &considered.claims),
+            notes: notes::of(world, vantage, question, &considered.claims, outcome),
+        }
+    }
+}
+
+/// The way to an address, explained.
+#[derive(Clone, Debug)]
+pub struct PathExplanation {
+    /// The place's name.
+    pub place: Arc<str>,
+    /// Where to.
+    pub address: IpAddr,
+    /// The way.
+    pub way: PathLine,
+    /// What could be changed.
+    pub advice: Vec<String>,
+    /// What the reader must know about it.
+    pub notes: Vec<String>,
+}
+
+impl PathExplanation {
+    /// Explains the way from a vantage's place to an address.
+    pub fn of(world: &World, vantage: Vantage, address: IpAddr) -> Self {
+        let path = egress::path(world, vantage.place, address);
+        Self {
+            place: world.place_name(vantage.place),
+            address,
+            advice: advice::of_path(world, vantage, &path),
+            notes: notes::of_policies(world, [&path].into_iter()),
+            way: PathLine::of(world, Arc::new(path)),
         }
     }
 }
@@ -202,12 +257,13 @@ pub fn stands_in(world: &World, outcome: &Outcome) -> bool {
     world.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
 }
 
-fn lines(sets: &[RrSet], outcome: &Outcome) -> Vec<AnswerLine> {
+fn lines(world: &World, sets: &[RrSet], outcome: &Outcome) -> Vec<AnswerLine> {
     let mut lines = Vec::new();
     for set in sets {
         for rdata in set.rdatas.iter() {
             let address = rdata.address(set.rtype).or_else(|| rdata.hints(set.rtype).first().copied());
-            let path = outcome.paths.iter().find(|p| Some(p.address) == address).map(|p| p.path.clone());
+            let path = outcome.paths.iter().find(|p| Some(p.address) == address);
+            let path = path.map(|one| PathLine::of(world, one.path.clone()));
             lines.push(AnswerLine {
                 name: set.owner.to_string(),
                 record_type: set.rtype.to_string(),
@@ -240,6 +296,12 @@ fn claim_line(world: &World, seen: &ClaimSeen) -> ClaimLine {
     };
     let name = seen.name.to_string();
     ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.wins, rule }
+}
+
+/// The kind of a claim and the id of what makes it.
+pub fn claim_of(world: &World, claim: Claim) -> (&'static str, Arc<str>) {
+    let (kind, id, _) = describe(world, claim);
+    (kind, id)
 }
 
 fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static str) {

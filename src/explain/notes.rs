@@ -1,15 +1,39 @@
 //! What a reader must know of an answer that neither its claims nor its paths tell.
 
 use crate::dns::Question;
-use crate::resolve::ClaimSeen;
+use crate::resolve::{ClaimSeen, EgressPath, Outcome};
 use crate::world::{Claim, EndpointKind, Families, Vantage, World};
 
 /// One sentence for each thing.
-pub fn of(world: &World, vantage: Vantage, question: &Question, claims: &[ClaimSeen]) -> Vec<String> {
+pub fn of(
+    world: &World,
+    vantage: Vantage,
+    question: &Question,
+    claims: &[ClaimSeen],
+    outcome: &Outcome,
+) -> Vec<String> {
+    let paths = outcome.paths.iter().map(|one| &*one.path);
     chosen_by_gateway_endpoint(world, vantage, question)
         .into_iter()
         .chain(claims.iter().filter(|seen| seen.wins).filter_map(|seen| left_out(world, seen.held.claim)))
+        .chain(of_policies(world, paths))
         .collect()
+}
+
+/// That endpoints at the end of ways have policies.
+pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
+    let mut ids: Vec<&str> = paths
+        .filter_map(|path| path.endpoint)
+        .map(|(index, _)| &world.endpoints[index])
+        .filter(|endpoint| endpoint.has_policy)
+        .map(|endpoint| &*endpoint.id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let told = |id| {
+        format!("{id} has a policy of its own: it may refuse requests, which no way and no reach tells.")
+    };
+    ids.into_iter().map(told).collect()
 }
 
 /// That a gateway endpoint chose the record types of one of S3's regional names.

@@ -1,12 +1,11 @@
 //! Explanations as text that a person reads.
 
-use std::fmt::{self, Display};
-use std::net::IpAddr;
-
 use anstyle::{AnsiColor, Style};
+use std::fmt::{self, Display};
 
-use super::{AnswerLine, ClaimLine, Explanation};
-use crate::resolve::{EgressPath, Reach};
+use super::{AnswerLine, ClaimLine, Explanation, PathExplanation, PathLine};
+use crate::resolve::{EgressPath, Lands, Reach};
+use crate::world::Admission;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -15,16 +14,7 @@ const DIM: Style = Style::new().dimmed();
 pub struct Text<'a>(pub &'a Explanation);
 
 /// A path alone, in colour.
-pub struct PathText<'a> {
-    /// Where from.
-    pub place: &'a str,
-    /// Where to.
-    pub address: IpAddr,
-    /// The way.
-    pub path: &'a EgressPath,
-    /// What could be changed.
-    pub advice: &'a [String],
-}
+pub struct PathText<'a>(pub &'a PathExplanation);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,9 +73,9 @@ impl Display for Text<'_> {
         for answer in &told.answers {
             write!(f, "  {BOLD}{:<width$}{BOLD:#}  ", answer.data)?;
             match &answer.path {
-                Some(path) => {
-                    writeln!(f, "{}{}", Way(path), Ttl(answer))?;
-                    hops(f, path)?;
+                Some(way) => {
+                    writeln!(f, "{}{}", Way(&way.path), Ttl(answer))?;
+                    hops(f, way)?;
                 }
                 None => writeln!(f, "{DIM}{} {} TTL {}{DIM:#}", answer.name, answer.record_type, answer.ttl)?,
             }
@@ -93,17 +83,27 @@ impl Display for Text<'_> {
         for reason in &told.reasons {
             line(f, "reason", &reason.as_str())?;
         }
+        if !told.missed.is_empty() {
+            writeln!(f)?;
+        }
+        for missed in &told.missed {
+            line(f, "missed", &format!("{} ({})", missed.what.as_str(), missed.id))?;
+        }
         advice(f, &told.advice)
     }
 }
 
 impl Display for PathText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{BOLD}{}{BOLD:#} reached from {BOLD}{}{BOLD:#}", self.address, self.place)?;
+        let told = self.0;
+        writeln!(f, "{BOLD}{}{BOLD:#} reached from {BOLD}{}{BOLD:#}", told.address, told.place)?;
         writeln!(f)?;
-        writeln!(f, "  {}", Way(self.path))?;
-        hops(f, self.path)?;
-        advice(f, self.advice)
+        writeln!(f, "  {}", Way(&told.way.path))?;
+        hops(f, &told.way)?;
+        for note in &told.notes {
+            line(f, "note", note)?;
+        }
+        advice(f, &told.advice)
     }
 }
 
@@ -161,7 +161,8 @@ impl Display for Way<'_> {
     }
 }
 
-fn hops(f: &mut fmt::Formatter<'_>, path: &EgressPath) -> fmt::Result {
+fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
+    let path = &way.path;
     if let Some(matched) = &path.matched {
         let table = matched.route_table.as_deref().unwrap_or("its table");
         let list = matched.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
@@ -172,5 +173,39 @@ fn hops(f: &mut fmt::Formatter<'_>, path: &EgressPath) -> fmt::Result {
             writeln!(f, "      {DIM}{} stands in {subnet} ({zone}){DIM:#}", hop.id)?;
         }
     }
-    Ok(())
+    for filter in &way.filters {
+        let said = match (&filter.rule, filter.verdict) {
+            (Some(rule), verdict) => format!("{} by {rule}", verdict.as_str()),
+            (None, Admission::Refused) => "refused, since no rule admits it".to_owned(),
+            (None, verdict) => verdict.as_str().to_owned(),
+        };
+        writeln!(f, "      {DIM}{} {}: {said}{DIM:#}", filter.id, filter.direction.as_str())?;
+    }
+    match lands(path) {
+        Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),
+        None => Ok(()),
+    }
+}
+
+/// Where a way ends, where that is more than its last hop tells.
+fn lands(path: &EgressPath) -> Option<String> {
+    match &path.lands {
+        Lands::Here | Lands::Nowhere | Lands::Unknown => None,
+        Lands::Subnet { owner: Some(owner), .. } if path.via.last() == Some(owner) => None,
+        Lands::Subnet { vpc, subnet, owner } => {
+            let subnet =
+                subnet.as_ref().map_or_else(|| vpc.to_string(), |subnet| format!("{subnet} of {vpc}"));
+            Some(match owner {
+                Some(owner) => format!("at {owner} in {subnet}"),
+                None => format!("in {subnet}"),
+            })
+        }
+        Lands::Site(site) => Some(format!("in {site}")),
+        Lands::Service { service, region, stays_on_aws_network } => {
+            let region = region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+            let stays = if *stays_on_aws_network { ", without leaving AWS's network" } else { "" };
+            Some(format!("at an address of {service}{region}{stays}"))
+        }
+        Lands::Internet => Some("on the internet, as far as AWS's ranges are known".to_owned()),
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::world::{Endpoint, Index};
+use crate::world::{Admission, Endpoint, Index, NetworkAcl, SecurityGroup};
 
 /// The way that traffic from a place to an address leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,89 @@ pub struct EgressPath {
     pub reach: Reach,
     /// Why it is so, or what is one change away.
     pub reasons: Vec<Reason>,
+    /// Where the traffic lands.
+    pub lands: Lands,
+    /// What security groups and network ACLs on the way say, in order. Empty where none is declared, and where the way
+    /// ends nowhere.
+    pub filters: Vec<Filter>,
     /// The endpoint at the end of the way, and its interface's number if it is reached by one.
     pub endpoint: Option<(Index<Endpoint>, Option<usize>)>,
+}
+
+/// Where traffic lands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lands {
+    /// At the sender's own host, or at a link-local service of its VPC.
+    Here,
+    /// At an address of a VPC.
+    Subnet {
+        /// The VPC's id.
+        vpc: Arc<str>,
+        /// The subnet's id. `None`: no declared subnet has the address.
+        subnet: Option<Arc<str>>,
+        /// The id of what has the address, where that is declared.
+        owner: Option<Arc<str>>,
+    },
+    /// In a network on premises, by its id.
+    Site(Arc<str>),
+    /// At a public address of AWS.
+    Service {
+        /// The service as ip-ranges.json has it, such as `S3`; `AMAZON` is none in particular.
+        service: Arc<str>,
+        /// The region as ip-ranges.json has it.
+        region: Option<Arc<str>>,
+        /// Whether the traffic stays on AWS's network: it does from a VPC, by whatever gateway, unless one end is in China
+        /// (Amazon VPC FAQ, "Does traffic go over the internet when two instances communicate using public IP addresses").
+        stays_on_aws_network: bool,
+    },
+    /// At some other public address.
+    Internet,
+    /// Nowhere: it is dropped.
+    Nowhere,
+    /// Nobody can tell from this configuration.
+    Unknown,
+}
+
+/// What one filter on the way says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Which.
+    pub by: FilterId,
+    /// Of its rules in which direction.
+    pub direction: Direction,
+    /// What it says.
+    pub verdict: Admission,
+    /// The rule that decided: a security group's by its place among the rules of that direction, from 0, a network
+    /// ACL's by its number. `None`: no rule spoke of it, or several did.
+    pub rule: Option<usize>,
+}
+
+/// What filters traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterId {
+    /// A security group.
+    SecurityGroup(Index<SecurityGroup>),
+    /// A network ACL.
+    NetworkAcl(Index<NetworkAcl>),
+}
+
+/// A direction, as rules have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What comes in.
+    Ingress,
+    /// What goes out.
+    Egress,
+}
+
+impl Direction {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
 }
 
 /// One hop of a way.
@@ -192,6 +273,20 @@ words! {
         EndpointAvailableNotUsed = "ENDPOINT_AVAILABLE_NOT_USED",
         /// A private address was sent to the internet, which drops it.
         PrivateAddressToInternet = "PRIVATE_ADDRESS_TO_INTERNET",
+        /// A peering connection carries traffic to the other VPC's own addresses alone.
+        PeeringNotTransitive = "PEERING_NOT_TRANSITIVE",
+        /// A gateway carries its own VPC's traffic alone.
+        GatewayNotTransitive = "GATEWAY_NOT_TRANSITIVE",
+        /// The transit gateway's table has no route to this address, or the attachment has no table.
+        TgwNoRoute = "TGW_NO_ROUTE",
+        /// Tables lead in a circle.
+        RoutingLoop = "ROUTING_LOOP",
+        /// The appliance drops what is neither from it nor to it.
+        SourceDestCheck = "SOURCE_DEST_CHECK",
+        /// The endpoint is not available.
+        EndpointNotAvailable = "ENDPOINT_NOT_AVAILABLE",
+        /// VPC Lattice's addresses mean something in associated VPCs alone.
+        VpcNotAssociatedWithServiceNetwork = "VPC_NOT_ASSOCIATED_WITH_SERVICE_NETWORK",
         /// What lies behind the target is not in this configuration.
         TargetNotModelled = "TARGET_NOT_MODELLED",
     }
@@ -207,6 +302,8 @@ impl EgressPath {
             matched: None,
             reach,
             reasons: Vec::new(),
+            lands: if reach == Reach::Dead { Lands::Nowhere } else { Lands::Unknown },
+            filters: Vec::new(),
             endpoint: None,
         }
     }

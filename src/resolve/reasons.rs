@@ -61,6 +61,9 @@ struct Names<'w> {
     /// What addresses have in common that are no interface's.
     past_endpoints: OnceCell<Vec<Reason>>,
     is_inbound: bool,
+    /// The name asked for and those that it leads to.
+    names: Vec<Name>,
+    /// The same as texts without the last dot.
     hosts: Vec<String>,
     asked: Question,
     source: Source,
@@ -78,6 +81,7 @@ impl<'w> Names<'w> {
             past_endpoints: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             hosts: names.iter().map(host).collect(),
+            names,
             asked: asked.clone(),
             source: outcome.source,
         }
@@ -102,11 +106,11 @@ impl<'w> Names<'w> {
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
-        for host in &self.hosts {
+        for (asked, host) in self.names.iter().zip(&self.hosts) {
             let covering: Vec<String> = facts.services.covering_host(host).iter().map(|s| s.name()).collect();
             let mut covered = false;
             for endpoint in interface_endpoints(world, vpc) {
-                let by_name = endpoint.private_names.iter().any(|name| covers(name, host));
+                let by_name = endpoint.private_names.iter().any(|name| covers(name, asked));
                 if by_name || covering.iter().any(|service| **service == *endpoint.service) {
                     covered = true;
                     reasons.extend(self.unused(endpoint));
@@ -140,12 +144,12 @@ impl<'w> Names<'w> {
 
     /// The execute-api endpoint takes every API's name and serves private APIs only, as their aliases at it are.
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
-        let is_alias = |host: &str| {
-            let label = host.split('.').next().unwrap_or_default();
-            endpoint_names::api_alias(label.as_bytes()).is_some_and(|id| *id == *endpoint.id.as_bytes())
+        let is_alias = |asked: &Name| {
+            let label = asked.first_label().unwrap_or_default();
+            endpoint_names::api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
         };
-        let is_private_name = |host: &&String| endpoint.private_names.iter().any(|name| covers(name, host));
-        let by_private_name = self.hosts.iter().filter(is_private_name).any(|host| !is_alias(host));
+        let is_private_name = |asked: &&Name| endpoint.private_names.iter().any(|name| covers(name, asked));
+        let by_private_name = self.names.iter().filter(is_private_name).any(|asked| !is_alias(asked));
         let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }
@@ -172,14 +176,13 @@ fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item
     all.filter(|endpoint| endpoint.kind.has_names() && endpoint.is_available)
 }
 
-/// Whether a private name, or the wildcard it is, covers a host.
-fn covers(name: &Name, host_name: &str) -> bool {
-    let Ok(asked) = Name::parse(host_name) else { return false };
+/// Whether a private name, or the wildcard it is, covers a name.
+fn covers(name: &Name, asked: &Name) -> bool {
     if name.is_wildcard() {
         let Some(apex) = name.parent() else { return false };
         return asked.labels_below(&apex).is_some_and(|below| below > 0);
     }
-    *name == asked
+    name == asked
 }
 
 impl EgressPath {

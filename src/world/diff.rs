@@ -21,6 +21,8 @@ use std::fmt;
 
 use super::World;
 
+pub use routes::table_id;
+
 /// How many changes a person is shown; what is beyond is counted.
 pub const MOST_TOLD: usize = 50;
 

@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub associations: Vec<EndpointAssociation>,
     /// The TCP port its service is reached at.
     pub port: u16,
+    /// Whether it has a policy that may refuse requests: another than AWS's default.
+    pub has_policy: bool,
     /// For a gateway endpoint: the prefixes of its service's prefix list.
     pub prefixes: Vec<IpNet>,
 }

@@ -18,6 +18,8 @@ mod diff;
 mod endpoint;
 mod listener;
 mod live;
+mod network;
+mod network_acl;
 mod object;
 mod place;
 mod route;
@@ -26,30 +28,37 @@ mod security_group;
 mod upstream;
 mod zone;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims, Held, Origin};
-pub use diff::{Change, MOST_TOLD, What, diff};
+pub use diff::{Change, MOST_TOLD, What, diff, table_id};
 pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, Families, PrivateDns};
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
+pub use network::{
+    AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable,
+    VpcPeeringConnection,
+};
+pub use network_acl::{AclRule, EPHEMERAL_PORTS, NetworkAcl};
 pub use object::{
-    Generated, HostedZone, InboundEndpoint, Instance, Interface, InternalDomain, Link, LinkClass,
-    ManagedZone, NatGateway, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View, ViewKind, Vpc,
+    Generated, HostedZone, InboundEndpoint, Instance, Interface, InternalDomain, Link, LinkClass, LinkedTo,
+    ManagedZone, NatGateway, NetworkInterface, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View,
+    ViewKind, Vpc,
 };
 pub use place::{NoPlace, Place, Places, Standing};
-pub use route::{Rank, Route, RouteTable, Target};
+pub use route::{Appliance, Rank, Route, RouteTable, Target};
 pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
-pub use security_group::{Admission, IngressRule, SecurityGroup, Source};
+pub use security_group::{Addresses, Admission, GroupRule, OtherEnd, Peer, SecurityGroup};
 pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};
 
 use ipnet::IpNet;
 
 use crate::aws::Facts;
+use crate::aws::ranges::Ranges;
 use crate::config::{Expect, Mark};
 use crate::dns::{Name, RrSet};
 
@@ -97,10 +106,18 @@ pub struct World {
     pub nat_gateways: Arena<NatGateway>,
     /// VPC endpoints of all VPCs.
     pub endpoints: Arena<Endpoint>,
-    /// The ids of those that are Gateway Load Balancer endpoints.
-    pub load_balancer_endpoints: HashSet<Arc<str>>,
     /// Security groups of all VPCs.
     pub security_groups: Arena<SecurityGroup>,
+    /// Network ACLs of all VPCs.
+    pub network_acls: Arena<NetworkAcl>,
+    /// Network interfaces that are declared by themselves.
+    pub network_interfaces: Arena<NetworkInterface>,
+    /// Peering connections.
+    pub peering_connections: Arena<VpcPeeringConnection>,
+    /// Transit gateways.
+    pub transit_gateways: Arena<TransitGateway>,
+    /// AWS's published ranges, where the user gave them.
+    given_ranges: Option<Box<Ranges>>,
     /// Instances of all VPCs.
     pub instances: Arena<Instance>,
     /// Inbound resolver endpoints.
@@ -252,6 +269,11 @@ impl World {
     /// The VPC that a place lies in.
     pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
         self.place_vpc_index(place).map(|index| &self.vpcs[index])
+    }
+
+    /// AWS's ranges: the user's where there are some, else the built-in ones.
+    pub fn ranges(&self) -> &Ranges {
+        self.given_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
     }
 
     /// The zone's name of the subnet that a place lies in.

@@ -11,6 +11,8 @@ use crate::dns::{Name, SuffixMap};
 
 use super::Endpoint;
 use super::arena::Index;
+use super::network::TransitGateway;
+use super::network_acl::NetworkAcl;
 use super::route::RouteTable;
 use super::security_group::SecurityGroup;
 use super::upstream::{Order, Upstream};
@@ -38,6 +40,10 @@ pub struct Vpc {
     pub endpoints: Vec<Index<Endpoint>>,
     /// Who has which address in it.
     pub interfaces: HashMap<IpAddr, Interface>,
+    /// The internet gateway attached to it.
+    pub internet_gateway: Option<Arc<str>>,
+    /// Whether it is associated with a VPC Lattice service network.
+    pub has_service_network: bool,
     /// Its resolver's view.
     pub view: Index<View>,
     /// The same for subnets with DNS64, where it has any.
@@ -69,6 +75,23 @@ pub enum Interface {
     Instance(Index<Instance>),
     /// A resolver endpoint.
     ResolverEndpoint,
+    /// A NAT gateway.
+    NatGateway(Index<NatGateway>),
+    /// A network interface that is nobody's of those.
+    Network(Index<NetworkInterface>),
+}
+
+/// A network interface that is declared by itself.
+#[derive(Debug)]
+pub struct NetworkInterface {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The subnet it stands in.
+    pub subnet: Index<Subnet>,
+    /// Whether it has a public IPv4 address.
+    pub is_public: bool,
+    /// Its security groups. Empty: nobody said, everything is admitted.
+    pub security_groups: Vec<Index<SecurityGroup>>,
 }
 
 /// A subnet.
@@ -84,6 +107,8 @@ pub struct Subnet {
     pub availability_zone: Arc<str>,
     /// The route table associated with it.
     pub route_table: Index<RouteTable>,
+    /// The network ACL associated with it. `None`: ACLs are not declared, everything is taken as allowed.
+    pub network_acl: Option<Index<NetworkAcl>>,
     /// Whether a bare address in it has a public IPv4 address. `None`: nobody said.
     pub map_public_ip_on_launch: Option<bool>,
     /// Whether its clients get AAAA records made from A records (RFC 6147).
@@ -95,8 +120,14 @@ pub struct Subnet {
 pub struct NatGateway {
     /// Its id.
     pub id: Arc<str>,
-    /// The subnet whose route table its traffic follows.
-    pub subnet: Index<Subnet>,
+    /// The VPC it stands in.
+    pub vpc: Index<Vpc>,
+    /// The subnet it stands in. `None` for a regional one.
+    pub subnet: Option<Index<Subnet>>,
+    /// The route table that its traffic follows: its subnet's, or its own.
+    pub route_table: Index<RouteTable>,
+    /// Its private address.
+    pub address: Option<IpAddr>,
     /// Whether it may send to the internet.
     pub is_public: bool,
 }
@@ -171,8 +202,19 @@ pub struct Link {
     pub target: Arc<str>,
     /// What kind of gateway that is.
     pub class: LinkClass,
-    /// The VPC behind it.
-    pub vpc: Index<Vpc>,
+    /// What is behind it.
+    pub to: LinkedTo,
+    /// The virtual private gateway of the VPC that a Direct Connect gateway is associated with. `None`: any.
+    pub gateway: Option<Arc<str>>,
+}
+
+/// What a link leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkedTo {
+    /// A VPC.
+    Vpc(Index<Vpc>),
+    /// A transit gateway that is declared.
+    TransitGateway(Index<TransitGateway>),
 }
 
 /// The kind of a link's gateway.

@@ -33,6 +33,10 @@ pub struct Place {
     pub standing: Standing,
     /// The prefixes that hold its addresses; smaller ones may be cut out of them as places of their own.
     pub prefixes: Vec<IpNet>,
+    /// What its clients may have beside one of those: the prefixes, or the address, of the other family.
+    pub beside: Vec<IpNet>,
+    /// For each of both an address of it that lies in none of the smaller ones.
+    pub samples: Vec<IpAddr>,
     /// Who has its one address, where that is declared.
     pub interface: Option<Interface>,
 }

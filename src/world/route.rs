@@ -9,7 +9,9 @@ use crate::aws::RouteTarget;
 use crate::net::PrefixMap;
 
 use super::arena::Index;
-use super::{Endpoint, NatGateway};
+use super::network::{TransitGateway, VpcPeeringConnection};
+use super::{Endpoint, NatGateway, Subnet};
+use crate::config::LearntBy;
 
 /// A route table, prefix lists taken apart into their prefixes.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub enum Rank {
     Local,
     /// Written for a prefix list; among lists the lowest id, since AWS's choice is random.
     PrefixList(Arc<str>),
-    /// Propagated by a gateway or a route server.
-    Propagated,
+    /// Propagated by a gateway or a route server; what it was learnt by decides among them.
+    Propagated(LearntBy),
 }
 
 /// Where a route leads, resolved.
@@ -58,10 +60,33 @@ pub enum Target {
     NatGateway(Index<NatGateway>),
     /// A gateway endpoint.
     GatewayEndpoint(Index<Endpoint>),
+    /// An egress-only internet gateway.
+    EgressOnlyInternetGateway(Arc<str>),
+    /// A Gateway Load Balancer endpoint: traffic comes back to its subnet.
+    LoadBalancerEndpoint(Index<Endpoint>),
+    /// A network interface or an instance, which passes traffic on.
+    Appliance(Arc<Appliance>),
+    /// A peering connection.
+    Peering(Index<VpcPeeringConnection>),
+    /// A transit gateway.
+    TransitGateway(Index<TransitGateway>),
     /// A virtual private gateway.
     VirtualPrivateGateway(Arc<str>),
     /// Anything else, named and not followed.
     Other(RouteTarget),
+}
+
+/// What passes traffic on that is not its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Appliance {
+    /// The id that the route has: a network interface's or an instance's.
+    pub id: Arc<str>,
+    /// The subnet whose route table its traffic follows.
+    pub subnet: Index<Subnet>,
+    /// Whether it has a public address, so that it may send to the internet as itself.
+    pub is_public: bool,
+    /// Whether it passes on at all: its source and destination check is off.
+    pub passes_on: bool,
 }
 
 impl RouteTable {

@@ -321,6 +321,9 @@ impl Reference {
             ("a transit gateway's id", "tgw-1"),
             ("a transit gateway attachment's id", "tgw-attach-1"),
             ("a link's gateway's id", "vgw-1"),
+            ("a network ACL's id", "acl-1"),
+            ("a transit gateway's route table's id", "tgw-rtb-1"),
+            ("a network interface's id", "eni-1"),
         ];
         let sample = samples.iter().find(|(known, _)| *known == form);
         sample.unwrap_or_else(|| panic!("no sample of `{form}`: add one to tests/docs/reference.rs")).1.into()

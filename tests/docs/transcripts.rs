@@ -1,6 +1,6 @@
-//! What the manual shows of `explain` and `check` is what the program prints.
+//! What the manual shows of verbs that answer at once is what the program prints.
 //!
-//! A fence is a transcript when it begins with `$ plustwo explain` or `$ plustwo check`. A file that it names is the
+//! A fence is a transcript when it begins with `$ plustwo` and `explain`, `check`, `audit` or `diff`. A file that it names is the
 //! page's `# complete: NAME` fence, or else the `toml` fence before it.
 
 use std::fs;
@@ -78,7 +78,9 @@ fn replayed(page: &str) -> (String, usize) {
 }
 
 fn is_command(line: &str) -> bool {
-    ["$ plustwo explain ", "$ plustwo check "].iter().any(|verb| line.starts_with(verb))
+    ["$ plustwo explain ", "$ plustwo check ", "$ plustwo audit ", "$ plustwo diff "]
+        .iter()
+        .any(|verb| line.starts_with(verb))
 }
 
 fn needs_more_files(commands: &[&str]) -> bool {

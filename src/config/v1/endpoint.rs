@@ -55,6 +55,9 @@ pub struct Endpoint {
     #[serde(default)]
     #[schemars(extend("default" = "available"))]
     pub state: EndpointState,
+    /// Its policy, as JSON text. It is told of where it is not AWS's default, which allows everything, and never judged:
+    /// it decides on requests, not on ways.
+    pub policy_document: Option<Marked<String>>,
     /// Its network interfaces, one a zone.
     #[serde(default)]
     pub network_interfaces: Vec<EndpointInterface>,

@@ -23,21 +23,25 @@ pub use endpoint::{
     IpAddressType, PrivateDnsPreference,
 };
 pub use expect::Expect;
-pub use network::{PeeringSide, TransitGateway, TransitGatewayVpcAttachment, VpcPeeringConnection};
+pub use network::{
+    PeeringSide, TransitGateway, TransitGatewayAttachment, TransitGatewayRoute, TransitGatewayRouteTable,
+    TransitGatewayVpcAttachment, VpcPeeringConnection,
+};
 pub use profile::{Profile, ProfileAssociation, ProfileSetting};
 pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
 pub use vpc::{
-    AutodefinedReverse, ConnectivityType, HostnameType, Ingress, Instance, NatGateway, PrefixList,
-    PrivateDnsNameOptions, Route, RouteOrigin, RouteState, RouteTable, SecurityGroup, Subnet, Vpc,
+    AutodefinedReverse, AvailabilityMode, ConnectivityType, Egress, HostnameType, Ingress, Instance,
+    LearntBy, NatGateway, NetworkAcl, NetworkAclEntry, NetworkInterface, PrefixList, PrivateDnsNameOptions,
+    Route, RouteOrigin, RouteState, RouteTable, RuleAction, SecurityGroup, Subnet, Vpc,
 };
 pub use zone::{Direction, HealthCheck, HostedZone, ResolverEndpoint, ResolverRule, RuleSource, RuleType};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::source::Placed;
+use crate::config::source::{Marked, Placed};
 
 /// A whole configuration. Other files named in `include` are read as if they stood in this one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -103,6 +107,9 @@ pub struct Config {
     /// Records of the sealed internet.
     #[serde(default)]
     pub public: Vec<Public>,
+    /// AWS's published address ranges, ip-ranges.json, in place of the project's shorter table: they tell whose an
+    /// address is. Relative to this file.
+    pub ip_ranges: Option<Marked<String>>,
     /// What `plustwo check` expects of this configuration.
     #[serde(default)]
     pub expect: Vec<Expect>,
@@ -138,6 +145,7 @@ impl Config {
             client,
             prefix_list,
             public,
+            ip_ranges,
             expect,
             include: _,
         } = piece;
@@ -175,6 +183,7 @@ impl Config {
         self.client.extend(client);
         self.prefix_list.extend(prefix_list);
         self.public.extend(public);
+        self.ip_ranges = self.ip_ranges.take().or(ip_ranges);
         self.expect.extend(expect);
     }
 }

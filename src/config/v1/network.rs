@@ -3,9 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::yes;
-use crate::aws::{SubnetId, TransitGatewayAttachmentId, TransitGatewayId, VpcId, VpcPeeringConnectionId};
+use super::{RouteState, yes};
+use crate::aws::{
+    SiteId, SubnetId, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId,
+    VpcPeeringConnectionId,
+};
 use crate::config::source::Marked;
+use crate::config::text::Cidr;
 
 /// A peering connection between two VPCs.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -43,6 +47,58 @@ pub struct TransitGateway {
     /// The VPCs attached to it.
     #[serde(default)]
     pub vpc_attachment: Vec<TransitGatewayVpcAttachment>,
+    /// What else is attached to it: sites by VPN or Direct Connect, other transit gateways.
+    #[serde(default)]
+    pub attachment: Vec<TransitGatewayAttachment>,
+    /// Its route tables. With none declared it has one, which every attachment is associated with and propagates to.
+    #[serde(default)]
+    pub route_table: Vec<TransitGatewayRouteTable>,
+}
+
+/// An attachment of something else than a VPC to a transit gateway.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransitGatewayAttachment {
+    /// Its id.
+    pub id: Marked<TransitGatewayAttachmentId>,
+    /// The site behind it, for a VPN or Direct Connect.
+    pub site: Option<Marked<SiteId>>,
+    /// The transit gateway behind it, for a peering.
+    pub transit_gateway: Option<Marked<TransitGatewayId>>,
+}
+
+/// A route table of a transit gateway.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransitGatewayRouteTable {
+    /// Its id.
+    pub id: Marked<TransitGatewayRouteTableId>,
+    /// The attachments whose traffic it routes.
+    #[serde(default)]
+    pub associations: Vec<Marked<TransitGatewayAttachmentId>>,
+    /// The attachments whose prefixes are routes in it.
+    #[serde(default)]
+    pub propagations: Vec<Marked<TransitGatewayAttachmentId>>,
+    /// Its static routes, and propagated ones that no attachment here brings.
+    #[serde(default)]
+    pub routes: Vec<TransitGatewayRoute>,
+}
+
+/// One route of a transit gateway's table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransitGatewayRoute {
+    /// What it matches.
+    pub destination: Marked<Cidr>,
+    /// The attachment it leads to. None for a blackhole route.
+    pub attachment: Option<Marked<TransitGatewayAttachmentId>>,
+    /// `active` or `blackhole`.
+    #[serde(default)]
+    #[schemars(extend("default" = "active"))]
+    pub state: RouteState,
+    /// Whether an attachment propagated it. A static route to the same prefix goes first.
+    #[serde(default)]
+    pub propagated: bool,
 }
 
 /// A VPC's attachment to a transit gateway.
@@ -53,7 +109,7 @@ pub struct TransitGatewayVpcAttachment {
     pub id: Marked<TransitGatewayAttachmentId>,
     /// The VPC.
     pub vpc: Marked<VpcId>,
-    /// The subnets that its interfaces stand in, one a zone.
+    /// The subnets that its interfaces stand in, one a zone. With none said, it has one in every zone.
     #[serde(default)]
     pub subnets: Vec<Marked<SubnetId>>,
     /// Whether this VPC takes part in what `dns_support` of the gateway is about.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::RecordText;
-use crate::aws::{LinkTargetId, SiteId, VpcId};
+use crate::aws::{LinkTargetId, SiteId, VirtualPrivateGatewayId, VpcId};
 use crate::config::source::Marked;
 use crate::config::text::Cidr;
 use crate::dns::Name;
@@ -47,8 +47,11 @@ fn public() -> Marked<String> {
 pub struct Link {
     /// The gateway it ends at: `vgw-…`, `dxgw-…` or `tgw-…`.
     pub target: Marked<LinkTargetId>,
-    /// The VPC behind it.
-    pub vpc: Marked<VpcId>,
+    /// The VPC behind it. A transit gateway's link needs none: its attachments tell.
+    pub vpc: Option<Marked<VpcId>>,
+    /// For a Direct Connect gateway: the virtual private gateway of that VPC which it is associated with. Any, when not
+    /// said.
+    pub gateway: Option<Marked<VirtualPrivateGatewayId>>,
 }
 
 /// A zone of a site's name servers.

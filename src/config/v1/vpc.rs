@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::{Endpoint, yes};
 use crate::aws::{
-    InstanceId, InternetGatewayId, NatGatewayId, PrefixListId, Region, RouteTableId, RouteTarget,
-    SecurityGroupId, SubnetId, VpcId,
+    IdOrArn, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclId, NetworkInterfaceId, PrefixListId,
+    Region, RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VirtualPrivateGatewayId, VpcId, kind,
 };
 use crate::config::source::{Marked, Placed, Text};
 use crate::config::text::{Cidr, Destination};
@@ -41,6 +41,11 @@ pub struct Vpc {
     pub autodefined_reverse: AutodefinedReverse,
     /// The internet gateway attached to it.
     pub internet_gateway: Option<Marked<InternetGatewayId>>,
+    /// The virtual private gateway attached to it.
+    pub virtual_private_gateway: Option<Marked<VirtualPrivateGatewayId>>,
+    /// The VPC Lattice service networks that it is associated with.
+    #[serde(default)]
+    pub service_networks: Vec<Marked<IdOrArn<kind::ServiceNetwork>>>,
     /// Its subnets.
     #[serde(default)]
     pub subnet: Vec<Placed<Subnet>>,
@@ -56,6 +61,12 @@ pub struct Vpc {
     /// Its security groups.
     #[serde(default)]
     pub security_group: Vec<SecurityGroup>,
+    /// Its network ACLs. With none declared, everything is taken as allowed.
+    #[serde(default)]
+    pub network_acl: Vec<NetworkAcl>,
+    /// Network interfaces whose addresses matter and that are no instance's, endpoint's or gateway's.
+    #[serde(default)]
+    pub network_interface: Vec<NetworkInterface>,
     /// Instances whose addresses matter.
     #[serde(default)]
     pub instance: Vec<Placed<Instance>>,
@@ -86,6 +97,8 @@ pub struct Subnet {
     pub availability_zone: Marked<String>,
     /// The route table associated with it; the VPC's main table when not said.
     pub route_table: Option<Marked<RouteTableId>>,
+    /// The network ACL associated with it; the VPC's default one when not said.
+    pub network_acl: Option<Marked<NetworkAclId>>,
     /// Whether instances get a public IPv4 address. Unknown when not said.
     pub map_public_ip_on_launch: Option<bool>,
     /// Whether its clients get AAAA records made from A records, in 64:ff9b::/96 (DNS64).
@@ -179,6 +192,24 @@ pub struct Route {
     #[serde(default)]
     #[schemars(extend("default" = "CreateRoute"))]
     pub origin: RouteOrigin,
+    /// For a propagated route: what it was learnt by. Of routes to one prefix Direct Connect's go first, then a VPN's
+    /// static ones, then a VPN's that BGP brought.
+    #[serde(default)]
+    #[schemars(extend("default" = "vpn-bgp"))]
+    pub learnt_by: LearntBy,
+}
+
+/// What a propagated route was learnt by (VPC User Guide, "Route priority").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearntBy {
+    /// BGP over Direct Connect.
+    DirectConnect,
+    /// A static route of a VPN connection.
+    VpnStatic,
+    /// BGP over a VPN connection.
+    #[default]
+    VpnBgp,
 }
 
 /// The state of a route (EC2 API, `Route.State`).
@@ -214,14 +245,33 @@ pub enum RouteOrigin {
 pub struct NatGateway {
     /// Its id.
     pub id: Marked<NatGatewayId>,
-    /// The subnet it stands in, whose route table its traffic follows.
-    pub subnet: Marked<SubnetId>,
+    /// The subnet it stands in, whose route table its traffic follows. None for a regional one.
+    pub subnet: Option<Marked<SubnetId>>,
+    /// `zonal`, in one subnet, or `regional`, in none.
+    #[serde(default)]
+    #[schemars(extend("default" = "zonal"))]
+    pub availability_mode: AvailabilityMode,
+    /// For a regional one: its own route table.
+    pub route_table: Option<Marked<RouteTableId>>,
+    /// The private address that it sends from inside the VPC and to private networks.
+    pub address: Option<Marked<IpAddr>>,
     /// The public address it sends from.
     pub public_address: Option<Marked<IpAddr>>,
     /// `public` or `private`.
     #[serde(default)]
     #[schemars(extend("default" = "public"))]
     pub connectivity_type: ConnectivityType,
+}
+
+/// Where a NAT gateway stands (EC2 API, `AvailabilityMode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AvailabilityMode {
+    /// In a subnet.
+    #[default]
+    Zonal,
+    /// In every zone that needs it, with a route table of its own.
+    Regional,
 }
 
 /// Whether a NAT gateway may send to the internet (EC2 API, `ConnectivityType`).
@@ -235,7 +285,7 @@ pub enum ConnectivityType {
     Private,
 }
 
-/// A security group: what it admits.
+/// A security group: what it admits, and what it lets out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityGroup {
@@ -244,6 +294,8 @@ pub struct SecurityGroup {
     /// What may come in. Nothing, when empty.
     #[serde(default)]
     pub ingress: Vec<Ingress>,
+    /// What may go out. Everything, when not said, as AWS makes groups.
+    pub egress: Option<Vec<Egress>>,
 }
 
 /// One rule of a security group.
@@ -262,6 +314,97 @@ pub struct Ingress {
     pub to_port: u16,
     /// Prefixes, prefix lists and other groups.
     pub sources: Vec<Marked<Destination>>,
+}
+
+/// One rule of a security group for what goes out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    #[serde(default = "any_protocol")]
+    #[schemars(extend("default" = "-1"))]
+    pub protocol: Marked<String>,
+    /// First port; 0 when not said.
+    #[serde(default)]
+    pub from_port: u16,
+    /// Last port; 65535 when not said.
+    #[serde(default = "last_port")]
+    pub to_port: u16,
+    /// Prefixes, prefix lists and other groups.
+    pub destinations: Vec<Marked<Destination>>,
+}
+
+/// A network ACL: what passes into the subnets associated with it, and out of them, in the order of rule numbers.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkAcl {
+    /// Its id.
+    pub id: Marked<NetworkAclId>,
+    /// Whether it is the VPC's default one.
+    #[serde(default)]
+    pub is_default: bool,
+    /// Its rules. What none of them speaks of is denied.
+    #[serde(default)]
+    pub entries: Vec<NetworkAclEntry>,
+}
+
+/// One rule of a network ACL (EC2 API, `NetworkAclEntry`).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkAclEntry {
+    /// Its place: the lowest number that matches decides.
+    pub rule_number: u16,
+    /// Whether it is for what goes out.
+    #[serde(default)]
+    pub egress: bool,
+    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    #[serde(default = "any_protocol")]
+    #[schemars(extend("default" = "-1"))]
+    pub protocol: Marked<String>,
+    /// First port; 0 when not said.
+    #[serde(default)]
+    pub from_port: u16,
+    /// Last port; 65535 when not said.
+    #[serde(default = "last_port")]
+    pub to_port: u16,
+    /// The prefix at the other end.
+    pub cidr: Marked<Cidr>,
+    /// `allow` or `deny`.
+    pub rule_action: RuleAction,
+}
+
+/// What a rule of a network ACL does (EC2 API, `RuleAction`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleAction {
+    /// It lets pass.
+    Allow,
+    /// It drops.
+    Deny,
+}
+
+/// A network interface whose addresses matter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkInterface {
+    /// Its id.
+    pub id: Marked<NetworkInterfaceId>,
+    /// The subnet it stands in.
+    pub subnet: Marked<SubnetId>,
+    /// Its private IPv4 address. None in a subnet of IPv6 alone.
+    pub address: Option<Marked<IpAddr>>,
+    /// Its IPv6 address, if it has one.
+    pub ipv6_address: Option<Marked<IpAddr>>,
+    /// Its public IPv4 address, if it has one.
+    pub public_address: Option<Marked<IpAddr>>,
+    /// Its security groups. When none is said, everything is taken as admitted.
+    #[serde(default)]
+    pub security_groups: Vec<Marked<SecurityGroupId>>,
+    /// Whether it drops traffic that is neither from it nor to it. An appliance that routes lead to has this off.
+    #[serde(default = "yes")]
+    pub source_dest_check: bool,
+    /// What it is, for people.
+    pub description: Option<Marked<String>>,
 }
 
 fn any_protocol() -> Marked<String> {
@@ -291,6 +434,9 @@ pub struct Instance {
     /// Its security groups.
     #[serde(default)]
     pub security_groups: Vec<Marked<SecurityGroupId>>,
+    /// Whether it drops traffic that is neither from it nor to it. An appliance that routes lead to has this off.
+    #[serde(default = "yes")]
+    pub source_dest_check: bool,
 }
 
 /// A managed prefix list.

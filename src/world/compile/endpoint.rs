@@ -100,6 +100,7 @@ impl<'c> Compiler<'c> {
             regional_name,
             associations,
             port: written.port.unwrap_or_else(|| service.as_ref().map_or(HTTPS, Service::port)),
+            has_policy: self.has_policy(written),
             prefixes,
         };
         self.vpcs[vpc].endpoints.push(index);
@@ -108,6 +109,20 @@ impl<'c> Compiler<'c> {
         let made = Made { written, index, vpc, region, records };
         self.own_names(&made);
         made
+    }
+
+    /// Whether an endpoint has another policy than AWS's default, by which everybody may do everything ("Control access to
+    /// VPC endpoints using endpoint policies").
+    fn has_policy(&mut self, written: &config::Endpoint) -> bool {
+        let Some(policy) = &written.policy_document else { return false };
+        match config::policy::allows_everything(policy.value()) {
+            Ok(allows_everything) => !allows_everything,
+            Err(error) => {
+                let message = format!("the policy of `{}` is no JSON: {error}", written.id);
+                self.report.error(Code::InvalidValue, policy.mark(), message);
+                false
+            }
+        }
     }
 
     /// What an endpoint leads to: a service by its name, or what is named by an id. Tells when its type wants

@@ -70,6 +70,13 @@ impl Compiler<'_> {
         for address in written.address.iter().chain(&written.ipv6_address) {
             self.claim_address(vpc, address, Interface::Instance(made));
         }
+        let appliance = Appliance {
+            id: written.id.value().text(),
+            subnet,
+            is_public: public.is_some(),
+            passes_on: !written.source_dest_check,
+        };
+        self.ids.appliances.insert(written.id.to_string(), (vpc, Arc::new(appliance)));
         self.public.resource_name(written.id.value().as_str(), made);
         self.public_names(vpc, made);
     }

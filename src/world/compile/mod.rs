@@ -6,6 +6,7 @@
 //! carries a door's messages), `public` (public DNS).
 
 mod endpoint;
+mod filters;
 mod generated;
 mod instance;
 mod listener;
@@ -33,6 +34,7 @@ use ipnet::IpNet;
 use super::arena::{Arena, Index};
 use super::*;
 use crate::aws::public::stable_hash;
+use crate::aws::ranges::{self, Ranges};
 use crate::aws::{Facts, Region};
 use crate::config::{self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest};
 use crate::dns::Name;
@@ -53,12 +55,15 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.prefix_lists();
     compiler.endpoints();
     compiler.instances();
+    compiler.network_interfaces();
     compiler.network();
     compiler.routes();
+    compiler.ranges();
     compiler.health_checks();
     compiler.hosted_zones();
     compiler.resolver_endpoints();
     compiler.sites();
+    compiler.transit_gateway_routes();
     compiler.resolver_rules();
     compiler.profiles();
     compiler.internet();
@@ -92,6 +97,10 @@ struct Compiler<'a> {
     nat_gateways: Arena<NatGateway>,
     endpoints: Arena<Endpoint>,
     security_groups: Arena<SecurityGroup>,
+    network_acls: Arena<NetworkAcl>,
+    network_interfaces: Arena<NetworkInterface>,
+    peering_connections: Arena<VpcPeeringConnection>,
+    transit_gateways: Arena<TransitGateway>,
     instances: Arena<Instance>,
     inbound_endpoints: Arena<InboundEndpoint>,
     sites: Arena<Site>,
@@ -117,6 +126,7 @@ struct Compiler<'a> {
     listeners: Vec<Listener>,
     expectations: Vec<(Expect, Mark)>,
 
+    given_ranges: Option<Box<Ranges>>,
     ids: Ids,
     /// Whether it was said that groups are named and none is declared.
     told_no_groups: bool,
@@ -147,6 +157,13 @@ struct Ids {
     nat_gateways: HashMap<String, (Index<Vpc>, Index<NatGateway>)>,
     endpoints: HashMap<String, (Index<Vpc>, Index<Endpoint>)>,
     security_groups: HashMap<String, Index<SecurityGroup>>,
+    network_acls: HashMap<String, (Index<Vpc>, Index<NetworkAcl>)>,
+    /// The default network ACL of each VPC.
+    default_acls: HashMap<Index<Vpc>, Index<NetworkAcl>>,
+    peering_connections: HashMap<String, Index<VpcPeeringConnection>>,
+    transit_gateways: HashMap<String, Index<TransitGateway>>,
+    /// Instances and network interfaces, as routes lead to them.
+    appliances: HashMap<String, (Index<Vpc>, Arc<Appliance>)>,
     resolver_endpoints: HashMap<String, Resolver>,
     sites: HashMap<String, Index<Site>>,
     hosted_zones: HashMap<String, Index<HostedZone>>,
@@ -167,7 +184,7 @@ enum Resolver {
 
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
-        let Loaded { config, sources, report, lost_ids, cut_keys, named_files } = loaded;
+        let Loaded { config, sources, report, lost_ids, cut_keys, named_files, read_too: _ } = loaded;
         let was_cut = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
@@ -188,6 +205,10 @@ impl<'a> Compiler<'a> {
             nat_gateways: Arena::default(),
             endpoints: Arena::default(),
             security_groups: Arena::default(),
+            network_acls: Arena::default(),
+            network_interfaces: Arena::default(),
+            peering_connections: Arena::default(),
+            transit_gateways: Arena::default(),
             instances: Arena::default(),
             inbound_endpoints: Arena::default(),
             sites: Arena::default(),
@@ -209,6 +230,7 @@ impl<'a> Compiler<'a> {
             played: HashMap::new(),
             listeners: Vec::new(),
             expectations: Vec::new(),
+            given_ranges: None,
             ids: Ids::default(),
             told_no_groups: false,
             prefix_lists: HashMap::new(),
@@ -325,6 +347,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// AWS's published ranges in the place of the built-in ones.
+    fn ranges(&mut self) {
+        let Some(written) = &self.config.ip_ranges else { return };
+        let Some((path, text)) = self.named_file(written) else { return };
+        match config::ip_ranges::read(&text) {
+            Ok(entries) => self.given_ranges = Some(Box::new(Ranges::from_entries(entries.into_iter()))),
+            Err(mistake) => {
+                let place = format!("{}:{}:{}", path.display(), mistake.line, mistake.column);
+                let message = format!("{place}: no ranges as AWS publishes them: {}", mistake.message);
+                let error = self.report.error(Code::InvalidValue, written.mark(), message);
+                error.help(format!("name a copy of {}", ranges::PUBLISHED_AT));
+            }
+        }
+    }
+
     /// Tells that a file named here cannot be read.
     fn unreadable(&mut self, written: &Marked<String>, path: &Path, error: &std::io::Error) {
         let message = format!("cannot read `{}`: {error}", path.display());
@@ -370,9 +407,13 @@ impl<'a> Compiler<'a> {
             subnets: self.subnets,
             route_tables: self.route_tables,
             nat_gateways: self.nat_gateways,
-            load_balancer_endpoints: load_balancers(&self.endpoints),
             endpoints: self.endpoints,
             security_groups: self.security_groups,
+            network_acls: self.network_acls,
+            network_interfaces: self.network_interfaces,
+            peering_connections: self.peering_connections,
+            transit_gateways: self.transit_gateways,
+            given_ranges: self.given_ranges,
             instances: self.instances,
             inbound_endpoints: self.inbound_endpoints,
             sites: self.sites,
@@ -434,10 +475,4 @@ fn shortened(known: &[&str]) -> String {
 /// A host name out of a table of facts.
 fn fact_name(host: &str) -> Name {
     host.parse().expect("tables of facts hold domain names; a test reads all of them")
-}
-
-/// The ids of Gateway Load Balancer endpoints.
-fn load_balancers(endpoints: &Arena<Endpoint>) -> HashSet<Arc<str>> {
-    let is_one = |endpoint: &&Endpoint| endpoint.kind == EndpointKind::GatewayLoadBalancer;
-    endpoints.iter().filter(is_one).map(|endpoint| endpoint.id.clone()).collect()
 }

@@ -1,7 +1,8 @@
-//! What joins VPCs, as far as names go by it: whose private addresses a VPC's resolver tells.
+//! What joins VPCs and sites: peering connections and transit gateways, whose private addresses a VPC's resolver tells
+//! across them, and network interfaces that stand by themselves.
 
 use super::*;
-use crate::config::PeeringSide;
+use crate::config::{PeeringSide, RouteState};
 
 impl Compiler<'_> {
     /// Peering connections and transit gateways.
@@ -18,6 +19,10 @@ impl Compiler<'_> {
                 continue;
             }
             self.check_peered_prefixes(written, requester, accepter);
+            let id = written.id.value().text();
+            let made = VpcPeeringConnection { id, vpcs: [requester, accepter] };
+            let made = self.peering_connections.add(made);
+            self.ids.peering_connections.insert(written.id.to_string(), made);
             self.resolves_across(&written.accepter, accepter, requester);
             self.resolves_across(&written.requester, requester, accepter);
         }
@@ -74,14 +79,19 @@ impl Compiler<'_> {
     /// VPCs that take part hear of each other's private addresses. PHZs are never shared so.
     fn transit_gateway(&mut self, written: &config::TransitGateway) {
         let mut attached = Vec::new();
+        let mut attachments = Vec::new();
         for attachment in &written.vpc_attachment {
             if !self.declare(&attachment.id) {
                 continue;
             }
             let Some(vpc) = self.vpc_named(&attachment.vpc) else { continue };
-            for subnet in &attachment.subnets {
-                self.subnet_named(subnet, vpc);
-            }
+            let subnets =
+                attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
+            attachments.push(Attachment {
+                id: attachment.id.value().text(),
+                to: AttachedTo::Vpc(vpc, subnets),
+                association: None,
+            });
             if attached.iter().any(|(other, _)| *other == vpc) {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
@@ -100,6 +110,9 @@ impl Compiler<'_> {
             }
             attached.push((vpc, attachment.dns_support && self.vpcs[vpc].dns_hostnames));
         }
+        let id = written.id.value().text();
+        let made = self.transit_gateways.add(TransitGateway { id, attachments, route_tables: Vec::new() });
+        self.ids.transit_gateways.insert(written.id.to_string(), made);
         if !written.dns_support {
             return;
         }
@@ -110,5 +123,182 @@ impl Compiler<'_> {
             self.vpcs[*vpc].named_peers.extend(others);
         }
         self.joined.push(taking_part);
+    }
+
+    /// Attachments of sites and of other gateways, and the route tables. Runs when sites are known.
+    pub(super) fn transit_gateway_routes(&mut self) {
+        for written in &self.config.transit_gateway {
+            let Some(index) = self.ids.transit_gateways.get(&written.id.to_string()).copied() else {
+                continue;
+            };
+            for attachment in &written.attachment {
+                if self.declare(&attachment.id) {
+                    let to = self.attached_to(attachment);
+                    let id = attachment.id.value().text();
+                    self.transit_gateways[index].attachments.push(Attachment { id, to, association: None });
+                }
+            }
+            let tables = match written.route_table.as_slice() {
+                [] => vec![self.default_table(index)],
+                tables => {
+                    let mut made = Vec::with_capacity(tables.len());
+                    for (number, table) in tables.iter().enumerate() {
+                        self.associate_table(index, number, table);
+                        made.push(self.transit_table(index, table));
+                    }
+                    made
+                }
+            };
+            self.transit_gateways[index].route_tables = tables;
+        }
+    }
+
+    fn attached_to(&mut self, written: &config::TransitGatewayAttachment) -> AttachedTo {
+        match (&written.site, &written.transit_gateway) {
+            (Some(site), None) => match self.ids.sites.get(&site.to_string()).copied() {
+                Some(site) => AttachedTo::Site(site),
+                None => {
+                    self.unknown("site", &site.to_string(), site.mark(), |this| keys(&this.ids.sites));
+                    AttachedTo::Unknown
+                }
+            },
+            (None, Some(other)) => match self.ids.transit_gateways.get(&other.to_string()).copied() {
+                Some(other) => AttachedTo::TransitGateway(other),
+                None => {
+                    self.unknown("transit gateway", &other.to_string(), other.mark(), |this| {
+                        keys(&this.ids.transit_gateways)
+                    });
+                    AttachedTo::Unknown
+                }
+            },
+            (None, None) => AttachedTo::Unknown,
+            (Some(site), Some(_)) => {
+                let message = format!("attachment `{}` leads to a site or to a transit gateway", written.id);
+                self.report.error(Code::InvalidValue, site.mark(), message);
+                AttachedTo::Unknown
+            }
+        }
+    }
+
+    /// The table that every attachment is associated with and propagates to.
+    fn default_table(&mut self, gateway: Index<TransitGateway>) -> TransitGatewayRouteTable {
+        let mut table = TransitGatewayRouteTable::new(None);
+        for number in 0..self.transit_gateways[gateway].attachments.len() {
+            self.transit_gateways[gateway].attachments[number].association = Some(0);
+            self.propagate(gateway, number, &mut table);
+        }
+        table
+    }
+
+    /// The prefixes that an attachment propagates. Those of a peered gateway are static routes ("Transit gateway peering
+    /// attachments").
+    fn propagate(&self, gateway: Index<TransitGateway>, number: usize, table: &mut TransitGatewayRouteTable) {
+        let prefixes = match &self.transit_gateways[gateway].attachments[number].to {
+            AttachedTo::Vpc(vpc, _) => &self.vpcs[*vpc].cidrs,
+            AttachedTo::Site(site) => &self.sites[*site].cidrs,
+            AttachedTo::TransitGateway(_) | AttachedTo::Unknown => return,
+        };
+        for destination in prefixes {
+            let attachment = Some(number);
+            table.add(TransitGatewayRoute { destination: *destination, attachment, is_propagated: true });
+        }
+    }
+
+    /// Lets the traffic of attachments follow a table. An attachment follows one.
+    fn associate_table(
+        &mut self,
+        gateway: Index<TransitGateway>,
+        number: usize,
+        written: &config::TransitGatewayRouteTable,
+    ) {
+        for id in &written.associations {
+            let Some(attachment) = self.attachment_named(gateway, id) else { continue };
+            let attachment = &mut self.transit_gateways[gateway].attachments[attachment];
+            if attachment.association.replace(number).is_some() {
+                let message = format!("attachment `{id}` is associated with two route tables");
+                self.report.error(Code::DuplicateId, id.mark(), message);
+            }
+        }
+    }
+
+    fn transit_table(
+        &mut self,
+        gateway: Index<TransitGateway>,
+        written: &config::TransitGatewayRouteTable,
+    ) -> TransitGatewayRouteTable {
+        self.declare(&written.id);
+        let mut table = TransitGatewayRouteTable::new(Some(written.id.value().text()));
+        for id in &written.propagations {
+            if let Some(number) = self.attachment_named(gateway, id) {
+                self.propagate(gateway, number, &mut table);
+            }
+        }
+        for route in &written.routes {
+            let attachment = match (&route.attachment, route.state) {
+                (_, RouteState::Blackhole | RouteState::Filtered) => None,
+                (Some(id), RouteState::Active) => {
+                    let Some(number) = self.attachment_named(gateway, id) else { continue };
+                    Some(number)
+                }
+                (None, RouteState::Active) => {
+                    let message = format!("the route to {} leads to no attachment", route.destination);
+                    let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
+                    error.help("write `attachment = \"tgw-attach-…\"`, or `state = \"blackhole\"`");
+                    continue;
+                }
+            };
+            let destination = route.destination.value().0;
+            table.add(TransitGatewayRoute { destination, attachment, is_propagated: route.propagated });
+        }
+        table
+    }
+
+    /// The number of an attachment of a gateway.
+    fn attachment_named(
+        &mut self,
+        gateway: Index<TransitGateway>,
+        id: &Marked<crate::aws::TransitGatewayAttachmentId>,
+    ) -> Option<usize> {
+        let attachments = &self.transit_gateways[gateway].attachments;
+        let found = attachments.iter().position(|attachment| *attachment.id == *id.value().as_str());
+        if found.is_none() {
+            let gateway = self.transit_gateways[gateway].id.clone();
+            let known: Vec<String> = attachments.iter().map(|attachment| attachment.id.to_string()).collect();
+            let message = format!("transit gateway `{gateway}` has no attachment `{id}`");
+            let error = self.report.error(Code::UnknownReference, id.mark(), message);
+            error.help(format!("it has {}", known.join(", ")));
+        }
+        found
+    }
+
+    /// Network interfaces that stand by themselves.
+    pub(super) fn network_interfaces(&mut self) {
+        for vpc in &self.config.vpc {
+            let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };
+            for written in &vpc.network_interface {
+                if !self.declare(&written.id) {
+                    continue;
+                }
+                let Some(subnet) = self.subnet_named(&written.subnet, index) else { continue };
+                let security_groups = self.groups_named(&written.security_groups);
+                let made = self.network_interfaces.add(NetworkInterface {
+                    id: written.id.value().text(),
+                    subnet,
+                    is_public: written.public_address.is_some(),
+                    security_groups,
+                });
+                for address in written.address.iter().chain(&written.ipv6_address) {
+                    self.check_inside(address, subnet);
+                    self.claim_address(index, address, Interface::Network(made));
+                }
+                let appliance = Appliance {
+                    id: written.id.value().text(),
+                    subnet,
+                    is_public: written.public_address.is_some(),
+                    passes_on: !written.source_dest_check,
+                };
+                self.ids.appliances.insert(written.id.to_string(), (index, Arc::new(appliance)));
+            }
+        }
     }
 }

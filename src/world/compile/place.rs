@@ -1,5 +1,7 @@
 //! Sites, who stands where, and what is expected.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::records::Written;
 use super::routing::Routed;
 use super::*;
@@ -19,14 +21,15 @@ impl Compiler<'_> {
             let view = self.site_view(&written.resolver);
             let mut links = Vec::new();
             for link in &written.links {
-                let Some(vpc) = self.vpc_named(&link.vpc) else { continue };
                 let target = link.target.value().text();
+                let Some(to) = self.linked_to(link) else { continue };
+                let gateway = link.gateway.as_ref().map(|gateway| gateway.value().text());
                 let class = match &*target {
                     dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,
                     tgw if tgw.starts_with("tgw-") => LinkClass::TransitGateway,
                     _ => LinkClass::VirtualPrivateGateway,
                 };
-                links.push(Link { target, class, vpc });
+                links.push(Link { target, class, to, gateway });
             }
             let mut zones = SuffixMap::new();
             for played in &written.zone {
@@ -57,6 +60,21 @@ impl Compiler<'_> {
                 for server in &written.dns {
                     self.played.insert(*server.value(), index);
                 }
+            }
+        }
+    }
+
+    /// What is behind a link: a declared transit gateway, else a VPC.
+    fn linked_to(&mut self, link: &config::Link) -> Option<LinkedTo> {
+        let declared = self.ids.transit_gateways.get(link.target.value().as_str()).copied();
+        match (declared, &link.vpc) {
+            (Some(gateway), _) => Some(LinkedTo::TransitGateway(gateway)),
+            (None, Some(vpc)) => self.vpc_named(vpc).map(LinkedTo::Vpc),
+            (None, None) => {
+                let message = format!("the link to `{}` says no VPC", link.target);
+                let error = self.report.error(Code::MissingKey, link.target.mark(), message);
+                error.help("write `vpc = \"vpc-…\"`, or declare the transit gateway: [[transit_gateway]]");
+                None
             }
         }
     }
@@ -105,7 +123,7 @@ impl Compiler<'_> {
 
     /// Every place: each subnet with what is cut out of it, each site, and outside.
     pub(super) fn places(&mut self) {
-        let cuts = self.group_sources();
+        let cuts = self.told_apart();
         let mut interfaces = self.interfaces_by_subnet();
         for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
@@ -115,13 +133,18 @@ impl Compiler<'_> {
             let declared = &self.vpcs[vpc].interfaces;
             let mut inside = cuts_inside(&cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
-            self.places.add(&name, Some(vpc), Place { standing, prefixes, interface: None });
+            self.places.add(&name, Some(vpc), place(standing, prefixes, &cuts));
             for cut in inside {
-                self.places.add(&name, Some(vpc), Place { standing, prefixes: vec![cut], interface: None });
+                let is_other = |own: &&IpNet| own.addr().is_ipv4() != cut.addr().is_ipv4();
+                let beside = subnet.cidrs.iter().filter(is_other).copied().collect();
+                self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, &cuts));
             }
-            for (address, interface) in interfaces.remove(&index).unwrap_or_default() {
-                let place = Place { standing, prefixes: vec![host(address)], interface: Some(interface) };
-                self.places.add(&name, Some(vpc), place);
+            let declared = interfaces.remove(&index).unwrap_or_default();
+            for (address, interface) in &declared {
+                let same = |(other, owner): &&(IpAddr, Interface)| owner == interface && other != address;
+                let beside = declared.iter().filter(same).map(|(other, _)| host(*other)).collect();
+                let own = place_beside(standing, vec![host(*address)], beside, &cuts);
+                self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
@@ -131,11 +154,10 @@ impl Compiler<'_> {
             let mut own = prefixes.clone();
             own.extend(cuts_inside(&cuts, &prefixes));
             for prefix in own {
-                self.places.add(&name, None, Place { standing, prefixes: vec![prefix], interface: None });
+                self.places.add(&name, None, place(standing, vec![prefix], &cuts));
             }
         }
-        let outside = Place { standing: Standing::Outside, prefixes: Vec::new(), interface: None };
-        self.places.add(&Arc::from("outside"), None, outside);
+        self.places.add(&Arc::from("outside"), None, place(Standing::Outside, Vec::new(), &cuts));
     }
 
     /// The declared addresses in each subnet, in their order.
@@ -152,15 +174,25 @@ impl Compiler<'_> {
         by_subnet
     }
 
-    /// The prefixes that security groups tell apart.
-    fn group_sources(&self) -> PrefixMap<()> {
+    /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
+    /// fare otherwise, on the way or on the way back.
+    fn told_apart(&self) -> PrefixMap<()> {
         let mut cuts = PrefixMap::new();
-        let rules = self.security_groups.iter().flat_map(|group| &group.ingress);
-        for source in rules.flat_map(|rule| &rule.sources) {
-            if let Source::Prefix(prefix) = source {
-                cuts.insert(*prefix, ());
-            }
-        }
+        let groups =
+            self.security_groups.iter().flat_map(|group| &group.ingress).flat_map(|rule| &rule.peers);
+        let of_groups = groups.filter_map(|peer| match peer {
+            Peer::Prefix(prefix) => Some(*prefix),
+            Peer::Group(_) => None,
+        });
+        let acls = self.network_acls.iter().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
+        let of_routes = self.route_tables.iter().flat_map(RouteTable::iter);
+        let of_routes = of_routes.filter(|route| route.prefix_list.is_none()).map(|route| route.destination);
+        let gateways = self.transit_gateways.iter().flat_map(|gateway| &gateway.route_tables);
+        let of_gateways = gateways.flat_map(TransitGatewayRouteTable::iter).map(|route| route.destination);
+        let all = of_groups.chain(acls.map(|rule| rule.cidr)).chain(of_routes).chain(of_gateways);
+        all.for_each(|prefix| {
+            cuts.insert(prefix, ());
+        });
         cuts
     }
 
@@ -230,6 +262,40 @@ impl Compiler<'_> {
             }
             self.expectations.push((expect.clone(), expect.name.mark()));
         }
+    }
+}
+
+/// A place that nobody is declared to have.
+fn place(standing: Standing, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
+    place_beside(standing, prefixes, Vec::new(), cuts)
+}
+
+/// The same, of clients that have addresses of the other family, too.
+fn place_beside(standing: Standing, prefixes: Vec<IpNet>, beside: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
+    let samples = prefixes.iter().chain(&beside).map(|prefix| sample(prefix, cuts)).collect();
+    Place { standing, prefixes, beside, samples, interface: None }
+}
+
+/// An address of a prefix that lies in none of the cuts inside it; the first where they leave none.
+fn sample(prefix: &IpNet, cuts: &PrefixMap<()>) -> IpAddr {
+    let mut free = prefix.network();
+    // They come in the order of addresses, a wider one before those inside it.
+    for (cut, ()) in cuts.inside(prefix).into_iter().filter(|(cut, ())| cut != prefix) {
+        if cut.contains(&free) {
+            match after(cut.broadcast()).filter(|next| prefix.contains(next)) {
+                Some(next) => free = next,
+                None => return prefix.network(),
+            }
+        }
+    }
+    free
+}
+
+/// The address after this one.
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => address.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(address) => address.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
     }
 }
 

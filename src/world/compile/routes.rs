@@ -81,7 +81,7 @@ impl Compiler<'_> {
         let mark = route.destination.mark();
         let (destinations, rank, prefix_list) = match route.destination.value() {
             Destination::Cidr(cidr) => {
-                let rank = if propagated { Rank::Propagated } else { Rank::Static };
+                let rank = if propagated { Rank::Propagated(route.learnt_by) } else { Rank::Static };
                 (vec![cidr.0], rank, None)
             }
             Destination::PrefixList(id) => {
@@ -98,6 +98,7 @@ impl Compiler<'_> {
         let duplicate =
             |have: &Route, destination: &IpNet| have.destination == *destination && have.rank == rank;
         for destination in destinations {
+            self.check_family(&destination, &target, mark);
             if !self.may_stand(index, &destination, &target, &rank, mark) {
                 continue;
             }
@@ -156,8 +157,38 @@ impl Compiler<'_> {
             }
             RouteTargetKind::VpcEndpoint => self.endpoint_target(index, route),
             RouteTargetKind::VirtualPrivateGateway => Some(Target::VirtualPrivateGateway(written.id.clone())),
-            _ => Some(Target::Other(written.clone())),
+            RouteTargetKind::EgressOnlyInternetGateway => {
+                Some(Target::EgressOnlyInternetGateway(written.id.clone()))
+            }
+            RouteTargetKind::VpcPeeringConnection => Some(self.peering_target(index, route)?),
+            RouteTargetKind::TransitGateway => match self.ids.transit_gateways.get(&*written.id) {
+                Some(gateway) => Some(Target::TransitGateway(*gateway)),
+                None => Some(Target::Other(written.clone())),
+            },
+            RouteTargetKind::NetworkInterface | RouteTargetKind::Instance => {
+                match self.ids.appliances.get(&*written.id) {
+                    Some((owner, appliance)) if *owner == index => Some(Target::Appliance(appliance.clone())),
+                    _ => Some(Target::Other(written.clone())),
+                }
+            }
+            RouteTargetKind::CarrierGateway
+            | RouteTargetKind::LocalGateway
+            | RouteTargetKind::CoreNetwork => Some(Target::Other(written.clone())),
         }
+    }
+
+    /// A peering connection that is declared joins this VPC; one that is not is named only.
+    fn peering_target(&mut self, vpc: Index<Vpc>, route: &config::Route) -> Option<Target> {
+        let written = route.target.value();
+        let Some(index) = self.ids.peering_connections.get(&*written.id).copied() else {
+            return Some(Target::Other(written.clone()));
+        };
+        if self.peering_connections[index].beyond(vpc).is_none() {
+            let message = format!("`{written}` does not join VPC `{}`", self.vpcs[vpc].id);
+            self.report.error(Code::UnknownReference, route.target.mark(), message);
+            return None;
+        }
+        Some(Target::Peering(index))
     }
 
     fn endpoint_target(&mut self, vpc: Index<Vpc>, route: &config::Route) -> Option<Target> {
@@ -176,7 +207,7 @@ impl Compiler<'_> {
                 }
                 Some(Target::GatewayEndpoint(endpoint))
             }
-            EndpointKind::GatewayLoadBalancer => Some(Target::Other(written.clone())),
+            EndpointKind::GatewayLoadBalancer => Some(Target::LoadBalancerEndpoint(endpoint)),
             kind => {
                 let message = format!("`{written}` is {}: no route leads to it", kind.told());
                 let error = self.report.error(Code::InvalidValue, mark, message);
@@ -184,6 +215,24 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    /// An egress-only internet gateway is for IPv6; a NAT gateway translates to IPv4, from one IPv6 prefix alone.
+    fn check_family(&mut self, destination: &IpNet, target: &Target, mark: Mark) {
+        let wrong = match target {
+            Target::EgressOnlyInternetGateway(_) if destination.addr().is_ipv4() => {
+                "an egress-only internet gateway carries IPv6 alone"
+            }
+            Target::NatGateway(_)
+                if destination.addr().is_ipv6()
+                    && crate::net::nat64_embedded(destination.addr()).is_none() =>
+            {
+                "a NAT gateway carries no IPv6 but 64:ff9b::/96"
+            }
+            _ => return,
+        };
+        let message = format!("no such route to {destination} can be: {wrong}");
+        self.report.error(Code::InvalidValue, mark, message);
     }
 
     /// Whether AWS lets such a route stand. False when it stands and never counts.
@@ -201,6 +250,16 @@ impl Compiler<'_> {
             error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
             return false;
         }
+        let own = self.vpcs[vpc].cidrs.contains(destination);
+        if own && *rank == Rank::Static && *target != Target::Local && !is_middlebox(target) {
+            let message = format!("AWS refuses a route to {destination} but `local`: it is the VPC's own");
+            let error = self.report.error(Code::InvalidValue, mark, message);
+            error.help(
+                "a NAT gateway, a network interface or a Gateway Load Balancer endpoint may take the place of \
+                 `local`, nothing else",
+            );
+            return false;
+        }
         let inside =
             self.vpcs[vpc].cidrs.iter().any(|cidr| cidr.contains(destination) && cidr != destination);
         if !inside {
@@ -208,7 +267,7 @@ impl Compiler<'_> {
         }
         match rank {
             // Propagated routes never beat `local`, however long they are.
-            Rank::Propagated => false,
+            Rank::Propagated(_) => false,
             Rank::PrefixList(_) | Rank::Local => true,
             Rank::Static => {
                 let is_subnet =
@@ -235,10 +294,13 @@ const RESERVED: [IpNet; 2] = [
 ];
 
 fn is_middlebox(target: &Target) -> bool {
-    use RouteTargetKind::{Instance, NetworkInterface, VpcEndpoint};
+    use RouteTargetKind::{Instance, NatGateway, NetworkInterface, VpcEndpoint};
     match target {
-        Target::NatGateway(_) => true,
-        Target::Other(RouteTarget { kind, .. }) => matches!(kind, NetworkInterface | Instance | VpcEndpoint),
+        Target::NatGateway(_) | Target::LoadBalancerEndpoint(_) | Target::Appliance(_) => true,
+        // One that is gone.
+        Target::Other(RouteTarget { kind, .. }) => {
+            matches!(kind, NatGateway | NetworkInterface | Instance | VpcEndpoint)
+        }
         _ => false,
     }
 }

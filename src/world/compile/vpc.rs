@@ -1,4 +1,4 @@
-//! VPCs: subnets, route tables (still without their routes), NAT gateways, security groups.
+//! VPCs: subnets, route tables (still without their routes), NAT gateways.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::*;
 use crate::config;
-use crate::config::{ConnectivityType, Destination};
+use crate::config::{AvailabilityMode, ConnectivityType};
 use crate::dns::SuffixMap;
 
 impl Compiler<'_> {
@@ -18,16 +18,7 @@ impl Compiler<'_> {
                 self.vpc(vpc);
             }
         }
-        // Groups may name each other, so all are declared before any rule is read.
-        for vpc in &self.config.vpc {
-            for group in &vpc.security_group {
-                if self.declare(&group.id) {
-                    let made = SecurityGroup { id: group.id.value().text(), ingress: Vec::new() };
-                    let index = self.security_groups.add(made);
-                    self.ids.security_groups.insert(group.id.to_string(), index);
-                }
-            }
-        }
+        self.declare_security_groups();
     }
 
     fn vpc(&mut self, vpc: &Placed<config::Vpc>) {
@@ -62,6 +53,8 @@ impl Compiler<'_> {
             cidrs: cidrs.clone(),
             dns_support: vpc.enable_dns_support || mistaken,
             dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
+            internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().text()),
+            has_service_network: !vpc.service_networks.is_empty(),
             named_peers: Vec::new(),
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
@@ -72,6 +65,7 @@ impl Compiler<'_> {
         });
         self.ids.vpcs.insert(vpc.id.to_string(), index);
         self.route_tables_of(vpc, index, &cidrs);
+        self.network_acls_of(vpc, index);
         self.subnets_of(vpc, index, &cidrs);
         self.nat_gateways_of(vpc, index);
     }
@@ -116,12 +110,14 @@ impl Compiler<'_> {
                 taken.get_or_insert_with(net, || (number, subnet.id.value().text()));
             }
             let Some(route_table) = self.route_table_of(subnet, index) else { continue };
+            let network_acl = self.network_acl_of(subnet, index);
             let made = self.subnets.add(Subnet {
                 id: subnet.id.value().text(),
                 vpc: index,
                 cidrs: own.iter().map(|cidr| cidr.value().0).collect(),
                 availability_zone: subnet.availability_zone.value().as_str().into(),
                 route_table,
+                network_acl,
                 map_public_ip_on_launch: subnet.map_public_ip_on_launch,
                 dns64: subnet.enable_dns64,
             });
@@ -194,59 +190,82 @@ impl Compiler<'_> {
             if !self.declare(&nat.id) {
                 continue;
             }
-            let Some(subnet) = self.subnet_named(&nat.subnet, index) else { continue };
+            let is_regional = nat.availability_mode == AvailabilityMode::Regional;
+            let Some((subnet, route_table)) = (match is_regional {
+                true => self.regional_table(nat, index).map(|table| (None, table)),
+                false => self.zonal_subnet(nat, index).map(|at| (Some(at), self.subnets[at].route_table)),
+            }) else {
+                continue;
+            };
             if let Some(address) = nat.public_address.as_ref().filter(|a| a.value().is_ipv6()) {
                 let message = "a NAT gateway's public address is an IPv4 address";
                 self.report.error(Code::InvalidValue, address.mark(), message);
             }
             let is_public = nat.connectivity_type == ConnectivityType::Public;
-            let made = self.nat_gateways.add(NatGateway { id: nat.id.value().text(), subnet, is_public });
+            if is_regional && !is_public {
+                let message = format!("regional NAT gateway `{}` cannot be private", nat.id);
+                self.report.error(Code::InvalidValue, nat.id.mark(), message);
+            }
+            let made = self.nat_gateways.add(NatGateway {
+                id: nat.id.value().text(),
+                vpc: index,
+                subnet,
+                route_table,
+                address: nat.address.as_ref().map(|address| *address.value()),
+                is_public,
+            });
+            if let (Some(address), Some(subnet)) = (&nat.address, subnet) {
+                self.check_inside(address, subnet);
+                self.claim_address(index, address, Interface::NatGateway(made));
+            }
             self.ids.nat_gateways.insert(nat.id.to_string(), (index, made));
         }
     }
 
-    /// Rules of security groups, prefix lists taken apart. Runs when prefix lists are known.
-    pub(super) fn security_group_rules(&mut self) {
-        for vpc in &self.config.vpc {
-            for group in &vpc.security_group {
-                let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else {
-                    continue;
-                };
-                for rule in &group.ingress {
-                    let sources = self.sources_of(rule, vpc.region.value());
-                    let protocol = rule.protocol.value().as_str();
-                    if !["tcp", "udp", "icmp", "icmpv6", "-1", "6", "17", "1", "58"].contains(&protocol) {
-                        let message = format!("`{protocol}` is no protocol that security groups know");
-                        let error = self.report.error(Code::InvalidValue, rule.protocol.mark(), message);
-                        error.help("write `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all");
-                    }
-                    let is_tcp = matches!(protocol, "tcp" | "6" | "-1");
-                    // AWS ignores ports when the rule is for all protocols.
-                    let (from_port, to_port) =
-                        if protocol == "-1" { (0, u16::MAX) } else { (rule.from_port, rule.to_port) };
-                    let rule = IngressRule { is_tcp, from_port, to_port, sources };
-                    self.security_groups[index].ingress.push(rule);
-                }
+    /// The subnet of a zonal NAT gateway.
+    fn zonal_subnet(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
+        if let Some(table) = &nat.route_table {
+            let message = "a zonal NAT gateway follows its subnet's route table";
+            let error = self.report.error(Code::InvalidValue, table.mark(), message);
+            error.help("leave `route_table` out, or write `availability_mode = \"regional\"`");
+        }
+        match &nat.subnet {
+            Some(subnet) => self.subnet_named(subnet, vpc),
+            None => {
+                let message = format!("NAT gateway `{}` has no subnet", nat.id);
+                let error = self.report.error(Code::MissingKey, nat.id.mark(), message);
+                error.help("write `subnet = \"subnet-…\"`, or `availability_mode = \"regional\"`");
+                None
             }
         }
     }
 
-    fn sources_of(&mut self, rule: &config::Ingress, region: &Region) -> Vec<Source> {
-        let mut sources = Vec::new();
-        for source in &rule.sources {
-            match source.value() {
-                Destination::Cidr(cidr) => sources.push(Source::Prefix(cidr.0)),
-                Destination::SecurityGroup(id) => {
-                    let found = self.group_named(id.as_str(), source.mark());
-                    sources.extend(found.map(Source::Group));
-                }
-                Destination::PrefixList(id) => {
-                    let entries = self.prefix_list(region, id.as_str(), source.mark());
-                    sources.extend(entries.into_iter().map(Source::Prefix));
-                }
-            }
+    /// The route table of a regional NAT gateway. One that is not said leads to the internet gateway, as AWS makes it.
+    fn regional_table(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
+        if let Some(subnet) = &nat.subnet {
+            let message = "a regional NAT gateway stands in no subnet";
+            self.report.error(Code::InvalidValue, subnet.mark(), message);
         }
-        sources
+        if let Some(id) = &nat.route_table {
+            let found = self.ids.route_tables.get(&id.to_string()).copied();
+            if found.is_none_or(|(owner, _)| owner != vpc) {
+                let text = id.to_string();
+                self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
+            }
+            return found.map(|(_, table)| table);
+        }
+        let cidrs = self.vpcs[vpc].cidrs.clone();
+        let mut table = RouteTable::new(None, &cidrs);
+        if let Some(gateway) = self.vpcs[vpc].internet_gateway.clone() {
+            table.add(Route {
+                destination: IpNet::V4(ipnet::Ipv4Net::default()),
+                target: Target::InternetGateway(gateway),
+                is_blackhole: false,
+                rank: Rank::Static,
+                prefix_list: None,
+            });
+        }
+        Some(self.route_tables.add(table))
     }
 
     /// Tells when an address does not lie in its subnet, or is one that AWS keeps for itself.

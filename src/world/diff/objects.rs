@@ -1,12 +1,14 @@
 //! Every kind of object as text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    Claim, Endpoint, EndpointAssociation, EndpointKind, Families, Index, IngressRule, Instance, Listener,
-    Place, PrivateDns, Rule, RuleKind, SecurityGroup, Site, Source, Standing, Subnet, ViewId, Vpc, World,
+    AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
+    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
+    Rule, RuleKind, SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection,
+    World,
 };
 
 /// Compares all objects but routes and zones.
@@ -18,8 +20,14 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     kind("subnet", |world| Catalogue::of(world.subnets.iter().map(|it| (text(&it.id), subnet(world, it)))));
     kind("nat-gateway", |world| {
         let gateways = world.nat_gateways.iter().map(|it| {
-            let subnet = text(&world.subnets[it.subnet].id);
-            (text(&it.id), vec![("subnet", subnet), ("public", it.is_public.to_string())])
+            let subnet = list(it.subnet.map(|subnet| &world.subnets[subnet].id));
+            let fields = vec![
+                ("subnet", subnet),
+                ("route_table", super::routes::table_id(world, it.route_table)),
+                ("private_address", list(it.address)),
+                ("public", it.is_public.to_string()),
+            ];
+            (text(&it.id), fields)
         });
         Catalogue::of(gateways)
     });
@@ -28,10 +36,34 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     });
     kind("security-group", |world| {
         let groups = world.security_groups.iter();
-        Catalogue::of(groups.map(|it| (text(&it.id), vec![("ingress", ingress(world, it))])))
+        let fields = |it| vec![("ingress", ingress(world, it)), ("egress", egress(world, it))];
+        Catalogue::of(groups.map(|it| (text(&it.id), fields(it))))
+    });
+    kind("network-acl", |world| {
+        let fields =
+            |it: &NetworkAcl| vec![("ingress", acl_rules(&it.ingress)), ("egress", acl_rules(&it.egress))];
+        Catalogue::of(world.network_acls.iter().map(|it| (text(&it.id), fields(it))))
+    });
+    kind("peering-connection", |world| {
+        let vpcs = |it: &VpcPeeringConnection| list(it.vpcs.map(|vpc| world.vpcs[vpc].id.clone()));
+        Catalogue::of(world.peering_connections.iter().map(|it| (text(&it.id), vec![("vpcs", vpcs(it))])))
+    });
+    kind("transit-gateway", |world| {
+        Catalogue::of(world.transit_gateways.iter().map(|it| (text(&it.id), transit_gateway(world, it))))
     });
     kind("instance", |world| {
         Catalogue::of(world.instances.iter().map(|it| (text(&it.id), instance(world, it))))
+    });
+    kind("network-interface", |world| {
+        let fields = |it: &NetworkInterface| {
+            let groups = it.security_groups.iter().map(|group| &world.security_groups[*group].id);
+            vec![
+                ("subnet", text(&world.subnets[it.subnet].id)),
+                ("public", it.is_public.to_string()),
+                ("security_groups", list(groups)),
+            ]
+        };
+        Catalogue::of(world.network_interfaces.iter().map(|it| (text(&it.id), fields(it))))
     });
     kind("inbound-endpoint", |world| {
         let endpoints = world.inbound_endpoints.iter();
@@ -54,6 +86,9 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
             fields.push(("views", views));
             (text(&it.id), fields)
         }))
+    });
+    kind("profile", |world| {
+        Catalogue::of(world.profiles.indexed().map(|(index, it)| (text(&it.id), profile(world, index))))
     });
     kind("client", |world| {
         let clients = world.places.clients();
@@ -79,6 +114,8 @@ fn vpc(world: &World, it: &Vpc) -> Fields {
         ("enable_dns_support", it.dns_support.to_string()),
         ("enable_dns_hostnames", it.dns_hostnames.to_string()),
         ("named_peers", list(it.named_peers.iter().map(|peer| &world.vpcs[*peer].id))),
+        ("internet_gateway", it.internet_gateway.as_deref().unwrap_or_default().to_owned()),
+        ("service_network", it.has_service_network.to_string()),
     ]
 }
 
@@ -88,6 +125,7 @@ fn subnet(world: &World, it: &Subnet) -> Fields {
         ("cidr", list(&it.cidrs)),
         ("availability_zone", text(&it.availability_zone)),
         ("route_table", super::routes::table_id(world, it.route_table)),
+        ("network_acl", list(it.network_acl.map(|acl| &world.network_acls[acl].id))),
         ("map_public_ip_on_launch", list(it.map_public_ip_on_launch)),
         ("enable_dns64", it.dns64.to_string()),
     ]
@@ -143,15 +181,31 @@ fn association(it: &EndpointAssociation) -> String {
 }
 
 fn ingress(world: &World, group: &SecurityGroup) -> String {
-    let rule = |rule: &IngressRule| {
-        let sources = rule.sources.iter().map(|source| match source {
-            Source::Prefix(prefix) => prefix.to_string(),
-            Source::Group(group) => text(&world.security_groups[*group].id),
-        });
+    list(group.ingress.iter().map(|rule| group_rule(world, rule)))
+}
+
+fn egress(world: &World, group: &SecurityGroup) -> String {
+    group
+        .egress
+        .as_ref()
+        .map_or_else(|| "all".to_owned(), |rules| list(rules.iter().map(|rule| group_rule(world, rule))))
+}
+
+fn group_rule(world: &World, rule: &GroupRule) -> String {
+    let peers = rule.peers.iter().map(|peer| match peer {
+        Peer::Prefix(prefix) => prefix.to_string(),
+        Peer::Group(group) => text(&world.security_groups[*group].id),
+    });
+    let protocol = if rule.is_tcp { "tcp" } else { "other" };
+    format!("{protocol} {}-{} with {}", rule.from_port, rule.to_port, list(peers))
+}
+
+fn acl_rules(rules: &[AclRule]) -> String {
+    list(rules.iter().map(|rule| {
+        let action = if rule.allows { "allow" } else { "deny" };
         let protocol = if rule.is_tcp { "tcp" } else { "other" };
-        format!("{protocol} {}-{} from {}", rule.from_port, rule.to_port, list(sources))
-    };
-    list(group.ingress.iter().map(rule))
+        format!("{} {action} {protocol} {}-{} {}", rule.number, rule.from_port, rule.to_port, rule.cidr)
+    }))
 }
 
 fn instance(world: &World, it: &Instance) -> Fields {
@@ -165,8 +219,36 @@ fn instance(world: &World, it: &Instance) -> Fields {
     ]
 }
 
+fn transit_gateway(world: &World, it: &TransitGateway) -> Fields {
+    let name = |number: usize| it.attachments[number].id.to_string();
+    let attachments = it.attachments.iter().map(|attachment| {
+        let table = attachment.association.and_then(|number| it.route_tables[number].id.as_deref());
+        let to = match &attachment.to {
+            AttachedTo::Vpc(vpc, subnets) => {
+                let subnets = list(subnets.iter().map(|subnet| &world.subnets[*subnet].id));
+                format!("{} [{subnets}]", world.vpcs[*vpc].id)
+            }
+            AttachedTo::Site(site) => text(&world.sites[*site].id),
+            AttachedTo::TransitGateway(other) => text(&world.transit_gateways[*other].id),
+            AttachedTo::Unknown => "?".to_owned(),
+        };
+        format!("{} {to} by {}", attachment.id, table.unwrap_or("-"))
+    });
+    let routes = it.route_tables.iter().map(|table| {
+        let routes = table.iter().map(|route| {
+            let to = route.attachment.map_or_else(|| "blackhole".to_owned(), name);
+            format!("{} {to}", route.destination)
+        });
+        format!("{}: {}", table.id.as_deref().unwrap_or("default"), list(routes))
+    });
+    vec![("attachments", list(attachments)), ("route_tables", list(routes))]
+}
+
 fn site(world: &World, it: &Site) -> Fields {
-    let links = it.links.iter().map(|link| format!("{}@{}", link.target, world.vpcs[link.vpc].id));
+    let links = it.links.iter().map(|link| match link.to {
+        LinkedTo::Vpc(vpc) => format!("{}@{}", link.target, world.vpcs[vpc].id),
+        LinkedTo::TransitGateway(_) => text(&link.target),
+    });
     vec![
         ("cidr", list(&it.cidrs)),
         ("view", text(&world.views[it.view].name)),
@@ -213,6 +295,24 @@ impl Holders {
         names.sort_unstable();
         list(names)
     }
+}
+
+/// What a Profile gives, and to whom.
+fn profile(world: &World, index: Index<Profile>) -> Fields {
+    let (mut resources, mut views) = (BTreeSet::new(), BTreeSet::new());
+    for held in world.claims.iter() {
+        if !matches!(held.origin, Origin::Profile { profile, .. } if profile == index) {
+            continue;
+        }
+        views.insert(&*world.views[held.view].name);
+        resources.extend(match held.claim {
+            Claim::HostedZone(zone) => Some(&*world.hosted_zones[zone].id),
+            Claim::Endpoint(zone) => Some(&*world.endpoints[world.managed_zones[zone].endpoint].id),
+            Claim::ForwardRule(rule) | Claim::SystemRule(rule) => Some(&*world.rules[rule].id),
+            Claim::GeneratedName(_) | Claim::Reverse(_) | Claim::PublicHostName(_) => None,
+        });
+    }
+    vec![("resources", list(resources)), ("views", list(views))]
 }
 
 /// The VPCs whose delegated zones a rule is for.

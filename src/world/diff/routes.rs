@@ -46,7 +46,7 @@ fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
 }
 
 /// The id of a table; the one that a VPC has when none is declared goes by its VPC.
-pub(super) fn table_id(world: &World, index: Index<RouteTable>) -> String {
+pub fn table_id(world: &World, index: Index<RouteTable>) -> String {
     if let Some(id) = &world.route_tables[index].id {
         return id.as_ref().to_owned();
     }
@@ -72,9 +72,14 @@ fn routes(world: &World, table: &RouteTable) -> Routes {
 fn target(world: &World, route: &Route) -> String {
     let target: &str = match &route.target {
         Target::Local => "local",
-        Target::InternetGateway(id) | Target::VirtualPrivateGateway(id) => id,
+        Target::InternetGateway(id)
+        | Target::EgressOnlyInternetGateway(id)
+        | Target::VirtualPrivateGateway(id) => id,
         Target::NatGateway(index) => &world.nat_gateways[*index].id,
-        Target::GatewayEndpoint(index) => &world.endpoints[*index].id,
+        Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => &world.endpoints[*index].id,
+        Target::Appliance(appliance) => &appliance.id,
+        Target::Peering(index) => &world.peering_connections[*index].id,
+        Target::TransitGateway(index) => &world.transit_gateways[*index].id,
         Target::Other(target) => &target.id,
     };
     if route.is_blackhole { format!("{target} (blackhole)") } else { target.to_owned() }

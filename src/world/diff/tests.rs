@@ -136,3 +136,21 @@ fn record_sets_with_a_routing_policy_are_told_with_what_they_are_chosen_by() {
     let [line] = &told(&well, &ill)[..] else { panic!("one zone changed") };
     assert!(line.ends_with("green (weight 2 unhealthy) alias old.corp.internal."), "{line}");
 }
+
+#[test]
+fn what_a_profile_gives_and_what_a_vpc_is_attached_to_are_told() {
+    let profile = |vpcs: &str| {
+        let zone = BEFORE.replace("vpcs = [\"vpc-1\"]", "id = \"ZCORP\"\nvpcs = [\"vpc-1\"]");
+        let second = "\n[[vpc]]\nid = \"vpc-2\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.2.0.0/16\"]\nenable_dns_hostnames = true\n";
+        format!(
+            "{zone}{second}\n[[profile]]\nid = \"rp-1\"\nhosted_zones = [\"ZCORP\"]\nassociation = [{vpcs}]\n"
+        )
+    };
+    let told: Vec<String> = diff(&world(&profile("")), &world(&profile("{ vpc = \"vpc-2\" }")))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(told[0].starts_with("profile rp-1: resources - → ZCORP, views - → vpc-2"), "{told:?}");
+    let gateway = BEFORE.replace("internet_gateway = \"igw-1\"", "internet_gateway = \"igw-2\"");
+    assert_eq!(self::told(&gateway), ["vpc vpc-1: internet_gateway igw-1 → igw-2"]);
+}

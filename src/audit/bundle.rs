@@ -1,0 +1,101 @@
+//! Names that are needed together: one verdict for all of them.
+
+use super::places::Group;
+use super::row::{Row, Verdict};
+use super::survey::Survey;
+use crate::aws::Region;
+use crate::aws::bundles::Bundle;
+use crate::dns::Name;
+use crate::resolve::Reach;
+
+/// What a bundle comes to from one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BundleVerdict {
+    /// Every name is reached privately.
+    Private,
+    /// Every name is reached publicly.
+    Public,
+    /// Some names this way, some that way.
+    Mixed,
+    /// A name has no address, or nothing gets through to it.
+    Broken,
+    /// Nobody can tell of a name whether it is reached.
+    Unknown,
+}
+
+impl BundleVerdict {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Private, Self::Public, Self::Mixed, Self::Broken, Self::Unknown];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Public => "public",
+            Self::Mixed => "mixed",
+            Self::Broken => "broken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A bundle in a region, as one group of places has it.
+#[derive(Debug)]
+pub struct BundleRow<'s> {
+    /// The bundle's name.
+    pub bundle: &'s str,
+    /// The region of its names.
+    pub region: &'s Region,
+    /// The verdict.
+    pub verdict: BundleVerdict,
+    /// The rows that the verdict comes from: those that are broken, that nobody can tell of, or that are not private.
+    pub because: Vec<&'s Row>,
+}
+
+/// The verdict on each bundle in each region, from a group of places.
+pub fn verdicts<'s>(
+    survey: &'s Survey<'_>,
+    group: &Group,
+    bundles: &[&'s Bundle],
+    regions: &'s [Region],
+) -> Vec<BundleRow<'s>> {
+    let mut told = Vec::new();
+    for bundle in bundles {
+        for region in regions {
+            let names: Vec<Name> =
+                bundle.hosts(region).iter().filter_map(|host| Name::parse(host).ok()).collect();
+            // With both record types asked for a name without one of them is no mistake.
+            let has_address =
+                |name: &Name| survey.rows(group).any(|row| row.question.qname == *name && row.has_address());
+            let rows = survey.rows(group).filter(|row| names.contains(&row.question.qname));
+            let counted: Vec<&Row> =
+                rows.filter(|row| row.has_address() || !has_address(&row.question.qname)).collect();
+            let (verdict, because) = judge(&counted);
+            told.push(BundleRow { bundle: &bundle.name, region, verdict, because });
+        }
+    }
+    told
+}
+
+fn judge<'s>(rows: &[&'s Row]) -> (BundleVerdict, Vec<&'s Row>) {
+    let having = |wanted: &dyn Fn(&Row) -> bool| -> Vec<&'s Row> {
+        rows.iter().copied().filter(|row| wanted(row)).collect()
+    };
+    let broken = having(&|row| matches!(row.reach(), None | Some(Reach::Dead | Reach::Blocked)));
+    if !broken.is_empty() {
+        return (BundleVerdict::Broken, broken);
+    }
+    let unknown = having(&|row| row.reach() == Some(Reach::Unknown));
+    if !unknown.is_empty() {
+        return (BundleVerdict::Unknown, unknown);
+    }
+    let public = having(&|row| row.verdict != Verdict::Private);
+    let verdict = match public.len() {
+        0 => BundleVerdict::Private,
+        all if all == rows.len() && public.iter().all(|row| row.verdict == Verdict::Public) => {
+            BundleVerdict::Public
+        }
+        _ => BundleVerdict::Mixed,
+    };
+    (verdict, public)
+}

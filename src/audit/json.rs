@@ -1,0 +1,138 @@
+//! Audits and differences as JSON.
+
+use serde_json::{Value, json};
+
+use super::bundle::{self, BundleRow};
+use super::cost::{self, Cost};
+use super::row::{Row, Way};
+use super::survey::Survey;
+use super::table::{is_shown, notes};
+use super::word::Word;
+use crate::aws::Region;
+use crate::aws::bundles::Bundle;
+use crate::aws::prices::{Prices, Unit};
+
+/// The version of these words. It rises when a word changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole audit.
+pub fn audit(
+    survey: &Survey<'_>,
+    regions: &[Region],
+    bundles: &[&Bundle],
+    only: &[Word],
+    prices: &Prices,
+) -> Value {
+    let groups: Vec<Value> = survey
+        .groups
+        .iter()
+        .map(|group| {
+            let askers = group.askers.iter().map(|asker| {
+                json!({
+                    "place": &*asker.place,
+                    "prefixes": asker.prefixes,
+                    "resolver": &*survey.world.views[asker.vantage.view].name,
+                })
+            });
+            let rows = survey.rows(group).filter(|row| is_shown(row, only)).map(|row| one(row, prices));
+            let mut value = json!({ "places": askers.collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>() });
+            if !bundles.is_empty() {
+                let verdicts = bundle::verdicts(survey, group, bundles, regions);
+                value["bundles"] = verdicts.iter().map(bundle_row).collect();
+            }
+            value
+        })
+        .collect();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "regions": regions.iter().map(Region::as_str).collect::<Vec<_>>(),
+        "names": survey.questions.len(),
+        "groups": groups,
+        "prices_of": prices.newest(),
+        "notes": notes(survey),
+    })
+}
+
+fn bundle_row(row: &BundleRow<'_>) -> Value {
+    json!({
+        "bundle": row.bundle,
+        "region": row.region.as_str(),
+        "verdict": row.verdict.as_str(),
+        "because": row.because.iter().map(|row| row.name()).collect::<Vec<_>>(),
+    })
+}
+
+/// One row. Without prices, where nobody asked for them.
+fn one(row: &Row, prices: &Prices) -> Value {
+    json!({
+        "name": row.name(),
+        "type": row.question.qtype.to_string(),
+        "verdict": row.verdict.as_str(),
+        "source": row.source.as_str(),
+        "claim": row.claim.as_ref().map(|(kind, id)| json!({ "kind": kind, "id": &**id, "profile": row.profile.as_deref() })),
+        "rcode": row.rcode.to_string(),
+        "records": row.records,
+        "ways": row.ways.iter().map(|way| way_of(way, prices)).collect::<Vec<_>>(),
+        "reasons": row.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
+        "missed": row.missed.iter().map(|missed| json!({
+            "reason": missed.what.as_str(),
+            "id": missed.id,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn way_of(way: &Way, prices: &Prices) -> Value {
+    json!({
+        "addresses": way.addresses,
+        "verdict": way.verdict.as_str(),
+        "class": way.path.class.as_str(),
+        "via": way.path.via.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "reach": way.path.reach.as_str(),
+        "reasons": way.path.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
+        "lands": way.lands,
+        "cost": cost::words(&way.costs, &way.path),
+        "charges": way.costs.iter().map(|cost| charge(cost, prices)).collect::<Vec<_>>(),
+    })
+}
+
+fn charge(cost: &Cost, prices: &Prices) -> Value {
+    let price = |unit| prices.find(&cost.region, cost.charge, unit);
+    let dates = [Unit::Hour, Unit::Gb].into_iter().filter_map(price).map(|price| price.date.as_str());
+    json!({
+        "charge": cost.charge.as_str(),
+        "region": cost.region.as_str(),
+        // Decimals as they are written, which no binary fraction is.
+        "usd_hour": price(Unit::Hour).map(|price| &price.usd),
+        "usd_gb": price(Unit::Gb).map(|price| &price.usd),
+        "price_of": dates.min(),
+    })
+}
+
+/// What two worlds differ in.
+pub fn diff(found: &super::diff::Differences<'_>) -> Value {
+    let side = |row: Option<&Row>| row.map(|row| one(row, &Prices::default()));
+    let groups = found.groups.iter().map(|group| {
+        json!({
+            "places": group.places,
+            "before": group.change.before,
+            "after": group.change.after,
+            "names": group.rows.iter().map(|pair| json!({
+                "name": pair.after.name(),
+                "type": pair.after.question.qtype.to_string(),
+                "before": side(Some(&pair.before)),
+                "after": side(Some(&pair.after)),
+            })).collect::<Vec<_>>(),
+            "is_attributed": group.is_attributed,
+            "causes": group.causes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "only_before": found.only_before,
+        "only_after": found.only_after,
+        "changes": found.changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(),
+        "names": found.asked,
+        "notes": found.notes(),
+    })
+}

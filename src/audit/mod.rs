@@ -1,0 +1,32 @@
+//! What every name comes to from every place: ways out in bulk, what they cost, and what a change would alter.
+//!
+//! ```text
+//!  names.rs ─┐
+//!            ├─► Survey (survey.rs): one row for each place and question, equal places together ─► table · json · csv
+//!  places.rs ┘        │ row.rs  verdict, ways, what is missed       cost.rs  what is paid on the way
+//!                     ├─► bundle.rs  names that are needed together
+//!                     ├─► word.rs    words that a row is looked for by
+//!                     └─► diff.rs    two worlds, and what in them made the difference
+//! ```
+//!
+//! The decisions are those of the query path, made without sending anything: the sealed internet stands in for
+//! servers that would be asked.
+
+pub mod bundle;
+pub mod cost;
+pub mod csv;
+pub mod diff;
+pub mod json;
+pub mod names;
+pub mod places;
+pub mod row;
+pub mod story;
+pub mod survey;
+pub mod table;
+pub mod word;
+
+pub use bundle::BundleVerdict;
+pub use places::{Asker, Group};
+pub use row::{Row, Verdict, Way};
+pub use survey::Survey;
+pub use word::Word;

@@ -1,0 +1,92 @@
+//! Which names are asked for.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::places::Asker;
+use crate::aws::Region;
+use crate::aws::service_names::sample;
+use crate::dns::{Class, Name, Question, RecordType};
+use crate::world::{Standing, World, Zone};
+
+/// The regions of a world's VPCs, or of the VPCs that are asked from where places are named.
+pub fn regions(world: &World, askers: &[Asker], is_named: bool) -> Vec<Region> {
+    let of_asker = |asker: &Asker| match world.places[asker.vantage.place].standing {
+        Standing::Subnet(subnet) => Some(world.subnets[subnet].vpc),
+        Standing::Site(_) | Standing::Outside => world.views[asker.vantage.view].vpc(),
+    };
+    let mut regions: Vec<Region> = Vec::new();
+    let mut add = |region: &Region| {
+        if !regions.contains(region) {
+            regions.push(region.clone());
+        }
+    };
+    let asked = || askers.iter().filter(|_| is_named).filter_map(of_asker);
+    match asked().next().is_some() {
+        true => asked().for_each(|vpc| add(&world.vpcs[vpc].region)),
+        false => world.vpcs.iter().for_each(|vpc| add(&vpc.region)),
+    }
+    regions.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    regions
+}
+
+/// The names of AWS's services in some regions, in order, each once.
+pub fn service_names(world: &World, regions: &[Region]) -> Vec<Name> {
+    let hosts: BTreeSet<String> =
+        regions.iter().flat_map(|region| world.public.facts.service_names(region)).collect();
+    hosts.iter().filter_map(|host| Name::parse(host).ok()).collect()
+}
+
+/// Each name asked for in each type.
+pub fn questions(names: &[Name], types: &[RecordType]) -> Vec<Arc<Question>> {
+    let of_name = |name: &Name| types.iter().map(|qtype| question(name.clone(), *qtype)).collect::<Vec<_>>();
+    names.iter().flat_map(of_name).collect()
+}
+
+/// A question of class IN.
+pub fn question(qname: Name, qtype: RecordType) -> Arc<Question> {
+    Arc::new(Question { qname, qtype, qclass: Class::IN })
+}
+
+/// What a world's own names are asked for: every name and type of its hosted zones, of its sites' zones and of its public
+/// records, its endpoints' names, the domains of its rules, and what it expects of itself.
+pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16)> {
+    let mut all = BTreeSet::new();
+    let mut add = |name: &Name, rtype: RecordType| {
+        let name = match name.is_wildcard() {
+            // A wildcard of AWS's has the label that it has among the names of services.
+            true => Name::parse(&sample(&name.to_string())).unwrap_or_else(|_| name.clone()),
+            false => name.clone(),
+        };
+        all.insert((name, rtype.0));
+    };
+    let hosted = world.hosted_zones.iter().map(|hosted| &hosted.zone);
+    let played = world.sites.iter().flat_map(|site| site.zones.iter().map(|(_, zone)| zone));
+    let zones: Vec<&Zone> = hosted.chain(played).chain([&world.public.records]).collect();
+    for zone in zones {
+        for (name, node) in zone.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
+            // A CNAME, and an alias, is followed to addresses.
+            let leads_on = node.types().any(|rtype| rtype == RecordType::CNAME);
+            if leads_on {
+                types.iter().for_each(|rtype| add(name, *rtype));
+            }
+            let told = node.types().filter(|rtype| !matches!(*rtype, RecordType::SOA | RecordType::NS));
+            told.for_each(|rtype| add(name, rtype));
+        }
+    }
+    for (name, node) in world.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
+        // The well-known name of RFC 7050 stands there too, the same in every world.
+        if name.labels().last() != Some(b"arpa") {
+            node.types().for_each(|rtype| add(name, rtype));
+        }
+    }
+    let private = world.endpoints.iter().flat_map(|endpoint| &endpoint.private_names);
+    let ruled = world.rules.iter().map(|rule| &rule.domain).filter(|domain| !domain.is_root());
+    for name in private.chain(ruled) {
+        types.iter().for_each(|rtype| add(name, *rtype));
+    }
+    for (expect, _) in &world.expectations {
+        add(expect.name.value(), expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value()));
+    }
+    all
+}

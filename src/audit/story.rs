@@ -1,0 +1,108 @@
+//! What two worlds differ in, as text that a person reads.
+
+use std::fmt::{self, Display};
+
+use anstyle::{AnsiColor, Style};
+
+use super::diff::{Differences, Group, Pair};
+use crate::config::count;
+use crate::dns::RecordType;
+use crate::world::MOST_TOLD;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// How many names of a group are shown.
+const NAMES_SHOWN: usize = 10;
+
+/// Differences, in colour. Whoever prints it strips the colour where nobody sees it.
+pub struct Story<'a> {
+    /// What was found.
+    pub found: &'a Differences<'a>,
+    /// Whether every name and every change is shown.
+    pub is_whole: bool,
+}
+
+impl Display for Story<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = self.found;
+        for (places, which) in [(&found.only_before, "before"), (&found.only_after, "after")] {
+            if !places.is_empty() {
+                writeln!(f, "{BOLD}only {which}{BOLD:#}  {}", places.join(", "))?;
+            }
+        }
+        for group in &found.groups {
+            self.group(f, group)?;
+        }
+        let goes = found.groups.iter().map(|group| group.rows.len()).sum::<usize>();
+        let asked = format!("{} from {}", count(found.asked, "question"), count(found.places, "place"));
+        let alone = found.only_before.len() + found.only_after.len();
+        let otherwise = match (goes, alone) {
+            (0, 0) => "no difference".to_owned(),
+            (0, _) => format!("{} of one network alone", count(alone, "place")),
+            _ => format!("{}, {}", count(goes, "difference"), count(found.groups.len(), "group")),
+        };
+        writeln!(f, "{asked}: {otherwise}; {} in the network", count(found.changes.len(), "change"))?;
+        // Whoever sees no difference wants to know that something was changed at all.
+        if found.groups.is_empty() {
+            self.changes(f, found.changes.iter())?;
+        }
+        for note in found.notes() {
+            writeln!(f, "{DIM}note{DIM:#} {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Story<'_> {
+    fn group(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+        let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
+        let green = Style::new().fg_color(Some(AnsiColor::Green.into()));
+        let names = match &group.rows[..] {
+            [one] => told(one),
+            rows => count(rows.len(), "name"),
+        };
+        writeln!(f, "{BOLD}{names}{BOLD:#} {DIM}from{DIM:#} {}", group.places.join(", "))?;
+        writeln!(f, "  {red}-{red:#} {}", group.change.before)?;
+        writeln!(f, "  {green}+{green:#} {}", group.change.after)?;
+        match group.is_attributed {
+            true => writeln!(f, "  {DIM}because{DIM:#}")?,
+            false => writeln!(f, "  {DIM}because of one of{DIM:#}")?,
+        }
+        self.changes(f, group.causes.iter())?;
+        if group.rows.len() > 1 {
+            writeln!(f, "  {DIM}names{DIM:#}")?;
+            let most = if self.is_whole { usize::MAX } else { NAMES_SHOWN };
+            for pair in group.rows.iter().take(most) {
+                writeln!(f, "    {}", told(pair))?;
+            }
+            if group.rows.len() > most {
+                writeln!(f, "    … and {} more", group.rows.len() - most)?;
+            }
+        }
+        writeln!(f)
+    }
+
+    fn changes<'c>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        changes: impl ExactSizeIterator<Item = &'c crate::world::Change>,
+    ) -> fmt::Result {
+        let (all, most) = (changes.len(), if self.is_whole { usize::MAX } else { MOST_TOLD });
+        for change in changes.take(most) {
+            writeln!(f, "    {change}")?;
+        }
+        if all > most {
+            writeln!(f, "    … and {} more", all - most)?;
+        }
+        Ok(())
+    }
+}
+
+/// A name; its type where that is not A.
+fn told(pair: &Pair) -> String {
+    match pair.after.question.qtype {
+        RecordType::A => pair.after.name(),
+        other => format!("{} {other}", pair.after.name()),
+    }
+}

@@ -1,0 +1,147 @@
+//! Every question asked from every place.
+//!
+//! The questions are dealt to as many threads as there are processors; each asks its own of all places and keeps every
+//! different run of rows once. Places are equal whose runs are the same in all of them, so no row is kept twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+
+use super::cost::Tolls;
+use super::places::{Asker, Group};
+use super::row::{Row, Verdict};
+use crate::dns::Question;
+use crate::explain::{Missed, missed};
+use crate::net::is_globally_routed;
+use crate::resolve::{Class, Outcome, Reach};
+use crate::world::{Index, ViewId, Vpc, World};
+
+/// What every question comes to from every place.
+#[derive(Debug)]
+pub struct Survey<'w> {
+    /// The world.
+    pub world: &'w World,
+    /// The questions, in order.
+    pub questions: Vec<Arc<Question>>,
+    /// Places with equal rows, in the order of the first place.
+    pub groups: Vec<Group>,
+    chunks: Vec<Chunk>,
+}
+
+/// A part of the questions, asked from all places.
+#[derive(Debug)]
+struct Chunk {
+    /// The different runs of rows.
+    runs: Vec<Vec<Row>>,
+    /// Which of them each asker has.
+    of_asker: Vec<usize>,
+}
+
+impl<'w> Survey<'w> {
+    /// Asks every question from every place.
+    pub fn of(world: &'w World, askers: &[Asker], questions: Vec<Arc<Question>>) -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let size = questions.len().div_ceil(threads).max(1);
+        let chunks: Vec<Chunk> = thread::scope(|scope| {
+            let parts: Vec<_> = questions
+                .chunks(size)
+                .map(|part| scope.spawn(move || Chunk::of(world, askers, part)))
+                .collect();
+            parts.into_iter().map(|part| part.join().expect("asking a question does not panic")).collect()
+        });
+        let mut groups: Vec<Group> = Vec::new();
+        let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
+        for (number, asker) in askers.iter().enumerate() {
+            let rows: Vec<usize> = chunks.iter().map(|chunk| chunk.of_asker[number]).collect();
+            match known.get(&rows) {
+                Some(group) => groups[*group].askers.push(asker.clone()),
+                None => {
+                    known.insert(rows.clone(), groups.len());
+                    groups.push(Group { askers: vec![asker.clone()], rows });
+                }
+            }
+        }
+        Self { world, questions, groups, chunks }
+    }
+
+    /// The rows of a group, in the order of the questions.
+    pub fn rows<'s>(&'s self, group: &Group) -> impl Iterator<Item = &'s Row> + use<'s> {
+        let runs: Vec<usize> = group.rows.clone();
+        self.chunks.iter().zip(runs).flat_map(|(chunk, run)| &chunk.runs[run])
+    }
+
+    /// Whether the sealed internet stands in for what would be asked of others.
+    pub fn stands_in(&self) -> bool {
+        self.groups.iter().any(|group| self.rows(group).any(|row| row.stands_in))
+    }
+
+    /// Whether there are rules whose servers are not asked.
+    pub fn is_unasked(&self) -> bool {
+        self.groups.iter().any(|group| self.rows(group).any(|row| row.is_unasked))
+    }
+}
+
+impl Chunk {
+    fn of(world: &World, askers: &[Asker], questions: &[Arc<Question>]) -> Self {
+        let mut chunk = Self { runs: Vec::new(), of_asker: Vec::with_capacity(askers.len()) };
+        // By the verdicts and reaches of their rows: equal runs have equal ones.
+        let mut by_look: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
+        let tolls = Tolls::of_world(world);
+        let mut known = Known::default();
+        for asker in askers {
+            let vantage = asker.vantage;
+            let rows: Vec<Row> = questions
+                .iter()
+                .enumerate()
+                .map(|(number, question)| {
+                    let mut missed = |outcome: &_| known.missed(world, asker, number, question, outcome);
+                    Row::of(&tolls, vantage, question, &mut missed).unwrap_or_else(|| Row::silent(question))
+                })
+                .collect();
+            let look = rows.iter().map(|row| (row.verdict, row.reach())).collect();
+            let alike = by_look.entry(look).or_default();
+            let run = alike.iter().copied().find(|run| chunk.runs[*run] == rows).unwrap_or_else(|| {
+                chunk.runs.push(rows);
+                alike.push(chunk.runs.len() - 1);
+                chunk.runs.len() - 1
+            });
+            chunk.of_asker.push(run);
+        }
+        chunk
+    }
+}
+
+/// What is missed, by all that it hangs on: the view, the VPC, the question, and which addresses go past endpoints.
+type MissedKey = (ViewId, Option<Index<Vpc>>, usize, u64);
+
+/// What was found already.
+#[derive(Default)]
+struct Known {
+    missed: HashMap<MissedKey, Arc<[Missed]>>,
+}
+
+impl Known {
+    fn missed(
+        &mut self,
+        world: &World,
+        asker: &Asker,
+        number: usize,
+        question: &Question,
+        outcome: &Outcome,
+    ) -> Arc<[Missed]> {
+        let vantage = asker.vantage;
+        if outcome.paths.len() > 64 {
+            return missed(world, vantage, question, outcome).into();
+        }
+        // An endpoint at the way's end or none, for each public address of the answer.
+        let past = outcome.paths.iter().enumerate().fold(0, |bits, (at, one)| {
+            let is_past = is_globally_routed(one.address)
+                && !one.path.class.is_endpoint_interface()
+                && one.path.class != Class::GatewayEndpoint;
+            bits | (u64::from(is_past) << at)
+        });
+        let key = (vantage.view, world.place_vpc_index(vantage.place), number, past);
+        let look = || missed(world, vantage, question, outcome).into();
+        self.missed.entry(key).or_insert_with(look).clone()
+    }
+}

@@ -1,0 +1,347 @@
+//! An audit as text that a person reads.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use anstyle::{AnsiColor, Style};
+
+use super::bundle::{self, BundleVerdict};
+use super::cost::{self, Cost};
+use super::places::Group;
+use super::row::{Row, Verdict, Way};
+use super::survey::Survey;
+use super::word::Word;
+use crate::aws::Region;
+use crate::aws::bundles::Bundle;
+use crate::aws::prices::{Charge, Prices, Unit};
+use crate::config::count;
+use crate::dns::RecordType;
+use crate::resolve::Reach;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const PLAIN: Style = Style::new();
+
+/// An audit, in colour. Whoever prints it strips the colour where nobody sees it.
+pub struct Table<'a> {
+    /// What was asked and answered.
+    pub survey: &'a Survey<'a>,
+    /// The regions whose names were asked for.
+    pub regions: &'a [Region],
+    /// The bundles to judge.
+    pub bundles: &'a [&'a Bundle],
+    /// Only rows with one of these words. None: all rows.
+    pub only: &'a [Word],
+    /// Whether rows are left out and only counted.
+    pub is_summary: bool,
+    /// What things cost.
+    pub prices: &'a Prices,
+}
+
+/// Whether a row is shown.
+pub fn is_shown(row: &Row, only: &[Word]) -> bool {
+    only.is_empty() || only.iter().any(|word| word.is_of(row))
+}
+
+/// What the reader must know about an audit.
+pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if survey.stands_in() {
+        notes.push("Nothing was sent: the sealed internet stands in for the servers that would be asked.");
+    }
+    if survey.is_unasked() {
+        notes.push("Nothing was sent: what the servers of a forwarding rule would answer is not known here.");
+    }
+    notes
+}
+
+/// A cell: what stands in it, and how it looks.
+type Cell = (String, Style);
+
+impl Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, group) in self.survey.groups.iter().enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            self.group(f, group)?;
+        }
+        let mut costs: Vec<&Cost> = Vec::new();
+        for group in &self.survey.groups {
+            let shown = self.survey.rows(group).filter(|row| is_shown(row, self.only));
+            for cost in shown.flat_map(|row| &row.ways).flat_map(|way| &way.costs) {
+                if !costs.contains(&cost) && cost.charge != Charge::GatewayEndpoint {
+                    costs.push(cost);
+                }
+            }
+        }
+        costs.sort_unstable();
+        if !costs.is_empty() {
+            writeln!(f, "\n{BOLD}what is paid{BOLD:#}")?;
+            let lines: Vec<Vec<Cell>> = costs.iter().map(|cost| price_line(cost, self.prices)).collect();
+            aligned(f, &lines)?;
+        }
+        let notes = notes(self.survey);
+        if !notes.is_empty() {
+            writeln!(f)?;
+        }
+        for note in notes {
+            writeln!(f, "{DIM}note{DIM:#} {note}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Table<'_> {
+    fn group(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+        let places = group.places().join(", ");
+        let views = group.views(self.survey.world).join(", ");
+        writeln!(f, "{BOLD}{places}{BOLD:#} {DIM}asking{DIM:#} {views}")?;
+        let counted = self.counted(group);
+        if counted.is_empty() {
+            writeln!(f, "  {:>5}", "none")?;
+        }
+        for (told, number) in counted {
+            writeln!(f, "  {number:>5}  {told}")?;
+        }
+        if !self.bundles.is_empty() {
+            writeln!(f)?;
+            let verdicts = bundle::verdicts(self.survey, group, self.bundles, self.regions);
+            let lines: Vec<Vec<Cell>> = verdicts
+                .iter()
+                .flat_map(|row| {
+                    let region = match self.regions.len() {
+                        1 => String::new(),
+                        _ => row.region.to_string(),
+                    };
+                    let mut because = row.because.iter().map(|row| because(row));
+                    let first = vec![
+                        (row.bundle.to_owned(), BOLD),
+                        (region, PLAIN),
+                        (row.verdict.as_str().to_owned(), bundle_style(row.verdict)),
+                        (because.next().unwrap_or_default(), PLAIN),
+                    ];
+                    // Each name that spoils it has a line.
+                    let nothing = || (String::new(), PLAIN);
+                    let others =
+                        because.map(move |told| vec![nothing(), nothing(), nothing(), (told, PLAIN)]);
+                    [first].into_iter().chain(others).collect::<Vec<_>>()
+                })
+                .collect();
+            aligned(f, &lines)?;
+        }
+        let rows: Vec<&Row> = self.survey.rows(group).filter(|row| is_shown(row, self.only)).collect();
+        if self.is_summary || rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        let names_types = self.survey.questions.iter().any(|question| question.qtype != RecordType::A);
+        let head = ["", "name", "type", "answered by", "way", "reach", "lands", "cost", "hints"];
+        let head = head.map(|word| (word.to_owned(), DIM));
+        let lines = rows.iter().flat_map(|row| lines(row, names_types));
+        let lines: Vec<Vec<Cell>> = [head.to_vec()].into_iter().chain(lines).collect();
+        aligned(f, &lines)
+    }
+
+    /// How many names go which way, most first.
+    fn counted(&self, group: &Group) -> Vec<(String, usize)> {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for row in self.survey.rows(group).filter(|row| is_shown(row, self.only)) {
+            let mut classes: Vec<&str> = row.ways.iter().map(|way| way.path.class.as_str()).collect();
+            classes.dedup();
+            let told = match row.reach() {
+                Some(reach) if row.has_address() => {
+                    format!("{} {} {}", row.verdict.as_str(), classes.join(" and "), reach.as_str())
+                }
+                _ if row.is_unasked => format!("{} unknown", row.verdict.as_str()),
+                _ => format!("{} {}", row.verdict.as_str(), row.rcode),
+            };
+            *counts.entry(told).or_default() += 1;
+        }
+        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+        counts
+    }
+}
+
+/// Why a row spoils a bundle.
+fn because(row: &Row) -> String {
+    let told = match row.reach() {
+        Some(Reach::Ok) => row.verdict.as_str().to_owned(),
+        Some(reach) => reach.as_str().to_owned(),
+        None => row.rcode.to_string(),
+    };
+    let hints = hints(row, None);
+    let colon = if hints.is_empty() { "" } else { ": " };
+    format!("{} is {told}{colon}{hints}", row.name())
+}
+
+/// The lines of one row: one for each of its ways.
+fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
+    let line = |way: Option<&Way>, is_first: bool| {
+        let verdict = way.map_or(row.verdict, |way| way.verdict);
+        let reach = way.map(|way| way.path.reach).or(row.reach());
+        let first = |text: String| if is_first { text } else { String::new() };
+        let told = match way {
+            Some(way) if way.path.via.is_empty() => way.path.class.as_str().to_owned(),
+            Some(way) => format!("{} via {}", way.path.class.as_str(), way.path.via.join(" → ")),
+            None if row.is_unasked => "not asked".to_owned(),
+            None => row.rcode.to_string(),
+        };
+        vec![
+            (verdict.as_str().to_owned(), verdict_style(verdict)),
+            (first(row.name()), PLAIN),
+            (first(if names_type { row.question.qtype.to_string() } else { String::new() }), PLAIN),
+            (first(row.answered_by()), PLAIN),
+            (told, PLAIN),
+            (reach.map_or("-", |reach| reach.as_str()).to_owned(), reach.map_or(PLAIN, reach_style)),
+            (way.map_or_else(String::new, |way| way.lands.join(", ")), PLAIN),
+            (way.map_or_else(|| "-".to_owned(), |way| cost::words(&way.costs, &way.path)), PLAIN),
+            (if is_first { hints(row, way) } else { way_hints(way) }, PLAIN),
+        ]
+    };
+    match row.ways.is_empty() {
+        true => vec![line(None, true)],
+        false => row.ways.iter().enumerate().map(|(at, way)| line(Some(way), at == 0)).collect(),
+    }
+}
+
+/// The reasons of a way, or of all, and what is missed.
+fn hints(row: &Row, way: Option<&Way>) -> String {
+    let reasons = match way {
+        Some(way) => way.path.reasons.clone(),
+        None => row.all_reasons(),
+    };
+    let mut told: Vec<String> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
+    let mut last = None;
+    for missed in row.missed.iter() {
+        match (told.last_mut(), last == Some(missed.what)) {
+            (Some(told), true) => told.push_str(&format!(" {}", missed.id)),
+            _ => told.push(format!("{} {}", missed.what.as_str(), missed.id)),
+        }
+        last = Some(missed.what);
+    }
+    told.join(", ")
+}
+
+fn way_hints(way: Option<&Way>) -> String {
+    let reasons = way.into_iter().flat_map(|way| &way.path.reasons);
+    reasons.map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn price_line(cost: &Cost, prices: &Prices) -> Vec<Cell> {
+    let price = |unit| prices.find(&cost.region, cost.charge, unit);
+    let (hour, gb) = (price(Unit::Hour), price(Unit::Gb));
+    let told: Vec<String> = [(hour, "an hour"), (gb, "a GB")]
+        .into_iter()
+        .filter_map(|(price, unit)| price.map(|price| format!("${} {unit}", price.usd)))
+        .collect();
+    let dates: Vec<&str> = [hour, gb].into_iter().flatten().map(|price| price.date.as_str()).collect();
+    let told = match dates.iter().min() {
+        None => "no price in the table".to_owned(),
+        Some(date) => format!("{} ({date})", told.join(", ")),
+    };
+    vec![
+        (cost.charge.as_str().to_owned(), PLAIN),
+        (cost.region.to_string(), PLAIN),
+        (cost.charge.paid_by().to_owned(), PLAIN),
+        (told, PLAIN),
+    ]
+}
+
+fn verdict_style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Private => AnsiColor::Green,
+        Verdict::Public | Verdict::Mixed => AnsiColor::Yellow,
+        Verdict::None => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn bundle_style(verdict: BundleVerdict) -> Style {
+    let colour = match verdict {
+        BundleVerdict::Private => AnsiColor::Green,
+        BundleVerdict::Public | BundleVerdict::Mixed | BundleVerdict::Unknown => AnsiColor::Yellow,
+        BundleVerdict::Broken => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn reach_style(reach: Reach) -> Style {
+    let colour = match reach {
+        Reach::Ok => AnsiColor::Green,
+        Reach::Blocked | Reach::Dead => AnsiColor::Red,
+        Reach::Unknown => AnsiColor::Yellow,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+/// Lines with their cells below each other. A column that is empty but for its head is left out.
+fn aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<Cell>]) -> fmt::Result {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let has_head = lines.first().is_some_and(|line| line.iter().all(|(_, style)| *style == DIM));
+    let body = &lines[usize::from(has_head)..];
+    let width = |column: usize| {
+        let filled = body.iter().any(|line| line.get(column).is_some_and(|(text, _)| !text.is_empty()));
+        let longest = lines.iter().filter_map(|line| line.get(column)).map(|(text, _)| text.chars().count());
+        if filled { longest.max().unwrap_or(0) } else { 0 }
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for line in lines {
+        let mut cells = line.iter().zip(&widths).filter(|(_, width)| **width > 0).peekable();
+        let mut text = String::new();
+        let mut blanks = 0;
+        while let Some(((cell, style), width)) = cells.next() {
+            if !cell.is_empty() {
+                text.push_str(&" ".repeat(blanks));
+                blanks = 0;
+                text.push_str(&format!("{style}{cell}{style:#}"));
+            }
+            blanks += width - cell.chars().count() + 2;
+            if cells.peek().is_none() {
+                break;
+            }
+        }
+        writeln!(f, "  {text}")?;
+    }
+    Ok(())
+}
+
+/// The bundles that there are, what each is for and who says so.
+pub struct BundleList<'a>(pub &'a [Bundle]);
+
+impl Display for BundleList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for bundle in self.0 {
+            writeln!(f, "{BOLD}{}{BOLD:#} {}", bundle.name, bundle.purpose)?;
+            for template in bundle.templates() {
+                writeln!(f, "  {template}")?;
+            }
+            for source in bundle.sources() {
+                writeln!(f, "  {DIM}{source}{DIM:#}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was found of what was looked for.
+#[derive(Debug)]
+pub struct Finding {
+    /// The word.
+    pub word: Word,
+    /// How many rows have it, those of bundles among them.
+    pub rows: usize,
+    /// The first: a name or a bundle, and from where.
+    pub first: String,
+}
+
+/// Everything that was found, as a person tells it.
+pub fn found_told(found: &[Finding]) -> String {
+    let told: Vec<String> = found
+        .iter()
+        .map(|one| format!("{} ({}): {}", one.word.as_str(), count(one.rows, "row"), one.first))
+        .map(|told| format!("found {told}"))
+        .collect();
+    told.join("\nplustwo: ")
+}

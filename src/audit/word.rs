@@ -1,0 +1,86 @@
+//! Words that a row is looked for by: what `--fail-on` and `--only` take.
+
+use super::bundle::BundleVerdict;
+use super::row::{Row, Verdict};
+use crate::config::nearest;
+use crate::explain::Change;
+use crate::resolve::{Class, Reach, Reason};
+
+/// A word of a row, or of the verdict on a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// A verdict.
+    Verdict(Verdict),
+    /// A bundle's verdict that rows do not have.
+    Bundle(BundleVerdict),
+    /// The reach of a way.
+    Reach(Reach),
+    /// The class of a way.
+    Class(Class),
+    /// A reason.
+    Reason(Reason),
+    /// What is missed.
+    Missed(Change),
+}
+
+impl Word {
+    /// All of them. A word that is both a class and a verdict or a reach is the latter.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let verdicts = Verdict::ALL.iter().copied().map(Self::Verdict);
+        let bundles = BundleVerdict::ALL.iter().copied().map(Self::Bundle);
+        let reaches = Reach::ALL.iter().copied().map(Self::Reach);
+        let classes =
+            Class::ALL.iter().copied().filter(|class| !matches!(class, Class::Unknown | Class::None));
+        let reasons = Reason::ALL.iter().copied().map(Self::Reason);
+        let missed = Change::ALL.iter().copied().map(Self::Missed);
+        let all = verdicts.chain(reaches).chain(classes.map(Self::Class)).chain(reasons).chain(missed);
+        all.chain(bundles)
+    }
+
+    /// How it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verdict(verdict) => verdict.as_str(),
+            Self::Bundle(verdict) => verdict.as_str(),
+            Self::Reach(reach) => reach.as_str(),
+            Self::Class(class) => class.as_str(),
+            Self::Reason(reason) => reason.as_str(),
+            Self::Missed(change) => change.as_str(),
+        }
+    }
+
+    /// Whether a row has it.
+    pub fn is_of(self, row: &Row) -> bool {
+        match self {
+            Self::Verdict(verdict) => row.verdict == verdict,
+            Self::Bundle(_) => false,
+            Self::Reach(reach) => {
+                row.ways.iter().any(|way| way.path.reach == reach) || row.reach() == Some(reach)
+            }
+            Self::Class(class) => row.ways.iter().any(|way| way.path.class == class),
+            Self::Reason(reason) => row.all_reasons().contains(&reason),
+            Self::Missed(change) => row.missed.iter().any(|missed| missed.what == change),
+        }
+    }
+
+    /// Whether a bundle's verdict is this word.
+    pub fn is_of_bundle(self, verdict: BundleVerdict) -> bool {
+        self.as_str() == verdict.as_str()
+    }
+}
+
+impl std::str::FromStr for Word {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(word) = Self::all().find(|word| word.as_str() == text) {
+            return Ok(word);
+        }
+        let known: Vec<&str> = Self::all().map(Self::as_str).collect();
+        let near = nearest(text, &known).map(|near| format!("; did you mean `{near}`?"));
+        Err(format!(
+            "there is no verdict, reach, path class, reason or missed change `{text}`{}",
+            near.unwrap_or_default()
+        ))
+    }
+}

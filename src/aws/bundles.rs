@@ -1,0 +1,80 @@
+//! What needs several names of AWS at once, such as pulling an image.
+
+use super::facts::{TableError, lines};
+use super::region::Region;
+use super::service_names::sample;
+use super::template::fill;
+
+/// Names that are needed together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// What it goes by, such as `ecr-pull`.
+    pub name: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Templates of its names, wildcards among them, each with the page of AWS that names it.
+    names: Vec<(String, String)>,
+}
+
+impl Bundle {
+    /// Its names in a region; a sample stands in place of a wildcard's label.
+    pub fn hosts(&self, region: &Region) -> Vec<String> {
+        self.names.iter().map(|(template, _)| sample(&fill(template, region))).collect()
+    }
+
+    /// The templates of its names.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(template, _)| template.as_str())
+    }
+
+    /// The pages of AWS that name them, each once.
+    pub fn sources(&self) -> Vec<&str> {
+        let mut sources: Vec<&str> = self.names.iter().map(|(_, source)| source.as_str()).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
+    }
+}
+
+/// The bundles of a table, in the order of their names.
+pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
+    let mut bundles: Vec<Bundle> = Vec::new();
+    for line in lines::<4>("bundles.tsv", text) {
+        let line = line?;
+        let [name, purpose, template, source] = line.cells.map(str::to_owned);
+        match bundles.last_mut() {
+            Some(last) if last.name == name => last.names.push((template, source)),
+            last if last.as_ref().is_none_or(|last| last.name < name) => {
+                bundles.push(Bundle { name, purpose, names: vec![(template, source)] });
+            }
+            _ => return Err(line.error("rows are not in the order of bundles")),
+        }
+    }
+    Ok(bundles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Facts;
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_bundle_is_a_public_name_of_aws() {
+        let facts = Facts::built_in();
+        let tokyo = Region::parse("ap-northeast-1").unwrap();
+        assert!(facts.bundles.len() >= 8);
+        for bundle in &facts.bundles {
+            for host in bundle.hosts(&tokyo) {
+                assert!(facts.public.find(&host).is_some(), "{}: {host}", bundle.name);
+            }
+            assert!(bundle.sources().iter().all(|page| page.starts_with("https://docs.aws.amazon.com/")));
+        }
+        let pull = facts.bundles.iter().find(|bundle| bundle.name == "ecr-pull").unwrap();
+        assert_eq!(pull.hosts(&tokyo)[1], "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com");
+    }
+
+    #[test]
+    fn rows_out_of_order_are_refused() {
+        assert!(parse("b\tx\tn\ts\na\tx\tn\ts\n").is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! What AWS charges for what traffic passes: a dated table that a user can replace.
+//!
+//! A price that is not in the table is not told; none is ever reckoned from another region's.
+
+use std::fmt;
+
+use super::region::Region;
+
+/// Something on a way that AWS charges for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Charge {
+    /// A gateway endpoint: nothing.
+    GatewayEndpoint,
+    /// An interface endpoint: by hour and zone, by gigabyte.
+    InterfaceEndpoint,
+    /// A resource endpoint.
+    ResourceEndpoint,
+    /// A service-network endpoint.
+    ServiceNetworkEndpoint,
+    /// A Gateway Load Balancer endpoint: by hour and zone, by gigabyte.
+    GatewayLoadBalancerEndpoint,
+    /// A NAT gateway: by hour, by gigabyte.
+    NatGateway,
+    /// A transit gateway: by hour and attachment, by gigabyte.
+    TransitGateway,
+    /// A VPN connection or a Direct Connect port.
+    PrivateConnection,
+    /// A public IPv4 address: by hour.
+    PublicIpv4,
+    /// Traffic between zones: by gigabyte, in each direction.
+    CrossAz,
+    /// Traffic to another region: by gigabyte.
+    CrossRegion,
+    /// Traffic out to the internet: by gigabyte.
+    InternetOut,
+}
+
+impl Charge {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::GatewayEndpoint,
+        Self::InterfaceEndpoint,
+        Self::ResourceEndpoint,
+        Self::ServiceNetworkEndpoint,
+        Self::GatewayLoadBalancerEndpoint,
+        Self::NatGateway,
+        Self::TransitGateway,
+        Self::PrivateConnection,
+        Self::PublicIpv4,
+        Self::CrossAz,
+        Self::CrossRegion,
+        Self::InternetOut,
+    ];
+
+    /// The word for it, in the table and in audits.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GatewayEndpoint => "gateway-endpoint",
+            Self::InterfaceEndpoint => "interface-endpoint",
+            Self::ResourceEndpoint => "resource-endpoint",
+            Self::ServiceNetworkEndpoint => "service-network-endpoint",
+            Self::GatewayLoadBalancerEndpoint => "gateway-load-balancer-endpoint",
+            Self::NatGateway => "nat-gateway",
+            Self::TransitGateway => "transit-gateway",
+            Self::PrivateConnection => "private-connection",
+            Self::PublicIpv4 => "public-ipv4",
+            Self::CrossAz => "cross-az",
+            Self::CrossRegion => "cross-region",
+            Self::InternetOut => "internet-out",
+        }
+    }
+
+    /// What it is paid by, as a person says it.
+    pub fn paid_by(self) -> &'static str {
+        match self {
+            Self::GatewayEndpoint => "free",
+            Self::InterfaceEndpoint
+            | Self::ResourceEndpoint
+            | Self::GatewayLoadBalancerEndpoint
+            | Self::ServiceNetworkEndpoint => "hourly in each zone, and per GB",
+            Self::NatGateway => "hourly, and per GB processed",
+            Self::TransitGateway => "hourly for each attachment, and per GB processed",
+            Self::PrivateConnection => "a VPN connection or a Direct Connect port: hourly, and per GB out",
+            Self::PublicIpv4 => "hourly",
+            Self::CrossAz => "per GB in each direction",
+            Self::CrossRegion | Self::InternetOut => "per GB",
+        }
+    }
+}
+
+/// What a price is for one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// An hour.
+    Hour,
+    /// A gigabyte.
+    Gb,
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Gb => "gb",
+        }
+    }
+}
+
+/// One price.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// In US dollars, as written.
+    pub usd: String,
+    /// The day it was read, as `2026-09-25`.
+    pub date: String,
+    /// Where it can be looked up.
+    pub source: String,
+}
+
+/// The table of prices.
+#[derive(Debug, Default)]
+pub struct Prices {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    /// `*`: every region.
+    region: String,
+    charge: Charge,
+    unit: Unit,
+    price: Price,
+}
+
+/// What is wrong with a table of prices, and where: line and column, counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceError {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl fmt::Display for PriceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+    }
+}
+
+impl Prices {
+    /// Reads a table: six columns apart by tabs; `#` begins a comment line.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be read.
+    pub fn parse(text: &str) -> Result<Self, PriceError> {
+        let mut prices = Self::default();
+        for (number, line) in text.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let row =
+                row(line).map_err(|(column, problem)| PriceError { line: number + 1, column, problem })?;
+            if prices.at(&row.region, row.charge, row.unit).is_some() {
+                let problem = format!(
+                    "{} has a price for {} by {} already",
+                    row.region,
+                    row.charge.as_str(),
+                    row.unit.as_str()
+                );
+                return Err(PriceError { line: number + 1, column: 1, problem });
+            }
+            prices.rows.push(row);
+        }
+        Ok(prices)
+    }
+
+    /// The price of a charge in a region: its own, else that of every region.
+    pub fn find(&self, region: &Region, charge: Charge, unit: Unit) -> Option<&Price> {
+        self.at(region.as_str(), charge, unit).or_else(|| self.at("*", charge, unit))
+    }
+
+    /// The newest day of the table.
+    pub fn newest(&self) -> Option<&str> {
+        self.rows.iter().map(|row| row.price.date.as_str()).max()
+    }
+
+    fn at(&self, region: &str, charge: Charge, unit: Unit) -> Option<&Price> {
+        let of = |row: &&Row| row.region == region && row.charge == charge && row.unit == unit;
+        self.rows.iter().find(of).map(|row| &row.price)
+    }
+}
+
+/// A row, or the column of what is wrong with it and what that is.
+fn row(line: &str) -> Result<Row, (usize, String)> {
+    let mut cells = Vec::new();
+    let mut column = 1;
+    for cell in line.split('\t') {
+        cells.push((column, cell));
+        column += cell.chars().count() + 1;
+    }
+    let count = cells.len();
+    let [region, charge, unit, usd, date, source]: [(usize, &str); 6] =
+        cells.try_into().map_err(|_| (1, format!("{count} columns apart by tabs where 6 are due")))?;
+    if region.1 != "*" {
+        Region::parse(region.1).map_err(|_| (region.0, format!("`{}` is no region, nor `*`", region.1)))?;
+    }
+    let known = || Charge::ALL.iter().map(|charge| charge.as_str()).collect::<Vec<_>>().join(", ");
+    let named = Charge::ALL.iter().find(|known| known.as_str() == charge.1);
+    let charge =
+        *named.ok_or_else(|| (charge.0, format!("`{}` is no charge; there are {}", charge.1, known())))?;
+    let unit = match unit.1 {
+        "hour" => Unit::Hour,
+        "gb" => Unit::Gb,
+        other => return Err((unit.0, format!("`{other}` is no unit; there are hour and gb"))),
+    };
+    let is_decimal = |text: &str| {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |t: &str| !t.is_empty() && t.len() <= 12 && t.bytes().all(|b| b.is_ascii_digit());
+        digits(whole) && digits(part)
+    };
+    if !is_decimal(usd.1) {
+        return Err((usd.0, format!("`{}` is no price in US dollars, such as 0.045", usd.1)));
+    }
+    if !is_date(date.1) {
+        return Err((date.0, format!("`{}` is no day, such as 2026-09-25", date.1)));
+    }
+    if source.1.trim().is_empty() {
+        return Err((source.0, "no source is given".to_owned()));
+    }
+    let price = Price { usd: usd.1.to_owned(), date: date.1.to_owned(), source: source.1.to_owned() };
+    Ok(Row { region: region.1.to_owned(), charge, unit, price })
+}
+
+/// Whether a text has the shape of a day, `2026-09-25`.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let number = |text: &str, digits: usize| {
+        (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| text.parse::<u32>().ok())?
+    };
+    let [year, month, day] = parts[..] else { return false };
+    number(year, 4).is_some()
+        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
+        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_table_is_read() {
+        let prices = &super::super::Facts::built_in().prices;
+        let tokyo = Region::parse("ap-northeast-1").unwrap();
+        let usd = |charge, unit| prices.find(&tokyo, charge, unit).map(|price| price.usd.as_str());
+        assert_eq!(usd(Charge::NatGateway, Unit::Gb), Some("0.062"));
+        assert_eq!(usd(Charge::PublicIpv4, Unit::Hour), Some("0.005"));
+        assert_eq!(usd(Charge::PrivateConnection, Unit::Hour), None);
+        assert!(prices.newest().is_some());
+    }
+
+    #[test]
+    fn a_bad_row_is_told_with_its_place() {
+        let good = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
+        let bad = |from: &str, to: &str| {
+            Prices::parse(&format!("# head\n{}\n", good.replace(from, to))).unwrap_err().to_string()
+        };
+        assert!(Prices::parse(good).is_ok());
+        assert_eq!(bad("us-east-1", "us"), "2:1: `us` is no region, nor `*`");
+        assert_eq!(bad("hour", "day"), "2:23: `day` is no unit; there are hour and gb");
+        assert_eq!(bad("0.045", "-1"), "2:28: `-1` is no price in US dollars, such as 0.045");
+        assert_eq!(bad("2026-01-01", "2026-13-01"), "2:34: `2026-13-01` is no day, such as 2026-09-25");
+        assert!(bad("nat-gateway", "nat").starts_with("2:11: `nat` is no charge; there are "));
+        assert_eq!(bad("\t0.045", ""), "2:1: 5 columns apart by tabs where 6 are due");
+        let twice = Prices::parse(&format!("{good}\n{good}\n")).unwrap_err();
+        assert_eq!(twice.to_string(), "2:1: us-east-1 has a price for nat-gateway by hour already");
+    }
+}

@@ -1,0 +1,203 @@
+//! `plustwo audit`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::names::read_names;
+use super::{ConfigArgs, ExitCode};
+use crate::audit::places::askers;
+use crate::audit::table::{BundleList, Finding, Table, found_told};
+use crate::audit::{Survey, Word, bundle, csv, json, names};
+use crate::aws::bundles::Bundle;
+use crate::aws::prices::Prices;
+use crate::aws::{Facts, Region};
+use crate::config::nearest;
+use crate::dns::{Name, RecordType};
+use crate::world::World;
+
+/// The bundle that stands for telling all bundles.
+const LIST: &str = "list";
+
+/// Tells of every service name of AWS which way it goes from every place.
+#[derive(Debug, clap::Args)]
+pub struct Audit {
+    /// Who asks: a subnet's id, a site's id, `outside`, or an address; more than once for several. Every subnet and site
+    /// when not said.
+    #[arg(long, short, value_name = "PLACE")]
+    from: Vec<String>,
+    /// Whose resolver is asked: a VPC's id, an inbound endpoint's id, or `public`. That of each place when not said.
+    #[arg(long, value_name = "RESOLVER")]
+    view: Option<String>,
+    /// A file with a name a line, instead of the service names of AWS.
+    #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+    names: Option<PathBuf>,
+    /// Only the names that this needs, with one verdict for all of them; more than once for several. `list` prints all.
+    #[arg(long, value_name = "NAME")]
+    bundle: Vec<String>,
+    /// The record type.
+    #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A", ignore_case = true)]
+    types: Types,
+    /// Only rows that have one of these words: a verdict, a reach, a path class, a reason, or what is missed.
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    only: Vec<Word>,
+    /// Ends with 1 if a row, or the verdict on a bundle, has one of these words.
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
+    fail_on: Vec<Word>,
+    /// Counts rows and shows none.
+    #[arg(long)]
+    summary: bool,
+    /// A table of prices instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// How it is told.
+    #[arg(long, default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people.
+    Text,
+    /// JSON, for programs.
+    Json,
+    /// CSV, a line for each name and way.
+    Csv,
+}
+
+/// Record types to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Types {
+    /// IPv4 addresses.
+    #[value(name = "A")]
+    A,
+    /// IPv6 addresses.
+    #[value(name = "AAAA")]
+    Aaaa,
+    /// Both.
+    Both,
+}
+
+impl Types {
+    /// The types.
+    pub(super) fn list(self) -> &'static [RecordType] {
+        match self {
+            Self::A => &[RecordType::A],
+            Self::Aaaa => &[RecordType::AAAA],
+            Self::Both => &[RecordType::A, RecordType::AAAA],
+        }
+    }
+}
+
+impl Audit {
+    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling.
+    pub fn run(self) -> ExitCode {
+        if self.bundle.iter().any(|name| name == LIST) {
+            anstream::print!("{}", BundleList(&Facts::built_in().bundles));
+            return ExitCode::Success;
+        }
+        match self.audit() {
+            Ok(code) => code,
+            Err(message) => {
+                if !message.is_empty() {
+                    anstream::eprintln!("plustwo: {message}");
+                }
+                ExitCode::Trouble
+            }
+        }
+    }
+
+    /// The audit, or why there is none; nothing where that was told already.
+    fn audit(&self) -> Result<ExitCode, String> {
+        let bundles = self.bundles()?;
+        let given = self.prices.as_ref().map(read_prices).transpose()?;
+        let prices = given.as_ref().unwrap_or(&Facts::built_in().prices);
+        let (_, world) = self.config.load().map_err(|_| String::new())?;
+        let askers = askers(&world, &self.from, self.view.as_deref())?;
+        let regions = names::regions(&world, &askers, !self.from.is_empty());
+        let names = self.all_names(&world, &bundles, &regions)?;
+        let survey = Survey::of(&world, &askers, names::questions(&names, self.types.list()));
+        match self.format {
+            Format::Text => anstream::print!(
+                "{}",
+                Table {
+                    survey: &survey,
+                    regions: &regions,
+                    bundles: &bundles,
+                    only: &self.only,
+                    is_summary: self.summary,
+                    prices,
+                }
+            ),
+            Format::Json => {
+                anstream::println!("{:#}", json::audit(&survey, &regions, &bundles, &self.only, prices));
+            }
+            Format::Csv => anstream::print!("{}", csv::text(&survey, &self.only)),
+        }
+        let found = self.found(&survey, &bundles, &regions);
+        if found.is_empty() {
+            return Ok(ExitCode::Success);
+        }
+        anstream::eprintln!("plustwo: {}", found_told(&found));
+        Ok(ExitCode::Differences)
+    }
+
+    /// What was found of each of the words that are looked for.
+    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<Finding> {
+        let of_word = |word: &Word| {
+            let (mut rows, mut first) = (0, None);
+            for group in &survey.groups {
+                let verdicts = bundle::verdicts(survey, group, bundles, regions);
+                let judged = verdicts
+                    .iter()
+                    .filter(|row| word.is_of_bundle(row.verdict))
+                    .map(|row| row.bundle.to_owned());
+                let having = survey.rows(group).filter(|row| word.is_of(row)).map(|row| row.name());
+                for name in judged.chain(having) {
+                    rows += 1;
+                    first.get_or_insert_with(|| format!("{name} from {}", group.places().join(", ")));
+                }
+            }
+            first.map(|first| Finding { word: *word, rows, first })
+        };
+        self.fail_on.iter().filter_map(of_word).collect()
+    }
+
+    fn bundles(&self) -> Result<Vec<&'static Bundle>, String> {
+        let all = &Facts::built_in().bundles;
+        let named = |name: &String| {
+            all.iter().find(|bundle| bundle.name == *name).ok_or_else(|| {
+                let known: Vec<&str> = all.iter().map(|bundle| bundle.name.as_str()).collect();
+                let near = nearest(name, &known).map(|near| format!("; did you mean `{near}`?"));
+                let near = near.unwrap_or_else(|| format!("; there are {}", known.join(", ")));
+                format!("there is no bundle `{name}`{near}")
+            })
+        };
+        self.bundle.iter().map(named).collect()
+    }
+
+    fn all_names(&self, world: &World, bundles: &[&Bundle], regions: &[Region]) -> Result<Vec<Name>, String> {
+        if let Some(file) = &self.names {
+            return read_names(file).map_err(|trouble| trouble.to_string());
+        }
+        if bundles.is_empty() {
+            return Ok(names::service_names(world, regions));
+        }
+        let mut names: Vec<Name> = Vec::new();
+        for host in regions.iter().flat_map(|region| bundles.iter().flat_map(|bundle| bundle.hosts(region))) {
+            let name = Name::parse(&host).map_err(|error| format!("{host}: {error}"))?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+fn read_prices(path: &PathBuf) -> Result<Prices, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Prices::parse(&text).map_err(|error| format!("{}:{error}", path.display()))
+}

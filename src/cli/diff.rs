@@ -1,0 +1,68 @@
+//! `plustwo diff`.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::audit::Types;
+use super::names::read_names;
+use super::{ConfigArgs, ExitCode};
+use crate::audit::story::Story;
+use crate::audit::{diff, json};
+use crate::world::World;
+
+/// Tells which names go otherwise from which places under another configuration, and why.
+#[derive(Debug, clap::Args)]
+pub struct Diff {
+    /// The configuration as it was.
+    before: PathBuf,
+    /// The configuration as it is to be.
+    after: PathBuf,
+    /// A file with a name a line, asked for beside the others.
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+    /// The record type that service names are asked for. Names in zones are asked for all types that they have.
+    #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A", ignore_case = true)]
+    types: Types,
+    /// Shows every name and every change.
+    #[arg(long)]
+    all: bool,
+    /// How it is told.
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// JSON, for programs.
+    Json,
+}
+
+impl Diff {
+    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong.
+    pub fn run(self) -> ExitCode {
+        let names = match self.names.as_deref().map(read_names).transpose() {
+            Ok(names) => names.unwrap_or_default(),
+            Err(trouble) => {
+                anstream::eprintln!("plustwo: {trouble}");
+                return ExitCode::Trouble;
+            }
+        };
+        let (Some(old), Some(new)) = (load(&self.before), load(&self.after)) else {
+            return ExitCode::Trouble;
+        };
+        let found = diff::diff(&old, &new, &names, self.types.list());
+        match self.format {
+            Format::Text => anstream::print!("{}", Story { found: &found, is_whole: self.all }),
+            Format::Json => anstream::println!("{:#}", json::diff(&found)),
+        }
+        if found.is_empty() { ExitCode::Success } else { ExitCode::Differences }
+    }
+}
+
+/// The world of a configuration. What is wrong with it is printed.
+fn load(path: &Path) -> Option<World> {
+    ConfigArgs { config: Some(path.to_path_buf()) }.load().ok().map(|(_, world)| world)
+}

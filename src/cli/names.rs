@@ -1,0 +1,34 @@
+//! Files with a name a line.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::dns::{Name, NameError};
+
+/// Why there are no names.
+pub enum NamesTrouble {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// A line, counted from 1, holds no name.
+    Wrong(PathBuf, usize, NameError),
+}
+
+impl fmt::Display for NamesTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Wrong(path, line, error) => write!(f, "{}:{line}: {error}", path.display()),
+        }
+    }
+}
+
+/// The names of a file, a line each; empty lines and those that begin with `#` hold none.
+pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesTrouble> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| NamesTrouble::Unreadable(path.to_owned(), error))?;
+    let words = text.lines().map(str::trim).enumerate();
+    let names = words.filter(|(_, word)| !word.is_empty() && !word.starts_with('#')).map(|(number, word)| {
+        word.parse().map_err(|error| NamesTrouble::Wrong(path.to_owned(), number + 1, error))
+    });
+    names.collect()
+}

@@ -1,0 +1,84 @@
+//! What security groups and network ACLs on a way say, and by which rule.
+
+use std::sync::Arc;
+
+use crate::resolve::{Direction, Filter, FilterId};
+use crate::world::{Admission, GroupRule, Peer, World};
+
+/// What one filter says.
+#[derive(Clone, Debug)]
+pub struct FilterLine {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Of its rules in which direction.
+    pub direction: Direction,
+    /// What it says.
+    pub verdict: Admission,
+    /// The rule that decided: of a security group what it says, of a network ACL its number before that.
+    pub rule: Option<String>,
+}
+
+impl FilterLine {
+    /// What a filter of a path says, in words.
+    pub fn of(world: &World, filter: &Filter) -> Self {
+        let (id, rule) = match filter.by {
+            FilterId::SecurityGroup(index) => {
+                let group = &world.security_groups[index];
+                let rules = match filter.direction {
+                    Direction::Ingress => &group.ingress[..],
+                    Direction::Egress => group.egress.as_deref().unwrap_or_default(),
+                };
+                (&group.id, filter.rule.map(|number| group_rule(world, &rules[number])))
+            }
+            FilterId::NetworkAcl(index) => {
+                let acl = &world.network_acls[index];
+                let rules = match filter.direction {
+                    Direction::Ingress => &acl.ingress,
+                    Direction::Egress => &acl.egress,
+                };
+                let decided = rules.iter().find(|rule| Some(usize::from(rule.number)) == filter.rule);
+                let told = decided.map(|rule| {
+                    let action = if rule.allows { "allow" } else { "deny" };
+                    let ports = ports(rule.from_port, rule.to_port);
+                    format!("{} {action} {ports} {}", rule.number, rule.cidr)
+                });
+                (&acl.id, told)
+            }
+        };
+        Self { id: id.clone(), direction: filter.direction, verdict: filter.verdict, rule }
+    }
+}
+
+impl Admission {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+fn group_rule(world: &World, rule: &GroupRule) -> String {
+    // A prefix list has many.
+    const MOST_PEERS: usize = 3;
+    let peers = rule.peers.iter().take(MOST_PEERS).map(|peer| match peer {
+        Peer::Prefix(prefix) => prefix.to_string(),
+        Peer::Group(group) => world.security_groups[*group].id.to_string(),
+    });
+    let mut told: Vec<String> = peers.collect();
+    if rule.peers.len() > MOST_PEERS {
+        told.push(format!("{} more", rule.peers.len() - MOST_PEERS));
+    }
+    format!("{} {}", ports(rule.from_port, rule.to_port), told.join(", "))
+}
+
+/// Ports as a rule has them. Rules for every protocol have every port.
+fn ports(first: u16, last: u16) -> String {
+    match (first, last) {
+        (0, u16::MAX) => "all ports".to_owned(),
+        (first, last) if first == last => format!("TCP {first}"),
+        (first, last) => format!("TCP {first}-{last}"),
+    }
+}

@@ -1,0 +1,179 @@
+//! What is one change away that neither the name nor the way knows of: endpoints that could be there, zones that could be
+//! associated. It is looked for when somebody asks for an explanation, never for an answer.
+
+use std::net::IpAddr;
+
+use crate::aws::service::EndpointKind as Offered;
+use crate::dns::{Question, RecordType};
+use crate::net::is_globally_routed;
+use crate::resolve::{Class, EgressPath, Outcome, Source};
+use crate::world::{Claim, Endpoint, EndpointKind, Found, Index, Standing, Vantage, Vpc, World};
+
+/// What could be changed. Stable codes, each in the manual with an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// AWS has a gateway endpoint for this address, and this VPC has none.
+    GatewayEndpointPossible,
+    /// AWS has an interface endpoint for this name, and this VPC has none.
+    InterfaceEndpointPossible,
+    /// Another VPC has an interface endpoint for this name.
+    EndpointInOtherVpc,
+    /// A private hosted zone has this name, and this VPC is not associated with it.
+    ZoneNotAssociated,
+}
+
+impl Change {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::GatewayEndpointPossible,
+        Self::InterfaceEndpointPossible,
+        Self::EndpointInOtherVpc,
+        Self::ZoneNotAssociated,
+    ];
+
+    /// The word for it, in explanations and audits.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GatewayEndpointPossible => "GATEWAY_ENDPOINT_POSSIBLE",
+            Self::InterfaceEndpointPossible => "INTERFACE_ENDPOINT_POSSIBLE",
+            Self::EndpointInOtherVpc => "ENDPOINT_IN_OTHER_VPC",
+            Self::ZoneNotAssociated => "ZONE_NOT_ASSOCIATED",
+        }
+    }
+}
+
+/// One change that would lead elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// What is missed.
+    pub what: Change,
+    /// The service, the endpoint or the hosted zone that it speaks of.
+    pub id: String,
+}
+
+/// What an answered question misses.
+pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Missed> {
+    let mut missed = zone(world, vantage, question, outcome);
+    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return missed };
+    let number = world.subnets[subnet].vpc;
+    let vpc = &world.vpcs[number];
+    let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(one.address, &one.path));
+    if past().next().is_none() {
+        return missed;
+    }
+    let listed: Vec<_> = past().filter_map(|one| gateway_service(world, vpc, one.address)).collect();
+    for service in &listed {
+        let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
+        if !own.any(|endpoint| *endpoint.service == **service) {
+            missed.push(Missed { what: Change::GatewayEndpointPossible, id: (*service).to_owned() });
+        }
+    }
+    // Where a gateway endpoint would do, which costs nothing, an interface endpoint is not the change to make.
+    if listed.is_empty() {
+        for host in hosts(question, outcome) {
+            missed.extend(interface_endpoint(world, number, vpc, &host));
+        }
+    }
+    let mut once: Vec<Missed> = Vec::new();
+    missed.retain(|one| {
+        let is_new = !once.contains(one);
+        if is_new {
+            once.push(one.clone());
+        }
+        is_new
+    });
+    missed
+}
+
+/// Whether a way leads to a public address by no endpoint.
+fn goes_past_endpoints(address: IpAddr, path: &EgressPath) -> bool {
+    is_globally_routed(address) && !path.class.is_endpoint_interface() && path.class != Class::GatewayEndpoint
+}
+
+/// The gateway service of the VPC's region whose prefix list holds an address.
+fn gateway_service<'w>(world: &'w World, vpc: &Vpc, address: IpAddr) -> Option<&'w str> {
+    let facts = world.public.facts;
+    let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
+    let of_gateways =
+        lists.filter(|list| facts.services.find(&list.name, Offered::Gateway, &vpc.region).is_some());
+    let mut holding =
+        of_gateways.filter(|list| list.entries.iter().flatten().any(|prefix| prefix.contains(&address)));
+    holding.next().map(|list| list.name.as_str())
+}
+
+/// The service that covers a host, where the VPC has no endpoint for it: with whose endpoint another VPC could help, else
+/// that AWS has one.
+fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) -> Vec<Missed> {
+    let facts = world.public.facts;
+    let covering = facts.services.covering_host(host);
+    let mut services: Vec<String> = covering
+        .iter()
+        .filter(|service| service.row.kind == Offered::Interface && service.region == vpc.region)
+        .map(crate::aws::service::Service::name)
+        .collect();
+    if services.is_empty() {
+        let found = facts.public.find(host);
+        let offered = found.map(|found| found.services_from(&vpc.region)).unwrap_or_default();
+        services = offered
+            .into_iter()
+            .filter(|service| {
+                let row = facts.services.find(service, Offered::Interface, &vpc.region);
+                row.is_some_and(|row| row.region == vpc.region)
+            })
+            .collect();
+    }
+    let reaches = |endpoint: &Endpoint, service: &str| {
+        endpoint.kind == EndpointKind::Interface && *endpoint.service == *service
+    };
+    services.retain(|service| !endpoints(world, vpc).any(|endpoint| reaches(endpoint, service)));
+    let told = services.into_iter().flat_map(|service| {
+        let elsewhere = world.endpoints.iter().filter(|endpoint| {
+            endpoint.vpc != number && endpoint.is_available && reaches(endpoint, &service)
+        });
+        let elsewhere: Vec<Missed> = elsewhere
+            .map(|endpoint| Missed { what: Change::EndpointInOtherVpc, id: endpoint.id.to_string() })
+            .collect();
+        match elsewhere.is_empty() {
+            true => vec![Missed { what: Change::InterfaceEndpointPossible, id: service }],
+            false => elsewhere,
+        }
+    });
+    told.collect()
+}
+
+/// The private hosted zone that has the name and is not the asked resolver's, where none of its own has it.
+fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Missed> {
+    let is_looked_for = world.views[vantage.view].vpc().is_some()
+        && (outcome.source == Source::Public || outcome.answer.answer.is_empty());
+    if !is_looked_for {
+        return Vec::new();
+    }
+    let view = world.views[vantage.view].claims;
+    let own = |index| {
+        world.claims.covering(view, &question.qname).any(|(_, held)| held.claim == Claim::HostedZone(index))
+    };
+    let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
+        let below = question.qname.labels_below(hosted.zone.apex()).is_some();
+        let has = || match hosted.zone.find(&question.qname) {
+            Found::Node(node) | Found::Wildcard(node) => !node.is_empty_non_terminal(),
+            Found::Nothing => false,
+        };
+        below && !own(*index) && has()
+    });
+    let deepest = having.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
+    let told =
+        deepest.map(|(_, hosted)| Missed { what: Change::ZoneNotAssociated, id: hosted.id.to_string() });
+    told.into_iter().collect()
+}
+
+fn endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
+    vpc.endpoints.iter().map(|index| &world.endpoints[*index])
+}
+
+/// The names of an answer, in lower case without the last dot.
+fn hosts(question: &Question, outcome: &Outcome) -> Vec<String> {
+    let chain = outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME);
+    let targets = chain.flat_map(|set| set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
+    let names = [question.qname.clone()].into_iter().chain(targets);
+    names.map(|name| name.to_string().trim_end_matches('.').to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,223 @@
+//! A file's text to documents: what one call of the AWS CLI printed.
+//!
+//! ```text
+//!  file ──► JSON values (one, several after each other, or a list of pages) ──► documents
+//!              └─► no JSON, an error's text, nothing at all ──► mistakes, each with its place
+//! ```
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::folder::File;
+
+/// How deep lists of pages may lie in lists.
+const MAX_NESTED_PAGES: usize = 8;
+
+/// What one call printed, or one page of it.
+pub struct Document<'f> {
+    /// The file it stands in, by its number.
+    pub file: usize,
+    /// Where it stands in the file.
+    pub at: Range<usize>,
+    /// Its top-level keys with their values, in their order.
+    pub members: Vec<Member<'f>>,
+}
+
+/// A top-level key of a document.
+pub struct Member<'f> {
+    /// The key.
+    pub key: String,
+    /// Its value as written.
+    pub value: Raw<'f>,
+}
+
+/// A JSON value as written, with its place.
+#[derive(Clone)]
+pub struct Raw<'f> {
+    /// Its text.
+    pub text: &'f str,
+    /// Where it begins in its file.
+    pub start: usize,
+}
+
+impl<'f> Raw<'f> {
+    /// A value that was read out of `whole`, which begins in its file at `start`.
+    fn within(value: &'f RawValue, whole: &'f str, start: usize) -> Self {
+        let text = value.get();
+        Self { text, start: start + (text.as_ptr() as usize - whole.as_ptr() as usize) }
+    }
+
+    /// Where it stands in its file.
+    pub fn range(&self) -> Range<usize> {
+        // The first line says which one it is.
+        let first_line = self.text.find('\n').unwrap_or(self.text.len());
+        self.start..self.start + first_line.max(1)
+    }
+
+    /// The items of a list; `None` for what is no list.
+    pub fn items(&self) -> Option<Vec<Self>> {
+        let items: Vec<&'f RawValue> = serde_json::from_str(self.text).ok()?;
+        Some(items.into_iter().map(|item| Self::within(item, self.text, self.start)).collect())
+    }
+
+    /// The members of an object; `None` for what is no object.
+    pub fn members(&self) -> Option<Vec<Member<'f>>> {
+        let Members(members) = serde_json::from_str(self.text).ok()?;
+        let member = |(key, value)| Member { key, value: Self::within(value, self.text, self.start) };
+        Some(members.into_iter().map(member).collect())
+    }
+}
+
+/// The members of an object in their order, values as written.
+struct Members<'f>(Vec<(String, &'f RawValue)>);
+
+impl<'de: 'f, 'f> Deserialize<'de> for Members<'f> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<'f>(std::marker::PhantomData<&'f ()>);
+        impl<'de: 'f, 'f> serde::de::Visitor<'de> for Visitor<'f> {
+            type Value = Members<'f>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'f>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visitor(std::marker::PhantomData))
+    }
+}
+
+/// Something wrong with a file, where it stands.
+pub struct Mistake {
+    /// The file, by its number.
+    pub file: usize,
+    /// Where in it.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// What a file is.
+pub enum Contents<'f> {
+    /// Documents, in their order.
+    Documents(Vec<Document<'f>>),
+    /// Nothing that the AWS CLI prints as JSON, such as a readme.
+    Foreign,
+    /// It should be documents and is not.
+    Wrong(Mistake),
+}
+
+/// Reads the documents of a file.
+pub fn read(file: &File, number: usize) -> Contents<'_> {
+    let extension = file.path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let is_meant = matches!(extension.as_str(), "" | "json");
+    let wrong = |at: Range<usize>, message: &str, help: Option<&str>| {
+        let (message, help) = (message.to_owned(), help.map(str::to_owned));
+        Contents::Wrong(Mistake { file: number, at, message, help })
+    };
+    let Some(text) = &file.text else {
+        return if is_meant { wrong(0..0, "this is no text", None) } else { Contents::Foreign };
+    };
+    // A mark of the order of octets, which some editors and shells write.
+    let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let trimmed = text[skipped..].trim_start();
+    let start = text.len() - trimmed.len();
+    if trimmed.is_empty() {
+        let help = "a call that failed leaves one: make it again and read what it says on standard error";
+        return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Foreign };
+    }
+    if let Some(line) = text.lines().find(|line| line.contains("An error occurred (")) {
+        let begins_so = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
+        if begins_so {
+            let at = line.as_ptr() as usize - text.as_ptr() as usize;
+            let message = format!("this is an error's text and no document: {}", line.trim());
+            return wrong(at..at + line.len(), &message, Some(again(line)));
+        }
+    }
+    if !trimmed.starts_with(['{', '[']) {
+        let help = "documents are what `aws … --output json` prints";
+        return if is_meant {
+            wrong(start..start + 1, "this is no JSON", Some(help))
+        } else {
+            Contents::Foreign
+        };
+    }
+    match documents(trimmed, start, number) {
+        Ok(documents) => Contents::Documents(documents),
+        Err(mistake) => Contents::Wrong(mistake),
+    }
+}
+
+/// What to do about a call that failed.
+fn again(told: &str) -> &'static str {
+    if told.contains("Throttl") || told.contains("RequestLimitExceeded") {
+        "make the call again, later or with AWS_RETRY_MODE=adaptive"
+    } else if told.contains("Unauthorized") || told.contains("AccessDenied") {
+        "make the call with the right to it, or take the file away: the report then says what is missing"
+    } else {
+        "make the call again, or take the file away: the report then says what is missing"
+    }
+}
+
+/// The documents of a text that begins in its file at `start`.
+fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, Mistake> {
+    let mut found = Vec::new();
+    for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+        match value {
+            Ok(value) => take(Raw::within(value, text, start), file, 0, &mut found)?,
+            Err(error) => {
+                let at = start + offset(text, error.line(), error.column());
+                let cut = error.is_eof();
+                let told = error.to_string();
+                let told = told.split(" at line ").next().unwrap_or_default();
+                let message = if cut {
+                    format!("the document ends too early: {told}")
+                } else {
+                    format!("this is no JSON: {told}")
+                };
+                let help = cut.then(|| "the call was cut off while it was written: make it again".to_owned());
+                return Err(Mistake { file, at: at..at + 1, message, help });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Takes a value as a document, or as a list of pages.
+fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<'f>>) -> Result<(), Mistake> {
+    if let Some(pages) = value.items().filter(|_| depth < MAX_NESTED_PAGES) {
+        return pages.into_iter().try_for_each(|page| take(page, file, depth + 1, found));
+    }
+    let at = value.range();
+    let Some(members) = value.members() else {
+        let message = "a document is an object, and this is none".to_owned();
+        return Err(Mistake { file, at, message, help: None });
+    };
+    if let Some(error) =
+        members.iter().find(|member| matches!(member.key.as_str(), "Error" | "Errors" | "__type"))
+    {
+        let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told: String = told.chars().take(200).collect();
+        let message = format!("this is an error's text and no document: {told}");
+        let help = again(&told).to_owned();
+        return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });
+    }
+    found.push(Document { file, at, members });
+    Ok(())
+}
+
+/// The octet that a line and a column of serde_json stand for.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}

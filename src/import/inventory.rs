@@ -1,0 +1,115 @@
+//! Everything that the documents hold, as typed objects.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
+use super::objects::gateway::{
+    CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, EgressOnlyInternetGateway,
+    InternetGateway, NatGateway, VpnConnection, VpnGateway,
+};
+use super::objects::instance::{Address, Instance, NetworkInterface};
+use super::objects::network::{
+    DhcpOptions, PrefixList, RouteTable, Subnet, Vpc, VpcAttribute, VpcPeeringConnection,
+};
+use super::objects::resolver::{
+    ResolverAddress, ResolverConfig, ResolverEndpoint, ResolverRule, ResolverRuleAssociation,
+    ServiceNetworkVpcAssociation,
+};
+use super::objects::route53::{
+    HostedZone, Profile, ProfileAssociation, ProfileResourceAssociation, ResourceRecordSet,
+};
+use super::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
+use super::objects::transit::{
+    RouteAttachment, TransitGateway, TransitGatewayAttachment, TransitGatewayPeeringAttachment,
+    TransitGatewayRoute, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
+};
+
+/// Everything that the documents hold.
+#[derive(Default)]
+pub struct Inventory {
+    pub vpcs: Vec<Found<Vpc>>,
+    /// `enableDnsSupport` and `enableDnsHostnames` of a VPC.
+    pub attributes: BTreeMap<String, VpcAttribute>,
+    pub subnets: Vec<Found<Subnet>>,
+    pub route_tables: Vec<Found<RouteTable>>,
+    pub internet_gateways: Vec<Found<InternetGateway>>,
+    pub egress_only_internet_gateways: Vec<Found<EgressOnlyInternetGateway>>,
+    pub nat_gateways: Vec<Found<NatGateway>>,
+    pub endpoints: Vec<Found<VpcEndpoint>>,
+    pub endpoint_associations: Vec<Found<VpcEndpointAssociation>>,
+    pub services: Vec<Found<ServiceDetail>>,
+    pub interfaces: Vec<Found<NetworkInterface>>,
+    pub instances: Vec<Found<Instance>>,
+    pub addresses: Vec<Found<Address>>,
+    pub security_groups: Vec<Found<SecurityGroup>>,
+    pub security_group_rules: Vec<Found<SecurityGroupRule>>,
+    pub network_acls: Vec<Found<NetworkAcl>>,
+    pub prefix_lists: Vec<Found<PrefixList>>,
+    /// The entries of prefix lists, by the list's id.
+    pub prefix_list_entries: BTreeMap<String, Vec<String>>,
+    pub peerings: Vec<Found<VpcPeeringConnection>>,
+    pub dhcp_options: Vec<Found<DhcpOptions>>,
+    pub transit_gateways: Vec<Found<TransitGateway>>,
+    pub attachments: Vec<Found<TransitGatewayAttachment>>,
+    pub vpc_attachments: Vec<Found<TransitGatewayVpcAttachment>>,
+    pub peering_attachments: Vec<Found<TransitGatewayPeeringAttachment>>,
+    pub transit_route_tables: Vec<Found<TransitGatewayRouteTable>>,
+    /// The routes, associations and propagations of transit gateways' route tables, by the table's id.
+    pub transit_routes: BTreeMap<String, Vec<TransitGatewayRoute>>,
+    pub transit_associations: BTreeMap<String, Vec<RouteAttachment>>,
+    pub transit_propagations: BTreeMap<String, Vec<RouteAttachment>>,
+    pub vpn_gateways: Vec<Found<VpnGateway>>,
+    pub vpn_connections: Vec<Found<VpnConnection>>,
+    pub customer_gateways: Vec<Found<CustomerGateway>>,
+    pub direct_connect_gateways: Vec<Found<DirectConnectGateway>>,
+    pub direct_connect_associations: Vec<Found<DirectConnectGatewayAssociation>>,
+    pub hosted_zones: Vec<Found<HostedZone>>,
+    /// The VPCs of hosted zones, by the zone's id.
+    pub zone_vpcs: BTreeMap<String, Vec<String>>,
+    /// Record sets, a document each, with the file that holds them.
+    pub record_sets: Vec<RecordSets>,
+    pub resolver_rules: Vec<Found<ResolverRule>>,
+    pub rule_associations: Vec<Found<ResolverRuleAssociation>>,
+    pub resolver_endpoints: Vec<Found<ResolverEndpoint>>,
+    /// The addresses of resolver endpoints, by the endpoint's id.
+    pub resolver_addresses: BTreeMap<String, Vec<ResolverAddress>>,
+    pub resolver_configs: Vec<Found<ResolverConfig>>,
+    pub profiles: Vec<Found<Profile>>,
+    pub profile_associations: Vec<Found<ProfileAssociation>>,
+    pub profile_resources: Vec<Found<ProfileResourceAssociation>>,
+    pub service_networks: Vec<Found<ServiceNetworkVpcAssociation>>,
+    /// The keys of the documents that were read, empty lists too.
+    pub kinds: HashSet<String>,
+    /// The account that made the calls.
+    pub caller: Option<String>,
+}
+
+/// An object, and what is known of where it comes from.
+pub struct Found<T> {
+    /// The object.
+    pub object: T,
+    /// The file it stands in, by its number.
+    pub file: usize,
+    /// How long its text is.
+    pub size: usize,
+}
+
+impl<T> std::ops::Deref for Found<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+/// The record sets of one document, which does not say what zone they are of.
+pub struct RecordSets {
+    /// The file, by its number.
+    pub file: usize,
+    /// Where the document stands.
+    pub at: std::ops::Range<usize>,
+    /// The record sets.
+    pub sets: Vec<ResourceRecordSet>,
+    /// The zone they are of, once it is found.
+    pub zone: Option<String>,
+}

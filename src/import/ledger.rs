@@ -1,0 +1,141 @@
+//! What became of each object: nothing that a document holds may be lost without a word.
+
+use std::collections::BTreeMap;
+
+use super::report::{Missing, NotUnderstood, Read, Report};
+
+/// Where an object stands: in which file, and where in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The file, by its number.
+    pub file: usize,
+    /// The octet it begins at.
+    pub at: usize,
+}
+
+/// What became of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It stands in the text.
+    Written,
+    /// It changes no answer, and why.
+    LeftOut(String),
+    /// It would change answers, and nobody reads it.
+    NotUnderstood(String),
+}
+
+/// One object's entry.
+#[derive(Debug)]
+struct Entry {
+    /// Where it stands.
+    spot: Spot,
+    /// What became of it; `None` so far.
+    fate: Option<Fate>,
+}
+
+/// The account of all objects.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The objects by their kind, which is the key of the document, and their id.
+    entries: BTreeMap<(&'static str, String), Entry>,
+    /// More that was told of no object as a whole.
+    notes: Vec<(Option<Spot>, String)>,
+    /// Objects that say what others said before.
+    repeated: BTreeMap<(&'static str, usize), usize>,
+    /// What is missing, by the call that supplies it.
+    missing: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    /// Notes that an object was read. False when one of its id was before.
+    pub fn read(&mut self, kind: &'static str, id: &str, spot: Spot) -> bool {
+        let key = (kind, id.to_owned());
+        if self.entries.contains_key(&key) {
+            *self.repeated.entry((kind, spot.file)).or_default() += 1;
+            return false;
+        }
+        self.entries.insert(key, Entry { spot, fate: None });
+        true
+    }
+
+    /// Notes that an object stands in the text.
+    pub fn written(&mut self, kind: &'static str, id: &str) {
+        self.fate(kind, id, Fate::Written);
+    }
+
+    /// Notes that an object changes no answer, and why. What stands in the text already stays there.
+    pub fn left_out(&mut self, kind: &'static str, id: &str, why: impl Into<String>) {
+        self.fate(kind, id, Fate::LeftOut(why.into()));
+    }
+
+    /// Notes that an object would change answers, and that nobody reads it.
+    pub fn not_understood(&mut self, kind: &'static str, id: &str, why: impl Into<String>) {
+        self.fate(kind, id, Fate::NotUnderstood(why.into()));
+    }
+
+    /// The first fate holds, unless the object is written after all.
+    fn fate(&mut self, kind: &'static str, id: &str, fate: Fate) {
+        if let Some(entry) = self.entries.get_mut(&(kind, id.to_owned()))
+            && (entry.fate.is_none() || fate == Fate::Written)
+        {
+            entry.fate = Some(fate);
+        }
+    }
+
+    /// Where an object stands.
+    pub fn spot(&self, kind: &'static str, id: &str) -> Option<Spot> {
+        self.entries.get(&(kind, id.to_owned())).map(|entry| entry.spot)
+    }
+
+    /// Notes something that would change answers and that nobody reads.
+    pub fn note(&mut self, spot: Option<Spot>, message: impl Into<String>) {
+        self.notes.push((spot, message.into()));
+    }
+
+    /// Notes that something is missing, and the call that supplies it.
+    pub fn missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
+        self.missing.entry(call.into()).or_insert_with(|| what.into());
+    }
+
+    /// The report. `file` tells a file's name, `place` a file's name with line and column.
+    pub fn report(self, file: impl Fn(usize) -> String, place: impl Fn(Spot) -> String) -> Report {
+        let mut kinds: BTreeMap<&'static str, Read> = BTreeMap::new();
+        let mut not_understood: BTreeMap<String, (Option<Spot>, usize)> = BTreeMap::new();
+        let mut told = |message: String, spot: Option<Spot>| {
+            not_understood.entry(message).or_insert((spot, 0)).1 += 1;
+        };
+        for ((kind, id), entry) in self.entries {
+            let read = kinds.entry(kind).or_default();
+            *read.files.entry(file(entry.spot.file)).or_default() += 1;
+            match entry.fate {
+                Some(Fate::Written) => read.written += 1,
+                Some(Fate::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
+                Some(Fate::NotUnderstood(why)) => {
+                    read.not_understood += 1;
+                    told(format!("{id}: {why}"), Some(entry.spot));
+                }
+                None => {
+                    *read.left_out.entry("nothing that is written refers to it".to_owned()).or_default() += 1
+                }
+            }
+        }
+        for ((kind, number), count) in self.repeated {
+            let read = kinds.entry(kind).or_default();
+            *read.files.entry(file(number)).or_default() += count;
+            *read.left_out.entry("it stands in another document too".to_owned()).or_default() += count;
+        }
+        for (spot, message) in self.notes {
+            told(message, spot);
+        }
+        let mut not_understood: Vec<_> = not_understood.into_iter().collect();
+        not_understood.sort_by_key(|(_, (spot, _))| *spot);
+        let not_understood = not_understood.into_iter().map(|(message, (spot, times))| NotUnderstood {
+            message,
+            place: spot.map(&place),
+            times,
+        });
+        let missing = self.missing.into_iter().map(|(call, what)| Missing { what, call });
+        let read = kinds.into_iter().map(|(kind, read)| (kind.to_owned(), read)).collect();
+        Report { read, missing: missing.collect(), not_understood: not_understood.collect() }
+    }
+}

@@ -1,0 +1,266 @@
+//! A folder of what the AWS CLI printed, as configuration.
+//!
+//! ```text
+//!  folder ──► documents ──► objects ──► text, as a person would write it ──► config::load_text ──► Loaded
+//!                │             │          │
+//!                ▼             └────┬─────┘
+//!  mistakes, each with its place    └─► Ledger: what became of each object ──► Report
+//! ```
+//!
+//! The text goes the way of every configuration, so what is wrong with it is told as always, at its own lines.
+//! Mistakes in documents stand in the same report, at the documents' lines.
+
+mod document;
+mod folder;
+mod inventory;
+mod ledger;
+mod objects;
+mod places;
+mod reader;
+mod report;
+mod subject;
+mod text;
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use report::{Missing, NotUnderstood, Read, Report};
+
+use crate::aws::region;
+use crate::config::{self, Code, Loaded, Mark, SourceMap};
+use document::{Contents, Document, Mistake};
+use folder::Folder;
+use ledger::Spot;
+use reader::Reader;
+
+/// What documents do not say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The region of VPCs that nothing tells it of.
+    pub region: Option<String>,
+    /// The account of VPCs that nothing tells it of.
+    pub account: Option<String>,
+}
+
+/// A folder as configuration.
+#[derive(Debug)]
+pub struct Imported {
+    /// The text. Empty when a document is wrong.
+    pub text: String,
+    /// What became of the documents.
+    pub report: Report,
+    /// What is wrong with them.
+    mistakes: config::Report,
+    /// The files with mistakes.
+    sources: SourceMap,
+    /// Every file and folder that was read.
+    read: Vec<PathBuf>,
+    /// When the newest file was last changed.
+    modified: Option<SystemTime>,
+}
+
+impl Imported {
+    /// Whether every document could be read.
+    pub fn is_whole(&self) -> bool {
+        !self.mistakes.has_errors()
+    }
+
+    /// The configuration, with what is wrong with it so far. Its text goes by `name` in messages.
+    pub fn load(&self, name: &Path) -> Loaded {
+        if !self.is_whole() {
+            let (sources, report) = (self.sources.clone(), self.mistakes.clone());
+            return Loaded { sources, report, read_too: self.read.clone(), ..Loaded::default() };
+        }
+        let mut loaded = config::load_text(name, self.text.clone(), &|path| std::fs::read_to_string(path));
+        loaded.read_too.clone_from(&self.read);
+        loaded.sources.modified = self.modified;
+        loaded
+    }
+}
+
+/// What was read where a configuration was named.
+#[derive(Debug)]
+pub struct Source {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// The folders of AWS's documents that are in it, with what became of them.
+    pub imports: Vec<(PathBuf, Report)>,
+}
+
+/// The name of a folder's text in messages.
+pub fn named(folder: &Path) -> PathBuf {
+    PathBuf::from(format!("{} (as configuration)", folder.display()))
+}
+
+/// Reads a configuration: a file, which may include such folders, or a folder of AWS's documents.
+///
+/// # Errors
+///
+/// Only when the file or folder itself cannot be read. Mistakes in it go into [`Loaded::report`].
+pub fn load(path: &Path) -> io::Result<Source> {
+    if path.is_dir() {
+        let imported = import(path, &Options::default())?;
+        let loaded = imported.load(&named(path));
+        return Ok(Source { loaded, imports: vec![(path.to_owned(), imported.report)] });
+    }
+    let folders: RefCell<Vec<(PathBuf, Imported)>> = RefCell::default();
+    let read_file = |path: &Path| -> io::Result<String> {
+        if !path.is_dir() {
+            return std::fs::read_to_string(path);
+        }
+        let imported = import(path, &Options::default())?;
+        let text = imported.text.clone();
+        folders.borrow_mut().push((path.to_owned(), imported));
+        Ok(text)
+    };
+    let mut loaded = config::load_with(path, &read_file)?;
+    let mut imports = Vec::new();
+    for (folder, imported) in folders.into_inner() {
+        loaded.sources.rename(&folder, &named(&folder));
+        loaded.sources.modified = loaded.sources.modified.max(imported.modified);
+        loaded.read_too.extend(imported.read);
+        if imported.mistakes.has_errors() {
+            // What hangs on the folder would be told as missing, which is not its mistake.
+            loaded.config = config::Config::default();
+            loaded.report = imported.mistakes;
+            loaded.sources = imported.sources;
+            return Ok(Source { loaded, imports: Vec::new() });
+        }
+        imports.push((folder, imported.report));
+    }
+    Ok(Source { loaded, imports })
+}
+
+/// Reads a folder of AWS's documents.
+///
+/// # Errors
+///
+/// When the folder or a file in it cannot be read.
+pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
+    let folder = folder::read(path)?;
+    let mut reader = Reader::new(&folder.files);
+    let mut pages = Pages::default();
+    let mut foreign = Vec::new();
+    for (number, file) in folder.files.iter().enumerate() {
+        match document::read(file, number) {
+            Contents::Documents(documents) => {
+                for document in &documents {
+                    pages.page(&folder, document);
+                    reader.document(document);
+                }
+            }
+            Contents::Foreign => foreign.push(number),
+            Contents::Wrong(mistake) => reader.mistakes.push(mistake),
+        }
+    }
+    let mut mistakes = std::mem::take(&mut reader.mistakes);
+    mistakes.extend(pages.left_over());
+    for file in foreign {
+        reader.ledger.note(Some(Spot { file, at: 0 }), "this file is no document of the AWS CLI");
+    }
+    mistakes.extend(reader.match_records());
+    let homes = places::homes(&reader.inventory, &folder.files, options);
+    mistakes.extend(reader.inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none()).map(|vpc| {
+        let at = reader.ledger.spot("Vpcs", &vpc.vpc_id).map_or(0, |spot| spot.at);
+        Mistake {
+            file: vpc.file,
+            at: at..at + 1,
+            message: format!("nothing tells the region of VPC `{}`", vpc.vpc_id),
+            help: Some(
+                "add what `aws ec2 describe-subnets` prints, put the files into a folder named after the region, such \
+                 as `ap-northeast-1`, or say `plustwo import aws --region …`"
+                    .to_owned(),
+            ),
+        }
+    }));
+    if folder.files.is_empty() {
+        let message = format!("folder `{}` has no files", path.display());
+        mistakes.push(Mistake { file: 0, at: 0..0, message, help: None });
+    }
+    let mut ledger = std::mem::take(&mut reader.ledger);
+    let text =
+        if mistakes.is_empty() { text::write(&reader.inventory, &homes, &mut ledger) } else { String::new() };
+    let relative = |number: usize| {
+        let file = &folder.files[number].path;
+        file.strip_prefix(path).unwrap_or(file).display().to_string()
+    };
+    let place = |spot: Spot| {
+        let file = folder.files[spot.file].text.as_deref().unwrap_or_default();
+        let before = file.get(..spot.at).unwrap_or_default();
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        format!("{}:{}:{column}", relative(spot.file), before.matches('\n').count() + 1)
+    };
+    let report = ledger.report(relative, place);
+    let (mistakes, sources) = told(mistakes, &folder);
+    let Folder { files, folders, modified } = folder;
+    let read = folders.into_iter().chain(files.into_iter().map(|file| file.path)).collect();
+    Ok(Imported { text, report, mistakes, sources, read, modified })
+}
+
+/// Whether a text may be a region's name.
+pub fn is_region(text: &str) -> bool {
+    region::is_region_shaped(text)
+}
+
+/// Mistakes as diagnostics, with the files they stand in.
+fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) {
+    let mut report = config::Report::default();
+    let mut sources = SourceMap::default();
+    let mut bases = std::collections::BTreeMap::new();
+    for Mistake { file, at, message, help } in mistakes {
+        let base = *bases.entry(file).or_insert_with(|| match folder.files.get(file) {
+            Some(file) => sources.add(&file.path, file.text.clone().unwrap_or_default()),
+            None => sources.add(folder.folders.first().cloned().unwrap_or_default(), String::new()),
+        });
+        let told = report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
+        if let Some(help) = help {
+            told.help(help);
+        }
+    }
+    (report, sources)
+}
+
+/// Pages: each that says there are more must be followed by another.
+#[derive(Default)]
+struct Pages {
+    /// The page that waits for the next one, by folder and key.
+    waiting: std::collections::BTreeMap<(PathBuf, String), Mistake>,
+}
+
+impl Pages {
+    /// Takes in a document: the page that came before it has its continuation.
+    fn page(&mut self, folder: &Folder, document: &Document<'_>) {
+        let within = folder.files[document.file].path.parent().map(Path::to_owned).unwrap_or_default();
+        let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
+        let Some(key) = lists.map(|member| member.key.clone()).next() else { return };
+        let says_more = document.members.iter().find(|member| {
+            let text = member.value.text;
+            match member.key.as_str() {
+                "NextToken" | "nextToken" | "NextMarker" => !matches!(text, "null" | "\"\""),
+                "IsTruncated" => text == "true",
+                _ => false,
+            }
+        });
+        let place = (within, key);
+        match says_more {
+            Some(member) => {
+                let message =
+                    format!("there is more than this page of `{}`, and no page follows it", place.1);
+                let help =
+                    "make the call without --max-items and --no-paginate, or add the pages that follow";
+                let (file, at, help) = (document.file, member.value.range(), Some(help.to_owned()));
+                self.waiting.insert(place, Mistake { file, at, message, help });
+            }
+            None => {
+                self.waiting.remove(&place);
+            }
+        }
+    }
+
+    /// The pages that wait in vain.
+    fn left_over(self) -> impl Iterator<Item = Mistake> {
+        self.waiting.into_values()
+    }
+}

@@ -1,0 +1,169 @@
+//! Gateways: to the internet, address translation, and on-premises links.
+
+use serde::Deserialize;
+
+use super::{Other, Tag, objects};
+
+/// EC2 API, `InternetGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InternetGateway {
+    pub internet_gateway_id: String,
+    pub attachments: Vec<Attachment>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `InternetGatewayAttachment` and `VpcAttachment`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Attachment {
+    pub vpc_id: String,
+    pub state: Option<String>,
+}
+
+impl Attachment {
+    /// Whether it holds. AWS writes `available` for internet gateways and `attached` for others.
+    pub fn holds(&self) -> bool {
+        super::is_state(self.state.as_deref().or(Some("attached")), &["available", "attached", "attaching"])
+    }
+}
+
+/// EC2 API, `EgressOnlyInternetGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EgressOnlyInternetGateway {
+    pub egress_only_internet_gateway_id: String,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `NatGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NatGateway {
+    pub nat_gateway_id: String,
+    pub vpc_id: String,
+    pub subnet_id: Option<String>,
+    pub state: Option<String>,
+    pub connectivity_type: Option<String>,
+    pub availability_mode: Option<String>,
+    pub route_table_id: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `NatGatewayAddress`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NatGatewayAddress {
+    pub network_interface_id: Option<String>,
+    pub private_ip: Option<String>,
+    pub public_ip: Option<String>,
+    pub is_primary: Option<bool>,
+}
+
+/// EC2 API, `VpnGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpnGateway {
+    pub vpn_gateway_id: String,
+    pub vpc_attachments: Vec<Attachment>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `VpnConnection`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpnConnection {
+    pub vpn_connection_id: String,
+    pub customer_gateway_id: String,
+    pub vpn_gateway_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub state: Option<String>,
+    pub routes: Vec<VpnStaticRoute>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `VpnStaticRoute`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpnStaticRoute {
+    pub destination_cidr_block: Option<String>,
+    pub state: Option<String>,
+}
+
+/// EC2 API, `CustomerGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CustomerGateway {
+    pub customer_gateway_id: String,
+    pub state: Option<String>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// Direct Connect API, `DirectConnectGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DirectConnectGateway {
+    pub direct_connect_gateway_id: String,
+    pub direct_connect_gateway_name: Option<String>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// Direct Connect API, `DirectConnectGatewayAssociation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DirectConnectGatewayAssociation {
+    pub direct_connect_gateway_id: String,
+    pub association_state: Option<String>,
+    pub associated_gateway: AssociatedGateway,
+    /// What was there before `associatedGateway`.
+    pub virtual_gateway_id: Option<String>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// Direct Connect API, `AssociatedGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AssociatedGateway {
+    pub id: Option<String>,
+}
+
+impl DirectConnectGatewayAssociation {
+    /// The virtual private gateway or transit gateway.
+    pub fn gateway(&self) -> Option<&str> {
+        self.associated_gateway.id.as_deref().or(self.virtual_gateway_id.as_deref())
+    }
+}
+
+objects! {
+    InternetGateway, "InternetGateways", |this| this.internet_gateway_id.clone(), ["OwnerId", "Tags"];
+    EgressOnlyInternetGateway, "EgressOnlyInternetGateways",
+        |this| this.egress_only_internet_gateway_id.clone(), ["Attachments", "Tags"];
+    NatGateway, "NatGateways", |this| this.nat_gateway_id.clone(),
+        ["CreateTime", "DeleteTime", "FailureCode", "FailureMessage", "ProvisionedBandwidth", "AutoScalingIps",
+         "AutoProvisionZones", "AttachedAppliances"];
+    VpnGateway, "VpnGateways", |this| this.vpn_gateway_id.clone(),
+        ["AmazonSideAsn", "Tags", "State", "Type", "AvailabilityZone"];
+    VpnConnection, "VpnConnections", |this| this.vpn_connection_id.clone(),
+        ["Category", "GatewayAssociationState", "Options", "VgwTelemetry", "PreSharedKeyArn",
+         "CustomerGatewayConfiguration", "Type"];
+    CustomerGateway, "CustomerGateways", |this| this.customer_gateway_id.clone(),
+        ["CertificateArn", "DeviceName", "BgpAsnExtended", "Type", "IpAddress", "BgpAsn"];
+    DirectConnectGateway, "directConnectGateways", |this| this.direct_connect_gateway_id.clone(),
+        ["amazonSideAsn", "ownerAccount", "directConnectGatewayState", "stateChangeError", "tags"];
+    DirectConnectGatewayAssociation, "directConnectGatewayAssociations",
+        |this| format!("{} with {}", this.direct_connect_gateway_id, this.gateway().unwrap_or("nothing")),
+        ["directConnectGatewayOwnerAccount", "stateChangeError", "associationId",
+         "allowedPrefixesToDirectConnectGateway", "virtualGatewayRegion", "virtualGatewayOwnerAccount"];
+}

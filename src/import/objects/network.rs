@@ -1,0 +1,239 @@
+//! VPCs, subnets, route tables, prefix lists, peering connections, DHCP options.
+
+use serde::Deserialize;
+
+use super::{Other, Tag, objects};
+
+/// EC2 API, `Vpc`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Vpc {
+    pub vpc_id: String,
+    pub cidr_block: Option<String>,
+    pub cidr_block_association_set: Vec<VpcCidr>,
+    pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
+    pub owner_id: Option<String>,
+    pub dhcp_options_id: Option<String>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `VpcCidrBlockAssociation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpcCidr {
+    pub cidr_block: String,
+    pub cidr_block_state: CidrState,
+}
+
+/// EC2 API, `VpcIpv6CidrBlockAssociation` and its like of subnets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpcIpv6Cidr {
+    pub ipv6_cidr_block: String,
+    pub ipv6_cidr_block_state: CidrState,
+}
+
+/// EC2 API, `VpcCidrBlockState`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CidrState {
+    pub state: Option<String>,
+}
+
+impl CidrState {
+    /// Whether the prefix counts. Old documents do not say.
+    pub fn is_associated(&self) -> bool {
+        self.state.as_deref().is_none_or(|state| state == "associated" || state == "associating")
+    }
+}
+
+/// What `describe-vpc-attribute` prints.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpcAttribute {
+    pub vpc_id: String,
+    pub enable_dns_support: Option<AttributeValue>,
+    pub enable_dns_hostnames: Option<AttributeValue>,
+}
+
+/// EC2 API, `AttributeBooleanValue`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AttributeValue {
+    pub value: bool,
+}
+
+/// EC2 API, `Subnet`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Subnet {
+    pub subnet_id: String,
+    pub vpc_id: String,
+    pub subnet_arn: Option<String>,
+    pub owner_id: Option<String>,
+    pub cidr_block: Option<String>,
+    pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
+    pub availability_zone: Option<String>,
+    pub map_public_ip_on_launch: Option<bool>,
+    pub enable_dns64: Option<bool>,
+    pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptions>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `PrivateDnsNameOptionsOnLaunch`, and `PrivateDnsNameOptionsResponse` of instances.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PrivateDnsNameOptions {
+    pub hostname_type: Option<String>,
+    #[serde(rename = "EnableResourceNameDnsARecord")]
+    pub a_record: bool,
+    #[serde(rename = "EnableResourceNameDnsAAAARecord")]
+    pub aaaa_record: bool,
+}
+
+/// EC2 API, `RouteTable`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RouteTable {
+    pub route_table_id: String,
+    pub vpc_id: String,
+    pub owner_id: Option<String>,
+    pub associations: Vec<RouteTableAssociation>,
+    pub routes: Vec<Route>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `RouteTableAssociation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RouteTableAssociation {
+    pub main: bool,
+    pub subnet_id: Option<String>,
+    pub gateway_id: Option<String>,
+    pub association_state: CidrState,
+}
+
+/// EC2 API, `Route`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Route {
+    pub destination_cidr_block: Option<String>,
+    pub destination_ipv6_cidr_block: Option<String>,
+    pub destination_prefix_list_id: Option<String>,
+    pub gateway_id: Option<String>,
+    pub nat_gateway_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub vpc_peering_connection_id: Option<String>,
+    pub egress_only_internet_gateway_id: Option<String>,
+    pub instance_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub carrier_gateway_id: Option<String>,
+    pub local_gateway_id: Option<String>,
+    pub core_network_arn: Option<String>,
+    pub odb_network_arn: Option<String>,
+    pub origin: Option<String>,
+    pub state: Option<String>,
+}
+
+/// EC2 API, `ManagedPrefixList`, and the older `PrefixList`, which has its prefixes with it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PrefixList {
+    pub prefix_list_id: String,
+    pub prefix_list_name: Option<String>,
+    pub prefix_list_arn: Option<String>,
+    pub cidrs: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `PrefixListEntry`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PrefixListEntry {
+    pub cidr: String,
+}
+
+/// EC2 API, `VpcPeeringConnection`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpcPeeringConnection {
+    pub vpc_peering_connection_id: String,
+    pub requester_vpc_info: PeeringVpc,
+    pub accepter_vpc_info: PeeringVpc,
+    pub status: PeeringStatus,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `VpcPeeringConnectionVpcInfo`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PeeringVpc {
+    pub vpc_id: String,
+    pub owner_id: Option<String>,
+    pub region: Option<String>,
+    pub peering_options: PeeringOptions,
+}
+
+/// EC2 API, `VpcPeeringConnectionOptionsDescription`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PeeringOptions {
+    pub allow_dns_resolution_from_remote_vpc: bool,
+}
+
+/// EC2 API, `VpcPeeringConnectionStateReason`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PeeringStatus {
+    pub code: Option<String>,
+}
+
+/// EC2 API, `DhcpOptions`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DhcpOptions {
+    pub dhcp_options_id: String,
+    pub dhcp_configurations: Vec<DhcpConfiguration>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `DhcpConfiguration`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DhcpConfiguration {
+    pub key: String,
+    pub values: Vec<DhcpValue>,
+}
+
+/// EC2 API, `AttributeValue`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DhcpValue {
+    pub value: String,
+}
+
+objects! {
+    Vpc, "Vpcs", |this| this.vpc_id.clone(),
+        ["InstanceTenancy", "IsDefault", "EncryptionControl", "State", "Ipv6Pool"];
+    Subnet, "Subnets", |this| this.subnet_id.clone(),
+        ["AvailabilityZoneId", "EnableLniAtDeviceIndex", "MapCustomerOwnedIpOnLaunch", "CustomerOwnedIpv4Pool",
+         "AssignIpv6AddressOnCreation", "OutpostArn", "Ipv6Native", "Type", "State", "AvailableIpAddressCount",
+         "DefaultForAz"];
+    RouteTable, "RouteTables", |this| this.route_table_id.clone(), ["PropagatingVgws"];
+    PrefixList, "PrefixLists", |this| this.prefix_list_id.clone(),
+        ["AddressFamily", "State", "StateMessage", "MaxEntries", "Version", "Tags", "OwnerId",
+         "IpamPrefixListResolverTargetId", "IpamPrefixListResolverSyncEnabled"];
+    VpcPeeringConnection, "VpcPeeringConnections", |this| this.vpc_peering_connection_id.clone(),
+        ["ExpirationTime"];
+    DhcpOptions, "DhcpOptions", |this| this.dhcp_options_id.clone(), ["OwnerId", "Tags"];
+}

@@ -1,0 +1,135 @@
+//! Transit gateways.
+
+use serde::Deserialize;
+
+use super::{Other, Tag, objects};
+
+/// EC2 API, `TransitGateway`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGateway {
+    pub transit_gateway_id: String,
+    pub state: Option<String>,
+    pub options: TransitGatewayOptions,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `TransitGatewayOptions`, as far as it is about answers; `TransitGatewayVpcAttachmentOptions` too.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayOptions {
+    pub dns_support: Option<String>,
+}
+
+impl TransitGatewayOptions {
+    /// Whether DNS support is on, as it is unless said otherwise.
+    pub fn has_dns_support(&self) -> bool {
+        self.dns_support.as_deref() != Some("disable")
+    }
+}
+
+/// EC2 API, `TransitGatewayAttachment`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayAttachment {
+    pub transit_gateway_attachment_id: String,
+    pub transit_gateway_id: String,
+    pub resource_type: String,
+    pub resource_id: Option<String>,
+    pub state: Option<String>,
+    pub association: AttachmentAssociation,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `TransitGatewayAttachmentAssociation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AttachmentAssociation {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub state: Option<String>,
+}
+
+/// EC2 API, `TransitGatewayVpcAttachment`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayVpcAttachment {
+    pub transit_gateway_attachment_id: String,
+    pub transit_gateway_id: String,
+    pub vpc_id: String,
+    pub state: Option<String>,
+    pub subnet_ids: Vec<String>,
+    pub options: TransitGatewayOptions,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `TransitGatewayPeeringAttachment`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayPeeringAttachment {
+    pub transit_gateway_attachment_id: String,
+    pub requester_tgw_info: PeeringGateway,
+    pub accepter_tgw_info: PeeringGateway,
+    pub state: Option<String>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `PeeringTgwInfo`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PeeringGateway {
+    pub transit_gateway_id: Option<String>,
+}
+
+/// EC2 API, `TransitGatewayRouteTable`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayRouteTable {
+    pub transit_gateway_route_table_id: String,
+    pub transit_gateway_id: String,
+    pub state: Option<String>,
+    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// EC2 API, `TransitGatewayRoute`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TransitGatewayRoute {
+    pub destination_cidr_block: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub transit_gateway_attachments: Vec<RouteAttachment>,
+    #[serde(rename = "Type")]
+    pub route_type: Option<String>,
+    pub state: Option<String>,
+}
+
+/// EC2 API, `TransitGatewayRouteAttachment`, `TransitGatewayRouteTableAssociation` and
+/// `TransitGatewayRouteTablePropagation`: which attachment.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RouteAttachment {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub state: Option<String>,
+}
+
+objects! {
+    TransitGateway, "TransitGateways", |this| this.transit_gateway_id.clone(),
+        ["TransitGatewayArn", "OwnerId", "Description", "CreationTime"];
+    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.transit_gateway_attachment_id.clone(),
+        ["TransitGatewayOwnerId", "ResourceOwnerId", "CreationTime"];
+    TransitGatewayVpcAttachment, "TransitGatewayVpcAttachments",
+        |this| this.transit_gateway_attachment_id.clone(), ["VpcOwnerId", "CreationTime"];
+    TransitGatewayPeeringAttachment, "TransitGatewayPeeringAttachments",
+        |this| this.transit_gateway_attachment_id.clone(),
+        ["AccepterTransitGatewayAttachmentId", "Options", "Status", "CreationTime", "Tags"];
+    TransitGatewayRouteTable, "TransitGatewayRouteTables", |this| this.transit_gateway_route_table_id.clone(),
+        ["DefaultAssociationRouteTable", "DefaultPropagationRouteTable", "CreationTime"];
+}

@@ -1,0 +1,428 @@
+//! Documents to objects. What a document is, its top-level keys tell; never its file's name, but where a call does
+//! not say in its answer what it was asked about.
+
+use super::document::{Document, Member, Mistake, Raw};
+use super::folder::{File, is_account};
+use super::inventory::{Found, Inventory, RecordSets};
+use super::ledger::{Ledger, Spot};
+use super::objects::instance::{Address, Instance, Reservation};
+use super::objects::network::{PrefixListEntry, VpcAttribute};
+use super::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
+use super::objects::{Object, Other};
+
+/// Reads documents into an inventory.
+pub struct Reader<'f> {
+    /// The files, for their names.
+    pub(super) files: &'f [File],
+    /// What was read.
+    pub inventory: Inventory,
+    /// What became of it.
+    pub ledger: Ledger,
+    /// What is wrong with the documents.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Documents that change no answer, and those that plustwo does not use so far, with the reason.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("FirewallRuleGroups", FIREWALL),
+    ("FirewallRuleGroupAssociations", FIREWALL),
+    ("FirewallRules", FIREWALL),
+    ("FirewallDomainLists", FIREWALL),
+    ("FirewallConfigs", FIREWALL),
+    ("FirewallConfig", FIREWALL),
+    ("Domains", FIREWALL),
+    ("HealthChecks", HEALTH),
+    ("HealthCheckObservations", HEALTH),
+    ("HealthCheck", HEALTH),
+    ("LoadBalancers", "load balancers are known by their network interfaces"),
+    ("directConnectGatewayAttachments", "where a Direct Connect gateway leads is told by its associations"),
+    ("virtualInterfaces", "where a Direct Connect gateway leads is told by its associations"),
+    ("ResolverQueryLogConfigs", "query logs change no answer"),
+    ("ResolverQueryLogConfigAssociations", "query logs change no answer"),
+    ("ServiceNames", "the documents of the services say more"),
+    ("Tags", "objects carry their tags"),
+    ("Regions", OTHERS),
+    ("AvailabilityZones", OTHERS),
+    ("Volumes", OTHERS),
+    ("Images", OTHERS),
+    ("Snapshots", OTHERS),
+    ("KeyPairs", OTHERS),
+    ("AccountAttributes", OTHERS),
+    ("FlowLogs", OTHERS),
+    ("InstanceStatuses", OTHERS),
+    ("InstanceTypes", OTHERS),
+    ("LaunchTemplates", OTHERS),
+    ("PlacementGroups", OTHERS),
+    ("DBInstances", OTHERS),
+    ("TargetGroups", OTHERS),
+    ("DomainStatusList", OTHERS),
+    ("DelegationSets", OTHERS),
+];
+
+const FIREWALL: &str = "DNS Firewall is read and not used yet";
+const HEALTH: &str = "every health check is taken as healthy";
+const OTHERS: &str = "it has no part in names or ways out";
+
+/// Keys that stand beside the objects of a document and hold none.
+const BESIDE: &[&str] = &[
+    "NextToken",
+    "nextToken",
+    "NextMarker",
+    "Marker",
+    "IsTruncated",
+    "MaxItems",
+    "MaxResults",
+    "ResponseMetadata",
+    "NextRecordName",
+    "NextRecordType",
+    "NextRecordIdentifier",
+    "DelegationSet",
+    "UserId",
+    "Arn",
+    "VpcId",
+    "HostedZoneId",
+    "TotalCount",
+    "FilteredCount",
+    "AdditionalRoutesAvailable",
+    "RequestId",
+    "TransitGatewayRouteTableId",
+    "Version",
+];
+
+impl<'f> Reader<'f> {
+    /// A reader of documents out of these files.
+    pub fn new(files: &'f [File]) -> Self {
+        Self { files, inventory: Inventory::default(), ledger: Ledger::default(), mistakes: Vec::new() }
+    }
+
+    /// Reads a document.
+    pub fn document(&mut self, document: &Document<'f>) {
+        let has = |key: &str| document.members.iter().any(|member| member.key == key);
+        if has("Account") && has("UserId") {
+            self.caller(document);
+            return;
+        }
+        if has("EnableDnsSupport") || has("EnableDnsHostnames") || has("EnableNetworkAddressUsageMetrics") {
+            self.attribute(document);
+            return;
+        }
+        for member in &document.members {
+            if !BESIDE.contains(&member.key.as_str()) {
+                self.member(document, member);
+            }
+        }
+        if document.members.is_empty() {
+            let spot = Spot { file: document.file, at: document.at.start };
+            self.ledger.note(Some(spot), "an empty object says nothing");
+        }
+    }
+
+    /// Reads one list of a document, or its only object.
+    fn member(&mut self, document: &Document<'f>, member: &Member<'f>) {
+        let (file, value) = (document.file, &member.value);
+        let mut inventory = std::mem::take(&mut self.inventory);
+        inventory.kinds.insert(member.key.clone());
+        match member.key.as_str() {
+            "Vpcs" => self.list(file, value, &mut inventory.vpcs),
+            "Subnets" => self.list(file, value, &mut inventory.subnets),
+            "RouteTables" => self.list(file, value, &mut inventory.route_tables),
+            "InternetGateways" => self.list(file, value, &mut inventory.internet_gateways),
+            "EgressOnlyInternetGateways" => {
+                self.list(file, value, &mut inventory.egress_only_internet_gateways)
+            }
+            "NatGateways" => self.list(file, value, &mut inventory.nat_gateways),
+            "VpcEndpoints" => self.list(file, value, &mut inventory.endpoints),
+            "VpcEndpointAssociations" => self.list(file, value, &mut inventory.endpoint_associations),
+            "ServiceDetails" => self.list(file, value, &mut inventory.services),
+            "NetworkInterfaces" => self.list(file, value, &mut inventory.interfaces),
+            "Reservations" => self.reservations(file, value, &mut inventory.instances),
+            "Addresses" => {
+                self.list(file, value, &mut inventory.addresses);
+                for address in &inventory.addresses {
+                    let why = "what has an Elastic IP address tells it";
+                    self.ledger.left_out(Address::KIND, &address.id(), why);
+                }
+            }
+            "SecurityGroups" => self.list(file, value, &mut inventory.security_groups),
+            "SecurityGroupRules" => self.list(file, value, &mut inventory.security_group_rules),
+            "NetworkAcls" => self.list(file, value, &mut inventory.network_acls),
+            "PrefixLists" => self.list(file, value, &mut inventory.prefix_lists),
+            "VpcPeeringConnections" => self.list(file, value, &mut inventory.peerings),
+            "DhcpOptions" => self.list(file, value, &mut inventory.dhcp_options),
+            "TransitGateways" => self.list(file, value, &mut inventory.transit_gateways),
+            "TransitGatewayAttachments" => self.list(file, value, &mut inventory.attachments),
+            "TransitGatewayVpcAttachments" => self.list(file, value, &mut inventory.vpc_attachments),
+            "TransitGatewayPeeringAttachments" => self.list(file, value, &mut inventory.peering_attachments),
+            "TransitGatewayRouteTables" => self.list(file, value, &mut inventory.transit_route_tables),
+            "VpnGateways" => self.list(file, value, &mut inventory.vpn_gateways),
+            "VpnConnections" => self.list(file, value, &mut inventory.vpn_connections),
+            "CustomerGateways" => self.list(file, value, &mut inventory.customer_gateways),
+            "directConnectGateways" => self.list(file, value, &mut inventory.direct_connect_gateways),
+            "directConnectGatewayAssociations" => {
+                self.list(file, value, &mut inventory.direct_connect_associations)
+            }
+            "HostedZones" => self.list(file, value, &mut inventory.hosted_zones),
+            "HostedZone" => self.one(file, value, &mut inventory.hosted_zones),
+            "ResolverRules" => self.list(file, value, &mut inventory.resolver_rules),
+            "ResolverRule" => self.one(file, value, &mut inventory.resolver_rules),
+            "ResolverRuleAssociations" => self.list(file, value, &mut inventory.rule_associations),
+            "ResolverEndpoints" => self.list(file, value, &mut inventory.resolver_endpoints),
+            "ResolverEndpoint" => self.one(file, value, &mut inventory.resolver_endpoints),
+            "ResolverConfigs" => self.list(file, value, &mut inventory.resolver_configs),
+            "ResolverConfig" => self.one(file, value, &mut inventory.resolver_configs),
+            "ProfileSummaries" => self.list(file, value, &mut inventory.profiles),
+            "Profile" => self.one(file, value, &mut inventory.profiles),
+            "ProfileAssociations" => self.list(file, value, &mut inventory.profile_associations),
+            "ProfileResourceAssociations" => self.list(file, value, &mut inventory.profile_resources),
+            // VPC Lattice calls every list so.
+            "items" if value.text.contains("\"serviceNetworkId\"") && value.text.contains("\"vpcId\"") => {
+                self.list(file, value, &mut inventory.service_networks);
+            }
+            "VPCs" => self.zone_vpcs(document, value, &mut inventory),
+            "HostedZoneSummaries" => self.zone_summaries(document, value, &mut inventory),
+            "ResourceRecordSets" => {
+                let sets = self.plain_list(file, value);
+                inventory.record_sets.push(RecordSets { file, at: document.at.clone(), sets, zone: None });
+            }
+            "Entries" if self.is_about(document, value, "Cidr", &["pl-"]) => {
+                let entries: Vec<PrefixListEntry> = self.plain_list(file, value);
+                if let Some(id) = self.subject(document, "PrefixListId", &["pl-"], "a prefix list") {
+                    let entries = entries.into_iter().map(|entry| entry.cidr);
+                    inventory.prefix_list_entries.entry(id).or_default().extend(entries);
+                }
+            }
+            "IpAddresses" if self.is_about(document, value, "Ip", &["rslvr-in-", "rslvr-out-"]) => {
+                let addresses = self.plain_list(file, value);
+                let prefixes = ["rslvr-in-", "rslvr-out-"];
+                if let Some(id) =
+                    self.subject(document, "ResolverEndpointId", &prefixes, "a resolver endpoint")
+                {
+                    inventory.resolver_addresses.entry(id).or_default().extend(addresses);
+                }
+            }
+            "Routes" if self.is_about(document, value, "TransitGatewayAttachments", &["tgw-rtb-"]) => {
+                let routes = self.plain_list(file, value);
+                self.all_routes(document);
+                if let Some(id) = self.transit_table(document) {
+                    inventory.transit_routes.entry(id).or_default().extend(routes);
+                }
+            }
+            "Associations" if self.is_about(document, value, "TransitGatewayAttachmentId", &["tgw-rtb-"]) => {
+                let associations = self.plain_list(file, value);
+                if let Some(id) = self.transit_table(document) {
+                    inventory.transit_associations.entry(id).or_default().extend(associations);
+                }
+            }
+            "TransitGatewayRouteTablePropagations" => {
+                let propagations = self.plain_list(file, value);
+                if let Some(id) = self.transit_table(document) {
+                    inventory.transit_propagations.entry(id).or_default().extend(propagations);
+                }
+            }
+            // Batfish's layout has these calls' answers in one document, each beside its table's id.
+            "TransitGatewayStaticRoutes" | "TransitGatewayPropagations" => {
+                for item in value.items().unwrap_or_default() {
+                    let (at, members) = (item.range(), item.members().unwrap_or_default());
+                    self.inventory = inventory;
+                    self.document(&Document { file, at, members });
+                    inventory = std::mem::take(&mut self.inventory);
+                }
+            }
+            key => self.without_effect(file, key, value),
+        }
+        self.inventory = inventory;
+    }
+
+    /// Reads the objects of a list.
+    fn list<T: Object>(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<T>>) {
+        match value.items() {
+            Some(items) => items.iter().for_each(|item| self.one(file, item, found)),
+            None => self.mistake(file, value, format!("`{}` is no list", T::KIND)),
+        }
+    }
+
+    /// Reads one object.
+    fn one<T: Object>(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<T>>) {
+        let Some(object) = self.plain::<T>(file, value) else { return };
+        let id = object.id();
+        if id.is_empty() {
+            let spot = Spot { file, at: value.start };
+            self.ledger.note(Some(spot), format!("an object of `{}` has no id", T::KIND));
+            return;
+        }
+        let spot = Spot { file, at: value.start };
+        self.unread_fields::<T>(spot, object.other());
+        let size = value.text.len();
+        if self.ledger.read(T::KIND, &id, spot) {
+            found.push(Found { object, file, size });
+        } else if let Some(first) = found.iter_mut().find(|one| one.object.id() == id && one.size < size) {
+            // Of two calls that tell of one object, such as `describe-vpc-classic-link` and `describe-vpcs`, the one
+            // that tells more counts.
+            *first = Found { object, file, size };
+        }
+    }
+
+    /// Notes the fields of an object that nobody reads and that say something.
+    fn unread_fields<T: Object>(&mut self, spot: Spot, other: &Other) {
+        for (field, value) in other {
+            let says_nothing = match value {
+                serde_json::Value::Null | serde_json::Value::Bool(false) => true,
+                serde_json::Value::String(text) => text.is_empty(),
+                serde_json::Value::Array(items) => {
+                    items.iter().all(|item| item["InternetGatewayBlockMode"] == "off")
+                }
+                serde_json::Value::Object(members) => {
+                    members.is_empty() || value["InternetGatewayBlockMode"] == "off"
+                }
+                _ => false,
+            };
+            if !says_nothing && !T::IGNORED.contains(&field.as_str()) {
+                self.ledger.note(Some(spot), format!("the field `{field}` of `{}` is not read", T::KIND));
+            }
+        }
+    }
+
+    /// Reads the items of a list that have no id.
+    fn plain_list<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Vec<T> {
+        let items = value.items();
+        if items.is_none() {
+            self.mistake(file, value, "this is no list".to_owned());
+        }
+        items.unwrap_or_default().iter().filter_map(|item| self.plain(file, item)).collect()
+    }
+
+    /// Reads a value as a type; members that are `null` are as good as absent.
+    fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Option<T> {
+        let read =
+            serde_json::from_str(value.text).and_then(|value| serde_json::from_value(without_nulls(value)));
+        match read {
+            Ok(object) => Some(object),
+            Err(error) => {
+                let told = error.to_string();
+                let told = told.split(" at line ").next().unwrap_or_default();
+                self.mistake(file, value, format!("this object is not as AWS prints it: {told}"));
+                None
+            }
+        }
+    }
+
+    fn mistake(&mut self, file: usize, value: &Raw<'_>, message: String) {
+        self.mistakes.push(Mistake { file, at: value.range(), message, help: None });
+    }
+
+    /// Reads reservations, which hold the instances.
+    fn reservations(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<Instance>>) {
+        let Some(items) = value.items() else {
+            self.mistake(file, value, "`Reservations` is no list".to_owned());
+            return;
+        };
+        for item in items {
+            // Some tools write the instances alone.
+            let members = item.members().unwrap_or_default();
+            match members.into_iter().find(|member| member.key == "Instances") {
+                Some(instances) => self.list(file, &instances.value, found),
+                None if self
+                    .plain::<Reservation>(file, &item)
+                    .is_some_and(|one| one.instances.is_empty()) => {}
+                None => self.one(file, &item, found),
+            }
+        }
+    }
+
+    /// Reads what `sts get-caller-identity` prints.
+    fn caller(&mut self, document: &Document<'_>) {
+        let account = document.members.iter().find(|member| member.key == "Account");
+        let account: Option<String> =
+            account.and_then(|account| serde_json::from_str(account.value.text).ok());
+        self.inventory.kinds.insert("Account".to_owned());
+        self.inventory.caller = account.filter(|account| is_account(account));
+    }
+
+    /// Reads an attribute of a VPC.
+    fn attribute(&mut self, document: &Document<'_>) {
+        let mut whole = serde_json::Map::new();
+        for member in &document.members {
+            let value = serde_json::from_str(member.value.text).unwrap_or(serde_json::Value::Null);
+            whole.insert(member.key.clone(), value);
+        }
+        let start = document.at.start;
+        let value = serde_json::Value::Object(whole).to_string();
+        let value = Raw { text: &value, start };
+        let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
+        let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
+        attribute.enable_dns_support = attribute.enable_dns_support.or(read.enable_dns_support);
+        attribute.enable_dns_hostnames = attribute.enable_dns_hostnames.or(read.enable_dns_hostnames);
+    }
+
+    /// Reads the VPCs that stand beside a hosted zone.
+    fn zone_vpcs(&mut self, document: &Document<'_>, value: &Raw<'_>, inventory: &mut Inventory) {
+        let vpcs: Vec<ZoneVpc> = self.plain_list(document.file, value);
+        let zone = document.members.iter().find(|member| member.key == "HostedZone");
+        let zone =
+            zone.and_then(|zone| self.plain::<HostedZone>(document.file, &zone.value)).map(|zone| zone.id());
+        let zone = zone.or_else(|| self.subject(document, "HostedZoneId", &["Z"], "a hosted zone"));
+        if let Some(zone) = zone {
+            inventory.zone_vpcs.entry(zone).or_default().extend(vpcs.into_iter().map(|vpc| vpc.vpc_id));
+        }
+    }
+
+    /// Reads which hosted zones a VPC has.
+    fn zone_summaries(&mut self, document: &Document<'_>, value: &Raw<'_>, inventory: &mut Inventory) {
+        let zones: Vec<HostedZoneSummary> = self.plain_list(document.file, value);
+        let Some(vpc) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
+        for zone in zones {
+            inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc.clone());
+            // Its own account may have it alone, and the records may be there all the same.
+            let (id, spot) = (zone.hosted_zone_id, Spot { file: document.file, at: value.start });
+            if self.ledger.read(HostedZone::KIND, &id, spot) {
+                let config = super::objects::route53::HostedZoneConfig { private_zone: true, comment: None };
+                let object = HostedZone { id, name: zone.name, config, other: Other::new() };
+                inventory.hosted_zones.push(Found { object, file: document.file, size: 0 });
+            }
+        }
+    }
+
+    /// A page of routes of a transit gateway is cut at 1000 without a token.
+    fn all_routes(&mut self, document: &Document<'_>) {
+        let more = document.members.iter().find(|member| member.key == "AdditionalRoutesAvailable");
+        if let Some(more) = more.filter(|more| more.value.text == "true") {
+            let message = "there are more routes than the call printed".to_owned();
+            let help =
+                "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
+            let at = more.value.range();
+            self.mistakes.push(Mistake { file: document.file, at, message, help: Some(help.to_owned()) });
+        }
+    }
+
+    /// A document without effect, or one that nobody knows.
+    fn without_effect(&mut self, file: usize, key: &str, value: &Raw<'_>) {
+        let spot = Spot { file, at: value.start };
+        if value.items().is_some_and(|items| items.is_empty()) {
+            return;
+        }
+        match WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
+            Some((kind, why)) => {
+                let items = value.items().unwrap_or_else(|| vec![value.clone()]);
+                for item in items {
+                    let id = format!("{file}:{}", item.start);
+                    self.ledger.read(kind, &id, spot);
+                    self.ledger.left_out(kind, &id, *why);
+                }
+            }
+            None => self.ledger.note(Some(spot), format!("a document with the key `{key}` is not read")),
+        }
+    }
+}
+
+/// A value without members that are `null`.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object};
+    match value {
+        Object(members) => {
+            let said = members.into_iter().filter(|(_, value)| !value.is_null());
+            Object(said.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        Array(items) => Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}

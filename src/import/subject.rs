@@ -1,0 +1,144 @@
+//! What a document is about, where the call does not say in its answer what it was asked about: records of a zone,
+//! entries of a prefix list, routes of a transit gateway's table.
+
+use super::document::{Document, Mistake, Raw};
+use super::ledger::Spot;
+use super::objects::Object;
+use super::reader::Reader;
+
+impl Reader<'_> {
+    /// Finds the zone of each document of record sets: by the name at its apex, where the SOA record stands, and by
+    /// the file's name where several zones have that name.
+    pub fn match_records(&mut self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for document in &mut self.inventory.record_sets {
+            let path = self.files[document.file].path.to_string_lossy().into_owned();
+            let named = id_in(&path, &["Z"]);
+            let at_apex = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
+            let apex = at_apex("SOA").or_else(|| at_apex("NS")).map(|set| set.name.trim_end_matches('.'));
+            let of_name = self.inventory.hosted_zones.iter().filter(|zone| {
+                apex.is_some_and(|apex| zone.name.trim_end_matches('.').eq_ignore_ascii_case(apex))
+            });
+            let ids: Vec<String> = of_name.map(|zone| zone.id()).collect();
+            document.zone = match (ids.as_slice(), named) {
+                (_, Some(named)) if self.inventory.hosted_zones.iter().any(|zone| zone.id() == named) => {
+                    Some(named)
+                }
+                ([one], _) => Some(one.clone()),
+                ([], named) => {
+                    let apex = apex.unwrap_or("no name");
+                    let spot = Spot { file: document.file, at: document.at.start };
+                    let named = named.map(|id| format!(" ({id})")).unwrap_or_default();
+                    let message =
+                        format!("records of {apex}{named}, which is no hosted zone that a document holds");
+                    self.ledger.note(Some(spot), message);
+                    None
+                }
+                (several, _) => {
+                    let apex = apex.unwrap_or_default();
+                    let message = format!("several hosted zones are called `{apex}`: {}", several.join(", "));
+                    let help =
+                        format!("put the zone's id into the file's name, such as `{}.json`", several[0]);
+                    let (file, at) = (document.file, document.at.clone());
+                    mistakes.push(Mistake { file, at, message, help: Some(help) });
+                    None
+                }
+            };
+        }
+        mistakes
+    }
+
+    /// Whether a list is what its key may stand for: other calls print lists of the same name, and an empty one tells
+    /// nothing but by its file's name.
+    pub(super) fn is_about(
+        &self,
+        document: &Document<'_>,
+        value: &Raw<'_>,
+        field: &str,
+        prefixes: &[&str],
+    ) -> bool {
+        let path = self.files[document.file].path.to_string_lossy();
+        let is_empty = || value.items().is_some_and(|items| items.is_empty());
+        value.text.contains(&format!("\"{field}\"")) || is_empty() && id_in(&path, prefixes).is_some()
+    }
+
+    /// The route table of a transit gateway that a document is about.
+    pub(super) fn transit_table(&mut self, document: &Document<'_>) -> Option<String> {
+        let what = "a transit gateway's route table";
+        self.subject(document, "TransitGatewayRouteTableId", &["tgw-rtb-"], what)
+    }
+
+    /// What a document is about that does not say so: a key beside it, or an id in its file's name or in that of
+    /// a folder above.
+    pub(super) fn subject(
+        &mut self,
+        document: &Document<'_>,
+        key: &str,
+        prefixes: &[&str],
+        what: &str,
+    ) -> Option<String> {
+        let said = document.members.iter().find(|member| member.key == key);
+        if let Some(id) = said.and_then(|member| serde_json::from_str(member.value.text).ok()) {
+            return Some(id);
+        }
+        let path = self.files[document.file].path.to_string_lossy().into_owned();
+        let found = id_in(&path, prefixes);
+        if found.is_none() {
+            let message = format!("this document is about {what}, and does not say about which");
+            let help = format!(
+                "put the id into its file's name, such as `{}….json`, or `\"{key}\": \"…\"` into the document",
+                prefixes.first().unwrap_or(&"")
+            );
+            self.mistakes.push(Mistake {
+                file: document.file,
+                at: document.at.clone(),
+                message,
+                help: Some(help),
+            });
+        }
+        found
+    }
+}
+
+/// The last id in a path that begins so.
+fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
+    let words = path.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.into_iter().find_map(|word| {
+        let starts = prefixes.iter().filter_map(|prefix| {
+            let at = word.find(prefix)?;
+            let is_start = at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
+            let (id, rest) = (&word[at..], &word[at + prefix.len()..]);
+            // A hosted zone's id has no hyphen to know it by, only its capitals.
+            if *prefix == "Z" {
+                let end = id.find('-').unwrap_or(id.len());
+                let is_capital = |octet: u8| octet.is_ascii_uppercase() || octet.is_ascii_digit();
+                return (is_start && end > 8 && id[..end].bytes().all(is_capital))
+                    .then(|| id[..end].to_owned());
+            }
+            // AWS's own ids end with hexadecimal digits; what follows them is not theirs.
+            let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+            let is_aws = digits >= 8 && rest[digits..].chars().next().is_none_or(|c| c == '-');
+            let end = if is_aws { prefix.len() + digits } else { id.len() };
+            (is_start && !rest.is_empty()).then(|| id[..end].to_owned())
+        });
+        starts.into_iter().next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_in_a_path() {
+        let found = |path, prefix| id_in(path, &[prefix]);
+        let id = || Some("tgw-rtb-0a1b2c3d4e5f60718".to_owned());
+        assert_eq!(found("x/tgw-rtb-0a1b2c3d4e5f60718-routes.json", "tgw-rtb-"), id());
+        assert_eq!(found("tgw-rtb-0a1b2c3d4e5f60718/routes.json", "tgw-rtb-"), id());
+        assert_eq!(found("routes-of-tgw-rtb-0a1b2c3d4e5f60718.json", "tgw-rtb-"), id());
+        assert_eq!(found("addresses-rslvr-in-lab.json", "rslvr-in-"), Some("rslvr-in-lab".to_owned()));
+        assert_eq!(found("Z0123456789ABC-records.json", "Z"), Some("Z0123456789ABC".to_owned()));
+        assert_eq!(found("Zones.json", "Z"), None);
+        assert_eq!(found("vpc.json", "vpc-"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! An inventory as configuration text that a person would have written: AWS's ids, the `Name` tags as comments, one
+//! VPC after the other, then what joins them, names, sites and prefix lists.
+
+mod endpoint;
+mod interfaces;
+mod names;
+mod routes;
+mod security;
+mod sites;
+mod toml;
+mod transit;
+mod vpc;
+mod zones;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use toml::Text;
+
+use super::inventory::{Found, Inventory};
+use super::ledger::Ledger;
+use super::objects::instance::NetworkInterface;
+use super::places::Home;
+
+/// Writes the text, and into the ledger what became of each object.
+pub struct Writer<'a> {
+    inventory: &'a Inventory,
+    homes: &'a BTreeMap<String, Home>,
+    ledger: &'a mut Ledger,
+    text: Text,
+    /// The network interfaces by their ids.
+    interfaces: HashMap<&'a str, &'a Found<NetworkInterface>>,
+    /// Addresses that something written has, by VPC.
+    claimed: HashSet<(String, String)>,
+    /// Security groups that something written has, and those that their rules name.
+    groups: BTreeSet<String>,
+    /// What routes lead to.
+    route_targets: HashSet<String>,
+    /// Prefix lists that something written names, with the region.
+    prefix_lists: BTreeSet<(String, String)>,
+}
+
+/// Writes an inventory as configuration text.
+pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut Ledger) -> String {
+    let interfaces =
+        inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
+    let mut writer = Writer {
+        inventory,
+        homes,
+        ledger,
+        text: Text::default(),
+        interfaces,
+        claimed: HashSet::new(),
+        groups: BTreeSet::new(),
+        route_targets: HashSet::new(),
+        prefix_lists: BTreeSet::new(),
+    };
+    writer.whole();
+    writer.text.finish()
+}
+
+impl Writer<'_> {
+    /// Everything, in the order of the sections.
+    fn whole(&mut self) {
+        let inventory = self.inventory;
+        self.text.comment("What documents of AWS say, as configuration.");
+        self.claim_addresses();
+        self.collect_groups();
+        for vpc in &inventory.vpcs {
+            self.vpc(vpc);
+        }
+        self.check_vpcs();
+        self.peerings();
+        self.transit_gateways();
+        self.hosted_zones();
+        self.resolver_endpoints();
+        self.resolver_rules();
+        self.profiles();
+        self.sites();
+        self.all_prefix_lists();
+        self.dhcp_options();
+    }
+
+    /// Whether a document holds this VPC.
+    fn knows_vpc(&self, id: &str) -> bool {
+        self.homes.contains_key(id)
+    }
+
+    /// The region of a VPC, for a call.
+    fn region_of(&self, vpc: &str) -> Option<&str> {
+        self.homes.get(vpc)?.region.as_deref()
+    }
+
+    /// A call in the region of a VPC.
+    fn call_in(&self, vpc: &str, call: &str) -> String {
+        match self.region_of(vpc) {
+            Some(region) => format!("{call} --region {region}"),
+            None => call.to_owned(),
+        }
+    }
+
+    /// Whether a document of one of these kinds was read.
+    fn has_document(&self, kind: &str) -> bool {
+        self.inventory.kinds.contains(kind)
+    }
+
+    /// Notes that a VPC is missing, and what refers to it.
+    fn missing_vpc(&mut self, id: &str, whose: &str) {
+        let what = format!("VPC {id}, which {whose} refers to: perhaps another account's or region's");
+        self.ledger.missing(what, format!("aws ec2 describe-vpcs --vpc-ids {id}"));
+    }
+}

@@ -1,0 +1,319 @@
+//! What joins VPCs and what they resolve by: peering connections, resolver endpoints and rules, Profiles.
+
+use std::collections::BTreeSet;
+
+use super::Writer;
+use super::interfaces::peering_side;
+use crate::import::objects::network::VpcPeeringConnection;
+use crate::import::objects::resolver::{
+    ResolverEndpoint, ResolverRule, ResolverRuleAssociation, TargetAddress,
+};
+use crate::import::objects::route53::{Profile, ProfileAssociation, ProfileResourceAssociation};
+use crate::import::objects::{Object, is_state, name_tag};
+
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+impl Writer<'_> {
+    /// Peering connections between VPCs of which both are known.
+    pub(super) fn peerings(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("peering connections");
+        for peering in &inventory.peerings {
+            let id = peering.vpc_peering_connection_id.as_str();
+            if !is_state(peering.status.code.as_deref().or(Some("active")), &["active"]) {
+                self.ledger.left_out(VpcPeeringConnection::KIND, id, "it is not active");
+                continue;
+            }
+            let (requester, accepter) = (&peering.requester_vpc_info, &peering.accepter_vpc_info);
+            let strangers: Vec<&str> = [requester, accepter]
+                .into_iter()
+                .map(|side| side.vpc_id.as_str())
+                .filter(|vpc| !self.knows_vpc(vpc))
+                .collect();
+            if !strangers.is_empty() {
+                strangers.iter().for_each(|vpc| self.missing_vpc(vpc, id));
+                self.ledger.left_out(VpcPeeringConnection::KIND, id, "no document holds the VPC at one side");
+                continue;
+            }
+            if let Some(heading) = heading.take() {
+                self.text.heading(heading);
+            }
+            self.text.table("vpc_peering_connection", name_tag(&peering.tags));
+            self.text.text("id", id);
+            for (key, side) in [("requester", requester), ("accepter", accepter)] {
+                let allows = side.peering_options.allow_dns_resolution_from_remote_vpc;
+                self.text.plain(key, peering_side(&side.vpc_id, allows));
+            }
+            self.ledger.written(VpcPeeringConnection::KIND, id);
+        }
+    }
+
+    /// Resolver endpoints.
+    pub(super) fn resolver_endpoints(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("resolver endpoints and rules");
+        for endpoint in &inventory.resolver_endpoints {
+            let id = endpoint.id.as_str();
+            if !matches!(endpoint.direction.as_str(), "INBOUND" | "OUTBOUND") {
+                let why = format!("the direction {} is not modelled", endpoint.direction);
+                self.ledger.not_understood(ResolverEndpoint::KIND, id, why);
+                continue;
+            }
+            if !self.knows_vpc(&endpoint.host_vpc_id) {
+                self.missing_vpc(&endpoint.host_vpc_id, id);
+                self.ledger.left_out(ResolverEndpoint::KIND, id, "no document holds its VPC");
+                continue;
+            }
+            if let Some(heading) = heading.take() {
+                self.text.heading(heading);
+            }
+            self.text.table("resolver_endpoint", endpoint.name.as_deref());
+            self.text.text("id", id);
+            self.text.text("direction", &endpoint.direction);
+            self.text.text("vpc", &endpoint.host_vpc_id);
+            let listed = inventory.resolver_addresses.get(id).into_iter().flatten();
+            let mut addresses: Vec<String> =
+                listed.filter_map(|one| one.ip.clone().or_else(|| one.ipv6.clone())).collect();
+            if addresses.is_empty() {
+                addresses = self.described_addresses(id);
+            }
+            if addresses.is_empty() {
+                let call = "aws route53resolver list-resolver-endpoint-ip-addresses --resolver-endpoint-id";
+                let call = self.call_in(&endpoint.host_vpc_id, &format!("{call} {id}"));
+                self.ledger.missing(format!("the addresses of resolver endpoint {id}"), call);
+            }
+            self.text.texts("addresses", addresses);
+            if endpoint.dns64_enabled == Some(true) {
+                self.text.plain("dns64_enabled", true);
+            }
+            self.ledger.written(ResolverEndpoint::KIND, id);
+        }
+    }
+
+    /// Resolver rules with their associations.
+    pub(super) fn resolver_rules(&mut self) {
+        let inventory = self.inventory;
+        for rule in &inventory.resolver_rules {
+            let id = rule.id.as_str();
+            if !id.starts_with("rslvr-rr-") {
+                self.ledger.left_out(ResolverRule::KIND, id, "AWS defines it by itself, and so does plustwo");
+            } else if !matches!(rule.rule_type.as_str(), "FORWARD" | "SYSTEM" | "DELEGATE") {
+                let why = format!("rules of type {} are not modelled", rule.rule_type);
+                self.ledger.not_understood(ResolverRule::KIND, id, why);
+            } else {
+                self.resolver_rule(rule);
+            }
+        }
+        for association in &inventory.rule_associations {
+            let id = association.resolver_rule_id.as_str();
+            if !id.starts_with("rslvr-rr-") {
+                let why = "AWS defines its rule by itself";
+                self.ledger.left_out(ResolverRuleAssociation::KIND, &association.id, why);
+            } else if !inventory.resolver_rules.iter().any(|rule| rule.id == id) {
+                let call = format!("aws route53resolver get-resolver-rule --resolver-rule-id {id}");
+                let call = self.call_in(&association.vpc_id, &call);
+                let what = format!("resolver rule {id}, which VPC {} is associated with", association.vpc_id);
+                self.ledger.missing(what, call);
+            }
+        }
+        if !inventory.resolver_rules.is_empty() && !self.has_document(ResolverRuleAssociation::KIND) {
+            let call = "aws route53resolver list-resolver-rule-associations";
+            self.ledger.missing("the VPCs that resolver rules are associated with", call);
+        }
+    }
+
+    fn resolver_rule(&mut self, rule: &ResolverRule) {
+        let id = rule.id.as_str();
+        let vpcs = self.rule_vpcs(id);
+        self.text.table("resolver_rule", rule.name.as_deref());
+        self.text.text("id", id);
+        self.text.text("type", &rule.rule_type);
+        let domain = rule.domain_name.as_deref().map(undotted);
+        self.text.maybe("domain", domain.filter(|_| rule.rule_type != "DELEGATE"));
+        self.text.maybe("delegation_record", rule.delegation_record.as_deref().map(undotted));
+        let targets: Vec<String> = rule.target_ips.iter().filter_map(target).collect();
+        self.text.some_texts("targets", targets);
+        let endpoint = rule.resolver_endpoint_id.as_deref();
+        let known = endpoint.filter(|id| self.inventory.resolver_endpoints.iter().any(|one| one.id == *id));
+        self.text.maybe("endpoint", known);
+        if let Some(endpoint) = endpoint.filter(|_| known.is_none()) {
+            let call = format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");
+            let what = format!("resolver endpoint {endpoint}: rule {id} is taken to leave from any address");
+            self.ledger.missing(what, call);
+        }
+        let accounts = self.strange_accounts(rule.owner_id.as_deref(), &vpcs);
+        self.text.maybe("owner_id", rule.owner_id.as_deref().filter(|_| !accounts.is_empty()));
+        self.text.some_texts("shared_with", accounts);
+        self.text.texts("vpcs", vpcs);
+        self.ledger.written(ResolverRule::KIND, id);
+    }
+
+    /// The VPCs that a rule is associated with.
+    fn rule_vpcs(&mut self, rule: &str) -> Vec<String> {
+        let inventory = self.inventory;
+        let mut vpcs = Vec::new();
+        for association in inventory.rule_associations.iter().filter(|one| one.resolver_rule_id == rule) {
+            let (kind, id) = (ResolverRuleAssociation::KIND, &association.id);
+            if !is_state(
+                association.status.as_deref().or(Some("COMPLETE")),
+                &["COMPLETE", "CREATING", "OVERRIDDEN"],
+            ) {
+                self.ledger.left_out(kind, id, "it does not hold");
+            } else if self.knows_vpc(&association.vpc_id) {
+                vpcs.push(association.vpc_id.clone());
+                self.ledger.written(kind, id);
+            } else {
+                self.missing_vpc(&association.vpc_id, rule);
+                self.ledger.left_out(kind, id, "no document holds its VPC");
+            }
+        }
+        vpcs
+    }
+
+    /// The accounts of VPCs that are not the owner's. Something of another account that they have was shared with
+    /// them.
+    fn strange_accounts(&self, owner: Option<&str>, vpcs: &[String]) -> BTreeSet<String> {
+        let Some(owner) = owner.filter(|owner| super::super::folder::is_account(owner)) else {
+            return BTreeSet::new();
+        };
+        let accounts = vpcs.iter().filter_map(|vpc| self.homes.get(vpc)?.account.clone());
+        accounts.filter(|account| account != owner).collect()
+    }
+
+    /// Profiles with what is in them and who has them.
+    pub(super) fn profiles(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("Profiles");
+        for profile in &inventory.profiles {
+            if let Some(heading) = heading.take() {
+                self.text.heading(heading);
+            }
+            self.profile(profile);
+        }
+        for association in &inventory.profile_associations {
+            let id = association.profile_id.as_str();
+            if !inventory.profiles.iter().any(|profile| profile.id == id) {
+                let call = format!("aws route53profiles get-profile --profile-id {id}");
+                self.ledger.missing(
+                    format!("Profile {id}, which {} is associated with", association.resource_id),
+                    call,
+                );
+            }
+        }
+        if !inventory.profiles.is_empty() {
+            for (kind, what, call) in [
+                (
+                    ProfileAssociation::KIND,
+                    "the VPCs that Profiles are associated with",
+                    "list-profile-associations",
+                ),
+                (
+                    ProfileResourceAssociation::KIND,
+                    "what is in Profiles",
+                    "list-profile-resource-associations --profile-id …",
+                ),
+            ] {
+                if !self.has_document(kind) {
+                    self.ledger.missing(what, format!("aws route53profiles {call}"));
+                }
+            }
+        }
+    }
+
+    fn profile(&mut self, profile: &Profile) {
+        let inventory = self.inventory;
+        let id = profile.id.as_str();
+        let own = inventory.profile_associations.iter().filter(|one| one.profile_id == id);
+        let mut vpcs = Vec::new();
+        for association in own {
+            if self.knows_vpc(&association.resource_id) {
+                vpcs.push(association.resource_id.clone());
+                self.ledger.written(ProfileAssociation::KIND, &association.id);
+            } else {
+                self.missing_vpc(&association.resource_id, id);
+                self.ledger.left_out(ProfileAssociation::KIND, &association.id, "no document holds its VPC");
+            }
+        }
+        let accounts = self.strange_accounts(profile.owner_id.as_deref(), &vpcs);
+        self.text.table("profile", profile.name.as_deref());
+        self.text.text("id", id);
+        self.text.maybe("owner_id", profile.owner_id.as_deref().filter(|_| !accounts.is_empty()));
+        self.text.some_texts("shared_with", accounts);
+        for (key, mark) in [
+            ("hosted_zones", "hostedzone/"),
+            ("resolver_rules", "resolver-rule/"),
+            ("vpc_endpoints", "vpc-endpoint/"),
+        ] {
+            let resources = self.resources_of(id, key, mark);
+            self.text.some_texts(key, resources);
+        }
+        for vpc in vpcs {
+            self.text.table("profile.association", None);
+            self.text.text("vpc", &vpc);
+        }
+        self.ledger.written(Profile::KIND, id);
+    }
+
+    /// The resources of a kind in a Profile.
+    fn resources_of(&mut self, profile: &str, key: &str, mark: &str) -> Vec<String> {
+        let inventory = self.inventory;
+        let mut ids = Vec::new();
+        for resource in inventory.profile_resources.iter().filter(|one| one.profile_id == profile) {
+            let kind = ProfileResourceAssociation::KIND;
+            let Some((_, id)) = resource.resource_arn.split_once(mark) else {
+                if resource.resource_arn.contains("firewall") {
+                    self.ledger.left_out(kind, &resource.id, "DNS Firewall is read and not used yet");
+                }
+                continue;
+            };
+            let (is_known, call) = match key {
+                "hosted_zones" => {
+                    let is_known = inventory.hosted_zones.iter().any(|zone| zone.id() == id);
+                    (is_known, format!("aws route53 get-hosted-zone --id {id}"))
+                }
+                "resolver_rules" => {
+                    let is_known = inventory.resolver_rules.iter().any(|rule| rule.id == id);
+                    (is_known, format!("aws route53resolver get-resolver-rule --resolver-rule-id {id}"))
+                }
+                _ => {
+                    let is_known = inventory.endpoints.iter().any(|one| one.vpc_endpoint_id == id);
+                    (is_known, format!("aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {id}"))
+                }
+            };
+            if is_known {
+                ids.push(id.to_owned());
+                self.ledger.written(kind, &resource.id);
+            } else {
+                self.ledger.missing(format!("{id}, which is in Profile {profile}"), call);
+                self.ledger.left_out(kind, &resource.id, "no document holds what it leads to");
+            }
+        }
+        ids
+    }
+}
+
+/// A name server as the configuration writes it.
+fn target(target: &TargetAddress) -> Option<String> {
+    let ip = target.ip.as_deref().or(target.ipv6.as_deref()).filter(|ip| !ip.is_empty())?;
+    let (host, default_port) = match target.protocol.as_deref() {
+        Some("DoH") => (if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() }, 443),
+        _ => (ip.to_owned(), DNS_PORT),
+    };
+    // AWS tells the port of DNS over HTTPS as 443.
+    let port = target.port.filter(|port| *port != default_port);
+    let place = match port {
+        Some(port) if ip.contains(':') => format!("[{ip}]:{port}"),
+        Some(port) => format!("{ip}:{port}"),
+        None => host,
+    };
+    Some(match target.protocol.as_deref() {
+        Some("DoH") => format!("https://{place}#{}", target.server_name_indication.as_deref().unwrap_or(ip)),
+        _ => place,
+    })
+}
+
+/// A name without its final dot; the root stays.
+fn undotted(name: &str) -> &str {
+    name.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(name)
+}

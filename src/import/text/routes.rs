@@ -1,0 +1,247 @@
+//! Route tables and prefix lists.
+
+use super::Writer;
+use super::toml::Inline;
+use crate::aws::{Facts, Region};
+use crate::import::objects::network::{DhcpOptions, PrefixList, Route, RouteTable};
+use crate::import::objects::{Object, name_tag};
+use crate::import::places::{region_of_arn, region_of_name};
+
+impl Route {
+    /// Whether it forwards.
+    pub(super) fn is_active(&self) -> bool {
+        self.state.as_deref().is_none_or(|state| state == "active")
+    }
+
+    /// What it matches.
+    fn destination(&self) -> Option<&str> {
+        let families = self.destination_cidr_block.as_deref().or(self.destination_ipv6_cidr_block.as_deref());
+        self.destination_prefix_list_id.as_deref().or(families)
+    }
+
+    /// Where it leads. Of an instance's route AWS tells the instance and its interface.
+    fn target(&self) -> Option<&str> {
+        let targets = [
+            &self.gateway_id,
+            &self.nat_gateway_id,
+            &self.transit_gateway_id,
+            &self.vpc_peering_connection_id,
+            &self.egress_only_internet_gateway_id,
+            &self.instance_id,
+            &self.network_interface_id,
+            &self.carrier_gateway_id,
+            &self.local_gateway_id,
+            &self.core_network_arn,
+        ];
+        targets.into_iter().flatten().map(String::as_str).find(|target| !target.is_empty())
+    }
+}
+
+impl RouteTable {
+    /// Whether a subnet is associated with it.
+    pub(super) fn is_of(&self, subnet: &str) -> bool {
+        let mut own = self.associations.iter().filter(|one| one.association_state.is_associated());
+        own.any(|one| one.subnet_id.as_deref() == Some(subnet))
+    }
+}
+
+impl Writer<'_> {
+    /// The route tables of a VPC.
+    pub(super) fn route_tables(&mut self, vpc: &str) {
+        let inventory = self.inventory;
+        for table in inventory.route_tables.iter().filter(|table| table.vpc_id == vpc) {
+            let id = table.route_table_id.as_str();
+            self.text.table("vpc.route_table", name_tag(&table.tags));
+            self.text.text("id", id);
+            if table.associations.iter().any(|association| association.main) {
+                self.text.plain("main", true);
+            }
+            let routes: Vec<Inline> =
+                table.routes.iter().filter_map(|route| self.route(vpc, table, route)).collect();
+            self.text.tables("routes", &routes);
+            for association in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
+                let spot = self.ledger.spot(RouteTable::KIND, id);
+                let message =
+                    format!("{id} routes what comes in by gateway {association}, which is not modelled");
+                self.ledger.note(spot, message);
+            }
+            self.ledger.written(RouteTable::KIND, id);
+        }
+        if !self.has_document(RouteTable::KIND) {
+            let call = self.call_in(vpc, "aws ec2 describe-route-tables");
+            self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
+        }
+    }
+
+    /// A route; none for `local` ones, which are implied, and for what cannot be written.
+    fn route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<Inline> {
+        let spot = self.ledger.spot(RouteTable::KIND, &table.route_table_id);
+        let id = &table.route_table_id;
+        if route.gateway_id.as_deref() == Some("local") {
+            return None;
+        }
+        let Some(destination) = route.destination() else {
+            self.ledger.note(spot, format!("{id} has a route without a destination"));
+            return None;
+        };
+        let target = match (route.target(), &route.odb_network_arn) {
+            (Some(target), _) => target,
+            (None, Some(arn)) => {
+                self.ledger.note(
+                    spot,
+                    format!("{id} has a route to {destination} by ODB network {arn}, which is left out"),
+                );
+                return None;
+            }
+            // What it led to is gone, and the table does not say any more what that was.
+            (None, None) if !route.is_active() => "eni-gone",
+            (None, None) => {
+                self.ledger.note(
+                    spot,
+                    format!("{id} has a route to {destination} without a target, which is left out"),
+                );
+                return None;
+            }
+        };
+        self.route_targets.insert(target.to_owned());
+        self.check_target(vpc, target, route);
+        if destination.starts_with("pl-") {
+            self.name_prefix_list(vpc, destination);
+        }
+        let mut inline = Inline::default().text("destination", destination).text("target", target);
+        if let Some(state) = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"))
+        {
+            inline = inline.text("state", state);
+        }
+        if let Some(origin) =
+            route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
+        {
+            inline = inline.text("origin", origin);
+        }
+        Some(inline)
+    }
+
+    /// Tells when what a route leads to stands in no document.
+    fn check_target(&mut self, vpc: &str, target: &str, route: &Route) {
+        if !route.is_active() {
+            return;
+        }
+        let inventory = self.inventory;
+        let (is_there, call) = if target.starts_with("nat-") {
+            (
+                inventory.nat_gateways.iter().any(|nat| nat.nat_gateway_id == target),
+                "describe-nat-gateways --nat-gateway-ids",
+            )
+        } else if target.starts_with("vpce-") {
+            (
+                inventory.endpoints.iter().any(|one| one.vpc_endpoint_id == target),
+                "describe-vpc-endpoints --vpc-endpoint-ids",
+            )
+        } else if target.starts_with("tgw-") {
+            let is_there = inventory.transit_gateways.iter().any(|one| one.transit_gateway_id == target);
+            (is_there, "describe-transit-gateways --transit-gateway-ids")
+        } else if target.starts_with("pcx-") {
+            let is_there = inventory.peerings.iter().any(|one| one.vpc_peering_connection_id == target);
+            (is_there, "describe-vpc-peering-connections --vpc-peering-connection-ids")
+        } else if target.starts_with("vgw-") {
+            let is_there = inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == target);
+            (is_there, "describe-vpn-gateways --vpn-gateway-ids")
+        } else if target.starts_with("eni-") {
+            (self.interfaces.contains_key(target), "describe-network-interfaces --network-interface-ids")
+        } else if target.starts_with("i-") {
+            (
+                inventory.instances.iter().any(|one| one.instance_id == target),
+                "describe-instances --instance-ids",
+            )
+        } else {
+            return;
+        };
+        if !is_there {
+            let call = self.call_in(vpc, &format!("aws ec2 {call} {target}"));
+            self.ledger.missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
+        }
+    }
+
+    /// Notes that a prefix list is named.
+    pub(super) fn name_prefix_list(&mut self, vpc: &str, id: &str) {
+        let region = self.region_of(vpc).unwrap_or_default().to_owned();
+        self.prefix_lists.insert((id.to_owned(), region));
+    }
+
+    /// The prefix lists whose entries some document holds.
+    pub(super) fn all_prefix_lists(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("prefix lists");
+        for (id, region) in std::mem::take(&mut self.prefix_lists) {
+            let entries = self.entries(&id, &region);
+            let known = Region::parse(&region)
+                .ok()
+                .and_then(|region| Facts::built_in().prefix_lists.by_id(&region, &id));
+            let Some(entries) = entries else {
+                let call = format!(
+                    "aws ec2 get-managed-prefix-list-entries --prefix-list-id {id} --region {region}"
+                );
+                match known.filter(|list| list.entries.is_some()) {
+                    Some(list) => {
+                        let what = format!(
+                            "the entries of prefix list {id} ({}): taken as they were {}",
+                            list.name, list.as_of
+                        );
+                        self.ledger.missing(what, call);
+                    }
+                    None => self.ledger.missing(format!("the entries of prefix list {id}"), call),
+                }
+                continue;
+            };
+            if let Some(heading) = heading.take() {
+                self.text.heading(heading);
+            }
+            let list = inventory.prefix_lists.iter().find(|list| list.prefix_list_id == id);
+            self.text.table("prefix_list", None);
+            self.text.text("id", &id);
+            self.text.text("region", &region);
+            self.text.maybe("name", list.and_then(|list| list.prefix_list_name.as_deref()));
+            self.text.texts("entries", entries);
+            self.ledger.written(PrefixList::KIND, &id);
+        }
+    }
+
+    /// The entries of a prefix list. An id is unique within its region only.
+    fn entries(&self, id: &str, region: &str) -> Option<Vec<String>> {
+        if let Some(entries) = self.inventory.prefix_list_entries.get(id) {
+            let mut entries = entries.clone();
+            entries.dedup();
+            return Some(entries);
+        }
+        let lists = self.inventory.prefix_lists.iter().filter(|list| list.prefix_list_id == id);
+        let here = lists.filter(|list| {
+            let of_arn = list.prefix_list_arn.as_deref().and_then(region_of_arn);
+            let said = of_arn.or_else(|| list.prefix_list_name.as_deref().and_then(region_of_name));
+            said.is_none_or(|said| said == region)
+        });
+        here.into_iter().find_map(|list| list.cidrs.clone())
+    }
+
+    /// Sets of DHCP options, which say whom clients ask.
+    pub(super) fn dhcp_options(&mut self) {
+        let inventory = self.inventory;
+        for options in &inventory.dhcp_options {
+            let id = options.dhcp_options_id.as_str();
+            let servers = options.dhcp_configurations.iter().filter(|one| one.key == "domain-name-servers");
+            let servers: Vec<&str> =
+                servers.flat_map(|one| &one.values).map(|one| one.value.as_str()).collect();
+            let mut users = inventory.vpcs.iter().filter(|vpc| vpc.dhcp_options_id.as_deref() == Some(id));
+            let used = users.next().map(|vpc| vpc.vpc_id.as_str());
+            match used.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {
+                Some(vpc) => {
+                    let servers = servers.join(", ");
+                    let why = format!(
+                        "clients of VPC {vpc} ask {servers} and not its resolver, unless told otherwise"
+                    );
+                    self.ledger.not_understood(DhcpOptions::KIND, id, why);
+                }
+                None => self.ledger.left_out(DhcpOptions::KIND, id, "clients ask the VPC's resolver"),
+            }
+        }
+    }
+}

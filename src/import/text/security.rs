@@ -1,0 +1,224 @@
+//! Security groups and network ACLs.
+
+use std::collections::BTreeMap;
+
+use super::Writer;
+use super::toml::Inline;
+use crate::import::objects::endpoint::Group;
+use crate::import::objects::security::{
+    NetworkAcl, NetworkAclEntry, Permission, Range, SecurityGroup, SecurityGroupRule,
+};
+use crate::import::objects::{Object, name_tag};
+
+/// The last number of a network ACL: the rule that denies what no other speaks of.
+const LAST_RULE: i64 = 32767;
+
+/// A rule of a security group, whichever call told it.
+struct Rule {
+    is_egress: bool,
+    protocol: String,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    /// Prefixes, prefix lists and groups.
+    others: Vec<String>,
+}
+
+impl Writer<'_> {
+    /// Which groups are written: those that something has, and those that their rules name.
+    pub(super) fn collect_groups(&mut self) {
+        let inventory = self.inventory;
+        let endpoints = inventory.endpoints.iter().flat_map(|one| &one.object.groups);
+        let interfaces = inventory.interfaces.iter().flat_map(|one| &one.object.groups);
+        let instances = inventory.instances.iter().flat_map(|one| &one.object.security_groups);
+        let mut waiting: Vec<String> =
+            endpoints.chain(interfaces).chain(instances).map(|group| group.group_id.clone()).collect();
+        let groups: BTreeMap<&str, &SecurityGroup> =
+            inventory.security_groups.iter().map(|group| (group.group_id.as_str(), &group.object)).collect();
+        while let Some(id) = waiting.pop() {
+            let Some(group) = groups.get(id.as_str()).filter(|_| !self.groups.contains(&id)) else {
+                continue;
+            };
+            let others = self.rules(group).into_iter().flat_map(|rule| rule.others);
+            waiting.extend(others.filter(|other| other.starts_with("sg-")));
+            self.groups.insert(id);
+        }
+    }
+
+    /// The groups of these that are written; the others are told as missing.
+    pub(super) fn known_groups(&mut self, vpc: &str, groups: &[Group]) -> Vec<String> {
+        let mut known = Vec::new();
+        for id in groups.iter().map(|group| group.group_id.as_str()) {
+            if self.groups.contains(id) {
+                known.push(id.to_owned());
+            } else {
+                let call = self.call_in(vpc, &format!("aws ec2 describe-security-groups --group-ids {id}"));
+                self.ledger.missing(
+                    format!("security group {id}: everything is taken as admitted where it stands alone"),
+                    call,
+                );
+            }
+        }
+        known
+    }
+
+    /// The rules of a group: those that stand with it, else those of the rules' own document.
+    fn rules(&self, group: &SecurityGroup) -> Vec<Rule> {
+        let within = |permissions: &[Permission], is_egress| -> Vec<Rule> {
+            permissions.iter().map(|permission| of_permission(permission, is_egress)).collect()
+        };
+        let mut rules = within(&group.ip_permissions, false);
+        rules.extend(within(&group.ip_permissions_egress, true));
+        if rules.is_empty() {
+            let own =
+                self.inventory.security_group_rules.iter().filter(|rule| rule.group_id == group.group_id);
+            rules.extend(own.map(|rule| of_rule(rule)));
+        }
+        rules
+    }
+
+    /// The security groups of a VPC that something written has.
+    pub(super) fn security_groups(&mut self, vpc: &str) {
+        let inventory = self.inventory;
+        for group in inventory.security_groups.iter().filter(|group| group.vpc_id.as_deref() == Some(vpc)) {
+            let id = group.group_id.as_str();
+            if !self.groups.contains(id) {
+                self.ledger.left_out(SecurityGroup::KIND, id, "nothing that is written has it");
+                continue;
+            }
+            self.text.table("vpc.security_group", name_tag(&group.tags).or(group.group_name.as_deref()));
+            self.text.text("id", id);
+            let rules = self.rules(group);
+            let (egress, ingress): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.is_egress);
+            let ingress = self.group_rules(vpc, id, "sources", ingress);
+            self.text.tables("ingress", &ingress);
+            // A group that lets out everything is as AWS makes them.
+            if !is_open(&egress) {
+                let egress = self.group_rules(vpc, id, "destinations", egress);
+                self.text.tables("egress", &egress);
+            }
+            self.ledger.written(SecurityGroup::KIND, id);
+        }
+        for rule in &inventory.security_group_rules {
+            if self.groups.contains(&rule.group_id) {
+                let why = "it stands with its group";
+                self.ledger.left_out(SecurityGroupRule::KIND, &rule.security_group_rule_id, why);
+            }
+        }
+    }
+
+    /// Rules as they are written.
+    fn group_rules(&mut self, vpc: &str, group: &str, key: &str, rules: Vec<Rule>) -> Vec<Inline> {
+        let mut written = Vec::new();
+        for rule in rules {
+            let mut others = Vec::new();
+            for other in rule.others {
+                if other.starts_with("pl-") {
+                    self.name_prefix_list(vpc, &other);
+                }
+                if other.starts_with("sg-") && !self.groups.contains(&other) {
+                    let what = format!("security group {other}, which {group} names: its rule is left out");
+                    let call =
+                        self.call_in(vpc, &format!("aws ec2 describe-security-groups --group-ids {other}"));
+                    self.ledger.missing(what, call);
+                    continue;
+                }
+                others.push(other);
+            }
+            if others.is_empty() {
+                continue;
+            }
+            let mut inline = Inline::default().text("protocol", &rule.protocol);
+            // ICMP has types where others have ports; -1 stands for all.
+            let has_ports = matches!(rule.protocol.as_str(), "tcp" | "udp" | "6" | "17");
+            if has_ports && (rule.from_port, rule.to_port) != (Some(0), Some(65535)) {
+                let port = |port: Option<i32>, other| {
+                    port.and_then(|port| u16::try_from(port).ok()).unwrap_or(other)
+                };
+                inline = inline
+                    .plain("from_port", port(rule.from_port, 0))
+                    .plain("to_port", port(rule.to_port, u16::MAX));
+            }
+            written.push(inline.texts(key, &others));
+        }
+        written
+    }
+
+    /// The network ACLs of a VPC.
+    pub(super) fn network_acls(&mut self, vpc: &str) {
+        let inventory = self.inventory;
+        for acl in inventory.network_acls.iter().filter(|acl| acl.vpc_id == vpc) {
+            let id = acl.network_acl_id.as_str();
+            self.text.table("vpc.network_acl", name_tag(&acl.tags));
+            self.text.text("id", id);
+            if acl.is_default {
+                self.text.plain("is_default", true);
+            }
+            let mut entries: Vec<&NetworkAclEntry> = acl.entries.iter().collect();
+            entries.sort_by_key(|entry| (entry.egress, entry.rule_number));
+            let written: Vec<Inline> = entries.into_iter().filter_map(acl_entry).collect();
+            self.text.tables("entries", &written);
+            self.ledger.written(NetworkAcl::KIND, id);
+        }
+    }
+}
+
+/// A rule of a network ACL; none for the one that denies the rest, which is implied.
+fn acl_entry(entry: &NetworkAclEntry) -> Option<Inline> {
+    if entry.rule_number >= LAST_RULE {
+        return None;
+    }
+    let cidr = entry.cidr_block.as_deref().or(entry.ipv6_cidr_block.as_deref())?;
+    let protocol = match entry.protocol.as_str() {
+        "6" => "tcp",
+        "17" => "udp",
+        "1" => "icmp",
+        "58" => "icmpv6",
+        other => other,
+    };
+    let mut inline = Inline::default().plain("rule_number", entry.rule_number);
+    if entry.egress {
+        inline = inline.plain("egress", true);
+    }
+    inline = inline.text("protocol", protocol);
+    if let Some(range) = entry.port_range.as_ref().filter(|_| matches!(protocol, "tcp" | "udp")) {
+        let port = |port: Option<i32>, other| port.and_then(|port| u16::try_from(port).ok()).unwrap_or(other);
+        inline = inline.plain("from_port", port(range.from, 0)).plain("to_port", port(range.to, u16::MAX));
+    }
+    Some(inline.text("cidr", cidr).text("rule_action", &entry.rule_action))
+}
+
+/// Whether rules let out everything, and say nothing else.
+fn is_open(egress: &[Rule]) -> bool {
+    let everywhere = |rule: &Rule| {
+        rule.protocol == "-1"
+            && rule.others.iter().all(|other| matches!(other.as_str(), "0.0.0.0/0" | "::/0"))
+    };
+    let to_v4 = |rule: &Rule| rule.others.iter().any(|other| other == "0.0.0.0/0");
+    egress.iter().all(everywhere) && egress.iter().any(to_v4)
+}
+
+fn of_permission(permission: &Permission, is_egress: bool) -> Rule {
+    let prefix = |range: &Range| range.cidr_ip.clone().or_else(|| range.cidr_ipv6.clone());
+    let ranges = permission.ip_ranges.iter().chain(&permission.ipv6_ranges).filter_map(prefix);
+    let lists = permission.prefix_list_ids.iter().map(|list| list.prefix_list_id.clone());
+    let groups = permission.user_id_group_pairs.iter().filter_map(|pair| pair.group_id.clone());
+    Rule {
+        is_egress,
+        protocol: permission.ip_protocol.clone(),
+        from_port: permission.from_port,
+        to_port: permission.to_port,
+        others: ranges.chain(lists).chain(groups).collect(),
+    }
+}
+
+fn of_rule(rule: &SecurityGroupRule) -> Rule {
+    let others =
+        [&rule.cidr_ipv4, &rule.cidr_ipv6, &rule.prefix_list_id, &rule.referenced_group_info.group_id];
+    Rule {
+        is_egress: rule.is_egress,
+        protocol: rule.ip_protocol.clone(),
+        from_port: rule.from_port,
+        to_port: rule.to_port,
+        others: others.into_iter().flatten().cloned().collect(),
+    }
+}

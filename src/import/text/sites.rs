@@ -1,0 +1,212 @@
+//! Networks on premises: what stands behind a VPN's customer gateway, and behind a Direct Connect gateway.
+
+use std::collections::BTreeSet;
+
+use super::Writer;
+use super::toml::Inline;
+use crate::import::objects::gateway::{
+    CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, VpnConnection, VpnGateway,
+};
+use crate::import::objects::{Object, is_state, name_tag};
+
+/// The site behind a customer gateway.
+pub(super) fn site_of_customer_gateway(id: &str) -> String {
+    format!("site-{id}")
+}
+
+/// The site behind a Direct Connect gateway.
+pub(super) fn site_of_direct_connect(id: &str) -> String {
+    format!("site-{}", direct_connect(id))
+}
+
+/// A Direct Connect gateway's id with a prefix; AWS gives it none.
+fn direct_connect(id: &str) -> String {
+    if id.starts_with("dxgw-") { id.to_owned() } else { format!("dxgw-{id}") }
+}
+
+impl Writer<'_> {
+    /// A site for each customer gateway that a VPN connection has, and for each Direct Connect gateway.
+    pub(super) fn sites(&mut self) {
+        let inventory = self.inventory;
+        let live = |vpn: &VpnConnection| !is_state(vpn.state.as_deref(), &["deleted", "deleting"]);
+        let mut gateways: Vec<&str> = Vec::new();
+        for vpn in &inventory.vpn_connections {
+            if !live(vpn) {
+                self.ledger.left_out(VpnConnection::KIND, &vpn.vpn_connection_id, "it is deleted");
+            } else if !gateways.contains(&vpn.customer_gateway_id.as_str()) {
+                gateways.push(&vpn.customer_gateway_id);
+            }
+        }
+        let has_any = !gateways.is_empty()
+            || !inventory.direct_connect_gateways.is_empty()
+            || !inventory.direct_connect_associations.is_empty();
+        if has_any {
+            self.text.heading("networks on premises");
+        }
+        for gateway in gateways {
+            let own = inventory
+                .vpn_connections
+                .iter()
+                .filter(|vpn| live(vpn) && vpn.customer_gateway_id == gateway);
+            let own: Vec<&VpnConnection> = own.map(|vpn| &vpn.object).collect();
+            self.customer_gateway(gateway, &own);
+        }
+        for gateway in &inventory.customer_gateways {
+            let why = "no VPN connection leads to it";
+            self.ledger.left_out(CustomerGateway::KIND, &gateway.customer_gateway_id, why);
+        }
+        for gateway in &inventory.vpn_gateways {
+            if !gateway.vpc_attachments.iter().any(|attachment| self.homes.contains_key(&attachment.vpc_id)) {
+                let why = "it is attached to no VPC that a document holds";
+                self.ledger.left_out(VpnGateway::KIND, &gateway.vpn_gateway_id, why);
+            }
+        }
+        self.direct_connect_gateways();
+    }
+
+    /// The site behind a customer gateway, with the links of its VPN connections.
+    fn customer_gateway(&mut self, gateway: &str, connections: &[&VpnConnection]) {
+        let inventory = self.inventory;
+        let about = inventory.customer_gateways.iter().find(|one| one.customer_gateway_id == gateway);
+        let mut prefixes = BTreeSet::new();
+        let mut links = Vec::new();
+        for vpn in connections {
+            let routes =
+                vpn.routes.iter().filter(|route| !is_state(route.state.as_deref(), &["deleted", "deleting"]));
+            prefixes.extend(routes.filter_map(|route| route.destination_cidr_block.clone()));
+            let attachments = inventory
+                .attachments
+                .iter()
+                .filter(|one| one.resource_id.as_deref() == Some(&vpn.vpn_connection_id));
+            for attachment in attachments {
+                prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
+            }
+            if let Some(vgw) = &vpn.vpn_gateway_id {
+                prefixes.extend(self.routes_by_gateway(vgw));
+                links.extend(self.gateway_links(vgw));
+            }
+            if let Some(tgw) = &vpn.transit_gateway_id {
+                links.push(Inline::default().text("target", tgw));
+            }
+            self.ledger.written(VpnConnection::KIND, &vpn.vpn_connection_id);
+        }
+        let name = about.and_then(|about| name_tag(&about.tags));
+        self.site(&site_of_customer_gateway(gateway), name, prefixes, &links);
+        self.ledger.written(CustomerGateway::KIND, gateway);
+        if about.is_none() {
+            let call = format!("aws ec2 describe-customer-gateways --customer-gateway-ids {gateway}");
+            self.ledger.missing(format!("customer gateway {gateway}, which a VPN connection leads to"), call);
+        }
+    }
+
+    /// A site. What stands behind a default route is the internet and no network of its own.
+    fn site(&mut self, id: &str, name: Option<&str>, mut prefixes: BTreeSet<String>, links: &[Inline]) {
+        let has_internet = prefixes.remove("0.0.0.0/0") | prefixes.remove("::/0");
+        if prefixes.is_empty() {
+            let message = format!(
+                "the prefixes of {id}: no static or propagated route names them, so write its `cidr` by hand"
+            );
+            self.ledger.note(None, message);
+        }
+        self.text.table("site", name);
+        self.text.text("id", id);
+        self.text.texts("cidr", prefixes);
+        if has_internet {
+            self.text.plain("internet", true);
+        }
+        self.text.tables("links", links);
+    }
+
+    /// Direct Connect gateways with what they are associated with.
+    fn direct_connect_gateways(&mut self) {
+        let inventory = self.inventory;
+        let listed =
+            inventory.direct_connect_gateways.iter().map(|one| one.direct_connect_gateway_id.as_str());
+        let associated =
+            inventory.direct_connect_associations.iter().map(|one| one.direct_connect_gateway_id.as_str());
+        let all: BTreeSet<&str> = listed.chain(associated).collect();
+        for gateway in all {
+            let about =
+                inventory.direct_connect_gateways.iter().find(|one| one.direct_connect_gateway_id == gateway);
+            let id = direct_connect(gateway);
+            let mut links = Vec::new();
+            let mut prefixes = BTreeSet::new();
+            let own = inventory.direct_connect_associations.iter();
+            for association in own.filter(|one| one.direct_connect_gateway_id == gateway) {
+                let kind = DirectConnectGatewayAssociation::KIND;
+                if !is_state(
+                    association.association_state.as_deref().or(Some("associated")),
+                    &["associated", "updating"],
+                ) {
+                    self.ledger.left_out(kind, &association.id(), "it does not hold");
+                    continue;
+                }
+                match association.gateway() {
+                    Some(vgw) if vgw.starts_with("vgw-") => {
+                        let vpcs = self.vpcs_of_gateway(vgw);
+                        links.extend(vpcs.into_iter().map(|vpc| {
+                            Inline::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
+                        }));
+                        prefixes.extend(self.routes_by_gateway(vgw));
+                    }
+                    Some(tgw) => links.push(Inline::default().text("target", tgw)),
+                    None => {}
+                }
+                self.ledger.written(kind, &association.id());
+            }
+            let attachments =
+                inventory.attachments.iter().filter(|one| one.resource_id.as_deref() == Some(gateway));
+            for attachment in attachments {
+                prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
+            }
+            let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
+            self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
+            self.ledger.written(DirectConnectGateway::KIND, gateway);
+        }
+    }
+
+    /// The VPCs that a virtual private gateway is attached to.
+    fn vpcs_of_gateway(&self, gateway: &str) -> Vec<String> {
+        let found = self.inventory.vpn_gateways.iter().find(|one| one.vpn_gateway_id == gateway);
+        let attached = found.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.holds());
+        attached.map(|one| one.vpc_id.clone()).filter(|vpc| self.knows_vpc(vpc)).collect()
+    }
+
+    /// The links by a virtual private gateway.
+    fn gateway_links(&mut self, gateway: &str) -> Vec<Inline> {
+        if !self.inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == gateway) {
+            let call = format!("aws ec2 describe-vpn-gateways --vpn-gateway-ids {gateway}");
+            self.ledger.missing(format!("{gateway}, which a VPN connection ends at"), call);
+        }
+        let vpcs = self.vpcs_of_gateway(gateway);
+        vpcs.iter().map(|vpc| Inline::default().text("target", gateway).text("vpc", vpc)).collect()
+    }
+
+    /// What routes of VPCs lead to by a virtual private gateway: all of it stands behind its only connection.
+    fn routes_by_gateway(&self, gateway: &str) -> Vec<String> {
+        let connections = self.inventory.vpn_connections.iter();
+        let connections = connections.filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway)).count();
+        let associations = self.inventory.direct_connect_associations.iter();
+        if connections + associations.filter(|one| one.gateway() == Some(gateway)).count() != 1 {
+            return Vec::new();
+        }
+        let routes = self.inventory.route_tables.iter().flat_map(|table| &table.object.routes);
+        let own = routes.filter(|route| route.gateway_id.as_deref() == Some(gateway) && route.is_active());
+        own.filter_map(|route| {
+            route.destination_cidr_block.clone().or_else(|| route.destination_ipv6_cidr_block.clone())
+        })
+        .collect()
+    }
+
+    /// What routes of transit gateways lead to by an attachment.
+    fn routes_by_attachment(&self, attachment: &str) -> Vec<String> {
+        let routes = self.inventory.transit_routes.values().flatten();
+        let own = routes.filter(|route| {
+            route
+                .transit_gateway_attachments
+                .iter()
+                .any(|one| one.transit_gateway_attachment_id.as_deref() == Some(attachment))
+        });
+        own.filter_map(|route| route.destination_cidr_block.clone()).collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! A VPC: its own keys, its subnets, its NAT gateways.
+
+use super::Writer;
+use super::toml::Inline;
+use crate::import::inventory::Found;
+use crate::import::objects::gateway::{EgressOnlyInternetGateway, InternetGateway, NatGateway, VpnGateway};
+use crate::import::objects::network::{PrivateDnsNameOptions, Subnet, Vpc};
+use crate::import::objects::resolver::{ResolverConfig, ServiceNetworkVpcAssociation};
+use crate::import::objects::{Object, is_state, name_tag};
+
+impl Writer<'_> {
+    /// A VPC with everything in it.
+    pub(super) fn vpc(&mut self, vpc: &Found<Vpc>) {
+        let id = vpc.vpc_id.as_str();
+        let name = name_tag(&vpc.tags);
+        self.text.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
+        self.text.table("vpc", name);
+        self.text.text("id", id);
+        let home = self.homes.get(id).cloned().unwrap_or_default();
+        self.text.maybe("region", home.region.as_deref());
+        self.text.maybe("account", home.account.as_deref());
+        if home.account.is_none() {
+            let what = format!("the account that owns VPC {id}, which the query log tells");
+            self.ledger.missing(what, "aws sts get-caller-identity");
+        }
+        self.text.texts("cidr", cidrs(vpc));
+        self.attributes(id);
+        self.gateways(id);
+        self.ledger.written(Vpc::KIND, id);
+        let inventory = self.inventory;
+        for subnet in inventory.subnets.iter().filter(|subnet| subnet.vpc_id == id) {
+            self.subnet(subnet);
+        }
+        if !self.has_document("Subnets") {
+            let call = self.call_in(id, "aws ec2 describe-subnets");
+            self.ledger.missing(format!("the subnets of VPC {id}"), call);
+        }
+        self.route_tables(id);
+        for nat in inventory.nat_gateways.iter().filter(|nat| nat.vpc_id == id) {
+            self.nat_gateway(nat);
+        }
+        self.endpoints(id);
+        self.security_groups(id);
+        self.network_acls(id);
+        self.network_interfaces(id);
+        self.instances(id);
+    }
+
+    /// The DNS attributes, which no other call tells, and whether reverse zones are there.
+    fn attributes(&mut self, id: &str) {
+        let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
+        let attributes = [
+            ("enable_dns_support", "enableDnsSupport", said.enable_dns_support),
+            ("enable_dns_hostnames", "enableDnsHostnames", said.enable_dns_hostnames),
+        ];
+        for (key, attribute, value) in attributes {
+            match value {
+                Some(value) => self.text.plain(key, value.value),
+                None => {
+                    let call =
+                        format!("aws ec2 describe-vpc-attribute --vpc-id {id} --attribute {attribute}");
+                    let call = self.call_in(id, &call);
+                    let taken = if key == "enable_dns_support" { "on" } else { "off" };
+                    let what = format!("{attribute} of VPC {id}: taken as {taken}, as AWS makes VPCs");
+                    self.ledger.missing(what, call);
+                }
+            }
+        }
+        let inventory = self.inventory;
+        for config in inventory.resolver_configs.iter().filter(|config| config.resource_id == id) {
+            // The API says ENABLING and DISABLING meanwhile.
+            if config.autodefined_reverse.as_deref().is_some_and(|word| word.starts_with("DISABL")) {
+                self.text.text("autodefined_reverse", "DISABLED");
+            }
+            self.ledger.written(ResolverConfig::KIND, id);
+        }
+    }
+
+    /// The gateways attached to a VPC, and the service networks it is associated with.
+    fn gateways(&mut self, id: &str) {
+        let inventory = self.inventory;
+        let attached = inventory.internet_gateways.iter().find(|gateway| {
+            gateway.attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
+        });
+        match attached {
+            Some(gateway) => {
+                self.text.text("internet_gateway", &gateway.internet_gateway_id);
+                self.ledger.written(InternetGateway::KIND, &gateway.internet_gateway_id);
+            }
+            // A route that is active tells as much.
+            None => {
+                let tables = inventory.route_tables.iter().filter(|table| table.vpc_id == id);
+                let active = tables.flat_map(|table| &table.object.routes).filter(|route| route.is_active());
+                let found = active
+                    .filter_map(|route| route.gateway_id.as_deref())
+                    .find(|target| target.starts_with("igw-"));
+                if let Some(target) = found.filter(|_| !self.has_document(InternetGateway::KIND)) {
+                    self.text.text("internet_gateway", target);
+                    let call = self.call_in(id, "aws ec2 describe-internet-gateways");
+                    let what = format!(
+                        "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
+                    );
+                    self.ledger.missing(what, call);
+                }
+            }
+        }
+        for gateway in &inventory.internet_gateways {
+            if gateway.attachments.is_empty() {
+                let why = "it is attached to no VPC";
+                self.ledger.left_out(InternetGateway::KIND, &gateway.internet_gateway_id, why);
+            }
+        }
+        for gateway in &inventory.egress_only_internet_gateways {
+            let (kind, why) =
+                (EgressOnlyInternetGateway::KIND, "routes lead to it, and nothing else is to be said of it");
+            self.ledger.left_out(kind, &gateway.egress_only_internet_gateway_id, why);
+        }
+        let attached = inventory.vpn_gateways.iter().find(|gateway| {
+            gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
+        });
+        if let Some(gateway) = attached {
+            self.text.text("virtual_private_gateway", &gateway.vpn_gateway_id);
+            self.ledger.written(VpnGateway::KIND, &gateway.vpn_gateway_id);
+        }
+        let networks = inventory.service_networks.iter().filter(|one| {
+            one.vpc_id == id && is_state(one.status.as_deref().or(Some("ACTIVE")), &["ACTIVE"])
+        });
+        let networks: Vec<_> = networks.collect();
+        self.text.some_texts("service_networks", networks.iter().map(|one| &one.service_network_id));
+        for network in networks {
+            self.ledger.written(ServiceNetworkVpcAssociation::KIND, &network.id);
+        }
+    }
+
+    /// A subnet.
+    fn subnet(&mut self, subnet: &Subnet) {
+        let id = subnet.subnet_id.as_str();
+        self.text.table("vpc.subnet", name_tag(&subnet.tags));
+        self.text.text("id", id);
+        self.text.maybe("cidr", subnet.cidr_block.as_deref().filter(|cidr| !cidr.is_empty()));
+        let ipv6 = subnet.ipv6_cidr_block_association_set.iter();
+        let ipv6 = ipv6
+            .filter(|one| one.ipv6_cidr_block_state.is_associated())
+            .map(|one| one.ipv6_cidr_block.as_str());
+        let ipv6: Vec<&str> = ipv6.collect();
+        self.text.maybe("ipv6_cidr", ipv6.first().copied());
+        if ipv6.len() > 1 {
+            let spot = self.ledger.spot(Subnet::KIND, id);
+            self.ledger
+                .note(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
+        }
+        self.text.text("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
+        let inventory = self.inventory;
+        let table = inventory.route_tables.iter().find(|table| table.is_of(id));
+        self.text.maybe("route_table", table.map(|table| table.route_table_id.as_str()));
+        let acl = inventory.network_acls.iter().find(|acl| {
+            acl.associations.iter().any(|association| association.subnet_id.as_deref() == Some(id))
+        });
+        // The default one needs no word.
+        let acl = acl.filter(|acl| !acl.is_default);
+        self.text.maybe("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
+        if let Some(maps) = subnet.map_public_ip_on_launch {
+            self.text.plain("map_public_ip_on_launch", maps);
+        }
+        if subnet.enable_dns64 == Some(true) {
+            self.text.plain("enable_dns64", true);
+        }
+        if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(name_options) {
+            self.text.plain("private_dns_name_options_on_launch", options);
+        }
+        self.ledger.written(Subnet::KIND, id);
+    }
+
+    /// A NAT gateway.
+    fn nat_gateway(&mut self, nat: &NatGateway) {
+        let id = nat.nat_gateway_id.as_str();
+        if is_state(nat.state.as_deref(), &["deleted", "deleting", "failed"]) {
+            self.ledger.left_out(NatGateway::KIND, id, "it is deleted");
+            return;
+        }
+        self.text.table("vpc.nat_gateway", name_tag(&nat.tags));
+        self.text.text("id", id);
+        let is_regional = nat.availability_mode.as_deref() == Some("regional");
+        if is_regional {
+            self.text.text("availability_mode", "regional");
+            self.text.maybe("route_table", nat.route_table_id.as_deref());
+        } else {
+            self.text.maybe("subnet", nat.subnet_id.as_deref());
+        }
+        let addresses = &nat.nat_gateway_addresses;
+        let primary = addresses.iter().find(|address| address.is_primary == Some(true)).or(addresses.first());
+        let used = |address: &&str| !address.is_empty();
+        self.text.maybe("address", primary.and_then(|one| one.private_ip.as_deref()).filter(used));
+        self.text.maybe("public_address", primary.and_then(|one| one.public_ip.as_deref()).filter(used));
+        if nat.connectivity_type.as_deref() == Some("private") {
+            self.text.text("connectivity_type", "private");
+        }
+        if addresses.len() > 1 {
+            let spot = self.ledger.spot(NatGateway::KIND, id);
+            self.ledger.note(spot, format!("{id} has several addresses, of which one is written"));
+        }
+        self.ledger.written(NatGateway::KIND, id);
+    }
+
+    /// Tells of VPCs that subnets are in and no document holds.
+    pub(super) fn check_vpcs(&mut self) {
+        let inventory = self.inventory;
+        for subnet in inventory.subnets.iter().filter(|subnet| !self.homes.contains_key(&subnet.vpc_id)) {
+            self.missing_vpc(&subnet.vpc_id, "a subnet");
+        }
+        if inventory.vpcs.is_empty() {
+            self.ledger.missing("the VPCs", "aws ec2 describe-vpcs");
+        }
+    }
+}
+
+/// The prefixes of a VPC, the primary one first.
+fn cidrs(vpc: &Vpc) -> Vec<&str> {
+    let mut all: Vec<&str> = vpc.cidr_block.iter().map(String::as_str).collect();
+    let more = vpc.cidr_block_association_set.iter().filter(|one| one.cidr_block_state.is_associated());
+    let ipv6 =
+        vpc.ipv6_cidr_block_association_set.iter().filter(|one| one.ipv6_cidr_block_state.is_associated());
+    for cidr in more.map(|one| one.cidr_block.as_str()).chain(ipv6.map(|one| one.ipv6_cidr_block.as_str())) {
+        if !all.contains(&cidr) && !cidr.is_empty() {
+            all.push(cidr);
+        }
+    }
+    all
+}
+
+/// The options of host names, if they say more than AWS's defaults.
+pub(super) fn name_options(options: &PrivateDnsNameOptions) -> Option<String> {
+    let hostname_type = options.hostname_type.as_deref().filter(|word| *word != "ip-name");
+    if hostname_type.is_none() && !options.a_record && !options.aaaa_record {
+        return None;
+    }
+    let mut inline = Inline::default().maybe("hostname_type", hostname_type);
+    for (key, value) in [
+        ("enable_resource_name_dns_a_record", options.a_record),
+        ("enable_resource_name_dns_aaaa_record", options.aaaa_record),
+    ] {
+        if value {
+            inline = inline.plain(key, true);
+        }
+    }
+    Some(inline.written())
+}

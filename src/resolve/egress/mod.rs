@@ -1,0 +1,129 @@
+//! The way out: from a place to an address, hop by hop to its end.
+//!
+//! ```text
+//!  place ──► depart ──► route ──► take ─┬─► arrive: inside a VPC
+//!    │                    ▲             ├─► a gateway to the internet: the end
+//!    │                    └── go on ◄───┼─► NAT gateway, appliance, Gateway Load Balancer endpoint: their own table
+//!    └── site: its links                └─► peering, transit gateway, private gateway: transit.rs
+//!  then: do replies come back, would filters let it through (filter.rs), what is one change away (missed.rs)
+//! ```
+//!
+//! The class is the target of the route that matched, even when it cannot work; reach and reasons say
+//! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
+//! link-local services and of NAT64 are told apart before any route is looked at.
+
+mod filter;
+mod missed;
+mod transit;
+mod walk;
+
+use std::net::IpAddr;
+
+use super::path::{Class, EgressPath, Lands, Reach, Reason};
+use crate::dns::Answer;
+use crate::net::{self, is_globally_routed};
+use crate::world::{PlaceId, Standing, Vpc, World};
+
+pub use filter::HTTPS;
+use walk::Walk;
+
+/// How many route tables are looked at. A way with more of them runs in a circle.
+pub const MAX_HOPS: usize = 8;
+
+/// The path of each address of an answer, each address once, in the answer's order.
+pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<(IpAddr, EgressPath)> {
+    let mut paths: Vec<(IpAddr, EgressPath)> = Vec::new();
+    for set in &answer.answer {
+        for address in set.addresses(0) {
+            if !paths.iter().any(|(have, _)| *have == address) {
+                paths.push((address, path(world, place, address)));
+            }
+        }
+    }
+    paths
+}
+
+/// The way that traffic from a place to an address leaves.
+pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
+    let here = &world.places[place];
+    if net::is_loopback(address) || net::is_link_local_service(address) {
+        return EgressPath { lands: Lands::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
+    }
+    if net::is_vpc_lattice(address) {
+        return to_lattice(world, here.standing);
+    }
+    match here.standing {
+        Standing::Subnet(subnet) => {
+            let mut walk = Walk::of_client(world, here, address);
+            walk.depart(subnet);
+            let path = walk.finish();
+            let is_served = matches!(path.class, Class::Local | Class::GatewayEndpoint);
+            if is_served || path.class.is_endpoint_interface() {
+                return path;
+            }
+            let vpc = &world.vpcs[world.subnets[subnet].vpc];
+            match missed::gateway_endpoint(world, vpc, subnet, address) {
+                Some(reason) => path.because(reason),
+                None => path,
+            }
+        }
+        Standing::Site(site) => {
+            let mut walk = Walk::of_client(world, here, address);
+            if walk.leave_site(site) {
+                return walk.finish();
+            }
+            let own = &world.sites[site];
+            let path = if own.has_internet {
+                uplink(world, address)
+            } else {
+                EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute)
+            };
+            match missed::is_gateway_endpoint_linked(world, own, address) {
+                true => path.because(Reason::GatewayEndpointNotTransitive),
+                false => path,
+            }
+        }
+        Standing::Outside => uplink(world, address),
+    }
+}
+
+/// VPC Lattice's addresses mean something in VPCs alone that are associated with a service network; no route table has a
+/// say ("Managing DNS resolution with Amazon VPC Lattice and VPC resources").
+fn to_lattice(world: &World, standing: Standing) -> EgressPath {
+    let vpc = match standing {
+        Standing::Subnet(subnet) => Some(world.subnets[subnet].vpc),
+        Standing::Site(_) | Standing::Outside => None,
+    };
+    if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
+        let lands =
+            Lands::Service { service: "VPC_LATTICE".into(), region: None, stays_on_aws_network: true };
+        return EgressPath { lands, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
+    }
+    EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::VpcNotAssociatedWithServiceNetwork)
+}
+
+/// A place's own uplink to the internet.
+fn uplink(world: &World, address: IpAddr) -> EgressPath {
+    if is_globally_routed(address) {
+        EgressPath {
+            lands: lands_outside(world, None, address),
+            ..EgressPath::of(Class::Internet, Reach::Ok)
+        }
+    } else {
+        EgressPath::of(Class::Internet, Reach::Dead).because(Reason::PrivateAddressToInternet)
+    }
+}
+
+/// Where traffic lands that leaves for a public address, from a VPC's gateway or from somebody's own uplink.
+fn lands_outside(world: &World, from: Option<&Vpc>, address: IpAddr) -> Lands {
+    let is_in_china = |region: &str| region.starts_with("cn-");
+    match world.ranges().owner(address) {
+        Some((service, region)) => Lands::Service {
+            service: service.into(),
+            region: Some(region.into()),
+            stays_on_aws_network: from
+                .is_some_and(|vpc| !is_in_china(vpc.region.as_str()) && !is_in_china(region)),
+        },
+        None => Lands::Internet,
+    }
+}

@@ -1,0 +1,243 @@
+//! Beyond the VPC by private ways: peering connections, transit gateways, private gateways, sites.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::lands_outside;
+use super::walk::{Home, SentBy, Walk};
+use crate::net::is_globally_routed;
+use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
+use crate::world::{
+    Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    VpcPeeringConnection,
+};
+
+/// How many transit gateways a packet passes.
+const MAX_GATEWAYS: usize = 4;
+
+impl Walk<'_> {
+    /// Through a peering connection, into the other VPC and no farther: neither side's gateways carry the other's
+    /// traffic ("VPC peering limitations").
+    pub(super) fn through_peering(&mut self, index: Index<VpcPeeringConnection>, vpc: Index<Vpc>) {
+        let connection = &self.world.peering_connections[index];
+        self.hop(connection.id.clone(), None);
+        let Some(far) = connection.beyond(vpc) else {
+            self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+            return;
+        };
+        if self.is_passing || !self.world.vpcs[far].holds(self.to) {
+            self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
+            return;
+        }
+        if self.world.vpcs[far].region != self.world.vpcs[vpc].region {
+            // "Reference peer security groups", VPC Peering Guide.
+            self.groups_count = Admission::Refused;
+        }
+        self.arrive(far);
+    }
+
+    /// Through a transit gateway, by the table that the sender's attachment is associated with.
+    pub(super) fn through_transit_gateway(
+        &mut self,
+        index: Index<TransitGateway>,
+        vpc: Index<Vpc>,
+        subnet: Option<Index<Subnet>>,
+    ) {
+        let gateway = &self.world.transit_gateways[index];
+        self.hop(gateway.id.clone(), None);
+        let Some(from) = gateway.attachment_of(vpc) else {
+            self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+            return;
+        };
+        let zone = subnet.map(|subnet| self.world.subnets[subnet].availability_zone.clone());
+        if let AttachedTo::Vpc(_, subnets) = &gateway.attachments[from].to
+            && !subnets.is_empty()
+            && let Some(zone) = &zone
+        {
+            let in_zone = |subnet: &&Index<Subnet>| self.world.subnets[**subnet].availability_zone == *zone;
+            match subnets.iter().find(in_zone) {
+                Some(attached) => self.enter(*attached),
+                None => return self.end(Reach::Dead, Some(Reason::TgwNoAttachmentInAz)),
+            }
+        }
+        self.beyond_attachment(index, from, zone);
+    }
+
+    /// From an attachment to where the gateway's table leads.
+    fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
+        let (mut index, mut from) = (index, from);
+        for _ in 0..MAX_GATEWAYS {
+            let gateway = &self.world.transit_gateways[index];
+            let Some(route) = gateway.route(from, self.to) else {
+                self.end(Reach::Dead, Some(Reason::TgwNoRoute));
+                return;
+            };
+            let Some(number) = route.attachment else {
+                self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+                return;
+            };
+            match &gateway.attachments[number].to {
+                AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
+                AttachedTo::Site(site) => {
+                    self.reach_site(*site);
+                    let send = |back: &mut Self| back.beyond_attachment(index, number, None);
+                    if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
+                        self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+                    }
+                    return;
+                }
+                AttachedTo::TransitGateway(other) => {
+                    let far = &self.world.transit_gateways[*other];
+                    self.hop(far.id.clone(), None);
+                    let Some(back) = far.attachment_of_gateway(index) else {
+                        self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+                        return;
+                    };
+                    (index, from) = (*other, back);
+                }
+                AttachedTo::Unknown => {
+                    self.hop(gateway.attachments[number].id.clone(), None);
+                    self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+                    return;
+                }
+            }
+        }
+        self.end(Reach::Dead, Some(Reason::RoutingLoop));
+    }
+
+    /// Into a VPC by the attachment's interface in the zone that the packet came from, whose subnet's table decides what
+    /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
+    /// and not when it enters ("Network ACLs for transit gateways").
+    fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
+        // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
+        self.groups_count = self.groups_count.min(Admission::Unknown);
+        self.is_passing = true;
+        // Public addresses of the VPC before are none to this one's internet gateway.
+        self.sender.by = match self.sender.by {
+            SentBy::Nat { .. } => SentBy::Nat { is_public: false },
+            SentBy::Appliance | SentBy::Client => SentBy::Client,
+        };
+        let in_zone =
+            |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
+        let Some(entry) = subnets.iter().find(in_zone).or(subnets.first()).copied() else {
+            self.at = Some((vpc, None));
+            match self.world.vpcs[vpc].holds(self.to) {
+                true => self.arrive(vpc),
+                false => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+            }
+            return;
+        };
+        self.at = Some((vpc, Some(entry)));
+        self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
+    }
+
+    /// Through a virtual private gateway: to the site that is linked there and holds the address, else by the uplink of
+    /// one that is linked there.
+    pub(super) fn through_private_gateway(&mut self, vpc: Index<Vpc>, gateway: &str) {
+        if self.is_passing {
+            // A virtual private gateway carries its own VPC's traffic alone.
+            self.end(Reach::Dead, Some(Reason::GatewayNotTransitive));
+            return;
+        }
+        let ends_here = |link: &&Link| {
+            let is_direct_connect = link.class == LinkClass::DirectConnectGateway
+                && link.gateway.as_deref().is_none_or(|own| own == gateway);
+            link.to == LinkedTo::Vpc(vpc) && (*link.target == *gateway || is_direct_connect)
+        };
+        let sites = || self.world.sites.indexed();
+        let linked = sites().filter_map(|(index, site)| Some((index, site.links.iter().find(ends_here)?)));
+        let holds =
+            |index: Index<Site>| self.world.sites[index].cidrs.iter().any(|cidr| cidr.contains(&self.to));
+        let mut linked: Vec<_> = linked.collect();
+        linked.sort_by_key(|(index, _)| !holds(*index));
+        let is_meant = |index: Index<Site>| {
+            holds(index) || (self.world.sites[index].has_internet && is_globally_routed(self.to))
+        };
+        match linked.into_iter().find(|(index, _)| is_meant(*index)) {
+            Some((site, link)) => {
+                if link.class == LinkClass::DirectConnectGateway {
+                    self.hop(link.target.clone(), None);
+                }
+                self.reach_site(site);
+            }
+            None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+        }
+    }
+
+    /// Into a site, or through it to its own uplink.
+    fn reach_site(&mut self, index: Index<Site>) {
+        let site = &self.world.sites[index];
+        self.hop(site.id.clone(), None);
+        if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
+            self.path.lands = Lands::Site(site.id.clone());
+            self.end(Reach::Ok, None);
+        } else if site.has_internet && is_globally_routed(self.to) {
+            self.path.lands = lands_outside(self.world, None, self.to);
+            self.end(Reach::Ok, None);
+        } else {
+            self.end(Reach::Dead, Some(Reason::NoRoute));
+        }
+    }
+
+    /// From a site: inside it, or over the link with the longest prefix for the address. False: neither.
+    pub(super) fn leave_site(&mut self, index: Index<Site>) -> bool {
+        let site = &self.world.sites[index];
+        if let Some(own) = site.cidrs.iter().find(|cidr| cidr.contains(&self.to)) {
+            self.path.class = Class::OnPremises;
+            self.path.lands = Lands::Site(site.id.clone());
+            self.matched_at(&site.id, *own, Arc::from("local"));
+            self.end(Reach::Ok, None);
+            return true;
+        }
+        let prefix = |link: &Link| match link.to {
+            LinkedTo::Vpc(vpc) => {
+                let holding = self.world.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+                holding.max_by_key(|cidr| cidr.prefix_len()).copied()
+            }
+            LinkedTo::TransitGateway(gateway) => {
+                let gateway = &self.world.transit_gateways[gateway];
+                let route = gateway.route(gateway.attachment_of_site(index)?, self.to)?;
+                // What leads back to the site itself is no way out of it.
+                let back = route.attachment.map(|number| &gateway.attachments[number].to);
+                (back != Some(&AttachedTo::Site(index))).then_some(route.destination)
+            }
+        };
+        let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
+        // A link to everything is for what the uplink cannot carry.
+        let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
+        // Of equals the first that was written.
+        let Some((link, destination)) = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len())) else {
+            return false;
+        };
+        self.path.class = match link.class {
+            LinkClass::VirtualPrivateGateway => Class::VirtualPrivateGateway,
+            LinkClass::DirectConnectGateway => Class::DirectConnectGateway,
+            LinkClass::TransitGateway => Class::TransitGateway,
+        };
+        self.matched_at(&site.id, destination, link.target.clone());
+        self.hop(link.target.clone(), None);
+        match link.to {
+            LinkedTo::Vpc(_) if link.class == LinkClass::TransitGateway => {
+                self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+            }
+            LinkedTo::Vpc(vpc) => {
+                self.is_passing = true;
+                self.arrive(vpc);
+            }
+            LinkedTo::TransitGateway(gateway) => {
+                let from = self.world.transit_gateways[gateway].attachment_of_site(index);
+                match from {
+                    Some(from) => self.beyond_attachment(gateway, from, None),
+                    None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+                }
+            }
+        }
+        true
+    }
+
+    fn matched_at(&mut self, site: &Arc<str>, destination: ipnet::IpNet, target: Arc<str>) {
+        self.path.matched =
+            Some(Matched { route_table: Some(site.clone()), destination, prefix_list: None, target });
+        debug_assert_eq!(self.sender.by, SentBy::Client, "a site's traffic is the client's own");
+    }
+}

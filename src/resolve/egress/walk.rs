@@ -1,0 +1,609 @@
+//! One packet on its way: from table to table, until it lands or nothing carries it on.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::filter::Crossing;
+use super::{MAX_HOPS, lands_outside};
+use crate::aws::RouteTargetKind;
+use crate::net::{self, host, is_globally_routed};
+use crate::resolve::path::{Class, EgressPath, Hop, Lands, Matched, Reach, Reason};
+use crate::world::{
+    Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
+    Subnet, Target, Vpc, World,
+};
+
+/// A packet on its way, and the way so far.
+pub(super) struct Walk<'w> {
+    pub world: &'w World,
+    pub path: EgressPath,
+    pub sender: Sender<'w>,
+    /// The address that the client sends to.
+    pub asked: IpAddr,
+    /// The client's security groups. `None`: nobody said.
+    pub client_groups: Option<&'w [Index<SecurityGroup>]>,
+    /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
+    /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
+    pub groups_count: Admission,
+    /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
+    pub to: IpAddr,
+    /// The subnets whose borders it crosses.
+    pub crossings: Vec<Crossing<'w>>,
+    /// The tables that were looked at. The same look twice is a circle.
+    visited: Vec<Step>,
+    /// The VPC that it is in, and the subnet whose table it followed last.
+    pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
+    /// The subnet that it left first.
+    home_subnet: Option<Index<Subnet>>,
+    /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
+    pub is_passing: bool,
+    /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
+    pub is_reply: bool,
+}
+
+/// A look at a table: from which subnet, for which address, for whom.
+type Step = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy);
+
+/// Who sends, as the next hop sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Sender<'w> {
+    pub by: SentBy,
+    pub source: Source<'w>,
+    pub home: Home,
+}
+
+/// The addresses that a sender may have, of both families.
+#[derive(Clone, Debug)]
+pub(super) struct Source<'w> {
+    pub prefixes: Cow<'w, [IpNet]>,
+    /// One address for each prefix.
+    pub samples: Cow<'w, [IpAddr]>,
+    /// Whether none lies in a smaller prefix that a rule names.
+    pub is_rest: bool,
+}
+
+impl Source<'_> {
+    /// A sender with this address.
+    pub fn at(address: IpAddr) -> Self {
+        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_rest: true }
+    }
+
+    /// A sender with some address of these prefixes.
+    fn within(prefixes: &[IpNet]) -> Source<'_> {
+        let samples = prefixes.iter().map(IpNet::network).collect();
+        Source { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_rest: false }
+    }
+
+    /// The prefixes of one family.
+    pub fn of_family(&self, is_v4: bool) -> Vec<IpNet> {
+        self.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect()
+    }
+}
+
+/// What sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SentBy {
+    /// The client, with its own address.
+    Client,
+    /// A NAT gateway, with its own address; whether that may be a public one.
+    Nat { is_public: bool },
+    /// An appliance with a public address, which may put that in the sender's place.
+    Appliance,
+}
+
+/// Where replies to a sender must come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    Vpc(Index<Vpc>),
+    Site(Index<Site>),
+}
+
+impl<'w> Walk<'w> {
+    /// A client's packet to an address, still at home.
+    pub fn of_client(world: &'w World, here: &'w Place, to: IpAddr) -> Self {
+        let groups = match here.interface {
+            Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
+            Some(Interface::Network(index)) => {
+                Some(world.network_interfaces[index].security_groups.as_slice()).filter(|own| !own.is_empty())
+            }
+            Some(Interface::Endpoint(index, n)) => {
+                let own = world.endpoints[index].interfaces[n].security_groups.as_slice();
+                Some(own).filter(|own| !own.is_empty())
+            }
+            Some(Interface::ResolverEndpoint) => None,
+            Some(Interface::NatGateway(_)) => Some(&[][..]),
+            // Traffic from a site is in no group.
+            None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
+            None => None,
+        };
+        let home = match here.standing {
+            Standing::Subnet(subnet) => Home::Vpc(world.subnets[subnet].vpc),
+            Standing::Site(site) => Home::Site(site),
+            // Who stands outside goes by an uplink and never walks.
+            Standing::Outside => Home::Vpc(world.vpcs.next_index()),
+        };
+        let source = Source {
+            prefixes: match here.beside.is_empty() {
+                true => Cow::Borrowed(&here.prefixes),
+                false => here.prefixes.iter().chain(&here.beside).copied().collect(),
+            },
+            samples: Cow::Borrowed(&here.samples),
+            is_rest: true,
+        };
+        let sender = Sender { by: SentBy::Client, source, home };
+        Self { client_groups: groups, ..Self::new(world, sender, to, false) }
+    }
+
+    pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
+        Self {
+            world,
+            path: EgressPath::of(Class::Unknown, Reach::Unknown),
+            asked: to,
+            client_groups: None,
+            groups_count: Admission::Admitted,
+            sender,
+            to,
+            crossings: Vec::new(),
+            visited: Vec::new(),
+            at: None,
+            home_subnet: None,
+            is_passing: false,
+            is_reply,
+        }
+    }
+
+    /// The first hop: the subnet's own table decides the class.
+    pub fn depart(&mut self, subnet: Index<Subnet>) {
+        let own = &self.world.subnets[subnet];
+        self.at = Some((own.vpc, Some(subnet)));
+        self.home_subnet = Some(subnet);
+        let Some(route) = self.route(own.route_table, Some(subnet)) else {
+            self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+            return;
+        };
+        self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
+        self.path.matched = Some(Matched {
+            route_table: self.world.route_tables[own.route_table].id.clone(),
+            destination: route.destination,
+            prefix_list: route.prefix_list.clone(),
+            target: self.target_id(&route.target),
+        });
+        if route.is_blackhole {
+            self.path.class = Class::Blackhole;
+            self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+            return;
+        }
+        self.path.class = class_of(&route.target);
+        self.leave_for(subnet, route);
+        self.take(route);
+    }
+
+    /// A later hop: the table where the packet is now decides where it goes on.
+    pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
+        let step = (table, subnet, self.to, self.sender.by);
+        if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
+            self.end(Reach::Dead, Some(Reason::RoutingLoop));
+            return;
+        }
+        self.visited.push(step);
+        self.at = self.at.map(|(vpc, _)| (vpc, subnet));
+        match self.route(table, subnet) {
+            None => self.end(Reach::Dead, Some(none)),
+            Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
+            Some(route) => {
+                if let Some(subnet) = subnet {
+                    self.leave_for(subnet, route);
+                }
+                self.take(route);
+            }
+        }
+    }
+
+    /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
+    /// route to that subnet is for others.
+    fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
+        let table = &self.world.route_tables[table];
+        if subnet.is_some_and(|subnet| self.is_in(subnet)) {
+            return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
+        }
+        table.route(self.to)
+    }
+
+    /// Whether the packet goes to an address of a subnet.
+    pub fn is_in(&self, subnet: Index<Subnet>) -> bool {
+        self.world.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
+    }
+
+    fn take(&mut self, route: &'w Route) {
+        let Some((vpc, subnet)) = self.at else { return };
+        if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
+            self.hop(self.target_id(&route.target), None);
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
+        }
+        match &route.target {
+            Target::Local => self.arrive(vpc),
+            Target::InternetGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_internet_gateway(subnet);
+            }
+            Target::EgressOnlyInternetGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_internet_gateway(subnet);
+            }
+            Target::NatGateway(index) => self.through_nat_gateway(*index),
+            Target::GatewayEndpoint(index) => {
+                let endpoint = &self.world.endpoints[*index];
+                self.hop(endpoint.id.clone(), None);
+                self.path.endpoint = Some((*index, None));
+                self.path.lands = self.lands_outside();
+                if self.is_passing {
+                    self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
+                } else if !endpoint.is_available {
+                    self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
+                } else {
+                    self.end(Reach::Ok, None);
+                }
+            }
+            Target::LoadBalancerEndpoint(index) => {
+                let endpoint = &self.world.endpoints[*index];
+                // It stands in one subnet, to which the appliances behind it give the traffic back.
+                let own = endpoint.interfaces.first().map(|interface| interface.subnet);
+                self.hop(endpoint.id.clone(), own);
+                self.groups_count = Admission::Refused;
+                match own {
+                    _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
+                    None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
+                    Some(own) => {
+                        self.enter(own);
+                        self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
+                    }
+                }
+            }
+            Target::Appliance(appliance) => {
+                self.hop(appliance.id.clone(), Some(appliance.subnet));
+                if !appliance.passes_on {
+                    self.end(Reach::Dead, Some(Reason::SourceDestCheck));
+                    return;
+                }
+                self.groups_count = Admission::Refused;
+                self.enter(appliance.subnet);
+                if appliance.is_public {
+                    self.sender.by = SentBy::Appliance;
+                }
+                let table = self.world.subnets[appliance.subnet].route_table;
+                self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
+            }
+            Target::Peering(index) => self.through_peering(*index, vpc),
+            Target::TransitGateway(index) => self.through_transit_gateway(*index, vpc, subnet),
+            Target::VirtualPrivateGateway(id) => {
+                self.hop(id.clone(), None);
+                self.through_private_gateway(vpc, id);
+            }
+            Target::Other(target) => {
+                self.hop(target.id.clone(), None);
+                self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
+            }
+        }
+    }
+
+    /// Inside a VPC that has the address: an endpoint's network interface, or something else.
+    pub fn arrive(&mut self, vpc: Index<Vpc>) {
+        let place =
+            self.world.places.find_in_vpc(self.to, vpc).map(|place| self.world.places[place].standing);
+        let subnet = match place {
+            Some(Standing::Subnet(subnet)) => Some(subnet),
+            _ => None,
+        };
+        if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
+            self.enter(subnet);
+        }
+        self.at = Some((vpc, subnet));
+        let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
+        self.path.lands = Lands::Subnet {
+            vpc: self.world.vpcs[vpc].id.clone(),
+            subnet: subnet.map(|subnet| self.world.subnets[subnet].id.clone()),
+            owner: owner.and_then(|owner| self.owner_id(owner)),
+        };
+        let mut reach = Reach::Ok;
+        if let Some(Interface::Endpoint(index, number)) = owner {
+            let endpoint = &self.world.endpoints[index];
+            if self.path.class == Class::Local {
+                self.path.class = class_inside(endpoint.kind);
+            }
+            self.hop(endpoint.id.clone(), Some(endpoint.interfaces[number].subnet));
+            self.path.endpoint = Some((index, Some(number)));
+            if !endpoint.is_available {
+                self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
+                return;
+            }
+        }
+        let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
+        if !self.replies_come_back(vpc, subnet, table) {
+            reach = Reach::Dead;
+            self.path.reasons.push(Reason::NoReturnRoute);
+        }
+        self.end(reach, None);
+    }
+
+    /// Through a NAT gateway, which sends with an address of its own from where it stands.
+    fn through_nat_gateway(&mut self, index: Index<crate::world::NatGateway>) {
+        let nat = &self.world.nat_gateways[index];
+        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
+            // A public NAT gateway sends to an internet gateway, never to another of its kind.
+            self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
+            return;
+        }
+        self.hop(nat.id.clone(), nat.subnet);
+        let embedded = net::nat64_embedded(self.to);
+        if embedded.is_none() && self.to.is_ipv6() {
+            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
+            return;
+        }
+        // Up to here it is the client's packet, and so is the reply that leaves here: of the client's family.
+        if let Some(subnet) = nat.subnet {
+            self.enter(subnet);
+        }
+        if !self.replies_come_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
+            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+            return;
+        }
+        self.to = embedded.map_or(self.to, IpAddr::V4);
+        self.sender = Sender {
+            by: SentBy::Nat { is_public: nat.is_public },
+            source: match (nat.address, nat.subnet) {
+                (Some(address), _) => Source::at(address),
+                (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
+                (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
+            },
+            home: Home::Vpc(nat.vpc),
+        };
+        self.groups_count = Admission::Refused;
+        self.is_passing = false;
+        self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
+    }
+
+    /// Through an internet gateway, egress-only or not: the source needs a public address, the destination
+    /// must have one.
+    fn through_internet_gateway(&mut self, subnet: Option<Index<Subnet>>) {
+        if !is_globally_routed(self.to) {
+            self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
+            return;
+        }
+        self.path.lands = self.lands_outside();
+        let is_public = match self.sender.by {
+            SentBy::Nat { is_public } => Some(is_public),
+            SentBy::Appliance => Some(true),
+            // What passes through keeps its address, which the gateway does not know.
+            _ if self.is_passing => Some(false),
+            // The subnet of an appliance has no say in what the client has.
+            SentBy::Client => self.has_public_address(self.home_subnet),
+        };
+        // An appliance that sends with its own address must find whom it does that for.
+        let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
+        let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
+        if let (Some(true), Some((vpc, _))) = (is_public, self.at)
+            && !self.replies_come_back(vpc, subnet, table)
+        {
+            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+            return;
+        }
+        match is_public {
+            Some(true) => self.end(Reach::Ok, None),
+            Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
+            None => self.end(Reach::Unknown, Some(Reason::NoPublicAddress)),
+        }
+    }
+
+    /// Where the packet lands that a gateway of the VPC sends to a public address.
+    fn lands_outside(&self) -> Lands {
+        lands_outside(self.world, self.at.map(|(vpc, _)| &self.world.vpcs[vpc]), self.to)
+    }
+
+    /// Whether the client has a public address of the destination's family. `None`: nobody said.
+    fn has_public_address(&self, subnet: Option<Index<Subnet>>) -> Option<bool> {
+        if self.to.is_ipv6() {
+            let mut own = self.sender.source.prefixes.iter();
+            return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
+        }
+        // A declared interface says itself whether it has one.
+        let declared = match &*self.sender.source.of_family(true) {
+            [one] if one.prefix_len() == one.max_prefix_len() => {
+                let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
+                self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
+            }
+            _ => None,
+        };
+        match declared {
+            Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
+            Some(Interface::Network(index)) => Some(self.world.network_interfaces[index].is_public),
+            Some(Interface::NatGateway(index)) => Some(self.world.nat_gateways[index].is_public),
+            Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
+            None => self.world.subnets[subnet?].map_public_ip_on_launch,
+        }
+    }
+
+    /// Whether replies find the sender again, by a table of a VPC that is not the sender's own. What is not known counts
+    /// as yes.
+    fn replies_come_back(
+        &self,
+        vpc: Index<Vpc>,
+        subnet: Option<Index<Subnet>>,
+        table: Option<Index<RouteTable>>,
+    ) -> bool {
+        let Some(table) = table.filter(|_| self.sender.home != Home::Vpc(vpc)) else { return true };
+        self.reply_returns(Home::Vpc(vpc), |back| {
+            back.at = Some((vpc, subnet));
+            back.go_on(table, subnet, Reason::NoRoute);
+        })
+    }
+
+    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
+    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> bool {
+        if self.is_reply {
+            return true;
+        }
+        let is_v4 = self.to.is_ipv4();
+        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
+        own.all(|address| {
+            let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
+            let mut back = Walk::new(self.world, sender, *address, true);
+            send(&mut back);
+            match (back.path.reach, self.sender.home) {
+                (Reach::Unknown, _) => true,
+                // A NAT gateway on the way back puts its own address in the place of the one that was asked.
+                (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
+                (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
+                (Reach::Ok, Home::Site(site)) => {
+                    back.path.lands == Lands::Site(self.world.sites[site].id.clone())
+                }
+                _ => false,
+            }
+        })
+    }
+
+    /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.
+    fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
+        let next = match &route.target {
+            Target::NatGateway(index) => self.world.nat_gateways[*index].subnet,
+            Target::LoadBalancerEndpoint(index) => {
+                self.world.endpoints[*index].interfaces.first().map(|interface| interface.subnet)
+            }
+            Target::Appliance(appliance) => Some(appliance.subnet),
+            _ => None,
+        };
+        if next != Some(subnet) && !self.is_in(subnet) {
+            self.leave(subnet);
+        }
+    }
+
+    /// Notes that the packet crosses the border of a subnet outwards.
+    fn leave(&mut self, subnet: Index<Subnet>) {
+        if self.world.subnets[subnet].network_acl.is_some() {
+            self.crossings.push(Crossing {
+                subnet,
+                is_out: true,
+                from: self.sender.source.clone(),
+                to: self.to,
+            });
+        }
+    }
+
+    /// Notes that the packet crosses the border of a subnet inwards.
+    pub fn enter(&mut self, subnet: Index<Subnet>) {
+        let stays = self.at.is_some_and(|(_, at)| at == Some(subnet));
+        if !stays && self.world.subnets[subnet].network_acl.is_some() {
+            self.crossings.push(Crossing {
+                subnet,
+                is_out: false,
+                from: self.sender.source.clone(),
+                to: self.to,
+            });
+        }
+    }
+
+    pub fn hop(&mut self, id: Arc<str>, subnet: Option<Index<Subnet>>) {
+        let subnet = subnet.map(|index| &self.world.subnets[index]);
+        self.path.hops.push(Hop {
+            id: id.clone(),
+            subnet: subnet.map(|subnet| subnet.id.clone()),
+            availability_zone: subnet.map(|subnet| subnet.availability_zone.clone()),
+        });
+        self.path.via.push(id);
+    }
+
+    pub fn end(&mut self, reach: Reach, reason: Option<Reason>) {
+        self.path.reach = reach;
+        self.path.reasons.extend(reason);
+        if matches!(reach, Reach::Dead) {
+            self.path.lands = Lands::Nowhere;
+        }
+    }
+
+    fn owner_id(&self, owner: Interface) -> Option<Arc<str>> {
+        match owner {
+            Interface::Endpoint(index, _) => Some(self.world.endpoints[index].id.clone()),
+            Interface::Instance(index) => Some(self.world.instances[index].id.clone()),
+            Interface::NatGateway(index) => Some(self.world.nat_gateways[index].id.clone()),
+            Interface::Network(index) => Some(self.world.network_interfaces[index].id.clone()),
+            Interface::ResolverEndpoint => None,
+        }
+    }
+
+    fn target_id(&self, target: &Target) -> Arc<str> {
+        match target {
+            Target::Local => Arc::from("local"),
+            Target::InternetGateway(id)
+            | Target::EgressOnlyInternetGateway(id)
+            | Target::VirtualPrivateGateway(id) => id.clone(),
+            Target::NatGateway(index) => self.world.nat_gateways[*index].id.clone(),
+            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
+                self.world.endpoints[*index].id.clone()
+            }
+            Target::Appliance(appliance) => appliance.id.clone(),
+            Target::Peering(index) => self.world.peering_connections[*index].id.clone(),
+            Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
+            Target::Other(target) => target.id.clone(),
+        }
+    }
+}
+
+/// Whether a NAT gateway may stand behind a target: what carries traffic on to another table may lead to one.
+fn may_lead_to_nat(target: &Target) -> bool {
+    use RouteTargetKind::{CoreNetwork, Instance, NetworkInterface, TransitGateway};
+    match target {
+        Target::NatGateway(_)
+        | Target::TransitGateway(_)
+        | Target::LoadBalancerEndpoint(_)
+        | Target::Appliance(_) => true,
+        Target::Other(target) => {
+            matches!(target.kind, TransitGateway | CoreNetwork | NetworkInterface | Instance)
+        }
+        Target::Local
+        | Target::InternetGateway(_)
+        | Target::EgressOnlyInternetGateway(_)
+        | Target::GatewayEndpoint(_)
+        | Target::Peering(_)
+        | Target::VirtualPrivateGateway(_) => false,
+    }
+}
+
+fn class_of(target: &Target) -> Class {
+    match target {
+        Target::Local => Class::Local,
+        Target::InternetGateway(_) => Class::InternetGateway,
+        Target::EgressOnlyInternetGateway(_) => Class::EgressOnlyInternetGateway,
+        Target::NatGateway(_) => Class::NatGateway,
+        Target::GatewayEndpoint(_) => Class::GatewayEndpoint,
+        Target::LoadBalancerEndpoint(_) => Class::GatewayLoadBalancerEndpoint,
+        Target::Appliance(_) => Class::NetworkInterface,
+        Target::Peering(_) => Class::VpcPeering,
+        Target::TransitGateway(_) => Class::TransitGateway,
+        Target::VirtualPrivateGateway(_) => Class::VirtualPrivateGateway,
+        Target::Other(target) => match target.kind {
+            RouteTargetKind::EgressOnlyInternetGateway => Class::EgressOnlyInternetGateway,
+            RouteTargetKind::VpcPeeringConnection => Class::VpcPeering,
+            RouteTargetKind::TransitGateway => Class::TransitGateway,
+            RouteTargetKind::NetworkInterface | RouteTargetKind::Instance => Class::NetworkInterface,
+            RouteTargetKind::CarrierGateway => Class::CarrierGateway,
+            RouteTargetKind::LocalGateway => Class::LocalGateway,
+            RouteTargetKind::CoreNetwork => Class::CoreNetwork,
+            _ => Class::Unknown,
+        },
+    }
+}
+
+/// The class of the way to a network interface of an endpoint inside the VPC.
+fn class_inside(kind: EndpointKind) -> Class {
+    match kind {
+        EndpointKind::Resource => Class::ResourceEndpoint,
+        EndpointKind::ServiceNetwork => Class::ServiceNetwork,
+        EndpointKind::GatewayLoadBalancer => Class::GatewayLoadBalancerEndpoint,
+        EndpointKind::Interface | EndpointKind::Gateway => Class::InterfaceEndpoint,
+        // What goes on inside a tunnel is not seen.
+        EndpointKind::Tunnel => Class::Local,
+    }
+}

@@ -1,0 +1,140 @@
+//! Security groups and network ACLs: their rules, prefix lists taken apart.
+
+use super::*;
+use crate::config::{Destination, RuleAction};
+
+/// The protocols that rules name, by name or number.
+const PROTOCOLS: [&str; 9] = ["tcp", "udp", "icmp", "icmpv6", "-1", "6", "17", "1", "58"];
+
+impl Compiler<'_> {
+    /// Groups may name each other, so all are declared before any rule is read.
+    pub(super) fn declare_security_groups(&mut self) {
+        for vpc in &self.config.vpc {
+            for group in &vpc.security_group {
+                if self.declare(&group.id) {
+                    let id = group.id.value().text();
+                    let egress = group.egress.as_ref().map(|_| Vec::new());
+                    let index = self.security_groups.add(SecurityGroup { id, ingress: Vec::new(), egress });
+                    self.ids.security_groups.insert(group.id.to_string(), index);
+                }
+            }
+        }
+    }
+
+    /// Rules of security groups. Runs when prefix lists are known.
+    pub(super) fn security_group_rules(&mut self) {
+        for vpc in &self.config.vpc {
+            let region = vpc.region.value();
+            for group in &vpc.security_group {
+                let Some(index) = self.ids.security_groups.get(&group.id.to_string()).copied() else {
+                    continue;
+                };
+                for rule in &group.ingress {
+                    let ports = (rule.from_port, rule.to_port);
+                    let rule = self.group_rule(&rule.protocol, ports, &rule.sources, region);
+                    self.security_groups[index].ingress.push(rule);
+                }
+                for rule in group.egress.iter().flatten() {
+                    let ports = (rule.from_port, rule.to_port);
+                    let rule = self.group_rule(&rule.protocol, ports, &rule.destinations, region);
+                    self.security_groups[index].egress.get_or_insert_default().push(rule);
+                }
+            }
+        }
+    }
+
+    fn group_rule(
+        &mut self,
+        protocol: &Marked<String>,
+        ports: (u16, u16),
+        peers: &[Marked<Destination>],
+        region: &Region,
+    ) -> GroupRule {
+        let (is_tcp, from_port, to_port) = self.tcp_ports(protocol, ports);
+        let mut made = Vec::new();
+        for peer in peers {
+            match peer.value() {
+                Destination::Cidr(cidr) => made.push(Peer::Prefix(cidr.0)),
+                Destination::SecurityGroup(id) => {
+                    made.extend(self.group_named(id.as_str(), peer.mark()).map(Peer::Group));
+                }
+                Destination::PrefixList(id) => {
+                    let entries = self.prefix_list(region, id.as_str(), peer.mark());
+                    made.extend(entries.into_iter().map(Peer::Prefix));
+                }
+            }
+        }
+        GroupRule { is_tcp, from_port, to_port, peers: made }
+    }
+
+    /// Whether a rule speaks of TCP, and of which ports. AWS ignores ports when the rule is for all protocols.
+    fn tcp_ports(&mut self, protocol: &Marked<String>, (from, to): (u16, u16)) -> (bool, u16, u16) {
+        let word = protocol.value().as_str();
+        if !PROTOCOLS.contains(&word) {
+            let message =
+                format!("`{word}` is no protocol that rules of security groups and network ACLs know");
+            let error = self.report.error(Code::InvalidValue, protocol.mark(), message);
+            error.help("write `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all");
+        }
+        match word {
+            "-1" => (true, 0, u16::MAX),
+            word => (matches!(word, "tcp" | "6"), from, to),
+        }
+    }
+
+    /// The network ACLs of a VPC.
+    pub(super) fn network_acls_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
+        for written in &vpc.network_acl {
+            if !self.declare(&written.id) {
+                continue;
+            }
+            let mut acl =
+                NetworkAcl { id: written.id.value().text(), ingress: Vec::new(), egress: Vec::new() };
+            for entry in &written.entries {
+                let ports = (entry.from_port, entry.to_port);
+                let (is_tcp, from_port, to_port) = self.tcp_ports(&entry.protocol, ports);
+                let rules = if entry.egress { &mut acl.egress } else { &mut acl.ingress };
+                let cidr = entry.cidr.value().0;
+                let same = |have: &AclRule| {
+                    have.number == entry.rule_number && have.cidr.addr().is_ipv4() == cidr.addr().is_ipv4()
+                };
+                if rules.iter().any(same) {
+                    let message =
+                        format!("network ACL `{}` has another rule {} here", written.id, entry.rule_number);
+                    self.report.error(Code::DuplicateId, entry.cidr.mark(), message);
+                }
+                let allows = entry.rule_action == RuleAction::Allow;
+                rules.push(AclRule { number: entry.rule_number, is_tcp, cidr, from_port, to_port, allows });
+            }
+            acl.ingress.sort_by_key(|rule| rule.number);
+            acl.egress.sort_by_key(|rule| rule.number);
+            let made = self.network_acls.add(acl);
+            self.ids.network_acls.insert(written.id.to_string(), (index, made));
+            if written.is_default && self.ids.default_acls.insert(index, made).is_some() {
+                let message = format!("VPC `{}` has a second default network ACL", vpc.id);
+                self.report.error(Code::DuplicateSection, written.id.mark(), message);
+            }
+        }
+    }
+
+    /// The network ACL of a subnet. `None`: none is declared for it, and everything is taken as allowed.
+    pub(super) fn network_acl_of(
+        &mut self,
+        subnet: &config::Subnet,
+        vpc: Index<Vpc>,
+    ) -> Option<Index<NetworkAcl>> {
+        let Some(id) = &subnet.network_acl else { return self.ids.default_acls.get(&vpc).copied() };
+        match self.ids.network_acls.get(&id.to_string()).copied() {
+            Some((owner, acl)) if owner == vpc => return Some(acl),
+            Some(_) => {
+                let message = format!("network ACL `{id}` is another VPC's");
+                self.report.error(Code::UnknownReference, id.mark(), message);
+            }
+            None => {
+                let text = id.to_string();
+                self.unknown("network ACL", &text, id.mark(), |this| keys(&this.ids.network_acls));
+            }
+        }
+        None
+    }
+}

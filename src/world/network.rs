@@ -1,0 +1,133 @@
+//! What joins VPCs and sites: peering connections, transit gateways.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::arena::Index;
+use super::{Site, Subnet, Vpc};
+use crate::net::PrefixMap;
+
+/// A peering connection.
+#[derive(Debug)]
+pub struct VpcPeeringConnection {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The VPCs that it joins.
+    pub vpcs: [Index<Vpc>; 2],
+}
+
+impl VpcPeeringConnection {
+    /// The VPC at the other side.
+    pub fn beyond(&self, vpc: Index<Vpc>) -> Option<Index<Vpc>> {
+        match self.vpcs {
+            [near, far] if near == vpc => Some(far),
+            [far, near] if near == vpc => Some(far),
+            _ => None,
+        }
+    }
+}
+
+/// A transit gateway.
+#[derive(Debug)]
+pub struct TransitGateway {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What is attached to it.
+    pub attachments: Vec<Attachment>,
+    /// Its route tables.
+    pub route_tables: Vec<TransitGatewayRouteTable>,
+}
+
+/// An attachment to a transit gateway.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What is behind it.
+    pub to: AttachedTo,
+    /// The number of the route table that its traffic follows. `None`: it is associated with none.
+    pub association: Option<usize>,
+}
+
+/// What is attached to a transit gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttachedTo {
+    /// A VPC, by interfaces in these subnets. None said: one in every zone.
+    Vpc(Index<Vpc>, Vec<Index<Subnet>>),
+    /// A site, by a VPN or by Direct Connect.
+    Site(Index<Site>),
+    /// Another transit gateway.
+    TransitGateway(Index<TransitGateway>),
+    /// Something that is not declared.
+    Unknown,
+}
+
+/// A route table of a transit gateway.
+#[derive(Debug)]
+pub struct TransitGatewayRouteTable {
+    /// Its id. `None` for the one that a gateway has when none is declared.
+    pub id: Option<Arc<str>>,
+    routes: PrefixMap<Vec<TransitGatewayRoute>>,
+}
+
+/// One route of a transit gateway's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitGatewayRoute {
+    /// What it matches.
+    pub destination: IpNet,
+    /// The number of the attachment that it leads to. `None`: what it matches is dropped.
+    pub attachment: Option<usize>,
+    /// Whether an attachment propagated it.
+    pub is_propagated: bool,
+}
+
+impl TransitGatewayRouteTable {
+    /// A table without routes.
+    pub fn new(id: Option<Arc<str>>) -> Self {
+        Self { id, routes: PrefixMap::new() }
+    }
+
+    /// Takes in a route. A static one goes before a propagated one ("Transit gateway route tables", Amazon VPC Transit
+    /// Gateways); among equals the first that was written.
+    pub fn add(&mut self, route: TransitGatewayRoute) {
+        let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
+        let at = routes.partition_point(|have| have.is_propagated <= route.is_propagated);
+        routes.insert(at, route);
+    }
+
+    /// The route that traffic to an address follows.
+    pub fn route(&self, destination: IpAddr) -> Option<&TransitGatewayRoute> {
+        self.routes.longest(destination).and_then(|(_, routes)| routes.first())
+    }
+
+    /// Every route, in the order of prefixes.
+    pub fn iter(&self) -> impl Iterator<Item = &TransitGatewayRoute> {
+        self.routes.iter().flat_map(|(_, routes)| routes)
+    }
+}
+
+impl TransitGateway {
+    /// The number of the attachment of a VPC.
+    pub fn attachment_of(&self, vpc: Index<Vpc>) -> Option<usize> {
+        self.attachments
+            .iter()
+            .position(|attachment| matches!(&attachment.to, AttachedTo::Vpc(own, _) if *own == vpc))
+    }
+
+    /// The number of the attachment of a site.
+    pub fn attachment_of_site(&self, site: Index<Site>) -> Option<usize> {
+        self.attachments.iter().position(|attachment| attachment.to == AttachedTo::Site(site))
+    }
+
+    /// The number of the attachment of another transit gateway.
+    pub fn attachment_of_gateway(&self, other: Index<Self>) -> Option<usize> {
+        self.attachments.iter().position(|attachment| attachment.to == AttachedTo::TransitGateway(other))
+    }
+
+    /// The route of an attachment's traffic to an address, and whether the attachment has a table at all.
+    pub fn route(&self, from: usize, destination: IpAddr) -> Option<&TransitGatewayRoute> {
+        self.route_tables[self.attachments[from].association?].route(destination)
+    }
+}

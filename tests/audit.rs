@@ -1,0 +1,362 @@
+//! `plustwo audit` as a person and a program see it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::process::{complained, plustwo, printed};
+
+/// Two subnets, and the gateway endpoint in one table of two.
+const ASSOCIATED_WITH_THE_WRONG_TABLE: &str = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+internet_gateway = "igw-1"
+subnet = [
+  { id = "subnet-main", cidr = "10.0.1.0/24", availability_zone = "us-east-1a", route_table = "rtb-main" },
+  { id = "subnet-workers", cidr = "10.0.2.0/24", availability_zone = "us-east-1a", route_table = "rtb-workers" },
+  { id = "subnet-workers-too", cidr = "10.0.3.0/24", availability_zone = "us-east-1a", route_table = "rtb-workers" },
+  { id = "subnet-public", cidr = "10.0.4.0/24", availability_zone = "us-east-1a", route_table = "rtb-public" },
+]
+route_table = [
+  { id = "rtb-main", main = true, routes = [{ destination = "0.0.0.0/0", target = "nat-1" }, { destination = "pl-63a5400a", target = "vpce-s3" }] },
+  { id = "rtb-workers", routes = [{ destination = "0.0.0.0/0", target = "nat-1" }] },
+  { id = "rtb-public", routes = [{ destination = "0.0.0.0/0", target = "igw-1" }] },
+]
+nat_gateway = [{ id = "nat-1", subnet = "subnet-public" }]
+endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.us-east-1.s3" }]
+"#;
+
+/// A hub with endpoints, a spoke behind a transit gateway, and a Profile that shares some of them.
+const HUB_AND_SPOKE: &str = r#"
+[[vpc]]
+id = "vpc-hub"
+region = "eu-west-2"
+cidr = ["10.0.0.0/16"]
+enable_dns_hostnames = true
+subnet = [{ id = "subnet-hub", cidr = "10.0.1.0/24", availability_zone = "eu-west-2a", route_table = "rtb-hub" }]
+route_table = [{ id = "rtb-hub", routes = [{ destination = "10.1.0.0/16", target = "tgw-1" }] }]
+endpoint = [
+  { id = "vpce-kms", type = "Interface", service = "com.amazonaws.eu-west-2.kms", network_interfaces = [{ subnet = "subnet-hub", address = "10.0.1.80" }] },
+  { id = "vpce-ecr-dkr", type = "Interface", service = "com.amazonaws.eu-west-2.ecr.dkr", network_interfaces = [{ subnet = "subnet-hub", address = "10.0.1.81" }] },
+  { id = "vpce-ecr-api", type = "Interface", service = "com.amazonaws.eu-west-2.ecr.api", network_interfaces = [{ subnet = "subnet-hub", address = "10.0.1.82" }] },
+  { id = "vpce-eks-auth", type = "Interface", service = "com.amazonaws.eu-west-2.eks-auth", private_dns_enabled = false, network_interfaces = [{ subnet = "subnet-hub", address = "10.0.1.83" }] },
+  { id = "vpce-sts", type = "Interface", service = "com.amazonaws.eu-west-2.sts", private_dns_enabled = false, network_interfaces = [{ subnet = "subnet-hub", address = "10.0.1.84" }] },
+]
+
+[[vpc]]
+id = "vpc-spoke"
+region = "eu-west-2"
+cidr = ["10.1.0.0/16"]
+enable_dns_hostnames = true
+internet_gateway = "igw-spoke"
+subnet = [
+  { id = "subnet-spoke", cidr = "10.1.1.0/24", availability_zone = "eu-west-2a", route_table = "rtb-spoke" },
+  { id = "subnet-spoke-public", cidr = "10.1.3.0/24", availability_zone = "eu-west-2a", route_table = "rtb-spoke-public", map_public_ip_on_launch = true },
+]
+route_table = [
+  { id = "rtb-spoke", routes = [{ destination = "10.0.0.0/16", target = "tgw-1" }, { destination = "0.0.0.0/0", target = "nat-spoke" }] },
+  { id = "rtb-spoke-public", routes = [{ destination = "0.0.0.0/0", target = "igw-spoke" }] },
+]
+nat_gateway = [{ id = "nat-spoke", subnet = "subnet-spoke-public" }]
+
+[[transit_gateway]]
+id = "tgw-1"
+vpc_attachment = [{ id = "tgw-attach-hub", vpc = "vpc-hub" }, { id = "tgw-attach-spoke", vpc = "vpc-spoke" }]
+
+[[profile]]
+id = "rp-shared"
+vpc_endpoints = ["vpce-kms", "vpce-ecr-dkr"]
+association = [{ vpc = "vpc-spoke" }]
+
+[[hosted_zone]]
+id = "ZSTS"
+name = "sts.eu-west-2.amazonaws.com"
+vpcs = ["vpc-hub"]
+records = [{ name = "@", type = "A", values = ["10.0.1.84"] }]
+"#;
+
+/// The names that one looks up to see what is private.
+const LOOKED_UP: &str = "# looked up by hand\nkms.eu-west-2.amazonaws.com\n\
+    123456789012.dkr.ecr.eu-west-2.amazonaws.com\napi.ecr.eu-west-2.amazonaws.com\n\
+    eks-auth.eu-west-2.api.aws\nsts.eu-west-2.amazonaws.com\ns3.eu-west-2.amazonaws.com\nssm.eu-west-2.amazonaws.com\n";
+
+fn write(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_endpoint_in_the_wrong_table_shows_in_one_row_of_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(dir.path(), "wrong-table.toml", ASSOCIATED_WITH_THE_WRONG_TABLE);
+    let names = write(dir.path(), "names", "s3.us-east-1.amazonaws.com\n");
+    let from = ["--from", "subnet-main", "--from", "subnet-workers", "--from", "subnet-workers-too"];
+    let arguments = [&["audit", "--config", &config, "--names", &names][..], &from].concat();
+    insta::assert_snapshot!(printed(&plustwo(&arguments)));
+    let failing = ["--fail-on", "nat-gateway,ENDPOINT_NOT_ASSOCIATED_WITH_TABLE,dead"];
+    let output = plustwo(&[&arguments[..], &failing].concat());
+    assert_eq!(output.status.code(), Some(1));
+    // Places that are equal are one row.
+    assert_eq!(
+        complained(&output),
+        "plustwo: found nat-gateway (1 row): s3.us-east-1.amazonaws.com from subnet-workers, subnet-workers-too\n\
+         plustwo: found ENDPOINT_NOT_ASSOCIATED_WITH_TABLE (1 row): s3.us-east-1.amazonaws.com from subnet-workers, \
+         subnet-workers-too\n"
+    );
+}
+
+#[test]
+fn a_spoke_sees_what_is_shared_and_is_told_what_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
+    let names = write(dir.path(), "names", LOOKED_UP);
+    let output = plustwo(&[
+        "audit",
+        "--config",
+        &config,
+        "--names",
+        &names,
+        "--from",
+        "subnet-spoke",
+        "--from",
+        "subnet-hub",
+    ]);
+    insta::assert_snapshot!(printed(&output));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_lab_is_counted_from_every_place() {
+    insta::assert_snapshot!(printed(&plustwo(&["audit", "--summary"])));
+}
+
+#[test]
+fn a_bundle_has_one_verdict_and_names_what_spoils_it() {
+    let mut text = printed(&plustwo(&["audit", "--bundle", "ecr-pull", "--bundle", "ssm"]));
+    text += "\n# list\n";
+    text += &printed(&plustwo(&["audit", "--bundle", "list"]));
+    insta::assert_snapshot!(text);
+    let broken =
+        plustwo(&["audit", "--bundle", "ecr-pull", "--from", "subnet-isolated-a", "--fail-on", "broken"]);
+    assert_eq!(broken.status.code(), Some(1));
+    let mixed =
+        plustwo(&["audit", "--bundle", "ecr-pull", "--from", "subnet-private-a", "--fail-on", "broken"]);
+    assert_eq!(mixed.status.code(), Some(0));
+}
+
+#[test]
+fn a_program_reads_json() {
+    let output =
+        plustwo(&["audit", "--bundle", "ecr-pull", "--from", "subnet-private-c", "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    insta::assert_json_snapshot!(value);
+}
+
+#[test]
+fn a_spreadsheet_reads_csv() {
+    let output = plustwo(&[
+        "audit", "--bundle", "ecr-pull", "--from", "10.0.2.7", "--type", "both", "--format", "csv",
+    ]);
+    insta::assert_snapshot!(printed(&output).replace("\r\n", "␍␊\n"));
+}
+
+#[test]
+fn rows_are_chosen_by_the_words_that_they_have() {
+    let output = plustwo(&[
+        "audit",
+        "--from",
+        "subnet-private-a",
+        "--only",
+        "interface-endpoint,PRIVATE_DNS_DISABLED",
+    ]);
+    insta::assert_snapshot!(printed(&output));
+}
+
+/// An instance with a public address has another way out than its subnet: it is told by its address.
+#[test]
+fn a_place_that_is_cut_out_of_another_is_told_by_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let config = write(
+        dir.path(),
+        "lab.toml",
+        &lab.replace("map_public_ip_on_launch = true", "map_public_ip_on_launch = false"),
+    );
+    let output = plustwo(&["audit", "--config", &config, "--summary"]);
+    let text = printed(&output);
+    assert!(text.contains("subnet-public-a at 10.0.4.10/32 asking vpc-lab"), "{text}");
+    // Where both are equal, the subnet alone is told; endpoints' interfaces ask nothing.
+    let text = printed(&plustwo(&["audit", "--summary"]));
+    assert!(!text.contains(" at "), "{text}");
+}
+
+#[test]
+fn prices_are_the_users_where_there_are_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = "ap-northeast-1\tnat-gateway\tgb\t0.031\t2026-11-01\tour contract\n";
+    let prices = write(dir.path(), "prices.tsv", row);
+    let audit = |file: &str| plustwo(&["audit", "--summary", "--from", "subnet-private-c", "--prices", file]);
+    let text = printed(&audit(&prices));
+    assert!(text.contains("$0.031 a GB (2026-11-01)") && !text.contains("0.062"), "{text}");
+    let wrong = write(dir.path(), "wrong.tsv", &format!("# prices\n{}", row.replace("0.031", "cheap")));
+    let output = audit(&wrong);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        complained(&output),
+        format!("plustwo: {wrong}:2:31: `cheap` is no price in US dollars, such as 0.045\n")
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_told_and_ends_with_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = write(dir.path(), "names", "good.example\nbad..example\n");
+    let mut told = String::new();
+    for arguments in [
+        &["--fail-on", "deda"][..],
+        &["--fail-on", "NAT_GATEWAY"],
+        &["--bundle", "ecr-pul"],
+        &["--bundle", "everything"],
+        &["--from", "subnet-privat-a"],
+        &["--view", "vpc-other"],
+        &["--names", &names],
+        &["--names", "no/such/file"],
+        &["--prices", "no/such/file"],
+        &["--config", "no/such/file.toml"],
+        &["--type", "MX"],
+    ] {
+        let output = plustwo(&[&["audit"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let shown = arguments.join(" ").replace(dir.path().to_str().unwrap(), "DIR");
+        let complaint = complained(&output).replace(dir.path().to_str().unwrap(), "DIR");
+        told += &format!("$ plustwo audit {shown}\n{complaint}\n");
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_would_be_asked_of_others_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let config = write(
+        dir.path(),
+        "forward.toml",
+        &format!("{lab}\n[internet]\nmode = \"forward\"\nservers = [\"192.0.2.53\"]\n"),
+    );
+    let names = write(dir.path(), "names", "sqs.ap-northeast-1.amazonaws.com\n");
+    let text =
+        printed(&plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-private-a"]));
+    assert!(text.ends_with(
+        "note Nothing was sent: the sealed internet stands in for the servers that would be asked.\n"
+    ));
+}
+
+/// A row says what `explain` says of the same name from the same place.
+#[test]
+fn an_audit_says_what_explain_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = write(dir.path(), "hub.toml", HUB_AND_SPOKE);
+    let names = write(dir.path(), "names", LOOKED_UP);
+    let lab_names = write(
+        dir.path(),
+        "lab-names",
+        "sqs.ap-northeast-1.amazonaws.com\nqueue.corp.internal\nnope.corp.internal\nerp.office.example\n\
+         s3.ap-northeast-1.amazonaws.com\na1b2c3.execute-api.ap-northeast-1.amazonaws.com\n",
+    );
+    let mut compared = 0;
+    for (config, names, places) in [
+        (hub.as_str(), names.as_str(), ["subnet-spoke", "subnet-spoke-public", "subnet-hub"]),
+        ("config/lab.toml", &lab_names, ["subnet-private-c", "subnet-isolated-a", "site-office"]),
+    ] {
+        for place in places {
+            let common = ["--config", config, "--names", names, "--from", place];
+            let audited = plustwo(&[&["audit", "--format", "json"][..], &common].concat());
+            let audited: serde_json::Value = serde_json::from_slice(&audited.stdout).unwrap();
+            let explained = printed(&plustwo(&[&["explain", "--json"][..], &common].concat()));
+            let rows = audited["groups"][0]["rows"].as_array().unwrap();
+            for (row, line) in rows.iter().zip(explained.lines()) {
+                let told: serde_json::Value = serde_json::from_str(line).unwrap();
+                compared += 1;
+                assert_eq!(told["question"]["name"], format!("{}.", row["name"].as_str().unwrap()));
+                assert_eq!(told["rcode"], row["rcode"], "{line}");
+                assert_eq!(told["decision"]["source"], row["source"], "{line}");
+                assert_eq!(told["reasons"], row["reasons"], "{line}");
+                assert_eq!(told["missed"], row["missed"], "{line}");
+                let ways = row["ways"].as_array().unwrap();
+                for answer in
+                    told["answers"].as_array().unwrap().iter().filter(|answer| answer["type"] == "A")
+                {
+                    let has = |way: &&serde_json::Value| {
+                        way["addresses"].as_array().unwrap().contains(&answer["data"])
+                    };
+                    let way = ways.iter().find(has).unwrap_or_else(|| panic!("no way of {answer}: {row}"));
+                    for key in ["class", "via", "reach", "reasons"] {
+                        assert_eq!(answer["path"][key], way[key], "{key} of {line}");
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(compared, 3 * 7 + 3 * 6);
+}
+
+/// A peering connection costs nothing; traffic through it into another zone does.
+#[test]
+fn what_is_paid_adds_up_along_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(
+        dir.path(),
+        "peered.toml",
+        r#"
+[[vpc]]
+id = "vpc-near"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+subnet = [{ id = "subnet-near", cidr = "10.0.1.0/24", availability_zone = "us-east-1a", route_table = "rtb-near" }]
+route_table = [{ id = "rtb-near", routes = [{ destination = "10.1.0.0/16", target = "pcx-1" }, { destination = "10.2.0.0/16", target = "tgw-1" }] }]
+
+[[vpc]]
+id = "vpc-far"
+region = "us-east-1"
+cidr = ["10.1.0.0/16"]
+subnet = [
+  { id = "subnet-same-zone", cidr = "10.1.1.0/24", availability_zone = "us-east-1a", route_table = "rtb-far" },
+  { id = "subnet-other-zone", cidr = "10.1.2.0/24", availability_zone = "us-east-1b", route_table = "rtb-far" },
+]
+route_table = [{ id = "rtb-far", routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }] }]
+
+[[vpc_peering_connection]]
+id = "pcx-1"
+requester = { vpc = "vpc-near" }
+accepter = { vpc = "vpc-far" }
+
+[[public]]
+name = "same.example.com"
+type = "A"
+values = ["10.1.1.10"]
+
+[[public]]
+name = "other.example.com"
+type = "A"
+values = ["10.1.2.10"]
+
+[[public]]
+name = "undeclared.example.com"
+type = "A"
+values = ["10.2.0.1"]
+
+[[public]]
+name = "nowhere.example.com"
+type = "A"
+values = ["198.51.100.1"]
+"#,
+    );
+    let names = "same.example.com\nother.example.com\nundeclared.example.com\nnowhere.example.com\n";
+    let names = write(dir.path(), "names", names);
+    let output = plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-near"]);
+    insta::assert_snapshot!(printed(&output) + &complained(&output));
+}

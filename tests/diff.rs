@@ -1,0 +1,141 @@
+//! `plustwo diff` as a person and a program see it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use common::process::{complained, plustwo, printed};
+
+/// What the lab comes to when some of its text is another.
+fn changed(pairs: &[(&str, &str)]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let mut after = lab.clone();
+    for (from, to) in pairs {
+        assert!(after.contains(from), "the lab has no {from}");
+        after = after.replacen(from, to, 1);
+    }
+    compare(dir.path(), &lab, &after, &[])
+}
+
+fn compare(dir: &Path, before: &str, after: &str, more: &[&str]) -> Output {
+    let [old, new] = ["before.toml", "after.toml"].map(|name| dir.join(name));
+    fs::write(&old, before).unwrap();
+    fs::write(&new, after).unwrap();
+    plustwo(&[&["diff", old.to_str().unwrap(), new.to_str().unwrap()][..], more].concat())
+}
+
+#[test]
+fn equal_networks_differ_in_nothing() {
+    let output = changed(&[("# No way out at all.", "# No way out.")]);
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn a_change_without_effect_on_any_name_is_told_and_is_no_difference() {
+    let output = changed(&[("source = \"127.0.99.0/24\"", "source = \"127.0.98.0/24\"")]);
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn a_route_moves_many_names_at_once_and_is_named() {
+    let nat = "routes = [\n  { destination = \"0.0.0.0/0\", target = \"nat-lab\" },\n  { destination = \"192";
+    let output = changed(&[(nat, &nat.replace("nat-lab", "tgw-lab"))]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn private_dns_turned_off_is_told_by_the_endpoint() {
+    let sns = "service = \"com.amazonaws.ap-northeast-1.sns\"\nprivate_dns_enabled = true";
+    let output = changed(&[(sns, &sns.replace("true", "false"))]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn records_ttls_and_security_groups_are_told_apart() {
+    let output = changed(&[
+        (
+            "type = \"A\", ttl = 60, values = [\"10.0.1.20\"]",
+            "type = \"A\", ttl = 60, values = [\"10.0.1.21\"]",
+        ),
+        ("ttl = 60, values = [\"10.0.1.30\"", "ttl = 30, values = [\"10.0.1.30\""),
+        ("\"the lab's private zone\\\"", "\"another text\\\""),
+        ("sources = [\"10.0.0.0/16\", \"192.168.10.0/24\"]", "sources = [\"10.0.0.0/16\"]"),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn the_order_of_addresses_is_no_difference() {
+    let output = changed(&[("\"10.0.1.30\", \"10.0.2.30\"", "\"10.0.2.30\", \"10.0.1.30\"")]);
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+}
+
+#[test]
+fn a_place_of_one_network_alone_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let more = "\n[[site]]\nid = \"site-branch\"\ncidr = [\"192.168.20.0/24\"]\ninternet = true\n";
+    let output = compare(dir.path(), &lab, &format!("{lab}{more}"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn names_of_ones_own_are_asked_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let zone = |vpcs: &str| {
+        format!("{lab}\n[[hosted_zone]]\nname = \"example.com\"\nvpcs = [{vpcs}]\nrecords = []\n")
+    };
+    let names = dir.path().join("names");
+    fs::write(&names, "www.example.com\n").unwrap();
+    let more = ["--names", names.to_str().unwrap()];
+    let output = compare(dir.path(), &lab, &zone("\"vpc-lab\""), &more);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(printed(&output));
+}
+
+#[test]
+fn a_program_reads_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let after = lab.replacen("values = [\"10.0.1.20\"]", "values = [\"10.0.1.21\"]", 1);
+    let output = compare(dir.path(), &lab, &after, &["--format", "json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    insta::assert_json_snapshot!(value);
+}
+
+#[test]
+fn a_wrong_configuration_is_trouble() {
+    let output = plustwo(&["diff", "config/lab.toml", "tests/mistakes/many.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complained(&output).contains("error[unknown-key]"));
+    assert_eq!(plustwo(&["diff", "no/such/file", "config/lab.toml"]).status.code(), Some(2));
+    assert_eq!(plustwo(&["diff", "config/lab.toml"]).status.code(), Some(2));
+}
+
+/// Two addresses whose routes change places: the name has the same addresses and the same ways.
+#[test]
+fn addresses_that_change_ways_among_themselves_are_told_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = fs::read_to_string("config/lab.toml").unwrap();
+    let two = "\n[[public]]\nname = \"two.example.com\"\ntype = \"A\"\nvalues = [\"198.51.100.1\", \"203.0.113.1\"]\n";
+    let with = |prefix: &str| {
+        let route = format!(
+            "id = \"rtb-isolated\"\nroutes = [{{ destination = \"{prefix}\", target = \"vgw-lab\" }}]"
+        );
+        lab.replacen("id = \"rtb-isolated\"\nroutes = []", &route, 1) + two
+    };
+    let output = compare(dir.path(), &with("198.51.100.0/24"), &with("203.0.113.0/24"), &[]);
+    let text = printed(&output);
+    let group = text.split("\n\n").find(|group| group.starts_with("two.example.com")).expect(&text);
+    insta::assert_snapshot!(group);
+}

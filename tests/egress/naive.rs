@@ -1,0 +1,666 @@
+//! A way out, found by looking at everything one after the other. It knows the rules and nothing of the engine.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use plustwo::resolve::{Class, Reach, Reason};
+
+use crate::model::*;
+
+/// How many route tables a packet is followed through.
+const MOST_TABLES: usize = 8;
+/// How many transit gateways in a row.
+const MOST_GATEWAYS: usize = 4;
+
+/// What is said of a way.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub class: Class,
+    pub matched: Option<IpNet>,
+    pub reach: Reach,
+    pub reason: Option<Reason>,
+    /// Whether the sender that a filter saw may have any of many addresses.
+    pub is_loose: bool,
+}
+
+impl Way {
+    pub fn words(&self) -> (Class, Option<IpNet>, Reach, Option<Reason>) {
+        (self.class, self.matched, self.reach, self.reason)
+    }
+}
+
+/// What a filter says, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Stops,
+    Unknown,
+    Passes,
+}
+
+/// How much a rule's group means of the interface at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Groups {
+    MeanNothing,
+    AreNotKnown,
+    Count,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Client,
+    PublicNat,
+    PrivateNat,
+    PublicAppliance,
+}
+
+/// Where a packet ends.
+#[derive(Clone, Debug, PartialEq)]
+enum End {
+    InVpc(usize),
+    AtSite,
+    Outside,
+    Dead(Reason),
+    Unknown(Option<Reason>),
+}
+
+/// A packet.
+struct Packet<'n> {
+    net: &'n Net,
+    client: &'n Client,
+    to: IpAddr,
+    /// One address, or, where nobody said which, some of those that it may be.
+    from: Vec<IpAddr>,
+    by: By,
+    groups: Groups,
+    /// Where replies must come to.
+    home: usize,
+    /// The VPC that it is in, and the subnet.
+    at: (usize, Option<usize>),
+    is_passing: bool,
+    is_reply: bool,
+    is_translated: bool,
+    tables: usize,
+    /// The VPC, the network ACL, whether it leaves, from where to where.
+    crossings: Vec<(usize, usize, bool, Vec<IpAddr>, IpAddr)>,
+    class: Class,
+    matched: Option<IpNet>,
+}
+
+pub fn path(net: &Net, client: &Client, to: IpAddr) -> Way {
+    let source = client.address_for(to).unwrap();
+    let mut packet = Packet::new(net, client, to, source, (client.vpc, Some(client.subnet)));
+    let end = packet.follow(net.vpcs[client.vpc].subnets[client.subnet].table, Reason::NoRoute);
+    if packet.matched.is_none() {
+        packet.class = Class::Unreachable;
+    }
+    let way = |reach, reason| Way {
+        class: packet.class,
+        matched: packet.matched,
+        reach,
+        reason,
+        is_loose: packet.crossings.iter().any(|crossing| crossing.3.len() > 1) || packet.from.len() > 1,
+    };
+    match end {
+        End::Dead(reason) => return way(Reach::Dead, Some(reason)),
+        End::Unknown(reason) => return way(Reach::Unknown, reason),
+        End::InVpc(_) | End::AtSite | End::Outside => {}
+    }
+    let mut verdicts = Vec::new();
+    packet.client_groups(to, &end, &mut verdicts);
+    packet.acls(&mut verdicts);
+    packet.owner_groups(&end, &mut verdicts);
+    if let Some((_, reason)) = verdicts.iter().find(|(verdict, _)| *verdict == Verdict::Stops) {
+        return way(Reach::Blocked, Some(*reason));
+    }
+    match verdicts.iter().any(|(verdict, _)| *verdict == Verdict::Unknown) {
+        true => way(Reach::Unknown, None),
+        false => way(Reach::Ok, None),
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "64:ff9b::/96"];
+    !private.iter().any(|net| cidr(net).contains(&address))
+}
+
+fn is_nat64(address: IpAddr) -> bool {
+    cidr("64:ff9b::/96").contains(&address)
+}
+
+impl<'n> Packet<'n> {
+    fn new(net: &'n Net, client: &'n Client, to: IpAddr, from: IpAddr, at: (usize, Option<usize>)) -> Self {
+        Self {
+            net,
+            client,
+            to,
+            from: vec![from],
+            by: By::Client,
+            groups: Groups::Count,
+            home: at.0,
+            at,
+            is_passing: false,
+            is_reply: false,
+            is_translated: false,
+            tables: 0,
+            crossings: Vec::new(),
+            class: Class::Unknown,
+            matched: None,
+        }
+    }
+
+    fn vpc(&self) -> &'n Vpc {
+        &self.net.vpcs[self.at.0]
+    }
+
+    fn is_in(&self, subnet: usize) -> bool {
+        self.vpc().subnets[subnet].cidrs.iter().any(|net| net.contains(&self.to))
+    }
+
+    /// The route of a table: the longest prefix, then the rank, then the order they are written in.
+    fn best(&self, table: usize) -> Option<(IpNet, Option<&'n Route>)> {
+        let n = self.at.0 + 1;
+        let mut best: Option<(IpNet, Rank, Option<&'n Route>)> = None;
+        let mut offer = |net: IpNet, rank: Rank, route: Option<&'n Route>| {
+            let is_better = best.is_none_or(|(have, have_rank, _)| {
+                net.prefix_len() > have.prefix_len()
+                    || (net.prefix_len() == have.prefix_len() && rank < have_rank)
+            });
+            if net.contains(&self.to) && is_better {
+                best = Some((net, rank, route));
+            }
+        };
+        let own = [cidr(&format!("10.{n}.0.0/16")), cidr(&format!("2001:db8:{n}::/56"))];
+        for net in own {
+            offer(net, Rank::Local, None);
+        }
+        for route in &self.vpc().tables[table] {
+            for net in prefixes(&route.to) {
+                let is_propagated =
+                    matches!(route.rank, Rank::DirectConnect | Rank::VpnStatic | Rank::VpnBgp);
+                // What is propagated never takes addresses from the VPC.
+                if !(is_propagated && own.iter().any(|own| own.contains(&net))) {
+                    offer(net, route.rank, Some(route));
+                }
+            }
+        }
+        // Hosts of one subnet reach each other without a table.
+        if self.at.1.is_some_and(|subnet| self.is_in(subnet)) {
+            return own.into_iter().find(|net| net.contains(&self.to)).map(|net| (net, None));
+        }
+        best.map(|(net, _, route)| (net, route))
+    }
+
+    fn leave(&mut self) {
+        if let (vpc, Some(subnet)) = self.at
+            && let Some(acl) = self.vpc().subnets[subnet].acl
+        {
+            self.crossings.push((vpc, acl, true, self.from.clone(), self.to));
+        }
+    }
+
+    fn enter(&mut self, subnet: usize) {
+        if self.at.1 != Some(subnet)
+            && let Some(acl) = self.vpc().subnets[subnet].acl
+        {
+            self.crossings.push((self.at.0, acl, false, self.from.clone(), self.to));
+        }
+        self.at.1 = Some(subnet);
+    }
+
+    fn follow(&mut self, table: usize, lacking: Reason) -> End {
+        self.tables += 1;
+        if self.tables > MOST_TABLES {
+            return End::Dead(Reason::RoutingLoop);
+        }
+        let is_first = self.tables == 1;
+        let Some((net, route)) = self.best(table) else { return End::Dead(lacking) };
+        if is_first {
+            self.matched = Some(net);
+            self.class = Class::Local;
+        }
+        let Some(route) = route else {
+            if self.at.1.is_some_and(|subnet| !self.is_in(subnet)) {
+                self.leave();
+            }
+            return self.arrive();
+        };
+        if is_first {
+            self.class = match route.target {
+                _ if route.state != "active" => Class::Blackhole,
+                Target::InternetGateway => Class::InternetGateway,
+                Target::EgressOnly => Class::EgressOnlyInternetGateway,
+                Target::Nat(_) => Class::NatGateway,
+                Target::Peering(_) => Class::VpcPeering,
+                Target::Transit(_) => Class::TransitGateway,
+                Target::Private => Class::VirtualPrivateGateway,
+                Target::Gateway => Class::GatewayEndpoint,
+                Target::LoadBalancer => Class::GatewayLoadBalancerEndpoint,
+                Target::Appliance => Class::NetworkInterface,
+                Target::Carrier => Class::CarrierGateway,
+            };
+        }
+        if route.state != "active" {
+            return End::Dead(Reason::BlackholeRoute);
+        }
+        let stands_in = match route.target {
+            Target::Nat(number) => self.vpc().nats[number].subnet,
+            Target::LoadBalancer | Target::Appliance => Some(2),
+            _ => None,
+        };
+        // Inside a subnet nothing crosses its border.
+        if stands_in.is_none() || stands_in != self.at.1 {
+            self.leave();
+        }
+        let translates_perhaps = matches!(
+            route.target,
+            Target::Nat(_) | Target::Transit(_) | Target::LoadBalancer | Target::Appliance
+        );
+        if is_nat64(self.to) && !translates_perhaps {
+            return End::Dead(Reason::Nat64PrefixWithoutNat);
+        }
+        match route.target {
+            Target::InternetGateway | Target::EgressOnly => self.internet(),
+            Target::Nat(number) => self.nat(number),
+            Target::Peering(number) => self.peering(number),
+            Target::Transit(number) => self.transit(number),
+            Target::Private => self.private(),
+            Target::Gateway if self.is_passing => End::Dead(Reason::GatewayEndpointNotTransitive),
+            Target::Gateway => End::Outside,
+            Target::LoadBalancer => {
+                self.groups = Groups::MeanNothing;
+                self.enter(2);
+                self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
+            }
+            Target::Appliance => {
+                let Kind::Appliance { is_public, passes_on } = self.vpc().interfaces[3].kind else {
+                    unreachable!()
+                };
+                if !passes_on {
+                    return End::Dead(Reason::SourceDestCheck);
+                }
+                self.groups = Groups::MeanNothing;
+                self.enter(2);
+                // One without keeps what was before it.
+                if is_public {
+                    self.by = By::PublicAppliance;
+                }
+                self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
+            }
+            Target::Carrier => End::Unknown(Some(Reason::TargetNotModelled)),
+        }
+    }
+
+    /// The interface that has the address.
+    fn owner(&self) -> Option<&'n Interface> {
+        self.vpc().interfaces.iter().find(|own| own.addresses.contains(&self.to))
+    }
+
+    fn arrive(&mut self) -> End {
+        let subnet = (0..3).find(|subnet| self.is_in(*subnet));
+        if let Some(subnet) = subnet {
+            self.enter(subnet);
+        }
+        if self.class == Class::Local && self.owner().is_some_and(|own| own.kind == Kind::Endpoint) {
+            self.class = Class::InterfaceEndpoint;
+        }
+        let table = subnet.map(|subnet| self.vpc().subnets[subnet].table);
+        match self.replies_come_back(subnet, table) {
+            true => End::InVpc(self.at.0),
+            false => End::Dead(Reason::NoReturnRoute),
+        }
+    }
+
+    /// Whether what answers in a VPC that is not the sender's finds the sender.
+    fn replies_come_back(&self, subnet: Option<usize>, table: Option<usize>) -> bool {
+        let Some(table) = table else { return true };
+        if self.is_reply || self.home == self.at.0 {
+            return true;
+        }
+        let replies = self.from.iter().map(|from| {
+            let mut reply = Packet::new(self.net, self.client, *from, self.to, (self.at.0, subnet));
+            reply.is_reply = true;
+            let end = reply.follow(table, Reason::NoRoute);
+            self.is_home(&end, &reply)
+        });
+        replies.into_iter().all(|is_home| is_home)
+    }
+
+    fn is_home(&self, end: &End, reply: &Packet<'_>) -> bool {
+        match end {
+            End::InVpc(vpc) => *vpc == self.home && !reply.is_translated,
+            End::Unknown(_) => true,
+            End::AtSite | End::Outside | End::Dead(_) => false,
+        }
+    }
+
+    fn internet(&mut self) -> End {
+        if !is_public(self.to) {
+            return End::Dead(Reason::PrivateAddressToInternet);
+        }
+        let client = self.client;
+        let home = &self.net.vpcs[client.vpc];
+        let has = match self.by {
+            By::PublicNat => Some(true),
+            By::PrivateNat => Some(false),
+            By::PublicAppliance => {
+                let table = self.at.1.map(|subnet| self.vpc().subnets[subnet].table);
+                if !self.replies_come_back(self.at.1, table) {
+                    return End::Dead(Reason::NoReturnRoute);
+                }
+                Some(true)
+            }
+            By::Client if self.is_passing => Some(false),
+            By::Client if self.to.is_ipv6() => Some(client.v6.is_some()),
+            By::Client => match client.interface {
+                Some(number) => Some(home.interfaces[number].kind == Kind::Instance { is_public: true }),
+                None => home.subnets[client.subnet].map_public,
+            },
+        };
+        match has {
+            Some(true) => End::Outside,
+            Some(false) => End::Dead(Reason::NoPublicAddress),
+            None => End::Unknown(Some(Reason::NoPublicAddress)),
+        }
+    }
+
+    fn nat(&mut self, number: usize) -> End {
+        // A public one sends to an internet gateway.
+        if self.by == By::PublicNat {
+            return End::Dead(Reason::NatSubnetHasNoInternetRoute);
+        }
+        let nat = &self.vpc().nats[number];
+        if self.to.is_ipv6() && !is_nat64(self.to) {
+            return End::Dead(Reason::Nat64PrefixWithoutNat);
+        }
+        let table = match nat.subnet {
+            Some(subnet) => {
+                self.enter(subnet);
+                self.vpc().subnets[subnet].table
+            }
+            None => {
+                self.at.1 = None;
+                nat.table
+            }
+        };
+        if !self.replies_come_back(nat.subnet, Some(table)) {
+            return End::Dead(Reason::NoReturnRoute);
+        }
+        if let IpAddr::V6(address) = self.to {
+            let [.., a, b, c, d] = address.octets();
+            self.to = IpAddr::from([a, b, c, d]);
+        }
+        let n = self.at.0 + 1;
+        self.from = match nat.address {
+            Some(address) => vec![address],
+            None => ["10.{}.0.0", "10.{}.1.10", "10.{}.2.40", "10.{}.1.200", "10.{}.99.9"]
+                .map(|text| ip(&text.replace("{}", &n.to_string())))
+                .to_vec(),
+        };
+        self.by = if nat.is_public { By::PublicNat } else { By::PrivateNat };
+        self.home = self.at.0;
+        self.is_passing = false;
+        self.is_translated = true;
+        self.groups = Groups::MeanNothing;
+        self.follow(table, Reason::NatSubnetHasNoInternetRoute)
+    }
+
+    fn peering(&mut self, number: usize) -> End {
+        let [one, other] = self.net.peerings[number];
+        let far = if one == self.at.0 { other } else { one };
+        let has = ["10.{}.0.0/16", "2001:db8:{}::/56"]
+            .iter()
+            .any(|net| cidr(&net.replace("{}", &(far + 1).to_string())).contains(&self.to));
+        if self.is_passing || !has {
+            return End::Dead(Reason::PeeringNotTransitive);
+        }
+        self.at = (far, None);
+        self.arrive()
+    }
+
+    fn transit(&mut self, number: usize) -> End {
+        let gateway = &self.net.gateways[number];
+        let of = |attachment: &Attachment| matches!(attachment.to, Attached::Vpc(vpc, _) if vpc == self.at.0);
+        let Some(from) = gateway.attachments.iter().position(of) else {
+            return End::Unknown(Some(Reason::TargetNotModelled));
+        };
+        let zone = self.at.1.map(|subnet| self.vpc().subnets[subnet].zone);
+        let Attached::Vpc(_, subnets) = &gateway.attachments[from].to else { unreachable!() };
+        if let Some(zone) = zone
+            && !subnets.is_empty()
+        {
+            match subnets.iter().find(|subnet| self.vpc().subnets[**subnet].zone == zone) {
+                Some(subnet) => self.enter(*subnet),
+                None => return End::Dead(Reason::TgwNoAttachmentInAz),
+            }
+        }
+        self.beyond(number, from, zone)
+    }
+
+    fn beyond(&mut self, mut number: usize, mut from: usize, zone: Option<&str>) -> End {
+        for _ in 0..MOST_GATEWAYS {
+            let gateway = &self.net.gateways[number];
+            let Some(attachment) = self.gateway_route(gateway, from) else {
+                return End::Dead(Reason::TgwNoRoute);
+            };
+            let Some(attachment) = attachment else { return End::Dead(Reason::BlackholeRoute) };
+            match &gateway.attachments[attachment].to {
+                Attached::Nothing => return End::Unknown(Some(Reason::TargetNotModelled)),
+                Attached::Gateway(other) => {
+                    let back = self.net.gateways[*other]
+                        .attachments
+                        .iter()
+                        .position(|own| own.to == Attached::Gateway(number));
+                    let Some(back) = back else { return End::Unknown(Some(Reason::TargetNotModelled)) };
+                    (number, from) = (*other, back);
+                }
+                Attached::Site => {
+                    let end = self.at_site();
+                    if !matches!(end, End::AtSite | End::Outside) || self.is_reply {
+                        return end;
+                    }
+                    let all = self.from.iter().all(|source| {
+                        let mut reply =
+                            Packet::new(self.net, self.client, *source, self.to, (self.at.0, None));
+                        reply.is_reply = true;
+                        let end = reply.beyond(number, attachment, None);
+                        self.is_home(&end, &reply)
+                    });
+                    return if all { end } else { End::Dead(Reason::NoReturnRoute) };
+                }
+                Attached::Vpc(vpc, subnets) => {
+                    self.groups = self.groups.min(Groups::AreNotKnown);
+                    self.is_passing = true;
+                    // Addresses of the VPC before mean nothing to this one's internet gateway.
+                    self.by = match self.by {
+                        By::PublicNat | By::PrivateNat => By::PrivateNat,
+                        By::PublicAppliance | By::Client => By::Client,
+                    };
+                    let all = &self.net.vpcs[*vpc].subnets;
+                    let entry =
+                        subnets.iter().find(|subnet| Some(all[**subnet].zone) == zone).or(subnets.first());
+                    self.at = (*vpc, entry.copied());
+                    return match entry {
+                        Some(entry) => self.follow(all[*entry].table, Reason::NoRoute),
+                        None if self.best(0).is_some() && self.is_of_this_vpc() => self.arrive(),
+                        None => End::Unknown(Some(Reason::TargetNotModelled)),
+                    };
+                }
+            }
+        }
+        End::Dead(Reason::RoutingLoop)
+    }
+
+    fn is_of_this_vpc(&self) -> bool {
+        let n = self.at.0 + 1;
+        [format!("10.{n}.0.0/16"), format!("2001:db8:{n}::/56")]
+            .iter()
+            .any(|net| cidr(net).contains(&self.to))
+    }
+
+    /// The attachment that a gateway's table leads to; the inner nothing is a blackhole.
+    fn gateway_route(&self, gateway: &TransitGateway, from: usize) -> Option<Option<usize>> {
+        let of = |attachment: &Attachment| -> Vec<IpNet> {
+            match &attachment.to {
+                Attached::Vpc(vpc, _) => {
+                    let n = vpc + 1;
+                    vec![cidr(&format!("10.{n}.0.0/16")), cidr(&format!("2001:db8:{n}::/56"))]
+                }
+                Attached::Site => vec![self.net.site.cidr],
+                Attached::Gateway(_) | Attached::Nothing => vec![],
+            }
+        };
+        let association = gateway.attachments[from].association?;
+        let mut all: Vec<(IpNet, Option<usize>, bool)> = Vec::new();
+        let propagations: Vec<usize> = match gateway.tables.get(association) {
+            None => (0..gateway.attachments.len()).collect(),
+            Some(table) => table.propagations.clone(),
+        };
+        for number in propagations {
+            all.extend(of(&gateway.attachments[number]).into_iter().map(|net| (net, Some(number), true)));
+        }
+        for route in gateway.tables.get(association).iter().flat_map(|table| &table.routes) {
+            all.push((route.to, route.attachment, route.is_propagated));
+        }
+        all.retain(|(net, _, _)| net.contains(&self.to));
+        let longest = all.iter().map(|(net, _, _)| net.prefix_len()).max()?;
+        all.retain(|(net, _, _)| net.prefix_len() == longest);
+        let first = all.iter().find(|(_, _, is_propagated)| !is_propagated).or(all.first());
+        first.map(|(_, attachment, _)| *attachment)
+    }
+
+    fn at_site(&self) -> End {
+        match &self.net.site {
+            site if site.cidr.contains(&self.to) => End::AtSite,
+            site if site.has_internet && is_public(self.to) => End::Outside,
+            _ => End::Dead(Reason::NoRoute),
+        }
+    }
+
+    fn private(&mut self) -> End {
+        if self.is_passing {
+            return End::Dead(Reason::GatewayNotTransitive);
+        }
+        let is_linked = self.net.site.links.iter().any(|(vpc, gateway)| {
+            *vpc == self.at.0 && gateway.is_none_or(|gateway| gateway.is_none_or(|own| own == self.at.0))
+        });
+        match self.at_site() {
+            End::Dead(_) => End::Unknown(Some(Reason::TargetNotModelled)),
+            end if is_linked => end,
+            _ => End::Unknown(Some(Reason::TargetNotModelled)),
+        }
+    }
+
+    fn own_groups(&self) -> Option<Vec<(usize, usize)>> {
+        let own = &self.net.vpcs[self.client.vpc].interfaces[self.client.interface?];
+        Some(own.groups.iter().map(|group| (self.client.vpc, *group)).collect())
+    }
+
+    /// What the client's groups let out.
+    fn client_groups(&self, asked: IpAddr, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
+        let Some(own) = self.own_groups().filter(|own| !own.is_empty()) else { return };
+        let far = match (end, self.owner()) {
+            (End::InVpc(vpc), Some(owner)) if !owner.groups.is_empty() => {
+                Some(owner.groups.iter().map(|group| (*vpc, *group)).collect())
+            }
+            (End::InVpc(_), _) => None,
+            _ => Some(vec![]),
+        };
+        let groups: Vec<&Group> =
+            own.iter().map(|(vpc, group)| &self.net.vpcs[*vpc].groups[*group]).collect();
+        if groups.iter().any(|group| group.egress.is_none()) {
+            return;
+        }
+        let rules = groups.iter().flat_map(|group| group.egress.iter().flatten());
+        verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenies443));
+    }
+
+    /// What the groups of the interface at the end let in.
+    fn owner_groups(&self, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
+        let (End::InVpc(vpc), Some(owner)) = (end, self.owner()) else { return };
+        if owner.groups.is_empty() {
+            return;
+        }
+        let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
+        verdicts.push((self.any_match(rules, &self.from, self.own_groups().as_deref()), Reason::SgDenies443));
+    }
+
+    /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.
+    fn any_match<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r GroupRule>,
+        addresses: &[IpAddr],
+        groups: Option<&[(usize, usize)]>,
+    ) -> Verdict {
+        let rules: Vec<&GroupRule> = rules.collect();
+        let of = |address: &IpAddr| {
+            let verdicts = rules.iter().map(|rule| {
+                let is_for_all = rule.protocol == "-1";
+                let is_tcp = is_for_all || matches!(rule.protocol, "tcp" | "6");
+                let has_port = is_for_all || (rule.ports.0 <= 443 && 443 <= rule.ports.1);
+                if !is_tcp || !has_port {
+                    return Verdict::Stops;
+                }
+                match &rule.peer {
+                    Peer::Cidr(net) if net.contains(address) => Verdict::Passes,
+                    Peer::List(number) if LISTS[*number].iter().any(|net| cidr(net).contains(address)) => {
+                        Verdict::Passes
+                    }
+                    Peer::Cidr(_) | Peer::List(_) => Verdict::Stops,
+                    Peer::Group(vpc, group) => match (self.groups, groups) {
+                        (Groups::MeanNothing, _) | (_, Some([])) => Verdict::Stops,
+                        (Groups::AreNotKnown, _) | (_, None) => Verdict::Unknown,
+                        (Groups::Count, Some(own)) if own.contains(&(*vpc, *group)) => Verdict::Passes,
+                        (Groups::Count, Some(_)) => Verdict::Stops,
+                    },
+                }
+            });
+            verdicts.max().unwrap_or(Verdict::Stops)
+        };
+        together(addresses.iter().map(of))
+    }
+
+    /// What the network ACL of each border says to the packet, and to the reply.
+    fn acls(&self, verdicts: &mut Vec<(Verdict, Reason)>) {
+        for (vpc, acl, is_out, from, to) in &self.crossings {
+            let acl = &self.net.vpcs[*vpc].acls[*acl];
+            let far = if *is_out { std::slice::from_ref(to) } else { from };
+            let forth = far.iter().map(|address| first_match(acl, *is_out, 443, *address));
+            verdicts.push((together(forth), Reason::NaclDenies443));
+            // Replies go to whatever port the client took: those around every border say for the others.
+            let borders = acl.entries.iter().flat_map(|entry| {
+                [
+                    entry.ports.0.saturating_sub(1),
+                    entry.ports.0,
+                    entry.ports.1,
+                    entry.ports.1.saturating_add(1),
+                ]
+            });
+            let ports: Vec<u16> = borders.chain([1024, u16::MAX]).filter(|port| *port >= 1024).collect();
+            let back = far.iter().flat_map(|address| {
+                ports.iter().map(move |port| first_match(acl, !*is_out, *port, *address))
+            });
+            verdicts.push((together(back), Reason::NaclDenies443));
+        }
+    }
+}
+
+/// What the rule with the lowest number says that speaks of this port and this address.
+fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdict {
+    let matching = acl.entries.iter().filter(|entry| {
+        let is_for_all = entry.protocol == "-1";
+        let is_tcp = is_for_all || matches!(entry.protocol, "tcp" | "6");
+        let has_port = is_for_all || (entry.ports.0 <= port && port <= entry.ports.1);
+        entry.is_egress == is_egress && is_tcp && has_port && entry.cidr.contains(&address)
+    });
+    match matching.min_by_key(|entry| entry.number) {
+        Some(entry) if entry.allows => Verdict::Passes,
+        Some(_) | None => Verdict::Stops,
+    }
+}
+
+/// The verdict on all of several: what not all of them get is not known.
+fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let mut all = verdicts;
+    let Some(first) = all.next() else { return Verdict::Passes };
+    if all.all(|verdict| verdict == first) { first } else { Verdict::Unknown }
+}

@@ -1,0 +1,116 @@
+//! Ways out, compared with an evaluator that is plainly right: small random networks, every route of a table and every
+//! rule of a filter looked at one after the other, for one address at a time.
+//!
+//! `PROPTEST_CASES=5000 cargo test --test egress_property` looks longer.
+
+#[path = "egress/model.rs"]
+mod model;
+#[path = "egress/naive.rs"]
+mod naive;
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use model::{Dice, Net};
+use plustwo::config;
+use plustwo::net::host;
+use plustwo::resolve::egress::{MAX_HOPS, path};
+use plustwo::resolve::{Class, EgressPath, Reach, Reason};
+use plustwo::world::World;
+use plustwo::world::compile::compile_with;
+use proptest::prelude::*;
+
+/// How many networks are made unless `PROPTEST_CASES` says.
+const CASES: u32 = 60;
+
+/// A hop follows each table, and each passes at most so many transit gateways and as many hops into a site.
+const MOST_HOPS: usize = (MAX_HOPS + 1) * 8;
+
+fn compiled(text: &str) -> World {
+    let nothing = |path: &Path| Err(std::io::Error::other(format!("{} is no file", path.display())));
+    let mut loaded = config::load_text(Path::new("random.toml"), text.to_owned(), &nothing);
+    let world = compile_with(&mut loaded, &nothing);
+    world.unwrap_or_else(|| panic!("{}\n{text}", loaded.report.render(&loaded.sources)))
+}
+
+/// Reasons that tell what is one change away: the way itself does not depend on them.
+fn is_advice(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::EndpointNotAssociatedWithTable
+            | Reason::EndpointAvailableNotUsed
+            | Reason::CrossRegionNotInPrefixList
+    )
+}
+
+/// What of a path the evaluator says, too.
+fn told(path: &EgressPath) -> (Class, Option<String>, Reach, Option<Reason>) {
+    let matched = path.matched.as_ref().map(|matched| matched.destination.to_string());
+    (path.class, matched, path.reach, path.reasons.iter().copied().find(|reason| !is_advice(*reason)))
+}
+
+fn cases() -> ProptestConfig {
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default().cases,
+        None => CASES,
+    };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn a_way_is_what_looking_at_everything_says(numbers in prop::collection::vec(any::<u32>(), 900)) {
+        let net = Net::drawn(&mut Dice::new(numbers));
+        let text = net.toml();
+        let world = compiled(&text);
+        for client in net.clients() {
+            let bound = world.vpcs.indexed().find(|(_, vpc)| *vpc.id == *net.vpc_id(client.vpc)).unwrap().0;
+            for to in net.destinations() {
+                let Some(source) = client.address_for(to) else { continue };
+                let place = world.places.find(host(source), Some(bound)).unwrap();
+                let found = path(&world, place, to);
+                let expected = naive::path(&net, &client, to);
+                prop_assert!(found.hops.len() <= MOST_HOPS, "{} hops", found.hops.len());
+                let mut expected_words =
+                    (expected.class, expected.matched.map(|net| net.to_string()), expected.reach, expected.reason);
+                // Where nobody said which address a NAT gateway sends from, single ones may fare otherwise.
+                if expected.is_loose {
+                    (expected_words.2, expected_words.3) = (told(&found).2, told(&found).3);
+                }
+                prop_assert_eq!(
+                    told(&found), expected_words, "from {} to {}\nvia {:?}\n{}", source, to, &found.via, text
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_place_fare_alike(numbers in prop::collection::vec(any::<u32>(), 900)) {
+        let net = Net::drawn(&mut Dice::new(numbers));
+        let text = net.toml();
+        let world = compiled(&text);
+        for (bound, vpc) in world.vpcs.indexed() {
+            let number = net.vpc_numbered(&vpc.id);
+            // What the evaluator said of a place's first address holds for its others.
+            let mut said: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
+            for client in net.many_clients(number) {
+                for source in client.addresses() {
+                    let place = world.places.find(host(source), Some(bound)).unwrap();
+                    let ways: Vec<_> = (net.destinations().into_iter())
+                        .filter(|to| client.address_for(*to) == Some(source))
+                        .map(|to| naive::path(&net, &client, to).words())
+                        .collect();
+                    let same = |other: &IpAddr| other.is_ipv4() == source.is_ipv4();
+                    match said.iter().find(|(other, first, _)| *other == place && same(first)) {
+                        None => said.push((place, source, ways)),
+                        Some((_, first, have)) => {
+                            prop_assert_eq!(have, &ways, "{} and {} share a place\n{}", first, source, &text);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
