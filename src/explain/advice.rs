@@ -92,6 +92,11 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
         Reason::NoPublicAddress => {
             "An internet gateway carries traffic only of interfaces that have a public address.".to_owned()
         }
+        Reason::NoAddressOfFamily => {
+            "The client has no address of this one's family, so it sends nothing there: give it one, or reach the other \
+             side by the family that both have."
+                .to_owned()
+        }
         Reason::SgDenies443 | Reason::NaclDenies443 => refused(world, path, endpoint),
         Reason::CrossRegionNotInPrefixList => {
             "A gateway endpoint serves its own region only; this address is another region's.".to_owned()

@@ -68,7 +68,8 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
     let own = &world.vpcs[vpc];
     let computed = own.region == *region && address.is_private();
     let is_known = || {
-        let mut near = std::iter::once(own).chain(own.named_peers.iter().map(|peer| &world.vpcs[*peer]));
+        let peers = own.named_peers.iter().chain(own.told_among.iter().flat_map(|all| all.iter()));
+        let mut near = std::iter::once(own).chain(peers.map(|peer| &world.vpcs[*peer]));
         near.any(|near| near.region == *region && near.holds(ip))
     };
     let is_used = || {

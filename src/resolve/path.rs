@@ -271,6 +271,8 @@ words! {
         ServiceHasNoEndpoint = "SERVICE_HAS_NO_ENDPOINT",
         /// The VPC has an endpoint for this service, and this name does not lead to it.
         EndpointAvailableNotUsed = "ENDPOINT_AVAILABLE_NOT_USED",
+        /// The client has no address of the destination's family.
+        NoAddressOfFamily = "NO_ADDRESS_OF_FAMILY",
         /// A private address was sent to the internet, which drops it.
         PrivateAddressToInternet = "PRIVATE_ADDRESS_TO_INTERNET",
         /// A peering connection carries traffic to the other VPC's own addresses alone.

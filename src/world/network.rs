@@ -1,5 +1,6 @@
 //! What joins VPCs and sites: peering connections, transit gateways.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -36,8 +37,14 @@ pub struct TransitGateway {
     pub id: Arc<str>,
     /// What is attached to it.
     pub attachments: Vec<Attachment>,
+    /// The attached VPCs whose resolvers tell each other's private addresses, in order.
+    pub told: Arc<[Index<Vpc>]>,
     /// Its route tables.
     pub route_tables: Vec<TransitGatewayRouteTable>,
+    /// The numbers of attachments by their ids.
+    by_id: HashMap<Arc<str>, usize>,
+    /// The numbers of attachments by their VPCs.
+    by_vpc: HashMap<Index<Vpc>, usize>,
 }
 
 /// An attachment to a transit gateway.
@@ -109,11 +116,36 @@ impl TransitGatewayRouteTable {
 }
 
 impl TransitGateway {
+    /// A gateway that nothing is attached to.
+    pub fn new(id: Arc<str>) -> Self {
+        Self {
+            id,
+            attachments: Vec::new(),
+            told: Arc::default(),
+            route_tables: Vec::new(),
+            by_id: HashMap::new(),
+            by_vpc: HashMap::new(),
+        }
+    }
+
+    /// Attaches something. It follows no route table yet. Of attachments of one VPC the first counts.
+    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo) {
+        let number = self.attachments.len();
+        if let AttachedTo::Vpc(vpc, _) = to {
+            self.by_vpc.entry(vpc).or_insert(number);
+        }
+        self.by_id.entry(id.clone()).or_insert(number);
+        self.attachments.push(Attachment { id, to, association: None });
+    }
+
+    /// The number of the attachment with an id.
+    pub fn attachment_named(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
     /// The number of the attachment of a VPC.
     pub fn attachment_of(&self, vpc: Index<Vpc>) -> Option<usize> {
-        self.attachments
-            .iter()
-            .position(|attachment| matches!(&attachment.to, AttachedTo::Vpc(own, _) if *own == vpc))
+        self.by_vpc.get(&vpc).copied()
     }
 
     /// The number of the attachment of a site.

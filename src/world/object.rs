@@ -33,9 +33,12 @@ pub struct Vpc {
     pub dns_support: bool,
     /// Whether names are generated and private zones are seen.
     pub dns_hostnames: bool,
-    /// The other VPCs whose private addresses its resolver tells: through a peering or a transit gateway, where
-    /// that is switched on. In order, each once.
+    /// The other VPCs whose private addresses its resolver tells through peering connections, where that is switched
+    /// on. In order, each once.
     pub named_peers: Vec<Index<Self>>,
+    /// The VPCs, itself among them, whose private addresses transit gateways let each other's resolvers tell: a list in
+    /// order for each gateway, and one for all of its VPCs.
+    pub told_among: Vec<Arc<[Index<Self>]>>,
     /// Its endpoints.
     pub endpoints: Vec<Index<Endpoint>>,
     /// Who has which address in it.
@@ -62,12 +65,13 @@ impl Vpc {
 
     /// Whether its resolver tells another VPC's private addresses.
     pub fn is_told_of(&self, other: Index<Self>) -> bool {
-        self.named_peers.binary_search(&other).is_ok()
+        let mut among = self.told_among.iter();
+        self.named_peers.binary_search(&other).is_ok() || among.any(|all| all.binary_search(&other).is_ok())
     }
 }
 
 /// Who has an address in a VPC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interface {
     /// A network interface of a VPC endpoint: the endpoint, and the interface's number in it.
     Endpoint(Index<Endpoint>, usize),
@@ -191,6 +195,8 @@ pub struct Site {
     pub links: Vec<Link>,
     /// Whether it has an uplink of its own.
     pub has_internet: bool,
+    /// The prefixes that gateway endpoints of VPCs behind its links hold: none of them carries its traffic.
+    pub gateway_prefixes: Vec<IpNet>,
     /// The zones that its name servers are played with.
     pub zones: SuffixMap<Zone>,
 }

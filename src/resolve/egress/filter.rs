@@ -29,6 +29,7 @@ pub(super) struct Crossing<'w> {
 impl Walk<'_> {
     /// The path, judged by every filter on it. What ends nowhere is judged by none.
     pub(super) fn finish(mut self) -> EgressPath {
+        self.end_without_sender();
         if self.path.reach != Reach::Ok {
             return self.path;
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::aws::hostname;
 use crate::resolve::path::Reason;
-use crate::world::{Endpoint, EndpointKind, Index, LinkedTo, Site, Subnet, Target, Vpc, World};
+use crate::world::{Endpoint, EndpointKind, Index, Subnet, Target, Vpc, World};
 
 /// Why no gateway endpoint of the VPC is on the way, where one could be.
 pub(super) fn gateway_endpoint(
@@ -35,14 +35,4 @@ fn gateway_endpoints<'w>(
 ) -> impl Iterator<Item = (Index<Endpoint>, &'w Endpoint)> {
     let all = vpc.endpoints.iter().map(|index| (*index, &world.endpoints[*index]));
     all.filter(|(_, endpoint)| endpoint.kind == EndpointKind::Gateway && endpoint.is_available)
-}
-
-/// Whether a VPC that a site is linked to has a gateway endpoint for an address: none goes across the link.
-pub(super) fn is_gateway_endpoint_linked(world: &World, site: &Site, address: IpAddr) -> bool {
-    let vpcs = site.links.iter().filter_map(|link| match link.to {
-        LinkedTo::Vpc(vpc) => Some(vpc),
-        LinkedTo::TransitGateway(_) => None,
-    });
-    vpcs.flat_map(|vpc| gateway_endpoints(world, &world.vpcs[vpc]))
-        .any(|(_, endpoint)| endpoint.holds(address))
 }

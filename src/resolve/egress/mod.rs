@@ -78,7 +78,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             } else {
                 EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute)
             };
-            match missed::is_gateway_endpoint_linked(world, own, address) {
+            match own.gateway_prefixes.iter().any(|prefix| prefix.contains(&address)) {
                 true => path.because(Reason::GatewayEndpointNotTransitive),
                 false => path,
             }

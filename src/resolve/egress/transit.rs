@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::lands_outside;
 use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
@@ -146,15 +148,15 @@ impl Walk<'_> {
         };
         let sites = || self.world.sites.indexed();
         let linked = sites().filter_map(|(index, site)| Some((index, site.links.iter().find(ends_here)?)));
-        let holds =
-            |index: Index<Site>| self.world.sites[index].cidrs.iter().any(|cidr| cidr.contains(&self.to));
-        let mut linked: Vec<_> = linked.collect();
-        linked.sort_by_key(|(index, _)| !holds(*index));
-        let is_meant = |index: Index<Site>| {
-            holds(index) || (self.world.sites[index].has_internet && is_globally_routed(self.to))
+        // The longest prefix of any of them, then an uplink; of equals the first.
+        let prefix = |index: Index<Site>| match self.site_prefix(index) {
+            Some(held) => Some(Some(held.prefix_len())),
+            None if self.world.sites[index].has_internet && is_globally_routed(self.to) => Some(None),
+            None => None,
         };
-        match linked.into_iter().find(|(index, _)| is_meant(*index)) {
-            Some((site, link)) => {
+        let meant = linked.filter_map(|(index, link)| Some((index, link, prefix(index)?)));
+        match meant.min_by_key(|(_, _, prefix)| Reverse(*prefix)) {
+            Some((site, link, _)) => {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
                 }
@@ -162,6 +164,28 @@ impl Walk<'_> {
             }
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
         }
+    }
+
+    /// The longest prefix of a site that holds the address.
+    fn site_prefix(&self, index: Index<Site>) -> Option<IpNet> {
+        let holding = self.world.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
+        holding.max_by_key(|cidr| cidr.prefix_len()).copied()
+    }
+
+    /// The other site that a link's virtual private gateway leads to, with its prefix: the VPN connections of one gateway
+    /// carry what their sites send each other ("Secure communication between AWS Site-to-Site VPN connections using VPN
+    /// CloudHub"). A Direct Connect gateway does not.
+    fn site_beyond(&self, own: Index<Site>, link: &Link) -> Option<(IpNet, Index<Site>)> {
+        if link.class != LinkClass::VirtualPrivateGateway {
+            return None;
+        }
+        let is_same = |other: &Link| other.class == link.class && other.target == link.target;
+        let others = self.world.sites.indexed().filter(|(index, _)| *index != own);
+        let holding = others.filter_map(|(index, site)| {
+            let prefix = self.site_prefix(index)?;
+            site.links.iter().any(is_same).then_some((prefix, index))
+        });
+        holding.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
     }
 
     /// Into a site, or through it to its own uplink.
@@ -179,20 +203,14 @@ impl Walk<'_> {
         }
     }
 
-    /// From a site: inside it, or over the link with the longest prefix for the address. False: neither.
+    /// From a site: inside it, or over a link, whichever has the longest prefix for the address. False: neither.
     pub(super) fn leave_site(&mut self, index: Index<Site>) -> bool {
         let site = &self.world.sites[index];
-        if let Some(own) = site.cidrs.iter().find(|cidr| cidr.contains(&self.to)) {
-            self.path.class = Class::OnPremises;
-            self.path.lands = Lands::Site(site.id.clone());
-            self.matched_at(&site.id, *own, Arc::from("local"));
-            self.end(Reach::Ok, None);
-            return true;
-        }
         let prefix = |link: &Link| match link.to {
             LinkedTo::Vpc(vpc) => {
                 let holding = self.world.vpcs[vpc].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
-                holding.max_by_key(|cidr| cidr.prefix_len()).copied()
+                let of_vpc = holding.max_by_key(|cidr| cidr.prefix_len()).copied();
+                of_vpc.or_else(|| self.site_beyond(index, link).map(|(prefix, _)| prefix))
             }
             LinkedTo::TransitGateway(gateway) => {
                 let gateway = &self.world.transit_gateways[gateway];
@@ -206,9 +224,17 @@ impl Walk<'_> {
         // A link to everything is for what the uplink cannot carry.
         let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
         // Of equals the first that was written.
-        let Some((link, destination)) = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len())) else {
-            return false;
-        };
+        let link = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len()));
+        if let Some(own) = self.site_prefix(index)
+            && link.is_none_or(|(_, prefix)| prefix.prefix_len() <= own.prefix_len())
+        {
+            self.path.class = Class::OnPremises;
+            self.path.lands = Lands::Site(site.id.clone());
+            self.matched_at(&site.id, own, Arc::from("local"));
+            self.end(Reach::Ok, None);
+            return true;
+        }
+        let Some((link, destination)) = link else { return false };
         self.path.class = match link.class {
             LinkClass::VirtualPrivateGateway => Class::VirtualPrivateGateway,
             LinkClass::DirectConnectGateway => Class::DirectConnectGateway,
@@ -220,9 +246,19 @@ impl Walk<'_> {
             LinkedTo::Vpc(_) if link.class == LinkClass::TransitGateway => {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
-            LinkedTo::Vpc(vpc) => {
+            LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].holds(self.to) => {
                 self.is_passing = true;
                 self.arrive(vpc);
+            }
+            LinkedTo::Vpc(_) => {
+                let Some((_, other)) = self.site_beyond(index, link) else { return false };
+                self.reach_site(other);
+                let send = |back: &mut Self| {
+                    back.leave_site(other);
+                };
+                if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(other), send) {
+                    self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+                }
             }
             LinkedTo::TransitGateway(gateway) => {
                 let from = self.world.transit_gateways[gateway].attachment_of_site(index);
@@ -235,7 +271,7 @@ impl Walk<'_> {
         true
     }
 
-    fn matched_at(&mut self, site: &Arc<str>, destination: ipnet::IpNet, target: Arc<str>) {
+    fn matched_at(&mut self, site: &Arc<str>, destination: IpNet, target: Arc<str>) {
         self.path.matched =
             Some(Matched { route_table: Some(site.clone()), destination, prefix_list: None, target });
         debug_assert_eq!(self.sender.by, SentBy::Client, "a site's traffic is the client's own");

@@ -28,6 +28,8 @@ pub(super) struct Walk<'w> {
     /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
     /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
     pub groups_count: Admission,
+    /// Whether the client has an address of the destination's family, without which it sends nothing.
+    has_family: bool,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
     /// The subnets whose borders it crosses.
@@ -133,8 +135,14 @@ impl<'w> Walk<'w> {
             samples: Cow::Borrowed(&here.samples),
             is_rest: true,
         };
+        let is_of_family = |prefix: &IpNet| prefix.addr().is_ipv4() == to.is_ipv4();
+        let has_family = match here.standing {
+            // Each prefix of a site is a place, and its hosts may have addresses of several.
+            Standing::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
+            Standing::Subnet(_) | Standing::Outside => source.prefixes.iter().any(is_of_family),
+        };
         let sender = Sender { by: SentBy::Client, source, home };
-        Self { client_groups: groups, ..Self::new(world, sender, to, false) }
+        Self { client_groups: groups, has_family, ..Self::new(world, sender, to, false) }
     }
 
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
@@ -144,6 +152,7 @@ impl<'w> Walk<'w> {
             asked: to,
             client_groups: None,
             groups_count: Admission::Admitted,
+            has_family: true,
             sender,
             to,
             crossings: Vec::new(),
@@ -502,6 +511,14 @@ impl<'w> Walk<'w> {
                 from: self.sender.source.clone(),
                 to: self.to,
             });
+        }
+    }
+
+    /// Ends a way that nothing sets out on, however good it is.
+    pub fn end_without_sender(&mut self) {
+        if !self.has_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
+            self.path.reasons.clear();
+            self.end(Reach::Dead, Some(Reason::NoAddressOfFamily));
         }
     }
 

@@ -51,7 +51,8 @@ impl Compiler<'_> {
                 self.claim(index, &apex, Origin::Local, claim);
             }
         }
-        for joined in std::mem::take(&mut self.joined) {
+        let told: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.told.clone()).collect();
+        for joined in told.iter().filter(|joined| !joined.is_empty()) {
             self.common_reverse_domains(joined, &with_reverse, &mut made);
         }
     }
@@ -74,13 +75,12 @@ impl Compiler<'_> {
     /// The reverse zones of VPCs that a transit gateway joins: those of all, for each that has reverse zones.
     fn common_reverse_domains(
         &mut self,
-        mut joined: Vec<Index<Vpc>>,
+        joined: &[Index<Vpc>],
         with_reverse: &HashSet<Index<Vpc>>,
         made: &mut Made,
     ) {
-        joined.sort_unstable();
         let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
-        for vpc in &joined {
+        for vpc in joined {
             add_prefix_zones(&mut zones, &self.vpcs[*vpc]);
         }
         let circle = self.claims.add_circle();
@@ -96,7 +96,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The domains of host names: the VPC's region's, and those of other regions whose VPCs it hears of.
+    /// The domains of host names: the VPC's region's, and those of other regions whose VPCs it hears of. A transit
+    /// gateway is of one region.
     fn host_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
         let vpc = &self.vpcs[index];
         let mut domains = Vec::new();

@@ -112,8 +112,6 @@ struct Compiler<'a> {
     reverse_by_profile: HashMap<Index<Vpc>, bool>,
     /// The VPCs whose private addresses each VPC is told across peering connections.
     peered: HashMap<Index<Vpc>, BTreeSet<Index<Vpc>>>,
-    /// The VPCs that each transit gateway tells each other's private addresses.
-    joined: Vec<Vec<Index<Vpc>>>,
     upstreams: Arena<Upstream>,
     internet: Option<Index<Upstream>>,
     internal_domains: Arena<InternalDomain>,
@@ -218,7 +216,6 @@ impl<'a> Compiler<'a> {
             profiles: Arena::default(),
             reverse_by_profile: HashMap::new(),
             peered: HashMap::new(),
-            joined: Vec::new(),
             upstreams: Arena::default(),
             internet: None,
             internal_domains: Arena::default(),

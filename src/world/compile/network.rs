@@ -78,8 +78,10 @@ impl Compiler<'_> {
 
     /// VPCs that take part hear of each other's private addresses. PHZs are never shared so.
     fn transit_gateway(&mut self, written: &config::TransitGateway) {
-        let mut attached = Vec::new();
-        let mut attachments = Vec::new();
+        let mut made = TransitGateway::new(written.id.value().text());
+        // The first VPC gives the region.
+        let mut first: Option<Index<Vpc>> = None;
+        let mut taking_part = Vec::new();
         for attachment in &written.vpc_attachment {
             if !self.declare(&attachment.id) {
                 continue;
@@ -87,42 +89,34 @@ impl Compiler<'_> {
             let Some(vpc) = self.vpc_named(&attachment.vpc) else { continue };
             let subnets =
                 attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
-            attachments.push(Attachment {
-                id: attachment.id.value().text(),
-                to: AttachedTo::Vpc(vpc, subnets),
-                association: None,
-            });
-            if attached.iter().any(|(other, _)| *other == vpc) {
+            let is_second = made.attachment_of(vpc).is_some();
+            made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets));
+            if is_second {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
                 continue;
             }
-            if let Some((first, _)) = attached.first()
-                && self.vpcs[*first].region != self.vpcs[vpc].region
-            {
+            let first = *first.get_or_insert(vpc);
+            if self.vpcs[first].region != self.vpcs[vpc].region {
                 let message = format!(
                     "VPC `{}` of {} cannot be attached to `{}`, which is in {}",
-                    attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[*first].region
+                    attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[first].region
                 );
                 let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
                 error.help("a transit gateway is one region's, and so are the VPCs attached to it");
                 continue;
             }
-            attached.push((vpc, attachment.dns_support && self.vpcs[vpc].dns_hostnames));
+            if written.dns_support && attachment.dns_support && self.vpcs[vpc].dns_hostnames {
+                taking_part.push(vpc);
+            }
         }
-        let id = written.id.value().text();
-        let made = self.transit_gateways.add(TransitGateway { id, attachments, route_tables: Vec::new() });
+        taking_part.sort_unstable();
+        made.told = taking_part.into();
+        for vpc in &*made.told {
+            self.vpcs[*vpc].told_among.push(made.told.clone());
+        }
+        let made = self.transit_gateways.add(made);
         self.ids.transit_gateways.insert(written.id.to_string(), made);
-        if !written.dns_support {
-            return;
-        }
-        let taking_part: Vec<Index<Vpc>> =
-            attached.into_iter().filter(|(_, dns_support)| *dns_support).map(|(vpc, _)| vpc).collect();
-        for vpc in &taking_part {
-            let others = taking_part.iter().filter(|other| *other != vpc);
-            self.vpcs[*vpc].named_peers.extend(others);
-        }
-        self.joined.push(taking_part);
     }
 
     /// Attachments of sites and of other gateways, and the route tables. Runs when sites are known.
@@ -134,8 +128,7 @@ impl Compiler<'_> {
             for attachment in &written.attachment {
                 if self.declare(&attachment.id) {
                     let to = self.attached_to(attachment);
-                    let id = attachment.id.value().text();
-                    self.transit_gateways[index].attachments.push(Attachment { id, to, association: None });
+                    self.transit_gateways[index].attach(attachment.id.value().text(), to);
                 }
             }
             let tables = match written.route_table.as_slice() {
@@ -150,6 +143,44 @@ impl Compiler<'_> {
                 }
             };
             self.transit_gateways[index].route_tables = tables;
+        }
+        self.gateway_prefixes_of_sites();
+    }
+
+    /// What gateway endpoints behind each site's links hold. Those behind one transit gateway are looked for once.
+    fn gateway_prefixes_of_sites(&mut self) {
+        let of_vpc = |vpc: Index<Vpc>| {
+            let endpoints = self.vpcs[vpc].endpoints.iter().map(|index| &self.endpoints[*index]);
+            let working =
+                endpoints.filter(|endpoint| endpoint.kind == EndpointKind::Gateway && endpoint.is_available);
+            working.flat_map(|endpoint| &endpoint.prefixes).copied()
+        };
+        let mut of_gateways: HashMap<Index<TransitGateway>, BTreeSet<IpNet>> = HashMap::new();
+        let mut all = Vec::with_capacity(self.sites.len());
+        for site in self.sites.iter() {
+            let mut own = BTreeSet::new();
+            for link in &site.links {
+                match link.to {
+                    LinkedTo::Vpc(vpc) => own.extend(of_vpc(vpc)),
+                    LinkedTo::TransitGateway(index) => {
+                        let attachments = &self.transit_gateways[index].attachments;
+                        let vpcs = attachments.iter().filter_map(|attachment| match attachment.to {
+                            AttachedTo::Vpc(vpc, _) => Some(vpc),
+                            _ => None,
+                        });
+                        own.extend(
+                            of_gateways
+                                .entry(index)
+                                .or_insert_with(|| vpcs.flat_map(of_vpc).collect())
+                                .iter(),
+                        );
+                    }
+                }
+            }
+            all.push(own.into_iter().collect());
+        }
+        for ((_, site), prefixes) in self.sites.indexed_mut().zip(all) {
+            site.gateway_prefixes = prefixes;
         }
     }
 
@@ -259,14 +290,16 @@ impl Compiler<'_> {
         gateway: Index<TransitGateway>,
         id: &Marked<crate::aws::TransitGatewayAttachmentId>,
     ) -> Option<usize> {
-        let attachments = &self.transit_gateways[gateway].attachments;
-        let found = attachments.iter().position(|attachment| *attachment.id == *id.value().as_str());
+        let gateway = &self.transit_gateways[gateway];
+        let found = gateway.attachment_named(id.value().as_str());
         if found.is_none() {
-            let gateway = self.transit_gateways[gateway].id.clone();
-            let known: Vec<String> = attachments.iter().map(|attachment| attachment.id.to_string()).collect();
-            let message = format!("transit gateway `{gateway}` has no attachment `{id}`");
-            let error = self.report.error(Code::UnknownReference, id.mark(), message);
-            error.help(format!("it has {}", known.join(", ")));
+            let known: Vec<&str> = gateway.attachments.iter().map(|attachment| &*attachment.id).collect();
+            let help = match known.as_slice() {
+                [] => "nothing is attached to it".to_owned(),
+                known => format!("it has {}", shortened(known)),
+            };
+            let message = format!("transit gateway `{}` has no attachment `{id}`", gateway.id);
+            self.report.error(Code::UnknownReference, id.mark(), message).help(help);
         }
         found
     }

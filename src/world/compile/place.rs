@@ -52,6 +52,7 @@ impl Compiler<'_> {
                 view,
                 links,
                 has_internet: written.internet,
+                gateway_prefixes: Vec::new(),
                 zones,
             });
             self.ids.sites.insert(written.id.to_string(), index);
@@ -134,15 +135,23 @@ impl Compiler<'_> {
             let mut inside = cuts_inside(&cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), place(standing, prefixes, &cuts));
+            // There may be many cuts, and each of them has the subnet's other prefix beside it.
+            let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, &cuts))).collect();
             for cut in inside {
-                let is_other = |own: &&IpNet| own.addr().is_ipv4() != cut.addr().is_ipv4();
-                let beside = subnet.cidrs.iter().filter(is_other).copied().collect();
+                let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
+                let beside = whole.iter().filter(is_other).copied().collect();
                 self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, &cuts));
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
+            let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();
             for (address, interface) in &declared {
-                let same = |(other, owner): &&(IpAddr, Interface)| owner == interface && other != address;
-                let beside = declared.iter().filter(same).map(|(other, _)| host(*other)).collect();
+                by_owner.entry(*interface).or_default().push(*address);
+            }
+            for (address, interface) in &declared {
+                let others = by_owner[interface].iter().filter(|other| other.is_ipv4() != address.is_ipv4());
+                // Of a resolver endpoint's addresses nobody says which are one interface's.
+                let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
+                let beside = others.map(|other| (host(*other), *other)).collect();
                 let own = place_beside(standing, vec![host(*address)], beside, &cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
@@ -186,7 +195,9 @@ impl Compiler<'_> {
         });
         let acls = self.network_acls.iter().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
         let of_routes = self.route_tables.iter().flat_map(RouteTable::iter);
-        let of_routes = of_routes.filter(|route| route.prefix_list.is_none()).map(|route| route.destination);
+        // A service's prefix list, to which a gateway endpoint's routes lead, holds nobody's own addresses.
+        let of_routes = of_routes.filter(|route| !matches!(route.target, Target::GatewayEndpoint(_)));
+        let of_routes = of_routes.map(|route| route.destination);
         let gateways = self.transit_gateways.iter().flat_map(|gateway| &gateway.route_tables);
         let of_gateways = gateways.flat_map(TransitGatewayRouteTable::iter).map(|route| route.destination);
         let all = of_groups.chain(acls.map(|rule| rule.cidr)).chain(of_routes).chain(of_gateways);
@@ -270,9 +281,19 @@ fn place(standing: Standing, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Plac
     place_beside(standing, prefixes, Vec::new(), cuts)
 }
 
+/// A prefix with an address of it that lies in none of the cuts inside.
+type Sampled = (IpNet, IpAddr);
+
 /// The same, of clients that have addresses of the other family, too.
-fn place_beside(standing: Standing, prefixes: Vec<IpNet>, beside: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
-    let samples = prefixes.iter().chain(&beside).map(|prefix| sample(prefix, cuts)).collect();
+fn place_beside(
+    standing: Standing,
+    prefixes: Vec<IpNet>,
+    beside: Vec<Sampled>,
+    cuts: &PrefixMap<()>,
+) -> Place {
+    let own = prefixes.iter().map(|prefix| sample(prefix, cuts));
+    let samples = own.chain(beside.iter().map(|(_, sample)| *sample)).collect();
+    let beside = beside.into_iter().map(|(prefix, _)| prefix).collect();
     Place { standing, prefixes, beside, samples, interface: None }
 }
 

@@ -56,6 +56,7 @@ impl Compiler<'_> {
             internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().text()),
             has_service_network: !vpc.service_networks.is_empty(),
             named_peers: Vec::new(),
+            told_among: Vec::new(),
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
             view,

@@ -241,7 +241,8 @@ fn transit_gateway(world: &World, it: &TransitGateway) -> Fields {
         });
         format!("{}: {}", table.id.as_deref().unwrap_or("default"), list(routes))
     });
-    vec![("attachments", list(attachments)), ("route_tables", list(routes))]
+    let told = list(it.told.iter().map(|vpc| &world.vpcs[*vpc].id));
+    vec![("attachments", list(attachments)), ("dns_support", told), ("route_tables", list(routes))]
 }
 
 fn site(world: &World, it: &Site) -> Fields {
