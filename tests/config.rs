@@ -40,6 +40,20 @@ fn what_awss_api_refuses_is_refused_in_its_words() {
 }
 
 #[test]
+fn what_was_written_is_told_whole_and_on_one_line() {
+    let text = "[[vpc]]\nid = \"vpc-a\\nb\"\nregion = \"us-east-1\"\ncidr = [\"10.0.\\t0.0/16\"]\n";
+    let (loaded, _) = load(text);
+    let told: Vec<String> = loaded.report.sorted().iter().map(|d| d.headline(&loaded.sources)).collect();
+    assert_eq!(
+        told,
+        [
+            r"plustwo.toml:2:6: error[invalid-value]: `vpc-a\nb` is not an id: letters, digits, `-` and `_` only, at most 128 of them",
+            r"plustwo.toml:4:9: error[invalid-value]: `10.0.\t0.0/16` is no prefix: write an address and a length, such as `10.0.0.0/16`",
+        ]
+    );
+}
+
+#[test]
 fn one_broken_table_brings_no_second_mistake_of_those_that_name_it() {
     let text = r#"
 [[vpc]]

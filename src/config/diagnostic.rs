@@ -138,6 +138,7 @@ impl Report {
     }
 
     fn add(&mut self, code: Code, severity: Severity, mark: Mark, message: String) -> &mut Diagnostic {
+        let message = on_one_line(message);
         self.diagnostics.push(Diagnostic { code, severity, mark, message, help: None });
         let last = self.diagnostics.len() - 1;
         &mut self.diagnostics[last]
@@ -209,6 +210,21 @@ impl Diagnostic {
             None => rest,
         }
     }
+}
+
+/// A message with what was written in it, of which a headline shows all: line breaks and the like are escaped.
+fn on_one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
 }
 
 /// "1 error", "2 errors".

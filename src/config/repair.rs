@@ -125,7 +125,7 @@ impl Mender<'_> {
         error: &toml::de::Error,
     ) -> bool {
         let span = error.span().unwrap_or(0..0);
-        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let message = error.message().trim_end().to_owned();
         let Some(found) = find(document.get_ref(), &span) else {
             self.report.error(Code::InvalidValue, Mark::new(span), message);
             return false;
@@ -231,7 +231,7 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: Found, mes
         let mut without = document.clone();
         cut(without.get_mut(), &path, &mut BTreeSet::new());
         let error = T::deserialize(toml::de::Deserializer::from(without)).err();
-        if error.is_none_or(|error| error.message().lines().next() != Some(message)) {
+        if error.is_none_or(|error| error.message().trim_end() != message) {
             return Found { path, span: Some(item.span()), ..found };
         }
     }
