@@ -7,7 +7,7 @@ use crate::aws::service::EndpointKind as Offered;
 use crate::dns::{Question, RecordType};
 use crate::net::is_globally_routed;
 use crate::resolve::{Class, EgressPath, Outcome, Source};
-use crate::world::{Claim, Endpoint, EndpointKind, Found, Index, Standing, Vantage, Vpc, World};
+use crate::world::{Claim, Endpoint, EndpointKind, Found, Index, Standing, Vantage, ViewKind, Vpc, World};
 
 /// What could be changed. Stable codes, each in the manual with an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,14 +54,20 @@ pub struct Missed {
 /// What an answered question misses.
 pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Missed> {
     let mut missed = zone(world, vantage, question, outcome);
-    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return missed };
-    let number = world.subnets[subnet].vpc;
+    let (number, is_inside) = match (world.places[vantage.place].standing, world.views[vantage.view].kind) {
+        (Standing::Subnet(subnet), _) => (world.subnets[subnet].vpc, true),
+        // An endpoint's private DNS answers those who ask an inbound endpoint of its VPC, too.
+        (_, ViewKind::Inbound(vpc)) => (vpc, false),
+        (Standing::Site(_) | Standing::Outside, _) => return missed,
+    };
     let vpc = &world.vpcs[number];
     let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(one.address, &one.path));
     if past().next().is_none() {
         return missed;
     }
-    let listed: Vec<_> = past().filter_map(|one| gateway_service(world, vpc, one.address)).collect();
+    // No gateway endpoint is of use to who stands outside of its VPC.
+    let inside = past().filter(|_| is_inside);
+    let listed: Vec<_> = inside.filter_map(|one| gateway_service(world, vpc, one.address)).collect();
     for service in &listed {
         let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
         if !own.any(|endpoint| *endpoint.service == **service) {
