@@ -451,6 +451,7 @@ impl<'n> Packet<'n> {
                         .iter()
                         .position(|own| own.to == Attached::Gateway(number));
                     let Some(back) = back else { return End::Unknown(Some(Reason::TargetNotModelled)) };
+                    self.groups = Groups::MeanNothing;
                     (number, from) = (*other, back);
                 }
                 Attached::Site => {
@@ -559,6 +560,8 @@ impl<'n> Packet<'n> {
     fn client_groups(&self, asked: IpAddr, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
         let Some(own) = self.own_groups().filter(|own| !own.is_empty()) else { return };
         let far = match (end, self.owner()) {
+            // Groups of another network mean nothing to rules of what goes out.
+            _ if self.groups != Groups::Count => Some(vec![]),
             (End::InVpc(vpc), Some(owner)) if !owner.groups.is_empty() => {
                 Some(owner.groups.iter().map(|group| (*vpc, *group)).collect())
             }

@@ -74,10 +74,14 @@ impl Walk<'_> {
         };
         // Where nobody said in which groups the far end is, it may be in any.
         let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.has_landed_inside());
-        let other = OtherEnd {
-            addresses: Addresses { prefixes: &to, is_rest: true },
-            groups: self.counting(far_groups),
+        // Across a transit gateway groups are known to rules of what comes in alone ("Security group referencing", Amazon
+        // VPC Transit Gateways).
+        let far_groups = match self.groups_count {
+            Admission::Admitted => far_groups,
+            Admission::Unknown | Admission::Refused => Some(&[][..]),
         };
+        let other =
+            OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
             return;

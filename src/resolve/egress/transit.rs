@@ -91,6 +91,9 @@ impl Walk<'_> {
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
                     self.hop(far.id.clone(), None);
+                    // Groups are known among the VPCs of one gateway ("Security group referencing", Amazon VPC Transit
+                    // Gateways).
+                    self.groups_count = Admission::Refused;
                     let Some(back) = far.attachment_of_gateway(index) else {
                         self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
                         return;
