@@ -96,9 +96,14 @@ impl Facts {
             "DYNAMODB" => self.prefix_lists.for_service(region, "dynamodb"),
             _ => None,
         };
-        let sources: [&[IpNet]; 4] = [
-            listed.and_then(|l| l.entries.as_deref()).unwrap_or(&[]),
-            self.ranges.prefixes(found.service_range, region.as_str()),
+        let listed = listed.and_then(|l| l.entries.as_deref()).unwrap_or(&[]);
+        let of_service = self.ranges.prefixes(found.service_range, region.as_str());
+        let is_here = |net: &&IpNet| of_service.iter().any(|own| own.contains(*net));
+        let still_here: Vec<IpNet> = listed.iter().filter(is_here).copied().collect();
+        let sources: [&[IpNet]; 5] = [
+            listed,
+            &still_here,
+            of_service,
             // CLOUDFRONT's hosts have no region at all, VPC Lattice's lie in one range everywhere.
             if matches!(found.service_range, "CLOUDFRONT" | "VPC_LATTICE") {
                 self.ranges.prefixes(found.service_range, "GLOBAL")
@@ -107,11 +112,17 @@ impl Facts {
             },
             self.ranges.prefixes("AMAZON", region.as_str()),
         ];
+        // Lists are of several years: what they hold may have become another region's.
+        let is_elsewhere = |address: &IpAddr| {
+            let owner = self.ranges.owner(*address);
+            owner.is_some_and(|(_, other)| other != region.as_str() && other != "GLOBAL")
+        };
         let pick = |v4: bool| {
-            sources.iter().find_map(|nets| {
+            let mut picked = sources.iter().filter_map(|nets| {
                 let family: Vec<IpNet> = nets.iter().filter(|n| n.addr().is_ipv4() == v4).copied().collect();
                 stable_address(host, &family)
-            })
+            });
+            picked.find(|address| !is_elsewhere(address))
         };
         let v4 = match pick(true) {
             Some(IpAddr::V4(a)) => Some(a),
@@ -223,6 +234,7 @@ mod tests {
         for (host, service, region) in [
             ("ec2.us-west-2.amazonaws.com", "AMAZON", "us-west-2"),
             ("s3.eu-central-2.amazonaws.com", "S3", "eu-central-2"),
+            ("s3.us-west-2.amazonaws.com", "S3", "us-west-2"),
             ("dynamodb.ap-northeast-1.amazonaws.com", "DYNAMODB", "ap-northeast-1"),
             ("x.execute-api.eu-west-1.amazonaws.com", "API_GATEWAY", "eu-west-1"),
             ("d111.cloudfront.net", "CLOUDFRONT", "GLOBAL"),

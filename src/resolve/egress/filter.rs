@@ -80,8 +80,7 @@ impl Walk<'_> {
             Admission::Admitted => far_groups,
             Admission::Unknown | Admission::Refused => Some(&[][..]),
         };
-        let other =
-            OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
+        let other = OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
             return;
