@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Missed, PathExplanation, PathLine,
+    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Lands, Missed, PathExplanation, PathLine,
 };
-use crate::resolve::{Hop, Lands, Matched, RoutingSeen};
+use crate::resolve::{Hop, Matched, RoutingSeen};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -291,7 +291,7 @@ impl<'a> Path<'a> {
             matched: path.matched.as_ref().map(MatchedOut::of),
             reach: path.reach.as_str(),
             reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
-            lands: LandsOut::of(&path.lands),
+            lands: LandsOut::of(&way.lands),
             filters: way.filters.iter().map(FilterOut::of).collect(),
         }
     }

@@ -6,6 +6,7 @@
 pub mod advice;
 pub mod filters;
 pub mod json;
+mod lands;
 mod missed;
 mod notes;
 pub mod text;
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use filters::FilterLine;
+pub use lands::Lands;
 pub use missed::{Change, Missed, of as missed};
 
 use crate::dns::{Ede, Question, Rcode, RrSet};
@@ -113,6 +115,8 @@ pub struct AnswerLine {
 pub struct PathLine {
     /// The way itself.
     pub path: Arc<EgressPath>,
+    /// Where it ends.
+    pub lands: Lands,
     /// What security groups and network ACLs on it say.
     pub filters: Vec<FilterLine>,
 }
@@ -121,7 +125,7 @@ impl PathLine {
     /// A way with its filters told.
     pub fn of(world: &World, path: Arc<EgressPath>) -> Self {
         let filters = path.filters.iter().map(|filter| FilterLine::of(world, filter)).collect();
-        Self { path, filters }
+        Self { lands: Lands::of(world, &path), path, filters }
     }
 }
 

@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Display};
 
-use super::{AnswerLine, ClaimLine, Explanation, PathExplanation, PathLine};
-use crate::resolve::{EgressPath, Lands, Reach};
+use super::{AnswerLine, ClaimLine, Explanation, Lands, PathExplanation, PathLine};
+use crate::resolve::{EgressPath, Reach};
 use crate::world::Admission;
 
 const BOLD: Style = Style::new().bold();
@@ -181,17 +181,17 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
         };
         writeln!(f, "      {DIM}{} {}: {said}{DIM:#}", filter.id, filter.direction.as_str())?;
     }
-    match lands(path) {
+    match lands(way) {
         Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),
         None => Ok(()),
     }
 }
 
 /// Where a way ends, where that is more than its last hop tells.
-fn lands(path: &EgressPath) -> Option<String> {
-    match &path.lands {
+fn lands(way: &PathLine) -> Option<String> {
+    match &way.lands {
         Lands::Here | Lands::Nowhere | Lands::Unknown => None,
-        Lands::Subnet { owner: Some(owner), .. } if path.via.last() == Some(owner) => None,
+        Lands::Subnet { owner: Some(owner), .. } if way.path.via.last() == Some(owner) => None,
         Lands::Subnet { vpc, subnet, owner } => {
             let subnet =
                 subnet.as_ref().map_or_else(|| vpc.to_string(), |subnet| format!("{subnet} of {vpc}"));

@@ -3,10 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::lands_outside;
 use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
-use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
+use crate::resolve::path::{Class, End, Matched, Reach, Reason};
 use crate::world::{
     Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
@@ -169,10 +168,10 @@ impl Walk<'_> {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
-            self.path.lands = Lands::Site(site.id.clone());
+            self.path.end = End::Site(index);
             self.end(Reach::Ok, None);
         } else if site.has_internet && is_globally_routed(self.to) {
-            self.path.lands = lands_outside(self.world, None, self.to);
+            self.path.end = End::Public(self.to, None);
             self.end(Reach::Ok, None);
         } else {
             self.end(Reach::Dead, Some(Reason::NoRoute));
@@ -184,7 +183,7 @@ impl Walk<'_> {
         let site = &self.world.sites[index];
         if let Some(own) = site.cidrs.iter().find(|cidr| cidr.contains(&self.to)) {
             self.path.class = Class::OnPremises;
-            self.path.lands = Lands::Site(site.id.clone());
+            self.path.end = End::Site(index);
             self.matched_at(&site.id, *own, Arc::from("local"));
             self.end(Reach::Ok, None);
             return true;
