@@ -176,6 +176,7 @@ impl Writer<'_> {
                 inventory.direct_connect_gateways.iter().find(|one| one.direct_connect_gateway_id == gateway);
             let id = direct_connect(gateway);
             let mut links = Vec::new();
+            let mut targets = BTreeSet::new();
             let mut prefixes = BTreeSet::new();
             let own = inventory.direct_connect_associations.iter();
             for association in own.filter(|one| one.direct_connect_gateway_id == gateway) {
@@ -194,6 +195,7 @@ impl Writer<'_> {
                     }
                     Some(tgw) if self.has_transit_gateway(tgw) => {
                         links.push(Inline::default().text("target", tgw));
+                        targets.insert(tgw.to_owned());
                     }
                     Some(tgw) => {
                         let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {tgw}");
@@ -221,6 +223,11 @@ impl Writer<'_> {
                 inventory.attachments.iter().filter(|one| one.resource_id.as_deref() == Some(gateway));
             for attachment in attachments {
                 prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
+                let is_linked = targets.contains(&attachment.transit_gateway_id);
+                if self.is_attached(&attachment.transit_gateway_attachment_id) && !is_linked {
+                    links.push(Inline::default().text("target", &attachment.transit_gateway_id));
+                    targets.insert(attachment.transit_gateway_id.clone());
+                }
             }
             let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
             self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
