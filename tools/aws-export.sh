@@ -100,11 +100,14 @@ for table in $(ids 'TransitGatewayRouteTables[].TransitGatewayRouteTableId' ec2 
         ec2 get-transit-gateway-route-table-associations --transit-gateway-route-table-id "$table"
     save "$here/transit-gateway-route-tables/$table-propagations.json" \
         ec2 get-transit-gateway-route-table-propagations --transit-gateway-route-table-id "$table"
+    save "$here/transit-gateway-route-tables/$table-prefix-lists.json" \
+        ec2 get-transit-gateway-prefix-list-references --transit-gateway-route-table-id "$table"
     save "$here/transit-gateway-route-tables/$table-routes.json" \
         ec2 search-transit-gateway-routes --transit-gateway-route-table-id "$table" \
         --filters Name=state,Values=active,blackhole
 done
 
+save "$here/describe-virtual-interfaces.json" directconnect describe-virtual-interfaces
 save "$here/describe-direct-connect-gateways.json" directconnect describe-direct-connect-gateways
 for gateway in $(ids 'directConnectGateways[].directConnectGatewayId' directconnect describe-direct-connect-gateways); do
     save "$here/direct-connect-gateways/$gateway.json" \
@@ -134,12 +137,17 @@ for vpc in $(ids 'Vpcs[].VpcId' ec2 describe-vpcs); do
 done
 
 save "$folder/list-hosted-zones.json" route53 list-hosted-zones
-# The backquotes are JMESPath's.
-# shellcheck disable=SC2016
-for zone in $(ids 'HostedZones[?Config.PrivateZone==`true`].Id' route53 list-hosted-zones); do
+for zone in $(ids 'HostedZones[].Id' route53 list-hosted-zones); do
     zone=${zone##*/}
     save "$folder/hosted-zones/$zone.json" route53 get-hosted-zone --id "$zone"
     save "$folder/hosted-zones/$zone-records.json" route53 list-resource-record-sets --hosted-zone-id "$zone"
+done
+
+save "$folder/list-health-checks.json" route53 list-health-checks
+# Checks of other checks and of alarms have no status to ask for.
+for check in $(ids 'HealthChecks[?HealthCheckConfig.FullyQualifiedDomainName || HealthCheckConfig.IPAddress].Id' \
+    route53 list-health-checks); do
+    save "$folder/health-checks/$check.json" route53 get-health-check-status --health-check-id "$check"
 done
 
 if [ "$failed" -gt 0 ]; then

@@ -10,18 +10,19 @@ differs from what is expected of `plustwo import aws`, `check` and `explain`. No
 """
 
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import boto3
 from moto.server import ThreadedMotoServer
 
 REGION = "ap-northeast-1"
-EVERYTHING = {"CidrIp": "0.0.0.0/0"}
 wrong = []
 
 
@@ -138,12 +139,49 @@ def make(url):
     return {"private": private, "public": public, "sns": sns, "s3": s3, "nat": nat, "peering": peering, "hub": hub, "vgw": vgw}
 
 
+def mend(folder):
+    """Puts right what moto does otherwise than AWS.
+
+    It draws addresses anywhere in 10.0.0.0/8, and leaves an attachment with its first route table when it is associated
+    with another one, which AWS refuses.
+    """
+    here = folder / REGION
+    read = lambda call: json.loads((here / f"{call}.json").read_text())
+    attachments = read("describe-transit-gateway-attachments")
+    for table in read("describe-transit-gateway-route-tables")["TransitGatewayRouteTables"]:
+        file = here / "transit-gateway-route-tables" / f"{table['TransitGatewayRouteTableId']}-associations.json"
+        if table["DefaultAssociationRouteTable"]:
+            first = file
+        else:
+            moved = {one["TransitGatewayAttachmentId"] for one in json.loads(file.read_text())["Associations"]}
+    stay = lambda one: one["TransitGatewayAttachmentId"] not in moved
+    first.write_text(json.dumps({"Associations": list(filter(stay, json.loads(first.read_text())["Associations"]))}))
+    for one in attachments["TransitGatewayAttachments"]:
+        if not stay(one):
+            del one["Association"]
+    (here / "describe-transit-gateway-attachments.json").write_text(json.dumps(attachments))
+    prefixes = {one["SubnetId"]: ip_network(one["CidrBlock"]) for one in read("describe-subnets")["Subnets"]}
+    taken = {}
+    for one in read("describe-network-interfaces")["NetworkInterfaces"]:
+        prefix = prefixes.get(one.get("SubnetId"))
+        if prefix and ip_address(one["PrivateIpAddress"]) not in prefix:
+            taken[one["PrivateIpAddress"]] = str(prefix[200 + len(taken)])
+    for file in here.rglob("*.json"):
+        text = file.read_text()
+        for drawn, mended in taken.items():
+            text = text.replace(f'"{drawn}"', f'"{mended}"')
+        file.write_text(text)
+    print(f"addresses that moto drew outside their subnets: {len(taken)}")
+
+
 def main():
     plustwo = sys.argv[1] if len(sys.argv) > 1 else "target/debug/plustwo"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION=REGION, AWS_MAX_ATTEMPTS="1")
+    # Its own log is of no interest here.
+    logging.getLogger("werkzeug").disabled = True
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     url = f"http://127.0.0.1:{port}"
@@ -156,6 +194,7 @@ def main():
         print(f"calls that moto does not know: {len(left_out)}", *left_out, sep="\n      ")
     finally:
         server.stop()
+    mend(folder)
     run = lambda *words: subprocess.run([plustwo, *words], capture_output=True, text=True)
     imported = run("import", "aws", str(folder), "--report", "json", "--out", str(folder.parent / "made.toml"))
     report = json.loads(imported.stderr)
@@ -177,7 +216,6 @@ def main():
     made = folder.parent / "made.toml"
     for name, data, path, via in [
         (f"sns.{REGION}.amazonaws.com", None, "interface-endpoint", ids["sns"]),
-        (f"s3.{REGION}.amazonaws.com", None, "gateway-endpoint", ids["s3"]),
         (f"sqs.{REGION}.amazonaws.com", None, "nat-gateway", ids["nat"]),
         ("x.apps.corp.internal", "10.0.1.30", "local", None),
         ("db.corp.internal", "10.0.1.20", "local", None),
@@ -192,8 +230,13 @@ def main():
         if data:
             expect(f"address of {name}", first["data"], data)
         expect(f"{name} by the text", explain(made, "--from", ids["private"], name) == told, True)
+    # moto has entries of its own in the prefix list of S3.
+    lists = json.loads((folder / REGION / "describe-managed-prefix-lists.json").read_text())["PrefixLists"]
+    s3 = next(one["PrefixListId"] for one in lists if one["PrefixListName"] == f"com.amazonaws.{REGION}.s3")
+    entries = json.loads((folder / REGION / "prefix-lists" / f"{s3}.json").read_text())["Entries"]
     for address, path, via in [
-        ("10.1.1.9", "peering", ids["peering"]),
+        (str(ip_network(entries[0]["Cidr"])[1]), "gateway-endpoint", ids["s3"]),
+        ("10.1.1.9", "vpc-peering", ids["peering"]),
         ("172.16.1.9", "transit-gateway", ids["hub"]),
         ("192.168.10.9", "virtual-private-gateway", ids["vgw"]),
     ]:

@@ -1,6 +1,7 @@
 //! Folders of what the AWS CLI printed: configuration out of them, what is told of them, and what is refused.
 
 mod accounts;
+mod circle;
 #[path = "../common/mod.rs"]
 mod common;
 mod lab;
