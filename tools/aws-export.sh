@@ -33,6 +33,11 @@ save() {
     file=$1
     shift
     if $dry_run; then
+        for word in "$@"; do
+            shift
+            case $word in *[{}[\]]*) word="'$word'" ;; esac
+            set -- "$@" "$word"
+        done
         echo "aws $* --region $region$options --output json > $file"
         return
     fi
@@ -72,10 +77,17 @@ for call in \
     describe-network-acls describe-managed-prefix-lists describe-prefix-lists \
     describe-vpc-peering-connections describe-transit-gateways describe-transit-gateway-attachments \
     describe-transit-gateway-vpc-attachments describe-transit-gateway-route-tables \
-    describe-transit-gateway-peering-attachments describe-vpn-gateways describe-vpn-connections \
+    describe-transit-gateway-peering-attachments describe-vpn-gateways \
     describe-customer-gateways describe-dhcp-options describe-instances describe-addresses; do
     save "$here/$call.json" ec2 "$call"
 done
+
+# The whole answer has the tunnels' keys in it.
+connection="VpnConnectionId:VpnConnectionId,CustomerGatewayId:CustomerGatewayId,VpnGatewayId:VpnGatewayId,\
+TransitGatewayId:TransitGatewayId,State:State,Routes:Routes,Tags:Tags,\
+Options:{StaticRoutesOnly:Options.StaticRoutesOnly}"
+save "$here/describe-vpn-connections.json" \
+    ec2 describe-vpn-connections --query "{VpnConnections:VpnConnections[].{$connection}}"
 
 for vpc in $(ids 'Vpcs[].VpcId' ec2 describe-vpcs); do
     for attribute in enableDnsSupport enableDnsHostnames; do
