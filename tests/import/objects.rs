@@ -2,6 +2,7 @@
 
 use plustwo::import::Imported;
 
+use super::common::process::{plustwo, printed};
 use super::{imported, world, written};
 
 /// A VPC with IPv6, an internet gateway and two subnets.
@@ -100,6 +101,24 @@ fn a_virtual_interface_without_a_gateway_of_its_own_leads_to_a_site() {
 fn a_route_whose_target_is_gone_needs_none() {
     let imported = with(&routes(r#"{"DestinationCidrBlock": "172.16.0.0/16", "State": "blackhole"}"#));
     assert!(good(&imported).contains("{ destination = \"172.16.0.0/16\", state = \"blackhole\" }"));
+    let dir = written(&[("made.toml", &imported.text)]);
+    let config = dir.path().join("made.toml");
+    let way = ["explain", "--json", "--address", "172.16.1.9", "--from", "subnet-a", "--config"];
+    let told = printed(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let path = &told["path"];
+    assert_eq!((&path["class"], &path["reach"]), (&"blackhole".into(), &"dead".into()), "{told}");
+}
+
+#[test]
+fn an_endpoint_for_delegations_answers_as_an_inbound_one() {
+    let imported = with(
+        r#"{"ResolverEndpoints": [{"Id": "rslvr-in-a", "Direction": "INBOUND_DELEGATION", "HostVPCId": "vpc-a"}]}
+        {"ResolverEndpointId": "rslvr-in-a", "IpAddresses": [{"Ip": "10.0.0.53"}, {"Ip": "10.0.0.53"}]}"#,
+    );
+    let endpoint = "id = \"rslvr-in-a\"\ndirection = \"INBOUND_DELEGATION\"\nvpc = \"vpc-a\"\naddresses = [\"10.0.0.53\"]";
+    assert!(good(&imported).contains(endpoint), "{}", imported.text);
+    assert_eq!(imported.report.read["IpAddresses"].total(), 2);
 }
 
 #[test]
