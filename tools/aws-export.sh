@@ -78,7 +78,8 @@ for call in \
     describe-vpc-peering-connections describe-transit-gateways describe-transit-gateway-attachments \
     describe-transit-gateway-vpc-attachments describe-transit-gateway-route-tables \
     describe-transit-gateway-peering-attachments describe-vpn-gateways \
-    describe-customer-gateways describe-dhcp-options describe-instances describe-addresses; do
+    describe-customer-gateways describe-dhcp-options describe-instances describe-addresses \
+    describe-vpc-block-public-access-options; do
     save "$here/$call.json" ec2 "$call"
 done
 

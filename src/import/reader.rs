@@ -6,7 +6,7 @@ use super::folder::{File, is_account};
 use super::inventory::{Found, Inventory, RecordSets};
 use super::ledger::{Item, Ledger, Spot};
 use super::objects::instance::{Address, Instance, Reservation};
-use super::objects::network::VpcAttribute;
+use super::objects::network::{BlockPublicAccessStates, VpcAttribute};
 use super::objects::route53::{HostedZone, HostedZoneSummary, ResourceRecordSet, ZoneVpc};
 use super::objects::{Object, Other};
 
@@ -212,6 +212,7 @@ impl<'f> Reader<'f> {
             "ProfileResourceAssociation" => self.one(file, value, &mut inventory.profile_resources),
             "ProfileAssociations" => self.list(file, value, &mut inventory.profile_associations),
             "ProfileResourceAssociations" => self.list(file, value, &mut inventory.profile_resources),
+            "VpcBlockPublicAccessOptions" => self.block_public_access(file, value),
             // VPC Lattice calls every list so.
             "items" if value.text.contains("\"serviceNetworkId\"") && value.text.contains("\"vpcId\"") => {
                 self.list(file, value, &mut inventory.service_networks);
@@ -389,6 +390,21 @@ impl<'f> Reader<'f> {
                     .plain::<Reservation>(file, &item)
                     .is_some_and(|one| one.instances.is_empty()) => {}
                 None => self.one(file, &item, found),
+            }
+        }
+    }
+
+    /// Reads whether public access to a region's VPCs is blocked.
+    fn block_public_access(&mut self, file: usize, value: &Raw<'_>) {
+        const KIND: &str = "VpcBlockPublicAccessOptions";
+        let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
+        let spot = Spot { file, at: value.start };
+        self.ledger.read_item(KIND, spot);
+        match states.blocked() {
+            None => self.ledger.item_left_out(KIND, spot, "public access is not blocked"),
+            Some(mode) => {
+                let why = format!("public access is blocked ({mode}), which is not modelled");
+                self.ledger.item_not_understood(KIND, spot, why);
             }
         }
     }

@@ -269,3 +269,46 @@ fn a_health_check_is_healthy_by_the_share_of_its_checkers() {
     assert!(!check(2, r#"{"Inverted": true}"#) && check(0, r#"{"Inverted": true}"#));
     assert!(check(0, r#"{"Disabled": true}"#) && !check(9, r#"{"Disabled": true, "Inverted": true}"#));
 }
+
+#[test]
+fn a_regional_nat_gateway_routes_by_its_own_table() {
+    let nat = |more: &str| {
+        format!(
+            r#"{{"NatGateways": [{{"NatGatewayId": "nat-a", "VpcId": "vpc-a", "State": "available",
+              "AvailabilityMode": "regional", "ConnectivityType": "public"{more}, "NatGatewayAddresses": [
+                {{"PublicIp": "203.0.113.20", "AvailabilityZone": "eu-west-1a"}},
+                {{"PublicIp": "203.0.113.21", "AvailabilityZone": "eu-west-1b"}}]}}]}}
+            {{"RouteTables": [
+              {{"RouteTableId": "rtb-a", "VpcId": "vpc-a", "Associations": [{{"Main": true}}], "Routes": [
+                {{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-a", "State": "active"}}]}},
+              {{"RouteTableId": "rtb-nat", "VpcId": "vpc-a", "Associations": [], "Routes": [
+                {{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-a", "State": "active"}}]}}]}}"#
+        )
+    };
+    let imported = with(&nat(r#", "RouteTableId": "rtb-nat""#));
+    let text = good(&imported);
+    assert!(text.contains("availability_mode = \"regional\"\nroute_table = \"rtb-nat\""), "{text}");
+    assert!(not_understood(&imported).contains("nat-a has 2 addresses"));
+    let dir = written(&[("made.toml", text)]);
+    let config = dir.path().join("made.toml");
+    let way = ["explain", "--json", "--address", "203.0.113.9", "--from", "subnet-a", "--config"];
+    let told = printed(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let path = &told["path"];
+    assert_eq!((&path["class"], &path["reach"]), (&"nat-gateway".into(), &"ok".into()), "{told}");
+    // Without its table it has the one that AWS makes.
+    good(&with(&nat("")));
+}
+
+#[test]
+fn blocked_public_access_is_told() {
+    let read = |mode: &str| {
+        let options =
+            format!(r#"{{"VpcBlockPublicAccessOptions": {{"InternetGatewayBlockMode": "{mode}"}}}}"#);
+        let report = with(&options).report;
+        let read = &report.read["VpcBlockPublicAccessOptions"];
+        (read.left_out.len(), read.not_understood)
+    };
+    assert_eq!(read("off"), (1, 0));
+    assert_eq!(read("block-bidirectional"), (0, 1));
+}

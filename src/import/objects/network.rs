@@ -28,6 +28,13 @@ pub struct BlockPublicAccessStates {
     pub internet_gateway_block_mode: Option<String>,
 }
 
+impl BlockPublicAccessStates {
+    /// In which way it is blocked; `None` where it is not.
+    pub fn blocked(&self) -> Option<&str> {
+        self.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off")
+    }
+}
+
 /// Reads an object, or the first of a list of such, as some tools write it.
 fn one_or_list<'de, D: serde::Deserializer<'de>>(read: D) -> Result<BlockPublicAccessStates, D::Error> {
     #[derive(Deserialize)]

@@ -201,9 +201,7 @@ impl Writer<'_> {
 
     /// Tells where public access is blocked, which no way out shows.
     fn blocked(&mut self, spot: Option<Spot>, whose: &str, states: &BlockPublicAccessStates) {
-        let mode =
-            states.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off");
-        if let Some(mode) = mode {
+        if let Some(mode) = states.blocked() {
             let message = format!(
                 "public access is blocked in {whose} ({mode}), which is not modelled: ways out say nothing of it"
             );
