@@ -6,10 +6,9 @@ use super::Writer;
 use super::toml::{Inline, quote};
 use crate::dns::from_octal_escapes;
 use crate::import::inventory::RecordSets;
-use crate::import::ledger::Item;
 use crate::import::objects::Object;
 use crate::import::objects::route53::{
-    GeoLocation, GeoProximityLocation, HealthCheck, HostedZone, ResourceRecordSet,
+    GeoLocation, GeoProximityLocation, HealthCheck, HealthCheckObservation, HostedZone, ResourceRecordSet,
 };
 
 /// The key of the documents that hold record sets.
@@ -138,8 +137,7 @@ impl<'a> Writer<'a> {
             return Some(!config.inverted);
         }
         let observed = observations.filter(|all| !all.is_empty())?;
-        let is_content = |one: &&Item<_>| is_success(one);
-        let content = observed.iter().filter(is_content).count();
+        let content = observed.iter().filter(|one| is_success(one)).count();
         let is_healthy = content * 100 > observed.len() * HEALTHY_SHARE;
         Some(is_healthy != config.inverted)
     }
@@ -195,7 +193,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Whether a checker is content.
-fn is_success(observation: &crate::import::objects::route53::HealthCheckObservation) -> bool {
+fn is_success(observation: &HealthCheckObservation) -> bool {
     observation.status_report.status.as_deref().is_some_and(|status| status.starts_with("Success"))
 }
 
