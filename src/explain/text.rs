@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Display};
 
 use super::{AnswerLine, ClaimLine, Explanation, Lands, PathExplanation, PathLine};
-use crate::resolve::{EgressPath, Reach};
+use crate::resolve::{EgressPath, Matched, Reach};
 use crate::world::Admission;
 
 const BOLD: Style = Style::new().bold();
@@ -164,12 +164,15 @@ impl Display for Way<'_> {
 fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
     let path = &way.path;
     if let Some(matched) = &path.matched {
-        let table = matched.route_table.as_deref().unwrap_or("its table");
-        let list = matched.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
-        writeln!(f, "      {DIM}{table}: {}{list} → {}{DIM:#}", matched.destination, matched.target)?;
+        route(f, matched)?;
     }
-    for hop in &path.hops {
-        if let (Some(subnet), Some(zone)) = (&hop.subnet, &hop.availability_zone) {
+    for passed in 0..=path.hops.len() {
+        for (_, later) in way.later.iter().filter(|(after, _)| *after == passed) {
+            route(f, later)?;
+        }
+        if let Some(hop) = path.hops.get(passed)
+            && let (Some(subnet), Some(zone)) = (&hop.subnet, &hop.availability_zone)
+        {
             writeln!(f, "      {DIM}{} stands in {subnet} ({zone}){DIM:#}", hop.id)?;
         }
     }
@@ -185,6 +188,12 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
         Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),
         None => Ok(()),
     }
+}
+
+fn route(f: &mut fmt::Formatter<'_>, route: &Matched) -> fmt::Result {
+    let table = route.route_table.as_deref().unwrap_or("its table");
+    let list = route.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    writeln!(f, "      {DIM}{table}: {}{list} → {}{DIM:#}", route.destination, route.target)
 }
 
 /// Where a way ends, where that is more than its last hop tells.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::world::{Admission, Endpoint, Index, NetworkAcl, SecurityGroup, Site, Vpc};
+use crate::world::{
+    Admission, Endpoint, Index, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
+};
 
 /// The way that traffic from a place to an address leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct EgressPath {
     pub hops: Vec<Hop>,
     /// The route that matched first.
     pub matched: Option<Matched>,
+    /// The routes that were followed after it, in order.
+    pub later: Vec<Later>,
     /// Whether traffic would get through.
     pub reach: Reach,
     /// Why it is so, or what is one change away.
@@ -101,6 +105,26 @@ pub struct Hop {
     pub subnet: Option<Arc<str>>,
     /// The zone it stands in.
     pub availability_zone: Option<Arc<str>>,
+}
+
+/// A route that was followed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// How many hops were passed before it.
+    pub after: usize,
+    /// Whose table it stands in.
+    pub table: LaterTable,
+    /// The prefix that matched.
+    pub destination: IpNet,
+}
+
+/// A table that is looked at on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaterTable {
+    /// A route table of a VPC.
+    Vpc(Index<RouteTable>),
+    /// Of a transit gateway, by its number there.
+    TransitGateway(Index<TransitGateway>, usize),
 }
 
 /// The route that matched.
@@ -286,6 +310,7 @@ impl EgressPath {
             via: Vec::new(),
             hops: Vec::new(),
             matched: None,
+            later: Vec::new(),
             reach,
             reasons: Vec::new(),
             end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
-use crate::resolve::path::{Class, End, Matched, Reach, Reason};
+use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
 use crate::world::{
     Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
@@ -71,6 +71,9 @@ impl Walk<'_> {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
                 return;
             };
+            if let Some(table) = gateway.attachments[from].association {
+                self.follow(LaterTable::TransitGateway(index, table), route.destination);
+            }
             let Some(number) = route.attachment else {
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
                 return;

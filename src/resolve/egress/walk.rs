@@ -10,7 +10,7 @@ use super::MAX_HOPS;
 use super::filter::Crossing;
 use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
-use crate::resolve::path::{Class, EgressPath, End, Hop, Matched, Reach, Reason};
+use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Matched, Reach, Reason};
 use crate::world::{
     Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
     Subnet, Target, Vpc, World,
@@ -169,7 +169,7 @@ impl<'w> Walk<'w> {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
             prefix_list: route.prefix_list.clone(),
-            target: self.target_id(&route.target),
+            target: self.world.target_id(&route.target),
         });
         if route.is_blackhole {
             self.path.class = Class::Blackhole;
@@ -192,14 +192,23 @@ impl<'w> Walk<'w> {
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
             None => self.end(Reach::Dead, Some(none)),
-            Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
+            Some(route) if route.is_blackhole => {
+                self.follow(LaterTable::Vpc(table), route.destination);
+                self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+            }
             Some(route) => {
+                self.follow(LaterTable::Vpc(table), route.destination);
                 if let Some(subnet) = subnet {
                     self.leave_for(subnet, route);
                 }
                 self.take(route);
             }
         }
+    }
+
+    /// Notes a route that was followed after the first.
+    pub fn follow(&mut self, table: LaterTable, destination: IpNet) {
+        self.path.later.push(Later { after: self.path.hops.len(), table, destination });
     }
 
     /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
@@ -220,7 +229,7 @@ impl<'w> Walk<'w> {
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
         if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
-            self.hop(self.target_id(&route.target), None);
+            self.hop(self.world.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;
         }
@@ -528,23 +537,6 @@ impl<'w> Walk<'w> {
         self.path.reasons.extend(reason);
         if matches!(reach, Reach::Dead) {
             self.path.end = End::Nowhere;
-        }
-    }
-
-    fn target_id(&self, target: &Target) -> Arc<str> {
-        match target {
-            Target::Local => Arc::from("local"),
-            Target::InternetGateway(id)
-            | Target::EgressOnlyInternetGateway(id)
-            | Target::VirtualPrivateGateway(id) => id.clone(),
-            Target::NatGateway(index) => self.world.nat_gateways[*index].id.clone(),
-            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
-                self.world.endpoints[*index].id.clone()
-            }
-            Target::Appliance(appliance) => appliance.id.clone(),
-            Target::Peering(index) => self.world.peering_connections[*index].id.clone(),
-            Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
-            Target::Other(target) => target.id.clone(),
         }
     }
 }
