@@ -33,6 +33,11 @@ save() {
     file=$1
     shift
     if $dry_run; then
+        for word in "$@"; do
+            shift
+            case $word in *[{}[\]]*) word="'$word'" ;; esac
+            set -- "$@" "$word"
+        done
         echo "aws $* --region $region$options --output json > $file"
         return
     fi
@@ -72,10 +77,18 @@ for call in \
     describe-network-acls describe-managed-prefix-lists describe-prefix-lists \
     describe-vpc-peering-connections describe-transit-gateways describe-transit-gateway-attachments \
     describe-transit-gateway-vpc-attachments describe-transit-gateway-route-tables \
-    describe-transit-gateway-peering-attachments describe-vpn-gateways describe-vpn-connections \
-    describe-customer-gateways describe-dhcp-options describe-instances describe-addresses; do
+    describe-transit-gateway-peering-attachments describe-vpn-gateways \
+    describe-customer-gateways describe-dhcp-options describe-instances describe-addresses \
+    describe-vpc-block-public-access-options; do
     save "$here/$call.json" ec2 "$call"
 done
+
+# The whole answer has the tunnels' keys in it.
+connection="VpnConnectionId:VpnConnectionId,CustomerGatewayId:CustomerGatewayId,VpnGatewayId:VpnGatewayId,\
+TransitGatewayId:TransitGatewayId,State:State,Routes:Routes,Tags:Tags,\
+Options:{StaticRoutesOnly:Options.StaticRoutesOnly}"
+save "$here/describe-vpn-connections.json" \
+    ec2 describe-vpn-connections --query "{VpnConnections:VpnConnections[].{$connection}}"
 
 for vpc in $(ids 'Vpcs[].VpcId' ec2 describe-vpcs); do
     for attribute in enableDnsSupport enableDnsHostnames; do
@@ -100,11 +113,14 @@ for table in $(ids 'TransitGatewayRouteTables[].TransitGatewayRouteTableId' ec2 
         ec2 get-transit-gateway-route-table-associations --transit-gateway-route-table-id "$table"
     save "$here/transit-gateway-route-tables/$table-propagations.json" \
         ec2 get-transit-gateway-route-table-propagations --transit-gateway-route-table-id "$table"
+    save "$here/transit-gateway-route-tables/$table-prefix-lists.json" \
+        ec2 get-transit-gateway-prefix-list-references --transit-gateway-route-table-id "$table"
     save "$here/transit-gateway-route-tables/$table-routes.json" \
         ec2 search-transit-gateway-routes --transit-gateway-route-table-id "$table" \
         --filters Name=state,Values=active,blackhole
 done
 
+save "$here/describe-virtual-interfaces.json" directconnect describe-virtual-interfaces
 save "$here/describe-direct-connect-gateways.json" directconnect describe-direct-connect-gateways
 for gateway in $(ids 'directConnectGateways[].directConnectGatewayId' directconnect describe-direct-connect-gateways); do
     save "$here/direct-connect-gateways/$gateway.json" \
@@ -134,12 +150,17 @@ for vpc in $(ids 'Vpcs[].VpcId' ec2 describe-vpcs); do
 done
 
 save "$folder/list-hosted-zones.json" route53 list-hosted-zones
-# The backquotes are JMESPath's.
-# shellcheck disable=SC2016
-for zone in $(ids 'HostedZones[?Config.PrivateZone==`true`].Id' route53 list-hosted-zones); do
+for zone in $(ids 'HostedZones[].Id' route53 list-hosted-zones); do
     zone=${zone##*/}
     save "$folder/hosted-zones/$zone.json" route53 get-hosted-zone --id "$zone"
     save "$folder/hosted-zones/$zone-records.json" route53 list-resource-record-sets --hosted-zone-id "$zone"
+done
+
+save "$folder/list-health-checks.json" route53 list-health-checks
+# Checks of other checks and of alarms have no status to ask for.
+for check in $(ids 'HealthChecks[?HealthCheckConfig.FullyQualifiedDomainName || HealthCheckConfig.IPAddress].Id' \
+    route53 list-health-checks); do
+    save "$folder/health-checks/$check.json" route53 get-health-check-status --health-check-id "$check"
 done
 
 if [ "$failed" -gt 0 ]; then

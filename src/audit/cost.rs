@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::aws::Region;
 use crate::aws::prices::Charge;
-use crate::resolve::{Class, EgressPath, Lands, Reach};
+use crate::explain::Lands;
+use crate::resolve::{Class, EgressPath, End, Reach};
 use crate::world::{AttachedTo, EndpointKind, Index, Vantage, Vpc, World};
 
 /// Something that is paid for on a way, in the region whose price it has.
@@ -121,9 +122,8 @@ impl<'w> Tolls<'w> {
                 None => {}
             }
         }
-        let lands_in = |id: &str| world.vpcs.iter().find(|vpc| *vpc.id == *id).map(|vpc| &vpc.region);
-        let landed = match &path.lands {
-            Lands::Subnet { vpc, .. } => lands_in(vpc),
+        let landed = match path.end {
+            End::Vpc(vpc, _) => Some(&world.vpcs[vpc].region),
             _ => None,
         };
         match path.class {
@@ -134,17 +134,18 @@ impl<'w> Tolls<'w> {
             Class::VirtualPrivateGateway | Class::DirectConnectGateway => {
                 add(Charge::PrivateConnection, home.or(landed));
             }
-            Class::VpcPeering if self.is_other_zone(vantage, path) => add(Charge::CrossAz, home),
+            Class::VpcPeering if self.is_other_zone(vantage, path.end) => add(Charge::CrossAz, home),
             _ => {}
         }
-        let there = match &path.lands {
+        let lands = Lands::of(world, path);
+        let there = match &lands {
             Lands::Service { region: Some(region), .. } => Region::parse(region).ok(),
             _ => landed.cloned(),
         };
         if home.zip(there.as_ref()).is_some_and(|(home, there)| home != there) {
             add(Charge::CrossRegion, home);
         }
-        if path.lands == Lands::Internet {
+        if lands == Lands::Internet {
             add(Charge::InternetOut, home);
         }
         costs.sort_unstable();
@@ -152,15 +153,13 @@ impl<'w> Tolls<'w> {
     }
 
     /// Whether a way ends in another zone of the same region than it begins in.
-    fn is_other_zone(&self, vantage: Vantage, path: &EgressPath) -> bool {
-        let Lands::Subnet { vpc, subnet: Some(subnet), .. } = &path.lands else { return false };
+    fn is_other_zone(&self, vantage: Vantage, end: End) -> bool {
+        let End::Vpc(vpc, address) = end else { return false };
         let world = self.world;
-        let same_region = world
-            .place_vpc(vantage.place)
-            .is_some_and(|home| world.vpcs.iter().any(|far| far.id == *vpc && far.region == home.region));
-        let there =
-            world.subnets.iter().find(|have| have.id == *subnet).map(|subnet| &subnet.availability_zone);
-        same_region && there.zip(world.place_zone(vantage.place)).is_some_and(|(there, here)| *there != here)
+        let home = world.place_vpc(vantage.place);
+        let same_region = home.is_some_and(|home| world.vpcs[vpc].region == home.region);
+        let there = world.places.find_in_vpc(address, vpc).and_then(|place| world.place_zone(place));
+        same_region && there.zip(world.place_zone(vantage.place)).is_some_and(|(there, here)| there != here)
     }
 }
 

@@ -13,8 +13,9 @@ use super::row::{Row, Way};
 use super::survey::Survey;
 use super::table;
 use crate::dns::{Name, Question, RecordType};
+use crate::explain::Lands;
 use crate::net::host;
-use crate::resolve::{EgressPath, FilterId, Lands, Source};
+use crate::resolve::{EgressPath, FilterId, Source};
 use crate::world::{Change, PlaceId, Standing, What, World, diff as changes, table_id};
 
 /// How many rows of a group are looked at for what made the difference: they differ in the same way.
@@ -425,8 +426,8 @@ impl Touched {
                 };
                 self.ids.insert(id.to_string());
             }
-            if let Lands::Subnet { vpc, subnet, owner } = &path.lands {
-                let all = [Some(vpc), subnet.as_ref(), owner.as_ref()];
+            if let Lands::Subnet { vpc, subnet, owner } = Lands::of(world, path) {
+                let all = [Some(vpc), subnet, owner];
                 self.ids.extend(all.into_iter().flatten().map(|id| id.to_string()));
             }
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::cost::{Cost, Tolls};
 use crate::dns::{Ede, Name, Question, Rcode, RecordType};
+use crate::explain::Lands;
 use crate::explain::{self, Missed, claim_of};
 use crate::net::is_globally_routed;
 use crate::resolve::{
-    Choice, Class, EgressPath, Lands, Occasion, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
+    Choice, Class, EgressPath, Occasion, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
 };
-use crate::world::{Held, Origin, Vantage};
+use crate::world::{Held, Origin, Vantage, World};
 
 /// Where an answer leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -259,7 +260,7 @@ fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 fn ways(tolls: &Tolls<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Way> {
     let mut ways: Vec<Way> = Vec::new();
     for one in &outcome.paths {
-        let (verdict, lands) = (verdict(one.address, &one.path), lands(&one.path));
+        let (verdict, lands) = (verdict(one.address, &one.path), lands(tolls.world(), &one.path));
         let like = |way: &&mut Way| way.verdict == verdict && way.path.is_told_as(&one.path);
         match ways.iter_mut().find(like) {
             Some(way) => {
@@ -298,11 +299,11 @@ fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
 }
 
 /// Where a way ends, in few words.
-fn lands(path: &EgressPath) -> Option<String> {
-    match &path.lands {
+fn lands(world: &World, path: &EgressPath) -> Option<String> {
+    match Lands::of(world, path) {
         Lands::Here | Lands::Unknown => None,
         Lands::Nowhere => Some("nowhere".to_owned()),
-        Lands::Subnet { vpc, subnet, .. } => Some(subnet.as_ref().unwrap_or(vpc).to_string()),
+        Lands::Subnet { vpc, subnet, .. } => Some(subnet.unwrap_or(vpc).to_string()),
         Lands::Site(site) => Some(site.to_string()),
         Lands::Service { service, region: Some(region), .. } => Some(format!("{service} {region}")),
         Lands::Service { service, region: None, .. } => Some(service.to_string()),

@@ -46,6 +46,13 @@ pub struct RouteTarget {
     pub id: Arc<str>,
 }
 
+impl RouteTarget {
+    /// What a route led to that does not say so any more. It goes by the word for the route itself.
+    pub fn gone() -> Self {
+        Self { kind: RouteTargetKind::NetworkInterface, id: "blackhole".into() }
+    }
+}
+
 /// A text that names no target AWS has.
 #[derive(Debug, Error)]
 #[error(

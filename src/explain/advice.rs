@@ -1,8 +1,8 @@
 //! What could be changed, for each reason.
 
-use super::{Change, Missed};
+use super::{Change, Lands, Missed};
 use crate::resolve::egress::HTTPS;
-use crate::resolve::{Direction, EgressPath, FilterId, Lands, Outcome, Reason};
+use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{Admission, Endpoint, EndpointKind, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
@@ -171,9 +171,9 @@ fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>
             )
         }
         (FilterId::SecurityGroup(_), Direction::Ingress) => {
-            let owner = match path.map(|path| &path.lands) {
+            let owner = match path.map(|path| Lands::of(world, path)) {
                 Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
-                _ => "what has the address",
+                _ => "what has the address".into(),
             };
             format!("The security groups of {owner} do not admit this client on TCP {port}.")
         }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Missed, PathExplanation, PathLine,
+    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Lands, Missed, PathExplanation, PathLine,
 };
-use crate::resolve::{Hop, Lands, Matched, RoutingSeen};
+use crate::resolve::{Hop, Matched, RoutingSeen};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -32,7 +32,7 @@ fn strip(value: &mut Value) {
             fields.retain(|key, field| {
                 let for_people =
                     matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede" | "authority")
-                        || matches!(key.as_str(), "missed" | "lands" | "filters");
+                        || matches!(key.as_str(), "missed" | "lands" | "later" | "filters");
                 let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
                 !for_people && !empty
             });
@@ -155,6 +155,8 @@ struct Path<'a> {
     via: Vec<&'a str>,
     hops: Vec<HopOut<'a>>,
     matched: Option<MatchedOut<'a>>,
+    /// What was followed after it, in order.
+    later: Vec<MatchedOut<'a>>,
     reach: &'static str,
     reasons: Vec<&'static str>,
     lands: LandsOut<'a>,
@@ -289,9 +291,10 @@ impl<'a> Path<'a> {
             via: path.via.iter().map(|id| &**id).collect(),
             hops: path.hops.iter().map(HopOut::of).collect(),
             matched: path.matched.as_ref().map(MatchedOut::of),
+            later: way.later.iter().map(|(_, route)| MatchedOut::of(route)).collect(),
             reach: path.reach.as_str(),
             reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
-            lands: LandsOut::of(&path.lands),
+            lands: LandsOut::of(&way.lands),
             filters: way.filters.iter().map(FilterOut::of).collect(),
         }
     }

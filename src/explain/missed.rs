@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::aws::service::EndpointKind as Offered;
+use crate::aws::service::{EndpointKind as Offered, PrivateNames};
 use crate::dns::{Question, RecordType};
 use crate::net::is_globally_routed;
 use crate::resolve::{Class, EgressPath, Outcome, Source};
@@ -123,8 +123,11 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
         services = offered
             .into_iter()
             .filter(|service| {
-                let row = facts.services.find(service, Offered::Interface, &vpc.region);
-                row.is_some_and(|row| row.region == vpc.region)
+                let found = facts.services.find(service, Offered::Interface, &vpc.region);
+                // One whose private names are known and do not cover the host would not be reached by it.
+                found.is_some_and(|found| {
+                    found.region == vpc.region && found.row.private_names == PrivateNames::Unknown
+                })
             })
             .collect();
     }

@@ -6,21 +6,24 @@
 pub mod advice;
 pub mod filters;
 pub mod json;
+mod lands;
 mod missed;
 mod notes;
+mod routes;
 pub mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use filters::FilterLine;
+pub use lands::Lands;
 pub use missed::{Change, Missed, of as missed};
 
 use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
-    ClaimSeen, EgressPath, Keep, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source, decide,
-    egress, resolve,
+    ClaimSeen, EgressPath, Keep, Matched, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source,
+    decide, egress, resolve,
 };
 use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
 
@@ -113,6 +116,10 @@ pub struct AnswerLine {
 pub struct PathLine {
     /// The way itself.
     pub path: Arc<EgressPath>,
+    /// The routes that it follows after the first, each with how many hops were passed before it.
+    pub later: Vec<(usize, Matched)>,
+    /// Where it ends.
+    pub lands: Lands,
     /// What security groups and network ACLs on it say.
     pub filters: Vec<FilterLine>,
 }
@@ -121,7 +128,7 @@ impl PathLine {
     /// A way with its filters told.
     pub fn of(world: &World, path: Arc<EgressPath>) -> Self {
         let filters = path.filters.iter().map(|filter| FilterLine::of(world, filter)).collect();
-        Self { path, filters }
+        Self { later: routes::later(world, &path), lands: Lands::of(world, &path), path, filters }
     }
 }
 

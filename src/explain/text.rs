@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Display};
 
-use super::{AnswerLine, ClaimLine, Explanation, PathExplanation, PathLine};
-use crate::resolve::{EgressPath, Lands, Reach};
+use super::{AnswerLine, ClaimLine, Explanation, Lands, PathExplanation, PathLine};
+use crate::resolve::{EgressPath, Matched, Reach};
 use crate::world::Admission;
 
 const BOLD: Style = Style::new().bold();
@@ -164,12 +164,15 @@ impl Display for Way<'_> {
 fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
     let path = &way.path;
     if let Some(matched) = &path.matched {
-        let table = matched.route_table.as_deref().unwrap_or("its table");
-        let list = matched.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
-        writeln!(f, "      {DIM}{table}: {}{list} → {}{DIM:#}", matched.destination, matched.target)?;
+        route(f, matched)?;
     }
-    for hop in &path.hops {
-        if let (Some(subnet), Some(zone)) = (&hop.subnet, &hop.availability_zone) {
+    for passed in 0..=path.hops.len() {
+        for (_, later) in way.later.iter().filter(|(after, _)| *after == passed) {
+            route(f, later)?;
+        }
+        if let Some(hop) = path.hops.get(passed)
+            && let (Some(subnet), Some(zone)) = (&hop.subnet, &hop.availability_zone)
+        {
             writeln!(f, "      {DIM}{} stands in {subnet} ({zone}){DIM:#}", hop.id)?;
         }
     }
@@ -181,17 +184,23 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
         };
         writeln!(f, "      {DIM}{} {}: {said}{DIM:#}", filter.id, filter.direction.as_str())?;
     }
-    match lands(path) {
+    match lands(way) {
         Some(lands) => writeln!(f, "      {DIM}lands {lands}{DIM:#}"),
         None => Ok(()),
     }
 }
 
+fn route(f: &mut fmt::Formatter<'_>, route: &Matched) -> fmt::Result {
+    let table = route.route_table.as_deref().unwrap_or("its table");
+    let list = route.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    writeln!(f, "      {DIM}{table}: {}{list} → {}{DIM:#}", route.destination, route.target)
+}
+
 /// Where a way ends, where that is more than its last hop tells.
-fn lands(path: &EgressPath) -> Option<String> {
-    match &path.lands {
+fn lands(way: &PathLine) -> Option<String> {
+    match &way.lands {
         Lands::Here | Lands::Nowhere | Lands::Unknown => None,
-        Lands::Subnet { owner: Some(owner), .. } if path.via.last() == Some(owner) => None,
+        Lands::Subnet { owner: Some(owner), .. } if way.path.via.last() == Some(owner) => None,
         Lands::Subnet { vpc, subnet, owner } => {
             let subnet =
                 subnet.as_ref().map_or_else(|| vpc.to_string(), |subnet| format!("{subnet} of {vpc}"));

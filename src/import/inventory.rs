@@ -2,26 +2,29 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::ledger::{Item, Spot};
 use super::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
 use super::objects::gateway::{
     CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, EgressOnlyInternetGateway,
-    InternetGateway, NatGateway, VpnConnection, VpnGateway,
+    InternetGateway, NatGateway, VirtualInterface, VpnConnection, VpnGateway,
 };
 use super::objects::instance::{Address, Instance, NetworkInterface};
 use super::objects::network::{
-    DhcpOptions, PrefixList, RouteTable, Subnet, Vpc, VpcAttribute, VpcPeeringConnection,
+    DhcpOptions, PrefixList, PrefixListEntry, RouteTable, Subnet, Vpc, VpcAttribute, VpcPeeringConnection,
 };
 use super::objects::resolver::{
     ResolverAddress, ResolverConfig, ResolverEndpoint, ResolverRule, ResolverRuleAssociation,
     ServiceNetworkVpcAssociation,
 };
 use super::objects::route53::{
-    HostedZone, Profile, ProfileAssociation, ProfileResourceAssociation, ResourceRecordSet,
+    HealthCheck, HealthCheckObservation, HostedZone, Profile, ProfileAssociation, ProfileResourceAssociation,
+    ResourceRecordSet, ZoneVpc,
 };
 use super::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
 use super::objects::transit::{
-    RouteAttachment, TransitGateway, TransitGatewayAttachment, TransitGatewayPeeringAttachment,
-    TransitGatewayRoute, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
+    PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
+    TransitGatewayPeeringAttachment, TransitGatewayRoute, TransitGatewayRouteTable,
+    TransitGatewayVpcAttachment,
 };
 
 /// Everything that the documents hold.
@@ -30,6 +33,8 @@ pub struct Inventory {
     pub vpcs: Vec<Found<Vpc>>,
     /// `enableDnsSupport` and `enableDnsHostnames` of a VPC.
     pub attributes: BTreeMap<String, VpcAttribute>,
+    /// Where they are told, by the VPC's id.
+    pub attribute_spots: BTreeMap<String, Vec<Spot>>,
     pub subnets: Vec<Found<Subnet>>,
     pub route_tables: Vec<Found<RouteTable>>,
     pub internet_gateways: Vec<Found<InternetGateway>>,
@@ -46,7 +51,7 @@ pub struct Inventory {
     pub network_acls: Vec<Found<NetworkAcl>>,
     pub prefix_lists: Vec<Found<PrefixList>>,
     /// The entries of prefix lists, by the list's id.
-    pub prefix_list_entries: BTreeMap<String, Vec<String>>,
+    pub prefix_list_entries: BTreeMap<String, Vec<Item<PrefixListEntry>>>,
     pub peerings: Vec<Found<VpcPeeringConnection>>,
     pub dhcp_options: Vec<Found<DhcpOptions>>,
     pub transit_gateways: Vec<Found<TransitGateway>>,
@@ -55,24 +60,29 @@ pub struct Inventory {
     pub peering_attachments: Vec<Found<TransitGatewayPeeringAttachment>>,
     pub transit_route_tables: Vec<Found<TransitGatewayRouteTable>>,
     /// The routes, associations and propagations of transit gateways' route tables, by the table's id.
-    pub transit_routes: BTreeMap<String, Vec<TransitGatewayRoute>>,
-    pub transit_associations: BTreeMap<String, Vec<RouteAttachment>>,
-    pub transit_propagations: BTreeMap<String, Vec<RouteAttachment>>,
+    pub transit_routes: BTreeMap<String, Vec<Item<TransitGatewayRoute>>>,
+    pub transit_associations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
+    pub transit_propagations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
+    pub prefix_list_references: Vec<Item<PrefixListReference>>,
     pub vpn_gateways: Vec<Found<VpnGateway>>,
     pub vpn_connections: Vec<Found<VpnConnection>>,
     pub customer_gateways: Vec<Found<CustomerGateway>>,
     pub direct_connect_gateways: Vec<Found<DirectConnectGateway>>,
     pub direct_connect_associations: Vec<Found<DirectConnectGatewayAssociation>>,
+    pub virtual_interfaces: Vec<Found<VirtualInterface>>,
     pub hosted_zones: Vec<Found<HostedZone>>,
     /// The VPCs of hosted zones, by the zone's id.
-    pub zone_vpcs: BTreeMap<String, Vec<String>>,
+    pub zone_vpcs: BTreeMap<String, Vec<Item<ZoneVpc>>>,
     /// Record sets, a document each, with the file that holds them.
     pub record_sets: Vec<RecordSets>,
+    pub health_checks: Vec<Found<HealthCheck>>,
+    /// What the checkers of a health check observed, by its id.
+    pub health_observations: BTreeMap<String, Vec<Item<HealthCheckObservation>>>,
     pub resolver_rules: Vec<Found<ResolverRule>>,
     pub rule_associations: Vec<Found<ResolverRuleAssociation>>,
     pub resolver_endpoints: Vec<Found<ResolverEndpoint>>,
     /// The addresses of resolver endpoints, by the endpoint's id.
-    pub resolver_addresses: BTreeMap<String, Vec<ResolverAddress>>,
+    pub resolver_addresses: BTreeMap<String, Vec<Item<ResolverAddress>>>,
     pub resolver_configs: Vec<Found<ResolverConfig>>,
     pub profiles: Vec<Found<Profile>>,
     pub profile_associations: Vec<Found<ProfileAssociation>>,
@@ -109,7 +119,7 @@ pub struct RecordSets {
     /// Where the document stands.
     pub at: std::ops::Range<usize>,
     /// The record sets.
-    pub sets: Vec<ResourceRecordSet>,
+    pub sets: Vec<Item<ResourceRecordSet>>,
     /// The zone they are of, once it is found.
     pub zone: Option<String>,
 }

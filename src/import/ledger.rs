@@ -1,5 +1,6 @@
 //! What became of each object: nothing that a document holds may be lost without a word.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::report::{Missing, NotUnderstood, Read, Report};
@@ -31,51 +32,93 @@ struct Entry {
     spot: Spot,
     /// What became of it; `None` so far.
     fate: Option<Fate>,
+    /// Whether its id says which one it is. What has none goes by its place.
+    is_named: bool,
 }
+
+/// Something that a document holds and that has no id, such as a record set. It goes by where it stands.
+#[derive(Clone, Debug)]
+pub struct Item<T> {
+    /// What it is.
+    pub object: T,
+    /// Where it stands.
+    pub spot: Spot,
+}
+
+impl<T> std::ops::Deref for Item<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+/// What kind of object: the key of the documents that hold it.
+type Kind = Cow<'static, str>;
 
 /// The account of all objects.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The objects by their kind, which is the key of the document, and their id.
-    entries: BTreeMap<(&'static str, String), Entry>,
+    entries: BTreeMap<(Kind, String), Entry>,
     /// More that was told of no object as a whole.
     notes: Vec<(Option<Spot>, String)>,
     /// Objects that say what others said before.
-    repeated: BTreeMap<(&'static str, usize), usize>,
+    repeated: BTreeMap<(Kind, usize), usize>,
     /// What is missing, by the call that supplies it.
     missing: BTreeMap<String, String>,
 }
 
 impl Ledger {
     /// Notes that an object was read. False when one of its id was before.
-    pub fn read(&mut self, kind: &'static str, id: &str, spot: Spot) -> bool {
-        let key = (kind, id.to_owned());
+    pub fn read(&mut self, kind: impl Into<Kind>, id: &str, spot: Spot) -> bool {
+        let key = (kind.into(), id.to_owned());
         if self.entries.contains_key(&key) {
-            *self.repeated.entry((kind, spot.file)).or_default() += 1;
+            *self.repeated.entry((key.0, spot.file)).or_default() += 1;
             return false;
         }
-        self.entries.insert(key, Entry { spot, fate: None });
+        self.entries.insert(key, Entry { spot, fate: None, is_named: true });
         true
     }
 
+    /// Notes that something without an id was read.
+    pub fn read_item(&mut self, kind: impl Into<Kind>, spot: Spot) {
+        self.entries.insert((kind.into(), at(spot)), Entry { spot, fate: None, is_named: false });
+    }
+
+    /// Notes that something without an id stands in the text.
+    pub fn item_written(&mut self, kind: impl Into<Kind>, spot: Spot) {
+        self.written(kind, &at(spot));
+    }
+
+    /// Notes that something without an id changes no answer, and why.
+    pub fn item_left_out(&mut self, kind: impl Into<Kind>, spot: Spot, why: impl Into<String>) {
+        self.left_out(kind, &at(spot), why);
+    }
+
+    /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
+    pub fn item_not_understood(&mut self, kind: impl Into<Kind>, spot: Spot, why: impl Into<String>) {
+        self.not_understood(kind, &at(spot), why);
+    }
+
     /// Notes that an object stands in the text.
-    pub fn written(&mut self, kind: &'static str, id: &str) {
+    pub fn written(&mut self, kind: impl Into<Kind>, id: &str) {
         self.fate(kind, id, Fate::Written);
     }
 
     /// Notes that an object changes no answer, and why. What stands in the text already stays there.
-    pub fn left_out(&mut self, kind: &'static str, id: &str, why: impl Into<String>) {
+    pub fn left_out(&mut self, kind: impl Into<Kind>, id: &str, why: impl Into<String>) {
         self.fate(kind, id, Fate::LeftOut(why.into()));
     }
 
     /// Notes that an object would change answers, and that nobody reads it.
-    pub fn not_understood(&mut self, kind: &'static str, id: &str, why: impl Into<String>) {
+    pub fn not_understood(&mut self, kind: impl Into<Kind>, id: &str, why: impl Into<String>) {
         self.fate(kind, id, Fate::NotUnderstood(why.into()));
     }
 
     /// The first fate holds, unless the object is written after all.
-    fn fate(&mut self, kind: &'static str, id: &str, fate: Fate) {
-        if let Some(entry) = self.entries.get_mut(&(kind, id.to_owned()))
+    fn fate(&mut self, kind: impl Into<Kind>, id: &str, fate: Fate) {
+        if let Some(entry) = self.entries.get_mut(&(kind.into(), id.to_owned()))
             && (entry.fate.is_none() || fate == Fate::Written)
         {
             entry.fate = Some(fate);
@@ -83,8 +126,8 @@ impl Ledger {
     }
 
     /// Where an object stands.
-    pub fn spot(&self, kind: &'static str, id: &str) -> Option<Spot> {
-        self.entries.get(&(kind, id.to_owned())).map(|entry| entry.spot)
+    pub fn spot(&self, kind: impl Into<Kind>, id: &str) -> Option<Spot> {
+        self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.spot)
     }
 
     /// Notes something that would change answers and that nobody reads.
@@ -99,7 +142,7 @@ impl Ledger {
 
     /// The report. `file` tells a file's name, `place` a file's name with line and column.
     pub fn report(self, file: impl Fn(usize) -> String, place: impl Fn(Spot) -> String) -> Report {
-        let mut kinds: BTreeMap<&'static str, Read> = BTreeMap::new();
+        let mut kinds: BTreeMap<Kind, Read> = BTreeMap::new();
         let mut not_understood: BTreeMap<String, (Option<Spot>, usize)> = BTreeMap::new();
         let mut told = |message: String, spot: Option<Spot>| {
             not_understood.entry(message).or_insert((spot, 0)).1 += 1;
@@ -112,7 +155,8 @@ impl Ledger {
                 Some(Fate::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
                 Some(Fate::NotUnderstood(why)) => {
                     read.not_understood += 1;
-                    told(format!("{id}: {why}"), Some(entry.spot));
+                    let message = if entry.is_named { format!("{id}: {why}") } else { why };
+                    told(message, Some(entry.spot));
                 }
                 None => {
                     *read.left_out.entry("nothing that is written refers to it".to_owned()).or_default() += 1
@@ -135,7 +179,12 @@ impl Ledger {
             times,
         });
         let missing = self.missing.into_iter().map(|(call, what)| Missing { what, call });
-        let read = kinds.into_iter().map(|(kind, read)| (kind.to_owned(), read)).collect();
+        let read = kinds.into_iter().map(|(kind, read)| (kind.into_owned(), read)).collect();
         Report { read, missing: missing.collect(), not_understood: not_understood.collect() }
     }
+}
+
+/// The key of what goes by its place.
+fn at(spot: Spot) -> String {
+    format!("{}:{}", spot.file, spot.at)
 }

@@ -22,6 +22,7 @@ mod subject;
 mod text;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -186,11 +187,17 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
         let file = &folder.files[number].path;
         file.strip_prefix(path).unwrap_or(file).display().to_string()
     };
+    // Where lines begin, for files of which something is told: there may be much of it, in large files.
+    let lines: RefCell<BTreeMap<usize, Vec<usize>>> = RefCell::default();
     let place = |spot: Spot| {
         let file = folder.files[spot.file].text.as_deref().unwrap_or_default();
-        let before = file.get(..spot.at).unwrap_or_default();
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        format!("{}:{}:{column}", relative(spot.file), before.matches('\n').count() + 1)
+        let mut lines = lines.borrow_mut();
+        let starts = lines.entry(spot.file).or_insert_with(|| {
+            std::iter::once(0).chain(file.match_indices('\n').map(|(at, _)| at + 1)).collect()
+        });
+        let line = starts.partition_point(|start| *start <= spot.at);
+        let column = file.get(starts[line - 1]..spot.at).unwrap_or_default().chars().count() + 1;
+        format!("{}:{line}:{column}", relative(spot.file))
     };
     let report = ledger.report(relative, place);
     let (mistakes, sources) = told(mistakes, &folder);
@@ -208,7 +215,7 @@ pub fn is_region(text: &str) -> bool {
 fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) {
     let mut report = config::Report::default();
     let mut sources = SourceMap::default();
-    let mut bases = std::collections::BTreeMap::new();
+    let mut bases = BTreeMap::new();
     for Mistake { file, at, message, help } in mistakes {
         let base = *bases.entry(file).or_insert_with(|| match folder.files.get(file) {
             Some(file) => sources.add(&file.path, file.text.clone().unwrap_or_default()),
@@ -226,7 +233,7 @@ fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) 
 #[derive(Default)]
 struct Pages {
     /// The page that waits for the next one, by folder and key.
-    waiting: std::collections::BTreeMap<(PathBuf, String), Mistake>,
+    waiting: BTreeMap<(PathBuf, String), Mistake>,
 }
 
 impl Pages {

@@ -4,10 +4,10 @@
 use super::document::{Document, Member, Mistake, Raw};
 use super::folder::{File, is_account};
 use super::inventory::{Found, Inventory, RecordSets};
-use super::ledger::{Ledger, Spot};
+use super::ledger::{Item, Ledger, Spot};
 use super::objects::instance::{Address, Instance, Reservation};
-use super::objects::network::{PrefixListEntry, VpcAttribute};
-use super::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
+use super::objects::network::{BlockPublicAccessStates, VpcAttribute};
+use super::objects::route53::{HostedZone, HostedZoneSummary, ResourceRecordSet, ZoneVpc};
 use super::objects::{Object, Other};
 
 /// Reads documents into an inventory.
@@ -27,16 +27,27 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("FirewallRuleGroups", FIREWALL),
     ("FirewallRuleGroupAssociations", FIREWALL),
     ("FirewallRules", FIREWALL),
+    ("FirewallRuleGroup", FIREWALL),
+    ("FirewallRuleGroupAssociation", FIREWALL),
+    ("FirewallDomainList", FIREWALL),
     ("FirewallDomainLists", FIREWALL),
     ("FirewallConfigs", FIREWALL),
     ("FirewallConfig", FIREWALL),
     ("Domains", FIREWALL),
-    ("HealthChecks", HEALTH),
-    ("HealthCheckObservations", HEALTH),
-    ("HealthCheck", HEALTH),
-    ("LoadBalancers", "load balancers are known by their network interfaces"),
+    ("LoadBalancers", BALANCERS),
+    ("LoadBalancerAttributes", BALANCERS),
+    ("LoadBalancerListeners", BALANCERS),
+    ("LoadBalancerTargetHealth", BALANCERS),
+    ("TargetHealthDescriptions", BALANCERS),
+    ("Listeners", BALANCERS),
+    ("DirectConnectGatewayAttachments", "where a Direct Connect gateway leads is told by its associations"),
     ("directConnectGatewayAttachments", "where a Direct Connect gateway leads is told by its associations"),
-    ("virtualInterfaces", "where a Direct Connect gateway leads is told by its associations"),
+    ("virtualGateways", "virtual private gateways are known by EC2's documents"),
+    ("connections", OTHERS),
+    ("lags", OTHERS),
+    ("interconnects", OTHERS),
+    ("TransitGatewayAttachmentPropagations", "route tables tell what propagates to them"),
+    ("QueryLoggingConfigs", "query logs change no answer"),
     ("ResolverQueryLogConfigs", "query logs change no answer"),
     ("ResolverQueryLogConfigAssociations", "query logs change no answer"),
     ("ServiceNames", "the documents of the services say more"),
@@ -54,14 +65,17 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("LaunchTemplates", OTHERS),
     ("PlacementGroups", OTHERS),
     ("DBInstances", OTHERS),
-    ("TargetGroups", OTHERS),
+    ("TargetGroups", BALANCERS),
     ("DomainStatusList", OTHERS),
     ("DelegationSets", OTHERS),
 ];
 
 const FIREWALL: &str = "DNS Firewall is read and not used yet";
-const HEALTH: &str = "every health check is taken as healthy";
+const BALANCERS: &str = "load balancers are known by their network interfaces";
 const OTHERS: &str = "it has no part in names or ways out";
+
+/// What `describe-vpc-attribute` tells goes by this name: its documents have the attribute itself for a key.
+pub const VPC_ATTRIBUTES: &str = "VpcAttributes";
 
 /// Keys that stand beside the objects of a document and hold none.
 const BESIDE: &[&str] = &[
@@ -81,6 +95,10 @@ const BESIDE: &[&str] = &[
     "Arn",
     "VpcId",
     "HostedZoneId",
+    "DNSName",
+    "HealthCheckId",
+    "PrefixListId",
+    "ResolverEndpointId",
     "TotalCount",
     "FilteredCount",
     "AdditionalRoutesAvailable",
@@ -157,14 +175,32 @@ impl<'f> Reader<'f> {
             "VpnGateways" => self.list(file, value, &mut inventory.vpn_gateways),
             "VpnConnections" => self.list(file, value, &mut inventory.vpn_connections),
             "CustomerGateways" => self.list(file, value, &mut inventory.customer_gateways),
-            "directConnectGateways" => self.list(file, value, &mut inventory.direct_connect_gateways),
-            "directConnectGatewayAssociations" => {
+            "directConnectGateways" | "DirectConnectGateways" => {
+                self.list(file, value, &mut inventory.direct_connect_gateways)
+            }
+            "directConnectGatewayAssociations" | "DirectConnectGatewayAssociations" => {
                 self.list(file, value, &mut inventory.direct_connect_associations)
+            }
+            "virtualInterfaces" | "VirtualInterfaces" => {
+                self.list(file, value, &mut inventory.virtual_interfaces)
+            }
+            "HealthChecks" => self.list(file, value, &mut inventory.health_checks),
+            "HealthCheck" => self.one(file, value, &mut inventory.health_checks),
+            "HealthCheckObservations" => {
+                let observations = self.items(file, "HealthCheckObservations", value);
+                if let Some(id) = self.health_check(document) {
+                    inventory.health_observations.entry(id).or_default().extend(observations);
+                }
+            }
+            "TransitGatewayPrefixListReferences" => {
+                let references = self.items(file, "TransitGatewayPrefixListReferences", value);
+                inventory.prefix_list_references.extend(references);
             }
             "HostedZones" => self.list(file, value, &mut inventory.hosted_zones),
             "HostedZone" => self.one(file, value, &mut inventory.hosted_zones),
             "ResolverRules" => self.list(file, value, &mut inventory.resolver_rules),
             "ResolverRule" => self.one(file, value, &mut inventory.resolver_rules),
+            "ResolverRuleAssociation" => self.one(file, value, &mut inventory.rule_associations),
             "ResolverRuleAssociations" => self.list(file, value, &mut inventory.rule_associations),
             "ResolverEndpoints" => self.list(file, value, &mut inventory.resolver_endpoints),
             "ResolverEndpoint" => self.one(file, value, &mut inventory.resolver_endpoints),
@@ -172,8 +208,11 @@ impl<'f> Reader<'f> {
             "ResolverConfig" => self.one(file, value, &mut inventory.resolver_configs),
             "ProfileSummaries" => self.list(file, value, &mut inventory.profiles),
             "Profile" => self.one(file, value, &mut inventory.profiles),
+            "ProfileAssociation" => self.one(file, value, &mut inventory.profile_associations),
+            "ProfileResourceAssociation" => self.one(file, value, &mut inventory.profile_resources),
             "ProfileAssociations" => self.list(file, value, &mut inventory.profile_associations),
             "ProfileResourceAssociations" => self.list(file, value, &mut inventory.profile_resources),
+            "VpcBlockPublicAccessOptions" => self.block_public_access(file, value),
             // VPC Lattice calls every list so.
             "items" if value.text.contains("\"serviceNetworkId\"") && value.text.contains("\"vpcId\"") => {
                 self.list(file, value, &mut inventory.service_networks);
@@ -181,18 +220,20 @@ impl<'f> Reader<'f> {
             "VPCs" => self.zone_vpcs(document, value, &mut inventory),
             "HostedZoneSummaries" => self.zone_summaries(document, value, &mut inventory),
             "ResourceRecordSets" => {
-                let sets = self.plain_list(file, value);
+                let sets: Vec<Item<ResourceRecordSet>> = self.items(file, "ResourceRecordSets", value);
+                for set in &sets {
+                    self.unread(set.spot, "ResourceRecordSets", &set.other, ResourceRecordSet::IGNORED);
+                }
                 inventory.record_sets.push(RecordSets { file, at: document.at.clone(), sets, zone: None });
             }
             "Entries" if self.is_about(document, value, "Cidr", &["pl-"]) => {
-                let entries: Vec<PrefixListEntry> = self.plain_list(file, value);
+                let entries = self.items(file, "Entries", value);
                 if let Some(id) = self.subject(document, "PrefixListId", &["pl-"], "a prefix list") {
-                    let entries = entries.into_iter().map(|entry| entry.cidr);
                     inventory.prefix_list_entries.entry(id).or_default().extend(entries);
                 }
             }
             "IpAddresses" if self.is_about(document, value, "Ip", &["rslvr-in-", "rslvr-out-"]) => {
-                let addresses = self.plain_list(file, value);
+                let addresses = self.items(file, "IpAddresses", value);
                 let prefixes = ["rslvr-in-", "rslvr-out-"];
                 if let Some(id) =
                     self.subject(document, "ResolverEndpointId", &prefixes, "a resolver endpoint")
@@ -201,20 +242,20 @@ impl<'f> Reader<'f> {
                 }
             }
             "Routes" if self.is_about(document, value, "TransitGatewayAttachments", &["tgw-rtb-"]) => {
-                let routes = self.plain_list(file, value);
+                let routes = self.items(file, "Routes", value);
                 self.all_routes(document);
                 if let Some(id) = self.transit_table(document) {
                     inventory.transit_routes.entry(id).or_default().extend(routes);
                 }
             }
             "Associations" if self.is_about(document, value, "TransitGatewayAttachmentId", &["tgw-rtb-"]) => {
-                let associations = self.plain_list(file, value);
+                let associations = self.items(file, "Associations", value);
                 if let Some(id) = self.transit_table(document) {
                     inventory.transit_associations.entry(id).or_default().extend(associations);
                 }
             }
             "TransitGatewayRouteTablePropagations" => {
-                let propagations = self.plain_list(file, value);
+                let propagations = self.items(file, "TransitGatewayRouteTablePropagations", value);
                 if let Some(id) = self.transit_table(document) {
                     inventory.transit_propagations.entry(id).or_default().extend(propagations);
                 }
@@ -243,15 +284,18 @@ impl<'f> Reader<'f> {
 
     /// Reads one object.
     fn one<T: Object>(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<T>>) {
-        let Some(object) = self.plain::<T>(file, value) else { return };
+        // Some tools write the keys of Direct Connect's API as EC2's are written, which begin with a capital.
+        let is_camel = T::KIND.starts_with(char::is_lowercase);
+        let Some(object) = self.plain_as::<T>(file, value, is_camel) else { return };
         let id = object.id();
         if id.is_empty() {
             let spot = Spot { file, at: value.start };
-            self.ledger.note(Some(spot), format!("an object of `{}` has no id", T::KIND));
+            self.ledger.read_item(T::KIND, spot);
+            self.ledger.item_not_understood(T::KIND, spot, format!("an object of `{}` has no id", T::KIND));
             return;
         }
         let spot = Spot { file, at: value.start };
-        self.unread_fields::<T>(spot, object.other());
+        self.unread(spot, T::KIND, object.other(), T::IGNORED);
         let size = value.text.len();
         if self.ledger.read(T::KIND, &id, spot) {
             found.push(Found { object, file, size });
@@ -263,38 +307,59 @@ impl<'f> Reader<'f> {
     }
 
     /// Notes the fields of an object that nobody reads and that say something.
-    fn unread_fields<T: Object>(&mut self, spot: Spot, other: &Other) {
+    fn unread(&mut self, spot: Spot, kind: &str, other: &Other, ignored: &[&str]) {
         for (field, value) in other {
             let says_nothing = match value {
                 serde_json::Value::Null | serde_json::Value::Bool(false) => true,
                 serde_json::Value::String(text) => text.is_empty(),
-                serde_json::Value::Array(items) => {
-                    items.iter().all(|item| item["InternetGatewayBlockMode"] == "off")
-                }
-                serde_json::Value::Object(members) => {
-                    members.is_empty() || value["InternetGatewayBlockMode"] == "off"
-                }
+                serde_json::Value::Array(items) => items.is_empty(),
+                serde_json::Value::Object(members) => members.is_empty(),
                 _ => false,
             };
-            if !says_nothing && !T::IGNORED.contains(&field.as_str()) {
-                self.ledger.note(Some(spot), format!("the field `{field}` of `{}` is not read", T::KIND));
+            if !says_nothing && !ignored.contains(&field.as_str()) {
+                self.ledger.note(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
             }
         }
     }
 
-    /// Reads the items of a list that have no id.
-    fn plain_list<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Vec<T> {
-        let items = value.items();
-        if items.is_none() {
-            self.mistake(file, value, "this is no list".to_owned());
+    /// Reads the items of a list that have no id. Each is accounted for by its place.
+    fn items<T: serde::de::DeserializeOwned>(
+        &mut self,
+        file: usize,
+        kind: &'static str,
+        value: &Raw<'_>,
+    ) -> Vec<Item<T>> {
+        let Some(items) = value.items() else {
+            self.mistake(file, value, format!("`{kind}` is no list"));
+            return Vec::new();
+        };
+        let mut read = Vec::with_capacity(items.len());
+        for item in &items {
+            let spot = Spot { file, at: item.start };
+            if let Some(object) = self.plain(file, item) {
+                self.ledger.read_item(kind, spot);
+                read.push(Item { object, spot });
+            }
         }
-        items.unwrap_or_default().iter().filter_map(|item| self.plain(file, item)).collect()
+        read
     }
 
     /// Reads a value as a type; members that are `null` are as good as absent.
     fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Option<T> {
-        let read =
-            serde_json::from_str(value.text).and_then(|value| serde_json::from_value(without_nulls(value)));
+        self.plain_as(file, value, false)
+    }
+
+    /// The same; `is_camel` makes the first letter of every key a small one.
+    fn plain_as<T: serde::de::DeserializeOwned>(
+        &mut self,
+        file: usize,
+        value: &Raw<'_>,
+        is_camel: bool,
+    ) -> Option<T> {
+        let read = serde_json::from_str(value.text).and_then(|value| {
+            let value = without_nulls(value);
+            serde_json::from_value(if is_camel { in_camel_case(value) } else { value })
+        });
         match read {
             Ok(object) => Some(object),
             Err(error) => {
@@ -329,12 +394,30 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Reads whether public access to a region's VPCs is blocked.
+    fn block_public_access(&mut self, file: usize, value: &Raw<'_>) {
+        const KIND: &str = "VpcBlockPublicAccessOptions";
+        let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
+        let spot = Spot { file, at: value.start };
+        self.ledger.read_item(KIND, spot);
+        match states.blocked() {
+            None => self.ledger.item_left_out(KIND, spot, "public access is not blocked"),
+            Some(mode) => {
+                let why = format!("public access is blocked ({mode}), which is not modelled");
+                self.ledger.item_not_understood(KIND, spot, why);
+            }
+        }
+    }
+
     /// Reads what `sts get-caller-identity` prints.
     fn caller(&mut self, document: &Document<'_>) {
         let account = document.members.iter().find(|member| member.key == "Account");
         let account: Option<String> =
             account.and_then(|account| serde_json::from_str(account.value.text).ok());
         self.inventory.kinds.insert("Account".to_owned());
+        let spot = Spot { file: document.file, at: document.at.start };
+        self.ledger.read_item("Account", spot);
+        self.ledger.item_left_out("Account", spot, "it is the account of VPCs that nothing else tells it of");
         self.inventory.caller = account.filter(|account| is_account(account));
     }
 
@@ -349,6 +432,12 @@ impl<'f> Reader<'f> {
         let value = serde_json::Value::Object(whole).to_string();
         let value = Raw { text: &value, start };
         let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
+        let spot = Spot { file: document.file, at: start };
+        self.ledger.read_item(VPC_ATTRIBUTES, spot);
+        if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
+            self.ledger.item_left_out(VPC_ATTRIBUTES, spot, OTHERS);
+        }
+        self.inventory.attribute_spots.entry(read.vpc_id.clone()).or_default().push(spot);
         let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
         attribute.enable_dns_support = attribute.enable_dns_support.or(read.enable_dns_support);
         attribute.enable_dns_hostnames = attribute.enable_dns_hostnames.or(read.enable_dns_hostnames);
@@ -356,24 +445,30 @@ impl<'f> Reader<'f> {
 
     /// Reads the VPCs that stand beside a hosted zone.
     fn zone_vpcs(&mut self, document: &Document<'_>, value: &Raw<'_>, inventory: &mut Inventory) {
-        let vpcs: Vec<ZoneVpc> = self.plain_list(document.file, value);
+        let vpcs: Vec<Item<ZoneVpc>> = self.items(document.file, "VPCs", value);
         let zone = document.members.iter().find(|member| member.key == "HostedZone");
         let zone =
             zone.and_then(|zone| self.plain::<HostedZone>(document.file, &zone.value)).map(|zone| zone.id());
         let zone = zone.or_else(|| self.subject(document, "HostedZoneId", &["Z"], "a hosted zone"));
         if let Some(zone) = zone {
-            inventory.zone_vpcs.entry(zone).or_default().extend(vpcs.into_iter().map(|vpc| vpc.vpc_id));
+            inventory.zone_vpcs.entry(zone).or_default().extend(vpcs);
         }
     }
 
     /// Reads which hosted zones a VPC has.
     fn zone_summaries(&mut self, document: &Document<'_>, value: &Raw<'_>, inventory: &mut Inventory) {
-        let zones: Vec<HostedZoneSummary> = self.plain_list(document.file, value);
-        let Some(vpc) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
-        for zone in zones {
-            inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc.clone());
+        let Some(items) = value.items() else {
+            self.mistake(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
+            return;
+        };
+        let Some(vpc_id) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
+        for item in &items {
+            let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
+            let spot = Spot { file: document.file, at: item.start };
+            let vpc = Item { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
+            inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
             // Its own account may have it alone, and the records may be there all the same.
-            let (id, spot) = (zone.hosted_zone_id, Spot { file: document.file, at: value.start });
+            let id = zone.hosted_zone_id;
             if self.ledger.read(HostedZone::KIND, &id, spot) {
                 let config = super::objects::route53::HostedZoneConfig { private_zone: true, comment: None };
                 let object = HostedZone { id, name: zone.name, config, other: Other::new() };
@@ -396,7 +491,6 @@ impl<'f> Reader<'f> {
 
     /// A document without effect, or one that nobody knows.
     fn without_effect(&mut self, file: usize, key: &str, value: &Raw<'_>) {
-        let spot = Spot { file, at: value.start };
         if value.items().is_some_and(|items| items.is_empty()) {
             return;
         }
@@ -404,12 +498,19 @@ impl<'f> Reader<'f> {
             Some((kind, why)) => {
                 let items = value.items().unwrap_or_else(|| vec![value.clone()]);
                 for item in items {
-                    let id = format!("{file}:{}", item.start);
-                    self.ledger.read(kind, &id, spot);
-                    self.ledger.left_out(kind, &id, *why);
+                    let spot = Spot { file, at: item.start };
+                    self.ledger.read_item(*kind, spot);
+                    self.ledger.item_left_out(*kind, spot, *why);
                 }
             }
-            None => self.ledger.note(Some(spot), format!("a document with the key `{key}` is not read")),
+            None => {
+                for item in value.items().unwrap_or_else(|| vec![value.clone()]) {
+                    let spot = Spot { file, at: item.start };
+                    let why = format!("a document with the key `{key}` is not read");
+                    self.ledger.read_item(key.to_owned(), spot);
+                    self.ledger.item_not_understood(key.to_owned(), spot, why);
+                }
+            }
         }
     }
 }
@@ -423,6 +524,22 @@ fn without_nulls(value: serde_json::Value) -> serde_json::Value {
             Object(said.map(|(key, value)| (key, without_nulls(value))).collect())
         }
         Array(items) => Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+/// A value whose keys begin with a small letter.
+fn in_camel_case(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value::{Array, Object};
+    match value {
+        Object(members) => {
+            let small = |key: String| {
+                let (first, rest) = key.split_at(key.chars().next().map_or(0, char::len_utf8));
+                first.to_lowercase() + rest
+            };
+            Object(members.into_iter().map(|(key, value)| (small(key), in_camel_case(value))).collect())
+        }
+        Array(items) => Array(items.into_iter().map(in_camel_case).collect()),
         other => other,
     }
 }

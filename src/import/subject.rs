@@ -62,6 +62,12 @@ impl Reader<'_> {
         value.text.contains(&format!("\"{field}\"")) || is_empty() && id_in(&path, prefixes).is_some()
     }
 
+    /// The health check that a document is about: its id is a UUID.
+    pub(super) fn health_check(&mut self, document: &Document<'_>) -> Option<String> {
+        let path = self.files[document.file].path.to_string_lossy().into_owned();
+        self.told_subject(document, "HealthCheckId", "a health check", uuid_in(&path), "<its id>")
+    }
+
     /// The route table of a transit gateway that a document is about.
     pub(super) fn transit_table(&mut self, document: &Document<'_>) -> Option<String> {
         let what = "a transit gateway's route table";
@@ -77,17 +83,28 @@ impl Reader<'_> {
         prefixes: &[&str],
         what: &str,
     ) -> Option<String> {
+        let path = self.files[document.file].path.to_string_lossy().into_owned();
+        let example = format!("{}…", prefixes.first().unwrap_or(&""));
+        self.told_subject(document, key, what, id_in(&path, prefixes), &example)
+    }
+
+    /// The same, where the id that the path has is found already.
+    fn told_subject(
+        &mut self,
+        document: &Document<'_>,
+        key: &str,
+        what: &str,
+        found: Option<String>,
+        example: &str,
+    ) -> Option<String> {
         let said = document.members.iter().find(|member| member.key == key);
         if let Some(id) = said.and_then(|member| serde_json::from_str(member.value.text).ok()) {
             return Some(id);
         }
-        let path = self.files[document.file].path.to_string_lossy().into_owned();
-        let found = id_in(&path, prefixes);
         if found.is_none() {
             let message = format!("this document is about {what}, and does not say about which");
             let help = format!(
-                "put the id into its file's name, such as `{}….json`, or `\"{key}\": \"…\"` into the document",
-                prefixes.first().unwrap_or(&"")
+                "put the id into its file's name, such as `{example}.json`, or `\"{key}\": \"…\"` into the document"
             );
             self.mistakes.push(Mistake {
                 file: document.file,
@@ -98,6 +115,19 @@ impl Reader<'_> {
         }
         found
     }
+}
+
+/// The last UUID in a path.
+fn uuid_in(path: &str) -> Option<String> {
+    const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+    let is_uuid = |text: &str| {
+        text.len() == 36
+            && text.bytes().enumerate().all(|(at, octet)| match HYPHENS.contains(&at) {
+                true => octet == b'-',
+                false => octet.is_ascii_hexdigit(),
+            })
+    };
+    (0..path.len()).rev().find_map(|at| path.get(at..at + 36).filter(|text| is_uuid(text)).map(str::to_owned))
 }
 
 /// The last id in a path that begins so.
@@ -128,6 +158,13 @@ fn id_in(path: &str, prefixes: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uuid_is_found_in_a_path() {
+        let id = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+        assert_eq!(uuid_in(&format!("x/health/{id}-status.json")).as_deref(), Some(id));
+        assert_eq!(uuid_in("x/0f1e2d3c-4b5a.json"), None);
+    }
 
     #[test]
     fn an_id_is_found_in_a_path() {

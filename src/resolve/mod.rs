@@ -28,7 +28,9 @@ mod zone;
 
 pub use delegation::Referral;
 pub use outcome::{AddressPath, Keep, Outcome, Source};
-pub use path::{Class, Direction, EgressPath, Filter, FilterId, Hop, Lands, Matched, Reach, Reason};
+pub use path::{
+    Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Matched, Reach, Reason,
+};
 pub use resolution::{Resolution, Step, played, resolve};
 pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
 pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};

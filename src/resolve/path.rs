@@ -1,10 +1,13 @@
 //! The vocabulary of ways out: classes, reach, reasons, hops.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::world::{Admission, Endpoint, Index, NetworkAcl, SecurityGroup};
+use crate::world::{
+    Admission, Endpoint, Index, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
+};
 
 /// The way that traffic from a place to an address leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +20,14 @@ pub struct EgressPath {
     pub hops: Vec<Hop>,
     /// The route that matched first.
     pub matched: Option<Matched>,
+    /// The routes that were followed after it, in order.
+    pub later: Vec<Later>,
     /// Whether traffic would get through.
     pub reach: Reach,
     /// Why it is so, or what is one change away.
     pub reasons: Vec<Reason>,
-    /// Where the traffic lands.
-    pub lands: Lands,
+    /// Where the traffic ends up.
+    pub end: End,
     /// What security groups and network ACLs on the way say, in order. Empty where none is declared, and where the way
     /// ends nowhere.
     pub filters: Vec<Filter>,
@@ -30,34 +35,19 @@ pub struct EgressPath {
     pub endpoint: Option<(Index<Endpoint>, Option<usize>)>,
 }
 
-/// Where traffic lands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lands {
+/// Where traffic ends up, as a world has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
     /// At the sender's own host, or at a link-local service of its VPC.
     Here,
     /// At an address of a VPC.
-    Subnet {
-        /// The VPC's id.
-        vpc: Arc<str>,
-        /// The subnet's id. `None`: no declared subnet has the address.
-        subnet: Option<Arc<str>>,
-        /// The id of what has the address, where that is declared.
-        owner: Option<Arc<str>>,
-    },
-    /// In a network on premises, by its id.
-    Site(Arc<str>),
-    /// At a public address of AWS.
-    Service {
-        /// The service as ip-ranges.json has it, such as `S3`; `AMAZON` is none in particular.
-        service: Arc<str>,
-        /// The region as ip-ranges.json has it.
-        region: Option<Arc<str>>,
-        /// Whether the traffic stays on AWS's network: it does from a VPC, by whatever gateway, unless one end is in China
-        /// (Amazon VPC FAQ, "Does traffic go over the internet when two instances communicate using public IP addresses").
-        stays_on_aws_network: bool,
-    },
-    /// At some other public address.
-    Internet,
+    Vpc(Index<Vpc>, IpAddr),
+    /// In a network on premises.
+    Site(Index<Site>),
+    /// At VPC Lattice.
+    VpcLattice,
+    /// At a public address, by a gateway of this VPC. `None`: by somebody's own uplink.
+    Public(IpAddr, Option<Index<Vpc>>),
     /// Nowhere: it is dropped.
     Nowhere,
     /// Nobody can tell from this configuration.
@@ -115,6 +105,26 @@ pub struct Hop {
     pub subnet: Option<Arc<str>>,
     /// The zone it stands in.
     pub availability_zone: Option<Arc<str>>,
+}
+
+/// A route that was followed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// How many hops were passed before it.
+    pub after: usize,
+    /// Whose table it stands in.
+    pub table: LaterTable,
+    /// The prefix that matched.
+    pub destination: IpNet,
+}
+
+/// A table that is looked at on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaterTable {
+    /// A route table of a VPC.
+    Vpc(Index<RouteTable>),
+    /// Of a transit gateway, by its number there.
+    TransitGateway(Index<TransitGateway>, usize),
 }
 
 /// The route that matched.
@@ -302,9 +312,10 @@ impl EgressPath {
             via: Vec::new(),
             hops: Vec::new(),
             matched: None,
+            later: Vec::new(),
             reach,
             reasons: Vec::new(),
-            lands: if reach == Reach::Dead { Lands::Nowhere } else { Lands::Unknown },
+            end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },
             filters: Vec::new(),
             endpoint: None,
         }

@@ -271,6 +271,24 @@ impl World {
         self.place_vpc_index(place).map(|index| &self.vpcs[index])
     }
 
+    /// The id of what a route leads to; `local` where it stays inside the VPC.
+    pub fn target_id(&self, target: &Target) -> Arc<str> {
+        match target {
+            Target::Local => Arc::from("local"),
+            Target::InternetGateway(id)
+            | Target::EgressOnlyInternetGateway(id)
+            | Target::VirtualPrivateGateway(id) => id.clone(),
+            Target::NatGateway(index) => self.nat_gateways[*index].id.clone(),
+            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
+                self.endpoints[*index].id.clone()
+            }
+            Target::Appliance(appliance) => appliance.id.clone(),
+            Target::Peering(index) => self.peering_connections[*index].id.clone(),
+            Target::TransitGateway(index) => self.transit_gateways[*index].id.clone(),
+            Target::Other(target) => target.id.clone(),
+        }
+    }
+
     /// AWS's ranges: the user's where there are some, else the built-in ones.
     pub fn ranges(&self) -> &Ranges {
         self.given_ranges.as_deref().unwrap_or(&self.public.facts.ranges)

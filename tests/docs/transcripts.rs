@@ -1,7 +1,8 @@
 //! What the manual shows of verbs that answer at once is what the program prints.
 //!
-//! A fence is a transcript when it begins with `$ plustwo` and `explain`, `check`, `audit` or `diff`. A file that it names is the
-//! page's `# complete: NAME` fence, or else the `toml` fence before it.
+//! A fence is a transcript when it begins with `$ plustwo` and `explain`, `check`, `audit`, `diff` or `import`. A file that it
+//! names is the page's `# complete: NAME` fence, a `json` fence with its path behind that word, or else the `toml` fence
+//! before it.
 
 use std::fs;
 use std::path::Path;
@@ -52,6 +53,11 @@ fn replayed(page: &str) -> (String, usize) {
             Some((_, lines)) if line != "```" => lines.push(line),
             Some((info, lines)) => {
                 let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                if let Some(path) = info.strip_prefix("json ") {
+                    let path = folder.path().join(path);
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, &text).unwrap();
+                }
                 if *info == "toml" {
                     if let Some(name) =
                         lines[0].strip_prefix(COMPLETE).and_then(|rest| rest.strip_prefix(": "))
@@ -78,9 +84,9 @@ fn replayed(page: &str) -> (String, usize) {
 }
 
 fn is_command(line: &str) -> bool {
-    ["$ plustwo explain ", "$ plustwo check ", "$ plustwo audit ", "$ plustwo diff "]
+    ["explain", "check", "audit", "diff", "import"]
         .iter()
-        .any(|verb| line.starts_with(verb))
+        .any(|verb| line.strip_prefix("$ plustwo ").is_some_and(|rest| rest.starts_with(verb)))
 }
 
 fn needs_more_files(commands: &[&str]) -> bool {

@@ -182,8 +182,8 @@ pub struct RouteTable {
 pub struct Route {
     /// A prefix or a prefix list.
     pub destination: Marked<Destination>,
-    /// Where it leads.
-    pub target: Marked<RouteTarget>,
+    /// Where it leads. A route that does not forward needs none: AWS forgets a target that is gone.
+    pub target: Option<Marked<RouteTarget>>,
     /// `active`, `blackhole` or `filtered`.
     #[serde(default)]
     #[schemars(extend("default" = "active"))]

@@ -47,7 +47,7 @@ pub struct HealthCheck {
 pub struct ResolverEndpoint {
     /// Its id.
     pub id: Marked<ResolverEndpointId>,
-    /// `INBOUND` or `OUTBOUND`.
+    /// `INBOUND`, `OUTBOUND` or `INBOUND_DELEGATION`.
     pub direction: Direction,
     /// The VPC it stands in.
     pub vpc: Marked<VpcId>,
@@ -60,12 +60,14 @@ pub struct ResolverEndpoint {
 
 /// The direction of a resolver endpoint (Route 53 Resolver API).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Direction {
     /// Others ask it.
     Inbound,
     /// Rules leave through it.
     Outbound,
+    /// Others ask it for zones that they delegate to it. It answers as an inbound one does.
+    InboundDelegation,
 }
 
 /// A resolver rule.

@@ -16,6 +16,7 @@ pub struct VpcEndpoint {
     pub service_name: Option<String>,
     pub service_region: Option<String>,
     pub state: Option<String>,
+    pub policy_document: Option<String>,
     pub route_table_ids: Vec<String>,
     pub subnet_ids: Vec<String>,
     pub groups: Vec<Group>,
@@ -112,7 +113,7 @@ impl ServiceDetail {
 
 objects! {
     VpcEndpoint, "VpcEndpoints", |this| this.vpc_endpoint_id.clone(),
-        ["PolicyDocument", "RequesterManaged", "CreationTimestamp", "LastError", "FailureReason"];
+        ["RequesterManaged", "CreationTimestamp", "LastError", "FailureReason"];
     VpcEndpointAssociation, "VpcEndpointAssociations", |this| this.id.clone(),
         ["ServiceNetworkArn", "ServiceNetworkName", "AssociatedResourceAccessibility", "FailureReason",
          "FailureCode", "ResourceConfigurationGroupArn", "Tags"];

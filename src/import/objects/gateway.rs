@@ -85,9 +85,24 @@ pub struct VpnConnection {
     pub transit_gateway_id: Option<String>,
     pub state: Option<String>,
     pub routes: Vec<VpnStaticRoute>,
+    pub options: VpnConnectionOptions,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
     pub other: Other,
+}
+
+/// EC2 API, `VpnConnectionOptions`, as far as it is about routes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VpnConnectionOptions {
+    pub static_routes_only: bool,
+}
+
+impl VpnConnection {
+    /// Whether it is there.
+    pub fn holds(&self) -> bool {
+        !super::is_state(self.state.as_deref(), &["deleted", "deleting"])
+    }
 }
 
 /// EC2 API, `VpnStaticRoute`.
@@ -132,6 +147,29 @@ pub struct DirectConnectGatewayAssociation {
     pub other: Other,
 }
 
+/// Direct Connect API, `VirtualInterface`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualInterface {
+    pub virtual_interface_id: String,
+    pub virtual_interface_name: Option<String>,
+    pub virtual_interface_state: Option<String>,
+    /// A private one may end at a virtual private gateway itself.
+    pub virtual_gateway_id: Option<String>,
+    pub direct_connect_gateway_id: Option<String>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl VirtualInterface {
+    /// The virtual private gateway that it ends at.
+    pub fn gateway(&self) -> Option<&str> {
+        let gone =
+            super::is_state(self.virtual_interface_state.as_deref(), &["deleted", "deleting", "rejected"]);
+        self.virtual_gateway_id.as_deref().filter(|id| !gone && !id.is_empty())
+    }
+}
+
 /// Direct Connect API, `AssociatedGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -140,6 +178,11 @@ pub struct AssociatedGateway {
 }
 
 impl DirectConnectGatewayAssociation {
+    /// Whether it holds.
+    pub fn holds(&self) -> bool {
+        super::is_state(self.association_state.as_deref().or(Some("associated")), &["associated", "updating"])
+    }
+
     /// The virtual private gateway or transit gateway.
     pub fn gateway(&self) -> Option<&str> {
         self.associated_gateway.id.as_deref().or(self.virtual_gateway_id.as_deref())
@@ -156,7 +199,7 @@ objects! {
     VpnGateway, "VpnGateways", |this| this.vpn_gateway_id.clone(),
         ["AmazonSideAsn", "Tags", "State", "Type", "AvailabilityZone"];
     VpnConnection, "VpnConnections", |this| this.vpn_connection_id.clone(),
-        ["Category", "GatewayAssociationState", "Options", "VgwTelemetry", "PreSharedKeyArn",
+        ["Category", "GatewayAssociationState", "VgwTelemetry", "PreSharedKeyArn",
          "CustomerGatewayConfiguration", "Type"];
     CustomerGateway, "CustomerGateways", |this| this.customer_gateway_id.clone(),
         ["CertificateArn", "DeviceName", "BgpAsnExtended", "Type", "IpAddress", "BgpAsn"];
@@ -166,4 +209,9 @@ objects! {
         |this| format!("{} with {}", this.direct_connect_gateway_id, this.gateway().unwrap_or("nothing")),
         ["directConnectGatewayOwnerAccount", "stateChangeError", "associationId",
          "allowedPrefixesToDirectConnectGateway", "virtualGatewayRegion", "virtualGatewayOwnerAccount"];
+    VirtualInterface, "virtualInterfaces", |this| this.virtual_interface_id.clone(),
+        ["ownerAccount", "location", "connectionId", "virtualInterfaceType", "vlan", "asn", "asnLong", "amazonSideAsn",
+         "authKey", "amazonAddress", "customerAddress", "addressFamily", "customerRouterConfig", "mtu",
+         "jumboFrameCapable", "routeFilterPrefixes", "bgpPeers", "region", "awsDeviceV2", "awsLogicalDeviceId", "tags",
+         "siteLinkEnabled"];
 }

@@ -14,9 +14,39 @@ pub struct Vpc {
     pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
     pub owner_id: Option<String>,
     pub dhcp_options_id: Option<String>,
+    #[serde(deserialize_with = "one_or_list")]
+    pub block_public_access_states: BlockPublicAccessStates,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
     pub other: Other,
+}
+
+/// EC2 API, `BlockPublicAccessStates`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BlockPublicAccessStates {
+    pub internet_gateway_block_mode: Option<String>,
+}
+
+impl BlockPublicAccessStates {
+    /// In which way it is blocked; `None` where it is not.
+    pub fn blocked(&self) -> Option<&str> {
+        self.internet_gateway_block_mode.as_deref().filter(|mode| !mode.is_empty() && *mode != "off")
+    }
+}
+
+/// Reads an object, or the first of a list of such, as some tools write it.
+fn one_or_list<'de, D: serde::Deserializer<'de>>(read: D) -> Result<BlockPublicAccessStates, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(BlockPublicAccessStates),
+        List(Vec<BlockPublicAccessStates>),
+    }
+    Ok(match Written::deserialize(read)? {
+        Written::One(one) => one,
+        Written::List(list) => list.into_iter().next().unwrap_or_default(),
+    })
 }
 
 /// EC2 API, `VpcCidrBlockAssociation`.
@@ -78,6 +108,8 @@ pub struct Subnet {
     pub availability_zone: Option<String>,
     pub map_public_ip_on_launch: Option<bool>,
     pub enable_dns64: Option<bool>,
+    #[serde(deserialize_with = "one_or_list")]
+    pub block_public_access_states: BlockPublicAccessStates,
     pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptions>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]

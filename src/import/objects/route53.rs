@@ -53,10 +53,82 @@ pub struct ResourceRecordSet {
     pub alias_target: Option<AliasTarget>,
     pub set_identifier: Option<String>,
     pub weight: Option<i64>,
+    pub region: Option<String>,
+    pub geo_location: Option<GeoLocation>,
+    pub geo_proximity_location: Option<GeoProximityLocation>,
     pub failover: Option<String>,
     pub multi_value_answer: Option<bool>,
-    pub region: Option<String>,
     pub health_check_id: Option<String>,
+    pub cidr_routing_config: Option<serde_json::Value>,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl ResourceRecordSet {
+    /// Fields that are known and change no answer.
+    pub const IGNORED: &'static [&'static str] = &["TrafficPolicyInstanceId"];
+}
+
+/// Route 53 API, `GeoLocation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GeoLocation {
+    pub continent_code: Option<String>,
+    pub country_code: Option<String>,
+    pub subdivision_code: Option<String>,
+}
+
+/// Route 53 API, `GeoProximityLocation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GeoProximityLocation {
+    #[serde(rename = "AWSRegion")]
+    pub aws_region: Option<String>,
+    pub local_zone_group: Option<String>,
+    pub coordinates: Option<Coordinates>,
+    pub bias: Option<i32>,
+}
+
+/// Route 53 API, `Coordinates`: degrees as text.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Coordinates {
+    pub latitude: String,
+    pub longitude: String,
+}
+
+/// Route 53 API, `HealthCheck`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthCheck {
+    pub id: String,
+    pub health_check_config: HealthCheckConfig,
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// Route 53 API, `HealthCheckConfig`, as far as it is about what is told of health.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthCheckConfig {
+    #[serde(rename = "Type")]
+    pub check_type: String,
+    pub disabled: bool,
+    pub inverted: bool,
+}
+
+/// Route 53 API, `HealthCheckObservation`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HealthCheckObservation {
+    pub status_report: StatusReport,
+}
+
+/// Route 53 API, `StatusReport`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct StatusReport {
+    pub status: Option<String>,
 }
 
 /// Route 53 API, `ResourceRecord`.
@@ -72,6 +144,8 @@ pub struct ResourceRecord {
 pub struct AliasTarget {
     #[serde(rename = "DNSName")]
     pub dns_name: String,
+    #[serde(rename = "EvaluateTargetHealth")]
+    pub evaluate_target_health: bool,
 }
 
 /// Route 53 Profiles API, `ProfileSummary` and `Profile`.
@@ -93,6 +167,7 @@ pub struct ProfileAssociation {
     pub id: String,
     pub profile_id: String,
     pub resource_id: String,
+    pub priority: Option<u16>,
     pub status: Option<String>,
     #[serde(flatten)]
     pub other: Other,
@@ -113,6 +188,8 @@ pub struct ProfileResourceAssociation {
 objects! {
     HostedZone, "HostedZones", |this| this.id.rsplit('/').next().unwrap_or_default().to_owned(),
         ["CallerReference", "ResourceRecordSetCount", "LinkedService", "Features"];
+    HealthCheck, "HealthChecks", |this| this.id.clone(),
+        ["CallerReference", "HealthCheckVersion", "LinkedService", "CloudWatchAlarmConfiguration"];
     Profile, "ProfileSummaries", |this| this.id.clone(),
         ["Arn", "ClientToken", "CreationTime", "ModificationTime", "Status", "StatusMessage"];
     ProfileAssociation, "ProfileAssociations", |this| this.id.clone(),

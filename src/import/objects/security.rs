@@ -12,7 +12,8 @@ pub struct SecurityGroup {
     pub group_name: Option<String>,
     pub vpc_id: Option<String>,
     pub ip_permissions: Vec<Permission>,
-    pub ip_permissions_egress: Vec<Permission>,
+    /// Absent in documents of groups that have no such rules, as of EC2-Classic.
+    pub ip_permissions_egress: Option<Vec<Permission>>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
     pub other: Other,

@@ -9,6 +9,7 @@ use super::{Other, Tag, objects};
 #[serde(rename_all = "PascalCase", default)]
 pub struct TransitGateway {
     pub transit_gateway_id: String,
+    pub transit_gateway_arn: Option<String>,
     pub state: Option<String>,
     pub options: TransitGatewayOptions,
     pub tags: Vec<Tag>,
@@ -120,9 +121,20 @@ pub struct RouteAttachment {
     pub state: Option<String>,
 }
 
+/// EC2 API, `TransitGatewayPrefixListReference`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PrefixListReference {
+    pub transit_gateway_route_table_id: String,
+    pub prefix_list_id: String,
+    pub state: Option<String>,
+    pub blackhole: bool,
+    pub transit_gateway_attachment: RouteAttachment,
+}
+
 objects! {
     TransitGateway, "TransitGateways", |this| this.transit_gateway_id.clone(),
-        ["TransitGatewayArn", "OwnerId", "Description", "CreationTime"];
+        ["OwnerId", "Description", "CreationTime"];
     TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.transit_gateway_attachment_id.clone(),
         ["TransitGatewayOwnerId", "ResourceOwnerId", "CreationTime"];
     TransitGatewayVpcAttachment, "TransitGatewayVpcAttachments",

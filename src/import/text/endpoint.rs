@@ -4,6 +4,7 @@ use super::Writer;
 use super::toml::Inline;
 use crate::aws::service::EndpointKind;
 use crate::aws::{Facts, Region};
+use crate::config::policy::allows_everything;
 use crate::import::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
 use crate::import::objects::instance::NetworkInterface;
 use crate::import::objects::{Object, is_state, name_tag};
@@ -61,14 +62,22 @@ impl Writer<'_> {
             self.private_dns(vpc, endpoint);
         }
         if endpoint.kind() != "GatewayLoadBalancer" {
-            self.text.maybe("ip_address_type", endpoint.ip_address_type.as_deref());
-            self.text.maybe("dns_record_ip_type", endpoint.dns_options.dns_record_ip_type.as_deref());
+            // AWS writes `not-specified` where there is nothing to say.
+            let said = |word: &&str| *word != "not-specified";
+            self.text.maybe("ip_address_type", endpoint.ip_address_type.as_deref().filter(said));
+            let records = endpoint.dns_options.dns_record_ip_type.as_deref();
+            self.text.maybe("dns_record_ip_type", records.filter(said));
         }
         if let Some(state) =
             endpoint.state.as_deref().filter(|state| !state.eq_ignore_ascii_case("available"))
         {
-            self.text.text("state", state);
+            // The API reference and its answers differ in the first letter.
+            let (first, rest) = state.split_at(state.chars().next().map_or(0, char::len_utf8));
+            self.text.text("state", &(first.to_lowercase() + rest));
         }
+        let policy = endpoint.policy_document.as_deref().filter(|policy| !policy.trim().is_empty());
+        // What allows everything is what an endpoint has when nothing is said.
+        self.text.maybe("policy_document", policy.filter(|policy| allows_everything(policy) != Ok(true)));
         if endpoint.kind() != "Gateway" {
             let interfaces = self.endpoint_interfaces(vpc, endpoint);
             if !interfaces.is_empty() {

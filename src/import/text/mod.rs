@@ -33,6 +33,12 @@ pub struct Writer<'a> {
     claimed: HashSet<(String, String)>,
     /// Security groups that something written has, and those that their rules name.
     groups: BTreeSet<String>,
+    /// Health checks that record sets name.
+    health_checks: BTreeSet<String>,
+    /// Attachments of transit gateways that are written.
+    attached: BTreeSet<String>,
+    /// Direct Connect gateways that transit gateways lead to.
+    direct_connects: BTreeSet<String>,
     /// What routes lead to.
     route_targets: HashSet<String>,
     /// Prefix lists that something written names, with the region.
@@ -51,6 +57,9 @@ pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut
         interfaces,
         claimed: HashSet::new(),
         groups: BTreeSet::new(),
+        health_checks: BTreeSet::new(),
+        attached: BTreeSet::new(),
+        direct_connects: BTreeSet::new(),
         route_targets: HashSet::new(),
         prefix_lists: BTreeSet::new(),
     };
@@ -72,11 +81,13 @@ impl Writer<'_> {
         self.peerings();
         self.transit_gateways();
         self.hosted_zones();
+        self.health_checks();
         self.resolver_endpoints();
         self.resolver_rules();
         self.profiles();
         self.sites();
         self.all_prefix_lists();
+        self.public_zones();
         self.dhcp_options();
     }
 

@@ -55,7 +55,7 @@ impl Writer<'_> {
         let mut heading = Some("resolver endpoints and rules");
         for endpoint in &inventory.resolver_endpoints {
             let id = endpoint.id.as_str();
-            if !matches!(endpoint.direction.as_str(), "INBOUND" | "OUTBOUND") {
+            if !matches!(endpoint.direction.as_str(), "INBOUND" | "OUTBOUND" | "INBOUND_DELEGATION") {
                 let why = format!("the direction {} is not modelled", endpoint.direction);
                 self.ledger.not_understood(ResolverEndpoint::KIND, id, why);
                 continue;
@@ -72,9 +72,20 @@ impl Writer<'_> {
             self.text.text("id", id);
             self.text.text("direction", &endpoint.direction);
             self.text.text("vpc", &endpoint.host_vpc_id);
-            let listed = inventory.resolver_addresses.get(id).into_iter().flatten();
-            let mut addresses: Vec<String> =
-                listed.filter_map(|one| one.ip.clone().or_else(|| one.ipv6.clone())).collect();
+            let mut addresses: Vec<String> = Vec::new();
+            for one in inventory.resolver_addresses.get(id).into_iter().flatten() {
+                match one.ip.clone().or_else(|| one.ipv6.clone()).filter(|one| !one.is_empty()) {
+                    Some(address) if !addresses.contains(&address) => {
+                        addresses.push(address);
+                        self.ledger.item_written("IpAddresses", one.spot);
+                    }
+                    Some(_) => {
+                        let why = "it stands in another document too";
+                        self.ledger.item_left_out("IpAddresses", one.spot, why);
+                    }
+                    None => self.ledger.item_left_out("IpAddresses", one.spot, "it says no address"),
+                }
+            }
             if addresses.is_empty() {
                 addresses = self.described_addresses(id);
             }
@@ -226,9 +237,13 @@ impl Writer<'_> {
         let id = profile.id.as_str();
         let own = inventory.profile_associations.iter().filter(|one| one.profile_id == id);
         let mut vpcs = Vec::new();
+        let mut priorities = Vec::new();
         for association in own {
-            if self.knows_vpc(&association.resource_id) {
+            if is_state(association.status.as_deref(), &["DELETED", "DELETING", "FAILED"]) {
+                self.ledger.left_out(ProfileAssociation::KIND, &association.id, "it does not hold");
+            } else if self.knows_vpc(&association.resource_id) {
                 vpcs.push(association.resource_id.clone());
+                priorities.push(association.priority);
                 self.ledger.written(ProfileAssociation::KIND, &association.id);
             } else {
                 self.missing_vpc(&association.resource_id, id);
@@ -248,9 +263,12 @@ impl Writer<'_> {
             let resources = self.resources_of(id, key, mark);
             self.text.some_texts(key, resources);
         }
-        for vpc in vpcs {
+        for (vpc, priority) in vpcs.iter().zip(priorities) {
             self.text.table("profile.association", None);
-            self.text.text("vpc", &vpc);
+            self.text.text("vpc", vpc);
+            if let Some(priority) = priority {
+                self.text.plain("priority", priority);
+            }
         }
         self.ledger.written(Profile::KIND, id);
     }

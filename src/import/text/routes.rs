@@ -3,6 +3,7 @@
 use super::Writer;
 use super::toml::Inline;
 use crate::aws::{Facts, Region};
+use crate::import::objects::gateway::VirtualInterface;
 use crate::import::objects::network::{DhcpOptions, PrefixList, Route, RouteTable};
 use crate::import::objects::{Object, name_tag};
 use crate::import::places::{region_of_arn, region_of_name};
@@ -94,7 +95,10 @@ impl Writer<'_> {
                 return None;
             }
             // What it led to is gone, and the table does not say any more what that was.
-            (None, None) if !route.is_active() => "eni-gone",
+            (None, None) if !route.is_active() => {
+                let inline = Inline::default().text("destination", destination);
+                return Some(inline.text("state", route.state.as_deref().unwrap_or("blackhole")));
+            }
             (None, None) => {
                 self.ledger.note(
                     spot,
@@ -117,8 +121,48 @@ impl Writer<'_> {
             route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
         {
             inline = inline.text("origin", origin);
+            if let Some(learnt_by) = self.learnt_by(target, destination, id) {
+                inline = inline.text("learnt_by", learnt_by);
+            }
         }
         Some(inline)
+    }
+
+    /// What a virtual private gateway learnt a route by, where that is not BGP over a VPN connection.
+    fn learnt_by(&mut self, gateway: &str, destination: &str, table: &str) -> Option<&'static str> {
+        let inventory = self.inventory;
+        let connections: Vec<_> = inventory
+            .vpn_connections
+            .iter()
+            .filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway) && vpn.holds())
+            .collect();
+        let named = connections.iter().flat_map(|vpn| &vpn.routes);
+        let is_static =
+            named.into_iter().any(|route| route.destination_cidr_block.as_deref() == Some(destination));
+        let by_bgp = connections.iter().any(|vpn| !vpn.options.static_routes_only);
+        let interfaces = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
+        for interface in interfaces.clone() {
+            self.ledger.written(VirtualInterface::KIND, &interface.virtual_interface_id);
+        }
+        let associations = inventory.direct_connect_associations.iter();
+        let by_direct_connect = interfaces.count() > 0
+            || associations.filter(|one| one.holds()).any(|one| one.gateway() == Some(gateway));
+        if is_static {
+            return Some("vpn-static");
+        }
+        if by_direct_connect && by_bgp {
+            let message = format!(
+                "{table} has a route to {destination} that {gateway} learnt by BGP, over Direct Connect or a VPN \
+                 connection: taken as Direct Connect's, which goes first"
+            );
+            let spot = self.ledger.spot(RouteTable::KIND, table);
+            self.ledger.note(spot, message);
+        }
+        match (by_direct_connect, connections.is_empty(), by_bgp) {
+            (true, ..) => Some("direct-connect"),
+            (false, false, false) => Some("vpn-static"),
+            _ => None,
+        }
     }
 
     /// Tells when what a route leads to stands in no document.
@@ -207,10 +251,15 @@ impl Writer<'_> {
     }
 
     /// The entries of a prefix list. An id is unique within its region only.
-    fn entries(&self, id: &str, region: &str) -> Option<Vec<String>> {
-        if let Some(entries) = self.inventory.prefix_list_entries.get(id) {
-            let mut entries = entries.clone();
-            entries.dedup();
+    pub(super) fn entries(&mut self, id: &str, region: &str) -> Option<Vec<String>> {
+        if let Some(items) = self.inventory.prefix_list_entries.get(id) {
+            let mut entries: Vec<String> = Vec::with_capacity(items.len());
+            for item in items {
+                self.ledger.item_written("Entries", item.spot);
+                if !entries.contains(&item.cidr) {
+                    entries.push(item.cidr.clone());
+                }
+            }
             return Some(entries);
         }
         let lists = self.inventory.prefix_lists.iter().filter(|list| list.prefix_list_id == id);

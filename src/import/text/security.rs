@@ -67,7 +67,7 @@ impl Writer<'_> {
             permissions.iter().map(|permission| of_permission(permission, is_egress)).collect()
         };
         let mut rules = within(&group.ip_permissions, false);
-        rules.extend(within(&group.ip_permissions_egress, true));
+        rules.extend(within(group.ip_permissions_egress.as_deref().unwrap_or_default(), true));
         if rules.is_empty() {
             let own =
                 self.inventory.security_group_rules.iter().filter(|rule| rule.group_id == group.group_id);
@@ -91,8 +91,9 @@ impl Writer<'_> {
             let (egress, ingress): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.is_egress);
             let ingress = self.group_rules(vpc, id, "sources", ingress);
             self.text.tables("ingress", &ingress);
-            // A group that lets out everything is as AWS makes them.
-            if !is_open(&egress) {
+            // A group that lets out everything is as AWS makes them, and so is one of which nobody tells that.
+            let is_told = group.ip_permissions_egress.is_some() || !egress.is_empty();
+            if is_told && !is_open(&egress, self.has_ipv6(vpc)) {
                 let egress = self.group_rules(vpc, id, "destinations", egress);
                 self.text.tables("egress", &egress);
             }
@@ -127,9 +128,13 @@ impl Writer<'_> {
             if others.is_empty() {
                 continue;
             }
-            let mut inline = Inline::default().text("protocol", &rule.protocol);
+            let Some(protocol) = protocol(&rule.protocol) else {
+                self.other_protocol(SecurityGroup::KIND, group, &rule.protocol);
+                continue;
+            };
+            let mut inline = Inline::default().text("protocol", protocol);
             // ICMP has types where others have ports; -1 stands for all.
-            let has_ports = matches!(rule.protocol.as_str(), "tcp" | "udp" | "6" | "17");
+            let has_ports = matches!(protocol, "tcp" | "udp");
             if has_ports && (rule.from_port, rule.to_port) != (Some(0), Some(65535)) {
                 let port = |port: Option<i32>, other| {
                     port.and_then(|port| u16::try_from(port).ok()).unwrap_or(other)
@@ -155,26 +160,51 @@ impl Writer<'_> {
             }
             let mut entries: Vec<&NetworkAclEntry> = acl.entries.iter().collect();
             entries.sort_by_key(|entry| (entry.egress, entry.rule_number));
-            let written: Vec<Inline> = entries.into_iter().filter_map(acl_entry).collect();
+            let mut written = Vec::new();
+            for entry in entries {
+                match protocol(&entry.protocol) {
+                    Some(protocol) => written.extend(acl_entry(entry, protocol)),
+                    None => self.other_protocol(NetworkAcl::KIND, id, &entry.protocol),
+                }
+            }
             self.text.tables("entries", &written);
             self.ledger.written(NetworkAcl::KIND, id);
         }
     }
+
+    /// Tells of a rule for a protocol that the configuration has no word for.
+    fn other_protocol(&mut self, kind: &'static str, id: &str, protocol: &str) {
+        let spot = self.ledger.spot(kind, id);
+        let message =
+            format!("{id} has a rule for protocol {protocol}, which is left out: no way is judged by it");
+        self.ledger.note(spot, message);
+    }
+
+    /// Whether a VPC has IPv6 prefixes.
+    fn has_ipv6(&self, vpc: &str) -> bool {
+        let found = self.inventory.vpcs.iter().find(|one| one.vpc_id == vpc);
+        found.is_some_and(|vpc| super::vpc::cidrs(vpc).iter().any(|cidr| cidr.contains(':')))
+    }
+}
+
+/// A protocol as the configuration writes it; `None` for those that it does not know.
+fn protocol(written: &str) -> Option<&'static str> {
+    Some(match written.to_ascii_lowercase().as_str() {
+        "tcp" | "6" => "tcp",
+        "udp" | "17" => "udp",
+        "icmp" | "1" => "icmp",
+        "icmpv6" | "58" => "icmpv6",
+        "-1" | "all" => "-1",
+        _ => return None,
+    })
 }
 
 /// A rule of a network ACL; none for the one that denies the rest, which is implied.
-fn acl_entry(entry: &NetworkAclEntry) -> Option<Inline> {
+fn acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<Inline> {
     if entry.rule_number >= LAST_RULE {
         return None;
     }
     let cidr = entry.cidr_block.as_deref().or(entry.ipv6_cidr_block.as_deref())?;
-    let protocol = match entry.protocol.as_str() {
-        "6" => "tcp",
-        "17" => "udp",
-        "1" => "icmp",
-        "58" => "icmpv6",
-        other => other,
-    };
     let mut inline = Inline::default().plain("rule_number", entry.rule_number);
     if entry.egress {
         inline = inline.plain("egress", true);
@@ -187,14 +217,14 @@ fn acl_entry(entry: &NetworkAclEntry) -> Option<Inline> {
     Some(inline.text("cidr", cidr).text("rule_action", &entry.rule_action))
 }
 
-/// Whether rules let out everything, and say nothing else.
-fn is_open(egress: &[Rule]) -> bool {
+/// Whether rules let out everything, and say nothing else. Of IPv6 they need not speak where there is none.
+fn is_open(egress: &[Rule], has_ipv6: bool) -> bool {
     let everywhere = |rule: &Rule| {
         rule.protocol == "-1"
             && rule.others.iter().all(|other| matches!(other.as_str(), "0.0.0.0/0" | "::/0"))
     };
-    let to_v4 = |rule: &Rule| rule.others.iter().any(|other| other == "0.0.0.0/0");
-    egress.iter().all(everywhere) && egress.iter().any(to_v4)
+    let to = |all: &str| egress.iter().any(|rule| rule.others.iter().any(|other| other == all));
+    egress.iter().all(everywhere) && to("0.0.0.0/0") && (!has_ipv6 || to("::/0"))
 }
 
 fn of_permission(permission: &Permission, is_egress: bool) -> Rule {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Writer;
 use super::toml::Inline;
 use crate::import::objects::gateway::{
-    CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, VpnConnection, VpnGateway,
+    CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, VirtualInterface, VpnConnection,
+    VpnGateway,
 };
 use crate::import::objects::{Object, is_state, name_tag};
 
@@ -19,6 +20,11 @@ pub(super) fn site_of_direct_connect(id: &str) -> String {
     format!("site-{}", direct_connect(id))
 }
 
+/// The site behind an attachment of its own, such as Transit Gateway Connect.
+pub(super) fn site_of_attachment(id: &str) -> String {
+    format!("site-{id}")
+}
+
 /// A Direct Connect gateway's id with a prefix; AWS gives it none.
 fn direct_connect(id: &str) -> String {
     if id.starts_with("dxgw-") { id.to_owned() } else { format!("dxgw-{id}") }
@@ -28,16 +34,28 @@ impl Writer<'_> {
     /// A site for each customer gateway that a VPN connection has, and for each Direct Connect gateway.
     pub(super) fn sites(&mut self) {
         let inventory = self.inventory;
-        let live = |vpn: &VpnConnection| !is_state(vpn.state.as_deref(), &["deleted", "deleting"]);
         let mut gateways: Vec<&str> = Vec::new();
         for vpn in &inventory.vpn_connections {
-            if !live(vpn) {
+            if !vpn.holds() {
                 self.ledger.left_out(VpnConnection::KIND, &vpn.vpn_connection_id, "it is deleted");
             } else if !gateways.contains(&vpn.customer_gateway_id.as_str()) {
                 gateways.push(&vpn.customer_gateway_id);
             }
         }
+        let connects: Vec<_> = inventory
+            .attachments
+            .iter()
+            .filter(|one| {
+                one.resource_type == "connect" && self.is_attached(&one.transit_gateway_attachment_id)
+            })
+            .collect();
+        // Direct Connect without a Direct Connect gateway: one network behind all interfaces of a gateway.
+        let gateways_by_interface: BTreeSet<&str> =
+            inventory.virtual_interfaces.iter().filter_map(|one| one.gateway()).collect();
         let has_any = !gateways.is_empty()
+            || !connects.is_empty()
+            || !gateways_by_interface.is_empty()
+            || !self.direct_connects.is_empty()
             || !inventory.direct_connect_gateways.is_empty()
             || !inventory.direct_connect_associations.is_empty();
         if has_any {
@@ -47,7 +65,7 @@ impl Writer<'_> {
             let own = inventory
                 .vpn_connections
                 .iter()
-                .filter(|vpn| live(vpn) && vpn.customer_gateway_id == gateway);
+                .filter(|vpn| vpn.holds() && vpn.customer_gateway_id == gateway);
             let own: Vec<&VpnConnection> = own.map(|vpn| &vpn.object).collect();
             self.customer_gateway(gateway, &own);
         }
@@ -62,6 +80,32 @@ impl Writer<'_> {
             }
         }
         self.direct_connect_gateways();
+        for gateway in gateways_by_interface {
+            let own = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
+            let own: Vec<_> = own.collect();
+            let name = own.iter().find_map(|one| one.virtual_interface_name.as_deref());
+            let links = self.gateway_links(gateway);
+            let prefixes = self.routes_by_gateway(gateway).into_iter().collect();
+            self.site(&format!("site-{gateway}"), name, prefixes, &links);
+            for interface in own {
+                self.ledger.written(VirtualInterface::KIND, &interface.virtual_interface_id);
+            }
+        }
+        for interface in &inventory.virtual_interfaces {
+            let why = "where a Direct Connect gateway leads is told by its associations";
+            self.ledger.left_out(VirtualInterface::KIND, &interface.virtual_interface_id, why);
+        }
+        for connect in connects {
+            let id = connect.transit_gateway_attachment_id.as_str();
+            let prefixes = self.routes_by_attachment(id).into_iter().collect();
+            let links = [Inline::default().text("target", &connect.transit_gateway_id)];
+            self.site(&site_of_attachment(id), name_tag(&connect.tags), prefixes, &links);
+        }
+    }
+
+    /// Whether an attachment of a transit gateway stands in the text.
+    fn is_attached(&self, id: &str) -> bool {
+        self.attached.contains(id)
     }
 
     /// The site behind a customer gateway, with the links of its VPN connections.
@@ -124,20 +168,20 @@ impl Writer<'_> {
             inventory.direct_connect_gateways.iter().map(|one| one.direct_connect_gateway_id.as_str());
         let associated =
             inventory.direct_connect_associations.iter().map(|one| one.direct_connect_gateway_id.as_str());
-        let all: BTreeSet<&str> = listed.chain(associated).collect();
+        let attached: Vec<String> = std::mem::take(&mut self.direct_connects).into_iter().collect();
+        let all: BTreeSet<&str> =
+            listed.chain(associated).chain(attached.iter().map(String::as_str)).collect();
         for gateway in all {
             let about =
                 inventory.direct_connect_gateways.iter().find(|one| one.direct_connect_gateway_id == gateway);
             let id = direct_connect(gateway);
             let mut links = Vec::new();
+            let mut targets = BTreeSet::new();
             let mut prefixes = BTreeSet::new();
             let own = inventory.direct_connect_associations.iter();
             for association in own.filter(|one| one.direct_connect_gateway_id == gateway) {
                 let kind = DirectConnectGatewayAssociation::KIND;
-                if !is_state(
-                    association.association_state.as_deref().or(Some("associated")),
-                    &["associated", "updating"],
-                ) {
+                if !association.holds() {
                     self.ledger.left_out(kind, &association.id(), "it does not hold");
                     continue;
                 }
@@ -149,20 +193,52 @@ impl Writer<'_> {
                         }));
                         prefixes.extend(self.routes_by_gateway(vgw));
                     }
-                    Some(tgw) => links.push(Inline::default().text("target", tgw)),
+                    Some(tgw) if self.has_transit_gateway(tgw) => {
+                        links.push(Inline::default().text("target", tgw));
+                        targets.insert(tgw.to_owned());
+                    }
+                    Some(tgw) => {
+                        let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {tgw}");
+                        self.ledger
+                            .missing(format!("transit gateway {tgw}, which {id} is associated with"), call);
+                        self.ledger.left_out(
+                            kind,
+                            &association.id(),
+                            "no document holds its transit gateway",
+                        );
+                        continue;
+                    }
                     None => {}
                 }
                 self.ledger.written(kind, &association.id());
+            }
+            if about.is_none() {
+                let call = format!(
+                    "aws directconnect describe-direct-connect-gateways --direct-connect-gateway-id {gateway}"
+                );
+                self.ledger
+                    .missing(format!("Direct Connect gateway {gateway}, which something leads to"), call);
             }
             let attachments =
                 inventory.attachments.iter().filter(|one| one.resource_id.as_deref() == Some(gateway));
             for attachment in attachments {
                 prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
+                let is_linked = targets.contains(&attachment.transit_gateway_id);
+                if self.is_attached(&attachment.transit_gateway_attachment_id) && !is_linked {
+                    links.push(Inline::default().text("target", &attachment.transit_gateway_id));
+                    targets.insert(attachment.transit_gateway_id.clone());
+                }
             }
             let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
             self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
             self.ledger.written(DirectConnectGateway::KIND, gateway);
         }
+    }
+
+    /// Whether a transit gateway stands in the text.
+    fn has_transit_gateway(&self, id: &str) -> bool {
+        let mut all = self.inventory.transit_gateways.iter();
+        all.any(|one| one.transit_gateway_id == id && !is_state(one.state.as_deref(), super::transit::GONE))
     }
 
     /// The VPCs that a virtual private gateway is attached to.
@@ -187,7 +263,10 @@ impl Writer<'_> {
         let connections = self.inventory.vpn_connections.iter();
         let connections = connections.filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway)).count();
         let associations = self.inventory.direct_connect_associations.iter();
-        if connections + associations.filter(|one| one.gateway() == Some(gateway)).count() != 1 {
+        let associations = associations.filter(|one| one.gateway() == Some(gateway)).count();
+        let interfaces = self.inventory.virtual_interfaces.iter();
+        let interfaces = interfaces.filter(|one| one.gateway() == Some(gateway)).count();
+        if connections + associations + interfaces.min(1) != 1 {
             return Vec::new();
         }
         let routes = self.inventory.route_tables.iter().flat_map(|table| &table.object.routes);

@@ -3,16 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::Writer;
-use super::sites::{site_of_customer_gateway, site_of_direct_connect};
+use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
 use super::toml::Inline;
+use crate::import::ledger::Item;
+use crate::import::objects::network::PrefixList;
 use crate::import::objects::transit::{
-    RouteAttachment, TransitGateway, TransitGatewayAttachment, TransitGatewayPeeringAttachment,
-    TransitGatewayRouteTable, TransitGatewayVpcAttachment,
+    PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
+    TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
 };
 use crate::import::objects::{Object, is_state, name_tag};
+use crate::import::places::region_of_arn;
+
+/// The key of the documents that hold a table's routes.
+const ROUTES: &str = "Routes";
+
+/// The key of the documents that hold a table's references to prefix lists.
+const REFERENCES: &str = "TransitGatewayPrefixListReferences";
 
 /// States of what is no more, or not yet.
-const GONE: &[&str] = &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
+pub(super) const GONE: &[&str] =
+    &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
 
 impl Writer<'_> {
     /// Transit gateways.
@@ -36,6 +46,7 @@ impl Writer<'_> {
             self.ledger.written(TransitGateway::KIND, id);
             let mut attached = self.vpc_attachments(id);
             attached.extend(self.other_attachments(id, &attached));
+            self.attached.extend(attached.iter().cloned());
             self.transit_route_tables(id, &attached);
         }
     }
@@ -116,7 +127,11 @@ impl Writer<'_> {
                     let vpn = inventory.vpn_connections.iter().find(|vpn| vpn.vpn_connection_id == resource);
                     (vpn.map(|vpn| site_of_customer_gateway(&vpn.customer_gateway_id)), None)
                 }
-                "direct-connect-gateway" => (Some(site_of_direct_connect(resource)), None),
+                "direct-connect-gateway" => {
+                    self.direct_connects.insert(resource.to_owned());
+                    (Some(site_of_direct_connect(resource)), None)
+                }
+                "connect" => (Some(site_of_attachment(id)), None),
                 "peering" | "tgw-peering" => {
                     (None, self.transit_gateway_named(self.peer_of(id, gateway, resource)))
                 }
@@ -172,6 +187,16 @@ impl Writer<'_> {
         other.or_else(|| Some(told.to_owned()).filter(|told| !told.is_empty() && told != gateway))
     }
 
+    /// The region of a transit gateway: that of its ARN, else of a VPC attached to it.
+    fn region_of_gateway(&self, gateway: &str) -> String {
+        let inventory = self.inventory;
+        let found = inventory.transit_gateways.iter().find(|one| one.transit_gateway_id == gateway);
+        let of_arn = found.and_then(|one| region_of_arn(one.transit_gateway_arn.as_deref()?));
+        let attached = inventory.vpc_attachments.iter().filter(|one| one.transit_gateway_id == gateway);
+        let of_vpc = attached.filter_map(|one| self.region_of(&one.vpc_id)).next();
+        of_arn.or(of_vpc).unwrap_or_default().to_owned()
+    }
+
     /// A transit gateway that some document holds; one that none does is told as missing.
     fn transit_gateway_named(&mut self, id: Option<String>) -> Option<String> {
         let id = id?;
@@ -198,14 +223,15 @@ impl Writer<'_> {
                 one.association.transit_gateway_route_table_id.as_deref() == Some(id)
                     && !is_state(one.association.state.as_deref(), &["disassociated", "disassociating"])
             });
-            let mut associations: Vec<String> = holding(inventory.transit_associations.get(id));
+            let mut associations =
+                self.holding("Associations", inventory.transit_associations.get(id), attached);
             associations.extend(told.map(|one| one.transit_gateway_attachment_id.clone()));
             associations.sort_unstable();
             associations.dedup();
             associations.retain(|id| attached.contains(id));
             self.text.some_texts("associations", associations);
-            let mut propagations = holding(inventory.transit_propagations.get(id));
-            propagations.retain(|id| attached.contains(id));
+            let kind = "TransitGatewayRouteTablePropagations";
+            let propagations = self.holding(kind, inventory.transit_propagations.get(id), attached);
             self.text.some_texts("propagations", &propagations);
             let call = |call: &str| format!("aws ec2 {call} --transit-gateway-route-table-id {id}");
             if !inventory.transit_propagations.contains_key(id) && !inventory.transit_routes.contains_key(id)
@@ -217,7 +243,8 @@ impl Writer<'_> {
                 let what = format!("the associations of {id}");
                 self.ledger.missing(what, call("get-transit-gateway-route-table-associations"));
             }
-            let routes = self.transit_routes(id, attached, &propagations);
+            let region = self.region_of_gateway(gateway);
+            let routes = self.transit_routes(id, &region, attached, &propagations);
             if !routes.is_empty() {
                 self.text.tables("routes", &routes);
             }
@@ -230,72 +257,166 @@ impl Writer<'_> {
         }
     }
 
+    /// The attachments whose association or propagation holds.
+    fn holding(
+        &mut self,
+        kind: &'static str,
+        all: Option<&Vec<Item<RouteAttachment>>>,
+        attached: &BTreeSet<String>,
+    ) -> Vec<String> {
+        let mut holding: Vec<String> = Vec::new();
+        for one in all.into_iter().flatten() {
+            let holds = is_state(
+                one.state.as_deref().or(Some("enabled")),
+                &["enabled", "enabling", "associated", "associating"],
+            );
+            let id = one.transit_gateway_attachment_id.as_ref().filter(|id| attached.contains(*id));
+            match id {
+                _ if !holds => self.ledger.item_left_out(kind, one.spot, "it does not hold"),
+                None => self.ledger.item_left_out(kind, one.spot, "no document holds its attachment"),
+                Some(id) => {
+                    self.ledger.item_written(kind, one.spot);
+                    if !holding.contains(id) {
+                        holding.push(id.clone());
+                    }
+                }
+            }
+        }
+        holding
+    }
+
     /// The routes of a table but those that a VPC's attachment brings by itself.
     fn transit_routes(
         &mut self,
         table: &str,
+        region: &str,
         attached: &BTreeSet<String>,
         propagations: &[String],
     ) -> Vec<Inline> {
         let inventory = self.inventory;
-        let spot = self.ledger.spot(TransitGatewayRouteTable::KIND, table);
         let mut written = Vec::new();
+        let mut seen = BTreeSet::new();
         for route in inventory.transit_routes.get(table).into_iter().flatten() {
-            let Some(destination) = route.destination_cidr_block.as_deref() else {
-                let list = route.prefix_list_id.as_deref().unwrap_or("nothing");
-                self.ledger.note(spot, format!("{table} has a route to {list}, which is left out"));
-                continue;
+            let destinations = match (&route.destination_cidr_block, &route.prefix_list_id) {
+                (Some(cidr), _) => vec![cidr.clone()],
+                (None, Some(list)) => self.entries_for(table, list, region),
+                (None, None) => Vec::new(),
             };
+            let told = destinations.first().cloned().or_else(|| route.prefix_list_id.clone());
+            let told = told.unwrap_or_else(|| "nothing".to_owned());
             let is_propagated = route.route_type.as_deref() == Some("propagated");
             let is_blackhole = route.state.as_deref() == Some("blackhole");
-            let inline = Inline::default().text("destination", destination);
-            if is_blackhole {
-                written.push(inline.text("state", "blackhole"));
-                continue;
-            }
-            let ids = route
+            let ids: Vec<&str> = route
                 .transit_gateway_attachments
                 .iter()
-                .filter_map(|one| one.transit_gateway_attachment_id.as_deref());
-            let ids: Vec<&str> = ids.collect();
+                .filter_map(|one| one.transit_gateway_attachment_id.as_deref())
+                .collect();
             let brings = |id: &str| {
                 propagations.iter().any(|one| one == id)
                     && inventory.vpc_attachments.iter().any(|one| one.transit_gateway_attachment_id == id)
             };
-            let Some(first) = ids.iter().copied().find(|id| attached.contains(*id)) else {
-                let why = if ids.is_empty() {
-                    "it names no attachment".to_owned()
-                } else {
-                    ids.join(", ") + " is in no document"
-                };
-                self.ledger
-                    .note(spot, format!("{table} has a route to {destination} that is left out: {why}"));
-                continue;
+            let first = ids.iter().copied().find(|id| attached.contains(*id));
+            let why = if destinations.is_empty() {
+                Some("no document holds what it leads to".to_owned())
+            } else if is_blackhole {
+                None
+            } else if ids.is_empty() {
+                Some("it names no attachment".to_owned())
+            } else if first.is_none() {
+                Some(ids.join(", ") + " is in no document")
+            } else {
+                None
             };
-            if is_propagated && brings(first) {
+            if let Some(why) = why {
+                let why = format!("{table} has a route to {told} that is left out: {why}");
+                self.ledger.item_not_understood(ROUTES, route.spot, why);
                 continue;
             }
-            if ids.len() > 1 {
-                self.ledger.note(
-                    spot,
-                    format!("{table} has several ways to {destination}, of which the first is written"),
-                );
+            let is_brought = is_propagated && !is_blackhole && first.is_some_and(brings);
+            let is_new = destinations.iter().any(|to| !seen.contains(&(to.clone(), is_propagated)));
+            if is_brought || !is_new {
+                let why = if is_brought {
+                    "its attachment propagates it"
+                } else {
+                    "it stands in another document too"
+                };
+                self.ledger.item_left_out(ROUTES, route.spot, why);
+                continue;
             }
-            let inline = inline.text("attachment", first);
-            written.push(if is_propagated { inline.plain("propagated", true) } else { inline });
+            if ids.len() > 1 && !is_blackhole {
+                let message = format!("{table} has several ways to {told}, of which the first is written");
+                self.ledger.note(Some(route.spot), message);
+            }
+            let attachment = first.filter(|_| !is_blackhole);
+            for destination in destinations {
+                if seen.insert((destination.clone(), is_propagated)) {
+                    written.push(transit_route(&destination, attachment, is_propagated));
+                }
+            }
+            self.ledger.item_written(ROUTES, route.spot);
+        }
+        for reference in inventory.prefix_list_references.iter() {
+            if reference.transit_gateway_route_table_id == table {
+                self.prefix_list_reference(reference, region, attached, &mut seen, &mut written);
+            }
         }
         written
     }
+
+    /// A table's reference to a prefix list: static routes to its entries, which the table's own document may have.
+    fn prefix_list_reference(
+        &mut self,
+        reference: &Item<PrefixListReference>,
+        region: &str,
+        attached: &BTreeSet<String>,
+        seen: &mut BTreeSet<(String, bool)>,
+        written: &mut Vec<Inline>,
+    ) {
+        let (table, list) = (&reference.transit_gateway_route_table_id, &reference.prefix_list_id);
+        if is_state(reference.state.as_deref(), &["deleting"]) {
+            self.ledger.item_left_out(REFERENCES, reference.spot, "it is deleted");
+            return;
+        }
+        let attachment = reference.transit_gateway_attachment.transit_gateway_attachment_id.as_deref();
+        let attachment = attachment.filter(|id| attached.contains(*id) && !reference.blackhole);
+        if attachment.is_none() && !reference.blackhole {
+            let why =
+                format!("{table} has routes to {list} that are left out: no document holds their attachment");
+            self.ledger.item_not_understood(REFERENCES, reference.spot, why);
+            return;
+        }
+        let entries = self.entries_for(table, list, region);
+        let new: Vec<String> = entries.into_iter().filter(|to| seen.insert((to.clone(), false))).collect();
+        if new.is_empty() {
+            let why = "the table's routes have its entries, or no document does";
+            self.ledger.item_left_out(REFERENCES, reference.spot, why);
+            return;
+        }
+        written.extend(new.iter().map(|to| transit_route(to, attachment, false)));
+        self.ledger.item_written(REFERENCES, reference.spot);
+    }
+
+    /// The entries of a prefix list that a transit gateway's table names.
+    fn entries_for(&mut self, table: &str, list: &str, region: &str) -> Vec<String> {
+        let entries = self.entries(list, region);
+        if entries.is_some() {
+            self.ledger.written(PrefixList::KIND, list);
+        } else {
+            let call = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
+            let what =
+                format!("the entries of prefix list {list}, which {table} names: its routes are left out");
+            self.ledger.missing(what, call);
+        }
+        entries.unwrap_or_default()
+    }
 }
 
-/// The attachments whose association or propagation holds.
-fn holding(attachments: Option<&Vec<RouteAttachment>>) -> Vec<String> {
-    let all = attachments.into_iter().flatten();
-    let holding = all.filter(|one| {
-        is_state(
-            one.state.as_deref().or(Some("enabled")),
-            &["enabled", "enabling", "associated", "associating"],
-        )
-    });
-    holding.filter_map(|one| one.transit_gateway_attachment_id.clone()).collect()
+/// A route as it is written.
+fn transit_route(destination: &str, attachment: Option<&str>, is_propagated: bool) -> Inline {
+    let inline = Inline::default().text("destination", destination);
+    let inline = match attachment {
+        Some(attachment) => inline.text("attachment", attachment),
+        None => inline.text("state", "blackhole"),
+    };
+    if is_propagated { inline.plain("propagated", true) } else { inline }
 }

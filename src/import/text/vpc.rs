@@ -3,10 +3,12 @@
 use super::Writer;
 use super::toml::Inline;
 use crate::import::inventory::Found;
+use crate::import::ledger::Spot;
 use crate::import::objects::gateway::{EgressOnlyInternetGateway, InternetGateway, NatGateway, VpnGateway};
-use crate::import::objects::network::{PrivateDnsNameOptions, Subnet, Vpc};
+use crate::import::objects::network::{BlockPublicAccessStates, PrivateDnsNameOptions, Subnet, Vpc};
 use crate::import::objects::resolver::{ResolverConfig, ServiceNetworkVpcAssociation};
 use crate::import::objects::{Object, is_state, name_tag};
+use crate::import::reader::VPC_ATTRIBUTES;
 
 impl Writer<'_> {
     /// A VPC with everything in it.
@@ -24,6 +26,8 @@ impl Writer<'_> {
             self.ledger.missing(what, "aws sts get-caller-identity");
         }
         self.text.texts("cidr", cidrs(vpc));
+        let spot = self.ledger.spot(Vpc::KIND, id);
+        self.blocked(spot, &format!("VPC {id}"), &vpc.block_public_access_states);
         self.attributes(id);
         self.gateways(id);
         self.ledger.written(Vpc::KIND, id);
@@ -49,6 +53,9 @@ impl Writer<'_> {
     /// The DNS attributes, which no other call tells, and whether reverse zones are there.
     fn attributes(&mut self, id: &str) {
         let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
+        for spot in self.inventory.attribute_spots.get(id).into_iter().flatten() {
+            self.ledger.item_written(VPC_ATTRIBUTES, *spot);
+        }
         let attributes = [
             ("enable_dns_support", "enableDnsSupport", said.enable_dns_support),
             ("enable_dns_hostnames", "enableDnsHostnames", said.enable_dns_hostnames),
@@ -60,9 +67,17 @@ impl Writer<'_> {
                     let call =
                         format!("aws ec2 describe-vpc-attribute --vpc-id {id} --attribute {attribute}");
                     let call = self.call_in(id, &call);
-                    let taken = if key == "enable_dns_support" { "on" } else { "off" };
-                    let what = format!("{attribute} of VPC {id}: taken as {taken}, as AWS makes VPCs");
-                    self.ledger.missing(what, call);
+                    let needing = self.needs_names(id);
+                    let why = match &needing {
+                        // AWS lets no endpoint have private DNS without both.
+                        Some(endpoint) => format!("on, since endpoint {endpoint} has private DNS"),
+                        None if key == "enable_dns_support" => "on, as AWS makes VPCs".to_owned(),
+                        None => "off, as AWS makes VPCs".to_owned(),
+                    };
+                    if needing.is_some() {
+                        self.text.plain(key, true);
+                    }
+                    self.ledger.missing(format!("{attribute} of VPC {id}: taken as {why}"), call);
                 }
             }
         }
@@ -74,6 +89,17 @@ impl Writer<'_> {
             }
             self.ledger.written(ResolverConfig::KIND, id);
         }
+    }
+
+    /// An endpoint whose private DNS tells that a VPC has both attributes.
+    fn needs_names(&self, vpc: &str) -> Option<String> {
+        let mut own = self.inventory.endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc);
+        let found = own.find(|endpoint| {
+            endpoint.kind() == "Interface"
+                && endpoint.private_dns_enabled == Some(true)
+                && is_state(endpoint.state.as_deref().or(Some("available")), &["available"])
+        });
+        found.map(|endpoint| endpoint.vpc_endpoint_id.clone())
     }
 
     /// The gateways attached to a VPC, and the service networks it is associated with.
@@ -168,7 +194,19 @@ impl Writer<'_> {
         if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(name_options) {
             self.text.plain("private_dns_name_options_on_launch", options);
         }
+        let spot = self.ledger.spot(Subnet::KIND, id);
+        self.blocked(spot, &format!("subnet {id}"), &subnet.block_public_access_states);
         self.ledger.written(Subnet::KIND, id);
+    }
+
+    /// Tells where public access is blocked, which no way out shows.
+    fn blocked(&mut self, spot: Option<Spot>, whose: &str, states: &BlockPublicAccessStates) {
+        if let Some(mode) = states.blocked() {
+            let message = format!(
+                "public access is blocked in {whose} ({mode}), which is not modelled: ways out say nothing of it"
+            );
+            self.ledger.note(spot, message);
+        }
     }
 
     /// A NAT gateway.
@@ -197,7 +235,8 @@ impl Writer<'_> {
         }
         if addresses.len() > 1 {
             let spot = self.ledger.spot(NatGateway::KIND, id);
-            self.ledger.note(spot, format!("{id} has several addresses, of which one is written"));
+            let message = format!("{id} has {} addresses, of which one is written", addresses.len());
+            self.ledger.note(spot, message);
         }
         self.ledger.written(NatGateway::KIND, id);
     }
@@ -215,7 +254,7 @@ impl Writer<'_> {
 }
 
 /// The prefixes of a VPC, the primary one first.
-fn cidrs(vpc: &Vpc) -> Vec<&str> {
+pub(super) fn cidrs(vpc: &Vpc) -> Vec<&str> {
     let mut all: Vec<&str> = vpc.cidr_block.iter().map(String::as_str).collect();
     let more = vpc.cidr_block_association_set.iter().filter(|one| one.cidr_block_state.is_associated());
     let ipv6 =

@@ -1,33 +1,35 @@
-//! Private hosted zones and their records.
+//! Hosted zones and their records: private zones as they are, public ones as records of the sealed internet.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::{Inline, quote};
+use crate::dns::from_octal_escapes;
 use crate::import::inventory::RecordSets;
-use crate::import::ledger::Spot;
 use crate::import::objects::Object;
-use crate::import::objects::route53::{HostedZone, ResourceRecordSet};
+use crate::import::objects::route53::{
+    GeoLocation, GeoProximityLocation, HealthCheck, HealthCheckObservation, HostedZone, ResourceRecordSet,
+};
 
-impl Writer<'_> {
+/// The key of the documents that hold record sets.
+const RECORD_SETS: &str = "ResourceRecordSets";
+
+/// The key of the documents that hold what checkers observed.
+const OBSERVATIONS: &str = "HealthCheckObservations";
+
+/// With more than this share of its checkers content, in hundredths, Route 53 takes an endpoint as healthy.
+const HEALTHY_SHARE: usize = 18;
+
+impl<'a> Writer<'a> {
     /// The private zones.
     pub(super) fn hosted_zones(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("private hosted zones");
-        for zone in &inventory.hosted_zones {
-            let id = zone.id();
-            if !zone.config.private_zone {
-                self.ledger.left_out(
-                    HostedZone::KIND,
-                    &id,
-                    "it is public: its names are asked of the internet",
-                );
-                continue;
-            }
+        for zone in inventory.hosted_zones.iter().filter(|zone| zone.config.private_zone) {
             if let Some(heading) = heading.take() {
                 self.text.heading(heading);
             }
-            self.hosted_zone(&id, zone);
+            self.hosted_zone(&zone.id(), zone);
         }
     }
 
@@ -36,14 +38,18 @@ impl Writer<'_> {
         self.text.table("hosted_zone", zone.config.comment.as_deref().filter(|comment| !comment.is_empty()));
         // Only the real Route 53's ids begin so; its stand-ins make others.
         self.text.maybe("id", Some(id).filter(|id| id.starts_with('Z')));
-        let apex = unescaped(zone.name.trim_end_matches('.'));
-        self.text.text("name", &apex);
+        let apex = zone.name.trim_end_matches('.');
+        self.text.text("name", &plain(apex));
         let mut vpcs: Vec<&String> = Vec::new();
         for vpc in inventory.zone_vpcs.get(id).into_iter().flatten() {
-            if !self.knows_vpc(vpc) {
-                self.missing_vpc(vpc, &format!("hosted zone {id}"));
-            } else if !vpcs.contains(&vpc) {
-                vpcs.push(vpc);
+            if !self.knows_vpc(&vpc.vpc_id) {
+                self.missing_vpc(&vpc.vpc_id, &format!("hosted zone {id}"));
+                self.ledger.item_left_out("VPCs", vpc.spot, "no document holds it");
+            } else if vpcs.contains(&&vpc.vpc_id) {
+                self.ledger.item_left_out("VPCs", vpc.spot, "it stands in another document too");
+            } else {
+                vpcs.push(&vpc.vpc_id);
+                self.ledger.item_written("VPCs", vpc.spot);
             }
         }
         self.text.texts("vpcs", vpcs);
@@ -51,89 +57,245 @@ impl Writer<'_> {
             let call = format!("aws route53 get-hosted-zone --id {id}");
             self.ledger.missing(format!("the VPCs that hosted zone {id} ({apex}) is associated with"), call);
         }
-        let sets: Vec<&RecordSets> =
-            inventory.record_sets.iter().filter(|sets| sets.zone.as_deref() == Some(id)).collect();
+        let sets = self.sets_of(id);
         if sets.is_empty() {
             let call = format!("aws route53 list-resource-record-sets --hosted-zone-id {id}");
             self.ledger.missing(format!("the records of hosted zone {id} ({apex})"), call);
         }
-        let records = self.records(&apex, &sets);
+        let records = self.records(apex, &sets);
         if !records.is_empty() {
             self.text.tables("records", &records);
         }
         self.ledger.written(HostedZone::KIND, id);
     }
 
-    /// The record sets of a zone. Of those with a routing policy one stands for a name and type.
+    /// The documents with record sets of a zone.
+    fn sets_of(&self, zone: &str) -> Vec<&'a RecordSets> {
+        let all = self.inventory.record_sets.iter();
+        all.filter(|sets| sets.zone.as_deref() == Some(zone)).collect()
+    }
+
+    /// The record sets of a zone.
     fn records(&mut self, apex: &str, documents: &[&RecordSets]) -> Vec<Inline> {
-        let mut chosen: BTreeMap<(String, &str), Vec<&ResourceRecordSet>> = BTreeMap::new();
-        let mut order = Vec::new();
-        for document in documents {
-            let spot = Spot { file: document.file, at: document.at.start };
-            for set in &document.sets {
-                let name = relative(&set.name, apex);
-                // Route 53 makes these, and so does plustwo.
-                if name == "@" && matches!(set.record_type.as_str(), "SOA" | "NS") {
-                    continue;
-                }
-                if let Some(policy) = policy(set) {
-                    let message = format!(
-                        "{} {} has a {policy} routing policy: one record set of it is written",
-                        unescaped(set.name.trim_end_matches('.')),
-                        set.record_type
-                    );
-                    self.ledger.note(Some(spot), message);
-                }
-                let key = (name, set.record_type.as_str());
-                let of_name = chosen.entry(key.clone()).or_default();
-                if of_name.is_empty() {
-                    order.push(key);
-                }
-                of_name.push(set);
+        let mut seen = HashSet::new();
+        let mut written = Vec::new();
+        for set in documents.iter().flat_map(|document| &document.sets) {
+            let name = relative(&set.name, apex);
+            let key = (name.to_ascii_lowercase(), set.record_type.as_str(), set.set_identifier.as_deref());
+            if name == "@" && matches!(set.record_type.as_str(), "SOA" | "NS") {
+                self.ledger.item_left_out(RECORD_SETS, set.spot, "Route 53 makes it, and so does plustwo");
+            } else if let Some(why) = refused(set) {
+                let why = format!("{} {} is left out: {why}", told_name(set), set.record_type);
+                self.ledger.item_not_understood(RECORD_SETS, set.spot, why);
+            } else if !seen.insert(key) {
+                self.ledger.item_left_out(RECORD_SETS, set.spot, "it stands in another document too");
+            } else {
+                self.health_checks.extend(set.health_check_id.clone());
+                self.ledger.item_written(RECORD_SETS, set.spot);
+                written.push(record(&name, set));
             }
         }
-        let of = |key| chosen.get(key).and_then(|sets| first_choice(sets)).map(|set| (key, set));
-        order.iter().filter_map(of).map(|((name, _), set)| record(name, set)).collect()
+        written
+    }
+
+    /// What the health checks say that record sets name.
+    pub(super) fn health_checks(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("health checks");
+        for id in std::mem::take(&mut self.health_checks) {
+            if let Some(heading) = heading.take() {
+                self.text.heading(heading);
+            }
+            self.text.table("health_check", None);
+            self.text.text("id", &id);
+            let check = inventory.health_checks.iter().find(|check| check.id == id);
+            match self.is_healthy(&id, check.map(|check| &check.object)) {
+                Some(true) => {}
+                Some(false) => self.text.plain("healthy", false),
+                None => {
+                    let what = format!("what health check {id} says: taken as healthy");
+                    let call = format!("aws route53 get-health-check-status --health-check-id {id}");
+                    self.ledger.missing(what, call);
+                }
+            }
+            self.ledger.written(HealthCheck::KIND, &id);
+        }
+        for check in &inventory.health_checks {
+            self.ledger.left_out(HealthCheck::KIND, &check.id, "no record set that is written names it");
+        }
+    }
+
+    /// What a health check says, as far as its documents tell.
+    fn is_healthy(&mut self, id: &str, check: Option<&HealthCheck>) -> Option<bool> {
+        let observations = self.inventory.health_observations.get(id);
+        for observation in observations.into_iter().flatten() {
+            self.ledger.item_written(OBSERVATIONS, observation.spot);
+        }
+        let config = check.map(|check| check.health_check_config.clone()).unwrap_or_default();
+        if config.disabled {
+            // Route 53 stops checking, and takes it as healthy unless it is inverted.
+            return Some(!config.inverted);
+        }
+        let observed = observations.filter(|all| !all.is_empty())?;
+        let content = observed.iter().filter(|one| is_success(one)).count();
+        let is_healthy = content * 100 > observed.len() * HEALTHY_SHARE;
+        Some(is_healthy != config.inverted)
+    }
+
+    /// Records of public zones, as the sealed internet has them.
+    pub(super) fn public_zones(&mut self) {
+        let inventory = self.inventory;
+        let mut heading = Some("public hosted zones");
+        for zone in inventory.hosted_zones.iter().filter(|zone| !zone.config.private_zone) {
+            let id = zone.id();
+            let sets = self.sets_of(&id);
+            let mut written = 0;
+            let mut seen = HashSet::new();
+            for set in sets.iter().flat_map(|document| &document.sets) {
+                let name = told_name(set);
+                let left_out = if matches!(set.record_type.as_str(), "SOA" | "NS" | "DS") {
+                    Some("the sealed internet has no zones, and delegates nothing".to_owned())
+                } else if set.alias_target.is_some() {
+                    Some("the sealed internet has no alias records".to_owned())
+                } else if set.set_identifier.is_some() {
+                    Some("the sealed internet has no routing policies".to_owned())
+                } else {
+                    let is_new = seen.insert((name.to_ascii_lowercase(), set.record_type.as_str()));
+                    (!is_new).then(|| "it stands in another document too".to_owned())
+                };
+                if let Some(why) = left_out {
+                    self.ledger.item_left_out(RECORD_SETS, set.spot, why);
+                    continue;
+                }
+                if let Some(heading) = heading.take() {
+                    self.text.heading(heading);
+                }
+                self.text.table("public", None);
+                self.text.text("name", &plain(set.name.trim_end_matches('.')));
+                self.text.text("type", &set.record_type);
+                if let Some(ttl) = set.ttl {
+                    self.text.plain("ttl", ttl);
+                }
+                self.text.texts("values", set.resource_records.iter().map(|one| plain(&one.value)));
+                self.ledger.item_written(RECORD_SETS, set.spot);
+                written += 1;
+            }
+            match written {
+                0 => self.ledger.left_out(
+                    HostedZone::KIND,
+                    &id,
+                    "it is public: its names are asked of the internet",
+                ),
+                _ => self.ledger.written(HostedZone::KIND, &id),
+            }
+        }
     }
 }
 
-/// The routing policy of a record set, if it has one.
-fn policy(set: &ResourceRecordSet) -> Option<&'static str> {
-    set.set_identifier.as_ref()?;
-    Some(match set {
-        ResourceRecordSet { weight: Some(_), .. } => "weighted",
-        ResourceRecordSet { failover: Some(_), .. } => "failover",
-        ResourceRecordSet { multi_value_answer: Some(true), .. } => "multivalue answer",
-        ResourceRecordSet { region: Some(_), .. } => "latency",
-        _ => "geographic",
-    })
+/// Whether a checker is content.
+fn is_success(observation: &HealthCheckObservation) -> bool {
+    observation.status_report.status.as_deref().is_some_and(|status| status.starts_with("Success"))
 }
 
-/// The record set that answers most: the primary one, else the one of the greatest weight, else the first.
-fn first_choice<'s>(sets: &[&'s ResourceRecordSet]) -> Option<&'s ResourceRecordSet> {
-    let primary = sets.iter().find(|set| set.failover.as_deref() == Some("PRIMARY"));
-    // Of equal weights the first.
-    let heaviest = || sets.iter().rev().max_by_key(|set| set.weight);
-    primary.or_else(heaviest).copied()
+/// Why the configuration has no such record set.
+fn refused(set: &ResourceRecordSet) -> Option<String> {
+    if set.cidr_routing_config.is_some() {
+        return Some("a private hosted zone cannot have IP-based routing".to_owned());
+    }
+    if set.alias_target.is_some() && matches!(set.record_type.as_str(), "CNAME" | "NS") {
+        return Some(format!("aliases of type {} are not modelled", set.record_type));
+    }
+    let near = set.geo_proximity_location.as_ref();
+    let group =
+        near.filter(|near| near.coordinates.is_none()).and_then(|near| near.local_zone_group.as_ref());
+    if let Some(group) = group {
+        return Some(format!("where the Local Zone group `{group}` lies is not known here"));
+    }
+    let is_unread = set.set_identifier.is_some()
+        && set.weight.is_none()
+        && set.region.is_none()
+        && set.geo_location.is_none()
+        && near.is_none()
+        && set.failover.is_none()
+        && set.multi_value_answer != Some(true);
+    is_unread.then(|| "its routing policy is not known".to_owned())
 }
 
-/// A record set as it is written.
+/// A record set as it is written. Names and values stay as Route 53's API has them.
 fn record(name: &str, set: &ResourceRecordSet) -> Inline {
-    let inline = Inline::default().text("name", name).text("type", &set.record_type);
-    if let Some(alias) = &set.alias_target {
-        return inline.text("alias", &unescaped(alias.dns_name.trim_end_matches('.')));
+    let mut inline = Inline::default().text("name", name).text("type", &set.record_type);
+    match &set.alias_target {
+        Some(alias) => {
+            inline = inline.text("alias", &plain(alias.dns_name.trim_end_matches('.')));
+            if alias.evaluate_target_health {
+                inline = inline.plain("evaluate_target_health", true);
+            }
+        }
+        None => {
+            if let Some(ttl) = set.ttl {
+                inline = inline.plain("ttl", ttl);
+            }
+            let values: Vec<String> =
+                set.resource_records.iter().map(|record| record.value.clone()).collect();
+            inline = inline.texts("values", &values);
+        }
     }
-    let inline = match set.ttl {
-        Some(ttl) => inline.plain("ttl", ttl),
-        None => inline,
-    };
-    let values: Vec<String> = set.resource_records.iter().map(|record| record.value.clone()).collect();
-    inline.texts("values", &values)
+    inline = inline.maybe("set_identifier", set.set_identifier.as_deref());
+    if let Some(weight) = set.weight {
+        inline = inline.plain("weight", weight);
+    }
+    inline = inline.maybe("region", set.region.as_deref());
+    if let Some(location) = &set.geo_location {
+        inline = inline.plain("geo_location", geo_location(location));
+    }
+    if let Some(location) = &set.geo_proximity_location {
+        inline = inline.plain("geo_proximity_location", geo_proximity_location(location));
+    }
+    inline = inline.maybe("failover", set.failover.as_deref());
+    if set.multi_value_answer == Some(true) {
+        inline = inline.plain("multi_value_answer", true);
+    }
+    inline.maybe("health_check_id", set.health_check_id.as_deref())
 }
 
-/// An owner name relative to its zone.
+fn geo_location(location: &GeoLocation) -> String {
+    Inline::default()
+        .maybe("continent_code", location.continent_code.as_deref())
+        .maybe("country_code", location.country_code.as_deref())
+        .maybe("subdivision_code", location.subdivision_code.as_deref())
+        .written()
+}
+
+fn geo_proximity_location(location: &GeoProximityLocation) -> String {
+    let mut inline = Inline::default().maybe("aws_region", location.aws_region.as_deref());
+    if let Some(place) = &location.coordinates {
+        let coordinates = Inline::default()
+            .plain("latitude", degrees(&place.latitude))
+            .plain("longitude", degrees(&place.longitude));
+        inline = inline.plain("coordinates", coordinates.written());
+    }
+    if let Some(bias) = location.bias.filter(|bias| *bias != 0) {
+        inline = inline.plain("bias", bias);
+    }
+    inline.written()
+}
+
+/// Degrees as a number. What is none stands as a text, so that the configuration tells of it.
+fn degrees(text: &str) -> String {
+    match text.trim().parse::<f64>() {
+        Ok(degrees) if degrees.is_finite() => format!("{degrees:?}"),
+        _ => quote(text),
+    }
+}
+
+/// The name of a record set, for people.
+fn told_name(set: &ResourceRecordSet) -> &str {
+    set.name.trim_end_matches('.')
+}
+
+/// An owner name relative to its zone, with the API's escapes but for the wildcard's.
 fn relative(name: &str, apex: &str) -> String {
-    let name = unescaped(name.trim_end_matches('.'));
+    let name = wildcard(name.trim_end_matches('.'));
     if name.eq_ignore_ascii_case(apex) {
         return "@".to_owned();
     }
@@ -143,35 +305,24 @@ fn relative(name: &str, apex: &str) -> String {
             && name[at + 1..].eq_ignore_ascii_case(apex)
     });
     match split {
-        Some(at) => name[..at].to_owned(),
-        None => format!("{name}."),
+        // A host that is called so is not the zone's top.
+        Some(at) if &name[..at] != "@" => name[..at].to_owned(),
+        _ => format!("{name}."),
     }
 }
 
-/// A name with Route 53's escapes, `\052` with three octal digits, as zone files have them: the character itself, or
-/// three decimal digits.
-fn unescaped(name: &str) -> String {
-    let mut plain = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(at) = rest.find('\\') {
-        plain.push_str(&rest[..at]);
-        let digits = rest.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match digits {
-            Some(octet) => {
-                match octet {
-                    b'.' | b'\\' => plain.extend(['\\', char::from(octet)]),
-                    octet if octet.is_ascii_graphic() => plain.push(char::from(octet)),
-                    octet => plain.push_str(&format!("\\{octet:03}")),
-                }
-                rest = &rest[at + 4..];
-            }
-            None => {
-                plain.push('\\');
-                rest = &rest[at + 1..];
-            }
-        }
+/// A text of Route 53, with three octal digits for an octet, as zone files have it, with three decimal ones. A wildcard
+/// stands as itself.
+fn plain(text: &str) -> String {
+    from_octal_escapes(&wildcard(text)).map(|plain| plain.into_owned()).unwrap_or_else(|_| text.to_owned())
+}
+
+/// A text with a wildcard at its beginning, which Route 53 writes as an escape.
+fn wildcard(text: &str) -> String {
+    match text.strip_prefix("\\052") {
+        Some(rest) => format!("*{rest}"),
+        None => text.to_owned(),
     }
-    plain + rest
 }
 
 #[cfg(test)]
@@ -179,12 +330,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_route_53_are_written_as_zone_files_have_them() {
-        assert_eq!(unescaped("\\052.apps.corp.example"), "*.apps.corp.example");
-        assert_eq!(unescaped("a\\040b.example"), "a\\032b.example");
-        assert_eq!(unescaped("a\\056b.example"), "a\\.b.example");
+    fn names_of_route_53_stay_as_they_are() {
         assert_eq!(relative("\\052.apps.corp.example.", "corp.example"), "*.apps");
+        assert_eq!(relative("a\\040b.corp.example.", "corp.example"), "a\\040b");
         assert_eq!(relative("corp.example.", "corp.example"), "@");
+        assert_eq!(relative("@.corp.example.", "corp.example"), "@.corp.example.");
         assert_eq!(relative("a.xcorp.example.", "corp.example"), "a.xcorp.example.");
+        assert_eq!(plain("\\052.a\\040b.example"), "*.a\\032b.example");
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::walk::{Source, Walk};
 use crate::net::host;
-use crate::resolve::path::{Direction, EgressPath, Filter, FilterId, Lands, Reach, Reason};
+use crate::resolve::path::{Direction, EgressPath, End, Filter, FilterId, Reach, Reason};
 use crate::world::{
     Addresses, Admission, EPHEMERAL_PORTS, Index, Interface, NetworkAcl, OtherEnd, SecurityGroup, Subnet,
     World,
@@ -67,8 +67,8 @@ impl Walk<'_> {
     fn sender_groups(&self, port: u16, filters: &mut Vec<Filter>) {
         let Some(own) = self.client_groups else { return };
         let to = [host(self.asked)];
-        let far_groups = match &self.path.lands {
-            Lands::Subnet { .. } => self.owner().map(|owner| groups_of(self.world, owner)),
+        let far_groups = match self.path.end {
+            End::Vpc(..) => self.owner().map(|owner| groups_of(self.world, owner)),
             // What is outside of every VPC is in no group.
             _ => Some(&[][..]),
         };
@@ -161,7 +161,7 @@ impl Walk<'_> {
 
     /// Whether the packet landed at an address of a VPC.
     fn has_landed_inside(&self) -> bool {
-        matches!(self.path.lands, Lands::Subnet { .. })
+        matches!(self.path.end, End::Vpc(..))
     }
 }
 

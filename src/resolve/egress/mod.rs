@@ -19,10 +19,10 @@ mod walk;
 
 use std::net::IpAddr;
 
-use super::path::{Class, EgressPath, Lands, Reach, Reason};
+use super::path::{Class, EgressPath, End, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
-use crate::world::{PlaceId, Standing, Vpc, World};
+use crate::world::{PlaceId, Standing, World};
 
 pub use filter::HTTPS;
 use walk::Walk;
@@ -47,7 +47,7 @@ pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<(IpAddr, Egr
 pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
     let here = &world.places[place];
     if net::is_loopback(address) || net::is_link_local_service(address) {
-        return EgressPath { lands: Lands::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
+        return EgressPath { end: End::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
     }
     if net::is_vpc_lattice(address) {
         return to_lattice(world, here.standing);
@@ -74,7 +74,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             }
             let own = &world.sites[site];
             let path = if own.has_internet {
-                uplink(world, address)
+                uplink(address)
             } else {
                 EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute)
             };
@@ -83,7 +83,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
                 false => path,
             }
         }
-        Standing::Outside => uplink(world, address),
+        Standing::Outside => uplink(address),
     }
 }
 
@@ -95,35 +95,16 @@ fn to_lattice(world: &World, standing: Standing) -> EgressPath {
         Standing::Site(_) | Standing::Outside => None,
     };
     if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
-        let lands =
-            Lands::Service { service: "VPC_LATTICE".into(), region: None, stays_on_aws_network: true };
-        return EgressPath { lands, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
+        return EgressPath { end: End::VpcLattice, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
     }
     EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::VpcNotAssociatedWithServiceNetwork)
 }
 
 /// A place's own uplink to the internet.
-fn uplink(world: &World, address: IpAddr) -> EgressPath {
+fn uplink(address: IpAddr) -> EgressPath {
     if is_globally_routed(address) {
-        EgressPath {
-            lands: lands_outside(world, None, address),
-            ..EgressPath::of(Class::Internet, Reach::Ok)
-        }
+        EgressPath { end: End::Public(address, None), ..EgressPath::of(Class::Internet, Reach::Ok) }
     } else {
         EgressPath::of(Class::Internet, Reach::Dead).because(Reason::PrivateAddressToInternet)
-    }
-}
-
-/// Where traffic lands that leaves for a public address, from a VPC's gateway or from somebody's own uplink.
-fn lands_outside(world: &World, from: Option<&Vpc>, address: IpAddr) -> Lands {
-    let is_in_china = |region: &str| region.starts_with("cn-");
-    match world.ranges().owner(address) {
-        Some((service, region)) => Lands::Service {
-            service: service.into(),
-            region: Some(region.into()),
-            stays_on_aws_network: from
-                .is_some_and(|vpc| !is_in_china(vpc.region.as_str()) && !is_in_china(region)),
-        },
-        None => Lands::Internet,
     }
 }

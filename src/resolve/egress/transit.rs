@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::lands_outside;
 use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
-use crate::resolve::path::{Class, Lands, Matched, Reach, Reason};
+use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
 use crate::world::{
     Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
@@ -74,6 +73,9 @@ impl Walk<'_> {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
                 return;
             };
+            if let Some(table) = gateway.attachments[from].association {
+                self.follow(LaterTable::TransitGateway(index, table), route.destination);
+            }
             let Some(number) = route.attachment else {
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
                 return;
@@ -196,10 +198,10 @@ impl Walk<'_> {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
-            self.path.lands = Lands::Site(site.id.clone());
+            self.path.end = End::Site(index);
             self.end(Reach::Ok, None);
         } else if site.has_internet && is_globally_routed(self.to) {
-            self.path.lands = lands_outside(self.world, None, self.to);
+            self.path.end = End::Public(self.to, None);
             self.end(Reach::Ok, None);
         } else {
             self.end(Reach::Dead, Some(Reason::NoRoute));
@@ -232,7 +234,7 @@ impl Walk<'_> {
             && link.is_none_or(|(_, prefix)| prefix.prefix_len() <= own.prefix_len())
         {
             self.path.class = Class::OnPremises;
-            self.path.lands = Lands::Site(site.id.clone());
+            self.path.end = End::Site(index);
             self.matched_at(&site.id, own, Arc::from("local"));
             self.end(Reach::Ok, None);
             return true;

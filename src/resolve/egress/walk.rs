@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::MAX_HOPS;
 use super::filter::Crossing;
-use super::{MAX_HOPS, lands_outside};
 use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
-use crate::resolve::path::{Class, EgressPath, Hop, Lands, Matched, Reach, Reason};
+use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Matched, Reach, Reason};
 use crate::world::{
     Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
     Subnet, Target, Vpc, World,
@@ -178,7 +178,7 @@ impl<'w> Walk<'w> {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
             prefix_list: route.prefix_list.clone(),
-            target: self.target_id(&route.target),
+            target: self.world.target_id(&route.target),
         });
         if route.is_blackhole {
             self.path.class = Class::Blackhole;
@@ -201,14 +201,23 @@ impl<'w> Walk<'w> {
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
             None => self.end(Reach::Dead, Some(none)),
-            Some(route) if route.is_blackhole => self.end(Reach::Dead, Some(Reason::BlackholeRoute)),
+            Some(route) if route.is_blackhole => {
+                self.follow(LaterTable::Vpc(table), route.destination);
+                self.end(Reach::Dead, Some(Reason::BlackholeRoute));
+            }
             Some(route) => {
+                self.follow(LaterTable::Vpc(table), route.destination);
                 if let Some(subnet) = subnet {
                     self.leave_for(subnet, route);
                 }
                 self.take(route);
             }
         }
+    }
+
+    /// Notes a route that was followed after the first.
+    pub fn follow(&mut self, table: LaterTable, destination: IpNet) {
+        self.path.later.push(Later { after: self.path.hops.len(), table, destination });
     }
 
     /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
@@ -229,7 +238,7 @@ impl<'w> Walk<'w> {
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
         if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
-            self.hop(self.target_id(&route.target), None);
+            self.hop(self.world.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;
         }
@@ -248,7 +257,7 @@ impl<'w> Walk<'w> {
                 let endpoint = &self.world.endpoints[*index];
                 self.hop(endpoint.id.clone(), None);
                 self.path.endpoint = Some((*index, None));
-                self.path.lands = self.lands_outside();
+                self.path.end = self.outside();
                 if self.is_passing {
                     self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
                 } else if !endpoint.is_available {
@@ -301,22 +310,13 @@ impl<'w> Walk<'w> {
 
     /// Inside a VPC that has the address: an endpoint's network interface, or something else.
     pub fn arrive(&mut self, vpc: Index<Vpc>) {
-        let place =
-            self.world.places.find_in_vpc(self.to, vpc).map(|place| self.world.places[place].standing);
-        let subnet = match place {
-            Some(Standing::Subnet(subnet)) => Some(subnet),
-            _ => None,
-        };
+        let subnet = self.subnet_in(vpc);
         if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
             self.enter(subnet);
         }
         self.at = Some((vpc, subnet));
         let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
-        self.path.lands = Lands::Subnet {
-            vpc: self.world.vpcs[vpc].id.clone(),
-            subnet: subnet.map(|subnet| self.world.subnets[subnet].id.clone()),
-            owner: owner.and_then(|owner| self.owner_id(owner)),
-        };
+        self.path.end = End::Vpc(vpc, self.to);
         let mut reach = Reach::Ok;
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
@@ -336,6 +336,25 @@ impl<'w> Walk<'w> {
             self.path.reasons.push(Reason::NoReturnRoute);
         }
         self.end(reach, None);
+    }
+
+    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where no
+    /// subnet has a network ACL, replies need no way back and no border is watched.
+    fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
+        if let Some((at, Some(subnet))) = self.at
+            && at == vpc
+            && self.is_in(subnet)
+        {
+            return Some(subnet);
+        }
+        if self.sender.home == Home::Vpc(vpc) && self.world.network_acls.is_empty() {
+            return None;
+        }
+        let place = self.world.places.find_in_vpc(self.to, vpc)?;
+        match self.world.places[place].standing {
+            Standing::Subnet(subnet) => Some(subnet),
+            Standing::Site(_) | Standing::Outside => None,
+        }
     }
 
     /// Through a NAT gateway, which sends with an address of its own from where it stands.
@@ -382,7 +401,7 @@ impl<'w> Walk<'w> {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
             return;
         }
-        self.path.lands = self.lands_outside();
+        self.path.end = self.outside();
         let is_public = match self.sender.by {
             SentBy::Nat { is_public } => Some(is_public),
             SentBy::Appliance => Some(true),
@@ -407,9 +426,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Where the packet lands that a gateway of the VPC sends to a public address.
-    fn lands_outside(&self) -> Lands {
-        lands_outside(self.world, self.at.map(|(vpc, _)| &self.world.vpcs[vpc]), self.to)
+    /// Where the packet ends up that a gateway of the VPC sends to a public address.
+    fn outside(&self) -> End {
+        End::Public(self.to, self.at.map(|(vpc, _)| vpc))
     }
 
     /// Whether the client has a public address of the destination's family. `None`: nobody said.
@@ -466,9 +485,7 @@ impl<'w> Walk<'w> {
                 // A NAT gateway on the way back puts its own address in the place of the one that was asked.
                 (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
                 (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
-                (Reach::Ok, Home::Site(site)) => {
-                    back.path.lands == Lands::Site(self.world.sites[site].id.clone())
-                }
+                (Reach::Ok, Home::Site(site)) => back.path.end == End::Site(site),
                 _ => false,
             }
         })
@@ -536,34 +553,7 @@ impl<'w> Walk<'w> {
         self.path.reach = reach;
         self.path.reasons.extend(reason);
         if matches!(reach, Reach::Dead) {
-            self.path.lands = Lands::Nowhere;
-        }
-    }
-
-    fn owner_id(&self, owner: Interface) -> Option<Arc<str>> {
-        match owner {
-            Interface::Endpoint(index, _) => Some(self.world.endpoints[index].id.clone()),
-            Interface::Instance(index) => Some(self.world.instances[index].id.clone()),
-            Interface::NatGateway(index) => Some(self.world.nat_gateways[index].id.clone()),
-            Interface::Network(index) => Some(self.world.network_interfaces[index].id.clone()),
-            Interface::ResolverEndpoint => None,
-        }
-    }
-
-    fn target_id(&self, target: &Target) -> Arc<str> {
-        match target {
-            Target::Local => Arc::from("local"),
-            Target::InternetGateway(id)
-            | Target::EgressOnlyInternetGateway(id)
-            | Target::VirtualPrivateGateway(id) => id.clone(),
-            Target::NatGateway(index) => self.world.nat_gateways[*index].id.clone(),
-            Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => {
-                self.world.endpoints[*index].id.clone()
-            }
-            Target::Appliance(appliance) => appliance.id.clone(),
-            Target::Peering(index) => self.world.peering_connections[*index].id.clone(),
-            Target::TransitGateway(index) => self.world.transit_gateways[*index].id.clone(),
-            Target::Other(target) => target.id.clone(),
+            self.path.end = End::Nowhere;
         }
     }
 }

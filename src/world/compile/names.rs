@@ -22,7 +22,7 @@ impl Compiler<'_> {
                 self.claim_address(vpc, address, Interface::ResolverEndpoint);
             }
             let made = match written.direction {
-                Direction::Inbound => {
+                Direction::Inbound | Direction::InboundDelegation => {
                     let view = self.inbound_view(vpc, written.dns64_enabled);
                     let endpoint = InboundEndpoint { id: written.id.value().text(), vpc, view };
                     Resolver::Inbound(self.inbound_endpoints.add(endpoint))
@@ -37,7 +37,7 @@ impl Compiler<'_> {
                 }
             };
             let prefix = match written.direction {
-                Direction::Inbound => "rslvr-in-",
+                Direction::Inbound | Direction::InboundDelegation => "rslvr-in-",
                 Direction::Outbound => "rslvr-out-",
             };
             if !written.id.value().as_str().starts_with(prefix) {

@@ -123,8 +123,17 @@ impl Compiler<'_> {
 
     /// Where a route's target leads; `None`, and an error, when it leads to nothing declared.
     fn target(&mut self, vpc: &config::Vpc, index: Index<Vpc>, route: &config::Route) -> Option<Target> {
-        let written = route.target.value();
-        let mark = route.target.mark();
+        let Some(named) = &route.target else {
+            let is_gone = route.state != RouteState::Active;
+            // The key may have been too broken to read, and that is told.
+            if !is_gone && !self.was_cut {
+                let message = format!("the route to {} leads nowhere", route.destination);
+                let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
+                error.help("write `target = \"…\"`, or `state = \"blackhole\"` where its target is gone");
+            }
+            return is_gone.then(|| Target::Other(RouteTarget::gone()));
+        };
+        let (written, mark) = (named.value(), named.mark());
         // A blackhole's target is gone, so nobody can declare it.
         if route.state == RouteState::Blackhole && !self.ids.declared.contains_key(&*written.id) {
             return Some(Target::Other(written.clone()));
@@ -155,12 +164,12 @@ impl Compiler<'_> {
                     }
                 }
             }
-            RouteTargetKind::VpcEndpoint => self.endpoint_target(index, route),
+            RouteTargetKind::VpcEndpoint => self.endpoint_target(index, route, named),
             RouteTargetKind::VirtualPrivateGateway => Some(Target::VirtualPrivateGateway(written.id.clone())),
             RouteTargetKind::EgressOnlyInternetGateway => {
                 Some(Target::EgressOnlyInternetGateway(written.id.clone()))
             }
-            RouteTargetKind::VpcPeeringConnection => Some(self.peering_target(index, route)?),
+            RouteTargetKind::VpcPeeringConnection => Some(self.peering_target(index, named)?),
             RouteTargetKind::TransitGateway => match self.ids.transit_gateways.get(&*written.id) {
                 Some(gateway) => Some(Target::TransitGateway(*gateway)),
                 None => Some(Target::Other(written.clone())),
@@ -178,21 +187,26 @@ impl Compiler<'_> {
     }
 
     /// A peering connection that is declared joins this VPC; one that is not is named only.
-    fn peering_target(&mut self, vpc: Index<Vpc>, route: &config::Route) -> Option<Target> {
-        let written = route.target.value();
+    fn peering_target(&mut self, vpc: Index<Vpc>, named: &Marked<RouteTarget>) -> Option<Target> {
+        let written = named.value();
         let Some(index) = self.ids.peering_connections.get(&*written.id).copied() else {
             return Some(Target::Other(written.clone()));
         };
         if self.peering_connections[index].beyond(vpc).is_none() {
             let message = format!("`{written}` does not join VPC `{}`", self.vpcs[vpc].id);
-            self.report.error(Code::UnknownReference, route.target.mark(), message);
+            self.report.error(Code::UnknownReference, named.mark(), message);
             return None;
         }
         Some(Target::Peering(index))
     }
 
-    fn endpoint_target(&mut self, vpc: Index<Vpc>, route: &config::Route) -> Option<Target> {
-        let (written, mark) = (route.target.value(), route.target.mark());
+    fn endpoint_target(
+        &mut self,
+        vpc: Index<Vpc>,
+        route: &config::Route,
+        named: &Marked<RouteTarget>,
+    ) -> Option<Target> {
+        let (written, mark) = (named.value(), named.mark());
         let found = self.ids.endpoints.get(&*written.id).copied().filter(|(owner, _)| *owner == vpc);
         let Some((_, endpoint)) = found else {
             self.unknown("endpoint of this VPC", &written.id, mark, |this| keys(&this.ids.endpoints));

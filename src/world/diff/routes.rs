@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Unique, What, list};
-use crate::world::{Index, Route, RouteTable, Target, World};
+use crate::world::{Index, Route, RouteTable, World};
 
 /// What a table holds: for each destination or prefix list, where it leads.
 type Routes = BTreeMap<String, String>;
@@ -70,17 +70,6 @@ fn routes(world: &World, table: &RouteTable) -> Routes {
 }
 
 fn target(world: &World, route: &Route) -> String {
-    let target: &str = match &route.target {
-        Target::Local => "local",
-        Target::InternetGateway(id)
-        | Target::EgressOnlyInternetGateway(id)
-        | Target::VirtualPrivateGateway(id) => id,
-        Target::NatGateway(index) => &world.nat_gateways[*index].id,
-        Target::GatewayEndpoint(index) | Target::LoadBalancerEndpoint(index) => &world.endpoints[*index].id,
-        Target::Appliance(appliance) => &appliance.id,
-        Target::Peering(index) => &world.peering_connections[*index].id,
-        Target::TransitGateway(index) => &world.transit_gateways[*index].id,
-        Target::Other(target) => &target.id,
-    };
-    if route.is_blackhole { format!("{target} (blackhole)") } else { target.to_owned() }
+    let target = world.target_id(&route.target);
+    if route.is_blackhole { format!("{target} (blackhole)") } else { target.as_ref().to_owned() }
 }

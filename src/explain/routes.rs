@@ -1,0 +1,37 @@
+//! The routes that a way follows, in words.
+
+use crate::resolve::{EgressPath, Later, LaterTable, Matched};
+use crate::world::World;
+
+/// The routes of a way after the first, each with how many hops were passed before it.
+pub fn later(world: &World, path: &EgressPath) -> Vec<(usize, Matched)> {
+    path.later.iter().filter_map(|later| Some((later.after, told(world, later)?))).collect()
+}
+
+fn told(world: &World, later: &Later) -> Option<Matched> {
+    let destination = later.destination;
+    match later.table {
+        LaterTable::Vpc(index) => {
+            let table = &world.route_tables[index];
+            let route = table.exactly(&destination).first()?;
+            Some(Matched {
+                route_table: table.id.clone(),
+                destination,
+                prefix_list: route.prefix_list.clone(),
+                target: world.target_id(&route.target),
+            })
+        }
+        LaterTable::TransitGateway(index, number) => {
+            let gateway = &world.transit_gateways[index];
+            let table = &gateway.route_tables[number];
+            let route = table.iter().find(|route| route.destination == destination)?;
+            let attachment = route.attachment.map(|number| gateway.attachments[number].id.clone());
+            Some(Matched {
+                route_table: Some(table.id.clone().unwrap_or_else(|| gateway.id.clone())),
+                destination,
+                prefix_list: None,
+                target: attachment.unwrap_or_else(|| "blackhole".into()),
+            })
+        }
+    }
+}
