@@ -114,3 +114,36 @@ proptest! {
         }
     }
 }
+
+/// What is written in one network cuts no place of another: VPCs that share addresses, as default VPCs do, would have as
+/// many places as subnets times rules. Where a peering connection joins two, each cuts the other's.
+#[test]
+fn networks_cut_only_their_own_places() {
+    let vpc = |name: &str, cidr: &str, source: &str| {
+        format!(
+            r#"
+[[vpc]]
+id = "vpc-{name}"
+region = "us-east-1"
+cidr = ["{cidr}"]
+subnet = [{{ id = "subnet-{name}", cidr = "{cidr}", availability_zone = "us-east-1a" }}]
+route_table = [{{ id = "rtb-{name}", main = true }}]
+security_group = [{{ id = "sg-{name}", ingress = [{{ sources = ["{source}"] }}] }}]
+"#
+        )
+    };
+    let apart = vpc("a", "172.31.0.0/16", "172.31.0.1/32") + &vpc("b", "172.31.0.0/16", "172.31.0.2/32");
+    let joined = vpc("a", "172.30.0.0/16", "172.31.0.1/32")
+        + &vpc("b", "172.31.0.0/16", "172.30.0.2/32")
+        + r#"
+[[vpc_peering_connection]]
+id = "pcx-1"
+requester = { vpc = "vpc-a" }
+accepter = { vpc = "vpc-b" }
+"#;
+    // Two subnets, outside, and what is cut out of each subnet.
+    assert_eq!(compiled(&apart).places.len(), 2 + 1 + 2);
+    assert_eq!(compiled(&joined).places.len(), 2 + 1 + 2);
+    let unjoined = joined.split("[[vpc_peering").next().unwrap();
+    assert_eq!(compiled(unjoined).places.len(), 2 + 1);
+}

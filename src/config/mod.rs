@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
 use repair::Repaired;
-pub use repair::nearest;
+pub use repair::{nearest, shortened};
 pub use schema::json_schema;
 pub use source::{Mark, Marked, Place, Placed, SourceMap, Text};
 pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};

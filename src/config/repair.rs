@@ -401,6 +401,15 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     (edit_distance(word, best) <= 1 + word.len() / 4).then_some(*best)
 }
 
+/// A list for a message: all of it when short, else its beginning.
+pub fn shortened(known: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    match known.len() {
+        0..=SHOWN => known.join(", "),
+        more => format!("{} and {} more", known[..SHOWN].join(", "), more - SHOWN),
+    }
+}
+
 /// Levenshtein's distance.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -25,10 +25,11 @@ impl FilterLine {
             FilterId::SecurityGroup(index) => {
                 let group = &world.security_groups[index];
                 let rules = match filter.direction {
-                    Direction::Ingress => &group.ingress[..],
-                    Direction::Egress => group.egress.as_deref().unwrap_or_default(),
+                    Direction::Ingress => Some(&group.ingress),
+                    Direction::Egress => group.egress.as_ref(),
                 };
-                (&group.id, filter.rule.map(|number| group_rule(world, &rules[number])))
+                let decided = filter.rule.zip(rules).map(|(number, rules)| rules.rule(number));
+                (&group.id, decided.map(|rule| group_rule(world, rule)))
             }
             FilterId::NetworkAcl(index) => {
                 let acl = &world.network_acls[index];

@@ -42,7 +42,7 @@ pub use network::{
     AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable,
     VpcPeeringConnection,
 };
-pub use network_acl::{AclRule, EPHEMERAL_PORTS, NetworkAcl};
+pub use network_acl::{AclRule, AclRules, EPHEMERAL_PORTS, NetworkAcl};
 pub use object::{
     Generated, HostedZone, InboundEndpoint, Instance, Interface, InternalDomain, Link, LinkClass, LinkedTo,
     ManagedZone, NatGateway, NetworkInterface, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View,
@@ -51,7 +51,7 @@ pub use object::{
 pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Appliance, Rank, Route, RouteTable, Target};
 pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
-pub use security_group::{Addresses, Admission, GroupRule, OtherEnd, Peer, SecurityGroup};
+pub use security_group::{Addresses, Admission, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
 pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};
 

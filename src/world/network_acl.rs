@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::security_group::{Addresses, Admission};
+use crate::net::PrefixMap;
 
 /// The ports that replies come to: a client may have any of them ("Ephemeral ports").
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 1024..=65_535;
@@ -17,9 +18,17 @@ pub struct NetworkAcl {
     /// Its id.
     pub id: Arc<str>,
     /// What passes into its subnets, by rule number.
-    pub ingress: Vec<AclRule>,
+    pub ingress: AclRules,
     /// What passes out of them, by rule number.
-    pub egress: Vec<AclRule>,
+    pub egress: AclRules,
+}
+
+/// The rules of one direction, in the order of their numbers.
+#[derive(Debug, Default)]
+pub struct AclRules {
+    rules: Vec<AclRule>,
+    /// Which of them speak of each prefix.
+    by_prefix: PrefixMap<Vec<usize>>,
 }
 
 /// One rule of a network ACL.
@@ -39,11 +48,43 @@ pub struct AclRule {
     pub allows: bool,
 }
 
-impl NetworkAcl {
+impl AclRules {
+    /// Rules in any order.
+    pub fn new(mut rules: Vec<AclRule>) -> Self {
+        rules.sort_by_key(|rule| rule.number);
+        let mut by_prefix: PrefixMap<Vec<usize>> = PrefixMap::new();
+        for (at, rule) in rules.iter().enumerate() {
+            by_prefix.get_or_insert_with(rule.cidr, Vec::new).push(at);
+        }
+        Self { rules, by_prefix }
+    }
+
+    /// Every rule.
+    pub fn iter(&self) -> impl Iterator<Item = &AclRule> {
+        self.rules.iter()
+    }
+
+    /// The rules that may speak of some addresses. Few are cheaper walked than looked for.
+    fn speaking_of(&self, other: Addresses<'_>) -> Vec<&AclRule> {
+        const FEW: usize = 32;
+        if self.rules.len() <= FEW {
+            return self.rules.iter().collect();
+        }
+        let mut numbers: Vec<usize> =
+            other.named_in(&self.by_prefix).flat_map(|(_, numbers)| numbers).copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|at| &self.rules[at]).collect()
+    }
+
     /// What the rules of one direction say to TCP between some addresses at the other end and ports at this or that end,
     /// and the number of the first rule that said it. Part of the ports, or part of the addresses, is neither.
-    pub fn judge(
-        rules: &[AclRule],
+    pub fn judge(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (Admission, Option<u16>) {
+        Self::judged_by(self.speaking_of(other).into_iter(), ports, other)
+    }
+
+    fn judged_by<'r>(
+        rules: impl Iterator<Item = &'r AclRule>,
         ports: RangeInclusive<u16>,
         other: Addresses<'_>,
     ) -> (Admission, Option<u16>) {
@@ -51,7 +92,7 @@ impl NetworkAcl {
         let (mut passes, mut stops) = (None, None);
         // Whether a rule lets part of the addresses pass, and whether one stops part of them.
         let (mut may_pass, mut may_stop) = (false, false);
-        for rule in rules.iter().filter(|rule| rule.is_tcp) {
+        for rule in rules.filter(|rule| rule.is_tcp) {
             let share = other.in_prefix(&rule.cidr);
             if share == Admission::Refused {
                 continue;
@@ -96,6 +137,45 @@ impl NetworkAcl {
             Some(_) if is_whole && !may_stop => (Admission::Admitted, passes),
             None if !may_pass => (Admission::Refused, stops),
             _ => (Admission::Unknown, stops),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look drawn, and are the same each time.
+    fn drawn(seed: u32) -> u32 {
+        seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1) >> 8
+    }
+
+    #[test]
+    fn looking_up_many_rules_says_what_walking_through_them_says() {
+        let rule = |number: u16| {
+            let seed = u32::from(number);
+            let cidr = format!("10.0.{}.0/{}", drawn(seed) % 4, 18 + drawn(seed + 1) % 14);
+            let (from_port, to_port) = if number.is_multiple_of(3) { (0, 9000) } else { (400, u16::MAX) };
+            let allows = drawn(seed + 2).is_multiple_of(2);
+            AclRule {
+                number,
+                is_tcp: !number.is_multiple_of(7),
+                cidr: cidr.parse().unwrap(),
+                from_port,
+                to_port,
+                allows,
+            }
+        };
+        let rules = AclRules::new((1..400).rev().map(rule).collect());
+        let own: Vec<IpNet> = ["10.0.1.7/32", "10.0.2.0/24"].map(|text| text.parse().unwrap()).to_vec();
+        for prefixes in [&own[..1], &own[1..], &own[..]] {
+            for is_rest in [true, false] {
+                let other = Addresses { prefixes, is_rest };
+                for ports in [443..=443, EPHEMERAL_PORTS] {
+                    let walked = AclRules::judged_by(rules.iter(), ports.clone(), other);
+                    assert_eq!(rules.judge(ports, other), walked, "{other:?}");
+                }
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct RouteTable {
     /// Its id as written; `None` for the table that a VPC has when none is declared.
     pub id: Option<Arc<str>>,
     routes: PrefixMap<Vec<Route>>,
+    /// The gateway endpoints that its routes lead to: asked for with answers, where a walk through all routes would cost.
+    gateway_endpoints: Vec<Index<Endpoint>>,
 }
 
 /// One route to one prefix.
@@ -92,7 +94,7 @@ pub struct Appliance {
 impl RouteTable {
     /// A table that routes inside its VPC only.
     pub fn new(id: Option<Arc<str>>, vpc: &[IpNet]) -> Self {
-        let mut table = Self { id, routes: PrefixMap::new() };
+        let mut table = Self { id, routes: PrefixMap::new(), gateway_endpoints: Vec::new() };
         for prefix in vpc {
             table.add(Route {
                 destination: *prefix,
@@ -107,6 +109,11 @@ impl RouteTable {
 
     /// Takes in a route.
     pub fn add(&mut self, route: Route) {
+        if let Target::GatewayEndpoint(endpoint) = route.target
+            && !self.leads_to(endpoint)
+        {
+            self.gateway_endpoints.push(endpoint);
+        }
         // Few prefixes have a second route.
         let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
         let at = routes.partition_point(|have| have.rank <= route.rank);
@@ -121,6 +128,11 @@ impl RouteTable {
     /// The route that traffic to this address follows: the longest prefix, then the lowest rank.
     pub fn route(&self, destination: IpAddr) -> Option<&Route> {
         self.routes.longest(destination).and_then(|(_, routes)| routes.first())
+    }
+
+    /// Whether any route leads to a gateway endpoint.
+    pub fn leads_to(&self, endpoint: Index<Endpoint>) -> bool {
+        self.gateway_endpoints.contains(&endpoint)
     }
 
     /// Every route that matches an address, the one that counts first.

@@ -6,8 +6,7 @@ use super::walk::{Source, Walk};
 use crate::net::host;
 use crate::resolve::path::{Direction, EgressPath, End, Filter, FilterId, Reach, Reason};
 use crate::world::{
-    Addresses, Admission, EPHEMERAL_PORTS, Index, Interface, NetworkAcl, OtherEnd, SecurityGroup, Subnet,
-    World,
+    AclRules, Addresses, Admission, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet, World,
 };
 
 /// The TCP port that traffic goes to where no service says another.
@@ -86,8 +85,8 @@ impl Walk<'_> {
             return;
         }
         let judge = |group: Index<SecurityGroup>| {
-            let rules = self.world.security_groups[group].egress.as_deref().unwrap_or_default();
-            SecurityGroup::judge(rules, port, other)
+            let rules = self.world.security_groups[group].egress.as_ref();
+            rules.map_or((Admission::Refused, None), |rules| rules.judge(port, other))
         };
         filters.extend(best(own, judge, Direction::Egress));
     }
@@ -110,9 +109,8 @@ impl Walk<'_> {
             addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_rest },
             groups: self.counting(self.client_groups),
         };
-        let judge = |group: Index<SecurityGroup>| {
-            SecurityGroup::judge(&self.world.security_groups[group].ingress, port, other)
-        };
+        let judge =
+            |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.judge(port, other);
         filters.extend(best(groups, judge, Direction::Ingress));
     }
 
@@ -150,8 +148,8 @@ impl Walk<'_> {
             true => (Direction::Egress, Direction::Ingress),
             false => (Direction::Ingress, Direction::Egress),
         };
-        let mut judge = |rules, ports, direction| {
-            let (verdict, rule) = NetworkAcl::judge(rules, ports, other);
+        let mut judge = |rules: &AclRules, ports, direction| {
+            let (verdict, rule) = rules.judge(ports, other);
             let by = FilterId::NetworkAcl(index);
             filters.push(Filter { by, direction, verdict, rule: rule.map(usize::from) });
         };

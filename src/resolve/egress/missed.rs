@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::aws::hostname;
 use crate::resolve::path::Reason;
-use crate::world::{Endpoint, EndpointKind, Index, Subnet, Target, Vpc, World};
+use crate::world::{Endpoint, EndpointKind, Index, Subnet, Vpc, World};
 
 /// Why no gateway endpoint of the VPC is on the way, where one could be.
 pub(super) fn gateway_endpoint(
@@ -16,8 +16,7 @@ pub(super) fn gateway_endpoint(
     let mut gateways = gateway_endpoints(world, vpc);
     let table = &world.route_tables[world.subnets[subnet].route_table];
     if let Some((index, _)) = gateways.find(|(_, endpoint)| endpoint.holds(address)) {
-        let associated = table.iter().any(|route| route.target == Target::GatewayEndpoint(index));
-        return Some(if associated {
+        return Some(if table.leads_to(index) {
             Reason::EndpointAvailableNotUsed
         } else {
             Reason::EndpointNotAssociatedWithTable

@@ -13,8 +13,12 @@ impl Compiler<'_> {
             for group in &vpc.security_group {
                 if self.declare(&group.id) {
                     let id = group.id.value().text();
-                    let egress = group.egress.as_ref().map(|_| Vec::new());
-                    let index = self.security_groups.add(SecurityGroup { id, ingress: Vec::new(), egress });
+                    let egress = group.egress.as_ref().map(|_| GroupRules::default());
+                    let index = self.security_groups.add(SecurityGroup {
+                        id,
+                        ingress: GroupRules::default(),
+                        egress,
+                    });
                     self.ids.security_groups.insert(group.id.to_string(), index);
                 }
             }
@@ -88,17 +92,15 @@ impl Compiler<'_> {
             if !self.declare(&written.id) {
                 continue;
             }
-            let mut acl =
-                NetworkAcl { id: written.id.value().text(), ingress: Vec::new(), egress: Vec::new() };
+            let (mut ingress, mut egress) = (Vec::new(), Vec::new());
+            // Each number stands once in each direction, of each family.
+            let mut seen = HashSet::new();
             for entry in &written.entries {
                 let ports = (entry.from_port, entry.to_port);
                 let (is_tcp, from_port, to_port) = self.tcp_ports(&entry.protocol, ports);
-                let rules = if entry.egress { &mut acl.egress } else { &mut acl.ingress };
+                let rules = if entry.egress { &mut egress } else { &mut ingress };
                 let cidr = entry.cidr.value().0;
-                let same = |have: &AclRule| {
-                    have.number == entry.rule_number && have.cidr.addr().is_ipv4() == cidr.addr().is_ipv4()
-                };
-                if rules.iter().any(same) {
+                if !seen.insert((entry.rule_number, entry.egress, cidr.addr().is_ipv4())) {
                     let message =
                         format!("network ACL `{}` has another rule {} here", written.id, entry.rule_number);
                     self.report.error(Code::DuplicateId, entry.cidr.mark(), message);
@@ -106,9 +108,11 @@ impl Compiler<'_> {
                 let allows = entry.rule_action == RuleAction::Allow;
                 rules.push(AclRule { number: entry.rule_number, is_tcp, cidr, from_port, to_port, allows });
             }
-            acl.ingress.sort_by_key(|rule| rule.number);
-            acl.egress.sort_by_key(|rule| rule.number);
-            let made = self.network_acls.add(acl);
+            let made = self.network_acls.add(NetworkAcl {
+                id: written.id.value().text(),
+                ingress: AclRules::new(ingress),
+                egress: AclRules::new(egress),
+            });
             self.ids.network_acls.insert(written.id.to_string(), (index, made));
             if written.is_default && self.ids.default_acls.insert(index, made).is_some() {
                 let message = format!("VPC `{}` has a second default network ACL", vpc.id);

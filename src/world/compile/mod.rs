@@ -5,6 +5,7 @@
 //! (Route 53 Profiles), `generated` (names that AWS makes), `place` (sites, who stands where, doors), `listener` (what
 //! carries a door's messages), `public` (public DNS).
 
+mod cuts;
 mod endpoint;
 mod filters;
 mod generated;
@@ -36,7 +37,9 @@ use super::*;
 use crate::aws::public::stable_hash;
 use crate::aws::ranges::{self, Ranges};
 use crate::aws::{Facts, Region};
-use crate::config::{self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest};
+use crate::config::{
+    self, Code, Config, Loaded, Mark, Marked, Placed, Report, SourceMap, nearest, shortened,
+};
 use crate::dns::Name;
 use crate::net::PrefixMap;
 
@@ -458,15 +461,6 @@ fn fingerprint(sources: &SourceMap, named_files: &BTreeMap<OsString, Option<u64>
     }
     let zones = named_files.values().flat_map(|hash| hash.unwrap_or_default().to_be_bytes());
     format!("{:016x}", stable_hash(texts.bytes().chain(zones)))
-}
-
-/// A list for a message: all of it when short, else its beginning.
-fn shortened(known: &[&str]) -> String {
-    const SHOWN: usize = 12;
-    match known.len() {
-        0..=SHOWN => known.join(", "),
-        more => format!("{} and {} more", known[..SHOWN].join(", "), more - SHOWN),
-    }
 }
 
 /// A host name out of a table of facts.

@@ -128,19 +128,20 @@ impl Compiler<'_> {
         let mut interfaces = self.interfaces_by_subnet();
         for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
+            let cuts = cuts.of_vpc(vpc);
             let standing = Standing::Subnet(index);
             let prefixes = subnet.cidrs.clone();
             // A declared address is a place of its own already.
             let declared = &self.vpcs[vpc].interfaces;
-            let mut inside = cuts_inside(&cuts, &prefixes);
+            let mut inside = cuts_inside(cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
-            self.places.add(&name, Some(vpc), place(standing, prefixes, &cuts));
+            self.places.add(&name, Some(vpc), place(standing, prefixes, cuts));
             // There may be many cuts, and each of them has the subnet's other prefix beside it.
-            let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, &cuts))).collect();
+            let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
                 let beside = whole.iter().filter(is_other).copied().collect();
-                self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, &cuts));
+                self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, cuts));
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
             let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();
@@ -152,21 +153,22 @@ impl Compiler<'_> {
                 // Of a resolver endpoint's addresses nobody says which are one interface's.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
                 let beside = others.map(|other| (host(*other), *other)).collect();
-                let own = place_beside(standing, vec![host(*address)], beside, &cuts);
+                let own = place_beside(standing, vec![host(*address)], beside, cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
         for (index, name, prefixes) in sites {
             let standing = Standing::Site(index);
+            let cuts = cuts.of_site(index);
             // Each prefix is a place of its own, since groups may admit one and not the other.
             let mut own = prefixes.clone();
-            own.extend(cuts_inside(&cuts, &prefixes));
+            own.extend(cuts_inside(cuts, &prefixes));
             for prefix in own {
-                self.places.add(&name, None, place(standing, vec![prefix], &cuts));
+                self.places.add(&name, None, place(standing, vec![prefix], cuts));
             }
         }
-        self.places.add(&Arc::from("outside"), None, place(Standing::Outside, Vec::new(), &cuts));
+        self.places.add(&Arc::from("outside"), None, place(Standing::Outside, Vec::new(), cuts.outside()));
     }
 
     /// The declared addresses in each subnet, in their order.
@@ -181,30 +183,6 @@ impl Compiler<'_> {
         }
         by_subnet.values_mut().for_each(|own| own.sort_unstable_by_key(|(address, _)| *address));
         by_subnet
-    }
-
-    /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
-    /// fare otherwise, on the way or on the way back.
-    fn told_apart(&self) -> PrefixMap<()> {
-        let mut cuts = PrefixMap::new();
-        let groups =
-            self.security_groups.iter().flat_map(|group| &group.ingress).flat_map(|rule| &rule.peers);
-        let of_groups = groups.filter_map(|peer| match peer {
-            Peer::Prefix(prefix) => Some(*prefix),
-            Peer::Group(_) => None,
-        });
-        let acls = self.network_acls.iter().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
-        let of_routes = self.route_tables.iter().flat_map(RouteTable::iter);
-        // A service's prefix list, to which a gateway endpoint's routes lead, holds nobody's own addresses.
-        let of_routes = of_routes.filter(|route| !matches!(route.target, Target::GatewayEndpoint(_)));
-        let of_routes = of_routes.map(|route| route.destination);
-        let gateways = self.transit_gateways.iter().flat_map(|gateway| &gateway.route_tables);
-        let of_gateways = gateways.flat_map(TransitGatewayRouteTable::iter).map(|route| route.destination);
-        let all = of_groups.chain(acls.map(|rule| rule.cidr)).chain(of_routes).chain(of_gateways);
-        all.for_each(|prefix| {
-            cuts.insert(prefix, ());
-        });
-        cuts
     }
 
     /// Which place clients stand in whose own address does not tell.

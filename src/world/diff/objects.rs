@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    AclRule, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
+    AclRules, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
     Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
     Rule, RuleKind, SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection,
     World,
@@ -200,7 +200,7 @@ fn group_rule(world: &World, rule: &GroupRule) -> String {
     format!("{protocol} {}-{} with {}", rule.from_port, rule.to_port, list(peers))
 }
 
-fn acl_rules(rules: &[AclRule]) -> String {
+fn acl_rules(rules: &AclRules) -> String {
     list(rules.iter().map(|rule| {
         let action = if rule.allows { "allow" } else { "deny" };
         let protocol = if rule.is_tcp { "tcp" } else { "other" };

@@ -1,0 +1,171 @@
+//! Where places are cut: the prefixes that filters and routes of one network tell apart.
+//!
+//! A network is what peering connections, transit gateways and sites join. Nothing that is written in one network judges
+//! traffic of another, so VPCs that share addresses and nothing else do not cut each other's subnets: else there would be as
+//! many places as subnets times rules.
+
+use std::collections::HashMap;
+
+use super::*;
+use crate::net::PrefixMap;
+
+/// The prefixes that tell addresses apart, by network.
+pub(super) struct Cuts {
+    networks: Networks,
+    of_network: HashMap<usize, PrefixMap<()>>,
+    none: PrefixMap<()>,
+}
+
+impl Cuts {
+    /// Those that count in a VPC.
+    pub(super) fn of_vpc(&self, vpc: Index<Vpc>) -> &PrefixMap<()> {
+        self.of(self.networks.vpc(vpc))
+    }
+
+    /// Those that count at a site.
+    pub(super) fn of_site(&self, site: Index<Site>) -> &PrefixMap<()> {
+        self.of(self.networks.site(site))
+    }
+
+    /// Those that count outside of every network: none.
+    pub(super) fn outside(&self) -> &PrefixMap<()> {
+        &self.none
+    }
+
+    fn of(&self, node: usize) -> &PrefixMap<()> {
+        self.of_network.get(&self.networks.network(node)).unwrap_or(&self.none)
+    }
+
+    fn add(&mut self, node: usize, prefixes: impl Iterator<Item = IpNet>) {
+        let own = self.of_network.entry(self.networks.network(node)).or_default();
+        for prefix in prefixes {
+            own.insert(prefix, ());
+        }
+    }
+}
+
+/// Which VPCs, sites and transit gateways hang together. Each is a node; a node leads to another of its network, and one of
+/// them to itself.
+struct Networks {
+    leads_to: Vec<usize>,
+    vpcs: usize,
+    sites: usize,
+}
+
+impl Networks {
+    fn new(vpcs: usize, sites: usize, gateways: usize) -> Self {
+        Self { leads_to: (0..vpcs + sites + gateways).collect(), vpcs, sites }
+    }
+
+    fn vpc(&self, vpc: Index<Vpc>) -> usize {
+        vpc.number() as usize
+    }
+
+    fn site(&self, site: Index<Site>) -> usize {
+        self.vpcs + site.number() as usize
+    }
+
+    fn gateway(&self, gateway: Index<TransitGateway>) -> usize {
+        self.vpcs + self.sites + gateway.number() as usize
+    }
+
+    /// The node that stands for a node's network.
+    fn network(&self, mut node: usize) -> usize {
+        while self.leads_to[node] != node {
+            node = self.leads_to[node];
+        }
+        node
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.network(one), self.network(other));
+        self.leads_to[one] = other;
+    }
+
+    /// Lets every node lead to the one that stands for its network.
+    fn shorten(&mut self) {
+        for node in 0..self.leads_to.len() {
+            self.leads_to[node] = self.network(node);
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
+    /// fare otherwise, on the way or on the way back.
+    pub(super) fn told_apart(&self) -> Cuts {
+        let mut cuts = Cuts { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
+        for (index, vpc) in self.vpcs.indexed() {
+            // What is `local` there.
+            cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());
+        }
+        for written in &self.config.vpc {
+            let Some(vpc) = self.ids.vpcs.get(&written.id.to_string()) else { continue };
+            let node = cuts.networks.vpc(*vpc);
+            for group in &written.security_group {
+                let group = self.ids.security_groups.get(&group.id.to_string());
+                let group = group.map(|index| &self.security_groups[*index]);
+                let peers =
+                    group.into_iter().flat_map(|group| group.ingress.iter()).flat_map(|rule| &rule.peers);
+                let prefixes = peers.filter_map(|peer| match peer {
+                    Peer::Prefix(prefix) => Some(*prefix),
+                    Peer::Group(_) => None,
+                });
+                cuts.add(node, prefixes);
+            }
+            for acl in &written.network_acl {
+                let acl = self.ids.network_acls.get(&acl.id.to_string());
+                let acl = acl.map(|(_, index)| &self.network_acls[*index]);
+                let rules = acl.into_iter().flat_map(|acl| acl.ingress.iter().chain(acl.egress.iter()));
+                cuts.add(node, rules.map(|rule| rule.cidr));
+            }
+            for table in &written.route_table {
+                let table = self.ids.route_tables.get(&table.id.to_string());
+                let table = table.map(|(_, index)| &self.route_tables[*index]);
+                // A service's prefix list, to which a gateway endpoint's routes lead, holds nobody's own addresses.
+                let routes = table.into_iter().flat_map(RouteTable::iter);
+                let routes = routes.filter(|route| !matches!(route.target, Target::GatewayEndpoint(_)));
+                cuts.add(node, routes.map(|route| route.destination));
+            }
+        }
+        for (index, gateway) in self.transit_gateways.indexed() {
+            let routes = gateway.route_tables.iter().flat_map(TransitGatewayRouteTable::iter);
+            cuts.add(cuts.networks.gateway(index), routes.map(|route| route.destination));
+        }
+        cuts
+    }
+
+    fn networks(&self) -> Networks {
+        let mut all = Networks::new(self.vpcs.len(), self.sites.len(), self.transit_gateways.len());
+        for connection in self.peering_connections.iter() {
+            let [one, other] = connection.vpcs.map(|vpc| all.vpc(vpc));
+            all.join(one, other);
+        }
+        for (index, gateway) in self.transit_gateways.indexed() {
+            let own = all.gateway(index);
+            for attachment in &gateway.attachments {
+                match attachment.to {
+                    AttachedTo::Vpc(vpc, _) => all.join(all.vpc(vpc), own),
+                    AttachedTo::Site(site) => all.join(all.site(site), own),
+                    AttachedTo::TransitGateway(other) => all.join(all.gateway(other), own),
+                    AttachedTo::Unknown => {}
+                }
+            }
+        }
+        // Sites of one gateway hear each other.
+        let mut by_target: HashMap<&str, usize> = HashMap::new();
+        for (index, site) in self.sites.indexed() {
+            let own = all.site(index);
+            for link in &site.links {
+                match link.to {
+                    LinkedTo::Vpc(vpc) => all.join(all.vpc(vpc), own),
+                    LinkedTo::TransitGateway(gateway) => all.join(all.gateway(gateway), own),
+                }
+                let first = *by_target.entry(&link.target).or_insert(own);
+                all.join(first, own);
+            }
+        }
+        all.shorten();
+        all
+    }
+}
