@@ -360,3 +360,103 @@ values = ["198.51.100.1"]
     let output = plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-near"]);
     insta::assert_snapshot!(printed(&output) + &complained(&output));
 }
+
+/// What is paid for names of one's own from a place of a network.
+fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let records = names.iter().map(|(name, address)| {
+        format!("[[public]]\nname = \"{name}.example.com\"\ntype = \"A\"\nvalues = [\"{address}\"]\n")
+    });
+    let config = write(dir.path(), "network.toml", &format!("{network}\n{}", records.collect::<String>()));
+    let asked: String = names.iter().map(|(name, _)| format!("{name}.example.com\n")).collect();
+    let asked = write(dir.path(), "names", &asked);
+    let output =
+        plustwo(&["audit", "--config", &config, "--names", &asked, "--from", from, "--format", "csv"]);
+    let text = printed(&output);
+    let lines = text.lines().skip(1).map(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        format!("{} {} {}: {}\n", cells[2].trim_end_matches(".example.com"), cells[9], cells[11], cells[15])
+    });
+    lines.collect::<String>() + &complained(&output)
+}
+
+/// Inside a VPC only what is no endpoint's pays for another zone.
+#[test]
+fn another_zone_of_the_same_vpc_is_paid_for() {
+    let network = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+subnet = [
+  { id = "subnet-a", cidr = "10.0.1.0/24", availability_zone = "us-east-1a" },
+  { id = "subnet-b", cidr = "10.0.2.0/24", availability_zone = "us-east-1b" },
+]
+route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "198.51.100.0/24", target = "eni-1" }] }]
+network_interface = [{ id = "eni-1", subnet = "subnet-b", address = "10.0.2.7", source_dest_check = false }]
+endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-b", address = "10.0.2.10" }] }]
+"#;
+    let names = [("here", "10.0.1.9"), ("there", "10.0.2.9"), ("endpoint", "10.0.2.10")];
+    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    here local ok: free
+    there local ok: cross-az
+    endpoint interface-endpoint ok: interface-endpoint
+    ");
+}
+
+/// Behind a transit gateway a site is reached by a connection that is paid for, too; what a site sends on by its own uplink
+/// is the site's to pay.
+#[test]
+fn a_site_behind_a_transit_gateway_is_reached_by_a_connection() {
+    let network = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+subnet = [{ id = "subnet-a", cidr = "10.0.1.0/24", availability_zone = "us-east-1a" }]
+route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0", target = "tgw-1" }] }]
+
+[[transit_gateway]]
+id = "tgw-1"
+vpc_attachment = [{ id = "tgw-attach-1", vpc = "vpc-1", subnets = ["subnet-a"] }]
+attachment = [{ id = "tgw-attach-2", site = "site-1" }]
+route_table = [{ id = "tgw-rtb-1", associations = ["tgw-attach-1", "tgw-attach-2"], propagations = ["tgw-attach-1", "tgw-attach-2"], routes = [{ destination = "0.0.0.0/0", attachment = "tgw-attach-2" }] }]
+
+[[site]]
+id = "site-1"
+cidr = ["192.168.0.0/24"]
+internet = true
+links = [{ target = "tgw-1" }]
+"#;
+    let names = [("site", "192.168.0.9"), ("uplink", "8.8.8.8"), ("vpc", "10.0.1.9")];
+    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    site transit-gateway ok: transit-gateway + private-connection
+    uplink transit-gateway ok: transit-gateway + private-connection
+    vpc local ok: free
+    ");
+    insta::assert_snapshot!(paid(network, "site-1", &names), @r"
+    site on-premises ok: -
+    uplink internet ok: -
+    vpc transit-gateway ok: transit-gateway + private-connection
+    ");
+}
+
+/// China's regions are reached over the internet.
+#[test]
+fn china_is_paid_for_as_the_internet_is() {
+    let network = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+internet_gateway = "igw-1"
+subnet = [{ id = "subnet-a", cidr = "10.0.1.0/24", availability_zone = "us-east-1a", map_public_ip_on_launch = true }]
+route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0", target = "igw-1" }] }]
+"#;
+    let names = [("beijing", "54.222.66.10"), ("tokyo", "52.219.195.254"), ("virginia", "52.216.0.9")];
+    insta::assert_snapshot!(paid(network, "subnet-a", &names), @r"
+    beijing internet-gateway ok: public-ipv4 + internet-out
+    tokyo internet-gateway ok: public-ipv4 + cross-region
+    virginia internet-gateway ok: public-ipv4
+    ");
+}

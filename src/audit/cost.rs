@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::aws::Region;
 use crate::aws::prices::Charge;
 use crate::explain::Lands;
-use crate::resolve::{Class, EgressPath, End, Reach};
-use crate::world::{AttachedTo, EndpointKind, Index, Vantage, Vpc, World};
+use crate::resolve::{Class, EgressPath, End, Hop, Reach};
+use crate::world::{AttachedTo, EndpointKind, Index, Standing, Subnet, Vantage, Vpc, World};
 
 /// Something that is paid for on a way, in the region whose price it has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,9 +41,22 @@ pub struct Tolls<'w> {
 /// What charges, with the region that it stands in.
 #[derive(Clone, Copy, Debug)]
 enum Toll<'w> {
-    Nat { region: &'w Region, is_public: bool },
-    Endpoint { region: &'w Region, charge: Charge },
-    TransitGateway { region: Option<&'w Region> },
+    Nat {
+        region: &'w Region,
+        is_public: bool,
+    },
+    Endpoint {
+        region: &'w Region,
+        charge: Charge,
+    },
+    TransitGateway {
+        region: Option<&'w Region>,
+    },
+    /// Not by itself: by its address, and by where it stands.
+    Appliance {
+        region: &'w Region,
+        is_public: bool,
+    },
 }
 
 impl<'w> Tolls<'w> {
@@ -73,6 +87,15 @@ impl<'w> Tolls<'w> {
             });
             by_id.insert(&*gateway.id, Toll::TransitGateway { region: attached });
         }
+        let in_subnet = |subnet: Index<Subnet>| region(world.subnets[subnet].vpc);
+        for interface in world.network_interfaces.iter() {
+            let (region, is_public) = (in_subnet(interface.subnet), interface.is_public);
+            by_id.insert(&*interface.id, Toll::Appliance { region, is_public });
+        }
+        for instance in world.instances.iter() {
+            let (region, is_public) = (in_subnet(instance.subnet), instance.public_address.is_some());
+            by_id.insert(&*instance.id, Toll::Appliance { region, is_public });
+        }
         Self { world, by_id }
     }
 
@@ -98,68 +121,126 @@ impl<'w> Tolls<'w> {
                 }
             }
         };
-        let mut zone = world.place_zone(vantage.place);
-        for hop in &path.hops {
-            match self.by_id.get(&*hop.id) {
-                Some(Toll::Nat { region, is_public }) => {
-                    add(Charge::NatGateway, Some(region));
-                    if *is_public && address.is_ipv4() {
-                        add(Charge::PublicIpv4, Some(region));
-                    }
-                    // Between zones of a region PrivateLink and transit gateways carry for nothing; a NAT gateway does not.
-                    if hop
-                        .availability_zone
-                        .as_ref()
-                        .zip(zone.as_ref())
-                        .is_some_and(|(there, here)| there != here)
-                    {
-                        add(Charge::CrossAz, Some(region));
-                    }
-                    zone.clone_from(&hop.availability_zone);
-                }
-                Some(Toll::Endpoint { region, charge }) => add(*charge, Some(region)),
-                Some(Toll::TransitGateway { region }) => add(Charge::TransitGateway, home.or(*region)),
-                None => {}
-            }
-        }
         let landed = match path.end {
             End::Vpc(vpc, _) => Some(&world.vpcs[vpc].region),
             _ => None,
         };
+        let mut passed = Passed { zone: world.place_zone(vantage.place), ..Passed::default() };
+        for hop in &path.hops {
+            match self.by_id.get(&*hop.id) {
+                Some(Toll::Nat { region, is_public }) => {
+                    add(Charge::NatGateway, Some(region));
+                    if *is_public {
+                        add(Charge::PublicIpv4, Some(region));
+                    }
+                    if passed.changes_zone(hop) {
+                        add(Charge::CrossAz, Some(region));
+                    }
+                    passed.appliance = None;
+                }
+                Some(Toll::Appliance { region, is_public }) => {
+                    if passed.changes_zone(hop) {
+                        add(Charge::CrossAz, Some(region));
+                    }
+                    passed.appliance = is_public.then_some(region);
+                }
+                Some(Toll::Endpoint { region, charge }) => add(*charge, Some(region)),
+                Some(Toll::TransitGateway { region }) => {
+                    passed.transit_gateway = true;
+                    add(Charge::TransitGateway, home.or(*region));
+                }
+                None => {}
+            }
+        }
         match path.class {
             // The client's own address.
             Class::InternetGateway if address.is_ipv4() => add(Charge::PublicIpv4, home),
             // One that is not declared is paid for all the same.
             Class::TransitGateway => add(Charge::TransitGateway, home.or(landed)),
-            Class::VirtualPrivateGateway | Class::DirectConnectGateway => {
-                add(Charge::PrivateConnection, home.or(landed));
-            }
-            Class::VpcPeering if self.is_other_zone(vantage, path.end) => add(Charge::CrossAz, home),
             _ => {}
         }
-        let lands = Lands::of(world, path);
-        let there = match &lands {
-            Lands::Service { region: Some(region), .. } => Region::parse(region).ok(),
-            _ => landed.cloned(),
-        };
-        if home.zip(there.as_ref()).is_some_and(|(home, there)| home != there) {
-            add(Charge::CrossRegion, home);
+        if matches!(path.end, End::Public(_, Some(_))) && address.is_ipv4() {
+            add(Charge::PublicIpv4, passed.appliance);
         }
-        if lands == Lands::Internet {
-            add(Charge::InternetOut, home);
+        if self.is_by_private_connection(vantage, path) {
+            add(Charge::PrivateConnection, home.or(landed));
+        }
+        if self.crosses_zones_at_its_end(vantage, path, &passed) {
+            add(Charge::CrossAz, home);
+        }
+        if let Some(charge) = self.of_distance(home, landed, path) {
+            add(charge, home);
         }
         costs.sort_unstable();
         costs
     }
 
-    /// Whether a way ends in another zone of the same region than it begins in.
-    fn is_other_zone(&self, vantage: Vantage, end: End) -> bool {
-        let End::Vpc(vpc, address) = end else { return false };
+    /// Whether a VPN connection or Direct Connect carries it: from a site or to one, or through one to its uplink.
+    fn is_by_private_connection(&self, vantage: Vantage, path: &EgressPath) -> bool {
+        let is_from_site = matches!(self.world.places[vantage.place].standing, Standing::Site(_));
+        let is_by_site = is_from_site || matches!(path.end, End::Site(_) | End::Public(_, None));
+        match path.class {
+            Class::VirtualPrivateGateway | Class::DirectConnectGateway => true,
+            Class::OnPremises | Class::Internet | Class::Local => false,
+            _ => is_by_site,
+        }
+    }
+
+    /// Whether the last stretch of a way leads into another zone of its region, and pays for it: PrivateLink and transit
+    /// gateways carry between zones for nothing.
+    fn crosses_zones_at_its_end(&self, vantage: Vantage, path: &EgressPath, passed: &Passed<'_>) -> bool {
+        let End::Vpc(vpc, address) = path.end else { return false };
+        let is_carried = path.endpoint.is_some() && path.class != Class::VpcPeering;
+        if is_carried || passed.transit_gateway {
+            return false;
+        }
         let world = self.world;
         let home = world.place_vpc(vantage.place);
         let same_region = home.is_some_and(|home| world.vpcs[vpc].region == home.region);
         let there = world.places.find_in_vpc(address, vpc).and_then(|place| world.place_zone(place));
-        same_region && there.zip(world.place_zone(vantage.place)).is_some_and(|(there, here)| there != here)
+        same_region && there.zip(passed.zone.as_ref()).is_some_and(|(there, here)| there != *here)
+    }
+
+    /// What is paid for how far a way leads from a region: to another one, or out to the internet, which is also how China's
+    /// regions are reached. What leaves by a site's own uplink is the site's to pay.
+    fn of_distance(
+        &self,
+        home: Option<&Region>,
+        landed: Option<&Region>,
+        path: &EgressPath,
+    ) -> Option<Charge> {
+        let home = home?;
+        let is_far = |there: &Region| (there != home).then_some(Charge::CrossRegion);
+        match Lands::of(self.world, path) {
+            _ if matches!(path.end, End::Public(_, None)) => None,
+            Lands::Internet => Some(Charge::InternetOut),
+            Lands::Service { region: Some(region), stays_on_aws_network, .. } => {
+                let charge = is_far(&Region::parse(&region).ok()?)?;
+                Some(if stays_on_aws_network { charge } else { Charge::InternetOut })
+            }
+            _ => is_far(landed?),
+        }
+    }
+}
+
+/// What of a way tells what its next stretch costs.
+#[derive(Default)]
+struct Passed<'w> {
+    /// The zone that the traffic is in.
+    zone: Option<Arc<str>>,
+    /// Where the last appliance stands that sends by a public address of its own.
+    appliance: Option<&'w Region>,
+    /// Whether a transit gateway carried it.
+    transit_gateway: bool,
+}
+
+impl Passed<'_> {
+    /// Goes on to a hop. Whether that stands in another zone.
+    fn changes_zone(&mut self, hop: &Hop) -> bool {
+        let is_other =
+            hop.availability_zone.as_ref().zip(self.zone.as_ref()).is_some_and(|(there, here)| there != here);
+        self.zone.clone_from(&hop.availability_zone);
+        is_other
     }
 }
 
