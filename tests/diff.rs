@@ -139,3 +139,62 @@ fn addresses_that_change_ways_among_themselves_are_told_one_by_one() {
     let group = text.split("\n\n").find(|group| group.starts_with("two.example.com")).expect(&text);
     insta::assert_snapshot!(group);
 }
+
+/// Two VPCs joined by a peering connection.
+const PEERED: &str = r#"
+[[vpc]]
+id = "vpc-near"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+enable_dns_hostnames = true
+subnet = [{ id = "subnet-near", cidr = "10.0.1.0/24", availability_zone = "us-east-1a" }]
+route_table = [{ id = "rtb-near", main = true, routes = [{ destination = "10.1.0.0/16", target = "pcx-1" }] }]
+
+[[vpc]]
+id = "vpc-far"
+region = "us-east-1"
+cidr = ["10.1.0.0/16"]
+subnet = [{ id = "subnet-far", cidr = "10.1.1.0/24", availability_zone = "us-east-1a" }]
+route_table = [{ id = "rtb-far", main = true, routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }] }]
+
+[[vpc_peering_connection]]
+id = "pcx-1"
+requester = { vpc = "vpc-near" }
+accepter = { vpc = "vpc-far" }
+
+[[public]]
+name = "far.example.com"
+type = "A"
+values = ["10.1.1.10"]
+"#;
+
+#[test]
+fn a_way_back_that_is_gone_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let after =
+        PEERED.replace(r#"routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }]"#, "routes = []");
+    let told = printed(&compare(dir.path(), PEERED, &after, &[]));
+    let group = told.split("far.example.com from subnet-near").nth(1).unwrap();
+    insta::assert_snapshot!(group.split("\n\n").next().unwrap(), @r"
+
+      - vpc-peering via pcx-1 ok
+      + vpc-peering via pcx-1 dead
+      because
+        route rtb-far: 10.0.0.0/16 pcx-1 removed
+    ");
+}
+
+/// The names that AWS gives an endpoint are public, and are told by it wherever they are asked.
+#[test]
+fn an_endpoints_own_names_are_told_by_the_endpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let route = r#"route_table = [{ id = "rtb-near""#;
+    let endpoint = r#"endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-near", address = "10.0.1.10" }] }]"#;
+    let after = PEERED.replace(route, &format!("{endpoint}\n{route}"));
+    // A change that has no part in it.
+    let after = after.replace("values = [\"10.1.1.10\"]", "values = [\"10.1.1.11\"]");
+    let told = printed(&compare(dir.path(), PEERED, &after, &[]));
+    let groups: Vec<&str> = told.split("\n\n").filter(|group| group.contains("from outside")).collect();
+    assert!(!groups.is_empty() && !told.contains("because of one of"), "{told}");
+    assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{told}");
+}

@@ -3,7 +3,7 @@
 //! Rows are compared by what traffic sees of them: the answer, the way, the reach. Order of records, TTLs that count down
 //! and hints are no difference. Rows that differ in the same way from the same places are one group.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::table;
 use crate::dns::{Name, Question, RecordType};
 use crate::explain::Lands;
 use crate::net::host;
-use crate::resolve::{EgressPath, FilterId, Source};
+use crate::resolve::{EgressPath, FilterId, Reason, Source};
 use crate::world::{Change, PlaceId, Standing, What, World, diff as changes, table_id};
 
 /// How many rows of a group are looked at for what made the difference: they differ in the same way.
@@ -146,8 +146,9 @@ fn questions(worlds: [&World; 2], more: &[Name], types: &[RecordType]) -> Vec<Ar
 /// The places of both worlds, each with its fellow: by name, and those that are cut out by their addresses.
 fn places(old: &World, new: &World) -> Vec<Both> {
     let mut pairs: Vec<(PlaceId, PlaceId)> = Vec::new();
+    let mut known = HashSet::new();
     let mut add = |pair| {
-        if !pairs.contains(&pair) {
+        if known.insert(pair) {
             pairs.push(pair);
         }
     };
@@ -342,6 +343,16 @@ fn way_told(path: &EgressPath) -> String {
     format!("{}{via} {}", path.class.as_str(), path.reach.as_str())
 }
 
+/// Whether a name is an endpoint's regional one, one of its zones', or below them.
+fn is_name_of(name: &str, regional: &str) -> bool {
+    let Some((first, rest)) = regional.split_once('.') else { return false };
+    let above = name.strip_suffix(rest).and_then(|above| above.strip_suffix('.'));
+    let label = above.and_then(|above| above.rsplit('.').next());
+    label
+        .and_then(|label| label.strip_prefix(first))
+        .is_some_and(|zone| zone.is_empty() || zone.starts_with('-'))
+}
+
 /// What rows touch: everything by id that their claims and ways pass.
 #[derive(Default)]
 struct Touched {
@@ -370,12 +381,21 @@ impl Touched {
             for (world, row) in [(surveys[0].world, &pair.before), (surveys[1].world, &pair.after)] {
                 touched.row(world, row);
             }
+            // What came through before comes through no more, or the other way round.
+            let no_way_back = |row: &Row| row.all_reasons().contains(&Reason::NoReturnRoute);
+            if no_way_back(&pair.before) || no_way_back(&pair.after) {
+                touched.ways_back(surveys[0].world, &pair.before);
+                touched.ways_back(surveys[1].world, &pair.after);
+            }
             touched.is_answer |= pair.before.addresses() != pair.after.addresses()
                 || pair.before.records != pair.after.records
                 || pair.before.ttls != pair.after.ttls
                 || pair.before.rcode != pair.after.rcode;
             touched.is_bounded |=
                 pair.before.ttls != pair.after.ttls || pair.before.rcode != pair.after.rcode;
+        }
+        if touched.is_answer {
+            surveys.iter().for_each(|survey| touched.names_of_endpoints(survey.world));
         }
         touched
     }
@@ -412,11 +432,9 @@ impl Touched {
             }
             for hop in &path.hops {
                 self.ids.insert(hop.id.to_string());
-                let subnet =
-                    hop.subnet.as_ref().and_then(|id| world.subnets.iter().find(|have| have.id == *id));
-                if let Some(subnet) = subnet {
-                    self.ids.insert(subnet.id.to_string());
-                    self.tables.insert(table_id(world, subnet.route_table));
+                if let Some(id) = &hop.subnet {
+                    self.ids.insert(id.to_string());
+                    self.table_of(world, id);
                 }
             }
             for filter in &path.filters {
@@ -429,6 +447,36 @@ impl Touched {
             if let Lands::Subnet { vpc, subnet, owner } = Lands::of(world, path) {
                 let all = [Some(vpc), subnet, owner];
                 self.ids.extend(all.into_iter().flatten().map(|id| id.to_string()));
+            }
+        }
+    }
+
+    /// The tables that replies begin with.
+    fn ways_back(&mut self, world: &World, row: &Row) {
+        for way in &row.ways {
+            if let Lands::Subnet { subnet: Some(subnet), .. } = Lands::of(world, &way.path) {
+                self.table_of(world, &subnet);
+            }
+        }
+    }
+
+    /// The table that traffic in a subnet follows.
+    fn table_of(&mut self, world: &World, subnet: &str) {
+        let place = world.place_named(subnet).map(|place| world.places[place].standing);
+        if let Some(Standing::Subnet(subnet)) = place {
+            self.tables.insert(table_id(world, world.subnets[subnet].route_table));
+        }
+    }
+
+    /// An endpoint's own names are public, and lead to it wherever they are asked.
+    fn names_of_endpoints(&mut self, world: &World) {
+        let names: Vec<String> = self.names.iter().map(Name::to_string).collect();
+        let names: Vec<&String> = names.iter().filter(|name| name.contains(".vpce.")).collect();
+        for endpoint in world.endpoints.iter().filter(|_| !names.is_empty()) {
+            let Some(own) = &endpoint.regional_name else { continue };
+            let own = own.to_string();
+            if names.iter().any(|name| is_name_of(name, own.trim_start_matches("*."))) {
+                self.ids.insert(endpoint.id.to_string());
             }
         }
     }
