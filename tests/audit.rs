@@ -219,9 +219,13 @@ fn what_cannot_be_done_is_told_and_ends_with_2() {
     for arguments in [
         &["--fail-on", "deda"][..],
         &["--fail-on", "NAT_GATEWAY"],
+        &["--fail-on", "NAT-Gateway"],
+        &["--fail-on", "dead,broken"],
+        &["--only", "broken", "--bundle", "ssm"],
         &["--bundle", "ecr-pul"],
         &["--bundle", "everything"],
         &["--from", "subnet-privat-a"],
+        &["--from", "the-moon"],
         &["--view", "vpc-other"],
         &["--names", &names],
         &["--names", "no/such/file"],
@@ -458,5 +462,56 @@ route_table = [{ id = "rtb-1", main = true, routes = [{ destination = "0.0.0.0/0
     beijing internet-gateway ok: public-ipv4 + internet-out
     tokyo internet-gateway ok: public-ipv4 + cross-region
     virginia internet-gateway ok: public-ipv4
+    ");
+}
+
+/// Who asks nothing is told why, and is no failure.
+#[test]
+fn a_network_without_places_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = write(dir.path(), "empty.toml", "");
+    let site = write(dir.path(), "site.toml", "[[site]]\nid = \"site-1\"\ncidr = [\"10.0.0.0/8\"]\n");
+    let told = [&empty, &site].map(|config| {
+        let output = plustwo(&["audit", "--config", config, "--fail-on", "public"]);
+        assert_eq!(output.status.code(), Some(0));
+        printed(&output)
+    });
+    insta::assert_snapshot!(told.join(""), @r"
+    note There is nobody who asks: no subnet, and no site.
+    site-1 asking public
+       none
+
+    note There is nothing to ask for: no VPC, and so no region whose names are meant.
+    ");
+}
+
+/// The tables of public names hold no names of China: nobody can tell, and nothing is broken.
+#[test]
+fn public_names_of_china_are_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = r#"
+[[vpc]]
+id = "vpc-1"
+region = "cn-north-1"
+cidr = ["10.0.0.0/16"]
+subnet = [{ id = "subnet-1", cidr = "10.0.1.0/24", availability_zone = "cn-north-1a" }]
+route_table = [{ id = "rtb-1", main = true }]
+"#;
+    let config = write(dir.path(), "china.toml", network);
+    let output = plustwo(&["audit", "--config", &config, "--bundle", "ssm"]);
+    insta::assert_snapshot!(printed(&output) + &complained(&output), @r"
+    subnet-1 asking vpc-1
+          3  no-address unknown
+
+      ssm  unknown  ssm.cn-north-1.amazonaws.com.cn is unknown
+                    ssmmessages.cn-north-1.amazonaws.com.cn is unknown
+                    ec2messages.cn-north-1.amazonaws.com.cn is unknown
+
+                  name                                     answered by  way        reach    cost
+      no-address  ssm.cn-north-1.amazonaws.com.cn          public       not asked  unknown  -
+      no-address  ssmmessages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
+      no-address  ec2messages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
+
+    note Public names of China's regions are in no table: what they lead to is not known here.
     ");
 }

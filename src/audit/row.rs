@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cost::{Cost, Tolls};
+use crate::aws::template::{has_standard_names, region_in_name};
 use crate::dns::{Ede, Name, Question, Rcode, RecordType};
 use crate::explain::Lands;
 use crate::explain::{self, Missed, claim_of};
@@ -66,7 +67,7 @@ pub struct Row {
     pub reasons: Vec<Reason>,
     /// What is one change away.
     pub missed: Arc<[Missed]>,
-    /// Whether servers would be asked whose answer nobody knows here.
+    /// Whether servers would be asked whose answer nobody knows here: a rule's, or public ones of a region without a table.
     pub is_unasked: bool,
     /// Whether the sealed internet stands in for others.
     pub stands_in: bool,
@@ -154,9 +155,14 @@ impl Row {
             records.extend(data.into_iter().map(|data| format!("{} {} {data}", set.owner, set.rtype)));
         }
         let ways = ways(tolls, vantage, &outcome);
-        let is_unasked = outcome.source == Source::ForwardRule
-            && outcome.answer.rcode == Rcode::SERVFAIL
-            && outcome.answer.ede.as_ref().is_some_and(|ede| ede.code == Ede::OTHER);
+        let is_unasked = match outcome.source {
+            Source::ForwardRule => {
+                outcome.answer.rcode == Rcode::SERVFAIL
+                    && outcome.answer.ede.as_ref().is_some_and(|ede| ede.code == Ede::OTHER)
+            }
+            Source::Public => outcome.answer.rcode == Rcode::NXDOMAIN && is_unlisted(&question.qname),
+            _ => false,
+        };
         Some(Self {
             question: question.clone(),
             verdict: together(ways.iter().map(|way| way.verdict)),
@@ -249,6 +255,11 @@ impl Row {
     pub fn has_address(&self) -> bool {
         !self.ways.is_empty()
     }
+}
+
+/// Whether a name is of a region whose public names no table has: China's, and others apart from the standard ones.
+fn is_unlisted(name: &Name) -> bool {
+    region_in_name(name.to_string().trim_end_matches('.')).is_some_and(|region| !has_standard_names(&region))
 }
 
 /// The verdict on several ways.

@@ -13,7 +13,7 @@ use super::row::{Row, Verdict};
 use crate::dns::Question;
 use crate::explain::{Missed, missed};
 use crate::net::is_globally_routed;
-use crate::resolve::{Class, Outcome, Reach};
+use crate::resolve::{Class, Outcome, Reach, Source};
 use crate::world::{Index, ViewId, Vpc, World};
 
 /// What every question comes to from every place.
@@ -77,7 +77,17 @@ impl<'w> Survey<'w> {
 
     /// Whether there are rules whose servers are not asked.
     pub fn is_unasked(&self) -> bool {
-        self.groups.iter().any(|group| self.rows(group).any(|row| row.is_unasked))
+        self.has_unknown(|source| source != Source::Public)
+    }
+
+    /// Whether there are names of regions whose public names are not known.
+    pub fn is_unlisted(&self) -> bool {
+        self.has_unknown(|source| source == Source::Public)
+    }
+
+    fn has_unknown(&self, wanted: impl Fn(Source) -> bool) -> bool {
+        let is_one = |row: &Row| row.is_unasked && wanted(row.source);
+        self.groups.iter().any(|group| self.rows(group).any(is_one))
     }
 }
 

@@ -46,11 +46,19 @@ pub fn is_shown(row: &Row, only: &[Word]) -> bool {
 /// What the reader must know about an audit.
 pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     let mut notes = Vec::new();
+    if survey.groups.is_empty() {
+        notes.push("There is nobody who asks: no subnet, and no site.");
+    } else if survey.questions.is_empty() {
+        notes.push("There is nothing to ask for: no VPC, and so no region whose names are meant.");
+    }
     if survey.stands_in() {
         notes.push("Nothing was sent: the sealed internet stands in for the servers that would be asked.");
     }
     if survey.is_unasked() {
         notes.push("Nothing was sent: what the servers of a forwarding rule would answer is not known here.");
+    }
+    if survey.is_unlisted() {
+        notes.push("Public names of China's regions are in no table: what they lead to is not known here.");
     }
     notes
 }
@@ -82,7 +90,7 @@ impl Display for Table<'_> {
             aligned(f, &lines)?;
         }
         let notes = notes(self.survey);
-        if !notes.is_empty() {
+        if !notes.is_empty() && !self.survey.groups.is_empty() {
             writeln!(f)?;
         }
         for note in notes {

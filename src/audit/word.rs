@@ -77,7 +77,9 @@ impl std::str::FromStr for Word {
             return Ok(word);
         }
         let known: Vec<&str> = Self::all().map(Self::as_str).collect();
-        let near = nearest(text, &known).map(|near| format!("; did you mean `{near}`?"));
+        let otherwise_written = known.iter().copied().find(|word| word.eq_ignore_ascii_case(text));
+        let near = otherwise_written.or_else(|| nearest(text, &known));
+        let near = near.map(|near| format!("; did you mean `{near}`?"));
         Err(format!(
             "there is no verdict, reach, path class, reason or missed change `{text}`{}",
             near.unwrap_or_default()

@@ -125,6 +125,8 @@ pub struct Prices {
 
 #[derive(Debug)]
 struct Row {
+    /// Where it stands, counted from 1.
+    line: usize,
     /// `*`: every region.
     region: String,
     charge: Charge,
@@ -150,6 +152,23 @@ impl fmt::Display for PriceError {
 }
 
 impl Prices {
+    /// Reads a table out of a file's octets. Spreadsheets write a byte order mark, and ends of lines as they like.
+    ///
+    /// # Errors
+    ///
+    /// The first line that cannot be read.
+    pub fn read(octets: &[u8]) -> Result<Self, PriceError> {
+        match std::str::from_utf8(octets) {
+            Ok(text) => Self::parse(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(error) => {
+                let good = String::from_utf8_lossy(&octets[..error.valid_up_to()]);
+                let line = good.matches('\n').count() + 1;
+                let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                Err(PriceError { line, column, problem: "this is no UTF-8".to_owned() })
+            }
+        }
+    }
+
     /// Reads a table: six columns apart by tabs; `#` begins a comment line.
     ///
     /// # Errors
@@ -158,21 +177,23 @@ impl Prices {
     pub fn parse(text: &str) -> Result<Self, PriceError> {
         let mut prices = Self::default();
         for (number, line) in text.lines().enumerate() {
-            if line.is_empty() || line.starts_with('#') {
+            if line.trim().is_empty() || line.trim_start().starts_with('#') {
                 continue;
             }
             let row =
                 row(line).map_err(|(column, problem)| PriceError { line: number + 1, column, problem })?;
-            if prices.at(&row.region, row.charge, row.unit).is_some() {
+            if let Some(first) = prices.rows.iter().find(|have| have.is_of(&row.region, row.charge, row.unit))
+            {
                 let problem = format!(
-                    "{} has a price for {} by {} already",
+                    "{} has a price for {} by {} already, in line {}",
                     row.region,
                     row.charge.as_str(),
-                    row.unit.as_str()
+                    row.unit.as_str(),
+                    first.line
                 );
                 return Err(PriceError { line: number + 1, column: 1, problem });
             }
-            prices.rows.push(row);
+            prices.rows.push(Row { line: number + 1, ..row });
         }
         Ok(prices)
     }
@@ -188,9 +209,18 @@ impl Prices {
     }
 
     fn at(&self, region: &str, charge: Charge, unit: Unit) -> Option<&Price> {
-        let of = |row: &&Row| row.region == region && row.charge == charge && row.unit == unit;
-        self.rows.iter().find(of).map(|row| &row.price)
+        self.rows.iter().find(|row| row.is_of(region, charge, unit)).map(|row| &row.price)
     }
+}
+
+impl Row {
+    fn is_of(&self, region: &str, charge: Charge, unit: Unit) -> bool {
+        self.region == region && self.charge == charge && self.unit == unit
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A row, or the column of what is wrong with it and what that is.
@@ -202,8 +232,9 @@ fn row(line: &str) -> Result<Row, (usize, String)> {
         column += cell.chars().count() + 1;
     }
     let count = cells.len();
-    let [region, charge, unit, usd, date, source]: [(usize, &str); 6] =
-        cells.try_into().map_err(|_| (1, format!("{count} columns apart by tabs where 6 are due")))?;
+    let [region, charge, unit, usd, date, source]: [(usize, &str); 6] = cells
+        .try_into()
+        .map_err(|_| (1, format!("{} apart by tabs where 6 are due", counted(count, "column"))))?;
     if region.1 != "*" {
         Region::parse(region.1).map_err(|_| (region.0, format!("`{}` is no region, nor `*`", region.1)))?;
     }
@@ -231,7 +262,7 @@ fn row(line: &str) -> Result<Row, (usize, String)> {
         return Err((source.0, "no source is given".to_owned()));
     }
     let price = Price { usd: usd.1.to_owned(), date: date.1.to_owned(), source: source.1.to_owned() };
-    Ok(Row { region: region.1.to_owned(), charge, unit, price })
+    Ok(Row { line: 0, region: region.1.to_owned(), charge, unit, price })
 }
 
 /// Whether a text has the shape of a day, `2026-09-25`.
@@ -275,7 +306,21 @@ mod tests {
         assert_eq!(bad("2026-01-01", "2026-13-01"), "2:34: `2026-13-01` is no day, such as 2026-09-25");
         assert!(bad("nat-gateway", "nat").starts_with("2:11: `nat` is no charge; there are "));
         assert_eq!(bad("\t0.045", ""), "2:1: 5 columns apart by tabs where 6 are due");
+        assert_eq!(bad(good, "prices"), "2:1: 1 column apart by tabs where 6 are due");
         let twice = Prices::parse(&format!("{good}\n{good}\n")).unwrap_err();
-        assert_eq!(twice.to_string(), "2:1: us-east-1 has a price for nat-gateway by hour already");
+        assert_eq!(
+            twice.to_string(),
+            "2:1: us-east-1 has a price for nat-gateway by hour already, in line 1"
+        );
+    }
+
+    #[test]
+    fn what_spreadsheets_write_is_read() {
+        let row = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
+        let prices = Prices::read(format!("\u{feff}{row}\r\n  \r\n  # a remark\r\n").as_bytes()).unwrap();
+        let price = prices.find(&Region::parse("us-east-1").unwrap(), Charge::NatGateway, Unit::Hour);
+        assert_eq!(price.map(|price| price.source.as_str()), Some("https://example.com"));
+        let latin = [row.as_bytes(), b"\nus-east-1\t\xe9"].concat();
+        assert_eq!(Prices::read(&latin).unwrap_err().to_string(), "2:11: this is no UTF-8");
     }
 }

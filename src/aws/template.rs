@@ -49,7 +49,7 @@ pub fn region_in_name(name: &str) -> Option<Region> {
 
 /// Whether names of a region may match the tables: they hold the names of the
 /// standard partition, which GovCloud shares.
-fn has_standard_names(region: &Region) -> bool {
+pub fn has_standard_names(region: &Region) -> bool {
     matches!(region.partition(), Partition::Aws | Partition::AwsUsGov)
 }
 

@@ -112,6 +112,7 @@ impl Audit {
     /// The audit, or why there is none; nothing where that was told already.
     fn audit(&self) -> Result<ExitCode, String> {
         let bundles = self.bundles()?;
+        self.check_words(&bundles)?;
         let given = self.prices.as_ref().map(read_prices).transpose()?;
         let prices = given.as_ref().unwrap_or(&Facts::built_in().prices);
         let (_, world) = self.config.load().map_err(|_| String::new())?;
@@ -142,6 +143,19 @@ impl Audit {
         }
         anstream::eprintln!("plustwo: {}", found_told(&found));
         Ok(ExitCode::Differences)
+    }
+
+    /// A word that rows do not have is looked for in vain where there is no bundle: a gate that never shuts. Only rows are
+    /// shown, so no word for bundles chooses any.
+    fn check_words(&self, bundles: &[&Bundle]) -> Result<(), String> {
+        let of_bundles = |words: &[Word]| words.iter().find(|word| matches!(word, Word::Bundle(_))).copied();
+        if let Some(word) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
+            return Err(format!("`{}` is said of bundles alone: name one with `--bundle`", word.as_str()));
+        }
+        match of_bundles(&self.only) {
+            Some(word) => Err(format!("`{}` is said of bundles, and `--only` chooses rows", word.as_str())),
+            None => Ok(()),
+        }
     }
 
     /// What was found of each of the words that are looked for.
@@ -197,7 +211,6 @@ impl Audit {
 }
 
 fn read_prices(path: &PathBuf) -> Result<Prices, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Prices::parse(&text).map_err(|error| format!("{}:{error}", path.display()))
+    let octets = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Prices::read(&octets).map_err(|error| format!("{}:{error}", path.display()))
 }

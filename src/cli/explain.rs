@@ -64,7 +64,8 @@ impl Explain {
             }
         };
         if let Some(address) = self.address {
-            return self.path(&world, vantage, address);
+            // An IPv4 address may be written inside an IPv6 one; what is sent goes by IPv4.
+            return self.path(&world, vantage, address.to_canonical());
         }
         let names = match self.all_names() {
             Ok(names) => names,

@@ -26,6 +26,7 @@ impl fmt::Display for NamesTrouble {
 pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesTrouble> {
     let text =
         std::fs::read_to_string(path).map_err(|error| NamesTrouble::Unreadable(path.to_owned(), error))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let words = text.lines().map(str::trim).enumerate();
     let names = words.filter(|(_, word)| !word.is_empty() && !word.starts_with('#')).map(|(number, word)| {
         word.parse().map_err(|error| NamesTrouble::Wrong(path.to_owned(), number + 1, error))

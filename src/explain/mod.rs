@@ -19,6 +19,7 @@ pub use filters::FilterLine;
 pub use lands::Lands;
 pub use missed::{Change, Missed, of as missed};
 
+use crate::config::{nearest, shortened};
 use crate::dns::{Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
@@ -147,7 +148,11 @@ pub fn vantage(world: &World, from: &str, asking: Option<&str>) -> Result<Vantag
     let Ok(address) = from.parse::<IpAddr>() else {
         let mut places: Vec<&str> = world.places.names().map(|name| &**name).collect();
         places.sort_unstable();
-        return Err(format!("`{from}` is neither a place nor an address; places are {}", places.join(", ")));
+        let help = match nearest(from, &places) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("places are {}", shortened(&places)),
+        };
+        return Err(format!("`{from}` is neither a place nor an address; {help}"));
     };
     world.vantage(host(address), view).map_err(|nowhere| nowhere.to_string())
 }
