@@ -39,6 +39,8 @@ pub struct Vpc {
     /// The VPCs, itself among them, whose private addresses transit gateways let each other's resolvers tell: a list in
     /// order for each gateway, and one for all of its VPCs.
     pub told_among: Vec<Arc<[Index<Self>]>>,
+    /// The sites with a link that ends at one of its own gateways, in order.
+    pub linked_sites: Vec<Index<Site>>,
     /// Its endpoints.
     pub endpoints: Vec<Index<Endpoint>>,
     /// Who has which address in it.

@@ -151,8 +151,9 @@ impl Walk<'_> {
                 && link.gateway.as_deref().is_none_or(|own| own == gateway);
             link.to == LinkedTo::Vpc(vpc) && (*link.target == *gateway || is_direct_connect)
         };
-        let sites = || self.world.sites.indexed();
-        let linked = sites().filter_map(|(index, site)| Some((index, site.links.iter().find(ends_here)?)));
+        let sites = self.world.vpcs[vpc].linked_sites.iter();
+        let linked =
+            sites.filter_map(|index| Some((*index, self.world.sites[*index].links.iter().find(ends_here)?)));
         // The longest prefix of any of them, then an uplink; of equals the first.
         let prefix = |index: Index<Site>| match self.site_prefix(index) {
             Some(held) => Some(Some(held.prefix_len())),

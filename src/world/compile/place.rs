@@ -56,6 +56,13 @@ impl Compiler<'_> {
                 zones,
             });
             self.ids.sites.insert(written.id.to_string(), index);
+            for link in &self.sites[index].links {
+                if let LinkedTo::Vpc(vpc) = link.to
+                    && self.vpcs[vpc].linked_sites.last() != Some(&index)
+                {
+                    self.vpcs[vpc].linked_sites.push(index);
+                }
+            }
             self.check_site_prefixes(written, &vpcs);
             if !written.zone.is_empty() {
                 for server in &written.dns {

@@ -57,6 +57,7 @@ impl Compiler<'_> {
             has_service_network: !vpc.service_networks.is_empty(),
             named_peers: Vec::new(),
             told_among: Vec::new(),
+            linked_sites: Vec::new(),
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
             view,
