@@ -52,6 +52,16 @@ fn explain_takes_many_names() {
 }
 
 #[test]
+fn an_ipv4_address_inside_an_ipv6_one_is_what_is_meant() {
+    let told = ["52.219.195.254", "::ffff:52.219.195.254"].map(|address| {
+        let output = plustwo(&["explain", "--address", address, "--from", "subnet-private-a"]);
+        assert_eq!(output.status.code(), Some(0));
+        printed(&output)
+    });
+    assert!(told[0].contains("gateway-endpoint via vpce-s3") && told[0] == told[1], "{told:?}");
+}
+
+#[test]
 fn explain_from_nowhere_names_the_places() {
     let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
     assert_eq!(output.status.code(), Some(1));
