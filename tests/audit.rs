@@ -515,3 +515,39 @@ route_table = [{ id = "rtb-1", main = true }]
     note Public names of China's regions are in no table: what they lead to is not known here.
     ");
 }
+
+/// An address of DNS64 is no public one, and leads to the internet all the same: by a NAT gateway with its public address.
+#[test]
+fn what_dns64_makes_of_a_public_address_is_public() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16", "2001:db8:1::/56"]
+internet_gateway = "igw-1"
+nat_gateway = [{ id = "nat-1", subnet = "subnet-public" }]
+subnet = [
+  { id = "subnet-6", ipv6_cidr = "2001:db8:1:1::/64", availability_zone = "us-east-1a", enable_dns64 = true },
+  { id = "subnet-public", cidr = "10.0.4.0/24", availability_zone = "us-east-1a", route_table = "rtb-public" },
+]
+route_table = [
+  { id = "rtb-6", main = true, routes = [{ destination = "64:ff9b::/96", target = "nat-1" }] },
+  { id = "rtb-public", routes = [{ destination = "0.0.0.0/0", target = "igw-1" }] },
+]
+
+[[public]]
+name = "www.example.com"
+type = "A"
+values = ["93.184.216.34"]
+"#;
+    let config = write(dir.path(), "dns64.toml", network);
+    let names = write(dir.path(), "names", "www.example.com\n");
+    let output =
+        plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-6", "--type", "AAAA"]);
+    let row = printed(&output).lines().find(|line| line.contains("www.example.com")).map(str::to_owned);
+    let told: Vec<String> = row.unwrap().split("  ").map(|cell| cell.trim().to_owned()).collect();
+    let told: Vec<&String> = told.iter().filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(told[..2], ["public", "www.example.com"]);
+    assert!(told.contains(&&"nat-gateway + public-ipv4 + internet-out".to_owned()), "{told:?}");
+}

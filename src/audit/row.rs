@@ -8,7 +8,7 @@ use crate::aws::template::{has_standard_names, region_in_name};
 use crate::dns::{Ede, Name, Question, Rcode, RecordType};
 use crate::explain::Lands;
 use crate::explain::{self, Missed, claim_of};
-use crate::net::is_globally_routed;
+use crate::net::{is_globally_routed, nat64_embedded};
 use crate::resolve::{
     Choice, Class, EgressPath, Occasion, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
 };
@@ -301,8 +301,10 @@ fn ways(tolls: &Tolls<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Way> {
     ways
 }
 
-/// Whether an address is reached privately: it is no public one, or an endpoint carries it.
+/// Whether an address is reached privately: it is no public one, or an endpoint carries it. One of DNS64 stands for the IPv4
+/// address inside it.
 fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
+    let address = nat64_embedded(address).map_or(address, IpAddr::V4);
     let is_private = path.endpoint.is_some()
         || matches!(path.class, Class::GatewayEndpoint | Class::VpcLattice)
         || !is_globally_routed(address);
