@@ -23,6 +23,8 @@ pub struct Document<'f> {
     pub at: Range<usize>,
     /// Its top-level keys with their values, in their order.
     pub members: Vec<Member<'f>>,
+    /// Whether it stands in a list, as pages do.
+    pub is_listed: bool,
 }
 
 /// A top-level key of a document.
@@ -54,6 +56,11 @@ impl<'f> Raw<'f> {
         // The first line says which one it is.
         let first_line = self.text.find('\n').unwrap_or(self.text.len());
         self.start..self.start + first_line.max(1)
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        self.text.starts_with('{')
     }
 
     /// The items of a list; `None` for what is no list.
@@ -125,9 +132,15 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         let (message, help) = (message.to_owned(), help.map(str::to_owned));
         Contents::Wrong(Mistake { file: number, at, message, help })
     };
-    let Some(text) = &file.text else {
-        return if is_meant { wrong(0..0, "this is no text", None) } else { Contents::Foreign };
-    };
+    let text = file.text.as_str();
+    if !file.is_text {
+        let help = "documents are text in UTF-8, or in UTF-16 with its mark";
+        return if is_meant {
+            wrong(text.len()..text.len(), "from here on this is no text", Some(help))
+        } else {
+            Contents::Foreign
+        };
+    }
     // A mark of the order of octets, which some editors and shells write.
     let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let trimmed = text[skipped..].trim_start();
@@ -201,18 +214,22 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
     let at = value.range();
     let Some(members) = value.members() else {
         let message = "a document is an object, and this is none".to_owned();
-        return Err(Mistake { file, at, message, help: None });
+        let help = "documents are what `aws … --output json` prints without `--query`".to_owned();
+        return Err(Mistake { file, at, message, help: Some(help) });
     };
-    if let Some(error) =
-        members.iter().find(|member| matches!(member.key.as_str(), "Error" | "Errors" | "__type"))
-    {
+    let tells_an_error = |member: &&Member<'_>| {
+        let says_nothing =
+            || member.value.text == "null" || member.value.items().is_some_and(|all| all.is_empty());
+        matches!(member.key.as_str(), "Error" | "Errors" | "__type") && !says_nothing()
+    };
+    if let Some(error) = members.iter().find(tells_an_error) {
         let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let told: String = told.chars().take(200).collect();
         let message = format!("this is an error's text and no document: {told}");
         let help = again(&told).to_owned();
         return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });
     }
-    found.push(Document { file, at, members });
+    found.push(Document { file, at, members, is_listed: depth > 0 });
     Ok(())
 }
 

@@ -100,8 +100,6 @@ pub struct Found<T> {
     pub object: T,
     /// The file it stands in, by its number.
     pub file: usize,
-    /// How long its text is.
-    pub size: usize,
 }
 
 impl<T> std::ops::Deref for Found<T> {

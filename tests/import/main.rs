@@ -6,6 +6,7 @@ mod circle;
 mod common;
 mod lab;
 mod objects;
+mod strange;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,8 @@ use super::{Other, Tag, objects};
 pub struct Vpc {
     pub vpc_id: String,
     pub cidr_block: Option<String>,
+    /// AWS's examples of 2018 call it otherwise.
+    #[serde(alias = "CidrBlockAssociations")]
     pub cidr_block_association_set: Vec<VpcCidr>,
     pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
     pub owner_id: Option<String>,
@@ -247,16 +249,30 @@ pub struct DhcpConfiguration {
     pub values: Vec<DhcpValue>,
 }
 
-/// EC2 API, `AttributeValue`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct DhcpValue {
-    pub value: String,
+/// EC2 API, `AttributeValue`. Older examples have the text alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum DhcpValue {
+    Text(String),
+    Value {
+        #[serde(rename = "Value", default)]
+        value: String,
+    },
+}
+
+impl DhcpValue {
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Value { value: text } => text,
+        }
+    }
 }
 
 objects! {
     Vpc, "Vpcs", |this| this.vpc_id.clone(),
-        ["InstanceTenancy", "IsDefault", "EncryptionControl", "State", "Ipv6Pool"];
+        ["InstanceTenancy", "IsDefault", "EncryptionControl", "State", "Ipv6Pool", "ClassicLinkEnabled",
+         "ClassicLinkDnsSupported"];
     Subnet, "Subnets", |this| this.subnet_id.clone(),
         ["AvailabilityZoneId", "EnableLniAtDeviceIndex", "MapCustomerOwnedIpOnLaunch", "CustomerOwnedIpv4Pool",
          "AssignIpv6AddressOnCreation", "OutpostArn", "Ipv6Native", "Type", "State", "AvailableIpAddressCount",

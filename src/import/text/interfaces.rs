@@ -97,6 +97,10 @@ impl Writer<'_> {
             self.ledger.left_out(NetworkInterface::KIND, id, "it stands in no subnet");
             return;
         };
+        if !self.knows_subnet(vpc, subnet, id) {
+            self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
+            return;
+        }
         self.text.table("vpc.network_interface", name_tag(&interface.tag_set));
         self.text.text("id", id);
         self.text.text("subnet", subnet);
@@ -148,6 +152,10 @@ impl Writer<'_> {
             self.ledger.left_out(Instance::KIND, id, "it stands in no subnet");
             return;
         };
+        if !self.knows_subnet(vpc, subnet, id) {
+            self.ledger.left_out(Instance::KIND, id, "no document holds its subnet");
+            return;
+        }
         self.text.table("vpc.instance", name_tag(&instance.tags));
         self.text.text("id", id);
         self.text.text("subnet", subnet);

@@ -18,7 +18,9 @@ use toml::Text;
 
 use super::inventory::{Found, Inventory};
 use super::ledger::Ledger;
+use super::objects::Object;
 use super::objects::instance::NetworkInterface;
+use super::objects::network::Subnet;
 use super::places::Home;
 
 /// Writes the text, and into the ledger what became of each object.
@@ -27,6 +29,8 @@ pub struct Writer<'a> {
     homes: &'a BTreeMap<String, Home>,
     ledger: &'a mut Ledger,
     text: Text,
+    /// The subnets, by their ids, with their VPC.
+    subnets: HashMap<&'a str, &'a str>,
     /// The network interfaces by their ids.
     interfaces: HashMap<&'a str, &'a Found<NetworkInterface>>,
     /// Addresses that something written has, by VPC.
@@ -49,11 +53,13 @@ pub struct Writer<'a> {
 pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut Ledger) -> String {
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
+    let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
     let mut writer = Writer {
         inventory,
         homes,
         ledger,
         text: Text::default(),
+        subnets,
         interfaces,
         claimed: HashSet::new(),
         groups: BTreeSet::new(),
@@ -96,6 +102,16 @@ impl Writer<'_> {
         self.homes.contains_key(id)
     }
 
+    /// Whether a document holds this subnet of a VPC; one that none does is told as missing.
+    fn knows_subnet(&mut self, vpc: &str, id: &str, whose: &str) -> bool {
+        let is_known = self.subnets.get(id) == Some(&vpc);
+        if !is_known && self.has_document(Subnet::KIND) {
+            let call = self.call_in(vpc, &format!("aws ec2 describe-subnets --subnet-ids {id}"));
+            self.ledger.missing(format!("subnet {id}, which {whose} stands in"), call);
+        }
+        is_known
+    }
+
     /// The region of a VPC, for a call.
     fn region_of(&self, vpc: &str) -> Option<&str> {
         self.homes.get(vpc)?.region.as_deref()
@@ -116,6 +132,9 @@ impl Writer<'_> {
 
     /// Notes that a VPC is missing, and what refers to it.
     fn missing_vpc(&mut self, id: &str, whose: &str) {
+        if id.is_empty() {
+            return;
+        }
         let what = format!("VPC {id}, which {whose} refers to: perhaps another account's or region's");
         self.ledger.missing(what, format!("aws ec2 describe-vpcs --vpc-ids {id}"));
     }

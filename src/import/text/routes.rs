@@ -4,7 +4,7 @@ use super::Writer;
 use super::toml::Inline;
 use crate::aws::{Facts, Region};
 use crate::import::objects::gateway::VirtualInterface;
-use crate::import::objects::network::{DhcpOptions, PrefixList, Route, RouteTable};
+use crate::import::objects::network::{DhcpOptions, DhcpValue, PrefixList, Route, RouteTable};
 use crate::import::objects::{Object, name_tag};
 use crate::import::places::{region_of_arn, region_of_name};
 
@@ -68,9 +68,14 @@ impl Writer<'_> {
             }
             self.ledger.written(RouteTable::KIND, id);
         }
+        let mut own = inventory.route_tables.iter().filter(|table| table.vpc_id == vpc);
         if !self.has_document(RouteTable::KIND) {
             let call = self.call_in(vpc, "aws ec2 describe-route-tables");
             self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
+        } else if !own.any(|table| table.associations.iter().any(|one| one.main)) {
+            let call = self
+                .call_in(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
+            self.ledger.missing(format!("the main route table of VPC {vpc}"), call);
         }
     }
 
@@ -113,10 +118,11 @@ impl Writer<'_> {
             self.name_prefix_list(vpc, destination);
         }
         let mut inline = Inline::default().text("destination", destination).text("target", target);
-        if let Some(state) = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"))
-        {
-            inline = inline.text("state", state);
-        }
+        let state = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"));
+        // The call that tells of the gateway may have come after the one that tells of the route.
+        let is_gone =
+            self.inventory.nat_gateways.iter().any(|nat| nat.nat_gateway_id == target && nat.is_gone());
+        inline = inline.maybe("state", state.or(is_gone.then_some("blackhole")));
         if let Some(origin) =
             route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
         {
@@ -277,8 +283,7 @@ impl Writer<'_> {
         for options in &inventory.dhcp_options {
             let id = options.dhcp_options_id.as_str();
             let servers = options.dhcp_configurations.iter().filter(|one| one.key == "domain-name-servers");
-            let servers: Vec<&str> =
-                servers.flat_map(|one| &one.values).map(|one| one.value.as_str()).collect();
+            let servers: Vec<&str> = servers.flat_map(|one| &one.values).map(DhcpValue::text).collect();
             let mut users = inventory.vpcs.iter().filter(|vpc| vpc.dhcp_options_id.as_deref() == Some(id));
             let used = users.next().map(|vpc| vpc.vpc_id.as_str());
             match used.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {

@@ -120,9 +120,16 @@ impl Writer<'_> {
                 let found = active
                     .filter_map(|route| route.gateway_id.as_deref())
                     .find(|target| target.starts_with("igw-"));
-                if let Some(target) = found.filter(|_| !self.has_document(InternetGateway::KIND)) {
+                let is_listed = |target: &str| {
+                    inventory.internet_gateways.iter().any(|one| one.internet_gateway_id == target)
+                };
+                if let Some(target) = found.filter(|target| !is_listed(target)) {
                     self.text.text("internet_gateway", target);
-                    let call = self.call_in(id, "aws ec2 describe-internet-gateways");
+                    let mut call = "aws ec2 describe-internet-gateways".to_owned();
+                    if self.has_document(InternetGateway::KIND) {
+                        call += &format!(" --internet-gateway-ids {target}");
+                    }
+                    let call = self.call_in(id, &call);
                     let what = format!(
                         "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
                     );
@@ -212,7 +219,7 @@ impl Writer<'_> {
     /// A NAT gateway.
     fn nat_gateway(&mut self, nat: &NatGateway) {
         let id = nat.nat_gateway_id.as_str();
-        if is_state(nat.state.as_deref(), &["deleted", "deleting", "failed"]) {
+        if nat.is_gone() {
             self.ledger.left_out(NatGateway::KIND, id, "it is deleted");
             return;
         }
