@@ -93,10 +93,7 @@ fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Re
     let mut entries = fs::read_dir(path)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
         .map_err(|error| within(error, path))?;
-    entries.sort_by_cached_key(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        (padded(&name), name)
-    });
+    entries.sort_by_cached_key(|entry| order(&entry.file_name().to_string_lossy()));
     for entry in entries {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
@@ -121,7 +118,13 @@ fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Re
     Ok(())
 }
 
-/// A name by which names sort as people count: page 2 before page 10.
+/// By what names sort as people count: page 2 before page 10, and after the one without a number.
+fn order(name: &str) -> (String, String) {
+    let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    (padded(&stem.unwrap_or_default()), name.to_owned())
+}
+
+/// A text with every number in it as long as any.
 fn padded(name: &str) -> String {
     const WIDTH: usize = 20;
     let mut padded = String::with_capacity(name.len() + WIDTH);
@@ -165,9 +168,9 @@ mod tests {
 
     #[test]
     fn names_sort_as_people_count() {
-        let mut names = vec!["page-10.json", "page-2.json", "page-1.json", "a", "page-1-b.json"];
-        names.sort_by_key(|name| padded(name));
-        assert_eq!(names, ["a", "page-1-b.json", "page-1.json", "page-2.json", "page-10.json"]);
+        let mut names = vec!["page-10.json", "page-2.json", "page.json", "a", "page-2-2.json"];
+        names.sort_by_key(|name| order(name));
+        assert_eq!(names, ["a", "page.json", "page-2.json", "page-2-2.json", "page-10.json"]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Pages {
         }
         let answer = Answer {
             folder: path.parent().map(PathBuf::from).unwrap_or_default(),
-            subject: path.file_name().and_then(|name| any_id_in(&name.to_string_lossy())),
+            subject: path.file_stem().and_then(|stem| any_id_in(unnumbered(&stem.to_string_lossy()))),
             key: list.key.clone(),
         };
         match mistake {
@@ -84,4 +84,12 @@ impl Pages {
 fn name_of(set: &str) -> Option<String> {
     let set: serde_json::Value = serde_json::from_str(set).ok()?;
     Some(set.get("Name")?.as_str()?.to_ascii_lowercase())
+}
+
+/// A file's name without the number of a page, which has few digits. Ids end with more.
+fn unnumbered(stem: &str) -> &str {
+    const MOST: usize = 4;
+    let Some((before, number)) = stem.rsplit_once('-') else { return stem };
+    let is_number = !number.is_empty() && number.len() <= MOST && number.bytes().all(|b| b.is_ascii_digit());
+    if is_number { unnumbered(before) } else { stem }
 }

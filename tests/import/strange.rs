@@ -5,6 +5,7 @@ use std::path::Path;
 
 use plustwo::import::{Imported, Options, import};
 
+use super::common::process::{plustwo, printed};
 use super::{imported, refused, world, written};
 
 /// A VPC with a subnet, and its main route table.
@@ -222,4 +223,51 @@ fn what_refers_to_nothing_is_missing_and_no_mistake() {
 fn imported_without_tables() -> String {
     let of_others = r#"{"RouteTables": [{"RouteTableId": "rtb-b", "VpcId": "vpc-b"}]}"#;
     imported(written(&[("v.json", VPC), ("tables.json", of_others)]).path()).report.to_string()
+}
+
+/// Both gateways of a peering have an attachment of one id, each with an association of its own.
+#[test]
+fn a_peering_of_transit_gateways_has_two_ends() {
+    let side = |letter: &str, other: &str, cidr: &str, beyond: &str| {
+        format!(
+            r#"{{"TransitGateways": [{{"TransitGatewayId": "tgw-{letter}", "State": "available"}}]}}
+{{"TransitGatewayAttachments": [
+  {{"TransitGatewayAttachmentId": "tgw-attach-between", "TransitGatewayId": "tgw-{letter}", "ResourceType": "peering",
+    "ResourceId": "tgw-{other}", "State": "available",
+    "Association": {{"TransitGatewayRouteTableId": "tgw-rtb-{letter}", "State": "associated"}}}},
+  {{"TransitGatewayAttachmentId": "tgw-attach-{letter}", "TransitGatewayId": "tgw-{letter}", "ResourceType": "vpc",
+    "ResourceId": "vpc-{letter}", "State": "available",
+    "Association": {{"TransitGatewayRouteTableId": "tgw-rtb-{letter}", "State": "associated"}}}}]}}
+{{"TransitGatewayVpcAttachments": [{{"TransitGatewayAttachmentId": "tgw-attach-{letter}", "TransitGatewayId": "tgw-{letter}",
+    "VpcId": "vpc-{letter}", "State": "available", "SubnetIds": ["subnet-{letter}"]}}]}}
+{{"TransitGatewayPeeringAttachments": [{{"TransitGatewayAttachmentId": "tgw-attach-between", "State": "available",
+    "RequesterTgwInfo": {{"TransitGatewayId": "tgw-a"}}, "AccepterTgwInfo": {{"TransitGatewayId": "tgw-b"}}}}]}}
+{{"TransitGatewayRouteTables": [{{"TransitGatewayRouteTableId": "tgw-rtb-{letter}", "TransitGatewayId": "tgw-{letter}"}}]}}
+{{"TransitGatewayRouteTableId": "tgw-rtb-{letter}", "Routes": [
+  {{"DestinationCidrBlock": "{beyond}", "Type": "static", "State": "active",
+    "TransitGatewayAttachments": [{{"TransitGatewayAttachmentId": "tgw-attach-between", "ResourceType": "peering"}}]}}]}}
+{{"TransitGatewayRouteTableId": "tgw-rtb-{letter}", "TransitGatewayRouteTablePropagations": [
+  {{"TransitGatewayAttachmentId": "tgw-attach-{letter}", "State": "enabled"}}]}}
+{{"Vpcs": [{{"VpcId": "vpc-{letter}", "CidrBlock": "{cidr}"}}]}}
+{{"Subnets": [{{"SubnetId": "subnet-{letter}", "VpcId": "vpc-{letter}", "CidrBlock": "{cidr}"}}]}}
+{{"RouteTables": [{{"RouteTableId": "rtb-{letter}", "VpcId": "vpc-{letter}", "Associations": [{{"Main": true}}],
+  "Routes": [{{"DestinationCidrBlock": "{beyond}", "TransitGatewayId": "tgw-{letter}", "State": "active"}}]}}]}}"#
+        )
+    };
+    let (near, far) =
+        (side("a", "b", "10.1.0.0/16", "10.2.0.0/16"), side("b", "a", "10.2.0.0/16", "10.1.0.0/16"));
+    // The subnets do not say their zones.
+    let zoned = |text: &str, zone: &str| {
+        text.replace("\"SubnetId\"", &format!("\"AvailabilityZone\": \"{zone}\", \"SubnetId\""))
+    };
+    let (near, far) = (zoned(&near, "eu-west-1a"), zoned(&far, "us-east-1a"));
+    let dir = written(&[("eu-west-1/all.json", &near), ("us-east-1/all.json", &far)]);
+    let imported = imported(dir.path());
+    assert_eq!(imported.text.matches("id = \"tgw-attach-between\"").count(), 2, "{}", imported.text);
+    assert!(imported.report.not_understood.is_empty(), "{}", imported.report);
+    let explain = ["explain", "--json", "--address", "10.2.0.9", "--from", "subnet-a", "--config"];
+    let output = plustwo(&[&explain[..], &[dir.path().to_str().unwrap()]].concat());
+    let told: serde_json::Value = serde_json::from_str(&printed(&output)).unwrap();
+    assert_eq!(told["path"]["via"], serde_json::json!(["tgw-a", "tgw-b"]), "{told}");
+    assert_eq!(told["path"]["reach"], "ok", "{told}");
 }

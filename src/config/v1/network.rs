@@ -59,7 +59,7 @@ pub struct TransitGateway {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayAttachment {
-    /// Its id.
+    /// Its id. The two ends of a peering, one at each transit gateway, have the same.
     pub id: Marked<TransitGatewayAttachmentId>,
     /// The site behind it, for a VPN or Direct Connect.
     pub site: Option<Marked<SiteId>>,

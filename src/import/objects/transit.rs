@@ -46,6 +46,19 @@ pub struct TransitGatewayAttachment {
     pub other: Other,
 }
 
+impl TransitGatewayAttachment {
+    /// Whether another transit gateway is behind it.
+    pub fn is_peering(&self) -> bool {
+        matches!(self.resource_type.as_str(), "peering" | "tgw-peering")
+    }
+
+    /// What it goes by. Both gateways of a peering have an attachment of one id.
+    fn name(&self) -> String {
+        let id = &self.transit_gateway_attachment_id;
+        if self.is_peering() { format!("{id} of {}", self.transit_gateway_id) } else { id.clone() }
+    }
+}
+
 /// EC2 API, `TransitGatewayAttachmentAssociation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -135,7 +148,7 @@ pub struct PrefixListReference {
 objects! {
     TransitGateway, "TransitGateways", |this| this.transit_gateway_id.clone(),
         ["OwnerId", "Description", "CreationTime"];
-    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.transit_gateway_attachment_id.clone(),
+    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.name(),
         ["TransitGatewayOwnerId", "ResourceOwnerId", "CreationTime"];
     TransitGatewayVpcAttachment, "TransitGatewayVpcAttachments",
         |this| this.transit_gateway_attachment_id.clone(), ["VpcOwnerId", "CreationTime"];

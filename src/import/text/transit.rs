@@ -82,13 +82,13 @@ impl Writer<'_> {
             let id = attachment.transit_gateway_attachment_id.as_str();
             if written.contains(id) {
                 let why = "another document tells more of it";
-                self.ledger.left_out(TransitGatewayAttachment::KIND, id, why);
+                self.ledger.left_out(TransitGatewayAttachment::KIND, &attachment.id(), why);
             }
             let vpc = attachment.resource_id.as_deref().unwrap_or_default();
             let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.knows_vpc(vpc);
             if is_new && !is_state(attachment.state.as_deref(), GONE) {
                 self.vpc_attachment(id, vpc, name_tag(&attachment.tags));
-                self.ledger.written(TransitGatewayAttachment::KIND, id);
+                self.ledger.written(TransitGatewayAttachment::KIND, &attachment.id());
                 written.insert(id.to_owned());
                 let call = format!(
                     "aws ec2 describe-transit-gateway-vpc-attachments --transit-gateway-attachment-ids {id}"
@@ -114,11 +114,12 @@ impl Writer<'_> {
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let (kind, id) =
                 (TransitGatewayAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
+            let name = attachment.id();
             if known.contains(id) || written.contains(id) {
                 continue;
             }
             if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.left_out(kind, id, "it does not hold");
+                self.ledger.left_out(kind, &name, "it does not hold");
                 continue;
             }
             let resource = attachment.resource_id.as_deref().unwrap_or_default();
@@ -132,7 +133,7 @@ impl Writer<'_> {
                     (Some(site_of_direct_connect(resource)), None)
                 }
                 "connect" => (Some(site_of_attachment(id)), None),
-                "peering" | "tgw-peering" => {
+                _ if attachment.is_peering() => {
                     (None, self.transit_gateway_named(self.peer_of(id, gateway, resource)))
                 }
                 _ => (None, None),
@@ -146,7 +147,7 @@ impl Writer<'_> {
                 self.missing_vpc(resource, id);
             }
             self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
-            self.ledger.written(kind, id);
+            self.ledger.written(kind, &name);
             written.insert(id.to_owned());
         }
         for attachment in &inventory.peering_attachments {
@@ -154,13 +155,12 @@ impl Writer<'_> {
                 (TransitGatewayPeeringAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
             let sides = [&attachment.requester_tgw_info, &attachment.accepter_tgw_info];
             let is_own = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
+            let mut listed = inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway);
             if written.contains(id) {
                 self.ledger.left_out(kind, id, "it stands with the attachments");
             } else if is_state(attachment.state.as_deref(), GONE) {
                 self.ledger.left_out(kind, id, "it does not hold");
-            } else if is_own
-                && !inventory.attachments.iter().any(|one| one.transit_gateway_attachment_id == id)
-            {
+            } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
                 let peer = self.transit_gateway_named(self.peer_of(id, gateway, ""));
                 self.attachment(id, None, None, peer.as_deref());
                 self.ledger.written(kind, id);

@@ -126,7 +126,7 @@ impl Compiler<'_> {
                 continue;
             };
             for attachment in &written.attachment {
-                if self.declare(&attachment.id) {
+                if self.is_other_end(written, attachment) || self.declare(&attachment.id) {
                     let to = self.attached_to(attachment);
                     self.transit_gateways[index].attach(attachment.id.value().text(), to);
                 }
@@ -209,6 +209,25 @@ impl Compiler<'_> {
                 AttachedTo::Unknown
             }
         }
+    }
+
+    /// Whether an attachment is the other end of a peering whose first end is declared: both have one id.
+    fn is_other_end(
+        &self,
+        gateway: &config::TransitGateway,
+        attachment: &config::TransitGatewayAttachment,
+    ) -> bool {
+        let id = attachment.id.value();
+        let Some(beyond) = attachment.transit_gateway.as_ref().map(Marked::value) else { return false };
+        let earlier = self.config.transit_gateway.iter().take_while(|one| one.id.mark() != gateway.id.mark());
+        let mut ends = earlier.filter(|one| one.id.value() == beyond).flat_map(|one| &one.attachment);
+        let has_end = ends.any(|end| {
+            end.id.value() == id
+                && end.transit_gateway.as_ref().is_some_and(|back| back.value() == gateway.id.value())
+        });
+        // Of the gateway's own ones, the first.
+        let own = gateway.attachment.iter().find(|own| own.id.value() == id);
+        has_end && own.is_some_and(|own| own.id.mark() == attachment.id.mark())
     }
 
     /// The table that every attachment is associated with and propagates to.
