@@ -30,8 +30,7 @@ impl VpcEndpoint {
 impl Writer<'_> {
     /// The endpoints of a VPC.
     pub(super) fn endpoints(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for endpoint in inventory.endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc) {
+        for endpoint in self.index.endpoints.of(vpc) {
             if endpoint.is_gone() {
                 self.ledger.left_out(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
             } else {

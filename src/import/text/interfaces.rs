@@ -41,9 +41,7 @@ impl Writer<'_> {
 
     /// The network interfaces of a VPC that are nobody else's.
     pub(super) fn network_interfaces(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        let own = inventory.interfaces.iter().filter(|interface| interface.vpc_id.as_deref() == Some(vpc));
-        let own: Vec<_> = own.collect();
+        let own = self.index.interfaces.of(vpc);
         let is_few = own.len() < FEW;
         for interface in own {
             let id = interface.network_interface_id.as_str();
@@ -119,9 +117,7 @@ impl Writer<'_> {
 
     /// The instances of a VPC: all when there are few, else those that something hangs on.
     pub(super) fn instances(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        let own = inventory.instances.iter().filter(|instance| instance.vpc_id.as_deref() == Some(vpc));
-        let own: Vec<_> = own.collect();
+        let own = self.index.instances.of(vpc);
         let is_few = own.len() < FEW;
         for instance in own {
             let id = instance.instance_id.as_str();

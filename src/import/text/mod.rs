@@ -2,6 +2,7 @@
 //! VPC after the other, then what joins them, names, sites and prefix lists.
 
 mod endpoint;
+mod index;
 mod interfaces;
 mod names;
 mod routes;
@@ -14,6 +15,7 @@ mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use index::Index;
 use toml::Text;
 
 use super::inventory::{Found, Inventory};
@@ -26,6 +28,8 @@ use super::places::Home;
 /// Writes the text, and into the ledger what became of each object.
 pub struct Writer<'a> {
     inventory: &'a Inventory,
+    /// What is of which VPC and subnet.
+    index: &'a Index<'a>,
     homes: &'a BTreeMap<String, Home>,
     ledger: &'a mut Ledger,
     text: Text,
@@ -54,8 +58,10 @@ pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
     let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
+    let index = Index::of(inventory);
     let mut writer = Writer {
         inventory,
+        index: &index,
         homes,
         ledger,
         text: Text::default(),
@@ -83,6 +89,8 @@ impl Writer<'_> {
         for vpc in &inventory.vpcs {
             self.vpc(vpc);
         }
+        self.other_gateways();
+        self.rules_of_groups();
         self.check_vpcs();
         self.peerings();
         self.transit_gateways();

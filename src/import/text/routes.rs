@@ -38,19 +38,11 @@ impl Route {
     }
 }
 
-impl RouteTable {
-    /// Whether a subnet is associated with it.
-    pub(super) fn is_of(&self, subnet: &str) -> bool {
-        let mut own = self.associations.iter().filter(|one| one.association_state.is_associated());
-        own.any(|one| one.subnet_id.as_deref() == Some(subnet))
-    }
-}
-
 impl Writer<'_> {
     /// The route tables of a VPC.
     pub(super) fn route_tables(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for table in inventory.route_tables.iter().filter(|table| table.vpc_id == vpc) {
+        let index = self.index;
+        for table in index.route_tables.of(vpc) {
             let id = table.route_table_id.as_str();
             self.text.table("vpc.route_table", name_tag(&table.tags));
             self.text.text("id", id);
@@ -68,7 +60,7 @@ impl Writer<'_> {
             }
             self.ledger.written(RouteTable::KIND, id);
         }
-        let mut own = inventory.route_tables.iter().filter(|table| table.vpc_id == vpc);
+        let mut own = index.route_tables.of(vpc).iter();
         if !self.has_document(RouteTable::KIND) {
             let call = self.call_in(vpc, "aws ec2 describe-route-tables");
             self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
@@ -120,8 +112,7 @@ impl Writer<'_> {
         let mut inline = Inline::default().text("destination", destination).text("target", target);
         let state = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"));
         // The call that tells of the gateway may have come after the one that tells of the route.
-        let is_gone =
-            self.inventory.nat_gateways.iter().any(|nat| nat.nat_gateway_id == target && nat.is_gone());
+        let is_gone = self.index.gone.contains(target);
         inline = inline.maybe("state", state.or(is_gone.then_some("blackhole")));
         if let Some(origin) =
             route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
@@ -176,37 +167,17 @@ impl Writer<'_> {
         if !route.is_active() {
             return;
         }
-        let inventory = self.inventory;
-        let (is_there, call) = if target.starts_with("nat-") {
-            (
-                inventory.nat_gateways.iter().any(|nat| nat.nat_gateway_id == target),
-                "describe-nat-gateways --nat-gateway-ids",
-            )
-        } else if target.starts_with("vpce-") {
-            (
-                inventory.endpoints.iter().any(|one| one.vpc_endpoint_id == target),
-                "describe-vpc-endpoints --vpc-endpoint-ids",
-            )
-        } else if target.starts_with("tgw-") {
-            let is_there = inventory.transit_gateways.iter().any(|one| one.transit_gateway_id == target);
-            (is_there, "describe-transit-gateways --transit-gateway-ids")
-        } else if target.starts_with("pcx-") {
-            let is_there = inventory.peerings.iter().any(|one| one.vpc_peering_connection_id == target);
-            (is_there, "describe-vpc-peering-connections --vpc-peering-connection-ids")
-        } else if target.starts_with("vgw-") {
-            let is_there = inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == target);
-            (is_there, "describe-vpn-gateways --vpn-gateway-ids")
-        } else if target.starts_with("eni-") {
-            (self.interfaces.contains_key(target), "describe-network-interfaces --network-interface-ids")
-        } else if target.starts_with("i-") {
-            (
-                inventory.instances.iter().any(|one| one.instance_id == target),
-                "describe-instances --instance-ids",
-            )
-        } else {
-            return;
-        };
-        if !is_there {
+        let calls = [
+            ("nat-", "describe-nat-gateways --nat-gateway-ids"),
+            ("vpce-", "describe-vpc-endpoints --vpc-endpoint-ids"),
+            ("tgw-", "describe-transit-gateways --transit-gateway-ids"),
+            ("pcx-", "describe-vpc-peering-connections --vpc-peering-connection-ids"),
+            ("vgw-", "describe-vpn-gateways --vpn-gateway-ids"),
+            ("eni-", "describe-network-interfaces --network-interface-ids"),
+            ("i-", "describe-instances --instance-ids"),
+        ];
+        let call = calls.iter().find(|(prefix, _)| target.starts_with(prefix));
+        if let Some((_, call)) = call.filter(|_| !self.index.targets.contains(target)) {
             let call = self.call_in(vpc, &format!("aws ec2 {call} {target}"));
             self.ledger.missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
         }

@@ -62,10 +62,8 @@ impl Writer<'_> {
             if is_state(attachment.state.as_deref(), GONE) {
                 self.ledger.left_out(kind, id, "it does not hold");
             } else if self.knows_vpc(&attachment.vpc_id) {
-                let known = attachment
-                    .subnet_ids
-                    .iter()
-                    .filter(|id| inventory.subnets.iter().any(|subnet| subnet.subnet_id == **id));
+                let known = attachment.subnet_ids.iter().filter(|id| self.subnets.contains_key(id.as_str()));
+                let known: Vec<&String> = known.collect();
                 self.vpc_attachment(id, &attachment.vpc_id, name_tag(&attachment.tags));
                 self.text.some_texts("subnets", known);
                 if !attachment.options.has_dns_support() {
