@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use super::folder::File;
 
+/// How the AWS CLI tells of a failed call.
+const ERROR: &str = "An error occurred (";
+
 /// How deep lists of pages may lie in lists.
 const MAX_NESTED_PAGES: usize = 8;
 
@@ -63,8 +66,11 @@ impl<'f> Raw<'f> {
         self.text.starts_with('{')
     }
 
-    /// The items of a list; `None` for what is no list.
+    /// The items of a list; `None` for what is no list. Some tools write `null` for an empty one.
     pub fn items(&self) -> Option<Vec<Self>> {
+        if self.text == "null" {
+            return Some(Vec::new());
+        }
         let items: Vec<&'f RawValue> = serde_json::from_str(self.text).ok()?;
         Some(items.into_iter().map(|item| Self::within(item, self.text, self.start)).collect())
     }
@@ -149,12 +155,14 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         let help = "a call that failed leaves one: make it again and read what it says on standard error";
         return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Foreign };
     }
-    if let Some(line) = text.lines().find(|line| line.contains("An error occurred (")) {
+    if let Some(line) = text.lines().find(|line| line.contains(ERROR)) {
         let begins_so = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
         if begins_so {
-            let at = line.as_ptr() as usize - text.as_ptr() as usize;
-            let message = format!("this is an error's text and no document: {}", line.trim());
-            return wrong(at..at + line.len(), &message, Some(again(line)));
+            return Contents::Wrong(of_an_error(
+                line,
+                line.as_ptr() as usize - text.as_ptr() as usize,
+                number,
+            ));
         }
     }
     if !trimmed.starts_with(['{', '[']) {
@@ -169,6 +177,12 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         Ok(documents) => Contents::Documents(documents),
         Err(mistake) => Contents::Wrong(mistake),
     }
+}
+
+/// A line that the AWS CLI tells of a failed call, which begins in its file at `start`.
+fn of_an_error(line: &str, start: usize, file: usize) -> Mistake {
+    let message = format!("this is an error's text and no document: {}", line.trim());
+    Mistake { file, at: start..start + line.len(), message, help: Some(again(line).to_owned()) }
 }
 
 /// What to do about a call that failed.
@@ -190,6 +204,11 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
             Ok(value) => take(Raw::within(value, text, start), file, 0, &mut found)?,
             Err(error) => {
                 let at = start + offset(text, error.line(), error.column());
+                let rest = text.get(at - start..).unwrap_or_default();
+                // Both of what a call told may have gone into the file.
+                if let Some(line) = rest.lines().next().filter(|line| line.starts_with(ERROR)) {
+                    return Err(of_an_error(line, at, file));
+                }
                 let cut = error.is_eof();
                 let told = error.to_string();
                 let told = told.split(" at line ").next().unwrap_or_default();
@@ -218,8 +237,7 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
         return Err(Mistake { file, at, message, help: Some(help) });
     };
     let tells_an_error = |member: &&Member<'_>| {
-        let says_nothing =
-            || member.value.text == "null" || member.value.items().is_some_and(|all| all.is_empty());
+        let says_nothing = || member.value.items().is_some_and(|all| all.is_empty());
         matches!(member.key.as_str(), "Error" | "Errors" | "__type") && !says_nothing()
     };
     if let Some(error) = members.iter().find(tells_an_error) {

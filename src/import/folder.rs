@@ -144,7 +144,7 @@ fn decoded(octets: Vec<u8>) -> (String, bool) {
     let units = |from: fn([u8; 2]) -> u16| {
         let pairs = octets[2..].chunks_exact(2).map(|pair| from([pair[0], pair[1]]));
         let text: Result<String, _> = char::decode_utf16(pairs).collect();
-        let is_whole = text.is_ok() && octets.len() % 2 == 0;
+        let is_whole = text.is_ok() && octets.len().is_multiple_of(2);
         (text.unwrap_or_default(), is_whole)
     };
     match octets.as_slice() {

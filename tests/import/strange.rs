@@ -144,6 +144,17 @@ fn answers_of_other_calls_are_one_thing_each() {
 }
 
 #[test]
+fn an_error_behind_a_document_is_told_as_one() {
+    let page = r#"{"InternetGateways": null}
+An error occurred (RequestLimitExceeded) when calling the DescribeInternetGateways operation: Request limit exceeded.
+"#;
+    let told = refused(&[("v.json", VPC), ("igw.json", page)]);
+    assert!(told.contains("igw.json:2:1: error[unreadable-file]: this is an error's text"), "{told}");
+    assert!(told.contains("AWS_RETRY_MODE"), "{told}");
+    imported(written(&[("v.json", VPC), ("igw.json", &page[..27])]).path());
+}
+
+#[test]
 fn old_examples_forms_are_read() {
     let options = r#"{"DhcpOptions": [{"DhcpOptionsId": "dopt-a", "DhcpConfigurations": [
         {"Key": "domain-name-servers", "Values": ["10.0.0.53", {"Value": "10.0.0.54"}]}]}]}"#;
