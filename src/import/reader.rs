@@ -299,7 +299,8 @@ impl<'f> Reader<'f> {
             "Entries" if self.is_about(document, value, "Cidr", &["pl-"]) => {
                 let entries = self.items(file, "Entries", value);
                 if let Some(id) = self.subject(document, "PrefixListId", &["pl-"], "a prefix list") {
-                    inventory.prefix_list_entries.entry(id).or_default().extend(entries);
+                    let place = (id, self.files[file].region.clone());
+                    inventory.prefix_list_entries.entry(place).or_default().extend(entries);
                 }
             }
             "IpAddresses" if self.is_about(document, value, "Ip", &["rslvr-in-", "rslvr-out-"]) => {

@@ -282,3 +282,31 @@ fn a_peering_of_transit_gateways_has_two_ends() {
     assert_eq!(told["path"]["via"], serde_json::json!(["tgw-a", "tgw-b"]), "{told}");
     assert_eq!(told["path"]["reach"], "ok", "{told}");
 }
+
+/// Some of AWS's own prefix lists have one id in two regions.
+#[test]
+fn prefix_lists_of_one_id_stay_with_their_regions() {
+    let of = |region: &str, cidr: &str| {
+        let lists = format!(
+            r#"{{"PrefixLists": [{{"PrefixListId": "pl-78a54011", "PrefixListName": "com.amazonaws.{region}.s3",
+                "PrefixListArn": "arn:aws:ec2:{region}:aws:prefix-list/pl-78a54011"}}]}}
+               {{"PrefixListId": "pl-78a54011", "Entries": [{{"Cidr": "{cidr}"}}]}}"#
+        );
+        let letter = &region[..1];
+        let network =
+            VPC.replace("vpc-a", &format!("vpc-{letter}")).replace("subnet-a", &format!("subnet-{letter}"));
+        let tables = format!(
+            r#"{{"RouteTables": [{{"RouteTableId": "rtb-{letter}", "VpcId": "vpc-{letter}", "Associations": [{{"Main": true}}],
+                "Routes": [{{"DestinationPrefixListId": "pl-78a54011", "TransitGatewayId": "tgw-1", "State": "active"}}]}}]}}"#
+        );
+        format!("{}{tables}{lists}", network.replace("eu-west-1a", &format!("{region}a")))
+    };
+    let (south, north) = (of("ap-south-1", "192.0.2.0/25"), of("eu-north-1", "192.0.2.128/25"));
+    let text = good(&[("ap-south-1/all.json", &south), ("eu-north-1/all.json", &north)]);
+    assert_eq!(text.report.read["PrefixLists"].written, 2, "{}", text.report);
+    for (region, cidr) in [("ap-south-1", "192.0.2.0/25"), ("eu-north-1", "192.0.2.128/25")] {
+        let wanted =
+            format!("region = \"{region}\"\nname = \"com.amazonaws.{region}.s3\"\nentries = [\"{cidr}\"]");
+        assert!(text.text.contains(&wanted), "{}", text.text);
+    }
+}

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Other, Tag, objects};
+use crate::import::places::{region_of_arn, region_of_name};
 
 /// EC2 API, `Vpc`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -187,6 +188,20 @@ pub struct PrefixList {
     pub other: Other,
 }
 
+impl PrefixList {
+    /// Its region, as its ARN or its name says.
+    pub fn region(&self) -> Option<&str> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
+        of_arn.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
+    }
+
+    /// What it goes by. Some of AWS's own have one id in two regions.
+    fn named(&self, region: Option<&str>) -> String {
+        let id = &self.prefix_list_id;
+        region.map_or_else(|| id.clone(), |region| format!("{id} of {region}"))
+    }
+}
+
 /// EC2 API, `PrefixListEntry`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -278,7 +293,7 @@ objects! {
          "AssignIpv6AddressOnCreation", "OutpostArn", "Ipv6Native", "Type", "State", "AvailableIpAddressCount",
          "DefaultForAz"];
     RouteTable, "RouteTables", |this| this.route_table_id.clone(), ["PropagatingVgws"];
-    PrefixList, "PrefixLists", |this| this.prefix_list_id.clone(),
+    PrefixList, "PrefixLists", |this| this.named(this.region()),
         ["AddressFamily", "State", "StateMessage", "MaxEntries", "Version", "Tags", "OwnerId",
          "IpamPrefixListResolverTargetId", "IpamPrefixListResolverSyncEnabled"];
     VpcPeeringConnection, "VpcPeeringConnections", |this| this.vpc_peering_connection_id.clone(),

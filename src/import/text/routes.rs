@@ -3,10 +3,10 @@
 use super::Writer;
 use super::toml::Inline;
 use crate::aws::{Facts, Region};
+use crate::import::inventory::Found;
 use crate::import::objects::gateway::VirtualInterface;
 use crate::import::objects::network::{DhcpOptions, DhcpValue, PrefixList, Route, RouteTable};
 use crate::import::objects::{Object, name_tag};
-use crate::import::places::{region_of_arn, region_of_name};
 
 impl Route {
     /// Whether it forwards.
@@ -38,7 +38,7 @@ impl Route {
     }
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// The route tables of a VPC.
     pub(super) fn route_tables(&mut self, vpc: &str) {
         let index = self.index;
@@ -191,7 +191,6 @@ impl Writer<'_> {
 
     /// The prefix lists whose entries some document holds.
     pub(super) fn all_prefix_lists(&mut self) {
-        let inventory = self.inventory;
         let mut heading = Some("prefix lists");
         for (id, region) in std::mem::take(&mut self.prefix_lists) {
             let entries = self.entries(&id, &region);
@@ -217,21 +216,41 @@ impl Writer<'_> {
             if let Some(heading) = heading.take() {
                 self.text.heading(heading);
             }
-            let list = inventory.prefix_lists.iter().find(|list| list.prefix_list_id == id);
+            let list = self.prefix_list(&id, &region);
             self.text.table("prefix_list", None);
             self.text.text("id", &id);
             self.text.text("region", &region);
             self.text.maybe("name", list.and_then(|list| list.prefix_list_name.as_deref()));
             self.text.texts("entries", entries);
-            self.ledger.written(PrefixList::KIND, &id);
+            self.prefix_list_written(&id, &region);
+        }
+    }
+
+    /// A prefix list of a region, as far as a document tells it.
+    fn prefix_list(&self, id: &str, region: &str) -> Option<&'a Found<PrefixList>> {
+        let mut lists = self.inventory.prefix_lists.iter();
+        lists.find(|list| list.prefix_list_id == id && list.region().is_none_or(|said| said == region))
+    }
+
+    /// Notes that the entries of a prefix list stand in the text.
+    pub(super) fn prefix_list_written(&mut self, id: &str, region: &str) {
+        if let Some(list) = self.prefix_list(id, region) {
+            self.ledger.written(PrefixList::KIND, &list.id());
         }
     }
 
     /// The entries of a prefix list. An id is unique within its region only.
     pub(super) fn entries(&mut self, id: &str, region: &str) -> Option<Vec<String>> {
-        if let Some(items) = self.inventory.prefix_list_entries.get(id) {
+        let of_id = self.inventory.prefix_list_entries.iter().filter(|((list, _), _)| list == id);
+        let of_id: Vec<_> = of_id.collect();
+        let is_here = |((_, folder), _): &&(&(String, Option<String>), _)| {
+            folder.as_deref().is_none_or(|folder| folder == region)
+        };
+        // With one alone there is no doubt which it is, whatever its folder is called.
+        let own = of_id.iter().find(is_here).or(of_id.first().filter(|_| of_id.len() == 1));
+        if let Some((_, items)) = own {
             let mut entries: Vec<String> = Vec::with_capacity(items.len());
-            for item in items {
+            for item in items.iter() {
                 self.ledger.item_written("Entries", item.spot);
                 if !entries.contains(&item.cidr) {
                     entries.push(item.cidr.clone());
@@ -239,13 +258,7 @@ impl Writer<'_> {
             }
             return Some(entries);
         }
-        let lists = self.inventory.prefix_lists.iter().filter(|list| list.prefix_list_id == id);
-        let here = lists.filter(|list| {
-            let of_arn = list.prefix_list_arn.as_deref().and_then(region_of_arn);
-            let said = of_arn.or_else(|| list.prefix_list_name.as_deref().and_then(region_of_name));
-            said.is_none_or(|said| said == region)
-        });
-        here.into_iter().find_map(|list| list.cidrs.clone())
+        self.prefix_list(id, region)?.cidrs.clone()
     }
 
     /// Sets of DHCP options, which say whom clients ask.

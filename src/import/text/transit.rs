@@ -6,7 +6,6 @@ use super::Writer;
 use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
 use super::toml::Inline;
 use crate::import::ledger::Item;
-use crate::import::objects::network::PrefixList;
 use crate::import::objects::transit::{
     PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
     TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
@@ -398,7 +397,7 @@ impl Writer<'_> {
     fn entries_for(&mut self, table: &str, list: &str, region: &str) -> Vec<String> {
         let entries = self.entries(list, region);
         if entries.is_some() {
-            self.ledger.written(PrefixList::KIND, list);
+            self.prefix_list_written(list, region);
         } else {
             let call = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
             let what =
