@@ -582,6 +582,10 @@ impl<'f> Reader<'f> {
         for item in &items {
             let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
             let spot = Spot { file: document.file, at: item.start };
+            if let Some(service) = &zone.owner.owning_service {
+                self.zone_of_a_service(&zone, service, spot);
+                continue;
+            }
             let vpc = Item { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
             inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
             // Its own account may have it alone, and the records may be there all the same.
@@ -594,6 +598,23 @@ impl<'f> Reader<'f> {
                 let form = Form { number: inventory.hosted_zones.len(), spot, size: 0, value: Some(said) };
                 self.keep(&mut inventory.hosted_zones, object, form);
             }
+        }
+    }
+
+    /// Accounts for a zone that an AWS service made, whose records nobody may list.
+    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: Spot) {
+        let id = &zone.hosted_zone_id;
+        self.ledger.read(HostedZone::KIND, id, spot);
+        if service.starts_with("vpce.") {
+            self.ledger.left_out(
+                HostedZone::KIND,
+                id,
+                "it is an endpoint's private DNS, which the endpoint tells",
+            );
+        } else {
+            let why =
+                format!("{service} owns {} and tells nobody its records", zone.name.trim_end_matches('.'));
+            self.ledger.not_understood(HostedZone::KIND, id, why);
         }
     }
 

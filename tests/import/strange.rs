@@ -310,3 +310,18 @@ fn prefix_lists_of_one_id_stay_with_their_regions() {
         assert!(text.text.contains(&wanted), "{}", text.text);
     }
 }
+
+/// `list-hosted-zones-by-vpc` tells of the zones, too, that services make. They would hide what they are for.
+#[test]
+fn zones_of_services_are_no_zones_of_records() {
+    let zones = r#"{"VpcId": "vpc-a", "HostedZoneSummaries": [
+  {"HostedZoneId": "Z0000000ENDPOINT", "Name": "sqs.eu-west-1.amazonaws.com.", "Owner": {"OwningService": "vpce.amazonaws.com"}},
+  {"HostedZoneId": "Z00000000000FILE", "Name": "fs-1.efs.eu-west-1.amazonaws.com.", "Owner": {"OwningService": "efs.amazonaws.com"}},
+  {"HostedZoneId": "Z0000000000OTHER", "Name": "corp.example.", "Owner": {"OwningAccount": "444455556666"}}]}"#;
+    let imported = imported(written(&[("v.json", VPC), ("zones.json", zones)]).path());
+    assert_eq!(imported.text.matches("[[hosted_zone]]").count(), 1, "{}", imported.text);
+    let read = &imported.report.read["HostedZones"];
+    assert_eq!((read.written, read.not_understood, read.total()), (1, 1, 3));
+    let told = imported.report.to_string();
+    assert!(told.contains("efs.amazonaws.com owns fs-1.efs.eu-west-1.amazonaws.com"), "{told}");
+}
