@@ -310,10 +310,10 @@ impl<'n> Packet<'n> {
         }
     }
 
-    /// Whether what answers in a VPC that is not the sender's finds the sender.
+    /// Whether what answers in a VPC finds the sender.
     fn replies_come_back(&self, subnet: Option<usize>, table: Option<usize>) -> bool {
         let Some(table) = table else { return true };
-        if self.is_reply || self.home == self.at.0 {
+        if self.is_reply {
             return true;
         }
         let replies = self.from.iter().map(|from| {

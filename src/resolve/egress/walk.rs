@@ -338,8 +338,8 @@ impl<'w> Walk<'w> {
         self.end(reach, None);
     }
 
-    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where no
-    /// subnet has a network ACL, replies need no way back and no border is watched.
+    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where `local`
+    /// alone leads back and no subnet has a network ACL.
     fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some((at, Some(subnet))) = self.at
             && at == vpc
@@ -347,7 +347,7 @@ impl<'w> Walk<'w> {
         {
             return Some(subnet);
         }
-        if self.sender.home == Home::Vpc(vpc) && self.world.network_acls.is_empty() {
+        if self.is_simply_home(vpc) && self.world.network_acls.is_empty() {
             return None;
         }
         let place = self.world.places.find_in_vpc(self.to, vpc)?;
@@ -454,15 +454,20 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether replies find the sender again, by a table of a VPC that is not the sender's own. What is not known counts
-    /// as yes.
+    /// Whether a VPC is the sender's own, and nothing but `local` leads to its addresses.
+    fn is_simply_home(&self, vpc: Index<Vpc>) -> bool {
+        self.sender.home == Home::Vpc(vpc) && !self.world.vpcs[vpc].has_inner_routes
+    }
+
+    /// Whether replies find the sender again, by a table of the VPC that the packet came to. What is not known counts as
+    /// yes.
     fn replies_come_back(
         &self,
         vpc: Index<Vpc>,
         subnet: Option<Index<Subnet>>,
         table: Option<Index<RouteTable>>,
     ) -> bool {
-        let Some(table) = table.filter(|_| self.sender.home != Home::Vpc(vpc)) else { return true };
+        let Some(table) = table.filter(|_| !self.is_simply_home(vpc)) else { return true };
         self.reply_returns(Home::Vpc(vpc), |back| {
             back.at = Some((vpc, subnet));
             back.go_on(table, subnet, Reason::NoRoute);
