@@ -511,21 +511,33 @@ impl<'n> Packet<'n> {
             }
         };
         let association = gateway.attachments[from].association?;
-        let mut all: Vec<(IpNet, Option<usize>, bool)> = Vec::new();
+        // What is written goes before a VPC's, that before a site's, that before what nobody here brings.
+        let rank = |attachment: Option<usize>| match attachment.map(|number| &gateway.attachments[number].to)
+        {
+            Some(Attached::Vpc(..)) => 1,
+            Some(Attached::Site | Attached::Nothing) => 2,
+            Some(Attached::Gateway(_)) | None => 3,
+        };
+        let mut all: Vec<(IpNet, Option<usize>, u8)> = Vec::new();
         let propagations: Vec<usize> = match gateway.tables.get(association) {
             None => (0..gateway.attachments.len()).collect(),
             Some(table) => table.propagations.clone(),
         };
         for number in propagations {
-            all.extend(of(&gateway.attachments[number]).into_iter().map(|net| (net, Some(number), true)));
+            all.extend(
+                of(&gateway.attachments[number])
+                    .into_iter()
+                    .map(|net| (net, Some(number), rank(Some(number)))),
+            );
         }
         for route in gateway.tables.get(association).iter().flat_map(|table| &table.routes) {
-            all.push((route.to, route.attachment, route.is_propagated));
+            let rank = if route.is_propagated { rank(route.attachment) } else { 0 };
+            all.push((route.to, route.attachment, rank));
         }
         all.retain(|(net, _, _)| net.contains(&self.to));
         let longest = all.iter().map(|(net, _, _)| net.prefix_len()).max()?;
         all.retain(|(net, _, _)| net.prefix_len() == longest);
-        let first = all.iter().find(|(_, _, is_propagated)| !is_propagated).or(all.first());
+        let first = all.iter().min_by_key(|(_, _, rank)| *rank);
         first.map(|(_, attachment, _)| *attachment)
     }
 

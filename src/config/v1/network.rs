@@ -65,6 +65,27 @@ pub struct TransitGatewayAttachment {
     pub site: Option<Marked<SiteId>>,
     /// The transit gateway behind it, for a peering.
     pub transit_gateway: Option<Marked<TransitGatewayId>>,
+    /// What leads to the site: of routes that are propagated to one prefix, `direct-connect-gateway` goes before `connect`,
+    /// and that before `vpn`. A VPC's go before all of them.
+    #[serde(default)]
+    #[schemars(extend("default" = "vpn"))]
+    pub resource_type: AttachmentType,
+}
+
+/// What is attached to a transit gateway beside VPCs and other gateways (EC2 API, `TransitGatewayAttachmentResourceType`).
+/// In the order in which their propagated routes count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttachmentType {
+    /// A Direct Connect gateway.
+    DirectConnectGateway,
+    /// A Connect attachment, by GRE.
+    Connect,
+    /// A Site-to-Site VPN.
+    #[default]
+    Vpn,
+    /// Another transit gateway.
+    Peering,
 }
 
 /// A route table of a transit gateway.
@@ -96,7 +117,7 @@ pub struct TransitGatewayRoute {
     #[serde(default)]
     #[schemars(extend("default" = "active"))]
     pub state: RouteState,
-    /// Whether an attachment propagated it. A static route to the same prefix goes first.
+    /// Whether an attachment propagated it. A static route to the same prefix goes first, and of propagated ones a VPC's.
     #[serde(default)]
     pub propagated: bool,
 }

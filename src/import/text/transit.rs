@@ -146,6 +146,10 @@ impl Writer<'_> {
                 self.missing_vpc(resource, id);
             }
             self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
+            // A VPN is what a site is taken to be behind.
+            if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
+                self.text.text("resource_type", &attachment.resource_type);
+            }
             self.ledger.written(kind, id);
             written.insert(id.to_owned());
         }
