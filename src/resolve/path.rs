@@ -26,6 +26,8 @@ pub struct EgressPath {
     pub reach: Reach,
     /// Why it is so, or what is one change away.
     pub reasons: Vec<Reason>,
+    /// The table that loses the traffic, or the replies to it, where a table does.
+    pub lost: Option<Lost>,
     /// Where the traffic ends up.
     pub end: End,
     /// What security groups and network ACLs on the way say, in order. Empty where none is declared, and where the way
@@ -125,6 +127,17 @@ pub enum LaterTable {
     Vpc(Index<RouteTable>),
     /// Of a transit gateway, by its number there.
     TransitGateway(Index<TransitGateway>, usize),
+}
+
+/// A table that leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose table it stands in.
+    pub table: LaterTable,
+    /// The prefix that matched there, and does not lead to where it should. `None`: there is no route.
+    pub destination: Option<IpNet>,
+    /// What ends replies there. `None`: they come to somebody else.
+    pub reason: Option<Reason>,
 }
 
 /// The route that matched.
@@ -313,6 +326,7 @@ impl EgressPath {
             hops: Vec::new(),
             matched: None,
             later: Vec::new(),
+            lost: None,
             reach,
             reasons: Vec::new(),
             end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },

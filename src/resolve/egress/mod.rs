@@ -5,13 +5,14 @@
 //!    │                    ▲             ├─► a gateway to the internet: the end
 //!    │                    └── go on ◄───┼─► NAT gateway, appliance, Gateway Load Balancer endpoint: their own table
 //!    └── site: its links                └─► peering, transit gateway, private gateway: transit.rs
-//!  then: do replies come back, would filters let it through (filter.rs), what is one change away (missed.rs)
+//!  then: do replies come back (back.rs), would filters let it through (filter.rs), what is one change away (missed.rs)
 //! ```
 //!
 //! The class is the target of the route that matched, even when it cannot work; reach and reasons say
 //! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
 //! link-local services and of NAT64 are told apart before any route is looked at.
 
+mod back;
 mod filter;
 mod missed;
 mod transit;

@@ -69,13 +69,15 @@ impl Walk<'_> {
         let (mut index, mut from) = (index, from);
         for _ in 0..MAX_GATEWAYS {
             let gateway = &self.world.transit_gateways[index];
-            let Some(route) = gateway.route(from, self.to) else {
+            let Some(table) = gateway.attachments[from].association else {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
                 return;
             };
-            if let Some(table) = gateway.attachments[from].association {
-                self.follow(LaterTable::TransitGateway(index, table), route.destination);
-            }
+            let Some(route) = gateway.route_tables[table].route(self.to) else {
+                self.end_without_route(LaterTable::TransitGateway(index, table), Reason::TgwNoRoute);
+                return;
+            };
+            self.follow(LaterTable::TransitGateway(index, table), route.destination);
             let Some(number) = route.attachment else {
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
                 return;
@@ -83,12 +85,12 @@ impl Walk<'_> {
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
                 AttachedTo::Site(site) => {
-                    self.reach_site(*site);
-                    let send = |back: &mut Self| back.beyond_attachment(index, number, None);
-                    if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
-                        self.end(Reach::Dead, Some(Reason::NoReturnRoute));
-                    }
-                    return;
+                    let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
+                    let knows_links = self.world.sites[*site].links.iter().any(is_linked);
+                    return self.reach_site(*site, |back| match knows_links {
+                        true => back.reply_from_site(*site),
+                        false => back.beyond_attachment(index, number, None),
+                    });
                 }
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
@@ -165,7 +167,7 @@ impl Walk<'_> {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
                 }
-                self.reach_site(site);
+                self.reach_site(site, |back| back.reply_from_site(site));
             }
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
         }
@@ -193,8 +195,8 @@ impl Walk<'_> {
         holding.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
     }
 
-    /// Into a site, or through it to its own uplink.
-    fn reach_site(&mut self, index: Index<Site>) {
+    /// Into a site, or through it to its own uplink. A reply leaves the site so.
+    fn reach_site(&mut self, index: Index<Site>, reply: impl Fn(&mut Self)) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
@@ -204,6 +206,15 @@ impl Walk<'_> {
             self.path.end = End::Public(self.to, None);
             self.end(Reach::Ok, None);
         } else {
+            self.end(Reach::Dead, Some(Reason::NoRoute));
+            return;
+        }
+        self.need_replies(Home::Site(index), reply);
+    }
+
+    /// A site's reply goes where its own prefixes and its links lead: what has an address of the site's own stays there.
+    fn reply_from_site(&mut self, index: Index<Site>) {
+        if !self.leave_site(index) {
             self.end(Reach::Dead, Some(Reason::NoRoute));
         }
     }
@@ -227,7 +238,8 @@ impl Walk<'_> {
         };
         let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
         // A link to everything is for what the uplink cannot carry.
-        let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
+        let is_for_uplink = site.has_internet && is_globally_routed(self.to);
+        let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !is_for_uplink);
         // Of equals the first that was written.
         let link = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len()));
         if let Some(own) = self.site_prefix(index)
@@ -257,13 +269,7 @@ impl Walk<'_> {
             }
             LinkedTo::Vpc(_) => {
                 let Some((_, other)) = self.site_beyond(index, link) else { return false };
-                self.reach_site(other);
-                let send = |back: &mut Self| {
-                    back.leave_site(other);
-                };
-                if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(other), send) {
-                    self.end(Reach::Dead, Some(Reason::NoReturnRoute));
-                }
+                self.reach_site(other, |back| back.reply_from_site(other));
             }
             LinkedTo::TransitGateway(gateway) => {
                 let from = self.world.transit_gateways[gateway].attachment_of_site(index);

@@ -10,7 +10,7 @@ use super::MAX_HOPS;
 use super::filter::Crossing;
 use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
-use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Matched, Reach, Reason};
+use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
 use crate::world::{
     Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
     Subnet, Target, Vpc, World,
@@ -36,6 +36,8 @@ pub(super) struct Walk<'w> {
     pub crossings: Vec<Crossing<'w>>,
     /// The tables that were looked at. The same look twice is a circle.
     visited: Vec<Step>,
+    /// The table that was looked at last, and what matched there.
+    pub last: Option<Lost>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -157,6 +159,7 @@ impl<'w> Walk<'w> {
             to,
             crossings: Vec::new(),
             visited: Vec::new(),
+            last: None,
             at: None,
             home_subnet: None,
             is_passing: false,
@@ -170,7 +173,8 @@ impl<'w> Walk<'w> {
         self.at = Some((own.vpc, Some(subnet)));
         self.home_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
-            self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+            self.path = EgressPath::of(Class::Unreachable, Reach::Dead);
+            self.end_without_route(LaterTable::Vpc(own.route_table), Reason::NoRoute);
             return;
         };
         self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
@@ -200,7 +204,7 @@ impl<'w> Walk<'w> {
         self.visited.push(step);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
-            None => self.end(Reach::Dead, Some(none)),
+            None => self.end_without_route(LaterTable::Vpc(table), none),
             Some(route) if route.is_blackhole => {
                 self.follow(LaterTable::Vpc(table), route.destination);
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
@@ -217,7 +221,15 @@ impl<'w> Walk<'w> {
 
     /// Notes a route that was followed after the first.
     pub fn follow(&mut self, table: LaterTable, destination: IpNet) {
+        self.last = Some(Lost { table, destination: Some(destination), reason: None });
         self.path.later.push(Later { after: self.path.hops.len(), table, destination });
+    }
+
+    /// Ends a way at a table that has no route for it.
+    pub fn end_without_route(&mut self, table: LaterTable, reason: Reason) {
+        self.last = Some(Lost { table, destination: None, reason: Some(reason) });
+        self.path.lost = self.last;
+        self.end(Reach::Dead, Some(reason));
     }
 
     /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
@@ -317,7 +329,6 @@ impl<'w> Walk<'w> {
         self.at = Some((vpc, subnet));
         let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
         self.path.end = End::Vpc(vpc, self.to);
-        let mut reach = Reach::Ok;
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
             if self.path.class == Class::Local {
@@ -331,11 +342,8 @@ impl<'w> Walk<'w> {
             }
         }
         let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
-        if !self.replies_come_back(vpc, subnet, table) {
-            reach = Reach::Dead;
-            self.path.reasons.push(Reason::NoReturnRoute);
-        }
-        self.end(reach, None);
+        self.end(Reach::Ok, None);
+        self.need_way_back(vpc, subnet, table);
     }
 
     /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where `local`
@@ -375,8 +383,7 @@ impl<'w> Walk<'w> {
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
-        if !self.replies_come_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
-            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+        if !self.need_way_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
             return;
         }
         self.to = embedded.map_or(self.to, IpAddr::V4);
@@ -414,9 +421,8 @@ impl<'w> Walk<'w> {
         let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
-            && !self.replies_come_back(vpc, subnet, table)
+            && !self.need_way_back(vpc, subnet, table)
         {
-            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
         match is_public {
@@ -452,48 +458,6 @@ impl<'w> Walk<'w> {
             Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
             None => self.world.subnets[subnet?].map_public_ip_on_launch,
         }
-    }
-
-    /// Whether a VPC is the sender's own, and nothing but `local` leads to its addresses.
-    fn is_simply_home(&self, vpc: Index<Vpc>) -> bool {
-        self.sender.home == Home::Vpc(vpc) && !self.world.vpcs[vpc].has_inner_routes
-    }
-
-    /// Whether replies find the sender again, by a table of the VPC that the packet came to. What is not known counts as
-    /// yes.
-    fn replies_come_back(
-        &self,
-        vpc: Index<Vpc>,
-        subnet: Option<Index<Subnet>>,
-        table: Option<Index<RouteTable>>,
-    ) -> bool {
-        let Some(table) = table.filter(|_| !self.is_simply_home(vpc)) else { return true };
-        self.reply_returns(Home::Vpc(vpc), |back| {
-            back.at = Some((vpc, subnet));
-            back.go_on(table, subnet, Reason::NoRoute);
-        })
-    }
-
-    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
-    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> bool {
-        if self.is_reply {
-            return true;
-        }
-        let is_v4 = self.to.is_ipv4();
-        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.all(|address| {
-            let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
-            let mut back = Walk::new(self.world, sender, *address, true);
-            send(&mut back);
-            match (back.path.reach, self.sender.home) {
-                (Reach::Unknown, _) => true,
-                // A NAT gateway on the way back puts its own address in the place of the one that was asked.
-                (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
-                (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
-                (Reach::Ok, Home::Site(site)) => back.path.end == End::Site(site),
-                _ => false,
-            }
-        })
     }
 
     /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.

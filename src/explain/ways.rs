@@ -1,0 +1,134 @@
+//! What could be changed on one way: which table, which gateway.
+
+use std::net::IpAddr;
+
+use super::routes;
+use crate::net::{self, is_globally_routed};
+use crate::resolve::{EgressPath, LaterTable, Reason};
+use crate::world::{NatGateway, World};
+
+/// A sentence that speaks of this way alone. `None`: what is said of the reason everywhere is all there is to say.
+pub fn told(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
+    let told = sentence(world, reason, address, path)?;
+    Some(told.strip_prefix("the ").map(|rest| format!("The {rest}")).unwrap_or(told))
+}
+
+fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
+    match reason {
+        Reason::NoRoute => no_route(world, path),
+        Reason::NoReturnRoute => Some(no_return_route(world, path)),
+        Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
+        Reason::NoPublicAddress => no_public_address(world, address, path),
+        Reason::TgwNoAttachmentInAz => Some(format!(
+            "{} has no attachment in this zone: give its attachment of this VPC a subnet there.",
+            path.hops.last()?.id
+        )),
+        Reason::TgwNoRoute => Some(tgw_no_route(world, path)),
+        Reason::SourceDestCheck => Some(format!(
+            "{} passes on only what is its own: turn off its source and destination check.",
+            path.hops.last()?.id
+        )),
+        _ => None,
+    }
+}
+
+fn no_route(world: &World, path: &EgressPath) -> Option<String> {
+    if let Some(lost) = path.lost {
+        return Some(format!("{} has no route to this address.", table(world, lost.table)));
+    }
+    let site = path.hops.last()?;
+    Some(format!("{} does not have this address, and has no uplink of its own.", site.id))
+}
+
+fn no_return_route(world: &World, path: &EgressPath) -> String {
+    let Some(lost) = path.lost else {
+        return "Replies do not come back: the site has the sender's address itself, or no link to it."
+            .to_owned();
+    };
+    let table = table(world, lost.table);
+    let Some(destination) = lost.destination else {
+        return format!("Replies do not come back: {table} has no route to the sender.");
+    };
+    let route = routes::route(world, lost.table, destination);
+    let target = route.map_or_else(|| "elsewhere".into(), |route| route.target);
+    match lost.reason {
+        Some(Reason::TgwNoAttachmentInAz) => format!(
+            "Replies do not come back: {table} leads them by {destination} to {target}, which has no attachment in their zone."
+        ),
+        Some(reason) => {
+            let reason = reason.as_str();
+            format!("Replies do not come back: {table} leads them by {destination} to {target} ({reason}).")
+        }
+        None => format!(
+            "Replies do not come back: {table} leads them by {destination} to {target}, past the sender."
+        ),
+    }
+}
+
+fn behind_nat(world: &World, address: IpAddr, nat: &NatGateway) -> String {
+    let table = table(world, LaterTable::Vpc(nat.route_table));
+    let to = net::nat64_embedded(address).map_or(address, IpAddr::V4);
+    let is_for_internet = is_globally_routed(to);
+    match nat.is_public && is_for_internet {
+        true => {
+            format!("{table}, which {} sends by, needs a route 0.0.0.0/0 to an internet gateway.", nat.id)
+        }
+        false if is_for_internet => format!(
+            "{} is private, and no internet gateway carries what it sends: {table} would have to lead on to another network.",
+            nat.id
+        ),
+        false => format!("{table}, which {} sends by, has no route to this address.", nat.id),
+    }
+}
+
+fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
+    if let Some(nat) = last_nat(world, path).filter(|nat| !nat.is_public) {
+        return Some(format!("{} is private: no internet gateway carries what it sends.", nat.id));
+    }
+    let from_elsewhere =
+        path.hops.iter().any(|hop| world.transit_gateways.iter().any(|gateway| gateway.id == hop.id));
+    let gateway = &path.hops.last()?.id;
+    from_elsewhere.then(|| match address {
+        IpAddr::V4(_) => format!(
+            "{gateway} carries its own VPC's traffic alone: what comes from elsewhere needs a NAT gateway before it."
+        ),
+        IpAddr::V6(_) => format!(
+            "{gateway} carries its own VPC's traffic alone: give the client's own VPC a way to the internet over IPv6."
+        ),
+    })
+}
+
+fn tgw_no_route(world: &World, path: &EgressPath) -> String {
+    match path.lost {
+        Some(lost) => format!(
+            "{} has no route to the address: propagate the attachment that has it there, or write a static route.",
+            table(world, lost.table)
+        ),
+        None => {
+            "The attachment is associated with no route table of the transit gateway: associate it with one."
+                .to_owned()
+        }
+    }
+}
+
+/// The last NAT gateway on a way.
+fn last_nat<'w>(world: &'w World, path: &EgressPath) -> Option<&'w NatGateway> {
+    path.hops.iter().rev().find_map(|hop| world.nat_gateways.iter().find(|nat| nat.id == hop.id))
+}
+
+/// A table by its id, or by what it belongs to.
+fn table(world: &World, table: LaterTable) -> String {
+    match table {
+        LaterTable::Vpc(index) => match &world.route_tables[index].id {
+            Some(id) => id.to_string(),
+            None => "the route table".to_owned(),
+        },
+        LaterTable::TransitGateway(index, number) => {
+            let gateway = &world.transit_gateways[index];
+            match &gateway.route_tables[number].id {
+                Some(id) => format!("{id} of {}", gateway.id),
+                None => format!("the route table of {}", gateway.id),
+            }
+        }
+    }
+}
