@@ -137,6 +137,11 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         },
         Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this zone.".to_owned(),
         Reason::NoReturnRoute => "The subnet that holds the address has no route back over the same gateway.".to_owned(),
+        Reason::AsymmetricRouting => {
+            "Requests and replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps \
+             connections drops them."
+                .to_owned()
+        }
         Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
         Reason::EndpointAvailableNotUsed => {
             "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()

@@ -24,6 +24,7 @@ fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
             path.hops.last()?.id
         )),
         Reason::TgwNoRoute => Some(tgw_no_route(world, path)),
+        Reason::AsymmetricRouting => Some(asymmetric(world, path)),
         Reason::SourceDestCheck => Some(format!(
             "{} passes on only what is its own: turn off its source and destination check.",
             path.hops.last()?.id
@@ -85,10 +86,8 @@ fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Optio
     if let Some(nat) = last_nat(world, path).filter(|nat| !nat.is_public) {
         return Some(format!("{} is private: no internet gateway carries what it sends.", nat.id));
     }
-    let from_elsewhere =
-        path.hops.iter().any(|hop| world.transit_gateways.iter().any(|gateway| gateway.id == hop.id));
     let gateway = &path.hops.last()?.id;
-    from_elsewhere.then(|| match address {
+    passes_transit_gateway(world, path).then(|| match address {
         IpAddr::V4(_) => format!(
             "{gateway} carries its own VPC's traffic alone: what comes from elsewhere needs a NAT gateway before it."
         ),
@@ -109,6 +108,21 @@ fn tgw_no_route(world: &World, path: &EgressPath) -> String {
                 .to_owned()
         }
     }
+}
+
+fn asymmetric(world: &World, path: &EgressPath) -> String {
+    let to_mend = match passes_transit_gateway(world, path) {
+        true => "route both ways by them, and turn appliance mode on for the attachment of their VPC",
+        false => "route replies back by them",
+    };
+    format!(
+        "Replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps connections drops them: \
+         {to_mend}."
+    )
+}
+
+fn passes_transit_gateway(world: &World, path: &EgressPath) -> bool {
+    path.hops.iter().any(|hop| world.transit_gateways.iter().any(|gateway| gateway.id == hop.id))
 }
 
 /// The last NAT gateway on a way.

@@ -290,6 +290,8 @@ words! {
         TgwNoAttachmentInAz = "TGW_NO_ATTACHMENT_IN_AZ",
         /// Replies would not find their way back.
         NoReturnRoute = "NO_RETURN_ROUTE",
+        /// Requests and replies do not pass the same Gateway Load Balancer endpoints.
+        AsymmetricRouting = "ASYMMETRIC_ROUTING",
         /// AWS has no endpoint service for this name.
         ServiceHasNoEndpoint = "SERVICE_HAS_NO_ENDPOINT",
         /// The VPC has an endpoint for this service, and this name does not lead to it.

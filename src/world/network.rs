@@ -57,6 +57,9 @@ pub struct Attachment {
     pub to: AttachedTo,
     /// How the routes that it propagates stand among others.
     pub rank: TransitRank,
+    /// Whether a flow keeps to one of its interfaces, both ways ("Appliance in a shared services VPC", Amazon VPC Transit
+    /// Gateways).
+    pub has_appliance_mode: bool,
     /// The number of the route table that its traffic follows. `None`: it is associated with none.
     pub association: Option<usize>,
 }
@@ -149,7 +152,7 @@ impl TransitGateway {
             self.by_vpc.entry(vpc).or_insert(number);
         }
         self.by_id.entry(id.clone()).or_insert(number);
-        self.attachments.push(Attachment { id, to, rank, association: None });
+        self.attachments.push(Attachment { id, to, rank, has_appliance_mode: false, association: None });
     }
 
     /// The number of the attachment with an id.

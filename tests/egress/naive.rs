@@ -79,6 +79,10 @@ struct Packet<'n> {
     is_passing: bool,
     is_reply: bool,
     is_translated: bool,
+    /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass.
+    inspected: Vec<usize>,
+    /// Whether replies pass others.
+    is_asymmetric: bool,
     tables: usize,
     /// The VPC, the network ACL, whether it leaves, from where to where.
     crossings: Vec<(usize, usize, bool, Vec<IpAddr>, IpAddr)>,
@@ -112,6 +116,9 @@ pub fn path(net: &Net, client: &Client, to: IpAddr) -> Way {
     if let Some((_, reason)) = verdicts.iter().find(|(verdict, _)| *verdict == Verdict::Stops) {
         return way(Reach::Blocked, Some(*reason));
     }
+    if packet.is_asymmetric {
+        return way(Reach::Unknown, Some(Reason::AsymmetricRouting));
+    }
     match verdicts.iter().any(|(verdict, _)| *verdict == Verdict::Unknown) {
         true => way(Reach::Unknown, None),
         false => way(Reach::Ok, None),
@@ -141,6 +148,8 @@ impl<'n> Packet<'n> {
             is_passing: false,
             is_reply: false,
             is_translated: false,
+            inspected: Vec::new(),
+            is_asymmetric: false,
             tables: 0,
             crossings: Vec::new(),
             class: Class::Unknown,
@@ -269,6 +278,7 @@ impl<'n> Packet<'n> {
             Target::LoadBalancer => {
                 self.groups = Groups::MeanNothing;
                 self.enter(2);
+                self.inspected.push(self.at.0);
                 self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
             }
             Target::Appliance => {
@@ -311,18 +321,32 @@ impl<'n> Packet<'n> {
     }
 
     /// Whether what answers in a VPC finds the sender.
-    fn replies_come_back(&self, subnet: Option<usize>, table: Option<usize>) -> bool {
+    fn replies_come_back(&mut self, subnet: Option<usize>, table: Option<usize>) -> bool {
         let Some(table) = table else { return true };
         if self.is_reply {
             return true;
         }
-        let replies = self.from.iter().map(|from| {
-            let mut reply = Packet::new(self.net, self.client, *from, self.to, (self.at.0, subnet));
+        let at = (self.at.0, subnet);
+        self.all_replies(at, |reply| reply.follow(table, Reason::NoRoute))
+    }
+
+    /// Whether replies come home that are sent so, to whichever of the sender's addresses.
+    fn all_replies(&mut self, at: (usize, Option<usize>), send: impl Fn(&mut Self) -> End) -> bool {
+        let mut is_asymmetric = false;
+        for from in &self.from {
+            let mut reply = Packet::new(self.net, self.client, *from, self.to, at);
             reply.is_reply = true;
-            let end = reply.follow(table, Reason::NoRoute);
-            self.is_home(&end, &reply)
-        });
-        replies.into_iter().all(|is_home| is_home)
+            let end = send(&mut reply);
+            if !self.is_home(&end, &reply) {
+                return false;
+            }
+            let (mut forth, mut back) = (self.inspected.clone(), reply.inspected);
+            forth.sort();
+            back.sort();
+            is_asymmetric |= forth != back && !matches!(end, End::Unknown(_));
+        }
+        self.is_asymmetric |= is_asymmetric;
+        true
     }
 
     fn is_home(&self, end: &End, reply: &Packet<'_>) -> bool {
@@ -400,6 +424,7 @@ impl<'n> Packet<'n> {
         self.home = self.at.0;
         self.is_passing = false;
         self.is_translated = true;
+        self.inspected.clear();
         self.groups = Groups::MeanNothing;
         self.follow(table, Reason::NatSubnetHasNoInternetRoute)
     }
@@ -459,13 +484,8 @@ impl<'n> Packet<'n> {
                     if !matches!(end, End::AtSite | End::Outside) || self.is_reply {
                         return end;
                     }
-                    let all = self.from.iter().all(|source| {
-                        let mut reply =
-                            Packet::new(self.net, self.client, *source, self.to, (self.at.0, None));
-                        reply.is_reply = true;
-                        let end = reply.beyond(number, attachment, None);
-                        self.is_home(&end, &reply)
-                    });
+                    let at = (self.at.0, None);
+                    let all = self.all_replies(at, |reply| reply.beyond(number, attachment, None));
                     return if all { end } else { End::Dead(Reason::NoReturnRoute) };
                 }
                 Attached::Vpc(vpc, subnets) => {

@@ -136,4 +136,7 @@ pub struct TransitGatewayVpcAttachment {
     /// Whether this VPC takes part in what `dns_support` of the gateway is about.
     #[serde(default = "yes")]
     pub dns_support: bool,
+    /// Whether a flow keeps to one of its interfaces, requests and replies alike, whatever zones they come from.
+    #[serde(default)]
+    pub appliance_mode_support: bool,
 }

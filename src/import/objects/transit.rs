@@ -22,9 +22,15 @@ pub struct TransitGateway {
 #[serde(rename_all = "PascalCase", default)]
 pub struct TransitGatewayOptions {
     pub dns_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
 }
 
 impl TransitGatewayOptions {
+    /// Whether appliance mode is on, which is said where it is.
+    pub fn has_appliance_mode(&self) -> bool {
+        self.appliance_mode_support.as_deref() == Some("enable")
+    }
+
     /// Whether DNS support is on, as it is unless said otherwise.
     pub fn has_dns_support(&self) -> bool {
         self.dns_support.as_deref() != Some("disable")

@@ -71,6 +71,9 @@ impl Writer<'_> {
                 if !attachment.options.has_dns_support() {
                     self.text.plain("dns_support", false);
                 }
+                if attachment.options.has_appliance_mode() {
+                    self.text.plain("appliance_mode_support", true);
+                }
                 self.ledger.written(kind, id);
                 written.insert(id.to_owned());
             } else {

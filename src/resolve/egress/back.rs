@@ -2,16 +2,18 @@
 
 use super::walk::{Home, Sender, SentBy, Source, Walk};
 use crate::resolve::path::{End, Lost, Reach, Reason};
-use crate::world::{Index, RouteTable, Subnet, Vpc};
+use crate::world::{Endpoint, Index, RouteTable, Subnet, Vpc};
 
 /// Replies do not come to the sender: the table that loses them, where a table does.
 #[derive(Debug)]
 pub(super) struct RepliesLost(Option<Lost>);
 
 impl Walk<'_> {
-    /// Whether a VPC is the sender's own, and nothing but `local` leads to its addresses.
+    /// Whether a VPC is the sender's own, where nothing but `local` leads to its addresses, and nothing else led here.
     pub(super) fn is_simply_home(&self, vpc: Index<Vpc>) -> bool {
-        self.sender.home == Home::Vpc(vpc) && !self.world.vpcs[vpc].has_inner_routes
+        self.sender.home == Home::Vpc(vpc)
+            && !self.world.vpcs[vpc].has_inner_routes
+            && self.inspected.is_empty()
     }
 
     /// Ends the way, unless replies find the sender again by a table of the VPC that the packet came to. What is not known
@@ -31,24 +33,32 @@ impl Walk<'_> {
 
     /// Ends the way, unless a reply comes to the sender when it is sent so. Whether it does.
     pub(super) fn need_replies(&mut self, home: Home, send: impl Fn(&mut Self)) -> bool {
-        let lost = self.reply_returns(home, send).err();
-        if let Some(RepliesLost(lost)) = &lost {
-            self.path.lost = *lost;
-            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+        match self.reply_returns(home, send) {
+            Ok(passes_the_same) => {
+                self.is_asymmetric |= !passes_the_same;
+                true
+            }
+            Err(RepliesLost(lost)) => {
+                self.path.lost = lost;
+                self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+                false
+            }
         }
-        lost.is_none()
     }
 
-    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
-    fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> Result<(), RepliesLost> {
+    /// Looks for a reply's way to the sender, whichever of its addresses it has, when it is sent so: whether it passes the
+    /// Gateway Load Balancer endpoints that the sender's traffic passes, no fewer and no others ("Avoiding asymmetric
+    /// routing with AWS Network Firewall"). What is not known counts as yes.
+    fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> Result<bool, RepliesLost> {
         if self.is_reply {
-            return Ok(());
+            return Ok(true);
         }
         let is_v4 = self.to.is_ipv4();
         let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.try_for_each(|address| {
+        own.try_fold(true, |all_same, address| {
             let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
             let mut back = Walk::new(self.world, sender, *address, true);
+            back.kept_entries.clone_from(&self.kept_entries);
             send(&mut back);
             let is_home = match (back.path.reach, self.sender.home) {
                 (Reach::Unknown, _) => true,
@@ -59,7 +69,22 @@ impl Walk<'_> {
                 _ => false,
             };
             let reason = back.path.reasons.first().copied();
-            if is_home { Ok(()) } else { Err(RepliesLost(back.last.map(|last| Lost { reason, ..last }))) }
+            let passes_the_same = back.path.reach == Reach::Unknown
+                || self.came_by_edge
+                || back.came_by_edge
+                || sorted(&self.inspected) == sorted(&back.inspected);
+            if is_home {
+                Ok(all_same && passes_the_same)
+            } else {
+                Err(RepliesLost(back.last.map(|last| Lost { reason, ..last })))
+            }
         })
     }
+}
+
+/// Endpoints in an order of their own.
+fn sorted(endpoints: &[Index<Endpoint>]) -> Vec<Index<Endpoint>> {
+    let mut sorted = endpoints.to_vec();
+    sorted.sort_unstable();
+    sorted
 }

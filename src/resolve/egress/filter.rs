@@ -59,6 +59,10 @@ impl Walk<'_> {
             }
         }
         self.path.filters = filters;
+        if self.is_asymmetric && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
+            self.path.reach = Reach::Unknown;
+            self.path.reasons.push(Reason::AsymmetricRouting);
+        }
         self.path
     }
 

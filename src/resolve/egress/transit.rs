@@ -9,7 +9,7 @@ use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
 use crate::world::{
-    Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    Admission, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
 };
 
@@ -83,7 +83,7 @@ impl Walk<'_> {
                 return;
             };
             match &gateway.attachments[number].to {
-                AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
+                AttachedTo::Vpc(..) => return self.enter_by_attachment(&gateway.attachments[number], zone),
                 AttachedTo::Site(site) => {
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
                     let knows_links = self.world.sites[*site].links.iter().any(is_linked);
@@ -114,10 +114,12 @@ impl Walk<'_> {
         self.end(Reach::Dead, Some(Reason::RoutingLoop));
     }
 
-    /// Into a VPC by the attachment's interface in the zone that the packet came from, whose subnet's table decides what
-    /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
-    /// and not when it enters ("Network ACLs for transit gateways").
-    fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
+    /// Into a VPC by the attachment's interface in the zone that the packet came from, in appliance mode by the one that the
+    /// other direction took. Its subnet's table decides what becomes of it there. What comes from the gateway is judged by
+    /// that subnet's network ACL when it leaves the subnet, and not when it enters ("Network ACLs for transit gateways").
+    fn enter_by_attachment(&mut self, attachment: &Attachment, zone: Option<Arc<str>>) {
+        let AttachedTo::Vpc(vpc, subnets) = &attachment.to else { return };
+        let vpc = *vpc;
         // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
         self.groups_count = self.groups_count.min(Admission::Unknown);
         self.is_passing = true;
@@ -128,7 +130,10 @@ impl Walk<'_> {
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
-        let Some(entry) = subnets.iter().find(in_zone).or(subnets.first()).copied() else {
+        let kept = self.kept_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
+        let kept = kept.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
+        let entry = kept.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
+        let Some(entry) = entry else {
             self.at = Some((vpc, None));
             match self.world.vpcs[vpc].holds(self.to) {
                 true => self.arrive(vpc),
@@ -137,6 +142,7 @@ impl Walk<'_> {
             return;
         };
         self.at = Some((vpc, Some(entry)));
+        self.kept_entries.push((vpc, entry));
         self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
@@ -265,6 +271,7 @@ impl Walk<'_> {
             }
             LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].holds(self.to) => {
                 self.is_passing = true;
+                self.came_by_edge = true;
                 self.arrive(vpc);
             }
             LinkedTo::Vpc(_) => {

@@ -12,8 +12,8 @@ use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
 use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
 use crate::world::{
-    Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
-    Subnet, Target, Vpc, World,
+    Admission, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site,
+    Standing, Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -32,6 +32,14 @@ pub(super) struct Walk<'w> {
     has_family: bool,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
+    /// The Gateway Load Balancer endpoints that this sender's traffic passes.
+    pub inspected: Vec<Index<Endpoint>>,
+    /// The subnets by which it enters VPCs whose attachments keep a flow to one interface: a reply enters there, too.
+    pub kept_entries: Vec<(Index<Vpc>, Index<Subnet>)>,
+    /// Whether replies to it do not pass the same endpoints.
+    pub is_asymmetric: bool,
+    /// Whether it came into a VPC by a gateway whose own route table nobody said.
+    pub came_by_edge: bool,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
     /// The tables that were looked at. The same look twice is a circle.
@@ -157,6 +165,10 @@ impl<'w> Walk<'w> {
             has_family: true,
             sender,
             to,
+            inspected: Vec::new(),
+            kept_entries: Vec::new(),
+            is_asymmetric: false,
+            came_by_edge: false,
             crossings: Vec::new(),
             visited: Vec::new(),
             last: None,
@@ -289,6 +301,7 @@ impl<'w> Walk<'w> {
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
                     Some(own) => {
                         self.enter(own);
+                        self.inspected.push(*index);
                         self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
                     }
                 }
@@ -398,6 +411,7 @@ impl<'w> Walk<'w> {
         };
         self.groups_count = Admission::Refused;
         self.is_passing = false;
+        self.inspected.clear();
         self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
     }
 

@@ -91,6 +91,9 @@ impl Compiler<'_> {
                 attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
             let is_second = made.attachment_of(vpc).is_some();
             made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
+            if let Some(made) = made.attachments.last_mut() {
+                made.has_appliance_mode = attachment.appliance_mode_support;
+            }
             if is_second {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
