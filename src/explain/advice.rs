@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Change, Lands, Missed, ways};
 use crate::resolve::egress::HTTPS;
 use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
-use crate::world::{Admission, Endpoint, EndpointKind, Standing, Vantage, World};
+use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
 pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
@@ -192,12 +192,21 @@ fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>
                 "The {direction} rules of {id} deny this traffic, or the replies to it: an ACL knows no connections."
             )
         }
-        (FilterId::SecurityGroup(_), Direction::Ingress) => {
+        (FilterId::SecurityGroup(index), Direction::Ingress) => {
             let owner = match path.map(|path| Lands::of(world, path)) {
                 Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
                 _ => "what has the address".into(),
             };
-            format!("The security groups of {owner} do not admit this client on TCP {port}.")
+            let names_groups = world.security_groups[index]
+                .ingress
+                .iter()
+                .any(|rule| rule.peers.iter().any(|peer| matches!(peer, Peer::Group(_))));
+            let by_groups =
+                match names_groups && path.is_some_and(|path| ways::leave_groups_behind(world, path)) {
+                    true => " A rule that names a group does not mean it across this way: name prefixes.",
+                    false => "",
+                };
+            format!("The security groups of {owner} do not admit this client on TCP {port}.{by_groups}")
         }
         (FilterId::SecurityGroup(_), Direction::Egress) => {
             format!("The client's own security groups do not let it send there on TCP {port}.")

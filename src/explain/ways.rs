@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::routes;
 use crate::net::{self, is_globally_routed};
-use crate::resolve::{EgressPath, LaterTable, Reason};
+use crate::resolve::{Class, EgressPath, LaterTable, Reason};
 use crate::world::{NatGateway, World};
 
 /// A sentence that speaks of this way alone. `None`: what is said of the reason everywhere is all there is to say.
@@ -119,6 +119,15 @@ fn asymmetric(world: &World, path: &EgressPath) -> String {
         "Replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps connections drops them: \
          {to_mend}."
     )
+}
+
+/// Whether a way passes what makes rules that name groups mean nothing, or nothing to an endpoint at least.
+pub fn leave_groups_behind(world: &World, path: &EgressPath) -> bool {
+    let has_appliance = matches!(
+        path.class,
+        Class::GatewayLoadBalancerEndpoint | Class::NetworkInterface | Class::NatGateway
+    );
+    has_appliance || passes_transit_gateway(world, path)
 }
 
 fn passes_transit_gateway(world: &World, path: &EgressPath) -> bool {

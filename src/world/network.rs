@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::arena::Index;
-use super::{Site, Subnet, Vpc};
+use super::{Admission, Site, Subnet, Vpc};
 use crate::config::AttachmentType;
 use crate::net::PrefixMap;
 
@@ -60,6 +60,10 @@ pub struct Attachment {
     /// Whether a flow keeps to one of its interfaces, both ways ("Appliance in a shared services VPC", Amazon VPC Transit
     /// Gateways).
     pub has_appliance_mode: bool,
+    /// Whether it propagates IPv6 prefixes.
+    pub propagates_ipv6: bool,
+    /// Whether rules of what comes in may name groups of VPCs behind other attachments.
+    pub groups_count: Admission,
     /// The number of the route table that its traffic follows. `None`: it is associated with none.
     pub association: Option<usize>,
 }
@@ -146,13 +150,22 @@ impl TransitGateway {
     }
 
     /// Attaches something. It follows no route table yet. Of attachments of one VPC the first counts.
-    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) {
+    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) -> &mut Attachment {
         let number = self.attachments.len();
         if let AttachedTo::Vpc(vpc, _) = to {
             self.by_vpc.entry(vpc).or_insert(number);
         }
         self.by_id.entry(id.clone()).or_insert(number);
-        self.attachments.push(Attachment { id, to, rank, has_appliance_mode: false, association: None });
+        self.attachments.push(Attachment {
+            id,
+            to,
+            rank,
+            has_appliance_mode: false,
+            propagates_ipv6: true,
+            groups_count: Admission::Unknown,
+            association: None,
+        });
+        &mut self.attachments[number]
     }
 
     /// The number of the attachment with an id.

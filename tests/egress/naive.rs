@@ -616,7 +616,12 @@ impl<'n> Packet<'n> {
             return;
         }
         let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
-        verdicts.push((self.any_match(rules, &self.from, self.own_groups().as_deref()), Reason::SgDenies443));
+        // Groups of clients behind a transit gateway mean nothing to endpoints.
+        let own = match owner.kind {
+            Kind::Endpoint if self.groups == Groups::AreNotKnown => Some(vec![]),
+            _ => self.own_groups(),
+        };
+        verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenies443));
     }
 
     /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.

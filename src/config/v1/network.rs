@@ -44,6 +44,9 @@ pub struct TransitGateway {
     /// Whether resolvers of attached VPCs tell private addresses of each other.
     #[serde(default = "yes")]
     pub dns_support: bool,
+    /// Whether rules of what comes in may name security groups of other VPCs attached to it. When it is not said, what such a
+    /// rule admits is not known.
+    pub security_group_referencing_support: Option<bool>,
     /// The VPCs attached to it.
     #[serde(default)]
     pub vpc_attachment: Vec<TransitGatewayVpcAttachment>,
@@ -136,6 +139,12 @@ pub struct TransitGatewayVpcAttachment {
     /// Whether this VPC takes part in what `dns_support` of the gateway is about.
     #[serde(default = "yes")]
     pub dns_support: bool,
+    /// Whether it propagates the VPC's IPv6 prefixes. AWS has it off unless asked for.
+    #[serde(default = "yes")]
+    pub ipv6_support: bool,
+    /// Whether this VPC takes part in what `security_group_referencing_support` of the gateway is about.
+    #[serde(default = "yes")]
+    pub security_group_referencing_support: bool,
     /// Whether a flow keeps to one of its interfaces, requests and replies alike, whatever zones they come from.
     #[serde(default)]
     pub appliance_mode_support: bool,

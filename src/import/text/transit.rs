@@ -43,6 +43,9 @@ impl Writer<'_> {
             if !gateway.options.has_dns_support() {
                 self.text.plain("dns_support", false);
             }
+            if let Some(said) = gateway.options.has_group_referencing() {
+                self.text.plain("security_group_referencing_support", said);
+            }
             self.ledger.written(TransitGateway::KIND, id);
             let mut attached = self.vpc_attachments(id);
             attached.extend(self.other_attachments(id, &attached));
@@ -70,6 +73,12 @@ impl Writer<'_> {
                 self.text.some_texts("subnets", known);
                 if !attachment.options.has_dns_support() {
                     self.text.plain("dns_support", false);
+                }
+                if !attachment.options.has_ipv6_support() {
+                    self.text.plain("ipv6_support", false);
+                }
+                if attachment.options.has_group_referencing() == Some(false) {
+                    self.text.plain("security_group_referencing_support", false);
                 }
                 if attachment.options.has_appliance_mode() {
                     self.text.plain("appliance_mode_support", true);

@@ -83,7 +83,13 @@ impl Walk<'_> {
                 return;
             };
             match &gateway.attachments[number].to {
-                AttachedTo::Vpc(..) => return self.enter_by_attachment(&gateway.attachments[number], zone),
+                AttachedTo::Vpc(..) => {
+                    // Groups of another VPC mean something here if both attachments let them.
+                    let attachment = &gateway.attachments[number];
+                    let counting = gateway.attachments[from].groups_count.min(attachment.groups_count);
+                    self.groups_count = self.groups_count.min(counting);
+                    return self.enter_by_attachment(attachment, zone);
+                }
                 AttachedTo::Site(site) => {
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
                     let knows_links = self.world.sites[*site].links.iter().any(is_linked);
@@ -120,8 +126,7 @@ impl Walk<'_> {
     fn enter_by_attachment(&mut self, attachment: &Attachment, zone: Option<Arc<str>>) {
         let AttachedTo::Vpc(vpc, subnets) = &attachment.to else { return };
         let vpc = *vpc;
-        // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
-        self.groups_count = self.groups_count.min(Admission::Unknown);
+        self.came_by_transit_gateway = true;
         self.is_passing = true;
         // Public addresses of the VPC before are none to this one's internet gateway.
         self.sender.by = match self.sender.by {

@@ -28,6 +28,9 @@ pub(super) struct Walk<'w> {
     /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
     /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
     pub groups_count: Admission,
+    /// Whether it came into a VPC by a transit gateway: rules of what goes out cannot name groups then, nor can those of
+    /// endpoints ("Security group referencing", Amazon VPC Transit Gateways).
+    pub came_by_transit_gateway: bool,
     /// Whether the client has an address of the destination's family, without which it sends nothing.
     has_family: bool,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
@@ -162,6 +165,7 @@ impl<'w> Walk<'w> {
             asked: to,
             client_groups: None,
             groups_count: Admission::Admitted,
+            came_by_transit_gateway: false,
             has_family: true,
             sender,
             to,

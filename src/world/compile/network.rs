@@ -90,10 +90,15 @@ impl Compiler<'_> {
             let subnets =
                 attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
             let is_second = made.attachment_of(vpc).is_some();
-            made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
-            if let Some(made) = made.attachments.last_mut() {
-                made.has_appliance_mode = attachment.appliance_mode_support;
-            }
+            let attached =
+                made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
+            attached.has_appliance_mode = attachment.appliance_mode_support;
+            attached.propagates_ipv6 = attachment.ipv6_support;
+            attached.groups_count = match written.security_group_referencing_support {
+                Some(true) if attachment.security_group_referencing_support => Admission::Admitted,
+                None if attachment.security_group_referencing_support => Admission::Unknown,
+                Some(_) | None => Admission::Refused,
+            };
             if is_second {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
@@ -237,7 +242,8 @@ impl Compiler<'_> {
             AttachedTo::Site(site) => &self.sites[*site].cidrs,
             AttachedTo::TransitGateway(_) | AttachedTo::Unknown => return,
         };
-        for destination in prefixes {
+        let told = prefixes.iter().filter(|cidr| cidr.addr().is_ipv4() || attachment.propagates_ipv6);
+        for destination in told {
             let (attachment, rank) = (Some(number), attachment.rank);
             table.add(TransitGatewayRoute { destination: *destination, attachment, rank });
         }
