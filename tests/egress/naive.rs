@@ -285,6 +285,9 @@ impl<'n> Packet<'n> {
                 let Kind::Appliance { is_public, passes_on } = self.vpc().interfaces[3].kind else {
                     unreachable!()
                 };
+                if self.vpc().interfaces[3].addresses.contains(&self.to) {
+                    return self.arrive();
+                }
                 if !passes_on {
                     return End::Dead(Reason::SourceDestCheck);
                 }

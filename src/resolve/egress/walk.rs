@@ -12,8 +12,8 @@ use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
 use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
 use crate::world::{
-    Admission, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site,
-    Standing, Subnet, Target, Vpc, World,
+    Admission, Appliance, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup,
+    Site, Standing, Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -312,6 +312,10 @@ impl<'w> Walk<'w> {
             }
             Target::Appliance(appliance) => {
                 self.hop(appliance.id.clone(), Some(appliance.subnet));
+                if self.is_for(appliance, vpc) {
+                    self.arrive(vpc);
+                    return;
+                }
                 if !appliance.passes_on {
                     self.end(Reach::Dead, Some(Reason::SourceDestCheck));
                     return;
@@ -335,6 +339,16 @@ impl<'w> Walk<'w> {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
         }
+    }
+
+    /// Whether the packet goes to an address of an appliance of a VPC itself.
+    fn is_for(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
+        let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
+            Some(Interface::Instance(index)) => &self.world.instances[*index].id,
+            Some(Interface::Network(index)) => &self.world.network_interfaces[*index].id,
+            _ => return false,
+        };
+        *owner == appliance.id
     }
 
     /// Inside a VPC that has the address: an endpoint's network interface, or something else.
