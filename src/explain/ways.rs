@@ -155,3 +155,106 @@ fn table(world: &World, table: LaterTable) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::path::Path;
+
+    use crate::config;
+    use crate::explain::{PathExplanation, vantage};
+    use crate::world::compile::compile;
+
+    const CONFIG: &str = r#"
+[[vpc]]
+id = "vpc-1"
+region = "ap-northeast-1"
+cidr = ["10.1.0.0/16"]
+internet_gateway = "igw-1"
+virtual_private_gateway = "vgw-1"
+subnet = [
+  { id = "subnet-a", cidr = "10.1.1.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-a" },
+  { id = "subnet-c", cidr = "10.1.2.0/24", availability_zone = "ap-northeast-1c", route_table = "rtb-a" },
+  { id = "subnet-firewall", cidr = "10.1.3.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-firewall" },
+  { id = "subnet-db", cidr = "10.1.4.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-db" },
+]
+route_table = [
+  { id = "rtb-a", routes = [
+    { destination = "10.2.0.0/16", target = "tgw-1" },
+    { destination = "10.3.0.0/16", target = "tgw-1" },
+    { destination = "192.168.1.0/24", target = "vgw-1" },
+    { destination = "172.16.0.0/16", target = "eni-firewall" },
+    { destination = "172.17.0.0/16", target = "nat-private" },
+    { destination = "0.0.0.0/0", target = "nat-private" },
+  ] },
+  { id = "rtb-firewall" },
+  { id = "rtb-db", routes = [{ destination = "10.1.1.0/24", target = "eni-gone", state = "blackhole" }] },
+]
+nat_gateway = [{ id = "nat-private", subnet = "subnet-firewall", connectivity_type = "private" }]
+network_interface = [{ id = "eni-firewall", subnet = "subnet-firewall", address = "10.1.3.10", source_dest_check = false }]
+
+[[vpc]]
+id = "vpc-2"
+region = "ap-northeast-1"
+cidr = ["10.2.0.0/16"]
+subnet = [
+  { id = "subnet-2a", cidr = "10.2.1.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-2" },
+  { id = "subnet-2c", cidr = "10.2.2.0/24", availability_zone = "ap-northeast-1c", route_table = "rtb-2" },
+]
+route_table = [{ id = "rtb-2", routes = [{ destination = "10.1.0.0/16", target = "tgw-1" }] }]
+
+[[transit_gateway]]
+id = "tgw-1"
+vpc_attachment = [
+  { id = "tgw-attach-1", vpc = "vpc-1", subnets = ["subnet-a"] },
+  { id = "tgw-attach-2", vpc = "vpc-2", subnets = ["subnet-2a"] },
+]
+
+[[site]]
+id = "site-1"
+cidr = ["192.168.1.0/24", "10.1.1.0/24"]
+links = [{ target = "vgw-1", vpc = "vpc-1" }]
+"#;
+
+    #[test]
+    fn a_way_is_told_of_by_what_loses_it() {
+        let nothing = |path: &Path| std::fs::read_to_string(path);
+        let mut loaded = config::load_text(Path::new("test.toml"), CONFIG.to_owned(), &nothing);
+        let world = compile(&mut loaded).expect("nothing is wrong");
+        let told = |from: &str, address: &str| {
+            let from = vantage(&world, from, None).expect("it is a place");
+            let address: IpAddr = address.parse().expect("an address");
+            PathExplanation::of(&world, from, address).advice.join(" ")
+        };
+        // The table that has no route, and not the client's own.
+        assert_eq!(told("subnet-a", "172.16.1.1"), "rtb-firewall has no route to this address.");
+        assert_eq!(
+            told("subnet-a", "10.3.1.1"),
+            "The route table of tgw-1 has no route to the address: propagate the attachment that has it there, or write a \
+             static route."
+        );
+        // An internet gateway would not help a private NAT gateway.
+        assert_eq!(
+            told("subnet-a", "172.17.1.1"),
+            "rtb-firewall, which nat-private sends by, has no route to this address."
+        );
+        assert!(
+            told("subnet-a", "198.51.100.80").starts_with("nat-private is private, and no internet gateway")
+        );
+        // Whose table loses the replies, and how.
+        assert_eq!(
+            told("subnet-a", "10.1.4.9"),
+            "Replies do not come back: rtb-db leads them by 10.1.1.0/24 to eni-gone (BLACKHOLE_ROUTE)."
+        );
+        assert_eq!(
+            told("subnet-a", "10.2.2.9"),
+            "Replies do not come back: rtb-2 leads them by 10.1.0.0/16 to tgw-1, which has no attachment in their zone."
+        );
+        assert_eq!(
+            told("subnet-a", "192.168.1.9"),
+            "Replies do not come back: the site has the sender's address itself, or no link to it."
+        );
+        assert!(told("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this zone"));
+        assert_eq!(told("subnet-c", "192.168.1.9"), "");
+    }
+}
