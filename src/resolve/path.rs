@@ -339,10 +339,15 @@ impl EgressPath {
 
     /// The same path with a reason more.
     pub fn because(mut self, reason: Reason) -> Self {
+        self.add(reason);
+        self
+    }
+
+    /// Adds a reason, once.
+    pub fn add(&mut self, reason: Reason) {
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
-        self
     }
 
     /// Whether two paths are told as one: same class, same ids, same reach, same reasons.

@@ -19,7 +19,9 @@ mod transit;
 mod walk;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::outcome::AddressPath;
 use super::path::{Class, EgressPath, End, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
@@ -32,12 +34,12 @@ use walk::Walk;
 pub const MAX_HOPS: usize = 8;
 
 /// The path of each address of an answer, each address once, in the answer's order.
-pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<(IpAddr, EgressPath)> {
-    let mut paths: Vec<(IpAddr, EgressPath)> = Vec::new();
+pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {
+    let mut paths: Vec<AddressPath> = Vec::new();
     for set in &answer.answer {
         for address in set.addresses(0) {
-            if !paths.iter().any(|(have, _)| *have == address) {
-                paths.push((address, path(world, place, address)));
+            if !paths.iter().any(|have| have.address == address) {
+                paths.push(AddressPath { address, path: Arc::new(path(world, place, address)) });
             }
         }
     }

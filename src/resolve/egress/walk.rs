@@ -252,10 +252,11 @@ impl<'w> Walk<'w> {
     /// route to that subnet is for others.
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
         let table = &self.world.route_tables[table];
-        if subnet.is_some_and(|subnet| self.is_in(subnet)) {
+        let route = table.route(self.to)?;
+        if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_in(subnet)) {
             return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
         }
-        table.route(self.to)
+        Some(route)
     }
 
     /// Whether the packet goes to an address of a subnet.
