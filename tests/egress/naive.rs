@@ -8,9 +8,9 @@ use plustwo::resolve::{Class, Reach, Reason};
 use crate::model::*;
 
 /// How many route tables a packet is followed through.
-const MOST_TABLES: usize = 8;
+const MOST_TABLES: usize = 64;
 /// How many transit gateways in a row.
-const MOST_GATEWAYS: usize = 4;
+const MOST_GATEWAYS: usize = 64;
 
 /// What is said of a way.
 #[derive(Clone, Debug)]

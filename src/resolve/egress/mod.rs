@@ -30,8 +30,9 @@ use crate::world::{PlaceId, Standing, World};
 pub use filter::HTTPS;
 use walk::Walk;
 
-/// How many route tables are looked at. A way with more of them runs in a circle.
-pub const MAX_HOPS: usize = 8;
+/// How many tables are looked at, as many as the hops that a packet commonly lives for (TTL 64). A circle is known
+/// before, by a table that is met again.
+pub const MAX_HOPS: usize = 64;
 
 /// The path of each address of an answer, each address once, in the answer's order.
 pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {

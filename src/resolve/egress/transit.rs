@@ -13,9 +13,6 @@ use crate::world::{
     VpcPeeringConnection,
 };
 
-/// How many transit gateways a packet passes.
-const MAX_GATEWAYS: usize = 4;
-
 impl Walk<'_> {
     /// Through a peering connection, into the other VPC and no farther: neither side's gateways carry the other's
     /// traffic ("VPC peering limitations").
@@ -67,7 +64,9 @@ impl Walk<'_> {
     /// From an attachment to where the gateway's table leads.
     fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
         let (mut index, mut from) = (index, from);
-        for _ in 0..MAX_GATEWAYS {
+        let mut passed = Vec::new();
+        while !passed.contains(&(index, from)) {
+            passed.push((index, from));
             let gateway = &self.world.transit_gateways[index];
             let Some(table) = gateway.attachments[from].association else {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
