@@ -22,9 +22,27 @@ pub struct TransitGateway {
 #[serde(rename_all = "PascalCase", default)]
 pub struct TransitGatewayOptions {
     pub dns_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
+    pub ipv6_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
 }
 
 impl TransitGatewayOptions {
+    /// Whether IPv6 prefixes are propagated, as far as it is said.
+    pub fn has_ipv6_support(&self) -> bool {
+        self.ipv6_support.as_deref() != Some("disable")
+    }
+
+    /// Whether groups may be named across it, where it is said.
+    pub fn has_group_referencing(&self) -> Option<bool> {
+        self.security_group_referencing_support.as_deref().map(|said| said == "enable")
+    }
+
+    /// Whether appliance mode is on, which is said where it is.
+    pub fn has_appliance_mode(&self) -> bool {
+        self.appliance_mode_support.as_deref() == Some("enable")
+    }
+
     /// Whether DNS support is on, as it is unless said otherwise.
     pub fn has_dns_support(&self) -> bool {
         self.dns_support.as_deref() != Some("disable")

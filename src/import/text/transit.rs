@@ -42,6 +42,9 @@ impl Writer<'_> {
             if !gateway.options.has_dns_support() {
                 self.text.plain("dns_support", false);
             }
+            if let Some(said) = gateway.options.has_group_referencing() {
+                self.text.plain("security_group_referencing_support", said);
+            }
             self.ledger.written(TransitGateway::KIND, id);
             let mut attached = self.vpc_attachments(id);
             attached.extend(self.other_attachments(id, &attached));
@@ -67,6 +70,15 @@ impl Writer<'_> {
                 self.text.some_texts("subnets", known);
                 if !attachment.options.has_dns_support() {
                     self.text.plain("dns_support", false);
+                }
+                if !attachment.options.has_ipv6_support() {
+                    self.text.plain("ipv6_support", false);
+                }
+                if attachment.options.has_group_referencing() == Some(false) {
+                    self.text.plain("security_group_referencing_support", false);
+                }
+                if attachment.options.has_appliance_mode() {
+                    self.text.plain("appliance_mode_support", true);
                 }
                 self.ledger.written(kind, id);
                 written.insert(id.to_owned());
@@ -144,6 +156,10 @@ impl Writer<'_> {
                 self.missing_vpc(resource, id);
             }
             self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
+            // A VPN is what a site is taken to be behind.
+            if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
+                self.text.text("resource_type", &attachment.resource_type);
+            }
             self.ledger.written(kind, &name);
             written.insert(id.to_owned());
         }

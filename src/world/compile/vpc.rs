@@ -57,6 +57,7 @@ impl Compiler<'_> {
             has_service_network: !vpc.service_networks.is_empty(),
             named_peers: Vec::new(),
             told_among: Vec::new(),
+            has_inner_routes: false,
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
             view,
