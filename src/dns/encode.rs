@@ -246,10 +246,14 @@ fn write_set(
     let mut records = 0;
     let mut owner_length = 0;
     let mut same_owners = true;
+    let mut owner = None;
     for rdata in set.rotated(rotation) {
         // Offsets in a message fit.
         let start = writer.len();
-        writer.name(set.owner.as_wire());
+        match owner {
+            Some(offset) => writer.pointer(offset),
+            None => owner = writer.name(set.owner.as_wire()),
+        }
         let length = writer.len() - start;
         same_owners &= records == 0 || length == owner_length;
         owner_length = length;

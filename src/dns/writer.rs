@@ -16,6 +16,8 @@ pub(crate) struct Writer<'o> {
     /// The names written so far that can be pointed to: a hash to find them by, and where they
     /// begin. Messages have few of them, so looking through all beats a map.
     targets: Vec<(u32, u16)>,
+    /// Where the first name stands, and its length: the question's, which most owners are.
+    first: Option<(u16, u16)>,
 }
 
 /// A place to go back to.
@@ -28,7 +30,7 @@ pub(crate) struct Mark {
 impl<'o> Writer<'o> {
     pub fn new(out: &'o mut Vec<u8>) -> Self {
         let base = out.len();
-        Self { out, base, targets: Vec::with_capacity(16) }
+        Self { out, base, targets: Vec::with_capacity(16), first: None }
     }
 
     /// The length of the message so far.
@@ -44,6 +46,7 @@ impl<'o> Writer<'o> {
     pub fn rewind(&mut self, mark: Mark) {
         self.out.truncate(mark.length);
         self.targets.truncate(mark.targets);
+        self.first = self.first.filter(|_| mark.targets > 0);
     }
 
     pub fn octets(&mut self, octets: &[u8]) {
@@ -67,8 +70,42 @@ impl<'o> Writer<'o> {
     }
 
     /// Writes an uncompressed wire name as short as earlier names allow. Its case is kept in
-    /// the labels that are spelt out.
-    pub fn name(&mut self, wire: &[u8]) {
+    /// the labels that are spelt out. Tells where the same name can be pointed to from now on.
+    pub fn name(&mut self, wire: &[u8]) -> Option<u16> {
+        if let Some(offset) = self.first_is(wire) {
+            self.pointer(offset);
+            return Some(offset);
+        }
+        let begin = self.len();
+        let known = self.targets.len();
+        if let Some(whole) = self.spell(wire) {
+            return Some(whole);
+        }
+        // Each of its suffixes became a target, itself first, as far as offsets reach.
+        let own = self.targets.get(known).map(|(_, offset)| *offset);
+        let own = own.filter(|offset| usize::from(*offset) == begin);
+        if known == 0 {
+            self.first = own.map(|offset| (offset, wire.len() as u16));
+        }
+        own
+    }
+
+    /// Writes a pointer to a name.
+    pub fn pointer(&mut self, offset: u16) {
+        self.u16(0xc000 | offset);
+    }
+
+    /// The offset of the first name, if it is this one, case aside. Lengths of labels are no letters, so comparing octets
+    /// compares labels.
+    fn first_is(&self, wire: &[u8]) -> Option<u16> {
+        let (offset, length) = self.first?;
+        let begin = self.base + usize::from(offset);
+        let first = self.out.get(begin..begin + usize::from(length))?;
+        first.eq_ignore_ascii_case(wire).then_some(offset)
+    }
+
+    /// Writes labels until a suffix is known. Tells where the whole name stood before, if it did.
+    fn spell(&mut self, wire: &[u8]) -> Option<u16> {
         let mut starts = [0u8; MAX_LABELS];
         let mut labels = 0;
         let mut at = 0;
@@ -97,8 +134,8 @@ impl<'o> Writer<'o> {
                 .iter()
                 .find(|(other, offset)| *other == hash && self.is_written_at(usize::from(*offset), suffix));
             if let Some(&(_, offset)) = target {
-                self.u16(0xc000 | offset);
-                return;
+                self.pointer(offset);
+                return (start == 0).then_some(offset);
             }
             if self.len() < FIRST_UNREACHABLE {
                 self.targets.push((hash, self.len() as u16));
@@ -106,6 +143,7 @@ impl<'o> Writer<'o> {
             self.octets(&suffix[..=usize::from(suffix[0])]);
         }
         self.out.push(0);
+        None
     }
 
     /// Writes RDLENGTH and RDATA, compressing the names in it where RFC 3597 4 allows it: in the

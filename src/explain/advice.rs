@@ -1,17 +1,21 @@
 //! What could be changed, for each reason.
 
-use super::{Change, Lands, Missed};
+use std::net::IpAddr;
+
+use super::{Change, Lands, Missed, ways};
 use crate::resolve::egress::HTTPS;
 use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
-use crate::world::{Admission, Endpoint, EndpointKind, Standing, Vantage, World};
+use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
 pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
     let mut all = Vec::new();
-    let of_paths =
-        outcome.paths.iter().flat_map(|one| one.path.reasons.iter().map(|r| (*r, Some(&*one.path))));
-    for (reason, path) in outcome.reasons.iter().map(|r| (*r, None)).chain(of_paths) {
-        let sentence = sentence(world, vantage, reason, path);
+    let of_paths = outcome
+        .paths
+        .iter()
+        .flat_map(|one| one.path.reasons.iter().map(|r| (*r, Some((one.address, &*one.path)))));
+    for (reason, way) in outcome.reasons.iter().map(|r| (*r, None)).chain(of_paths) {
+        let sentence = sentence(world, vantage, reason, way);
         if !all.contains(&sentence) {
             all.push(sentence);
         }
@@ -46,18 +50,25 @@ fn of_missed(world: &World, missed: &Missed) -> String {
 }
 
 /// One sentence for each reason of a path alone.
-pub fn of_path(world: &World, vantage: Vantage, path: &EgressPath) -> Vec<String> {
-    path.reasons.iter().map(|reason| sentence(world, vantage, *reason, Some(path))).collect()
+pub fn of_path(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> Vec<String> {
+    path.reasons.iter().map(|reason| sentence(world, vantage, *reason, Some((address, path)))).collect()
 }
 
-fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&EgressPath>) -> String {
+fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr, &EgressPath)>) -> String {
+    if let Some(told) = way.and_then(|(address, path)| ways::told(world, reason, address, path)) {
+        return told;
+    }
+    let path = way.map(|(_, path)| path);
     let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
     let ids = |wanted: &dyn Fn(&Endpoint) -> bool| {
         let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
         let fitting = endpoints.map(|index| &world.endpoints[*index]).filter(|endpoint| wanted(endpoint));
         fitting.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
     };
-    let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway);
+    let holds = |endpoint: &Endpoint| {
+        way.is_none_or(|(address, _)| endpoint.prefixes.is_empty() || endpoint.holds(address))
+    };
+    let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway && holds(endpoint));
     let table = match world.places[vantage.place].standing {
         Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
         Standing::Site(_) | Standing::Outside => None,
@@ -115,11 +126,22 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, path: Option<&Egres
             "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
              domain name for public APIs, or turn private DNS off."
         ),
-        Reason::GatewayEndpointNotTransitive => {
-            "A gateway endpoint cannot be used from on-premises: an interface endpoint can.".to_owned()
-        }
+        Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].standing {
+            Standing::Subnet(_) => {
+                "A gateway endpoint serves its own VPC alone: give the client's VPC one, or use an interface endpoint."
+                    .to_owned()
+            }
+            Standing::Site(_) | Standing::Outside => {
+                "A gateway endpoint cannot be used from on-premises: an interface endpoint can.".to_owned()
+            }
+        },
         Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this zone.".to_owned(),
         Reason::NoReturnRoute => "The subnet that holds the address has no route back over the same gateway.".to_owned(),
+        Reason::AsymmetricRouting => {
+            "Requests and replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps \
+             connections drops them."
+                .to_owned()
+        }
         Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
         Reason::EndpointAvailableNotUsed => {
             "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
@@ -170,12 +192,21 @@ fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>
                 "The {direction} rules of {id} deny this traffic, or the replies to it: an ACL knows no connections."
             )
         }
-        (FilterId::SecurityGroup(_), Direction::Ingress) => {
+        (FilterId::SecurityGroup(index), Direction::Ingress) => {
             let owner = match path.map(|path| Lands::of(world, path)) {
                 Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
                 _ => "what has the address".into(),
             };
-            format!("The security groups of {owner} do not admit this client on TCP {port}.")
+            let names_groups = world.security_groups[index]
+                .ingress
+                .iter()
+                .any(|rule| rule.peers.iter().any(|peer| matches!(peer, Peer::Group(_))));
+            let by_groups =
+                match names_groups && path.is_some_and(|path| ways::leave_groups_behind(world, path)) {
+                    true => " A rule that names a group does not mean it across this way: name prefixes.",
+                    false => "",
+                };
+            format!("The security groups of {owner} do not admit this client on TCP {port}.{by_groups}")
         }
         (FilterId::SecurityGroup(_), Direction::Egress) => {
             format!("The client's own security groups do not let it send there on TCP {port}.")

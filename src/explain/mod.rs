@@ -11,6 +11,7 @@ mod missed;
 mod notes;
 mod routes;
 pub mod text;
+mod ways;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -256,7 +257,7 @@ impl PathExplanation {
         Self {
             place: world.place_name(vantage.place),
             address,
-            advice: advice::of_path(world, vantage, &path),
+            advice: advice::of_path(world, vantage, address, &path),
             notes: notes::of_policies(world, [&path].into_iter()),
             way: PathLine::of(world, Arc::new(path)),
         }

@@ -1,5 +1,7 @@
 //! The routes that a way follows, in words.
 
+use ipnet::IpNet;
+
 use crate::resolve::{EgressPath, Later, LaterTable, Matched};
 use crate::world::World;
 
@@ -9,8 +11,12 @@ pub fn later(world: &World, path: &EgressPath) -> Vec<(usize, Matched)> {
 }
 
 fn told(world: &World, later: &Later) -> Option<Matched> {
-    let destination = later.destination;
-    match later.table {
+    route(world, later.table, later.destination)
+}
+
+/// The route of a table to a prefix.
+pub fn route(world: &World, table: LaterTable, destination: IpNet) -> Option<Matched> {
+    match table {
         LaterTable::Vpc(index) => {
             let table = &world.route_tables[index];
             let route = table.exactly(&destination).first()?;

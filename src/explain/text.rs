@@ -202,8 +202,10 @@ fn lands(way: &PathLine) -> Option<String> {
         Lands::Here | Lands::Nowhere | Lands::Unknown => None,
         Lands::Subnet { owner: Some(owner), .. } if way.path.via.last() == Some(owner) => None,
         Lands::Subnet { vpc, subnet, owner } => {
-            let subnet =
-                subnet.as_ref().map_or_else(|| vpc.to_string(), |subnet| format!("{subnet} of {vpc}"));
+            let subnet = match subnet {
+                Some(subnet) => format!("{subnet} of {vpc}"),
+                None => format!("{vpc}, where no declared subnet has it"),
+            };
             Some(match owner {
                 Some(owner) => format!("at {owner} in {subnet}"),
                 None => format!("in {subnet}"),

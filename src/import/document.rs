@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use super::folder::File;
 
+/// How the AWS CLI tells of a failed call.
+const ERROR: &str = "An error occurred (";
+
 /// How deep lists of pages may lie in lists.
 const MAX_NESTED_PAGES: usize = 8;
 
@@ -23,6 +26,8 @@ pub struct Document<'f> {
     pub at: Range<usize>,
     /// Its top-level keys with their values, in their order.
     pub members: Vec<Member<'f>>,
+    /// Whether it stands in a list, as pages do.
+    pub is_listed: bool,
 }
 
 /// A top-level key of a document.
@@ -56,8 +61,16 @@ impl<'f> Raw<'f> {
         self.start..self.start + first_line.max(1)
     }
 
-    /// The items of a list; `None` for what is no list.
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        self.text.starts_with('{')
+    }
+
+    /// The items of a list; `None` for what is no list. Some tools write `null` for an empty one.
     pub fn items(&self) -> Option<Vec<Self>> {
+        if self.text == "null" {
+            return Some(Vec::new());
+        }
         let items: Vec<&'f RawValue> = serde_json::from_str(self.text).ok()?;
         Some(items.into_iter().map(|item| Self::within(item, self.text, self.start)).collect())
     }
@@ -125,9 +138,15 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         let (message, help) = (message.to_owned(), help.map(str::to_owned));
         Contents::Wrong(Mistake { file: number, at, message, help })
     };
-    let Some(text) = &file.text else {
-        return if is_meant { wrong(0..0, "this is no text", None) } else { Contents::Foreign };
-    };
+    let text = file.text.as_str();
+    if !file.is_text {
+        let help = "documents are text in UTF-8, or in UTF-16 with its mark";
+        return if is_meant {
+            wrong(text.len()..text.len(), "from here on this is no text", Some(help))
+        } else {
+            Contents::Foreign
+        };
+    }
     // A mark of the order of octets, which some editors and shells write.
     let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let trimmed = text[skipped..].trim_start();
@@ -136,12 +155,14 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         let help = "a call that failed leaves one: make it again and read what it says on standard error";
         return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Foreign };
     }
-    if let Some(line) = text.lines().find(|line| line.contains("An error occurred (")) {
+    if let Some(line) = text.lines().find(|line| line.contains(ERROR)) {
         let begins_so = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
         if begins_so {
-            let at = line.as_ptr() as usize - text.as_ptr() as usize;
-            let message = format!("this is an error's text and no document: {}", line.trim());
-            return wrong(at..at + line.len(), &message, Some(again(line)));
+            return Contents::Wrong(of_an_error(
+                line,
+                line.as_ptr() as usize - text.as_ptr() as usize,
+                number,
+            ));
         }
     }
     if !trimmed.starts_with(['{', '[']) {
@@ -156,6 +177,12 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         Ok(documents) => Contents::Documents(documents),
         Err(mistake) => Contents::Wrong(mistake),
     }
+}
+
+/// A line that the AWS CLI tells of a failed call, which begins in its file at `start`.
+fn of_an_error(line: &str, start: usize, file: usize) -> Mistake {
+    let message = format!("this is an error's text and no document: {}", line.trim());
+    Mistake { file, at: start..start + line.len(), message, help: Some(again(line).to_owned()) }
 }
 
 /// What to do about a call that failed.
@@ -177,6 +204,11 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
             Ok(value) => take(Raw::within(value, text, start), file, 0, &mut found)?,
             Err(error) => {
                 let at = start + offset(text, error.line(), error.column());
+                let rest = text.get(at - start..).unwrap_or_default();
+                // Both of what a call told may have gone into the file.
+                if let Some(line) = rest.lines().next().filter(|line| line.starts_with(ERROR)) {
+                    return Err(of_an_error(line, at, file));
+                }
                 let cut = error.is_eof();
                 let told = error.to_string();
                 let told = told.split(" at line ").next().unwrap_or_default();
@@ -201,18 +233,21 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
     let at = value.range();
     let Some(members) = value.members() else {
         let message = "a document is an object, and this is none".to_owned();
-        return Err(Mistake { file, at, message, help: None });
+        let help = "documents are what `aws … --output json` prints without `--query`".to_owned();
+        return Err(Mistake { file, at, message, help: Some(help) });
     };
-    if let Some(error) =
-        members.iter().find(|member| matches!(member.key.as_str(), "Error" | "Errors" | "__type"))
-    {
+    let tells_an_error = |member: &&Member<'_>| {
+        let says_nothing = || member.value.items().is_some_and(|all| all.is_empty());
+        matches!(member.key.as_str(), "Error" | "Errors" | "__type") && !says_nothing()
+    };
+    if let Some(error) = members.iter().find(tells_an_error) {
         let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let told: String = told.chars().take(200).collect();
         let message = format!("this is an error's text and no document: {told}");
         let help = again(&told).to_owned();
         return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });
     }
-    found.push(Document { file, at, members });
+    found.push(Document { file, at, members, is_listed: depth > 0 });
     Ok(())
 }
 

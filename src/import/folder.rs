@@ -20,8 +20,10 @@ const MAX_FILE_BYTES: u64 = 512 << 20;
 pub struct File {
     /// Where it stands, as the folder was named.
     pub path: PathBuf,
-    /// Its text; `None` for what is no text at all.
-    pub text: Option<String>,
+    /// Its text, as far as it is any.
+    pub text: String,
+    /// Whether all of it is text.
+    pub is_text: bool,
     /// The region that a folder above it is named after.
     pub region: Option<String>,
     /// The account that a folder above it is named after.
@@ -91,7 +93,7 @@ fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Re
     let mut entries = fs::read_dir(path)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
         .map_err(|error| within(error, path))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.sort_by_cached_key(|entry| order(&entry.file_name().to_string_lossy()));
     for entry in entries {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
@@ -109,8 +111,76 @@ fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Re
             let octets = fs::read(&inner).map_err(|error| within(error, &inner))?;
             folder.modified = folder.modified.max(about.modified().ok());
             let Named { region, account } = named.clone();
-            folder.files.push(File { path: inner, text: String::from_utf8(octets).ok(), region, account });
+            let (text, is_text) = decoded(octets);
+            folder.files.push(File { path: inner, text, is_text, region, account });
         }
     }
     Ok(())
+}
+
+/// By what names sort as people count: page 2 before page 10, and after the one without a number.
+fn order(name: &str) -> (String, String) {
+    let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    (padded(&stem.unwrap_or_default()), name.to_owned())
+}
+
+/// A text with every number in it as long as any.
+fn padded(name: &str) -> String {
+    const WIDTH: usize = 20;
+    let mut padded = String::with_capacity(name.len() + WIDTH);
+    let mut rest = name;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        let (digits, after) = from.split_at(from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len()));
+        padded += before;
+        padded += &format!("{digits:0>WIDTH$}");
+        rest = after;
+    }
+    padded + rest
+}
+
+/// The text of a file, as far as it is any, and whether all of it is. PowerShell writes UTF-16 by itself.
+fn decoded(octets: Vec<u8>) -> (String, bool) {
+    let units = |from: fn([u8; 2]) -> u16| {
+        let pairs = octets[2..].chunks_exact(2).map(|pair| from([pair[0], pair[1]]));
+        let text: Result<String, _> = char::decode_utf16(pairs).collect();
+        let is_whole = text.is_ok() && octets.len().is_multiple_of(2);
+        (text.unwrap_or_default(), is_whole)
+    };
+    match octets.as_slice() {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        _ => match String::from_utf8(octets) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let end = error.utf8_error().valid_up_to();
+                let mut octets = error.into_bytes();
+                octets.truncate(end);
+                (String::from_utf8(octets).unwrap_or_default(), false)
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_as_people_count() {
+        let mut names = vec!["page-10.json", "page-2.json", "page.json", "a", "page-2-2.json"];
+        names.sort_by_key(|name| order(name));
+        assert_eq!(names, ["a", "page.json", "page-2.json", "page-2-2.json", "page-10.json"]);
+    }
+
+    #[test]
+    fn a_text_is_read_in_the_encodings_that_shells_write() {
+        let of =
+            |from: fn(u16) -> [u8; 2]| "\u{feff}{\"ü\"}".encode_utf16().flat_map(from).collect::<Vec<u8>>();
+        for octets in [of(u16::to_le_bytes), of(u16::to_be_bytes)] {
+            assert_eq!(decoded(octets.clone()), ("{\"ü\"}".to_owned(), true));
+            assert!(!decoded(octets[..octets.len() - 1].to_vec()).1);
+        }
+        assert_eq!(decoded(b"{\n\xff}".to_vec()), ("{\n".to_owned(), false));
+    }
 }

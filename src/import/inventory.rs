@@ -50,8 +50,8 @@ pub struct Inventory {
     pub security_group_rules: Vec<Found<SecurityGroupRule>>,
     pub network_acls: Vec<Found<NetworkAcl>>,
     pub prefix_lists: Vec<Found<PrefixList>>,
-    /// The entries of prefix lists, by the list's id.
-    pub prefix_list_entries: BTreeMap<String, Vec<Item<PrefixListEntry>>>,
+    /// The entries of prefix lists, by the list's id and the region that a folder above them is named after.
+    pub prefix_list_entries: BTreeMap<(String, Option<String>), Vec<Item<PrefixListEntry>>>,
     pub peerings: Vec<Found<VpcPeeringConnection>>,
     pub dhcp_options: Vec<Found<DhcpOptions>>,
     pub transit_gateways: Vec<Found<TransitGateway>>,
@@ -100,8 +100,6 @@ pub struct Found<T> {
     pub object: T,
     /// The file it stands in, by its number.
     pub file: usize,
-    /// How long its text is.
-    pub size: usize,
 }
 
 impl<T> std::ops::Deref for Found<T> {

@@ -14,7 +14,9 @@ mod document;
 mod folder;
 mod inventory;
 mod ledger;
+mod merge;
 mod objects;
+mod pages;
 mod places;
 mod reader;
 mod report;
@@ -31,9 +33,10 @@ pub use report::{Missing, NotUnderstood, Read, Report};
 
 use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
-use document::{Contents, Document, Mistake};
+use document::{Contents, Mistake};
 use folder::Folder;
 use ledger::Spot;
+use pages::Pages;
 use reader::Reader;
 
 /// What documents do not say.
@@ -148,8 +151,9 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
         match document::read(file, number) {
             Contents::Documents(documents) => {
                 for document in &documents {
-                    pages.page(&folder, document);
-                    reader.document(document);
+                    if reader.document(document) {
+                        pages.page(&folder, document);
+                    }
                 }
             }
             Contents::Foreign => foreign.push(number),
@@ -162,6 +166,7 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
         reader.ledger.note(Some(Spot { file, at: 0 }), "this file is no document of the AWS CLI");
     }
     mistakes.extend(reader.match_records());
+    reader.leave_out_bare_vpcs();
     let homes = places::homes(&reader.inventory, &folder.files, options);
     mistakes.extend(reader.inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none()).map(|vpc| {
         let at = reader.ledger.spot("Vpcs", &vpc.vpc_id).map_or(0, |spot| spot.at);
@@ -190,7 +195,7 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
     // Where lines begin, for files of which something is told: there may be much of it, in large files.
     let lines: RefCell<BTreeMap<usize, Vec<usize>>> = RefCell::default();
     let place = |spot: Spot| {
-        let file = folder.files[spot.file].text.as_deref().unwrap_or_default();
+        let file = folder.files[spot.file].text.as_str();
         let mut lines = lines.borrow_mut();
         let starts = lines.entry(spot.file).or_insert_with(|| {
             std::iter::once(0).chain(file.match_indices('\n').map(|(at, _)| at + 1)).collect()
@@ -218,7 +223,7 @@ fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) 
     let mut bases = BTreeMap::new();
     for Mistake { file, at, message, help } in mistakes {
         let base = *bases.entry(file).or_insert_with(|| match folder.files.get(file) {
-            Some(file) => sources.add(&file.path, file.text.clone().unwrap_or_default()),
+            Some(file) => sources.add(&file.path, file.text.clone()),
             None => sources.add(folder.folders.first().cloned().unwrap_or_default(), String::new()),
         });
         let told = report.error(Code::UnreadableFile, Mark::new(base + at.start..base + at.end), message);
@@ -227,47 +232,4 @@ fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) 
         }
     }
     (report, sources)
-}
-
-/// Pages: each that says there are more must be followed by another.
-#[derive(Default)]
-struct Pages {
-    /// The page that waits for the next one, by folder and key.
-    waiting: BTreeMap<(PathBuf, String), Mistake>,
-}
-
-impl Pages {
-    /// Takes in a document: the page that came before it has its continuation.
-    fn page(&mut self, folder: &Folder, document: &Document<'_>) {
-        let within = folder.files[document.file].path.parent().map(Path::to_owned).unwrap_or_default();
-        let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
-        let Some(key) = lists.map(|member| member.key.clone()).next() else { return };
-        let says_more = document.members.iter().find(|member| {
-            let text = member.value.text;
-            match member.key.as_str() {
-                "NextToken" | "nextToken" | "NextMarker" => !matches!(text, "null" | "\"\""),
-                "IsTruncated" => text == "true",
-                _ => false,
-            }
-        });
-        let place = (within, key);
-        match says_more {
-            Some(member) => {
-                let message =
-                    format!("there is more than this page of `{}`, and no page follows it", place.1);
-                let help =
-                    "make the call without --max-items and --no-paginate, or add the pages that follow";
-                let (file, at, help) = (document.file, member.value.range(), Some(help.to_owned()));
-                self.waiting.insert(place, Mistake { file, at, message, help });
-            }
-            None => {
-                self.waiting.remove(&place);
-            }
-        }
-    }
-
-    /// The pages that wait in vain.
-    fn left_over(self) -> impl Iterator<Item = Mistake> {
-        self.waiting.into_values()
-    }
 }

@@ -1,10 +1,12 @@
 //! Which region and account a VPC is of: what its objects say, else the folder's name, else what was said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Options;
 use super::folder::File;
-use super::inventory::Inventory;
+use super::inventory::{Found, Inventory};
+use super::objects::endpoint::VpcEndpoint;
+use super::objects::network::{Subnet, Vpc};
 use crate::aws::region;
 
 /// Where a VPC is.
@@ -37,39 +39,57 @@ pub fn region_of_name(name: &str) -> Option<&str> {
 
 /// The home of each VPC.
 pub fn homes(inventory: &Inventory, files: &[File], options: &Options) -> BTreeMap<String, Home> {
-    let mut homes = BTreeMap::new();
-    for vpc in &inventory.vpcs {
-        let subnets = || inventory.subnets.iter().filter(|subnet| subnet.vpc_id == vpc.vpc_id);
-        let mut said: Vec<&str> = subnets()
-            .filter_map(|subnet| {
-                let zone = subnet.availability_zone.as_deref().and_then(region_of_zone);
-                subnet.subnet_arn.as_deref().and_then(region_of_arn).or(zone)
-            })
-            .collect();
-        let endpoints = inventory.endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc.vpc_id);
-        said.extend(
-            endpoints
-                .filter(|endpoint| endpoint.service_region.is_none())
-                .filter_map(|endpoint| region_of_name(endpoint.service_name.as_deref()?)),
-        );
-        let peerings = inventory
-            .peerings
-            .iter()
-            .flat_map(|peering| [&peering.object.requester_vpc_info, &peering.object.accepter_vpc_info]);
-        said.extend(
-            peerings.filter(|side| side.vpc_id == vpc.vpc_id).filter_map(|side| side.region.as_deref()),
-        );
-        let file = &files[vpc.file];
-        let region = said.first().map(|region| (*region).to_owned());
-        let region = region.or_else(|| file.region.clone()).or_else(|| options.region.clone());
-        let account = vpc.owner_id.clone().or_else(|| subnets().find_map(|subnet| subnet.owner_id.clone()));
-        let account = account
-            .or_else(|| file.account.clone())
-            .or_else(|| inventory.caller.clone())
-            .or_else(|| options.account.clone());
-        homes.insert(vpc.vpc_id.clone(), Home { region, account });
+    let (said, owners) = (regions_said(inventory), owners(inventory));
+    let home = |vpc: &Found<Vpc>| {
+        let (id, file) = (vpc.vpc_id.as_str(), &files[vpc.file]);
+        let region = said.get(id).map(|region| (*region).to_owned());
+        let account = vpc.owner_id.clone().or_else(|| owners.get(id).map(|owner| (*owner).to_owned()));
+        let account = account.or_else(|| file.account.clone()).or_else(|| inventory.caller.clone());
+        Home {
+            region: region.or_else(|| file.region.clone()).or_else(|| options.region.clone()),
+            account: account.or_else(|| options.account.clone()),
+        }
+    };
+    inventory.vpcs.iter().map(|vpc| (vpc.vpc_id.clone(), home(vpc))).collect()
+}
+
+/// The regions of VPCs, as what is in them says: subnets before endpoints before peering connections.
+fn regions_said(inventory: &Inventory) -> HashMap<&str, &str> {
+    let peerings = inventory.peerings.iter().map(|peering| &peering.object);
+    let sides = peerings.flat_map(|peering| [&peering.requester_vpc_info, &peering.accepter_vpc_info]);
+    let of_sides = sides.filter_map(|side| Some((side.vpc_id.as_str(), side.region.as_deref()?)));
+    let subnets = inventory.subnets.iter().filter_map(|one| region_of_subnet(&one.object));
+    let endpoints = inventory.endpoints.iter().filter_map(|one| region_of_endpoint(&one.object));
+    let all = subnets.chain(endpoints).chain(of_sides);
+    let mut said = HashMap::new();
+    for (vpc, region) in all {
+        said.entry(vpc).or_insert(region);
     }
-    homes
+    said
+}
+
+/// The VPC of a subnet, and its region.
+fn region_of_subnet(subnet: &Subnet) -> Option<(&str, &str)> {
+    let zone = || subnet.availability_zone.as_deref().and_then(region_of_zone);
+    let region = subnet.subnet_arn.as_deref().and_then(region_of_arn).or_else(zone)?;
+    Some((&subnet.vpc_id, region))
+}
+
+/// The VPC of an endpoint, and its region, unless its service is abroad.
+fn region_of_endpoint(endpoint: &VpcEndpoint) -> Option<(&str, &str)> {
+    let name = endpoint.service_name.as_deref().filter(|_| endpoint.service_region.is_none())?;
+    Some((&endpoint.vpc_id, region_of_name(name)?))
+}
+
+/// The accounts of VPCs, as their subnets say.
+fn owners(inventory: &Inventory) -> HashMap<&str, &str> {
+    let mut owners = HashMap::new();
+    for subnet in &inventory.subnets {
+        if let Some(owner) = subnet.object.owner_id.as_deref() {
+            owners.entry(subnet.object.vpc_id.as_str()).or_insert(owner);
+        }
+    }
+    owners
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Documents to objects. What a document is, its top-level keys tell; never its file's name, but where a call does
 //! not say in its answer what it was asked about.
 
+use std::collections::HashMap;
+
 use super::document::{Document, Member, Mistake, Raw};
 use super::folder::{File, is_account};
 use super::inventory::{Found, Inventory, RecordSets};
 use super::ledger::{Item, Ledger, Spot};
+use super::merge::{contradictions, merged, says_nothing};
 use super::objects::instance::{Address, Instance, Reservation};
-use super::objects::network::{BlockPublicAccessStates, VpcAttribute};
+use super::objects::network::{BlockPublicAccessStates, Vpc, VpcAttribute};
 use super::objects::route53::{HostedZone, HostedZoneSummary, ResourceRecordSet, ZoneVpc};
 use super::objects::{Object, Other};
 
@@ -20,6 +23,31 @@ pub struct Reader<'f> {
     pub ledger: Ledger,
     /// What is wrong with the documents.
     pub mistakes: Vec<Mistake>,
+    /// The form of each object that counts, by its kind and id.
+    forms: HashMap<(&'static str, String), Form>,
+}
+
+/// The form of an object that counts, where several documents tell of it.
+struct Form {
+    /// Which of its kind in the inventory it is.
+    number: usize,
+    /// Where its text begins.
+    spot: Spot,
+    /// How long its text is.
+    size: usize,
+    /// What it says, where that is no text of a document alone.
+    value: Option<serde_json::Value>,
+}
+
+/// What a top-level key of a document is to plustwo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    /// What stands there is read.
+    Read,
+    /// It is known, and changes no answer.
+    WithoutEffect,
+    /// Nobody knows it.
+    Unknown,
 }
 
 /// Documents that change no answer, and those that plustwo does not use so far, with the reason.
@@ -47,6 +75,19 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("lags", OTHERS),
     ("interconnects", OTHERS),
     ("TransitGatewayAttachmentPropagations", "route tables tell what propagates to them"),
+    ("TransitGatewayConnects", "what is attached to transit gateways is told by their attachments"),
+    ("TransitGatewayConnectPeers", "what is attached to transit gateways is told by their attachments"),
+    ("TransitGatewayMulticastDomains", "multicast is not modelled, and no answer leads to it"),
+    ("CarrierGateways", GATEWAYS),
+    ("LocalGateways", GATEWAYS),
+    ("VpcEndpointConnections", PROVIDERS),
+    ("ServiceConfigurations", PROVIDERS),
+    ("AllowedPrincipals", PROVIDERS),
+    ("ConnectionNotificationSet", PROVIDERS),
+    ("ResourceTagSets", "tags change no answer"),
+    ("ResourceTagSet", "tags change no answer"),
+    ("ResourceTags", "tags change no answer"),
+    ("resourceTags", "tags change no answer"),
     ("QueryLoggingConfigs", "query logs change no answer"),
     ("ResolverQueryLogConfigs", "query logs change no answer"),
     ("ResolverQueryLogConfigAssociations", "query logs change no answer"),
@@ -72,6 +113,8 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 
 const FIREWALL: &str = "DNS Firewall is read and not used yet";
 const BALANCERS: &str = "load balancers are known by their network interfaces";
+const GATEWAYS: &str = "routes lead to it, and nothing else is to be said of it";
+const PROVIDERS: &str = "it is about who offers a service, and not about who asks";
 const OTHERS: &str = "it has no part in names or ways out";
 
 /// What `describe-vpc-attribute` tells goes by this name: its documents have the attribute itself for a key.
@@ -101,6 +144,7 @@ const BESIDE: &[&str] = &[
     "ResolverEndpointId",
     "TotalCount",
     "FilteredCount",
+    "TotalFilteredCount",
     "AdditionalRoutesAvailable",
     "RequestId",
     "TransitGatewayRouteTableId",
@@ -110,36 +154,62 @@ const BESIDE: &[&str] = &[
 impl<'f> Reader<'f> {
     /// A reader of documents out of these files.
     pub fn new(files: &'f [File]) -> Self {
-        Self { files, inventory: Inventory::default(), ledger: Ledger::default(), mistakes: Vec::new() }
+        Self {
+            files,
+            inventory: Inventory::default(),
+            ledger: Ledger::default(),
+            mistakes: Vec::new(),
+            forms: HashMap::new(),
+        }
     }
 
-    /// Reads a document.
-    pub fn document(&mut self, document: &Document<'f>) {
+    /// Reads a document. False when nothing in it is of use, so that it does not matter how much there is of it.
+    pub fn document(&mut self, document: &Document<'f>) -> bool {
         let has = |key: &str| document.members.iter().any(|member| member.key == key);
         if has("Account") && has("UserId") {
             self.caller(document);
-            return;
+            return true;
         }
         if has("EnableDnsSupport") || has("EnableDnsHostnames") || has("EnableNetworkAddressUsageMetrics") {
             self.attribute(document);
-            return;
+            return true;
         }
-        for member in &document.members {
-            if !BESIDE.contains(&member.key.as_str()) {
-                self.member(document, member);
+        let own = document.members.iter().filter(|member| !BESIDE.contains(&member.key.as_str()));
+        let is_empty = |member: &Member<'_>| member.value.items().is_some_and(|all| all.is_empty());
+        let own = own.map(|member| (member, self.member(document, member)));
+        // An empty list of whatever it may be says nothing.
+        let own: Vec<_> = own.filter(|(member, key)| *key == Key::Read || !is_empty(member)).collect();
+        let is_any = |wanted: Key| own.iter().any(|(_, key)| *key == wanted);
+        let is_list =
+            |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(Raw::is_object));
+        if !document.members.iter().any(|member| !BESIDE.contains(&member.key.as_str())) {
+            let spot = Spot { file: document.file, at: document.at.start };
+            self.ledger.note(Some(spot), "this document holds no objects");
+        }
+        let is_strange = !own.is_empty() && !is_any(Key::Read) && !is_any(Key::WithoutEffect);
+        if is_strange && (document.is_listed || !own.iter().any(|(member, _)| is_list(member))) {
+            self.unknown_document(document, own.iter().map(|(member, _)| member.key.as_str()));
+            return false;
+        }
+        for (member, key) in &own {
+            match key {
+                Key::Read => {}
+                Key::WithoutEffect => self.without_effect(document.file, member),
+                // What stands beside the lists of an answer is about them.
+                Key::Unknown if is_any(Key::Read) || is_list(member) => {
+                    self.unknown_member(document.file, member)
+                }
+                Key::Unknown => {}
             }
         }
-        if document.members.is_empty() {
-            let spot = Spot { file: document.file, at: document.at.start };
-            self.ledger.note(Some(spot), "an empty object says nothing");
-        }
+        is_any(Key::Read)
     }
 
-    /// Reads one list of a document, or its only object.
-    fn member(&mut self, document: &Document<'f>, member: &Member<'f>) {
+    /// Reads one list of a document, or its only object. Tells what its key is.
+    fn member(&mut self, document: &Document<'f>, member: &Member<'f>) -> Key {
         let (file, value) = (document.file, &member.value);
         let mut inventory = std::mem::take(&mut self.inventory);
-        inventory.kinds.insert(member.key.clone());
+        let mut key = Key::Read;
         match member.key.as_str() {
             "Vpcs" => self.list(file, value, &mut inventory.vpcs),
             "Subnets" => self.list(file, value, &mut inventory.subnets),
@@ -229,7 +299,8 @@ impl<'f> Reader<'f> {
             "Entries" if self.is_about(document, value, "Cidr", &["pl-"]) => {
                 let entries = self.items(file, "Entries", value);
                 if let Some(id) = self.subject(document, "PrefixListId", &["pl-"], "a prefix list") {
-                    inventory.prefix_list_entries.entry(id).or_default().extend(entries);
+                    let place = (id, self.files[file].region.clone());
+                    inventory.prefix_list_entries.entry(place).or_default().extend(entries);
                 }
             }
             "IpAddresses" if self.is_about(document, value, "Ip", &["rslvr-in-", "rslvr-out-"]) => {
@@ -265,28 +336,32 @@ impl<'f> Reader<'f> {
                 for item in value.items().unwrap_or_default() {
                     let (at, members) = (item.range(), item.members().unwrap_or_default());
                     self.inventory = inventory;
-                    self.document(&Document { file, at, members });
+                    self.document(&Document { file, at, members, is_listed: false });
                     inventory = std::mem::take(&mut self.inventory);
                 }
             }
-            key => self.without_effect(file, key, value),
+            other => {
+                let is_known = WITHOUT_EFFECT.iter().any(|(known, _)| *known == other);
+                key = if is_known { Key::WithoutEffect } else { Key::Unknown };
+            }
         }
+        inventory.kinds.insert(member.key.clone());
         self.inventory = inventory;
+        key
     }
 
-    /// Reads the objects of a list.
+    /// Reads the objects of a list; AWS's own older examples have an object alone instead.
     fn list<T: Object>(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<T>>) {
         match value.items() {
             Some(items) => items.iter().for_each(|item| self.one(file, item, found)),
+            None if value.text.starts_with('{') => self.one(file, value, found),
             None => self.mistake(file, value, format!("`{}` is no list", T::KIND)),
         }
     }
 
     /// Reads one object.
     fn one<T: Object>(&mut self, file: usize, value: &Raw<'_>, found: &mut Vec<Found<T>>) {
-        // Some tools write the keys of Direct Connect's API as EC2's are written, which begin with a capital.
-        let is_camel = T::KIND.starts_with(char::is_lowercase);
-        let Some(object) = self.plain_as::<T>(file, value, is_camel) else { return };
+        let Some(object) = self.plain_by::<T>(file, value, as_read::<T>) else { return };
         let id = object.id();
         if id.is_empty() {
             let spot = Spot { file, at: value.start };
@@ -296,27 +371,72 @@ impl<'f> Reader<'f> {
         }
         let spot = Spot { file, at: value.start };
         self.unread(spot, T::KIND, object.other(), T::IGNORED);
-        let size = value.text.len();
-        if self.ledger.read(T::KIND, &id, spot) {
-            found.push(Found { object, file, size });
-        } else if let Some(first) = found.iter_mut().find(|one| one.object.id() == id && one.size < size) {
-            // Of two calls that tell of one object, such as `describe-vpc-classic-link` and `describe-vpcs`, the one
-            // that tells more counts.
-            *first = Found { object, file, size };
+        let form = Form { number: found.len(), spot, size: value.text.len(), value: None };
+        self.keep(found, object, form);
+    }
+
+    /// Keeps an object. Of two calls that tell of one, such as `describe-vpc-classic-link` and `describe-vpcs`, the one
+    /// that tells more counts, and the other one for what it lacks.
+    fn keep<T: Object>(&mut self, found: &mut Vec<Found<T>>, object: T, form: Form) {
+        let (id, file) = (object.id(), form.spot.file);
+        if self.ledger.read(T::KIND, &id, form.spot) {
+            self.forms.insert((T::KIND, id), form);
+            found.push(Found { object, file });
+            return;
+        }
+        let key = (T::KIND, id);
+        let Some(first) = self.forms.remove(&key) else { return };
+        if self.text_of(&first) == self.text_of(&form) && first.size > 0 {
+            self.forms.insert(key, first);
+            return;
+        }
+        let number = first.number;
+        let (longer, shorter) = if first.size < form.size { (&form, &first) } else { (&first, &form) };
+        let (value, other) = (self.value_of::<T>(longer), self.value_of::<T>(shorter));
+        for field in contradictions(&value, &other) {
+            if !T::IGNORED.contains(&field.as_str()) {
+                let message =
+                    format!("{}: two documents do not agree about `{field}`; the longer form holds", key.1);
+                self.ledger.note(Some(form.spot), message);
+            }
+        }
+        let value = merged(value, other);
+        let Form { spot, size, .. } = *longer;
+        if let (Some(first), Ok(object)) = (found.get_mut(number), serde_json::from_value(value.clone())) {
+            *first = Found { object, file: spot.file };
+        }
+        self.forms.insert(key, Form { number, spot, size, value: Some(value) });
+    }
+
+    /// The text of a form.
+    fn text_of(&self, form: &Form) -> &'f str {
+        self.files[form.spot.file].text.get(form.spot.at..form.spot.at + form.size).unwrap_or_default()
+    }
+
+    /// What a form says.
+    fn value_of<T: Object>(&self, form: &Form) -> serde_json::Value {
+        let written = || serde_json::from_str(self.text_of(form)).unwrap_or_default();
+        form.value.clone().unwrap_or_else(|| as_read::<T>(written()))
+    }
+
+    /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.
+    pub fn leave_out_bare_vpcs(&mut self) {
+        let is_bare =
+            |vpc: &Found<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
+        for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {
+            let id = &vpc.vpc_id;
+            self.ledger.left_out(Vpc::KIND, id, "no document tells its prefixes");
+            self.ledger.missing(
+                format!("the prefixes of VPC {id}"),
+                format!("aws ec2 describe-vpcs --vpc-ids {id}"),
+            );
         }
     }
 
     /// Notes the fields of an object that nobody reads and that say something.
     fn unread(&mut self, spot: Spot, kind: &str, other: &Other, ignored: &[&str]) {
         for (field, value) in other {
-            let says_nothing = match value {
-                serde_json::Value::Null | serde_json::Value::Bool(false) => true,
-                serde_json::Value::String(text) => text.is_empty(),
-                serde_json::Value::Array(items) => items.is_empty(),
-                serde_json::Value::Object(members) => members.is_empty(),
-                _ => false,
-            };
-            if !says_nothing && !ignored.contains(&field.as_str()) {
+            if !says_nothing(value) && !ignored.contains(&field.as_str()) {
                 self.ledger.note(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
             }
         }
@@ -346,20 +466,17 @@ impl<'f> Reader<'f> {
 
     /// Reads a value as a type; members that are `null` are as good as absent.
     fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Option<T> {
-        self.plain_as(file, value, false)
+        self.plain_by(file, value, without_nulls)
     }
 
-    /// The same; `is_camel` makes the first letter of every key a small one.
-    fn plain_as<T: serde::de::DeserializeOwned>(
+    /// The same, after a change of what stands there.
+    fn plain_by<T: serde::de::DeserializeOwned>(
         &mut self,
         file: usize,
         value: &Raw<'_>,
-        is_camel: bool,
+        change: fn(serde_json::Value) -> serde_json::Value,
     ) -> Option<T> {
-        let read = serde_json::from_str(value.text).and_then(|value| {
-            let value = without_nulls(value);
-            serde_json::from_value(if is_camel { in_camel_case(value) } else { value })
-        });
+        let read = serde_json::from_str(value.text).and_then(|value| serde_json::from_value(change(value)));
         match read {
             Ok(object) => Some(object),
             Err(error) => {
@@ -465,15 +582,39 @@ impl<'f> Reader<'f> {
         for item in &items {
             let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
             let spot = Spot { file: document.file, at: item.start };
+            if let Some(service) = &zone.owner.owning_service {
+                self.zone_of_a_service(&zone, service, spot);
+                continue;
+            }
             let vpc = Item { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
             inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
             // Its own account may have it alone, and the records may be there all the same.
-            let id = zone.hosted_zone_id;
-            if self.ledger.read(HostedZone::KIND, &id, spot) {
-                let config = super::objects::route53::HostedZoneConfig { private_zone: true, comment: None };
-                let object = HostedZone { id, name: zone.name, config, other: Other::new() };
-                inventory.hosted_zones.push(Found { object, file: document.file, size: 0 });
+            let said = serde_json::json!({
+                "Id": format!("/hostedzone/{}", zone.hosted_zone_id),
+                "Name": zone.name,
+                "Config": { "PrivateZone": true },
+            });
+            if let Ok(object) = serde_json::from_value(said.clone()) {
+                let form = Form { number: inventory.hosted_zones.len(), spot, size: 0, value: Some(said) };
+                self.keep(&mut inventory.hosted_zones, object, form);
             }
+        }
+    }
+
+    /// Accounts for a zone that an AWS service made, whose records nobody may list.
+    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: Spot) {
+        let id = &zone.hosted_zone_id;
+        self.ledger.read(HostedZone::KIND, id, spot);
+        if service.starts_with("vpce.") {
+            self.ledger.left_out(
+                HostedZone::KIND,
+                id,
+                "it is an endpoint's private DNS, which the endpoint tells",
+            );
+        } else {
+            let why =
+                format!("{service} owns {} and tells nobody its records", zone.name.trim_end_matches('.'));
+            self.ledger.not_understood(HostedZone::KIND, id, why);
         }
     }
 
@@ -489,30 +630,55 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// A document without effect, or one that nobody knows.
-    fn without_effect(&mut self, file: usize, key: &str, value: &Raw<'_>) {
-        if value.items().is_some_and(|items| items.is_empty()) {
-            return;
-        }
-        match WITHOUT_EFFECT.iter().find(|(known, _)| *known == key) {
-            Some((kind, why)) => {
-                let items = value.items().unwrap_or_else(|| vec![value.clone()]);
-                for item in items {
-                    let spot = Spot { file, at: item.start };
-                    self.ledger.read_item(*kind, spot);
-                    self.ledger.item_left_out(*kind, spot, *why);
-                }
-            }
-            None => {
-                for item in value.items().unwrap_or_else(|| vec![value.clone()]) {
-                    let spot = Spot { file, at: item.start };
-                    let why = format!("a document with the key `{key}` is not read");
-                    self.ledger.read_item(key.to_owned(), spot);
-                    self.ledger.item_not_understood(key.to_owned(), spot, why);
-                }
-            }
+    /// Accounts for what changes no answer.
+    fn without_effect(&mut self, file: usize, member: &Member<'_>) {
+        let Some((kind, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == member.key) else { return };
+        for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
+            let spot = Spot { file, at: item.start };
+            self.ledger.read_item(*kind, spot);
+            self.ledger.item_left_out(*kind, spot, *why);
         }
     }
+
+    /// Accounts for a list that nobody knows.
+    fn unknown_member(&mut self, file: usize, member: &Member<'_>) {
+        let key = &member.key;
+        for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
+            let spot = Spot { file, at: item.start };
+            let why = format!("a document with the key `{key}` is not read");
+            self.ledger.read_item(key.clone(), spot);
+            self.ledger.item_not_understood(key.clone(), spot, why);
+        }
+    }
+
+    /// Accounts for a document that is one object: an answer of its own, or what `--query` leaves of a list.
+    fn unknown_document<'k>(&mut self, document: &Document<'_>, keys: impl Iterator<Item = &'k str>) {
+        const KIND: &str = "documents of other calls";
+        const MOST: usize = 4;
+        let mut keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+        if keys.len() > MOST {
+            keys.truncate(MOST);
+            keys.push("…".to_owned());
+        }
+        let word = if keys.len() == 1 { "key" } else { "keys" };
+        let keys = keys.join(", ");
+        let why = match document.is_listed {
+            true => {
+                format!("an object of a list without its key, as `--query` leaves it, is not read ({keys})")
+            }
+            false => format!("a document with the {word} {keys} is not read"),
+        };
+        let spot = Spot { file: document.file, at: document.at.start };
+        self.ledger.read_item(KIND, spot);
+        self.ledger.item_not_understood(KIND, spot, why);
+    }
+}
+
+/// An object's value as its type reads it. Some tools write the keys of Direct Connect's API as EC2's are written, which
+/// begin with a capital.
+fn as_read<T: Object>(value: serde_json::Value) -> serde_json::Value {
+    let value = without_nulls(value);
+    if T::KIND.starts_with(char::is_lowercase) { in_camel_case(value) } else { value }
 }
 
 /// A value without members that are `null`.

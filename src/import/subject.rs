@@ -117,6 +117,12 @@ impl Reader<'_> {
     }
 }
 
+/// The id in a file's name of whatever a call may be about that does not repeat it.
+pub(super) fn any_id_in(name: &str) -> Option<String> {
+    const PREFIXES: &[&str] = &["pl-", "tgw-rtb-", "rslvr-in-", "rslvr-out-", "rp-", "vpc-", "Z"];
+    PREFIXES.iter().find_map(|prefix| id_in(name, &[prefix])).or_else(|| uuid_in(name))
+}
+
 /// The last UUID in a path.
 fn uuid_in(path: &str) -> Option<String> {
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];

@@ -29,7 +29,7 @@ mod zone;
 pub use delegation::Referral;
 pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{
-    Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Matched, Reach, Reason,
+    Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Lost, Matched, Reach, Reason,
 };
 pub use resolution::{Resolution, Step, played, resolve};
 pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};

@@ -26,6 +26,8 @@ pub struct EgressPath {
     pub reach: Reach,
     /// Why it is so, or what is one change away.
     pub reasons: Vec<Reason>,
+    /// The table that loses the traffic, or the replies to it, where a table does.
+    pub lost: Option<Lost>,
     /// Where the traffic ends up.
     pub end: End,
     /// What security groups and network ACLs on the way say, in order. Empty where none is declared, and where the way
@@ -125,6 +127,17 @@ pub enum LaterTable {
     Vpc(Index<RouteTable>),
     /// Of a transit gateway, by its number there.
     TransitGateway(Index<TransitGateway>, usize),
+}
+
+/// A table that leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose table it stands in.
+    pub table: LaterTable,
+    /// The prefix that matched there, and does not lead to where it should. `None`: there is no route.
+    pub destination: Option<IpNet>,
+    /// What ends replies there. `None`: they come to somebody else.
+    pub reason: Option<Reason>,
 }
 
 /// The route that matched.
@@ -277,6 +290,8 @@ words! {
         TgwNoAttachmentInAz = "TGW_NO_ATTACHMENT_IN_AZ",
         /// Replies would not find their way back.
         NoReturnRoute = "NO_RETURN_ROUTE",
+        /// Requests and replies do not pass the same Gateway Load Balancer endpoints.
+        AsymmetricRouting = "ASYMMETRIC_ROUTING",
         /// AWS has no endpoint service for this name.
         ServiceHasNoEndpoint = "SERVICE_HAS_NO_ENDPOINT",
         /// The VPC has an endpoint for this service, and this name does not lead to it.
@@ -313,6 +328,7 @@ impl EgressPath {
             hops: Vec::new(),
             matched: None,
             later: Vec::new(),
+            lost: None,
             reach,
             reasons: Vec::new(),
             end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },
@@ -323,10 +339,15 @@ impl EgressPath {
 
     /// The same path with a reason more.
     pub fn because(mut self, reason: Reason) -> Self {
+        self.add(reason);
+        self
+    }
+
+    /// Adds a reason, once.
+    pub fn add(&mut self, reason: Reason) {
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
-        self
     }
 
     /// Whether two paths are told as one: same class, same ids, same reach, same reasons.

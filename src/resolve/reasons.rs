@@ -11,41 +11,31 @@ use crate::aws::{EndpointOffer, endpoint_names};
 use crate::dns::{Name, Question, RecordType};
 use crate::world::{Endpoint, Index, Interface, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
 
-/// Puts the paths into the outcome, each with the reasons that the answer's names give it.
-pub fn add(
-    world: &World,
-    vantage: Vantage,
-    asked: &Question,
-    paths: Vec<(IpAddr, EgressPath)>,
-    outcome: &mut Outcome,
-) {
-    let crosses = crosses_zone(world, vantage, &paths);
+/// Adds to each path of an outcome the reasons that the answer's names give it.
+pub fn add(world: &World, vantage: Vantage, asked: &Question, outcome: &mut Outcome) {
+    let crosses = crosses_zone(world, vantage, &outcome.paths);
     let names = Names::of(world, vantage, asked, outcome);
-    outcome.paths = paths
-        .into_iter()
-        .map(|(address, mut path)| {
-            for reason in names.reasons(world, address, &path) {
-                path = path.because(reason);
-            }
-            if crosses {
-                path = path.because(Reason::CrossAz);
-            }
-            AddressPath { address, path: Arc::new(path) }
-        })
-        .collect();
+    for one in &mut outcome.paths {
+        // Nobody else has it yet, so nothing is copied.
+        let path = Arc::make_mut(&mut one.path);
+        names.tell(world, one.address, path);
+        if crosses {
+            path.add(Reason::CrossAz);
+        }
+    }
     if outcome.paths.is_empty() && names.shadows_public(world, outcome) {
         outcome.reasons.push(Reason::ZoneShadowsPublic);
     }
 }
 
 /// Whether the client's zone has none of the endpoint's interfaces that the answer holds.
-fn crosses_zone(world: &World, vantage: Vantage, paths: &[(IpAddr, EgressPath)]) -> bool {
+fn crosses_zone(world: &World, vantage: Vantage, paths: &[AddressPath]) -> bool {
     let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
     let zone = &world.subnets[subnet].availability_zone;
     let mut zones = paths
         .iter()
-        .filter(|(_, path)| path.class.is_endpoint_interface())
-        .map(|(_, path)| path.hops.last().and_then(|hop| hop.availability_zone.clone()));
+        .filter(|one| one.path.class.is_endpoint_interface())
+        .map(|one| one.path.hops.last().and_then(|hop| hop.availability_zone.clone()));
     let mut any = false;
     let all = zones.all(|other| {
         any = true;
@@ -63,14 +53,12 @@ struct Names<'w> {
     is_inbound: bool,
     /// The name asked for and those that it leads to.
     names: Vec<Name>,
-    /// The same as texts without the last dot.
-    hosts: Vec<String>,
-    asked: Question,
+    asked: &'w Question,
     source: Source,
 }
 
 impl<'w> Names<'w> {
-    fn of(world: &'w World, vantage: Vantage, asked: &Question, outcome: &Outcome) -> Self {
+    fn of(world: &'w World, vantage: Vantage, asked: &'w Question, outcome: &Outcome) -> Self {
         let view = &world.views[vantage.view];
         let mut names = vec![asked.qname.clone()];
         for set in outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME) {
@@ -80,34 +68,40 @@ impl<'w> Names<'w> {
             vpc: view.vpc().map(|index| (index, &world.vpcs[index])),
             past_endpoints: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
-            hosts: names.iter().map(host).collect(),
             names,
-            asked: asked.clone(),
+            asked,
             source: outcome.source,
         }
     }
 
-    fn reasons(&self, world: &World, address: IpAddr, path: &EgressPath) -> Vec<Reason> {
-        let Some((number, vpc)) = self.vpc else { return Vec::new() };
-        if let Some((index, Some(_))) = path.endpoint {
-            return self.at_interface(&world.endpoints[index]).into_iter().collect();
-        }
+    /// Adds to the path of an address what the names tell of it.
+    fn tell(&self, world: &World, address: IpAddr, path: &mut EgressPath) {
+        let Some((number, vpc)) = self.vpc else { return };
         if path.class == Class::GatewayEndpoint {
-            return Vec::new();
+            return;
         }
-        // The name leads to the endpoint, although from here its interface is another network's address.
-        if let Some(endpoint) = interface_endpoint_at(world, number, address) {
-            return self.at_interface(endpoint).into_iter().collect();
+        let endpoint = match path.endpoint {
+            Some((index, Some(_))) => Some(&world.endpoints[index]),
+            // The name leads to the endpoint, although from here its interface is another network's address.
+            _ => interface_endpoint_at(world, number, address),
+        };
+        match endpoint {
+            Some(endpoint) => self.at_interface(endpoint).into_iter().for_each(|reason| path.add(reason)),
+            None => {
+                let reasons = self.past_endpoints.get_or_init(|| self.not_at_interface(world, vpc));
+                reasons.iter().for_each(|reason| path.add(*reason));
+            }
         }
-        self.past_endpoints.get_or_init(|| self.not_at_interface(world, vpc)).clone()
     }
 
     /// Why the names led to no interface of the VPC's endpoints. All addresses that they led to have this in common.
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
-        for (asked, host) in self.names.iter().zip(&self.hosts) {
-            let covering: Vec<String> = facts.services.covering_host(host).iter().map(|s| s.name()).collect();
+        for asked in &self.names {
+            let host = host(asked);
+            let covering: Vec<String> =
+                facts.services.covering_host(&host).iter().map(|s| s.name()).collect();
             let mut covered = false;
             for endpoint in interface_endpoints(world, vpc) {
                 let by_name = endpoint.private_names.iter().any(|name| covers(name, asked));
@@ -116,7 +110,7 @@ impl<'w> Names<'w> {
                     reasons.extend(self.unused(endpoint));
                 }
             }
-            let Some(found) = facts.public.find(host) else { continue };
+            let Some(found) = facts.public.find(&host) else { continue };
             if found.offer == EndpointOffer::None {
                 reasons.push(Reason::ServiceHasNoEndpoint);
             } else if !covered {
@@ -158,7 +152,7 @@ impl<'w> Names<'w> {
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
         let denied = outcome.answer.answer.is_empty();
-        private && denied && public::knows(world, &self.asked)
+        private && denied && public::knows(world, self.asked)
     }
 }
 

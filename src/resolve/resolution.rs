@@ -6,8 +6,8 @@ use super::delegation::Delegated;
 use super::reasons;
 use super::trace::Trace;
 use super::{
-    Decision, EgressPath, Keep, Occasion, Outcome, Reason, Referral, Reply, Source, Whom, decide, delegation,
-    dns64, egress, public, zone,
+    Decision, Keep, Occasion, Outcome, Reason, Referral, Reply, Source, Whom, decide, delegation, dns64,
+    egress, public, zone,
 };
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Server, Upstream, Vantage, World};
@@ -336,11 +336,11 @@ impl Resolution {
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);
-        let mut outcome = Outcome { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: self.keep };
-        reasons::add(world, self.vantage, &self.asked, paths, &mut outcome);
+        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), keep: self.keep };
+        reasons::add(world, self.vantage, &self.asked, &mut outcome);
         if self.is_made {
             for one in &mut outcome.paths {
-                one.path = Arc::new(EgressPath::clone(&one.path).because(Reason::Dns64Synthesised));
+                Arc::make_mut(&mut one.path).add(Reason::Dns64Synthesised);
             }
         }
         outcome

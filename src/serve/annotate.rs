@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use crate::dns::{Ede, OptionCode, Query};
 use crate::explain::{self, Explanation};
-use crate::resolve::{AddressPath, Class, EgressPath, Occasion, Outcome, Reason};
+use crate::resolve::{AddressPath, Class, EgressPath, Occasion, Outcome};
 use crate::world::{EdeMode, Vantage, World};
 
 /// The EDNS option that carries paths for programs, out of the local range (RFC 6891 9).
@@ -23,6 +23,9 @@ pub const PATHS_MAGIC: &str = "plustwo/1 ";
 
 /// How many distinct paths are told each in an EDE of its own.
 const MAX_TOLD: usize = 4;
+
+/// Room for most texts, in octets.
+const USUAL_TEXT: usize = 192;
 
 /// How many addresses of a path are told.
 const MAX_ADDRESSES: usize = 2;
@@ -79,7 +82,9 @@ pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Str
         if outcome.reasons.is_empty() {
             return Vec::new();
         }
-        return vec![format!("egress={} from={from} hint={}", Class::None.as_str(), hints(&outcome.reasons))];
+        let mut text = format!("egress={} from={from}", Class::None.as_str());
+        push_list(&mut text, " hint=", outcome.reasons.iter().map(|reason| reason.as_str()));
+        return vec![text];
     }
     let mut texts: Vec<String> =
         groups.iter().take(MAX_TOLD).map(|(path, addresses)| text(world, &from, path, addresses)).collect();
@@ -105,29 +110,48 @@ fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
 }
 
 fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> String {
-    // Writing into a String cannot fail.
-    let mut text = format!("egress={}", path.class.as_str());
-    if !path.via.is_empty() {
-        let _ = write!(text, " via={}", path.via.join(","));
+    let mut text = String::with_capacity(USUAL_TEXT);
+    for part in ["egress=", path.class.as_str()] {
+        text.push_str(part);
     }
-    let shown: Vec<String> = addresses.iter().take(MAX_ADDRESSES).map(ToString::to_string).collect();
-    let _ = write!(text, " addr={}", shown.join(","));
+    if !path.via.is_empty() {
+        push_list(&mut text, " via=", path.via.iter().map(|id| &**id));
+    }
+    let mut before = " addr=";
+    for address in addresses.iter().take(MAX_ADDRESSES) {
+        text.push_str(before);
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{address}");
+        before = ",";
+    }
     if addresses.len() > MAX_ADDRESSES {
         let _ = write!(text, "+{}", addresses.len() - MAX_ADDRESSES);
     }
-    let _ = write!(text, " from={from}");
-    if let Some((endpoint, _)) = path.endpoint {
-        let _ = write!(text, " service={}", world.endpoints[endpoint].service);
+    for part in [" from=", from] {
+        text.push_str(part);
     }
-    let _ = write!(text, " reach={}", path.reach.as_str());
+    if let Some((endpoint, _)) = path.endpoint {
+        for part in [" service=", &world.endpoints[endpoint].service] {
+            text.push_str(part);
+        }
+    }
+    for part in [" reach=", path.reach.as_str()] {
+        text.push_str(part);
+    }
     if !path.reasons.is_empty() {
-        let _ = write!(text, " hint={}", hints(&path.reasons));
+        push_list(&mut text, " hint=", path.reasons.iter().map(|reason| reason.as_str()));
     }
     text
 }
 
-fn hints(reasons: &[Reason]) -> String {
-    reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(",")
+/// Appends a key and its values with commas between them.
+fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v str>) {
+    let mut before = key;
+    for value in values {
+        text.push_str(before);
+        text.push_str(value);
+        before = ",";
+    }
 }
 
 /// The code is the project's own; the registry of option codes must not give it another meaning here.

@@ -39,7 +39,7 @@ pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKin
 pub use listener::{Carries, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use network::{
-    AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable,
+    AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable, TransitRank,
     VpcPeeringConnection,
 };
 pub use network_acl::{AclRule, AclRules, EPHEMERAL_PORTS, NetworkAcl};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::arena::Index;
-use super::{Site, Subnet, Vpc};
+use super::{Admission, Site, Subnet, Vpc};
+use crate::config::AttachmentType;
 use crate::net::PrefixMap;
 
 /// A peering connection.
@@ -54,6 +55,15 @@ pub struct Attachment {
     pub id: Arc<str>,
     /// What is behind it.
     pub to: AttachedTo,
+    /// How the routes that it propagates stand among others.
+    pub rank: TransitRank,
+    /// Whether a flow keeps to one of its interfaces, both ways ("Appliance in a shared services VPC", Amazon VPC Transit
+    /// Gateways).
+    pub has_appliance_mode: bool,
+    /// Whether it propagates IPv6 prefixes.
+    pub propagates_ipv6: bool,
+    /// Whether rules of what comes in may name groups of VPCs behind other attachments.
+    pub groups_count: Admission,
     /// The number of the route table that its traffic follows. `None`: it is associated with none.
     pub association: Option<usize>,
 }
@@ -86,8 +96,20 @@ pub struct TransitGatewayRoute {
     pub destination: IpNet,
     /// The number of the attachment that it leads to. `None`: what it matches is dropped.
     pub attachment: Option<usize>,
-    /// Whether an attachment propagated it.
-    pub is_propagated: bool,
+    /// How it stands among routes to the same prefix.
+    pub rank: TransitRank,
+}
+
+/// Among routes of a transit gateway's table to one prefix the lowest rank wins ("Route evaluation order", Amazon VPC
+/// Transit Gateways).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TransitRank {
+    /// Written.
+    Static,
+    /// Propagated by a VPC.
+    Vpc,
+    /// Propagated by something else.
+    Propagated(AttachmentType),
 }
 
 impl TransitGatewayRouteTable {
@@ -96,11 +118,10 @@ impl TransitGatewayRouteTable {
         Self { id, routes: PrefixMap::new() }
     }
 
-    /// Takes in a route. A static one goes before a propagated one ("Transit gateway route tables", Amazon VPC Transit
-    /// Gateways); among equals the first that was written.
+    /// Takes in a route. Among equals the first that was written counts.
     pub fn add(&mut self, route: TransitGatewayRoute) {
         let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
-        let at = routes.partition_point(|have| have.is_propagated <= route.is_propagated);
+        let at = routes.partition_point(|have| have.rank <= route.rank);
         routes.insert(at, route);
     }
 
@@ -129,13 +150,22 @@ impl TransitGateway {
     }
 
     /// Attaches something. It follows no route table yet. Of attachments of one VPC the first counts.
-    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo) {
+    pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) -> &mut Attachment {
         let number = self.attachments.len();
         if let AttachedTo::Vpc(vpc, _) = to {
             self.by_vpc.entry(vpc).or_insert(number);
         }
         self.by_id.entry(id.clone()).or_insert(number);
-        self.attachments.push(Attachment { id, to, association: None });
+        self.attachments.push(Attachment {
+            id,
+            to,
+            rank,
+            has_appliance_mode: false,
+            propagates_ipv6: true,
+            groups_count: Admission::Unknown,
+            association: None,
+        });
+        &mut self.attachments[number]
     }
 
     /// The number of the attachment with an id.

@@ -49,6 +49,8 @@ pub struct Vpc {
     pub internet_gateway: Option<Arc<str>>,
     /// Whether it is associated with a VPC Lattice service network.
     pub has_service_network: bool,
+    /// Whether a route of its tables sends addresses of its own elsewhere than `local` does: to a middlebox, or nowhere.
+    pub has_inner_routes: bool,
     /// Its resolver's view.
     pub view: Index<View>,
     /// The same for subnets with DNS64, where it has any.

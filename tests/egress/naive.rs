@@ -8,9 +8,9 @@ use plustwo::resolve::{Class, Reach, Reason};
 use crate::model::*;
 
 /// How many route tables a packet is followed through.
-const MOST_TABLES: usize = 8;
+const MOST_TABLES: usize = 64;
 /// How many transit gateways in a row.
-const MOST_GATEWAYS: usize = 4;
+const MOST_GATEWAYS: usize = 64;
 
 /// What is said of a way.
 #[derive(Clone, Debug)]
@@ -79,6 +79,10 @@ struct Packet<'n> {
     is_passing: bool,
     is_reply: bool,
     is_translated: bool,
+    /// The VPCs whose Gateway Load Balancer endpoint this sender's packets pass.
+    inspected: Vec<usize>,
+    /// Whether replies pass others.
+    is_asymmetric: bool,
     tables: usize,
     /// The VPC, the network ACL, whether it leaves, from where to where.
     crossings: Vec<(usize, usize, bool, Vec<IpAddr>, IpAddr)>,
@@ -112,6 +116,9 @@ pub fn path(net: &Net, client: &Client, to: IpAddr) -> Way {
     if let Some((_, reason)) = verdicts.iter().find(|(verdict, _)| *verdict == Verdict::Stops) {
         return way(Reach::Blocked, Some(*reason));
     }
+    if packet.is_asymmetric {
+        return way(Reach::Unknown, Some(Reason::AsymmetricRouting));
+    }
     match verdicts.iter().any(|(verdict, _)| *verdict == Verdict::Unknown) {
         true => way(Reach::Unknown, None),
         false => way(Reach::Ok, None),
@@ -141,6 +148,8 @@ impl<'n> Packet<'n> {
             is_passing: false,
             is_reply: false,
             is_translated: false,
+            inspected: Vec::new(),
+            is_asymmetric: false,
             tables: 0,
             crossings: Vec::new(),
             class: Class::Unknown,
@@ -269,12 +278,16 @@ impl<'n> Packet<'n> {
             Target::LoadBalancer => {
                 self.groups = Groups::MeanNothing;
                 self.enter(2);
+                self.inspected.push(self.at.0);
                 self.follow(self.vpc().subnets[2].table, Reason::NoRoute)
             }
             Target::Appliance => {
                 let Kind::Appliance { is_public, passes_on } = self.vpc().interfaces[3].kind else {
                     unreachable!()
                 };
+                if self.vpc().interfaces[3].addresses.contains(&self.to) {
+                    return self.arrive();
+                }
                 if !passes_on {
                     return End::Dead(Reason::SourceDestCheck);
                 }
@@ -310,19 +323,33 @@ impl<'n> Packet<'n> {
         }
     }
 
-    /// Whether what answers in a VPC that is not the sender's finds the sender.
-    fn replies_come_back(&self, subnet: Option<usize>, table: Option<usize>) -> bool {
+    /// Whether what answers in a VPC finds the sender.
+    fn replies_come_back(&mut self, subnet: Option<usize>, table: Option<usize>) -> bool {
         let Some(table) = table else { return true };
-        if self.is_reply || self.home == self.at.0 {
+        if self.is_reply {
             return true;
         }
-        let replies = self.from.iter().map(|from| {
-            let mut reply = Packet::new(self.net, self.client, *from, self.to, (self.at.0, subnet));
+        let at = (self.at.0, subnet);
+        self.all_replies(at, |reply| reply.follow(table, Reason::NoRoute))
+    }
+
+    /// Whether replies come home that are sent so, to whichever of the sender's addresses.
+    fn all_replies(&mut self, at: (usize, Option<usize>), send: impl Fn(&mut Self) -> End) -> bool {
+        let mut is_asymmetric = false;
+        for from in &self.from {
+            let mut reply = Packet::new(self.net, self.client, *from, self.to, at);
             reply.is_reply = true;
-            let end = reply.follow(table, Reason::NoRoute);
-            self.is_home(&end, &reply)
-        });
-        replies.into_iter().all(|is_home| is_home)
+            let end = send(&mut reply);
+            if !self.is_home(&end, &reply) {
+                return false;
+            }
+            let (mut forth, mut back) = (self.inspected.clone(), reply.inspected);
+            forth.sort();
+            back.sort();
+            is_asymmetric |= forth != back && !matches!(end, End::Unknown(_));
+        }
+        self.is_asymmetric |= is_asymmetric;
+        true
     }
 
     fn is_home(&self, end: &End, reply: &Packet<'_>) -> bool {
@@ -400,6 +427,7 @@ impl<'n> Packet<'n> {
         self.home = self.at.0;
         self.is_passing = false;
         self.is_translated = true;
+        self.inspected.clear();
         self.groups = Groups::MeanNothing;
         self.follow(table, Reason::NatSubnetHasNoInternetRoute)
     }
@@ -459,13 +487,8 @@ impl<'n> Packet<'n> {
                     if !matches!(end, End::AtSite | End::Outside) || self.is_reply {
                         return end;
                     }
-                    let all = self.from.iter().all(|source| {
-                        let mut reply =
-                            Packet::new(self.net, self.client, *source, self.to, (self.at.0, None));
-                        reply.is_reply = true;
-                        let end = reply.beyond(number, attachment, None);
-                        self.is_home(&end, &reply)
-                    });
+                    let at = (self.at.0, None);
+                    let all = self.all_replies(at, |reply| reply.beyond(number, attachment, None));
                     return if all { end } else { End::Dead(Reason::NoReturnRoute) };
                 }
                 Attached::Vpc(vpc, subnets) => {
@@ -511,21 +534,33 @@ impl<'n> Packet<'n> {
             }
         };
         let association = gateway.attachments[from].association?;
-        let mut all: Vec<(IpNet, Option<usize>, bool)> = Vec::new();
+        // What is written goes before a VPC's, that before a site's, that before what nobody here brings.
+        let rank = |attachment: Option<usize>| match attachment.map(|number| &gateway.attachments[number].to)
+        {
+            Some(Attached::Vpc(..)) => 1,
+            Some(Attached::Site | Attached::Nothing) => 2,
+            Some(Attached::Gateway(_)) | None => 3,
+        };
+        let mut all: Vec<(IpNet, Option<usize>, u8)> = Vec::new();
         let propagations: Vec<usize> = match gateway.tables.get(association) {
             None => (0..gateway.attachments.len()).collect(),
             Some(table) => table.propagations.clone(),
         };
         for number in propagations {
-            all.extend(of(&gateway.attachments[number]).into_iter().map(|net| (net, Some(number), true)));
+            all.extend(
+                of(&gateway.attachments[number])
+                    .into_iter()
+                    .map(|net| (net, Some(number), rank(Some(number)))),
+            );
         }
         for route in gateway.tables.get(association).iter().flat_map(|table| &table.routes) {
-            all.push((route.to, route.attachment, route.is_propagated));
+            let rank = if route.is_propagated { rank(route.attachment) } else { 0 };
+            all.push((route.to, route.attachment, rank));
         }
         all.retain(|(net, _, _)| net.contains(&self.to));
         let longest = all.iter().map(|(net, _, _)| net.prefix_len()).max()?;
         all.retain(|(net, _, _)| net.prefix_len() == longest);
-        let first = all.iter().find(|(_, _, is_propagated)| !is_propagated).or(all.first());
+        let first = all.iter().min_by_key(|(_, _, rank)| *rank);
         first.map(|(_, attachment, _)| *attachment)
     }
 
@@ -584,7 +619,12 @@ impl<'n> Packet<'n> {
             return;
         }
         let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
-        verdicts.push((self.any_match(rules, &self.from, self.own_groups().as_deref()), Reason::SgDenies443));
+        // Groups of clients behind a transit gateway mean nothing to endpoints.
+        let own = match owner.kind {
+            Kind::Endpoint if self.groups == Groups::AreNotKnown => Some(vec![]),
+            _ => self.own_groups(),
+        };
+        verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenies443));
     }
 
     /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.

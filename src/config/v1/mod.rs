@@ -24,8 +24,8 @@ pub use endpoint::{
 };
 pub use expect::Expect;
 pub use network::{
-    PeeringSide, TransitGateway, TransitGatewayAttachment, TransitGatewayRoute, TransitGatewayRouteTable,
-    TransitGatewayVpcAttachment, VpcPeeringConnection,
+    AttachmentType, PeeringSide, TransitGateway, TransitGatewayAttachment, TransitGatewayRoute,
+    TransitGatewayRouteTable, TransitGatewayVpcAttachment, VpcPeeringConnection,
 };
 pub use profile::{Profile, ProfileAssociation, ProfileSetting};
 pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};

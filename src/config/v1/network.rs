@@ -44,6 +44,9 @@ pub struct TransitGateway {
     /// Whether resolvers of attached VPCs tell private addresses of each other.
     #[serde(default = "yes")]
     pub dns_support: bool,
+    /// Whether rules of what comes in may name security groups of other VPCs attached to it. When it is not said, what such a
+    /// rule admits is not known.
+    pub security_group_referencing_support: Option<bool>,
     /// The VPCs attached to it.
     #[serde(default)]
     pub vpc_attachment: Vec<TransitGatewayVpcAttachment>,
@@ -59,12 +62,33 @@ pub struct TransitGateway {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayAttachment {
-    /// Its id.
+    /// Its id. The two ends of a peering, one at each transit gateway, have the same.
     pub id: Marked<TransitGatewayAttachmentId>,
     /// The site behind it, for a VPN or Direct Connect.
     pub site: Option<Marked<SiteId>>,
     /// The transit gateway behind it, for a peering.
     pub transit_gateway: Option<Marked<TransitGatewayId>>,
+    /// What leads to the site: of routes that are propagated to one prefix, `direct-connect-gateway` goes before `connect`,
+    /// and that before `vpn`. A VPC's go before all of them.
+    #[serde(default)]
+    #[schemars(extend("default" = "vpn"))]
+    pub resource_type: AttachmentType,
+}
+
+/// What is attached to a transit gateway beside VPCs and other gateways (EC2 API, `TransitGatewayAttachmentResourceType`).
+/// In the order in which their propagated routes count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttachmentType {
+    /// A Direct Connect gateway.
+    DirectConnectGateway,
+    /// A Connect attachment, by GRE.
+    Connect,
+    /// A Site-to-Site VPN.
+    #[default]
+    Vpn,
+    /// Another transit gateway.
+    Peering,
 }
 
 /// A route table of a transit gateway.
@@ -96,7 +120,7 @@ pub struct TransitGatewayRoute {
     #[serde(default)]
     #[schemars(extend("default" = "active"))]
     pub state: RouteState,
-    /// Whether an attachment propagated it. A static route to the same prefix goes first.
+    /// Whether an attachment propagated it. A static route to the same prefix goes first, and of propagated ones a VPC's.
     #[serde(default)]
     pub propagated: bool,
 }
@@ -115,4 +139,13 @@ pub struct TransitGatewayVpcAttachment {
     /// Whether this VPC takes part in what `dns_support` of the gateway is about.
     #[serde(default = "yes")]
     pub dns_support: bool,
+    /// Whether it propagates the VPC's IPv6 prefixes. AWS has it off unless asked for.
+    #[serde(default = "yes")]
+    pub ipv6_support: bool,
+    /// Whether this VPC takes part in what `security_group_referencing_support` of the gateway is about.
+    #[serde(default = "yes")]
+    pub security_group_referencing_support: bool,
+    /// Whether a flow keeps to one of its interfaces, requests and replies alike, whatever zones they come from.
+    #[serde(default)]
+    pub appliance_mode_support: bool,
 }

@@ -55,6 +55,13 @@ pub struct NatGateway {
     pub other: Other,
 }
 
+impl NatGateway {
+    /// Whether it is gone, or never came to be.
+    pub fn is_gone(&self) -> bool {
+        super::is_state(self.state.as_deref(), &["deleted", "deleting", "failed"])
+    }
+}
+
 /// EC2 API, `NatGatewayAddress`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

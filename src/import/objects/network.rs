@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Other, Tag, objects};
+use crate::import::places::{region_of_arn, region_of_name};
 
 /// EC2 API, `Vpc`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -10,6 +11,8 @@ use super::{Other, Tag, objects};
 pub struct Vpc {
     pub vpc_id: String,
     pub cidr_block: Option<String>,
+    /// AWS's examples of 2018 call it otherwise.
+    #[serde(alias = "CidrBlockAssociations")]
     pub cidr_block_association_set: Vec<VpcCidr>,
     pub ipv6_cidr_block_association_set: Vec<VpcIpv6Cidr>,
     pub owner_id: Option<String>,
@@ -185,6 +188,20 @@ pub struct PrefixList {
     pub other: Other,
 }
 
+impl PrefixList {
+    /// Its region, as its ARN or its name says.
+    pub fn region(&self) -> Option<&str> {
+        let of_arn = self.prefix_list_arn.as_deref().and_then(region_of_arn);
+        of_arn.or_else(|| self.prefix_list_name.as_deref().and_then(region_of_name))
+    }
+
+    /// What it goes by. Some of AWS's own have one id in two regions.
+    fn named(&self, region: Option<&str>) -> String {
+        let id = &self.prefix_list_id;
+        region.map_or_else(|| id.clone(), |region| format!("{id} of {region}"))
+    }
+}
+
 /// EC2 API, `PrefixListEntry`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -247,22 +264,36 @@ pub struct DhcpConfiguration {
     pub values: Vec<DhcpValue>,
 }
 
-/// EC2 API, `AttributeValue`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct DhcpValue {
-    pub value: String,
+/// EC2 API, `AttributeValue`. Older examples have the text alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum DhcpValue {
+    Text(String),
+    Value {
+        #[serde(rename = "Value", default)]
+        value: String,
+    },
+}
+
+impl DhcpValue {
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Value { value: text } => text,
+        }
+    }
 }
 
 objects! {
     Vpc, "Vpcs", |this| this.vpc_id.clone(),
-        ["InstanceTenancy", "IsDefault", "EncryptionControl", "State", "Ipv6Pool"];
+        ["InstanceTenancy", "IsDefault", "EncryptionControl", "State", "Ipv6Pool", "ClassicLinkEnabled",
+         "ClassicLinkDnsSupported"];
     Subnet, "Subnets", |this| this.subnet_id.clone(),
         ["AvailabilityZoneId", "EnableLniAtDeviceIndex", "MapCustomerOwnedIpOnLaunch", "CustomerOwnedIpv4Pool",
          "AssignIpv6AddressOnCreation", "OutpostArn", "Ipv6Native", "Type", "State", "AvailableIpAddressCount",
          "DefaultForAz"];
     RouteTable, "RouteTables", |this| this.route_table_id.clone(), ["PropagatingVgws"];
-    PrefixList, "PrefixLists", |this| this.prefix_list_id.clone(),
+    PrefixList, "PrefixLists", |this| this.named(this.region()),
         ["AddressFamily", "State", "StateMessage", "MaxEntries", "Version", "Tags", "OwnerId",
          "IpamPrefixListResolverTargetId", "IpamPrefixListResolverSyncEnabled"];
     VpcPeeringConnection, "VpcPeeringConnections", |this| this.vpc_peering_connection_id.clone(),

@@ -38,6 +38,15 @@ pub struct ZoneVpc {
 pub struct HostedZoneSummary {
     pub hosted_zone_id: String,
     pub name: String,
+    pub owner: HostedZoneOwner,
+}
+
+/// Route 53 API, `HostedZoneOwner`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostedZoneOwner {
+    /// The service that made the zone, such as `efs.amazonaws.com`; of endpoints' private DNS `vpce.amazonaws.com`.
+    pub owning_service: Option<String>,
 }
 
 /// Route 53 API, `ResourceRecordSet`.

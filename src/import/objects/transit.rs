@@ -22,9 +22,27 @@ pub struct TransitGateway {
 #[serde(rename_all = "PascalCase", default)]
 pub struct TransitGatewayOptions {
     pub dns_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
+    pub ipv6_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
 }
 
 impl TransitGatewayOptions {
+    /// Whether IPv6 prefixes are propagated, as far as it is said.
+    pub fn has_ipv6_support(&self) -> bool {
+        self.ipv6_support.as_deref() != Some("disable")
+    }
+
+    /// Whether groups may be named across it, where it is said.
+    pub fn has_group_referencing(&self) -> Option<bool> {
+        self.security_group_referencing_support.as_deref().map(|said| said == "enable")
+    }
+
+    /// Whether appliance mode is on, which is said where it is.
+    pub fn has_appliance_mode(&self) -> bool {
+        self.appliance_mode_support.as_deref() == Some("enable")
+    }
+
     /// Whether DNS support is on, as it is unless said otherwise.
     pub fn has_dns_support(&self) -> bool {
         self.dns_support.as_deref() != Some("disable")
@@ -44,6 +62,19 @@ pub struct TransitGatewayAttachment {
     pub tags: Vec<Tag>,
     #[serde(flatten)]
     pub other: Other,
+}
+
+impl TransitGatewayAttachment {
+    /// Whether another transit gateway is behind it.
+    pub fn is_peering(&self) -> bool {
+        matches!(self.resource_type.as_str(), "peering" | "tgw-peering")
+    }
+
+    /// What it goes by. Both gateways of a peering have an attachment of one id.
+    fn name(&self) -> String {
+        let id = &self.transit_gateway_attachment_id;
+        if self.is_peering() { format!("{id} of {}", self.transit_gateway_id) } else { id.clone() }
+    }
 }
 
 /// EC2 API, `TransitGatewayAttachmentAssociation`.
@@ -135,7 +166,7 @@ pub struct PrefixListReference {
 objects! {
     TransitGateway, "TransitGateways", |this| this.transit_gateway_id.clone(),
         ["OwnerId", "Description", "CreationTime"];
-    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.transit_gateway_attachment_id.clone(),
+    TransitGatewayAttachment, "TransitGatewayAttachments", |this| this.name(),
         ["TransitGatewayOwnerId", "ResourceOwnerId", "CreationTime"];
     TransitGatewayVpcAttachment, "TransitGatewayVpcAttachments",
         |this| this.transit_gateway_attachment_id.clone(), ["VpcOwnerId", "CreationTime"];

@@ -30,8 +30,7 @@ impl VpcEndpoint {
 impl Writer<'_> {
     /// The endpoints of a VPC.
     pub(super) fn endpoints(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for endpoint in inventory.endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc) {
+        for endpoint in self.index.endpoints.of(vpc) {
             if endpoint.is_gone() {
                 self.ledger.left_out(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
             } else {
@@ -114,6 +113,9 @@ impl Writer<'_> {
             Some(service.service_name.as_str()) == endpoint.service_name.as_deref()
                 && service.is_for(endpoint.kind())
         });
+        if service.is_none() && enabled {
+            self.missing_service(vpc, endpoint);
+        }
         if let Some(service) = service {
             self.ledger.written(ServiceDetail::KIND, &service.id());
             let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
@@ -122,6 +124,22 @@ impl Writer<'_> {
             }
         }
         self.text.maybe("dns_name", endpoint.regional_name());
+    }
+
+    /// Tells when no document has the private names of a service, and the table of services neither.
+    fn missing_service(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
+        let Some(name) = endpoint.service_name.as_deref() else { return };
+        let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
+        let row = Region::parse(region)
+            .ok()
+            .and_then(|region| Facts::built_in().services.find(name, EndpointKind::Interface, &region));
+        if endpoint.kind() == "Interface" && row.and_then(|row| row.private_names()).is_none() {
+            let call =
+                self.call_in(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
+            let what =
+                format!("the private names of {name}, which endpoint {} answers", endpoint.vpc_endpoint_id);
+            self.ledger.missing(what, call);
+        }
     }
 
     /// The network interfaces of an endpoint, which another document holds.
@@ -134,6 +152,10 @@ impl Writer<'_> {
                 continue;
             };
             let Some(subnet) = interface.subnet_id.as_deref() else { continue };
+            if !self.knows_subnet(vpc, subnet, id) {
+                self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
+                continue;
+            }
             let groups = if interface.groups.is_empty() { &endpoint.groups } else { &interface.groups };
             let ipv6 = interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str());
             let mut inline = Inline::default()

@@ -41,9 +41,7 @@ impl Writer<'_> {
 
     /// The network interfaces of a VPC that are nobody else's.
     pub(super) fn network_interfaces(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        let own = inventory.interfaces.iter().filter(|interface| interface.vpc_id.as_deref() == Some(vpc));
-        let own: Vec<_> = own.collect();
+        let own = self.index.interfaces.of(vpc);
         let is_few = own.len() < FEW;
         for interface in own {
             let id = interface.network_interface_id.as_str();
@@ -97,6 +95,10 @@ impl Writer<'_> {
             self.ledger.left_out(NetworkInterface::KIND, id, "it stands in no subnet");
             return;
         };
+        if !self.knows_subnet(vpc, subnet, id) {
+            self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
+            return;
+        }
         self.text.table("vpc.network_interface", name_tag(&interface.tag_set));
         self.text.text("id", id);
         self.text.text("subnet", subnet);
@@ -115,9 +117,7 @@ impl Writer<'_> {
 
     /// The instances of a VPC: all when there are few, else those that something hangs on.
     pub(super) fn instances(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        let own = inventory.instances.iter().filter(|instance| instance.vpc_id.as_deref() == Some(vpc));
-        let own: Vec<_> = own.collect();
+        let own = self.index.instances.of(vpc);
         let is_few = own.len() < FEW;
         for instance in own {
             let id = instance.instance_id.as_str();
@@ -148,6 +148,10 @@ impl Writer<'_> {
             self.ledger.left_out(Instance::KIND, id, "it stands in no subnet");
             return;
         };
+        if !self.knows_subnet(vpc, subnet, id) {
+            self.ledger.left_out(Instance::KIND, id, "no document holds its subnet");
+            return;
+        }
         self.text.table("vpc.instance", name_tag(&instance.tags));
         self.text.text("id", id);
         self.text.text("subnet", subnet);

@@ -2,6 +2,7 @@
 //! VPC after the other, then what joins them, names, sites and prefix lists.
 
 mod endpoint;
+mod index;
 mod interfaces;
 mod names;
 mod routes;
@@ -14,19 +15,26 @@ mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use index::Index;
 use toml::Text;
 
 use super::inventory::{Found, Inventory};
 use super::ledger::Ledger;
+use super::objects::Object;
 use super::objects::instance::NetworkInterface;
+use super::objects::network::Subnet;
 use super::places::Home;
 
 /// Writes the text, and into the ledger what became of each object.
 pub struct Writer<'a> {
     inventory: &'a Inventory,
+    /// What is of which VPC and subnet.
+    index: &'a Index<'a>,
     homes: &'a BTreeMap<String, Home>,
     ledger: &'a mut Ledger,
     text: Text,
+    /// The subnets, by their ids, with their VPC.
+    subnets: HashMap<&'a str, &'a str>,
     /// The network interfaces by their ids.
     interfaces: HashMap<&'a str, &'a Found<NetworkInterface>>,
     /// Addresses that something written has, by VPC.
@@ -49,11 +57,15 @@ pub struct Writer<'a> {
 pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut Ledger) -> String {
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
+    let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
+    let index = Index::of(inventory);
     let mut writer = Writer {
         inventory,
+        index: &index,
         homes,
         ledger,
         text: Text::default(),
+        subnets,
         interfaces,
         claimed: HashSet::new(),
         groups: BTreeSet::new(),
@@ -77,6 +89,8 @@ impl Writer<'_> {
         for vpc in &inventory.vpcs {
             self.vpc(vpc);
         }
+        self.other_gateways();
+        self.rules_of_groups();
         self.check_vpcs();
         self.peerings();
         self.transit_gateways();
@@ -94,6 +108,16 @@ impl Writer<'_> {
     /// Whether a document holds this VPC.
     fn knows_vpc(&self, id: &str) -> bool {
         self.homes.contains_key(id)
+    }
+
+    /// Whether a document holds this subnet of a VPC; one that none does is told as missing.
+    fn knows_subnet(&mut self, vpc: &str, id: &str, whose: &str) -> bool {
+        let is_known = self.subnets.get(id) == Some(&vpc);
+        if !is_known && self.has_document(Subnet::KIND) {
+            let call = self.call_in(vpc, &format!("aws ec2 describe-subnets --subnet-ids {id}"));
+            self.ledger.missing(format!("subnet {id}, which {whose} stands in"), call);
+        }
+        is_known
     }
 
     /// The region of a VPC, for a call.
@@ -116,6 +140,9 @@ impl Writer<'_> {
 
     /// Notes that a VPC is missing, and what refers to it.
     fn missing_vpc(&mut self, id: &str, whose: &str) {
+        if id.is_empty() {
+            return;
+        }
         let what = format!("VPC {id}, which {whose} refers to: perhaps another account's or region's");
         self.ledger.missing(what, format!("aws ec2 describe-vpcs --vpc-ids {id}"));
     }

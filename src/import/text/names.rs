@@ -146,7 +146,10 @@ impl Writer<'_> {
         let targets: Vec<String> = rule.target_ips.iter().filter_map(target).collect();
         self.text.some_texts("targets", targets);
         let endpoint = rule.resolver_endpoint_id.as_deref();
-        let known = endpoint.filter(|id| self.inventory.resolver_endpoints.iter().any(|one| one.id == *id));
+        let known = endpoint.filter(|id| {
+            let mut all = self.inventory.resolver_endpoints.iter();
+            all.any(|one| one.id == *id && self.knows_vpc(&one.host_vpc_id))
+        });
         self.text.maybe("endpoint", known);
         if let Some(endpoint) = endpoint.filter(|_| known.is_none()) {
             let call = format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");

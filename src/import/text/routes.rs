@@ -3,10 +3,10 @@
 use super::Writer;
 use super::toml::Inline;
 use crate::aws::{Facts, Region};
+use crate::import::inventory::Found;
 use crate::import::objects::gateway::VirtualInterface;
-use crate::import::objects::network::{DhcpOptions, PrefixList, Route, RouteTable};
+use crate::import::objects::network::{DhcpOptions, DhcpValue, PrefixList, Route, RouteTable};
 use crate::import::objects::{Object, name_tag};
-use crate::import::places::{region_of_arn, region_of_name};
 
 impl Route {
     /// Whether it forwards.
@@ -38,19 +38,11 @@ impl Route {
     }
 }
 
-impl RouteTable {
-    /// Whether a subnet is associated with it.
-    pub(super) fn is_of(&self, subnet: &str) -> bool {
-        let mut own = self.associations.iter().filter(|one| one.association_state.is_associated());
-        own.any(|one| one.subnet_id.as_deref() == Some(subnet))
-    }
-}
-
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// The route tables of a VPC.
     pub(super) fn route_tables(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for table in inventory.route_tables.iter().filter(|table| table.vpc_id == vpc) {
+        let index = self.index;
+        for table in index.route_tables.of(vpc) {
             let id = table.route_table_id.as_str();
             self.text.table("vpc.route_table", name_tag(&table.tags));
             self.text.text("id", id);
@@ -68,9 +60,14 @@ impl Writer<'_> {
             }
             self.ledger.written(RouteTable::KIND, id);
         }
+        let mut own = index.route_tables.of(vpc).iter();
         if !self.has_document(RouteTable::KIND) {
             let call = self.call_in(vpc, "aws ec2 describe-route-tables");
             self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
+        } else if !own.any(|table| table.associations.iter().any(|one| one.main)) {
+            let call = self
+                .call_in(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
+            self.ledger.missing(format!("the main route table of VPC {vpc}"), call);
         }
     }
 
@@ -113,10 +110,10 @@ impl Writer<'_> {
             self.name_prefix_list(vpc, destination);
         }
         let mut inline = Inline::default().text("destination", destination).text("target", target);
-        if let Some(state) = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"))
-        {
-            inline = inline.text("state", state);
-        }
+        let state = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"));
+        // The call that tells of the gateway may have come after the one that tells of the route.
+        let is_gone = self.index.gone.contains(target);
+        inline = inline.maybe("state", state.or(is_gone.then_some("blackhole")));
         if let Some(origin) =
             route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
         {
@@ -170,37 +167,17 @@ impl Writer<'_> {
         if !route.is_active() {
             return;
         }
-        let inventory = self.inventory;
-        let (is_there, call) = if target.starts_with("nat-") {
-            (
-                inventory.nat_gateways.iter().any(|nat| nat.nat_gateway_id == target),
-                "describe-nat-gateways --nat-gateway-ids",
-            )
-        } else if target.starts_with("vpce-") {
-            (
-                inventory.endpoints.iter().any(|one| one.vpc_endpoint_id == target),
-                "describe-vpc-endpoints --vpc-endpoint-ids",
-            )
-        } else if target.starts_with("tgw-") {
-            let is_there = inventory.transit_gateways.iter().any(|one| one.transit_gateway_id == target);
-            (is_there, "describe-transit-gateways --transit-gateway-ids")
-        } else if target.starts_with("pcx-") {
-            let is_there = inventory.peerings.iter().any(|one| one.vpc_peering_connection_id == target);
-            (is_there, "describe-vpc-peering-connections --vpc-peering-connection-ids")
-        } else if target.starts_with("vgw-") {
-            let is_there = inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == target);
-            (is_there, "describe-vpn-gateways --vpn-gateway-ids")
-        } else if target.starts_with("eni-") {
-            (self.interfaces.contains_key(target), "describe-network-interfaces --network-interface-ids")
-        } else if target.starts_with("i-") {
-            (
-                inventory.instances.iter().any(|one| one.instance_id == target),
-                "describe-instances --instance-ids",
-            )
-        } else {
-            return;
-        };
-        if !is_there {
+        let calls = [
+            ("nat-", "describe-nat-gateways --nat-gateway-ids"),
+            ("vpce-", "describe-vpc-endpoints --vpc-endpoint-ids"),
+            ("tgw-", "describe-transit-gateways --transit-gateway-ids"),
+            ("pcx-", "describe-vpc-peering-connections --vpc-peering-connection-ids"),
+            ("vgw-", "describe-vpn-gateways --vpn-gateway-ids"),
+            ("eni-", "describe-network-interfaces --network-interface-ids"),
+            ("i-", "describe-instances --instance-ids"),
+        ];
+        let call = calls.iter().find(|(prefix, _)| target.starts_with(prefix));
+        if let Some((_, call)) = call.filter(|_| !self.index.targets.contains(target)) {
             let call = self.call_in(vpc, &format!("aws ec2 {call} {target}"));
             self.ledger.missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
         }
@@ -214,7 +191,6 @@ impl Writer<'_> {
 
     /// The prefix lists whose entries some document holds.
     pub(super) fn all_prefix_lists(&mut self) {
-        let inventory = self.inventory;
         let mut heading = Some("prefix lists");
         for (id, region) in std::mem::take(&mut self.prefix_lists) {
             let entries = self.entries(&id, &region);
@@ -240,21 +216,41 @@ impl Writer<'_> {
             if let Some(heading) = heading.take() {
                 self.text.heading(heading);
             }
-            let list = inventory.prefix_lists.iter().find(|list| list.prefix_list_id == id);
+            let list = self.prefix_list(&id, &region);
             self.text.table("prefix_list", None);
             self.text.text("id", &id);
             self.text.text("region", &region);
             self.text.maybe("name", list.and_then(|list| list.prefix_list_name.as_deref()));
             self.text.texts("entries", entries);
-            self.ledger.written(PrefixList::KIND, &id);
+            self.prefix_list_written(&id, &region);
+        }
+    }
+
+    /// A prefix list of a region, as far as a document tells it.
+    fn prefix_list(&self, id: &str, region: &str) -> Option<&'a Found<PrefixList>> {
+        let mut lists = self.inventory.prefix_lists.iter();
+        lists.find(|list| list.prefix_list_id == id && list.region().is_none_or(|said| said == region))
+    }
+
+    /// Notes that the entries of a prefix list stand in the text.
+    pub(super) fn prefix_list_written(&mut self, id: &str, region: &str) {
+        if let Some(list) = self.prefix_list(id, region) {
+            self.ledger.written(PrefixList::KIND, &list.id());
         }
     }
 
     /// The entries of a prefix list. An id is unique within its region only.
     pub(super) fn entries(&mut self, id: &str, region: &str) -> Option<Vec<String>> {
-        if let Some(items) = self.inventory.prefix_list_entries.get(id) {
+        let of_id = self.inventory.prefix_list_entries.iter().filter(|((list, _), _)| list == id);
+        let of_id: Vec<_> = of_id.collect();
+        let is_here = |((_, folder), _): &&(&(String, Option<String>), _)| {
+            folder.as_deref().is_none_or(|folder| folder == region)
+        };
+        // With one alone there is no doubt which it is, whatever its folder is called.
+        let own = of_id.iter().find(is_here).or(of_id.first().filter(|_| of_id.len() == 1));
+        if let Some((_, items)) = own {
             let mut entries: Vec<String> = Vec::with_capacity(items.len());
-            for item in items {
+            for item in items.iter() {
                 self.ledger.item_written("Entries", item.spot);
                 if !entries.contains(&item.cidr) {
                     entries.push(item.cidr.clone());
@@ -262,13 +258,7 @@ impl Writer<'_> {
             }
             return Some(entries);
         }
-        let lists = self.inventory.prefix_lists.iter().filter(|list| list.prefix_list_id == id);
-        let here = lists.filter(|list| {
-            let of_arn = list.prefix_list_arn.as_deref().and_then(region_of_arn);
-            let said = of_arn.or_else(|| list.prefix_list_name.as_deref().and_then(region_of_name));
-            said.is_none_or(|said| said == region)
-        });
-        here.into_iter().find_map(|list| list.cidrs.clone())
+        self.prefix_list(id, region)?.cidrs.clone()
     }
 
     /// Sets of DHCP options, which say whom clients ask.
@@ -277,8 +267,7 @@ impl Writer<'_> {
         for options in &inventory.dhcp_options {
             let id = options.dhcp_options_id.as_str();
             let servers = options.dhcp_configurations.iter().filter(|one| one.key == "domain-name-servers");
-            let servers: Vec<&str> =
-                servers.flat_map(|one| &one.values).map(|one| one.value.as_str()).collect();
+            let servers: Vec<&str> = servers.flat_map(|one| &one.values).map(DhcpValue::text).collect();
             let mut users = inventory.vpcs.iter().filter(|vpc| vpc.dhcp_options_id.as_deref() == Some(id));
             let used = users.next().map(|vpc| vpc.vpc_id.as_str());
             match used.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {

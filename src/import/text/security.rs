@@ -69,8 +69,7 @@ impl Writer<'_> {
         let mut rules = within(&group.ip_permissions, false);
         rules.extend(within(group.ip_permissions_egress.as_deref().unwrap_or_default(), true));
         if rules.is_empty() {
-            let own =
-                self.inventory.security_group_rules.iter().filter(|rule| rule.group_id == group.group_id);
+            let own = self.index.rules.of(&group.group_id).iter();
             rules.extend(own.map(|rule| of_rule(rule)));
         }
         rules
@@ -78,8 +77,7 @@ impl Writer<'_> {
 
     /// The security groups of a VPC that something written has.
     pub(super) fn security_groups(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for group in inventory.security_groups.iter().filter(|group| group.vpc_id.as_deref() == Some(vpc)) {
+        for group in self.index.security_groups.of(vpc) {
             let id = group.group_id.as_str();
             if !self.groups.contains(id) {
                 self.ledger.left_out(SecurityGroup::KIND, id, "nothing that is written has it");
@@ -99,7 +97,11 @@ impl Writer<'_> {
             }
             self.ledger.written(SecurityGroup::KIND, id);
         }
-        for rule in &inventory.security_group_rules {
+    }
+
+    /// Accounts for rules that stand in documents of their own.
+    pub(super) fn rules_of_groups(&mut self) {
+        for rule in &self.inventory.security_group_rules {
             if self.groups.contains(&rule.group_id) {
                 let why = "it stands with its group";
                 self.ledger.left_out(SecurityGroupRule::KIND, &rule.security_group_rule_id, why);
@@ -150,8 +152,7 @@ impl Writer<'_> {
 
     /// The network ACLs of a VPC.
     pub(super) fn network_acls(&mut self, vpc: &str) {
-        let inventory = self.inventory;
-        for acl in inventory.network_acls.iter().filter(|acl| acl.vpc_id == vpc) {
+        for acl in self.index.network_acls.of(vpc) {
             let id = acl.network_acl_id.as_str();
             self.text.table("vpc.network_acl", name_tag(&acl.tags));
             self.text.text("id", id);
@@ -182,8 +183,10 @@ impl Writer<'_> {
 
     /// Whether a VPC has IPv6 prefixes.
     fn has_ipv6(&self, vpc: &str) -> bool {
-        let found = self.inventory.vpcs.iter().find(|one| one.vpc_id == vpc);
-        found.is_some_and(|vpc| super::vpc::cidrs(vpc).iter().any(|cidr| cidr.contains(':')))
+        self.index
+            .vpcs
+            .get(vpc)
+            .is_some_and(|vpc| super::vpc::cidrs(vpc).iter().any(|cidr| cidr.contains(':')))
     }
 }
 

@@ -130,7 +130,11 @@ impl Writer<'_> {
                 links.extend(self.gateway_links(vgw));
             }
             if let Some(tgw) = &vpn.transit_gateway_id {
-                links.push(Inline::default().text("target", tgw));
+                if self.has_transit_gateway(tgw) {
+                    links.push(Inline::default().text("target", tgw));
+                } else {
+                    self.missing_transit_gateway(tgw, &vpn.vpn_connection_id);
+                }
             }
             self.ledger.written(VpnConnection::KIND, &vpn.vpn_connection_id);
         }
@@ -198,9 +202,7 @@ impl Writer<'_> {
                         targets.insert(tgw.to_owned());
                     }
                     Some(tgw) => {
-                        let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {tgw}");
-                        self.ledger
-                            .missing(format!("transit gateway {tgw}, which {id} is associated with"), call);
+                        self.missing_transit_gateway(tgw, &id);
                         self.ledger.left_out(
                             kind,
                             &association.id(),
@@ -239,6 +241,12 @@ impl Writer<'_> {
     fn has_transit_gateway(&self, id: &str) -> bool {
         let mut all = self.inventory.transit_gateways.iter();
         all.any(|one| one.transit_gateway_id == id && !is_state(one.state.as_deref(), super::transit::GONE))
+    }
+
+    /// Tells of a transit gateway that no document holds.
+    fn missing_transit_gateway(&mut self, id: &str, whose: &str) {
+        let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {id}");
+        self.ledger.missing(format!("transit gateway {id}, which {whose} leads to"), call);
     }
 
     /// The VPCs that a virtual private gateway is attached to.

@@ -6,7 +6,6 @@ use super::Writer;
 use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
 use super::toml::Inline;
 use crate::import::ledger::Item;
-use crate::import::objects::network::PrefixList;
 use crate::import::objects::transit::{
     PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
     TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
@@ -43,6 +42,9 @@ impl Writer<'_> {
             if !gateway.options.has_dns_support() {
                 self.text.plain("dns_support", false);
             }
+            if let Some(said) = gateway.options.has_group_referencing() {
+                self.text.plain("security_group_referencing_support", said);
+            }
             self.ledger.written(TransitGateway::KIND, id);
             let mut attached = self.vpc_attachments(id);
             attached.extend(self.other_attachments(id, &attached));
@@ -62,14 +64,21 @@ impl Writer<'_> {
             if is_state(attachment.state.as_deref(), GONE) {
                 self.ledger.left_out(kind, id, "it does not hold");
             } else if self.knows_vpc(&attachment.vpc_id) {
-                let known = attachment
-                    .subnet_ids
-                    .iter()
-                    .filter(|id| inventory.subnets.iter().any(|subnet| subnet.subnet_id == **id));
+                let known = attachment.subnet_ids.iter().filter(|id| self.subnets.contains_key(id.as_str()));
+                let known: Vec<&String> = known.collect();
                 self.vpc_attachment(id, &attachment.vpc_id, name_tag(&attachment.tags));
                 self.text.some_texts("subnets", known);
                 if !attachment.options.has_dns_support() {
                     self.text.plain("dns_support", false);
+                }
+                if !attachment.options.has_ipv6_support() {
+                    self.text.plain("ipv6_support", false);
+                }
+                if attachment.options.has_group_referencing() == Some(false) {
+                    self.text.plain("security_group_referencing_support", false);
+                }
+                if attachment.options.has_appliance_mode() {
+                    self.text.plain("appliance_mode_support", true);
                 }
                 self.ledger.written(kind, id);
                 written.insert(id.to_owned());
@@ -82,13 +91,13 @@ impl Writer<'_> {
             let id = attachment.transit_gateway_attachment_id.as_str();
             if written.contains(id) {
                 let why = "another document tells more of it";
-                self.ledger.left_out(TransitGatewayAttachment::KIND, id, why);
+                self.ledger.left_out(TransitGatewayAttachment::KIND, &attachment.id(), why);
             }
             let vpc = attachment.resource_id.as_deref().unwrap_or_default();
             let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.knows_vpc(vpc);
             if is_new && !is_state(attachment.state.as_deref(), GONE) {
                 self.vpc_attachment(id, vpc, name_tag(&attachment.tags));
-                self.ledger.written(TransitGatewayAttachment::KIND, id);
+                self.ledger.written(TransitGatewayAttachment::KIND, &attachment.id());
                 written.insert(id.to_owned());
                 let call = format!(
                     "aws ec2 describe-transit-gateway-vpc-attachments --transit-gateway-attachment-ids {id}"
@@ -114,11 +123,12 @@ impl Writer<'_> {
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let (kind, id) =
                 (TransitGatewayAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
+            let name = attachment.id();
             if known.contains(id) || written.contains(id) {
                 continue;
             }
             if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.left_out(kind, id, "it does not hold");
+                self.ledger.left_out(kind, &name, "it does not hold");
                 continue;
             }
             let resource = attachment.resource_id.as_deref().unwrap_or_default();
@@ -132,7 +142,7 @@ impl Writer<'_> {
                     (Some(site_of_direct_connect(resource)), None)
                 }
                 "connect" => (Some(site_of_attachment(id)), None),
-                "peering" | "tgw-peering" => {
+                _ if attachment.is_peering() => {
                     (None, self.transit_gateway_named(self.peer_of(id, gateway, resource)))
                 }
                 _ => (None, None),
@@ -146,7 +156,11 @@ impl Writer<'_> {
                 self.missing_vpc(resource, id);
             }
             self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
-            self.ledger.written(kind, id);
+            // A VPN is what a site is taken to be behind.
+            if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
+                self.text.text("resource_type", &attachment.resource_type);
+            }
+            self.ledger.written(kind, &name);
             written.insert(id.to_owned());
         }
         for attachment in &inventory.peering_attachments {
@@ -154,13 +168,12 @@ impl Writer<'_> {
                 (TransitGatewayPeeringAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
             let sides = [&attachment.requester_tgw_info, &attachment.accepter_tgw_info];
             let is_own = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
+            let mut listed = inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway);
             if written.contains(id) {
                 self.ledger.left_out(kind, id, "it stands with the attachments");
             } else if is_state(attachment.state.as_deref(), GONE) {
                 self.ledger.left_out(kind, id, "it does not hold");
-            } else if is_own
-                && !inventory.attachments.iter().any(|one| one.transit_gateway_attachment_id == id)
-            {
+            } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
                 let peer = self.transit_gateway_named(self.peer_of(id, gateway, ""));
                 self.attachment(id, None, None, peer.as_deref());
                 self.ledger.written(kind, id);
@@ -400,7 +413,7 @@ impl Writer<'_> {
     fn entries_for(&mut self, table: &str, list: &str, region: &str) -> Vec<String> {
         let entries = self.entries(list, region);
         if entries.is_some() {
-            self.ledger.written(PrefixList::KIND, list);
+            self.prefix_list_written(list, region);
         } else {
             let call = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
             let what =

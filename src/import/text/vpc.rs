@@ -31,8 +31,8 @@ impl Writer<'_> {
         self.attributes(id);
         self.gateways(id);
         self.ledger.written(Vpc::KIND, id);
-        let inventory = self.inventory;
-        for subnet in inventory.subnets.iter().filter(|subnet| subnet.vpc_id == id) {
+        let index = self.index;
+        for subnet in index.subnets.of(id) {
             self.subnet(subnet);
         }
         if !self.has_document("Subnets") {
@@ -40,7 +40,7 @@ impl Writer<'_> {
             self.ledger.missing(format!("the subnets of VPC {id}"), call);
         }
         self.route_tables(id);
-        for nat in inventory.nat_gateways.iter().filter(|nat| nat.vpc_id == id) {
+        for nat in index.nat_gateways.of(id) {
             self.nat_gateway(nat);
         }
         self.endpoints(id);
@@ -93,7 +93,7 @@ impl Writer<'_> {
 
     /// An endpoint whose private DNS tells that a VPC has both attributes.
     fn needs_names(&self, vpc: &str) -> Option<String> {
-        let mut own = self.inventory.endpoints.iter().filter(|endpoint| endpoint.vpc_id == vpc);
+        let mut own = self.index.endpoints.of(vpc).iter();
         let found = own.find(|endpoint| {
             endpoint.kind() == "Interface"
                 && endpoint.private_dns_enabled == Some(true)
@@ -105,41 +105,32 @@ impl Writer<'_> {
     /// The gateways attached to a VPC, and the service networks it is associated with.
     fn gateways(&mut self, id: &str) {
         let inventory = self.inventory;
-        let attached = inventory.internet_gateways.iter().find(|gateway| {
-            gateway.attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
-        });
-        match attached {
+        let index = self.index;
+        match index.internet_gateway_of.get(id) {
             Some(gateway) => {
                 self.text.text("internet_gateway", &gateway.internet_gateway_id);
                 self.ledger.written(InternetGateway::KIND, &gateway.internet_gateway_id);
             }
             // A route that is active tells as much.
             None => {
-                let tables = inventory.route_tables.iter().filter(|table| table.vpc_id == id);
+                let tables = index.route_tables.of(id).iter();
                 let active = tables.flat_map(|table| &table.object.routes).filter(|route| route.is_active());
                 let found = active
                     .filter_map(|route| route.gateway_id.as_deref())
                     .find(|target| target.starts_with("igw-"));
-                if let Some(target) = found.filter(|_| !self.has_document(InternetGateway::KIND)) {
+                if let Some(target) = found.filter(|target| !index.targets.contains(target)) {
                     self.text.text("internet_gateway", target);
-                    let call = self.call_in(id, "aws ec2 describe-internet-gateways");
+                    let mut call = "aws ec2 describe-internet-gateways".to_owned();
+                    if self.has_document(InternetGateway::KIND) {
+                        call += &format!(" --internet-gateway-ids {target}");
+                    }
+                    let call = self.call_in(id, &call);
                     let what = format!(
                         "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
                     );
                     self.ledger.missing(what, call);
                 }
             }
-        }
-        for gateway in &inventory.internet_gateways {
-            if gateway.attachments.is_empty() {
-                let why = "it is attached to no VPC";
-                self.ledger.left_out(InternetGateway::KIND, &gateway.internet_gateway_id, why);
-            }
-        }
-        for gateway in &inventory.egress_only_internet_gateways {
-            let (kind, why) =
-                (EgressOnlyInternetGateway::KIND, "routes lead to it, and nothing else is to be said of it");
-            self.ledger.left_out(kind, &gateway.egress_only_internet_gateway_id, why);
         }
         let attached = inventory.vpn_gateways.iter().find(|gateway| {
             gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
@@ -155,6 +146,22 @@ impl Writer<'_> {
         self.text.some_texts("service_networks", networks.iter().map(|one| &one.service_network_id));
         for network in networks {
             self.ledger.written(ServiceNetworkVpcAssociation::KIND, &network.id);
+        }
+    }
+
+    /// Accounts for gateways that no VPC has, and for those of which nothing is to be said.
+    pub(super) fn other_gateways(&mut self) {
+        let inventory = self.inventory;
+        for gateway in &inventory.internet_gateways {
+            if gateway.attachments.is_empty() {
+                let why = "it is attached to no VPC";
+                self.ledger.left_out(InternetGateway::KIND, &gateway.internet_gateway_id, why);
+            }
+        }
+        for gateway in &inventory.egress_only_internet_gateways {
+            let (kind, why) =
+                (EgressOnlyInternetGateway::KIND, "routes lead to it, and nothing else is to be said of it");
+            self.ledger.left_out(kind, &gateway.egress_only_internet_gateway_id, why);
         }
     }
 
@@ -176,12 +183,9 @@ impl Writer<'_> {
                 .note(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
         }
         self.text.text("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
-        let inventory = self.inventory;
-        let table = inventory.route_tables.iter().find(|table| table.is_of(id));
+        let table = self.index.table_of.get(id);
         self.text.maybe("route_table", table.map(|table| table.route_table_id.as_str()));
-        let acl = inventory.network_acls.iter().find(|acl| {
-            acl.associations.iter().any(|association| association.subnet_id.as_deref() == Some(id))
-        });
+        let acl = self.index.acl_of.get(id);
         // The default one needs no word.
         let acl = acl.filter(|acl| !acl.is_default);
         self.text.maybe("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
@@ -212,7 +216,7 @@ impl Writer<'_> {
     /// A NAT gateway.
     fn nat_gateway(&mut self, nat: &NatGateway) {
         let id = nat.nat_gateway_id.as_str();
-        if is_state(nat.state.as_deref(), &["deleted", "deleting", "failed"]) {
+        if nat.is_gone() {
             self.ledger.left_out(NatGateway::KIND, id, "it is deleted");
             return;
         }

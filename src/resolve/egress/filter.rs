@@ -58,6 +58,10 @@ impl Walk<'_> {
             }
         }
         self.path.filters = filters;
+        if self.is_asymmetric && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
+            self.path.reach = Reach::Unknown;
+            self.path.reasons.push(Reason::AsymmetricRouting);
+        }
         self.path
     }
 
@@ -73,11 +77,9 @@ impl Walk<'_> {
         };
         // Where nobody said in which groups the far end is, it may be in any.
         let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.has_landed_inside());
-        // Across a transit gateway groups are known to rules of what comes in alone ("Security group referencing", Amazon
-        // VPC Transit Gateways).
         let far_groups = match self.groups_count {
-            Admission::Admitted => far_groups,
-            Admission::Unknown | Admission::Refused => Some(&[][..]),
+            Admission::Admitted if !self.came_by_transit_gateway => far_groups,
+            Admission::Admitted | Admission::Unknown | Admission::Refused => Some(&[][..]),
         };
         let other = OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
@@ -107,18 +109,20 @@ impl Walk<'_> {
         }
         let other = OtherEnd {
             addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_rest },
-            groups: self.counting(self.client_groups),
+            groups: self.counting(owner),
         };
         let judge =
             |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.judge(port, other);
         filters.extend(best(groups, judge, Direction::Ingress));
     }
 
-    /// The groups of one end, as far as rules at the other end can mean them.
-    fn counting<'g>(&self, groups: Option<&'g [Index<SecurityGroup>]>) -> Option<&'g [Index<SecurityGroup>]> {
+    /// The client's groups, as far as rules of who has the address can mean them.
+    fn counting(&self, owner: Interface) -> Option<&[Index<SecurityGroup>]> {
+        let is_endpoint = matches!(owner, Interface::Endpoint(..));
         match self.groups_count {
-            Admission::Admitted => groups,
-            Admission::Unknown => groups.filter(|groups| groups.is_empty()),
+            _ if is_endpoint && self.came_by_transit_gateway => Some(&[]),
+            Admission::Admitted => self.client_groups,
+            Admission::Unknown => self.client_groups.filter(|groups| groups.is_empty()),
             Admission::Refused => Some(&[]),
         }
     }

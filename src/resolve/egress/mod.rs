@@ -5,20 +5,23 @@
 //!    │                    ▲             ├─► a gateway to the internet: the end
 //!    │                    └── go on ◄───┼─► NAT gateway, appliance, Gateway Load Balancer endpoint: their own table
 //!    └── site: its links                └─► peering, transit gateway, private gateway: transit.rs
-//!  then: do replies come back, would filters let it through (filter.rs), what is one change away (missed.rs)
+//!  then: do replies come back (back.rs), would filters let it through (filter.rs), what is one change away (missed.rs)
 //! ```
 //!
 //! The class is the target of the route that matched, even when it cannot work; reach and reasons say
 //! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
 //! link-local services and of NAT64 are told apart before any route is looked at.
 
+mod back;
 mod filter;
 mod missed;
 mod transit;
 mod walk;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::outcome::AddressPath;
 use super::path::{Class, EgressPath, End, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
@@ -27,16 +30,17 @@ use crate::world::{PlaceId, Standing, World};
 pub use filter::HTTPS;
 use walk::Walk;
 
-/// How many route tables are looked at. A way with more of them runs in a circle.
-pub const MAX_HOPS: usize = 8;
+/// How many tables are looked at, as many as the hops that a packet commonly lives for (TTL 64). A circle is known
+/// before, by a table that is met again.
+pub const MAX_HOPS: usize = 64;
 
 /// The path of each address of an answer, each address once, in the answer's order.
-pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<(IpAddr, EgressPath)> {
-    let mut paths: Vec<(IpAddr, EgressPath)> = Vec::new();
+pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {
+    let mut paths: Vec<AddressPath> = Vec::new();
     for set in &answer.answer {
         for address in set.addresses(0) {
-            if !paths.iter().any(|(have, _)| *have == address) {
-                paths.push((address, path(world, place, address)));
+            if !paths.iter().any(|have| have.address == address) {
+                paths.push(AddressPath { address, path: Arc::new(path(world, place, address)) });
             }
         }
     }

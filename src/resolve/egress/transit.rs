@@ -9,12 +9,9 @@ use super::walk::{Home, SentBy, Walk};
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
 use crate::world::{
-    Admission, AttachedTo, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    Admission, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
 };
-
-/// How many transit gateways a packet passes.
-const MAX_GATEWAYS: usize = 4;
 
 impl Walk<'_> {
     /// Through a peering connection, into the other VPC and no farther: neither side's gateways carry the other's
@@ -67,28 +64,38 @@ impl Walk<'_> {
     /// From an attachment to where the gateway's table leads.
     fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
         let (mut index, mut from) = (index, from);
-        for _ in 0..MAX_GATEWAYS {
+        let mut passed = Vec::new();
+        while !passed.contains(&(index, from)) {
+            passed.push((index, from));
             let gateway = &self.world.transit_gateways[index];
-            let Some(route) = gateway.route(from, self.to) else {
+            let Some(table) = gateway.attachments[from].association else {
                 self.end(Reach::Dead, Some(Reason::TgwNoRoute));
                 return;
             };
-            if let Some(table) = gateway.attachments[from].association {
-                self.follow(LaterTable::TransitGateway(index, table), route.destination);
-            }
+            let Some(route) = gateway.route_tables[table].route(self.to) else {
+                self.end_without_route(LaterTable::TransitGateway(index, table), Reason::TgwNoRoute);
+                return;
+            };
+            self.follow(LaterTable::TransitGateway(index, table), route.destination);
             let Some(number) = route.attachment else {
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
                 return;
             };
             match &gateway.attachments[number].to {
-                AttachedTo::Vpc(vpc, subnets) => return self.enter_by_attachment(*vpc, subnets, zone),
+                AttachedTo::Vpc(..) => {
+                    // Groups of another VPC mean something here if both attachments let them.
+                    let attachment = &gateway.attachments[number];
+                    let counting = gateway.attachments[from].groups_count.min(attachment.groups_count);
+                    self.groups_count = self.groups_count.min(counting);
+                    return self.enter_by_attachment(attachment, zone);
+                }
                 AttachedTo::Site(site) => {
-                    self.reach_site(*site);
-                    let send = |back: &mut Self| back.beyond_attachment(index, number, None);
-                    if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(*site), send) {
-                        self.end(Reach::Dead, Some(Reason::NoReturnRoute));
-                    }
-                    return;
+                    let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
+                    let knows_links = self.world.sites[*site].links.iter().any(is_linked);
+                    return self.reach_site(*site, |back| match knows_links {
+                        true => back.reply_from_site(*site),
+                        false => back.beyond_attachment(index, number, None),
+                    });
                 }
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
@@ -112,12 +119,13 @@ impl Walk<'_> {
         self.end(Reach::Dead, Some(Reason::RoutingLoop));
     }
 
-    /// Into a VPC by the attachment's interface in the zone that the packet came from, whose subnet's table decides what
-    /// becomes of it there. What comes from the gateway is judged by that subnet's network ACL when it leaves the subnet,
-    /// and not when it enters ("Network ACLs for transit gateways").
-    fn enter_by_attachment(&mut self, vpc: Index<Vpc>, subnets: &[Index<Subnet>], zone: Option<Arc<str>>) {
-        // Groups of another VPC mean something here if the gateway is told to let them, which nobody says.
-        self.groups_count = self.groups_count.min(Admission::Unknown);
+    /// Into a VPC by the attachment's interface in the zone that the packet came from, in appliance mode by the one that the
+    /// other direction took. Its subnet's table decides what becomes of it there. What comes from the gateway is judged by
+    /// that subnet's network ACL when it leaves the subnet, and not when it enters ("Network ACLs for transit gateways").
+    fn enter_by_attachment(&mut self, attachment: &Attachment, zone: Option<Arc<str>>) {
+        let AttachedTo::Vpc(vpc, subnets) = &attachment.to else { return };
+        let vpc = *vpc;
+        self.came_by_transit_gateway = true;
         self.is_passing = true;
         // Public addresses of the VPC before are none to this one's internet gateway.
         self.sender.by = match self.sender.by {
@@ -126,7 +134,10 @@ impl Walk<'_> {
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
-        let Some(entry) = subnets.iter().find(in_zone).or(subnets.first()).copied() else {
+        let kept = self.kept_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
+        let kept = kept.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
+        let entry = kept.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
+        let Some(entry) = entry else {
             self.at = Some((vpc, None));
             match self.world.vpcs[vpc].holds(self.to) {
                 true => self.arrive(vpc),
@@ -135,6 +146,7 @@ impl Walk<'_> {
             return;
         };
         self.at = Some((vpc, Some(entry)));
+        self.kept_entries.push((vpc, entry));
         self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
@@ -166,7 +178,7 @@ impl Walk<'_> {
                 if link.class == LinkClass::DirectConnectGateway {
                     self.hop(link.target.clone(), None);
                 }
-                self.reach_site(site);
+                self.reach_site(site, |back| back.reply_from_site(site));
             }
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
         }
@@ -194,8 +206,8 @@ impl Walk<'_> {
         holding.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
     }
 
-    /// Into a site, or through it to its own uplink.
-    fn reach_site(&mut self, index: Index<Site>) {
+    /// Into a site, or through it to its own uplink. A reply leaves the site so.
+    fn reach_site(&mut self, index: Index<Site>, reply: impl Fn(&mut Self)) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
@@ -205,6 +217,15 @@ impl Walk<'_> {
             self.path.end = End::Public(self.to, None);
             self.end(Reach::Ok, None);
         } else {
+            self.end(Reach::Dead, Some(Reason::NoRoute));
+            return;
+        }
+        self.need_replies(Home::Site(index), reply);
+    }
+
+    /// A site's reply goes where its own prefixes and its links lead: what has an address of the site's own stays there.
+    fn reply_from_site(&mut self, index: Index<Site>) {
+        if !self.leave_site(index) {
             self.end(Reach::Dead, Some(Reason::NoRoute));
         }
     }
@@ -228,7 +249,8 @@ impl Walk<'_> {
         };
         let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
         // A link to everything is for what the uplink cannot carry.
-        let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !site.has_internet);
+        let is_for_uplink = site.has_internet && is_globally_routed(self.to);
+        let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !is_for_uplink);
         // Of equals the first that was written.
         let link = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len()));
         if let Some(own) = self.site_prefix(index)
@@ -254,17 +276,12 @@ impl Walk<'_> {
             }
             LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].holds(self.to) => {
                 self.is_passing = true;
+                self.came_by_edge = true;
                 self.arrive(vpc);
             }
             LinkedTo::Vpc(_) => {
                 let Some((_, other)) = self.site_beyond(index, link) else { return false };
-                self.reach_site(other);
-                let send = |back: &mut Self| {
-                    back.leave_site(other);
-                };
-                if self.path.reach == Reach::Ok && !self.reply_returns(Home::Site(other), send) {
-                    self.end(Reach::Dead, Some(Reason::NoReturnRoute));
-                }
+                self.reach_site(other, |back| back.reply_from_site(other));
             }
             LinkedTo::TransitGateway(gateway) => {
                 let from = self.world.transit_gateways[gateway].attachment_of_site(index);

@@ -10,10 +10,10 @@ use super::MAX_HOPS;
 use super::filter::Crossing;
 use crate::aws::RouteTargetKind;
 use crate::net::{self, host, is_globally_routed};
-use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Matched, Reach, Reason};
+use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
 use crate::world::{
-    Admission, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Site, Standing,
-    Subnet, Target, Vpc, World,
+    Admission, Appliance, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup,
+    Site, Standing, Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -28,14 +28,27 @@ pub(super) struct Walk<'w> {
     /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
     /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
     pub groups_count: Admission,
+    /// Whether it came into a VPC by a transit gateway: rules of what goes out cannot name groups then, nor can those of
+    /// endpoints ("Security group referencing", Amazon VPC Transit Gateways).
+    pub came_by_transit_gateway: bool,
     /// Whether the client has an address of the destination's family, without which it sends nothing.
     has_family: bool,
     /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
     pub to: IpAddr,
+    /// The Gateway Load Balancer endpoints that this sender's traffic passes.
+    pub inspected: Vec<Index<Endpoint>>,
+    /// The subnets by which it enters VPCs whose attachments keep a flow to one interface: a reply enters there, too.
+    pub kept_entries: Vec<(Index<Vpc>, Index<Subnet>)>,
+    /// Whether replies to it do not pass the same endpoints.
+    pub is_asymmetric: bool,
+    /// Whether it came into a VPC by a gateway whose own route table nobody said.
+    pub came_by_edge: bool,
     /// The subnets whose borders it crosses.
     pub crossings: Vec<Crossing<'w>>,
     /// The tables that were looked at. The same look twice is a circle.
     visited: Vec<Step>,
+    /// The table that was looked at last, and what matched there.
+    pub last: Option<Lost>,
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
@@ -152,11 +165,17 @@ impl<'w> Walk<'w> {
             asked: to,
             client_groups: None,
             groups_count: Admission::Admitted,
+            came_by_transit_gateway: false,
             has_family: true,
             sender,
             to,
+            inspected: Vec::new(),
+            kept_entries: Vec::new(),
+            is_asymmetric: false,
+            came_by_edge: false,
             crossings: Vec::new(),
             visited: Vec::new(),
+            last: None,
             at: None,
             home_subnet: None,
             is_passing: false,
@@ -170,7 +189,8 @@ impl<'w> Walk<'w> {
         self.at = Some((own.vpc, Some(subnet)));
         self.home_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
-            self.path = EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute);
+            self.path = EgressPath::of(Class::Unreachable, Reach::Dead);
+            self.end_without_route(LaterTable::Vpc(own.route_table), Reason::NoRoute);
             return;
         };
         self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
@@ -200,7 +220,7 @@ impl<'w> Walk<'w> {
         self.visited.push(step);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
-            None => self.end(Reach::Dead, Some(none)),
+            None => self.end_without_route(LaterTable::Vpc(table), none),
             Some(route) if route.is_blackhole => {
                 self.follow(LaterTable::Vpc(table), route.destination);
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
@@ -217,17 +237,26 @@ impl<'w> Walk<'w> {
 
     /// Notes a route that was followed after the first.
     pub fn follow(&mut self, table: LaterTable, destination: IpNet) {
+        self.last = Some(Lost { table, destination: Some(destination), reason: None });
         self.path.later.push(Later { after: self.path.hops.len(), table, destination });
+    }
+
+    /// Ends a way at a table that has no route for it.
+    pub fn end_without_route(&mut self, table: LaterTable, reason: Reason) {
+        self.last = Some(Lost { table, destination: None, reason: Some(reason) });
+        self.path.lost = self.last;
+        self.end(Reach::Dead, Some(reason));
     }
 
     /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
     /// route to that subnet is for others.
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
         let table = &self.world.route_tables[table];
-        if subnet.is_some_and(|subnet| self.is_in(subnet)) {
+        let route = table.route(self.to)?;
+        if route.target != Target::Local && subnet.is_some_and(|subnet| self.is_in(subnet)) {
             return table.covering(self.to).into_iter().find(|route| route.target == Target::Local);
         }
-        table.route(self.to)
+        Some(route)
     }
 
     /// Whether the packet goes to an address of a subnet.
@@ -277,12 +306,17 @@ impl<'w> Walk<'w> {
                     None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
                     Some(own) => {
                         self.enter(own);
+                        self.inspected.push(*index);
                         self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
                     }
                 }
             }
             Target::Appliance(appliance) => {
                 self.hop(appliance.id.clone(), Some(appliance.subnet));
+                if self.is_for(appliance, vpc) {
+                    self.arrive(vpc);
+                    return;
+                }
                 if !appliance.passes_on {
                     self.end(Reach::Dead, Some(Reason::SourceDestCheck));
                     return;
@@ -308,6 +342,16 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Whether the packet goes to an address of an appliance of a VPC itself.
+    fn is_for(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
+        let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
+            Some(Interface::Instance(index)) => &self.world.instances[*index].id,
+            Some(Interface::Network(index)) => &self.world.network_interfaces[*index].id,
+            _ => return false,
+        };
+        *owner == appliance.id
+    }
+
     /// Inside a VPC that has the address: an endpoint's network interface, or something else.
     pub fn arrive(&mut self, vpc: Index<Vpc>) {
         let subnet = self.subnet_in(vpc);
@@ -317,7 +361,6 @@ impl<'w> Walk<'w> {
         self.at = Some((vpc, subnet));
         let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
         self.path.end = End::Vpc(vpc, self.to);
-        let mut reach = Reach::Ok;
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
             if self.path.class == Class::Local {
@@ -331,15 +374,12 @@ impl<'w> Walk<'w> {
             }
         }
         let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
-        if !self.replies_come_back(vpc, subnet, table) {
-            reach = Reach::Dead;
-            self.path.reasons.push(Reason::NoReturnRoute);
-        }
-        self.end(reach, None);
+        self.end(Reach::Ok, None);
+        self.need_way_back(vpc, subnet, table);
     }
 
-    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where no
-    /// subnet has a network ACL, replies need no way back and no border is watched.
+    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where `local`
+    /// alone leads back and no subnet has a network ACL.
     fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some((at, Some(subnet))) = self.at
             && at == vpc
@@ -347,7 +387,7 @@ impl<'w> Walk<'w> {
         {
             return Some(subnet);
         }
-        if self.sender.home == Home::Vpc(vpc) && self.world.network_acls.is_empty() {
+        if self.is_simply_home(vpc) && self.world.network_acls.is_empty() {
             return None;
         }
         let place = self.world.places.find_in_vpc(self.to, vpc)?;
@@ -375,8 +415,7 @@ impl<'w> Walk<'w> {
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
-        if !self.replies_come_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
-            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
+        if !self.need_way_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
             return;
         }
         self.to = embedded.map_or(self.to, IpAddr::V4);
@@ -391,6 +430,7 @@ impl<'w> Walk<'w> {
         };
         self.groups_count = Admission::Refused;
         self.is_passing = false;
+        self.inspected.clear();
         self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
     }
 
@@ -414,9 +454,8 @@ impl<'w> Walk<'w> {
         let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
-            && !self.replies_come_back(vpc, subnet, table)
+            && !self.need_way_back(vpc, subnet, table)
         {
-            self.end(Reach::Dead, Some(Reason::NoReturnRoute));
             return;
         }
         match is_public {
@@ -452,43 +491,6 @@ impl<'w> Walk<'w> {
             Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
             None => self.world.subnets[subnet?].map_public_ip_on_launch,
         }
-    }
-
-    /// Whether replies find the sender again, by a table of a VPC that is not the sender's own. What is not known counts
-    /// as yes.
-    fn replies_come_back(
-        &self,
-        vpc: Index<Vpc>,
-        subnet: Option<Index<Subnet>>,
-        table: Option<Index<RouteTable>>,
-    ) -> bool {
-        let Some(table) = table.filter(|_| self.sender.home != Home::Vpc(vpc)) else { return true };
-        self.reply_returns(Home::Vpc(vpc), |back| {
-            back.at = Some((vpc, subnet));
-            back.go_on(table, subnet, Reason::NoRoute);
-        })
-    }
-
-    /// Whether a reply comes to the sender, whichever of its addresses it has, when it is sent so.
-    pub fn reply_returns(&self, home: Home, send: impl Fn(&mut Self)) -> bool {
-        if self.is_reply {
-            return true;
-        }
-        let is_v4 = self.to.is_ipv4();
-        let mut own = self.sender.source.samples.iter().filter(|address| address.is_ipv4() == is_v4);
-        own.all(|address| {
-            let sender = Sender { by: SentBy::Client, source: Source::at(self.to), home };
-            let mut back = Walk::new(self.world, sender, *address, true);
-            send(&mut back);
-            match (back.path.reach, self.sender.home) {
-                (Reach::Unknown, _) => true,
-                // A NAT gateway on the way back puts its own address in the place of the one that was asked.
-                (Reach::Ok, _) if *back.sender.source.samples != [self.to] => false,
-                (Reach::Ok, Home::Vpc(home)) => back.at.is_some_and(|(vpc, _)| vpc == home),
-                (Reach::Ok, Home::Site(site)) => back.path.end == End::Site(site),
-                _ => false,
-            }
-        })
     }
 
     /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.

@@ -2,7 +2,7 @@
 //! across them, and network interfaces that stand by themselves.
 
 use super::*;
-use crate::config::{PeeringSide, RouteState};
+use crate::config::{AttachmentType, PeeringSide, RouteState};
 
 impl Compiler<'_> {
     /// Peering connections and transit gateways.
@@ -90,7 +90,15 @@ impl Compiler<'_> {
             let subnets =
                 attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
             let is_second = made.attachment_of(vpc).is_some();
-            made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets));
+            let attached =
+                made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
+            attached.has_appliance_mode = attachment.appliance_mode_support;
+            attached.propagates_ipv6 = attachment.ipv6_support;
+            attached.groups_count = match written.security_group_referencing_support {
+                Some(true) if attachment.security_group_referencing_support => Admission::Admitted,
+                None if attachment.security_group_referencing_support => Admission::Unknown,
+                Some(_) | None => Admission::Refused,
+            };
             if is_second {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
@@ -126,9 +134,13 @@ impl Compiler<'_> {
                 continue;
             };
             for attachment in &written.attachment {
-                if self.declare(&attachment.id) {
+                if self.is_other_end(written, attachment) || self.declare(&attachment.id) {
                     let to = self.attached_to(attachment);
-                    self.transit_gateways[index].attach(attachment.id.value().text(), to);
+                    let rank = match to {
+                        AttachedTo::TransitGateway(_) => TransitRank::Propagated(AttachmentType::Peering),
+                        _ => TransitRank::Propagated(attachment.resource_type),
+                    };
+                    self.transit_gateways[index].attach(attachment.id.value().text(), to, rank);
                 }
             }
             let tables = match written.route_table.as_slice() {
@@ -211,6 +223,25 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether an attachment is the other end of a peering whose first end is declared: both have one id.
+    fn is_other_end(
+        &self,
+        gateway: &config::TransitGateway,
+        attachment: &config::TransitGatewayAttachment,
+    ) -> bool {
+        let id = attachment.id.value();
+        let Some(beyond) = attachment.transit_gateway.as_ref().map(Marked::value) else { return false };
+        let earlier = self.config.transit_gateway.iter().take_while(|one| one.id.mark() != gateway.id.mark());
+        let mut ends = earlier.filter(|one| one.id.value() == beyond).flat_map(|one| &one.attachment);
+        let has_end = ends.any(|end| {
+            end.id.value() == id
+                && end.transit_gateway.as_ref().is_some_and(|back| back.value() == gateway.id.value())
+        });
+        // Of the gateway's own ones, the first.
+        let own = gateway.attachment.iter().find(|own| own.id.value() == id);
+        has_end && own.is_some_and(|own| own.id.mark() == attachment.id.mark())
+    }
+
     /// The table that every attachment is associated with and propagates to.
     fn default_table(&mut self, gateway: Index<TransitGateway>) -> TransitGatewayRouteTable {
         let mut table = TransitGatewayRouteTable::new(None);
@@ -224,14 +255,16 @@ impl Compiler<'_> {
     /// The prefixes that an attachment propagates. Those of a peered gateway are static routes ("Transit gateway peering
     /// attachments").
     fn propagate(&self, gateway: Index<TransitGateway>, number: usize, table: &mut TransitGatewayRouteTable) {
-        let prefixes = match &self.transit_gateways[gateway].attachments[number].to {
+        let attachment = &self.transit_gateways[gateway].attachments[number];
+        let prefixes = match &attachment.to {
             AttachedTo::Vpc(vpc, _) => &self.vpcs[*vpc].cidrs,
             AttachedTo::Site(site) => &self.sites[*site].cidrs,
             AttachedTo::TransitGateway(_) | AttachedTo::Unknown => return,
         };
-        for destination in prefixes {
-            let attachment = Some(number);
-            table.add(TransitGatewayRoute { destination: *destination, attachment, is_propagated: true });
+        let told = prefixes.iter().filter(|cidr| cidr.addr().is_ipv4() || attachment.propagates_ipv6);
+        for destination in told {
+            let (attachment, rank) = (Some(number), attachment.rank);
+            table.add(TransitGatewayRoute { destination: *destination, attachment, rank });
         }
     }
 
@@ -279,7 +312,12 @@ impl Compiler<'_> {
                 }
             };
             let destination = route.destination.value().0;
-            table.add(TransitGatewayRoute { destination, attachment, is_propagated: route.propagated });
+            let rank = match (route.propagated, attachment) {
+                (false, _) => TransitRank::Static,
+                (true, Some(number)) => self.transit_gateways[gateway].attachments[number].rank,
+                (true, None) => TransitRank::Propagated(AttachmentType::Peering),
+            };
+            table.add(TransitGatewayRoute { destination, attachment, rank });
         }
         table
     }

@@ -102,6 +102,9 @@ impl Compiler<'_> {
             if !self.may_stand(index, &destination, &target, &rank, mark) {
                 continue;
             }
+            let own = &mut self.vpcs[index];
+            own.has_inner_routes |=
+                target != Target::Local && own.cidrs.iter().any(|cidr| cidr.contains(&destination));
             let table = &mut self.route_tables[table];
             if prefix_list.is_none()
                 && table.exactly(&destination).iter().any(|have| duplicate(have, &destination))

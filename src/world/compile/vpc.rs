@@ -58,6 +58,7 @@ impl Compiler<'_> {
             named_peers: Vec::new(),
             told_among: Vec::new(),
             linked_sites: Vec::new(),
+            has_inner_routes: false,
             endpoints: Vec::new(),
             interfaces: HashMap::new(),
             view,

@@ -1,0 +1,95 @@
+//! Pages: each that says there are more must be followed by another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::document::{Document, Mistake};
+use super::folder::Folder;
+use super::subject::any_id_in;
+
+/// The pages that were read so far.
+#[derive(Default)]
+pub struct Pages {
+    /// The page that waits for the next one.
+    waiting: BTreeMap<Answer, Mistake>,
+    /// Pages of record sets say with which name the next one begins.
+    wanted: Vec<(String, Mistake)>,
+    /// The names that pages of record sets begin with.
+    first_names: BTreeSet<String>,
+}
+
+/// What a page is of: one call's answer, as far as that can be told.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    /// The folder it lies in.
+    folder: PathBuf,
+    /// The id in its file's name: the call may be about a zone, a table, a list.
+    subject: Option<String>,
+    /// The key of its list.
+    key: String,
+}
+
+impl Pages {
+    /// Takes in a document: the page that came before it has its continuation.
+    pub fn page(&mut self, folder: &Folder, document: &Document<'_>) {
+        let path = &folder.files[document.file].path;
+        let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
+        let Some(list) = lists.into_iter().next() else { return };
+        let more = document.members.iter().find(|member| {
+            let text = member.value.text;
+            match member.key.as_str() {
+                "NextToken" | "nextToken" | "NextMarker" => !matches!(text, "null" | "\"\""),
+                "IsTruncated" => text == "true",
+                _ => false,
+            }
+        });
+        let mistake = more.map(|member| Mistake {
+            file: document.file,
+            at: member.value.range(),
+            message: format!("there is more than this page of `{}`, and no page follows it", list.key),
+            help: Some(
+                "make the call without --max-items and --no-paginate, or add the pages that follow, named in their order"
+                    .to_owned(),
+            ),
+        });
+        if list.key == "ResourceRecordSets" {
+            self.first_names.extend(list.value.items().and_then(|sets| name_of(sets.first()?.text)));
+            let next = document.members.iter().find(|member| member.key == "NextRecordName");
+            let next = next.and_then(|next| serde_json::from_str::<String>(next.value.text).ok());
+            if let (Some(next), Some(_)) = (&next, &mistake) {
+                self.wanted.extend(mistake.map(|mistake| (next.to_ascii_lowercase(), mistake)));
+                return;
+            }
+        }
+        let answer = Answer {
+            folder: path.parent().map(PathBuf::from).unwrap_or_default(),
+            subject: path.file_stem().and_then(|stem| any_id_in(unnumbered(&stem.to_string_lossy()))),
+            key: list.key.clone(),
+        };
+        match mistake {
+            Some(mistake) => self.waiting.insert(answer, mistake),
+            None => self.waiting.remove(&answer),
+        };
+    }
+
+    /// The pages that wait in vain.
+    pub fn left_over(self) -> impl Iterator<Item = Mistake> {
+        let Self { waiting, wanted, first_names } = self;
+        let wanted = wanted.into_iter().filter(move |(name, _)| !first_names.contains(name));
+        waiting.into_values().chain(wanted.map(|(_, mistake)| mistake))
+    }
+}
+
+/// The name of a record set.
+fn name_of(set: &str) -> Option<String> {
+    let set: serde_json::Value = serde_json::from_str(set).ok()?;
+    Some(set.get("Name")?.as_str()?.to_ascii_lowercase())
+}
+
+/// A file's name without the number of a page, which has few digits. Ids end with more.
+fn unnumbered(stem: &str) -> &str {
+    const MOST: usize = 4;
+    let Some((before, number)) = stem.rsplit_once('-') else { return stem };
+    let is_number = !number.is_empty() && number.len() <= MOST && number.bytes().all(|b| b.is_ascii_digit());
+    if is_number { unnumbered(before) } else { stem }
+}

@@ -1,0 +1,115 @@
+//! What is of which VPC and of which subnet: a large network has too many objects to go through all of them for each.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::import::inventory::{Found, Inventory};
+use crate::import::objects::endpoint::VpcEndpoint;
+use crate::import::objects::gateway::{InternetGateway, NatGateway};
+use crate::import::objects::instance::{Instance, NetworkInterface};
+use crate::import::objects::network::{RouteTable, Subnet, Vpc};
+use crate::import::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
+
+/// Objects by what they are of, most by their VPC, in their order.
+pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a Found<T>>>);
+
+impl<'a, T> Grouped<'a, T> {
+    fn new(all: &'a [Found<T>], group: impl Fn(&'a T) -> Option<&'a str>) -> Self {
+        let mut grouped: HashMap<&'a str, Vec<&'a Found<T>>> = HashMap::new();
+        for one in all {
+            grouped.entry(group(&one.object).unwrap_or_default()).or_default().push(one);
+        }
+        Self(grouped)
+    }
+
+    /// Those of one.
+    pub fn of(&self, group: &str) -> &[&'a Found<T>] {
+        self.0.get(group).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Objects by what they are of.
+pub struct Index<'a> {
+    pub subnets: Grouped<'a, Subnet>,
+    pub route_tables: Grouped<'a, RouteTable>,
+    pub nat_gateways: Grouped<'a, NatGateway>,
+    pub endpoints: Grouped<'a, VpcEndpoint>,
+    pub interfaces: Grouped<'a, NetworkInterface>,
+    pub instances: Grouped<'a, Instance>,
+    pub security_groups: Grouped<'a, SecurityGroup>,
+    pub network_acls: Grouped<'a, NetworkAcl>,
+    /// The rules of security groups that stand in documents of their own, by their group.
+    pub rules: Grouped<'a, SecurityGroupRule>,
+    /// The VPCs, by their ids.
+    pub vpcs: HashMap<&'a str, &'a Found<Vpc>>,
+    /// The internet gateway of a VPC.
+    pub internet_gateway_of: HashMap<&'a str, &'a InternetGateway>,
+    /// The route table that a subnet is associated with.
+    pub table_of: HashMap<&'a str, &'a RouteTable>,
+    /// The network ACL that a subnet is associated with.
+    pub acl_of: HashMap<&'a str, &'a NetworkAcl>,
+    /// The ids of whatever a route may lead to and some document holds.
+    pub targets: HashSet<&'a str>,
+    /// NAT gateways that are gone.
+    pub gone: HashSet<&'a str>,
+}
+
+impl<'a> Index<'a> {
+    /// The index of an inventory. Of several that claim a subnet or a VPC the first counts.
+    pub fn of(inventory: &'a Inventory) -> Self {
+        let mut table_of = HashMap::new();
+        for table in &inventory.route_tables {
+            let held = table.object.associations.iter().filter(|one| one.association_state.is_associated());
+            for subnet in held.filter_map(|one| one.subnet_id.as_deref()) {
+                table_of.entry(subnet).or_insert(&table.object);
+            }
+        }
+        let mut acl_of = HashMap::new();
+        for acl in &inventory.network_acls {
+            for subnet in acl.object.associations.iter().filter_map(|one| one.subnet_id.as_deref()) {
+                acl_of.entry(subnet).or_insert(&acl.object);
+            }
+        }
+        let mut internet_gateway_of = HashMap::new();
+        for gateway in &inventory.internet_gateways {
+            for attachment in gateway.object.attachments.iter().filter(|one| one.holds()) {
+                internet_gateway_of.entry(attachment.vpc_id.as_str()).or_insert(&gateway.object);
+            }
+        }
+        let nat_gateways = &inventory.nat_gateways;
+        Self {
+            subnets: Grouped::new(&inventory.subnets, |one| Some(&one.vpc_id)),
+            route_tables: Grouped::new(&inventory.route_tables, |one| Some(&one.vpc_id)),
+            nat_gateways: Grouped::new(nat_gateways, |one| Some(&one.vpc_id)),
+            endpoints: Grouped::new(&inventory.endpoints, |one| Some(&one.vpc_id)),
+            interfaces: Grouped::new(&inventory.interfaces, |one| one.vpc_id.as_deref()),
+            instances: Grouped::new(&inventory.instances, |one| one.vpc_id.as_deref()),
+            security_groups: Grouped::new(&inventory.security_groups, |one| one.vpc_id.as_deref()),
+            network_acls: Grouped::new(&inventory.network_acls, |one| Some(&one.vpc_id)),
+            rules: Grouped::new(&inventory.security_group_rules, |one| Some(&one.group_id)),
+            vpcs: inventory.vpcs.iter().map(|vpc| (vpc.vpc_id.as_str(), vpc)).collect(),
+            internet_gateway_of,
+            table_of,
+            acl_of,
+            targets: targets(inventory),
+            gone: nat_gateways
+                .iter()
+                .filter(|nat| nat.is_gone())
+                .map(|nat| nat.nat_gateway_id.as_str())
+                .collect(),
+        }
+    }
+}
+
+/// The ids of whatever a route may lead to.
+fn targets(inventory: &Inventory) -> HashSet<&str> {
+    let gateways = inventory.internet_gateways.iter().map(|one| one.internet_gateway_id.as_str());
+    let nat_gateways = inventory.nat_gateways.iter().map(|one| one.nat_gateway_id.as_str());
+    let endpoints = inventory.endpoints.iter().map(|one| one.vpc_endpoint_id.as_str());
+    let transit = inventory.transit_gateways.iter().map(|one| one.transit_gateway_id.as_str());
+    let peerings = inventory.peerings.iter().map(|one| one.vpc_peering_connection_id.as_str());
+    let vpn = inventory.vpn_gateways.iter().map(|one| one.vpn_gateway_id.as_str());
+    let interfaces = inventory.interfaces.iter().map(|one| one.network_interface_id.as_str());
+    let instances = inventory.instances.iter().map(|one| one.instance_id.as_str());
+    let all = gateways.chain(nat_gateways).chain(endpoints).chain(transit).chain(peerings).chain(vpn);
+    all.chain(interfaces).chain(instances).collect()
+}
