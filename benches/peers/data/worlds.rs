@@ -53,6 +53,8 @@ pub enum Thing {
     Routes,
     /// Rules in the same security group.
     Rules,
+    /// Entries of the same network ACL.
+    Entries,
     /// `[[client]]` entries.
     Clients,
     /// Addresses that ask, for one name of an endpoint each; the world stays the same.
@@ -72,6 +74,7 @@ impl Thing {
             Self::Subnets => "subnets",
             Self::Routes => "routes in one table",
             Self::Rules => "rules in one group",
+            Self::Entries => "entries of one network ACL",
             Self::Clients => "declared clients",
             Self::Askers => "clients that ask",
             Self::Whole => "whole VPCs",
@@ -107,6 +110,7 @@ impl Thing {
             Self::Subnets => Shape { vpcs: size / 10, names: 10, askers: Askers::InSubnets(100), ..zone },
             Self::Routes => Shape { routes: size, ..zone },
             Self::Rules => Shape { rules: size, ..endpoints },
+            Self::Entries => Shape { entries: size, ..endpoints },
             Self::Clients => Shape { clients: size, askers: Askers::Declared(10), ..zone },
             Self::Askers => Shape { askers: Askers::InTurns(size), ..endpoints },
             Self::Whole => Shape { vpcs: size, routes: 100, askers: Askers::InSubnets(10), ..endpoints },
@@ -164,6 +168,8 @@ struct Shape {
     routes: usize,
     /// Rules in each VPC's security group. 0: there is none.
     rules: usize,
+    /// Entries for what comes into each VPC's subnets, in its default network ACL. 0: there is none.
+    entries: usize,
     /// `[[client]]` entries, beside that of loopback.
     clients: usize,
     /// Names that are asked for: of endpoints where there are any, else of zones.
@@ -307,6 +313,9 @@ internet_gateway = "igw-{vpc}"
         if self.rules > 0 {
             self.write_group(text, vpc);
         }
+        if self.entries > 0 {
+            self.write_acl(text, vpc);
+        }
         (0..self.endpoints).for_each(|endpoint| self.write_endpoint(text, vpc, endpoint));
     }
 
@@ -351,6 +360,22 @@ route_table = "rtb-{vpc}"
             );
         }
         text.push_str("]\n");
+    }
+
+    /// The network ACL of all of a VPC's subnets. Of what comes in only the last entry speaks of anybody who asks.
+    fn write_acl(&self, text: &mut String, vpc: usize) {
+        let _ = write!(text, "\n[[vpc.network_acl]]\nid = \"acl-{vpc}\"\nis_default = true\nentries = [\n");
+        let rest = "protocol = \"-1\"";
+        for number in 1..self.entries as u32 {
+            let source = Ipv4Addr::from(STRANGERS + 16 * number);
+            let _ = writeln!(
+                text,
+                "{{ rule_number = {number}, {rest}, rule_action = \"deny\", cidr = \"{source}/28\" }},"
+            );
+        }
+        let allows = format!("{rest}, rule_action = \"allow\", cidr = \"0.0.0.0/0\"");
+        let _ = writeln!(text, "{{ rule_number = {}, {allows} }},", self.entries);
+        let _ = writeln!(text, "{{ rule_number = 100, egress = true, {allows} }},\n]");
     }
 
     /// An endpoint with interfaces in two subnets that stand in different availability zones.
