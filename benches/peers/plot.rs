@@ -31,7 +31,7 @@ const BOTTOM: f64 = 400.0;
 const APART: f64 = 18.0;
 
 /// The lines' colours, on a light page and on a dark one.
-const COLOURS: [(&str, &str); 9] = [
+const COLOURS: [(&str, &str); 10] = [
     ("#1f6fb4", "#6cb6ff"),
     ("#c8384c", "#ff8590"),
     ("#20894e", "#5fd08f"),
@@ -41,6 +41,7 @@ const COLOURS: [(&str, &str); 9] = [
     ("#a83a82", "#f08fd0"),
     ("#59616d", "#b4bcc8"),
     ("#687700", "#c3d04a"),
+    ("#8b5a4a", "#d3a08e"),
 ];
 
 /// Draws lines. The picture says of itself which colours suit a dark page, so that it needs no second one.
