@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Change, Lands, Missed, ways};
+use crate::net::nat64_embedded;
 use crate::resolve::egress::HTTPS;
 use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
@@ -20,15 +21,22 @@ pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed])
             all.push(sentence);
         }
     }
-    all.extend(missed.iter().map(|missed| of_missed(world, missed)));
+    all.extend(missed.iter().map(|missed| of_missed(world, outcome, missed)));
     all
 }
 
-fn of_missed(world: &World, missed: &Missed) -> String {
+fn of_missed(world: &World, outcome: &Outcome, missed: &Missed) -> String {
     let id = &missed.id;
     match missed.what {
         Change::GatewayEndpointPossible => {
-            format!("A gateway endpoint for {id} would carry this traffic, at no charge.")
+            match outcome.paths.iter().find_map(|one| one.path.translated_by) {
+                Some(nat) => format!(
+                    "A gateway endpoint for {id} in the table that {} sends by would carry this traffic from there on, at no \
+                     charge.",
+                    world.nat_gateways[nat].id
+                ),
+                None => format!("A gateway endpoint for {id} would carry this traffic, at no charge."),
+            }
         }
         Change::EndpointInOtherVpc => {
             let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
@@ -65,9 +73,11 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         let fitting = endpoints.map(|index| &world.endpoints[*index]).filter(|endpoint| wanted(endpoint));
         fitting.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
     };
+    let meant = way.map(|(address, _)| nat64_embedded(address).map_or(address, IpAddr::V4));
     let holds = |endpoint: &Endpoint| {
-        way.is_none_or(|(address, _)| endpoint.prefixes.is_empty() || endpoint.holds(address))
+        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.holds(address))
     };
+    let is_translated = way.is_some_and(|(address, _)| nat64_embedded(address).is_some());
     let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway && holds(endpoint));
     let table = match world.places[vantage.place].standing {
         Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
@@ -143,6 +153,11 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
                 .to_owned()
         }
         Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
+        Reason::EndpointAvailableNotUsed if is_translated && !gateways().is_empty() => format!(
+            "IPv4 traffic to this address goes by {}, and what is made from it for IPv6 goes past that: have clients use the A \
+             record, or turn DNS64 off where they have IPv4.",
+            gateways()
+        ),
         Reason::EndpointAvailableNotUsed => {
             "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
         }

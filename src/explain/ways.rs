@@ -16,6 +16,7 @@ pub fn told(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
 fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
     match reason {
         Reason::NoRoute => no_route(world, path),
+        Reason::EndpointNotAssociatedWithTable => behind_translation(world, address, path),
         Reason::NoReturnRoute => Some(no_return_route(world, path)),
         Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
         Reason::NoPublicAddress => no_public_address(world, address, path),
@@ -39,6 +40,21 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
     }
     let site = path.hops.last()?;
     Some(format!("{} does not have this address, and has no uplink of its own.", site.id))
+}
+
+/// What a NAT gateway makes IPv4 of goes by its table, and not by the client's.
+fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
+    let nat = &world.nat_gateways[path.translated_by?];
+    let embedded = IpAddr::V4(net::nat64_embedded(address)?);
+    let of_vpc = world.vpcs[nat.vpc].endpoints.iter().map(|index| &world.endpoints[*index]);
+    let ids: Vec<_> =
+        of_vpc.filter(|endpoint| endpoint.holds(embedded)).map(|endpoint| &*endpoint.id).collect();
+    Some(format!(
+        "Associate the gateway endpoint ({}) with {}, which {} sends by: it costs nothing.",
+        ids.join(", "),
+        table(world, LaterTable::Vpc(nat.route_table)),
+        nat.id
+    ))
 }
 
 fn no_return_route(world: &World, path: &EgressPath) -> String {
@@ -163,6 +179,7 @@ mod tests {
 
     use crate::config;
     use crate::explain::{PathExplanation, vantage};
+    use crate::world::World;
     use crate::world::compile::compile;
 
     const CONFIG: &str = r#"
@@ -216,16 +233,22 @@ cidr = ["192.168.1.0/24", "10.1.1.0/24"]
 links = [{ target = "vgw-1", vpc = "vpc-1" }]
 "#;
 
+    fn world(text: &str) -> World {
+        let nothing = |path: &Path| std::fs::read_to_string(path);
+        let mut loaded = config::load_text(Path::new("test.toml"), text.to_owned(), &nothing);
+        compile(&mut loaded).expect("nothing is wrong")
+    }
+
+    fn told(world: &World, from: &str, address: &str) -> String {
+        let from = vantage(world, from, None).expect("it is a place");
+        let address: IpAddr = address.parse().expect("an address");
+        PathExplanation::of(world, from, address).advice.join(" ")
+    }
+
     #[test]
     fn a_way_is_told_of_by_what_loses_it() {
-        let nothing = |path: &Path| std::fs::read_to_string(path);
-        let mut loaded = config::load_text(Path::new("test.toml"), CONFIG.to_owned(), &nothing);
-        let world = compile(&mut loaded).expect("nothing is wrong");
-        let told = |from: &str, address: &str| {
-            let from = vantage(&world, from, None).expect("it is a place");
-            let address: IpAddr = address.parse().expect("an address");
-            PathExplanation::of(&world, from, address).advice.join(" ")
-        };
+        let world = world(CONFIG);
+        let told = |from: &str, address: &str| told(&world, from, address);
         // The table that has no route, and not the client's own.
         assert_eq!(told("subnet-a", "172.16.1.1"), "rtb-firewall has no route to this address.");
         assert_eq!(
@@ -256,5 +279,39 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
         );
         assert!(told("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this zone"));
         assert_eq!(told("subnet-c", "192.168.1.9"), "");
+    }
+
+    const NAT64: &str = r#"
+[[vpc]]
+id = "vpc-1"
+region = "ap-northeast-1"
+cidr = ["10.1.0.0/16", "2001:db8:1::/56"]
+internet_gateway = "igw-1"
+subnet = [
+  { id = "subnet-six", ipv6_cidr = "2001:db8:1:1::/64", availability_zone = "ap-northeast-1a", route_table = "rtb-a" },
+  { id = "subnet-both", cidr = "10.1.2.0/24", ipv6_cidr = "2001:db8:1:2::/64", availability_zone = "ap-northeast-1a", route_table = "rtb-a" },
+  { id = "subnet-nat", cidr = "10.1.3.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-nat" },
+]
+route_table = [
+  { id = "rtb-a", routes = [{ destination = "64:ff9b::/96", target = "nat-1" }, { destination = "pl-61a54008", target = "vpce-s3" }] },
+  { id = "rtb-nat", routes = [{ destination = "0.0.0.0/0", target = "igw-1" }] },
+]
+nat_gateway = [{ id = "nat-1", subnet = "subnet-nat", public_address = "203.0.113.9" }]
+endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-northeast-1.s3" }]
+"#;
+
+    #[test]
+    fn what_is_translated_is_told_of_by_the_table_that_it_goes_by() {
+        let world = world(NAT64);
+        // 52.219.0.9, which S3 has.
+        assert_eq!(
+            told(&world, "subnet-six", "64:ff9b::34db:9"),
+            "Associate the gateway endpoint (vpce-s3) with rtb-nat, which nat-1 sends by: it costs nothing."
+        );
+        assert_eq!(
+            told(&world, "subnet-both", "64:ff9b::34db:9"),
+            "IPv4 traffic to this address goes by vpce-s3, and what is made from it for IPv6 goes past that: have clients use \
+             the A record, or turn DNS64 off where they have IPv4."
+        );
     }
 }

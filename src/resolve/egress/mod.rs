@@ -65,8 +65,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             if is_served || path.class.is_endpoint_interface() {
                 return path;
             }
-            let vpc = &world.vpcs[world.subnets[subnet].vpc];
-            match missed::gateway_endpoint(world, vpc, subnet, address) {
+            match missed::gateway_endpoint(world, here, subnet, address, &path) {
                 Some(reason) => path.because(reason),
                 None => path,
             }
