@@ -16,6 +16,7 @@ pub fn told(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
 fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
     match reason {
         Reason::NoRoute => no_route(world, path),
+        Reason::BlackholeRoute => transit_blackhole(world, path),
         Reason::EndpointNotAssociatedWithTable => behind_translation(world, address, path),
         Reason::NoReturnRoute => Some(no_return_route(world, path)),
         Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
@@ -40,6 +41,17 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
     }
     let site = path.hops.last()?;
     Some(format!("{} does not have this address, and has no uplink of its own.", site.id))
+}
+
+/// A blackhole in a transit gateway's table may stand there on purpose ("Create a static route", Amazon VPC Transit Gateways).
+fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
+    let last = path.later.last()?;
+    let LaterTable::TransitGateway(..) = last.table else { return None };
+    Some(format!(
+        "{} drops what goes to {}: its route is a blackhole, written as one or left by an attachment that is gone.",
+        table(world, last.table),
+        last.destination
+    ))
 }
 
 /// What a NAT gateway makes IPv4 of goes by its table, and not by the client's.
@@ -199,6 +211,7 @@ route_table = [
   { id = "rtb-a", routes = [
     { destination = "10.2.0.0/16", target = "tgw-1" },
     { destination = "10.3.0.0/16", target = "tgw-1" },
+    { destination = "10.4.0.0/16", target = "tgw-2" },
     { destination = "192.168.1.0/24", target = "vgw-1" },
     { destination = "172.16.0.0/16", target = "eni-firewall" },
     { destination = "172.17.0.0/16", target = "nat-private" },
@@ -225,6 +238,13 @@ id = "tgw-1"
 vpc_attachment = [
   { id = "tgw-attach-1", vpc = "vpc-1", subnets = ["subnet-a"] },
   { id = "tgw-attach-2", vpc = "vpc-2", subnets = ["subnet-2a"] },
+]
+
+[[transit_gateway]]
+id = "tgw-2"
+vpc_attachment = [{ id = "tgw-attach-3", vpc = "vpc-1" }]
+route_table = [
+  { id = "tgw-rtb-2", associations = ["tgw-attach-3"], routes = [{ destination = "10.4.2.0/24", state = "blackhole" }] },
 ]
 
 [[site]]
@@ -255,6 +275,11 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
             told("subnet-a", "10.3.1.1"),
             "The route table of tgw-1 has no route to the address: propagate the attachment that has it there, or write a \
              static route."
+        );
+        assert_eq!(
+            told("subnet-a", "10.4.2.1"),
+            "tgw-rtb-2 of tgw-2 drops what goes to 10.4.2.0/24: its route is a blackhole, written as one or left by an \
+             attachment that is gone."
         );
         // An internet gateway would not help a private NAT gateway.
         assert_eq!(
