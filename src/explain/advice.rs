@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Change, Lands, Missed, ways};
 use crate::net::nat64_embedded;
 use crate::resolve::egress::HTTPS;
-use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
+use crate::resolve::{Class, Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
@@ -158,6 +158,14 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
              record, or turn DNS64 off where they have IPv4.",
             gateways()
         ),
+        Reason::EndpointAvailableNotUsed if goes_past(world, vantage, way) => {
+            let route = path.and_then(|path| path.matched.as_ref());
+            let route = route.map_or_else(|| "another".to_owned(), |matched| matched.destination.to_string());
+            format!(
+                "The route {route} of {table} goes before those to {}: take it away, or make it narrower.",
+                gateways()
+            )
+        }
         Reason::EndpointAvailableNotUsed => {
             "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
         }
@@ -190,6 +198,17 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
             "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
         }
     }
+}
+
+/// Whether the client's own table leads to a gateway endpoint that holds the address, and another route of it goes before.
+fn goes_past(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> bool {
+    let Some((address, path)) = way else { return false };
+    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
+    let own = &world.subnets[subnet];
+    let table = &world.route_tables[own.route_table];
+    let mut endpoints = world.vpcs[own.vpc].endpoints.iter();
+    path.class != Class::GatewayEndpoint
+        && endpoints.any(|index| world.endpoints[*index].holds(address) && table.leads_to(*index))
 }
 
 /// Which filter of a path refuses, and what.

@@ -306,6 +306,29 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
         assert_eq!(told("subnet-c", "192.168.1.9"), "");
     }
 
+    #[test]
+    fn a_route_past_a_gateway_endpoint_is_named() {
+        let world = world(
+            r#"
+[[vpc]]
+id = "vpc-1"
+region = "ap-northeast-1"
+cidr = ["10.1.0.0/16"]
+internet_gateway = "igw-1"
+subnet = [{ id = "subnet-a", cidr = "10.1.1.0/24", availability_zone = "ap-northeast-1a", map_public_ip_on_launch = true }]
+route_table = [{ id = "rtb-1", main = true, routes = [
+  { destination = "pl-61a54008", target = "vpce-s3" },
+  { destination = "52.219.0.0/20", target = "igw-1" },
+] }]
+endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-northeast-1.s3" }]
+"#,
+        );
+        assert_eq!(
+            told(&world, "subnet-a", "52.219.0.9"),
+            "The route 52.219.0.0/20 of rtb-1 goes before those to vpce-s3: take it away, or make it narrower."
+        );
+    }
+
     const NAT64: &str = r#"
 [[vpc]]
 id = "vpc-1"
