@@ -176,13 +176,20 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
         return Vec::new();
     }
     let view = world.views[vantage.view].claims;
+    let makes_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
+    let is_asked = |held: RecordType| {
+        [held, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && held == RecordType::A)
+    };
     let own = |index| {
         world.claims.covering(view, &question.qname).any(|(_, held)| held.claim == Claim::HostedZone(index))
     };
     let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
         let below = question.qname.labels_below(hosted.zone.apex()).is_some();
+        // One that has the name without such records would hide what public DNS has.
         let has = || match hosted.zone.find(&question.qname) {
-            Found::Node(node) | Found::Wildcard(node) => !node.is_empty_non_terminal(),
+            Found::Node(node) | Found::Wildcard(node) => {
+                node.types().any(|held| is_asked(held) || held == RecordType::CNAME)
+            }
             Found::Nothing => false,
         };
         below && !own(*index) && has()
