@@ -134,7 +134,7 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         }
         Reason::ApiGatewayPublicApiRefused => format!(
             "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
-             domain name for public APIs, or turn private DNS off."
+             domain name for public APIs, by an alias record and not a CNAME, or turn private DNS off."
         ),
         Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].standing {
             Standing::Subnet(_) => {
