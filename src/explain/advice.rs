@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Change, Lands, Missed, ways};
 use crate::net::nat64_embedded;
-use crate::resolve::egress::HTTPS;
+use crate::resolve::egress::{HTTPS, gateways_of_ipv4_alone};
 use crate::resolve::{Class, Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
 
@@ -79,6 +79,11 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
     };
     let is_translated = way.is_some_and(|(address, _)| nat64_embedded(address).is_some());
     let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway && holds(endpoint));
+    let of_ipv4_alone = || {
+        let here = world.place_vpc(vantage.place);
+        let all = here.zip(way).map(|(vpc, (address, _))| gateways_of_ipv4_alone(world, vpc, address));
+        all.iter().flatten().map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
+    };
     let table = match world.places[vantage.place].standing {
         Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
         Standing::Site(_) | Standing::Outside => None,
@@ -157,6 +162,10 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
             "IPv4 traffic to this address goes by {}, and what is made from it for IPv6 goes past that: have clients use the A \
              record, or turn DNS64 off where they have IPv4.",
             gateways()
+        ),
+        Reason::EndpointAvailableNotUsed if !of_ipv4_alone().is_empty() => format!(
+            "{} carries IPv4 alone: have it carry IPv6 too, or have clients use the A record.",
+            of_ipv4_alone()
         ),
         Reason::EndpointAvailableNotUsed if goes_past(world, vantage, way) => {
             let route = path.and_then(|path| path.matched.as_ref());

@@ -329,6 +329,33 @@ endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nort
         );
     }
 
+    #[test]
+    fn a_gateway_endpoint_of_ipv4_alone_is_named_where_ipv6_goes_past_it() {
+        let text = |more: &str| {
+            format!(
+                r#"
+[[vpc]]
+id = "vpc-1"
+region = "ap-northeast-1"
+cidr = ["10.1.0.0/16", "2001:db8:1::/56"]
+subnet = [{{ id = "subnet-a", cidr = "10.1.1.0/24", ipv6_cidr = "2001:db8:1:1::/64", availability_zone = "ap-northeast-1a" }}]
+route_table = [{{ id = "rtb-1", main = true, routes = [
+  {{ destination = "pl-61a54008", target = "vpce-s3" }},
+  {{ destination = "::/0", target = "eigw-1" }},
+] }}]
+endpoint = [{{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-northeast-1.s3"{more} }}]
+"#
+            )
+        };
+        let s3 = "2406:da60:40a0:ec36:d536:50de:a52b:5b73";
+        assert_eq!(
+            told(&world(&text("")), "subnet-a", s3),
+            "vpce-s3 carries IPv4 alone: have it carry IPv6 too, or have clients use the A record."
+        );
+        // It carries IPv6, by a prefix list that nobody gave.
+        assert_eq!(told(&world(&text(r#", ip_address_type = "dualstack""#)), "subnet-a", s3), "");
+    }
+
     const NAT64: &str = r#"
 [[vpc]]
 id = "vpc-1"

@@ -53,10 +53,31 @@ fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpA
             Reason::EndpointNotAssociatedWithTable
         });
     }
+    let (mut same_service, region) = of_owner(world, vpc, address)?;
+    if region != vpc.region.as_str() {
+        return same_service.next().map(|_| Reason::CrossRegionNotInPrefixList);
+    }
+    let is_past_ipv4 = address.is_ipv6() && same_service.any(|endpoint| endpoint.is_ipv4_gateway);
+    is_past_ipv4.then_some(Reason::EndpointAvailableNotUsed)
+}
+
+/// The gateway endpoints of a VPC that serve an IPv6 address's service there, and carry IPv4 alone.
+pub fn gateways_of_ipv4_alone<'w>(world: &'w World, vpc: &'w Vpc, address: IpAddr) -> Vec<&'w Endpoint> {
+    let is_held_here = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
+    let found = of_owner(world, vpc, address).filter(|(_, region)| is_held_here(region));
+    let endpoints = found.into_iter().flat_map(|(endpoints, _)| endpoints);
+    endpoints.filter(|endpoint| endpoint.is_ipv4_gateway).collect()
+}
+
+/// The gateway endpoints of a VPC for the service that AWS's ranges give an address to, and the region they give it to.
+fn of_owner<'w>(
+    world: &'w World,
+    vpc: &'w Vpc,
+    address: IpAddr,
+) -> Option<(impl Iterator<Item = &'w Endpoint>, &'w str)> {
     let (service, region) = world.ranges().owner(address)?;
-    let same_service = |(_, endpoint): (_, &Endpoint)| hostname::service_label(&endpoint.service) == service;
-    let elsewhere = region != vpc.region.as_str() && gateway_endpoints(world, vpc).any(same_service);
-    elsewhere.then_some(Reason::CrossRegionNotInPrefixList)
+    let all = gateway_endpoints(world, vpc).map(|(_, endpoint)| endpoint);
+    Some((all.filter(move |endpoint| hostname::service_label(&endpoint.service) == service), region))
 }
 
 fn gateway_endpoints<'w>(

@@ -28,6 +28,7 @@ use crate::net::{self, is_globally_routed};
 use crate::world::{PlaceId, Standing, World};
 
 pub use filter::HTTPS;
+pub use missed::gateways_of_ipv4_alone;
 use walk::Walk;
 
 /// How many tables are looked at, as many as the hops that a packet commonly lives for (TTL 64). A circle is known
