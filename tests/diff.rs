@@ -198,3 +198,41 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
     assert!(!groups.is_empty() && !told.contains("because of one of"), "{told}");
     assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{told}");
 }
+
+/// The table of the subnet that an endpoint stands in has a say in replies alone.
+#[test]
+fn a_route_that_nothing_follows_is_no_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = r#"
+[[vpc]]
+id = "vpc-1"
+region = "us-east-1"
+cidr = ["10.0.0.0/16"]
+enable_dns_hostnames = true
+internet_gateway = "igw-1"
+subnet = [
+  { id = "subnet-1", cidr = "10.0.1.0/24", availability_zone = "us-east-1a" },
+  { id = "subnet-2", cidr = "10.0.2.0/24", availability_zone = "us-east-1a", route_table = "rtb-2" },
+]
+route_table = [{ id = "rtb-1", main = true }, { id = "rtb-2" }]
+security_group = [{ id = "sg-1" }]
+endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-east-1.kms", network_interfaces = [{ subnet = "subnet-2", address = "10.0.2.10", security_groups = ["sg-1"] }] }]
+"#;
+    let open = r#"{ id = "sg-1", ingress = [{ protocol = "tcp", from_port = 443, to_port = 443, sources = ["10.0.1.0/24"] }] }"#;
+    let after = before.replace(r#"{ id = "sg-1" }"#, open);
+    let route = r#"{ id = "rtb-2", routes = [{ destination = "192.0.2.0/24", target = "igw-1" }] }"#;
+    let after = after.replace(r#"{ id = "rtb-2" }"#, route);
+    let told = printed(&compare(dir.path(), before, &after, &[]));
+    let group = told.split("\n\n").find(|group| group.contains("from subnet-1")).unwrap();
+    insta::assert_snapshot!(group, @r"
+    3 names from subnet-1
+      - interface-endpoint via vpce-kms blocked
+      + interface-endpoint via vpce-kms ok
+      because
+        security-group sg-1: ingress - → tcp 443-443 with 10.0.1.0/24
+      names
+        kms.us-east-1.amazonaws.com
+        vpce-kms-rxo6d4h2.kms.us-east-1.vpce.amazonaws.com
+        vpce-kms-rxo6d4h2-us-east-1a.kms.us-east-1.vpce.amazonaws.com
+    ");
+}

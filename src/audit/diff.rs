@@ -382,8 +382,10 @@ impl Touched {
                 touched.row(world, row);
             }
             // What came through before comes through no more, or the other way round.
-            let no_way_back = |row: &Row| row.all_reasons().contains(&Reason::NoReturnRoute);
-            if no_way_back(&pair.before) || no_way_back(&pair.after) {
+            let is_of_replies =
+                |reason: &Reason| matches!(reason, Reason::NoReturnRoute | Reason::AsymmetricRouting);
+            let by_replies = |row: &Row| row.all_reasons().iter().any(is_of_replies);
+            if by_replies(&pair.before) || by_replies(&pair.after) {
                 touched.ways_back(surveys[0].world, &pair.before);
                 touched.ways_back(surveys[1].world, &pair.after);
             }
@@ -430,11 +432,15 @@ impl Touched {
                 self.routes
                     .extend(matched.prefix_list.iter().map(|list| (table.to_string(), list.to_string())));
             }
-            for hop in &path.hops {
+            let lands_at_interface = matches!(path.endpoint, Some((_, Some(_))));
+            for (left, hop) in path.hops.iter().rev().enumerate() {
                 self.ids.insert(hop.id.to_string());
                 if let Some(id) = &hop.subnet {
                     self.ids.insert(id.to_string());
-                    self.table_of(world, id);
+                    // The table of where it lands is for replies.
+                    if left > 0 || !lands_at_interface {
+                        self.table_of(world, id);
+                    }
                 }
             }
             for filter in &path.filters {

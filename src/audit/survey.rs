@@ -11,9 +11,8 @@ use super::cost::Tolls;
 use super::places::{Asker, Group};
 use super::row::{Row, Verdict};
 use crate::dns::Question;
-use crate::explain::{Missed, missed};
-use crate::net::is_globally_routed;
-use crate::resolve::{Class, Outcome, Reach, Source};
+use crate::explain::{Missed, goes_past_endpoints, missed};
+use crate::resolve::{Outcome, Reach, Source};
 use crate::world::{Index, ViewId, Vpc, World};
 
 /// What every question comes to from every place.
@@ -140,16 +139,16 @@ impl Known {
         outcome: &Outcome,
     ) -> Arc<[Missed]> {
         let vantage = asker.vantage;
-        if outcome.paths.len() > 64 {
+        // What is translated hangs on the NAT gateway's VPC, too.
+        let is_translated = outcome.paths.iter().any(|one| one.path.translated_by.is_some());
+        if outcome.paths.len() > 64 || is_translated {
             return missed(world, vantage, question, outcome).into();
         }
         // An endpoint at the way's end or none, for each public address of the answer.
-        let past = outcome.paths.iter().enumerate().fold(0, |bits, (at, one)| {
-            let is_past = is_globally_routed(one.address)
-                && !one.path.class.is_endpoint_interface()
-                && one.path.class != Class::GatewayEndpoint;
-            bits | (u64::from(is_past) << at)
-        });
+        let past =
+            outcome.paths.iter().enumerate().fold(0, |bits, (at, one)| {
+                bits | (u64::from(goes_past_endpoints(world, vantage, one)) << at)
+            });
         let key = (vantage.view, world.place_vpc_index(vantage.place), number, past);
         let look = || missed(world, vantage, question, outcome).into();
         self.missed.entry(key).or_insert_with(look).clone()

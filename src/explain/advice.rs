@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::{Change, Lands, Missed, ways};
-use crate::resolve::egress::HTTPS;
-use crate::resolve::{Direction, EgressPath, FilterId, Outcome, Reason};
+use crate::net::nat64_embedded;
+use crate::resolve::egress::{HTTPS, gateways_of_ipv4_alone};
+use crate::resolve::{Class, Direction, EgressPath, FilterId, Outcome, Reason};
 use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
@@ -20,15 +21,22 @@ pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed])
             all.push(sentence);
         }
     }
-    all.extend(missed.iter().map(|missed| of_missed(world, missed)));
+    all.extend(missed.iter().map(|missed| of_missed(world, outcome, missed)));
     all
 }
 
-fn of_missed(world: &World, missed: &Missed) -> String {
+fn of_missed(world: &World, outcome: &Outcome, missed: &Missed) -> String {
     let id = &missed.id;
     match missed.what {
         Change::GatewayEndpointPossible => {
-            format!("A gateway endpoint for {id} would carry this traffic, at no charge.")
+            match outcome.paths.iter().find_map(|one| one.path.translated_by) {
+                Some(nat) => format!(
+                    "A gateway endpoint for {id} in the table that {} sends by would carry this traffic from there on, at no \
+                     charge.",
+                    world.nat_gateways[nat].id
+                ),
+                None => format!("A gateway endpoint for {id} would carry this traffic, at no charge."),
+            }
         }
         Change::EndpointInOtherVpc => {
             let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
@@ -65,10 +73,17 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         let fitting = endpoints.map(|index| &world.endpoints[*index]).filter(|endpoint| wanted(endpoint));
         fitting.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
     };
+    let meant = way.map(|(address, _)| nat64_embedded(address).map_or(address, IpAddr::V4));
     let holds = |endpoint: &Endpoint| {
-        way.is_none_or(|(address, _)| endpoint.prefixes.is_empty() || endpoint.holds(address))
+        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.holds(address))
     };
+    let is_translated = way.is_some_and(|(address, _)| nat64_embedded(address).is_some());
     let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway && holds(endpoint));
+    let of_ipv4_alone = || {
+        let here = world.place_vpc(vantage.place);
+        let all = here.zip(way).map(|(vpc, (address, _))| gateways_of_ipv4_alone(world, vpc, address));
+        all.iter().flatten().map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
+    };
     let table = match world.places[vantage.place].standing {
         Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
         Standing::Site(_) | Standing::Outside => None,
@@ -124,7 +139,7 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         }
         Reason::ApiGatewayPublicApiRefused => format!(
             "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
-             domain name for public APIs, or turn private DNS off."
+             domain name for public APIs, by an alias record and not a CNAME, or turn private DNS off."
         ),
         Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].standing {
             Standing::Subnet(_) => {
@@ -143,6 +158,23 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
                 .to_owned()
         }
         Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
+        Reason::EndpointAvailableNotUsed if is_translated && !gateways().is_empty() => format!(
+            "IPv4 traffic to this address goes by {}, and what is made from it for IPv6 goes past that: have clients use the A \
+             record, or turn DNS64 off where they have IPv4.",
+            gateways()
+        ),
+        Reason::EndpointAvailableNotUsed if !of_ipv4_alone().is_empty() => format!(
+            "{} carries IPv4 alone: have it carry IPv6 too, or have clients use the A record.",
+            of_ipv4_alone()
+        ),
+        Reason::EndpointAvailableNotUsed if goes_past(world, vantage, way) => {
+            let route = path.and_then(|path| path.matched.as_ref());
+            let route = route.map_or_else(|| "another".to_owned(), |matched| matched.destination.to_string());
+            format!(
+                "The route {route} of {table} goes before those to {}: take it away, or make it narrower.",
+                gateways()
+            )
+        }
         Reason::EndpointAvailableNotUsed => {
             "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
         }
@@ -175,6 +207,17 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
             "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
         }
     }
+}
+
+/// Whether the client's own table leads to a gateway endpoint that holds the address, and another route of it goes before.
+fn goes_past(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> bool {
+    let Some((address, path)) = way else { return false };
+    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
+    let own = &world.subnets[subnet];
+    let table = &world.route_tables[own.route_table];
+    let mut endpoints = world.vpcs[own.vpc].endpoints.iter();
+    path.class != Class::GatewayEndpoint
+        && endpoints.any(|index| world.endpoints[*index].holds(address) && table.leads_to(*index))
 }
 
 /// Which filter of a path refuses, and what.

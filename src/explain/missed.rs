@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::aws::service::{EndpointKind as Offered, PrivateNames};
 use crate::dns::{Question, RecordType};
-use crate::net::is_globally_routed;
-use crate::resolve::{Class, EgressPath, Outcome, Source};
+use crate::net::{is_globally_routed, nat64_embedded};
+use crate::resolve::{AddressPath, Class, Outcome, Source};
 use crate::world::{Claim, Endpoint, EndpointKind, Found, Index, Standing, Vantage, ViewKind, Vpc, World};
 
 /// What could be changed. Stable codes, each in the manual with an example.
@@ -61,14 +61,14 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
         (Standing::Site(_) | Standing::Outside, _) => return missed,
     };
     let vpc = &world.vpcs[number];
-    let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(one.address, &one.path));
+    let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(world, vantage, one));
     if past().next().is_none() {
         return missed;
     }
     // No gateway endpoint is of use to who stands outside of its VPC.
     let inside = past().filter(|_| is_inside);
-    let listed: Vec<_> = inside.filter_map(|one| gateway_service(world, vpc, one.address)).collect();
-    for service in &listed {
+    let listed: Vec<_> = inside.filter_map(|one| gateway_service(world, number, one)).collect();
+    for (vpc, service) in &listed {
         let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
         if !own.any(|endpoint| *endpoint.service == **service) {
             missed.push(Missed { what: Change::GatewayEndpointPossible, id: (*service).to_owned() });
@@ -91,20 +91,38 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
     missed
 }
 
-/// Whether a way leads to a public address by no endpoint.
-fn goes_past_endpoints(address: IpAddr, path: &EgressPath) -> bool {
-    is_globally_routed(address) && !path.class.is_endpoint_interface() && path.class != Class::GatewayEndpoint
+/// Whether a way leads to a public address by no endpoint. What a client has no address for goes no way at all.
+pub fn goes_past_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
+    let here = &world.places[vantage.place];
+    let is_sent = !matches!(here.standing, Standing::Subnet(_)) || here.has_family_of(one.address);
+    let class = one.path.class;
+    is_sent
+        && is_globally_routed(meant(one.address))
+        && !class.is_endpoint_interface()
+        && class != Class::GatewayEndpoint
 }
 
-/// The gateway service of the VPC's region whose prefix list holds an address.
-fn gateway_service<'w>(world: &'w World, vpc: &Vpc, address: IpAddr) -> Option<&'w str> {
+/// The address that an address leads to: the IPv4 one in one of NAT64.
+fn meant(address: IpAddr) -> IpAddr {
+    nat64_embedded(address).map_or(address, IpAddr::V4)
+}
+
+/// The gateway service whose prefix list holds the address that a way leads to, and the VPC whose route tables decide on it:
+/// the client's, or that of the NAT gateway which makes IPv4 of it.
+fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> Option<(&'w Vpc, &'w str)> {
+    let number = match nat64_embedded(one.address) {
+        None => own,
+        Some(_) => world.nat_gateways[one.path.translated_by?].vpc,
+    };
+    let vpc = &world.vpcs[number];
+    let address = meant(one.address);
     let facts = world.public.facts;
     let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
     let of_gateways =
         lists.filter(|list| facts.services.find(&list.name, Offered::Gateway, &vpc.region).is_some());
     let mut holding =
         of_gateways.filter(|list| list.entries.iter().flatten().any(|prefix| prefix.contains(&address)));
-    holding.next().map(|list| list.name.as_str())
+    holding.next().map(|list| (vpc, list.name.as_str()))
 }
 
 /// The service that covers a host, where the VPC has no endpoint for it: with whose endpoint another VPC could help, else
@@ -158,13 +176,20 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
         return Vec::new();
     }
     let view = world.views[vantage.view].claims;
+    let makes_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
+    let is_asked = |held: RecordType| {
+        [held, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && held == RecordType::A)
+    };
     let own = |index| {
         world.claims.covering(view, &question.qname).any(|(_, held)| held.claim == Claim::HostedZone(index))
     };
     let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
         let below = question.qname.labels_below(hosted.zone.apex()).is_some();
+        // One that has the name without such records would hide what public DNS has.
         let has = || match hosted.zone.find(&question.qname) {
-            Found::Node(node) | Found::Wildcard(node) => !node.is_empty_non_terminal(),
+            Found::Node(node) | Found::Wildcard(node) => {
+                node.types().any(|held| is_asked(held) || held == RecordType::CNAME)
+            }
             Found::Nothing => false,
         };
         below && !own(*index) && has()

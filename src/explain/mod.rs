@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use filters::FilterLine;
 pub use lands::Lands;
-pub use missed::{Change, Missed, of as missed};
+pub use missed::{Change, Missed, goes_past_endpoints, of as missed};
 
 use crate::config::{nearest, shortened};
 use crate::dns::{Ede, Question, Rcode, RrSet};

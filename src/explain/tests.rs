@@ -18,6 +18,17 @@ enable_dns_hostnames = true
 subnet = [{ id = "subnet-a", cidr = "10.1.1.0/24", availability_zone = "ap-northeast-1a", route_table = "rtb-1" }]
 route_table = [{ id = "rtb-1" }]
 
+[[vpc]]
+id = "vpc-beside"
+region = "ap-northeast-1"
+cidr = ["10.2.0.0/16", "2001:db8:2::/56"]
+enable_dns_hostnames = true
+subnet = [
+  { id = "subnet-beside", cidr = "10.2.1.0/24", availability_zone = "ap-northeast-1a" },
+  { id = "subnet-six", ipv6_cidr = "2001:db8:2:1::/64", availability_zone = "ap-northeast-1a", enable_dns64 = true },
+]
+route_table = [{ id = "rtb-beside", main = true }]
+
 [[hosted_zone]]
 name = "corp.internal"
 vpcs = ["vpc-1"]
@@ -30,11 +41,15 @@ records = [
 
 /// What is told of a name's A records, with this number drawn.
 fn told(name: &str, draw: u64) -> Explanation {
+    told_of("subnet-a", name, RecordType::A, draw)
+}
+
+fn told_of(from: &str, name: &str, qtype: RecordType, draw: u64) -> Explanation {
     let mut loaded =
         config::load_text(Path::new("test.toml"), CONFIG.to_owned(), &|path| std::fs::read_to_string(path));
     let world = compile(&mut loaded).expect("nothing is wrong");
-    let from = vantage(&world, "subnet-a", None).expect("it is a place");
-    let question = Question { qname: name.parse().expect("a name"), qtype: RecordType::A, qclass: Class::IN };
+    let from = vantage(&world, from, None).expect("it is a place");
+    let question = Question { qname: name.parse().expect("a name"), qtype, qclass: Class::IN };
     Explanation::of(&world, from, &question, Occasion { now_s: 0, draw }).expect("there is an answer")
 }
 
@@ -68,4 +83,19 @@ fn a_person_is_told_too() {
         nothing.contains("no record set (geolocation of geo.corp.internal. A): no location"),
         "{nothing}"
     );
+}
+
+/// A zone that has the name without records of the type would hide what public DNS has.
+#[test]
+fn a_zone_is_missed_where_it_would_answer() {
+    let missed = |from, qtype| {
+        let told = told_of(from, "app.corp.internal", qtype, 0).missed;
+        told.iter().map(|missed| missed.what).collect::<Vec<_>>()
+    };
+    assert_eq!(missed("subnet-beside", RecordType::A), [Change::ZoneNotAssociated]);
+    assert_eq!(missed("subnet-beside", RecordType::AAAA), []);
+    assert_eq!(missed("subnet-beside", RecordType::TXT), []);
+    // DNS64 makes it from the A record.
+    assert_eq!(missed("subnet-six", RecordType::AAAA), [Change::ZoneNotAssociated]);
+    assert_eq!(missed("subnet-a", RecordType::A), []);
 }

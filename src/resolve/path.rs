@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::world::{
-    Admission, Endpoint, Index, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
+    Admission, Endpoint, Index, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
 };
 
 /// The way that traffic from a place to an address leaves.
@@ -35,6 +35,8 @@ pub struct EgressPath {
     pub filters: Vec<Filter>,
     /// The endpoint at the end of the way, and its interface's number if it is reached by one.
     pub endpoint: Option<(Index<Endpoint>, Option<usize>)>,
+    /// The NAT gateway that makes IPv4 of what goes to an address of 64:ff9b::/96.
+    pub translated_by: Option<Index<NatGateway>>,
 }
 
 /// Where traffic ends up, as a world has it.
@@ -334,6 +336,7 @@ impl EgressPath {
             end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },
             filters: Vec::new(),
             endpoint: None,
+            translated_by: None,
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Endpoint {
     pub has_policy: bool,
     /// For a gateway endpoint: the prefixes of its service's prefix list.
     pub prefixes: Vec<IpNet>,
+    /// Whether it is a gateway endpoint that carries IPv4 alone. Of one that carries IPv6 no prefix may be known.
+    pub is_ipv4_gateway: bool,
 }
 
 impl Endpoint {

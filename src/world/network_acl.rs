@@ -136,7 +136,8 @@ impl AclRules {
         match passes {
             Some(_) if is_whole && !may_stop => (Admission::Admitted, passes),
             None if !may_pass => (Admission::Refused, stops),
-            _ => (Admission::Unknown, stops),
+            // The one that stops part of it, or that lets no more than a part pass.
+            _ => (Admission::Unknown, stops.or(passes)),
         }
     }
 }
@@ -148,6 +149,22 @@ mod tests {
     /// Numbers that look drawn, and are the same each time.
     fn drawn(seed: u32) -> u32 {
         seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1) >> 8
+    }
+
+    #[test]
+    fn the_rule_that_lets_a_part_pass_is_named() {
+        let rule = AclRule {
+            number: 110,
+            is_tcp: true,
+            cidr: "::/0".parse().unwrap(),
+            from_port: 32_768,
+            to_port: 60_999,
+            allows: true,
+        };
+        let own: IpNet = "2001:db8::7/128".parse().unwrap();
+        let other = Addresses { prefixes: &[own], is_rest: true };
+        let judged = AclRules::new(vec![rule]).judge(EPHEMERAL_PORTS, other);
+        assert_eq!(judged, (Admission::Unknown, Some(110)));
     }
 
     #[test]

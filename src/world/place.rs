@@ -41,6 +41,14 @@ pub struct Place {
     pub interface: Option<Interface>,
 }
 
+impl Place {
+    /// Whether its clients have an address of another one's family.
+    pub fn has_family_of(&self, address: IpAddr) -> bool {
+        let mut own = self.prefixes.iter().chain(&self.beside);
+        own.any(|prefix| prefix.addr().is_ipv4() == address.is_ipv4())
+    }
+}
+
 /// Why an address stands nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoPlace {

@@ -201,6 +201,24 @@ fn documents_that_do_not_agree_are_told() {
     );
 }
 
+/// AWS may have words that it had not when this was written: one of them is no reason to refuse the whole folder.
+#[test]
+fn words_of_routes_that_nobody_knows_are_told_and_left_away() {
+    let tables = TABLES.replacen(r#""State": "active"}"#, r#""State": "paused", "Origin": "CopyRoute"}"#, 1);
+    let tables = tables.replace(r#""nat-gone", "State": "active""#, r#""nat-gone", "State": "blackhole""#);
+    let documents = [("v.json", VPC), ("tables.json", tables.as_str())];
+    let told = not_understood(&documents);
+    assert_eq!(
+        told,
+        [
+            "tables.json:2:3: rtb-a has a route to 0.0.0.0/0 whose origin is CopyRoute, which is taken as written by somebody",
+            "tables.json:2:3: rtb-a has a route to 0.0.0.0/0 whose state is paused, which is left away",
+        ]
+    );
+    let text = good(&documents).text;
+    assert!(text.contains(r#"{ destination = "0.0.0.0/0", target = "igw-a" }"#), "{text}");
+}
+
 /// Of calls that were made for a part, or may not be made: what is missing is told, and the rest is of use.
 #[test]
 fn what_refers_to_nothing_is_missing_and_no_mistake() {

@@ -11,7 +11,7 @@ use crate::import::objects::{Object, name_tag};
 impl Route {
     /// Whether it forwards.
     pub(super) fn is_active(&self) -> bool {
-        self.state.as_deref().is_none_or(|state| state == "active")
+        self.state.as_deref().is_none_or(|state| !matches!(state, "blackhole" | "filtered"))
     }
 
     /// What it matches.
@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
             // What it led to is gone, and the table does not say any more what that was.
             (None, None) if !route.is_active() => {
                 let inline = Inline::default().text("destination", destination);
-                return Some(inline.text("state", route.state.as_deref().unwrap_or("blackhole")));
+                return Some(inline.text("state", self.state(table, route).unwrap_or("blackhole")));
             }
             (None, None) => {
                 self.ledger.note(
@@ -110,19 +110,49 @@ impl<'a> Writer<'a> {
             self.name_prefix_list(vpc, destination);
         }
         let mut inline = Inline::default().text("destination", destination).text("target", target);
-        let state = route.state.as_deref().filter(|state| matches!(*state, "blackhole" | "filtered"));
+        let state = self.state(table, route);
         // The call that tells of the gateway may have come after the one that tells of the route.
         let is_gone = self.index.gone.contains(target);
         inline = inline.maybe("state", state.or(is_gone.then_some("blackhole")));
-        if let Some(origin) =
-            route.origin.as_deref().filter(|origin| !matches!(*origin, "CreateRoute" | "CreateRouteTable"))
-        {
+        if let Some(origin) = self.origin(table, route) {
             inline = inline.text("origin", origin);
             if let Some(learnt_by) = self.learnt_by(target, destination, id) {
                 inline = inline.text("learnt_by", learnt_by);
             }
         }
         Some(inline)
+    }
+
+    /// Why a route does not forward. A word that AWS did not have yet is told of.
+    fn state<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
+        match route.state.as_deref()? {
+            "active" => None,
+            known @ ("blackhole" | "filtered") => Some(known),
+            other => {
+                self.unknown_word(table, route, "state", other, "left away");
+                None
+            }
+        }
+    }
+
+    /// How a route came into its table, where nobody wrote it there.
+    fn origin<'r>(&mut self, table: &RouteTable, route: &'r Route) -> Option<&'r str> {
+        match route.origin.as_deref()? {
+            "CreateRoute" | "CreateRouteTable" => None,
+            known @ ("EnableVgwRoutePropagation" | "Advertisement") => Some(known),
+            other => {
+                self.unknown_word(table, route, "origin", other, "taken as written by somebody");
+                None
+            }
+        }
+    }
+
+    fn unknown_word(&mut self, table: &RouteTable, route: &Route, what: &str, word: &str, taken: &str) {
+        let id = &table.route_table_id;
+        let spot = self.ledger.spot(RouteTable::KIND, id);
+        let destination = route.destination().unwrap_or_default();
+        let message = format!("{id} has a route to {destination} whose {what} is {word}, which is {taken}");
+        self.ledger.note(spot, message);
     }
 
     /// What a virtual private gateway learnt a route by, where that is not BGP over a VPN connection.

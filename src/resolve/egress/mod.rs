@@ -28,6 +28,7 @@ use crate::net::{self, is_globally_routed};
 use crate::world::{PlaceId, Standing, World};
 
 pub use filter::HTTPS;
+pub use missed::gateways_of_ipv4_alone;
 use walk::Walk;
 
 /// How many tables are looked at, as many as the hops that a packet commonly lives for (TTL 64). A circle is known
@@ -65,8 +66,7 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             if is_served || path.class.is_endpoint_interface() {
                 return path;
             }
-            let vpc = &world.vpcs[world.subnets[subnet].vpc];
-            match missed::gateway_endpoint(world, vpc, subnet, address) {
+            match missed::gateway_endpoint(world, here, subnet, address, &path) {
                 Some(reason) => path.because(reason),
                 None => path,
             }

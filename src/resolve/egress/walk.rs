@@ -152,7 +152,7 @@ impl<'w> Walk<'w> {
         let has_family = match here.standing {
             // Each prefix of a site is a place, and its hosts may have addresses of several.
             Standing::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
-            Standing::Subnet(_) | Standing::Outside => source.prefixes.iter().any(is_of_family),
+            Standing::Subnet(_) | Standing::Outside => here.has_family_of(to),
         };
         let sender = Sender { by: SentBy::Client, source, home };
         Self { client_groups: groups, has_family, ..Self::new(world, sender, to, false) }
@@ -418,7 +418,10 @@ impl<'w> Walk<'w> {
         if !self.need_way_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
             return;
         }
-        self.to = embedded.map_or(self.to, IpAddr::V4);
+        if let Some(embedded) = embedded {
+            self.path.translated_by = Some(index);
+            self.to = IpAddr::V4(embedded);
+        }
         self.sender = Sender {
             by: SentBy::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {

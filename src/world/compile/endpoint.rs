@@ -101,6 +101,9 @@ impl<'c> Compiler<'c> {
             associations,
             port: written.port.unwrap_or_else(|| service.as_ref().map_or(HTTPS, Service::port)),
             has_policy: self.has_policy(written),
+            is_ipv4_gateway: kind == EndpointKind::Gateway
+                && addresses == IpAddressType::Ipv4
+                && prefixes.iter().all(|prefix| prefix.addr().is_ipv4()),
             prefixes,
         };
         self.vpcs[vpc].endpoints.push(index);
