@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, ExitCode, Verdict, out};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
@@ -19,22 +19,22 @@ pub struct Check {
 
 impl Check {
     /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong.
-    pub fn run(self) -> ExitCode {
-        let Ok((loaded, world)) = self.config.load() else { return ExitCode::Trouble };
+    pub fn run(self) -> Verdict {
+        let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
         for (expect, mark) in &world.expectations {
             for difference in differences(&world, expect) {
                 failed += 1;
                 let told = place(&loaded.sources, *mark);
-                anstream::eprintln!("{told}: {} from {}: {difference}", expect.name, expect.from);
+                out::tell(format_args!("{told}: {} from {}: {difference}", expect.name, expect.from));
             }
         }
         for sentence in missing_sources(&world) {
-            anstream::eprintln!("warning: {sentence}");
+            out::tell(format_args!("warning: {sentence}"));
         }
         let total = world.expectations.len();
         let name = self.config.name().display();
-        anstream::println!(
+        out::print_line(format_args!(
             "{name}: {}, {}, {}, {}; {}; {}, {}",
             count(world.vpcs.len(), "VPC"),
             count(world.subnets.len(), "subnet"),
@@ -43,8 +43,8 @@ impl Check {
             loaded.report.summary(),
             count(total, "expectation"),
             count(failed, "difference"),
-        );
-        if failed == 0 { ExitCode::Success } else { ExitCode::Differences }
+        ))?;
+        Ok(if failed == 0 { ExitCode::Success } else { ExitCode::Differences })
     }
 }
 
