@@ -30,6 +30,13 @@ pub struct Document<'f> {
     pub is_listed: bool,
 }
 
+impl<'f> Document<'f> {
+    /// What stands under a top-level key.
+    pub fn get(&self, key: &str) -> Option<&Raw<'f>> {
+        self.members.iter().find(|member| member.key == key).map(|member| &member.value)
+    }
+}
+
 /// A top-level key of a document.
 pub struct Member<'f> {
     /// The key.

@@ -97,8 +97,7 @@ impl Reader<'_> {
         found: Option<String>,
         example: &str,
     ) -> Option<String> {
-        let said = document.members.iter().find(|member| member.key == key);
-        if let Some(id) = said.and_then(|member| serde_json::from_str(member.value.text).ok()) {
+        if let Some(id) = document.get(key).and_then(|said| serde_json::from_str(said.text).ok()) {
             return Some(id);
         }
         if found.is_none() {
