@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use super::names::read_names;
 use super::{ConfigArgs, ExitCode, Verdict, out};
 use crate::audit::places::askers;
-use crate::audit::table::{BundleList, Finding, Table, found_told};
+use crate::audit::table::{BundleList, Table};
 use crate::audit::{Survey, Word, bundle, csv, json, names};
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::Prices;
 use crate::aws::{Facts, Region};
-use crate::config::nearest;
+use crate::config::{count, nearest};
 use crate::dns::{Name, RecordType};
 use crate::world::World;
 
@@ -112,7 +112,10 @@ impl Audit {
         if found.is_empty() {
             return Ok(ExitCode::Success);
         }
-        out::complain(found_told(&found));
+        for one in &found {
+            let rows = count(one.rows, "row");
+            out::complain(format_args!("found {} ({rows}): {}", one.word.as_str(), one.first));
+        }
         Ok(ExitCode::Differences)
     }
 
@@ -198,6 +201,16 @@ impl Audit {
         }
         Ok(names)
     }
+}
+
+/// What was found of a word that was looked for.
+struct Finding {
+    /// The word.
+    word: Word,
+    /// How many rows have it, those of bundles among them.
+    rows: usize,
+    /// The first: a name or a bundle, and from where.
+    first: String,
 }
 
 fn read_prices(path: &Path) -> Result<Prices, String> {
