@@ -1,5 +1,6 @@
 //! `plustwo audit`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -92,7 +93,8 @@ impl Types {
 }
 
 impl Audit {
-    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling.
+    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling; 3: the output cannot be
+    /// written.
     pub fn run(self) -> Verdict {
         if self.bundle.iter().any(|name| name == LIST) {
             out::print(BundleList(&Facts::built_in().bundles))?;
@@ -192,10 +194,10 @@ impl Audit {
         if bundles.is_empty() {
             return Ok(names::service_names(world, regions));
         }
-        let mut names: Vec<Name> = Vec::new();
+        let (mut names, mut seen) = (Vec::new(), HashSet::new());
         for host in regions.iter().flat_map(|region| bundles.iter().flat_map(|bundle| bundle.hosts(region))) {
             let name = Name::parse(&host).map_err(|error| format!("{host}: {error}"))?;
-            if !names.contains(&name) {
+            if seen.insert(name.clone()) {
                 names.push(name);
             }
         }

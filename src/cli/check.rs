@@ -18,7 +18,8 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong.
+    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong; 3: the
+    /// output cannot be written.
     pub fn run(self) -> Verdict {
         let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;

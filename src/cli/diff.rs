@@ -41,7 +41,8 @@ enum Format {
 }
 
 impl Diff {
-    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong.
+    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong; 3: the output cannot
+    /// be written.
     pub fn run(self) -> Verdict {
         let names =
             self.names.as_deref().map(read_names).transpose().map_err(out::trouble)?.unwrap_or_default();

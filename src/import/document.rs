@@ -15,6 +15,9 @@ use super::folder::File;
 /// How the AWS CLI tells of a failed call.
 const ERROR: &str = "An error occurred (";
 
+/// How much of an error's text is told, in characters.
+const MAX_ERROR_CHARS: usize = 200;
+
 /// How deep lists of pages may lie in lists.
 const MAX_NESTED_PAGES: usize = 8;
 
@@ -249,7 +252,7 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
     };
     if let Some(error) = members.iter().find(tells_an_error) {
         let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let told: String = told.chars().take(200).collect();
+        let told: String = told.chars().take(MAX_ERROR_CHARS).collect();
         let message = format!("this is an error's text and no document: {told}");
         let help = again(&told).to_owned();
         return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });
