@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 ///
 /// Only the shape is promised: two to four lower-case letters, one or two words,
 /// a number of one or two digits, joined by dashes. Whether AWS runs such a region
-/// is [`Region::is_known`]. Cloning is a reference count.
+/// is [`Region::known`]. Cloning is a reference count.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(Arc<str>);
 

@@ -20,11 +20,11 @@ pub fn print(text: impl Display) -> Result<(), ExitCode> {
     })
 }
 
-/// Writes to standard output as [`print`] does, and ends the line.
+/// Writes to standard output as [`print()`] does, and ends the line.
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn print_line(text: impl Display) -> Result<(), ExitCode> {
     print(format_args!("{text}\n"))
 }
