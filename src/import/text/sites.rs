@@ -118,11 +118,7 @@ impl Writer<'_> {
             let routes =
                 vpn.routes.iter().filter(|route| !is_state(route.state.as_deref(), &["deleted", "deleting"]));
             prefixes.extend(routes.filter_map(|route| route.destination_cidr_block.clone()));
-            let attachments = inventory
-                .attachments
-                .iter()
-                .filter(|one| one.resource_id.as_deref() == Some(&vpn.vpn_connection_id));
-            for attachment in attachments {
+            for attachment in self.index.attachments.of(&vpn.vpn_connection_id) {
                 prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             }
             if let Some(vgw) = &vpn.vpn_gateway_id {
@@ -221,8 +217,7 @@ impl Writer<'_> {
             }
             self.ledger.written(kind, &association.id());
         }
-        let attachments = inventory.attachments.iter();
-        for attachment in attachments.filter(|one| one.resource_id.as_deref() == Some(gateway)) {
+        for attachment in self.index.attachments.of(gateway) {
             prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             let tgw = attachment.transit_gateway_id.as_str();
             if self.is_attached(&attachment.transit_gateway_attachment_id) && targets.insert(tgw) {
@@ -284,13 +279,7 @@ impl Writer<'_> {
 
     /// What routes of transit gateways lead to by an attachment.
     fn routes_by_attachment(&self, attachment: &str) -> Vec<String> {
-        let routes = self.inventory.transit_routes.values().flatten();
-        let own = routes.filter(|route| {
-            route
-                .transit_gateway_attachments
-                .iter()
-                .any(|one| one.transit_gateway_attachment_id.as_deref() == Some(attachment))
-        });
-        own.filter_map(|route| route.destination_cidr_block.clone()).collect()
+        let prefixes = self.index.prefixes_behind.get(attachment).into_iter().flatten();
+        prefixes.map(|prefix| (*prefix).to_owned()).collect()
     }
 }
