@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::names::read_names;
-use super::{ConfigArgs, ExitCode, Verdict, out};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::audit::places::askers;
 use crate::audit::table::{BundleList, Table};
 use crate::audit::{Survey, Word, bundle, csv, json, names};
@@ -95,7 +95,7 @@ impl Types {
 impl Audit {
     /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling; 3: the output cannot be
     /// written.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         if self.bundle.iter().any(|name| name == LIST) {
             out::print(BundleList(&Facts::built_in().bundles))?;
             return Ok(ExitCode::Success);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{ConfigArgs, ExitCode, Verdict, out};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
@@ -20,7 +20,7 @@ pub struct Check {
 impl Check {
     /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong; 3: the
     /// output cannot be written.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
         for (expect, mark) in &world.expectations {

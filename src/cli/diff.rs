@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::audit::Types;
 use super::names::read_names;
-use super::{ConfigArgs, ExitCode, Verdict, out};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::audit::story::Story;
 use crate::audit::{diff, json};
 use crate::world::World;
@@ -43,7 +43,7 @@ enum Format {
 impl Diff {
     /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong; 3: the output cannot
     /// be written.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         let names =
             self.names.as_deref().map(read_names).transpose().map_err(out::trouble)?.unwrap_or_default();
         // What is wrong with both is told at once.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::names::{NamesTrouble, read_names};
-use super::{ConfigArgs, ExitCode, Verdict, out};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
 use crate::explain::{Explanation, PathExplanation, json, vantage};
@@ -49,7 +49,7 @@ pub struct Explain {
 
 impl Explain {
     /// Explains.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         let (_, world) = self.config.load()?;
         let from = self.from.as_deref().unwrap_or(HOME);
         let vantage = vantage(&world, from, self.view.as_deref()).map_err(|message| {
@@ -76,7 +76,7 @@ impl Explain {
         Ok(ExitCode::Success)
     }
 
-    fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> Verdict {
+    fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> Exit {
         let told = PathExplanation::of(world, vantage, address);
         if self.json {
             out::print_line(self.pretty(&json::path_value(&told)))?;

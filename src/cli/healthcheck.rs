@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ExitCode, Verdict, http, out};
+use super::{Exit, ExitCode, http, out};
 
 /// How long to wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -18,7 +18,7 @@ pub struct Healthcheck {
 
 impl Healthcheck {
     /// 0: it is ready. 2: it is not, or nobody is there.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         match http::ask(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
             Ok(answer) if answer.status() == 200 => Ok(ExitCode::Success),
             Ok(answer) => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{ExitCode, Verdict, out};
+use super::{Exit, ExitCode, out};
 use crate::import::{self as importer, Imported, Options, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
@@ -62,14 +62,14 @@ fn region(text: &str) -> Result<String, String> {
 impl Import {
     /// Imports. 0: the configuration is good; 1: a document is wrong, or the configuration is; 3: a file cannot be
     /// read or written.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         let From::Aws(aws) = self.from;
         aws.run()
     }
 }
 
 impl Aws {
-    fn run(self) -> Verdict {
+    fn run(self) -> Exit {
         let options = Options { region: self.region.clone(), account: self.account.clone() };
         let imported = importer::import(&self.folder, &options).map_err(|error| {
             out::complain(format_args!("cannot read {}: {error}", self.folder.display()));
@@ -88,7 +88,7 @@ impl Aws {
     }
 
     /// Tells what became of the documents, and what is wrong with them or with the configuration that they make.
-    fn check(&self, imported: &Imported) -> Verdict {
+    fn check(&self, imported: &Imported) -> Exit {
         let name = self.out.clone().unwrap_or_else(|| importer::named(&self.folder));
         let mut loaded = imported.load(&name);
         let world = if imported.is_whole() { compile(&mut loaded) } else { None };

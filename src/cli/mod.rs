@@ -58,7 +58,7 @@ enum Verb {
 }
 
 /// How a verb ends: when it has done what was asked, or, as an error, before that.
-type Verdict = Result<ExitCode, ExitCode>;
+type Exit = Result<ExitCode, ExitCode>;
 
 impl Cli {
     /// Does what was asked.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ExitCode, Verdict, http, out};
+use super::{Exit, ExitCode, http, out};
 
 /// How long a reload may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -21,7 +21,7 @@ pub struct Reload {
 
 impl Reload {
     /// 0: the configuration is in use. 1: it is refused, and the old one stays. 2: nobody answers.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
         let answer = http::ask(self.admin, "POST", "/v1/reload", accept, PATIENCE)
             .map_err(|error| out::trouble(format_args!("{}: {error}", self.admin)))?;

@@ -1,6 +1,6 @@
 //! `plustwo schema`.
 
-use super::{ExitCode, Verdict, out};
+use super::{Exit, ExitCode, out};
 use crate::config::json_schema;
 
 /// Prints the JSON Schema of the configuration.
@@ -9,7 +9,7 @@ pub struct SchemaVerb {}
 
 impl SchemaVerb {
     /// Prints it.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         out::print(json_schema())?;
         Ok(ExitCode::Success)
     }

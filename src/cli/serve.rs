@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use super::started::Started;
-use super::{ConfigArgs, ExitCode, Verdict, out};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::daemon::{Daemon, Ended, Loader, StartError};
 use crate::serve::hickory::LOG_FILTER;
 use crate::serve::inherit::Inherited;
@@ -22,7 +22,7 @@ pub struct Serve {
 
 impl Serve {
     /// Serves until it is told to stop.
-    pub fn run(self) -> Verdict {
+    pub fn run(self) -> Exit {
         // First of all: it changes the environment, which must not happen beside other threads.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);
