@@ -4,8 +4,9 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
+use std::process::Command;
 
-use common::process::{Served, complained, lab_file, plustwo, printed};
+use common::process::{PLUSTWO, Served, complained, lab_file, plustwo, printed};
 use common::{Client, Lab};
 
 #[test]
@@ -70,6 +71,57 @@ fn explain_from_nowhere_names_the_places() {
         told.contains("`subnet-z` is neither a place nor an address") && told.contains("subnet-private-a"),
         "{told}"
     );
+}
+
+/// Every verb that prints without a daemon.
+const PRINTING: &[&[&str]] = &[
+    &["check"],
+    &["explain", "db.corp.internal", "--from", "subnet-private-a"],
+    &["explain", "db.corp.internal", "--from", "subnet-private-a", "--json"],
+    &["explain", "--address", "10.0.100.10", "--from", "site-office"],
+    &["audit", "--from", "subnet-isolated-a"],
+    &["audit", "--from", "subnet-isolated-a", "--format", "json"],
+    &["audit", "--from", "subnet-isolated-a", "--format", "csv"],
+    &["audit", "--bundle", "list"],
+    &["diff", "config/lab.toml", "config/lab.toml"],
+    &["diff", "config/lab.toml", "config/lab.toml", "--format", "json"],
+    &["schema"],
+    &["import", "aws", "tests/import/lab", "--report", "none"],
+];
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_told() {
+    for arguments in PRINTING {
+        let full = fs::File::create("/dev/full").unwrap();
+        let output = Command::new(PLUSTWO).args(*arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        let told = complained(&output);
+        assert_eq!(
+            told.lines().last(),
+            Some("plustwo: cannot write to standard output: No space left on device (os error 28)"),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_written_shows_in_the_exit_code() {
+    let full = fs::File::create("/dev/full").unwrap();
+    let mut import = Command::new(PLUSTWO);
+    import.args(["import", "aws", "tests/import/lab", "--report", "json"]).stderr(full);
+    assert_eq!(import.output().unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_trouble() {
+    for arguments in PRINTING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(PLUSTWO).args(*arguments).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), complained(&output).as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
 
 #[test]

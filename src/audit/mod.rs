@@ -12,18 +12,18 @@
 //! The decisions are those of the query path, made without sending anything: the sealed internet stands in for
 //! servers that would be asked.
 
-pub mod bundle;
-pub mod cost;
-pub mod csv;
-pub mod diff;
-pub mod json;
-pub mod names;
-pub mod places;
-pub mod row;
-pub mod story;
-pub mod survey;
-pub mod table;
-pub mod word;
+pub(crate) mod bundle;
+pub(crate) mod cost;
+pub(crate) mod csv;
+pub(crate) mod diff;
+pub(crate) mod json;
+pub(crate) mod names;
+pub(crate) mod places;
+pub(crate) mod row;
+pub(crate) mod story;
+pub(crate) mod survey;
+pub(crate) mod table;
+pub(crate) mod word;
 
 pub use bundle::BundleVerdict;
 pub use places::{Asker, Group};

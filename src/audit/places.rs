@@ -1,5 +1,6 @@
 //! From where names are asked: places by their names, and the smaller ones that are cut out of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::explain::vantage;
@@ -97,8 +98,8 @@ impl Group {
 
 /// Places as a person tells them: a cut place is told only where the place it is cut out of is not among them.
 pub fn told<'a>(askers: impl Iterator<Item = &'a Asker> + Clone) -> Vec<String> {
-    let whole: Vec<&Arc<str>> =
+    let whole: HashSet<&Arc<str>> =
         askers.clone().filter(|asker| asker.prefixes.is_empty()).map(|asker| &asker.place).collect();
-    let is_told = |asker: &&Asker| asker.prefixes.is_empty() || !whole.contains(&&asker.place);
+    let is_told = |asker: &&Asker| asker.prefixes.is_empty() || !whole.contains(&asker.place);
     askers.filter(is_told).map(Asker::told).collect()
 }

@@ -1,6 +1,6 @@
 //! An audit as text that a person reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Style};
@@ -14,7 +14,6 @@ use super::word::Word;
 use crate::aws::Region;
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::{Charge, Prices, Unit};
-use crate::config::count;
 use crate::dns::RecordType;
 use crate::resolve::Reach;
 
@@ -74,16 +73,9 @@ impl Display for Table<'_> {
             }
             self.group(f, group)?;
         }
-        let mut costs: Vec<&Cost> = Vec::new();
-        for group in &self.survey.groups {
-            let shown = self.survey.rows(group).filter(|row| is_shown(row, self.only));
-            for cost in shown.flat_map(|row| &row.ways).flat_map(|way| &way.costs) {
-                if !costs.contains(&cost) && cost.charge != Charge::GatewayEndpoint {
-                    costs.push(cost);
-                }
-            }
-        }
-        costs.sort_unstable();
+        let shown = self.survey.groups.iter().flat_map(|group| self.shown(group));
+        let all = shown.flat_map(|row| &row.ways).flat_map(|way| &way.costs);
+        let costs: BTreeSet<&Cost> = all.filter(|cost| cost.charge != Charge::GatewayEndpoint).collect();
         if !costs.is_empty() {
             writeln!(f, "\n{BOLD}what is paid{BOLD:#}")?;
             let lines: Vec<Vec<Cell>> = costs.iter().map(|cost| price_line(cost, self.prices)).collect();
@@ -114,31 +106,9 @@ impl Table<'_> {
         }
         if !self.bundles.is_empty() {
             writeln!(f)?;
-            let verdicts = bundle::verdicts(self.survey, group, self.bundles, self.regions);
-            let lines: Vec<Vec<Cell>> = verdicts
-                .iter()
-                .flat_map(|row| {
-                    let region = match self.regions.len() {
-                        1 => String::new(),
-                        _ => row.region.to_string(),
-                    };
-                    let mut because = row.because.iter().map(|row| because(row));
-                    let first = vec![
-                        (row.bundle.to_owned(), BOLD),
-                        (region, PLAIN),
-                        (row.verdict.as_str().to_owned(), bundle_style(row.verdict)),
-                        (because.next().unwrap_or_default(), PLAIN),
-                    ];
-                    // Each name that spoils it has a line.
-                    let nothing = || (String::new(), PLAIN);
-                    let others =
-                        because.map(move |told| vec![nothing(), nothing(), nothing(), (told, PLAIN)]);
-                    [first].into_iter().chain(others).collect::<Vec<_>>()
-                })
-                .collect();
-            aligned(f, &lines)?;
+            aligned(f, &self.verdicts(group))?;
         }
-        let rows: Vec<&Row> = self.survey.rows(group).filter(|row| is_shown(row, self.only)).collect();
+        let rows: Vec<&Row> = self.shown(group).collect();
         if self.is_summary || rows.is_empty() {
             return Ok(());
         }
@@ -151,10 +121,33 @@ impl Table<'_> {
         aligned(f, &lines)
     }
 
+    /// The rows of a group that are shown.
+    fn shown(&self, group: &Group) -> impl Iterator<Item = &Row> {
+        self.survey.rows(group).filter(|row| is_shown(row, self.only))
+    }
+
+    /// The verdicts on the bundles, with a line for each name that spoils one.
+    fn verdicts(&self, group: &Group) -> Vec<Vec<Cell>> {
+        let mut lines = Vec::new();
+        for row in bundle::verdicts(self.survey, group, self.bundles, self.regions) {
+            let region = if self.regions.len() == 1 { String::new() } else { row.region.to_string() };
+            let mut because = row.because.iter().map(|row| because(row));
+            lines.push(vec![
+                (row.bundle.to_owned(), BOLD),
+                (region, PLAIN),
+                (row.verdict.as_str().to_owned(), bundle_style(row.verdict)),
+                (because.next().unwrap_or_default(), PLAIN),
+            ]);
+            let nothing = || (String::new(), PLAIN);
+            lines.extend(because.map(|told| vec![nothing(), nothing(), nothing(), (told, PLAIN)]));
+        }
+        lines
+    }
+
     /// How many names go which way, most first.
     fn counted(&self, group: &Group) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for row in self.survey.rows(group).filter(|row| is_shown(row, self.only)) {
+        for row in self.shown(group) {
             let mut classes: Vec<&str> = row.ways.iter().map(|way| way.path.class.as_str()).collect();
             classes.dedup();
             let told = match row.reach() {
@@ -331,25 +324,4 @@ impl Display for BundleList<'_> {
         }
         Ok(())
     }
-}
-
-/// What was found of what was looked for.
-#[derive(Debug)]
-pub struct Finding {
-    /// The word.
-    pub word: Word,
-    /// How many rows have it, those of bundles among them.
-    pub rows: usize,
-    /// The first: a name or a bundle, and from where.
-    pub first: String,
-}
-
-/// Everything that was found, as a person tells it.
-pub fn found_told(found: &[Finding]) -> String {
-    let told: Vec<String> = found
-        .iter()
-        .map(|one| format!("{} ({}): {}", one.word.as_str(), count(one.rows, "row"), one.first))
-        .map(|told| format!("found {told}"))
-        .collect();
-    told.join("\nplustwo: ")
 }

@@ -24,11 +24,6 @@ pub fn public_ec2_label(address: Ipv4Addr) -> String {
     label("ec2", address)
 }
 
-/// Reads `ec2-a-b-c-d`, as strict as [`parse_ip_label`].
-pub fn parse_public_ec2_label(label: &[u8]) -> Option<Ipv4Addr> {
-    octets(label.strip_prefix(b"ec2-")?)
-}
-
 /// The label of a public IPv6 address: 25 digits to the base of 36, five to a group (EC2 guide, "Hostname types").
 pub fn public_ipv6_label(address: Ipv6Addr) -> String {
     let digits = base36(address.into());
@@ -95,7 +90,6 @@ mod tests {
         for a in ["0.0.0.0", "10.0.1.5", "255.255.255.255", "203.0.113.25"] {
             let a: Ipv4Addr = a.parse().unwrap();
             assert_eq!(parse_ip_label(ip_label(a).as_bytes()), Some(a));
-            assert_eq!(parse_public_ec2_label(public_ec2_label(a).as_bytes()), Some(a));
         }
         assert_eq!(ip_label(Ipv4Addr::new(10, 0, 1, 5)), "ip-10-0-1-5");
         assert_eq!(public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)), "ec2-203-0-113-25");
@@ -133,7 +127,6 @@ mod tests {
         ] {
             assert_eq!(parse_ip_label(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(parse_public_ec2_label(b"ip-10-0-1-5"), None);
         assert_eq!(parse_ip_label(b"ip-\xff-0-0-0"), None);
     }
 }

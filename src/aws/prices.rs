@@ -255,7 +255,7 @@ fn row(line: &str) -> Result<Row, (usize, String)> {
     if !is_decimal(usd.1) {
         return Err((usd.0, format!("`{}` is no price in US dollars, such as 0.045", usd.1)));
     }
-    if !is_date(date.1) {
+    if !is_day(date.1) {
         return Err((date.0, format!("`{}` is no day, such as 2026-09-25", date.1)));
     }
     if source.1.trim().is_empty() {
@@ -265,17 +265,27 @@ fn row(line: &str) -> Result<Row, (usize, String)> {
     Ok(Row { line: 0, region: region.1.to_owned(), charge, unit, price })
 }
 
-/// Whether a text has the shape of a day, `2026-09-25`.
-fn is_date(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
+/// Whether a text is a day of the calendar, `2026-09-25` (RFC 3339, `full-date`).
+fn is_day(text: &str) -> bool {
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| text.parse::<u32>().ok())?
     };
-    let [year, month, day] = parts[..] else { return false };
-    number(year, 4).is_some()
-        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
-        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
+    let mut parts = text.splitn(3, '-');
+    let mut next = |digits| parts.next().and_then(|part| number(part, digits));
+    let (Some(year), Some(month), Some(day)) = (next(4), next(2), next(2)) else { return false };
+    (1..=days_in_month(year, month)).contains(&day)
+}
+
+/// How many days a month, from 1, of the Gregorian calendar has; none where there is no such month.
+fn days_in_month(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -312,6 +322,31 @@ mod tests {
             twice.to_string(),
             "2:1: us-east-1 has a price for nat-gateway by hour already, in line 1"
         );
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        for day in ["2026-09-25", "2026-01-31", "2024-02-29", "2000-02-29", "2026-12-31"] {
+            assert!(is_day(day), "{day}");
+        }
+        for text in [
+            "2026-02-31",
+            "2026-02-29",
+            "1900-02-29",
+            "2026-04-31",
+            "2026-00-10",
+            "2026-13-01",
+            "2026-01-00",
+            "2026-01-32",
+            "2026-1-01",
+            "26-01-01",
+            "2026-01-01-01",
+            "2026-01",
+            "+026-01-01",
+            "",
+        ] {
+            assert!(!is_day(text), "{text}");
+        }
     }
 
     #[test]

@@ -104,16 +104,6 @@ impl PublicNames {
         })
     }
 
-    /// Number of templates.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether the table is empty.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The templates, in ascending order.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|r| r.template.as_str())

@@ -1,18 +1,19 @@
 //! `plustwo audit`.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::names::read_names;
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::audit::places::askers;
-use crate::audit::table::{BundleList, Finding, Table, found_told};
+use crate::audit::table::{BundleList, Table};
 use crate::audit::{Survey, Word, bundle, csv, json, names};
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::Prices;
 use crate::aws::{Facts, Region};
-use crate::config::nearest;
+use crate::config::{count, nearest};
 use crate::dns::{Name, RecordType};
 use crate::world::World;
 
@@ -92,57 +93,51 @@ impl Types {
 }
 
 impl Audit {
-    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling.
-    pub fn run(self) -> ExitCode {
+    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling; 3: the output cannot be
+    /// written.
+    pub fn run(self) -> Exit {
         if self.bundle.iter().any(|name| name == LIST) {
-            anstream::print!("{}", BundleList(&Facts::built_in().bundles));
-            return ExitCode::Success;
+            out::print(BundleList(&Facts::built_in().bundles))?;
+            return Ok(ExitCode::Success);
         }
-        match self.audit() {
-            Ok(code) => code,
-            Err(message) => {
-                if !message.is_empty() {
-                    anstream::eprintln!("plustwo: {message}");
-                }
-                ExitCode::Trouble
-            }
-        }
-    }
-
-    /// The audit, or why there is none; nothing where that was told already.
-    fn audit(&self) -> Result<ExitCode, String> {
-        let bundles = self.bundles()?;
-        self.check_words(&bundles)?;
-        let given = self.prices.as_ref().map(read_prices).transpose()?;
+        let bundles = self.bundles().map_err(out::trouble)?;
+        self.check_words(&bundles).map_err(out::trouble)?;
+        let given = self.prices.as_deref().map(read_prices).transpose().map_err(out::trouble)?;
         let prices = given.as_ref().unwrap_or(&Facts::built_in().prices);
-        let (_, world) = self.config.load().map_err(|_| String::new())?;
-        let askers = askers(&world, &self.from, self.view.as_deref())?;
+        let (_, world) = self.config.load_to_compare()?;
+        let askers = askers(&world, &self.from, self.view.as_deref()).map_err(out::trouble)?;
         let regions = names::regions(&world, &askers, !self.from.is_empty());
-        let names = self.all_names(&world, &bundles, &regions)?;
+        let names = self.all_names(&world, &bundles, &regions).map_err(out::trouble)?;
         let survey = Survey::of(&world, &askers, names::questions(&names, self.types.list()));
-        match self.format {
-            Format::Text => anstream::print!(
-                "{}",
-                Table {
-                    survey: &survey,
-                    regions: &regions,
-                    bundles: &bundles,
-                    only: &self.only,
-                    is_summary: self.summary,
-                    prices,
-                }
-            ),
-            Format::Json => {
-                anstream::println!("{:#}", json::audit(&survey, &regions, &bundles, &self.only, prices));
-            }
-            Format::Csv => anstream::print!("{}", csv::text(&survey, &self.only)),
-        }
+        self.print(&survey, &bundles, &regions, prices)?;
         let found = self.found(&survey, &bundles, &regions);
         if found.is_empty() {
             return Ok(ExitCode::Success);
         }
-        anstream::eprintln!("plustwo: {}", found_told(&found));
+        for one in &found {
+            let rows = count(one.rows, "row");
+            out::complain(format_args!("found {} ({rows}): {}", one.word.as_str(), one.first));
+        }
         Ok(ExitCode::Differences)
+    }
+
+    /// Prints the rows in the form that was asked for.
+    fn print(
+        &self,
+        survey: &Survey<'_>,
+        bundles: &[&Bundle],
+        regions: &[Region],
+        prices: &Prices,
+    ) -> Result<(), ExitCode> {
+        let (only, is_summary) = (&self.only[..], self.summary);
+        match self.format {
+            Format::Text => out::print(Table { survey, regions, bundles, only, is_summary, prices }),
+            Format::Json => {
+                let value = json::audit(survey, regions, bundles, only, prices);
+                out::print_line(format_args!("{value:#}"))
+            }
+            Format::Csv => out::print(csv::text(survey, only)),
+        }
     }
 
     /// A word that rows do not have is looked for in vain where there is no bundle: a gate that never shuts. Only rows are
@@ -199,10 +194,10 @@ impl Audit {
         if bundles.is_empty() {
             return Ok(names::service_names(world, regions));
         }
-        let mut names: Vec<Name> = Vec::new();
+        let (mut names, mut seen) = (Vec::new(), HashSet::new());
         for host in regions.iter().flat_map(|region| bundles.iter().flat_map(|bundle| bundle.hosts(region))) {
             let name = Name::parse(&host).map_err(|error| format!("{host}: {error}"))?;
-            if !names.contains(&name) {
+            if seen.insert(name.clone()) {
                 names.push(name);
             }
         }
@@ -210,7 +205,17 @@ impl Audit {
     }
 }
 
-fn read_prices(path: &PathBuf) -> Result<Prices, String> {
+/// What was found of a word that was looked for.
+struct Finding {
+    /// The word.
+    word: Word,
+    /// How many rows have it, those of bundles among them.
+    rows: usize,
+    /// The first: a name or a bundle, and from where.
+    first: String,
+}
+
+fn read_prices(path: &Path) -> Result<Prices, String> {
     let octets = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     Prices::read(&octets).map_err(|error| format!("{}:{error}", path.display()))
 }

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
-use crate::resolve::{Class, Occasion, Outcome, Reach, Reason, Silent, Source, resolve};
+use crate::resolve::{AddressPath, Class, Occasion, Outcome, Reach, Reason, Silent, Source, resolve};
 use crate::serve::forward::missing_sources;
 use crate::world::World;
 
@@ -18,23 +18,24 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong.
-    pub fn run(self) -> ExitCode {
-        let Ok((loaded, world)) = self.config.load() else { return ExitCode::Trouble };
+    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong; 3: the
+    /// output cannot be written.
+    pub fn run(self) -> Exit {
+        let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
         for (expect, mark) in &world.expectations {
             for difference in differences(&world, expect) {
                 failed += 1;
                 let told = place(&loaded.sources, *mark);
-                anstream::eprintln!("{told}: {} from {}: {difference}", expect.name, expect.from);
+                out::tell(format_args!("{told}: {} from {}: {difference}", expect.name, expect.from));
             }
         }
         for sentence in missing_sources(&world) {
-            anstream::eprintln!("warning: {sentence}");
+            out::tell(format_args!("warning: {sentence}"));
         }
         let total = world.expectations.len();
         let name = self.config.name().display();
-        anstream::println!(
+        out::print_line(format_args!(
             "{name}: {}, {}, {}, {}; {}; {}, {}",
             count(world.vpcs.len(), "VPC"),
             count(world.subnets.len(), "subnet"),
@@ -43,8 +44,8 @@ impl Check {
             loaded.report.summary(),
             count(total, "expectation"),
             count(failed, "difference"),
-        );
-        if failed == 0 { ExitCode::Success } else { ExitCode::Differences }
+        ))?;
+        Ok(if failed == 0 { ExitCode::Success } else { ExitCode::Differences })
     }
 }
 
@@ -66,20 +67,31 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     compare(expect, &outcome)
 }
 
+/// What of an outcome is otherwise: the answer as a whole, then the way to each address.
 fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     let mut differences = unknown_words(expect);
-    let mut differs = |what: &str, expected: &str, found: &str| {
-        differences.push(format!("{what} is `{found}`, expected `{expected}`"));
-    };
+    compare_answer(expect, outcome, &mut differences);
+    for one in &outcome.paths {
+        compare_way(expect, one, &mut differences);
+    }
+    differences
+}
+
+/// Tells of something that is found and not expected.
+fn differs(what: &str, expected: &str, found: &str) -> String {
+    format!("{what} is `{found}`, expected `{expected}`")
+}
+
+fn compare_answer(expect: &Expect, outcome: &Outcome, differences: &mut Vec<String>) {
     if let Some(rcode) = &expect.rcode
         && *rcode.value() != outcome.answer.rcode
     {
-        differs("rcode", &rcode.to_string(), &outcome.answer.rcode.to_string());
+        differences.push(differs("rcode", &rcode.to_string(), &outcome.answer.rcode.to_string()));
     }
     if let Some(source) = &expect.source
         && source.value() != outcome.source.as_str()
     {
-        differs("source", source.value(), outcome.source.as_str());
+        differences.push(differs("source", source.value(), outcome.source.as_str()));
     }
     if let Some(addresses) = &expect.addresses {
         let mut expected: Vec<IpAddr> = addresses.iter().map(|address| *address.value()).collect();
@@ -87,42 +99,40 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
         expected.sort_unstable();
         found.sort_unstable();
         if expected != found {
-            differs("the answer", &list(&expected), &list(&found));
+            differences.push(differs("the answer", &list(&expected), &list(&found)));
         }
     }
     if let Some(reason) = &expect.reason {
         let all: Vec<&str> = outcome.all_reasons().iter().map(|reason| reason.as_str()).collect();
         if !all.contains(&reason.value().as_str()) {
             let found = if all.is_empty() { "no reason".to_owned() } else { all.join(",") };
-            differs("the answer's reason", reason.value(), &found);
+            differences.push(differs("the answer's reason", reason.value(), &found));
         }
     }
     let wants_path = expect.path.is_some() || expect.via.is_some() || expect.reach.is_some();
-    if wants_path
-        && outcome.paths.is_empty()
-        && expect.path.as_ref().is_none_or(|path| path.value() != "none")
+    let expects_none = expect.path.as_ref().is_some_and(|path| path.value() == Class::None.as_str());
+    if wants_path && outcome.paths.is_empty() && !expects_none {
+        differences.push(differs("the answer's content", "addresses", "no address"));
+    }
+}
+
+fn compare_way(expect: &Expect, one: &AddressPath, differences: &mut Vec<String>) {
+    let path = &one.path;
+    if let Some(class) = &expect.path
+        && class.value() != path.class.as_str()
     {
-        differs("the answer's content", "addresses", "no address");
+        differences.push(differs(&format!("path of {}", one.address), class.value(), path.class.as_str()));
     }
-    for one in &outcome.paths {
-        let path = &one.path;
-        if let Some(class) = &expect.path
-            && class.value() != path.class.as_str()
-        {
-            differs(&format!("path of {}", one.address), class.value(), path.class.as_str());
-        }
-        if let Some(via) = &expect.via
-            && !path.via.iter().any(|id| **id == **via.value())
-        {
-            differs(&format!("via of {}", one.address), via.value(), &path.via.join(","));
-        }
-        if let Some(reach) = &expect.reach
-            && reach.value() != path.reach.as_str()
-        {
-            differs(&format!("reach of {}", one.address), reach.value(), path.reach.as_str());
-        }
+    if let Some(via) = &expect.via
+        && !path.via.iter().any(|id| **id == **via.value())
+    {
+        differences.push(differs(&format!("via of {}", one.address), via.value(), &path.via.join(",")));
     }
-    differences
+    if let Some(reach) = &expect.reach
+        && reach.value() != path.reach.as_str()
+    {
+        differences.push(differs(&format!("reach of {}", one.address), reach.value(), path.reach.as_str()));
+    }
 }
 
 /// Words that no answer could ever have.

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::audit::Types;
 use super::names::read_names;
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::audit::story::Story;
 use crate::audit::{diff, json};
 use crate::world::World;
@@ -41,28 +41,24 @@ enum Format {
 }
 
 impl Diff {
-    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong.
-    pub fn run(self) -> ExitCode {
-        let names = match self.names.as_deref().map(read_names).transpose() {
-            Ok(names) => names.unwrap_or_default(),
-            Err(trouble) => {
-                anstream::eprintln!("plustwo: {trouble}");
-                return ExitCode::Trouble;
-            }
-        };
-        let (Some(old), Some(new)) = (load(&self.before), load(&self.after)) else {
-            return ExitCode::Trouble;
-        };
+    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong; 3: the output cannot
+    /// be written.
+    pub fn run(self) -> Exit {
+        let names =
+            self.names.as_deref().map(read_names).transpose().map_err(out::trouble)?.unwrap_or_default();
+        // What is wrong with both is told at once.
+        let (old, new) = (load(&self.before), load(&self.after));
+        let (old, new) = (old?, new?);
         let found = diff::diff(&old, &new, &names, self.types.list());
         match self.format {
-            Format::Text => anstream::print!("{}", Story { found: &found, is_whole: self.all }),
-            Format::Json => anstream::println!("{:#}", json::diff(&found)),
+            Format::Text => out::print(Story { found: &found, is_whole: self.all })?,
+            Format::Json => out::print_line(format_args!("{:#}", json::diff(&found)))?,
         }
-        if found.is_empty() { ExitCode::Success } else { ExitCode::Differences }
+        Ok(if found.is_empty() { ExitCode::Success } else { ExitCode::Differences })
     }
 }
 
 /// The world of a configuration. What is wrong with it is printed.
-fn load(path: &Path) -> Option<World> {
-    ConfigArgs { config: Some(path.to_path_buf()) }.load().ok().map(|(_, world)| world)
+fn load(path: &Path) -> Result<World, ExitCode> {
+    ConfigArgs { config: Some(path.to_path_buf()) }.load_to_compare().map(|(_, world)| world)
 }

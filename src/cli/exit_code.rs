@@ -1,6 +1,7 @@
 //! How a run ended, as a number.
 
-/// How a run ended. The daemon's codes; verbs that compare use 0 clean, 1 differences, 2 trouble.
+/// How a run ended. The daemon's codes; verbs that compare use 0 clean, 1 differences, 2 trouble. All of them end with
+/// [`ExitCode::Filesystem`] where their output cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
     /// It did what was asked.
@@ -9,7 +10,7 @@ pub enum ExitCode {
     Config,
     /// The network refused: an address in use, no right to a port.
     Network,
-    /// A file cannot be read or written.
+    /// A file cannot be read or written, nor standard output.
     Filesystem,
     /// Anything else.
     Other,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::names::{NamesTrouble, read_names};
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::text::{PathText, Text};
 use crate::explain::{Explanation, PathExplanation, json, vantage};
@@ -49,48 +49,41 @@ pub struct Explain {
 
 impl Explain {
     /// Explains.
-    pub fn run(self) -> ExitCode {
-        let (_, world) = match self.config.load() {
-            Ok(loaded) => loaded,
-            Err(code) => return code,
-        };
-        let vantage = match vantage(&world, self.from.as_deref().unwrap_or(HOME), self.view.as_deref()) {
-            Ok(vantage) => vantage,
-            Err(message) => {
-                anstream::eprintln!(
-                    "plustwo: {message}; say `--from` with a place or an address, and `--view` with a resolver or not at all"
-                );
-                return ExitCode::Config;
-            }
-        };
+    pub fn run(self) -> Exit {
+        let (_, world) = self.config.load()?;
+        let from = self.from.as_deref().unwrap_or(HOME);
+        let vantage = vantage(&world, from, self.view.as_deref()).map_err(|message| {
+            out::complain(format_args!(
+                "{message}; say `--from` with a place or an address, and `--view` with a resolver or not at all"
+            ));
+            ExitCode::Config
+        })?;
         if let Some(address) = self.address {
             // An IPv4 address may be written inside an IPv6 one; what is sent goes by IPv4.
             return self.path(&world, vantage, address.to_canonical());
         }
-        let names = match self.all_names() {
-            Ok(names) => names,
-            Err(code) => return code,
-        };
-        for name in names {
+        for name in self.all_names()? {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
             match Explanation::of(&world, vantage, &question, Occasion { now_s, draw: self.draw }) {
-                Some(told) if self.json => anstream::println!("{}", self.pretty(&json::value(&told))),
-                Some(told) => anstream::println!("{}", Text(&told)),
-                None => anstream::println!("{question}: the VPC's DNS support is off, so nothing answers"),
+                Some(told) if self.json => out::print_line(self.pretty(&json::value(&told)))?,
+                Some(told) => out::print_line(Text(&told))?,
+                None => out::print_line(format_args!(
+                    "{question}: the VPC's DNS support is off, so nothing answers"
+                ))?,
             }
         }
-        ExitCode::Success
+        Ok(ExitCode::Success)
     }
 
-    fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> ExitCode {
+    fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> Exit {
         let told = PathExplanation::of(world, vantage, address);
         if self.json {
-            anstream::println!("{}", self.pretty(&json::path_value(&told)));
+            out::print_line(self.pretty(&json::path_value(&told)))?;
         } else {
-            anstream::println!("{}", PathText(&told));
+            out::print_line(PathText(&told))?;
         }
-        ExitCode::Success
+        Ok(ExitCode::Success)
     }
 
     /// One document is laid out for reading; of many each has a line.
@@ -101,7 +94,7 @@ impl Explain {
     fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
         let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
         read_names(file).map_err(|trouble| {
-            anstream::eprintln!("plustwo: {trouble}");
+            out::complain(&trouble);
             match trouble {
                 NamesTrouble::Unreadable(..) => ExitCode::Filesystem,
                 NamesTrouble::Wrong(..) => ExitCode::Config,

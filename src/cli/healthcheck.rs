@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ExitCode, http};
+use super::{Exit, ExitCode, http, out};
 
 /// How long to wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -18,17 +18,13 @@ pub struct Healthcheck {
 
 impl Healthcheck {
     /// 0: it is ready. 2: it is not, or nobody is there.
-    pub fn run(self) -> ExitCode {
+    pub fn run(self) -> Exit {
         match http::ask(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
-            Ok(answer) if answer.status() == 200 => ExitCode::Success,
+            Ok(answer) if answer.status() == 200 => Ok(ExitCode::Success),
             Ok(answer) => {
-                anstream::eprintln!("plustwo: {} is not ready: {}", self.admin, answer.status_line);
-                ExitCode::Trouble
+                Err(out::trouble(format_args!("{} is not ready: {}", self.admin, answer.status_line)))
             }
-            Err(error) => {
-                anstream::eprintln!("plustwo: {}: {error}", self.admin);
-                ExitCode::Trouble
-            }
+            Err(error) => Err(out::trouble(format_args!("{}: {error}", self.admin))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::ExitCode;
+use super::{Exit, ExitCode, out};
 use crate::import::{self as importer, Imported, Options, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
@@ -62,55 +62,50 @@ fn region(text: &str) -> Result<String, String> {
 impl Import {
     /// Imports. 0: the configuration is good; 1: a document is wrong, or the configuration is; 3: a file cannot be
     /// read or written.
-    pub fn run(self) -> ExitCode {
+    pub fn run(self) -> Exit {
         let From::Aws(aws) = self.from;
         aws.run()
     }
 }
 
 impl Aws {
-    fn run(self) -> ExitCode {
+    fn run(self) -> Exit {
         let options = Options { region: self.region.clone(), account: self.account.clone() };
-        let imported = match importer::import(&self.folder, &options) {
-            Ok(imported) => imported,
-            Err(error) => {
-                anstream::eprintln!("plustwo: cannot read {}: {error}", self.folder.display());
-                return ExitCode::Filesystem;
-            }
-        };
+        let imported = importer::import(&self.folder, &options).map_err(|error| {
+            out::complain(format_args!("cannot read {}: {error}", self.folder.display()));
+            ExitCode::Filesystem
+        })?;
         if imported.is_whole() {
             match &self.out {
-                None => anstream::print!("{}", imported.text),
-                Some(file) => {
-                    if let Err(error) = std::fs::write(file, &imported.text) {
-                        anstream::eprintln!("plustwo: cannot write {}: {error}", file.display());
-                        return ExitCode::Filesystem;
-                    }
-                }
+                None => out::print(&imported.text)?,
+                Some(file) => std::fs::write(file, &imported.text).map_err(|error| {
+                    out::complain(format_args!("cannot write {}: {error}", file.display()));
+                    ExitCode::Filesystem
+                })?,
             }
         }
         self.check(&imported)
     }
 
     /// Tells what became of the documents, and what is wrong with them or with the configuration that they make.
-    fn check(&self, imported: &Imported) -> ExitCode {
+    fn check(&self, imported: &Imported) -> Exit {
         let name = self.out.clone().unwrap_or_else(|| importer::named(&self.folder));
         let mut loaded = imported.load(&name);
         let world = if imported.is_whole() { compile(&mut loaded) } else { None };
         let world = world.filter(|world| tls::check(world, &mut loaded.report));
         let (report, sources) = (&loaded.report, &loaded.sources);
         match self.report {
-            ReportForm::Text if imported.is_whole() => anstream::eprint!("{}", imported.report),
+            ReportForm::Text if imported.is_whole() => out::report(&imported.report)?,
             ReportForm::Json => {
                 let findings: Vec<String> = report.sorted().iter().map(|one| one.headline(sources)).collect();
-                anstream::eprintln!("{}", imported.report.json(&findings));
+                out::report(format_args!("{}\n", imported.report.json(&findings)))?;
             }
             ReportForm::Text | ReportForm::None => {}
         }
         // A program that reads the report has them in it.
         if self.report != ReportForm::Json && (world.is_none() || report.warning_count() > 0) {
-            anstream::eprint!("{}", report.render(sources));
+            out::report(report.render(sources))?;
         }
-        if world.is_some() { ExitCode::Success } else { ExitCode::Config }
+        Ok(if world.is_some() { ExitCode::Success } else { ExitCode::Config })
     }
 }

@@ -9,6 +9,7 @@ mod healthcheck;
 mod http;
 mod import;
 mod names;
+mod out;
 mod reload;
 mod schema;
 mod serve;
@@ -56,10 +57,13 @@ enum Verb {
     Import(import::Import),
 }
 
+/// How a verb ends: when it has done what was asked, or, as an error, before that.
+type Exit = Result<ExitCode, ExitCode>;
+
 impl Cli {
     /// Does what was asked.
     pub fn run(self) -> ExitCode {
-        match self.verb {
+        let ended = match self.verb {
             Verb::Serve(verb) => verb.run(),
             Verb::Check(verb) => verb.run(),
             Verb::Explain(verb) => verb.run(),
@@ -69,7 +73,8 @@ impl Cli {
             Verb::Healthcheck(verb) => verb.run(),
             Verb::Reload(verb) => verb.run(),
             Verb::Import(verb) => verb.run(),
-        }
+        };
+        ended.unwrap_or_else(|code| code)
     }
 }
 
@@ -92,19 +97,25 @@ impl ConfigArgs {
                     source.loaded
                 }
                 Err(error) => {
-                    anstream::eprintln!("plustwo: cannot read {}: {error}", path.display());
+                    out::complain(format_args!("cannot read {}: {error}", path.display()));
                     return Err(ExitCode::Filesystem);
                 }
             },
         };
         let world = compile(&mut loaded).filter(|world| tls::check(world, &mut loaded.report));
         if world.is_none() || loaded.report.warning_count() > 0 {
-            anstream::eprint!("{}", loaded.report.render(&loaded.sources));
+            // A daemon starts with warnings that nobody can be told; of mistakes the exit code tells, too.
+            _ = out::report(loaded.report.render(&loaded.sources));
         }
         match world {
             Some(world) => Ok((loaded, world)),
             None => Err(ExitCode::Config),
         }
+    }
+
+    /// Reads and compiles for a verb that compares: with a mistake it cannot.
+    fn load_to_compare(&self) -> Result<(Loaded, World), ExitCode> {
+        self.load().map_err(|_| ExitCode::Trouble)
     }
 
     /// The name it goes by.
@@ -118,7 +129,7 @@ fn tell_imports(source: &Source) {
     for (folder, report) in &source.imports {
         if let Some(summary) = report.summary() {
             let folder = folder.display();
-            anstream::eprintln!("{folder}: {summary}; `plustwo import aws {folder}` tells what");
+            out::tell(format_args!("{folder}: {summary}; `plustwo import aws {folder}` tells what"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{ExitCode, http};
+use super::{Exit, ExitCode, http, out};
 
 /// How long a reload may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -21,33 +21,25 @@ pub struct Reload {
 
 impl Reload {
     /// 0: the configuration is in use. 1: it is refused, and the old one stays. 2: nobody answers.
-    pub fn run(self) -> ExitCode {
+    pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
-        let answer = match http::ask(self.admin, "POST", "/v1/reload", accept, PATIENCE) {
-            Ok(answer) => answer,
-            Err(error) => {
-                anstream::eprintln!("plustwo: {}: {error}", self.admin);
-                return ExitCode::Trouble;
-            }
-        };
+        let answer = http::ask(self.admin, "POST", "/v1/reload", accept, PATIENCE)
+            .map_err(|error| out::trouble(format_args!("{}: {error}", self.admin)))?;
         match answer.status() {
             200 => {
-                anstream::println!("{}", answer.body.trim_end());
-                ExitCode::Success
+                out::print_line(answer.body.trim_end())?;
+                Ok(ExitCode::Success)
             }
             // What a program asked for goes where it reads.
             422 if self.json => {
-                anstream::println!("{}", answer.body.trim_end());
-                ExitCode::Differences
+                out::print_line(answer.body.trim_end())?;
+                Ok(ExitCode::Differences)
             }
             422 => {
-                anstream::eprintln!("{}", answer.body.trim_end());
-                ExitCode::Differences
+                out::tell(answer.body.trim_end());
+                Ok(ExitCode::Differences)
             }
-            _ => {
-                anstream::eprintln!("plustwo: {} does not reload: {}", self.admin, answer.status_line);
-                ExitCode::Trouble
-            }
+            _ => Err(out::trouble(format_args!("{} does not reload: {}", self.admin, answer.status_line))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `plustwo schema`.
 
-use super::ExitCode;
+use super::{Exit, ExitCode, out};
 use crate::config::json_schema;
 
 /// Prints the JSON Schema of the configuration.
@@ -9,8 +9,8 @@ pub struct SchemaVerb {}
 
 impl SchemaVerb {
     /// Prints it.
-    pub fn run(self) -> ExitCode {
-        anstream::print!("{}", json_schema());
-        ExitCode::Success
+    pub fn run(self) -> Exit {
+        out::print(json_schema())?;
+        Ok(ExitCode::Success)
     }
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use super::started::Started;
-use super::{ConfigArgs, ExitCode};
+use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::daemon::{Daemon, Ended, Loader, StartError};
 use crate::serve::hickory::LOG_FILTER;
 use crate::serve::inherit::Inherited;
@@ -22,38 +22,30 @@ pub struct Serve {
 
 impl Serve {
     /// Serves until it is told to stop.
-    pub fn run(self) -> ExitCode {
+    pub fn run(self) -> Exit {
         // First of all: it changes the environment, which must not happen beside other threads.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);
         let (loader, config) = (Loader::start(), self.config.clone());
         let loaded = loader.run(move || config.load()).blocking_recv();
-        let (loaded, world) = match loaded.unwrap_or(Err(ExitCode::Other)) {
-            Ok(loaded) => loaded,
-            Err(code) => return code,
-        };
-        let inherited = match inherited {
-            Ok(inherited) => inherited,
-            Err(error) => return tell(&error.into()),
-        };
+        let (loaded, world) = loaded.unwrap_or(Err(ExitCode::Other))?;
+        let inherited = inherited.map_err(|error| tell(&error.into()))?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if let Some(workers) = loaded.config.server.workers {
             runtime.worker_threads(workers.get().into());
         }
-        let runtime = match runtime.enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                anstream::eprintln!("plustwo: cannot start threads: {error}");
-                return ExitCode::Other;
-            }
-        };
+        let runtime = runtime.enable_all().build().map_err(|error| {
+            out::complain(format_args!("cannot start threads: {error}"));
+            ExitCode::Other
+        })?;
         let name = self.config.name().to_owned();
         let ended = runtime.block_on(async move {
             let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited, loader)?;
             // What was written is as large as what it means, and nobody needs it any more.
             drop(loaded);
             if std::io::stdout().is_terminal() {
-                anstream::print!("{}", Started::of(&name, &daemon));
+                // A terminal that is not there any more is no reason not to answer.
+                _ = out::print(Started::of(&name, &daemon));
             }
             for (listener, address) in daemon.addresses() {
                 tracing::info!(%address, transports = listener.transports().join(","), "Answering DNS.");
@@ -63,14 +55,10 @@ impl Serve {
             }
             daemon.run_until_signalled().await
         });
-        match ended {
-            Ok(Ended::Drained) => ExitCode::Success,
-            Ok(Ended::AtOnce) => {
-                runtime.shutdown_background();
-                ExitCode::Success
-            }
-            Err(error) => tell(&error),
+        if matches!(ended.map_err(|error| tell(&error))?, Ended::AtOnce) {
+            runtime.shutdown_background();
         }
+        Ok(ExitCode::Success)
     }
 }
 
@@ -105,19 +93,19 @@ fn tell(error: &StartError) -> ExitCode {
         }
         cause = inner.source();
     }
-    anstream::eprintln!("plustwo: {text}");
+    out::complain(text);
     match error {
         StartError::Bind(bind) => {
-            anstream::eprintln!("   help: {}", bind.help("[[listener]] address"));
+            out::tell(format_args!("   help: {}", bind.help("[[listener]] address")));
             ExitCode::Network
         }
         StartError::Admin(bind) => {
-            anstream::eprintln!("   help: {}", bind.help("[server] admin"));
+            out::tell(format_args!("   help: {}", bind.help("[server] admin")));
             ExitCode::Network
         }
         StartError::Certificate(_) => ExitCode::Config,
         StartError::Inherited(inherited) => {
-            anstream::eprintln!("   help: {}", inherited.help());
+            out::tell(format_args!("   help: {}", inherited.help()));
             ExitCode::Network
         }
         StartError::QueryLog(_) => ExitCode::Filesystem,

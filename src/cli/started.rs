@@ -16,6 +16,9 @@ use crate::world::{
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
+/// How many places there are lines to try for.
+const MAX_PLACES: usize = 5;
+
 /// What is served, and a few lines to try.
 pub struct Started {
     config: String,
@@ -135,7 +138,7 @@ impl Started {
         for (source, place) in world.places.clients() {
             let place_name = world.place_name(place);
             let loopback = source.addr().is_loopback() && source.addr().is_ipv4();
-            if !loopback || told.contains(&place_name) || told.len() > 4 {
+            if !loopback || told.contains(&place_name) || told.len() >= MAX_PLACES {
                 continue;
             }
             if let Some(address) = source.hosts().next() {

@@ -166,11 +166,6 @@ impl Report {
         self.diagnostics.len() - self.error_count()
     }
 
-    /// Takes in another report's findings.
-    pub fn absorb(&mut self, other: Self) {
-        self.diagnostics.extend(other.diagnostics);
-    }
-
     /// The whole report as text for a person, one block a finding, and a closing count.
     pub fn render(&self, sources: &SourceMap) -> String {
         let mut out = String::new();

@@ -55,11 +55,6 @@ impl<T> Marked<T> {
         &self.value
     }
 
-    /// The value, without its place.
-    pub fn into_value(self) -> T {
-        self.value
-    }
-
     /// Where it was written.
     pub fn mark(&self) -> Mark {
         self.mark

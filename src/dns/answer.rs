@@ -95,12 +95,6 @@ impl Answer {
     pub fn with_ede(self, ede: Ede) -> Self {
         Self { ede: Some(ede), ..self }
     }
-
-    /// Whether this is NOERROR with nothing in the answer section. An alias that leads to
-    /// nothing is not: it has the alias in its answer section.
-    pub fn is_no_data(&self) -> bool {
-        self.rcode == Rcode::NOERROR && self.answer.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -133,13 +127,5 @@ mod tests {
         assert_eq!(found, ["10.0.0.2", "10.0.0.1", "::1"]);
         assert_eq!(set(RecordType::A, &["10.0.0.9"]).addresses(0).count(), 1);
         assert_eq!(set(RecordType::CNAME, &["b."]).addresses(0).count(), 0);
-    }
-
-    #[test]
-    fn no_data_is_told_from_aliases_and_errors() {
-        let soa = set(RecordType::SOA, &["a. b. 1 2 3 4 5"]);
-        assert!(Answer::no_data(soa.clone()).is_no_data());
-        assert!(!Answer::nxdomain(soa).is_no_data());
-        assert!(!Answer::of(vec![set(RecordType::CNAME, &["b."])]).is_no_data());
     }
 }

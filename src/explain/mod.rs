@@ -3,14 +3,14 @@
 //! The same decision as on the query path, with everything it considered kept. Nothing is sent: the
 //! sealed public view stands in for the internet.
 
-pub mod advice;
-pub mod filters;
-pub mod json;
+pub(crate) mod advice;
+pub(crate) mod filters;
+pub(crate) mod json;
 mod lands;
 mod missed;
 mod notes;
 mod routes;
-pub mod text;
+pub(crate) mod text;
 mod ways;
 
 use std::net::IpAddr;

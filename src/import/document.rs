@@ -15,6 +15,9 @@ use super::folder::File;
 /// How the AWS CLI tells of a failed call.
 const ERROR: &str = "An error occurred (";
 
+/// How much of an error's text is told, in characters.
+const MAX_ERROR_CHARS: usize = 200;
+
 /// How deep lists of pages may lie in lists.
 const MAX_NESTED_PAGES: usize = 8;
 
@@ -28,6 +31,13 @@ pub struct Document<'f> {
     pub members: Vec<Member<'f>>,
     /// Whether it stands in a list, as pages do.
     pub is_listed: bool,
+}
+
+impl<'f> Document<'f> {
+    /// What stands under a top-level key.
+    pub fn get(&self, key: &str) -> Option<&Raw<'f>> {
+        self.members.iter().find(|member| member.key == key).map(|member| &member.value)
+    }
 }
 
 /// A top-level key of a document.
@@ -242,7 +252,7 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
     };
     if let Some(error) = members.iter().find(tells_an_error) {
         let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let told: String = told.chars().take(200).collect();
+        let told: String = told.chars().take(MAX_ERROR_CHARS).collect();
         let message = format!("this is an error's text and no document: {told}");
         let help = again(&told).to_owned();
         return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });

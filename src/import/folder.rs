@@ -1,10 +1,13 @@
 //! The files of a folder, whatever they are called and however deep they lie.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::ledger::Spot;
 use crate::aws::region;
 
 /// How deep folders may lie in folders; a link to a folder above ends here too.
@@ -39,6 +42,39 @@ pub struct Folder {
     pub folders: Vec<PathBuf>,
     /// When the newest of its files was last changed.
     pub modified: Option<SystemTime>,
+}
+
+/// The places of a folder's files, as a person tells them: below the folder, as it was named.
+pub struct Places<'f> {
+    folder: &'f Path,
+    files: &'f [File],
+    /// Where lines begin, for the files of which something is told: there may be much of it, in large files.
+    lines: RefCell<HashMap<usize, Vec<usize>>>,
+}
+
+impl<'f> Places<'f> {
+    /// Those of the files of a folder.
+    pub fn of(folder: &'f Path, files: &'f [File]) -> Self {
+        Self { folder, files, lines: RefCell::default() }
+    }
+
+    /// A file, by its number.
+    pub fn file(&self, number: usize) -> String {
+        let file = &self.files[number].path;
+        file.strip_prefix(self.folder).unwrap_or(file).display().to_string()
+    }
+
+    /// A place in a file: line and column, counted from 1, the column in characters.
+    pub fn place(&self, spot: Spot) -> String {
+        let file = self.files[spot.file].text.as_str();
+        let mut lines = self.lines.borrow_mut();
+        let starts = lines.entry(spot.file).or_insert_with(|| {
+            std::iter::once(0).chain(file.match_indices('\n').map(|(at, _)| at + 1)).collect()
+        });
+        let line = starts.partition_point(|start| *start <= spot.at);
+        let column = file.get(starts[line - 1]..spot.at).unwrap_or_default().chars().count() + 1;
+        format!("{}:{line}:{column}", self.file(spot.file))
+    }
 }
 
 /// What a folder's name says about everything below it.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::folder::Places;
 use super::report::{Missing, NotUnderstood, Read, Report};
 
 /// Where an object stands: in which file, and where in it.
@@ -140,8 +141,8 @@ impl Ledger {
         self.missing.entry(call.into()).or_insert_with(|| what.into());
     }
 
-    /// The report. `file` tells a file's name, `place` a file's name with line and column.
-    pub fn report(self, file: impl Fn(usize) -> String, place: impl Fn(Spot) -> String) -> Report {
+    /// The report.
+    pub fn report(self, places: &Places<'_>) -> Report {
         let mut kinds: BTreeMap<Kind, Read> = BTreeMap::new();
         let mut not_understood: BTreeMap<String, (Option<Spot>, usize)> = BTreeMap::new();
         let mut told = |message: String, spot: Option<Spot>| {
@@ -149,7 +150,7 @@ impl Ledger {
         };
         for ((kind, id), entry) in self.entries {
             let read = kinds.entry(kind).or_default();
-            *read.files.entry(file(entry.spot.file)).or_default() += 1;
+            *read.files.entry(places.file(entry.spot.file)).or_default() += 1;
             match entry.fate {
                 Some(Fate::Written) => read.written += 1,
                 Some(Fate::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
@@ -165,7 +166,7 @@ impl Ledger {
         }
         for ((kind, number), count) in self.repeated {
             let read = kinds.entry(kind).or_default();
-            *read.files.entry(file(number)).or_default() += count;
+            *read.files.entry(places.file(number)).or_default() += count;
             *read.left_out.entry("it stands in another document too".to_owned()).or_default() += count;
         }
         for (spot, message) in self.notes {
@@ -175,7 +176,7 @@ impl Ledger {
         not_understood.sort_by_key(|(_, (spot, _))| *spot);
         let not_understood = not_understood.into_iter().map(|(message, (spot, times))| NotUnderstood {
             message,
-            place: spot.map(&place),
+            place: spot.map(|spot| places.place(spot)),
             times,
         });
         let missing = self.missing.into_iter().map(|(call, what)| Missing { what, call });

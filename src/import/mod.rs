@@ -35,8 +35,12 @@ use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
 use document::{Contents, Mistake};
 use folder::Folder;
-use ledger::Spot;
+use inventory::Inventory;
+use ledger::{Ledger, Spot};
+use objects::Object;
+use objects::network::Vpc;
 use pages::Pages;
+use places::Home;
 use reader::Reader;
 
 /// What documents do not say.
@@ -145,6 +149,27 @@ pub fn load(path: &Path) -> io::Result<Source> {
 pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
     let folder = folder::read(path)?;
     let mut reader = Reader::new(&folder.files);
+    let mut mistakes = read_documents(&folder, &mut reader);
+    mistakes.extend(reader.match_records());
+    reader.leave_out_bare_vpcs();
+    let Reader { inventory, mut ledger, .. } = reader;
+    let homes = places::homes(&inventory, &folder.files, options);
+    mistakes.extend(without_region(&inventory, &homes, &ledger));
+    if folder.files.is_empty() {
+        let message = format!("folder `{}` has no files", path.display());
+        mistakes.push(Mistake { file: 0, at: 0..0, message, help: None });
+    }
+    let text = if mistakes.is_empty() { text::write(&inventory, &homes, &mut ledger) } else { String::new() };
+    let places = folder::Places::of(path, &folder.files);
+    let report = ledger.report(&places);
+    let (mistakes, sources) = told(mistakes, &folder);
+    let Folder { files, folders, modified } = folder;
+    let read = folders.into_iter().chain(files.into_iter().map(|file| file.path)).collect();
+    Ok(Imported { text, report, mistakes, sources, read, modified })
+}
+
+/// Reads the documents of every file. Gives what is wrong with them, the pages that lack another among it.
+fn read_documents<'f>(folder: &'f Folder, reader: &mut Reader<'f>) -> Vec<Mistake> {
     let mut pages = Pages::default();
     let mut foreign = Vec::new();
     for (number, file) in folder.files.iter().enumerate() {
@@ -152,7 +177,7 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
             Contents::Documents(documents) => {
                 for document in &documents {
                     if reader.document(document) {
-                        pages.page(&folder, document);
+                        pages.page(folder, document);
                     }
                 }
             }
@@ -160,16 +185,19 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
             Contents::Wrong(mistake) => reader.mistakes.push(mistake),
         }
     }
-    let mut mistakes = std::mem::take(&mut reader.mistakes);
-    mistakes.extend(pages.left_over());
     for file in foreign {
         reader.ledger.note(Some(Spot { file, at: 0 }), "this file is no document of the AWS CLI");
     }
-    mistakes.extend(reader.match_records());
-    reader.leave_out_bare_vpcs();
-    let homes = places::homes(&reader.inventory, &folder.files, options);
-    mistakes.extend(reader.inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none()).map(|vpc| {
-        let at = reader.ledger.spot("Vpcs", &vpc.vpc_id).map_or(0, |spot| spot.at);
+    let mut mistakes = std::mem::take(&mut reader.mistakes);
+    mistakes.extend(pages.left_over());
+    mistakes
+}
+
+/// The VPCs whose region nothing tells, as mistakes.
+fn without_region(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &Ledger) -> Vec<Mistake> {
+    let lost = inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none());
+    lost.map(|vpc| {
+        let at = ledger.spot(Vpc::KIND, &vpc.vpc_id).map_or(0, |spot| spot.at);
         Mistake {
             file: vpc.file,
             at: at..at + 1,
@@ -180,35 +208,8 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
                     .to_owned(),
             ),
         }
-    }));
-    if folder.files.is_empty() {
-        let message = format!("folder `{}` has no files", path.display());
-        mistakes.push(Mistake { file: 0, at: 0..0, message, help: None });
-    }
-    let mut ledger = std::mem::take(&mut reader.ledger);
-    let text =
-        if mistakes.is_empty() { text::write(&reader.inventory, &homes, &mut ledger) } else { String::new() };
-    let relative = |number: usize| {
-        let file = &folder.files[number].path;
-        file.strip_prefix(path).unwrap_or(file).display().to_string()
-    };
-    // Where lines begin, for files of which something is told: there may be much of it, in large files.
-    let lines: RefCell<BTreeMap<usize, Vec<usize>>> = RefCell::default();
-    let place = |spot: Spot| {
-        let file = folder.files[spot.file].text.as_str();
-        let mut lines = lines.borrow_mut();
-        let starts = lines.entry(spot.file).or_insert_with(|| {
-            std::iter::once(0).chain(file.match_indices('\n').map(|(at, _)| at + 1)).collect()
-        });
-        let line = starts.partition_point(|start| *start <= spot.at);
-        let column = file.get(starts[line - 1]..spot.at).unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}", relative(spot.file))
-    };
-    let report = ledger.report(relative, place);
-    let (mistakes, sources) = told(mistakes, &folder);
-    let Folder { files, folders, modified } = folder;
-    let read = folders.into_iter().chain(files.into_iter().map(|file| file.path)).collect();
-    Ok(Imported { text, report, mistakes, sources, read, modified })
+    })
+    .collect()
 }
 
 /// Whether a text may be a region's name.

@@ -54,8 +54,8 @@ impl Pages {
         });
         if list.key == "ResourceRecordSets" {
             self.first_names.extend(list.value.items().and_then(|sets| name_of(sets.first()?.text)));
-            let next = document.members.iter().find(|member| member.key == "NextRecordName");
-            let next = next.and_then(|next| serde_json::from_str::<String>(next.value.text).ok());
+            let next = document.get("NextRecordName");
+            let next = next.and_then(|next| serde_json::from_str::<String>(next.text).ok());
             if let (Some(next), Some(_)) = (&next, &mistake) {
                 self.wanted.extend(mistake.map(|mistake| (next.to_ascii_lowercase(), mistake)));
                 return;

@@ -24,7 +24,7 @@ pub fn region_of_arn(arn: &str) -> Option<&str> {
 }
 
 /// The region of an availability zone: `ap-northeast-1a`, and `us-west-2-lax-1a` of a local zone.
-pub fn region_of_zone(zone: &str) -> Option<&str> {
+fn region_of_zone(zone: &str) -> Option<&str> {
     let ends = zone.char_indices().map(|(at, _)| at).chain([zone.len()]);
     let mut shaped = ends.filter_map(|end| Some(&zone[..end]).filter(|head| region::is_region_shaped(head)));
     let first = shaped.next()?;

@@ -1,6 +1,8 @@
 //! What a document is about, where the call does not say in its answer what it was asked about: records of a zone,
 //! entries of a prefix list, routes of a transit gateway's table.
 
+use std::collections::{HashMap, HashSet};
+
 use super::document::{Document, Mistake, Raw};
 use super::ledger::Spot;
 use super::objects::Object;
@@ -11,19 +13,19 @@ impl Reader<'_> {
     /// the file's name where several zones have that name.
     pub fn match_records(&mut self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
+        let mut of_name: HashMap<String, Vec<String>> = HashMap::new();
+        for zone in &self.inventory.hosted_zones {
+            of_name.entry(plain_name(&zone.name)).or_default().push(zone.id());
+        }
+        let ids: HashSet<&String> = of_name.values().flatten().collect();
         for document in &mut self.inventory.record_sets {
-            let path = self.files[document.file].path.to_string_lossy().into_owned();
+            let path = self.files[document.file].path.to_string_lossy();
             let named = id_in(&path, &["Z"]);
             let at_apex = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
             let apex = at_apex("SOA").or_else(|| at_apex("NS")).map(|set| set.name.trim_end_matches('.'));
-            let of_name = self.inventory.hosted_zones.iter().filter(|zone| {
-                apex.is_some_and(|apex| zone.name.trim_end_matches('.').eq_ignore_ascii_case(apex))
-            });
-            let ids: Vec<String> = of_name.map(|zone| zone.id()).collect();
-            document.zone = match (ids.as_slice(), named) {
-                (_, Some(named)) if self.inventory.hosted_zones.iter().any(|zone| zone.id() == named) => {
-                    Some(named)
-                }
+            let of_apex = apex.and_then(|apex| of_name.get(&plain_name(apex)));
+            document.zone = match (of_apex.map_or(&[][..], Vec::as_slice), named) {
+                (_, Some(named)) if ids.contains(&named) => Some(named),
                 ([one], _) => Some(one.clone()),
                 ([], named) => {
                     let apex = apex.unwrap_or("no name");
@@ -97,8 +99,7 @@ impl Reader<'_> {
         found: Option<String>,
         example: &str,
     ) -> Option<String> {
-        let said = document.members.iter().find(|member| member.key == key);
-        if let Some(id) = said.and_then(|member| serde_json::from_str(member.value.text).ok()) {
+        if let Some(id) = document.get(key).and_then(|said| serde_json::from_str(said.text).ok()) {
             return Some(id);
         }
         if found.is_none() {
@@ -115,6 +116,11 @@ impl Reader<'_> {
         }
         found
     }
+}
+
+/// A zone's name as it is compared: names differ by neither case nor the dot at their end.
+fn plain_name(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// The id in a file's name of whatever a call may be about that does not repeat it.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::outcome::{AddressPath, Outcome, Source};
-use super::path::{Class, EgressPath, Reach, Reason};
+use super::path::{Class, EgressPath, Reason};
 use super::public::{self, host};
 use crate::aws::{EndpointOffer, endpoint_names};
 use crate::dns::{Name, Question, RecordType};
@@ -177,11 +177,4 @@ fn covers(name: &Name, asked: &Name) -> bool {
         return asked.labels_below(&apex).is_some_and(|below| below > 0);
     }
     name == asked
-}
-
-impl EgressPath {
-    /// The path of an answer that holds no address.
-    pub fn none() -> Self {
-        Self::of(Class::None, Reach::Unknown)
-    }
 }

@@ -13,7 +13,7 @@ use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Server, Upstream, Vantage, World};
 
 /// How many CNAMEs and aliases are followed for one question.
-pub const MAX_ALIASES: usize = 16;
+const MAX_ALIASES: usize = 16;
 
 /// What the drawn number is divided by when something was drawn by it, so that what was drawn at one name of a chain says
 /// nothing of what is drawn at the next. A prime, larger than all weights of one name and type together; Route 53 allows three levels

@@ -44,8 +44,10 @@ pub struct TransitGateway {
     pub route_tables: Vec<TransitGatewayRouteTable>,
     /// The numbers of attachments by their ids.
     by_id: HashMap<Arc<str>, usize>,
-    /// The numbers of attachments by their VPCs.
+    /// The numbers of attachments by what is attached.
     by_vpc: HashMap<Index<Vpc>, usize>,
+    by_site: HashMap<Index<Site>, usize>,
+    by_gateway: HashMap<Index<Self>, usize>,
 }
 
 /// An attachment to a transit gateway.
@@ -146,14 +148,20 @@ impl TransitGateway {
             route_tables: Vec::new(),
             by_id: HashMap::new(),
             by_vpc: HashMap::new(),
+            by_site: HashMap::new(),
+            by_gateway: HashMap::new(),
         }
     }
 
-    /// Attaches something. It follows no route table yet. Of attachments of one VPC the first counts.
+    /// Attaches something. It follows no route table yet. Of attachments of one VPC, one site or one other gateway the
+    /// first counts.
     pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) -> &mut Attachment {
         let number = self.attachments.len();
-        if let AttachedTo::Vpc(vpc, _) = to {
-            self.by_vpc.entry(vpc).or_insert(number);
+        match to {
+            AttachedTo::Vpc(vpc, _) => _ = self.by_vpc.entry(vpc).or_insert(number),
+            AttachedTo::Site(site) => _ = self.by_site.entry(site).or_insert(number),
+            AttachedTo::TransitGateway(other) => _ = self.by_gateway.entry(other).or_insert(number),
+            AttachedTo::Unknown => {}
         }
         self.by_id.entry(id.clone()).or_insert(number);
         self.attachments.push(Attachment {
@@ -180,15 +188,15 @@ impl TransitGateway {
 
     /// The number of the attachment of a site.
     pub fn attachment_of_site(&self, site: Index<Site>) -> Option<usize> {
-        self.attachments.iter().position(|attachment| attachment.to == AttachedTo::Site(site))
+        self.by_site.get(&site).copied()
     }
 
     /// The number of the attachment of another transit gateway.
     pub fn attachment_of_gateway(&self, other: Index<Self>) -> Option<usize> {
-        self.attachments.iter().position(|attachment| attachment.to == AttachedTo::TransitGateway(other))
+        self.by_gateway.get(&other).copied()
     }
 
-    /// The route of an attachment's traffic to an address, and whether the attachment has a table at all.
+    /// The route of an attachment's traffic to an address. `None`: its table has none, or it is associated with no table.
     pub fn route(&self, from: usize, destination: IpAddr) -> Option<&TransitGatewayRoute> {
         self.route_tables[self.attachments[from].association?].route(destination)
     }

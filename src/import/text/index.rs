@@ -8,6 +8,7 @@ use crate::import::objects::gateway::{InternetGateway, NatGateway};
 use crate::import::objects::instance::{Instance, NetworkInterface};
 use crate::import::objects::network::{RouteTable, Subnet, Vpc};
 use crate::import::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupRule};
+use crate::import::objects::transit::TransitGatewayAttachment;
 
 /// Objects by what they are of, most by their VPC, in their order.
 pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a Found<T>>>);
@@ -39,6 +40,10 @@ pub struct Index<'a> {
     pub network_acls: Grouped<'a, NetworkAcl>,
     /// The rules of security groups that stand in documents of their own, by their group.
     pub rules: Grouped<'a, SecurityGroupRule>,
+    /// The attachments of transit gateways, by what is attached.
+    pub attachments: Grouped<'a, TransitGatewayAttachment>,
+    /// The prefixes that routes of transit gateways lead to, by the attachment that they lead to them by.
+    pub prefixes_behind: HashMap<&'a str, Vec<&'a str>>,
     /// The VPCs, by their ids.
     pub vpcs: HashMap<&'a str, &'a Found<Vpc>>,
     /// The internet gateway of a VPC.
@@ -86,6 +91,8 @@ impl<'a> Index<'a> {
             security_groups: Grouped::new(&inventory.security_groups, |one| one.vpc_id.as_deref()),
             network_acls: Grouped::new(&inventory.network_acls, |one| Some(&one.vpc_id)),
             rules: Grouped::new(&inventory.security_group_rules, |one| Some(&one.group_id)),
+            attachments: Grouped::new(&inventory.attachments, |one| one.resource_id.as_deref()),
+            prefixes_behind: prefixes_behind(inventory),
             vpcs: inventory.vpcs.iter().map(|vpc| (vpc.vpc_id.as_str(), vpc)).collect(),
             internet_gateway_of,
             table_of,
@@ -98,6 +105,18 @@ impl<'a> Index<'a> {
                 .collect(),
         }
     }
+}
+
+/// The prefixes that routes of transit gateways lead to, by their attachments.
+fn prefixes_behind(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
+    let mut behind: HashMap<&str, Vec<&str>> = HashMap::new();
+    for route in inventory.transit_routes.values().flatten() {
+        let ids = route.object.transit_gateway_attachments.iter();
+        for id in ids.filter_map(|one| one.transit_gateway_attachment_id.as_deref()) {
+            behind.entry(id).or_default().extend(route.object.destination_cidr_block.as_deref());
+        }
+    }
+    behind
 }
 
 /// The ids of whatever a route may lead to.

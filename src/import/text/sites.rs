@@ -118,11 +118,7 @@ impl Writer<'_> {
             let routes =
                 vpn.routes.iter().filter(|route| !is_state(route.state.as_deref(), &["deleted", "deleting"]));
             prefixes.extend(routes.filter_map(|route| route.destination_cidr_block.clone()));
-            let attachments = inventory
-                .attachments
-                .iter()
-                .filter(|one| one.resource_id.as_deref() == Some(&vpn.vpn_connection_id));
-            for attachment in attachments {
+            for attachment in self.index.attachments.of(&vpn.vpn_connection_id) {
                 prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             }
             if let Some(vgw) = &vpn.vpn_gateway_id {
@@ -176,65 +172,61 @@ impl Writer<'_> {
         let all: BTreeSet<&str> =
             listed.chain(associated).chain(attached.iter().map(String::as_str)).collect();
         for gateway in all {
-            let about =
-                inventory.direct_connect_gateways.iter().find(|one| one.direct_connect_gateway_id == gateway);
-            let id = direct_connect(gateway);
-            let mut links = Vec::new();
-            let mut targets = BTreeSet::new();
-            let mut prefixes = BTreeSet::new();
-            let own = inventory.direct_connect_associations.iter();
-            for association in own.filter(|one| one.direct_connect_gateway_id == gateway) {
-                let kind = DirectConnectGatewayAssociation::KIND;
-                if !association.holds() {
-                    self.ledger.left_out(kind, &association.id(), "it does not hold");
+            self.direct_connect_gateway(gateway);
+        }
+    }
+
+    /// The site behind a Direct Connect gateway.
+    fn direct_connect_gateway(&mut self, gateway: &str) {
+        let inventory = self.inventory;
+        let id = direct_connect(gateway);
+        let mut about = inventory.direct_connect_gateways.iter();
+        let about = about.find(|one| one.direct_connect_gateway_id == gateway);
+        if about.is_none() {
+            let call = format!(
+                "aws directconnect describe-direct-connect-gateways --direct-connect-gateway-id {gateway}"
+            );
+            self.ledger.missing(format!("Direct Connect gateway {gateway}, which something leads to"), call);
+        }
+        let (mut links, mut targets, mut prefixes) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let associations = inventory.direct_connect_associations.iter();
+        for association in associations.filter(|one| one.direct_connect_gateway_id == gateway) {
+            let kind = DirectConnectGatewayAssociation::KIND;
+            if !association.holds() {
+                self.ledger.left_out(kind, &association.id(), "it does not hold");
+                continue;
+            }
+            match association.gateway() {
+                Some(vgw) if vgw.starts_with("vgw-") => {
+                    let vpcs = self.vpcs_of_gateway(vgw);
+                    links.extend(vpcs.into_iter().map(|vpc| {
+                        Inline::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
+                    }));
+                    prefixes.extend(self.routes_by_gateway(vgw));
+                }
+                Some(tgw) if self.has_transit_gateway(tgw) => {
+                    links.push(Inline::default().text("target", tgw));
+                    targets.insert(tgw);
+                }
+                Some(tgw) => {
+                    self.missing_transit_gateway(tgw, &id);
+                    self.ledger.left_out(kind, &association.id(), "no document holds its transit gateway");
                     continue;
                 }
-                match association.gateway() {
-                    Some(vgw) if vgw.starts_with("vgw-") => {
-                        let vpcs = self.vpcs_of_gateway(vgw);
-                        links.extend(vpcs.into_iter().map(|vpc| {
-                            Inline::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
-                        }));
-                        prefixes.extend(self.routes_by_gateway(vgw));
-                    }
-                    Some(tgw) if self.has_transit_gateway(tgw) => {
-                        links.push(Inline::default().text("target", tgw));
-                        targets.insert(tgw.to_owned());
-                    }
-                    Some(tgw) => {
-                        self.missing_transit_gateway(tgw, &id);
-                        self.ledger.left_out(
-                            kind,
-                            &association.id(),
-                            "no document holds its transit gateway",
-                        );
-                        continue;
-                    }
-                    None => {}
-                }
-                self.ledger.written(kind, &association.id());
+                None => {}
             }
-            if about.is_none() {
-                let call = format!(
-                    "aws directconnect describe-direct-connect-gateways --direct-connect-gateway-id {gateway}"
-                );
-                self.ledger
-                    .missing(format!("Direct Connect gateway {gateway}, which something leads to"), call);
-            }
-            let attachments =
-                inventory.attachments.iter().filter(|one| one.resource_id.as_deref() == Some(gateway));
-            for attachment in attachments {
-                prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
-                let is_linked = targets.contains(&attachment.transit_gateway_id);
-                if self.is_attached(&attachment.transit_gateway_attachment_id) && !is_linked {
-                    links.push(Inline::default().text("target", &attachment.transit_gateway_id));
-                    targets.insert(attachment.transit_gateway_id.clone());
-                }
-            }
-            let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
-            self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
-            self.ledger.written(DirectConnectGateway::KIND, gateway);
+            self.ledger.written(kind, &association.id());
         }
+        for attachment in self.index.attachments.of(gateway) {
+            prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
+            let tgw = attachment.transit_gateway_id.as_str();
+            if self.is_attached(&attachment.transit_gateway_attachment_id) && targets.insert(tgw) {
+                links.push(Inline::default().text("target", tgw));
+            }
+        }
+        let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
+        self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
+        self.ledger.written(DirectConnectGateway::KIND, gateway);
     }
 
     /// Whether a transit gateway stands in the text.
@@ -287,13 +279,7 @@ impl Writer<'_> {
 
     /// What routes of transit gateways lead to by an attachment.
     fn routes_by_attachment(&self, attachment: &str) -> Vec<String> {
-        let routes = self.inventory.transit_routes.values().flatten();
-        let own = routes.filter(|route| {
-            route
-                .transit_gateway_attachments
-                .iter()
-                .any(|one| one.transit_gateway_attachment_id.as_deref() == Some(attachment))
-        });
-        own.filter_map(|route| route.destination_cidr_block.clone()).collect()
+        let prefixes = self.index.prefixes_behind.get(attachment).into_iter().flatten();
+        prefixes.map(|prefix| (*prefix).to_owned()).collect()
     }
 }

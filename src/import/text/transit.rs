@@ -1,6 +1,6 @@
 //! Transit gateways: what is attached to them, and their route tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Writer;
 use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
@@ -163,6 +163,13 @@ impl Writer<'_> {
             self.ledger.written(kind, &name);
             written.insert(id.to_owned());
         }
+        self.peering_attachments(gateway, &mut written);
+        written
+    }
+
+    /// Peerings of which only the documents of their own tell. Adds the ids that were written.
+    fn peering_attachments(&mut self, gateway: &str, written: &mut BTreeSet<String>) {
+        let inventory = self.inventory;
         for attachment in &inventory.peering_attachments {
             let (kind, id) =
                 (TransitGatewayPeeringAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
@@ -180,7 +187,6 @@ impl Writer<'_> {
                 written.insert(id.to_owned());
             }
         }
-        written
     }
 
     fn attachment(&mut self, id: &str, name: Option<&str>, site: Option<&str>, peer: Option<&str>) {
@@ -277,7 +283,7 @@ impl Writer<'_> {
         all: Option<&Vec<Item<RouteAttachment>>>,
         attached: &BTreeSet<String>,
     ) -> Vec<String> {
-        let mut holding: Vec<String> = Vec::new();
+        let (mut holding, mut seen) = (Vec::new(), HashSet::new());
         for one in all.into_iter().flatten() {
             let holds = is_state(
                 one.state.as_deref().or(Some("enabled")),
@@ -289,7 +295,7 @@ impl Writer<'_> {
                 None => self.ledger.item_left_out(kind, one.spot, "no document holds its attachment"),
                 Some(id) => {
                     self.ledger.item_written(kind, one.spot);
-                    if !holding.contains(id) {
+                    if seen.insert(id) {
                         holding.push(id.clone());
                     }
                 }
@@ -307,8 +313,10 @@ impl Writer<'_> {
         propagations: &[String],
     ) -> Vec<Inline> {
         let inventory = self.inventory;
-        let mut written = Vec::new();
-        let mut seen = BTreeSet::new();
+        let (mut written, mut seen) = (Vec::new(), BTreeSet::new());
+        let of_vpcs = inventory.vpc_attachments.iter().map(|one| one.transit_gateway_attachment_id.as_str());
+        let propagating: HashSet<&str> = propagations.iter().map(String::as_str).collect();
+        let bringing: HashSet<&str> = of_vpcs.filter(|id| propagating.contains(id)).collect();
         for route in inventory.transit_routes.get(table).into_iter().flatten() {
             let destinations = match (&route.destination_cidr_block, &route.prefix_list_id) {
                 (Some(cidr), _) => vec![cidr.clone()],
@@ -324,28 +332,20 @@ impl Writer<'_> {
                 .iter()
                 .filter_map(|one| one.transit_gateway_attachment_id.as_deref())
                 .collect();
-            let brings = |id: &str| {
-                propagations.iter().any(|one| one == id)
-                    && inventory.vpc_attachments.iter().any(|one| one.transit_gateway_attachment_id == id)
-            };
             let first = ids.iter().copied().find(|id| attached.contains(*id));
-            let why = if destinations.is_empty() {
-                Some("no document holds what it leads to".to_owned())
-            } else if is_blackhole {
-                None
-            } else if ids.is_empty() {
-                Some("it names no attachment".to_owned())
-            } else if first.is_none() {
-                Some(ids.join(", ") + " is in no document")
-            } else {
-                None
+            let why = match first {
+                _ if destinations.is_empty() => Some("no document holds what it leads to".to_owned()),
+                _ if is_blackhole => None,
+                None if ids.is_empty() => Some("it names no attachment".to_owned()),
+                None => Some(ids.join(", ") + " is in no document"),
+                Some(_) => None,
             };
             if let Some(why) = why {
                 let why = format!("{table} has a route to {told} that is left out: {why}");
                 self.ledger.item_not_understood(ROUTES, route.spot, why);
                 continue;
             }
-            let is_brought = is_propagated && !is_blackhole && first.is_some_and(brings);
+            let is_brought = is_propagated && !is_blackhole && first.is_some_and(|id| bringing.contains(id));
             let is_new = destinations.iter().any(|to| !seen.contains(&(to.clone(), is_propagated)));
             if is_brought || !is_new {
                 let why = if is_brought {

@@ -1,6 +1,7 @@
 //! The way back: whether replies come to the sender.
 
-use super::walk::{Home, Sender, SentBy, Source, Walk};
+use super::sender::{Home, Sender, SentBy, Source};
+use super::walk::Walk;
 use crate::resolve::path::{End, Lost, Reach, Reason};
 use crate::world::{Endpoint, Index, RouteTable, Subnet, Vpc};
 

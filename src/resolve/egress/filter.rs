@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::walk::{Source, Walk};
+use super::sender::Source;
+use super::walk::Walk;
 use crate::net::host;
 use crate::resolve::path::{Direction, EgressPath, End, Filter, FilterId, Reach, Reason};
 use crate::world::{

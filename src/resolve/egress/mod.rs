@@ -1,8 +1,8 @@
 //! The way out: from a place to an address, hop by hop to its end.
 //!
 //! ```text
-//!  place ──► depart ──► route ──► take ─┬─► arrive: inside a VPC
-//!    │                    ▲             ├─► a gateway to the internet: the end
+//!  place ──► depart ──► route ──► take ─┬─► arrive: inside a VPC (walk.rs)
+//!    │                    ▲             ├─► a gateway to the internet, a gateway endpoint: the end (gateways.rs)
 //!    │                    └── go on ◄───┼─► NAT gateway, appliance, Gateway Load Balancer endpoint: their own table
 //!    └── site: its links                └─► peering, transit gateway, private gateway: transit.rs
 //!  then: do replies come back (back.rs), would filters let it through (filter.rs), what is one change away (missed.rs)
@@ -14,7 +14,9 @@
 
 mod back;
 mod filter;
+mod gateways;
 mod missed;
+mod sender;
 mod transit;
 mod walk;
 

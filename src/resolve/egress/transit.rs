@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::walk::{Home, SentBy, Walk};
+use super::sender::{Home, SentBy};
+use super::walk::Walk;
 use crate::net::is_globally_routed;
 use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
 use crate::world::{

@@ -8,12 +8,13 @@ use ipnet::IpNet;
 
 use super::MAX_HOPS;
 use super::filter::Crossing;
+use super::sender::{Home, Sender, SentBy, Source};
 use crate::aws::RouteTargetKind;
-use crate::net::{self, host, is_globally_routed};
+use crate::net;
 use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
 use crate::world::{
-    Admission, Appliance, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup,
-    Site, Standing, Subnet, Target, Vpc, World,
+    Admission, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Standing,
+    Subnet, Target, Vpc, World,
 };
 
 /// A packet on its way, and the way so far.
@@ -52,7 +53,7 @@ pub(super) struct Walk<'w> {
     /// The VPC that it is in, and the subnet whose table it followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
-    home_subnet: Option<Index<Subnet>>,
+    pub home_subnet: Option<Index<Subnet>>,
     /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
     pub is_passing: bool,
     /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
@@ -61,60 +62,6 @@ pub(super) struct Walk<'w> {
 
 /// A look at a table: from which subnet, for which address, for whom.
 type Step = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy);
-
-/// Who sends, as the next hop sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Sender<'w> {
-    pub by: SentBy,
-    pub source: Source<'w>,
-    pub home: Home,
-}
-
-/// The addresses that a sender may have, of both families.
-#[derive(Clone, Debug)]
-pub(super) struct Source<'w> {
-    pub prefixes: Cow<'w, [IpNet]>,
-    /// One address for each prefix.
-    pub samples: Cow<'w, [IpAddr]>,
-    /// Whether none lies in a smaller prefix that a rule names.
-    pub is_rest: bool,
-}
-
-impl Source<'_> {
-    /// A sender with this address.
-    pub fn at(address: IpAddr) -> Self {
-        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_rest: true }
-    }
-
-    /// A sender with some address of these prefixes.
-    fn within(prefixes: &[IpNet]) -> Source<'_> {
-        let samples = prefixes.iter().map(IpNet::network).collect();
-        Source { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_rest: false }
-    }
-
-    /// The prefixes of one family.
-    pub fn of_family(&self, is_v4: bool) -> Vec<IpNet> {
-        self.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4() == is_v4).copied().collect()
-    }
-}
-
-/// What sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SentBy {
-    /// The client, with its own address.
-    Client,
-    /// A NAT gateway, with its own address; whether that may be a public one.
-    Nat { is_public: bool },
-    /// An appliance with a public address, which may put that in the sender's place.
-    Appliance,
-}
-
-/// Where replies to a sender must come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Home {
-    Vpc(Index<Vpc>),
-    Site(Index<Site>),
-}
 
 impl<'w> Walk<'w> {
     /// A client's packet to an address, still at home.
@@ -273,62 +220,14 @@ impl<'w> Walk<'w> {
         }
         match &route.target {
             Target::Local => self.arrive(vpc),
-            Target::InternetGateway(id) => {
-                self.hop(id.clone(), None);
-                self.through_internet_gateway(subnet);
-            }
-            Target::EgressOnlyInternetGateway(id) => {
+            Target::InternetGateway(id) | Target::EgressOnlyInternetGateway(id) => {
                 self.hop(id.clone(), None);
                 self.through_internet_gateway(subnet);
             }
             Target::NatGateway(index) => self.through_nat_gateway(*index),
-            Target::GatewayEndpoint(index) => {
-                let endpoint = &self.world.endpoints[*index];
-                self.hop(endpoint.id.clone(), None);
-                self.path.endpoint = Some((*index, None));
-                self.path.end = self.outside();
-                if self.is_passing {
-                    self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
-                } else if !endpoint.is_available {
-                    self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
-                } else {
-                    self.end(Reach::Ok, None);
-                }
-            }
-            Target::LoadBalancerEndpoint(index) => {
-                let endpoint = &self.world.endpoints[*index];
-                // It stands in one subnet, to which the appliances behind it give the traffic back.
-                let own = endpoint.interfaces.first().map(|interface| interface.subnet);
-                self.hop(endpoint.id.clone(), own);
-                self.groups_count = Admission::Refused;
-                match own {
-                    _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
-                    None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
-                    Some(own) => {
-                        self.enter(own);
-                        self.inspected.push(*index);
-                        self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
-                    }
-                }
-            }
-            Target::Appliance(appliance) => {
-                self.hop(appliance.id.clone(), Some(appliance.subnet));
-                if self.is_for(appliance, vpc) {
-                    self.arrive(vpc);
-                    return;
-                }
-                if !appliance.passes_on {
-                    self.end(Reach::Dead, Some(Reason::SourceDestCheck));
-                    return;
-                }
-                self.groups_count = Admission::Refused;
-                self.enter(appliance.subnet);
-                if appliance.is_public {
-                    self.sender.by = SentBy::Appliance;
-                }
-                let table = self.world.subnets[appliance.subnet].route_table;
-                self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
-            }
+            Target::GatewayEndpoint(index) => self.through_gateway_endpoint(*index),
+            Target::LoadBalancerEndpoint(index) => self.through_load_balancer_endpoint(*index),
+            Target::Appliance(appliance) => self.through_appliance(appliance, vpc),
             Target::Peering(index) => self.through_peering(*index, vpc),
             Target::TransitGateway(index) => self.through_transit_gateway(*index, vpc, subnet),
             Target::VirtualPrivateGateway(id) => {
@@ -340,16 +239,6 @@ impl<'w> Walk<'w> {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
         }
-    }
-
-    /// Whether the packet goes to an address of an appliance of a VPC itself.
-    fn is_for(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
-        let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
-            Some(Interface::Instance(index)) => &self.world.instances[*index].id,
-            Some(Interface::Network(index)) => &self.world.network_interfaces[*index].id,
-            _ => return false,
-        };
-        *owner == appliance.id
     }
 
     /// Inside a VPC that has the address: an endpoint's network interface, or something else.
@@ -397,105 +286,6 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Through a NAT gateway, which sends with an address of its own from where it stands.
-    fn through_nat_gateway(&mut self, index: Index<crate::world::NatGateway>) {
-        let nat = &self.world.nat_gateways[index];
-        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
-            // A public NAT gateway sends to an internet gateway, never to another of its kind.
-            self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
-            return;
-        }
-        self.hop(nat.id.clone(), nat.subnet);
-        let embedded = net::nat64_embedded(self.to);
-        if embedded.is_none() && self.to.is_ipv6() {
-            self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
-            return;
-        }
-        // Up to here it is the client's packet, and so is the reply that leaves here: of the client's family.
-        if let Some(subnet) = nat.subnet {
-            self.enter(subnet);
-        }
-        if !self.need_way_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
-            return;
-        }
-        if let Some(embedded) = embedded {
-            self.path.translated_by = Some(index);
-            self.to = IpAddr::V4(embedded);
-        }
-        self.sender = Sender {
-            by: SentBy::Nat { is_public: nat.is_public },
-            source: match (nat.address, nat.subnet) {
-                (Some(address), _) => Source::at(address),
-                (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
-                (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
-            },
-            home: Home::Vpc(nat.vpc),
-        };
-        self.groups_count = Admission::Refused;
-        self.is_passing = false;
-        self.inspected.clear();
-        self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
-    }
-
-    /// Through an internet gateway, egress-only or not: the source needs a public address, the destination
-    /// must have one.
-    fn through_internet_gateway(&mut self, subnet: Option<Index<Subnet>>) {
-        if !is_globally_routed(self.to) {
-            self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
-            return;
-        }
-        self.path.end = self.outside();
-        let is_public = match self.sender.by {
-            SentBy::Nat { is_public } => Some(is_public),
-            SentBy::Appliance => Some(true),
-            // What passes through keeps its address, which the gateway does not know.
-            _ if self.is_passing => Some(false),
-            // The subnet of an appliance has no say in what the client has.
-            SentBy::Client => self.has_public_address(self.home_subnet),
-        };
-        // An appliance that sends with its own address must find whom it does that for.
-        let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
-        let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
-        if let (Some(true), Some((vpc, _))) = (is_public, self.at)
-            && !self.need_way_back(vpc, subnet, table)
-        {
-            return;
-        }
-        match is_public {
-            Some(true) => self.end(Reach::Ok, None),
-            Some(false) => self.end(Reach::Dead, Some(Reason::NoPublicAddress)),
-            None => self.end(Reach::Unknown, Some(Reason::NoPublicAddress)),
-        }
-    }
-
-    /// Where the packet ends up that a gateway of the VPC sends to a public address.
-    fn outside(&self) -> End {
-        End::Public(self.to, self.at.map(|(vpc, _)| vpc))
-    }
-
-    /// Whether the client has a public address of the destination's family. `None`: nobody said.
-    fn has_public_address(&self, subnet: Option<Index<Subnet>>) -> Option<bool> {
-        if self.to.is_ipv6() {
-            let mut own = self.sender.source.prefixes.iter();
-            return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
-        }
-        // A declared interface says itself whether it has one.
-        let declared = match &*self.sender.source.of_family(true) {
-            [one] if one.prefix_len() == one.max_prefix_len() => {
-                let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
-                self.world.vpcs[vpc].interfaces.get(&one.addr()).copied()
-            }
-            _ => None,
-        };
-        match declared {
-            Some(Interface::Instance(index)) => Some(self.world.instances[index].public_address.is_some()),
-            Some(Interface::Network(index)) => Some(self.world.network_interfaces[index].is_public),
-            Some(Interface::NatGateway(index)) => Some(self.world.nat_gateways[index].is_public),
-            Some(Interface::Endpoint(..) | Interface::ResolverEndpoint) => Some(false),
-            None => self.world.subnets[subnet?].map_public_ip_on_launch,
-        }
-    }
-
     /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.
     fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
         let next = match &route.target {
@@ -507,32 +297,22 @@ impl<'w> Walk<'w> {
             _ => None,
         };
         if next != Some(subnet) && !self.is_in(subnet) {
-            self.leave(subnet);
+            self.cross(subnet, true);
         }
     }
 
-    /// Notes that the packet crosses the border of a subnet outwards.
-    fn leave(&mut self, subnet: Index<Subnet>) {
-        if self.world.subnets[subnet].network_acl.is_some() {
-            self.crossings.push(Crossing {
-                subnet,
-                is_out: true,
-                from: self.sender.source.clone(),
-                to: self.to,
-            });
-        }
-    }
-
-    /// Notes that the packet crosses the border of a subnet inwards.
+    /// Notes that the packet crosses the border of a subnet inwards, unless it is in that very subnet.
     pub fn enter(&mut self, subnet: Index<Subnet>) {
-        let stays = self.at.is_some_and(|(_, at)| at == Some(subnet));
-        if !stays && self.world.subnets[subnet].network_acl.is_some() {
-            self.crossings.push(Crossing {
-                subnet,
-                is_out: false,
-                from: self.sender.source.clone(),
-                to: self.to,
-            });
+        if self.at.is_none_or(|(_, at)| at != Some(subnet)) {
+            self.cross(subnet, false);
+        }
+    }
+
+    /// Notes that the packet crosses the border of a subnet, where a network ACL stands.
+    fn cross(&mut self, subnet: Index<Subnet>, is_out: bool) {
+        if self.world.subnets[subnet].network_acl.is_some() {
+            let from = self.sender.source.clone();
+            self.crossings.push(Crossing { subnet, is_out, from, to: self.to });
         }
     }
 

@@ -20,6 +20,7 @@ mod records;
 mod routes;
 mod routing;
 mod shadows;
+mod site;
 mod upstream;
 mod vpc;
 mod zone_files;

@@ -10,6 +10,10 @@ use crate::config;
 use crate::config::{AvailabilityMode, ConnectivityType};
 use crate::dns::SuffixMap;
 
+/// The first address of a subnet, counted from its base, that may be given to something: AWS keeps those before it, and the
+/// last one ("Subnet CIDR blocks", VPC User Guide).
+const FIRST_FREE: u32 = 4;
+
 impl Compiler<'_> {
     /// VPCs with everything in them that needs no routes and no names.
     pub(super) fn vpcs(&mut self) {
@@ -112,7 +116,7 @@ impl Compiler<'_> {
                 }
                 taken.get_or_insert_with(net, || (number, subnet.id.value().text()));
             }
-            let Some(route_table) = self.route_table_of(subnet, index) else { continue };
+            let route_table = self.route_table_of(subnet, index);
             let network_acl = self.network_acl_of(subnet, index);
             let made = self.subnets.add(Subnet {
                 id: subnet.id.value().text(),
@@ -163,7 +167,9 @@ impl Compiler<'_> {
         }
     }
 
-    fn route_table_of(&mut self, subnet: &config::Subnet, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
+    /// The route table that a subnet follows: its own, else the VPC's main one. Where there is none, which is told, an empty
+    /// one stands in, so that what names the subnet is no second mistake.
+    fn route_table_of(&mut self, subnet: &config::Subnet, vpc: Index<Vpc>) -> Index<RouteTable> {
         let Some(id) = &subnet.route_table else {
             let main = self.ids.main_tables.get(&vpc).copied();
             if main.is_none() {
@@ -171,11 +177,10 @@ impl Compiler<'_> {
                 let error = self.report.error(Code::NoRouteTable, subnet.id.mark(), message);
                 error.help("give it `route_table = \"rtb-…\"`, or give one table `main = true`");
             }
-            // A table of its own stands in, so that what names the subnet is no second mistake.
-            return Some(main.unwrap_or_else(|| self.route_tables.add(RouteTable::new(None, &[]))));
+            return main.unwrap_or_else(|| self.route_tables.add(RouteTable::new(None, &[])));
         };
         match self.ids.route_tables.get(&id.to_string()).copied() {
-            Some((owner, table)) if owner == vpc => return Some(table),
+            Some((owner, table)) if owner == vpc => return table,
             Some(_) => {
                 let message = format!("route table `{id}` is another VPC's");
                 self.report.error(Code::UnknownReference, id.mark(), message);
@@ -185,7 +190,7 @@ impl Compiler<'_> {
                 self.unknown("route table", &text, id.mark(), |this| keys(&this.ids.route_tables));
             }
         }
-        Some(self.route_tables.add(RouteTable::new(None, &[])))
+        self.route_tables.add(RouteTable::new(None, &[]))
     }
 
     fn nat_gateways_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>) {
@@ -283,7 +288,7 @@ impl Compiler<'_> {
         };
         if let (IpNet::V4(net), IpAddr::V4(v4)) = (cidr, address.value()) {
             let offset = u32::from(*v4) - u32::from(net.network());
-            if offset < 4 || *v4 == net.broadcast() {
+            if offset < FIRST_FREE || *v4 == net.broadcast() {
                 let message =
                     format!("{address} is one of the five addresses that AWS keeps in every subnet");
                 let error = self.report.error(Code::InvalidValue, address.mark(), message);

@@ -1,0 +1,206 @@
+//! Which of the changes between two worlds made a difference: those that the rows touch on their ways.
+
+use std::collections::BTreeSet;
+
+use super::{Both, Pair};
+use crate::audit::places::Asker;
+use crate::audit::row::Row;
+use crate::audit::survey::Survey;
+use crate::dns::Name;
+use crate::explain::Lands;
+use crate::resolve::{FilterId, Reason, Source};
+use crate::world::{Change, Standing, What, World, table_id};
+
+/// Kinds of changes that no name goes otherwise by: who stands where, and where is listened.
+const WITHOUT_EFFECT: [&str; 2] = ["client", "listener"];
+
+/// What rows touch: everything by id that their claims and ways pass.
+#[derive(Default)]
+pub(super) struct Touched {
+    ids: BTreeSet<String>,
+    /// Routes by table and destination, prefix or prefix list.
+    routes: BTreeSet<(String, String)>,
+    /// Tables that a way follows beyond its first route.
+    tables: BTreeSet<String>,
+    names: Vec<Name>,
+    /// Whether TTLs or response codes differ.
+    is_bounded: bool,
+    /// Whether answers differ, not their ways alone.
+    is_answer: bool,
+    /// Whether public DNS answers in one of the worlds.
+    is_public: bool,
+}
+
+impl Touched {
+    pub(super) fn of<'p>(
+        surveys: &[Survey<'_>; 2],
+        askers: &[&Both],
+        rows: impl Iterator<Item = &'p Pair>,
+    ) -> Self {
+        let mut touched = Self::default();
+        for both in askers {
+            touched.place(surveys[0].world, &both.before);
+            touched.place(surveys[1].world, &both.after);
+        }
+        for pair in rows {
+            for (world, row) in [(surveys[0].world, &pair.before), (surveys[1].world, &pair.after)] {
+                touched.row(world, row);
+            }
+            // What came through before comes through no more, or the other way round.
+            let is_of_replies =
+                |reason: &Reason| matches!(reason, Reason::NoReturnRoute | Reason::AsymmetricRouting);
+            let by_replies = |row: &Row| row.all_reasons().iter().any(is_of_replies);
+            if by_replies(&pair.before) || by_replies(&pair.after) {
+                touched.ways_back(surveys[0].world, &pair.before);
+                touched.ways_back(surveys[1].world, &pair.after);
+            }
+            touched.is_answer |= pair.before.addresses() != pair.after.addresses()
+                || pair.before.records != pair.after.records
+                || pair.before.ttls != pair.after.ttls
+                || pair.before.rcode != pair.after.rcode;
+            touched.is_bounded |=
+                pair.before.ttls != pair.after.ttls || pair.before.rcode != pair.after.rcode;
+        }
+        if touched.is_answer {
+            surveys.iter().for_each(|survey| touched.names_of_endpoints(survey.world));
+        }
+        touched
+    }
+
+    /// A place touches itself and its VPC.
+    fn place(&mut self, world: &World, asker: &Asker) {
+        self.ids.insert(asker.place.to_string());
+        if let Some(vpc) = world.place_vpc(asker.vantage.place) {
+            self.ids.insert(vpc.id.to_string());
+        }
+        if let Standing::Subnet(subnet) = world.places[asker.vantage.place].standing {
+            let table = world.subnets[subnet].route_table;
+            // One that has no id is told by its VPC's, which no way has.
+            if world.route_tables[table].id.is_none() {
+                self.tables.insert(table_id(world, table));
+            }
+        }
+    }
+
+    fn row(&mut self, world: &World, row: &Row) {
+        self.names.push(row.question.qname.clone());
+        self.ids.extend(row.claim.as_ref().map(|(_, id)| id.to_string()));
+        self.ids.extend(row.profile.iter().map(|id| id.to_string()));
+        self.is_public |= matches!(row.source, Source::Public | Source::SystemRule);
+        for way in &row.ways {
+            let path = &way.path;
+            self.ids.extend(path.via.iter().map(|id| id.to_string()));
+            if let Some(matched) = &path.matched
+                && let Some(table) = &matched.route_table
+            {
+                self.routes.insert((table.to_string(), matched.destination.to_string()));
+                self.routes
+                    .extend(matched.prefix_list.iter().map(|list| (table.to_string(), list.to_string())));
+            }
+            let lands_at_interface = matches!(path.endpoint, Some((_, Some(_))));
+            for (left, hop) in path.hops.iter().rev().enumerate() {
+                self.ids.insert(hop.id.to_string());
+                if let Some(id) = &hop.subnet {
+                    self.ids.insert(id.to_string());
+                    // The table of where it lands is for replies.
+                    if left > 0 || !lands_at_interface {
+                        self.table_of(world, id);
+                    }
+                }
+            }
+            for filter in &path.filters {
+                let id = match filter.by {
+                    FilterId::SecurityGroup(index) => &world.security_groups[index].id,
+                    FilterId::NetworkAcl(index) => &world.network_acls[index].id,
+                };
+                self.ids.insert(id.to_string());
+            }
+            if let Lands::Subnet { vpc, subnet, owner } = Lands::of(world, path) {
+                let all = [Some(vpc), subnet, owner];
+                self.ids.extend(all.into_iter().flatten().map(|id| id.to_string()));
+            }
+        }
+    }
+
+    /// The tables that replies begin with.
+    fn ways_back(&mut self, world: &World, row: &Row) {
+        for way in &row.ways {
+            if let Lands::Subnet { subnet: Some(subnet), .. } = Lands::of(world, &way.path) {
+                self.table_of(world, &subnet);
+            }
+        }
+    }
+
+    /// The table that traffic in a subnet follows.
+    fn table_of(&mut self, world: &World, subnet: &str) {
+        let place = world.place_named(subnet).map(|place| world.places[place].standing);
+        if let Some(Standing::Subnet(subnet)) = place {
+            self.tables.insert(table_id(world, world.subnets[subnet].route_table));
+        }
+    }
+
+    /// An endpoint's own names are public, and lead to it wherever they are asked.
+    fn names_of_endpoints(&mut self, world: &World) {
+        let names: Vec<String> = self.names.iter().map(Name::to_string).collect();
+        let names: Vec<&String> = names.iter().filter(|name| name.contains(".vpce.")).collect();
+        for endpoint in world.endpoints.iter().filter(|_| !names.is_empty()) {
+            let Some(own) = &endpoint.regional_name else { continue };
+            let own = own.to_string();
+            if names.iter().any(|name| is_name_of(name, own.trim_start_matches("*."))) {
+                self.ids.insert(endpoint.id.to_string());
+            }
+        }
+    }
+
+    /// Whether a change is one of what is touched.
+    pub(super) fn by(&self, change: &Change) -> bool {
+        let id = change.id.as_str();
+        match change.kind {
+            _ if !may_have_effect(change) => false,
+            "route" => {
+                let What::Changed(how) = &change.what else { return self.tables.contains(id) };
+                let destination = how.split(' ').next().unwrap_or_default();
+                self.routes.contains(&(id.to_owned(), destination.to_owned())) || self.tables.contains(id)
+            }
+            "route-table" => {
+                self.tables.contains(id) || self.routes.iter().any(|(table, _)| table.as_str() == id)
+            }
+            "zone" => self.zone(id),
+            "setting" if id == "answers" => self.is_bounded,
+            "setting" if id == "internet" => self.is_public && self.is_answer,
+            "setting" => false,
+            _ => self.ids.contains(id),
+        }
+    }
+
+    /// Whether a zone is touched, by its apex or by its id in brackets.
+    fn zone(&self, id: &str) -> bool {
+        if id == "public records" {
+            return self.is_public && self.is_answer;
+        }
+        if !self.is_answer {
+            return false;
+        }
+        let (apex, own) =
+            id.split_once(" (").map_or((id, None), |(apex, rest)| (apex, rest.strip_suffix(')')));
+        let is_claimed = own.is_some_and(|own| self.ids.contains(own))
+            || self.ids.iter().any(|have| have.trim_end_matches('.') == apex.trim_end_matches('.'));
+        let apex = Name::parse(apex).ok();
+        is_claimed || apex.is_some_and(|apex| self.names.iter().any(|name| name.is_at_or_below(&apex)))
+    }
+}
+
+/// Whether a name may go otherwise by a change.
+pub(super) fn may_have_effect(change: &Change) -> bool {
+    !WITHOUT_EFFECT.contains(&change.kind)
+}
+
+/// Whether a name is an endpoint's regional one, one of its zones', or below them.
+fn is_name_of(name: &str, regional: &str) -> bool {
+    let Some((first, rest)) = regional.split_once('.') else { return false };
+    let above = name.strip_suffix(rest).and_then(|above| above.strip_suffix('.'));
+    let label = above.and_then(|above| above.rsplit('.').next());
+    label
+        .and_then(|label| label.strip_prefix(first))
+        .is_some_and(|zone| zone.is_empty() || zone.starts_with('-'))
+}

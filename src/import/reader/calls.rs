@@ -1,0 +1,151 @@
+//! Calls whose answers have a shape of their own.
+
+use super::Reader;
+use super::forms::Form;
+use super::keys::{OTHERS, VPC_ATTRIBUTES};
+use crate::import::document::{Document, Mistake, Raw};
+use crate::import::folder::is_account;
+use crate::import::ledger::{Item, Spot};
+use crate::import::objects::Object;
+use crate::import::objects::instance::Reservation;
+use crate::import::objects::network::{BlockPublicAccessStates, VpcAttribute};
+use crate::import::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
+
+impl Reader<'_> {
+    /// Reads reservations, which hold the instances.
+    pub(super) fn reservations(&mut self, file: usize, value: &Raw<'_>) {
+        let Some(items) = value.items() else {
+            self.mistake(file, value, "`Reservations` is no list".to_owned());
+            return;
+        };
+        for item in items {
+            // Some tools write the instances alone.
+            let members = item.members().unwrap_or_default();
+            match members.into_iter().find(|member| member.key == "Instances") {
+                Some(instances) => self.list(file, &instances.value, |all| &mut all.instances),
+                None if self
+                    .plain::<Reservation>(file, &item)
+                    .is_some_and(|one| one.instances.is_empty()) => {}
+                None => self.one(file, &item, |all| &mut all.instances),
+            }
+        }
+    }
+
+    /// Reads whether public access to a region's VPCs is blocked.
+    pub(super) fn block_public_access(&mut self, file: usize, value: &Raw<'_>) {
+        const KIND: &str = "VpcBlockPublicAccessOptions";
+        let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
+        let spot = Spot { file, at: value.start };
+        self.ledger.read_item(KIND, spot);
+        match states.blocked() {
+            None => self.ledger.item_left_out(KIND, spot, "public access is not blocked"),
+            Some(mode) => {
+                let why = format!("public access is blocked ({mode}), which is not modelled");
+                self.ledger.item_not_understood(KIND, spot, why);
+            }
+        }
+    }
+
+    /// Reads what `sts get-caller-identity` prints.
+    pub(super) fn caller(&mut self, document: &Document<'_>) {
+        let account: Option<String> =
+            document.get("Account").and_then(|account| serde_json::from_str(account.text).ok());
+        self.inventory.kinds.insert("Account".to_owned());
+        let spot = Spot { file: document.file, at: document.at.start };
+        self.ledger.read_item("Account", spot);
+        self.ledger.item_left_out("Account", spot, "it is the account of VPCs that nothing else tells it of");
+        self.inventory.caller = account.filter(|account| is_account(account));
+    }
+
+    /// Reads an attribute of a VPC.
+    pub(super) fn attribute(&mut self, document: &Document<'_>) {
+        let mut whole = serde_json::Map::new();
+        for member in &document.members {
+            let value = serde_json::from_str(member.value.text).unwrap_or(serde_json::Value::Null);
+            whole.insert(member.key.clone(), value);
+        }
+        let start = document.at.start;
+        let value = serde_json::Value::Object(whole).to_string();
+        let value = Raw { text: &value, start };
+        let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
+        let spot = Spot { file: document.file, at: start };
+        self.ledger.read_item(VPC_ATTRIBUTES, spot);
+        if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
+            self.ledger.item_left_out(VPC_ATTRIBUTES, spot, OTHERS);
+        }
+        self.inventory.attribute_spots.entry(read.vpc_id.clone()).or_default().push(spot);
+        let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
+        attribute.enable_dns_support = attribute.enable_dns_support.or(read.enable_dns_support);
+        attribute.enable_dns_hostnames = attribute.enable_dns_hostnames.or(read.enable_dns_hostnames);
+    }
+
+    /// Reads the VPCs that stand beside a hosted zone.
+    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &Raw<'_>) {
+        let vpcs: Vec<Item<ZoneVpc>> = self.items(document.file, "VPCs", value);
+        let zone = document.get("HostedZone");
+        let zone = zone.and_then(|zone| self.plain::<HostedZone>(document.file, zone)).map(|zone| zone.id());
+        let zone = zone.or_else(|| self.subject(document, "HostedZoneId", &["Z"], "a hosted zone"));
+        if let Some(zone) = zone {
+            self.inventory.zone_vpcs.entry(zone).or_default().extend(vpcs);
+        }
+    }
+
+    /// Reads which hosted zones a VPC has.
+    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &Raw<'_>) {
+        let Some(items) = value.items() else {
+            self.mistake(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
+            return;
+        };
+        let Some(vpc_id) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
+        for item in &items {
+            let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
+            let spot = Spot { file: document.file, at: item.start };
+            if let Some(service) = &zone.owner.owning_service {
+                self.zone_of_a_service(&zone, service, spot);
+                continue;
+            }
+            let vpc = Item { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
+            self.inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
+            // Its own account may have it alone, and the records may be there all the same.
+            let said = serde_json::json!({
+                "Id": format!("/hostedzone/{}", zone.hosted_zone_id),
+                "Name": zone.name,
+                "Config": { "PrivateZone": true },
+            });
+            if let Ok(object) = serde_json::from_value(said.clone()) {
+                let number = self.inventory.hosted_zones.len();
+                let form = Form { number, spot, size: 0, value: Some(said) };
+                self.keep(object, form, |all| &mut all.hosted_zones);
+            }
+        }
+    }
+
+    /// Accounts for a zone that an AWS service made, whose records nobody may list.
+    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: Spot) {
+        let id = &zone.hosted_zone_id;
+        self.ledger.read(HostedZone::KIND, id, spot);
+        if service.starts_with("vpce.") {
+            self.ledger.left_out(
+                HostedZone::KIND,
+                id,
+                "it is an endpoint's private DNS, which the endpoint tells",
+            );
+        } else {
+            let why =
+                format!("{service} owns {} and tells nobody its records", zone.name.trim_end_matches('.'));
+            self.ledger.not_understood(HostedZone::KIND, id, why);
+        }
+    }
+
+    /// A page of routes of a transit gateway is cut at 1000 without a token.
+    pub(super) fn all_routes(&mut self, document: &Document<'_>) {
+        let more = document.get("AdditionalRoutesAvailable");
+        if let Some(more) = more.filter(|more| more.text == "true") {
+            let message = "there are more routes than the call printed".to_owned();
+            let help =
+                "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
+            let at = more.range();
+            self.mistakes.push(Mistake { file: document.file, at, message, help: Some(help.to_owned()) });
+        }
+    }
+}

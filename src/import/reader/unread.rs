@@ -1,0 +1,81 @@
+//! What is not read: accounted for, each with the reason.
+
+use super::{Reader, keys};
+use crate::import::document::{Document, Member};
+use crate::import::inventory::Found;
+use crate::import::ledger::Spot;
+use crate::import::merge::says_nothing;
+use crate::import::objects::network::Vpc;
+use crate::import::objects::{Object, Other};
+
+impl Reader<'_> {
+    /// Notes the fields of an object that nobody reads and that say something.
+    pub(super) fn unread(&mut self, spot: Spot, kind: &str, other: &Other, ignored: &[&str]) {
+        for (field, value) in other {
+            if !says_nothing(value) && !ignored.contains(&field.as_str()) {
+                self.ledger.note(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
+            }
+        }
+    }
+
+    /// Accounts for what changes no answer.
+    pub(super) fn without_effect(&mut self, file: usize, member: &Member<'_>) {
+        let Some((kind, why)) = keys::why_without_effect(&member.key) else { return };
+        for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
+            let spot = Spot { file, at: item.start };
+            self.ledger.read_item(kind, spot);
+            self.ledger.item_left_out(kind, spot, why);
+        }
+    }
+
+    /// Accounts for a list that nobody knows.
+    pub(super) fn unknown_member(&mut self, file: usize, member: &Member<'_>) {
+        let key = &member.key;
+        for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
+            let spot = Spot { file, at: item.start };
+            let why = format!("a document with the key `{key}` is not read");
+            self.ledger.read_item(key.clone(), spot);
+            self.ledger.item_not_understood(key.clone(), spot, why);
+        }
+    }
+
+    /// Accounts for a document that is one object: an answer of its own, or what `--query` leaves of a list.
+    pub(super) fn unknown_document<'k>(
+        &mut self,
+        document: &Document<'_>,
+        keys: impl Iterator<Item = &'k str>,
+    ) {
+        const KIND: &str = "documents of other calls";
+        const MOST: usize = 4;
+        let mut keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+        if keys.len() > MOST {
+            keys.truncate(MOST);
+            keys.push("…".to_owned());
+        }
+        let word = if keys.len() == 1 { "key" } else { "keys" };
+        let keys = keys.join(", ");
+        let why = match document.is_listed {
+            true => {
+                format!("an object of a list without its key, as `--query` leaves it, is not read ({keys})")
+            }
+            false => format!("a document with the {word} {keys} is not read"),
+        };
+        let spot = Spot { file: document.file, at: document.at.start };
+        self.ledger.read_item(KIND, spot);
+        self.ledger.item_not_understood(KIND, spot, why);
+    }
+
+    /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.
+    pub fn leave_out_bare_vpcs(&mut self) {
+        let is_bare =
+            |vpc: &Found<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
+        for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {
+            let id = &vpc.vpc_id;
+            self.ledger.left_out(Vpc::KIND, id, "no document tells its prefixes");
+            self.ledger.missing(
+                format!("the prefixes of VPC {id}"),
+                format!("aws ec2 describe-vpcs --vpc-ids {id}"),
+            );
+        }
+    }
+}

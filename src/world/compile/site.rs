@@ -1,0 +1,140 @@
+//! Sites: networks on premises, their links, and the zones that are played for them.
+
+use super::records::Written;
+use super::routing::Routed;
+use super::*;
+use crate::aws::zones::SITE_SOA;
+use crate::dns::SuffixMap;
+use crate::net::PrefixMap;
+
+impl Compiler<'_> {
+    /// Networks on premises, with the zones that are played for them.
+    pub(super) fn sites(&mut self) {
+        let vpcs = self.vpc_prefixes();
+        for written in &self.config.site {
+            if !self.declare(&written.id) {
+                continue;
+            }
+            let view = self.site_view(&written.resolver);
+            let links = self.site_links(written);
+            let zones = self.played_zones(written);
+            let index = self.sites.add(Site {
+                id: written.id.value().text(),
+                cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
+                view,
+                links,
+                has_internet: written.internet,
+                gateway_prefixes: Vec::new(),
+                zones,
+            });
+            self.ids.sites.insert(written.id.to_string(), index);
+            for link in &self.sites[index].links {
+                if let LinkedTo::Vpc(vpc) = link.to
+                    && self.vpcs[vpc].linked_sites.last() != Some(&index)
+                {
+                    self.vpcs[vpc].linked_sites.push(index);
+                }
+            }
+            self.check_site_prefixes(written, &vpcs);
+            if !written.zone.is_empty() {
+                for server in &written.dns {
+                    self.played.insert(*server.value(), index);
+                }
+            }
+        }
+    }
+
+    /// What is behind a link: a declared transit gateway, else a VPC.
+    fn linked_to(&mut self, link: &config::Link) -> Option<LinkedTo> {
+        let declared = self.ids.transit_gateways.get(link.target.value().as_str()).copied();
+        match (declared, &link.vpc) {
+            (Some(gateway), _) => Some(LinkedTo::TransitGateway(gateway)),
+            (None, Some(vpc)) => self.vpc_named(vpc).map(LinkedTo::Vpc),
+            (None, None) => {
+                let message = format!("the link to `{}` says no VPC", link.target);
+                let error = self.report.error(Code::MissingKey, link.target.mark(), message);
+                error.help("write `vpc = \"vpc-…\"`, or declare the transit gateway: [[transit_gateway]]");
+                None
+            }
+        }
+    }
+
+    pub(super) fn site_view(&mut self, resolver: &Marked<String>) -> ViewId {
+        if resolver.value() == "public" {
+            return self.public_view;
+        }
+        match self.ids.resolver_endpoints.get(resolver.value()).copied() {
+            Some(Resolver::Inbound(index)) => self.inbound_endpoints[index].view,
+            Some(Resolver::Outbound(_)) => {
+                let message = format!("a site asks an inbound endpoint, and `{resolver}` is outbound");
+                self.report.error(Code::UnknownReference, resolver.mark(), message);
+                self.public_view
+            }
+            None => {
+                self.unknown("inbound endpoint", resolver.value(), resolver.mark(), |this| {
+                    keys(&this.ids.resolver_endpoints)
+                });
+                self.public_view
+            }
+        }
+    }
+
+    /// The first VPC of each prefix.
+    fn vpc_prefixes(&self) -> PrefixMap<Index<Vpc>> {
+        let mut vpcs = PrefixMap::new();
+        for (index, vpc) in self.vpcs.indexed() {
+            for cidr in &vpc.cidrs {
+                vpcs.get_or_insert_with(*cidr, || index);
+            }
+        }
+        vpcs
+    }
+
+    /// Tells where a site and a VPC share addresses. `vpcs` has the first VPC of each prefix.
+    fn check_site_prefixes(&mut self, site: &config::Site, vpcs: &PrefixMap<Index<Vpc>>) {
+        for cidr in &site.cidr {
+            let net = cidr.value().0;
+            if let Some(vpc) = vpcs.overlapping(&net).map(|(_, vpc)| *vpc).min() {
+                let message = format!("{net} of site `{}` overlaps VPC `{}`", site.id, self.vpcs[vpc].id);
+                self.report.warning(Code::OverlappingCidr, cidr.mark(), message);
+            }
+        }
+    }
+
+    /// The links of a site whose other ends are declared.
+    fn site_links(&mut self, written: &config::Site) -> Vec<Link> {
+        let mut links = Vec::new();
+        for link in &written.links {
+            let target = link.target.value().text();
+            let Some(to) = self.linked_to(link) else { continue };
+            let gateway = link.gateway.as_ref().map(|gateway| gateway.value().text());
+            let class = match &*target {
+                dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,
+                tgw if tgw.starts_with("tgw-") => LinkClass::TransitGateway,
+                _ => LinkClass::VirtualPrivateGateway,
+            };
+            links.push(Link { target, class, to, gateway });
+        }
+        links
+    }
+
+    /// The zones that are played for a site.
+    fn played_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
+        let mut zones = SuffixMap::new();
+        for played in &written.zone {
+            let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
+            let mut routed = Routed::default();
+            self.records(&mut zone, &played.records, Written::Master, &mut routed);
+            if let Some(file) = &played.file {
+                let read = self.one_zone_file(file, zone.apex());
+                self.zone_file(&mut zone, file, read, &mut routed);
+            }
+            self.refuse_routed(&routed);
+            if zones.insert(played.name.value().clone(), zone).is_some() {
+                let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
+                self.report.error(Code::DuplicateId, played.name.mark(), message);
+            }
+        }
+        zones
+    }
+}
