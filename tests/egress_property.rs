@@ -3,15 +3,20 @@
 //!
 //! `PROPTEST_CASES=5000 cargo test --test egress_property` looks longer.
 
+#[path = "egress/drawn.rs"]
+mod drawn;
 #[path = "egress/model.rs"]
 mod model;
 #[path = "egress/naive.rs"]
 mod naive;
+#[path = "egress/written.rs"]
+mod written;
 
 use std::net::IpAddr;
 use std::path::Path;
 
-use model::{Dice, Net};
+use drawn::Dice;
+use model::Net;
 use plustwo::config;
 use plustwo::net::host;
 use plustwo::resolve::egress::{MAX_HOPS, path};
