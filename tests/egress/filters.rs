@@ -1,0 +1,126 @@
+//! What security groups and network ACLs say, one rule after the other.
+
+use super::*;
+
+impl Packet<'_> {
+    fn own_groups(&self) -> Option<Vec<(usize, usize)>> {
+        let own = &self.net.vpcs[self.client.vpc].interfaces[self.client.interface?];
+        Some(own.groups.iter().map(|group| (self.client.vpc, *group)).collect())
+    }
+
+    /// What the client's groups let out.
+    pub(super) fn client_groups(&self, asked: IpAddr, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
+        let Some(own) = self.own_groups().filter(|own| !own.is_empty()) else { return };
+        let far = match (end, self.owner()) {
+            // Groups of another network mean nothing to rules of what goes out.
+            _ if self.groups != Groups::Count => Some(vec![]),
+            (End::InVpc(vpc), Some(owner)) if !owner.groups.is_empty() => {
+                Some(owner.groups.iter().map(|group| (*vpc, *group)).collect())
+            }
+            (End::InVpc(_), _) => None,
+            _ => Some(vec![]),
+        };
+        let groups: Vec<&Group> =
+            own.iter().map(|(vpc, group)| &self.net.vpcs[*vpc].groups[*group]).collect();
+        if groups.iter().any(|group| group.egress.is_none()) {
+            return;
+        }
+        let rules = groups.iter().flat_map(|group| group.egress.iter().flatten());
+        verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenies443));
+    }
+
+    /// What the groups of the interface at the end let in.
+    pub(super) fn owner_groups(&self, end: &End, verdicts: &mut Vec<(Verdict, Reason)>) {
+        let (End::InVpc(vpc), Some(owner)) = (end, self.owner()) else { return };
+        if owner.groups.is_empty() {
+            return;
+        }
+        let rules = owner.groups.iter().flat_map(|group| &self.net.vpcs[*vpc].groups[*group].ingress);
+        // Groups of clients behind a transit gateway mean nothing to endpoints.
+        let own = match owner.kind {
+            Kind::Endpoint if self.groups == Groups::AreNotKnown => Some(vec![]),
+            _ => self.own_groups(),
+        };
+        verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenies443));
+    }
+
+    /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.
+    fn any_match<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r GroupRule>,
+        addresses: &[IpAddr],
+        groups: Option<&[(usize, usize)]>,
+    ) -> Verdict {
+        let rules: Vec<&GroupRule> = rules.collect();
+        let of = |address: &IpAddr| {
+            let verdicts = rules.iter().map(|rule| {
+                let is_for_all = rule.protocol == "-1";
+                let is_tcp = is_for_all || matches!(rule.protocol, "tcp" | "6");
+                let has_port = is_for_all || (rule.ports.0 <= 443 && 443 <= rule.ports.1);
+                if !is_tcp || !has_port {
+                    return Verdict::Stops;
+                }
+                match &rule.peer {
+                    Peer::Cidr(net) if net.contains(address) => Verdict::Passes,
+                    Peer::List(number) if LISTS[*number].iter().any(|net| cidr(net).contains(address)) => {
+                        Verdict::Passes
+                    }
+                    Peer::Cidr(_) | Peer::List(_) => Verdict::Stops,
+                    Peer::Group(vpc, group) => match (self.groups, groups) {
+                        (Groups::MeanNothing, _) | (_, Some([])) => Verdict::Stops,
+                        (Groups::AreNotKnown, _) | (_, None) => Verdict::Unknown,
+                        (Groups::Count, Some(own)) if own.contains(&(*vpc, *group)) => Verdict::Passes,
+                        (Groups::Count, Some(_)) => Verdict::Stops,
+                    },
+                }
+            });
+            verdicts.max().unwrap_or(Verdict::Stops)
+        };
+        together(addresses.iter().map(of))
+    }
+
+    /// What the network ACL of each border says to the packet, and to the reply.
+    pub(super) fn acls(&self, verdicts: &mut Vec<(Verdict, Reason)>) {
+        for (vpc, acl, is_out, from, to) in &self.crossings {
+            let acl = &self.net.vpcs[*vpc].acls[*acl];
+            let far = if *is_out { std::slice::from_ref(to) } else { from };
+            let forth = far.iter().map(|address| first_match(acl, *is_out, 443, *address));
+            verdicts.push((together(forth), Reason::NaclDenies443));
+            // Replies go to whatever port the client took: those around every border say for the others.
+            let borders = acl.entries.iter().flat_map(|entry| {
+                [
+                    entry.ports.0.saturating_sub(1),
+                    entry.ports.0,
+                    entry.ports.1,
+                    entry.ports.1.saturating_add(1),
+                ]
+            });
+            let ports: Vec<u16> = borders.chain([1024, u16::MAX]).filter(|port| *port >= 1024).collect();
+            let back = far.iter().flat_map(|address| {
+                ports.iter().map(move |port| first_match(acl, !*is_out, *port, *address))
+            });
+            verdicts.push((together(back), Reason::NaclDenies443));
+        }
+    }
+}
+
+/// What the rule with the lowest number says that speaks of this port and this address.
+fn first_match(acl: &Acl, is_egress: bool, port: u16, address: IpAddr) -> Verdict {
+    let matching = acl.entries.iter().filter(|entry| {
+        let is_for_all = entry.protocol == "-1";
+        let is_tcp = is_for_all || matches!(entry.protocol, "tcp" | "6");
+        let has_port = is_for_all || (entry.ports.0 <= port && port <= entry.ports.1);
+        entry.is_egress == is_egress && is_tcp && has_port && entry.cidr.contains(&address)
+    });
+    match matching.min_by_key(|entry| entry.number) {
+        Some(entry) if entry.allows => Verdict::Passes,
+        Some(_) | None => Verdict::Stops,
+    }
+}
+
+/// The verdict on all of several: what not all of them get is not known.
+fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let mut all = verdicts;
+    let Some(first) = all.next() else { return Verdict::Passes };
+    if all.all(|verdict| verdict == first) { first } else { Verdict::Unknown }
+}
