@@ -67,41 +67,13 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         return told;
     }
     let path = way.map(|(_, path)| path);
-    let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
-    let ids = |wanted: &dyn Fn(&Endpoint) -> bool| {
-        let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
-        let fitting = endpoints.map(|index| &world.endpoints[*index]).filter(|endpoint| wanted(endpoint));
-        fitting.map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let meant = way.map(|(address, _)| nat64_embedded(address).map_or(address, IpAddr::V4));
-    let holds = |endpoint: &Endpoint| {
-        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.holds(address))
-    };
-    let is_translated = way.is_some_and(|(address, _)| nat64_embedded(address).is_some());
-    let gateways = || ids(&|endpoint| endpoint.kind == EndpointKind::Gateway && holds(endpoint));
-    let of_ipv4_alone = || {
-        let here = world.place_vpc(vantage.place);
-        let all = here.zip(way).map(|(vpc, (address, _))| gateways_of_ipv4_alone(world, vpc, address));
-        all.iter().flatten().map(|endpoint| endpoint.id.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let table = match world.places[vantage.place].standing {
-        Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.clone(),
-        Standing::Site(_) | Standing::Outside => None,
-    };
-    let table = table.as_deref().unwrap_or("the subnet's route table");
     let endpoint = path.and_then(|path| path.endpoint).map(|(index, _)| &world.endpoints[index]);
     let endpoint_id = endpoint.map_or("the endpoint", |endpoint| &*endpoint.id);
+    let table = table_of(world, vantage);
+    let gateways = || gateways_of(world, vantage, way);
     match reason {
-        Reason::PrivateDnsDisabled => {
-            "An interface endpoint for this service stands in the VPC with private DNS off: turn it on, or use the \
-             endpoint's own name."
-                .to_owned()
-        }
         Reason::EndpointNotAssociatedWithTable => {
             format!("Associate the gateway endpoint ({}) with {table}: it costs nothing.", gateways())
-        }
-        Reason::PrivateDnsOnlyForInboundResolver => {
-            "The endpoint's private DNS answers only queries through an inbound resolver endpoint.".to_owned()
         }
         Reason::NoRoute => match world.places[vantage.place].standing {
             Standing::Subnet(_) => format!("{table} has no route to this address."),
@@ -109,34 +81,7 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
                 "No link of the site leads to this address, and it has no uplink of its own.".to_owned()
             }
         },
-        Reason::BlackholeRoute => {
-            "The route that matches leads to something that is gone; no shorter route is tried.".to_owned()
-        }
-        Reason::NatSubnetHasNoInternetRoute => {
-            "The NAT gateway's own subnet needs a route 0.0.0.0/0 to an internet gateway.".to_owned()
-        }
-        Reason::NoPublicAddress => {
-            "An internet gateway carries traffic only of interfaces that have a public address.".to_owned()
-        }
-        Reason::NoAddressOfFamily => {
-            "The client has no address of this one's family, so it sends nothing there: give it one, or reach the other \
-             side by the family that both have."
-                .to_owned()
-        }
         Reason::SgDenies443 | Reason::NaclDenies443 => refused(world, path, endpoint),
-        Reason::CrossRegionNotInPrefixList => {
-            "A gateway endpoint serves its own region only; this address is another region's.".to_owned()
-        }
-        Reason::CrossAz => {
-            "Every interface in this answer is in another zone than the client: the way is longer, and fails with the \
-             other zone."
-                .to_owned()
-        }
-        Reason::Dns64Synthesised => "The AAAA record was made from an A record (DNS64).".to_owned(),
-        Reason::Nat64PrefixWithoutNat => "Route 64:ff9b::/96 to a NAT gateway; nothing else translates it.".to_owned(),
-        Reason::ZoneShadowsPublic => {
-            "A private zone hides this name, which public DNS knows; the resolver does not fall through.".to_owned()
-        }
         Reason::ApiGatewayPublicApiRefused => format!(
             "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
              domain name for public APIs, by an alias record and not a CNAME, or turn private DNS off."
@@ -150,68 +95,148 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
                 "A gateway endpoint cannot be used from on-premises: an interface endpoint can.".to_owned()
             }
         },
-        Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this zone.".to_owned(),
-        Reason::NoReturnRoute => "The subnet that holds the address has no route back over the same gateway.".to_owned(),
+        Reason::EndpointAvailableNotUsed => {
+            not_used(world, vantage, way).unwrap_or_else(|| plain(reason).to_owned())
+        }
+        _ => plain(reason).to_owned(),
+    }
+}
+
+/// Why an endpoint is not used, where more can be said than that it is not.
+fn not_used(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> Option<String> {
+    let (address, path) = way?;
+    let gateways = gateways_of(world, vantage, way);
+    if nat64_embedded(address).is_some() && !gateways.is_empty() {
+        return Some(format!(
+            "IPv4 traffic to this address goes by {gateways}, and what is made from it for IPv6 goes past that: have clients \
+             use the A record, or turn DNS64 off where they have IPv4."
+        ));
+    }
+    let here = world.place_vpc(vantage.place);
+    let of_ipv4_alone = here.map(|vpc| gateways_of_ipv4_alone(world, vpc, address)).unwrap_or_default();
+    if !of_ipv4_alone.is_empty() {
+        let ids: Vec<&str> = of_ipv4_alone.iter().map(|endpoint| &*endpoint.id).collect();
+        let ids = ids.join(", ");
+        return Some(format!(
+            "{ids} carries IPv4 alone: have it carry IPv6 too, or have clients use the A record."
+        ));
+    }
+    goes_past(world, vantage, address, path).then(|| {
+        let route = path.matched.as_ref();
+        let route = route.map_or_else(|| "another".to_owned(), |matched| matched.destination.to_string());
+        let table = table_of(world, vantage);
+        format!(
+            "The route {route} of {table} goes before those to {gateways}: take it away, or make it narrower."
+        )
+    })
+}
+
+/// The ids of the gateway endpoints of the vantage's VPC that hold an address, or what it was made from.
+fn gateways_of(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> String {
+    let meant = way.map(|(address, _)| nat64_embedded(address).map_or(address, IpAddr::V4));
+    let holds = |endpoint: &&Endpoint| {
+        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.holds(address))
+    };
+    let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
+    let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
+    let gateways = endpoints
+        .map(|index| &world.endpoints[*index])
+        .filter(|endpoint| endpoint.kind == EndpointKind::Gateway)
+        .filter(holds);
+    gateways.map(|endpoint| &*endpoint.id).collect::<Vec<_>>().join(", ")
+}
+
+/// The id of the route table that the vantage's place follows.
+fn table_of(world: &World, vantage: Vantage) -> &str {
+    let table = match world.places[vantage.place].standing {
+        Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.as_deref(),
+        Standing::Site(_) | Standing::Outside => None,
+    };
+    table.unwrap_or("the subnet's route table")
+}
+
+/// What is said of a reason that needs no more than its name.
+fn plain(reason: Reason) -> &'static str {
+    match reason {
+        Reason::PrivateDnsDisabled => {
+            "An interface endpoint for this service stands in the VPC with private DNS off: turn it on, or use the \
+             endpoint's own name."
+        }
+        Reason::PrivateDnsOnlyForInboundResolver => {
+            "The endpoint's private DNS answers only queries through an inbound resolver endpoint."
+        }
+        Reason::BlackholeRoute => {
+            "The route that matches leads to something that is gone; no shorter route is tried."
+        }
+        Reason::NatSubnetHasNoInternetRoute => {
+            "The NAT gateway's own subnet needs a route 0.0.0.0/0 to an internet gateway."
+        }
+        Reason::NoPublicAddress => {
+            "An internet gateway carries traffic only of interfaces that have a public address."
+        }
+        Reason::NoAddressOfFamily => {
+            "The client has no address of this one's family, so it sends nothing there: give it one, or reach the other \
+             side by the family that both have."
+        }
+        Reason::CrossRegionNotInPrefixList => {
+            "A gateway endpoint serves its own region only; this address is another region's."
+        }
+        Reason::CrossAz => {
+            "Every interface in this answer is in another zone than the client: the way is longer, and fails with the \
+             other zone."
+        }
+        Reason::Dns64Synthesised => "The AAAA record was made from an A record (DNS64).",
+        Reason::Nat64PrefixWithoutNat => "Route 64:ff9b::/96 to a NAT gateway; nothing else translates it.",
+        Reason::ZoneShadowsPublic => {
+            "A private zone hides this name, which public DNS knows; the resolver does not fall through."
+        }
+        Reason::TgwNoAttachmentInAz => "The transit gateway has no attachment in this zone.",
+        Reason::NoReturnRoute => "The subnet that holds the address has no route back over the same gateway.",
         Reason::AsymmetricRouting => {
             "Requests and replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps \
              connections drops them."
-                .to_owned()
         }
-        Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.".to_owned(),
-        Reason::EndpointAvailableNotUsed if is_translated && !gateways().is_empty() => format!(
-            "IPv4 traffic to this address goes by {}, and what is made from it for IPv6 goes past that: have clients use the A \
-             record, or turn DNS64 off where they have IPv4.",
-            gateways()
-        ),
-        Reason::EndpointAvailableNotUsed if !of_ipv4_alone().is_empty() => format!(
-            "{} carries IPv4 alone: have it carry IPv6 too, or have clients use the A record.",
-            of_ipv4_alone()
-        ),
-        Reason::EndpointAvailableNotUsed if goes_past(world, vantage, way) => {
-            let route = path.and_then(|path| path.matched.as_ref());
-            let route = route.map_or_else(|| "another".to_owned(), |matched| matched.destination.to_string());
-            format!(
-                "The route {route} of {table} goes before those to {}: take it away, or make it narrower.",
-                gateways()
-            )
-        }
+        Reason::ServiceHasNoEndpoint => "AWS has no endpoint service for this name: it is reached publicly.",
         Reason::EndpointAvailableNotUsed => {
-            "The VPC has an endpoint for this service, and this name or this route does not lead to it.".to_owned()
+            "The VPC has an endpoint for this service, and this name or this route does not lead to it."
         }
         Reason::PrivateAddressToInternet => {
             "A private address is sent to the internet, which drops it: this place is not connected to that VPC."
-                .to_owned()
         }
         Reason::PeeringNotTransitive => {
-            "A peering connection leads to the other VPC's own addresses, not to what that VPC is connected with.".to_owned()
+            "A peering connection leads to the other VPC's own addresses, not to what that VPC is connected with."
         }
         Reason::GatewayNotTransitive => {
-            "This gateway carries its own VPC's traffic alone: attach the site to the transit gateway itself.".to_owned()
+            "This gateway carries its own VPC's traffic alone: attach the site to the transit gateway itself."
         }
         Reason::TgwNoRoute => {
             "The transit gateway's route table for this attachment has no route to the address: propagate it, or write a \
              static route."
-                .to_owned()
         }
-        Reason::RoutingLoop => "The route tables lead in a circle.".to_owned(),
+        Reason::RoutingLoop => "The route tables lead in a circle.",
         Reason::SourceDestCheck => {
-            "An appliance passes on only what it is allowed to: turn off its source and destination check.".to_owned()
+            "An appliance passes on only what it is allowed to: turn off its source and destination check."
         }
-        Reason::EndpointNotAvailable => "The endpoint is not available: its state says so.".to_owned(),
+        Reason::EndpointNotAvailable => "The endpoint is not available: its state says so.",
         Reason::VpcNotAssociatedWithServiceNetwork => {
             "VPC Lattice's addresses work in VPCs that are associated with the service network, or by a service-network \
              endpoint."
-                .to_owned()
         }
         Reason::TargetNotModelled => {
-            "What lies behind this target is not part of the configuration, so nothing is said of it.".to_owned()
+            "What lies behind this target is not part of the configuration, so nothing is said of it."
         }
+        // Those that speak of the world. Their code is the least that can be told.
+        Reason::EndpointNotAssociatedWithTable
+        | Reason::NoRoute
+        | Reason::SgDenies443
+        | Reason::NaclDenies443
+        | Reason::ApiGatewayPublicApiRefused
+        | Reason::GatewayEndpointNotTransitive => reason.as_str(),
     }
 }
 
 /// Whether the client's own table leads to a gateway endpoint that holds the address, and another route of it goes before.
-fn goes_past(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> bool {
-    let Some((address, path)) = way else { return false };
+fn goes_past(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> bool {
     let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
     let own = &world.subnets[subnet];
     let table = &world.route_tables[own.route_table];
