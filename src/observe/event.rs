@@ -120,8 +120,6 @@ pub enum DropReason {
     DnsSupportOff,
     /// Its sender sends more than it may.
     Rate,
-    /// As many queries as may wait for somebody else's answer already.
-    TooManyWaiting,
 }
 
 impl DropReason {
@@ -132,7 +130,6 @@ impl DropReason {
             Self::Response => "response",
             Self::DnsSupportOff => "dns-support-off",
             Self::Rate => "rate",
-            Self::TooManyWaiting => "too-many-waiting",
         }
     }
 }

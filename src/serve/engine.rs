@@ -4,9 +4,9 @@ use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::admission::{Admission, Permit};
 use super::clients::{Known, Standing};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
@@ -26,6 +26,9 @@ use crate::world::{Live, Vantage, World};
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
 const ROTATIONS: usize = 4096;
 
+/// How long a query may take in all, however many upstreams a chain of CNAMEs leads to: stub resolvers wait 5 seconds.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(4500);
+
 /// One in so many octets of the packet caches is for those who have no thread of their own.
 const COMMON_SHARE: u64 = 4;
 
@@ -39,8 +42,8 @@ pub struct Engine {
     /// Names that were denied a while ago.
     pub(super) denials: Denials,
     hasher: foldhash::fast::RandomState,
-    /// How many queries may wait for somebody else's answer at once.
-    waiting: Arc<Semaphore>,
+    /// Which queries may wait for an upstream.
+    admission: Arc<Admission>,
     /// How many octets all packet caches may hold together.
     packet_cache_bytes: u64,
     /// The worker of those who have no thread of their own.
@@ -77,7 +80,9 @@ pub struct Waiting {
     world: Arc<World>,
     asker: Asker,
     pending: Box<Pending>,
-    place: OwnedSemaphorePermit,
+    permit: Permit,
+    /// When it is answered at the latest.
+    deadline: Instant,
 }
 
 /// A query for which everybody was asked; [`Engine::conclude`] writes its reply.
@@ -86,7 +91,6 @@ pub struct Resolved {
     world: Arc<World>,
     asker: Asker,
     outcome: Option<Box<Outcome>>,
-    _place: OwnedSemaphorePermit,
 }
 
 /// What the engine makes of a query before anything is looked up.
@@ -147,7 +151,7 @@ impl Engine {
         Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, waiting, packets))
     }
 
-    /// An engine over the living world. At most `waiting` queries wait for others at once; packet caches hold at
+    /// An engine over the living world. At most `waiting` queries wait for upstreams at once; packet caches hold at
     /// most so many octets together.
     pub fn new(
         live: Arc<Live>,
@@ -158,10 +162,10 @@ impl Engine {
     ) -> Self {
         let rotations = (0..ROTATIONS).map(|_| AtomicU32::new(0)).collect();
         let hasher = foldhash::fast::RandomState::default();
-        let waiting = Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)));
+        let admission = Arc::new(Admission::new(waiting));
         let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / COMMON_SHARE));
         let denials = Denials::new();
-        Self { live, observer, forwarder, rotations, denials, hasher, waiting, packet_cache_bytes, common }
+        Self { live, observer, forwarder, rotations, denials, hasher, admission, packet_cache_bytes, common }
     }
 
     /// Who hears of everything that is answered.
@@ -216,48 +220,71 @@ impl Engine {
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
-        match self.look(&world, resolution, asker.now_s(), before) {
-            Looked::Done(Some(outcome), cached) => {
-                asker.cached = cached;
-                self.reply(&world, worker, door, &asker, &outcome, out)
-            }
-            Looked::Done(None, _) => {
-                worker.witness.dropped(&door.server, origin.transport, DropReason::DnsSupportOff);
-                Begun::Silence
-            }
-            Looked::Ask(_) if origin.transport == Transport::Udp && self.forwarder.sent_from(origin.peer) => {
+        let mut looked = self.look(&world, resolution, asker.now_s(), before);
+        loop {
+            let pending = match looked {
+                Looked::Done(Some(outcome), cached) => {
+                    asker.cached = cached;
+                    return self.reply(&world, worker, door, &asker, &outcome, out);
+                }
+                Looked::Done(None, _) => {
+                    worker.witness.dropped(&door.server, origin.transport, DropReason::DnsSupportOff);
+                    return Begun::Silence;
+                }
+                Looked::Ask(pending) => pending,
+            };
+            if origin.transport == Transport::Udp && self.forwarder.sent_from(origin.peer) {
                 // Asked again it would come again; whoever began it is told.
                 let text = format!("question {} came back to where it left: a loop", asker.query.question);
                 let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
                 let outcome = Outcome::without_paths(answer, Source::Refused);
-                self.reply(&world, worker, door, &asker, &outcome, out)
+                return self.reply(&world, worker, door, &asker, &outcome, out);
             }
-            Looked::Ask(pending) => match self.waiting.clone().try_acquire_owned() {
-                Ok(place) => {
-                    Begun::Waiting(Box::new(Waiting { world: world.clone(), asker, pending, place }))
+            match self.admit(&world, &pending, origin.peer.ip(), asker.now_s()) {
+                Ok(permit) => {
+                    let deadline = moment.started + QUERY_TIMEOUT;
+                    let world = world.clone();
+                    return Begun::Waiting(Box::new(Waiting { world, asker, pending, permit, deadline }));
                 }
-                Err(_) => {
-                    worker.witness.dropped(&door.server, origin.transport, DropReason::TooManyWaiting);
-                    Begun::Silence
+                Err(answer) => {
+                    let Pending { mut resolution, whom, .. } = *pending;
+                    resolution.answered(whom, answer, Keep::No);
+                    looked = self.look(&world, resolution, asker.now_s(), 0);
                 }
-            },
+            }
         }
     }
 
-    /// Asks others, as often as CNAMEs lead to them.
+    /// Queries upstreams, as often as CNAMEs lead to one, until the query's deadline.
     pub async fn resolve(&self, waiting: Box<Waiting>) -> Resolved {
-        let Waiting { world, asker, mut pending, place } = *waiting;
+        let Waiting { world, asker, mut pending, permit, deadline } = *waiting;
         let now_s = asker.now_s();
+        let mut permit = Some(permit);
+        // The time-out of one question is the first one's; a timer is for those that follow.
+        let mut until = None;
         let outcome = loop {
-            let answer = self.ask(&world, &pending.whom, &pending.question, now_s).await;
-            // Who asks next is answered out of a cache, which is told; so this is not what to give them.
+            let answer = match &permit {
+                Some(_) => self.query_upstream(&world, &pending, now_s, until).await,
+                // A chain may lead from one upstream to another, which has a share of its own.
+                None => match self.admit(&world, &pending, asker.origin.peer.ip(), now_s) {
+                    Ok(next) => {
+                        let answer = self.query_upstream(&world, &pending, now_s, until).await;
+                        drop(next);
+                        answer
+                    }
+                    Err(answer) => answer,
+                },
+            };
+            permit = None;
+            until = Some(deadline);
+            // The next query for this is answered from a cache, and so annotated; this outcome is not cached itself.
             pending.resolution.answered(pending.whom, answer, Keep::No);
             match self.look(&world, pending.resolution, now_s, 0) {
                 Looked::Done(outcome, _) => break outcome,
                 Looked::Ask(next) => pending = next,
             }
         };
-        Resolved { world, asker, outcome, _place: place }
+        Resolved { world, asker, outcome }
     }
 
     /// The last part of a query's life: appends the reply to `out`. False means: say nothing.
@@ -391,15 +418,34 @@ impl Engine {
             return Some((answer, Keep::World, false));
         }
         let upstream = whom.upstream(world)?;
-        let (answer, keep) = self.forwarder.cached(upstream, question, now_s, given)?;
-        Some((answer, keep, true))
+        if let Some((answer, keep)) = self.forwarder.cached(upstream, question, now_s, given) {
+            return Some((answer, keep, true));
+        }
+        // Nobody waits for what is known to fail.
+        let answer = self.forwarder.known_failure(upstream, question, now_s)?;
+        Some((answer, Keep::No, false))
     }
 
-    async fn ask(&self, world: &World, whom: &Whom, question: &Question, now_s: u64) -> Answer {
-        match whom.upstream(world) {
-            Some(upstream) => self.forwarder.ask(upstream, question, now_s).await,
-            None => Answer::empty(Rcode::SERVFAIL)
-                .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask")),
+    /// Admits a question to those that wait for its upstream; or gives the answer where it may not wait.
+    fn admit(&self, world: &World, pending: &Pending, client: IpAddr, now_s: u64) -> Result<Permit, Answer> {
+        let Some(upstream) = pending.whom.upstream(world) else {
+            return Err(no_upstream());
+        };
+        self.admission
+            .enter(self.forwarder.number(upstream), client)
+            .map_err(|refusal| self.forwarder.refused(upstream, &pending.question, now_s, refusal))
+    }
+
+    async fn query_upstream(
+        &self,
+        world: &World,
+        pending: &Pending,
+        now_s: u64,
+        deadline: Option<Instant>,
+    ) -> Answer {
+        match pending.whom.upstream(world) {
+            Some(upstream) => self.forwarder.query(upstream, &pending.question, now_s, deadline).await,
+            None => no_upstream(),
         }
     }
 
@@ -417,6 +463,12 @@ impl Engine {
     pub(super) fn turn(&self, slot: usize) -> usize {
         self.rotations[slot].fetch_add(1, Ordering::Relaxed) as usize
     }
+}
+
+/// The answer where a rule or the internet has no server.
+fn no_upstream() -> Answer {
+    Answer::empty(Rcode::SERVFAIL)
+        .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is no name server to query"))
 }
 
 /// The longest client subnet option, with its code and length.

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
+use super::admission::Refusal;
 use super::bind::is_own_address;
 use super::message_cache::{CacheBounds, MessageCache};
 use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
-use crate::dns::{Answer, Question, Rcode};
+use crate::dns::{Answer, Ede, Question, Rcode};
 use crate::observe::Observer;
 use crate::resolve::Keep;
 use crate::world::{Upstream, UpstreamIdentity, World};
@@ -58,26 +59,31 @@ impl ForwardOptions {
     }
 }
 
-/// What this host lacks to ask whom a world asks, a sentence each: a rule leaves from an address of its
-/// outbound endpoint, and where the host has none of them its queries cannot leave. Rules that a site answers in
-/// process send nothing.
+/// The source addresses that this host does not have, a sentence each: a rule's queries leave from the addresses of its
+/// outbound endpoint. Rules that a site answers in process send nothing.
 pub fn missing_sources(world: &World) -> Vec<String> {
-    let played = |upstream: &Upstream| {
+    let is_played = |upstream: &Upstream| {
         upstream.identity.servers.iter().any(|server| world.played.contains_key(&server.address.ip()))
     };
-    let lacks = |upstream: &&Upstream| {
+    let mut sentences = Vec::new();
+    for upstream in world.upstreams.iter().filter(|upstream| !is_played(upstream)) {
         let sources = &upstream.identity.sources;
-        !sources.is_empty() && !played(upstream) && !sources.iter().any(|source| is_own_address(*source))
-    };
-    let told = |upstream: &Upstream| {
-        let sources: Vec<String> = upstream.identity.sources.iter().map(ToString::to_string).collect();
-        format!(
-            "{} leaves from {}, and this host has no such address (`source = \"any\"` waives it)",
+        let missing: Vec<String> =
+            sources.iter().filter(|source| !is_own_address(**source)).map(ToString::to_string).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let effect = match missing.len() == sources.len() {
+            true => "its queries cannot be sent",
+            false => "its queries are sent from its other addresses only",
+        };
+        sentences.push(format!(
+            "{}: this host does not have the source address {}, so {effect} (`source = \"any\"` lifts this)",
             upstream.name,
-            sources.join(" or ")
-        )
-    };
-    world.upstreams.iter().filter(lacks).map(told).collect()
+            missing.join(" or ")
+        ));
+    }
+    sentences
 }
 
 impl Forwarder {
@@ -116,39 +122,89 @@ impl Forwarder {
         Some((cached.answer, Keep::Until(cached.until_s)))
     }
 
-    /// Asks an upstream. When nobody answers, an answer past its TTL stands in, and says so; where there is none,
-    /// SERVFAIL says why. It is never an empty NOERROR.
+    /// The answer to a question that is known to fail if it were sent now: a stale one, or SERVFAIL with the reason.
+    /// `None`: it is to be sent.
+    pub fn known_failure(&self, upstream: &Upstream, question: &Question, now_s: u64) -> Option<Answer> {
+        let unanswered = self.upstreams.known_failure(upstream, question)?;
+        Some(self.stale_or(upstream, question, now_s, unanswered.ede))
+    }
+
+    /// The answer to a question that may not wait for an upstream: a stale one, or SERVFAIL with the reason.
+    pub fn refused(&self, upstream: &Upstream, question: &Question, now_s: u64, refusal: Refusal) -> Answer {
+        self.observer.forward().refused(refusal.as_str());
+        self.stale_or(
+            upstream,
+            question,
+            now_s,
+            Ede::new(Ede::OTHER, format!("{}: {refusal}", upstream.name)),
+        )
+    }
+
+    /// Queries an upstream, until `deadline` if there is one. When it does not answer, an answer past its TTL is served,
+    /// marked as stale; where there is none, SERVFAIL with the reason. It is never an empty NOERROR.
     ///
-    /// Who has a stale answer does not keep its client waiting for long: the question goes on without it, so
-    /// that the next client has a fresh one (RFC 8767 5).
-    pub async fn ask(self: &Arc<Self>, upstream: &Upstream, question: &Question, now_s: u64) -> Answer {
+    /// A client for whom there is a stale answer does not wait for long, and not at all where every server is known to be
+    /// dead: the query goes on without it, so that the next client has a fresh answer (RFC 8767 section 5).
+    pub async fn query(
+        self: &Arc<Self>,
+        upstream: &Upstream,
+        question: &Question,
+        now_s: u64,
+        deadline: Option<Instant>,
+    ) -> Answer {
         let Some(stale) = self.cache.stale(self.number(upstream), question, now_s) else {
-            let asked = self.fetch(upstream, question, now_s).await;
-            return asked
-                .unwrap_or_else(|unanswered| Answer::empty(Rcode::SERVFAIL).with_ede(unanswered.ede));
+            let fetched = self.fetch(upstream, question, now_s);
+            let fetched = match deadline {
+                None => fetched.await,
+                Some(deadline) => timeout_at(deadline.into(), fetched).await.unwrap_or_else(|_| {
+                    let text = format!("{}: the time for this query ended", upstream.name);
+                    Err(Unanswered { ede: Ede::new(Ede::NO_REACHABLE_AUTHORITY, text) })
+                }),
+            };
+            return fetched.unwrap_or_else(|unanswered| servfail(unanswered.ede));
         };
-        let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
-        let asking = tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
-        match timeout(STALE_AFTER, asking).await {
-            Ok(Ok(Ok(answer))) => answer,
-            _ => {
-                self.observer.message_cache().stale.inc();
-                stale
-            }
+        let begun = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
+        let until = begun + STALE_AFTER;
+        let until = deadline.map_or(until, |deadline| deadline.min(until));
+        let is_backing_off = self.upstreams.is_backing_off(upstream);
+        let (this, of, asked) = (self.clone(), upstream.clone(), question.clone());
+        let fetching = tokio::spawn(async move { this.fetch(&of, &asked, now_s).await });
+        let fetched = match is_backing_off {
+            true => None,
+            false => timeout_at(until.into(), fetching).await.ok(),
+        };
+        match fetched {
+            Some(Ok(Ok(answer))) => answer,
+            _ => self.served_stale(upstream, stale),
         }
     }
 
-    /// Asks an upstream and keeps what it answers.
+    /// Queries an upstream and caches what it answers.
     async fn fetch(
         &self,
         upstream: &Upstream,
         question: &Question,
         now_s: u64,
     ) -> Result<Answer, Unanswered> {
-        let answer = self.upstreams.ask(upstream, question).await?;
+        let answer = self.upstreams.query(upstream, question).await?;
         self.cache.insert(self.number(upstream), question, &answer, now_s);
         self.tell_size(now_s);
         Ok(answer)
+    }
+
+    /// A stale answer, or SERVFAIL for this reason.
+    fn stale_or(&self, upstream: &Upstream, question: &Question, now_s: u64, reason: Ede) -> Answer {
+        match self.cache.stale(self.number(upstream), question, now_s) {
+            Some(stale) => self.served_stale(upstream, stale),
+            None => servfail(reason),
+        }
+    }
+
+    /// Counts a stale answer that is served.
+    fn served_stale(&self, upstream: &Upstream, stale: Answer) -> Answer {
+        self.observer.message_cache().stale.inc();
+        self.observer.forward().stale(&upstream.name);
+        stale
     }
 
     /// Tells how much is kept, in each second and after every so many answers: to count asks every part of the
@@ -176,13 +232,23 @@ impl Forwarder {
         self.upstreams.retain(&used);
     }
 
+    /// The upstreams of a world that have no server which is queried: all of them back off.
+    pub fn dead_upstreams<'w>(&self, world: &'w World) -> Vec<&'w Upstream> {
+        world.upstreams.iter().filter(|upstream| self.upstreams.is_backing_off(upstream)).collect()
+    }
+
     /// The servers that were asked, and whether they answer.
     pub fn health(&self) -> Vec<(String, bool)> {
         self.upstreams.health()
     }
 
-    /// The number that the cache knows an upstream by.
-    fn number(&self, upstream: &Upstream) -> UpstreamNumber {
+    /// The number that the cache, and the bounds on waiting queries, know an upstream by.
+    pub fn number(&self, upstream: &Upstream) -> UpstreamNumber {
         self.upstreams.number(&upstream.identity)
     }
+}
+
+/// The answer where there is none, and why.
+fn servfail(reason: Ede) -> Answer {
+    Answer::empty(Rcode::SERVFAIL).with_ede(reason)
 }

@@ -14,6 +14,7 @@
 //! with sockets, a packet cache and counters of its own.
 
 mod accept;
+mod admission;
 pub mod annotate;
 pub mod bind;
 mod chaos;

@@ -34,7 +34,9 @@ pub struct Server {
     pub max_tcp_queries_in_flight: u32,
     /// Seconds after which a silent TCP connection is closed.
     pub tcp_idle_timeout_s: u32,
-    /// Queries that may wait for another server's answer at once. One more gets no reply.
+    /// Queries that may wait for other servers' answers at once. An upstream may hold at most three times what is free
+    /// for all, a client three times what its upstream may still take; one more is answered with a stale answer or
+    /// SERVFAIL.
     pub max_waiting_queries: u32,
     /// How many look-ups are remembered to tell a retransmission from a new one, for each worker.
     pub max_remembered_lookups: u32,

@@ -11,11 +11,16 @@ use crate::dns::{Ede, Question};
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The shortest time between two walks through all remembered failures.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What failed at one upstream. Bounded: a stranger's names do not grow it further.
 #[derive(Debug)]
 pub(super) struct Failures {
     most: usize,
     table: HashMap<Question, Failed, RandomState>,
+    /// When old ones were removed last.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -28,7 +33,7 @@ struct Failed {
 impl Failures {
     /// Remembers so many at most.
     pub fn new(most: usize) -> Self {
-        Self { most, table: HashMap::default() }
+        Self { most, table: HashMap::default(), swept: None }
     }
 
     /// Why a question is not asked now. The clock is read when it failed before.
@@ -48,13 +53,32 @@ impl Failures {
     pub fn add(&mut self, question: &Question, ede: &Ede, now: Instant) {
         let length = self.table.get(question).map_or(SHORTEST, |failed| (failed.length * 2).min(LONGEST));
         if self.table.len() >= self.most && !self.table.contains_key(question) {
-            self.table.retain(|_, failed| now < failed.until);
+            self.forget_old(now);
             if self.table.len() >= self.most {
                 return;
             }
         }
         let failed = Failed { until: now + length, length, ede: ede.clone() };
         self.table.insert(question.clone(), failed);
+    }
+
+    /// Whether no failure is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Forgets every failure.
+    pub fn clear(&mut self) {
+        self.table.clear();
+    }
+
+    /// Forgets failures that ended so long ago that another would count as a first one. It walks the table, so it does
+    /// so once a second at most.
+    pub fn forget_old(&mut self, now: Instant) {
+        if self.swept.is_none_or(|swept| now >= swept + SWEEP_INTERVAL) {
+            self.swept = Some(now);
+            self.table.retain(|_, failed| now < failed.until + LONGEST);
+        }
     }
 
     /// A question was answered.
@@ -101,7 +125,9 @@ mod tests {
             failures.add(&question(name), &Ede::new(22, ""), now);
         }
         assert_eq!(failures.table.len(), 2);
-        failures.add(&question("c"), &Ede::new(22, ""), now + LONGEST);
-        assert!(failures.find_at(&question("c"), || now + LONGEST).is_some());
+        let later = now + LONGEST * 2;
+        failures.add(&question("c"), &Ede::new(22, ""), later);
+        assert!(failures.find_at(&question("c"), || later).is_some());
+        assert_eq!(failures.table.len(), 1, "old ones are forgotten");
     }
 }

@@ -15,6 +15,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ const READ: usize = 64;
 
 /// Questions that leave from one socket together at most: they fit into its send buffer.
 const TURN: usize = 64;
+
+/// So many replies that fit no query, and a socket is closed: whoever guesses IDs has had that many guesses at this port.
+const MAX_MISMATCHES: u32 = 16;
 
 /// How often questions whose time is up are looked for. A timer for each would cost more than the look.
 const SWEEP: Duration = Duration::from_millis(20);
@@ -146,7 +150,7 @@ impl Lane {
     }
 
     /// A new socket and its reader.
-    fn open_socket(self: &Arc<Self>, slot: usize) -> io::Result<Socket> {
+    fn open_socket(self: &Arc<Self>, slot: usize) -> Result<Socket, Failure> {
         let (io, address) = self.target.open()?;
         let (io, waiting) = (Arc::new(io), Arc::new(Waiting::new(self.target.reopen_after)));
         let reader = Reader {
@@ -174,7 +178,7 @@ impl Lane {
             if more { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         });
         for index in 0..received {
-            self.hear(waiting.give(inbox.get(index).message))?;
+            self.hear(waiting.give(inbox.get(index).message), waiting)?;
         }
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
@@ -182,12 +186,22 @@ impl Lane {
         }
     }
 
-    /// Counts what a message was. After one that fits nothing a socket is heard no more.
-    fn hear(&self, seen: Seen) -> Result<(), Failure> {
-        if seen != Seen::Ours {
-            self.target.metrics.failed("mismatch");
+    /// Counts what a message was. A socket that received too many that fit no query is closed.
+    fn hear(&self, seen: Seen, waiting: &Waiting) -> Result<(), Failure> {
+        match seen {
+            Seen::Ours => return Ok(()),
+            Seen::Late => self.target.late.store(true, Ordering::Relaxed),
+            Seen::WrongCase | Seen::Mismatch => self.target.metrics.failed("mismatch"),
         }
-        if seen == Seen::Mismatch { Err(Failure::Mismatch) } else { Ok(()) }
+        let is_attacked = seen == Seen::Mismatch && waiting.mismatches() >= MAX_MISMATCHES;
+        if is_attacked { Err(Failure::Mismatch) } else { Ok(()) }
+    }
+
+    /// Fails all outstanding queries as if their time-out had expired.
+    pub fn time_out_all(&self) {
+        let state = self.lock();
+        let sockets = state.slots.iter().flatten().chain(state.retired.iter().map(|(_, socket)| socket));
+        sockets.for_each(|socket| socket.waiting.time_out_all());
     }
 
     /// Ends a turn.

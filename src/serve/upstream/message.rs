@@ -1,6 +1,7 @@
 //! A question as it goes out, and whether a response is to it.
 
 use std::io;
+use std::net::IpAddr;
 
 use crate::dns::{Question, Rcode, Response, ResponseError};
 
@@ -94,8 +95,10 @@ impl Outgoing {
             && message.get(HEADER..self.end) == Some(&self.wire[HEADER..self.end]);
         let response = Response::parse(message);
         let fit = match &response {
-            Ok(response) if !echoed => self.judge(response),
-            _ => Fit::Yes,
+            _ if echoed => Fit::Yes,
+            Ok(response) => self.judge(response),
+            // Whoever guessed the ID could have sent that.
+            Err(_) => Fit::No,
         };
         (fit, response)
     }
@@ -103,9 +106,9 @@ impl Outgoing {
     /// Whether a response with the right ID is to this question.
     pub fn judge(&self, response: &Response) -> Fit {
         let Some((qname, qtype, qclass)) = &response.question else {
-            // Servers that cannot read a query have no question to echo. Such a response carries no data.
-            let unread = matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP);
-            return if unread { Fit::Yes } else { Fit::No };
+            // Servers that cannot read a query, or will not, may echo no question. Such a response carries no data.
+            let is_error = !matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+            return if is_error { Fit::Yes } else { Fit::No };
         };
         let (sent_name, sent_end) = self.wire[HEADER..self.end].split_at(self.end - HEADER - AFTER_NAME);
         let same = [qtype.0.to_be_bytes(), qclass.0.to_be_bytes()].concat() == sent_end
@@ -124,6 +127,9 @@ pub(super) enum Failure {
     /// Nothing came in time.
     #[error("timed out")]
     Timeout,
+    /// The host does not have the source address.
+    #[error("was not queried: this host does not have the source address {0}")]
+    NoSource(IpAddr),
     /// The network, or TLS or HTTP over it, says no.
     #[error("{0}")]
     Network(String),
@@ -145,15 +151,34 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Why a socket could not be bound to a source address.
+    pub fn of_bind(error: io::Error, source: Option<IpAddr>) -> Self {
+        match source {
+            Some(source) if error.kind() == io::ErrorKind::AddrNotAvailable => Self::NoSource(source),
+            _ => error.into(),
+        }
+    }
+
     /// The word for it in metrics; `None` for what is counted where it is seen.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Timeout => Some("timeout"),
+            Self::NoSource(_) => Some("source"),
             Self::Network(_) | Self::Closed => Some("refused"),
             Self::Mismatch | Self::WrongCase => None,
             Self::Malformed(_) => Some("malformed"),
             Self::Rcode(_) => Some("rcode"),
         }
+    }
+
+    /// Whether it is this host that failed, before anything was sent.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::NoSource(_))
+    }
+
+    /// Whether another try of the same server may succeed.
+    pub fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Mismatch)
     }
 
     /// Whether the server could not be reached, rather than said something useless.

@@ -1,16 +1,16 @@
 //! Asking name servers that others run: what a FORWARD rule or the internet leads to.
 //!
 //! ```text
-//!  ask ──► group ──► server ──┬── udp ── lane ── waiting     64 sockets of each runtime, IDs, case
-//!            │         │      ├── stream ─────── waiting     one connection, pipelined; tls over it
-//!            │         │      └── https
-//!            │         └── health                            rests, round trips
-//!            └── lead, failures                              goes on without who asked; RFC 9520
+//!  query ──► group ──► server ──┬── udp ── lane ── waiting   64 sockets of each runtime, IDs, case
+//!              │         │      ├── stream ─────── waiting   one connection, pipelined; tls over it
+//!              │         │      └── https
+//!              │         └── health                          back-off, probes, round-trip times
+//!              └── lead, failures                            goes on without its client; RFC 9520
 //! ```
 //!
-//! A group is one upstream: its servers, and what is in flight to them. A server is asked over what carries
-//! queries to it; a table of waiting questions gives each response to who asked, or calls it a forgery.
-//! `docs/forwarding.md` tells what a client sees.
+//! A group is one upstream: its servers, each from each source address, and what is in flight to them. A server is
+//! queried over what carries queries to it; a table of outstanding queries hands each response to its query, or counts it
+//! as a mismatch. `docs/forwarding.md` describes what a client sees.
 
 mod failures;
 mod group;
@@ -58,6 +58,8 @@ pub struct UpstreamOptions {
     pub try_timeout: Duration,
     /// How long a question is asked in all.
     pub total_timeout: Duration,
+    /// How long the reply to a probe is waited for, each of two times.
+    pub probe_timeout: Duration,
     /// UDP sockets for each server: the more, the harder a port is to guess.
     pub sockets_per_server: usize,
     /// After so many questions a UDP socket is replaced by one on another port; 32,768 at most.
@@ -77,6 +79,7 @@ impl Default for UpstreamOptions {
         Self {
             try_timeout: Duration::from_millis(1500),
             total_timeout: Duration::from_millis(4500),
+            probe_timeout: Duration::from_millis(600),
             sockets_per_server: 64,
             reopen_after: 10_000,
             idle_timeout: Duration::from_secs(10),
@@ -87,11 +90,20 @@ impl Default for UpstreamOptions {
     }
 }
 
-/// Why nobody answered. The client gets SERVFAIL with it.
+/// Why there is no answer. The client gets SERVFAIL with it, or a stale answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
     /// What each server did.
     pub ede: Ede,
+}
+
+impl Unanswered {
+    /// The same, beginning with the name of the upstream. Several rules may have the same servers, so what they share
+    /// names none of them.
+    fn of(self, name: &str) -> Self {
+        let Self { ede } = self;
+        Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)) }
+    }
 }
 
 /// All upstreams of a process. It outlives generations: what it holds is keyed by what an upstream is.
@@ -148,19 +160,37 @@ impl Upstreams {
         Self { found: ArcSwap::default(), known: Mutex::default(), shared: Arc::new(shared) }
     }
 
-    /// Asks the servers of an upstream until one answers or time is up. Equal questions in flight share one.
+    /// Queries the servers of an upstream until one answers or time is up. Equal questions in flight share one query.
     ///
-    /// The answer is what the server says: NOERROR or NXDOMAIN, its answer section, and the SOA of its
-    /// authority section. The future may be dropped; the question goes on for those who ask it too.
+    /// The answer is the server's: NOERROR or NXDOMAIN, its answer section, and the SOA of its authority section. The
+    /// future may be dropped; the query goes on for others who wait for it.
     ///
-    /// Must be called within a tokio runtime, of any kind. Each asks from sockets of its own; what one asks
-    /// already another does not ask again.
+    /// Must be called within a tokio runtime, of any kind. Each has sockets of its own; what is in flight from one is
+    /// shared with all.
     ///
     /// # Errors
     ///
-    /// When no server gave an answer, the question just failed, or too many are in flight.
-    pub async fn ask(&self, upstream: &Upstream, question: &Question) -> Result<Answer, Unanswered> {
-        self.group(&upstream.identity).ask(&upstream.name, question).await
+    /// When no server gave an answer, the question has just failed, every server backs off, or too many queries are in
+    /// flight.
+    pub async fn query(&self, upstream: &Upstream, question: &Question) -> Result<Answer, Unanswered> {
+        self.group(&upstream.identity).query(&upstream.name, question).await
+    }
+
+    /// Why a question would not be sent now: it has just failed at every server, or every server backs off and no trial
+    /// query is due. `None`: it would be sent, or an equal one is in flight.
+    pub fn known_failure(&self, upstream: &Upstream, question: &Question) -> Option<Unanswered> {
+        let unanswered = self.group(&upstream.identity).known_failure(question)?;
+        Some(unanswered.of(&upstream.name))
+    }
+
+    /// Since when an equal question is in flight to an upstream.
+    pub fn in_flight_since(&self, upstream: &Upstream, question: &Question) -> Option<Instant> {
+        self.group(&upstream.identity).in_flight_since(question)
+    }
+
+    /// Whether every server of an upstream has been given up for now.
+    pub fn is_backing_off(&self, upstream: &Upstream) -> bool {
+        self.group(&upstream.identity).is_backing_off()
     }
 
     /// The number of an upstream.
@@ -182,14 +212,13 @@ impl Upstreams {
         self.shared.own.contains(peer)
     }
 
-    /// Every server that has been asked and whether it is asked in its turn: false while it is left alone
-    /// after failures. A server of several upstreams is there once for each.
+    /// Every server, with the source address where one is set, and whether it is queried in its turn: false while it
+    /// backs off. A server of several upstreams is there once for each.
     pub fn health(&self) -> Vec<(String, bool)> {
         let known = self.known();
-        let now = Instant::now();
         let servers = known.groups.values().flat_map(|group| &group.servers);
         let mut all: Vec<_> =
-            servers.map(|server| (server.label.to_string(), !server.health().rests(now))).collect();
+            servers.map(|server| (server.label.to_string(), !server.is_backing_off())).collect();
         all.sort();
         all
     }

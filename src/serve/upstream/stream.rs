@@ -18,6 +18,9 @@ use crate::observe::ServerMetrics;
 /// How many messages may wait to be written.
 const WRITE_QUEUE: usize = 64;
 
+/// So many replies that fit no query, and a connection is closed.
+const MAX_MISMATCHES: u32 = 16;
+
 /// How a server is reached by a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Dial {
@@ -43,7 +46,7 @@ impl Dial {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
         if let Some(source) = self.source {
-            socket.bind((source, 0).into())?;
+            socket.bind((source, 0).into()).map_err(|error| Failure::of_bind(error, Some(source)))?;
         }
         let stream = socket.connect(self.server).await?;
         stream.set_nodelay(true)?;
@@ -102,6 +105,17 @@ impl StreamPool {
                 Err(Failure::Closed) if !is_new => {}
                 reply => return reply,
             }
+        }
+    }
+
+    /// Fails all outstanding queries as if their time-out had expired, and closes the connection.
+    pub fn time_out_all(&self) {
+        // Whoever holds the lock is connecting, and has its own time-out.
+        if let Ok(mut current) = self.current.try_lock()
+            && let Some(connection) = current.take()
+        {
+            connection.state.waiting.time_out_all();
+            connection.state.hang_up.notify_one();
         }
     }
 
@@ -187,9 +201,12 @@ async fn run(
             match next_frame(&mut read, &state.waiting, idle).await {
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
-                    if state.waiting.give(&frame) != Seen::Ours {
+                    if matches!(state.waiting.give(&frame), Seen::WrongCase | Seen::Mismatch) {
                         metrics.failed("mismatch");
-                        return Failure::Mismatch;
+                        // One confused reply is its own query's affair; a confused server is not kept.
+                        if state.waiting.mismatches() >= MAX_MISMATCHES {
+                            return Failure::Mismatch;
+                        }
                     }
                 }
                 Err(failure) => return failure,

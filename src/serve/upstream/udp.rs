@@ -1,7 +1,7 @@
 //! Datagrams to one name server: a lane of sockets for each runtime that asks it.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::runtime::{Handle, Id};
 
 use super::lane::Lane;
-use super::message::Outgoing;
+use super::message::{Failure, Outgoing};
 use super::own::OwnSockets;
 use super::waiting::Reply;
 use crate::observe::ServerMetrics;
@@ -41,16 +41,19 @@ pub(super) struct Target {
     pub own: Arc<OwnSockets>,
     /// What is counted of the server.
     pub metrics: Arc<ServerMetrics>,
+    /// Set when a reply came after its query had timed out.
+    pub late: Arc<AtomicBool>,
 }
 
 impl Target {
     /// A connected socket on a port of the system's choice, and its address.
-    pub fn open(&self) -> io::Result<(UdpSocket, SocketAddr)> {
+    pub fn open(&self) -> Result<(UdpSocket, SocketAddr), Failure> {
         let any = match self.server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let socket = std::net::UdpSocket::bind((self.source.unwrap_or(any), 0))?;
+        let socket = std::net::UdpSocket::bind((self.source.unwrap_or(any), 0))
+            .map_err(|error| Failure::of_bind(error, self.source))?;
         socket.connect(self.server)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -69,6 +72,12 @@ impl UdpPool {
     pub async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
         let ticket = self.lane().post(outgoing, until)?;
         ticket.wait().await
+    }
+
+    /// Fails all outstanding queries as if their time-out had expired.
+    pub fn time_out_all(&self) {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().for_each(|(_, lane)| lane.time_out_all());
     }
 
     /// The lane of the runtime that this is called in.

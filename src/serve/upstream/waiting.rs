@@ -1,6 +1,6 @@
 //! Questions that wait for their responses on one socket or connection, by their IDs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +22,17 @@ pub(super) struct Waiting {
     table: Mutex<Table>,
     /// After so many questions no more are taken.
     most: usize,
+    /// What a reply with the ID of a query and another question means.
+    wrong_question: WrongQuestion,
+}
+
+/// What a reply with the ID of an outstanding query, but another question, means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WrongQuestion {
+    /// Somebody may be guessing IDs: the query waits on for its own reply (datagrams).
+    Ignore,
+    /// The server is confused: nobody else can write here, and no other reply will have this ID (connections).
+    FailQuery,
 }
 
 /// Who waits, and which IDs are gone.
@@ -30,6 +41,10 @@ struct Table {
     open: HashMap<u16, Open, RandomState>,
     /// IDs whose question is over: a response that comes late or twice is no forgery. A bit for each.
     spent: Vec<u64>,
+    /// Those of them whose time-out expired before a reply came, so that a late reply is recognised.
+    expired: HashSet<u16, RandomState>,
+    /// How many replies fitted no query.
+    mismatches: u32,
     /// How many IDs are open or spent.
     used: usize,
     /// Whether no more are taken.
@@ -43,13 +58,17 @@ struct Open {
     sender: oneshot::Sender<Reply>,
     /// When it is given up, where somebody looks for those that are late.
     until: Instant,
+    /// How many replies had fitted no query when this one was sent.
+    mismatches_before: u32,
 }
 
 /// What a message from the server was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The response to an open question, or to one that is over.
+    /// The response to an open question, or once more to one that was answered.
     Ours,
+    /// The response to a question whose time-out has expired.
+    Late,
     /// The response to an open question, but with the name in another case.
     WrongCase,
     /// Nothing that we asked.
@@ -68,20 +87,40 @@ impl Table {
         self.spent[usize::from(id >> 6)] |= 1 << (id & 63);
         Some(ended)
     }
+
+    /// Fails a query that was not answered in time. Where replies came meanwhile that fit no query, its own may have
+    /// been forged away, and it is better sent over a connection.
+    fn time_out(&mut self, id: u16) {
+        let Some(open) = self.end(id) else { return };
+        self.expired.insert(id);
+        let failure = match open.mismatches_before == self.mismatches {
+            true => Failure::Timeout,
+            false => Failure::Mismatch,
+        };
+        let _ = open.sender.send(Err(failure));
+    }
 }
 
-/// One that takes as many questions as may be.
+/// The table of a connection: it takes as many questions as possible.
 impl Default for Waiting {
     fn default() -> Self {
-        Self::new(MAX_USED)
+        Self { wrong_question: WrongQuestion::FailQuery, ..Self::new(MAX_USED) }
     }
 }
 
 impl Waiting {
     /// Takes so many questions in all, one at least, and half of all IDs at most.
     pub fn new(most: usize) -> Self {
-        let table = Table { open: HashMap::default(), spent: vec![0; 1024], used: 0, closed: false };
-        Self { table: Mutex::new(table), most: most.clamp(1, MAX_USED) }
+        let table = Table {
+            open: HashMap::default(),
+            spent: vec![0; 1024],
+            expired: HashSet::default(),
+            mismatches: 0,
+            used: 0,
+            closed: false,
+        };
+        let most = most.clamp(1, MAX_USED);
+        Self { table: Mutex::new(table), most, wrong_question: WrongQuestion::Ignore }
     }
 
     /// Takes in a question under an ID that was never used here; `None` if the table is closed or used up.
@@ -98,30 +137,47 @@ impl Waiting {
             }
         };
         let (sender, receiver) = oneshot::channel();
-        table.open.insert(id, Open { outgoing: outgoing.clone(), sender, until });
+        let mismatches_before = table.mismatches;
+        table.open.insert(id, Open { outgoing: outgoing.clone(), sender, until, mismatches_before });
         table.used += 1;
         table.closed = table.used >= self.most;
         drop(table);
         Some(Ticket { waiting: self.clone(), id, receiver, over: false })
     }
 
-    /// Gives a message to who asked.
+    /// Hands a message to the query that it answers.
+    ///
+    /// A reply that fits no query fails no query but the one whose ID it bears, and that only on a connection.
     pub fn give(&self, message: &[u8]) -> Seen {
+        let mut table = self.lock();
         let Some(id) = message.first_chunk().copied().map(u16::from_be_bytes) else {
+            table.mismatches += 1;
             return Seen::Mismatch;
         };
-        let mut table = self.lock();
         let Some(open) = table.open.get(&id) else {
-            return if table.is_spent(id) { Seen::Ours } else { Seen::Mismatch };
+            return match table.is_spent(id) {
+                true if table.expired.remove(&id) => Seen::Late,
+                true => Seen::Ours,
+                false => {
+                    table.mismatches += 1;
+                    Seen::Mismatch
+                }
+            };
         };
         let (fit, response) = open.outgoing.read(message);
         if fit == Fit::No {
+            table.mismatches += 1;
+            if self.wrong_question == WrongQuestion::FailQuery
+                && let Some(open) = table.end(id)
+            {
+                // Who asked may have left.
+                let _ = open.sender.send(Err(Failure::Mismatch));
+            }
             return Seen::Mismatch;
         }
         let ended = table.end(id);
         drop(table);
         if let Some(open) = ended {
-            // Who asked may have left.
             let _ = open.sender.send(match fit {
                 Fit::WrongCase => Err(Failure::WrongCase),
                 _ => response.map_err(Failure::Malformed),
@@ -130,17 +186,29 @@ impl Waiting {
         if fit == Fit::WrongCase { Seen::WrongCase } else { Seen::Ours }
     }
 
-    /// Tells those whose time is up that nothing came, and says whether anybody still waits.
+    /// How many messages fitted no query.
+    pub fn mismatches(&self) -> u32 {
+        self.lock().mismatches
+    }
+
+    /// Fails the queries whose time-out has expired, and returns whether any is outstanding still.
     pub fn expire(&self, now: Instant) -> bool {
         let mut table = self.lock();
         let late = |(id, open): (&u16, &Open)| (open.until <= now).then_some(*id);
         let late: Vec<u16> = table.open.iter().filter_map(late).collect();
         for id in late {
-            if let Some(open) = table.end(id) {
-                let _ = open.sender.send(Err(Failure::Timeout));
-            }
+            table.time_out(id);
         }
         !table.open.is_empty()
+    }
+
+    /// Fails every outstanding query as if its time-out had expired; the table goes on taking others.
+    pub fn time_out_all(&self) {
+        let mut table = self.lock();
+        let all: Vec<u16> = table.open.keys().copied().collect();
+        for id in all {
+            table.time_out(id);
+        }
     }
 
     /// Tells all who wait that nothing comes, and takes no more.

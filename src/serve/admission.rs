@@ -1,0 +1,205 @@
+//! Which queries may wait for others: a bound on all, shared out by upstream and by client.
+//!
+//! A common bound alone is first come, first served: one dead server, or one client, would take it whole. So what an
+//! upstream may hold is a multiple of what is still free (a dynamic threshold, as switches share their buffers): one
+//! alone gets three quarters, and there is always room for the next. What a client may hold is, in the same way, a
+//! multiple of what its upstream may still take.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use super::upstream::UpstreamNumber;
+
+/// How many times the free room one holder may hold.
+const SHARE: usize = 3;
+
+/// Whether one who holds so much may take one more, when so much is `free` for all.
+pub(super) fn within_share(held: usize, free: usize) -> bool {
+    held < free.saturating_mul(SHARE)
+}
+
+/// Counts the queries that wait for an upstream.
+#[derive(Debug)]
+pub struct Admission {
+    capacity: usize,
+    held: Mutex<Held>,
+}
+
+/// What is held, by whom. Those who hold nothing are not in the maps, so both are bounded by the capacity.
+#[derive(Debug, Default)]
+struct Held {
+    all: usize,
+    upstreams: HashMap<UpstreamNumber, usize, RandomState>,
+    clients: HashMap<IpAddr, usize, RandomState>,
+}
+
+/// Why a query may not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// As many wait as may.
+    #[error("as many queries as may wait for other servers are waiting (max_waiting_queries)")]
+    Full,
+    /// Its upstream holds its share.
+    #[error("as many queries as may wait for these servers are waiting")]
+    UpstreamShare,
+    /// Its client holds its share.
+    #[error("as many queries of this client as may wait for these servers are waiting")]
+    ClientShare,
+}
+
+impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Full, Self::UpstreamShare, Self::ClientShare];
+
+    /// The word for it, in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::UpstreamShare => "upstream-share",
+            Self::ClientShare => "client-share",
+        }
+    }
+}
+
+impl Admission {
+    /// At most `capacity` queries wait at once.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, held: Mutex::default() }
+    }
+
+    /// Admits a query of a client to those that wait for an upstream.
+    ///
+    /// # Errors
+    ///
+    /// When the bound, or the share of the upstream or of the client, is reached.
+    pub fn enter(self: &Arc<Self>, upstream: UpstreamNumber, client: IpAddr) -> Result<Permit, Refusal> {
+        let client = network(client);
+        let mut held = self.lock();
+        let free = self.capacity.saturating_sub(held.all);
+        if free == 0 {
+            return Err(Refusal::Full);
+        }
+        let of_upstream = held.upstreams.get(&upstream).copied().unwrap_or(0);
+        if !within_share(of_upstream, free) {
+            return Err(Refusal::UpstreamShare);
+        }
+        let room = (free.saturating_mul(SHARE) - of_upstream).min(free);
+        let of_client = held.clients.get(&client).copied().unwrap_or(0);
+        if !within_share(of_client, room) {
+            return Err(Refusal::ClientShare);
+        }
+        held.all += 1;
+        *held.upstreams.entry(upstream).or_insert(0) += 1;
+        *held.clients.entry(client).or_insert(0) += 1;
+        drop(held);
+        Ok(Permit { admission: self.clone(), upstream, client })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whom a client counts as: whoever has one address of an IPv6 subnet has them all.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// The admission of one query; given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    upstream: UpstreamNumber,
+    client: IpAddr,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut held = self.admission.lock();
+        held.all = held.all.saturating_sub(1);
+        give_back(&mut held.upstreams, &self.upstream);
+        give_back(&mut held.clients, &self.client);
+    }
+}
+
+/// One less; whoever holds nothing is forgotten.
+fn give_back<K: Hash + Eq>(holders: &mut HashMap<K, usize, RandomState>, holder: &K) {
+    if let Some(count) = holders.get_mut(holder) {
+        *count -= 1;
+        if *count == 0 {
+            holders.remove(holder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    /// As many as are admitted, one after the other.
+    fn fill(admission: &Arc<Admission>, upstream: UpstreamNumber, client: IpAddr) -> (Vec<Permit>, Refusal) {
+        let mut permits = Vec::new();
+        loop {
+            match admission.enter(upstream, client) {
+                Ok(permit) => permits.push(permit),
+                Err(refusal) => return (permits, refusal),
+            }
+        }
+    }
+
+    #[test]
+    fn one_upstream_leaves_room_for_the_others() {
+        let admission = Arc::new(Admission::new(4096));
+        // Many clients of one dead upstream.
+        let mut held = Vec::new();
+        for last in 0..=255 {
+            held.push(fill(&admission, 1, client(last)).0);
+        }
+        let dead: usize = held.iter().map(Vec::len).sum();
+        assert!((2900..=3073).contains(&dead), "three quarters of 4096: {dead}");
+        let (others, _) = fill(&admission, 2, client(1));
+        assert!(others.len() > 500, "{}", others.len());
+        drop((held, others));
+        assert!(admission.lock().upstreams.is_empty() && admission.lock().clients.is_empty());
+        assert_eq!(admission.lock().all, 0);
+    }
+
+    #[test]
+    fn one_client_leaves_room_for_the_others_of_its_upstream() {
+        let admission = Arc::new(Admission::new(4096));
+        let (flood, refusal) = fill(&admission, 1, client(1));
+        assert_eq!(refusal, Refusal::ClientShare);
+        assert!(flood.len() > 2000, "{}", flood.len());
+        let (other, _) = fill(&admission, 1, client(2));
+        assert!(other.len() > 100, "{}", other.len());
+        let (elsewhere, _) = fill(&admission, 2, client(3));
+        assert!(elsewhere.len() > 100, "{}", elsewhere.len());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_subnet_are_one_client() {
+        let admission = Arc::new(Admission::new(64));
+        let address = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
+        let (_held, refusal) = fill(&admission, 1, address(1));
+        assert_eq!(refusal, Refusal::ClientShare);
+        assert_eq!(admission.enter(1, address(2)).unwrap_err(), Refusal::ClientShare);
+        assert!(admission.enter(1, IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])).is_ok());
+    }
+
+    #[test]
+    fn no_capacity_admits_nobody() {
+        let admission = Arc::new(Admission::new(0));
+        assert_eq!(admission.enter(1, client(1)).unwrap_err(), Refusal::Full);
+    }
+}
