@@ -261,6 +261,9 @@ async fn nobody_is_left() {
 /// What a server sends back for a message.
 type Replies = Vec<Vec<u8>>;
 
+/// A script of any kind.
+type AnyScript = Box<dyn Fn(&[u8]) -> Replies + Send + Sync>;
+
 /// Replies that fit no query: to another ID, another name, another type; and no reply at all.
 fn unfit() -> [fn(&[u8]) -> Replies; 4] {
     let wrong_id = |message: &[u8]| {
@@ -415,7 +418,7 @@ async fn on_a_connection_an_unfit_reply_fails_the_query_with_its_id_and_no_other
     let bare = |rcode: u8| {
         move |query: &[u8]| vec![[&query[..2], &[0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0]].concat()]
     };
-    let mut scripts: Vec<Box<dyn Fn(&[u8]) -> Replies + Send + Sync>> =
+    let mut scripts: Vec<AnyScript> =
         vec![Box::new(bare(2)), Box::new(bare(5)), Box::new(|_| vec![Vec::new()])];
     for script in unfit() {
         scripts.push(Box::new(script));
