@@ -1,10 +1,10 @@
 //! `GET /v1/explain?name=&type=&from=`: the words of `explain --json`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,8 +13,8 @@ use serde_json::json;
 use super::Admin;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::explain::{Explanation, PathExplanation, json as words, vantage};
-use crate::resolve::Occasion;
-use crate::world::World;
+use crate::serve::Engine;
+use crate::serve::inspect::{Inspected, Inspection};
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
@@ -31,17 +31,21 @@ pub struct Asked {
     address: Option<String>,
 }
 
-/// Explains a name, or the path to an address, from a place.
-pub async fn explain(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
-    let world = admin.live.load();
-    match answer(&world, &asked) {
+/// Explains the answer that the daemon gives to a name, or the path to an address, from a location.
+pub async fn explain(
+    State(admin): State<Admin>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    match answer(&admin.engine, client.ip(), &asked).await {
         Ok(value) => Json(value).into_response(),
         Err(message) => (StatusCode::BAD_REQUEST, Json(json!({ "error": message }))).into_response(),
     }
 }
 
-fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
-    let vantage = vantage(world, &asked.from, asked.view.as_deref())?;
+async fn answer(engine: &Engine, client: IpAddr, asked: &Asked) -> Result<serde_json::Value, String> {
+    let world = engine.live().load_full();
+    let vantage = vantage(&world, &asked.from, asked.view.as_deref())?;
     match (&asked.name, &asked.address) {
         (Some(name), None) => {
             let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;
@@ -49,13 +53,23 @@ fn answer(world: &World, asked: &Asked) -> Result<serde_json::Value, String> {
             let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            let told = Explanation::of(world, vantage, &question, Occasion::at(now_s));
-            told.map(|told| words::value(&told)).ok_or_else(|| "the VPC's DNS support is off".to_owned())
+            let Inspected { result, considered } =
+                engine.inspect(&world, vantage, &question, client, now_s).await;
+            let explained = match result {
+                Inspection::Answered(outcome) => {
+                    Explanation::of_outcome(&world, vantage, &question, &outcome, considered)
+                }
+                Inspection::NotQueried { upstream } => {
+                    Explanation::not_queried(&world, vantage, &question, &upstream, considered)
+                }
+                Inspection::NoReply => return Err("the VPC's DNS support is off".to_owned()),
+            };
+            Ok(words::value(&explained))
         }
         (None, Some(address)) => {
             let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is no address"))?;
-            Ok(words::path_value(&PathExplanation::of(world, vantage, address)))
+            Ok(words::path_value(&PathExplanation::of(&world, vantage, address)))
         }
-        _ => Err("say either `name` or `address`".to_owned()),
+        _ => Err("specify either `name` or `address`".to_owned()),
     }
 }

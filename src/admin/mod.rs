@@ -7,6 +7,7 @@ mod world;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,9 +19,8 @@ use axum::routing::{get, post};
 
 pub use reload::{Finding, ReloadHandle, ReloadOutcome};
 
-use crate::observe::Observer;
+use crate::serve::Engine;
 use crate::serve::forward::missing_sources;
-use crate::world::Live;
 
 /// The media type of Prometheus's text format, version 0.0.4.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -28,10 +28,8 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What the pages are made of.
 #[derive(Clone)]
 pub struct Admin {
-    /// The world that answers now.
-    pub live: Arc<Live>,
-    /// The counters.
-    pub observer: Arc<Observer>,
+    /// What answers.
+    pub engine: Arc<Engine>,
     /// Whether queries are being taken: false before the doors are open and while they drain.
     pub ready: Arc<AtomicBool>,
     /// Whom to ask for a reload.
@@ -49,7 +47,8 @@ impl Admin {
         listener: tokio::net::TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stop).await
     }
 
     /// The pages.
@@ -75,8 +74,11 @@ async fn health() -> &'static str {
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
         // Ready all the same: everything but those rules is answered.
-        let missing = missing_sources(&admin.live.load());
-        let lines: String = missing.iter().map(|sentence| format!("warning: {sentence}\n")).collect();
+        let world = admin.engine.live().load();
+        let dead = admin.engine.forwarder().dead_upstreams(&world);
+        let dead = dead.iter().map(|upstream| format!("{}: no name server is answering", upstream.name));
+        let warnings = missing_sources(&world).into_iter().chain(dead);
+        let lines: String = warnings.map(|sentence| format!("warning: {sentence}\n")).collect();
         format!("ready\n{lines}").into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
@@ -84,7 +86,7 @@ async fn ready(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    ([(header::CONTENT_TYPE, METRICS_TYPE)], admin.observer.render()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], admin.engine.observer().render()).into_response()
 }
 
 async fn not_found() -> Response {

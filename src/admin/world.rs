@@ -9,7 +9,7 @@ use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The world as JSON: its objects by id, not their inner workings.
 pub async fn world(State(admin): State<Admin>) -> Json<Value> {
-    Json(value(&admin.live.load()))
+    Json(value(&admin.engine.live().load()))
 }
 
 fn value(world: &World) -> Value {

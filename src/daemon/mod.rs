@@ -31,6 +31,7 @@ use crate::admin::Admin;
 use crate::config::{self, Loaded};
 use crate::serve::Engine;
 use crate::serve::bind::BindError;
+use crate::serve::forward::missing_sources;
 use crate::serve::inherit::{InheritError, Inherited};
 use crate::serve::tls::PemRefused;
 use crate::serve::workers::Workers;
@@ -106,6 +107,7 @@ impl Daemon {
         let server = &loaded.config.server;
         let listeners = world.listeners.clone();
         let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
+        warn_of_missing_sources(&engine.live().load());
         let system = |doing| move |source| StartError::System { doing, source };
         let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
         let doors = Doors::open(server, &listeners, &workers, &mut inherited)?;
@@ -119,8 +121,7 @@ impl Daemon {
         let certificates = doors.certificates().clone();
         let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates, loader);
         let ready = Arc::new(AtomicBool::new(false));
-        let (live, observer) = (engine.live().clone(), engine.observer().clone());
-        let admin = Admin { live, observer, ready, reload: reloads.handle() };
+        let admin = Admin { engine: engine.clone(), ready, reload: reloads.handle() };
         Ok(Self { engine, workers, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
     }
 
@@ -141,6 +142,13 @@ impl Daemon {
     /// The engine behind the doors.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+}
+
+/// Logs the source addresses of upstream queries that this host does not have: at the start, and at each reload.
+fn warn_of_missing_sources(world: &World) {
+    for sentence in missing_sources(world) {
+        tracing::warn!("{sentence}.");
     }
 }
 

@@ -187,6 +187,7 @@ impl Work {
             return (ReloadOutcome::Unchanged { hash, needs_restart }, Some(files));
         }
         of(Severity::Warning).for_each(|warning| tracing::warn!("{}", warning.headline(&loaded.sources)));
+        super::warn_of_missing_sources(&world);
         let changes = diff(&old, &world);
         observer.world_loaded(&world);
         self.engine.forwarder().world_replaced(&world);

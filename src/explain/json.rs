@@ -75,7 +75,8 @@ struct Document<'a> {
     question: Question,
     view: &'a str,
     place: &'a str,
-    rcode: String,
+    /// `null` where an upstream would have to be queried for it, and was not.
+    rcode: Option<String>,
     decision: Decision<'a>,
     answers: Vec<Answer<'a>>,
     authority: Vec<Answer<'a>>,
@@ -222,7 +223,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
         },
         view: &explanation.view,
         place: &explanation.place,
-        rcode: explanation.rcode.to_string(),
+        rcode: explanation.rcode.map(|rcode| rcode.to_string()),
         decision: Decision {
             source: explanation.source.as_str(),
             claim: won.map(|i| Claim::of(&explanation.claims[i])),

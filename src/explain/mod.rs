@@ -21,7 +21,7 @@ pub use lands::Lands;
 pub use missed::{Change, Missed, goes_past_endpoints, of as missed};
 
 use crate::config::{nearest, shortened};
-use crate::dns::{Ede, Question, Rcode, RrSet};
+use crate::dns::{Answer, Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
     ClaimSeen, EgressPath, Keep, Matched, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source,
@@ -42,8 +42,8 @@ pub struct Explanation {
     pub availability_zone: Option<Arc<str>>,
     /// What answered.
     pub source: Source,
-    /// The response code.
-    pub rcode: Rcode,
+    /// The response code. `None`: an upstream would have to be queried for it, and was not.
+    pub rcode: Option<Rcode>,
     /// The claims that covered the names of the chain, winners and losers.
     pub claims: Vec<ClaimLine>,
     /// The delegated zones whose own name servers were asked.
@@ -202,7 +202,37 @@ impl Explanation {
         Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
-    fn of_outcome(
+    /// Explains a question whose answer only an `upstream` knows, which was not queried: what the decision considered, and
+    /// neither rcode nor path.
+    pub fn not_queried(
+        world: &World,
+        vantage: Vantage,
+        question: &Question,
+        upstream: &str,
+        considered: Recorder,
+    ) -> Self {
+        let claim = considered.claims.iter().rfind(|seen| seen.wins).map(|seen| seen.held.claim);
+        let source = match claim {
+            Some(Claim::ForwardRule(_)) => Source::ForwardRule,
+            Some(Claim::SystemRule(_)) => Source::SystemRule,
+            _ => Source::Public,
+        };
+        let nothing = Outcome::without_paths(Answer::empty(Rcode::NOERROR), source);
+        let note = format!(
+            "Nothing was queried: the servers of {upstream} know the answer, and too many explanations were asked for in \
+             this second."
+        );
+        Self {
+            rcode: None,
+            missed: Vec::new(),
+            advice: Vec::new(),
+            notes: vec![note],
+            ..Self::of_outcome(world, vantage, question, &nothing, considered)
+        }
+    }
+
+    /// Explains an outcome, with what its decision considered.
+    pub fn of_outcome(
         world: &World,
         vantage: Vantage,
         question: &Question,
@@ -216,7 +246,7 @@ impl Explanation {
             place: world.place_name(vantage.place),
             availability_zone: world.place_zone(vantage.place),
             source: outcome.source,
-            rcode: outcome.answer.rcode,
+            rcode: Some(outcome.answer.rcode),
             claims: considered.claims.iter().map(|seen| claim_line(world, seen)).collect(),
             delegations: considered
                 .delegations

@@ -55,7 +55,9 @@ impl Display for Text<'_> {
                 &format!("{set} ({} of {} {}): {}", seen.policy, seen.name, seen.rtype, seen.why),
             )?;
         }
-        line(f, "rcode", &told.rcode)?;
+        if let Some(rcode) = &told.rcode {
+            line(f, "rcode", rcode)?;
+        }
         for record in &told.authority {
             let told = format!("{} {} {}{}", record.name, record.record_type, record.data, Ttl(record));
             line(f, "authority", &told)?;

@@ -3,23 +3,24 @@
 use ipnet::IpNet;
 
 use super::annotate::path_texts;
+use super::inspect::{Inspected, Inspection};
 use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
-use crate::explain::stands_in;
-use crate::resolve::{Occasion, Silent, resolve};
+use crate::resolve::{Outcome, Source};
 use crate::world::{Vantage, World};
 
-/// Answers a CHAOS question: `whoami.plustwo.`, `version.bind.`, `id.server.` and their other spellings, and
-/// for any other name its explanation from the asking place.
-/// A client that is `told` nothing hears of the program only.
+/// Answers a CHAOS question: `whoami.plustwo.`, `version.bind.`, `id.server.` and their other spellings. `None` for any
+/// other name: its answer is explained ([`explanation`]).
+///
+/// A client that is not annotated hears of the program only.
 pub fn answer(
     world: &World,
     vantage: Vantage,
     client: IpNet,
-    told: bool,
+    is_annotated: bool,
     question: &Question,
-    now_s: u64,
-) -> Answer {
-    let refused = |text: &str| Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text));
+) -> Option<Answer> {
+    let refused =
+        |text: &str| Some(Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text)));
     if !world.annotate.chaos {
         return refused("CHAOS questions are turned off");
     }
@@ -31,40 +32,75 @@ pub fn answer(
             vec![concat!("plustwo ", env!("CARGO_PKG_VERSION")).to_owned()]
         }
         "id.server." | "hostname.bind." => vec!["plustwo".to_owned()],
-        _ if !told => return refused("this client is not told paths (annotate.to)"),
+        _ if !is_annotated => return refused("this client is not told paths (annotate.to)"),
         "whoami.plustwo." => vec![
             format!("view={}", world.views[vantage.view].name),
             format!("place={}", world.place_name(vantage.place)),
             format!("client={client}"),
         ],
-        _ => explanation(world, vantage, question, now_s),
+        _ => return None,
     };
+    Some(strings(question, &texts))
+}
+
+/// The questions whose answers a CHAOS question is about: the addresses of its name.
+pub fn inspected(question: &Question) -> [Question; 2] {
+    let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
+    [of_type(RecordType::A), of_type(RecordType::AAAA)]
+}
+
+/// The addresses of a name and their paths, in the words of the Extended DNS Errors.
+pub fn explanation(
+    world: &World,
+    vantage: Vantage,
+    question: &Question,
+    inspected: &[Question],
+    results: &[Inspected],
+) -> Outcome {
+    let from = world.place_name(vantage.place);
+    let mut texts = Vec::new();
+    for (Question { qtype, .. }, Inspected { result, .. }) in inspected.iter().zip(results) {
+        match result {
+            Inspection::NoReply => {
+                texts = vec![format!("from={from} answer=none: DNS support is off")];
+                break;
+            }
+            Inspection::NotQueried { upstream } => {
+                texts.push(format!(
+                    "type={qtype} from={from} upstream={upstream} queried=no: ask again in a second"
+                ));
+            }
+            Inspection::Answered(outcome) if *qtype == RecordType::AAAA && is_plain_absence(outcome) => {}
+            Inspection::Answered(outcome) => {
+                texts.push(format!(
+                    "type={qtype} rcode={} source={} from={from}",
+                    outcome.answer.rcode,
+                    outcome.source.as_str()
+                ));
+                texts.extend(
+                    outcome
+                        .answer
+                        .ede
+                        .iter()
+                        .filter(|ede| !ede.text.is_empty())
+                        .map(|ede| format!("ede={} {}", ede.code, ede.text)),
+                );
+                texts.extend(path_texts(world, vantage, outcome));
+            }
+        }
+    }
+    Outcome::without_paths(strings(question, &texts), Source::Refused)
+}
+
+/// Whether there are simply no records of a type: that many names have no IPv6 address needs no line.
+fn is_plain_absence(outcome: &Outcome) -> bool {
+    outcome.paths.is_empty() && outcome.answer.rcode != Rcode::SERVFAIL
+}
+
+/// A TXT record set of class CH: a record for each text, cut where a character-string ends.
+fn strings(question: &Question, texts: &[String]) -> Answer {
     let rdatas: Vec<Rdata> = texts.iter().map(|text| Rdata::txt(&[text])).collect();
     let mut set = RrSet::new(question.qname.clone(), RecordType::TXT, 0, rdatas);
     set.class = Class::CH;
     Answer::of(vec![set])
-}
-
-/// The asked name's addresses and their paths, in the words of the Extended DNS Errors.
-fn explanation(world: &World, vantage: Vantage, question: &Question, now_s: u64) -> Vec<String> {
-    let place = world.place_name(vantage.place);
-    let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
-    let mut texts = Vec::new();
-    for qtype in [RecordType::A, RecordType::AAAA] {
-        let Some(outcome) = resolve(world, vantage, &of_type(qtype), Occasion::at(now_s), &mut Silent) else {
-            return vec![format!("from={place} answer=none: DNS support is off")];
-        };
-        if qtype == RecordType::AAAA && outcome.paths.is_empty() {
-            continue;
-        }
-        // Nothing is sent for a CHAOS question, so what others would say is not here to be told.
-        let note = if stands_in(world, &outcome) { " note=sealed-internet-stands-in" } else { "" };
-        texts.push(format!(
-            "type={qtype} rcode={} source={} from={place}{note}",
-            outcome.answer.rcode,
-            outcome.source.as_str()
-        ));
-        texts.extend(path_texts(world, vantage, &outcome));
-    }
-    texts
 }

@@ -10,6 +10,7 @@ use super::admission::{Admission, Permit};
 use super::clients::{Known, Standing};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
+use super::inspect::{Inspected, Rate};
 use super::packet_cache::{Again, Asked, Found};
 use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
 use super::worker::Worker;
@@ -20,7 +21,7 @@ use crate::dns::{
     Rcode, RecordType, encode,
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
-use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Whom, played};
+use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played};
 use crate::world::{Live, Vantage, World};
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
@@ -44,6 +45,8 @@ pub struct Engine {
     hasher: foldhash::fast::RandomState,
     /// Which queries may wait for an upstream.
     admission: Arc<Admission>,
+    /// How many upstream queries those may cause who ask about answers.
+    pub(super) inspections: Rate,
     /// How many octets all packet caches may hold together.
     packet_cache_bytes: u64,
     /// The worker of those who have no thread of their own.
@@ -74,15 +77,26 @@ pub enum Begun {
     Waiting(Box<Waiting>),
 }
 
-/// A query that waits for somebody else's answer. It keeps the world that it began in.
+/// A query that waits for an upstream's answer. It keeps the world that it began in.
 #[derive(Debug)]
 pub struct Waiting {
     world: Arc<World>,
     asker: Asker,
-    pending: Box<Pending>,
-    permit: Permit,
-    /// When it is answered at the latest.
-    deadline: Instant,
+    work: Work,
+}
+
+/// What a query waits for.
+#[derive(Debug)]
+enum Work {
+    /// The answer to its question.
+    Answer {
+        pending: Box<Pending>,
+        permit: Permit,
+        /// When it is answered at the latest.
+        deadline: Instant,
+    },
+    /// What the answer to another question would be: it is a CHAOS question.
+    Inspection(Vantage),
 }
 
 /// A query for which everybody was asked; [`Engine::conclude`] writes its reply.
@@ -99,6 +113,8 @@ enum Turn {
     Known(Outcome),
     /// It is a CHAOS question, which is no look-up.
     Chaos(Outcome),
+    /// It is a CHAOS question about the answer to a name.
+    Inspection(Vantage),
     /// It is a question to be resolved.
     Question(Vantage),
 }
@@ -118,14 +134,14 @@ enum Given {
 
 /// A resolution that waits for somebody else's answer to a question.
 #[derive(Debug)]
-struct Pending {
-    resolution: Resolution,
-    whom: Whom,
-    question: Question,
+pub(super) struct Pending {
+    pub resolution: Resolution,
+    pub whom: Whom,
+    pub question: Question,
 }
 
 /// How a resolution went as far as nobody has to be asked.
-enum Looked {
+pub(super) enum Looked {
     /// To its end. No outcome: say nothing. And whether a cached answer helped.
     Done(Option<Box<Outcome>>, bool),
     /// Up to somebody else.
@@ -165,7 +181,19 @@ impl Engine {
         let admission = Arc::new(Admission::new(waiting));
         let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / COMMON_SHARE));
         let denials = Denials::new();
-        Self { live, observer, forwarder, rotations, denials, hasher, admission, packet_cache_bytes, common }
+        let inspections = Rate::default();
+        Self {
+            live,
+            observer,
+            forwarder,
+            rotations,
+            denials,
+            hasher,
+            admission,
+            inspections,
+            packet_cache_bytes,
+            common,
+        }
     }
 
     /// Who hears of everything that is answered.
@@ -217,6 +245,16 @@ impl Engine {
         let vantage = match turn(&world, &asker) {
             Turn::Known(outcome) => return self.reply(&world, worker, door, &asker, &outcome, out),
             Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
+            Turn::Inspection(vantage) => {
+                return match self.inspected_at_hand(&world, vantage, &asker) {
+                    Some(outcome) => chaos_reply(&world, worker, door, &asker, &outcome, out),
+                    None => Begun::Waiting(Box::new(Waiting {
+                        world: world.clone(),
+                        asker,
+                        work: Work::Inspection(vantage),
+                    })),
+                };
+            }
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
@@ -244,7 +282,8 @@ impl Engine {
                 Ok(permit) => {
                     let deadline = moment.started + QUERY_TIMEOUT;
                     let world = world.clone();
-                    return Begun::Waiting(Box::new(Waiting { world, asker, pending, permit, deadline }));
+                    let work = Work::Answer { pending, permit, deadline };
+                    return Begun::Waiting(Box::new(Waiting { world, asker, work }));
                 }
                 Err(answer) => {
                     let Pending { mut resolution, whom, .. } = *pending;
@@ -257,8 +296,15 @@ impl Engine {
 
     /// Queries upstreams, as often as CNAMEs lead to one, until the query's deadline.
     pub async fn resolve(&self, waiting: Box<Waiting>) -> Resolved {
-        let Waiting { world, asker, mut pending, permit, deadline } = *waiting;
+        let Waiting { world, asker, work } = *waiting;
         let now_s = asker.now_s();
+        let (mut pending, permit, deadline) = match work {
+            Work::Answer { pending, permit, deadline } => (pending, permit, deadline),
+            Work::Inspection(vantage) => {
+                let outcome = Some(Box::new(self.inspected(&world, vantage, &asker).await));
+                return Resolved { world, asker, outcome };
+            }
+        };
         let mut permit = Some(permit);
         // The time-out of one question is the first one's; a timer is for those that follow.
         let mut until = None;
@@ -294,7 +340,11 @@ impl Engine {
             worker.witness.dropped(&door.server, asker.origin.transport, DropReason::DnsSupportOff);
             return false;
         };
-        matches!(self.reply(world, worker, door, asker, outcome, out), Begun::Ready)
+        let begun = match asker.query.question.qclass {
+            Class::CH => chaos_reply(world, worker, door, asker, outcome, out),
+            _ => self.reply(world, worker, door, asker, outcome, out),
+        };
+        matches!(begun, Begun::Ready)
     }
 
     /// All parts, with the common worker, for a door that waits by itself. False means: say nothing.
@@ -387,10 +437,22 @@ impl Engine {
 
     /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
     /// Copies of what is cached were `given` so many times.
-    fn look(&self, world: &World, mut resolution: Resolution, now_s: u64, given: u32) -> Looked {
+    fn look(&self, world: &World, resolution: Resolution, now_s: u64, given: u32) -> Looked {
+        self.look_and_trace(world, resolution, now_s, given, &mut Silent)
+    }
+
+    /// The same, with a trace of what is considered.
+    pub(super) fn look_and_trace(
+        &self,
+        world: &World,
+        mut resolution: Resolution,
+        now_s: u64,
+        given: u32,
+        trace: &mut impl Trace,
+    ) -> Looked {
         let mut helped = false;
         loop {
-            match resolution.step(world, &mut Silent) {
+            match resolution.step(world, trace) {
                 Step::Done(outcome) => return Looked::Done(outcome, helped),
                 Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now_s, given) {
                     Some((answer, keep, cached)) => {
@@ -427,7 +489,13 @@ impl Engine {
     }
 
     /// Admits a question to those that wait for its upstream; or gives the answer where it may not wait.
-    fn admit(&self, world: &World, pending: &Pending, client: IpAddr, now_s: u64) -> Result<Permit, Answer> {
+    pub(super) fn admit(
+        &self,
+        world: &World,
+        pending: &Pending,
+        client: IpAddr,
+        now_s: u64,
+    ) -> Result<Permit, Answer> {
         let Some(upstream) = pending.whom.upstream(world) else {
             return Err(no_upstream());
         };
@@ -436,7 +504,7 @@ impl Engine {
             .map_err(|refusal| self.forwarder.refused(upstream, &pending.question, now_s, refusal))
     }
 
-    async fn query_upstream(
+    pub(super) async fn query_upstream(
         &self,
         world: &World,
         pending: &Pending,
@@ -447,6 +515,26 @@ impl Engine {
             Some(upstream) => self.forwarder.query(upstream, &pending.question, now_s, deadline).await,
             None => no_upstream(),
         }
+    }
+
+    /// The reply to a CHAOS question about a name, where no upstream has to be queried for it.
+    fn inspected_at_hand(&self, world: &World, vantage: Vantage, asker: &Asker) -> Option<Outcome> {
+        let now_s = asker.now_s();
+        let questions = chaos::inspected(&asker.query.question);
+        let inspect = |question: &Question| self.inspect_at_hand(world, vantage, question, now_s);
+        let all: Option<Vec<Inspected>> = questions.iter().map(inspect).collect();
+        Some(chaos::explanation(world, vantage, &asker.query.question, &questions, &all?))
+    }
+
+    /// The same, with upstreams queried.
+    async fn inspected(&self, world: &World, vantage: Vantage, asker: &Asker) -> Outcome {
+        let questions = chaos::inspected(&asker.query.question);
+        let client = asker.origin.peer.ip();
+        let mut all = Vec::new();
+        for question in &questions {
+            all.push(self.inspect(world, vantage, question, client, asker.now_s()).await);
+        }
+        chaos::explanation(world, vantage, &asker.query.question, &questions, &all)
     }
 
     /// Records of an answer rotate from query to query, for each question on its own: a client that asks for
@@ -496,10 +584,12 @@ fn turn(world: &World, asker: &Asker) -> Turn {
         }
     };
     if query.question.qclass == Class::CH {
-        let told = annotate::is_told(world, asker.origin.peer.ip().to_canonical());
+        let is_annotated = annotate::is_told(world, asker.origin.peer.ip().to_canonical());
         let client = asker.standing.client;
-        let answer = chaos::answer(world, vantage, client, told, &query.question, asker.now_s());
-        return Turn::Chaos(Outcome::without_paths(answer, Source::Refused));
+        return match chaos::answer(world, vantage, client, is_annotated, &query.question) {
+            Some(answer) => Turn::Chaos(Outcome::without_paths(answer, Source::Refused)),
+            None => Turn::Inspection(vantage),
+        };
     }
     match unanswerable(query) {
         Some(answer) => Turn::Known(Outcome::without_paths(answer, Source::Refused)),

@@ -26,6 +26,7 @@ mod engine;
 pub mod forward;
 pub mod hickory;
 pub mod inherit;
+pub mod inspect;
 pub mod message_cache;
 mod packet_cache;
 mod reply;

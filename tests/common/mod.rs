@@ -135,6 +135,14 @@ impl Client {
         Reply::of(&read_frame(&mut stream))
     }
 
+    /// The next reply, whatever it is to.
+    pub fn receive(&self) -> Vec<u8> {
+        let mut reply = vec![0; 65_535];
+        let length = self.socket.recv(&mut reply).unwrap();
+        reply.truncate(length);
+        reply
+    }
+
     /// Sends octets and waits for nothing.
     pub fn send(&self, message: &[u8]) {
         self.socket.send(message).unwrap();

@@ -33,6 +33,7 @@ pub enum Manner {
 pub struct Scripted {
     /// Where it listens.
     pub address: SocketAddr,
+    ttl: Arc<AtomicUsize>,
     manner: Arc<Mutex<Manner>>,
     asked: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -51,6 +52,8 @@ impl Scripted {
         let manner = Arc::new(Mutex::new(manner));
         let (asked, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (shared, counted, stopped) = (manner.clone(), asked.clone(), stop.clone());
+        let ttl = Arc::new(AtomicUsize::new(60));
+        let current_ttl = ttl.clone();
         let thread = std::thread::spawn(move || {
             let mut octets = [0; 4096];
             while let Ok((length, peer)) = socket.recv_from(&mut octets) {
@@ -59,12 +62,18 @@ impl Scripted {
                 }
                 counted.fetch_add(1, Ordering::AcqRel);
                 let manner = *shared.lock().unwrap();
-                if let Some(reply) = reply(manner, &records, &octets[..length]) {
+                let ttl = current_ttl.load(Ordering::Acquire) as u32;
+                if let Some(reply) = reply(manner, &records, ttl, &octets[..length]) {
                     let _ = socket.send_to(&reply, peer);
                 }
             }
         });
-        Self { address, manner, asked, stop, thread: Some(thread) }
+        Self { address, ttl, manner, asked, stop, thread: Some(thread) }
+    }
+
+    /// The TTL of its records from now on, in seconds; 60 at first.
+    pub fn set_ttl(&self, ttl: u32) {
+        self.ttl.store(ttl as usize, Ordering::Release);
     }
 
     /// From now on it does otherwise.
@@ -91,7 +100,7 @@ impl Drop for Scripted {
     }
 }
 
-fn reply(manner: Manner, records: &Records, octets: &[u8]) -> Option<Vec<u8>> {
+fn reply(manner: Manner, records: &Records, ttl: u32, octets: &[u8]) -> Option<Vec<u8>> {
     let query = Message::from_vec(octets).ok()?;
     let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
     reply.metadata.message_type = MessageType::Response;
@@ -103,7 +112,9 @@ fn reply(manner: Manner, records: &Records, octets: &[u8]) -> Option<Vec<u8>> {
         Manner::Garbage => return Some(vec![0xff; 40]),
         Manner::Failing => reply.metadata.response_code = ResponseCode::ServFail,
         Manner::Refusing => reply.metadata.response_code = ResponseCode::Refused,
-        Manner::WrongId | Manner::WrongQuestion | Manner::Honest => answer(records, &mut reply, &question),
+        Manner::WrongId | Manner::WrongQuestion | Manner::Honest => {
+            answer(records, ttl, &mut reply, &question)
+        }
     }
     if manner == Manner::WrongId {
         reply.metadata.id ^= 1;
@@ -117,7 +128,7 @@ fn reply(manner: Manner, records: &Records, octets: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The chain of records from a name on, as a recursive server gives it.
-fn answer(records: &Records, reply: &mut Message, question: &hickory_proto::op::Query) {
+fn answer(records: &Records, ttl: u32, reply: &mut Message, question: &hickory_proto::op::Query) {
     let mut name = question.name().clone();
     loop {
         let text = name.to_ascii().to_ascii_lowercase();
@@ -126,19 +137,19 @@ fn answer(records: &Records, reply: &mut Message, question: &hickory_proto::op::
                 let zone = Name::from_ascii("example.").unwrap();
                 let soa = SOA::new(zone.clone(), zone.clone(), 1, 2, 3, 4, 60);
                 reply.metadata.response_code = ResponseCode::NXDomain;
-                reply.authorities.push(Record::from_rdata(zone, 60, RData::SOA(soa)));
+                reply.authorities.push(Record::from_rdata(zone, ttl, RData::SOA(soa)));
                 return;
             }
             Some(value) => match value.parse::<Ipv4Addr>() {
                 Ok(address) => {
                     if question.query_type() == RecordType::A {
-                        reply.answers.push(Record::from_rdata(name, 60, RData::A(A(address))));
+                        reply.answers.push(Record::from_rdata(name, ttl, RData::A(A(address))));
                     }
                     return;
                 }
                 Err(_) => {
                     let target = Name::from_ascii(format!("{value}.")).unwrap();
-                    reply.answers.push(Record::from_rdata(name, 60, RData::CNAME(CNAME(target.clone()))));
+                    reply.answers.push(Record::from_rdata(name, ttl, RData::CNAME(CNAME(target.clone()))));
                     name = target;
                 }
             },
