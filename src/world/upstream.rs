@@ -21,7 +21,7 @@ pub struct UpstreamIdentity {
     pub servers: Arc<[Server]>,
     /// In what order they are asked.
     pub order: Order,
-    /// The local addresses that queries leave from, one of each family at most counts. Empty: any.
+    /// The local addresses that queries leave from: all of a server's family in turn. Empty: any.
     pub sources: Arc<[IpAddr]>,
 }
 

@@ -188,9 +188,12 @@ impl Upstreams {
         self.group(&upstream.identity).in_flight_since(question)
     }
 
-    /// Whether every server of an upstream has been given up for now.
+    /// Whether every server of an upstream has been given up for now. One that was never queried has not.
     pub fn is_backing_off(&self, upstream: &Upstream) -> bool {
-        self.group(&upstream.identity).is_backing_off()
+        if let Some(found) = self.found.load().get(&place(&upstream.identity)) {
+            return found.group.is_backing_off();
+        }
+        self.known().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
     }
 
     /// The number of an upstream.
