@@ -74,7 +74,7 @@ async fn only(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) ->
 /// A port that nobody listens on.
 fn closed() -> Server {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp }
+    Server::new(socket.local_addr().unwrap(), ServerTransport::Udp)
 }
 
 fn is_good(answer: &Result<Answer, Unanswered>) -> bool {
@@ -242,7 +242,7 @@ async fn a_stranger_is_not_heard() {
         }
     });
     let bench = Bench::new(UpstreamOptions { try_timeout: Duration::from_millis(30), ..options() });
-    let upstream = upstream([Server { address, transport: ServerTransport::Udp }]);
+    let upstream = upstream([Server::new(address, ServerTransport::Udp)]);
     assert!(bench.ask(&upstream, "a.example").await.is_err());
     assert_eq!(bench.metric("plustwo_forward_failures_total{reason=\"mismatch\""), 0.0);
 }
@@ -268,7 +268,7 @@ async fn what_is_truncated_comes_over_tcp_on_one_connection() {
 #[tokio::test]
 async fn queries_leave_from_the_source_of_the_servers_family() {
     let server = Scripted::both(good, good).await;
-    let tcp = Server { address: server.address, transport: ServerTransport::Tcp };
+    let tcp = Server::new(server.address, ServerTransport::Tcp);
     for one in [server.server(), tcp] {
         let mut upstream = upstream([one]);
         upstream.identity.sources = ["2001:db8::1", "127.0.0.5"].map(|text| text.parse().unwrap()).into();
@@ -296,7 +296,7 @@ async fn one_stray_reply_costs_nothing() {
 #[tokio::test]
 async fn a_connection_that_the_server_closed_is_made_anew() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = Server { address: listener.local_addr().unwrap(), transport: ServerTransport::Tcp };
+    let server = Server::new(listener.local_addr().unwrap(), ServerTransport::Tcp);
     tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         // One question for each connection.
@@ -319,7 +319,7 @@ async fn a_connection_that_the_server_closed_is_made_anew() {
 #[tokio::test]
 async fn many_questions_are_in_flight_at_once() {
     let server = Scripted::both(good, good).await;
-    let tcp = Server { address: server.address, transport: ServerTransport::Tcp };
+    let tcp = Server::new(server.address, ServerTransport::Tcp);
     for server in [server.server(), tcp] {
         let bench = Arc::new(Bench::default());
         let upstream = upstream([server]);
@@ -347,7 +347,7 @@ async fn edns_is_left_out_for_servers_before_it() {
 #[tokio::test]
 async fn equal_questions_share_one_that_goes_on_without_the_first() {
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     let upstream = upstream([server]);
     let bench = Bench::default();
     let mut first = Box::pin(bench.ask(&upstream, "a.example"));
@@ -389,7 +389,7 @@ async fn questions_of_one_turn_leave_from_one_port_and_those_of_others_from_othe
 fn workers_share_a_question_and_outlive_each_other() {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     let (bench, upstream) = (Bench::default(), upstream([server]));
     let worker = |name: &str| {
         let mut builder = tokio::runtime::Builder::new_current_thread();

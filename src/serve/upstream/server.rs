@@ -46,7 +46,7 @@ enum Carrier {
 impl Server {
     /// A server that has not been asked.
     pub fn new(specification: &Specification, sources: &[IpAddr], shared: &Shared) -> Self {
-        let Specification { address, transport } = specification;
+        let Specification { address, zone: _, transport, edns, case, tls } = specification;
         let label: Arc<str> = specification.to_string().into();
         let UpstreamOptions { sockets_per_server, reopen_after, total_timeout, idle_timeout, .. } =
             shared.options;
@@ -54,6 +54,9 @@ impl Server {
         let source = sources.iter().copied().find(|source| source.is_ipv4() == address.is_ipv4());
         let dial = |secure| Dial { server: *address, source, secure };
         let stream = |secure| StreamPool::new(dial(secure), idle_timeout, metrics.clone());
+        let secure = |protocol: &[u8], name: &Arc<str>| {
+            Secure::new(&shared.options.trust, tls.as_deref(), protocol, name)
+        };
         let carrier = match transport {
             ServerTransport::Udp => {
                 let pool = UdpPool::new(Target {
@@ -68,19 +71,16 @@ impl Server {
                 Carrier::Udp(pool, stream(None))
             }
             ServerTransport::Tcp => Carrier::Stream(stream(None)),
-            ServerTransport::Tls { name } => {
-                Carrier::Stream(stream(Some(Secure { connector: shared.dot.clone(), name: name.clone() })))
-            }
+            ServerTransport::Tls { name } => Carrier::Stream(stream(Some(secure(b"dot", name)))),
             ServerTransport::Https { name, path } => {
-                let secure = Secure { connector: shared.doh.clone(), name: name.clone() };
-                Carrier::Https(HttpsPool::new(dial(Some(secure)), name, path))
+                Carrier::Https(HttpsPool::new(dial(Some(secure(b"h2", name))), name, path))
             }
         };
         Self {
             label,
             health: Mutex::default(),
-            no_edns: AtomicBool::new(false),
-            wrong_cases: AtomicU8::new(0),
+            no_edns: AtomicBool::new(!edns),
+            wrong_cases: AtomicU8::new(if *case { 0 } else { WRONG_CASES }),
             carrier,
             metrics,
         }
