@@ -190,6 +190,9 @@ pub struct TargetError {
 /// The forms of a server's address, for help.
 const TARGET_FORMS: &str = "write `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`";
 
+/// What a port is, for help.
+const PORT_HELP: &str = "write a port between 1 and 65535, or none for the default of the transport";
+
 impl Target {
     /// What such a string is, with its article, for the schema.
     pub const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
@@ -221,10 +224,10 @@ impl FromStr for Target {
         };
         let port = match port.map(str::parse::<u16>) {
             None => None,
-            Some(Ok(0)) => return Err(wrong("has port 0, which no server has", TARGET_FORMS.to_owned())),
+            Some(Ok(0)) => return Err(wrong("has port 0, which no server has", PORT_HELP.to_owned())),
             Some(Ok(port)) => Some(port),
             Some(Err(_)) => {
-                return Err(wrong("has an invalid port", "a port is between 1 and 65535".to_owned()));
+                return Err(wrong("has an invalid port", PORT_HELP.to_owned()));
             }
         };
         if let Some((why, help)) = unusable(ip) {
@@ -347,7 +350,10 @@ fn unusable(ip: IpAddr) -> Option<(&'static str, String)> {
     }
     match ip {
         // "This host on this network" (RFC 1122 3.2.1.3): never a destination.
-        IpAddr::V4(v4) if v4.octets()[0] == 0 => {
+        IpAddr::V4(v4) if v4.octets()[0] == 0 && !v4.is_unspecified() => {
+            Some(("is in 0.0.0.0/8, where no server is", of_the_server()))
+        }
+        IpAddr::V4(v4) if v4.is_unspecified() => {
             Some(("is an unspecified address, not a server's", "write `127.0.0.1` for this host".to_owned()))
         }
         IpAddr::V4(v4) if v4.is_broadcast() => {
@@ -459,4 +465,45 @@ impl fmt::Display for ExpectedPlace {
 
 impl Text for ExpectedPlace {
     const FORM: &'static str = "a place: a subnet's id, a site's id, or `outside`";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_written_as_they_are_read() {
+        for text in [
+            "192.0.2.53",
+            "192.0.2.53:5353",
+            "2001:db8::53",
+            "[2001:db8::53]:5353",
+            "fe80::1%eth0",
+            "[fe80::1%eth0]:5353",
+            "tcp://192.0.2.53",
+            "tcp://[fe80::1%2]:5353",
+            "tls://192.0.2.53:8853#dns.example",
+            "tls://[fe80::1%eth0]#dns.example",
+            "https://[2001:db8::53]/a/b?c#192.0.2.53",
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), text);
+        }
+        for (text, short) in [
+            ("udp://192.0.2.53", "192.0.2.53"),
+            ("[2001:db8::53]", "2001:db8::53"),
+            ("tls://2001:db8::53#dns.example.", "tls://[2001:db8::53]#dns.example"),
+            ("https://192.0.2.53#dns.example", "https://192.0.2.53/dns-query#dns.example"),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), short);
+        }
+    }
+
+    #[test]
+    fn a_host_name_in_place_of_an_address_gets_what_to_write() {
+        let help = |text: &str| text.parse::<Target>().unwrap_err().help;
+        assert!(help("https://dns.example/dns-query").contains("`https://192.0.2.53/dns-query#dns.example`"));
+        assert!(help("https://dns.example:8443/q#a.example").contains("`https://192.0.2.53/q#a.example`"));
+        assert!(help("tls://dns.example").contains("`tls://192.0.2.53#dns.example`"));
+    }
 }

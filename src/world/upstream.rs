@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::listener::{PemFile, TlsFiles};
+use crate::aws::public::stable_hash;
 
 /// A group of name servers that answer the same questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,30 @@ impl Server {
     /// A server at an address with default settings.
     pub fn new(address: SocketAddr, transport: ServerTransport) -> Self {
         Self { address, zone: None, transport, edns: true, case: true, tls: None }
+    }
+
+    /// Its address and the settings that are not the default: `192.0.2.53 edns=false`. Files and pins are
+    /// shown by a hash, so that a replaced file is a difference.
+    pub fn describe(&self) -> String {
+        let mut text = self.to_string();
+        for (is_default, setting) in [(self.edns, " edns=false"), (self.case, " case=false")] {
+            text.push_str(if is_default { "" } else { setting });
+        }
+        let Some(tls) = &self.tls else { return text };
+        let mut hashed = |key: &str, octets: &mut dyn Iterator<Item = u8>| {
+            text.push_str(&format!(" {key}={:016x}", stable_hash(octets)));
+        };
+        if let Some(ca) = &tls.ca {
+            hashed("ca", &mut ca.text.bytes());
+        }
+        if !tls.pins.is_empty() {
+            hashed("spki_pin", &mut tls.pins.iter().flatten().copied());
+        }
+        // Not of its key: this text goes into logs, and another key has another certificate.
+        if let Some(client) = &tls.client {
+            hashed("client_certificate", &mut client.certificate.text.bytes());
+        }
+        text
     }
 
     /// The port a transport has unless said: 53, 853 or 443.

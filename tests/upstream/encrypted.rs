@@ -27,19 +27,19 @@ use crate::scripted::{Seen, good, serve_stream};
 use crate::{Bench, is_good, options, upstream};
 
 /// The name that servers are configured with.
-const NAME: &str = "dns.example";
+pub const NAME: &str = "dns.example";
 
 /// What carries DNS over TLS.
 #[derive(Clone, Copy, Debug)]
-enum Protocol {
+pub enum Protocol {
     Dot,
     Doh,
 }
 
-const BOTH: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
+pub const BOTH: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
 
 /// An authority with a common name.
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -47,14 +47,14 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 }
 
 /// A certificate with its chain, and its key.
-struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: KeyPair,
+pub struct Identity {
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: KeyPair,
 }
 
 impl Identity {
     /// A certificate for these names, changed by `edit` before the authority signs it.
-    fn signed(
+    pub fn signed(
         names: &[&str],
         by: &CertifiedIssuer<'static, KeyPair>,
         edit: impl Fn(&mut CertificateParams),
@@ -67,7 +67,7 @@ impl Identity {
     }
 
     /// A certificate that its own key signs.
-    fn self_signed(names: &[&str], edit: impl Fn(&mut CertificateParams)) -> Self {
+    pub fn self_signed(names: &[&str], edit: impl Fn(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -76,7 +76,7 @@ impl Identity {
     }
 
     /// The chain in PEM form.
-    fn pem(&self) -> PemFile {
+    pub fn pem(&self) -> PemFile {
         pem(&self.chain)
     }
 
@@ -86,13 +86,13 @@ impl Identity {
     }
 
     /// The hash of its public key.
-    fn pin(&self) -> SpkiPin {
+    pub fn pin(&self) -> SpkiPin {
         let hash = ring::digest::digest(&ring::digest::SHA256, &self.key.subject_public_key_info());
         hash.as_ref().try_into().unwrap()
     }
 
     /// A server's side of TLS.
-    fn serves(&self) -> ServerConfig {
+    pub fn serves(&self) -> ServerConfig {
         self.serves_over(rustls::ALL_VERSIONS, None)
     }
 
@@ -135,8 +135,8 @@ fn of_authority(authority: &CertifiedIssuer<'static, KeyPair>) -> Option<PemFile
 }
 
 /// A server over TLS on loopback, which answers every question with one address.
-struct Encrypted {
-    address: SocketAddr,
+pub struct Encrypted {
+    pub address: SocketAddr,
     protocol: Protocol,
     /// Who asked what, over DoT.
     seen: Seen,
@@ -145,7 +145,7 @@ struct Encrypted {
 }
 
 impl Encrypted {
-    async fn start(protocol: Protocol, mut config: ServerConfig) -> Self {
+    pub async fn start(protocol: Protocol, mut config: ServerConfig) -> Self {
         let alpn: &[u8] = match protocol {
             Protocol::Dot => b"dot",
             Protocol::Doh => b"h2",

@@ -1,6 +1,9 @@
 //! Asking name servers: what comes of each way in which they can behave.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod encrypted;
+mod files;
 mod scripted;
 
 use std::collections::HashSet;
@@ -227,6 +230,27 @@ async fn case_is_mixed_until_a_server_loses_it() {
     let seen = server.seen.lock().unwrap();
     let has_upper = |index: usize| seen[index].1[12..].iter().any(u8::is_ascii_uppercase);
     assert_eq!([0, 1, 2, 3].map(has_upper), [true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_server_without_edns_or_mixed_case_is_never_sent_them() {
+    let server = Scripted::udp(good).await;
+    let name = "a-name-with-many-letters-in-it.and-some-more.example";
+    for (edns, case) in [(false, true), (true, false), (false, false)] {
+        let bench = Bench::default();
+        let upstream = upstream([Server { edns, case, ..server.server() }]);
+        for index in 0..3 {
+            assert!(is_good(&bench.ask(&upstream, &format!("{index}.{name}")).await));
+        }
+        let seen = std::mem::take(&mut *server.seen.lock().unwrap());
+        assert_eq!(seen.len(), 3);
+        for (_, message) in seen {
+            assert_eq!(message[11], u8::from(edns), "the number of additional records");
+            let question = &message[12..message.len() - if edns { 11 } else { 0 }];
+            assert_eq!(question.iter().any(u8::is_ascii_uppercase), case);
+        }
+        assert_eq!(bench.metric("plustwo_forward_case_given_up_total"), 0.0, "nothing was found out");
+    }
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub struct UpstreamServer {
 /// One element of a list of servers.
 ///
 /// Reading it never fails because of its address: the compiler reports one error for each bad server, at its place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerEntry {
     /// The server. Without an address when the element is neither a string nor a table.
     pub server: UpstreamServer,
@@ -57,6 +57,13 @@ impl ServerEntry {
     /// Where the element is written.
     pub fn mark(&self) -> Mark {
         self.mark
+    }
+}
+
+/// Without its place.
+impl fmt::Debug for ServerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)
     }
 }
 

@@ -63,7 +63,7 @@ impl Compiler<'_> {
             let same =
                 |other: &Server| (other.address, &other.transport) == (server.address, &server.transport);
             if servers.iter().any(same) {
-                let message = format!("{server} is in this list twice; it counts once");
+                let message = format!("{server} is in this list twice; the first one counts");
                 self.report.warning(Code::Surprising, entry.mark(), message).help("remove one of them");
                 continue;
             }
@@ -129,6 +129,7 @@ impl Compiler<'_> {
                 }
             },
         };
+        self.interfaces.push(index);
         server.address = SocketAddrV6::new(*address.ip(), address.port(), 0, index).into();
         Some(())
     }
@@ -183,16 +184,16 @@ impl Compiler<'_> {
                 Some(TlsFiles { certificate: self.pem(certificate)?, key: self.pem(key)? })
             }
             (None, None) => None,
-            (Some(alone), None) => return self.lacks(alone, "client_certificate", "client_key"),
-            (None, Some(alone)) => return self.lacks(alone, "client_key", "client_certificate"),
+            (Some(alone), None) => return self.lacks(entry, alone, "client_certificate", "client_key"),
+            (None, Some(alone)) => return self.lacks(entry, alone, "client_key", "client_certificate"),
         };
         Some(Some(Arc::new(TlsTrust { ca, pins, client })))
     }
 
     /// Reports a key without the other one that it needs.
-    fn lacks<T>(&mut self, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
+    fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
         // A key that could not be read is reported already.
-        if !self.was_cut {
+        if !self.cut_keys.contains(&(entry.mark().range().start, other.to_owned())) {
             let message = format!("`{key}` needs `{other}`, which is missing here");
             let error = self.report.error(Code::MissingKey, alone.mark(), message);
             error.help(format!("write `{other} = \"{other}.pem\"`, a file in PEM form"));
