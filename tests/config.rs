@@ -173,6 +173,17 @@ fn bad_servers_neither_hide_each_other_nor_bring_errors_of_good_ones() {
 }
 
 #[test]
+fn equal_errors_in_one_list_are_each_reported() {
+    let vpc = |cidr: &str| format!("[[vpc]]\nid = \"vpc-a\"\nregion = \"us-east-1\"\ncidr = {cidr}\n");
+    let bad = r#"["10.0.0.0/33", "10.1.0.0/16", "10.0.0.0/33", 5, 5]"#;
+    let found = headlines(&vpc(bad));
+    let columns: Vec<&str> = found.iter().filter_map(|finding| finding.split(':').nth(2)).collect();
+    assert_eq!(columns, ["9", "39", "54", "57"], "{found:#?}");
+    // What is wrong with the list itself is one error.
+    assert_eq!(headlines(&vpc("\"10.0.0.0/16\"")).len(), 1);
+}
+
+#[test]
 fn a_server_is_a_string_or_a_table() {
     let servers = |list: &str| {
         let text = format!("[internet]\nmode = \"forward\"\nservers = {list}\n");

@@ -390,7 +390,7 @@ fn check_zone(ip: IpAddr, zone: Option<&str>) -> Result<(), (&'static str, Strin
 }
 
 /// Whether a certificate can be checked for this name: a host name (RFC 1123 2.1; an underscore is let through, as
-/// TLS libraries do) or an IP address.
+/// TLS libraries do, and a top-level domain is not a number) or an IP address.
 fn is_certificate_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -398,7 +398,11 @@ fn is_certificate_name(name: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label))
+    let is_number = |label: &str| label.bytes().all(|octet| octet.is_ascii_digit());
+    name.parse::<IpAddr>().is_ok()
+        || (name.len() <= 253
+            && name.split('.').all(label)
+            && !name.rsplit('.').next().is_some_and(is_number))
 }
 
 impl fmt::Display for Target {

@@ -380,6 +380,73 @@ mod tests {
         }
     }
 
+    /// Whether a text has a word of a Rust program: letters of both cases in it after the first, but for the words of
+    /// the field.
+    fn has_debug_name(text: &str) -> bool {
+        let fields = ["TLS", "DNS", "SPKI"];
+        text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+            word.chars().skip(1).any(char::is_uppercase)
+                && word.chars().any(char::is_lowercase)
+                && !fields.contains(&word)
+        })
+    }
+
+    #[test]
+    fn every_error_has_plain_words() {
+        assert!(has_debug_name("received fatal alert: HandshakeFailure"));
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_767_312_000));
+        let certificates = [
+            CertificateError::Expired,
+            CertificateError::NotValidYet,
+            CertificateError::Revoked,
+            CertificateError::UnhandledCriticalExtension,
+            CertificateError::UnknownIssuer,
+            CertificateError::UnknownRevocationStatus,
+            CertificateError::ExpiredRevocationListContext { time, next_update: time },
+            CertificateError::BadSignature,
+            CertificateError::BadEncoding,
+            CertificateError::NotValidForName,
+            CertificateError::InvalidPurpose,
+            CertificateError::InvalidOcspResponse,
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: vec![1],
+                supported_algorithms: Vec::new(),
+            },
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::NameConstraintViolation))),
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::UnsupportedCertVersion))),
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::EmptyEkuExtension))),
+            CertificateError::Other(OtherError(Arc::new(std::io::Error::other("SomeError")))),
+        ];
+        let errors = (0..=u8::MAX)
+            .map(|alert| rustls::Error::AlertReceived(AlertDescription::from(alert)))
+            .chain(certificates.into_iter().map(rustls::Error::InvalidCertificate))
+            .chain([
+                rustls::Error::NoCertificatesPresented,
+                rustls::Error::UnsupportedNameType,
+                rustls::Error::DecryptError,
+                rustls::Error::EncryptError,
+                rustls::Error::General("SomeError".to_owned()),
+                rustls::Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon),
+                rustls::Error::PeerIncompatible(PeerIncompatible::NullCompressionRequired),
+                rustls::Error::PeerMisbehaved(rustls::PeerMisbehaved::TooMuchEarlyDataReceived),
+                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+                rustls::Error::HandshakeNotComplete,
+                rustls::Error::FailedToGetCurrentTime,
+                rustls::Error::PeerSentOversizedRecord,
+            ]);
+        for error in errors {
+            for presents in [false, true] {
+                let text = describe(&error, presents);
+                assert!(!text.is_empty() && !has_debug_name(&text), "{error:?}: {text}");
+                assert!(!text.contains(['{', '(']) || text.ends_with(')'), "{text}");
+            }
+        }
+        let expired = CertificateError::ExpiredContext { time, not_after: time };
+        assert_eq!(certificate(&expired), "has a certificate that expired on 2026-01-02");
+        assert_eq!(certificate(&CertificateError::Revoked), "has a certificate that was revoked");
+    }
+
     #[test]
     fn names_out_of_certificates_are_listed_without_the_words_of_a_library() {
         let list = |all: &[&str]| names(&all.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
