@@ -132,3 +132,81 @@ proptest! {
         prop_assert_eq!(world.is_none(), loaded.report.has_errors());
     }
 }
+
+/// One line for each finding.
+fn headlines(text: &str) -> Vec<String> {
+    let (loaded, _) = load(text);
+    loaded.report.sorted().iter().map(|finding| finding.headline(&loaded.sources)).collect()
+}
+
+#[test]
+fn each_bad_server_is_reported_once_at_its_place() {
+    insta::assert_snapshot!(report(include_str!("mistakes/servers.toml")));
+}
+
+#[test]
+fn bad_servers_neither_hide_each_other_nor_bring_errors_of_good_ones() {
+    for list in [
+        // Different errors, equal errors, and elements of other kinds.
+        r#""192.0.2.1", "192.0.2.0:0", "192.0.2.2", "0.0.0.0", "ff02::1""#,
+        r#""0.0.0.0", "192.0.2.1", "0.0.0.0", "192.0.2.2", "0.0.0.0""#,
+        r#"1, "192.0.2.1", true, "192.0.2.2", []"#,
+        r#"{ address = "nowhere" }, "192.0.2.1", { adress = "192.0.2.2" }, "192.0.2.2", { }"#,
+    ] {
+        for (before, after) in [
+            ("[internet]\nmode = \"forward\"\nservers = [", "]\n"),
+            (
+                "[[resolver_rule]]\nid = \"rslvr-rr-a\"\ntype = \"FORWARD\"\ndomain = \"a.example\"\ntargets = [",
+                "]\n",
+            ),
+        ] {
+            let found = headlines(&format!("{before}{list}{after}"));
+            assert_eq!(found.len(), 3, "{list}: {found:#?}");
+            assert!(found.iter().all(|finding| finding.contains(": error[")), "{found:#?}");
+        }
+    }
+    // Where no server is left, that is no error of its own.
+    let found = headlines("[internet]\nmode = \"forward\"\nservers = [\"0.0.0.0\"]\n");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let found = headlines("[internet]\nmode = \"forward\"\nservers = [{ address = 5 }]\n");
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
+
+#[test]
+fn equal_errors_in_one_list_are_each_reported() {
+    let vpc = |cidr: &str| format!("[[vpc]]\nid = \"vpc-a\"\nregion = \"us-east-1\"\ncidr = {cidr}\n");
+    let bad = r#"["10.0.0.0/33", "10.1.0.0/16", "10.0.0.0/33", 5, 5]"#;
+    let found = headlines(&vpc(bad));
+    let columns: Vec<&str> = found.iter().filter_map(|finding| finding.split(':').nth(2)).collect();
+    assert_eq!(columns, ["9", "39", "54", "57"], "{found:#?}");
+    // What is wrong with the list itself is one error.
+    assert_eq!(headlines(&vpc("\"10.0.0.0/16\"")).len(), 1);
+}
+
+#[test]
+fn a_server_is_a_string_or_a_table() {
+    let servers = |list: &str| {
+        let text = format!("[internet]\nmode = \"forward\"\nservers = {list}\n");
+        let (loaded, world) = load(&text);
+        let Some(world) = world else { panic!("{}", loaded.report.render(&loaded.sources)) };
+        let upstream = &world.upstreams[world.internet.unwrap()];
+        upstream.identity.clone()
+    };
+    let short = servers(r#"["192.0.2.1", "tls://[2001:db8::1]:8853#dns.example"]"#);
+    let long = servers(
+        r#"[{ address = "192.0.2.1" }, { address = "tls://[2001:db8::1]:8853#dns.example", edns = true }]"#,
+    );
+    assert_eq!(short, long);
+    assert_eq!(short.servers[1].to_string(), "tls://[2001:db8::1]:8853#dns.example");
+    let other =
+        servers(r#"[{ address = "192.0.2.1", edns = false }, { address = "192.0.2.2", case = false }]"#);
+    let settings: Vec<_> = other.servers.iter().map(|server| (server.edns, server.case)).collect();
+    assert_eq!(settings, [(false, true), (true, false)]);
+
+    // `lo` is the one interface that every Linux has.
+    let scoped = servers(r#"["fe80::1%lo", "tcp://[fe80::2%7]:5353"]"#);
+    let texts: Vec<String> = scoped.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["fe80::1%lo", "tcp://[fe80::2%7]:5353"]);
+    let addresses: Vec<String> = scoped.servers.iter().map(|server| server.address.to_string()).collect();
+    assert_eq!(addresses, ["[fe80::1%1]:53", "[fe80::2%7]:5353"]);
+}

@@ -32,7 +32,7 @@ use repair::Repaired;
 pub use repair::{nearest, shortened};
 pub use schema::json_schema;
 pub use source::{Mark, Marked, Place, Placed, SourceMap, Text};
-pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target};
+pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target, TargetError};
 pub use v1::*;
 
 /// The configuration that is used when none is named: a whole lab on loopback.

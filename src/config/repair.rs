@@ -222,20 +222,43 @@ fn find_value(
     (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, span: None, table: at })
 }
 
-/// An error in a list blames the whole list. Finds the element whose absence makes the error go away.
+/// An error in a list blames the whole list. Finds the first element that brings the error alone: others may bring
+/// the same, which are found once this one is cut out.
 fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: Found, message: &str) -> Found {
     let Some(DeValue::Array(items)) = value_at(document.get_ref(), &found.path) else { return found };
+    let fails_with = |kept: Option<usize>| {
+        let mut rest = document.clone();
+        keep(rest.get_mut(), &found.path, kept);
+        let error = T::deserialize(toml::de::Deserializer::from(rest)).err();
+        error.is_some_and(|error| error.message().trim_end() == message)
+    };
+    // What an empty list brings too is an error of the list, or of another place.
+    if fails_with(None) {
+        return found;
+    }
     for (i, item) in items.iter().take(MAX_MISTAKES).enumerate() {
-        let mut path = found.path.clone();
-        path.push(Step::Index(i));
-        let mut without = document.clone();
-        cut(without.get_mut(), &path, &mut BTreeSet::new());
-        let error = T::deserialize(toml::de::Deserializer::from(without)).err();
-        if error.is_none_or(|error| error.message().trim_end() != message) {
+        if fails_with(Some(i)) {
+            let mut path = found.path.clone();
+            path.push(Step::Index(i));
             return Found { path, span: Some(item.span()), ..found };
         }
     }
     found
+}
+
+/// Takes all elements but one, or all, out of the list at a path.
+fn keep(table: &mut DeTable<'_>, path: &[Step], kept: Option<usize>) {
+    let mut here = Place::Table(table);
+    for step in path {
+        let Some(next) = here.step(step) else { return };
+        here = next;
+    }
+    let Place::Array(items) = here else { return };
+    for (i, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
+        if Some(i) == kept {
+            items.push(item);
+        }
+    }
 }
 
 /// The value at a path.

@@ -149,90 +149,273 @@ impl Text for Destination {
     const FORM: &'static str = "a prefix or a prefix list's id";
 }
 
-/// A name server that is sent to: `192.0.2.53`, `192.0.2.53:5353`, `tcp://192.0.2.53`,
+/// The address of an upstream name server: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`, `tcp://192.0.2.53`,
 /// `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// What carries queries to it.
+    /// The transport of queries to it.
     pub carrier: Carrier,
-    /// Where it is; no port where the carrier's own is meant.
+    /// Its IP address: never unspecified, multicast, broadcast or IPv4-mapped.
     pub ip: IpAddr,
-    /// The port, if it is said.
+    /// The zone of a link-local IPv6 address (RFC 4007 11): the name or the number of an interface. Present for
+    /// every link-local address and for no other.
+    pub zone: Option<String>,
+    /// The port, never 0. `None`: the transport's default.
     pub port: Option<u16>,
 }
 
-/// What carries queries to a name server.
+/// The transport of queries to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Carrier {
     /// UDP, and TCP for what does not fit.
     Udp,
     /// TCP alone.
     Tcp,
-    /// DNS over TLS; the name is the certificate's.
+    /// DNS over TLS, with the name in the certificate.
     Tls(String),
-    /// DNS over HTTPS; the name is the certificate's, then the path.
+    /// DNS over HTTPS, with the name in the certificate, then the path.
     Https(String, String),
 }
 
-impl FromStr for Target {
-    type Err = String;
+/// Why a string is not the address of a name server, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct TargetError {
+    /// What is wrong, with the string in it.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!(
-                "`{text}` is no name server: {why}; write `192.0.2.53`, `tcp://192.0.2.53:5353`, \
-                 `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`"
-            )
-        };
+/// The forms of a server's address, for help.
+const TARGET_FORMS: &str = "write `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`";
+
+/// What a port is, for help.
+const PORT_HELP: &str = "write a port between 1 and 65535, or none for the default of the transport";
+
+impl Target {
+    /// What such a string is, with its article, for the schema.
+    pub const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let wrong = |why: &str, help: String| TargetError { message: format!("`{text}` {why}"), help };
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
-        let (place, name) = match rest.split_once('#') {
-            Some((place, name)) => (place, Some(name)),
+        if !matches!(scheme, "udp" | "tcp" | "tls" | "https") {
+            let why = format!("has the unknown scheme `{scheme}`");
+            return Err(wrong(&why, "use `udp`, `tcp`, `tls` or `https`".to_owned()));
+        }
+        let (rest, name) = match rest.split_once('#') {
+            Some((rest, name)) => (rest, Some(name)),
             None => (rest, None),
         };
-        let (authority, path) = match place.split_once('/') {
+        let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(format!("/{path}"))),
-            None => (place, None),
+            None => (rest, None),
         };
-        let (ip, port) = ip_and_port(authority).ok_or_else(|| wrong("it has no address"))?;
-        let named = || match name {
-            Some(name) if !name.is_empty() => Ok(name.to_owned()),
-            _ => Err(wrong("the name that its certificate has is missing after a `#`")),
+        let Authority { host, zone, port } = Authority::split(authority).ok_or_else(|| {
+            wrong("has neither an address nor an address with a port", TARGET_FORMS.to_owned())
+        })?;
+        let Ok(ip) = host.parse::<IpAddr>() else {
+            return Err(not_an_address(text, scheme, host, path.as_deref(), name));
         };
+        let port = match port.map(str::parse::<u16>) {
+            None => None,
+            Some(Ok(0)) => return Err(wrong("has port 0, which no server has", PORT_HELP.to_owned())),
+            Some(Ok(port)) => Some(port),
+            Some(Err(_)) => {
+                return Err(wrong("has an invalid port", PORT_HELP.to_owned()));
+            }
+        };
+        if let Some((why, help)) = unusable(ip) {
+            return Err(wrong(why, help));
+        }
+        check_zone(ip, zone).map_err(|(why, help)| wrong(why, help))?;
+        let is_encrypted = matches!(scheme, "tls" | "https");
+        if path.is_some() && scheme != "https" {
+            return Err(wrong("has a path, which only `https://` has", TARGET_FORMS.to_owned()));
+        }
+        if let Some(path) = &path
+            && !path.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet))
+        {
+            let help = "write the path alone, such as `/dns-query`, without `{?dns}`".to_owned();
+            return Err(wrong("has a path with characters that no URL has", help));
+        }
+        if name.is_some() && !is_encrypted {
+            let why = "has a certificate's name, which only `tls://` and `https://` have";
+            return Err(wrong(why, TARGET_FORMS.to_owned()));
+        }
+        // Certificates have names without the final dot (RFC 6066 3).
+        let name = match name.map(|name| name.strip_suffix('.').unwrap_or(name)) {
+            Some(name) if !name.is_empty() => name.to_owned(),
+            _ if is_encrypted => {
+                let help = format!(
+                    "write `{scheme}://{rest}#dns.example`, with the name in the server's certificate"
+                );
+                return Err(wrong("lacks the name in the server's certificate, after a `#`", help));
+            }
+            _ => String::new(),
+        };
+        if is_encrypted && !is_certificate_name(&name) {
+            let help =
+                "write a host name without a wildcard, such as `dns.example`, or an IP address".to_owned();
+            return Err(wrong("has an invalid name after the `#`", help));
+        }
         let carrier = match scheme {
             "udp" => Carrier::Udp,
             "tcp" => Carrier::Tcp,
-            "tls" => Carrier::Tls(named()?),
-            "https" => Carrier::Https(named()?, path.clone().unwrap_or_else(|| "/dns-query".to_owned())),
-            _ => return Err(wrong("`udp`, `tcp`, `tls` and `https` are known")),
+            "tls" => Carrier::Tls(name),
+            _ => Carrier::Https(name, path.unwrap_or_else(|| "/dns-query".to_owned())),
         };
-        if path.is_some() && scheme != "https" {
-            return Err(wrong("only https has a path"));
-        }
-        if name.is_some() && !matches!(carrier, Carrier::Tls(_) | Carrier::Https(..)) {
-            return Err(wrong("only tls and https have a certificate's name"));
-        }
-        Ok(Self { carrier, ip, port })
+        Ok(Self { carrier, ip, zone: zone.map(str::to_owned), port })
     }
 }
 
-/// `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:53`.
-fn ip_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Some((ip, None));
+/// Host, zone and port of an address, not yet parsed.
+struct Authority<'t> {
+    /// The IP address, if it is one.
+    host: &'t str,
+    /// What follows a `%`.
+    zone: Option<&'t str>,
+    /// What follows the last `:`.
+    port: Option<&'t str>,
+}
+
+impl<'t> Authority<'t> {
+    /// Splits `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `fe80::1%eth0`, `[2001:db8::1]`, `[fe80::1%eth0]:53`.
+    /// `None` where brackets do not match.
+    fn split(text: &'t str) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (inner, after) = rest.split_once(']')?;
+                // Brackets are for IPv6 addresses alone (RFC 3986 3.2.2).
+                if !inner.contains(':') {
+                    return None;
+                }
+                match after {
+                    "" => (inner, None),
+                    _ => (inner, Some(after.strip_prefix(':')?)),
+                }
+            }
+            None => match text.split_once(':') {
+                Some((host, port)) if !port.contains(':') => (host, Some(port)),
+                _ => (text, None),
+            },
+        };
+        let (host, zone) = match host.split_once('%') {
+            Some((host, zone)) => (host, Some(zone)),
+            None => (host, None),
+        };
+        Some(Self { host, zone, port })
     }
-    if let Some(ip) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
-        return Some((ip.parse::<std::net::Ipv6Addr>().ok()?.into(), None));
+}
+
+/// The error for a host that is not an IP address. A host name gets a help of its own: it cannot be resolved
+/// without a resolver, which is what is being configured.
+fn not_an_address(
+    text: &str,
+    scheme: &str,
+    host: &str,
+    path: Option<&str>,
+    name: Option<&str>,
+) -> TargetError {
+    let is_name = host.contains(|c: char| c.is_ascii_alphabetic()) && is_certificate_name(host);
+    if !is_name {
+        let why = if host.is_empty() { "has no address" } else { "has an invalid IP address" };
+        return TargetError { message: format!("`{text}` {why}"), help: TARGET_FORMS.to_owned() };
     }
-    let address: SocketAddr = text.parse().ok()?;
-    Some((address.ip(), Some(address.port())))
+    let name = name.filter(|name| !name.is_empty()).unwrap_or(host);
+    let example = match scheme {
+        "https" => format!("https://192.0.2.53{}#{name}", path.unwrap_or("/dns-query")),
+        "tls" => format!("tls://192.0.2.53#{name}"),
+        "tcp" => "tcp://192.0.2.53".to_owned(),
+        _ => "192.0.2.53".to_owned(),
+    };
+    TargetError {
+        message: format!("`{text}` has the host name `{host}` where an IP address is required"),
+        help: format!(
+            "names of upstream servers are not resolved: write `{example}`, with the server's address"
+        ),
+    }
+}
+
+/// Why an address cannot be a server's, and what to write; `None` if it can.
+fn unusable(ip: IpAddr) -> Option<(&'static str, String)> {
+    let of_the_server = || "write the address of the server".to_owned();
+    if ip.is_multicast() {
+        return Some(("is a multicast address, not a server's", of_the_server()));
+    }
+    match ip {
+        // "This host on this network" (RFC 1122 3.2.1.3): never a destination.
+        IpAddr::V4(v4) if v4.octets()[0] == 0 && !v4.is_unspecified() => {
+            Some(("is in 0.0.0.0/8, where no server is", of_the_server()))
+        }
+        IpAddr::V4(v4) if v4.is_unspecified() => {
+            Some(("is an unspecified address, not a server's", "write `127.0.0.1` for this host".to_owned()))
+        }
+        IpAddr::V4(v4) if v4.is_broadcast() => {
+            Some(("is the broadcast address, not a server's", of_the_server()))
+        }
+        IpAddr::V6(v6) if v6.is_unspecified() => {
+            Some(("is an unspecified address, not a server's", "write `::1` for this host".to_owned()))
+        }
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|v4| {
+            ("is an IPv4 address mapped to IPv6", format!("write `{v4}`, which is the same server"))
+        }),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// A link-local IPv6 address has a zone, for it is another host on each link (RFC 4007 6); nothing else has one.
+fn check_zone(ip: IpAddr, zone: Option<&str>) -> Result<(), (&'static str, String)> {
+    let is_link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    match zone {
+        None if is_link_local => {
+            let help = format!("write the interface too: `{ip}%eth0`, with a port `[{ip}%eth0]:53`");
+            Err(("is a link-local address without an interface", help))
+        }
+        Some("" | "0") => Err((
+            "has an empty interface after the `%`",
+            format!("write `{ip}%eth0`, or the interface's number"),
+        )),
+        Some(_) if !is_link_local => Err((
+            "names an interface, which only a link-local address (fe80::/10) has",
+            format!("write `{ip}`"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a certificate can be checked for this name: a host name (RFC 1123 2.1; an underscore is let through, as
+/// TLS libraries do, and a top-level domain is not a number) or an IP address.
+fn is_certificate_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.bytes().all(|octet| octet.is_ascii_digit());
+    name.parse::<IpAddr>().is_ok()
+        || (name.len() <= 253
+            && name.split('.').all(label)
+            && !name.rsplit('.').next().is_some_and(is_number))
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match (self.port, self.ip) {
-            (Some(port), ip) => SocketAddr::new(ip, port).to_string(),
-            (None, IpAddr::V6(ip)) if self.carrier != Carrier::Udp => format!("[{ip}]"),
-            (None, ip) => ip.to_string(),
+        let ip = match &self.zone {
+            Some(zone) => format!("{}%{zone}", self.ip),
+            None => self.ip.to_string(),
+        };
+        let place = match self.port {
+            Some(port) if self.ip.is_ipv6() => format!("[{ip}]:{port}"),
+            Some(port) => format!("{ip}:{port}"),
+            None if self.ip.is_ipv6() && self.carrier != Carrier::Udp => format!("[{ip}]"),
+            None => ip,
         };
         match &self.carrier {
             Carrier::Udp => f.write_str(&place),
@@ -241,10 +424,6 @@ impl fmt::Display for Target {
             Carrier::Https(name, path) => write!(f, "https://{place}{path}#{name}"),
         }
     }
-}
-
-impl Text for Target {
-    const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
 }
 
 /// Where a listener listens: an address and a port.
@@ -290,4 +469,45 @@ impl fmt::Display for ExpectedPlace {
 
 impl Text for ExpectedPlace {
     const FORM: &'static str = "a place: a subnet's id, a site's id, or `outside`";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_written_as_they_are_read() {
+        for text in [
+            "192.0.2.53",
+            "192.0.2.53:5353",
+            "2001:db8::53",
+            "[2001:db8::53]:5353",
+            "fe80::1%eth0",
+            "[fe80::1%eth0]:5353",
+            "tcp://192.0.2.53",
+            "tcp://[fe80::1%2]:5353",
+            "tls://192.0.2.53:8853#dns.example",
+            "tls://[fe80::1%eth0]#dns.example",
+            "https://[2001:db8::53]/a/b?c#192.0.2.53",
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), text);
+        }
+        for (text, short) in [
+            ("udp://192.0.2.53", "192.0.2.53"),
+            ("[2001:db8::53]", "2001:db8::53"),
+            ("tls://2001:db8::53#dns.example.", "tls://[2001:db8::53]#dns.example"),
+            ("https://192.0.2.53#dns.example", "https://192.0.2.53/dns-query#dns.example"),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), short);
+        }
+    }
+
+    #[test]
+    fn a_host_name_in_place_of_an_address_gets_what_to_write() {
+        let help = |text: &str| text.parse::<Target>().unwrap_err().help;
+        assert!(help("https://dns.example/dns-query").contains("`https://192.0.2.53/dns-query#dns.example`"));
+        assert!(help("https://dns.example:8443/q#a.example").contains("`https://192.0.2.53/q#a.example`"));
+        assert!(help("tls://dns.example").contains("`tls://192.0.2.53#dns.example`"));
+    }
 }

@@ -36,6 +36,7 @@ pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
 pub use noted::Noted;
+pub(crate) use query_log::civil_from_days;
 pub use witness::{PAGE_WAITS, Witness};
 
 use std::io;

@@ -305,7 +305,7 @@ fn timestamp(seconds: i64) -> String {
 ///
 /// Years are taken to begin in March, so that the leap day is a year's last: then the months' lengths
 /// repeat every five (153 days), and 400 years always have 146 097 days.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468; // since 0000-03-01
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -126,8 +126,7 @@ pub fn lame(servers: &RrSet) -> Reply {
 /// The servers at these addresses, asked from the outbound endpoint of a rule. `None`: there is no address.
 pub fn upstream(world: &World, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
     let rule = &world.rules[rule];
-    let server =
-        |ip: &IpAddr| Server { address: SocketAddr::new(*ip, PORT), transport: ServerTransport::Udp };
+    let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, PORT), ServerTransport::Udp);
     let identity = UpstreamIdentity {
         servers: addresses.iter().map(server).collect(),
         order: rule.order,

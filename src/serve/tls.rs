@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::upstream;
 use crate::config::{Code, Report};
 use crate::world::{PemFile, TlsFiles, World};
 
@@ -52,11 +53,25 @@ pub struct PemRefused {
     why: String,
 }
 
-/// Tells of every certificate in a world that no door could be opened with. True when there is none.
+impl PemRefused {
+    /// A file, and why it is of no use: a predicate, such as "holds no certificate".
+    pub(super) fn new(file: &PemFile, why: String) -> Self {
+        Self { file: file.clone(), why }
+    }
+}
+
+/// Reports every file of a world that TLS cannot use: a listener's certificate, and what is configured for an
+/// upstream server. True when there is none.
 pub fn check(world: &World, report: &mut Report) -> bool {
     let before = report.error_count();
     for files in world.listeners.iter().filter_map(|listener| listener.tls()) {
         if let Err(refused) = certified_key(files) {
+            report.error(Code::Certificate, refused.file.mark, refused.to_string());
+        }
+    }
+    let servers = world.upstreams.iter().flat_map(|upstream| upstream.identity.servers.iter());
+    for trust in servers.filter_map(|server| server.tls.as_deref()) {
+        if let Err(refused) = upstream::check_trust(trust) {
             report.error(Code::Certificate, refused.file.mark, refused.to_string());
         }
     }
@@ -81,23 +96,40 @@ pub fn server_config(
 
 /// Named wherever one is wanted: a second provider that another crate brings along leaves rustls without a
 /// default, at run time.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, PemRefused> {
-    let refused = |file: &PemFile, why: String| PemRefused { file: file.clone(), why };
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(files.certificate.text.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|error| refused(&files.certificate, format!("is no PEM file: {error}")))?;
-    if chain.is_empty() {
-        return Err(refused(&files.certificate, "holds no certificate".to_owned()));
+/// The certificates of a PEM file, in its order; at least one.
+pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, PemRefused> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(PemRefused::new(file, "holds no certificate".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(PemRefused::new(file, not_pem(&error))),
     }
+}
+
+/// Why a file cannot be read as PEM (RFC 7468).
+fn not_pem(error: &pem::Error) -> String {
+    let why = match error {
+        pem::Error::MissingSectionEnd { .. } => "a section lacks its END line",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::SectionTooLarge => "a section is too large",
+        _ => "it cannot be read",
+    };
+    format!("is not a PEM file: {why}")
+}
+
+/// A certificate with its chain and its private key, checked to belong together.
+pub(super) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, PemRefused> {
+    let refused = |file: &PemFile, why: String| PemRefused::new(file, why);
+    let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(files.key.text.as_bytes()).map_err(|error| {
         let why = match error {
-            rustls::pki_types::pem::Error::NoItemsFound => "holds no private key".to_owned(),
-            error => format!("is no PEM file: {error}"),
+            pem::Error::NoItemsFound => "holds no private key".to_owned(),
+            error => not_pem(&error),
         };
         refused(&files.key, why)
     })?;

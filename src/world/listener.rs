@@ -1,6 +1,7 @@
 //! Doors as the configuration has them: where, as whom, and what carries the messages.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub enum Carries {
 }
 
 /// What a door proves itself with, as text: no floor above this one reads files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TlsFiles {
     /// The certificate, and the chain below it.
     pub certificate: PemFile,
@@ -58,6 +59,21 @@ pub struct PemFile {
     pub text: Arc<str>,
     /// Where the configuration names it.
     pub mark: Mark,
+}
+
+/// Two are equal when their contents are: a file that moved is the same, a file that was replaced is another.
+impl PartialEq for PemFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PemFile {}
+
+impl Hash for PemFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 /// Without the text, which may be a private key.

@@ -52,7 +52,7 @@ pub use place::{NoPlace, Place, Places, Standing};
 pub use route::{Appliance, Rank, Route, RouteTable, Target};
 pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
 pub use security_group::{Addresses, Admission, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
-pub use upstream::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
+pub use upstream::{Order, Server, ServerTransport, SpkiPin, TlsTrust, Upstream, UpstreamIdentity};
 pub use zone::{Found, Node, RecordRefused, Zone};
 
 use ipnet::IpNet;

@@ -133,7 +133,11 @@ impl Reference {
         if let Some(items) = value.get("items") {
             let is_table =
                 self.definition(items).is_some_and(|(_, definition)| definition.get("properties").is_some());
-            return if is_table {
+            // Of an element that may be a string too, the section shows the table.
+            let is_string = items["anyOf"].as_array().is_some_and(|parts| parts[0]["type"] == "string");
+            return if is_table && is_string {
+                "list: text or table".to_owned()
+            } else if is_table {
                 "list of tables".to_owned()
             } else {
                 format!("list: {}", self.kind(items))

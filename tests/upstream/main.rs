@@ -1,6 +1,9 @@
 //! Asking name servers: what comes of each way in which they can behave.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod encrypted;
+mod files;
 mod scripted;
 
 use std::collections::HashSet;
@@ -98,7 +101,7 @@ async fn only(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) ->
 /// A port that nobody listens on.
 fn closed() -> Server {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp }
+    Server::new(socket.local_addr().unwrap(), ServerTransport::Udp)
 }
 
 fn is_good(answer: &Result<Answer, Unanswered>) -> bool {
@@ -357,6 +360,27 @@ async fn case_is_mixed_until_a_server_loses_it() {
 }
 
 #[tokio::test]
+async fn a_server_without_edns_or_mixed_case_is_never_sent_them() {
+    let server = Scripted::udp(good).await;
+    let name = "a-name-with-many-letters-in-it.and-some-more.example";
+    for (edns, case) in [(false, true), (true, false), (false, false)] {
+        let bench = Bench::default();
+        let upstream = upstream([Server { edns, case, ..server.server() }]);
+        for index in 0..3 {
+            assert!(is_good(&bench.ask(&upstream, &format!("{index}.{name}")).await));
+        }
+        let seen = std::mem::take(&mut *server.seen.lock().unwrap());
+        assert_eq!(seen.len(), 3);
+        for (_, message) in seen {
+            assert_eq!(message[11], u8::from(edns), "the number of additional records");
+            let question = &message[12..message.len() - if edns { 11 } else { 0 }];
+            assert_eq!(question.iter().any(u8::is_ascii_uppercase), case);
+        }
+        assert_eq!(bench.metric("plustwo_forward_case_given_up_total"), 0.0, "nothing was found out");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_is_not_heard() {
     // The server's answer comes from another port; a connected socket never sees it.
     let other = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -369,7 +393,7 @@ async fn a_stranger_is_not_heard() {
         }
     });
     let bench = Bench::new(UpstreamOptions { try_timeout: Duration::from_millis(30), ..options() });
-    let upstream = upstream([Server { address, transport: ServerTransport::Udp }]);
+    let upstream = upstream([Server::new(address, ServerTransport::Udp)]);
     assert!(bench.ask(&upstream, "a.example").await.is_err());
     assert_eq!(bench.metric("plustwo_forward_failures_total{reason=\"mismatch\""), 0.0);
 }
@@ -395,7 +419,7 @@ async fn what_is_truncated_comes_over_tcp_on_one_connection() {
 #[tokio::test]
 async fn queries_leave_from_the_source_of_the_servers_family() {
     let server = Scripted::both(good, good).await;
-    let tcp = Server { address: server.address, transport: ServerTransport::Tcp };
+    let tcp = Server::new(server.address, ServerTransport::Tcp);
     for one in [server.server(), tcp] {
         let mut upstream = upstream([one]);
         upstream.identity.sources = ["2001:db8::1", "127.0.0.5"].map(|text| text.parse().unwrap()).into();
@@ -487,7 +511,7 @@ async fn a_source_address_that_this_host_does_not_have_is_blamed_and_another_is_
 async fn with_the_path_from_one_source_address_dead_the_other_carries_the_queries() {
     // Replies only to one of the source addresses, as when the link of the other is down.
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     tokio::spawn(async move {
         let mut buffer = [0; 512];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
@@ -508,7 +532,7 @@ async fn with_the_path_from_one_source_address_dead_the_other_carries_the_querie
 #[tokio::test]
 async fn a_slow_server_is_granted_more_time() {
     let socket = Arc::new(tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     // Each reply comes a little later than a try waits.
     tokio::spawn(async move {
         let mut buffer = [0; 512];
@@ -550,7 +574,7 @@ async fn one_stray_reply_costs_nothing() {
 #[tokio::test]
 async fn a_connection_that_the_server_closed_is_made_anew() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = Server { address: listener.local_addr().unwrap(), transport: ServerTransport::Tcp };
+    let server = Server::new(listener.local_addr().unwrap(), ServerTransport::Tcp);
     tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         // One question for each connection.
@@ -573,7 +597,7 @@ async fn a_connection_that_the_server_closed_is_made_anew() {
 #[tokio::test]
 async fn many_questions_are_in_flight_at_once() {
     let server = Scripted::both(good, good).await;
-    let tcp = Server { address: server.address, transport: ServerTransport::Tcp };
+    let tcp = Server::new(server.address, ServerTransport::Tcp);
     for server in [server.server(), tcp] {
         let bench = Arc::new(Bench::default());
         let upstream = upstream([server]);
@@ -601,7 +625,7 @@ async fn edns_is_left_out_for_servers_before_it() {
 #[tokio::test]
 async fn equal_questions_share_one_that_goes_on_without_the_first() {
     let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     let upstream = upstream([server]);
     let bench = Bench::default();
     let mut first = Box::pin(bench.ask(&upstream, "a.example"));
@@ -643,7 +667,7 @@ async fn questions_of_one_turn_leave_from_one_port_and_those_of_others_from_othe
 fn workers_share_a_question_and_outlive_each_other() {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let server = Server { address: socket.local_addr().unwrap(), transport: ServerTransport::Udp };
+    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     let (bench, upstream) = (Bench::default(), upstream([server]));
     let worker = |name: &str| {
         let mut builder = tokio::runtime::Builder::new_current_thread();

@@ -48,7 +48,7 @@ impl Scripted {
     }
 
     pub fn server(&self) -> Server {
-        Server { address: self.address, transport: ServerTransport::Udp }
+        Server::new(self.address, ServerTransport::Udp)
     }
 
     /// How many messages came.

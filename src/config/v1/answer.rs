@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::ServerEntry;
 use crate::config::source::Marked;
-use crate::config::text::{Cidr, Target};
+use crate::config::text::Cidr;
 use crate::dns::{Name, RecordType};
 
 /// Bounds on answers.
@@ -158,7 +159,8 @@ pub struct Internet {
     #[schemars(extend("default" = "sealed"))]
     pub mode: InternetMode,
     /// Whom to ask, when `mode = "forward"`. The world's own `vpce-…` and EC2 names are laid over them.
-    pub servers: Vec<Marked<Target>>,
+    /// Addresses, or tables with settings.
+    pub servers: Vec<ServerEntry>,
     /// In what order they are asked: `random` or `latency`.
     #[schemars(extend("default" = "random"))]
     pub order: ServerOrder,

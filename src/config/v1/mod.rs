@@ -11,6 +11,7 @@ mod profile;
 mod record;
 mod server;
 mod site;
+mod upstream;
 mod vpc;
 mod zone;
 
@@ -31,6 +32,7 @@ pub use profile::{Profile, ProfileAssociation, ProfileSetting};
 pub use record::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 pub use server::{Client, Listener, LogTo, QueryLog, Server, Transport};
 pub use site::{Link, Site, SiteZone};
+pub use upstream::{ServerEntry, UpstreamServer};
 pub use vpc::{
     AutodefinedReverse, AvailabilityMode, ConnectivityType, Egress, HostnameType, Ingress, Instance,
     LearntBy, NatGateway, NetworkAcl, NetworkAclEntry, NetworkInterface, PrefixList, PrivateDnsNameOptions,

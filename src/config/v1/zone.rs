@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RecordText, ServerOrder};
+use super::{RecordText, ServerEntry, ServerOrder};
 use crate::aws::{HostedZoneId, ResolverEndpointId, ResolverRuleId, VpcId};
 use crate::config::source::Marked;
-use crate::config::text::Target;
 use crate::dns::Name;
 
 /// A private hosted zone.
@@ -84,9 +83,9 @@ pub struct ResolverRule {
     /// For `DELEGATE`: the domain that the names of name servers are in. When an NS record of a delegated zone names
     /// one of those, it is asked through the outbound endpoint.
     pub delegation_record: Option<Marked<Name>>,
-    /// Where a FORWARD rule sends.
+    /// Where a FORWARD rule sends: addresses, or tables with settings.
     #[serde(default)]
-    pub targets: Vec<Marked<Target>>,
+    pub targets: Vec<ServerEntry>,
     /// The outbound endpoint it leaves through, from one of its addresses.
     pub endpoint: Option<Marked<ResolverEndpointId>>,
     /// `any`: leaves from any address of this host although an outbound endpoint is named.

@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::message::{Failure, Fit, Outgoing};
 use super::stream::Dial;
+use super::tls::Secure;
 use super::waiting::Reply;
 use crate::dns::{MAX_MESSAGE, Response};
 
@@ -49,15 +50,25 @@ impl HttpsPool {
     /// The same without an end.
     async fn exchange_in_time(&self, outgoing: &Outgoing) -> Reply {
         loop {
-            let (connection, is_new) = self.connection().await?;
+            let (connection, is_new) =
+                self.connection().await.map_err(|failure| self.in_plain_words(failure))?;
             let waiting = Waits { suspect: &self.suspect, answered: false };
             let reply = self.post(connection, outgoing).await;
             waiting.end();
             match reply {
                 // A server may close what was idle just when we write.
                 Err(Failure::Closed) if !is_new => *self.current.lock().await = None,
-                reply => return reply,
+                reply => return reply.map_err(|failure| self.in_plain_words(failure)),
             }
+        }
+    }
+
+    /// A failure of the connection with the reason that TLS had for it, which h2 loses.
+    fn in_plain_words(&self, failure: Failure) -> Failure {
+        let is_connection = matches!(failure, Failure::Closed | Failure::Network(_));
+        match self.dial.secure.as_ref().and_then(Secure::error) {
+            Some(why) if is_connection => Failure::Network(why),
+            _ => failure,
         }
     }
 

@@ -23,9 +23,11 @@ mod own;
 mod server;
 mod stream;
 mod tls;
+mod tls_errors;
 mod udp;
 mod waiting;
 
+pub(super) use tls::check_trust;
 pub use tls::{BadAuthority, Trust};
 
 use std::collections::HashMap;
@@ -37,7 +39,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use tokio_rustls::TlsConnector;
 
 use crate::dns::{Answer, Ede, Question};
 use crate::observe::ForwardMetrics;
@@ -142,21 +143,12 @@ struct Shared {
     in_flight: AtomicUsize,
     /// The sockets that they leave from.
     own: Arc<OwnSockets>,
-    dot: TlsConnector,
-    doh: TlsConnector,
 }
 
 impl Upstreams {
     /// Nobody has been asked yet.
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
-        let shared = Shared {
-            in_flight: AtomicUsize::new(0),
-            own: Arc::default(),
-            dot: options.trust.connector(b"dot"),
-            doh: options.trust.connector(b"h2"),
-            options,
-            metrics,
-        };
+        let shared = Shared { in_flight: AtomicUsize::new(0), own: Arc::default(), options, metrics };
         Self { found: ArcSwap::default(), known: Mutex::default(), shared: Arc::new(shared) }
     }
 

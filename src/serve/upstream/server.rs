@@ -82,13 +82,16 @@ impl Server {
         sockets: usize,
         shared: &Shared,
     ) -> Self {
-        let Specification { address, transport } = specification;
+        let Specification { address, zone: _, transport, edns, case, tls } = specification;
         let to: Arc<str> = specification.to_string().into();
         let UpstreamOptions { reopen_after, total_timeout, idle_timeout, .. } = shared.options;
         let metrics = Arc::new(shared.metrics.server(&to, source));
         let late = Arc::new(AtomicBool::new(false));
         let dial = |secure| Dial { server: *address, source, secure };
         let stream = |secure| StreamPool::new(dial(secure), idle_timeout, metrics.clone());
+        let secure = |protocol: &[u8], name: &Arc<str>| {
+            Secure::new(&shared.options.trust, tls.as_deref(), protocol, name)
+        };
         let carrier = match transport {
             ServerTransport::Udp => {
                 let pool = UdpPool::new(Target {
@@ -104,12 +107,9 @@ impl Server {
                 Carrier::Udp(pool, stream(None))
             }
             ServerTransport::Tcp => Carrier::Stream(stream(None)),
-            ServerTransport::Tls { name } => {
-                Carrier::Stream(stream(Some(Secure { connector: shared.dot.clone(), name: name.clone() })))
-            }
+            ServerTransport::Tls { name } => Carrier::Stream(stream(Some(secure(b"dot", name)))),
             ServerTransport::Https { name, path } => {
-                let secure = Secure { connector: shared.doh.clone(), name: name.clone() };
-                Carrier::Https(HttpsPool::new(dial(Some(secure)), name, path))
+                Carrier::Https(HttpsPool::new(dial(Some(secure(b"h2", name))), name, path))
             }
         };
         Self {
@@ -118,8 +118,8 @@ impl Server {
             health: Mutex::default(),
             backing_off: AtomicBool::new(false),
             late,
-            without_edns: Trait::default(),
-            lower_case: Trait::default(),
+            without_edns: Trait::new(!edns),
+            lower_case: Trait::new(!case),
             wrong_cases: AtomicU8::new(0),
             carrier,
             metrics,
@@ -363,20 +363,24 @@ impl Drop for Probing<'_> {
 /// Something observed of a server and believed for [`TRAIT_TTL`].
 #[derive(Debug)]
 struct Trait {
+    /// Whether the configuration says so, whatever is observed.
+    is_configured: bool,
     created: Instant,
     /// Until when it is believed, in milliseconds since `created`. 0: it has not been observed.
     until_ms: AtomicU64,
 }
 
-impl Default for Trait {
-    fn default() -> Self {
-        Self { created: Instant::now(), until_ms: AtomicU64::new(0) }
-    }
-}
-
 impl Trait {
+    /// One that has not been observed.
+    fn new(is_configured: bool) -> Self {
+        Self { is_configured, created: Instant::now(), until_ms: AtomicU64::new(0) }
+    }
+
     /// Whether it is believed at this time.
     fn holds(&self, now: Instant) -> bool {
+        if self.is_configured {
+            return true;
+        }
         let until_ms = self.until_ms.load(Ordering::Relaxed);
         until_ms > 0 && self.since_created_ms(now) < until_ms
     }
@@ -410,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_trait_is_believed_for_a_while() {
-        let observed = Trait::default();
+        let observed = Trait::new(false);
         let now = Instant::now();
         assert!(!observed.holds(now));
         observed.observed(now);
@@ -418,5 +422,6 @@ mod tests {
         assert!(!observed.holds(now + TRAIT_TTL + Duration::from_millis(1)));
         observed.observed(now + TRAIT_TTL * 2);
         assert!(observed.holds(now + TRAIT_TTL * 2));
+        assert!(Trait::new(true).holds(now + TRAIT_TTL * 9), "what is configured does not expire");
     }
 }

@@ -1,20 +1,34 @@
-//! TLS to name servers: who is trusted, and the name a server must prove.
+//! TLS to name servers: how a server is authenticated, what is presented to it, and why it fails.
 
 use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use webpki::EndEntityCert;
 
 use super::message::Failure;
+use super::tls_errors::{Refused, describe};
+use crate::serve::tls::{PemRefused, certificates, certified_key, provider};
+use crate::world::{SpkiPin, TlsTrust};
 
-/// The certificate authorities that name servers are believed by.
+/// The certificate authorities that servers without a `ca` of their own are authenticated by.
 #[derive(Clone, Debug)]
-pub struct Trust(RootCertStore);
+pub struct Trust(Arc<RootCertStore>);
 
 /// A certificate that cannot be a root of trust.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +38,7 @@ pub struct BadAuthority(#[from] rustls::Error);
 /// Those of Mozilla's programme.
 impl Default for Trust {
     fn default() -> Self {
-        Self(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+        Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
     }
 }
 
@@ -35,35 +49,245 @@ impl Trust {
     ///
     /// When the octets are no certificate.
     pub fn add(&mut self, der: &[u8]) -> Result<(), BadAuthority> {
-        Ok(self.0.add(CertificateDer::from(der.to_vec()))?)
+        Ok(Arc::make_mut(&mut self.0).add(CertificateDer::from(der.to_vec()))?)
+    }
+}
+
+/// Whether TLS can use the files that are configured for a server.
+///
+/// # Errors
+///
+/// With the first file that it cannot use.
+pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), PemRefused> {
+    Material::new(trust).map(drop)
+}
+
+/// The files of a server, parsed.
+#[derive(Default)]
+struct Material {
+    /// The authorities in place of the common ones, with the certificates that they were made of.
+    ca: Option<(RootCertStore, Vec<CertificateDer<'static>>)>,
+    /// What is presented to the server.
+    client: Option<Arc<CertifiedKey>>,
+}
+
+impl Material {
+    /// Parses the files.
+    fn new(trust: &TlsTrust) -> Result<Self, PemRefused> {
+        let ca = match &trust.ca {
+            None => None,
+            Some(file) => {
+                let found = certificates(file)?;
+                let mut roots = RootCertStore::empty();
+                for (index, certificate) in found.iter().enumerate() {
+                    roots.add(certificate.clone()).map_err(|_| {
+                        PemRefused::new(
+                            file,
+                            format!("has a certificate that cannot be parsed, number {}", index + 1),
+                        )
+                    })?;
+                }
+                Some((roots, found))
+            }
+        };
+        let client = trust.client.as_ref().map(certified_key).transpose()?.map(Arc::new);
+        Ok(Self { ca, client })
+    }
+}
+
+/// Authenticates one server: by a chain to an authority, by its public key, or by both.
+#[derive(Debug)]
+struct Verifier {
+    /// Checks chain, name and validity. With pins alone it only checks the signatures of handshakes.
+    webpki: Arc<WebPkiServerVerifier>,
+    /// Whether the chain, the name and the validity are checked.
+    checks_chain: bool,
+    /// The certificates of the server's own `ca`. `None`: the common authorities are trusted.
+    ca: Option<Vec<CertificateDer<'static>>>,
+    /// Hashes of public keys, one of which the server's must have. Empty: any.
+    pins: Arc<[SpkiPin]>,
+}
+
+impl Verifier {
+    /// Checks the chain, the name and the validity.
+    fn verify_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let verified = self.webpki.verify_server_cert(end_entity, intermediates, name, &[], now);
+        let Err(error) = verified else { return Ok(()) };
+        match &error {
+            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                Err(Refused::unknown_issuer(end_entity, intermediates, self.ca.is_some()).into())
+            }
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
+                if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+            {
+                // `openssl req -x509` marks a self-signed certificate as an authority's. One that `ca` holds itself
+                // is trusted nevertheless; its validity was checked before this mark (RFC 5280 6.1.3).
+                match self.ca.iter().flatten().any(|trusted| trusted == end_entity) {
+                    true => verify_server_name(&ParsedCertificate::try_from(end_entity)?, name),
+                    false => Err(Refused::authority_as_server().into()),
+                }
+            }
+            _ => Err(error),
+        }
     }
 
-    /// What makes connections for one protocol (RFC 7301).
-    pub(super) fn connector(&self, protocol: &[u8]) -> TlsConnector {
-        // Named, because a program with two providers of cryptography in it has no default one.
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for TLS 1.2 and 1.3");
-        let mut config = builder.with_root_certificates(self.0.clone()).with_no_client_auth();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        TlsConnector::from(Arc::new(config))
+    /// Checks the public key (RFC 7858 4.2): the server's own, since anybody can append another certificate.
+    fn verify_key(&self, end_entity: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        if self.pins.is_empty() {
+            return Ok(());
+        }
+        let certificate = EndEntityCert::try_from(end_entity)
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let key = ring::digest::digest(&ring::digest::SHA256, &certificate.subject_public_key_info());
+        match self.pins.iter().any(|pin| pin == key.as_ref()) {
+            true => Ok(()),
+            false => Err(Refused::other_key(key.as_ref()).into()),
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.checks_chain {
+            self.verify_chain(end_entity, intermediates, server_name, now)?;
+        }
+        self.verify_key(end_entity)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// Presents the client certificate, if there is one, and notes that it was requested.
+#[derive(Debug)]
+struct ClientCertificate {
+    key: Option<Arc<CertifiedKey>>,
+    seen: Arc<Seen>,
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.seen.requested.store(true, Ordering::Relaxed);
+        self.key.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
+/// What is known of the connections to one server.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Whether a client certificate is configured.
+    presents: bool,
+    /// Whether the server requested a client certificate on the newest connection.
+    requested: AtomicBool,
+    /// Why TLS failed on the newest connection, in plain words.
+    error: Mutex<Option<String>>,
+}
+
+impl Seen {
+    /// Why a connection ended before anything was received on it: a server that refuses a client certificate may
+    /// close before its alert is read.
+    fn closed(&self) -> Option<String> {
+        let requested = self.requested.load(Ordering::Relaxed);
+        requested.then(|| match self.presents {
+            true => "requested a client certificate and closed the connection: it may not accept `client_certificate`"
+                .to_owned(),
+            false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
+        })
+    }
+
+    /// The newest error.
+    fn error(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// TLS to one server.
 #[derive(Clone)]
 pub(super) struct Secure {
-    pub connector: TlsConnector,
+    /// An error where the server's files are of no use, which `check` reports before.
+    connector: Result<TlsConnector, Arc<str>>,
     /// The name in its certificate, or its address.
-    pub name: Arc<str>,
+    name: Arc<str>,
+    seen: Arc<Seen>,
 }
 
 impl Secure {
+    /// TLS for one protocol (RFC 7301), authenticated as configured for the server, else by the common authorities.
+    pub fn new(common: &Trust, own: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
+        let material = own.map_or_else(|| Ok(Material::default()), Material::new);
+        let presents = own.is_some_and(|own| own.client.is_some());
+        let seen = Arc::new(Seen { presents, ..Seen::default() });
+        let pins = own.map(|own| own.pins.clone()).unwrap_or_default();
+        let connector = material
+            .map_err(|refused| refused.to_string())
+            .and_then(|material| {
+                connector(common, material, pins, protocol, seen.clone()).map_err(|error| error.to_string())
+            })
+            .map_err(Arc::from);
+        Self { connector, name: name.clone(), seen }
+    }
+
     /// Puts TLS over a connection.
-    pub async fn wrap(&self, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
-        let name = ServerName::try_from(self.name.to_string())
-            .map_err(|_| Failure::Network(format!("`{}` cannot be a server's name", self.name)))?;
-        Ok(self.connector.connect(name, tcp).await?)
+    pub async fn wrap(&self, tcp: TcpStream) -> Result<Watched, Failure> {
+        let name = ServerName::try_from(self.name.to_string()).map_err(|_| {
+            Failure::Network(format!("has `{}` configured, which is not a host name", self.name))
+        })?;
+        let connector = self.connector.as_ref().map_err(|why| Failure::Network(why.to_string()))?;
+        self.seen.requested.store(false, Ordering::Relaxed);
+        *self.seen.error() = None;
+        match connector.connect(name, tcp).await {
+            Ok(stream) => Ok(Watched { stream, seen: self.seen.clone(), received: false }),
+            Err(error) => Err(Failure::Network(match rustls_error(&error) {
+                Some(error) => describe(error, self.seen.presents),
+                None if is_end(&error) => self
+                    .seen
+                    .closed()
+                    .unwrap_or_else(|| "closed the connection during the TLS handshake".to_owned()),
+                None => return Err(error.into()),
+            })),
+        }
+    }
+
+    /// Why TLS failed on the newest connection, in plain words, if it did after its handshake.
+    pub fn error(&self) -> Option<String> {
+        self.seen.error().clone()
     }
 }
 
@@ -71,4 +295,113 @@ impl fmt::Debug for Secure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The client's side of TLS to one server.
+fn connector(
+    common: &Trust,
+    material: Material,
+    pins: Arc<[SpkiPin]>,
+    protocol: &[u8],
+    seen: Arc<Seen>,
+) -> Result<TlsConnector, rustls::Error> {
+    let Material { ca, client } = material;
+    let checks_chain = ca.is_some() || pins.is_empty();
+    let (roots, ca) = match ca {
+        Some((roots, certificates)) => (Arc::new(roots), Some(certificates)),
+        None => (common.0.clone(), None),
+    };
+    let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider())
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let verifier = Verifier { webpki, checks_chain, ca, pins };
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        // Only the name of rustls's method is dangerous: this verifier checks signatures always, and chains unless
+        // pins alone are configured (RFC 7858 4.2).
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(ClientCertificate { key: client, seen }));
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// A TLS connection whose errors are in plain words.
+pub(super) struct Watched {
+    stream: TlsStream<TcpStream>,
+    seen: Arc<Seen>,
+    /// Whether anything was received since the handshake.
+    received: bool,
+}
+
+impl Watched {
+    /// The same error in plain words, which are kept for layers that lose it.
+    fn plain(&self, error: io::Error) -> io::Error {
+        let why = match rustls_error(&error) {
+            Some(error) => Some(describe(error, self.seen.presents)),
+            None if is_end(&error) && !self.received => self.seen.closed(),
+            None => None,
+        };
+        match why {
+            Some(why) => self.fail(why),
+            None => error,
+        }
+    }
+
+    /// An error with these words.
+    fn fail(&self, why: String) -> io::Error {
+        *self.seen.error() = Some(why.clone());
+        io::Error::other(why)
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        Poll::Ready(match read {
+            Err(error) => Err(self.plain(error)),
+            Ok(()) if buffer.filled().len() > before => {
+                self.received = true;
+                Ok(())
+            }
+            Ok(()) if self.received || buffer.remaining() == 0 => Ok(()),
+            Ok(()) => self.seen.closed().map_or(Ok(()), |why| Err(self.fail(why))),
+        })
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, octets));
+        Poll::Ready(written.map_err(|error| self.plain(error)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        Poll::Ready(flushed.map_err(|error| self.plain(error)))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The TLS error inside an I/O error.
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether an error is the end of the connection.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
 }

@@ -129,6 +129,8 @@ struct Compiler<'a> {
     expectations: Vec<(Expect, Mark)>,
 
     given_ranges: Option<Box<Ranges>>,
+    /// The indices of the interfaces that link-local servers are on: they may change while the texts do not.
+    interfaces: Vec<u32>,
     ids: Ids,
     /// Whether it was said that groups are named and none is declared.
     told_no_groups: bool,
@@ -232,6 +234,7 @@ impl<'a> Compiler<'a> {
             listeners: Vec::new(),
             expectations: Vec::new(),
             given_ranges: None,
+            interfaces: Vec::new(),
             ids: Ids::default(),
             told_no_groups: false,
             prefix_lists: HashMap::new(),
@@ -380,7 +383,7 @@ impl<'a> Compiler<'a> {
         let nets = |list: &[Marked<config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
             generation: 0,
-            hash: fingerprint(self.sources, self.named_files),
+            hash: fingerprint(self.sources, self.named_files, &self.interfaces),
             source_modified_s: self
                 .sources
                 .modified
@@ -454,14 +457,19 @@ fn keys<T>(map: &HashMap<String, T>) -> Vec<&str> {
     map.keys().map(String::as_str).collect()
 }
 
-/// A hash of the configuration's texts and of its zone files'.
-fn fingerprint(sources: &SourceMap, named_files: &BTreeMap<OsString, Option<u64>>) -> String {
+/// A hash of the configuration's texts, of the files that it names and of the interfaces that it was compiled with.
+fn fingerprint(
+    sources: &SourceMap,
+    named_files: &BTreeMap<OsString, Option<u64>>,
+    interfaces: &[u32],
+) -> String {
     let texts = sources.fingerprint();
-    if named_files.is_empty() {
+    if named_files.is_empty() && interfaces.is_empty() {
         return texts;
     }
-    let zones = named_files.values().flat_map(|hash| hash.unwrap_or_default().to_be_bytes());
-    format!("{:016x}", stable_hash(texts.bytes().chain(zones)))
+    let files = named_files.values().flat_map(|hash| hash.unwrap_or_default().to_be_bytes());
+    let interfaces = interfaces.iter().flat_map(|index| index.to_be_bytes());
+    format!("{:016x}", stable_hash(texts.bytes().chain(files).chain(interfaces)))
 }
 
 /// A host name out of a table of facts.

@@ -1,18 +1,22 @@
 //! Whom FORWARD rules and the internet ask.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
+
+use data_encoding::BASE64;
+use nix::net::if_::if_nametoindex;
 
 use super::*;
-use crate::config::{Carrier, InternetMode, ResolverRule, RuleSource, ServerOrder, Target};
+use crate::config::{
+    Carrier, InternetMode, ResolverRule, RuleSource, ServerEntry, ServerOrder, Target, TargetError,
+};
 
 impl Compiler<'_> {
-    /// The name servers of a FORWARD rule. `None` when it has no targets, which is told elsewhere.
+    /// The name servers of a FORWARD rule. `None` when it has no usable targets, which is reported elsewhere.
     pub(super) fn rule_upstream(
         &mut self,
         rule: &ResolverRule,
         endpoint: Vec<IpAddr>,
     ) -> Option<Index<Upstream>> {
-        self.check_targets(&rule.targets);
         let sources = if rule.source == RuleSource::Any { Vec::new() } else { endpoint };
         let name = rule.id.value().text();
         self.upstream(name, &rule.targets, rule.order, sources)
@@ -38,49 +42,194 @@ impl Compiler<'_> {
             }
             _ => {}
         }
-        self.check_targets(&internet.servers);
+        let upstream = self.upstream(Arc::from("internet"), &internet.servers, internet.order, Vec::new());
         if !sealed {
-            self.internet =
-                self.upstream(Arc::from("internet"), &internet.servers, internet.order, Vec::new());
+            self.internet = upstream;
         }
     }
 
-    /// AWS mixes no families in a rule; and a server that is one of this daemon's own listeners would ask
-    /// itself for ever.
-    fn check_targets(&mut self, targets: &[Marked<Target>]) {
-        for target in targets {
-            let address = server(target.value()).address;
-            let own = self.config.listener.iter().find_map(|listener| {
-                self.listen_addresses(listener).into_iter().find(|door| {
-                    let same_host = door.ip() == address.ip()
-                        || (door.ip().is_unspecified() && address.ip().is_loopback());
-                    same_host && door.port() == address.port()
-                })
-            });
-            if let Some(door) = own {
-                let message = format!("{target} is this daemon itself: it listens on {door}");
-                let error = self.report.error(Code::ForwardLoop, target.mark(), message);
-                error.help("questions would come back for ever; name another server");
-            }
-        }
-    }
-
+    /// The upstream of a list of servers. Each bad server is one error, so that all are reported at once. `None`
+    /// where no server is left.
     fn upstream(
         &mut self,
         name: Arc<str>,
-        targets: &[Marked<Target>],
+        targets: &[ServerEntry],
         order: ServerOrder,
         sources: Vec<IpAddr>,
     ) -> Option<Index<Upstream>> {
-        if targets.is_empty() {
+        let mut servers: Vec<Server> = Vec::with_capacity(targets.len());
+        for entry in targets {
+            let Some(server) = self.server(entry) else { continue };
+            let same =
+                |other: &Server| (other.address, &other.transport) == (server.address, &server.transport);
+            if servers.iter().any(same) {
+                let message = format!("{server} is in this list twice; the first one counts");
+                self.report.warning(Code::Surprising, entry.mark(), message).help("remove one of them");
+                continue;
+            }
+            servers.push(server);
+        }
+        if servers.is_empty() {
             return None;
         }
-        let identity = UpstreamIdentity {
-            servers: targets.iter().map(|target| server(target.value())).collect(),
-            order: self::order(order),
-            sources: sources.into(),
-        };
+        let identity =
+            UpstreamIdentity { servers: servers.into(), order: self::order(order), sources: sources.into() };
         Some(self.upstreams.add(Upstream { name, identity }))
+    }
+
+    /// One server of a list. `None` after its one error.
+    fn server(&mut self, entry: &ServerEntry) -> Option<Server> {
+        let written = &entry.server;
+        let Some(address) = &written.address else {
+            self.no_address(entry);
+            return None;
+        };
+        let target: Target = match address.value().parse() {
+            Ok(target) => target,
+            Err(TargetError { message, help }) => {
+                self.report.error(Code::InvalidValue, address.mark(), message).help(help);
+                return None;
+            }
+        };
+        let mut server = server(&target);
+        self.set_scope(&mut server, address)?;
+        self.check_loop(&server, address.mark())?;
+        server.edns = written.edns;
+        server.case = written.case;
+        server.tls = self.trust(entry, &server)?;
+        Some(server)
+    }
+
+    /// Reports an element without an address, unless its key could not be read, which is reported already.
+    fn no_address(&mut self, entry: &ServerEntry) {
+        if let Some(kind) = entry.wrong_kind {
+            let message = format!("{kind} where a name server is required: a string or a table");
+            let error = self.report.error(Code::InvalidValue, entry.mark(), message);
+            error.help("write `\"192.0.2.53\"` or `{ address = \"192.0.2.53\", edns = false }`");
+        } else if !self.cut_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
+            let error = self.report.error(Code::MissingKey, entry.mark(), "`address` is missing here");
+            error.help("write `{ address = \"192.0.2.53\" }`");
+        }
+    }
+
+    /// Turns the interface of a link-local address into its index on this host, which is what sockets take. `None`
+    /// after an error.
+    fn set_scope(&mut self, server: &mut Server, written: &Marked<String>) -> Option<()> {
+        let (Some(zone), SocketAddr::V6(address)) = (&server.zone, server.address) else { return Some(()) };
+        let index = match zone.parse::<u32>() {
+            Ok(index) => index,
+            Err(_) => match if_nametoindex(&**zone) {
+                Ok(index) => index,
+                Err(_) => {
+                    let message =
+                        format!("`{}`: this host has no network interface `{zone}`", written.value());
+                    let error = self.report.error(Code::InvalidValue, written.mark(), message);
+                    error.help("`ip link` lists the interfaces of this host");
+                    return None;
+                }
+            },
+        };
+        self.interfaces.push(index);
+        server.address = SocketAddrV6::new(*address.ip(), address.port(), 0, index).into();
+        Some(())
+    }
+
+    /// A server that is one of this daemon's own listeners would forward to itself for ever. `None` after that error.
+    fn check_loop(&mut self, server: &Server, mark: Mark) -> Option<()> {
+        let address = server.address;
+        let own = self.config.listener.iter().find_map(|listener| {
+            self.listen_addresses(listener).into_iter().find(|listen| {
+                let same_host = listen.ip() == address.ip()
+                    || (listen.ip().is_unspecified() && address.ip().is_loopback());
+                same_host && listen.port() == address.port()
+            })
+        });
+        let Some(listen) = own else { return Some(()) };
+        let message = format!("{server} is this daemon itself: it listens on {listen}");
+        let error = self.report.error(Code::ForwardLoop, mark, message);
+        error.help("queries would come back for ever; name another server");
+        None
+    }
+
+    /// How a server's certificate is checked: `Some(None)` with default settings, `None` after an error. Files are
+    /// read here and understood by whatever speaks TLS.
+    #[expect(clippy::option_option, reason = "no settings are not an error")]
+    fn trust(&mut self, entry: &ServerEntry, server: &Server) -> Option<Option<Arc<TlsTrust>>> {
+        let written = &entry.server;
+        let keys = [
+            ("ca", written.ca.as_ref()),
+            ("spki_pin", written.spki_pin.first()),
+            ("client_certificate", written.client_certificate.as_ref()),
+            ("client_key", written.client_key.as_ref()),
+        ];
+        let Some((key, first)) = keys.iter().find_map(|(key, value)| Some((*key, (*value)?))) else {
+            return Some(None);
+        };
+        if matches!(server.transport, ServerTransport::Udp | ServerTransport::Tcp) {
+            let message = format!("`{key}` is for servers over TLS or HTTPS, and {server} is neither");
+            let error = self.report.error(Code::InvalidValue, first.mark(), message);
+            error.help(format!(
+                "leave it out, or write `address = \"tls://{}#dns.example\"`",
+                Bracketed(server.address.ip())
+            ));
+            return None;
+        }
+        let pins = written.spki_pin.iter().map(|pin| self.pin(pin)).collect::<Option<Arc<[SpkiPin]>>>()?;
+        let ca = match &written.ca {
+            Some(ca) => Some(self.pem(ca)?),
+            None => None,
+        };
+        let client = match (&written.client_certificate, &written.client_key) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: self.pem(certificate)?, key: self.pem(key)? })
+            }
+            (None, None) => None,
+            (Some(alone), None) => return self.lacks(entry, alone, "client_certificate", "client_key"),
+            (None, Some(alone)) => return self.lacks(entry, alone, "client_key", "client_certificate"),
+        };
+        Some(Some(Arc::new(TlsTrust { ca, pins, client })))
+    }
+
+    /// Reports a key without the other one that it needs.
+    fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
+        // A key that could not be read is reported already.
+        if !self.cut_keys.contains(&(entry.mark().range().start, other.to_owned())) {
+            let message = format!("`{key}` needs `{other}`, which is missing here");
+            let error = self.report.error(Code::MissingKey, alone.mark(), message);
+            error.help(format!("write `{other} = \"{other}.pem\"`, a file in PEM form"));
+        }
+        None
+    }
+
+    /// A file in PEM form. `None` after an error.
+    fn pem(&mut self, named: &Marked<String>) -> Option<PemFile> {
+        let (path, text) = self.named_file(named)?;
+        Some(PemFile { path, text: text.into(), mark: named.mark() })
+    }
+
+    /// `sha256/` and a hash in base64. `None` after an error.
+    fn pin(&mut self, written: &Marked<String>) -> Option<SpkiPin> {
+        let text = written.value();
+        let hash = text.strip_prefix("sha256/").and_then(|hash| BASE64.decode(hash.as_bytes()).ok());
+        let pin = hash.and_then(|hash| SpkiPin::try_from(hash).ok());
+        if pin.is_none() {
+            let message = format!("`{text}` is not an SPKI pin");
+            let error = self.report.error(Code::InvalidValue, written.mark(), message);
+            error.help("write `sha256/` and 44 characters of base64: a SHA-256 hash of 32 octets");
+        }
+        pin
+    }
+}
+
+/// An address as it is written in a URL.
+struct Bracketed(IpAddr);
+
+impl Display for Bracketed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => ip.fmt(f),
+            IpAddr::V6(ip) => write!(f, "[{ip}]"),
+        }
     }
 }
 
@@ -92,6 +241,7 @@ pub(super) fn order(written: ServerOrder) -> Order {
     }
 }
 
+/// A server at a target's address, with default settings and without the scope of its address.
 fn server(target: &Target) -> Server {
     let transport = match &target.carrier {
         Carrier::Udp => ServerTransport::Udp,
@@ -102,5 +252,6 @@ fn server(target: &Target) -> Server {
         }
     };
     let port = target.port.unwrap_or_else(|| Server::default_port(&transport));
-    Server { address: SocketAddr::new(target.ip, port), transport }
+    let zone = target.zone.as_deref().map(Arc::from);
+    Server { zone, ..Server::new(SocketAddr::new(target.ip, port), transport) }
 }

@@ -7,8 +7,8 @@ use super::{Catalogue, Change, Fields, list};
 use crate::world::{
     AclRules, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
     Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
-    Rule, RuleKind, SecurityGroup, Site, Standing, Subnet, TransitGateway, ViewId, Vpc, VpcPeeringConnection,
-    World,
+    Rule, RuleKind, SecurityGroup, Server, Site, Standing, Subnet, TransitGateway, ViewId, Vpc,
+    VpcPeeringConnection, World,
 };
 
 /// Compares all objects but routes and zones.
@@ -268,7 +268,7 @@ fn rule(world: &World, it: &Rule) -> Fields {
     vec![
         ("type", kind.to_owned()),
         ("domain", it.domain.to_string()),
-        ("targets", list(upstream.iter().flat_map(|upstream| upstream.servers.iter()))),
+        ("targets", list(upstream.iter().flat_map(|upstream| upstream.servers.iter().map(Server::describe)))),
         ("sources", list(it.sources.iter())),
     ]
 }
@@ -365,7 +365,10 @@ fn settings(world: &World) -> Catalogue {
             "server",
             vec![("allow", list(&world.allow)), ("trust_client_subnet", list(&world.trust_client_subnet))],
         ),
-        ("internet", vec![("servers", list(internet.iter().flat_map(|servers| servers.iter())))]),
+        (
+            "internet",
+            vec![("servers", list(internet.iter().flat_map(|servers| servers.iter().map(Server::describe))))],
+        ),
     ];
     Catalogue::of(sections.into_iter().map(|(name, fields)| (name.to_owned(), fields)))
 }

@@ -54,6 +54,23 @@ fn told(after: &str) -> Vec<String> {
 }
 
 #[test]
+fn settings_of_servers_are_differences() {
+    let with = |server: &str| {
+        format!(
+            "{BEFORE}\n[internet]\nmode = \"forward\"\nservers = [{{ address = \"192.0.2.53\"{server} }}]\n"
+        )
+    };
+    let changes = |before: &str, after: &str| -> Vec<String> {
+        diff(&world(&with(before)), &world(&with(after))).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(changes("", ", edns = true"), Vec::<String>::new());
+    let found = changes("", ", edns = false");
+    assert!(found.len() == 1 && found[0].contains("192.0.2.53 edns=false"), "{found:?}");
+    let found = changes(", case = false", ", edns = false");
+    assert!(found.len() == 1 && found[0].contains("192.0.2.53 case=false"), "{found:?}");
+}
+
+#[test]
 fn a_comment_changes_nothing() {
     assert_eq!(told(&format!("# a comment\n{BEFORE}")), Vec::<String>::new());
 }

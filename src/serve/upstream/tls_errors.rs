@@ -1,0 +1,461 @@
+//! Why TLS to a name server fails, in plain words. Each text is a predicate: the server's address comes before it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
+use webpki::EndEntityCert;
+
+use crate::observe::civil_from_days;
+
+/// How many names of a certificate an error lists.
+const MOST_NAMES: usize = 4;
+
+/// How many characters of a name out of a certificate an error shows.
+const MOST_CHARACTERS: usize = 64;
+
+/// Why a certificate was refused, where rustls has no words for it.
+#[derive(Debug)]
+pub(super) struct Refused(String);
+
+impl Refused {
+    /// No authority that is trusted signed it. `own_ca`: the server has a `ca` of its own.
+    pub fn unknown_issuer(
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        own_ca: bool,
+    ) -> Self {
+        let (issuer, is_self_signed) = top_issuer(end_entity, intermediates);
+        let issuer = issuer.map(|issuer| format!(" ({issuer})")).unwrap_or_default();
+        Self(match (is_self_signed, own_ca) {
+            (true, true) => format!("has a self-signed certificate that is not in its `ca`{issuer}"),
+            (true, false) => {
+                format!("has a self-signed certificate{issuer}: set `ca = \"file.pem\"` or `spki_pin`")
+            }
+            (false, true) => {
+                format!("has a certificate signed by an authority that is not in its `ca`{issuer}")
+            }
+            (false, false) => format!(
+                "has a certificate signed by an authority that is not trusted{issuer}: set `ca = \"file.pem\"`"
+            ),
+        })
+    }
+
+    /// It is marked as an authority's (RFC 5280 4.2.1.9).
+    pub fn authority_as_server() -> Self {
+        Self(
+            "has the certificate of an authority (CA:TRUE) in place of a server's: set `ca` to that very certificate, \
+             or `spki_pin`"
+                .to_owned(),
+        )
+    }
+
+    /// Its public key has another hash than those that are pinned.
+    pub fn other_key(seen: &[u8]) -> Self {
+        Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(seen)))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for rustls::Error {
+    fn from(refused: Refused) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
+    }
+}
+
+/// What went wrong. `presents`: a client certificate is configured.
+pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => certificate(error),
+        rustls::Error::AlertReceived(alert) => received(*alert, presents),
+        rustls::Error::NoCertificatesPresented => "presented no certificate".to_owned(),
+        rustls::Error::PeerIncompatible(why) => incompatible(why).to_owned(),
+        rustls::Error::InvalidMessage(_) => "sent something that is not TLS".to_owned(),
+        rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. }
+        | rustls::Error::PeerMisbehaved(_) => "violated the TLS protocol".to_owned(),
+        rustls::Error::DecryptError => "sent a TLS record that cannot be decrypted".to_owned(),
+        rustls::Error::PeerSentOversizedRecord => "sent a TLS record that is too large".to_owned(),
+        rustls::Error::NoApplicationProtocol => NO_PROTOCOL.to_owned(),
+        rustls::Error::UnsupportedNameType => {
+            "has a name configured that no certificate can be checked for".to_owned()
+        }
+        rustls::Error::FailedToGetCurrentTime => {
+            "has a certificate that cannot be checked: this host's clock cannot be read".to_owned()
+        }
+        _ => "failed the TLS handshake".to_owned(),
+    }
+}
+
+/// For a server without DNS among its protocols.
+const NO_PROTOCOL: &str = "does not offer DNS over this transport (no common application protocol)";
+
+/// What is wrong with a server's certificate.
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired => "has a certificate that expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("has a certificate that expired on {}", date(*not_after))
+        }
+        CertificateError::NotValidYet => "has a certificate that is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "has a certificate that is not valid before {} (this host's date is {})",
+            date(*not_before),
+            date(*time)
+        ),
+        CertificateError::NotValidForName => "has a certificate for another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let expected = expected.to_str();
+            match names(presented) {
+                None => format!("has a certificate without a name, not one for {expected}"),
+                Some(names) => format!("has a certificate for {names}, not for {expected}"),
+            }
+        }
+        CertificateError::UnknownIssuer => {
+            "has a certificate signed by an authority that is not trusted".to_owned()
+        }
+        CertificateError::Revoked => "has a certificate that was revoked".to_owned(),
+        CertificateError::UnknownRevocationStatus
+        | CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. }
+        | CertificateError::InvalidOcspResponse => {
+            "has a certificate of which it is not known whether it was revoked".to_owned()
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "has a certificate that is not for TLS servers (extended key usage)".to_owned()
+        }
+        CertificateError::BadEncoding => "has a certificate that cannot be parsed".to_owned(),
+        CertificateError::BadSignature => {
+            "has a certificate or a handshake with a wrong signature".to_owned()
+        }
+        CertificateError::UnhandledCriticalExtension => {
+            "has a certificate with a critical extension that is not supported".to_owned()
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "has a certificate with a signature algorithm that is not supported".to_owned()
+        }
+        CertificateError::Other(OtherError(other)) => match (other.downcast_ref(), other.downcast_ref()) {
+            (Some(Refused(why)), _) => why.clone(),
+            (None, Some(error)) => chain(error).to_owned(),
+            (None, None) => BAD_CHAIN.to_owned(),
+        },
+        _ => BAD_CHAIN.to_owned(),
+    }
+}
+
+/// For what has no words of its own.
+const BAD_CHAIN: &str = "has a certificate chain that is not valid";
+
+/// What is wrong with a chain, where rustls passes the verifier's error on.
+fn chain(error: &webpki::Error) -> &'static str {
+    match error {
+        webpki::Error::NameConstraintViolation => {
+            "has a certificate for a name that its authority may not certify (name constraints)"
+        }
+        webpki::Error::UnsupportedCertVersion => "has a certificate that is not X.509 version 3",
+        webpki::Error::EndEntityUsedAsCa | webpki::Error::PathLenConstraintViolated => {
+            "has a certificate signed by one that may not sign others"
+        }
+        webpki::Error::MaximumPathBuildCallsExceeded
+        | webpki::Error::MaximumPathDepthExceeded
+        | webpki::Error::MaximumSignatureChecksExceeded
+        | webpki::Error::MaximumNameConstraintComparisonsExceeded => {
+            "has a certificate chain that is too long to be checked"
+        }
+        webpki::Error::UnsupportedCriticalExtension => {
+            "has a certificate with a critical extension that is not supported"
+        }
+        _ => BAD_CHAIN,
+    }
+}
+
+/// Why the server refuses, by its alert (RFC 8446 6.2).
+fn received(alert: AlertDescription, presents: bool) -> String {
+    let refused = |why: &str| match presents {
+        true => format!("refused the client certificate: {why}"),
+        false => format!("refused the TLS handshake: {why}"),
+    };
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => match presents {
+            true => refused("it requires one of another authority"),
+            false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
+        },
+        AlertDescription::UnknownCA => refused("its authority is unknown to the server"),
+        AlertDescription::CertificateExpired => refused("it expired"),
+        AlertDescription::CertificateRevoked => refused("it was revoked"),
+        AlertDescription::UnsupportedCertificate => refused("its type is not supported"),
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
+            refused("the certificate is not valid")
+        }
+        AlertDescription::AccessDenied => refused("access is denied"),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            "refused the TLS handshake: no common cipher suite, or a client certificate is required"
+                .to_owned()
+        }
+        AlertDescription::ProtocolVersion => OLD_VERSION.to_owned(),
+        AlertDescription::UnrecognisedName => {
+            "refused the TLS handshake: it does not know the name after the `#`".to_owned()
+        }
+        AlertDescription::NoApplicationProtocol => NO_PROTOCOL.to_owned(),
+        AlertDescription::InternalError => "failed in the TLS handshake with an error of its own".to_owned(),
+        AlertDescription::DecryptError => {
+            "refused the TLS handshake: it could not verify a signature".to_owned()
+        }
+        other => format!("refused the TLS handshake (alert {})", u8::from(other)),
+    }
+}
+
+/// For a server that is too old, or too strict.
+const OLD_VERSION: &str = "supports neither TLS 1.2 nor TLS 1.3";
+
+/// What the server does not support.
+fn incompatible(why: &PeerIncompatible) -> &'static str {
+    match why {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => OLD_VERSION,
+        PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
+            "accepts no signature algorithm that the client certificate's key has"
+        }
+        PeerIncompatible::NoCipherSuitesInCommon
+        | PeerIncompatible::NoKxGroupsInCommon
+        | PeerIncompatible::NoSignatureSchemesInCommon
+        | PeerIncompatible::NoEcPointFormatsInCommon => "has no cipher suite in common with plustwo",
+        _ => "lacks a feature of TLS that is required",
+    }
+}
+
+/// A date in UTC: `2026-01-02`.
+fn date(time: UnixTime) -> String {
+    let (year, month, day) = civil_from_days(i64::try_from(time.as_secs() / 86_400).unwrap_or_default());
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// The names of a certificate as an error lists them. `None`: it has none.
+fn names(presented: &[String]) -> Option<String> {
+    // rustls gives them as `DnsName("dns.example")` and `IpAddress(192.0.2.53)`.
+    let inner = |name: &String| {
+        let (kind, rest) = name.split_once('(')?;
+        let inner = rest.strip_suffix(')')?.trim_matches('"');
+        matches!(kind, "DnsName" | "IpAddress").then(|| printable(inner))
+    };
+    let all: Vec<String> = presented.iter().filter_map(inner).collect();
+    match all.len() {
+        0 => None,
+        1..=MOST_NAMES => Some(all.join(", ")),
+        more => Some(format!("{} and {} more names", all[..MOST_NAMES].join(", "), more - MOST_NAMES)),
+    }
+}
+
+/// The issuer that a chain ends at, as far as the server sent it, and whether that is the server itself.
+fn top_issuer(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> (Option<String>, bool) {
+    let Ok(leaf) = EndEntityCert::try_from(end_entity) else { return (None, false) };
+    if leaf.issuer() == leaf.subject() {
+        return (common_name(leaf.issuer()), true);
+    }
+    let above: Vec<_> = intermediates.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
+    let mut issuer = leaf.issuer().to_vec();
+    // Each step goes up; a circle of certificates ends with their number.
+    for _ in 0..above.len() {
+        match above.iter().find(|certificate| certificate.subject() == issuer) {
+            Some(certificate) => issuer = certificate.issuer().to_vec(),
+            None => break,
+        }
+    }
+    (common_name(&issuer), false)
+}
+
+/// `CN=Corp CA` out of a distinguished name in DER (RFC 5280 4.1.2.4), or its organisation where it has no common
+/// name.
+fn common_name(name: &[u8]) -> Option<String> {
+    /// `id-at-commonName`, `id-at-organizationName`, `id-at-organizationalUnitName` (RFC 5280 A.1).
+    const ATTRIBUTES: [(&[u8], &str); 3] =
+        [(&[0x55, 4, 3], "CN"), (&[0x55, 4, 10], "O"), (&[0x55, 4, 11], "OU")];
+    let mut found: [Option<String>; ATTRIBUTES.len()] = Default::default();
+    // The verifier gives what is in the outer SEQUENCE; a SET begins it.
+    let mut sets = match Tlv::first(name)? {
+        (Tlv { tag: SEQUENCE, value }, _) => value,
+        _ => name,
+    };
+    while let Some((set, rest)) = Tlv::first(sets) {
+        sets = rest;
+        let mut attributes = set.value;
+        while let Some((attribute, rest)) = Tlv::first(attributes) {
+            attributes = rest;
+            let Some((oid, value)) = Tlv::first(attribute.value) else { continue };
+            let Some((value, _)) = Tlv::first(value) else { continue };
+            let known = ATTRIBUTES.iter().position(|(known, _)| oid.tag == OID && oid.value == *known);
+            if let Some(at) = known {
+                found[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
+            }
+        }
+    }
+    found.into_iter().flatten().next()
+}
+
+/// `SEQUENCE` in DER.
+const SEQUENCE: u8 = 0x30;
+/// `OBJECT IDENTIFIER` in DER.
+const OID: u8 = 0x06;
+/// `BMPString` in DER: UTF-16.
+const BMP_STRING: u8 = 0x1e;
+
+/// An element of DER: a tag and a value.
+struct Tlv<'d> {
+    tag: u8,
+    value: &'d [u8],
+}
+
+impl<'d> Tlv<'d> {
+    /// The first element, and what follows it. `None` at the end, and where the octets are not DER with lengths below
+    /// 65,536.
+    fn first(octets: &'d [u8]) -> Option<(Self, &'d [u8])> {
+        let (&tag, rest) = octets.split_first()?;
+        let (&short, rest) = rest.split_first()?;
+        let (length, rest) = match short {
+            0..=0x7f => (usize::from(short), rest),
+            0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
+            0x82 => (usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])), rest.get(2..)?),
+            _ => return None,
+        };
+        Some((Self { tag, value: rest.get(..length)? }, rest.get(length..)?))
+    }
+
+    /// A string of any of the types that a name has.
+    fn text(&self) -> String {
+        match self.tag {
+            BMP_STRING => {
+                let (units, _) = self.value.as_chunks::<2>();
+                let units: Vec<u16> = units.iter().map(|unit| u16::from_be_bytes(*unit)).collect();
+                printable(&String::from_utf16_lossy(&units))
+            }
+            _ => printable(&String::from_utf8_lossy(self.value)),
+        }
+    }
+}
+
+/// A text that a stranger chose, for an error on one line: without control characters, and short.
+fn printable(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { '?' } else { c };
+    let short: String = text.chars().take(MOST_CHARACTERS).map(safe).collect();
+    match text.chars().nth(MOST_CHARACTERS) {
+        Some(_) => format!("{short}…"),
+        None => short,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distinguished_name_is_read_and_anything_else_is_no_name() {
+        let cn = b"\x31\x10\x30\x0e\x06\x03\x55\x04\x03\x0c\x07Corp CA";
+        let o = b"\x31\x0d\x30\x0b\x06\x03\x55\x04\x0a\x13\x04Corp";
+        let inner = [&o[..], &cn[..]].concat();
+        let outer = [&[SEQUENCE, inner.len() as u8][..], &inner].concat();
+        for name in [&inner, &outer, &cn.to_vec()] {
+            assert_eq!(common_name(name).as_deref(), Some("CN=Corp CA"));
+        }
+        assert_eq!(common_name(o).as_deref(), Some("O=Corp"));
+        let utf16 = b"\x31\x0d\x30\x0b\x06\x03\x55\x04\x03\x1e\x04\0A\0\n";
+        assert_eq!(common_name(utf16).as_deref(), Some("CN=A?"));
+        for end in 0..inner.len() {
+            _ = common_name(&inner[..end]);
+        }
+        for other in [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x31\x82\xff\xff\x30"] {
+            assert_eq!(common_name(other), None);
+        }
+    }
+
+    /// Whether a text has a word of a Rust program: letters of both cases in it after the first, but for the words of
+    /// the field.
+    fn has_debug_name(text: &str) -> bool {
+        let fields = ["TLS", "DNS", "SPKI"];
+        text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+            word.chars().skip(1).any(char::is_uppercase)
+                && word.chars().any(char::is_lowercase)
+                && !fields.contains(&word)
+        })
+    }
+
+    #[test]
+    fn every_error_has_plain_words() {
+        assert!(has_debug_name("received fatal alert: HandshakeFailure"));
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_767_312_000));
+        let certificates = [
+            CertificateError::Expired,
+            CertificateError::NotValidYet,
+            CertificateError::Revoked,
+            CertificateError::UnhandledCriticalExtension,
+            CertificateError::UnknownIssuer,
+            CertificateError::UnknownRevocationStatus,
+            CertificateError::ExpiredRevocationListContext { time, next_update: time },
+            CertificateError::BadSignature,
+            CertificateError::BadEncoding,
+            CertificateError::NotValidForName,
+            CertificateError::InvalidPurpose,
+            CertificateError::InvalidOcspResponse,
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: vec![1],
+                supported_algorithms: Vec::new(),
+            },
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::NameConstraintViolation))),
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::UnsupportedCertVersion))),
+            CertificateError::Other(OtherError(Arc::new(webpki::Error::EmptyEkuExtension))),
+            CertificateError::Other(OtherError(Arc::new(std::io::Error::other("SomeError")))),
+        ];
+        let errors = (0..=u8::MAX)
+            .map(|alert| rustls::Error::AlertReceived(AlertDescription::from(alert)))
+            .chain(certificates.into_iter().map(rustls::Error::InvalidCertificate))
+            .chain([
+                rustls::Error::NoCertificatesPresented,
+                rustls::Error::UnsupportedNameType,
+                rustls::Error::DecryptError,
+                rustls::Error::EncryptError,
+                rustls::Error::General("SomeError".to_owned()),
+                rustls::Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon),
+                rustls::Error::PeerIncompatible(PeerIncompatible::NullCompressionRequired),
+                rustls::Error::PeerMisbehaved(rustls::PeerMisbehaved::TooMuchEarlyDataReceived),
+                rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
+                rustls::Error::HandshakeNotComplete,
+                rustls::Error::FailedToGetCurrentTime,
+                rustls::Error::PeerSentOversizedRecord,
+            ]);
+        for error in errors {
+            for presents in [false, true] {
+                let text = describe(&error, presents);
+                assert!(!text.is_empty() && !has_debug_name(&text), "{error:?}: {text}");
+                assert!(!text.contains(['{', '(']) || text.ends_with(')'), "{text}");
+            }
+        }
+        let expired = CertificateError::ExpiredContext { time, not_after: time };
+        assert_eq!(certificate(&expired), "has a certificate that expired on 2026-01-02");
+        assert_eq!(certificate(&CertificateError::Revoked), "has a certificate that was revoked");
+    }
+
+    #[test]
+    fn names_out_of_certificates_are_listed_without_the_words_of_a_library() {
+        let list = |all: &[&str]| names(&all.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(list(&["DirectoryName"]), None);
+        assert_eq!(
+            list(&["DnsName(\"a.example\")", "IpAddress(192.0.2.1)"]).as_deref(),
+            Some("a.example, 192.0.2.1")
+        );
+        let many = list(&["DnsName(\"a\")"; 9]);
+        assert_eq!(many.as_deref(), Some("a, a, a, a and 5 more names"));
+    }
+}
