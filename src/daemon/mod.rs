@@ -3,11 +3,13 @@
 //! - `descriptors`: the limit of open files, and how it is divided
 //! - `doors`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
 //! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
-//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on
+//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on;
+//!   `implausible`: what the watch does not apply
 
 mod descriptors;
 mod doors;
 mod fixed;
+mod implausible;
 mod life;
 mod loader;
 mod open;
