@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("hickory_server", &["src/serve/hickory.rs"]),
     ("rustls", &["src/serve/"]),
-    ("hyper", &["src/serve/doh"]),
+    ("hyper", &["src/serve/doh", "src/admin/server.rs"]),
     ("hickory_proto", &["src/dns/", "src/serve/"]),
     ("tokio::net", &["src/serve/", "src/admin/", "src/daemon/"]),
     ("UdpSocket", &["src/serve/", "src/daemon/"]),

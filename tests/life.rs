@@ -344,3 +344,105 @@ fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
     served.wait_for("A second signal: ending at once.");
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
 }
+
+/// The values of a reload by what came of it.
+fn reloads(served: &Served, result: &str) -> u32 {
+    let page = served.http("GET", "/metrics").1;
+    let series = format!("plustwo_config_reloads_total{{result=\"{result}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    let lab = fs::read_to_string(&file).unwrap();
+    let mut served = Served::start(&file);
+    served.wait_for("Watching the configuration.");
+    let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
+    let answer = || client.ask("db.corp.internal", "A").addresses();
+    // Cut to nothing, a comment alone, and the head of the file, which is valid by itself.
+    let head = &lab[..lab.find("[[vpc]]").unwrap()];
+    for (n, text) in ["", "# all of it is gone\n", head].into_iter().enumerate() {
+        fs::write(&file, text).unwrap();
+        let seen = served.wait_for("Keeping the previous configuration: no location is left");
+        assert!(seen.last().unwrap().contains("`plustwo reload`"), "{seen:?}");
+        assert_eq!(answer(), [ip("10.0.1.20")]);
+        assert_eq!(reloads(&served, "failed") as usize, n + 1);
+    }
+    // When it is whole again it is read as ever.
+    fs::write(&file, lab.replace("10.0.1.20", "10.0.1.22")).unwrap();
+    served.wait_for("Reloaded.");
+    assert_eq!(answer(), [ip("10.0.1.22")]);
+
+    // Who asks for it gets it, and is warned.
+    fs::write(&file, "").unwrap();
+    served.wait_for("Keeping the previous configuration: no location is left");
+    let (status, body) = served.http("POST", "/v1/reload");
+    let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert!(status.contains(" 200 ") && value["result"] == "ok", "{status} {value}");
+    assert_eq!(value["warnings"][0]["code"], "implausible", "{value}");
+    served.wait_for("Applied because it was requested: no location is left");
+    let refused = client.ask("db.corp.internal", "A");
+    assert_eq!(refused.message.metadata.response_code.to_string(), "Query Refused");
+    served.stop();
+}
+
+#[test]
+fn sighup_applies_what_the_watch_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    let mut served = Served::start(&file);
+    served.wait_for("Watching the configuration.");
+    fs::write(&file, "").unwrap();
+    served.wait_for("Keeping the previous configuration: no location is left");
+    served.signal("-HUP");
+    served.wait_for("Applied because it was requested: no location is left");
+    served.stop();
+}
+
+#[test]
+fn an_included_file_that_is_empty_for_a_moment_is_not_applied() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    let zones = dir.path().join("zones.toml");
+    let zone = "[[hosted_zone]]\nname = \"x.internal\"\nvpcs = [\"vpc-lab\"]\n\
+                records = [{ name = \"a\", type = \"A\", values = [\"10.0.1.1\"] }]\n";
+    fs::write(&zones, zone).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("include = [\"zones.toml\"]\n{text}")).unwrap();
+    let mut served = Served::start(&file);
+    served.wait_for("Watching the configuration.");
+    let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
+    for blank in ["", "\n\n"] {
+        fs::write(&zones, blank).unwrap();
+        served.wait_for("zones.toml is empty.");
+        assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.1")]);
+    }
+    fs::write(&zones, zone.replace("10.0.1.1", "10.0.1.2")).unwrap();
+    served.wait_for("Reloaded.");
+    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+    served.stop();
+}
+
+#[test]
+fn the_vpc_of_an_open_listener_does_not_go_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = lab_with(dir.path(), "127.0.0.1:0", "");
+    let lab = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        lab.replace("address = \"127.0.0.1:0\"\n", "address = \"127.0.0.1:0\"\nvpc = \"vpc-lab\"\n"),
+    )
+    .unwrap();
+    let mut served = Served::start(&file);
+    served.wait_for("Watching the configuration.");
+    let other = "[[vpc]]\nid = \"vpc-2\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.7.0.0/16\"]\n\
+                 subnet = [{ id = \"subnet-2\", cidr = \"10.7.1.0/24\", availability_zone = \"ap-northeast-1a\", \
+                 route_table = \"rtb-2\" }]\nroute_table = [{ id = \"rtb-2\" }]\n";
+    fs::write(&file, other).unwrap();
+    served.wait_for("Keeping the previous configuration: VPC vpc-lab");
+    let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
+    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
+    served.stop();
+}

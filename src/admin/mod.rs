@@ -1,23 +1,28 @@
 //! The HTTP side: health, metrics, explanations, the world as JSON. Plain HTTP/1.1, for loopback or a
 //! trusted network.
+//!
+//! - `server`: connections and their bounds; `guard`: which requests are answered at all
 
 mod explain;
+mod guard;
 mod reload;
+mod server;
 mod world;
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub use guard::AllowedHosts;
 pub use reload::{Finding, ReloadHandle, ReloadOutcome};
+pub use server::MAX_CONNECTIONS;
 
 use crate::serve::Engine;
 use crate::serve::forward::missing_sources;
@@ -34,21 +39,17 @@ pub struct Admin {
     pub ready: Arc<AtomicBool>,
     /// Whom to ask for a reload.
     pub reload: ReloadHandle,
+    /// The names that requests may be for.
+    pub hosts: AllowedHosts,
+    /// Connections open at once; [`MAX_CONNECTIONS`] where the limit of open files has room for them.
+    pub connections: usize,
 }
 
 impl Admin {
-    /// Serves until told to stop.
-    ///
-    /// # Errors
-    ///
-    /// When the listener fails for good.
-    pub async fn serve(
-        self,
-        listener: tokio::net::TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(stop).await
+    /// Serves until told to stop. Then requests that are being handled are finished.
+    pub async fn serve(self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
+        let (engine, bounds) = (self.engine.clone(), server::Bounds::of(self.connections));
+        server::serve(listener, self.router(), bounds, engine.observer().doors(), stop).await;
     }
 
     /// The pages.
@@ -61,6 +62,7 @@ impl Admin {
             .route("/v1/world", get(world::world))
             .route("/v1/reload", post(reload::reload))
             .fallback(not_found)
+            .layer(middleware::from_fn_with_state(self.hosts.clone(), guard::guard))
             .with_state(self)
     }
 }

@@ -54,6 +54,10 @@ pub enum Code {
     Listener,
     /// A certificate or a private key that no TLS can be spoken with.
     Certificate,
+    /// A listener that other hosts reach, without `server.allow`.
+    BeyondLoopback,
+    /// An admin address that other hosts reach, without `server.admin_hosts`.
+    AdminBeyondLoopback,
     /// A place that only a bound listener could tell.
     AmbiguousPlace,
     /// A name server that leads back to this daemon.
@@ -89,6 +93,8 @@ impl Code {
             Self::ZoneShadowsPublic => "zone-shadows-public",
             Self::Listener => "listener",
             Self::Certificate => "certificate",
+            Self::BeyondLoopback => "beyond-loopback",
+            Self::AdminBeyondLoopback => "admin-beyond-loopback",
             Self::AmbiguousPlace => "ambiguous-place",
             Self::ForwardLoop => "forward-loop",
             Self::Surprising => "surprising",

@@ -42,15 +42,17 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Opens every listener of a world, or none.
+    /// Opens every listener of a world, or none. `connections` of clients are accepted at once, over all transports
+    /// together.
     pub(super) fn open(
         server: &config::Server,
+        connections: usize,
         listeners: &[Listener],
         workers: &Workers,
         inherited: &mut Inherited,
     ) -> Result<Self, StartError> {
         let limits = TcpLimits {
-            connections: server.max_tcp_connections as usize,
+            connections,
             connections_per_client: server.max_tcp_connections_per_client as usize,
             queries_in_flight: server.max_tcp_queries_in_flight as usize,
             idle_timeout: Duration::from_secs(server.tcp_idle_timeout_s.into()),

@@ -21,6 +21,7 @@ impl Fixed {
         // Taken apart whole, so that a new key does not compile before it is sorted.
         let Server {
             admin,
+            admin_hosts,
             workers,
             trust_client_subnet: _, // a world's, as is `allow`
             allow: _,
@@ -34,9 +35,11 @@ impl Fixed {
             lame_duck_s,
         } = &config.server;
         let QueryLog { to, file, rotate_at_bytes, keep, log_cache_hits } = &config.query_log;
+        let admin_hosts = admin_hosts.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
         let workers = workers.map_or_else(|| "one for each core".to_owned(), |n| n.to_string());
         let mut settings = vec![
             ("[server] admin", admin.to_string()),
+            ("[server] admin_hosts", admin_hosts.join(" ")),
             ("[server] workers", workers),
             ("[server] max_tcp_connections", max_tcp_connections.to_string()),
             ("[server] max_tcp_connections_per_client", max_tcp_connections_per_client.to_string()),

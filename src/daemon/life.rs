@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use super::reload::Cause;
 use super::{Daemon, StartError, systemd, watch as file_watch};
 use crate::serve::Engine;
 use crate::serve::workers::Workers;
@@ -62,7 +63,7 @@ impl Daemon {
                     let (reloads, engine) = (reloads.clone(), engine.clone());
                     // A task of its own, so that a long reload keeps nobody from stopping.
                     tokio::spawn(async move {
-                        reloads.reload().await;
+                        reloads.reload(Cause::Requested).await;
                         engine.observer().reopen_query_log();
                     });
                 }

@@ -1,11 +1,15 @@
 //! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
 //!
+//! - `descriptors`: the limit of open files, and how it is divided
 //! - `doors`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
 //! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
-//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on
+//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on;
+//!   `implausible`: what the watch does not apply
 
+mod descriptors;
 mod doors;
 mod fixed;
+mod implausible;
 mod life;
 mod loader;
 mod open;
@@ -27,8 +31,8 @@ pub use loader::Loader;
 
 use self::doors::Doors;
 use self::reload::{Reloader, Reloads};
-use crate::admin::Admin;
-use crate::config::{self, Loaded};
+use crate::admin::{Admin, AllowedHosts};
+use crate::config::{self, Loaded, Marked};
 use crate::serve::Engine;
 use crate::serve::bind::BindError;
 use crate::serve::forward::missing_sources;
@@ -106,11 +110,13 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let server = &loaded.config.server;
         let listeners = world.listeners.clone();
-        let engine = Arc::new(Engine::open(&loaded.config, world).map_err(StartError::QueryLog)?);
+        let shares = descriptors::shares(server, &world, worker_count(server));
+        let engine = Engine::open_with(&loaded.config, world, shares.sockets_per_server);
+        let engine = Arc::new(engine.map_err(StartError::QueryLog)?);
         warn_of_missing_sources(&engine.live().load());
         let system = |doing| move |source| StartError::System { doing, source };
         let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
-        let doors = Doors::open(server, &listeners, &workers, &mut inherited)?;
+        let doors = Doors::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
         let admin_listener = open::admin(server.admin.value().0, &mut inherited)?;
         let admin_opened = system("open the admin address");
         admin_listener.set_nonblocking(true).map_err(admin_opened)?;
@@ -121,7 +127,9 @@ impl Daemon {
         let certificates = doors.certificates().clone();
         let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates, loader);
         let ready = Arc::new(AtomicBool::new(false));
-        let admin = Admin { engine: engine.clone(), ready, reload: reloads.handle() };
+        let hosts = AllowedHosts::new(server.admin_hosts.iter().flatten().map(Marked::value));
+        let (engine_of_admin, reload, connections) = (engine.clone(), reloads.handle(), shares.admin);
+        let admin = Admin { engine: engine_of_admin, ready, reload, hosts, connections };
         Ok(Self { engine, workers, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
     }
 

@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::reload::Reloads;
+use super::reload::{Cause, Reloads};
 
 /// How long it must be quiet before files are looked at: whoever writes has finished by then.
 const QUIET: Duration = Duration::from_millis(200);
@@ -73,7 +73,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 if now != known {
                     known = now;
                     tracing::info!("A file of the configuration changed.");
-                    reloads.reload().await;
+                    reloads.reload(Cause::FileWatch).await;
                     // A link may lead into another folder now.
                     folders.watch(&watched).await;
                 }

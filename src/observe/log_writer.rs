@@ -1,6 +1,8 @@
 //! Where records of the query log go: a stream or a file, written by a thread of its own.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -10,7 +12,7 @@ use std::thread::JoinHandle;
 use prometheus::IntCounter;
 use thiserror::Error;
 
-use super::rotating_file::RotatingFile;
+use super::rotating_file::{Append, Incomplete, RotatingFile, append};
 use crate::config::{self, LogTo};
 
 /// How many pages may wait to be written: at [`FULL`] octets each 16 MiB, some twenty thousand records.
@@ -54,7 +56,7 @@ impl QueryLog {
     pub fn open(config: &config::QueryLog) -> Result<Option<Self>, QueryLogError> {
         let output = match *config.to.value() {
             LogTo::Off => return Ok(None),
-            LogTo::Stdout => Output::Stream(Box::new(io::stdout())),
+            LogTo::Stdout => Output::Stream { stream: Box::new(Stream(stdout())), torn: false },
             LogTo::File => {
                 let path = PathBuf::from(config.file.as_ref().ok_or(QueryLogError::NoFile)?);
                 let file = RotatingFile::open(path.clone(), config.rotate_at_bytes, config.keep);
@@ -168,11 +170,12 @@ impl Pen {
                 true => (rest, lines),
                 false => self.fitting(rest),
             };
-            let written = self.output.write(part);
-            if written.is_err() {
-                self.dropped.inc_by(count);
-            }
-            self.tell(written);
+            let outcome = self.output.write(part).map_err(|Incomplete { written, error }| {
+                let whole = part[..written].iter().filter(|octet| **octet == b'\n').count() as u64;
+                self.dropped.inc_by(count.saturating_sub(whole));
+                error
+            });
+            self.tell(outcome);
             rest = &rest[part.len()..];
             lines = lines.saturating_sub(count);
         }
@@ -217,29 +220,64 @@ fn keep(mut octets: Vec<u8>, spares: &Spares) {
 }
 
 enum Output {
-    Stream(Box<dyn Write + Send>),
+    Stream {
+        stream: Box<dyn Append + Send>,
+        /// Whether the last record was written in part.
+        torn: bool,
+    },
     File(RotatingFile),
 }
 
+/// A stream that others may write to as well, so that nothing is cut off again.
+struct Stream<W>(W);
+
+impl<W: Write> Write for Stream<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write> Append for Stream<W> {
+    fn cut(&mut self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Standard output without a buffer: the standard library's keeps what a full disk refused, and writes it later, after
+/// records that were counted as lost.
+fn stdout() -> Box<dyn Write + Send> {
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(File::from(own)),
+        Err(_) => Box::new(io::stdout()),
+    }
+}
+
 impl Output {
-    fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+    fn write(&mut self, records: &[u8]) -> Result<(), Incomplete> {
         match self {
-            Self::Stream(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
-            Self::File(file) => file.write(octets),
+            Self::Stream { stream, torn } => {
+                append(stream.as_mut(), records, torn)?;
+                stream.flush().map_err(Incomplete::from)
+            }
+            Self::File(file) => file.write(records),
         }
     }
 
     /// Whether so many octets more can be written without rotating.
     fn has_room(&self, octets: usize) -> bool {
         match self {
-            Self::Stream(_) => true,
+            Self::Stream { .. } => true,
             Self::File(file) => file.has_room(octets),
         }
     }
 
     fn reopen(&mut self) -> io::Result<()> {
         match self {
-            Self::Stream(_) => Ok(()),
+            Self::Stream { .. } => Ok(()),
             Self::File(file) => file.reopen(),
         }
     }
@@ -287,7 +325,8 @@ mod tests {
             }
         }
         let dropped = IntCounter::new("d", "d").unwrap();
-        let log = QueryLog { output: Output::Stream(Box::new(Broken)) }.start(dropped.clone()).unwrap();
+        let output = Output::Stream { stream: Box::new(Stream(Broken)), torn: false };
+        let log = QueryLog { output }.start(dropped.clone()).unwrap();
         log.write(&mut page("a\n"));
         log.reopen();
         log.write(&mut page("b\n"));

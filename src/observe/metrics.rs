@@ -100,6 +100,8 @@ pub struct DoorMetrics {
     pub tcp_connections: IntGauge,
     /// TCP connections that were closed at once because as many as may be were open.
     pub tcp_refused: IntCounter,
+    /// Connections to the admin address that were closed because as many as may be were open.
+    pub admin_refused: IntCounter,
     /// TCP connections that were closed because the client neither sent nor read in time.
     pub tcp_timeouts: IntCounter,
     /// Connections that the system failed to hand over.
@@ -303,6 +305,11 @@ impl DoorMetrics {
             tcp_refused: all.single(
                 "plustwo_tcp_connections_refused_total",
                 "TCP connections closed at once, because as many as may be were open.",
+            ),
+            admin_refused: all.single(
+                "plustwo_admin_connections_refused_total",
+                "Connections to the admin address closed because as many as may be were open: the one that was idle \
+                 longest, or the new one where all were handling requests.",
             ),
             tcp_timeouts: all.single(
                 "plustwo_tcp_timeouts_total",

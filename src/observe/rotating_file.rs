@@ -1,7 +1,11 @@
 //! A file that is rotated by size.
+//!
+//! A record is written as a whole or not at all. A full disk takes the first octets of a write and refuses the rest;
+//! what was written of a record that does not fit is cut off again. Where it cannot be (a pipe, a file that may only be
+//! appended to), the next write begins with a line end, so that no other record is joined to it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A file that is put aside as `.1` before it grows past a size, what was `.1` then being `.2`, and so
@@ -11,24 +15,94 @@ pub struct RotatingFile {
     /// `None` after a failure: it is tried again with the next write.
     file: Option<File>,
     size: u64,
+    /// Whether the file ends within a record.
+    torn: bool,
     /// In octets; 0: never.
     rotate_at: u64,
     keep: u32,
 }
 
+/// A write that failed.
+#[derive(Debug)]
+pub struct Incomplete {
+    /// How many octets of whole records were written nevertheless.
+    pub written: usize,
+    /// What the system reported.
+    pub error: io::Error,
+}
+
+impl From<io::Error> for Incomplete {
+    /// Nothing was written.
+    fn from(error: io::Error) -> Self {
+        Self { written: 0, error }
+    }
+}
+
+/// Something that records are appended to.
+pub trait Append: Write {
+    /// Cuts the last octets off again, as many as were appended last.
+    ///
+    /// # Errors
+    ///
+    /// When that is impossible; they stay.
+    fn cut(&mut self, octets: u64) -> io::Result<()>;
+}
+
+impl Append for File {
+    fn cut(&mut self, octets: u64) -> io::Result<()> {
+        // Not from the size that is known here: another program may have cut the file meanwhile (`copytruncate`).
+        let length = self.metadata()?.len();
+        self.set_len(length.saturating_sub(octets))
+    }
+}
+
+/// Appends whole records, each with its line end. `torn` says whether what is there ends within a record, before and
+/// afterwards.
+pub fn append(out: &mut (impl Append + ?Sized), records: &[u8], torn: &mut bool) -> Result<(), Incomplete> {
+    if *torn {
+        write_all(out, b"\n").map_err(|(_, error)| error)?;
+        *torn = false;
+    }
+    let Err((taken, error)) = write_all(out, records) else { return Ok(()) };
+    let written = records[..taken].iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+    let tail = taken - written;
+    *torn = tail > 0 && out.cut(tail as u64).is_err();
+    Err(Incomplete { written, error })
+}
+
+/// As [`Write::write_all`], which does not tell how many octets were written when it fails.
+fn write_all(out: &mut (impl Write + ?Sized), octets: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < octets.len() {
+        match out.write(&octets[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
+}
+
 impl RotatingFile {
     /// Opens a file for appending. Its folder must be there.
     pub fn open(path: PathBuf, rotate_at: u64, keep: u32) -> io::Result<Self> {
-        let mut file = Self { path, file: None, size: 0, rotate_at, keep };
+        let mut file = Self { path, file: None, size: 0, torn: false, rotate_at, keep };
         file.reopen()?;
         Ok(file)
     }
 
-    /// Opens the file anew by its name.
+    /// Opens the file again by its name. Where it ends within a record, as after a crash, the next one begins on a line
+    /// of its own.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.file = None;
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        self.size = file.metadata()?.len();
+        let found = file.metadata()?;
+        self.size = found.len();
+        // A pipe has no end to be looked at; what is known of it holds.
+        if found.is_file() {
+            self.torn = self.size > 0 && last_octet(&self.path).is_some_and(|last| last != b'\n');
+        }
         self.file = Some(file);
         Ok(())
     }
@@ -38,23 +112,27 @@ impl RotatingFile {
         self.rotate_at == 0 || self.size.saturating_add(octets as u64) <= self.rotate_at
     }
 
-    /// Writes whole lines, after rotating if they do not fit.
-    pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+    /// Writes whole records, each with its line end, after rotating if they do not fit.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them are written. The file is opened again with the next write.
+    pub fn write(&mut self, records: &[u8]) -> Result<(), Incomplete> {
         if self.file.is_none() {
             self.reopen()?;
         }
-        if self.size > 0 && !self.has_room(octets.len()) {
+        if self.size > 0 && !self.has_room(records.len()) {
             self.rotate()?;
         }
         let Some(file) = &mut self.file else {
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
-        let written = file.write_all(octets);
-        match written {
-            Ok(()) => self.size += octets.len() as u64,
+        let outcome = append(file, records, &mut self.torn);
+        match &outcome {
+            Ok(()) => self.size += records.len() as u64,
             Err(_) => self.file = None,
         }
-        written
+        outcome
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -72,6 +150,15 @@ impl RotatingFile {
     }
 }
 
+/// The last octet of a file. `None`: it may not be read.
+fn last_octet(path: &Path) -> Option<u8> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::End(-1)).ok()?;
+    let mut last = [0];
+    file.read_exact(&mut last).ok()?;
+    Some(last[0])
+}
+
 fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
@@ -81,6 +168,81 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A disk with little space: it takes what fits of a write, and refuses the rest.
+    struct Disk {
+        octets: Vec<u8>,
+        space: usize,
+        may_be_cut: bool,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let taken = octets.len().min(self.space - self.octets.len());
+            self.octets.extend(&octets[..taken]);
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Append for Disk {
+        fn cut(&mut self, octets: u64) -> io::Result<()> {
+            if !self.may_be_cut {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            self.octets.truncate(self.octets.len() - octets as usize);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_record_on_a_full_disk_is_cut_off() {
+        for space in 0..40 {
+            let mut disk = Disk { octets: Vec::new(), space, may_be_cut: true };
+            let mut torn = false;
+            let outcome = append(&mut disk, b"first record\nsecond\nthe third record\n", &mut torn);
+            let whole: &[u8] = match space {
+                0..13 => b"",
+                13..20 => b"first record\n",
+                20..37 => b"first record\nsecond\n",
+                _ => b"first record\nsecond\nthe third record\n",
+            };
+            assert_eq!(disk.octets, whole, "{space}");
+            assert!(!torn);
+            assert_eq!(outcome.err().map(|it| it.written), (space < 37).then_some(whole.len()), "{space}");
+            // Space comes back.
+            disk.space = 1000;
+            append(&mut disk, b"later\n", &mut torn).unwrap();
+            assert_eq!(disk.octets, [whole, b"later\n"].concat());
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_cut_off_the_next_record_begins_a_line() {
+        let mut disk = Disk { octets: Vec::new(), space: 10, may_be_cut: false };
+        let mut torn = false;
+        assert_eq!(append(&mut disk, b"first\nsecond\n", &mut torn).unwrap_err().written, 6);
+        assert!(torn);
+        assert_eq!(append(&mut disk, b"third\n", &mut torn).unwrap_err().written, 0);
+        assert!(torn, "not even the line end was written");
+        disk.space = 1000;
+        append(&mut disk, b"fourth\n", &mut torn).unwrap();
+        append(&mut disk, b"fifth\n", &mut torn).unwrap();
+        assert_eq!(disk.octets, b"first\nseco\nfourth\nfifth\n");
+    }
+
+    #[test]
+    fn a_record_that_a_crash_tore_is_not_joined_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("query.log");
+        fs::write(&path, "whole\nto").unwrap();
+        let mut file = RotatingFile::open(path.clone(), 0, 0).unwrap();
+        file.write(b"next\n").unwrap();
+        file.write(b"last\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole\nto\nnext\nlast\n");
+    }
 
     #[test]
     fn a_file_is_put_aside_before_it_grows_too_large() {

@@ -13,6 +13,7 @@ use super::forward::{ForwardOptions, Forwarder};
 use super::inspect::{Inspected, Rate};
 use super::packet_cache::{Again, Asked, Found};
 use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
+use super::upstream::UpstreamOptions;
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
 use crate::config::Config;
@@ -155,13 +156,28 @@ impl Engine {
     ///
     /// When the query log cannot be opened, or the system gives no threads.
     pub fn open(config: &Config, world: World) -> Result<Self, ObserverError> {
+        Self::open_with(config, world, UpstreamOptions::default().sockets_per_server)
+    }
+
+    /// The same with so many UDP sockets of each runtime to each name server, at least one.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: &Config,
+        world: World,
+        sockets_per_server: usize,
+    ) -> Result<Self, ObserverError> {
         let options = ObserverOptions {
             query_log: config.query_log.clone(),
             remembered_lookups: config.server.max_remembered_lookups as usize,
         };
         let observer = Arc::new(Observer::new(options)?);
         observer.world_loaded(&world);
-        let forwarder = Arc::new(Forwarder::new(ForwardOptions::of(config), observer.clone()));
+        let mut forward = ForwardOptions::of(config);
+        forward.upstream.sockets_per_server = sockets_per_server.max(1);
+        let forwarder = Arc::new(Forwarder::new(forward, observer.clone()));
         let waiting = config.server.max_waiting_queries as usize;
         let packets = config.packet_cache.max_bytes;
         Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, waiting, packets))

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::aws::{ResolverEndpointId, VpcId};
 use crate::config::source::{Marked, Text};
 use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
+use crate::dns::Name;
 
 /// The daemon itself. A change here needs a restart, but for `allow` and `trust_client_subnet`; a reload says so.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -18,6 +19,10 @@ pub struct Server {
     /// Where /metrics, /health, /ready and /v1 are served.
     #[schemars(extend("default" = "127.0.0.1:9530"))]
     pub admin: Marked<ListenAddress>,
+    /// Host names that requests to the admin address may be for, such as `plustwo.monitoring.svc`. IP addresses,
+    /// `localhost`, names below it and names of one label are always allowed; requests for any other host are answered
+    /// with 421, so that a web page cannot read the network by DNS rebinding.
+    pub admin_hosts: Option<Vec<Marked<Name>>>,
     /// Threads that answer. One for each core unless said.
     pub workers: Option<NonZeroU16>,
     /// Whose EDNS Client Subnet is believed.
@@ -26,7 +31,8 @@ pub struct Server {
     /// Who may ask at all, beside every declared place.
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
-    /// TCP connections open at once, in all.
+    /// TCP connections open at once, in all. Fewer where the limit of open files does not suffice for them and the
+    /// sockets to name servers; a warning at the start then names both numbers.
     pub max_tcp_connections: u32,
     /// TCP connections open at once from one address.
     pub max_tcp_connections_per_client: u32,
@@ -55,6 +61,7 @@ impl Default for Server {
         };
         Self {
             admin: Marked::from(ListenAddress(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 9530))),
+            admin_hosts: None,
             workers: None,
             trust_client_subnet: loopback(),
             allow: loopback(),

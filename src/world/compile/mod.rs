@@ -7,6 +7,7 @@
 
 mod cuts;
 mod endpoint;
+mod exposure;
 mod filters;
 mod generated;
 mod instance;
@@ -77,6 +78,7 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
     compiler.places();
     compiler.clients();
     compiler.listeners();
+    compiler.check_exposure();
     compiler.expectations();
     compiler.settings();
     let world = compiler.finish();

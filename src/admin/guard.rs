@@ -1,0 +1,290 @@
+//! Which requests are answered at all: bounds on a request, and what a web page may not have a browser do.
+//!
+//! Two attacks reach an admin address on loopback by way of a browser on the same host:
+//!
+//! - **DNS rebinding.** A page of `evil.example` gets that name to resolve to 127.0.0.1; for the browser the admin
+//!   address then is the page's own origin, and the page reads `/v1/world`. The request names `evil.example` in
+//!   `Host`, so a request is answered only where `Host` cannot be a name that a stranger registered.
+//! - **Cross-site requests.** Any page may POST to any address, without reading the response. The browser says so in
+//!   `Origin` and `Sec-Fetch-Site` (Fetch Metadata Request Headers), which a page cannot set.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::dns::Name;
+
+/// Octets that the body of a request may have. No page takes any.
+const MAX_BODY_OCTETS: u64 = 1024;
+
+/// How long a page may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long `POST /v1/reload` may take: somewhat longer than `plustwo reload` waits.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(130);
+
+/// The longest `Host` that a response repeats, in characters.
+const MAX_SHOWN: usize = 100;
+
+/// The names that `Host` may have in a request. Clones share them.
+///
+/// Allowed without being configured are IP addresses, `localhost` and the names below it (RFC 6761 section 6.3), and
+/// names of one label, which public DNS has no addresses for (RFC 7085): a container's or a service's name.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedHosts {
+    /// In lower case, without the final dot.
+    names: Arc<HashSet<String>>,
+}
+
+impl AllowedHosts {
+    /// The names of `[server] admin_hosts`, in addition to what is always allowed.
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n Name>) -> Self {
+        let names = names.into_iter().map(|name| normal(&name.to_string())).collect();
+        Self { names: Arc::new(names) }
+    }
+
+    /// Whether a request may name this host, a port included.
+    fn allows(&self, authority: &str) -> bool {
+        let Some((host, _)) = split_port(authority) else { return false };
+        if is_address(host) {
+            return true;
+        }
+        let name = normal(host);
+        let is_name = |label: &str| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        if !name.split('.').all(is_name) {
+            return false;
+        }
+        !name.contains('.') || name.ends_with(".localhost") || self.names.contains(&name)
+    }
+}
+
+/// A name for comparison: lower case, without the final dot.
+fn normal(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// Host and port of an authority (RFC 3986 section 3.2) without user information. `None`: it is none.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let colon = match authority.strip_prefix('[') {
+        Some(rest) => 1 + rest.find(']')? + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, rest) = authority.split_at_checked(colon)?;
+    if rest.is_empty() {
+        return Some((host, None));
+    }
+    match rest.strip_prefix(':')? {
+        "" => Some((host, None)),
+        port => Some((host, Some(port.parse().ok()?))),
+    }
+}
+
+/// Whether a host is an IP address: `192.0.2.1`, `[2001:db8::1]`, also with a zone (RFC 6874).
+fn is_address(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv4()),
+    }
+}
+
+/// What a request says of the host that it is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Host<'r> {
+    /// This one.
+    Named(&'r str),
+    /// Nothing, as HTTP/1.0 permits; no browser does that.
+    Absent,
+    /// Several hosts, none where there must be one (RFC 9112 section 3.2), or what is no text.
+    Malformed,
+}
+
+/// The host that a request is for: of its target where that is in absolute form (RFC 9112 section 3.2.2), else of
+/// `Host`.
+fn host_of(request: &Request) -> Host<'_> {
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (fields.next(), fields.next());
+    if second.is_some() {
+        return Host::Malformed;
+    }
+    if let Some(authority) = request.uri().authority() {
+        return Host::Named(authority.as_str());
+    }
+    match first.map(|value| value.to_str()) {
+        Some(Ok(host)) => Host::Named(host),
+        Some(Err(_)) => Host::Malformed,
+        None if request.version() < Version::HTTP_11 => Host::Absent,
+        None => Host::Malformed,
+    }
+}
+
+/// Whether a browser sent a request that changes something on behalf of another site.
+fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let site = headers.get_all("sec-fetch-site").iter();
+    if site.into_iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return true;
+    }
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.to_str().ok();
+        !origin.zip(host).is_some_and(|(origin, host)| is_same_origin(origin, host))
+    })
+}
+
+/// Whether an origin (RFC 6454 section 6.2) is the host of the request itself. The admin address speaks plain HTTP,
+/// but TLS may end at a proxy in front of it.
+fn is_same_origin(origin: &str, host: &str) -> bool {
+    let (authority, default) = match (origin.strip_prefix("http://"), origin.strip_prefix("https://")) {
+        (Some(authority), _) => (authority, 80),
+        (None, Some(authority)) => (authority, 443),
+        (None, None) => return false,
+    };
+    let parts = |authority| split_port(authority).map(|(host, port)| (normal(host), port.unwrap_or(default)));
+    parts(authority).is_some_and(|origin| Some(origin) == parts(host))
+}
+
+/// Answers a request within its bounds, or says why not.
+pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let host = match host_of(&request) {
+        Host::Named(host) => Some(host),
+        Host::Absent => None,
+        Host::Malformed => {
+            return (StatusCode::BAD_REQUEST, "A request has one Host field.\n").into_response();
+        }
+    };
+    if !is_safe && is_cross_site(request.headers(), host) {
+        let told = "This request comes from a page of another site; it is refused.\n";
+        return (StatusCode::FORBIDDEN, told).into_response();
+    }
+    // A chunked body has no upper bound.
+    if request.body().size_hint().upper().is_none_or(|octets| octets > MAX_BODY_OCTETS) {
+        let told = format!("No page takes a body; at most {MAX_BODY_OCTETS} octets are accepted.\n");
+        return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], told).into_response();
+    }
+    let is_allowed = host.is_none_or(|host| hosts.allows(host));
+    let path = request.uri().path();
+    // Both say in their first line whether, not what.
+    let is_status = matches!(path, "/health" | "/ready");
+    if !is_allowed && !is_status {
+        return misdirected(host.unwrap_or_default());
+    }
+    let patience = if path == "/v1/reload" { RELOAD_TIMEOUT } else { PAGE_TIMEOUT };
+    let Ok(mut response) = tokio::time::timeout(patience, next.run(request)).await else {
+        let told = format!("The page was not ready within {} s.\n", patience.as_secs());
+        return (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+    };
+    if !is_allowed {
+        response = first_line(response).await;
+    }
+    // No page of another site may include what is served here, whatever it takes it for.
+    let fields = response.headers_mut();
+    fields.insert("x-content-type-options", header::HeaderValue::from_static("nosniff"));
+    fields.insert("cross-origin-resource-policy", header::HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// 421 (RFC 9110 section 15.5.20), and what to do about it.
+fn misdirected(host: &str) -> Response {
+    let name = split_port(host).map_or(host, |(name, _)| name);
+    let shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect();
+    let told = format!(
+        "The Host `{shown}` is not allowed: a name that may be a stranger's could be rebound to this address.\n\
+         Use the IP address, or add the name to the configuration: [server] admin_hosts = [\"{shown}\"]\n"
+    );
+    (StatusCode::MISDIRECTED_REQUEST, told).into_response()
+}
+
+/// A response with the first line of its body alone.
+async fn first_line(response: Response) -> Response {
+    let (head, body) = response.into_parts();
+    let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let end = octets.iter().position(|octet| *octet == b'\n').map_or(octets.len(), |at| at + 1);
+    let mut short = Response::new(Body::from(octets.slice(..end)));
+    *short.status_mut() = head.status;
+    if let Some(value) = head.headers.get(header::CONTENT_TYPE) {
+        short.headers_mut().insert(header::CONTENT_TYPE, value.clone());
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts() -> AllowedHosts {
+        let name: Name = "Plustwo.Monitoring.svc".parse().expect("a name");
+        AllowedHosts::new([&name])
+    }
+
+    #[test]
+    fn a_host_is_allowed_only_where_no_stranger_can_own_it() {
+        let hosts = hosts();
+        for allowed in [
+            "127.0.0.1",
+            "127.0.0.1:9530",
+            "10.0.0.2:9530",
+            "[::1]",
+            "[::1]:9530",
+            "[fe80::1%25eth0]:9530",
+            "localhost",
+            "LOCALHOST:9530",
+            "localhost.",
+            "lab.localhost:80",
+            "plustwo:9530",
+            "plustwo.monitoring.svc:9530",
+            "PLUSTWO.monitoring.svc.",
+        ] {
+            assert!(hosts.allows(allowed), "{allowed}");
+        }
+        for refused in [
+            "",
+            ":9530",
+            "evil.example",
+            "evil.example:9530",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.nip.io:9530",
+            "localhost.evil.example",
+            "notlocalhost.example",
+            "x.plustwo.monitoring.svc",
+            "user@127.0.0.1",
+            "127.0.0.1:9530@evil.example",
+            "127.0.0.1:99999",
+            "127.0.0.1:9530.evil.example",
+            "[::1].evil.example",
+            "[::1",
+            "::1",
+        ] {
+            assert!(!hosts.allows(refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_changes_something_comes_from_the_same_origin_or_from_no_page() {
+        let headers = |fields: &[(&'static str, &str)]| {
+            fields.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+        };
+        let host = Some("127.0.0.1:9530");
+        assert!(!is_cross_site(&headers(&[]), host), "what no browser sent");
+        assert!(!is_cross_site(&headers(&[("origin", "http://127.0.0.1:9530")]), host));
+        assert!(!is_cross_site(&headers(&[("origin", "https://Admin.example")]), Some("admin.example:443")));
+        assert!(!is_cross_site(&headers(&[("sec-fetch-site", "same-origin")]), host));
+        assert!(!is_cross_site(&headers(&[("sec-fetch-site", "none")]), host));
+        for origin in
+            ["null", "http://127.0.0.1", "http://127.0.0.1:9531", "http://evil.example", "", "file://"]
+        {
+            assert!(is_cross_site(&headers(&[("origin", origin)]), host), "{origin}");
+        }
+        for site in ["cross-site", "same-site", "nonsense"] {
+            assert!(is_cross_site(&headers(&[("sec-fetch-site", site)]), host), "{site}");
+        }
+        assert!(is_cross_site(&headers(&[("origin", "http://127.0.0.1:9530")]), None));
+    }
+}

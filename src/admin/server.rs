@@ -1,0 +1,374 @@
+//! The admin address as a server: which connections it holds, and for how long.
+//!
+//! ```text
+//!  accept ─▶ room? ─ no ─▶ close the connection that is idle longest; where none is idle, the new one
+//!              │ yes
+//!              └▶ a task for each connection: hyper, HTTP/1.1 ─▶ guard.rs ─▶ the router
+//! ```
+//!
+//! The process has one pool of descriptors. A client of the admin address that opens connections and stays silent,
+//! sends a header octet by octet, or does not read its response must not use up those that DNS needs, so everything
+//! that holds a connection has a bound here.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::Instant;
+
+use crate::observe::DoorMetrics;
+
+/// Connections to the admin address open at once, where the limit of open files has room for them.
+pub const MAX_CONNECTIONS: usize = 64;
+
+/// What a connection may take; a test has shorter times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Connections open at once, at least 1.
+    pub connections: usize,
+    /// How long a connection may take to send the whole header of a request, and how long it may be idle between two.
+    pub header: Duration,
+    /// How long a client may take to read a response.
+    pub response: Duration,
+}
+
+impl Bounds {
+    /// The usual times, for so many connections.
+    pub fn of(connections: usize) -> Self {
+        Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
+    }
+}
+
+/// How long a connection that has no request in progress may take to close once the server is told to stop.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Octets that a request's header may have; hyper answers a longer one with 431.
+const MAX_HEADER_OCTETS: usize = 16 << 10;
+
+/// Fields that a request's header may have; hyper answers more with 431.
+const MAX_HEADER_FIELDS: usize = 64;
+
+/// Pause after an `accept` that failed for want of descriptors or memory: trying again at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The shortest time between two warnings about `accept`.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No complete request has come since then.
+    Idle(Instant),
+    /// A request is being handled; the handler has a timeout of its own.
+    Handling,
+    /// A response was handed over to be written, at that time; once it is written the connection is idle.
+    Responded(Instant),
+}
+
+/// A connection as the accept loop knows it.
+struct Open {
+    phase: watch::Receiver<Phase>,
+    task: AbortHandle,
+}
+
+impl Open {
+    /// Since when no request is being handled. `None`: one is.
+    fn idle_since(&self) -> Option<Instant> {
+        match *self.phase.borrow() {
+            Phase::Idle(since) | Phase::Responded(since) => Some(since),
+            Phase::Handling => None,
+        }
+    }
+}
+
+/// The connections that are open.
+struct Connections {
+    tasks: JoinSet<()>,
+    open: HashMap<Id, Open>,
+    /// How many may be.
+    most: usize,
+}
+
+impl Connections {
+    /// Makes room for one more, closing the connection that is idle longest if there are as many as may be. False:
+    /// all of them are handling a request. The second value says whether one was closed.
+    fn make_room(&mut self) -> (bool, bool) {
+        if self.open.len() < self.most {
+            return (true, false);
+        }
+        let closed = self.close_idlest();
+        (closed, closed)
+    }
+
+    /// Closes the connection that is idle longest. False: none is idle.
+    fn close_idlest(&mut self) -> bool {
+        let idle = self.open.iter().filter_map(|(id, open)| Some((open.idle_since()?, *id)));
+        let Some((_, id)) = idle.min_by_key(|(since, _)| *since) else { return false };
+        if let Some(open) = self.open.remove(&id) {
+            open.task.abort();
+        }
+        true
+    }
+}
+
+/// Serves until `stop`: accepts connections within the bounds, and answers with the router. Then no connection is
+/// accepted, requests that are being handled are finished, and all others are closed.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    metrics: &DoorMetrics,
+    stop: impl Future<Output = ()>,
+) {
+    let (running, closing) = watch::channel(());
+    let most = bounds.connections.max(1);
+    let mut connections = Connections { tasks: JoinSet::new(), open: HashMap::new(), most };
+    let mut warned = None;
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(ended) = connections.tasks.join_next_with_id() => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                connections.open.remove(&id);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, client)) => {
+                let (has_room, closed_one) = connections.make_room();
+                if closed_one || !has_room {
+                    metrics.admin_refused.inc();
+                }
+                if !has_room {
+                    continue;
+                }
+                let (phase, seen) = watch::channel(Phase::Idle(Instant::now()));
+                let connection = answer((stream, client), router.clone(), bounds, phase, closing.clone());
+                let task = connections.tasks.spawn(connection);
+                connections.open.insert(task.id(), Open { phase: seen, task });
+            }
+            Err(error) => {
+                metrics.tcp_accept_errors.inc();
+                if concerns_one_connection(&error) {
+                    continue;
+                }
+                warn_seldom(&mut warned, &error);
+                connections.close_idlest();
+                tokio::select! {
+                    biased;
+                    () = &mut stop => break,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    drop(running);
+    while connections.tasks.join_next().await.is_some() {}
+}
+
+/// The life of one connection: until the client closes it, one of the bounds is reached, or `closing` loses its
+/// sender.
+async fn answer(
+    (stream, client): (TcpStream, SocketAddr),
+    router: Router,
+    bounds: Bounds,
+    phase: watch::Sender<Phase>,
+    mut closing: watch::Receiver<()>,
+) {
+    let mut seen = phase.subscribe();
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(client));
+        phase.send_replace(Phase::Handling);
+        let response = service.call(request);
+        let phase = phase.clone();
+        async move {
+            let response = response.await;
+            phase.send_replace(Phase::Responded(Instant::now()));
+            response
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.header)
+        .max_buf_size(MAX_HEADER_OCTETS)
+        .max_headers(MAX_HEADER_FIELDS);
+    let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+    loop {
+        let deadline = match *seen.borrow_and_update() {
+            // hyper has the timer for headers; this one is for what it may not see.
+            Phase::Idle(since) => Some(since + 2 * bounds.header),
+            Phase::Handling => None,
+            Phase::Responded(at) => Some(at + bounds.response),
+        };
+        let too_long = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // How it ended is the client's affair.
+            _ = served.as_mut() => return,
+            _ = closing.changed() => break,
+            // The sender is in the service, which lives as long as the connection.
+            _ = seen.changed() => {}
+            () = too_long => return,
+        }
+    }
+    served.as_mut().graceful_shutdown();
+    if *seen.borrow() == Phase::Handling {
+        tokio::select! {
+            biased;
+            _ = served.as_mut() => return,
+            _ = seen.wait_for(|phase| *phase != Phase::Handling) => {}
+        }
+    }
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, served).await;
+}
+
+/// True where `accept` reports the failure of one connection while it was queued (accept(2), "Error handling").
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+fn warn_seldom(warned: &mut Option<Instant>, error: &io::Error) {
+    if warned.is_some_and(|at: Instant| at.elapsed() < WARNING_INTERVAL) {
+        return;
+    }
+    *warned = Some(Instant::now());
+    tracing::warn!(
+        %error,
+        "Cannot accept connections to the admin address. If files are short, raise the limit (LimitNOFILE)."
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::config::QueryLog;
+    use crate::observe::{Observer, ObserverOptions};
+
+    /// A server with these bounds, until the sender is dropped.
+    async fn start(bounds: Bounds) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let large = "x".repeat(32 << 20);
+        let router =
+            Router::new().route("/", get(|| async { "ok" })).route("/large", get(|| async { large }));
+        let options = ObserverOptions { query_log: QueryLog::default(), remembered_lookups: 1 };
+        let observer = Arc::new(Observer::new(options).unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn({
+            let observer = observer.clone();
+            async move { serve(listener, router, bounds, observer.doors(), async { drop(stopped.await) }).await }
+        });
+        (address, observer, stop)
+    }
+
+    fn short() -> Bounds {
+        Bounds { connections: 2, header: Duration::from_millis(100), response: Duration::from_millis(100) }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_sends_its_header_octet_by_octet_is_closed() {
+        let (address, _, _stop) = start(short()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nX: ").await.unwrap();
+        // Until the server has closed it; the octets go on coming.
+        loop {
+            if stream.write_all(b"x").await.is_err() {
+                break;
+            }
+            let mut octet = [0];
+            match tokio::time::timeout(Duration::from_millis(10), stream.read(&mut octet)).await {
+                Ok(Ok(1)) => {}
+                Ok(_) => break,
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_before_a_request_and_after_one() {
+        let (address, _, _stop) = start(short()).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut text = String::new();
+        silent.read_to_string(&mut text).await.unwrap();
+        let mut kept_alive = TcpStream::connect(address).await.unwrap();
+        kept_alive.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        kept_alive.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("\r\n\r\nok"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_response_is_cut_off() {
+        let (address, _, _stop) = start(short()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+        // Writing fails when the server has closed the connection, although nothing was read.
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_more_than_there_may_be_takes_the_place_of_the_one_idle_longest() {
+        let bounds = Bounds { connections: 2, header: Duration::from_secs(600), ..short() };
+        let (address, observer, _stop) = start(bounds).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let mut text = String::new();
+        // An end or a reset, as the system likes.
+        let _ = first.read_to_string(&mut text).await;
+        assert_eq!(text, "");
+        assert_eq!(observer.doors().admin_refused.get(), 1);
+        for stream in [&mut second, &mut third] {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await.unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            assert!(text.ends_with("ok"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn idle_connections_do_not_delay_the_end() {
+        let bounds =
+            Bounds { header: Duration::from_secs(600), response: Duration::from_secs(600), ..short() };
+        let (address, _, stop) = start(bounds).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        drop(stop);
+        let mut text = String::new();
+        let _ = idle.read_to_string(&mut text).await;
+        assert_eq!(text, "");
+    }
+}

@@ -1,0 +1,255 @@
+//! The process's descriptors: one pool, and who may take how many of it.
+//!
+//! Listeners, connections of clients, the admin address, files and sockets to name servers share the limit of open
+//! files (`RLIMIT_NOFILE`). Clients decide how many connections there are, so without a bound below that limit idle
+//! connections take the descriptors that forwarding needs. At the start the soft limit is raised to the hard one and
+//! the pool is divided:
+//!
+//! ```text
+//!  limit ─┬─ open at the start: listeners, runtimes, logs
+//!         ├─ MARGIN: files that a reload reads, connections that are being closed, …
+//!         ├─ admin connections
+//!         ├─ sockets to name servers: as many as can ever be open
+//!         └─ connections of clients: what is left, `max_tcp_connections` at most
+//! ```
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::admin;
+use crate::config;
+use crate::world::{Carries, Listener, ServerTransport, World};
+
+/// Descriptors for what has no share of its own: files that a reload reads, standard streams, the file watch,
+/// connections that were accepted and are closed at once, sockets to name servers that were replaced and still wait
+/// for a response.
+const MARGIN: usize = 32;
+
+/// Descriptors of a worker's runtime: epoll, its waker and timer.
+const OF_A_RUNTIME: usize = 4;
+
+/// UDP sockets of one runtime to one name server where nothing is cut: the default of
+/// [`UpstreamOptions`](crate::serve::upstream::UpstreamOptions).
+const SOCKETS_PER_SERVER: usize = 64;
+
+/// Connections to one name server: the one in use, and one that is being replaced.
+const STREAMS_PER_SERVER: usize = 2;
+
+/// Of the descriptors that can be divided clients get this part at least, however many name servers there are.
+const CLIENTS_PART: usize = 4;
+
+/// Of the descriptors that can be divided the admin address gets this part at most.
+const ADMIN_PART: usize = 8;
+
+/// Raises the soft limit of open files to the hard one, and returns the limit that holds. `None`: the system does not
+/// tell it.
+pub fn raise_limit() -> Option<usize> {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "Cannot read the limit of open files.");
+            return None;
+        }
+    };
+    let mut limit = soft;
+    if soft < hard {
+        match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+            Ok(()) => {
+                tracing::info!(
+                    from = soft,
+                    to = hard,
+                    "Raised the soft limit of open files to the hard limit."
+                );
+                limit = hard;
+            }
+            Err(error) => {
+                tracing::warn!(soft, hard, %error, "Cannot raise the soft limit of open files.");
+            }
+        }
+    }
+    Some(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// What descriptors are needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// What is open at the start, and the listeners.
+    pub fixed: usize,
+    /// Connections of clients at most: `max_tcp_connections`.
+    pub connections: usize,
+    /// Name servers that are queried over UDP.
+    pub udp_servers: usize,
+    /// All name servers, each of which may have connections.
+    pub servers: usize,
+    /// Runtimes that query them, each with sockets of its own: one for each worker and the one for the rest.
+    pub runtimes: usize,
+}
+
+/// How the descriptors are divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Connections of clients, over all transports together.
+    pub connections: usize,
+    /// Connections to the admin address.
+    pub admin: usize,
+    /// UDP sockets of one runtime to one name server.
+    pub sockets_per_server: usize,
+}
+
+impl Demand {
+    /// What a configuration needs, with so many workers. `open` descriptors are open already.
+    pub fn of(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
+        let (udp_servers, servers) = name_servers(world);
+        let listeners: usize = world.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
+        let runtimes = workers + 1;
+        Self {
+            // The admin listener, the query log's file and its successor, the file watch.
+            fixed: open + listeners + workers * OF_A_RUNTIME + 4,
+            connections: server.max_tcp_connections as usize,
+            udp_servers,
+            servers,
+            runtimes,
+        }
+    }
+
+    /// Divides a limit. Connections of clients are cut first, down to a quarter of what can be divided; then sockets to
+    /// name servers, which make it easier to forge a response the fewer they are.
+    pub fn divide(&self, limit: usize) -> Shares {
+        let spare = limit.saturating_sub(self.fixed + MARGIN);
+        let admin = admin::MAX_CONNECTIONS.min(spare / ADMIN_PART).max(1);
+        let spare = spare.saturating_sub(admin);
+        let least = self.connections.min(spare / CLIENTS_PART);
+        let upstream = self.upstream(SOCKETS_PER_SERVER);
+        let connections = self.connections.min(spare.saturating_sub(upstream).max(least));
+        let for_udp = spare.saturating_sub(connections + self.servers * STREAMS_PER_SERVER);
+        let lanes = (self.udp_servers * self.runtimes).max(1);
+        let sockets_per_server = (for_udp / lanes).clamp(1, SOCKETS_PER_SERVER);
+        Shares { connections, admin, sockets_per_server }
+    }
+
+    /// The descriptors to name servers, with so many UDP sockets of a runtime to each.
+    fn upstream(&self, sockets_per_server: usize) -> usize {
+        let udp = self.udp_servers.saturating_mul(self.runtimes).saturating_mul(sockets_per_server);
+        udp.saturating_add(self.servers * STREAMS_PER_SERVER)
+    }
+
+    /// The limit with which nothing is cut.
+    pub fn wanted(&self) -> usize {
+        let upstream = self.upstream(SOCKETS_PER_SERVER);
+        // An eighth of what can be divided goes to the admin address, so that this much must be there.
+        let divided =
+            (self.connections + upstream + admin::MAX_CONNECTIONS).max(admin::MAX_CONNECTIONS * ADMIN_PART);
+        self.fixed + MARGIN + divided
+    }
+}
+
+/// Raises the limit of open files and divides it for a configuration. Where it does not suffice a warning names the
+/// bounds that hold and the limit that would do.
+pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares {
+    let Some(limit) = raise_limit() else {
+        return Shares {
+            connections: server.max_tcp_connections as usize,
+            admin: admin::MAX_CONNECTIONS,
+            sockets_per_server: SOCKETS_PER_SERVER,
+        };
+    };
+    let demand = Demand::of(server, world, workers, open_now());
+    let shares = demand.divide(limit);
+    if shares.connections < demand.connections || shares.sockets_per_server < SOCKETS_PER_SERVER {
+        tracing::warn!(
+            limit,
+            wanted = demand.wanted(),
+            max_tcp_connections = demand.connections,
+            connections = shares.connections,
+            sockets_per_server = shares.sockets_per_server,
+            "The limit of open files ({limit}) is too low for max_tcp_connections = {} and the sockets to name \
+             servers: {} connections of clients are accepted at once. Raise the limit to {} (LimitNOFILE= of the \
+             unit, ulimit -n), or lower max_tcp_connections.",
+            demand.connections,
+            shares.connections,
+            demand.wanted(),
+        );
+    }
+    shares
+}
+
+/// Name servers that a configuration sends queries to, each counted once for each address that queries leave from:
+/// those over UDP, and all.
+fn name_servers(world: &World) -> (usize, usize) {
+    let (mut udp, mut all) = (0, 0);
+    for upstream in world.upstreams.iter() {
+        let sources = upstream.identity.sources.len().max(1);
+        // What a site answers in process needs no socket.
+        let servers = upstream.identity.servers.iter();
+        for server in servers.filter(|server| !world.played.contains_key(&server.address.ip())) {
+            all += sources;
+            udp += if server.transport == ServerTransport::Udp { sources } else { 0 };
+        }
+    }
+    (udp, all)
+}
+
+/// The sockets that a listener opens.
+fn sockets_of(listener: &Listener, workers: usize) -> usize {
+    match listener.carries {
+        Carries::Plain { udp, tcp } => usize::from(udp) * workers + usize::from(tcp),
+        // The listener and a copy of it.
+        Carries::Dot(_) | Carries::Doh { .. } => 2,
+    }
+}
+
+/// How many descriptors are open; an estimate where the system does not tell.
+fn open_now() -> usize {
+    const ESTIMATE: usize = 16;
+    std::fs::read_dir("/proc/self/fd").map_or(ESTIMATE, |open| open.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::upstream::UpstreamOptions;
+
+    #[test]
+    fn sockets_are_counted_as_they_are_opened() {
+        assert_eq!(UpstreamOptions::default().sockets_per_server, SOCKETS_PER_SERVER);
+    }
+
+    /// One name server over UDP, two workers.
+    const DEMAND: Demand = Demand { fixed: 40, connections: 1024, udp_servers: 1, servers: 1, runtimes: 3 };
+
+    #[test]
+    fn a_high_limit_cuts_nothing() {
+        let full = Shares { connections: 1024, admin: 64, sockets_per_server: 64 };
+        assert_eq!(DEMAND.divide(65_536), full);
+        assert_eq!(DEMAND.divide(DEMAND.wanted()), full);
+        assert_eq!(DEMAND.divide(usize::MAX), full);
+        let none = Demand { udp_servers: 0, servers: 0, connections: 10, ..DEMAND };
+        assert_eq!(none.divide(none.wanted()), Shares { connections: 10, ..full });
+    }
+
+    #[test]
+    fn a_low_limit_cuts_connections_before_sockets_to_name_servers() {
+        let shares = DEMAND.divide(1024);
+        assert_eq!(shares.sockets_per_server, 64);
+        assert_eq!(shares.connections, 1024 - 40 - MARGIN - 64 - 194);
+    }
+
+    #[test]
+    fn the_shares_fit_into_every_limit_that_holds_more_than_the_listeners() {
+        for servers in [0, 1, 2, 10, 300] {
+            for limit in (100..3000).chain([65_536]) {
+                let demand = Demand { udp_servers: servers, servers, ..DEMAND };
+                let shares = demand.divide(limit);
+                assert!(shares.admin >= 1 && shares.sockets_per_server >= 1);
+                let taken = demand.fixed
+                    + MARGIN
+                    + shares.admin
+                    + shares.connections
+                    + demand.upstream(shares.sockets_per_server);
+                // One socket of each runtime to each server is the least there is.
+                let least = demand.fixed + MARGIN + 1 + demand.upstream(1);
+                let least = least + (limit.saturating_sub(demand.fixed + MARGIN)) / CLIENTS_PART + 64;
+                assert!(taken <= limit.max(least), "{servers} {limit}: {shares:?} take {taken}");
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a new configuration lacks that is surely needed: valid, and surely not meant.
+//!
+//! An empty file is a valid configuration, in which nobody has a location and every client is REFUSED. A file is empty
+//! for a moment while an editor writes it, while the disk is full, or after `: > plustwo.toml`; a folder of documents
+//! is while it is exported again. A reload because of the file watch comes at such a moment without anybody's asking,
+//! so what looks like one keeps the previous configuration. A reload that is asked for applies it, with a warning.
+
+use crate::world::{Listener, ViewKind, World};
+
+/// From how many objects of a kind on it is implausible that a change removes all of them.
+const SEVERAL: usize = 3;
+
+/// What the new configuration lacks, each as a clause: "no location is left: …". Empty: it is plausible.
+///
+/// - No location is left, where there was one: no VPC with subnets, no site and no client.
+/// - No VPC with subnets is left, where there was one.
+/// - The VPC or the inbound endpoint of an open listener that is bound is not declared any more.
+/// - Of several hosted zones, resolver rules or endpoints none is left, as after an included file or a folder of
+///   documents was empty.
+pub fn missing(old: &World, new: &World) -> Vec<String> {
+    let mut missing = Vec::new();
+    let locations = |world: &World| {
+        !world.subnets.is_empty() || !world.sites.is_empty() || world.places.clients().next().is_some()
+    };
+    if locations(old) && !locations(new) {
+        missing.push(
+            "no location is left: no VPC with subnets, no site and no client, so every query would be REFUSED"
+                .to_owned(),
+        );
+    } else if !old.subnets.is_empty() && new.subnets.is_empty() {
+        missing.push("no VPC with subnets is left".to_owned());
+    }
+    missing.extend(old.listeners.iter().filter_map(|listener| unbound(listener, old, new)));
+    let kinds = [
+        ("private hosted zones", old.hosted_zones.len(), new.hosted_zones.len()),
+        ("resolver rules", old.rules.len(), new.rules.len()),
+        ("VPC endpoints", old.endpoints.len(), new.endpoints.len()),
+    ];
+    for (kind, before, now) in kinds {
+        if before >= SEVERAL && now == 0 {
+            missing.push(format!("of {before} {kind} none is left"));
+        }
+    }
+    missing
+}
+
+/// What a listener of the old configuration is bound to that the new one does not declare.
+fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
+    let (vpc, is_inbound) = match old.views[listener.view?].kind {
+        ViewKind::Vpc(vpc) => (&old.vpcs[vpc].id, false),
+        ViewKind::Inbound(vpc) => (&old.vpcs[vpc].id, true),
+        ViewKind::Public => return None,
+    };
+    let address = listener.address;
+    let Some((index, _)) = new.vpcs.indexed().find(|(_, candidate)| candidate.id == *vpc) else {
+        return Some(format!("VPC {vpc}, which the listener {address} is bound to, is not declared"));
+    };
+    let has_endpoint = new.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
+    (is_inbound && !has_endpoint).then(|| {
+        format!("no inbound endpoint of VPC {vpc} is declared, and the listener {address} is bound to one")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::world::compile::compile;
+
+    fn world(text: &str) -> World {
+        let mut loaded =
+            config::load_text(Path::new("test.toml"), text.to_owned(), &|path| std::fs::read_to_string(path));
+        compile(&mut loaded).unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)))
+    }
+
+    fn vpc(id: &str, subnets: bool) -> String {
+        let subnet = format!(
+            "[[vpc.subnet]]\nid = \"subnet-{id}\"\ncidr = \"10.1.1.0/24\"\n\
+             availability_zone = \"ap-northeast-1a\"\nroute_table = \"rtb-{id}\"\n\
+             [[vpc.route_table]]\nid = \"rtb-{id}\"\n"
+        );
+        let vpc = format!(
+            "[[vpc]]\nid = \"vpc-{id}\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.1.0.0/16\"]\n\
+             enable_dns_hostnames = true\n"
+        );
+        if subnets { vpc + &subnet } else { vpc }
+    }
+
+    fn zones(count: usize) -> String {
+        let zone =
+            |n| format!("[[hosted_zone]]\nid = \"Z{n}\"\nname = \"z{n}.internal\"\nvpcs = [\"vpc-a\"]\n");
+        (0..count).map(zone).collect()
+    }
+
+    fn bound(to: &str) -> String {
+        format!("[[listener]]\naddress = \"127.0.0.1:5300\"\n{to}\n")
+    }
+
+    const INBOUND: &str = "[[resolver_endpoint]]\nid = \"rslvr-in-1\"\ndirection = \"INBOUND\"\nvpc = \"vpc-a\"\n\
+                           addresses = [\"10.1.1.10\"]\n";
+    const CLIENT: &str = "[[client]]\nsource = \"192.0.2.0/24\"\nplace = \"outside\"\n";
+    const SITE: &str = "[[site]]\nid = \"site-1\"\ncidr = [\"192.168.0.0/24\"]\n";
+
+    /// The clauses of a change, each up to its first comma or colon.
+    fn clauses(old: &str, new: &str) -> Vec<String> {
+        let missing = missing(&world(old), &world(new));
+        missing.iter().map(|clause| clause.split([',', ':']).next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_loses_every_location_is_implausible() {
+        let full = vpc("a", true) + CLIENT + SITE;
+        for old in [full.as_str(), &vpc("a", true), CLIENT, SITE] {
+            assert_eq!(clauses(old, ""), ["no location is left"], "{old}");
+            assert_eq!(clauses(old, "# a comment\n"), ["no location is left"], "{old}");
+            assert_eq!(clauses(old, &vpc("a", false)), ["no location is left"], "{old}");
+        }
+        assert_eq!(clauses(&full, CLIENT), ["no VPC with subnets is left"]);
+        assert_eq!(clauses(&full, SITE), ["no VPC with subnets is left"]);
+    }
+
+    #[test]
+    fn what_a_person_may_well_mean_is_plausible() {
+        let full = vpc("a", true) + CLIENT + SITE;
+        let none: [&str; 0] = [];
+        assert_eq!(clauses(&full, &full), none);
+        assert_eq!(clauses(&full, &vpc("a", true)), none, "client and site are gone");
+        assert_eq!(clauses(&full, &(vpc("b", true) + CLIENT)), none, "another VPC");
+        assert_eq!(clauses("", &full), none, "the first locations");
+        assert_eq!(clauses("", "# still nothing\n"), none);
+        assert_eq!(clauses(CLIENT, SITE), none, "locations of another kind");
+        assert_eq!(clauses(&(vpc("a", true) + &zones(2)), &vpc("a", true)), none, "two zones");
+        assert_eq!(clauses(&(vpc("a", true) + &zones(5)), &(vpc("a", true) + &zones(1))), none);
+    }
+
+    #[test]
+    fn what_an_open_listener_is_bound_to_must_stay() {
+        let old = vpc("a", true) + &bound("vpc = \"vpc-a\"");
+        let new = vpc("b", true);
+        assert_eq!(clauses(&old, &new), ["VPC vpc-a"]);
+        assert_eq!(clauses(&old, &(vpc("b", true) + &bound("vpc = \"vpc-b\""))), ["VPC vpc-a"]);
+        let none: [&str; 0] = [];
+        assert_eq!(clauses(&old, &vpc("a", true)), none, "a listener that waits for a restart");
+        let old = vpc("a", true) + INBOUND + &bound("inbound = \"rslvr-in-1\"");
+        assert_eq!(clauses(&old, &vpc("a", true)), ["no inbound endpoint of VPC vpc-a is declared"]);
+        assert_eq!(clauses(&old, &vpc("b", true)), ["VPC vpc-a"]);
+        assert_eq!(clauses(&old, &(vpc("a", true) + INBOUND)), none);
+    }
+
+    #[test]
+    fn all_of_several_objects_of_a_kind_do_not_go_at_once() {
+        let old = vpc("a", true) + &zones(SEVERAL);
+        assert_eq!(clauses(&old, &vpc("a", true)), ["of 3 private hosted zones none is left"]);
+    }
+}

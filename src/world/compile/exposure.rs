@@ -1,0 +1,188 @@
+//! Warns of what can be reached from beyond this host without the configuration saying who is meant.
+//!
+//! An operator who listens on `0.0.0.0` either opens a resolver to everyone or wonders why every query is REFUSED;
+//! `server.allow` is the key that shows that the question was considered, so its absence is what is reported.
+
+use super::*;
+
+/// A prefix of IPv4 no longer than this holds a good part of the internet.
+const WIDE_V4: u8 = 7;
+
+/// The same for IPv6: 2000::/3 is all that is assigned (RFC 4291 section 2.4).
+const WIDE_V6: u8 = 3;
+
+/// How many prefixes a warning shows.
+const SHOWN: usize = 3;
+
+impl Compiler<'_> {
+    /// Warns of listeners and of an admin address beyond loopback. Needs subnets, sites and clients.
+    pub(super) fn check_exposure(&mut self) {
+        self.check_listeners_exposure();
+        let server = &self.config.server;
+        let admin = server.admin.value().0;
+        if is_beyond_loopback(admin.ip()) && server.admin_hosts.is_none() {
+            let message = format!(
+                "the admin address {admin} is beyond loopback: every host that reaches it can read the network and \
+                 reload the configuration"
+            );
+            let warning = self.report.warning(Code::AdminBeyondLoopback, server.admin.mark(), message);
+            warning.help(
+                "write `admin = \"127.0.0.1:9530\"`, or let a firewall restrict it and write the names that clients use \
+                 for it, `admin_hosts = []` where they use addresses",
+            );
+        }
+    }
+
+    /// Warns once, of the first listener whose address is beyond loopback.
+    fn check_listeners_exposure(&mut self) {
+        if is_written(&self.config.server.allow) {
+            return;
+        }
+        // A bound listener without an address is where its resolver is, for the clients of that VPC.
+        let written = self.config.listener.iter().filter_map(|listener| listener.address.as_ref());
+        let mut addresses = written.map(|address| (address.value().0, address.mark()));
+        let exposed = addresses.find(|(address, _)| is_beyond_loopback(address.ip()));
+        let Some((address, mark)) = exposed else { return };
+        let declared = self.declared_prefixes();
+        let wide = declared.iter().find(|prefix| is_wide(prefix));
+        let beyond: Vec<&IpNet> =
+            declared.iter().filter(|prefix| is_beyond_loopback(prefix.addr())).collect();
+        let (who, help) = match (wide, beyond.as_slice()) {
+            (Some(wide), _) => (
+                format!("clients anywhere in {wide} are answered, so it is an open resolver"),
+                "narrow the declared prefix, or write `allow` under [server] to confirm it",
+            ),
+            (None, []) => (
+                "every client but this host's own is REFUSED: no subnet, site or [[client]] prefix beyond loopback is \
+                 declared"
+                    .to_owned(),
+                "declare where the clients are; `allow` under [server] admits forwarders that name their clients' \
+                 subnets (EDNS Client Subnet)",
+            ),
+            (None, beyond) => (
+                format!("clients in declared locations ({}) are answered, all others are REFUSED", shown(beyond)),
+                "write `allow` under [server]: the prefixes that may query in addition to declared locations, or `allow \
+                 = []` where there are none",
+            ),
+        };
+        let message = format!("{address} is beyond loopback and `server.allow` is not set: {who}");
+        self.report.warning(Code::BeyondLoopback, mark, message).help(help);
+    }
+
+    /// Where clients may be by what the configuration declares.
+    fn declared_prefixes(&self) -> Vec<IpNet> {
+        let subnets = self.subnets.iter().flat_map(|subnet| subnet.cidrs.iter().copied());
+        let sites = self.sites.iter().flat_map(|site| site.cidrs.iter().copied());
+        let clients = self.config.client.iter().map(|client| client.source.value().0);
+        clients.chain(subnets).chain(sites).collect()
+    }
+}
+
+/// Whether another host may reach an address. The link-local addresses that a resolver of AWS has are a host's own
+/// where they are used outside AWS.
+fn is_beyond_loopback(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    !crate::net::is_loopback(address) && !crate::net::is_link_local_service(address)
+}
+
+/// Whether a list is in the configuration; defaults have no mark.
+fn is_written<T>(list: &[Marked<T>]) -> bool {
+    list.is_empty() || list.iter().any(|entry| entry.mark() != Mark::default())
+}
+
+/// Whether a prefix holds so much of the internet that nobody is excluded.
+fn is_wide(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(prefix) => prefix.prefix_len() <= WIDE_V4,
+        IpNet::V6(prefix) => prefix.prefix_len() <= WIDE_V6,
+    }
+}
+
+/// The first prefixes, and how many more there are.
+fn shown(prefixes: &[&IpNet]) -> String {
+    let mut shown: Vec<String> = prefixes.iter().take(SHOWN).map(ToString::to_string).collect();
+    if prefixes.len() > SHOWN {
+        shown.push(format!("{} more", prefixes.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Severity};
+
+    /// The warnings of this module for a configuration: code and message.
+    fn warnings(text: &str) -> Vec<(Code, String)> {
+        let mut loaded =
+            config::load_text(Path::new("test.toml"), text.to_owned(), &|path| std::fs::read_to_string(path));
+        assert!(compile(&mut loaded).is_some(), "{}", loaded.report.render(&loaded.sources));
+        let found = loaded.report.sorted().into_iter();
+        let own = found.filter(|it| matches!(it.code, Code::BeyondLoopback | Code::AdminBeyondLoopback));
+        own.map(|it| {
+            assert_eq!(it.severity, Severity::Warning);
+            (it.code, it.message.clone())
+        })
+        .collect()
+    }
+
+    fn listener(address: &str) -> String {
+        format!("[[listener]]\naddress = \"{address}\"\n")
+    }
+
+    fn client(source: &str) -> String {
+        format!("[[client]]\nsource = \"{source}\"\nplace = \"outside\"\n")
+    }
+
+    #[test]
+    fn a_listener_that_others_reach_is_told_with_who_is_answered() {
+        for address in ["0.0.0.0:53", "[::]:53", "10.0.0.2:53", "192.0.2.1:53", "[2001:db8::1]:53"] {
+            for (declared, told) in [
+                (String::new(), "every client but this host's own is REFUSED"),
+                (client("127.0.0.0/8"), "every client but this host's own is REFUSED"),
+                (client("192.168.0.0/16"), "(192.168.0.0/16) are answered, all others are REFUSED"),
+                (client("0.0.0.0/0"), "anywhere in 0.0.0.0/0 are answered, so it is an open resolver"),
+                (client("128.0.0.0/1") + &client("192.168.0.0/16"), "it is an open resolver"),
+                (client("::/0"), "it is an open resolver"),
+            ] {
+                let found = warnings(&(listener(address) + &declared));
+                let [(Code::BeyondLoopback, message)] = found.as_slice() else {
+                    panic!("{address}: {found:?}")
+                };
+                assert!(message.contains(told) && message.starts_with(address), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn loopback_and_what_says_who_may_query_give_no_warning() {
+        let no_warning: [(Code, String); 0] = [];
+        assert_eq!(warnings(""), no_warning);
+        for address in ["127.0.0.1:53", "[::1]:53", "127.9.9.9:53", "169.254.169.253:53"] {
+            assert_eq!(warnings(&listener(address)), no_warning, "{address}");
+        }
+        for allow in ["[]", "[\"10.0.0.0/8\"]", "[\"127.0.0.0/8\", \"::1/128\"]"] {
+            let text = format!("[server]\nallow = {allow}\n{}", listener("0.0.0.0:53"));
+            assert_eq!(warnings(&text), no_warning, "{allow}");
+        }
+    }
+
+    #[test]
+    fn an_admin_address_that_others_reach_is_told_unless_its_names_are_written() {
+        for address in ["0.0.0.0:9530", "[::]:9530", "10.0.0.2:9530"] {
+            let found = warnings(&format!("[server]\nadmin = \"{address}\"\n"));
+            let [(Code::AdminBeyondLoopback, message)] = found.as_slice() else { panic!("{found:?}") };
+            assert!(message.contains(address), "{message}");
+            let named = format!("[server]\nadmin = \"{address}\"\nadmin_hosts = []\n");
+            assert_eq!(warnings(&named).len(), 0);
+        }
+        assert_eq!(warnings("[server]\nadmin = \"[::1]:9530\"\n").len(), 0);
+    }
+
+    #[test]
+    fn what_is_shipped_has_no_warning() {
+        for text in [config::BUILT_IN_LAB, include_str!("../../../deploy/container/plustwo.toml")] {
+            assert_eq!(warnings(text).len(), 0);
+        }
+    }
+}

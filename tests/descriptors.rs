@@ -1,0 +1,108 @@
+//! Idle clients do not take the descriptors that forwarding needs, whatever the limit of open files is.
+
+mod common;
+#[path = "common/upstream.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod upstream;
+
+use std::fs;
+use std::io::Read;
+use std::net::{IpAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use common::Client;
+use common::process::{PLUSTWO, Served};
+use upstream::{Manner, Scripted};
+
+/// How long to wait for what comes at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon under limits of open files, that forwards everything to a name server.
+fn serve_under(dir: &Path, soft: u32, hard: u32, server: &Scripted) -> Served {
+    let file = dir.join("plustwo.toml");
+    let text = format!(
+        "[server]\nadmin = \"127.0.0.1:0\"\nworkers = 2\nmax_tcp_connections_per_client = 1024\n\
+         tcp_idle_timeout_s = 600\nwatch = false\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n\
+         [internet]\nmode = \"forward\"\nservers = [\"{}\"]\n\
+         [[client]]\nsource = \"127.0.0.0/8\"\nplace = \"outside\"\n",
+        server.address
+    );
+    fs::write(&file, text).unwrap();
+    let script = format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("bash");
+    command.args(["-c", &script, PLUSTWO, "serve", "--log-json", "--config", file.to_str().unwrap()]);
+    Served::start_as(command)
+}
+
+/// So many connections on which nothing is sent.
+fn idle(address: &str, count: usize) -> Vec<TcpStream> {
+    let open = |_| TcpStream::connect(address).expect("the system completes it");
+    (0..count).map(open).collect()
+}
+
+/// Whether the server has closed a connection, which it does at once or not at all.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    match stream.read(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// New names, each of which must be asked of the name server, are answered.
+fn assert_forwards(served: &Served, names: &[(&str, &str)]) {
+    let client = Client::new(served.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
+    for (name, address) in names {
+        assert_eq!(client.ask(name, "A").addresses(), [address.parse::<IpAddr>().unwrap()], "{name}");
+    }
+}
+
+/// Names with an address.
+fn names(count: usize) -> Vec<(&'static str, &'static str)> {
+    let name = |n: usize| -> &'static str { Box::leak(format!("n{n}.example.net").into_boxed_str()) };
+    (0..count).map(|n| (name(n), "192.0.2.7")).collect()
+}
+
+#[test]
+fn idle_connections_leave_room_for_forwarding_under_a_low_limit() {
+    let names = names(200);
+    let server = Scripted::start(Manner::Honest, &names);
+    let dir = tempfile::tempdir().unwrap();
+    let served = serve_under(dir.path(), 256, 256, &server);
+    let mut tcp = idle(&served.dns, 300);
+    let _admin = idle(&served.admin, 200);
+    // They are accepted in their order, so that the last ones are refused when all were looked at.
+    let last = tcp.last_mut().unwrap();
+    last.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(last.read(&mut [0]), Ok(0) | Err(_)));
+    assert!(!is_closed(&mut tcp[0]), "some are served");
+    assert_forwards(&served, &names);
+    // The admin address answers as well.
+    assert!(served.http("GET", "/health").0.contains(" 200 "));
+    let page = served.http("GET", "/metrics").1;
+    let value = |name: &str| -> f64 {
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.expect("the series is there").parse().unwrap()
+    };
+    assert!(value("plustwo_tcp_connections_refused_total") >= 200.0);
+    assert!(value("plustwo_admin_connections_refused_total") >= 100.0);
+    assert_eq!(value("plustwo_tcp_accept_errors_total"), 0.0, "descriptors never ran out");
+    served.stop();
+}
+
+#[test]
+fn a_low_soft_limit_is_raised_at_the_start() {
+    let names = names(100);
+    let server = Scripted::start(Manner::Honest, &names);
+    let dir = tempfile::tempdir().unwrap();
+    let served = serve_under(dir.path(), 256, 1024, &server);
+    let mut tcp = idle(&served.dns, 300);
+    let _admin = idle(&served.admin, 100);
+    assert_forwards(&served, &names);
+    assert!(served.http("GET", "/health").0.contains(" 200 "));
+    assert_eq!(tcp.iter_mut().map(is_closed).filter(|closed| *closed).count(), 0, "all of them are served");
+    served.stop();
+}
