@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -11,7 +12,7 @@ use super::clients::{Known, Standing};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
 use super::packet_cache::{Again, Asked, Found};
-use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
+use super::reply::{Asker, chaos_reply, limit, turn_away};
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::dns::{
     Rcode, RecordType, encode,
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
-use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Whom, played};
+use crate::resolve::{Keep, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Whom, played};
 use crate::world::{Live, Vantage, World};
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
@@ -39,6 +40,8 @@ pub struct Engine {
     /// Names that were denied a while ago.
     pub(super) denials: Denials,
     hasher: foldhash::fast::RandomState,
+    /// The origin of its monotonic time.
+    started: Instant,
     /// How many queries may wait for somebody else's answer at once.
     waiting: Arc<Semaphore>,
     /// How many octets all packet caches may hold together.
@@ -160,8 +163,18 @@ impl Engine {
         let hasher = foldhash::fast::RandomState::default();
         let waiting = Arc::new(Semaphore::new(waiting.min(Semaphore::MAX_PERMITS)));
         let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / COMMON_SHARE));
-        let denials = Denials::new();
-        Self { live, observer, forwarder, rotations, denials, hasher, waiting, packet_cache_bytes, common }
+        Self {
+            live,
+            observer,
+            forwarder,
+            rotations,
+            denials: Denials::new(),
+            hasher,
+            started: Instant::now(),
+            waiting,
+            packet_cache_bytes,
+            common,
+        }
     }
 
     /// Who hears of everything that is answered.
@@ -172,6 +185,16 @@ impl Engine {
     /// The world that answers now.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// When it was made: the origin of the time by which its caches count.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// A moment as its caches measure it: by the monotonic clock alone.
+    fn time(&self, moment: Moment) -> MonotonicSeconds {
+        MonotonicSeconds::since(self.started, moment.started)
     }
 
     /// Who asks others.
@@ -208,15 +231,16 @@ impl Engine {
             known.unwrap_or_else(|| Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
         let draw = rand::random();
-        let mut asker =
-            Asker { query, origin: origin.clone(), moment, request_octets, standing, draw, cached: false };
+        let (origin, now) = (origin.clone(), self.time(moment));
+        let mut asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
+        let origin = &incoming.origin;
         let vantage = match turn(&world, &asker) {
             Turn::Known(outcome) => return self.reply(&world, worker, door, &asker, &outcome, out),
             Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
-        match self.look(&world, resolution, asker.now_s(), before) {
+        match self.look(&world, resolution, asker.now, before) {
             Looked::Done(Some(outcome), cached) => {
                 asker.cached = cached;
                 self.reply(&world, worker, door, &asker, &outcome, out)
@@ -247,12 +271,12 @@ impl Engine {
     /// Asks others, as often as CNAMEs lead to them.
     pub async fn resolve(&self, waiting: Box<Waiting>) -> Resolved {
         let Waiting { world, asker, mut pending, place } = *waiting;
-        let now_s = asker.now_s();
+        let now = asker.now;
         let outcome = loop {
-            let answer = self.ask(&world, &pending.whom, &pending.question, now_s).await;
+            let answer = self.ask(&world, &pending.whom, &pending.question, now).await;
             // Who asks next is answered out of a cache, which is told; so this is not what to give them.
             pending.resolution.answered(pending.whom, answer, Keep::No);
-            match self.look(&world, pending.resolution, now_s, 0) {
+            match self.look(&world, pending.resolution, now, 0) {
                 Looked::Done(outcome, _) => break outcome,
                 Looked::Ask(next) => pending = next,
             }
@@ -294,8 +318,8 @@ impl Engine {
         let Ok(query) = Query::parse(WHOAMI) else { return false };
         let standing = Standing::of(&world, &door, here, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
-        let asker =
-            Asker { query, origin, moment, request_octets, standing, draw: rand::random(), cached: false };
+        let (now, draw) = (self.time(moment), rand::random());
+        let asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
         let (Turn::Known(outcome) | Turn::Chaos(outcome)) = turn(&world, &asker) else { return false };
         let mut out = Vec::new();
         encode(&asker.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);
@@ -317,8 +341,8 @@ impl Engine {
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
         let asked = Asked { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
-        let now_s = seconds(moment.at);
-        let found = packets.find(&asked, place, client.is_told, world.generation, now_s);
+        let now = self.time(moment);
+        let found = packets.find(&asked, place, client.is_told, world.generation, now);
         witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
         let (kept, telling) = match found {
             Found::Kept(kept, telling) => (kept, telling),
@@ -334,7 +358,7 @@ impl Engine {
         }
         let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
         let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
-        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now_s, edns };
+        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now, edns };
         kept.append(telling, &again, out);
         let elapsed = witness.wants_times().then(|| moment.started.elapsed());
         witness.again(
@@ -360,12 +384,12 @@ impl Engine {
 
     /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
     /// Copies of what is cached were `given` so many times.
-    fn look(&self, world: &World, mut resolution: Resolution, now_s: u64, given: u32) -> Looked {
+    fn look(&self, world: &World, mut resolution: Resolution, now: MonotonicSeconds, given: u32) -> Looked {
         let mut helped = false;
         loop {
             match resolution.step(world, &mut Silent) {
                 Step::Done(outcome) => return Looked::Done(outcome, helped),
-                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now_s, given) {
+                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now, given) {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
                         resolution.answered(whom, answer, keep);
@@ -382,22 +406,22 @@ impl Engine {
         world: &World,
         whom: &Whom,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
     ) -> Option<(Answer, Keep, bool)> {
         if *whom != Whom::Internet
-            && let Some(answer) = played(world, whom, question, now_s)
+            && let Some(answer) = played(world, whom, question, now.get())
         {
             return Some((answer, Keep::World, false));
         }
         let upstream = whom.upstream(world)?;
-        let (answer, keep) = self.forwarder.cached(upstream, question, now_s, given)?;
+        let (answer, keep) = self.forwarder.cached(upstream, question, now, given)?;
         Some((answer, keep, true))
     }
 
-    async fn ask(&self, world: &World, whom: &Whom, question: &Question, now_s: u64) -> Answer {
+    async fn ask(&self, world: &World, whom: &Whom, question: &Question, now: MonotonicSeconds) -> Answer {
         match whom.upstream(world) {
-            Some(upstream) => self.forwarder.ask(upstream, question, now_s).await,
+            Some(upstream) => self.forwarder.ask(upstream, question, now).await,
             None => Answer::empty(Rcode::SERVFAIL)
                 .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is nobody to ask")),
         }
@@ -446,7 +470,7 @@ fn turn(world: &World, asker: &Asker) -> Turn {
     if query.question.qclass == Class::CH {
         let told = annotate::is_told(world, asker.origin.peer.ip().to_canonical());
         let client = asker.standing.client;
-        let answer = chaos::answer(world, vantage, client, told, &query.question, asker.now_s());
+        let answer = chaos::answer(world, vantage, client, told, &query.question, asker.now.get());
         return Turn::Chaos(Outcome::without_paths(answer, Source::Refused));
     }
     match unanswerable(query) {

@@ -13,7 +13,7 @@ use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Question, Rcode};
 use crate::observe::Observer;
-use crate::resolve::Keep;
+use crate::resolve::{Keep, MonotonicSeconds};
 use crate::world::{Upstream, UpstreamIdentity, World};
 
 /// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
@@ -99,11 +99,11 @@ impl Forwarder {
         self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
     ) -> Option<(Answer, Keep)> {
         let metrics = self.observer.message_cache();
-        let Some(cached) = self.cache.fresh(self.number(upstream), question, now_s, given) else {
+        let Some(cached) = self.cache.fresh(self.number(upstream), question, now, given) else {
             metrics.misses.inc();
             return None;
         };
@@ -111,9 +111,9 @@ impl Forwarder {
         if cached.wants_prefetch && self.prefetch {
             metrics.prefetches.inc();
             let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
-            tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
+            tokio::spawn(async move { this.fetch(&upstream, &question, now).await });
         }
-        Some((cached.answer, Keep::Until(cached.until_s)))
+        Some((cached.answer, Keep::Until(cached.until)))
     }
 
     /// Asks an upstream. When nobody answers, an answer past its TTL stands in, and says so; where there is none,
@@ -121,14 +121,19 @@ impl Forwarder {
     ///
     /// Who has a stale answer does not keep its client waiting for long: the question goes on without it, so
     /// that the next client has a fresh one (RFC 8767 5).
-    pub async fn ask(self: &Arc<Self>, upstream: &Upstream, question: &Question, now_s: u64) -> Answer {
-        let Some(stale) = self.cache.stale(self.number(upstream), question, now_s) else {
-            let asked = self.fetch(upstream, question, now_s).await;
+    pub async fn ask(
+        self: &Arc<Self>,
+        upstream: &Upstream,
+        question: &Question,
+        now: MonotonicSeconds,
+    ) -> Answer {
+        let Some(stale) = self.cache.stale(self.number(upstream), question, now) else {
+            let asked = self.fetch(upstream, question, now).await;
             return asked
                 .unwrap_or_else(|unanswered| Answer::empty(Rcode::SERVFAIL).with_ede(unanswered.ede));
         };
         let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
-        let asking = tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
+        let asking = tokio::spawn(async move { this.fetch(&upstream, &question, now).await });
         match timeout(STALE_AFTER, asking).await {
             Ok(Ok(Ok(answer))) => answer,
             _ => {
@@ -143,11 +148,12 @@ impl Forwarder {
         &self,
         upstream: &Upstream,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Result<Answer, Unanswered> {
+        let sent = self.cache.query_sent(now);
         let answer = self.upstreams.ask(upstream, question).await?;
-        self.cache.insert(self.number(upstream), question, &answer, now_s);
-        self.tell_size(now_s);
+        self.cache.insert(self.number(upstream), question, &answer, sent);
+        self.tell_size(now.get());
         Ok(answer)
     }
 
