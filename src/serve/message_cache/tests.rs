@@ -294,7 +294,7 @@ fn an_alias_and_records_of_its_own_are_not_served_stale_together() {
 
     let lab = Lab::new();
     lab.insert(&v4, &positive(&v4, 60), 0);
-    lab.insert(&v6, &alias(&v6, "b.example", target.clone()), 0);
+    lab.insert(&v6, &alias(&v6, "b.example", target), 0);
     assert!(lab.fresh(&v4, 1).is_some());
     assert_eq!(lab.stale(&v4, LATER), None);
 
