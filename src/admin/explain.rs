@@ -1,7 +1,6 @@
 //! `GET /v1/explain?name=&type=&from=`: the words of `explain --json`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Query, State};
@@ -52,9 +51,8 @@ async fn answer(engine: &Engine, client: IpAddr, asked: &Asked) -> Result<serde_
             let written = asked.r#type.as_deref().unwrap_or("A");
             let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
-            let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
             let Inspected { result, considered } =
-                engine.inspect(&world, vantage, &question, client, now_s).await;
+                engine.inspect(&world, vantage, &question, client, engine.now()).await;
             let explained = match result {
                 Inspection::Answered(outcome) => {
                     Explanation::of_outcome(&world, vantage, &question, &outcome, considered)

@@ -27,7 +27,8 @@ pub struct Response {
     pub question: Option<(Vec<u8>, RecordType, Class)>,
     /// The answer section, without DNSSEC records that were not asked for.
     pub answer: Vec<RrSet>,
-    /// The SOA records of the authority section; of a referral its NS records, and the addresses that stand beside
+    /// The SOA records of the authority section, each with the smaller of its TTL and its MINIMUM field, which is the TTL
+    /// of the denial that it is there for (RFC 2308 section 5); of a referral its NS records, and the addresses that stand beside
     /// them (RFC 1034 4.3.2).
     pub authority: Vec<RrSet>,
     /// Whether there is an OPT record.
@@ -58,7 +59,7 @@ impl Response {
     /// Reads a message.
     ///
     /// Records become RRsets in the order of their first record; the TTL of a set is the smallest of its
-    /// records' (RFC 2181 5.2). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at,
+    /// records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at,
     /// and in a referral addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
         let header = message.first_chunk::<HEADER>().ok_or(ResponseError::TooShort)?;
@@ -120,9 +121,18 @@ impl Response {
         }
         response.answer = answer.finish();
         response.authority = authority.finish();
+        for soa in response.authority.iter_mut().filter(|set| set.rtype == RecordType::SOA) {
+            soa.ttl = soa.ttl.min(soa.rdatas.iter().filter_map(Rdata::soa_minimum).min().unwrap_or(0));
+        }
         Ok(response)
     }
 }
+
+/// The longest TTL that is taken from a response, in seconds: seven days.
+///
+/// RFC 2181 section 8 takes a TTL with its highest bit set for 0. RFC 8767 section 4, which is for caches that serve stale
+/// data as this one does, amends it: the value is a positive number like any other, and all are capped.
+const MAX_TTL_S: u32 = 604_800;
 
 /// Truncated.
 const TC: u16 = 0x0200;
@@ -242,8 +252,8 @@ impl<'a> Reader<'a> {
         let length = usize::from(self.u16()?);
         let start = self.at;
         self.take(length)?;
-        // A TTL with its highest bit set counts as 0 (RFC 2181 8). That of OPT is none.
-        let ttl = if ttl > i32::MAX as u32 && rtype != RecordType::OPT { 0 } else { ttl };
+        // The TTL field of an OPT record is none.
+        let ttl = if rtype == RecordType::OPT { ttl } else { ttl.min(MAX_TTL_S) };
         Some(Record { owner, rtype, class, ttl, data: (start, self.at) })
     }
 

@@ -364,7 +364,10 @@ impl MessageCacheMetrics {
                 "plustwo_message_cache_prefetches_total",
                 "Answers fetched anew shortly before they ended, because they were asked for often.",
             ),
-            entries: all.single("plustwo_message_cache_entries", "Answers in the message cache."),
+            entries: all.single(
+                "plustwo_message_cache_entries",
+                "Names in the message cache, each with its answers for all types.",
+            ),
             bytes: all
                 .single("plustwo_message_cache_bytes", "What the message cache holds, in octets, estimated."),
         }

@@ -13,6 +13,7 @@
 //!
 //! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
 
+mod clock;
 mod delegation;
 mod dns64;
 pub mod egress;
@@ -26,6 +27,7 @@ mod routing;
 mod trace;
 mod zone;
 
+pub use clock::MonotonicSeconds;
 pub use delegation::Referral;
 pub use outcome::{AddressPath, Keep, Outcome, Source};
 pub use path::{
@@ -43,7 +45,7 @@ use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {
-    /// The time, in seconds since 1970: TTLs of others count down by it.
+    /// The time in seconds, by any clock: TTLs of others count down by it. The daemon's is monotonic.
     pub now_s: u64,
     /// A random number, which weighted records are drawn by.
     pub draw: u64,

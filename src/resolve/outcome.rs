@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::MonotonicSeconds;
 use super::path::{EgressPath, Reason};
 use crate::dns::Answer;
 
@@ -73,8 +74,8 @@ pub struct AddressPath {
 pub enum Keep {
     /// As long as its world is in use, and no TTL that counts down has run out.
     World,
-    /// Besides, before this time, in seconds since 1970: then whoever gave it is to be asked again.
-    Until(u64),
+    /// In addition, before this time: from then on, the cache that it came from is consulted again.
+    Until(MonotonicSeconds),
     /// Never.
     No,
 }

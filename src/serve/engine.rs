@@ -12,7 +12,7 @@ use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
 use super::inspect::{Inspected, Rate};
 use super::packet_cache::{Again, Asked, Found};
-use super::reply::{Asker, chaos_reply, limit, seconds, turn_away};
+use super::reply::{Asker, chaos_reply, limit, turn_away};
 use super::upstream::UpstreamOptions;
 use super::worker::Worker;
 use super::{Door, Moment, Origin, Transport, annotate, chaos};
@@ -22,7 +22,7 @@ use crate::dns::{
     Rcode, RecordType, encode,
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
-use crate::resolve::{Keep, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played};
+use crate::resolve::{Keep, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played};
 use crate::world::{Live, Vantage, World};
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
@@ -48,6 +48,8 @@ pub struct Engine {
     admission: Arc<Admission>,
     /// How many upstream queries those may cause who ask about answers.
     pub(super) inspections: Rate,
+    /// The origin of its monotonic time.
+    started: Instant,
     /// How many octets all packet caches may hold together.
     packet_cache_bytes: u64,
     /// The worker of those who have no thread of their own.
@@ -207,6 +209,7 @@ impl Engine {
             hasher,
             admission,
             inspections,
+            started: Instant::now(),
             packet_cache_bytes,
             common,
         }
@@ -220,6 +223,21 @@ impl Engine {
     /// The world that answers now.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// When it was made: the origin of the time by which its caches count.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The time by its monotonic clock.
+    pub fn now(&self) -> MonotonicSeconds {
+        MonotonicSeconds::since(self.started, Instant::now())
+    }
+
+    /// A moment as its caches measure it: by the monotonic clock alone.
+    fn time(&self, moment: Moment) -> MonotonicSeconds {
+        MonotonicSeconds::since(self.started, moment.started)
     }
 
     /// Who asks others.
@@ -256,8 +274,9 @@ impl Engine {
             known.unwrap_or_else(|| Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
         let draw = rand::random();
-        let mut asker =
-            Asker { query, origin: origin.clone(), moment, request_octets, standing, draw, cached: false };
+        let (origin, now) = (origin.clone(), self.time(moment));
+        let mut asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
+        let origin = &incoming.origin;
         let vantage = match turn(&world, &asker) {
             Turn::Known(outcome) => return self.reply(&world, worker, door, &asker, &outcome, out),
             Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
@@ -274,7 +293,7 @@ impl Engine {
             Turn::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
-        let mut looked = self.look(&world, resolution, asker.now_s(), before);
+        let mut looked = self.look(&world, resolution, asker.now, before);
         loop {
             let pending = match looked {
                 Looked::Done(Some(outcome), cached) => {
@@ -294,7 +313,7 @@ impl Engine {
                 let outcome = Outcome::without_paths(answer, Source::Refused);
                 return self.reply(&world, worker, door, &asker, &outcome, out);
             }
-            match self.admit(&world, &pending, origin.peer.ip(), asker.now_s()) {
+            match self.admit(&world, &pending, origin.peer.ip(), asker.now) {
                 Ok(permit) => {
                     let deadline = moment.started + QUERY_TIMEOUT;
                     let world = world.clone();
@@ -304,7 +323,7 @@ impl Engine {
                 Err(answer) => {
                     let Pending { mut resolution, whom, .. } = *pending;
                     resolution.answered(whom, answer, Keep::No);
-                    looked = self.look(&world, resolution, asker.now_s(), 0);
+                    looked = self.look(&world, resolution, asker.now, 0);
                 }
             }
         }
@@ -313,7 +332,7 @@ impl Engine {
     /// Queries upstreams, as often as CNAMEs lead to one, until the query's deadline.
     pub async fn resolve(&self, waiting: Box<Waiting>) -> Resolved {
         let Waiting { world, asker, work } = *waiting;
-        let now_s = asker.now_s();
+        let now = asker.now;
         let (mut pending, permit, deadline) = match work {
             Work::Answer { pending, permit, deadline } => (pending, permit, deadline),
             Work::Inspection(vantage) => {
@@ -326,11 +345,11 @@ impl Engine {
         let mut until = None;
         let outcome = loop {
             let answer = match &permit {
-                Some(_) => self.query_upstream(&world, &pending, now_s, until).await,
+                Some(_) => self.query_upstream(&world, &pending, now, until).await,
                 // A chain may lead from one upstream to another, which has a share of its own.
-                None => match self.admit(&world, &pending, asker.origin.peer.ip(), now_s) {
+                None => match self.admit(&world, &pending, asker.origin.peer.ip(), now) {
                     Ok(next) => {
-                        let answer = self.query_upstream(&world, &pending, now_s, until).await;
+                        let answer = self.query_upstream(&world, &pending, now, until).await;
                         drop(next);
                         answer
                     }
@@ -341,7 +360,7 @@ impl Engine {
             until = Some(deadline);
             // The next query for this is answered from a cache, and so annotated; this outcome is not cached itself.
             pending.resolution.answered(pending.whom, answer, Keep::No);
-            match self.look(&world, pending.resolution, now_s, 0) {
+            match self.look(&world, pending.resolution, now, 0) {
                 Looked::Done(outcome, _) => break outcome,
                 Looked::Ask(next) => pending = next,
             }
@@ -387,8 +406,8 @@ impl Engine {
         let Ok(query) = Query::parse(WHOAMI) else { return false };
         let standing = Standing::of(&world, &door, here, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
-        let asker =
-            Asker { query, origin, moment, request_octets, standing, draw: rand::random(), cached: false };
+        let (now, draw) = (self.time(moment), rand::random());
+        let asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
         let (Turn::Known(outcome) | Turn::Chaos(outcome)) = turn(&world, &asker) else { return false };
         let mut out = Vec::new();
         encode(&asker.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);
@@ -410,8 +429,8 @@ impl Engine {
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
         let asked = Asked { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
-        let now_s = seconds(moment.at);
-        let found = packets.find(&asked, place, client.is_told, world.generation, now_s);
+        let now = self.time(moment);
+        let found = packets.find(&asked, place, client.is_told, world.generation, now);
         witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
         let (kept, telling) = match found {
             Found::Kept(kept, telling) => (kept, telling),
@@ -427,7 +446,7 @@ impl Engine {
         }
         let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
         let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
-        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now_s, edns };
+        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now, edns };
         kept.append(telling, &again, out);
         let elapsed = witness.wants_times().then(|| moment.started.elapsed());
         witness.again(
@@ -453,8 +472,8 @@ impl Engine {
 
     /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
     /// Copies of what is cached were `given` so many times.
-    fn look(&self, world: &World, resolution: Resolution, now_s: u64, given: u32) -> Looked {
-        self.look_and_trace(world, resolution, now_s, given, &mut Silent)
+    fn look(&self, world: &World, resolution: Resolution, now: MonotonicSeconds, given: u32) -> Looked {
+        self.look_and_trace(world, resolution, now, given, &mut Silent)
     }
 
     /// The same, with a trace of what is considered.
@@ -462,7 +481,7 @@ impl Engine {
         &self,
         world: &World,
         mut resolution: Resolution,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
         trace: &mut impl Trace,
     ) -> Looked {
@@ -470,7 +489,7 @@ impl Engine {
         loop {
             match resolution.step(world, trace) {
                 Step::Done(outcome) => return Looked::Done(outcome, helped),
-                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now_s, given) {
+                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now, given) {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
                         resolution.answered(whom, answer, keep);
@@ -487,20 +506,20 @@ impl Engine {
         world: &World,
         whom: &Whom,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
     ) -> Option<(Answer, Keep, bool)> {
         if *whom != Whom::Internet
-            && let Some(answer) = played(world, whom, question, now_s)
+            && let Some(answer) = played(world, whom, question, now.get())
         {
             return Some((answer, Keep::World, false));
         }
         let upstream = whom.upstream(world)?;
-        if let Some((answer, keep)) = self.forwarder.cached(upstream, question, now_s, given) {
+        if let Some((answer, keep)) = self.forwarder.cached(upstream, question, now, given) {
             return Some((answer, keep, true));
         }
         // Nobody waits for what is known to fail.
-        let answer = self.forwarder.known_failure(upstream, question, now_s)?;
+        let answer = self.forwarder.known_failure(upstream, question, now)?;
         Some((answer, Keep::No, false))
     }
 
@@ -510,34 +529,34 @@ impl Engine {
         world: &World,
         pending: &Pending,
         client: IpAddr,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Result<Permit, Answer> {
         let Some(upstream) = pending.whom.upstream(world) else {
             return Err(no_upstream());
         };
         self.admission
             .enter(self.forwarder.number(upstream), client)
-            .map_err(|refusal| self.forwarder.refused(upstream, &pending.question, now_s, refusal))
+            .map_err(|refusal| self.forwarder.refused(upstream, &pending.question, now, refusal))
     }
 
     pub(super) async fn query_upstream(
         &self,
         world: &World,
         pending: &Pending,
-        now_s: u64,
+        now: MonotonicSeconds,
         deadline: Option<Instant>,
     ) -> Answer {
         match pending.whom.upstream(world) {
-            Some(upstream) => self.forwarder.query(upstream, &pending.question, now_s, deadline).await,
+            Some(upstream) => self.forwarder.query(upstream, &pending.question, now, deadline).await,
             None => no_upstream(),
         }
     }
 
     /// The reply to a CHAOS question about a name, where no upstream has to be queried for it.
     fn inspected_at_hand(&self, world: &World, vantage: Vantage, asker: &Asker) -> Option<Outcome> {
-        let now_s = asker.now_s();
+        let now = asker.now;
         let questions = chaos::inspected(&asker.query.question);
-        let inspect = |question: &Question| self.inspect_at_hand(world, vantage, question, now_s);
+        let inspect = |question: &Question| self.inspect_at_hand(world, vantage, question, now);
         let all: Option<Vec<Inspected>> = questions.iter().map(inspect).collect();
         Some(chaos::explanation(world, vantage, &asker.query.question, &questions, &all?))
     }
@@ -548,7 +567,7 @@ impl Engine {
         let client = asker.origin.peer.ip();
         let mut all = Vec::new();
         for question in &questions {
-            all.push(self.inspect(world, vantage, question, client, asker.now_s()).await);
+            all.push(self.inspect(world, vantage, question, client, asker.now).await);
         }
         chaos::explanation(world, vantage, &asker.query.question, &questions, &all)
     }

@@ -14,7 +14,7 @@ use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Ede, Question, Rcode};
 use crate::observe::Observer;
-use crate::resolve::Keep;
+use crate::resolve::{Keep, MonotonicSeconds};
 use crate::world::{Upstream, UpstreamIdentity, World};
 
 /// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
@@ -105,11 +105,11 @@ impl Forwarder {
         self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
     ) -> Option<(Answer, Keep)> {
         let metrics = self.observer.message_cache();
-        let Some(cached) = self.cache.fresh(self.number(upstream), question, now_s, given) else {
+        let Some(cached) = self.cache.fresh(self.number(upstream), question, now, given) else {
             metrics.misses.inc();
             return None;
         };
@@ -117,25 +117,25 @@ impl Forwarder {
         if cached.wants_prefetch && self.prefetch {
             metrics.prefetches.inc();
             let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
-            tokio::spawn(async move { this.fetch(&upstream, &question, now_s).await });
+            tokio::spawn(async move { this.fetch(&upstream, &question, now).await });
         }
-        Some((cached.answer, Keep::Until(cached.until_s)))
+        Some((cached.answer, Keep::Until(cached.until)))
     }
 
     /// The answer to a question that is known to fail if it were sent now: a stale one, or SERVFAIL with the reason.
     /// `None`: it is to be sent.
-    pub fn known_failure(&self, upstream: &Upstream, question: &Question, now_s: u64) -> Option<Answer> {
+    pub fn known_failure(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds) -> Option<Answer> {
         let unanswered = self.upstreams.known_failure(upstream, question)?;
-        Some(self.stale_or(upstream, question, now_s, unanswered.ede))
+        Some(self.stale_or(upstream, question, now, unanswered.ede))
     }
 
     /// The answer to a question that may not wait for an upstream: a stale one, or SERVFAIL with the reason.
-    pub fn refused(&self, upstream: &Upstream, question: &Question, now_s: u64, refusal: Refusal) -> Answer {
+    pub fn refused(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds, refusal: Refusal) -> Answer {
         self.observer.forward().refused(refusal.as_str());
         self.stale_or(
             upstream,
             question,
-            now_s,
+            now,
             Ede::new(Ede::OTHER, format!("{}: {refusal}", upstream.name)),
         )
     }
@@ -149,11 +149,11 @@ impl Forwarder {
         self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         deadline: Option<Instant>,
     ) -> Answer {
-        let Some(stale) = self.cache.stale(self.number(upstream), question, now_s) else {
-            let fetched = self.fetch(upstream, question, now_s);
+        let Some(stale) = self.cache.stale(self.number(upstream), question, now) else {
+            let fetched = self.fetch(upstream, question, now);
             let fetched = match deadline {
                 None => fetched.await,
                 Some(deadline) => timeout_at(deadline.into(), fetched).await.unwrap_or_else(|_| {
@@ -168,7 +168,7 @@ impl Forwarder {
         let until = deadline.map_or(until, |deadline| deadline.min(until));
         let is_backing_off = self.upstreams.is_backing_off(upstream);
         let (this, of, asked) = (self.clone(), upstream.clone(), question.clone());
-        let fetching = tokio::spawn(async move { this.fetch(&of, &asked, now_s).await });
+        let fetching = tokio::spawn(async move { this.fetch(&of, &asked, now).await });
         let fetched = match is_backing_off {
             true => None,
             false => timeout_at(until.into(), fetching).await.ok(),
@@ -179,22 +179,25 @@ impl Forwarder {
         }
     }
 
-    /// Queries an upstream and caches what it answers.
+    /// Queries an upstream and caches what it answers, though the client may have left by then.
     async fn fetch(
-        &self,
+        self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Result<Answer, Unanswered> {
-        let answer = self.upstreams.query(upstream, question).await?;
-        self.cache.insert(self.number(upstream), question, &answer, now_s);
-        self.tell_size(now_s);
-        Ok(answer)
+        let (this, number, sent) = (self.clone(), self.number(upstream), self.cache.query_sent(now));
+        // Those that wait for an equal question in flight cache nothing: its answer is as old as its query.
+        let store = move |question: &Question, answer: &Answer| {
+            this.cache.insert(number, question, answer, sent);
+            this.tell_size(now.get());
+        };
+        self.upstreams.query(upstream, question, store).await
     }
 
     /// A stale answer, or SERVFAIL for this reason.
-    fn stale_or(&self, upstream: &Upstream, question: &Question, now_s: u64, reason: Ede) -> Answer {
-        match self.cache.stale(self.number(upstream), question, now_s) {
+    fn stale_or(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds, reason: Ede) -> Answer {
+        match self.cache.stale(self.number(upstream), question, now) {
             Some(stale) => self.served_stale(upstream, stale),
             None => servfail(reason),
         }

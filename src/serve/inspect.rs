@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Looked};
 use crate::dns::Question;
-use crate::resolve::{Keep, Occasion, Outcome, Recorder, Resolution};
+use crate::resolve::{Keep, MonotonicSeconds, Occasion, Outcome, Recorder, Resolution};
 use crate::world::{Vantage, World};
 
 /// Upstream queries that inspections may cause in a second, for all who ask together.
@@ -82,11 +82,11 @@ impl Engine {
         world: &World,
         vantage: Vantage,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Option<Inspected> {
         let mut considered = Recorder::default();
-        let resolution = Resolution::new(vantage, question, Occasion::at(now_s));
-        match self.look_and_trace(world, resolution, now_s, 0, &mut considered) {
+        let resolution = Resolution::new(vantage, question, Occasion::at(now.get()));
+        match self.look_and_trace(world, resolution, now, 0, &mut considered) {
             Looked::Done(outcome, _) => Some(Inspected { result: done(outcome), considered }),
             Looked::Ask(_) => None,
         }
@@ -102,13 +102,13 @@ impl Engine {
         vantage: Vantage,
         question: &Question,
         client: IpAddr,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Inspected {
         let deadline = Instant::now() + TIMEOUT;
         let mut considered = Recorder::default();
-        let mut resolution = Resolution::new(vantage, question, Occasion::at(now_s));
+        let mut resolution = Resolution::new(vantage, question, Occasion::at(now.get()));
         loop {
-            let mut pending = match self.look_and_trace(world, resolution, now_s, 0, &mut considered) {
+            let mut pending = match self.look_and_trace(world, resolution, now, 0, &mut considered) {
                 Looked::Done(outcome, _) => return Inspected { result: done(outcome), considered },
                 Looked::Ask(pending) => pending,
             };
@@ -116,8 +116,8 @@ impl Engine {
                 let upstream = pending.whom.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
                 return Inspected { result: Inspection::NotQueried { upstream }, considered };
             }
-            let answer = match self.admit(world, &pending, client, now_s) {
-                Ok(_permit) => self.query_upstream(world, &pending, now_s, Some(deadline)).await,
+            let answer = match self.admit(world, &pending, client, now) {
+                Ok(_permit) => self.query_upstream(world, &pending, now, Some(deadline)).await,
                 Err(answer) => answer,
             };
             pending.resolution.answered(pending.whom, answer, Keep::No);

@@ -1,39 +1,78 @@
-//! Answers of upstreams by question: TTLs count down, denials are kept (RFC 2308), what is past its TTL may
-//! be served when nobody answers (RFC 8767).
+//! Answers of upstreams: TTLs count down, denials are cached (RFC 2308), and an answer past its TTL may be served when no
+//! server answers (RFC 8767).
 //!
-//! Bounded in octets. The policy is S3-FIFO: an entry that is asked for once leaves by a small queue, and one
-//! that was asked for again stays in a large one, so a flood of names that nobody asks for twice does not evict
-//! the names that everybody asks for.
+//! ```text
+//!  (upstream, name, class) ──► NameFacts ──┬─► that the name does not exist
+//!                                          └─► one answer for each type
+//! ```
+//!
+//! All that is known of a name at an upstream is one entry, so that it is looked up, replaced and evicted as a whole: a
+//! denial of the name cannot outlive, or be outlived by, an answer that contradicts it. [`NameFacts`] decides which of two
+//! facts holds.
+//!
+//! An answer is about the name in question and no other: a denial says nothing of the names below it. RFC 8020 permits that
+//! conclusion to resolvers that ask authoritative servers; a forwarding rule may well lead to servers that deny a
+//! name which other servers have names below.
+//!
+//! Bounded in octets. The policy is S3-FIFO: an entry that is looked up once leaves by a small queue, and one
+//! that is looked up again stays in a large one, so a flood of names that are never asked for twice does not evict
+//! the names that are asked for often.
+//!
+//! All times are monotonic. When the wall clock is set, no entry lives longer or shorter for it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+mod name_facts;
+mod statement;
+#[cfg(test)]
+mod tests;
 
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
+use self::name_facts::{Fact, NameFacts};
+use self::statement::{Statement, alias_targets};
 use super::upstream::UpstreamNumber;
-use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
+use crate::dns::{Answer, Class, Ede, Name, Question, Rcode, RecordType, RrSet};
+use crate::resolve::MonotonicSeconds;
 
-/// TTL of records that are served past theirs, in seconds (RFC 8767 4).
+/// TTL of records that are served past theirs, in seconds (RFC 8767 section 4).
 const STALE_TTL_S: u32 = 30;
 
-/// What an entry weighs beside its records, in octets: key, bookkeeping, allocations. An estimate.
+/// How long a denial without an SOA record is cached, in seconds. It has no TTL of its own, and RFC 2308 section 5 advises
+/// against caching it, since two forwarders could keep it alive between them; but AWS's own resolver sends such
+/// denials, and asking anew for each of a burst of queries helps nobody. It is never served stale.
+const DENIAL_WITHOUT_SOA_TTL_S: u32 = 5;
+
+/// Weight of an entry in addition to its facts, in octets: key, bookkeeping, allocations. An estimate.
 const ENTRY_OVERHEAD: u64 = 200;
 
-/// What a record set weighs beside its names and data, in octets. An estimate.
+/// Weight of a record set in addition to its names and data, in octets. An estimate.
 const SET_OVERHEAD: u64 = 64;
 
-/// How often an entry is asked for before it is fetched anew shortly before it ends.
+/// An entry may have this fraction of the cache's octets, or of a shard's: a larger one would only empty it.
+const LARGEST_FRACTION: u64 = 8;
+
+/// How many look-ups make an answer worth fetching shortly before it expires.
 const HOT: u32 = 3;
+
+/// After its first few look-ups, an entry's use is reported to the eviction policy once in so many.
+const REPORT_EVERY: u32 = 8;
+
+/// How many locks order the insertions of the same name. Two names that share one do no harm.
+const INSERTION_LOCKS: usize = 64;
 
 /// Bounds of a cache.
 #[derive(Clone, Debug)]
 pub struct CacheBounds {
     /// The largest weight of all entries, in octets.
     pub max_bytes: u64,
-    /// The longest time that a denial is kept, in seconds.
+    /// The longest time that a denial is cached, in seconds.
     pub max_negative_ttl_s: u32,
-    /// The longest time that a positive answer is kept, in seconds.
+    /// The longest time that a positive answer is cached, in seconds.
     pub max_ttl_s: u32,
     /// How long an answer may be served past its TTL, in seconds. 0: never.
     pub serve_stale_s: u32,
@@ -42,47 +81,49 @@ pub struct CacheBounds {
 /// Answers by upstream and question.
 #[derive(Debug)]
 pub struct MessageCache {
-    entries: Cache<Key, Arc<Entry>, Weight>,
-    /// At which depths names have been denied, a bit for each number of labels: nothing is looked for at others.
-    denied_depths: [AtomicU64; 2],
+    entries: Cache<Key, Arc<NameFacts>, Weight>,
+    /// Insertions for one name happen one after the other. Look-ups take none of these locks.
+    insertions: [Mutex<()>; INSERTION_LOCKS],
+    hasher: RandomState,
+    /// How many queries were sent.
+    queries: AtomicU64,
     bounds: CacheBounds,
 }
 
+/// When a query was sent to an upstream: answers are ordered by it.
+///
+/// The answer to a query is no older than the query. So of two answers that contradict each other the one whose query was
+/// sent later holds, whichever arrived first.
+#[derive(Clone, Copy, Debug)]
+pub struct QuerySent {
+    /// The number of the query among all of its cache; a later one has a higher number, within one second too.
+    sequence: u64,
+    /// The time, from which TTLs count.
+    at: MonotonicSeconds,
+}
+
+/// The name that facts are about. No value that a client can send stands for anything but itself: what holds for all types
+/// is a field of [`NameFacts`], not a type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     upstream: UpstreamNumber,
+    qclass: Class,
     qname: Name,
-    /// [`NO_SUCH_NAME`] for a denial of the name itself.
-    qtype: RecordType,
 }
 
-/// A key that is only looked for. It hashes as [`Key`] does.
+/// A borrowed [`Key`] for look-ups. It has the same hash.
 #[derive(Hash)]
-struct Sought<'q> {
+struct KeyRef<'q> {
     upstream: UpstreamNumber,
-    qname: &'q [u8],
-    qtype: RecordType,
+    qclass: Class,
+    qname: &'q Name,
 }
 
-impl Equivalent<Key> for Sought<'_> {
+impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        let Key { upstream, qname, qtype } = key;
-        self.upstream == *upstream && self.qtype == *qtype && self.qname == qname.as_wire()
+        let Key { upstream, qclass, qname } = key;
+        self.upstream == *upstream && self.qclass == *qclass && self.qname == qname
     }
-}
-
-/// No record has this type (RFC 6895 3.1): under it stands that a name does not exist, whatever the type.
-const NO_SUCH_NAME: RecordType = RecordType(0);
-
-#[derive(Debug)]
-struct Entry {
-    answer: Answer,
-    /// When it came, in seconds.
-    born_s: u64,
-    /// How long it is fresh, in seconds.
-    ttl_s: u32,
-    weight: u64,
-    hits: AtomicU32,
 }
 
 /// What the cache has for a question.
@@ -90,198 +131,202 @@ struct Entry {
 pub struct Cached {
     /// The answer, its TTLs counted down.
     pub answer: Answer,
-    /// Until when whoever keeps a copy need not ask here again, in seconds: to the end, or to where it may be
-    /// fetched anew.
-    pub until_s: u64,
-    /// Whether it is asked for often and will end soon: somebody should fetch it anew.
+    /// Until when a copy may be served without a look-up here: to the end, or to where a prefetch may begin.
+    pub until: MonotonicSeconds,
+    /// Whether it is looked up often and expires soon: it should be fetched now.
     pub wants_prefetch: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<Key, Arc<Entry>> for Weight {
-    fn weight(&self, _: &Key, entry: &Arc<Entry>) -> u64 {
-        entry.weight
+impl Weighter<Key, Arc<NameFacts>> for Weight {
+    fn weight(&self, key: &Key, facts: &Arc<NameFacts>) -> u64 {
+        ENTRY_OVERHEAD + key.qname.as_wire().len() as u64 + facts.weight()
     }
 }
 
 impl MessageCache {
     /// An empty cache.
     pub fn new(bounds: CacheBounds) -> Self {
-        // A small answer weighs about 400 octets; the estimate only sizes tables.
+        // A name with a small answer weighs about 400 octets; the estimate only sizes tables.
         let estimated = usize::try_from(bounds.max_bytes / 400).unwrap_or(usize::MAX).clamp(64, 1 << 22);
         Self {
             entries: Cache::with_weighter(estimated, bounds.max_bytes, Weight),
-            denied_depths: Default::default(),
+            insertions: std::array::from_fn(|_| Mutex::new(())),
+            hasher: RandomState::default(),
+            queries: AtomicU64::new(0),
             bounds,
         }
     }
 
-    /// A fresh answer to a question, at a time in seconds. Copies of it were `given` so many times since it was
-    /// asked for last.
+    /// A fresh answer to a question. Copies of it were served `given` times since the last look-up.
     pub fn fresh(
         &self,
         upstream: UpstreamNumber,
         question: &Question,
-        now_s: u64,
+        now: MonotonicSeconds,
         given: u32,
     ) -> Option<Cached> {
-        let found = self.find(upstream, question, |entry| entry.age(now_s) < u64::from(entry.ttl_s))?;
-        // `age` is below a TTL, which fits.
-        let age = found.age(now_s) as u32;
-        let asked = given.saturating_add(1);
-        let hits = found.hits.fetch_add(asked, Ordering::Relaxed).saturating_add(asked);
-        let left = found.ttl_s - age;
-        // In the last tenth of its time, once: the one who fetches it resets the count.
-        let wants_prefetch = hits >= HOT && left <= found.ttl_s / 10;
-        if wants_prefetch {
-            found.hits.store(0, Ordering::Relaxed);
+        let key = KeyRef { upstream, qclass: question.qclass, qname: &question.qname };
+        // A look-up of another type of the name is no use of this entry: the policy hears of hits alone.
+        let facts = self.entries.peek(&key)?;
+        let fact = facts.find(question.qtype).filter(|fact| fact.is_fresh(now))?;
+        let lookups = given.saturating_add(1);
+        let before = fact.hits.fetch_add(lookups, Ordering::Relaxed);
+        if before < HOT || before.is_multiple_of(REPORT_EVERY) {
+            self.entries.get(&key);
         }
-        Some(Cached { answer: aged(&found.answer, age), until_s: found.until(now_s), wants_prefetch })
+        // `age` is below a TTL, which fits.
+        let age = fact.age(now) as u32;
+        let left = fact.ttl_s - age;
+        // In the last tenth of its time, once: the one who fetches it resets the count.
+        let wants_prefetch = before.saturating_add(lookups) >= HOT && left <= fact.ttl_s / 10;
+        if wants_prefetch {
+            fact.hits.store(0, Ordering::Relaxed);
+        }
+        Some(Cached { answer: aged(&fact.answer, age), until: fact.until(now), wants_prefetch })
     }
 
-    /// An answer to a question that may be past its TTL: for when nobody answers. It says that it is stale.
-    pub fn stale(&self, upstream: UpstreamNumber, question: &Question, now_s: u64) -> Option<Answer> {
+    /// An answer to a question that may be past its TTL, with an extended error that says so: for when no server answers.
+    ///
+    /// It is the newest known: an answer that a newer one contradicts is not served, whether the newer one may be served
+    /// or not.
+    pub fn stale(
+        &self,
+        upstream: UpstreamNumber,
+        question: &Question,
+        now: MonotonicSeconds,
+    ) -> Option<Answer> {
         let limit = u64::from(self.bounds.serve_stale_s);
         if limit == 0 {
             return None;
         }
-        let entry =
-            self.find(upstream, question, |entry| entry.age(now_s) < u64::from(entry.ttl_s) + limit)?;
-        let mut answer = entry.answer.clone();
+        let facts =
+            self.entries.get(&KeyRef { upstream, qclass: question.qclass, qname: &question.qname })?;
+        let fact = facts.find_uncontradicted(question.qtype).filter(|fact| fact.is_usable(now, limit))?;
+        let mut answer = fact.answer.clone();
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
             set.ttl = set.ttl.min(STALE_TTL_S);
         }
         let code =
             if answer.rcode == Rcode::NXDOMAIN { Ede::STALE_NXDOMAIN_ANSWER } else { Ede::STALE_ANSWER };
-        let text = format!(
-            "{} s past its TTL; no server answers",
-            entry.age(now_s).saturating_sub(entry.ttl_s.into())
-        );
+        let text =
+            format!("{} s past its TTL; no server answers", fact.age(now).saturating_sub(fact.ttl_s.into()));
         Some(answer.with_ede(Ede::new(code, text)))
     }
 
-    /// Takes in an answer, if it may be kept: one with records, or a denial with its SOA (RFC 2308 5).
-    pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, now_s: u64) {
-        let Some(ttl_s) = self.ttl(answer) else { return };
-        let denies_name = answer.rcode == Rcode::NXDOMAIN && answer.answer.is_empty();
-        let qtype = if denies_name { NO_SUCH_NAME } else { question.qtype };
-        let key = Key { upstream, qname: question.qname.clone(), qtype };
-        let answer = self.capped(Answer { ede: None, ..answer.clone() });
-        let weight = weight(&key, &answer);
-        // What fills the cache alone would only empty it.
-        if weight <= self.bounds.max_bytes / 8 {
-            if denies_name {
-                let (word, bit) = depth(question.qname.label_count());
-                self.denied_depths[word].fetch_or(bit, Ordering::Relaxed);
-            }
-            let entry = Entry { answer, born_s: now_s, ttl_s, weight, hits: AtomicU32::new(0) };
-            self.entries.insert(key, Arc::new(entry));
+    /// Takes the number of a query that is about to be sent.
+    pub fn query_sent(&self, now: MonotonicSeconds) -> QuerySent {
+        QuerySent { sequence: self.queries.fetch_add(1, Ordering::Relaxed) + 1, at: now }
+    }
+
+    /// Takes in the answer to a query: its records, a denial with its SOA record (RFC 2308 section 5), or for
+    /// [`DENIAL_WITHOUT_SOA_TTL_S`] one without.
+    ///
+    /// An answer that may not be cached, for its TTL of 0 or its size, still ends what is cached and older.
+    pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, sent: QuerySent) {
+        let Some(statement) = Statement::of(question, answer) else { return };
+        let fact = self.fact(statement, answer, sent);
+        let key = Key { upstream, qclass: question.qclass, qname: question.qname.clone() };
+        let largest = self.bounds.max_bytes.min(self.entries.shard_capacity()) / LARGEST_FRACTION;
+        self.change(&key, |facts| {
+            let facts = facts.cloned().unwrap_or_default();
+            Some(facts.with(statement, question.qtype, sent.sequence, fact.map(Arc::new), largest))
+        });
+        if statement != Statement::Alias {
+            return;
+        }
+        // What the rest of a chain says of the names that it leads to is not cached for them, as it was not asked for. But
+        // it is known, and from the same servers: an older answer that contradicts it is not the truth any more.
+        for (qname, statement) in alias_targets(question, answer) {
+            let key = Key { upstream, qclass: question.qclass, qname };
+            self.change(&key, |facts| Some(facts?.clone().noting(statement, sent.sequence)));
         }
     }
 
-    /// An answer with TTLs no longer than it is kept, so that what clients see counts down to its end.
+    /// Replaces the facts of a name, unless there is nothing to change. Changes of one name are made one after the other.
+    fn change(&self, key: &Key, change: impl FnOnce(Option<&NameFacts>) -> Option<NameFacts>) {
+        // The remainder is below the number of locks, which fits.
+        let lock = (self.hasher.hash_one(key) % INSERTION_LOCKS as u64) as usize;
+        let _one_at_a_time = self.insertions[lock].lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = self.entries.peek(key);
+        let Some(changed) = change(facts.as_deref()).map(Arc::new) else { return };
+        // To replace facts is no use of them: `soft` leaves the policy's count alone.
+        if let Err((key, changed)) = self.entries.replace(key.clone(), changed, true) {
+            self.entries.insert(key, changed);
+        }
+    }
+
+    /// The fact to cache. `None`: the answer may not be cached.
+    fn fact(&self, statement: Statement, answer: &Answer, sent: QuerySent) -> Option<Fact> {
+        let (ttl_s, has_own_ttl) = self.ttl(statement, answer)?;
+        let answer = self.capped(Answer { ede: None, ..answer.clone() });
+        let weight = weight(&answer);
+        Some(Fact { answer, sent: sent.at, ttl_s, has_own_ttl, weight, hits: Default::default() })
+    }
+
+    /// An answer with TTLs no longer than it is cached, so that what clients see counts down to its end. That of an SOA
+    /// record in a denial is the denial's (RFC 2308 section 5).
     fn capped(&self, mut answer: Answer) -> Answer {
         for set in &mut answer.answer {
             set.ttl = set.ttl.min(self.bounds.max_ttl_s);
         }
         for set in &mut answer.authority {
-            set.ttl = set.ttl.min(self.bounds.max_negative_ttl_s);
+            set.ttl = self.negative_ttl(set);
         }
         answer
     }
 
-    /// How many entries there are.
+    /// How long an answer may be cached in seconds, and whether its own TTLs say so. `None`: not at all.
+    fn ttl(&self, statement: Statement, answer: &Answer) -> Option<(u32, bool)> {
+        let positive = answer.answer.iter().map(|set| set.ttl.min(self.bounds.max_ttl_s)).min();
+        let denies = match statement {
+            Statement::NoSuchName | Statement::NoData => true,
+            // A chain to a name that does not exist, or has no records of the type. Without an SOA record, NOERROR and a
+            // chain alone are the part of a chain that its server knows.
+            Statement::Alias => answer.rcode == Rcode::NXDOMAIN || is_denied_chain(answer),
+            Statement::Records | Statement::NeutralRecords => false,
+            Statement::Referral => return None,
+        };
+        let soa = answer.authority.iter().filter(|set| set.rtype == RecordType::SOA);
+        let negative = soa.map(|set| self.negative_ttl(set)).min();
+        let without_soa = DENIAL_WITHOUT_SOA_TTL_S.min(self.bounds.max_negative_ttl_s);
+        let ttl = match denies {
+            true => positive.unwrap_or(u32::MAX).min(negative.unwrap_or(without_soa)),
+            false => positive?,
+        };
+        (ttl > 0).then_some((ttl, !denies || negative.is_some()))
+    }
+
+    /// The TTL of a denial by its SOA record: the smaller one of the record's TTL and its MINIMUM field.
+    fn negative_ttl(&self, soa: &RrSet) -> u32 {
+        let minimum = soa.rdatas.first().and_then(|rdata| rdata.soa_minimum()).unwrap_or(0);
+        soa.ttl.min(minimum).min(self.bounds.max_negative_ttl_s)
+    }
+
+    /// How many names it has facts of.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What all entries weigh, in octets.
+    /// The weight of all entries, in octets.
     pub fn bytes(&self) -> u64 {
         self.entries.weight()
     }
-
-    /// The entry for a question: its own, or that its name or one above it does not exist (RFC 8020). Names
-    /// that something in this world claims are never asked of an upstream, so no denial reaches across them.
-    fn find(
-        &self,
-        upstream: UpstreamNumber,
-        question: &Question,
-        fits: impl Fn(&Entry) -> bool,
-    ) -> Option<Arc<Entry>> {
-        let get =
-            |qname, qtype| self.entries.get(&Sought { upstream, qname, qtype }).filter(|entry| fits(entry));
-        if let Some(entry) = get(question.qname.as_wire(), question.qtype) {
-            return Some(entry);
-        }
-        let denied = [0, 1].map(|word| self.denied_depths[word].load(Ordering::Relaxed));
-        if denied == [0, 0] {
-            return None;
-        }
-        let labels = question.qname.label_count();
-        // The root, which comes last, has no labels and is not denied.
-        question.qname.suffixes().take(labels).enumerate().find_map(|(above, suffix)| {
-            let (word, bit) = depth(labels - above);
-            (denied[word] & bit != 0).then(|| get(suffix, NO_SUCH_NAME)).flatten()
-        })
-    }
-
-    /// How long an answer may be kept. `None`: not at all.
-    fn ttl(&self, answer: &Answer) -> Option<u32> {
-        let shortest = |sets: &[RrSet]| sets.iter().map(|set| set.ttl).min();
-        let ttl = match answer.rcode {
-            Rcode::NOERROR | Rcode::NXDOMAIN => {
-                let soa = answer.authority.iter().find(|set| set.rtype == RecordType::SOA);
-                let negative = soa.map(|soa| {
-                    let minimum = soa.rdatas.first().and_then(|rdata| rdata.soa_minimum()).unwrap_or(0);
-                    soa.ttl.min(minimum).min(self.bounds.max_negative_ttl_s)
-                });
-                let denies = answer.rcode == Rcode::NXDOMAIN || ends_in_nothing(answer);
-                let positive = shortest(&answer.answer).map(|ttl| ttl.min(self.bounds.max_ttl_s));
-                if denies {
-                    // Without an SOA a denial has no TTL, and is not kept.
-                    negative.map(|negative| positive.map_or(negative, |positive| positive.min(negative)))
-                } else {
-                    positive
-                }
-            }
-            _ => None,
-        };
-        ttl.filter(|ttl| *ttl > 0)
-    }
 }
 
-impl Entry {
-    fn age(&self, now_s: u64) -> u64 {
-        now_s.saturating_sub(self.born_s)
-    }
-
-    /// Until when a copy may be given that is taken now: in its last tenth it is to be asked for here each time,
-    /// so that one that is asked for often is seen to be.
-    fn until(&self, now_s: u64) -> u64 {
-        let end = self.born_s + u64::from(self.ttl_s);
-        let last_tenth = end - u64::from(self.ttl_s / 10);
-        if now_s < last_tenth { last_tenth } else { end }
-    }
+/// Whether all records are aliases, and an SOA record denies the last one's target.
+fn is_denied_chain(answer: &Answer) -> bool {
+    answer.answer.iter().all(|set| set.rtype == RecordType::CNAME) && !answer.authority.is_empty()
 }
 
-/// The word and the bit for names of so many labels, 127 at most.
-fn depth(labels: usize) -> (usize, u64) {
-    ((labels / 64) & 1, 1 << (labels % 64))
-}
-
-/// Whether a chain of CNAMEs, or nothing at all, is all that an answer holds.
-fn ends_in_nothing(answer: &Answer) -> bool {
-    answer.answer.is_empty()
-        || (answer.answer.iter().all(|set| set.rtype == RecordType::CNAME) && !answer.authority.is_empty())
-}
-
+/// An answer some time later.
 fn aged(answer: &Answer, age_s: u32) -> Answer {
     let mut answer = answer.clone();
     for set in answer.answer.iter_mut().chain(&mut answer.authority) {
@@ -290,141 +335,11 @@ fn aged(answer: &Answer, age_s: u32) -> Answer {
     answer
 }
 
-fn weight(key: &Key, answer: &Answer) -> u64 {
+/// The weight of an answer, in octets.
+fn weight(answer: &Answer) -> u64 {
     let of_set = |set: &RrSet| {
         let data: usize = set.rdatas.iter().map(|rdata| rdata.as_wire().len() + 16).sum();
         (set.owner.as_wire().len() + data) as u64 + SET_OVERHEAD
     };
-    let sets: u64 = answer.answer.iter().chain(&answer.authority).map(of_set).sum();
-    ENTRY_OVERHEAD + key.qname.as_wire().len() as u64 + sets
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-    use crate::dns::{Class, Rdata};
-
-    const BOUNDS: CacheBounds =
-        CacheBounds { max_bytes: 1 << 20, max_negative_ttl_s: 300, max_ttl_s: 300, serve_stale_s: 86_400 };
-
-    fn question(name: &str) -> Question {
-        Question { qname: name.parse().unwrap(), qtype: RecordType::A, qclass: Class::IN }
-    }
-
-    fn positive(question: &Question, ttl: u32) -> Answer {
-        let rdatas = vec![Rdata::a(Ipv4Addr::new(192, 0, 2, 1))];
-        Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::A, ttl, rdatas)])
-    }
-
-    fn soa(ttl: u32, minimum: u32) -> RrSet {
-        let zone: Name = "example".parse().unwrap();
-        let rdata = Rdata::soa(&zone, &zone, 1, 2, 3, 4, minimum);
-        RrSet::new(zone, RecordType::SOA, ttl, vec![rdata])
-    }
-
-    #[test]
-    fn ttls_count_down_to_the_end_and_not_past_it() {
-        let cache = MessageCache::new(BOUNDS);
-        let asked = question("a.example");
-        cache.insert(1, &asked, &positive(&asked, 60), 1000);
-        assert_eq!(cache.fresh(1, &asked, 1000, 0).unwrap().answer.answer[0].ttl, 60);
-        assert_eq!(cache.fresh(1, &asked, 1059, 0).unwrap().answer.answer[0].ttl, 1);
-        assert_eq!(cache.fresh(1, &asked, 1060, 0), None);
-        assert_eq!(cache.fresh(2, &asked, 1000, 0), None, "another upstream's");
-    }
-
-    #[test]
-    fn what_lives_long_is_kept_no_longer_than_the_cap() {
-        let cache = MessageCache::new(BOUNDS);
-        let asked = question("a.example");
-        cache.insert(1, &asked, &positive(&asked, 86_400), 0);
-        assert!(cache.fresh(1, &asked, 299, 0).is_some());
-        assert!(cache.fresh(1, &asked, 300, 0).is_none());
-        assert_eq!(
-            cache.fresh(1, &asked, 290, 0).unwrap().answer.answer[0].ttl,
-            10,
-            "it counts down to its end"
-        );
-    }
-
-    #[test]
-    fn denials_are_kept_as_long_as_their_soa_says() {
-        let cache = MessageCache::new(BOUNDS);
-        let (none, nodata) = (question("none.example"), question("nodata.example"));
-        cache.insert(1, &none, &Answer::nxdomain(soa(900, 20)), 0);
-        cache.insert(1, &nodata, &Answer::no_data(soa(900, 86_400)), 0);
-        assert!(cache.fresh(1, &none, 19, 0).is_some() && cache.fresh(1, &none, 20, 0).is_none());
-        assert!(cache.fresh(1, &nodata, 299, 0).is_some() && cache.fresh(1, &nodata, 300, 0).is_none());
-        // Another type at a name that does not exist, and a name below it.
-        let other = Question { qtype: RecordType::MX, ..question("none.example") };
-        assert!(cache.fresh(1, &other, 5, 0).is_some());
-        assert!(cache.fresh(1, &question("x.y.none.example"), 5, 0).is_some());
-        assert!(cache.fresh(1, &question("x.nodata.example"), 5, 0).is_none());
-        cache.insert(1, &question("bare.example"), &Answer::empty(Rcode::NXDOMAIN), 0);
-        assert!(cache.fresh(1, &question("bare.example"), 0, 0).is_none(), "no SOA, no TTL");
-        cache.insert(1, &question("bad.example"), &Answer::empty(Rcode::SERVFAIL), 0);
-        assert!(cache.fresh(1, &question("bad.example"), 0, 0).is_none());
-    }
-
-    #[test]
-    fn past_its_ttl_an_answer_says_that_it_is_stale() {
-        let cache = MessageCache::new(BOUNDS);
-        let (asked, none) = (question("a.example"), question("none.example"));
-        cache.insert(1, &asked, &positive(&asked, 60), 0);
-        cache.insert(1, &none, &Answer::nxdomain(soa(60, 60)), 0);
-        let stale = cache.stale(1, &asked, 100).unwrap();
-        assert_eq!((stale.answer[0].ttl, stale.ede.unwrap().code), (30, Ede::STALE_ANSWER));
-        assert_eq!(cache.stale(1, &none, 100).unwrap().ede.unwrap().code, Ede::STALE_NXDOMAIN_ANSWER);
-        assert_eq!(cache.stale(1, &asked, 60 + 86_400), None);
-        let never = MessageCache::new(CacheBounds { serve_stale_s: 0, ..BOUNDS });
-        never.insert(1, &asked, &positive(&asked, 60), 0);
-        assert_eq!(never.stale(1, &asked, 61), None);
-    }
-
-    #[test]
-    fn what_is_asked_often_is_fetched_anew_before_it_ends_and_once() {
-        let cache = MessageCache::new(BOUNDS);
-        let asked = question("hot.example");
-        cache.insert(1, &asked, &positive(&asked, 100), 0);
-        for now_s in [1, 2, 3, 50] {
-            assert!(!cache.fresh(1, &asked, now_s, 0).unwrap().wants_prefetch);
-        }
-        assert!(cache.fresh(1, &asked, 91, 0).unwrap().wants_prefetch);
-        assert!(!cache.fresh(1, &asked, 91, 0).unwrap().wants_prefetch);
-    }
-
-    #[test]
-    fn copies_are_good_until_the_last_tenth_and_count_as_asked_for() {
-        let cache = MessageCache::new(BOUNDS);
-        let asked = question("hot.example");
-        cache.insert(1, &asked, &positive(&asked, 100), 1000);
-        assert_eq!(cache.fresh(1, &asked, 1089, 0).unwrap().until_s, 1090);
-        let late = cache.fresh(1, &asked, 1090, 5).unwrap();
-        assert_eq!((late.until_s, late.wants_prefetch), (1100, true));
-        cache.insert(1, &asked, &positive(&asked, 5), 1000);
-        assert_eq!(cache.fresh(1, &asked, 1000, 0).unwrap().until_s, 1005);
-    }
-
-    #[test]
-    fn a_flood_of_names_asked_once_does_not_evict_those_asked_often() {
-        let cache = MessageCache::new(BOUNDS);
-        let hot: Vec<Question> = (0..500).map(|n| question(&format!("hot{n}.example"))).collect();
-        for asked in &hot {
-            cache.insert(1, asked, &positive(asked, 300), 0);
-        }
-        for _ in 0..3 {
-            hot.iter().for_each(|asked| drop(cache.fresh(1, asked, 1, 0)));
-        }
-        for n in 0..50_000 {
-            let asked = question(&format!("flood{n}.example"));
-            cache.insert(1, &asked, &positive(&asked, 300), 1);
-            // Everybody goes on asking for the hot names meanwhile.
-            drop(cache.fresh(1, &hot[n % hot.len()], 1, 0));
-        }
-        let kept = hot.iter().filter(|asked| cache.fresh(1, asked, 2, 0).is_some()).count();
-        assert!(kept > 475, "{kept} of 500 hot names are left");
-        assert!(cache.bytes() <= BOUNDS.max_bytes, "{}", cache.bytes());
-    }
+    answer.answer.iter().chain(&answer.authority).map(of_set).sum()
 }

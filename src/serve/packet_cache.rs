@@ -32,7 +32,7 @@ use self::doorkeeper::Doorkeeper;
 use self::key::Key;
 use crate::dns::{Answer, Layout};
 use crate::observe::Noted;
-use crate::resolve::Keep;
+use crate::resolve::{Keep, MonotonicSeconds};
 use crate::world::PlaceId;
 
 /// What an entry weighs beside its octets: its place in the map and the policy's bookkeeping. An estimate.
@@ -133,8 +133,8 @@ pub struct Candidate<'a> {
     pub rotation: usize,
     /// What the engine counts its rotations by.
     pub rotates_by: usize,
-    /// The time, in seconds since 1970.
-    pub now_s: u64,
+    /// The time.
+    pub now: MonotonicSeconds,
 }
 
 impl PacketCache {
@@ -160,12 +160,12 @@ impl PacketCache {
         place: PlaceId,
         is_told: bool,
         generation: u64,
-        now_s: u64,
+        now: MonotonicSeconds,
     ) -> Found<'_> {
         let Some(kept) = self.answers.get(asked).filter(|kept| kept.is_of(generation)) else {
             return Found::Nothing;
         };
-        if kept.has_ended(now_s) {
+        if kept.has_ended(now) {
             return Found::Ended { given: kept.take_given() };
         }
         if kept.was_told_at(place, is_told) {
@@ -183,8 +183,8 @@ impl PacketCache {
 
     /// Keeps a reply, if it can be given again, and what is told of it at a place.
     pub fn keep(&mut self, asked: &Asked<'_>, candidate: &Candidate<'_>, at: (PlaceId, bool), told: Told) {
-        let (generation, now_s) = (candidate.generation, candidate.now_s);
-        let is_fresh = |kept: &&Kept| kept.is_of(generation) && !kept.has_ended(now_s);
+        let (generation, now) = (candidate.generation, candidate.now);
+        let is_fresh = |kept: &&Kept| kept.is_of(generation) && !kept.has_ended(now);
         if let Some(kept) = self.answers.get(asked).filter(is_fresh) {
             // Another place has asked it.
             let (place, is_told) = at;

@@ -1,8 +1,6 @@
 //! From an outcome to a reply: what its client is told beside the records, the octets, what the observer hears, and
 //! what the packet cache keeps of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::clients::Standing;
 use super::engine::{Begun, Engine};
 use super::packet_cache::{Asked, Candidate, Told};
@@ -14,7 +12,7 @@ use crate::dns::{
     encode_laid_out, encode_turn_away, udp_limit,
 };
 use crate::observe::{Arrival, Noted, QueryEvent};
-use crate::resolve::{Keep, Occasion, Outcome, Source};
+use crate::resolve::{Keep, MonotonicSeconds, Occasion, Outcome, Source};
 use crate::world::{Vantage, World};
 
 /// Who asked what, and when.
@@ -23,6 +21,8 @@ pub(super) struct Asker {
     pub query: Query,
     pub origin: Origin,
     pub moment: Moment,
+    /// The same as caches measure it.
+    pub now: MonotonicSeconds,
     pub request_octets: usize,
     pub standing: Standing,
     /// The random number that was drawn for it.
@@ -32,14 +32,9 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// When it came, in seconds since 1970.
-    pub fn now_s(&self) -> u64 {
-        seconds(self.moment.at)
-    }
-
     /// When it came, with the number drawn for it.
     pub fn occasion(&self) -> Occasion {
-        Occasion { now_s: self.now_s(), draw: self.draw }
+        Occasion { now_s: self.now.get(), draw: self.draw }
     }
 
     /// From where it was asked, if that is a place.
@@ -61,8 +56,7 @@ impl Engine {
     ) -> Begun {
         let Asker { query, origin, .. } = asker;
         let view = asker.vantage().map(|vantage| vantage.view);
-        let told =
-            view.and_then(|view| self.denials.told(world, view, &query.question, outcome, asker.now_s()));
+        let told = view.and_then(|view| self.denials.told(world, view, &query.question, outcome, asker.now));
         let outcome = told.as_ref().unwrap_or(outcome);
         let annotations = annotations(world, asker, outcome);
         let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
@@ -179,7 +173,7 @@ fn keep(
         keep: outcome.keep,
         rotation,
         rotates_by,
-        now_s: asker.now_s(),
+        now: asker.now,
     };
     let is_told = annotate::is_told_unasked(world, asker.origin.peer.ip().to_canonical());
     let edes = if is_told { annotate::edes(world, vantage, outcome) } else { Vec::new() };
@@ -226,9 +220,4 @@ pub(super) fn chaos_reply(
     }
     worker.witness.chaos(&door.server, origin.transport, origin.peer);
     Begun::Ready
-}
-
-/// Seconds of the epoch, for TTLs that count down.
-pub(super) fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

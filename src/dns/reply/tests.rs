@@ -77,7 +77,28 @@ fn records_become_sets_with_the_smallest_ttl() {
     ]);
     let response = Response::parse(&message).unwrap();
     let seen: Vec<_> = response.answer.iter().map(|set| (set.rtype, set.ttl, set.rdatas.len())).collect();
-    assert_eq!(seen, [(RecordType::A, 5, 2), (RecordType::TXT, 0, 1)]);
+    assert_eq!(seen, [(RecordType::A, 5, 2), (RecordType::TXT, 604_800, 1)]);
+}
+
+/// RFC 8767 section 4 amends RFC 2181 section 8: the highest bit has no meaning of its own.
+#[test]
+fn a_ttl_of_any_size_is_a_positive_number_and_capped() {
+    for (sent, taken) in [(0, 0), (1, 1), (604_800, 604_800), (604_801, 604_800), (1 << 31, 604_800)] {
+        let message = answering(&[record(b"\xc0\x0c", RecordType::A, sent, &[10, 0, 0, 1])]);
+        assert_eq!(Response::parse(&message).unwrap().answer[0].ttl, taken, "{sent}");
+    }
+}
+
+/// RFC 2308 section 5: the TTL of a denial is the smaller of the SOA record's TTL and its MINIMUM field.
+#[test]
+fn the_ttl_of_an_soa_record_in_a_denial_is_at_most_its_minimum() {
+    for (ttl, minimum, taken) in [(900, 20, 20), (20, 900, 20), (0, 900, 0), (900, 1 << 31, 900)] {
+        let data = [&[0, 0][..], &[0; 16], &u32::to_be_bytes(minimum)].concat();
+        let mut message = header(QR | Rcode::NXDOMAIN.0, [1, 0, 1, 0]);
+        message.extend(b"\x01a\x07example\x00\x00\x01\x00\x01");
+        message.extend(record(b"\xc0\x0e", RecordType::SOA, ttl, &data));
+        assert_eq!(Response::parse(&message).unwrap().authority[0].ttl, taken, "{ttl} {minimum}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{Candidate, Telling, Told};
 use crate::dns::encode::{ARCOUNT, OPT_LENGTH, append_opt};
 use crate::dns::{Layout, MAX_MESSAGE, Rcode, SetLayout};
 use crate::observe::Noted;
-use crate::resolve::Keep;
+use crate::resolve::{Keep, MonotonicSeconds};
 use crate::world::PlaceId;
 
 /// A reply up to its OPT record, and what is told with it to those who ask from where it was kept first.
@@ -15,11 +15,11 @@ pub struct Kept {
     /// Tells it from all others of its cache.
     serial: u64,
     generation: u64,
-    /// From when on it is not given any more, in seconds since 1970.
-    ends_s: u64,
-    /// The reply with a count of 0 additional records, and behind it the options. Its TTLs are those of `stamped_s`.
+    /// From when on it is not given any more.
+    ends: MonotonicSeconds,
+    /// The reply with a count of 0 additional records, and behind it the options. Its TTLs are those of `stamped`.
     octets: RefCell<Box<[u8]>>,
-    stamped_s: Cell<u64>,
+    stamped: Cell<MonotonicSeconds>,
     /// Where the reply ends and the options begin.
     end: u16,
     /// The length of the name in question.
@@ -79,8 +79,8 @@ pub struct Again<'a> {
     pub qname_as_sent: &'a [u8],
     /// The rotation that the records get.
     pub rotation: usize,
-    /// The time, in seconds since 1970.
-    pub now_s: u64,
+    /// The time.
+    pub now: MonotonicSeconds,
     /// Whether it has an OPT record; then the DO bit, and options in wire form that are echoed.
     pub edns: Option<(bool, &'a [u8])>,
 }
@@ -93,19 +93,20 @@ impl Kept {
         (place, is_told): (PlaceId, bool),
         told: Told,
     ) -> Option<Self> {
-        let Candidate { generation, reply, layout, answer, keep, rotation, rotates_by, now_s } = *candidate;
+        let Candidate { generation, reply, layout, answer, keep, rotation, rotates_by, now } = *candidate;
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
         }
         let ageing = answer.answer.iter().chain(&answer.authority).filter(|set| set.ages);
-        let runs_out_s = ageing.map(|set| now_s + u64::from(set.ttl)).min().unwrap_or(u64::MAX);
-        let ends_s = match keep {
-            Keep::World => runs_out_s,
-            Keep::Until(until_s) => runs_out_s.min(until_s),
+        let runs_out = ageing.map(|set| now.plus(set.ttl.into())).min();
+        let runs_out = runs_out.unwrap_or(MonotonicSeconds::new(u64::MAX));
+        let ends = match keep {
+            Keep::World => runs_out,
+            Keep::Until(until) => runs_out.min(until),
             Keep::No => return None,
         };
         let turning = Turning::of(layout, rotation)?;
-        if ends_s <= now_s {
+        if ends <= now {
             return None;
         }
         let mut octets = [reply.get(..layout.records_end)?, &told.options].concat();
@@ -113,9 +114,9 @@ impl Kept {
         Some(Self {
             serial,
             generation,
-            ends_s,
+            ends,
             octets: RefCell::new(octets.into()),
-            stamped_s: Cell::new(now_s),
+            stamped: Cell::new(now),
             // Offsets in a message fit; so does a slot.
             end: layout.records_end as u16,
             name: layout.question.checked_sub(4)? as u16,
@@ -139,9 +140,9 @@ impl Kept {
         self.generation == generation
     }
 
-    /// Whether it may not be given any more, at a time in seconds since 1970.
-    pub fn has_ended(&self, now_s: u64) -> bool {
-        now_s >= self.ends_s
+    /// Whether it may not be given any more, at a time.
+    pub fn has_ended(&self, now: MonotonicSeconds) -> bool {
+        now >= self.ends
     }
 
     /// How often it was given since this was asked last.
@@ -189,9 +190,8 @@ impl Kept {
     /// Appends the reply to a query of this question.
     pub fn append(&self, telling: Telling<'_>, again: &Again<'_>, out: &mut Vec<u8>) {
         self.given.set(self.given.get().saturating_add(1));
-        // A wall clock that was set back makes no TTL longer.
-        if again.now_s > self.stamped_s.get() && !self.ageing_ttls.is_empty() {
-            self.stamp(again.now_s);
+        if again.now > self.stamped.get() && !self.ageing_ttls.is_empty() {
+            self.stamp(again.now);
         }
         let octets = self.octets.borrow();
         let (reply, options) = octets.split_at(usize::from(self.end));
@@ -211,15 +211,15 @@ impl Kept {
     }
 
     /// Makes the TTLs those of a later second.
-    fn stamp(&self, now_s: u64) {
+    fn stamp(&self, now: MonotonicSeconds) {
         // An entry ends before its shortest TTL does, so that all of them are longer than this.
-        let passed = u32::try_from(now_s - self.stamped_s.get()).unwrap_or(u32::MAX);
+        let passed = u32::try_from(now.seconds_since(self.stamped.get())).unwrap_or(u32::MAX);
         let mut octets = self.octets.borrow_mut();
         for at in &self.ageing_ttls {
             let Some(field) = octets[usize::from(*at)..].first_chunk_mut() else { continue };
             *field = u32::from_be_bytes(*field).saturating_sub(passed).to_be_bytes();
         }
-        self.stamped_s.set(now_s);
+        self.stamped.set(now);
     }
 }
 

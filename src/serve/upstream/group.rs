@@ -122,10 +122,16 @@ impl Group {
         }
     }
 
-    /// Queries the servers, or waits for the outcome of an equal question in flight. `name` begins the text of a failure.
-    pub async fn query(self: &Arc<Self>, name: &str, question: &Question) -> Outcome {
+    /// Queries the servers, or waits for the outcome of an equal question in flight. `name` begins the text of a failure;
+    /// `store` receives the answer of this very query.
+    pub async fn query(
+        self: &Arc<Self>,
+        name: &str,
+        question: &Question,
+        store: impl FnOnce(&Question, &Answer) + Send + 'static,
+    ) -> Outcome {
         let outcome = match self.begin(question) {
-            Ok(Begun::Lead(flight)) => Lead::new(lead(flight)).await,
+            Ok(Begun::Lead(flight)) => Lead::new(lead(flight, store)).await,
             Ok(Begun::Follow(outcome)) => follow(outcome).await,
             Err(unanswered) => Err(unanswered),
         };
@@ -374,8 +380,12 @@ impl Group {
 }
 
 /// A question from the first try to the outcome.
-async fn lead(mut flight: Flight) -> Outcome {
+async fn lead(mut flight: Flight, store: impl FnOnce(&Question, &Answer)) -> Outcome {
     let outcome = flight.group.query_servers(&flight.question).await;
+    if let Ok(answer) = &outcome {
+        // Before it leaves the table: an equal question is either in flight or cached.
+        store(&flight.question, answer);
+    }
     // The followers hear when the question is out of the table: later ones are sent again.
     if let Some(followers) = flight.land(Some(&outcome)) {
         let _ = followers.send(Some(outcome.clone()));

@@ -157,6 +157,9 @@ impl Upstreams {
     /// The answer is the server's: NOERROR or NXDOMAIN, its answer section, and the SOA of its authority section. The
     /// future may be dropped; the query goes on for others who wait for it.
     ///
+    /// `store` receives the answer where this call's query got it, also when the future has been dropped meanwhile; not
+    /// where the query was another call's.
+    ///
     /// Must be called within a tokio runtime, of any kind. Each has sockets of its own; what is in flight from one is
     /// shared with all.
     ///
@@ -164,8 +167,13 @@ impl Upstreams {
     ///
     /// When no server gave an answer, the question has just failed, every server backs off, or too many queries are in
     /// flight.
-    pub async fn query(&self, upstream: &Upstream, question: &Question) -> Result<Answer, Unanswered> {
-        self.group(&upstream.identity).query(&upstream.name, question).await
+    pub async fn query(
+        &self,
+        upstream: &Upstream,
+        question: &Question,
+        store: impl FnOnce(&Question, &Answer) + Send + 'static,
+    ) -> Result<Answer, Unanswered> {
+        self.group(&upstream.identity).query(&upstream.name, question, store).await
     }
 
     /// Why a question would not be sent now: it has just failed at every server, or every server backs off and no trial
