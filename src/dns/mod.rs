@@ -15,6 +15,7 @@
 //! - [`query`]: reading a message, or deciding to turn it away.
 //! - [`reply`]: reading what another name server answered.
 //! - [`mod@encode`], with `writer` behind it: writing the reply.
+//! - [`sections`]: walking over a message for its padding and its shortest TTL.
 
 pub mod answer;
 pub mod code;
@@ -28,6 +29,7 @@ pub mod query;
 pub mod rdata;
 pub mod reply;
 pub mod reverse;
+pub mod sections;
 pub mod suffix_map;
 pub(crate) mod svcb;
 pub(crate) mod writer;
@@ -47,6 +49,7 @@ pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};
 pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
+pub use sections::{PADDING_BLOCK, freshness_s, has_padding, pad};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
 

@@ -106,6 +106,8 @@ pub struct DoorMetrics {
     pub tcp_accept_errors: IntCounter,
     /// TCP replies that could not be sent.
     pub tcp_send_errors: IntCounter,
+    /// TLS handshakes that failed: not TLS, no common version or protocol, a certificate that the client rejects.
+    pub tls_handshake_errors: IntCounter,
     /// Failures to receive datagrams.
     pub udp_receive_errors: IntCounter,
     /// UDP replies that the system refused to send.
@@ -312,6 +314,10 @@ impl DoorMetrics {
                 .single("plustwo_tcp_accept_errors_total", "TCP connections that could not be accepted."),
             tcp_send_errors: all
                 .single("plustwo_tcp_send_errors_total", "TCP replies that could not be sent."),
+            tls_handshake_errors: all.single(
+                "plustwo_tls_handshake_errors_total",
+                "TLS handshakes of clients that failed, those that took too long excepted.",
+            ),
             udp_receive_errors: all
                 .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
             udp_send_errors: all

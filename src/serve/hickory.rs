@@ -27,6 +27,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::encrypted::answer;
 use super::tls::{Certificate, server_config};
 use super::{Door, Engine, Origin, Transport};
 
@@ -48,12 +49,6 @@ const FLUSH: Duration = Duration::from_millis(100);
 
 /// Rest after hickory-server gave up a listener, so that a lasting cause does not spin.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The whole life of a message that came through an encrypted door. `None` means: say nothing.
-pub(super) async fn answer(engine: &Engine, door: &Door, message: &[u8], origin: &Origin) -> Option<Vec<u8>> {
-    let mut reply = Vec::with_capacity(512);
-    engine.answer(door, message, origin, &mut reply).await.then_some(reply)
-}
 
 /// A listener that answers DNS over TLS (RFC 7858).
 ///

@@ -21,6 +21,8 @@ mod clients;
 pub mod datagrams;
 mod denials;
 pub mod doh;
+pub mod dot;
+mod encrypted;
 mod engine;
 pub mod forward;
 pub mod hickory;
