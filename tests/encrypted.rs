@@ -9,7 +9,7 @@ mod common;
 mod upstream;
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use client::{Doh, Dot, Identity};
@@ -237,6 +237,41 @@ fn what_was_asked_is_answered_after_the_client_has_half_closed() {
     answered.sort_unstable();
     assert_eq!(answered, [1, 2]);
     assert!(dot.is_closed_in_order(), "close_notify comes before the end of the stream");
+}
+
+/// The reply "no such name" to a query of a resolver: its header and its question, sent back.
+fn nxdomain(query: &[u8]) -> Vec<u8> {
+    let question_end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
+    let mut reply = query[..question_end].to_vec();
+    reply[2..4].copy_from_slice(&[0x81, 0x83]);
+    reply[6..12].fill(0);
+    reply
+}
+
+#[test]
+fn what_is_in_flight_is_answered_while_the_daemon_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+    upstream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let rule = format!(
+        "\n[[resolver_rule]]\nid = \"rslvr-rr-far\"\ntype = \"FORWARD\"\ndomain = \"far.example\"\n\
+         targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+        upstream.local_addr().unwrap()
+    );
+    let lab = Lab::start_with(&(listeners(&identity) + &rule));
+    let listener = lab.doors[1];
+    let mut dot = Dot::connect(listener, HOME.into(), &identity).unwrap();
+    dot.send(&[&question(7, "www.far.example", 1, 1, true)]);
+    let mut query = [0; 512];
+    let (length, resolver) = upstream.recv_from(&mut query).unwrap();
+    let stopping = std::thread::spawn(move || drop(lab));
+    // It stops as soon as it accepts nobody.
+    while TcpStream::connect(listener).is_ok() {}
+    upstream.send_to(&nxdomain(&query[..length]), resolver).unwrap();
+    assert_eq!(Reply::of(&dot.receive()).message.metadata.id, 7);
+    assert!(dot.is_closed_in_order());
+    stopping.join().unwrap();
 }
 
 #[test]

@@ -53,6 +53,9 @@ pub use sections::{PADDING_BLOCK, freshness_s, has_padding, pad};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
 
+/// What the library behind rarer record types may log: at `warn` it logs what any stranger provokes.
+pub const LOG_FILTER: &str = "hickory_proto=error";
+
 /// The longest message, in octets: what the 16-bit length before it says over TCP (RFC 1035 4.2.2). No
 /// datagram of UDP is longer (RFC 768).
 pub const MAX_MESSAGE: usize = 65_535;

@@ -96,7 +96,7 @@ pub struct Metrics {
 /// What doors count themselves, because it is not about one query.
 #[derive(Clone, Debug)]
 pub struct DoorMetrics {
-    /// TCP connections that are open now.
+    /// TCP connections that are open now, those of DNS over TLS and over HTTPS included.
     pub tcp_connections: IntGauge,
     /// TCP connections that were closed at once because as many as may be were open.
     pub tcp_refused: IntCounter,
@@ -179,7 +179,7 @@ impl Metrics {
                 "plustwo_dns_response_size_bytes",
                 &["server", "transport"],
                 OCTETS,
-                "Size of replies.",
+                "Size of replies, without the padding of encrypted transports.",
             ),
             dns_dropped: all.counters(
                 "plustwo_dns_dropped_total",
@@ -301,7 +301,10 @@ impl Metrics {
 impl DoorMetrics {
     fn declare(all: &mut Declarations) -> Self {
         Self {
-            tcp_connections: all.single("plustwo_tcp_connections", "TCP connections open now."),
+            tcp_connections: all.single(
+                "plustwo_tcp_connections",
+                "TCP connections open now, those of DNS over TLS and over HTTPS included.",
+            ),
             tcp_refused: all.single(
                 "plustwo_tcp_connections_refused_total",
                 "TCP connections closed at once, because as many as may be were open.",

@@ -7,8 +7,7 @@
 //!                          a stream for each query: exchange.rs ─▶ answer ─▶ Engine::answer
 //! ```
 //!
-//! hyper carries it, not hickory-server: that takes no GET, which a server MUST (RFC 8484 section 4.1),
-//! wants an `accept` field that curl does not send, and resets the stream instead of giving a status.
+//! hyper carries HTTP/2. Requests of one connection are answered independently of each other.
 
 mod base64url;
 mod exchange;

@@ -25,7 +25,6 @@ pub mod dot;
 mod encrypted;
 mod engine;
 pub mod forward;
-pub mod hickory;
 pub mod inherit;
 pub mod message_cache;
 mod packet_cache;

@@ -26,13 +26,14 @@ pub struct Server {
     /// Who may ask at all, beside every declared place.
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
-    /// TCP connections open at once, in all.
+    /// TCP connections open at once, in all, those of DNS over TLS and over HTTPS included.
     pub max_tcp_connections: u32,
     /// TCP connections open at once from one address.
     pub max_tcp_connections_per_client: u32,
-    /// Queries of one TCP connection that may wait for their answers at once.
+    /// Queries of one TCP connection, streams of one connection of DNS over HTTPS, that may wait for their answers at
+    /// once.
     pub max_tcp_queries_in_flight: u32,
-    /// Seconds after which a silent TCP connection is closed.
+    /// Seconds after which a silent TCP connection is closed, and which a TLS handshake may take.
     pub tcp_idle_timeout_s: u32,
     /// Queries that may wait for another server's answer at once. One more gets no reply.
     pub max_waiting_queries: u32,
