@@ -4,25 +4,30 @@
 #[path = "encrypted/client.rs"]
 mod client;
 mod common;
+#[path = "common/upstream.rs"]
+#[allow(dead_code, reason = "each test file uses its part")]
+mod upstream;
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use client::{Doh, Dot, Identity};
 use common::process::Served;
-use common::{Client, Lab, Reply, question};
+use common::{Client, Lab, Reply, question, read_frame, write_frame};
 use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use plustwo::config;
+use upstream::{Manner, Scripted};
 
 const DOT: &str = "127.0.0.2";
 const DOH: &str = "127.0.0.3";
 const HOME: [u8; 4] = [127, 0, 1, 1];
 const EC2: &str = "ec2.ap-northeast-1.amazonaws.com";
 
-/// The lab with doors of every kind. Their addresses differ, as their ports are all 0.
-fn doors(identity: &Identity) -> String {
+/// The lab with listeners of every kind. Their addresses differ, as their ports are all 0.
+fn listeners(identity: &Identity) -> String {
     let files = format!("certificate = {:?}\nkey = {:?}\n", identity.certificate, identity.key);
     let mut text = config::BUILT_IN_LAB.to_owned();
     for (address, transport) in [(DOT, "dot"), (DOH, "doh")] {
@@ -49,7 +54,7 @@ impl Setting {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::new(dir.path(), "first");
-        let lab = Lab::start_with(&doors(&identity));
+        let lab = Lab::start_with(&listeners(&identity));
         let (dot, doh) = (lab.doors[1], lab.doors[2]);
         Self { lab, identity, dot, doh, _dir: dir }
     }
@@ -157,6 +162,209 @@ fn queries_of_one_connection_may_be_sent_ahead() {
     assert_eq!(replies[1].message.metadata.response_code, ResponseCode::NXDomain);
 }
 
+/// A query whose OPT record has these options in wire form.
+fn with_options(mut query: Vec<u8>, options: &[u8]) -> Vec<u8> {
+    let length_at = query.len() - 2;
+    query[length_at..].copy_from_slice(&u16::try_from(options.len()).unwrap().to_be_bytes());
+    query.extend(options);
+    query
+}
+
+/// The lab with every listener and a rule whose only target never answers.
+fn lab_with_dead_server(identity: &Identity) -> (Lab, Scripted) {
+    let dead = Scripted::start(Manner::Silent, &[]);
+    let rule = format!(
+        "\n[[resolver_rule]]\nid = \"rslvr-rr-dead\"\ntype = \"FORWARD\"\ndomain = \"dead.example\"\n\
+         targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+        dead.address
+    );
+    (Lab::start_with(&(listeners(identity) + &rule)), dead)
+}
+
+/// Three names of a dead server and, behind them, a private name: ID 4.
+fn private_name_behind_dead_ones() -> Vec<Vec<u8>> {
+    let dead = (1..4).map(|id| question(id, &format!("n{id}.dead.example"), 1, 1, true));
+    dead.chain([question(4, "db.corp.internal", 1, 1, true)]).collect()
+}
+
+#[test]
+fn a_private_name_overtakes_names_of_a_dead_server_over_tcp_and_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let (lab, _dead) = lab_with_dead_server(&identity);
+    let queries = private_name_behind_dead_ones();
+
+    let mut tcp = TcpStream::connect(lab.dns).unwrap();
+    tcp.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    for query in &queries {
+        write_frame(&mut tcp, query);
+    }
+    let first = Reply::of(&read_frame(&mut tcp));
+    assert_eq!(first.message.metadata.id, 4, "over TCP");
+
+    let mut dot = Dot::connect(lab.doors[1], HOME.into(), &identity).unwrap();
+    dot.send(&queries.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let first = Reply::of(&dot.receive());
+    assert_eq!(first.message.metadata.id, 4, "over TLS");
+    assert_eq!(first.addresses(), ["10.0.1.20".parse::<IpAddr>().unwrap()]);
+}
+
+#[test]
+fn a_private_name_overtakes_names_of_a_dead_server_over_https() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let (lab, _dead) = lab_with_dead_server(&identity);
+    let mut doh = Doh::connect(lab.doors[2], HOME.into(), &identity);
+    assert_eq!(doh.first_reply(&private_name_behind_dead_ones()).message.metadata.id, 4);
+}
+
+#[test]
+fn what_was_asked_is_answered_after_the_client_has_half_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let far = Scripted::start(Manner::Honest, &[("www.far.example", "198.51.100.7")]);
+    let rule = format!(
+        "\n[[resolver_rule]]\nid = \"rslvr-rr-far\"\ntype = \"FORWARD\"\ndomain = \"far.example\"\n\
+         targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+        far.address
+    );
+    let lab = Lab::start_with(&(listeners(&identity) + &rule));
+    let mut dot = Dot::connect(lab.doors[1], HOME.into(), &identity).unwrap();
+    // One waits for an upstream when the end comes, the other does not.
+    dot.send(&[&question(1, "www.far.example", 1, 1, true), &question(2, "db.corp.internal", 1, 1, true)]);
+    dot.half_close();
+    let mut answered = [dot.receive(), dot.receive()].map(|reply| Reply::of(&reply).message.metadata.id);
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 2]);
+    assert!(dot.is_closed_in_order(), "close_notify comes before the end of the stream");
+}
+
+/// The reply "no such name" to a query of a resolver: its header and its question, sent back.
+fn nxdomain(query: &[u8]) -> Vec<u8> {
+    let question_end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
+    let mut reply = query[..question_end].to_vec();
+    reply[2..4].copy_from_slice(&[0x81, 0x83]);
+    reply[6..12].fill(0);
+    reply
+}
+
+#[test]
+fn what_is_in_flight_is_answered_while_the_daemon_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
+    upstream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let rule = format!(
+        "\n[[resolver_rule]]\nid = \"rslvr-rr-far\"\ntype = \"FORWARD\"\ndomain = \"far.example\"\n\
+         targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+        upstream.local_addr().unwrap()
+    );
+    let lab = Lab::start_with(&(listeners(&identity) + &rule));
+    let listener = lab.doors[1];
+    let mut dot = Dot::connect(listener, HOME.into(), &identity).unwrap();
+    dot.send(&[&question(7, "www.far.example", 1, 1, true)]);
+    let mut query = [0; 512];
+    let (length, resolver) = upstream.recv_from(&mut query).unwrap();
+    let stopping = std::thread::spawn(move || drop(lab));
+    // It stops as soon as it accepts nobody.
+    while TcpStream::connect(listener).is_ok() {}
+    upstream.send_to(&nxdomain(&query[..length]), resolver).unwrap();
+    assert_eq!(Reply::of(&dot.receive()).message.metadata.id, 7);
+    assert!(dot.is_closed_in_order());
+    stopping.join().unwrap();
+}
+
+#[test]
+fn idle_connections_over_tls_are_bounded_for_each_client_and_stop_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 3\n");
+    let lab = Lab::start_with(&text);
+    let idle: Vec<Dot> = (0..3)
+        .map(|_| Dot::connect(lab.doors[1], HOME.into(), &identity).expect("within the limit"))
+        .collect();
+    for _ in 0..5 {
+        assert!(Dot::connect(lab.doors[1], HOME.into(), &identity).is_err(), "over the limit");
+    }
+    assert_eq!(lab.metric("plustwo_tcp_connections"), 3.0);
+    assert_eq!(lab.metric("plustwo_tcp_connections_refused_total"), 5.0);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let mut other = Dot::connect(lab.doors[1], [127, 0, 3, 1].into(), &identity).unwrap();
+    assert_eq!(Reply::of(&other.exchange(&query)).addresses().len(), 1);
+    drop(idle);
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_cut_off_and_one_that_fails_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::new(dir.path(), "first");
+    let text = listeners(&identity).replace("[server]\n", "[server]\ntcp_idle_timeout_s = 1\n");
+    let lab = Lab::start_with(&text);
+    for listener in [lab.doors[1], lab.doors[2]] {
+        let mut silent = TcpStream::connect(listener).unwrap();
+        silent.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        assert_eq!(std::io::Read::read(&mut silent, &mut [0]).unwrap(), 0, "closed by the server");
+        let mut plain = TcpStream::connect(listener).unwrap();
+        plain.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        write_frame(&mut plain, &question(1, "db.corp.internal", 1, 1, true));
+        // An alert, and the end.
+        std::io::Read::read_to_end(&mut plain, &mut Vec::new()).unwrap();
+    }
+    lab.wait_for_metric("plustwo_tcp_timeouts_total", 2.0);
+    lab.wait_for_metric("plustwo_tls_handshake_errors_total", 2.0);
+    lab.wait_for_metric("plustwo_tcp_connections", 0.0);
+}
+
+#[test]
+fn a_session_is_resumed() {
+    let setting = Setting::new();
+    let config = setting.identity.client_config(b"dot");
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let mut dot = Dot::connect_with(setting.dot, HOME.into(), config.clone()).unwrap();
+        // Tickets come with the first reply at the latest.
+        dot.exchange(&query);
+        kinds.push(dot.handshake_kind());
+    }
+    assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
+}
+
+#[test]
+fn a_padded_query_gets_a_padded_reply_where_nobody_can_read_it() {
+    let setting = Setting::new();
+    let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let udp = Client::new(setting.lab.dns, HOME.into());
+    for (name, qtype) in
+        [("db.corp.internal", 1), ("nope.corp.internal", 1), (EC2, 1), ("s3.amazonaws.com", 28)]
+    {
+        let plain = question(1, name, qtype, 1, true);
+        // Padding of no octets, and some before another option.
+        for options in [&b"\0\x0c\0\0"[..], b"\0\x0c\0\x05\0\0\0\0\0\0\x0a\0\x08abcdefgh"] {
+            let padded = with_options(plain.clone(), options);
+            // The second time out of the packet cache.
+            for _ in 0..2 {
+                for reply in [dot.exchange(&padded), doh.post(&padded), doh.get(&padded)] {
+                    assert_eq!(reply.len() % 468, 0, "{name}");
+                    assert!(Reply::of(&reply).has_option(12), "{name}");
+                }
+                for reply in [udp.exchange(&padded), dot.exchange(&plain), doh.post(&plain)] {
+                    assert!(!Reply::of(&reply).has_option(12), "{name}");
+                }
+            }
+            let mut tcp = TcpStream::connect(setting.lab.dns).unwrap();
+            write_frame(&mut tcp, &padded);
+            assert!(!Reply::of(&read_frame(&mut tcp)).has_option(12), "{name}");
+        }
+    }
+    // What is refused before it becomes a question is padded as well.
+    let mut other_version = with_options(question(4, "db.corp.internal", 1, 1, true), b"");
+    other_version[2] |= 0x10; // another opcode
+    let refused = dot.exchange(&with_options(other_version, b"\0\x0c\0\0"));
+    assert_eq!((refused.len(), Reply::of(&refused).has_option(12)), (468, true));
+}
+
 #[test]
 fn the_place_is_that_of_the_clients_address() {
     let setting = Setting::new();
@@ -233,6 +441,59 @@ fn http_says_what_is_wrong_with_a_request() {
 }
 
 #[test]
+fn head_is_answered_as_get_without_the_content() {
+    let setting = Setting::new();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let path = format!("/dns-query?dns={}", client::base64url(&query));
+    for (path, status) in [(&*path, 200), ("/dns-query", 400), ("/other", 404)] {
+        let (got, mut headers, content) = doh.whole_request("GET", path, None, b"").unwrap();
+        let (found, without, nothing) = doh.whole_request("HEAD", path, None, b"").unwrap();
+        assert_eq!((got, found), (status, status), "{path}");
+        assert!(!content.is_empty() && nothing.is_empty(), "{path}");
+        // Another second may have begun.
+        headers.insert("date", without["date"].clone());
+        assert_eq!(without, headers, "{path}");
+        assert_eq!(without["content-length"], content.len().to_string(), "{path}");
+    }
+    let (_, headers, _) = doh.whole_request("PUT", "/dns-query", None, b"").unwrap();
+    assert_eq!(headers["allow"], "GET, HEAD, POST");
+}
+
+#[test]
+fn http_caches_may_keep_a_reply_as_long_as_its_records() {
+    let setting = Setting::new();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let mut cache_control = |query: Vec<u8>| {
+        let path = format!("/dns-query?dns={}", client::base64url(&query));
+        let (_, headers, content) = doh.whole_request("GET", &path, None, b"").unwrap();
+        (headers["cache-control"].to_str().unwrap().to_owned(), Reply::of(&content).message)
+    };
+    let (found, message) = cache_control(question(1, EC2, 1, 1, true));
+    let shortest = message.answers.iter().map(|record| record.ttl).min().unwrap();
+    assert_eq!(found, format!("private, max-age={shortest}"));
+    let (found, message) = cache_control(question(2, "nope.corp.internal", 1, 1, true));
+    let RData::SOA(soa) = &message.authorities[0].data else { panic!("no SOA record") };
+    assert_eq!(found, format!("private, max-age={}", message.authorities[0].ttl.min(soa.minimum)));
+    // Refused: class ANY is not served.
+    let (found, message) = cache_control(question(3, "db.corp.internal", 1, 255, true));
+    assert_eq!((found.as_str(), message.metadata.response_code), ("no-store", ResponseCode::Refused));
+}
+
+#[test]
+fn a_request_with_endless_header_fields_is_refused() {
+    let setting = Setting::new();
+    let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
+    let query = question(1, "db.corp.internal", 1, 1, true);
+    let path = format!("/dns-query?dns={}&x={}", client::base64url(&query), "x".repeat(20_000));
+    match doh.request("GET", &path, None, b"") {
+        Ok((status, _)) => assert_eq!(status, 431),
+        Err(error) => assert!(error.is_reset() || error.is_go_away(), "{error}"),
+    }
+    Doh::connect(setting.doh, HOME.into(), &setting.identity).post(&query);
+}
+
+#[test]
 fn what_is_no_query_gets_no_answer_and_does_no_harm() {
     let setting = Setting::new();
     let query = question(1, "db.corp.internal", 1, 1, true);
@@ -257,7 +518,7 @@ fn what_is_no_query_gets_no_answer_and_does_no_harm() {
 fn connections_over_https_count_with_those_over_tcp() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
-    let text = doors(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 1\n");
+    let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 1\n");
     let lab = Lab::start_with(&text);
     let query = question(1, "db.corp.internal", 1, 1, true);
     let mut first = Doh::connect(lab.doors[2], HOME.into(), &identity);

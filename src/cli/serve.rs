@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::started::Started;
 use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::daemon::{Daemon, Ended, Loader, StartError};
-use crate::serve::hickory::LOG_FILTER;
+use crate::dns::LOG_FILTER;
 use crate::serve::inherit::Inherited;
 
 /// Answers DNS.

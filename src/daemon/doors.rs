@@ -14,7 +14,7 @@ use crate::config;
 use crate::serve::bind::bind_tcp;
 use crate::serve::datagrams::Backend;
 use crate::serve::doh::DohDoor;
-use crate::serve::hickory::DotDoor;
+use crate::serve::dot::DotListener;
 use crate::serve::inherit::Inherited;
 use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
 use crate::serve::tls::Certificate;
@@ -32,7 +32,7 @@ pub(super) struct Doors {
     /// Each with the number of the worker that reads it.
     udp: Vec<(usize, UdpDoor)>,
     tcp: Vec<TcpDoor>,
-    dot: Vec<DotDoor>,
+    dot: Vec<DotListener>,
     doh: Vec<DohDoor>,
     certificates: Certificates,
     addresses: Vec<(Listener, SocketAddr)>,
@@ -103,7 +103,7 @@ impl Doors {
                 let certificate = self.certificate(listener.address, files)?;
                 let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
-                let dot = DotDoor::new(socket, door, certificate, limits.idle_timeout);
+                let dot = DotListener::new(socket, door, certificate, limits, slots);
                 self.dot.push(dot.map_err(opening)?);
                 Ok(address)
             }
@@ -152,7 +152,7 @@ impl Doors {
             running.spawn(counted(open, door.run(engine.clone(), self.workers.clone(), told())));
         }
         for door in self.dot {
-            running.spawn(counted(open, door.run(engine.clone(), told())));
+            running.spawn(counted(open, door.run(engine.clone(), self.workers.clone(), told())));
         }
         for door in self.doh {
             running.spawn(counted(open, door.run(engine.clone(), told())));

@@ -15,6 +15,7 @@
 //! - [`query`]: reading a message, or deciding to turn it away.
 //! - [`reply`]: reading what another name server answered.
 //! - [`mod@encode`], with `writer` behind it: writing the reply.
+//! - [`sections`]: walking over a message for its padding and its shortest TTL.
 
 pub mod answer;
 pub mod code;
@@ -28,6 +29,7 @@ pub mod query;
 pub mod rdata;
 pub mod reply;
 pub mod reverse;
+pub mod sections;
 pub mod suffix_map;
 pub(crate) mod svcb;
 pub(crate) mod writer;
@@ -47,8 +49,12 @@ pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};
 pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
+pub use sections::{PADDING_BLOCK, freshness_s, has_padding, pad};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
+
+/// What the library behind rarer record types may log: at `warn` it logs what any stranger provokes.
+pub const LOG_FILTER: &str = "hickory_proto=error";
 
 /// The longest message, in octets: what the 16-bit length before it says over TCP (RFC 1035 4.2.2). No
 /// datagram of UDP is longer (RFC 768).

@@ -96,7 +96,7 @@ pub struct Metrics {
 /// What doors count themselves, because it is not about one query.
 #[derive(Clone, Debug)]
 pub struct DoorMetrics {
-    /// TCP connections that are open now.
+    /// TCP connections that are open now, those of DNS over TLS and over HTTPS included.
     pub tcp_connections: IntGauge,
     /// TCP connections that were closed at once because as many as may be were open.
     pub tcp_refused: IntCounter,
@@ -108,6 +108,8 @@ pub struct DoorMetrics {
     pub tcp_accept_errors: IntCounter,
     /// TCP replies that could not be sent.
     pub tcp_send_errors: IntCounter,
+    /// TLS handshakes that failed: not TLS, no common version or protocol, a certificate that the client rejects.
+    pub tls_handshake_errors: IntCounter,
     /// Failures to receive datagrams.
     pub udp_receive_errors: IntCounter,
     /// UDP replies that the system refused to send.
@@ -179,7 +181,7 @@ impl Metrics {
                 "plustwo_dns_response_size_bytes",
                 &["server", "transport"],
                 OCTETS,
-                "Size of replies.",
+                "Size of replies, without the padding of encrypted transports.",
             ),
             dns_dropped: all.counters(
                 "plustwo_dns_dropped_total",
@@ -301,7 +303,10 @@ impl Metrics {
 impl DoorMetrics {
     fn declare(all: &mut Declarations) -> Self {
         Self {
-            tcp_connections: all.single("plustwo_tcp_connections", "TCP connections open now."),
+            tcp_connections: all.single(
+                "plustwo_tcp_connections",
+                "TCP connections open now, those of DNS over TLS and over HTTPS included.",
+            ),
             tcp_refused: all.single(
                 "plustwo_tcp_connections_refused_total",
                 "TCP connections closed at once, because as many as may be were open.",
@@ -319,6 +324,10 @@ impl DoorMetrics {
                 .single("plustwo_tcp_accept_errors_total", "TCP connections that could not be accepted."),
             tcp_send_errors: all
                 .single("plustwo_tcp_send_errors_total", "TCP replies that could not be sent."),
+            tls_handshake_errors: all.single(
+                "plustwo_tls_handshake_errors_total",
+                "TLS handshakes of clients that failed, those that took too long excepted.",
+            ),
             udp_receive_errors: all
                 .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
             udp_send_errors: all

@@ -7,8 +7,7 @@
 //!                          a stream for each query: exchange.rs ─▶ answer ─▶ Engine::answer
 //! ```
 //!
-//! hyper carries it, not hickory-server: that takes no GET, which a server MUST (RFC 8484 section 4.1),
-//! wants an `accept` field that curl does not send, and resets the stream instead of giving a status.
+//! hyper carries HTTP/2. Requests of one connection are answered independently of each other.
 
 mod base64url;
 mod exchange;
@@ -30,9 +29,28 @@ use super::accept::{STOP_PATIENCE, accept_until};
 use super::tcp::{TcpLimits, TcpSlot, TcpSlots};
 use super::tls::{Certificate, server_config};
 use super::{Door, Engine, Origin, Transport};
+use crate::dns::MAX_MESSAGE;
 
 /// The protocol's name in a handshake (RFC 9113 section 3.2).
 const ALPN: &[u8] = b"h2";
+
+/// The longest header list of a request, in octets as HTTP/2 counts them (RFC 9113 section 6.5.2). A GET carries its
+/// message here: some 12,000 octets of it, which no query comes near.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+
+/// Streams that a client resets before their request is taken up. One more closes the connection, so that a client
+/// which opens and resets without end ("rapid reset", CVE-2023-44487) gets no further. h2's own default, by name.
+const MAX_PENDING_RESETS: usize = 20;
+
+/// Streams of one connection that the server resets for an error of the client's HTTP/2. One more closes the
+/// connection. hyper's own default, by name.
+const MAX_ERROR_RESETS: usize = 1024;
+
+/// Octets of a request's content that a client may send ahead: a whole message and one octet more, which refuses it.
+const STREAM_WINDOW: u32 = MAX_MESSAGE as u32 + 1;
+
+/// Octets of contents that a client may send ahead on all its streams together.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 
 /// A listener that answers DNS over HTTPS (RFC 8484), HTTP/2 only.
 ///
@@ -130,16 +148,22 @@ impl Connection {
             _ = closing.changed() => return,
             shaken = tokio::time::timeout(limits.idle_timeout, tls.accept(stream)) => shaken,
         };
-        let Ok(Ok(stream)) = shaken else {
-            if shaken.is_err() {
-                exchange.engine.observer().doors().tcp_timeouts.inc();
-            }
-            return;
+        let counters = exchange.engine.observer().doors();
+        let stream = match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return counters.tls_handshake_errors.inc(),
+            Err(_) => return counters.tcp_timeouts.inc(),
         };
         let mut http = http2::Builder::new(TokioExecutor::new());
         // A stream that the client may not open yet is its own to hold back (RFC 9113 section 5.1.2).
         let streams = u32::try_from(limits.queries_in_flight.max(1)).unwrap_or(u32::MAX);
-        http.timer(TokioTimer::new()).max_concurrent_streams(streams);
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(streams)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let answering = exchange.clone();
         let service = service_fn(move |request| {
             let exchange = answering.clone();

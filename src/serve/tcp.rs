@@ -21,16 +21,16 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use self::connection::Admitted;
+pub(super) use self::connection::{Client, Connection, Transmission};
 pub use self::slots::{TcpSlot, TcpSlots};
 use super::accept::accept_until;
 use super::workers::Workers;
-use super::{Door, Engine};
+use super::{Door, Engine, Origin, Transport};
 
-/// Bounds on what TCP clients may hold, those of DNS over HTTPS included.
+/// Bounds on what TCP clients may hold, those of DNS over TLS and over HTTPS included.
 #[derive(Clone, Debug)]
 pub struct TcpLimits {
-    /// Connections open at once, on all doors that share a [`TcpSlots`].
+    /// Connections open at once, on all doors that share a [`TcpSlots`]. One in its TLS handshake counts.
     pub connections: usize,
     /// Connections open at once from one IP address, on all doors that share a [`TcpSlots`].
     pub connections_per_client: usize,
@@ -70,27 +70,39 @@ impl TcpDoor {
     /// for at most a second, and those that have not are cut off.
     pub async fn run(self, engine: Arc<Engine>, workers: Workers, stop: impl Future<Output = ()>) {
         let Self { listener, door, limits, slots } = self;
-        let serve = |stream, peer, closing| {
-            let admitted = admit(stream, peer, &slots, &limits, &engine, &door)?;
+        let serve = |stream: TcpStream, peer, closing| {
+            let client = admit(&stream, peer, Transport::Tcp, &slots, &limits, &engine, &door)?;
+            // The worker's runtime goes on with it.
+            let stream = stream.into_std().ok()?;
             let workers = workers.clone();
-            Some(async move { workers.run_on_next(move |own| admitted.serve(own, closing)).await })
+            let serve = move |own| async move {
+                // Where it cannot be registered, it is closed.
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    Connection::new(stream, client, own).serve(closing).await;
+                }
+            };
+            Some(async move { workers.run_on_next(serve).await })
         };
         accept_until(listener, &door, &engine, stop, serve).await;
     }
 }
 
-/// The connection, or `None` where it is closed again: over a limit, or lost already.
-fn admit(
-    stream: TcpStream,
+/// The client of an accepted stream, or `None` if it is closed again: over a limit, or lost already.
+pub(super) fn admit(
+    stream: &TcpStream,
     peer: SocketAddr,
+    transport: Transport,
     slots: &Arc<TcpSlots>,
     limits: &TcpLimits,
     engine: &Arc<Engine>,
     door: &Arc<Door>,
-) -> Option<Admitted> {
+) -> Option<Client> {
     let Some(slot) = TcpSlots::take(slots, peer.ip(), limits) else {
         engine.observer().doors().tcp_refused.inc();
         return None;
     };
-    Admitted::new(stream, peer, slot, engine, door, limits).ok()
+    // Whole batches are written, so there is nothing for Nagle's algorithm to collect.
+    stream.set_nodelay(true).ok()?;
+    let local = stream.local_addr().ok()?.ip();
+    Some(Client::new(Origin { peer, local, transport }, slot, engine, door, limits))
 }

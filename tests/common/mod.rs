@@ -19,7 +19,7 @@ use plustwo::world::compile::compile;
 use tokio::sync::watch;
 
 /// Long enough that only a reply that never comes runs into it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon in this process, on ports of its own. It stops when dropped.
 pub struct Lab {
@@ -80,6 +80,18 @@ impl Lab {
         let page = self.get("/metrics");
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Reads a series until it has a value: what it counts may happen after the client has seen its connection end.
+    pub fn wait_for_metric(&self, series: &str, value: f64) {
+        let begun = std::time::Instant::now();
+        loop {
+            let found = self.metric(series);
+            if found == value {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{series} is {found}, not {value}");
+        }
     }
 }
 
@@ -209,6 +221,12 @@ impl Reply {
             other => panic!("{other:?} in a CHAOS answer"),
         });
         strings.collect()
+    }
+
+    /// Whether the OPT record has an option with this code.
+    pub fn has_option(&self, code: u16) -> bool {
+        let options = self.message.edns.iter().flat_map(|edns| edns.options().as_ref());
+        options.into_iter().any(|(found, _)| u16::from(*found) == code)
     }
 
     /// Codes and texts of the extended errors, in order (RFC 8914).

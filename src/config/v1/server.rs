@@ -31,14 +31,15 @@ pub struct Server {
     /// Who may ask at all, beside every declared place.
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
-    /// TCP connections open at once, in all. Fewer where the limit of open files does not suffice for them and the
-    /// sockets to name servers; a warning at the start then names both numbers.
+    /// TCP connections open at once, in all, those of DNS over TLS and over HTTPS included. Fewer where the limit of open
+    /// files does not suffice for them and the sockets to name servers; a warning at the start then names both numbers.
     pub max_tcp_connections: u32,
     /// TCP connections open at once from one address.
     pub max_tcp_connections_per_client: u32,
-    /// Queries of one TCP connection that may wait for their answers at once.
+    /// Queries of one TCP connection, streams of one connection of DNS over HTTPS, that may wait for their answers at
+    /// once.
     pub max_tcp_queries_in_flight: u32,
-    /// Seconds after which a silent TCP connection is closed.
+    /// Seconds after which a silent TCP connection is closed, and which a TLS handshake may take.
     pub tcp_idle_timeout_s: u32,
     /// Queries that may wait for other servers' answers at once. An upstream may hold at most three times what is free
     /// for all, a client three times what its upstream may still take; one more is answered with a stale answer or

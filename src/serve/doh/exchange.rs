@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
-use super::super::hickory::answer;
+use super::super::encrypted::answer;
 use super::super::{Door, Engine, Origin};
 use super::base64url;
-use crate::dns::MAX_MESSAGE;
+use crate::dns::{MAX_MESSAGE, freshness_s};
 
 /// The media type of a DNS message (RFC 8484 section 6).
 const DNS_MESSAGE: &str = "application/dns-message";
@@ -36,20 +36,19 @@ pub(super) struct Exchange {
 pub(super) struct Silence;
 
 impl Exchange {
-    /// Answers one request. DNS errors are answers with status 200 as any other (RFC 8484 section 4.2.1).
+    /// Answers one request. DNS errors are answers with status 200 as any other (RFC 8484 section 4.2.1). HEAD is
+    /// answered as GET, without the content (RFC 9110 section 9.3.2).
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Silence> {
         let _pending = Pending::new(&self.in_flight);
-        let message = match self.message(request).await {
-            Ok(message) => message,
-            Err(status) => return Ok(refusal(status)),
+        let is_head = request.method() == Method::HEAD;
+        let response = match self.message(request).await {
+            Ok(message) => {
+                let reply = answer(&self.engine, &self.door, &message, &self.origin).await.ok_or(Silence)?;
+                success(reply)
+            }
+            Err(status) => refusal(status),
         };
-        let reply = answer(&self.engine, &self.door, &message, &self.origin).await.ok_or(Silence)?;
-        let mut response = Response::new(Full::new(Bytes::from(reply)));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, DNS_MESSAGE.parse().expect("a constant is a field value"));
-        // An answer depends on who asks, and is there to be seen.
-        headers.insert(CACHE_CONTROL, "no-store".parse().expect("a constant is a field value"));
-        Ok(response)
+        Ok(if is_head { without_content(response) } else { response })
     }
 
     /// The DNS message in a request, or the status that refuses it.
@@ -58,7 +57,7 @@ impl Exchange {
             return Err(StatusCode::NOT_FOUND);
         }
         match *request.method() {
-            Method::GET => message_of_query(request.uri().query().unwrap_or_default()),
+            Method::GET | Method::HEAD => message_of_query(request.uri().query().unwrap_or_default()),
             Method::POST => {
                 let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 if !media_type.is_some_and(is_dns_message) {
@@ -94,15 +93,44 @@ fn is_dns_message(media_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(DNS_MESSAGE)
 }
 
+/// The response with a DNS reply.
+fn success(reply: Vec<u8>) -> Response<Full<Bytes>> {
+    let cache_control = cache_control(&reply);
+    let mut response = Response::new(Full::new(Bytes::from(reply)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(DNS_MESSAGE));
+    headers.insert(CACHE_CONTROL, cache_control);
+    response
+}
+
+/// How long an HTTP cache may use a reply: as long as its records are fresh (RFC 8484 section 5.1). `private`, since
+/// an answer depends on the client's address, so a cache between several clients may not share it (RFC 9111 section
+/// 5.2.2.7). A failure is not stored: it is over when its cause is, which has no TTL.
+fn cache_control(reply: &[u8]) -> HeaderValue {
+    match freshness_s(reply) {
+        Some(seconds) => HeaderValue::from_str(&format!("private, max-age={seconds}"))
+            .unwrap_or(HeaderValue::from_static("no-store")),
+        None => HeaderValue::from_static("no-store"),
+    }
+}
+
+/// The header fields of a response alone. `content-length` is that of the content left out.
+fn without_content(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let (mut parts, content) = response.into_parts();
+    let length = content.size_hint().exact().unwrap_or_default();
+    parts.headers.insert(CONTENT_LENGTH, length.into());
+    Response::from_parts(parts, Full::default())
+}
+
 /// A response that says in words what its status is.
 fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or_default());
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, "text/plain".parse().expect("a constant is a field value"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, "GET, POST".parse().expect("a constant is a field value"));
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
     }
     response
 }

@@ -1,22 +1,23 @@
-//! One TCP connection, on a worker's thread: reads what has come, answers what can be answered, writes it together.
+//! One connection, on a worker's thread: reads what has come, answers what can be answered, writes it together. The
+//! same over TCP and over TLS.
 //!
 //! A query that waits for somebody else gets a task; its reply comes when it is ready, and those behind it overtake
 //! (RFC 7766 section 7). When nobody reads the replies, nothing more is read.
 
-use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::frames::{self, Frames, KEEP};
 use super::{TcpLimits, TcpSlot};
-use crate::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Transport, Waiting};
+use crate::dns::pad;
+use crate::serve::encrypted::pads_reply;
+use crate::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Waiting};
 
 /// Replies that are ready together leave in one write from this length on, and at the latest when there is nothing
 /// more to answer.
@@ -29,59 +30,63 @@ const MOST_IN_FLIGHT: usize = 65_536;
 const SHORTEST_IDLE: Duration = Duration::from_millis(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(86_400);
 
-/// An admitted connection that no thread has begun with.
-pub(super) struct Admitted {
-    stream: std::net::TcpStream,
-    client: Client,
-    // Last, so that the place is free only when the stream is closed.
-    slot: TcpSlot,
+/// The stream below a connection. A trait, so that the code for plain TCP has no test for TLS in it.
+pub(in crate::serve) trait Transmission: AsyncRead + AsyncWrite + Unpin {
+    /// Lets the system forget what the peer has not read, once the stream is dropped. Where this cannot be set, the
+    /// stream is closed all the same.
+    fn discard_unread(&self);
 }
 
-/// Who is served, and within which bounds.
-struct Client {
+impl Transmission for TcpStream {
+    fn discard_unread(&self) {
+        let _ = self.set_zero_linger();
+    }
+}
+
+/// The client of a connection, and the bounds that hold for it.
+pub(in crate::serve) struct Client {
     engine: Arc<Engine>,
     door: Arc<Door>,
     origin: Origin,
     queries_in_flight: usize,
     idle_timeout: Duration,
+    // The slot is free again when the connection is closed: streams are dropped before their client.
+    _slot: TcpSlot,
 }
 
-impl Admitted {
-    /// Takes over an accepted stream.
-    ///
-    /// # Errors
-    /// The client has gone already.
-    pub(super) fn new(
-        stream: TcpStream,
-        peer: SocketAddr,
+impl Client {
+    /// The client of an accepted stream, counted as an open connection until dropped.
+    pub(in crate::serve) fn new(
+        origin: Origin,
         slot: TcpSlot,
         engine: &Arc<Engine>,
         door: &Arc<Door>,
         limits: &TcpLimits,
-    ) -> io::Result<Self> {
-        // Whole batches are written, so there is nothing for Nagle's algorithm to collect.
-        stream.set_nodelay(true)?;
-        let local = stream.local_addr()?.ip();
-        let client = Client {
+    ) -> Self {
+        engine.observer().doors().tcp_connections.inc();
+        Self {
             engine: Arc::clone(engine),
             door: Arc::clone(door),
-            origin: Origin { peer, local, transport: Transport::Tcp },
+            origin,
             queries_in_flight: limits.queries_in_flight.clamp(1, MOST_IN_FLIGHT),
             idle_timeout: limits.idle_timeout.clamp(SHORTEST_IDLE, LONGEST_IDLE),
-        };
-        engine.observer().doors().tcp_connections.inc();
-        // Another runtime goes on with it.
-        Ok(Self { stream: stream.into_std()?, client, slot })
+            _slot: slot,
+        }
     }
 
-    /// Serves the client until it leaves, breaks a bound, or `closing` loses its sender. On a worker's thread.
-    pub(super) async fn serve(self, own: Own, closing: watch::Receiver<()>) {
-        let Self { stream, client, slot } = self;
-        // Where it cannot be registered, it is closed.
-        if let Ok(stream) = TcpStream::from_std(stream) {
-            Connection::new(stream, client, own).serve(closing).await;
-        }
-        drop(slot);
+    /// How long the client may be quiet, within the bounds of the setting.
+    pub(in crate::serve) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// Counts a connection that is closed because the client took too long.
+    pub(in crate::serve) fn timed_out(&self) {
+        self.engine.observer().doors().tcp_timeouts.inc();
+    }
+
+    /// Counts a connection that is closed because its TLS handshake failed.
+    pub(in crate::serve) fn handshake_failed(&self) {
+        self.engine.observer().doors().tls_handshake_errors.inc();
     }
 }
 
@@ -92,16 +97,17 @@ impl Drop for Client {
 }
 
 /// A connection that is being served.
-struct Connection {
-    stream: TcpStream,
+pub(in crate::serve) struct Connection<S> {
+    // Before the client, whose slot is free only when the stream is closed.
+    stream: S,
     client: Client,
     own: Own,
     frames: Frames,
     /// Replies that are not yet written, each with its length before it.
     batch: Vec<u8>,
-    /// How many queries wait for somebody else.
+    /// How many queries wait for an upstream.
     in_flight: usize,
-    /// Where their replies come from; `None` for one that gets none.
+    /// Their replies as they come; `None` for one that gets none.
     late: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
     later: mpsc::UnboundedSender<Option<Vec<u8>>>,
     /// When the client last completed a query or took a reply.
@@ -118,8 +124,8 @@ enum Then {
     Ends,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, client: Client, own: Own) -> Self {
+impl<S: Transmission> Connection<S> {
+    pub(in crate::serve) fn new(stream: S, client: Client, own: Own) -> Self {
         // Never more in it than queries in flight.
         let (later, late) = mpsc::unbounded_channel();
         Self {
@@ -135,7 +141,8 @@ impl Connection {
         }
     }
 
-    async fn serve(mut self, mut closing: watch::Receiver<()>) {
+    /// Serves the client until it leaves, breaks a bound, or `closing` loses its sender. On a worker's thread.
+    pub(in crate::serve) async fn serve(mut self, mut closing: watch::Receiver<()>) {
         let mut alarm = pin!(sleep_until(self.active + self.client.idle_timeout));
         loop {
             let agreed = self.answer();
@@ -149,7 +156,7 @@ impl Connection {
             match then {
                 Then::Goes => {}
                 Then::Finishes => break,
-                Then::Ends => return,
+                Then::Ends => return self.close().await,
             }
         }
         self.finish().await;
@@ -170,13 +177,20 @@ impl Connection {
             }
             let frame = frames::begin(&mut self.batch);
             let incoming = Incoming { door, message, origin, moment };
-            match engine.begin(&mut worker, &incoming, &mut self.batch) {
-                Begun::Ready => frames::end(&mut self.batch, frame),
+            let begun = engine.begin(&mut worker, &incoming, &mut self.batch);
+            let pads = pads_reply(origin.transport, message);
+            match begun {
+                Begun::Ready => {
+                    if pads {
+                        pad(&mut self.batch, frame + 2);
+                    }
+                    frames::end(&mut self.batch, frame);
+                }
                 Begun::Silence => self.batch.truncate(frame),
                 Begun::Waiting(waiting) => {
                     self.batch.truncate(frame);
                     self.in_flight += 1;
-                    answer_later(&self.client, own.clone(), waiting, self.later.clone());
+                    answer_later(&self.client, own.clone(), waiting, pads, self.later.clone());
                 }
             }
             self.active = Instant::now();
@@ -252,7 +266,12 @@ impl Connection {
     /// Writes what is ready. False: the client does not take it.
     async fn write(&mut self) -> bool {
         let counters = self.client.engine.observer().doors();
-        let written = timeout(self.client.idle_timeout, self.stream.write_all(&self.batch)).await;
+        let write = async {
+            self.stream.write_all(&self.batch).await?;
+            // TLS may hold records back; TCP has nothing to flush.
+            self.stream.flush().await
+        };
+        let written = timeout(self.client.idle_timeout, write).await;
         self.batch.clear();
         self.batch.shrink_to(WRITE_BATCH + KEEP);
         match written {
@@ -266,9 +285,8 @@ impl Connection {
             }
             Err(_) => {
                 counters.tcp_timeouts.inc();
-                // Or the system would go on keeping what the client does not read. Where it cannot be
-                // set, the stream is closed all the same.
-                let _ = self.stream.set_zero_linger();
+                // Or the system would go on keeping what the client does not read.
+                self.stream.discard_unread();
                 false
             }
         }
@@ -286,16 +304,23 @@ impl Connection {
             let Some(reply) = self.late.recv().await else { break };
             self.take(reply);
         }
+        self.close().await;
+    }
+
+    /// Tells the client that nothing more comes: TLS by its own alert, close_notify, and TCP by its FIN. A client that
+    /// does not take it is given the idle timeout, as for a reply.
+    async fn close(mut self) {
         // Where this fails, the stream is closed all the same.
-        let _ = self.stream.shutdown().await;
+        let _ = timeout(self.client.idle_timeout, self.stream.shutdown()).await;
     }
 }
 
-/// Answers a query when somebody else has, in a task of its own.
+/// Answers a query when its upstream has, in a task of its own.
 fn answer_later(
     client: &Client,
     own: Own,
     waiting: Box<Waiting>,
+    pads: bool,
     later: mpsc::UnboundedSender<Option<Vec<u8>>>,
 ) {
     let (engine, door) = (client.engine.clone(), client.door.clone());
@@ -303,6 +328,9 @@ fn answer_later(
         let resolved = engine.resolve(waiting).await;
         let mut reply = Vec::with_capacity(512);
         let is_said = engine.conclude(&mut own.borrow_mut(), &door, &resolved, &mut reply);
+        if pads {
+            pad(&mut reply, 0);
+        }
         // The client may have left.
         let _ = later.send(is_said.then_some(reply));
     });

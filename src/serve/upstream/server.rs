@@ -255,7 +255,10 @@ impl Server {
             return self.carry(question, via, false, lower_case, until).await;
         }
         let response = self.carry(question, via, true, lower_case, until).await?;
-        let not_understood = |response: &Response| matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP);
+        // BADVERS too: version 0 is what was sent, and there is none below.
+        let not_understood = |response: &Response| {
+            matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
+        };
         if !not_understood(&response) {
             return Ok(response);
         }

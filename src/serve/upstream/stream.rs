@@ -18,8 +18,8 @@ use crate::observe::ServerMetrics;
 /// How many messages may wait to be written.
 const WRITE_QUEUE: usize = 64;
 
-/// So many replies that fit no query, and a connection is closed.
-const MAX_MISMATCHES: u32 = 16;
+/// So many replies that fit no query, and a connection is closed. Nobody can guess into one, so the server is confused.
+const MAX_MISMATCHES: u32 = 256;
 
 /// How a server is reached by a connection.
 #[derive(Clone, Debug)]
