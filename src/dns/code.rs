@@ -170,10 +170,15 @@ code! {
 }
 
 impl RecordType {
-    /// Whether this is no data type: OPT, and the query and meta types 128 to 255
-    /// (RFC 6895 3.1).
+    /// Whether this is not a data type: OPT, the query and meta types 128 to 255, and the two
+    /// [reserved](Self::is_reserved) numbers (RFC 6895 3.1).
     pub fn is_meta(self) -> bool {
-        self == Self::OPT || (128..=255).contains(&self.0)
+        self == Self::OPT || (128..=255).contains(&self.0) || self.is_reserved()
+    }
+
+    /// Whether this is 0 or 65535, which no record and no query may have (RFC 6895 3.1).
+    pub fn is_reserved(self) -> bool {
+        matches!(self.0, 0 | u16::MAX)
     }
 
     /// Whether its data is an address.
@@ -281,3 +286,7 @@ mod tests {
         assert!(!RecordType::SPF.is_meta());
     }
 }
+        assert!(RecordType(0).is_meta() && RecordType(u16::MAX).is_meta());
+        assert!(RecordType(0).is_reserved() && !RecordType::OPT.is_reserved());
+        // Private use (RFC 6895 3.1).
+        assert!(!RecordType(65_280).is_meta() && !RecordType(65_534).is_meta());

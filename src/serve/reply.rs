@@ -94,7 +94,11 @@ pub(super) fn limit(world: &World, transport: Transport, payload: Option<u16>) -
 /// What a reply carries beside its records.
 fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
     let query = &asker.query;
-    let mut annotations = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
+    let mut annotations = Annotations {
+        client_subnet: asker.standing.subnet,
+        recursion_denied: asker.standing.vantage.is_err(),
+        ..Annotations::default()
+    };
     let vantage = asker.vantage().filter(|_| outcome.source != Source::Refused);
     // Without an OPT record there is nothing to carry it in.
     let Some(vantage) = vantage.filter(|_| query.edns.is_some()) else { return annotations };

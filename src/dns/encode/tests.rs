@@ -73,7 +73,8 @@ fn writes_the_header_and_echoes_the_question() {
     let query = query("www.example.com", true);
     let answer = Answer::of(vec![set("www.example.com", RecordType::A, &["10.0.0.1"])]);
     let (report, out) = encoded(&query, &answer, &Annotations::default());
-    assert_eq!(&out[..12], b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\x01");
+    // The query has CD, and the reply has it too (RFC 4035 3.2.2).
+    assert_eq!(&out[..12], b"\x12\x34\x81\x90\0\x01\0\x01\0\0\0\x01");
     assert_eq!(&out[12..29], &query.qname_as_sent[..]);
     assert_eq!(&out[33..35], b"\xc0\x0c");
     assert_eq!(report.answers, 1);
@@ -169,6 +170,7 @@ fn annotations_are_dropped_in_order() {
     for (fits, expected) in [
         (5, &[15, 15, 15, 15, 65001][..]),
         (4, &[15, 15, 15, 65001]),
+        recursion_denied: false,
         (3, &[15, 15, 65001]),
         (2, &[15, 15]),
         (1, &[15]),
@@ -188,6 +190,7 @@ fn annotations_are_dropped_in_order() {
 }
 
 #[test]
+        recursion_denied: false,
 fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
     let query = query("www.example.com", false);
     let many: Vec<String> = (0..40).map(|i| format!("10.0.0.{i}")).collect();
@@ -255,7 +258,20 @@ fn turns_away() {
     turned = TurnAway { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
     out.clear();
     encode_turn_away(&turned, &mut out);
-    assert_eq!(out, b"\0\x07\xa8\x84\0\0\0\0\0\0\0\0");
+    // RA is clear: what was not taken as a query is not recursed for.
+    assert_eq!(out, b"\0\x07\xa8\x04\0\0\0\0\0\0\0\0");
+    // Another opcode's flags are not a query's, so none is copied; those of a query are.
+    let flags = |turned: TurnAway| {
+        let mut out = Vec::new();
+        encode_turn_away(&turned, &mut out);
+        u16::from_be_bytes([out[2], out[3]])
+    };
+    let asked = TurnAway { recursion_desired: true, checking_disabled: true, ..turned };
+    assert_eq!(flags(asked.clone()), 0xa804);
+    let malformed = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..asked.clone() };
+    assert_eq!(flags(malformed), 0x8111);
+    let bad_version = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..asked };
+    assert_eq!(flags(bad_version), 0x8190);
 }
 
 #[test]
@@ -267,6 +283,7 @@ fn udp_limits() {
     assert_eq!(udp_limit(None, 4096), 512);
 }
 
+        checking_disabled: false,
 fn any_set() -> impl Strategy<Value = RrSet> {
     let owner = prop_oneof![
         Just("www.example.com"),
@@ -324,6 +341,7 @@ fn decoded(message: &Message) -> Vec<(Name, Vec<u8>)> {
         })
         .collect()
 }
+        recursion_denied: false,
 
 proptest! {
     #[test]
