@@ -24,6 +24,7 @@ mod reasons;
 mod resolution;
 mod routing;
 mod trace;
+mod special_use;
 mod zone;
 
 pub use delegation::Referral;
@@ -137,6 +138,9 @@ pub fn decide(
         return Decision::Reply(reply);
     }
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
+    if let Some(reply) = special_use::about_resolver(world, view, question) {
+        return Decision::Reply(reply);
+    }
     let mut reply = match claim {
         Some(Claim::ForwardRule(rule)) => {
             return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };
