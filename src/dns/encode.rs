@@ -102,7 +102,7 @@ pub struct Encoded {
 /// echoed client subnet is set aside before. The annotations get the room that is left after
 /// the records, so they never cost a record and never cause TC. What does not fit is dropped
 /// in this order: the extended errors in `annotations` from the last to the second, then
-/// `annotations.option`, then the first extended error there, then that of the answer.
+/// `annotations.option`, then the first extended error there, then those of the answer from the last to the first.
 ///
 /// An rcode above 15 needs an OPT record; without one SERVFAIL is sent instead.
 pub fn encode(
@@ -307,7 +307,7 @@ fn fitting_options(answer: &Answer, annotations: &Annotations, room: usize) -> (
         Some((first, later)) => (Some(first), later),
         None => (None, &[][..]),
     };
-    let leading: Vec<_> = answer.ede.iter().chain(first).map(ede).collect();
+    let leading: Vec<_> = answer.edes().chain(first).map(ede).collect();
     let leading_count = leading.len();
     let option_count = usize::from(annotations.option.is_some());
     let mut options = leading;

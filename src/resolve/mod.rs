@@ -14,6 +14,7 @@
 //! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
 
 mod delegation;
+mod dname;
 mod dns64;
 pub mod egress;
 mod hostname;
@@ -23,8 +24,8 @@ mod public;
 mod reasons;
 mod resolution;
 mod routing;
-mod trace;
 mod special_use;
+mod trace;
 mod zone;
 
 pub use delegation::Referral;
@@ -137,10 +138,10 @@ pub fn decide(
     {
         return Decision::Reply(reply);
     }
-    let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     if let Some(reply) = special_use::about_resolver(world, view, question) {
         return Decision::Reply(reply);
     }
+    let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     let mut reply = match claim {
         Some(Claim::ForwardRule(rule)) => {
             return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };

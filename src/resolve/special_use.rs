@@ -9,6 +9,9 @@ use super::{Reply, Source, zone};
 use crate::dns::{Answer, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::world::{SpecialUseNames, SpecialUseZone, ViewId, World};
 
+/// The end of a name below `arpa`, in wire form.
+const ARPA: &[u8] = b"\x04arpa\0";
+
 /// TTL of the SVCB records of designated listeners, in seconds.
 const DESIGNATION_TTL_S: u32 = 300;
 
@@ -17,6 +20,10 @@ const DESIGNATION_TTL_S: u32 = 300;
 /// A FORWARD rule for all names does not match: another resolver's records at `resolver.arpa` are about that resolver
 /// (RFC 9462 6.4).
 pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+    // All of them are below `arpa`, and most questions are not: this runs for every query that no cache answers.
+    if !question.qname.as_wire().ends_with(ARPA) {
+        return None;
+    }
     let special = world.public.special_use.longest(&question.qname).filter(|zone| zone.is_about_resolver)?;
     let apex_labels = special.zone.apex().label_count();
     let deepest = world.claims.covering(world.views[view].claims, &question.qname).next();

@@ -117,7 +117,7 @@ fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
 /// The extended errors of a reply as options in wire form.
 fn options(answer: &Answer, edes: &[Ede]) -> Box<[u8]> {
     let mut options = Vec::new();
-    for ede in answer.ede.iter().chain(edes) {
+    for ede in answer.edes().chain(edes) {
         append_option(OptionCode::EDE, &ede.encode(), &mut options);
     }
     options.into()
