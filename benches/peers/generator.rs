@@ -27,7 +27,7 @@ use crate::workload::Plan;
 /// are work for 200 µs at least.
 pub const REST: Duration = Duration::from_micros(20);
 
-/// How long it waits at most at a fixed rate, or half the time between two queries if that is longer.
+/// How long it waits at most at a fixed rate, or until the next query is due if that is later.
 const TICK: Duration = Duration::from_micros(50);
 
 /// How long no stale answer must have come for a load to be settled, in nanoseconds.
@@ -50,6 +50,8 @@ pub struct Load<'p> {
     pub server: SocketAddr,
     /// From how many sockets.
     pub sockets: usize,
+    /// Whether each socket has a loopback address of its own, as that many clients: servers have bounds for each.
+    pub are_clients: bool,
     /// How fast.
     pub pace: Pace,
     /// How long.
@@ -99,7 +101,12 @@ struct Generator<'p> {
 
 impl<'p> Generator<'p> {
     fn new(load: &'p Load<'p>) -> io::Result<Self> {
-        let sockets: io::Result<Vec<UdpSocket>> = (0..load.sockets).map(|_| socket(load.server)).collect();
+        let address = |number: usize| match load.are_clients {
+            true => Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + 1 + number as u32),
+            false => Ipv4Addr::LOCALHOST,
+        };
+        let socket = |number| socket(address(number), load.server);
+        let sockets: io::Result<Vec<UdpSocket>> = (0..load.sockets).map(socket).collect();
         let flights = |number| Flights::new(load, (number, load.sockets));
         Ok(Self {
             load,
@@ -253,7 +260,8 @@ impl<'p> Generator<'p> {
             std::thread::sleep(REST);
             return Ok(());
         };
-        let tick = TICK.max(Duration::from_secs_f64(0.5 / rate));
+        let due = (self.tally.sent as f64 * 1e9 / rate) as u64 + self.stalled;
+        let tick = TICK.max(Duration::from_nanos(due.saturating_sub(self.watch.now())));
         let poll = |socket| PollFd::new(UdpSocket::as_fd(socket), PollFlags::POLLIN);
         let mut polled: Vec<PollFd<'_>> = self.sockets.iter().map(poll).collect();
         let count = ppoll(&mut polled, Some(TimeSpec::from_duration(tick)), None)?;
@@ -264,8 +272,8 @@ impl<'p> Generator<'p> {
     }
 }
 
-fn socket(server: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn socket(address: Ipv4Addr, server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, 0))?;
     widen(&socket)?;
     socket.connect(server)?;
     Ok(socket)

@@ -54,7 +54,8 @@ const RETURN_TIME: Duration = Duration::from_secs(30);
 /// How long a stub resolver waits for a reply (resolv.conf(5), `timeout`).
 const STUB_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sockets of each load: enough that no socket has as many queries in flight as there are IDs.
+/// Sockets of each load, each with an address of its own: enough that none reaches what a server allows one client
+/// (Unbound: 1,000 waiting replies, `wait-limit`).
 const SOCKETS: usize = 16;
 
 /// The part with a dead target.
@@ -272,7 +273,7 @@ impl Bench {
         until: Until,
     ) -> Load<'l> {
         let load = self.load(setup, plan, server, pace, until);
-        Load { sockets: SOCKETS, patience: STUB_TIMEOUT, ..load }
+        Load { sockets: SOCKETS, are_clients: true, patience: STUB_TIMEOUT, ..load }
     }
 
     /// New names of both zones at the same time.

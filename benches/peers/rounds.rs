@@ -183,6 +183,7 @@ impl Bench {
             serials: &self.serials,
             server: server.address(),
             sockets: setup.sockets,
+            are_clients: false,
             pace,
             until,
             spins: false,
