@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::observe::DoorMetrics;
@@ -112,6 +112,12 @@ impl Connections {
         (closed, closed)
     }
 
+    /// Forgets a connection whose task has ended.
+    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+        self.open.remove(&id);
+    }
+
     /// Closes the connection that is idle longest. False: none is idle.
     fn close_idlest(&mut self) -> bool {
         let idle = self.open.iter().filter_map(|(id, open)| Some((open.idle_since()?, *id)));
@@ -142,8 +148,7 @@ pub(super) async fn serve(
             biased;
             () = &mut stop => break,
             Some(ended) = connections.tasks.join_next_with_id() => {
-                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-                connections.open.remove(&id);
+                connections.forget(ended);
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -153,6 +158,10 @@ pub(super) async fn serve(
                 let (has_room, closed_one) = connections.make_room();
                 if closed_one || !has_room {
                     metrics.admin_refused.inc();
+                }
+                // The descriptor of one that is closed is free when its task has ended, and not before.
+                if closed_one && let Some(ended) = connections.tasks.join_next_with_id().await {
+                    connections.forget(ended);
                 }
                 if !has_room {
                     continue;

@@ -4,7 +4,7 @@
 //!          a query times out                    probe unanswered
 //!   Up ───────────────────────► Suspect ───────────────────────────► BackingOff
 //!    ▲                             │                                    │  one trial query at a time,
-//!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  1, 2, then every 4 s
+//!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, then every 2 s
 //! ```
 //!
 //! A query that times out is weak evidence: its name may be slow, and strangers choose names. So a server is given up
@@ -17,7 +17,7 @@ use super::message::Failure;
 /// The time from giving a server up to the first trial query, and the longest time between two trials; each wait is
 /// twice the one before.
 const SHORTEST_BACK_OFF: Duration = Duration::from_secs(1);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(4);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
 
 /// What a failure counts as, at least, in the round-trip time.
 const PENALTY: Duration = Duration::from_secs(1);
@@ -199,14 +199,14 @@ mod tests {
         assert!(!health.is_backing_off());
         health.probe_failed(now);
         assert!(health.is_backing_off() && !health.claim_trial(now));
-        for delay in [1, 1, 2, 4, 4] {
+        for delay in [1, 1, 2, 2, 2] {
             let almost = now + seconds(delay) - Duration::from_millis(1);
             assert!(!health.is_trial_due(almost), "{delay}");
             now += seconds(delay);
             assert!(health.claim_trial(now) && !health.claim_trial(now), "one at a time");
             health.trial_failed(now);
         }
-        now += seconds(4);
+        now += seconds(2);
         assert!(health.claim_trial(now));
         health.trial_abandoned();
         assert!(health.claim_trial(now));
