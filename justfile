@@ -40,6 +40,10 @@ scenarios:
 bench:
     cargo bench
 
+# Name servers that do not answer: plustwo beside Unbound, about four minutes.
+bench-outage *arguments:
+    cargo bench --bench peers -- --workloads outage {{arguments}}
+
 # plustwo beside other servers: just bench-peers --workloads local,cached --rounds 7; --help lists the rest.
 bench-peers *arguments:
     cargo bench --bench peers -- {{arguments}}

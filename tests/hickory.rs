@@ -106,7 +106,7 @@ async fn start() -> (HickoryServer<Catalog>, Vec<Server>, Trust) {
             path,
         )
         .unwrap();
-    let to = |address: SocketAddr, transport| Server { address, transport };
+    let to = |address: SocketAddr, transport| Server::new(address, transport);
     let servers = vec![
         to(plain, ServerTransport::Udp),
         to(plain, ServerTransport::Tcp),
@@ -150,7 +150,7 @@ async fn hickory_server_is_understood_over_every_transport() {
         ];
         for (label, qtype, expected) in cases {
             let question = question(&format!("{label}.hickory.example"), qtype);
-            let answer = upstreams.ask(&upstream, &question).await;
+            let answer = upstreams.query(&upstream, &question, |_, _| {}).await;
             let answer = answer.unwrap_or_else(|failure| panic!("{question} over {over}: {failure:?}"));
             assert_eq!(shape(&answer), expected, "{question} over {over}");
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use hickory_proto::op::{OpCode, ResponseCode};
 use lab::{
-    A, AAAA, ANY, AXFR, CH, CLIENT_SUBNET, CNAME, COOKIE, HS, IXFR, PADDING, PATHS, Packet, Reply, SNS,
-    SNS_ADDRESSES, TXT, opt, wire,
+    A, AAAA, ANY, AXFR, CD, CH, CLIENT_SUBNET, CNAME, COOKIE, HS, IXFR, PADDING, PATHS, Packet, RA, RD,
+    Reply, SNS, SNS_ADDRESSES, TXT, opt, wire,
 };
 use plustwo::daemon::Daemon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -355,19 +355,45 @@ async fn the_case_of_the_question_is_echoed() {
 }
 
 #[tokio::test]
-async fn ad_and_cd_are_never_echoed() {
+async fn of_the_clients_flags_rd_and_cd_alone_are_copied() {
     let daemon = start().await;
     // AA, TC, RD, Z, AD and CD, all set by the client. `Reply::read` checks what must be clear.
     let reply = daemon.udp(&Packet::ask(SNS, A).flags(0x0770).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NoError);
     assert!(!reply.is_truncated());
     assert_eq!(reply.addresses(), SNS_ADDRESSES);
+    assert_eq!(reply.flags() & (RD | CD), RD | CD);
+    // Out of the packet cache too, whichever query came first (RFC 4035 3.2.2).
+    for flags in [RD, RD | CD, RD, RD | CD, RD | CD, RD] {
+        let reply = daemon.udp(&Packet::ask(SNS, A).flags(flags).build()).await;
+        assert_eq!(reply.flags() & (RD | CD), flags);
+        assert_eq!(reply.addresses(), SNS_ADDRESSES);
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn recursion_is_not_available_to_those_who_may_not_query_nor_for_what_is_no_query() {
+    let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
+    let nowhere = daemon.udp_from("127.0.60.1", &Packet::ask(SNS, A).build()).await;
+    assert_eq!((nowhere.rcode(), nowhere.flags() & RA), (ResponseCode::Refused, 0));
+    let without_rd = daemon.udp(&Packet::ask(SNS, A).flags(CD).build()).await;
+    assert_eq!((without_rd.rcode(), without_rd.flags() & (RA | CD)), (ResponseCode::Refused, RA | CD));
+    let malformed = daemon.udp(&Packet::ask(SNS, 41).flags(RD | CD).build()).await;
+    assert_eq!((malformed.rcode(), malformed.flags() & (RA | RD | CD)), (ResponseCode::FormErr, RD | CD));
+    let meta = daemon.udp(&Packet::ask(SNS, 249).flags(RD | CD).build()).await;
+    assert_eq!((meta.rcode(), meta.flags() & (RA | RD | CD)), (ResponseCode::NotImp, RD | CD));
     daemon.stop().await;
 }
 
 #[tokio::test]
 async fn without_recursion_desired_nothing_is_served() {
     let daemon = start().await;
+    for qtype in [ANY, AAAA, TXT, 65_280] {
+        let reply = daemon.udp(&Packet::ask(SNS, qtype).flags(0).opt(1232, &[]).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::Refused, "type {qtype}");
+        assert_eq!(reply.edes()[0].0, NOT_SUPPORTED, "type {qtype}");
+    }
     let reply = daemon.udp(&Packet::ask(SNS, A).flags(0).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::Refused);
     assert!(!reply.message.metadata.recursion_desired);
@@ -424,6 +450,26 @@ async fn meta_types_are_turned_away() {
     daemon.stop().await;
 }
 
+/// RFC 6895 3.1: 0 and 65535 are reserved; those between 65280 and 65534 are for private use.
+#[tokio::test]
+async fn reserved_types_are_refused_and_private_ones_are_data() {
+    let daemon = start().await;
+    for qtype in [0, 65_535] {
+        let question = Packet::ask(SNS, qtype).opt(1232, &[]).build();
+        for reply in [daemon.udp(&question).await, daemon.tcp(&question).await] {
+            assert_eq!(reply.rcode(), ResponseCode::Refused, "type {qtype}");
+            assert_eq!(reply.counts(), [1, 0, 0, 1], "type {qtype}");
+            assert_eq!(reply.edes()[0].0, NOT_SUPPORTED, "type {qtype}");
+        }
+    }
+    for qtype in [65_280, 65_534, 666] {
+        let reply = daemon.udp(&Packet::ask(SNS, qtype).build()).await;
+        assert_eq!(reply.rcode(), ResponseCode::NoError, "type {qtype}");
+        assert_eq!(reply.counts(), [1, 0, 1, 0], "type {qtype}");
+    }
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn class_chaos_tells_about_the_resolver_and_about_names() {
     let daemon = start().await;
@@ -446,7 +492,7 @@ async fn class_chaos_tells_about_the_resolver_and_about_names() {
 #[tokio::test]
 async fn other_classes_are_refused() {
     let daemon = start().await;
-    for class in [HS, 255, 254, 0] {
+    for class in [HS, 255, 254, 0, 65_535, 65_280] {
         let reply = daemon.udp(&Packet::ask_wire(&wire(SNS), A, class).opt(1232, &[]).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::Refused, "class {class}");
         assert_eq!(reply.counts(), [1, 0, 0, 1], "class {class}");

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::data::Chance;
+use crate::generator::Load;
 use crate::histogram::Histogram;
 use crate::wire::{HEADER, Reply};
 use crate::workload::Plan;
 
-/// How long a reply is waited for.
+/// How long a reply is waited for, unless a load says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest query.
@@ -70,6 +71,16 @@ pub struct Tally {
     pub connections: u64,
     /// How long replies took.
     pub times: Histogram,
+    /// How long replies with rcode NOERROR and an address took.
+    pub data_times: Histogram,
+    /// Queries by the second in which they were due, those with such a reply and all others.
+    pub by_second: Vec<[u64; 2]>,
+    /// When the first address of the expected generation was received, in nanoseconds since the load began.
+    pub first_fresh: Option<u64>,
+    /// When the last address of another generation was received.
+    pub last_stale: Option<u64>,
+    /// Datagrams that the kernel dropped because a socket of the generator was full: no loss of the server's.
+    pub dropped_here: u64,
     /// For how long queries were sent.
     pub seconds: f64,
     /// Processor time of the generator itself, in seconds.
@@ -90,6 +101,31 @@ impl Tally {
             self.count_way(b"none");
         } else if told == 0 {
             self.untold += 1;
+        }
+    }
+
+    /// Counts what became of a query that was due at `sent`.
+    fn count_second(&mut self, sent: u64, has_data: bool) {
+        let second = (sent / 1_000_000_000) as usize;
+        if self.by_second.len() <= second {
+            self.by_second.resize(second + 1, [0, 0]);
+        }
+        self.by_second[second][usize::from(!has_data)] += 1;
+    }
+
+    /// Adds the replies of a load that ran at the same time, as far as the server counts them too.
+    pub fn add_replies(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.lost += other.lost;
+        self.bad += other.bad;
+        self.untold += other.untold;
+        self.connections += other.connections;
+        for (class, count) in &other.ways {
+            match self.ways.iter_mut().find(|(have, _)| have == class) {
+                Some((_, sum)) => *sum += count,
+                None => self.ways.push((class.clone(), *count)),
+            }
         }
     }
 
@@ -127,6 +163,10 @@ pub struct Flights<'p> {
     at: usize,
     stride: usize,
     left: u64,
+    /// How long a reply is waited for, in nanoseconds.
+    patience: u64,
+    /// The second octet of an address that is not stale.
+    fresh: Option<u8>,
 }
 
 /// A query in a ring.
@@ -135,17 +175,16 @@ pub struct Slot(usize);
 
 impl<'p> Flights<'p> {
     /// No query yet. `share` is which socket this is, of how many.
-    pub fn new(
-        plan: &'p Plan,
-        serials: &'p Serials,
-        pace: Pace,
-        until: Until,
-        share: (usize, usize),
-    ) -> Self {
+    pub fn new(load: &Load<'p>, share: (usize, usize)) -> Self {
+        let Load { plan, serials, pace, until, patience, fresh, .. } = *load;
         let (number, sockets) = share;
         let room = match pace {
             Pace::Outstanding(all) => (all / sockets).next_power_of_two() * 4,
-            Pace::Rate(_) => 2048,
+            // Twice what is on its way when no query is answered.
+            Pace::Rate(rate) => {
+                let waiting = rate * patience.as_secs_f64() / sockets as f64;
+                ((2.0 * waiting) as usize).next_power_of_two().clamp(2048, 32_768)
+            }
         };
         let empty = Flight {
             is_on_its_way: false,
@@ -169,6 +208,8 @@ impl<'p> Flights<'p> {
             at,
             stride,
             left,
+            patience: patience.as_nanos() as u64,
+            fresh,
         }
     }
 
@@ -237,7 +278,20 @@ impl<'p> Flights<'p> {
         self.on_their_way -= 1;
         let qtype_at = HEADER + flight.question_length - 4;
         tally.answered += 1;
-        tally.times.add(now.saturating_sub(flight.sent));
+        let time = now.saturating_sub(flight.sent);
+        tally.times.add(time);
+        let has_data = reply.rcode == 0 && reply.addresses > 0;
+        if has_data {
+            tally.data_times.add(time);
+        }
+        match (self.fresh, reply.address) {
+            (Some(fresh), [_, generation, _, _]) if fresh == *generation => {
+                tally.first_fresh.get_or_insert(now);
+            }
+            (Some(_), [_, _, _, _]) => tally.last_stale = Some(now),
+            _ => {}
+        }
+        tally.count_second(flight.sent, has_data);
         tally.count(&reply, flight.wire[qtype_at + 1] == 1);
     }
 
@@ -258,12 +312,13 @@ impl<'p> Flights<'p> {
 
     /// Gives up what has waited too long; with `all`, whatever waits.
     pub fn expire(&mut self, now: u64, all: bool, tally: &mut Tally) {
-        let patience = PATIENCE.as_nanos() as u64;
+        let patience = self.patience;
         for flight in &mut self.ring {
             if flight.is_on_its_way && (all || now.saturating_sub(flight.sent) > patience) {
                 flight.is_on_its_way = false;
                 self.on_their_way -= 1;
                 tally.lost += 1;
+                tally.count_second(flight.sent, false);
             }
         }
     }

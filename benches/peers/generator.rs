@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::batch::{BATCH, Inbox, Outbox, widen};
-use crate::flight::{Flights, PATIENCE, Pace, Serials, Slot, Tally, Until, Watch};
+use crate::flight::{Flights, Pace, Serials, Slot, Tally, Until, Watch};
 use crate::machine;
 use crate::workload::Plan;
 
@@ -27,8 +27,11 @@ use crate::workload::Plan;
 /// are work for 200 µs at least.
 pub const REST: Duration = Duration::from_micros(20);
 
-/// How long it waits at most at a fixed rate.
+/// How long it waits at most at a fixed rate, or until the next query is due if that is later.
 const TICK: Duration = Duration::from_micros(50);
+
+/// How long no stale answer must have come for a load to be settled, in nanoseconds.
+const SETTLED: u64 = 1_000_000_000;
 
 /// How long the generator may be kept from running before its schedule waits for it, in nanoseconds.
 const STALL: u64 = 1_000_000;
@@ -47,6 +50,8 @@ pub struct Load<'p> {
     pub server: SocketAddr,
     /// From how many sockets.
     pub sockets: usize,
+    /// Whether each socket has a loopback address of its own, as that many clients: servers have bounds for each.
+    pub are_clients: bool,
     /// How fast.
     pub pace: Pace,
     /// How long.
@@ -55,6 +60,10 @@ pub struct Load<'p> {
     pub spins: bool,
     /// The processor that it stays on.
     pub cpu: Option<usize>,
+    /// How long a reply is waited for.
+    pub patience: Duration,
+    /// The second octet of IPv4 addresses that are not stale. The load ends once only those are received.
+    pub fresh: Option<u8>,
 }
 
 impl Load<'_> {
@@ -92,9 +101,13 @@ struct Generator<'p> {
 
 impl<'p> Generator<'p> {
     fn new(load: &'p Load<'p>) -> io::Result<Self> {
-        let sockets: io::Result<Vec<UdpSocket>> = (0..load.sockets).map(|_| socket(load.server)).collect();
-        let flights =
-            |number| Flights::new(load.plan, load.serials, load.pace, load.until, (number, load.sockets));
+        let address = |number: usize| match load.are_clients {
+            true => Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + 1 + number as u32),
+            false => Ipv4Addr::LOCALHOST,
+        };
+        let socket = |number| socket(address(number), load.server);
+        let sockets: io::Result<Vec<UdpSocket>> = (0..load.sockets).map(socket).collect();
+        let flights = |number| Flights::new(load, (number, load.sockets));
         Ok(Self {
             load,
             sockets: sockets?,
@@ -116,6 +129,9 @@ impl<'p> Generator<'p> {
         self.tally.seconds = self.watch.now() as f64 / 1e9;
         self.drain()?;
         self.tally.generator_cpu = thread_cpu() - cpu;
+        for socket in &self.sockets {
+            self.tally.dropped_here += machine::udp_drops(socket.local_addr()?.port());
+        }
         Ok(self.tally)
     }
 
@@ -132,7 +148,7 @@ impl<'p> Generator<'p> {
             let now = self.watch.now();
             self.stalled += (now - last).saturating_sub(STALL);
             last = now;
-            if now >= end || self.flights.iter().all(Flights::is_done) {
+            if now >= end || self.flights.iter().all(Flights::is_done) || self.is_settled(now) {
                 return Ok(());
             }
             let before = self.tally.answered;
@@ -155,9 +171,15 @@ impl<'p> Generator<'p> {
         }
     }
 
+    /// Whether fresh answers are received, and no stale one has been for a while.
+    fn is_settled(&self, now: u64) -> bool {
+        let Tally { first_fresh, last_stale, .. } = &self.tally;
+        first_fresh.is_some_and(|first| now.saturating_sub(last_stale.unwrap_or(0).max(first)) > SETTLED)
+    }
+
     /// Waits for replies that are still to come, and gives up the rest.
     fn drain(&mut self) -> io::Result<()> {
-        let end = self.watch.now() + PATIENCE.as_nanos() as u64;
+        let end = self.watch.now() + self.load.patience.as_nanos() as u64;
         while self.flights.iter().any(|flights| flights.on_their_way() > 0) && self.watch.now() < end {
             self.wait()?;
             for number in 0..self.sockets.len() {
@@ -234,13 +256,15 @@ impl<'p> Generator<'p> {
 
     /// Rests for a moment, or at a fixed rate until a reply comes or the next query may be due.
     fn wait(&mut self) -> io::Result<()> {
-        if let Pace::Outstanding(_) = self.load.pace {
+        let Pace::Rate(rate) = self.load.pace else {
             std::thread::sleep(REST);
             return Ok(());
-        }
+        };
+        let due = (self.tally.sent as f64 * 1e9 / rate) as u64 + self.stalled;
+        let tick = TICK.max(Duration::from_nanos(due.saturating_sub(self.watch.now())));
         let poll = |socket| PollFd::new(UdpSocket::as_fd(socket), PollFlags::POLLIN);
         let mut polled: Vec<PollFd<'_>> = self.sockets.iter().map(poll).collect();
-        let count = ppoll(&mut polled, Some(TimeSpec::from_duration(TICK)), None)?;
+        let count = ppoll(&mut polled, Some(TimeSpec::from_duration(tick)), None)?;
         for (ready, polled) in self.ready.iter_mut().zip(&polled) {
             *ready = count == 0 || polled.any().unwrap_or(true);
         }
@@ -248,8 +272,8 @@ impl<'p> Generator<'p> {
     }
 }
 
-fn socket(server: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn socket(address: Ipv4Addr, server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, 0))?;
     widen(&socket)?;
     socket.connect(server)?;
     Ok(socket)

@@ -37,6 +37,18 @@ impl Histogram {
         0.0
     }
 
+    /// The time that a share of `total` stays within, in microseconds. Those that are not counted here take longer than
+    /// all others; infinite when one of them is reached.
+    pub fn quantile_of(&self, share: f64, total: u64) -> f64 {
+        let wanted = (total as f64 * share).ceil();
+        let counted: u64 = self.counts.iter().sum();
+        match counted {
+            0 => f64::INFINITY,
+            _ if counted as f64 >= wanted => self.quantile(wanted / counted as f64),
+            _ => f64::INFINITY,
+        }
+    }
+
     /// The longest time, in microseconds.
     pub fn longest(&self) -> f64 {
         self.longest as f64 / 1e3

@@ -47,6 +47,19 @@ pub fn raise_file_limit() {
     }
 }
 
+/// How many datagrams the kernel has dropped because a UDP socket of this port was full, over all sockets of the port
+/// (the column `drops` of proc_net_udp(5)).
+pub fn udp_drops(port: u16) -> u64 {
+    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let suffix = format!(":{port:04X}");
+    let drops = |line: &str| {
+        let mut fields = line.split_whitespace();
+        fields.nth(1).filter(|local| local.ends_with(&suffix))?;
+        fields.next_back()?.parse::<u64>().ok()
+    };
+    table.lines().skip(1).filter_map(drops).sum()
+}
+
 /// A program of the path, or of the folders that Debian keeps daemons in.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -9,7 +9,8 @@
 //!             ├─────► upstream                   the name server that all forward to
 //!             ├─────► metrics                    plustwo's counters against what was received
 //!             ├─────► report                     tables, JSON
-//!             └─────► growth ── plot             worlds that grow; a picture
+//!             ├─────► growth ── plot             worlds that grow; a picture
+//!             └─────► outage                     name servers that do not answer
 //! ```
 //!
 //! `cargo bench --bench peers` takes about two minutes, `-- --full` more than half an hour; `-- --help` lists
@@ -24,6 +25,7 @@ mod growth;
 mod histogram;
 mod machine;
 mod metrics;
+mod outage;
 mod peers;
 mod plot;
 mod process;
@@ -68,13 +70,13 @@ const SHORT: [Workload; 6] = [
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench peers --")]
 struct Arguments {
-    /// Everything but growth: all workloads, each in every set-up that suits it, seven rounds of two seconds.
+    /// Everything but growth and outage: all workloads, each in every set-up that suits it, seven rounds of two seconds.
     #[arg(long)]
     full: bool,
     /// What is measured.
     #[arg(long, value_delimiter = ',', value_enum)]
     workloads: Vec<Workload>,
-    /// Who stays on which processor; pin1 unless said, and free2 for workers.
+    /// Who stays on which processor; pin1 unless said, and free2 for workers and outage.
     #[arg(long, value_delimiter = ',', value_enum)]
     setups: Vec<SetupName>,
     /// Which servers; all that are installed unless said.
@@ -86,17 +88,18 @@ struct Arguments {
     /// What grows in growth; everything unless said.
     #[arg(long, value_delimiter = ',', value_enum)]
     things: Vec<Thing>,
-    /// How many rounds: 3 unless said, and 1 of growth.
+    /// How many rounds: 3 unless said, and 1 of growth and of outage.
     #[arg(long)]
     rounds: Option<usize>,
-    /// For how long a server is loaded in each round, in seconds: 1 unless said.
+    /// For how long a server is loaded in each round, in seconds: 1 unless said. Reload and outage have times of their own.
     #[arg(long)]
     seconds: Option<f64>,
     /// Appends a JSON object for each run to this file.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Writes the tables into this file; between `<!-- figures -->` and `<!-- /figures -->` if it has them, growth between
-    /// `<!-- growth -->` and `<!-- /growth -->`, with a picture beside the file.
+    /// `<!-- growth -->` and `<!-- /growth -->`, with a picture beside the file, and outage between `<!-- outage -->` and
+    /// `<!-- /outage -->`.
     #[arg(long)]
     markdown: Option<PathBuf>,
     /// Stays in the network that it was started in, on high ports of loopback.
@@ -113,7 +116,7 @@ impl Arguments {
             (false, _) => self.workloads.clone(),
             (true, true) => {
                 let all = Workload::value_variants().iter().copied();
-                all.filter(|workload| *workload != Workload::Growth).collect()
+                all.filter(|workload| !matches!(workload, Workload::Growth | Workload::Outage)).collect()
             }
             (true, false) => SHORT.to_vec(),
         }
@@ -150,8 +153,8 @@ impl Arguments {
         if self.things.is_empty() { Thing::value_variants() } else { &self.things }
     }
 
-    /// Growth has many cells, so that one round of it takes as long as three of all else.
-    fn growth_rounds(&self) -> usize {
+    /// One round of growth, or of outage, takes as long as three of all else.
+    fn long_rounds(&self) -> usize {
         self.rounds.unwrap_or(1)
     }
 
@@ -205,6 +208,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let mut json = json.transpose()?;
     let mut figures = String::new();
     let mut growth = String::new();
+    let mut outage = String::new();
     for name in SetupName::value_variants().iter().copied() {
         let mut workloads = arguments.workloads();
         workloads.retain(|workload| arguments.has(*workload, name));
@@ -220,9 +224,14 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         };
         let site = Site { setup: &setup, upstream: upstream::start(setup.generator_cpu)? };
         for workload in workloads {
-            if workload == Workload::Growth {
-                bench.rounds = arguments.growth_rounds();
-                growth.push_str(&measure_growth(&mut bench, site, arguments, json.as_mut())?);
+            if matches!(workload, Workload::Growth | Workload::Outage) {
+                bench.rounds = arguments.long_rounds();
+                match workload {
+                    Workload::Growth => {
+                        growth.push_str(&measure_growth(&mut bench, site, arguments, json.as_mut())?);
+                    }
+                    _ => outage.push_str(&measure_outage(&mut bench, site, arguments, json.as_mut())?),
+                }
                 bench.rounds = arguments.rounds();
                 continue;
             }
@@ -241,6 +250,9 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         }
         if !growth.is_empty() {
             parts.push(("growth", &*growth));
+        }
+        if !outage.is_empty() {
+            parts.push(("outage", &*outage));
         }
         let page = fs::read_to_string(path).unwrap_or_default();
         fs::write(path, report::fill_in(&page, &parts))?;
@@ -298,6 +310,30 @@ fn measure_growth(
         text.push_str(&draw(page, &found)?);
     }
     Ok(text + &table + "\n")
+}
+
+/// Measures outages; returns the part of the page.
+fn measure_outage(
+    bench: &mut Bench,
+    site: Site<'_>,
+    arguments: &Arguments,
+    json: Option<&mut File>,
+) -> io::Result<String> {
+    let mut records = Vec::new();
+    bench.outage(site, &mut |record| {
+        eprintln!("{}", record.line());
+        records.push(record);
+    })?;
+    if let Some(file) = json {
+        for record in &records {
+            writeln!(file, "{}", serde_json::to_string(record)?)?;
+        }
+    }
+    let tables = outage::tables(site.setup, &records, bench.base.name());
+    println!("{tables}");
+    let kinds: Vec<Kind> =
+        bench.kinds.iter().copied().filter(|kind| kind.takes_part(Workload::Outage)).collect();
+    Ok(head(arguments, &kinds) + &tables)
 }
 
 /// Writes the picture of growth beside a page; the line that shows it.

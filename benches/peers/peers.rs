@@ -82,6 +82,8 @@ impl Kind {
             Self::Plustwo => true,
             Self::Ceiling => workload == Workload::Ceiling,
             Self::Nsd => !workload.forwards() && !workload.is_for_plustwo_alone(),
+            // The others are not configured for it.
+            _ if workload == Workload::Outage => self == Self::Unbound,
             // Its hosts can be read again only over a control socket, by a program that Debian does not have.
             Self::Kresd => workload != Workload::Reload && !workload.is_for_plustwo_alone(),
             _ => !workload.is_for_plustwo_alone(),
@@ -115,7 +117,25 @@ pub struct Task<'d> {
     pub query_log: bool,
     /// Whether it keeps replies as octets (plustwo alone).
     pub packet_cache: bool,
+    /// What it needs for `outage`.
+    pub outage: Option<Outage>,
 }
+
+/// What a server's configuration has in addition for `outage`: a forwarded zone for each of two name servers, and stale
+/// answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// The port of a name server that never answers.
+    pub dead: u16,
+    /// After how many milliseconds a client receives a stale answer, where that can be set. `None`: the default.
+    pub stale_after_ms: Option<u32>,
+}
+
+/// The zone that is forwarded to the name server that never answers.
+pub const DEAD_ZONE: &str = "dead.example";
+
+/// The zone that is forwarded to the upstream.
+pub const LIVING_ZONE: &str = "alive.example";
 
 /// What a server answers out of.
 #[derive(Clone, Copy, Debug)]
@@ -263,9 +283,21 @@ fn plustwo(task: &Task<'_>, program: String) -> io::Result<Launch> {
         Data::Zones(_) => vpc_with_zones(task),
         Data::World(world) => world.to_owned(),
     };
-    let config = task.write("plustwo.toml", plustwo_itself(task) + &world)?;
+    let rules = task.outage.map(|outage| plustwo_outage(task, outage)).unwrap_or_default();
+    let config = task.write("plustwo.toml", plustwo_itself(task) + &world + &rules)?;
     let reload = Reload::Signal(Signal::SIGHUP);
     Ok(one(line([&program, "serve", "--config", &config]), Some(reload)))
+}
+
+/// The part of plustwo's configuration that is for `outage` alone.
+fn plustwo_outage(task: &Task<'_>, outage: Outage) -> String {
+    let rule = |id: &str, domain: &str, port: u16| {
+        format!(
+            "\n[[resolver_rule]]\nid = \"rslvr-rr-{id}\"\ntype = \"FORWARD\"\ndomain = \"{domain}\"\n\
+             targets = [\"127.0.0.1:{port}\"]\nvpcs = [\"vpc-1\"]\n"
+        )
+    };
+    rule("dead", DEAD_ZONE, outage.dead) + &rule("alive", LIVING_ZONE, task.upstream)
 }
 
 /// What plustwo's configuration says of itself.
@@ -343,6 +375,12 @@ fn endpoint(number: usize, service: &str) -> String {
 
 fn unbound(task: &Task<'_>, program: String) -> io::Result<Launch> {
     let Task { port, upstream, threads, .. } = task;
+    let bounds = "    outgoing-range: 8192\n    num-queries-per-thread: 4096\n";
+    let (bounds, outage) = match task.outage {
+        // As they are by default.
+        Some(outage) => ("", unbound_outage(task, outage)),
+        None => (bounds, String::new()),
+    };
     let text = format!(
         r#"server:
     interface: 127.0.0.1
@@ -359,9 +397,7 @@ fn unbound(task: &Task<'_>, program: String) -> io::Result<Launch> {
     msg-cache-slabs: {threads}
     rrset-cache-slabs: {threads}
     infra-cache-slabs: {threads}
-    outgoing-range: 8192
-    num-queries-per-thread: 4096
-    incoming-num-tcp: 256
+{bounds}    incoming-num-tcp: 256
     do-daemonize: no
     username: ""
     chroot: ""
@@ -377,12 +413,26 @@ remote-control:
 forward-zone:
     name: "."
     forward-addr: 127.0.0.1@{upstream}
-"#,
+{outage}"#,
         folder = task.folder.display()
     );
     let config = task.write("unbound.conf", text)?;
     let control = line(["unbound-control", "-c", &config, "reload"]);
     Ok(one(line([&program, "-d", "-c", &config]), Some(Reload::Line(control))))
+}
+
+/// The part of Unbound's configuration that is for `outage` alone.
+fn unbound_outage(task: &Task<'_>, outage: Outage) -> String {
+    let zone = |name: &str, port: u16| {
+        format!("forward-zone:\n    name: \"{name}\"\n    forward-addr: 127.0.0.1@{port}\n")
+    };
+    let timeout = outage.stale_after_ms.map(|ms| format!("    serve-expired-client-timeout: {ms}\n"));
+    format!(
+        "{}{}server:\n    serve-expired: yes\n{}",
+        zone(DEAD_ZONE, outage.dead),
+        zone(LIVING_ZONE, task.upstream),
+        timeout.unwrap_or_default()
+    )
 }
 
 fn nsd(task: &Task<'_>, program: String) -> io::Result<Launch> {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::data;
-use crate::flight::{Pace, Serials, Tally, Until};
+use crate::flight::{PATIENCE, Pace, Serials, Tally, Until};
 use crate::generator::Load;
 use crate::machine::Ports;
 use crate::metrics::differences;
@@ -169,7 +169,8 @@ impl Bench {
         Ok(tally.answered as f64 / tally.seconds)
     }
 
-    fn load<'l>(
+    /// A load on a server, from the sockets of the set-up.
+    pub fn load<'l>(
         &'l self,
         setup: &Setup,
         plan: &'l Plan,
@@ -182,10 +183,13 @@ impl Bench {
             serials: &self.serials,
             server: server.address(),
             sockets: setup.sockets,
+            are_clients: false,
             pace,
             until,
             spins: false,
             cpu: setup.generator_cpu,
+            patience: PATIENCE,
+            fresh: None,
         }
     }
 
@@ -204,7 +208,7 @@ impl Bench {
             Workload::Tcp => stream::run(&Load { sockets: stream::CONNECTIONS, ..load.clone() }),
             _ => load.run(),
         };
-        let (tally, cpu) = watched(server, run)?;
+        let ([tally], cpu) = watched(server, || Ok([run()?]))?;
         let mut figures = Figures::new(&tally, cpu);
         figures.rss_mib = server.memory_mib();
         figures.generator_us =
@@ -295,13 +299,18 @@ fn reload_after(server: &Server<'_>, name: &str) -> io::Result<Option<f64>> {
     Ok(None)
 }
 
-/// Runs a load and checks what it received, against the server's own counters too where it is ours; with the
+/// Runs loads and checks what they received, against the server's own counters too where it is ours; with the
 /// processor seconds that the server took.
-fn watched(server: &Server<'_>, run: impl Fn() -> io::Result<Tally>) -> io::Result<(Tally, f64)> {
+pub fn watched<const LOADS: usize>(
+    server: &Server<'_>,
+    run: impl Fn() -> io::Result<[Tally; LOADS]>,
+) -> io::Result<([Tally; LOADS], f64)> {
     let before = server.metrics()?;
     let cpu = server.cpu_seconds();
-    let tally = run()?;
+    let tallies = run()?;
     let cpu = server.cpu_seconds() - cpu;
+    let mut tally = Tally::default();
+    tallies.iter().for_each(|one| tally.add_replies(one));
     let label = &server.contestant.label;
     if tally.answered == 0 {
         return Err(io::Error::other(format!("{label} answered nothing")));
@@ -316,5 +325,5 @@ fn watched(server: &Server<'_>, run: impl Fn() -> io::Result<Tally>) -> io::Resu
             return Err(io::Error::other(format!("{label}: {}", found.join("; "))));
         }
     }
-    Ok((tally, cpu))
+    Ok((tallies, cpu))
 }

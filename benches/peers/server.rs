@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::data::Zone;
 use crate::machine::{self, Ports};
 use crate::metrics::Page;
-use crate::peers::{Data, Kind, Launch, Reload, Task};
+use crate::peers::{Data, Kind, Launch, Outage, Reload, Task};
 use crate::process::{Brood, Process, cpu_seconds, memory_mib};
 use crate::wire::{HEADER, Reply, Template, Type};
 
@@ -29,12 +29,15 @@ pub struct Contestant {
     pub query_log: bool,
     /// Whether it keeps replies as octets (plustwo alone).
     pub packet_cache: bool,
+    /// What it needs for `outage`.
+    pub outage: Option<Outage>,
 }
 
 impl Contestant {
     /// A server under its own name.
     pub fn new(kind: Kind, threads: usize) -> Self {
-        Self { label: kind.name().to_owned(), kind, threads, query_log: false, packet_cache: true }
+        let label = kind.name().to_owned();
+        Self { label, kind, threads, query_log: false, packet_cache: true, outage: None }
     }
 }
 
@@ -104,6 +107,7 @@ impl<'d> Server<'d> {
             data: self.data,
             query_log: self.contestant.query_log,
             packet_cache: self.contestant.packet_cache,
+            outage: self.contestant.outage,
         }
     }
 

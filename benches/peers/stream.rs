@@ -38,7 +38,7 @@ fn load_streams(load: &Load<'_>) -> io::Result<Tally> {
     };
     let mut streams = Vec::new();
     for number in 0..load.sockets {
-        let flights = Flights::new(load.plan, load.serials, load.pace, load.until, (number, load.sockets));
+        let flights = Flights::new(load, (number, load.sockets));
         streams.push(Stream::open(load.server, flights)?);
     }
     let mut tally = Tally::default();

@@ -4,9 +4,13 @@
 //!  below example.org   NXDOMAIN with an SOA record
 //!  anything else       one or two addresses, made of the name; TTL 3600
 //! ```
+//!
+//! Another one can be silenced, for `outage`.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 
 use nix::sys::socket::{MsgFlags, SockaddrIn};
@@ -25,13 +29,61 @@ const NOWHERE: &[u8] = b"\x07example\x03org\0";
 /// An OPT record without options.
 const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
 
+/// The TTL of an address, in seconds.
+const TTL: u32 = 3600;
+
+/// The TTL of an address of the upstream that can be silenced, in seconds.
+pub const SHORT_TTL: u32 = 2;
+
 /// How a query is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+#[derive(Clone, Copy, Debug)]
+pub enum Manner<'s> {
     /// As the name server above: by name and type.
     ByName,
     /// Always two IPv4 addresses, and the name is not looked at.
     Canned,
+    /// By name and type unless it is silenced, with a short TTL and the generation in the addresses.
+    Switched(&'s Switch),
+}
+
+/// Whether an upstream answers, and with what.
+#[derive(Debug, Default)]
+pub struct Switch {
+    is_silent: AtomicBool,
+    /// The second octet of IPv4 addresses.
+    generation: AtomicU8,
+}
+
+impl Switch {
+    /// From now on queries are received and not answered.
+    pub fn silence(&self) {
+        self.is_silent.store(true, Ordering::Release);
+    }
+
+    /// From now on queries are answered, with addresses of a new generation; returns it.
+    pub fn restore(&self) -> u8 {
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        self.is_silent.store(false, Ordering::Release);
+        generation
+    }
+
+    fn generation(&self) -> Option<u8> {
+        let is_silent = self.is_silent.load(Ordering::Acquire);
+        (!is_silent).then(|| self.generation.load(Ordering::Acquire))
+    }
+}
+
+/// Starts an upstream that can be silenced, on a thread of its own until the process ends; returns its port.
+pub fn start_switched(cpu: Option<usize>) -> io::Result<(u16, Arc<Switch>)> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = socket.local_addr()?.port();
+    let switch = Arc::<Switch>::default();
+    let switched = switch.clone();
+    thread::Builder::new().name("upstream".to_owned()).spawn(move || {
+        machine::pin(cpu);
+        serve(&socket, Manner::Switched(&switched))
+    })?;
+    Ok((port, switch))
 }
 
 /// Answers on a thread of its own until the process ends; gives its port.
@@ -46,7 +98,7 @@ pub fn start(cpu: Option<usize>) -> io::Result<u16> {
 }
 
 /// Answers for ever, a batch at a time.
-pub fn serve(socket: &UdpSocket, manner: Manner) -> io::Result<()> {
+pub fn serve(socket: &UdpSocket, manner: Manner<'_>) -> io::Result<()> {
     widen(socket)?;
     let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
     let mut replies: Vec<Vec<u8>> = Vec::with_capacity(BATCH);
@@ -84,8 +136,9 @@ fn send_all(socket: &UdpSocket, outbox: &mut Outbox, replies: &[Vec<u8>], to: &[
     }
 }
 
-/// Writes the reply to a query; the question stands in it as it came, letter for letter. `None`: no query.
-fn answer(query: &[u8], manner: Manner, out: &mut Vec<u8>) -> Option<()> {
+/// Writes the reply to a query; the question stands in it as it came, letter for letter. `None`: no query, or it is
+/// not answered.
+fn answer(query: &[u8], manner: Manner<'_>, out: &mut Vec<u8>) -> Option<()> {
     let name_end = name_end(query)?;
     let fixed = query.get(name_end..name_end + 4)?;
     let qtype = u16::from_be_bytes([fixed[0], fixed[1]]);
@@ -97,11 +150,15 @@ fn answer(query: &[u8], manner: Manner, out: &mut Vec<u8>) -> Option<()> {
     let name = &query[HEADER..name_end];
     let nowhere = name.len().checked_sub(NOWHERE.len());
     match (manner, nowhere.filter(|at| name[*at..].eq_ignore_ascii_case(NOWHERE))) {
-        (Manner::Canned, _) => addresses(out, 1, 2, 0),
+        (Manner::Canned, _) => addresses(out, 1, 2, 0, TTL),
+        (Manner::Switched(switch), _) => {
+            let generation = u32::from(switch.generation()?) << 24;
+            addresses(out, qtype, 1, hash(name) & 0x00ff_ffff | generation, SHORT_TTL);
+        }
         (Manner::ByName, Some(apex)) => no_such_name(out, HEADER + apex),
         (Manner::ByName, None) => {
             let hash = hash(name);
-            addresses(out, qtype, 1 + (hash & 1) as u8, hash);
+            addresses(out, qtype, 1 + (hash & 1) as u8, hash, TTL);
         }
     }
     if query[11] > 0 {
@@ -126,10 +183,11 @@ fn name_end(query: &[u8]) -> Option<usize> {
 }
 
 /// Writes `count` addresses of the type asked for, out of a hash; for another type there is no data.
-fn addresses(out: &mut Vec<u8>, qtype: u16, count: u8, hash: u32) {
+fn addresses(out: &mut Vec<u8>, qtype: u16, count: u8, hash: u32, ttl: u32) {
     let [a, b, c, d] = hash.to_be_bytes();
+    let [.., ttl_high, ttl_low] = ttl.to_be_bytes();
     for index in 0..count {
-        let head = [0xc0, 12, 0, qtype as u8, 0, 1, 0, 0, 14, 16, 0];
+        let head = [0xc0, 12, 0, qtype as u8, 0, 1, 0, 0, ttl_high, ttl_low, 0];
         match qtype {
             1 => {
                 out.extend_from_slice(&head);

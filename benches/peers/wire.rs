@@ -93,6 +93,8 @@ pub struct Reply<'r> {
     pub rcode: u8,
     /// How many addresses the answer section holds.
     pub addresses: u16,
+    /// The octets of the first of them.
+    pub address: &'r [u8],
     /// The texts of the first Extended DNS Errors.
     pub errors: [&'r [u8]; 5],
 }
@@ -104,8 +106,11 @@ impl<'r> Reply<'r> {
         let mut reply = Self { rcode: message[3] & 15, ..Self::default() };
         let mut reader = Reader { rest: message.get(HEADER + question_length..)? };
         for _ in 0..count(6) {
-            let (rtype, _) = reader.record()?;
-            reply.addresses += u16::from(rtype == Type::A as u16 || rtype == Type::Aaaa as u16);
+            let (rtype, data) = reader.record()?;
+            if rtype == Type::A as u16 || rtype == Type::Aaaa as u16 {
+                reply.addresses += 1;
+                reply.address = if reply.address.is_empty() { data } else { reply.address };
+            }
         }
         for _ in 0..count(8) {
             reader.record()?;

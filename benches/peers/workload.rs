@@ -45,6 +45,8 @@ pub enum Workload {
     Log,
     /// Worlds that grow in one thing alone. plustwo alone, and only where it is asked for by name.
     Growth,
+    /// Name servers that do not answer. Only where it is named.
+    Outage,
     /// The least that a server can do, for orientation, and what the load generator costs.
     Ceiling,
 }
@@ -65,6 +67,7 @@ impl Workload {
             Self::Workers => "workers",
             Self::Log => "log",
             Self::Growth => "growth",
+            Self::Outage => "outage",
             Self::Ceiling => "ceiling",
         }
     }
@@ -84,6 +87,7 @@ impl Workload {
             Self::Workers => "plustwo with one worker and with two, local",
             Self::Log => "plustwo with the query log to a file and without, local",
             Self::Growth => "worlds that grow in one thing alone",
+            Self::Outage => "name servers that do not answer",
             Self::Ceiling => "local against recvmmsg, a canned reply, sendmmsg; the generator does not spin",
         }
     }
@@ -91,7 +95,7 @@ impl Workload {
     /// The set-ups that suit it, the usual one first. CPU an answer needs no second one where threads do not matter.
     pub fn setups(self) -> &'static [SetupName] {
         match self {
-            Self::Workers => &[SetupName::Free2],
+            Self::Workers | Self::Outage => &[SetupName::Free2],
             Self::Endpoint | Self::Scale | Self::Reload | Self::Log | Self::Growth | Self::Ceiling => {
                 &[SetupName::Pin1]
             }
@@ -106,7 +110,7 @@ impl Workload {
 
     /// Whether answers need the name server above.
     pub fn forwards(self) -> bool {
-        matches!(self, Self::Cached | Self::Mixed | Self::Miss)
+        matches!(self, Self::Cached | Self::Mixed | Self::Miss | Self::Outage)
     }
 
     /// Whether the generator spins where it has a processor of its own, so that waking it is not on the
@@ -129,6 +133,7 @@ impl Plan {
     /// What a workload asks of servers that have these zones.
     pub fn new(workload: Workload, zones: &[Zone]) -> Self {
         let mut deck = Deck::default();
+        let new_names = |deck: &mut Deck| deck.add_unique("new.example.com");
         let local: Vec<u32> =
             zones.iter().flat_map(|zone| &zone.hosts).map(|host| deck.add(&host.name)).collect();
         let mut chance = Chance::new(20);
@@ -140,13 +145,13 @@ impl Plan {
                 drawn(&mut chance, |chance| names[zipf.draw(chance)])
             }
             Workload::Miss => {
-                let miss = deck.add_unique();
+                let miss = new_names(&mut deck);
                 drawn(&mut chance, |_| miss)
             }
             Workload::Mixed => {
                 let (names, by_name) = (deck.add_all(forwarded()), Zipf::new(FORWARDED));
                 let (nowhere, by_nowhere) = (deck.add_all(nowhere()), Zipf::new(NOWHERE));
-                let miss = deck.add_unique();
+                let miss = new_names(&mut deck);
                 drawn(&mut chance, |chance| match chance.below(100) {
                     0..70 => names[by_name.draw(chance)],
                     70..90 => draw_local(chance),
@@ -166,6 +171,21 @@ impl Plan {
             None => Template::new(&question.name, Type::A),
         };
         let templates: Vec<Template> = world.questions.iter().map(template).collect();
+        let order = (0..templates.len() as u32).collect();
+        Self { templates, order }
+    }
+
+    /// A name below `parent` that was never queried before, in each query.
+    pub fn new_names(parent: &str) -> Self {
+        let mut deck = Deck::default();
+        let name = deck.add_unique(parent);
+        let order = drawn(&mut Chance::new(21), |_| name);
+        Self { templates: deck.templates, order }
+    }
+
+    /// The IPv4 addresses of each name in turn.
+    pub fn each(names: impl Iterator<Item = String>) -> Self {
+        let templates: Vec<Template> = names.map(|name| Template::new(&name, Type::A)).collect();
         let order = (0..templates.len() as u32).collect();
         Self { templates, order }
     }
@@ -197,9 +217,9 @@ impl Deck {
         names.map(|name| self.add(&name)).collect()
     }
 
-    /// A name that is another in each query.
-    fn add_unique(&mut self) -> u32 {
-        self.pair(|qtype| Template::unique("new.example.com", qtype))
+    /// A name below `parent` that is another in each query.
+    fn add_unique(&mut self, parent: &str) -> u32 {
+        self.pair(|qtype| Template::unique(parent, qtype))
     }
 
     fn pair(&mut self, make: impl Fn(Type) -> Template) -> u32 {

@@ -41,6 +41,18 @@ impl RrSet {
         Self { ttl, ..self.clone() }
     }
 
+    /// Whether these records are at a name, and are of this type or say for every type where to look: any records for
+    /// ANY, else a CNAME.
+    pub fn answers(&self, name: &Name, qtype: RecordType) -> bool {
+        let fits = self.rtype == qtype || self.rtype == RecordType::CNAME || qtype == RecordType::ANY;
+        fits && self.owner == *name
+    }
+
+    /// Whether this is a DNAME that redirects a name: it is strictly above it (RFC 6672 2.3).
+    pub fn is_dname_above(&self, name: &Name) -> bool {
+        self.rtype == RecordType::DNAME && name.labels_below(&self.owner).is_some_and(|labels| labels > 0)
+    }
+
     /// The data in the order they are sent with this rotation: the one at `rotation`, modulo
     /// their number, is first, and the ones before it follow after the last.
     pub fn rotated(&self, rotation: usize) -> impl Iterator<Item = &Rdata> {
@@ -68,12 +80,14 @@ pub struct Answer {
     pub authority: Vec<RrSet>,
     /// Why it came out like this (RFC 8914).
     pub ede: Option<Ede>,
+    /// The extended errors that other name servers sent with what is in it, at most [`Ede::MAX_UPSTREAM`].
+    pub upstream_edes: Vec<Ede>,
 }
 
 impl Answer {
     /// An outcome without records.
     pub fn empty(rcode: Rcode) -> Self {
-        Self { rcode, answer: Vec::new(), authority: Vec::new(), ede: None }
+        Self { rcode, answer: Vec::new(), authority: Vec::new(), ede: None, upstream_edes: Vec::new() }
     }
 
     /// NOERROR with these RRsets.
@@ -89,6 +103,11 @@ impl Answer {
     /// The name does not exist (RFC 2308 2.1).
     pub fn nxdomain(soa: RrSet) -> Self {
         Self { authority: vec![soa], ..Self::empty(Rcode::NXDOMAIN) }
+    }
+
+    /// All extended errors of the answer in the order they are sent: those of other name servers, then its own.
+    pub fn edes(&self) -> impl Iterator<Item = &Ede> {
+        self.upstream_edes.iter().chain(&self.ede)
     }
 
     /// The same answer with this explanation.

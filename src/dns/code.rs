@@ -79,16 +79,28 @@ code! {
     A = 1,
     /// An authoritative server (RFC 1035).
     NS = 2,
+    /// A mail destination, obsolete (RFC 1035).
+    MD = 3,
+    /// A mail forwarder, obsolete (RFC 1035).
+    MF = 4,
     /// The canonical name of an alias (RFC 1035).
     CNAME = 5,
     /// The start of a zone of authority (RFC 1035).
     SOA = 6,
+    /// The host of a mailbox, experimental (RFC 1035).
+    MB = 7,
+    /// A member of a mail group, experimental (RFC 1035).
+    MG = 8,
+    /// The new name of a mailbox, experimental (RFC 1035).
+    MR = 9,
     /// Anything at all (RFC 1035).
     NULL = 10,
     /// A pointer to another name (RFC 1035).
     PTR = 12,
     /// Processor and system of a host (RFC 1035, RFC 8482).
     HINFO = 13,
+    /// Mailboxes responsible for a mail list, experimental (RFC 1035).
+    MINFO = 14,
     /// A mail exchange (RFC 1035).
     MX = 15,
     /// Text (RFC 1035).
@@ -97,14 +109,20 @@ code! {
     RP = 17,
     /// An AFS database server (RFC 1183).
     AFSDB = 18,
+    /// A host that routes to another (RFC 1183).
+    RT = 21,
     /// A signature, the forerunner of RRSIG (RFC 2931).
     SIG = 24,
     /// A key, the forerunner of DNSKEY (RFC 2930).
     KEY = 25,
+    /// Mappings of X.400 addresses (RFC 2163).
+    PX = 26,
     /// An IPv6 address (RFC 3596).
     AAAA = 28,
     /// A geographical location (RFC 1876).
     LOC = 29,
+    /// The next name of a zone, the forerunner of NSEC (RFC 2535).
+    NXT = 30,
     /// The location of a service (RFC 2782).
     SRV = 33,
     /// A naming authority pointer (RFC 3403).
@@ -170,10 +188,15 @@ code! {
 }
 
 impl RecordType {
-    /// Whether this is no data type: OPT, and the query and meta types 128 to 255
-    /// (RFC 6895 3.1).
+    /// Whether this is not a data type: OPT, the query and meta types 128 to 255, and the two
+    /// [reserved](Self::is_reserved) numbers (RFC 6895 3.1).
     pub fn is_meta(self) -> bool {
-        self == Self::OPT || (128..=255).contains(&self.0)
+        self == Self::OPT || (128..=255).contains(&self.0) || self.is_reserved()
+    }
+
+    /// Whether this is 0 or 65535, which no record and no query may have (RFC 6895 3.1).
+    pub fn is_reserved(self) -> bool {
+        matches!(self.0, 0 | u16::MAX)
     }
 
     /// Whether its data is an address.
@@ -277,6 +300,10 @@ mod tests {
         assert!(RecordType::OPT.is_meta());
         assert!(RecordType::ANY.is_meta());
         assert!(RecordType::TSIG.is_meta());
+        assert!(RecordType(0).is_meta() && RecordType(u16::MAX).is_meta());
+        assert!(RecordType(0).is_reserved() && !RecordType::OPT.is_reserved());
+        // Private use (RFC 6895 3.1).
+        assert!(!RecordType(65_280).is_meta() && !RecordType(65_534).is_meta());
         assert!(!RecordType::CAA.is_meta());
         assert!(!RecordType::SPF.is_meta());
     }

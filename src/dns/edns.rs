@@ -141,6 +141,56 @@ impl Ede {
         Self { code, text: text.into() }
     }
 
+    /// The most extended errors of one answer that are taken over from other name servers.
+    pub const MAX_UPSTREAM: usize = 4;
+
+    /// The longest text of an extended error that is taken over from another name server, in octets.
+    pub const MAX_UPSTREAM_TEXT: usize = 256;
+
+    /// Reads the data of the option as another name server sent it (RFC 8914 2). `None` if there is no info code.
+    ///
+    /// The text is for people, and goes on to clients and into logs: control characters are left out of it, what is
+    /// not UTF-8 is replaced, and what is longer than [`MAX_UPSTREAM_TEXT`](Self::MAX_UPSTREAM_TEXT) is cut.
+    pub(crate) fn parse(data: &[u8]) -> Option<Self> {
+        let (code, text) = data.split_first_chunk()?;
+        let sent = String::from_utf8_lossy(&text[..text.len().min(Self::MAX_UPSTREAM_TEXT)]);
+        let mut text = String::new();
+        for character in sent.chars().filter(|character| !character.is_control()) {
+            // What replaces an octet that is not UTF-8 is longer than it.
+            if text.len() + character.len_utf8() > Self::MAX_UPSTREAM_TEXT {
+                break;
+            }
+            text.push(character);
+        }
+        Some(Self { code: u16::from_be_bytes(*code), text })
+    }
+
+    /// The extended errors among the options of a response, at most [`MAX_UPSTREAM`](Self::MAX_UPSTREAM), each once.
+    /// What follows a malformed option is not read.
+    pub(crate) fn parse_all(mut options: &[u8]) -> Vec<Self> {
+        let mut edes = Vec::new();
+        while let Some((&[code_high, code_low, high, low], rest)) = options.split_first_chunk() {
+            let length = usize::from(u16::from_be_bytes([high, low]));
+            let Some((data, rest)) = rest.split_at_checked(length) else { break };
+            options = rest;
+            if u16::from_be_bytes([code_high, code_low]) != OptionCode::EDE {
+                continue;
+            }
+            Self::add_upstream(&mut edes, Self::parse(data));
+        }
+        edes
+    }
+
+    /// Adds extended errors of other name servers to those of an answer: each once, and no more than
+    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) in all.
+    pub fn add_upstream(edes: &mut Vec<Self>, more: impl IntoIterator<Item = Self>) {
+        for ede in more {
+            if edes.len() < Self::MAX_UPSTREAM && !edes.contains(&ede) {
+                edes.push(ede);
+            }
+        }
+    }
+
     /// The data of the option (RFC 8914 2).
     pub fn encode(&self) -> Vec<u8> {
         [&self.code.to_be_bytes()[..], self.text.as_bytes()].concat()

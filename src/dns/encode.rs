@@ -2,10 +2,10 @@
 
 use super::MAX_MESSAGE;
 use super::answer::{Answer, RrSet};
-use super::code::{Rcode, RecordType};
+use super::code::{Opcode, Rcode, RecordType};
 use super::edns::{ClientSubnet, Ede, OptionCode};
 use super::name::wire_length;
-use super::query::{DO, HEADER, QR, Query, RD, TurnAway};
+use super::query::{CD, DO, HEADER, QR, Query, RD, TurnAway};
 use super::writer::{Writer, compresses};
 
 /// The UDP payload size a reply's OPT record announces (RFC 6891 6.2.4).
@@ -22,7 +22,7 @@ const SMALLEST_PAYLOAD: u16 = 512;
 
 /// What a reply carries beside its records; see the drop order at [`encode`].
 ///
-/// All of it travels in the OPT record, so a query without one gets none of it.
+/// All but the last travels in the OPT record, so a query without one gets none of that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     /// Extended errors, most important first. They follow that of the answer.
@@ -32,6 +32,9 @@ pub struct Annotations {
     /// The client subnet to echo. Its scope becomes the length of its prefix: the reply is for
     /// this network and no larger one (RFC 7871 7.2.1).
     pub client_subnet: Option<ClientSubnet>,
+    /// Whether this client may not query at all. RA is clear then: no recursion is available to it (RFC 1035 4.1.1).
+    /// It is part of the header, so a query without an OPT record has it too.
+    pub recursion_denied: bool,
 }
 
 /// Where the parts of a reply stand, for those who keep it. Offsets count from the reply's first octet.
@@ -99,7 +102,7 @@ pub struct Encoded {
 /// echoed client subnet is set aside before. The annotations get the room that is left after
 /// the records, so they never cost a record and never cause TC. What does not fit is dropped
 /// in this order: the extended errors in `annotations` from the last to the second, then
-/// `annotations.option`, then the first extended error there, then that of the answer.
+/// `annotations.option`, then the first extended error there, then those of the answer from the last to the first.
 ///
 /// An rcode above 15 needs an OPT record; without one SERVFAIL is sent instead.
 pub fn encode(
@@ -137,8 +140,11 @@ pub fn encode_laid_out(
 
     let mut writer = Writer::new(out);
     let start = writer.mark();
-    let recursion_desired = if query.recursion_desired { RD } else { 0 };
-    let flags = QR | recursion_desired | RA | rcode.0 & 15;
+    let flags = QR
+        | bit(query.recursion_desired, RD)
+        | bit(query.checking_disabled, CD)
+        | bit(!annotations.recursion_denied && !is_turned_away(rcode), RA)
+        | rcode.0 & 15;
     write_header(&mut writer, query.id, flags);
     writer.patch_u16(QDCOUNT, 1);
     // Both fields are open to be set; only a well-formed name may be written.
@@ -192,10 +198,16 @@ pub fn encode_laid_out(
 /// Appends the reply that turns a message away; 12 to 282 octets.
 pub fn encode_turn_away(turned: &TurnAway, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
-    let recursion_desired = if turned.recursion_desired { RD } else { 0 };
     let opcode = u16::from(turned.opcode.0 & 15) << 11;
     let rcode = if turned.rcode.0 > 15 && !turned.edns { Rcode::SERVFAIL } else { turned.rcode };
-    let flags = QR | opcode | recursion_desired | RA | rcode.0 & 15;
+    // What the other bits mean in a message of another kind is not known, so none is copied.
+    let is_query = turned.opcode == Opcode::QUERY;
+    let flags = QR
+        | opcode
+        | bit(is_query && turned.recursion_desired, RD)
+        | bit(is_query && turned.checking_disabled, CD)
+        | bit(is_query && !is_turned_away(rcode), RA)
+        | rcode.0 & 15;
     write_header(&mut writer, turned.id, flags);
     if let Some((qname, qtype, qclass)) = &turned.question {
         writer.patch_u16(QDCOUNT, 1);
@@ -221,6 +233,17 @@ pub const ARCOUNT: usize = 10;
 const TC: u16 = 0x0200;
 /// Recursion available.
 const RA: u16 = 0x0080;
+
+/// `bit` where it is set.
+fn bit(is_set: bool, bit: u16) -> u16 {
+    if is_set { bit } else { 0 }
+}
+
+/// Whether an rcode says that the message was not taken as a query: no recursion is available for it, so that RA is
+/// clear (as Unbound and BIND do).
+fn is_turned_away(rcode: Rcode) -> bool {
+    matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP)
+}
 
 /// The length of an OPT record without options.
 pub const OPT_LENGTH: usize = 11;
@@ -284,7 +307,7 @@ fn fitting_options(answer: &Answer, annotations: &Annotations, room: usize) -> (
         Some((first, later)) => (Some(first), later),
         None => (None, &[][..]),
     };
-    let leading: Vec<_> = answer.ede.iter().chain(first).map(ede).collect();
+    let leading: Vec<_> = answer.edes().chain(first).map(ede).collect();
     let leading_count = leading.len();
     let option_count = usize::from(annotations.option.is_some());
     let mut options = leading;

@@ -11,7 +11,7 @@ use hickory_proto::rr::{RData, RecordType as HickoryType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder, Restrict};
 
 use super::code::RecordType;
-use super::name::{Name, wire_length};
+use super::name::{Name, wire_length, wire_text};
 use super::presentation::{Token, quote, seconds, unescape};
 use super::rdata::RdataError;
 use super::svcb;
@@ -54,6 +54,12 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
         RecordType::A => &[(Ipv4, "address")],
         RecordType::AAAA => &[(Ipv6, "address")],
         RecordType::NS | RecordType::CNAME | RecordType::PTR | RecordType::DNAME => &[(Name, "target")],
+        RecordType::MB | RecordType::MD | RecordType::MF | RecordType::MG | RecordType::MR => {
+            &[(Name, "target")]
+        }
+        RecordType::MINFO => &[(Name, "responsible mailbox"), (Name, "error mailbox")],
+        RecordType::RT => &[(U16, "preference"), (Name, "intermediate host")],
+        RecordType::PX => &[(U16, "preference"), (Name, "RFC 822 domain"), (Name, "X.400 domain")],
         RecordType::SOA => &[
             (Name, "primary server"),
             (Name, "mailbox"),
@@ -99,12 +105,25 @@ pub(crate) enum Part {
     Name,
 }
 
+/// The fixed fields of SIG data: type covered, algorithm, labels, original TTL, expiration, inception, key tag
+/// (RFC 2535 4.1). The signer's name follows.
+const SIG_FIXED: usize = 18;
+
 /// The parts of a type's rdata up to its last name; nothing for types without names. What follows them is
 /// opaque.
+///
+/// All types whose names old servers may compress have their names here (RFC 3597 4): those of RFC 1035, and RP,
+/// AFSDB, RT, SIG, PX, NXT, NAPTR and SRV.
 pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part> {
+    // These two have no presentation form here: what follows the name is not laid out.
+    let more: &[Part] = match rtype {
+        RecordType::NXT => &[Part::Name],
+        RecordType::SIG => &[Part::Octets(SIG_FIXED), Part::Name],
+        _ => &[],
+    };
     let fields = layout(rtype).unwrap_or_default();
     let names = fields.iter().rposition(|(kind, _)| matches!(kind, Kind::Name)).map_or(0, |last| last + 1);
-    fields[..names].iter().map(|(kind, _)| match kind {
+    let laid_out = fields[..names].iter().map(|(kind, _)| match kind {
         Kind::Name => Part::Name,
         Kind::U8 => Part::Octets(1),
         Kind::U16 => Part::Octets(2),
@@ -112,7 +131,13 @@ pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part
         Kind::Ipv6 => Part::Octets(16),
         // The others reach to the end, so no name follows them.
         Kind::Text | Kind::Word | Kind::Texts | Kind::Octets | Kind::Hex | Kind::Params => Part::Text,
-    })
+    });
+    more.iter().copied().chain(laid_out)
+}
+
+/// Whether octets may follow the last name of a type's data.
+pub(crate) fn has_tail(rtype: RecordType) -> bool {
+    matches!(rtype, RecordType::NXT | RecordType::SIG | RecordType::SVCB | RecordType::HTTPS)
 }
 
 /// The types left to `hickory_proto`: neither names nor strings in them.
@@ -309,7 +334,7 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
             Kind::Name => {
                 let (name, after) = rest.split_at(wire_length(rest).ok()?);
                 rest = after;
-                words.push(Name::from_wire(name).ok()?.to_string());
+                words.push(wire_text(name));
             }
             Kind::Text => words.push(quote(take_text(&mut rest)?)),
             Kind::Word => {

@@ -8,6 +8,7 @@
 //! - [`rdata`], with `presentation`, `layout` and `svcb` behind it: the data of a record
 //!   in wire form and as text.
 //! - [`zone_file`]: master files (RFC 1035 5).
+//! - [`special_use`]: names that a resolver answers itself.
 //! - [`reverse`]: the names under `in-addr.arpa` and `ip6.arpa`.
 //! - [`answer`]: RRsets and the decided content of a reply.
 //! - [`edns`]: the OPT record and its options.
@@ -30,6 +31,7 @@ pub mod rdata;
 pub mod reply;
 pub mod reverse;
 pub mod sections;
+pub mod special_use;
 pub mod suffix_map;
 pub(crate) mod svcb;
 pub(crate) mod writer;

@@ -361,26 +361,34 @@ impl PartialOrd for Name {
     }
 }
 
+/// The presentation form of an uncompressed name in wire form, in the case that it has (RFC 1035 5.1).
+pub(crate) fn wire_text(wire: &[u8]) -> String {
+    let mut text = String::with_capacity(wire.len());
+    let mut rest = wire;
+    while let Some((&length @ 1.., after)) = rest.split_first() {
+        let (label, after) = after.split_at(after.len().min(usize::from(length)));
+        rest = after;
+        for &octet in label {
+            match octet {
+                b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
+                    text.push('\\');
+                    text.push(char::from(octet));
+                }
+                b'!'..=b'~' => text.push(char::from(octet)),
+                _ => text.push_str(&format!("\\{octet:03}")),
+            }
+        }
+        text.push('.');
+    }
+    if text.is_empty() {
+        text.push('.');
+    }
+    text
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_root() {
-            return f.pad(".");
-        }
-        let mut text = String::with_capacity(self.0.len());
-        for label in self.labels() {
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b';' | b'(' | b')' | b'@' | b'$' => {
-                        text.push('\\');
-                        text.push(char::from(octet));
-                    }
-                    b'!'..=b'~' => text.push(char::from(octet)),
-                    _ => text.push_str(&format!("\\{octet:03}")),
-                }
-            }
-            text.push('.');
-        }
-        f.pad(&text)
+        f.pad(&wire_text(&self.0))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::code::{Class, RecordType};
 use super::edns::{ClientSubnet, OptionCode};
 use super::name::wire_length;
-use super::query::{DO, HEADER, RD};
+use super::query::{CD, DO, HEADER, RD};
 
 /// The flags and counts of a plain query but for RD, AD, CD and the number of additional records: one question.
 const PLAIN: [u16; 4] = [0, 1, 0, 0];
@@ -21,6 +21,8 @@ pub struct Peek<'a> {
     pub id: u16,
     /// The RD bit.
     pub recursion_desired: bool,
+    /// The CD bit.
+    pub checking_disabled: bool,
     /// The name in wire form, root included.
     pub qname_as_sent: &'a [u8],
     /// The type. The class is IN.
@@ -65,7 +67,14 @@ impl<'a> Peek<'a> {
             1 => Some(PeekedEdns::of(rest, never)?),
             _ => return None,
         };
-        Some(Self { id: word(0), recursion_desired: word(2) & RD != 0, qname_as_sent, qtype, edns })
+        Some(Self {
+            id: word(0),
+            recursion_desired: word(2) & RD != 0,
+            checking_disabled: word(2) & CD != 0,
+            qname_as_sent,
+            qtype,
+            edns,
+        })
     }
 }
 
@@ -167,6 +176,7 @@ mod tests {
         let Ok(query) = query else { return Err(TestCaseError::fail(format!("{peek:?} but {query:?}"))) };
         prop_assert_eq!(peek.id, query.id);
         prop_assert_eq!(peek.recursion_desired, query.recursion_desired);
+        prop_assert_eq!(peek.checking_disabled, query.checking_disabled);
         prop_assert_eq!(peek.qname_as_sent, &query.qname_as_sent[..]);
         prop_assert_eq!((peek.qtype, Class::IN), (query.question.qtype, query.question.qclass));
         prop_assert_eq!(peek.edns.is_some(), query.edns.is_some());

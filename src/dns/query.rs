@@ -67,6 +67,8 @@ pub struct TurnAway {
     pub opcode: Opcode,
     /// Its RD bit.
     pub recursion_desired: bool,
+    /// Its CD bit.
+    pub checking_disabled: bool,
     /// The outcome; above 15 only together with `edns`.
     pub rcode: Rcode,
     /// The question with the name as sent, if it could be read.
@@ -97,6 +99,7 @@ impl Query {
             id: word(0),
             opcode: Opcode((flags >> 11 & 15) as u8),
             recursion_desired: flags & RD != 0,
+            checking_disabled: flags & CD != 0,
             rcode: Rcode::FORMERR,
             question: None,
             edns: false,
@@ -138,7 +141,7 @@ impl Query {
         Ok(Self {
             id: turned.id,
             recursion_desired: turned.recursion_desired,
-            checking_disabled: flags & CD != 0,
+            checking_disabled: turned.checking_disabled,
             question: Question { qname, qtype, qclass },
             qname_as_sent: qname_as_sent.to_vec(),
             edns,
@@ -153,7 +156,7 @@ pub(crate) const QR: u16 = 0x8000;
 /// Recursion desired.
 pub(crate) const RD: u16 = 0x0100;
 /// Checking disabled.
-const CD: u16 = 0x0010;
+pub(crate) const CD: u16 = 0x0010;
 /// The DO bit within the TTL field of an OPT record.
 pub(crate) const DO: u32 = 0x8000;
 

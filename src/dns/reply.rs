@@ -9,7 +9,8 @@ use foldhash::fast::RandomState;
 
 use super::answer::RrSet;
 use super::code::{Class, Opcode, Rcode, RecordType};
-use super::layout::{Part, parts_to_last_name};
+use super::edns::Ede;
+use super::layout::{Part, has_tail, parts_to_last_name};
 use super::name::{MAX_LABEL, MAX_NAME, Name, wire_length};
 use super::query::{HEADER, QR};
 use super::rdata::Rdata;
@@ -27,12 +28,16 @@ pub struct Response {
     pub question: Option<(Vec<u8>, RecordType, Class)>,
     /// The answer section, without DNSSEC records that were not asked for.
     pub answer: Vec<RrSet>,
+    /// Whether the answer section had any record, those that are left out of `answer` included.
+    pub has_answers: bool,
     /// The SOA records of the authority section, each with the smaller of its TTL and its MINIMUM field, which is the TTL
     /// of the denial that it is there for (RFC 2308 section 5); of a referral its NS records, and the addresses that stand beside
     /// them (RFC 1034 4.3.2).
     pub authority: Vec<RrSet>,
     /// Whether there is an OPT record.
     pub has_edns: bool,
+    /// Its extended errors (RFC 8914), at most [`Ede::MAX_UPSTREAM`].
+    pub edes: Vec<Ede>,
 }
 
 /// Why octets are not a response.
@@ -50,6 +55,9 @@ pub enum ResponseError {
     /// It ends within a record, or a name in it is malformed.
     #[error("the message is malformed")]
     Malformed,
+    /// The answer section has records, and none of them belongs to the question.
+    #[error("sent records of which none was asked for")]
+    AnswersNothing,
     /// The data of a record is not what its type says.
     #[error("the data of a record of type {0} is malformed")]
     Rdata(RecordType),
@@ -59,8 +67,9 @@ impl Response {
     /// Reads a message.
     ///
     /// Records become RRsets in the order of their first record; the TTL of a set is the smallest of its
-    /// records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in rdata are spelt out and lower-cased. Of the additional section only OPT is looked at,
-    /// and in a referral addresses.
+    /// records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in rdata are decompressed and keep their
+    /// case; of one that points into the question the part there is lower-cased. Of the additional section only OPT is
+    /// read, and in a referral addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
         let header = message.first_chunk::<HEADER>().ok_or(ResponseError::TooShort)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -74,8 +83,10 @@ impl Response {
             rcode: Rcode(flags & 15),
             question: None,
             answer: Vec::new(),
+            has_answers: word(6) > 0,
             authority: Vec::new(),
             has_edns: false,
+            edes: Vec::new(),
         };
         let mut reader = Reader::new(message, HEADER);
         match word(4) {
@@ -83,6 +94,7 @@ impl Response {
             1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
             _ => return Err(ResponseError::Questions),
         }
+        reader.question_end = reader.at;
         if response.truncated {
             return Ok(response);
         }
@@ -117,6 +129,7 @@ impl Response {
             if record.rtype == RecordType::OPT && !response.has_edns {
                 response.has_edns = true;
                 response.rcode.0 |= (record.ttl >> 24 << 4) as u16;
+                response.edes = Ede::parse_all(message.get(record.data.0..record.data.1).unwrap_or_default());
             }
         }
         response.answer = answer.finish();
@@ -125,6 +138,24 @@ impl Response {
             soa.ttl = soa.ttl.min(soa.rdatas.iter().filter_map(Rdata::soa_minimum).min().unwrap_or(0));
         }
         Ok(response)
+    }
+}
+
+impl Response {
+    /// Whether what it says belongs to its question.
+    ///
+    /// False for NOERROR with records in the answer section, none of which is at the name in question and has its type
+    /// or leads on from there, unless an SOA record above the name says that the name has no such record. An answer
+    /// section without any record is the form that some servers deny in, and belongs to every question.
+    pub fn answers_its_question(&self) -> bool {
+        let Some((qname, qtype, _)) = &self.question else { return true };
+        if self.rcode != Rcode::NOERROR || !self.has_answers {
+            return true;
+        }
+        let Ok(qname) = Name::from_wire(qname) else { return false };
+        let answers = |set: &RrSet| set.answers(&qname, *qtype) || set.is_dname_above(&qname);
+        let denies = |set: &RrSet| set.rtype == RecordType::SOA && qname.is_at_or_below(&set.owner);
+        self.answer.iter().any(answers) || self.authority.iter().any(denies)
     }
 }
 
@@ -181,7 +212,7 @@ struct Sets {
 impl Sets {
     fn add(&mut self, reader: &Reader<'_>, record: Record) -> Result<(), ResponseError> {
         let Record { owner, rtype, class, ttl, data } = record;
-        if class != Class::IN || rtype == RecordType::OPT {
+        if class != Class::IN || rtype.is_meta() {
             return Ok(());
         }
         let rdata = reader.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
@@ -223,6 +254,8 @@ impl Sets {
 struct Reader<'a> {
     message: &'a [u8],
     at: usize,
+    /// Where the question section ends.
+    question_end: usize,
     /// The last owner that was nothing but a pointer, and where that leads: the next record's is the same mostly.
     owner: Option<(u16, Name)>,
 }
@@ -230,7 +263,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads on from a place.
     fn new(message: &'a [u8], at: usize) -> Self {
-        Self { message, at, owner: None }
+        Self { message, at, question_end: HEADER, owner: None }
     }
 
     fn question(&mut self) -> Option<(Vec<u8>, RecordType, Class)> {
@@ -275,11 +308,14 @@ impl<'a> Reader<'a> {
         Some(owner)
     }
 
-    /// The data with its names spelt out, in lower case as everywhere: a name that points into the question
-    /// would else have the case that the question was sent in to foil forgers.
+    /// The data with its names decompressed, in the case that the server has for them (RFC 4343 4.1).
+    ///
+    /// What a name takes from the question is lower-cased: that case is not the server's but ours, drawn at random
+    /// for each query so that forgers have to guess it.
     fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
         // Names may point to all that comes before, but the data ends where the record says.
-        let mut data = Reader::new(self.message.get(..end)?, start);
+        let mut data =
+            Reader { question_end: self.question_end, ..Reader::new(self.message.get(..end)?, start) };
         let mut wire = Vec::new();
         let mut names = 0;
         for part in parts_to_last_name(rtype) {
@@ -291,7 +327,7 @@ impl<'a> Reader<'a> {
                     wire.extend_from_slice(data.take(usize::from(length))?);
                 }
                 Part::Name => {
-                    wire.extend(data.name()?.to_ascii_lowercase());
+                    wire.extend(data.name()?);
                     names += 1;
                 }
             }
@@ -301,7 +337,7 @@ impl<'a> Reader<'a> {
             RecordType::A => tail.len() == 4,
             RecordType::AAAA => tail.len() == 16,
             RecordType::SOA => tail.len() == 20,
-            RecordType::SVCB | RecordType::HTTPS => true,
+            _ if has_tail(rtype) => true,
             _ => names == 0 || tail.is_empty(),
         };
         if wire.is_empty() {
@@ -312,8 +348,8 @@ impl<'a> Reader<'a> {
         (fits && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))
     }
 
-    /// Reads a name and spells it out, in the case it has. Each pointer must lead to before the labels that
-    /// it ends, so that following them ends.
+    /// Reads a name and decompresses it, in the case it has but for what is in the question. Each pointer must lead
+    /// to before the labels that it ends, so that following them ends.
     fn name(&mut self) -> Option<Vec<u8>> {
         let mut wire = Vec::with_capacity(32);
         let mut at = self.at;
@@ -325,7 +361,12 @@ impl<'a> Reader<'a> {
             match usize::from(length) {
                 0 => break,
                 label @ 1..=MAX_LABEL => {
+                    let begin = wire.len();
                     wire.extend_from_slice(self.message.get(at..=at + label)?);
+                    if at < self.question_end {
+                        // The length octet is at most 63 and so no letter.
+                        wire[begin..].make_ascii_lowercase();
+                    }
                     at += 1 + label;
                 }
                 192.. => {

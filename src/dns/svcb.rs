@@ -19,7 +19,8 @@ const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 
 /// The keys that have a name of their own (RFC 9460 14.3.2), by number.
-const KEYS: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
+const KEYS: [&str; 8] =
+    ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
 /// The addresses in `ipv4hint` and `ipv6hint` of whole SVCB or HTTPS rdata (RFC 9460 7.3).
 /// Malformed data has none.

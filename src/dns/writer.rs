@@ -20,6 +20,16 @@ pub(crate) struct Writer<'o> {
     first: Option<(u16, u16)>,
 }
 
+/// Which earlier names a name may point to.
+#[derive(Clone, Copy)]
+enum Case {
+    /// Those that are equal in any case: names that own records.
+    Any,
+    /// Those of the very same case, so that a reader sees the data's own (RFC 4343 4.1). The question is none of
+    /// them: its case is the client's, and changes when a cached reply is sent to another.
+    Kept,
+}
+
 /// A place to go back to.
 #[derive(Clone, Copy)]
 pub(crate) struct Mark {
@@ -69,8 +79,9 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// Writes an uncompressed wire name as short as earlier names allow. Its case is kept in
-    /// the labels that are spelt out. Tells where the same name can be pointed to from now on.
+    /// Writes an uncompressed wire name that owns a record or is in question, as short as earlier names in any case
+    /// allow. Its case is kept in the labels that are spelt out. Tells where the same name can be pointed to from now
+    /// on.
     pub fn name(&mut self, wire: &[u8]) -> Option<u16> {
         if let Some(offset) = self.first_is(wire) {
             self.pointer(offset);
@@ -78,7 +89,7 @@ impl<'o> Writer<'o> {
         }
         let begin = self.len();
         let known = self.targets.len();
-        if let Some(whole) = self.spell(wire) {
+        if let Some(whole) = self.spell(wire, Case::Any) {
             return Some(whole);
         }
         // Each of its suffixes became a target, itself first, as far as offsets reach.
@@ -105,7 +116,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Writes labels until a suffix is known. Tells where the whole name stood before, if it did.
-    fn spell(&mut self, wire: &[u8]) -> Option<u16> {
+    fn spell(&mut self, wire: &[u8], case: Case) -> Option<u16> {
         let mut starts = [0u8; MAX_LABELS];
         let mut labels = 0;
         let mut at = 0;
@@ -130,9 +141,9 @@ impl<'o> Writer<'o> {
         for (&start, &hash) in starts.iter().zip(&hashes) {
             let start = usize::from(start);
             let suffix = &wire[start..];
-            let target = self.targets[..known]
-                .iter()
-                .find(|(other, offset)| *other == hash && self.is_written_at(usize::from(*offset), suffix));
+            let target = self.targets[..known].iter().find(|(other, offset)| {
+                *other == hash && self.is_written_at(usize::from(*offset), suffix, case)
+            });
             if let Some(&(_, offset)) = target {
                 self.pointer(offset);
                 return (start == 0).then_some(offset);
@@ -157,7 +168,7 @@ impl<'o> Writer<'o> {
                 let mut names = names;
                 while let Ok(length @ 1..) = wire_length(names) {
                     let (name, rest) = names.split_at(length);
-                    self.name(name);
+                    self.spell(name, Case::Kept);
                     names = rest;
                 }
                 self.octets(tail);
@@ -173,9 +184,10 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// Whether the name that begins at `offset` equals `name`, case aside.
-    fn is_written_at(&self, mut offset: usize, mut name: &[u8]) -> bool {
+    /// Whether the name that begins at `offset` equals `name`, and may be pointed to in its place.
+    fn is_written_at(&self, mut offset: usize, mut name: &[u8], case: Case) -> bool {
         let message = &self.out[self.base..];
+        let question = self.first.map_or(0..0, |(at, length)| usize::from(at)..usize::from(at + length));
         loop {
             let Some(&length) = message.get(offset) else {
                 return false;
@@ -189,9 +201,16 @@ impl<'o> Writer<'o> {
                 continue;
             }
             let end = 1 + usize::from(length);
-            match (message.get(offset..offset + end), name.get(..end)) {
-                (Some(theirs), Some(ours)) if theirs.eq_ignore_ascii_case(ours) => {}
-                _ => return false,
+            let (Some(theirs), Some(ours)) = (message.get(offset..offset + end), name.get(..end)) else {
+                return false;
+            };
+            let is_equal = match case {
+                Case::Any => theirs.eq_ignore_ascii_case(ours),
+                // The root's label has no case.
+                Case::Kept => theirs == ours && (length == 0 || !question.contains(&offset)),
+            };
+            if !is_equal {
+                return false;
             }
             if length == 0 {
                 return true;

@@ -15,6 +15,7 @@
 
 mod clock;
 mod delegation;
+mod dname;
 mod dns64;
 pub mod egress;
 mod hostname;
@@ -24,6 +25,7 @@ mod public;
 mod reasons;
 mod resolution;
 mod routing;
+mod special_use;
 mod trace;
 mod zone;
 
@@ -136,6 +138,9 @@ pub fn decide(
     if world.views[view].dns64
         && let Some(reply) = dns64::reverse(question, world.answers.generated_name_ttl)
     {
+        return Decision::Reply(reply);
+    }
+    if let Some(reply) = special_use::about_resolver(world, view, question) {
         return Decision::Reply(reply);
     }
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::zone::at_node;
-use super::{Reply, Source};
+use super::{Reply, Source, special_use};
 use crate::aws::endpoint_names;
 use crate::dns::{Answer, Ede, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Found, Instance, Node, View, ViewId, World, Zone};
@@ -17,6 +17,10 @@ const EC2_OUTSIDE_TTL_S: u32 = 604_800;
 /// public names, and everything where the internet is sealed. `None`: others must be asked.
 pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Option<Reply> {
     let public = &world.public;
+    if question.qname.is_root() && world.internet.is_some() {
+        // The overlay's own SOA record is at the root, which is the internet's.
+        return None;
+    }
     if let Some(node) = with_data(&public.overlay.find(&question.qname)) {
         return Some(at_node(&public.overlay, node, question, Source::Public));
     }
@@ -39,7 +43,7 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
         return Some(reply);
     }
     if world.internet.is_some() {
-        return None;
+        return special_use::unclaimed(world, question);
     }
     Some(Reply::of(sealed(world, question, now_s), Source::Public))
 }
@@ -54,8 +58,12 @@ pub fn sealed(world: &World, question: &Question, now_s: u64) -> Answer {
         reply
     } else {
         let above = |zone: &Zone| matches!(zone.find(&question.qname), Found::Node(_));
-        let exists = above(&public.records) || above(&public.overlay);
-        nothing(&public.records, exists && !question.qname.is_root(), question)
+        let exists = !question.qname.is_root() && (above(&public.records) || above(&public.overlay));
+        if let Some(reply) = special_use::unclaimed(world, question).filter(|_| !exists) {
+            // It is the resolver's own answer, not one from a cache: its TTLs do not count down.
+            return reply.answer;
+        }
+        nothing(&public.records, exists, question)
     };
     count_down(&mut reply.answer, world.answers.max_ttl, now_s);
     reply.answer

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::delegation::Delegated;
+use super::dname::{self, Redirected};
 use super::reasons;
 use super::trace::Trace;
 use super::{
@@ -59,8 +60,10 @@ pub struct Resolution {
     source: Option<Source>,
     followed: usize,
     alias: Option<Alias>,
-    /// What somebody else answered, as far as it is not folded in yet: it may hold a whole chain.
-    foreign: Option<(Whom, Answer)>,
+    /// What other name servers answered, as far as it is not folded in yet: it may hold a whole chain.
+    foreign: Option<Foreign>,
+    /// The extended errors that came with such answers.
+    upstream_edes: Vec<Ede>,
     /// The delegated zone that the current name lies in.
     delegated: Option<Delegated>,
     /// How many delegations were followed.
@@ -71,6 +74,17 @@ pub struct Resolution {
     is_made: bool,
     /// Whether what it comes to may be given again.
     keep: Keep,
+}
+
+/// An answer of other name servers.
+#[derive(Debug)]
+struct Foreign {
+    /// Whose it is.
+    whom: Whom,
+    /// What is left of it.
+    answer: Answer,
+    /// Whether a part was folded in: what is left was not asked for by its name, and may say nothing of it.
+    is_rest: bool,
 }
 
 /// An alias record whose target is looked up: the answer stands at its owner, the way there is not told.
@@ -118,6 +132,7 @@ impl Resolution {
             followed: 0,
             alias: None,
             foreign: None,
+            upstream_edes: Vec::new(),
             delegated: None,
             referrals: 0,
             without_aaaa: None,
@@ -142,7 +157,8 @@ impl Resolution {
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
             set.ages = true;
         }
-        self.foreign = Some((whom, answer));
+        Ede::add_upstream(&mut self.upstream_edes, std::mem::take(&mut answer.upstream_edes));
+        self.foreign = Some(Foreign { whom, answer, is_rest: false });
     }
 
     /// Goes on until it ends or somebody must be asked. All steps take the same world.
@@ -203,7 +219,7 @@ impl Resolution {
 
     /// The delegation that somebody's answer speaks of, where a DELEGATE rule covers it.
     fn foreign_referral(&self, world: &World, whom: &Whom) -> Option<Referral> {
-        let (_, answer) = self.foreign.as_ref().filter(|(from, _)| from == whom)?;
+        let Foreign { answer, .. } = self.foreign.as_ref().filter(|foreign| foreign.whom == *whom)?;
         let above = match (&self.delegated, whom) {
             (Some(delegated), _) => delegated.cut(),
             (None, Whom::Rule(rule)) => &world.rules[*rule].domain,
@@ -216,22 +232,46 @@ impl Resolution {
 
     /// The part of somebody else's answer that speaks of the current name.
     ///
-    /// Only records at that name are taken, and those that a CNAME there leads to when their turn comes:
-    /// what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
+    /// Only records at that name are taken, a DNAME above it, and those that a CNAME there leads to when their turn
+    /// comes: what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
+    ///
+    /// `None`: there is no answer yet, or what is left of one says nothing of the name.
     fn take_foreign(&mut self, whom: &Whom, source: Source) -> Option<Reply> {
-        let (_, answer) = self.foreign.as_mut().filter(|(from, _)| from == whom)?;
+        let Foreign { answer, is_rest, .. } =
+            self.foreign.as_mut().filter(|foreign| foreign.whom == *whom)?;
         let (qname, qtype) = (&self.current.qname, self.current.qtype);
-        let fits = |set: &RrSet| {
-            set.owner == *qname
-                && (set.rtype == qtype || set.rtype == RecordType::CNAME || qtype == RecordType::ANY)
-        };
-        let (here, rest): (Vec<RrSet>, Vec<RrSet>) = answer.answer.drain(..).partition(fits);
+        let (mut here, mut rest): (Vec<RrSet>, Vec<RrSet>) =
+            answer.answer.drain(..).partition(|set| set.answers(qname, qtype));
+        match dname::redirect(&mut rest, &here, qname) {
+            Some(Redirected::To(records)) => here = records,
+            Some(Redirected::TooLong(dname)) => {
+                self.foreign = None;
+                return Some(Reply::of(dname::too_long(*dname), source));
+            }
+            Some(Redirected::Ambiguous(text)) => {
+                self.foreign = None;
+                return Some(Reply::of(useless(text), source));
+            }
+            None => {}
+        }
         let leads_on = here.last().is_some_and(|set| redirection(set, qtype).is_some());
         if leads_on && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty()) {
             // The rest speaks of the name that the CNAME leads to.
-            answer.answer = rest;
-            let alone = Answer { rcode: Rcode::NOERROR, answer: here, authority: Vec::new(), ede: None };
-            return Some(Reply::of(alone, source));
+            (answer.answer, *is_rest) = (rest, true);
+            return Some(Reply::of(Answer::of(here), source));
+        }
+        if here.is_empty()
+            && answer.rcode == Rcode::NOERROR
+            && answer.authority.is_empty()
+            && !rest.is_empty()
+        {
+            let was_asked = !*is_rest;
+            self.foreign = None;
+            let other = |set: &RrSet| format!("{} {}", set.owner, set.rtype);
+            let others = rest.first().map(other).unwrap_or_default();
+            let text = format!("the answer to {qname} {qtype} holds nothing of it, but {others}");
+            // What is left of a chain is asked for by its own name.
+            return was_asked.then(|| Reply::of(useless(text), source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
         // Servers that refer where nobody may go gave no answer.
@@ -243,7 +283,7 @@ impl Resolution {
         authority.retain(|set| set.rtype == RecordType::SOA);
         let ede = answer.ede.take();
         self.foreign = None;
-        Some(Reply::of(Answer { rcode, answer: here, authority, ede }, source))
+        Some(Reply::of(Answer { answer: here, authority, ede, ..Answer::empty(rcode) }, source))
     }
 
     /// Adds a reply to the chain. Gives the whole answer when the chain ends here.
@@ -253,7 +293,7 @@ impl Resolution {
         if reply.keep == Keep::No {
             self.occasion.draw /= NEXT_DRAW;
         }
-        let Answer { rcode, answer, authority, ede } = reply.answer;
+        let Answer { rcode, answer, authority, ede, upstream_edes: _ } = reply.answer;
         if let Some((rtype, target)) = reply.alias {
             let owner = self.current.qname.clone();
             let chain_len = self.chain.len();
@@ -310,23 +350,24 @@ impl Resolution {
     fn close(&mut self, rcode: Rcode, authority: Vec<RrSet>, ede: Option<Ede>) -> Answer {
         let mut chain = std::mem::take(&mut self.chain);
         if rcode == Rcode::SERVFAIL {
-            return Answer { rcode, answer: Vec::new(), authority: Vec::new(), ede };
+            return Answer { ede, ..Answer::empty(rcode) };
         }
         let Some(alias) = self.alias.take() else {
-            return Answer { rcode, answer: chain, authority, ede };
+            return Answer { answer: chain, authority, ede, ..Answer::empty(rcode) };
         };
         let reached = chain.split_off(alias.chain_len);
         let set = reached.into_iter().rfind(|set| set.rtype == alias.rtype);
         match set {
             Some(set) => {
                 chain.push(set.at(alias.owner));
-                Answer { rcode: Rcode::NOERROR, answer: chain, authority: Vec::new(), ede }
+                Answer { ede, ..Answer::of(chain) }
             }
-            None => Answer { rcode: Rcode::NOERROR, answer: chain, authority: alias.soa, ede },
+            None => Answer { authority: alias.soa, ede, ..Answer::of(chain) },
         }
     }
 
     fn finish(&self, world: &World, mut answer: Answer) -> Outcome {
+        answer.upstream_edes.clone_from(&self.upstream_edes);
         let bounds = &world.answers;
         for set in &mut answer.answer {
             set.ttl = set.ttl.min(bounds.max_ttl);
@@ -345,6 +386,11 @@ impl Resolution {
         }
         outcome
     }
+}
+
+/// What is answered where other name servers sent records of which none belongs to the question.
+fn useless(text: String) -> Answer {
+    Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::INVALID_DATA, text))
 }
 
 /// Where a record set sends a question of another type.

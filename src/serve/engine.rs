@@ -446,7 +446,14 @@ impl Engine {
         }
         let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
         let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
-        let again = Again { id: peek.id, qname_as_sent: peek.qname_as_sent, rotation, now, edns };
+        let again = Again {
+            id: peek.id,
+            checking_disabled: peek.checking_disabled,
+            qname_as_sent: peek.qname_as_sent,
+            rotation,
+            now,
+            edns,
+        };
         kept.append(telling, &again, out);
         let elapsed = witness.wants_times().then(|| moment.started.elapsed());
         witness.again(
@@ -645,8 +652,8 @@ fn unanswerable(query: &Query) -> Option<Answer> {
     }
     match question.qtype {
         RecordType::AXFR | RecordType::IXFR => refuse("zone transfers are not served"),
-        RecordType::ANY => None,
-        qtype if qtype.is_meta() => Some(Answer::empty(Rcode::NOTIMP)),
+        qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 3.1)"),
+        qtype if qtype.is_meta() && qtype != RecordType::ANY => Some(Answer::empty(Rcode::NOTIMP)),
         _ if !query.recursion_desired => {
             refuse("recursion was not desired (RD=0), and nothing else is served")
         }

@@ -12,7 +12,7 @@ use super::bind::is_own_address;
 use super::message_cache::{CacheBounds, MessageCache};
 use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
-use crate::dns::{Answer, Ede, Question, Rcode};
+use crate::dns::{Answer, Ede, Question};
 use crate::observe::Observer;
 use crate::resolve::{Keep, MonotonicSeconds};
 use crate::world::{Upstream, UpstreamIdentity, World};
@@ -126,18 +126,14 @@ impl Forwarder {
     /// `None`: it is to be sent.
     pub fn known_failure(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds) -> Option<Answer> {
         let unanswered = self.upstreams.known_failure(upstream, question)?;
-        Some(self.stale_or(upstream, question, now, unanswered.ede))
+        Some(self.stale_or(upstream, question, now, unanswered))
     }
 
     /// The answer to a question that may not wait for an upstream: a stale one, or SERVFAIL with the reason.
     pub fn refused(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds, refusal: Refusal) -> Answer {
         self.observer.forward().refused(refusal.as_str());
-        self.stale_or(
-            upstream,
-            question,
-            now,
-            Ede::new(Ede::OTHER, format!("{}: {refusal}", upstream.name)),
-        )
+        let reason = Ede::new(Ede::OTHER, format!("{}: {refusal}", upstream.name));
+        self.stale_or(upstream, question, now, Unanswered::without_upstream_edes(reason))
     }
 
     /// Queries an upstream, until `deadline` if there is one. When it does not answer, an answer past its TTL is served,
@@ -158,10 +154,11 @@ impl Forwarder {
                 None => fetched.await,
                 Some(deadline) => timeout_at(deadline.into(), fetched).await.unwrap_or_else(|_| {
                     let text = format!("{}: the time for this query ended", upstream.name);
-                    Err(Unanswered { ede: Ede::new(Ede::NO_REACHABLE_AUTHORITY, text) })
+                    let reason = Ede::new(Ede::NO_REACHABLE_AUTHORITY, text);
+                    Err(Unanswered::without_upstream_edes(reason))
                 }),
             };
-            return fetched.unwrap_or_else(|unanswered| servfail(unanswered.ede));
+            return fetched.unwrap_or_else(Unanswered::into_answer);
         };
         let begun = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
         let until = begun + STALE_AFTER;
@@ -196,10 +193,16 @@ impl Forwarder {
     }
 
     /// A stale answer, or SERVFAIL for this reason.
-    fn stale_or(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds, reason: Ede) -> Answer {
+    fn stale_or(
+        &self,
+        upstream: &Upstream,
+        question: &Question,
+        now: MonotonicSeconds,
+        unanswered: Unanswered,
+    ) -> Answer {
         match self.cache.stale(self.number(upstream), question, now) {
             Some(stale) => self.served_stale(upstream, stale),
-            None => servfail(reason),
+            None => unanswered.into_answer(),
         }
     }
 
@@ -249,9 +252,4 @@ impl Forwarder {
     pub fn number(&self, upstream: &Upstream) -> UpstreamNumber {
         self.upstreams.number(&upstream.identity)
     }
-}
-
-/// The answer where there is none, and why.
-fn servfail(reason: Ede) -> Answer {
-    Answer::empty(Rcode::SERVFAIL).with_ede(reason)
 }

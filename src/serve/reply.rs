@@ -88,7 +88,11 @@ pub(super) fn limit(world: &World, transport: Transport, payload: Option<u16>) -
 /// What a reply carries beside its records.
 fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
     let query = &asker.query;
-    let mut annotations = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
+    let mut annotations = Annotations {
+        client_subnet: asker.standing.subnet,
+        recursion_denied: asker.standing.vantage.is_err(),
+        ..Annotations::default()
+    };
     let vantage = asker.vantage().filter(|_| outcome.source != Source::Refused);
     // Without an OPT record there is nothing to carry it in.
     let Some(vantage) = vantage.filter(|_| query.edns.is_some()) else { return annotations };
@@ -107,7 +111,7 @@ fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
 /// The extended errors of a reply as options in wire form.
 fn options(answer: &Answer, edes: &[Ede]) -> Box<[u8]> {
     let mut options = Vec::new();
-    for ede in answer.ede.iter().chain(edes) {
+    for ede in answer.edes().chain(edes) {
         append_option(OptionCode::EDE, &ede.encode(), &mut options);
     }
     options.into()

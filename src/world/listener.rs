@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::ViewId;
 use crate::config::Mark;
+use crate::dns::Name;
 
 /// A door, and as whom it answers.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Listener {
     pub view: Option<ViewId>,
     /// What carries messages through it.
     pub carries: Carries,
+    /// The name that its certificate is for, under which it is designated (RFC 9462). `None`: it is not.
+    pub server_name: Option<Name>,
 }
 
 /// What carries messages through a door.

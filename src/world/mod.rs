@@ -60,7 +60,7 @@ use ipnet::IpNet;
 use crate::aws::Facts;
 use crate::aws::ranges::Ranges;
 use crate::config::{Expect, Mark};
-use crate::dns::{Name, RrSet};
+use crate::dns::{Name, Rdata, RrSet, SuffixMap};
 
 /// A number of a place.
 pub type PlaceId = Index<Place>;
@@ -171,6 +171,8 @@ pub struct AnswerBounds {
     pub dns_support_off: DnsSupportOff,
     /// On which NXDOMAIN replies the SOA record stands.
     pub negative_soa: NegativeSoa,
+    /// Who answers special-use names that nothing claims.
+    pub special_use_names: SpecialUseNames,
 }
 
 /// Who is told paths, and how.
@@ -186,7 +188,7 @@ pub struct AnnotateRules {
     pub to: Vec<IpNet>,
 }
 
-pub use crate::config::{DnsSupportOff, EdeMode, NegativeSoa};
+pub use crate::config::{DnsSupportOff, EdeMode, NegativeSoa, SpecialUseNames};
 
 /// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
 #[derive(Debug)]
@@ -204,10 +206,35 @@ pub struct PublicDns {
     pub instances: HashMap<Name, PublicHost>,
     /// Instances by the first label of their resource names, in lower case.
     pub resource_names: HashMap<Box<[u8]>, Index<Instance>>,
+    /// Special-use names and locally served zones, by their apex.
+    pub special_use: SuffixMap<SpecialUseZone>,
+    /// The encrypted listeners that clients are told of (RFC 9462), in the order of preference.
+    pub designated: Vec<DesignatedListener>,
     /// AWS's names and ranges.
     pub facts: &'static Facts,
     /// The SOA of negative answers.
     pub soa: RrSet,
+}
+
+/// An encrypted listener that clients of the plain ones are told of.
+#[derive(Clone, Debug)]
+pub struct DesignatedListener {
+    /// The view that it is bound to. `None`: no plain listener is bound to any either, so that every client has the
+    /// same view at both.
+    pub view: Option<ViewId>,
+    /// The data of its SVCB record (RFC 9461).
+    pub svcb: Rdata,
+}
+
+/// A zone of special-use names.
+#[derive(Debug)]
+pub struct SpecialUseZone {
+    /// What is in it.
+    pub zone: Zone,
+    /// Where it is specified.
+    pub rfc: &'static str,
+    /// Whether it is about the resolver that is queried: then a claim that merely covers it does not count.
+    pub is_about_resolver: bool,
 }
 
 /// What a public name of an instance leads to.

@@ -155,6 +155,11 @@ impl Zone {
         }
     }
 
+    /// Takes in a name without records, as an empty non-terminal is. It lies below the zone's top.
+    pub fn add_name(&mut self, owner: Name) {
+        self.make(owner);
+    }
+
     /// Takes in an alias record.
     pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordRefused> {
         if self.node(&owner).is_some_and(|node| node.alias(rtype).is_some()) {

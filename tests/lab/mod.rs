@@ -34,8 +34,11 @@ pub const IN: u16 = 1;
 pub const CH: u16 = 3;
 pub const HS: u16 = 4;
 
-/// The RD bit of the flags.
+// Bits of the flags.
+pub const TC: u16 = 0x0200;
 pub const RD: u16 = 0x0100;
+pub const RA: u16 = 0x0080;
+pub const CD: u16 = 0x0010;
 
 // Codes of EDNS options.
 pub const CLIENT_SUBNET: u16 = 8;
@@ -195,20 +198,31 @@ pub struct Reply {
 
 impl Reply {
     /// Reads a reply. What every reply has to be is checked here: a whole response and nothing behind it,
-    /// with RA set and AA, Z, AD and CD clear.
+    /// with AA, Z and AD clear, and RA as the rcode has it: clear where the message was not taken as a query.
     #[track_caller]
     pub fn read(raw: &[u8]) -> Self {
         let message = Message::from_vec(raw).expect("a message");
         assert_eq!(message.metadata.message_type, MessageType::Response);
         assert_eq!(end(raw), Some(raw.len()), "the counts say where the message ends");
         let flags = u16::from_be_bytes([raw[2], raw[3]]);
-        assert_eq!(flags & 0x04f0, 0x0080, "flags {flags:#06x}");
+        assert_eq!(flags & 0x0460, 0, "flags {flags:#06x}");
+        match message.metadata.response_code {
+            ResponseCode::FormErr | ResponseCode::NotImp => assert_eq!(flags & RA, 0, "flags {flags:#06x}"),
+            // It depends on whether the client may query at all.
+            ResponseCode::Refused => {}
+            _ => assert_eq!(flags & RA, RA, "flags {flags:#06x}"),
+        }
         Self { raw: raw.to_vec(), message }
     }
 
     /// The rcode, its upper bits out of the OPT record.
     pub fn rcode(&self) -> ResponseCode {
         self.message.metadata.response_code
+    }
+
+    /// The flags, and the opcode and rcode with them.
+    pub fn flags(&self) -> u16 {
+        u16::from_be_bytes([self.raw[2], self.raw[3]])
     }
 
     /// TC.

@@ -150,7 +150,7 @@ async fn negative_answers_and_chains_are_passed_as_they_are() {
 async fn a_silent_server_is_tried_again_and_then_probed_and_given_up() {
     let (server, upstream) = only(silent).await;
     let bench = Bench::new(impatient());
-    let Unanswered { ede } = bench.ask(&upstream, "a.example").await.unwrap_err();
+    let Unanswered { ede, .. } = bench.ask(&upstream, "a.example").await.unwrap_err();
     assert_eq!(ede.code, Ede::NO_REACHABLE_AUTHORITY);
     assert!(ede.text.starts_with(&format!("rslvr-rr-corp: {} timed out", server.address)), "{}", ede.text);
     bench.until_given_up(&upstream).await;
@@ -160,7 +160,7 @@ async fn a_silent_server_is_tried_again_and_then_probed_and_given_up() {
     assert!((1..=3).contains(&of("a.example")), "three tries, unless the probe was quicker");
     assert_eq!(of("."), 2, "a probe is sent twice");
     // From now on nothing is sent, and nobody waits.
-    let Unanswered { ede } = bench.ask(&upstream, "b.example").await.unwrap_err();
+    let Unanswered { ede, .. } = bench.ask(&upstream, "b.example").await.unwrap_err();
     assert_eq!(ede.text, format!("rslvr-rr-corp: {} timed out (backing off)", server.address));
     assert_eq!(ede.code, Ede::NO_REACHABLE_AUTHORITY);
     assert_eq!(of("b.example"), 0);
@@ -202,7 +202,7 @@ async fn a_question_that_failed_is_not_sent_again_for_a_while() {
     let (server, upstream) = only(error(Rcode::SERVFAIL)).await;
     let bench = Bench::default();
     assert!(bench.ask(&upstream, "a.example").await.is_err());
-    let Unanswered { ede } = bench.ask(&upstream, "a.example").await.unwrap_err();
+    let Unanswered { ede, .. } = bench.ask(&upstream, "a.example").await.unwrap_err();
     assert!(ede.text.ends_with(" answered SERVFAIL (cached)"), "{}", ede.text);
     assert_eq!(bench.metric("plustwo_forward_failure_cache_hits_total "), 1.0);
     assert!(bench.ask(&upstream, "b.example").await.is_err());
@@ -252,12 +252,12 @@ async fn nobody_is_left() {
     let refused = closed();
     let to = refused.to_string();
     let bench = Bench::default();
-    let Unanswered { ede } =
+    let Unanswered { ede, .. } =
         bench.ask(&upstream([servfail.server(), refused]), "a.example").await.unwrap_err();
     assert_eq!(ede.code, Ede::NETWORK_ERROR);
     assert!(ede.text.contains(&format!("{to} refused the connection")), "{}", ede.text);
     assert!(ede.text.contains(&format!("{} answered SERVFAIL", servfail.address)), "{}", ede.text);
-    let Unanswered { ede } = bench.ask(&upstream([closed()]), "a.example").await.unwrap_err();
+    let Unanswered { ede, .. } = bench.ask(&upstream([closed()]), "a.example").await.unwrap_err();
     assert!(ede.text.ends_with(" refused the connection"), "{}", ede.text);
     assert_eq!(ede.code, Ede::NO_REACHABLE_AUTHORITY);
 }
@@ -499,7 +499,7 @@ async fn a_source_address_that_this_host_does_not_have_is_blamed_and_another_is_
     assert_eq!(bench.metric("plustwo_forward_servers_backing_off{source=\"127.0.0.6\""), 0.0);
     upstream.identity.sources = ["192.0.2.99"].map(|text| text.parse().unwrap()).into();
     for expected in ["", " (backing off)"] {
-        let Unanswered { ede } = bench.ask(&upstream, "a.example").await.unwrap_err();
+        let Unanswered { ede, .. } = bench.ask(&upstream, "a.example").await.unwrap_err();
         let blame = "was not queried: this host does not have the source address 192.0.2.99";
         let server = server.address;
         let cached = if expected.is_empty() { "" } else { expected };

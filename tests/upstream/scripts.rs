@@ -44,6 +44,7 @@ pub fn before_edns(message: &[u8]) -> Vec<Vec<u8>> {
     let turned = plustwo::dns::TurnAway {
         id: u16::from_be_bytes([message[0], message[1]]),
         opcode: plustwo::dns::Opcode::QUERY,
+        checking_disabled: false,
         recursion_desired: true,
         rcode: Rcode::FORMERR,
         question: None,

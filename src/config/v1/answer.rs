@@ -33,6 +33,10 @@ pub struct Answers {
     /// On which NXDOMAIN replies the SOA record stands. AWS was seen to leave it out on cached ones.
     #[schemars(extend("default" = "always"))]
     pub negative_soa: NegativeSoa,
+    /// Who answers special-use names (`test`, `local`, `home.arpa`, private reverse zones and others) that no zone and
+    /// no rule claims: `local`, this resolver; or `forward`, the servers of `[internet]`.
+    #[schemars(extend("default" = "local"))]
+    pub special_use_names: SpecialUseNames,
 }
 
 /// What a VPC's resolver answers when DNS support is off.
@@ -59,6 +63,17 @@ pub enum NegativeSoa {
     FirstOnly,
 }
 
+/// Who answers special-use names that nothing in the configuration claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SpecialUseNames {
+    /// This resolver, as their RFCs say: no such name leaves it.
+    #[default]
+    Local,
+    /// The servers of `[internet]`, for the case that those have such names. With a sealed internet they do not exist.
+    Forward,
+}
+
 /// No client is promised less than 512 octets (RFC 1035 4.2.1), and no reply promises more than 4096.
 fn udp_payload<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let octets = u16::deserialize(deserializer)?;
@@ -79,6 +94,7 @@ impl Default for Answers {
             unused_ip_names: true,
             dns_support_off: DnsSupportOff::Silent,
             negative_soa: NegativeSoa::Always,
+            special_use_names: SpecialUseNames::Local,
         }
     }
 }

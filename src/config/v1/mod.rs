@@ -17,7 +17,7 @@ mod zone;
 
 pub use answer::{
     Annotate, Answers, DnsSupportOff, EdeMode, Internet, InternetMode, MessageCache, NegativeSoa,
-    PacketCache, Public, ServerOrder,
+    PacketCache, Public, ServerOrder, SpecialUseNames,
 };
 pub use endpoint::{
     DnsRecordIpType, Endpoint, EndpointAssociation, EndpointInterface, EndpointState, EndpointType,

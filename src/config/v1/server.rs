@@ -100,6 +100,9 @@ pub struct Listener {
     pub key: Option<Marked<String>>,
     /// The path that `doh` answers at; `/dns-query` unless said.
     pub path: Option<Marked<String>>,
+    /// The name that the certificate is for, of a `dot` or `doh` listener. With it `_dns.resolver.arpa` designates the
+    /// listener to clients that have the same view (RFC 9462). By default it designates none.
+    pub server_name: Option<Marked<Name>>,
 }
 
 fn plain_transports() -> Vec<Transport> {

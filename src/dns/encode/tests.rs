@@ -10,6 +10,7 @@ use crate::dns::edns::Edns;
 use crate::dns::name::{Name, tests::name};
 use crate::dns::query::Question;
 use crate::dns::rdata::Rdata;
+use crate::dns::reply::Response;
 
 fn query(qname: &str, edns: bool) -> Query {
     let question = Question { qname: name(qname), qtype: RecordType::A, qclass: Class::IN };
@@ -73,7 +74,8 @@ fn writes_the_header_and_echoes_the_question() {
     let query = query("www.example.com", true);
     let answer = Answer::of(vec![set("www.example.com", RecordType::A, &["10.0.0.1"])]);
     let (report, out) = encoded(&query, &answer, &Annotations::default());
-    assert_eq!(&out[..12], b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\x01");
+    // The query has CD, and the reply has it too (RFC 4035 3.2.2).
+    assert_eq!(&out[..12], b"\x12\x34\x81\x90\0\x01\0\x01\0\0\0\x01");
     assert_eq!(&out[12..29], &query.qname_as_sent[..]);
     assert_eq!(&out[33..35], b"\xc0\x0c");
     assert_eq!(report.answers, 1);
@@ -107,10 +109,38 @@ fn compresses_names_whatever_their_case() {
         "example.com. 60 in soa ns.example.com. admin.example.com. 1 2 3 4 5",
     ];
     assert_eq!(records(&out), expected);
-    // The question, spelt out in capitals, and the SRV target, which is not compressed.
+    // The question, in capitals; the CNAME's target, which no name in data may take from there; and the SRV's target,
+    // which is not compressed.
     let lower = out.to_ascii_lowercase();
     let count = lower.windows(7).filter(|window| *window == b"example").count();
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
+}
+
+/// RFC 4343 4.1: a reader sees data in the case that it has, whatever the question's is.
+#[test]
+fn compression_keeps_the_case_of_names_in_data() {
+    let query = query("www.example.com", false);
+    let raw = |rtype, data: &[&[u8]]| {
+        let rdatas: Vec<Rdata> = data.iter().map(|wire| Rdata::from_wire(wire)).collect();
+        RrSet::new(name("www.example.com"), rtype, 60, rdatas)
+    };
+    let mx: [&[u8]; 4] = [
+        b"\0\x01\x02mx\x07example\x03com\0",
+        b"\0\x02\x02mx\x07Example\x03COM\0",
+        b"\0\x03\x01a\x02mx\x07Example\x03COM\0",
+        b"\0\x04\x01b\x02mx\x07example\x03com\0",
+    ];
+    let answer = Answer::of(vec![raw(RecordType::MX, &mx)]);
+    let (_, out) = encoded(&query, &answer, &Annotations::default());
+    let seen: Vec<Vec<u8>> = Response::parse(&out).unwrap().answer[0]
+        .rdatas
+        .iter()
+        .map(|rdata| rdata.as_wire().to_vec())
+        .collect();
+    assert_eq!(seen, mx);
+    // The last two point to the first two.
+    let spelt = out.to_ascii_lowercase().windows(7).filter(|window| *window == b"example").count();
+    assert_eq!(spelt, 3);
 }
 
 #[test]
@@ -140,6 +170,7 @@ fn rotates_each_set() {
 #[test]
 fn annotations_need_edns() {
     let annotations = Annotations {
+        recursion_denied: false,
         edes: vec![Ede::new(Ede::OTHER, "x")],
         option: Some((65001, b"y".to_vec())),
         client_subnet: Some(ClientSubnet { network: "10.1.0.0/16".parse().expect("a network") }),
@@ -159,6 +190,7 @@ fn annotations_need_edns() {
 fn annotations_are_dropped_in_order() {
     let query = query("www.example.com", true);
     let annotations = Annotations {
+        recursion_denied: false,
         edes: (1..4).map(|code| Ede::new(code, "0123")).collect(),
         option: Some((65001, b"012345".to_vec())),
         client_subnet: None,
@@ -238,6 +270,7 @@ fn large_rcodes_need_edns() {
 #[test]
 fn turns_away() {
     let mut turned = TurnAway {
+        checking_disabled: false,
         id: 7,
         opcode: Opcode::QUERY,
         recursion_desired: false,
@@ -255,7 +288,20 @@ fn turns_away() {
     turned = TurnAway { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
     out.clear();
     encode_turn_away(&turned, &mut out);
-    assert_eq!(out, b"\0\x07\xa8\x84\0\0\0\0\0\0\0\0");
+    // RA is clear: what was not taken as a query is not recursed for.
+    assert_eq!(out, b"\0\x07\xa8\x04\0\0\0\0\0\0\0\0");
+    // Another opcode's flags are not a query's, so none is copied; those of a query are.
+    let flags = |turned: TurnAway| {
+        let mut out = Vec::new();
+        encode_turn_away(&turned, &mut out);
+        u16::from_be_bytes([out[2], out[3]])
+    };
+    let asked = TurnAway { recursion_desired: true, checking_disabled: true, ..turned };
+    assert_eq!(flags(asked.clone()), 0xa804);
+    let malformed = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..asked.clone() };
+    assert_eq!(flags(malformed), 0x8111);
+    let bad_version = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..asked };
+    assert_eq!(flags(bad_version), 0x8190);
 }
 
 #[test]
@@ -295,6 +341,7 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
     let ede = ("[a-z]{0,90}", 0u16..30).prop_map(|(text, code)| Ede::new(code, text));
     let option = prop::option::of((Just(65001u16), prop::collection::vec(any::<u8>(), 0..300)));
     (prop::collection::vec(ede, 0..5), option).prop_map(|(edes, option)| Annotations {
+        recursion_denied: false,
         edes,
         option,
         client_subnet: None,

@@ -33,7 +33,7 @@ fn answering(records: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn names_in_rdata_are_spelt_out_in_lower_case() {
+fn names_in_rdata_are_decompressed_in_the_case_that_the_server_has() {
     let message = answering(&[
         record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01B\xc0\x0e"),
         record(b"\x01b\xc0\x0e", RecordType::MX, 60, b"\x00\x0a\x02mx\xc0\x0c"),
@@ -41,10 +41,115 @@ fn names_in_rdata_are_spelt_out_in_lower_case() {
     ]);
     let response = Response::parse(&message).unwrap();
     let wire = |index: usize| response.answer[index].rdatas[0].as_wire().to_vec();
-    assert_eq!(wire(0), b"\x01b\x07example\0");
+    assert_eq!(wire(0), b"\x01B\x07example\0");
     assert_eq!(wire(1), b"\x00\x0a\x02mx\x01a\x07example\0");
     assert_eq!(wire(2), b"\0\x01\0\x02\0\x35\x07example\0");
     assert_eq!(response.answer[1].owner, name("b.example"));
+}
+
+/// What a name takes from the question has the case that the query was sent in, which is not the server's.
+#[test]
+fn the_case_of_the_question_does_not_get_into_data() {
+    let mut message = header(QR, [1, 2, 0, 0]);
+    message.extend(b"\x01A\x07eXaMpLe\x00\x00\x01\x00\x01");
+    message.extend(record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x04Host\xc0\x0e"));
+    message.extend(record(b"\x04Host\xc0\x0e", RecordType::PTR, 60, b"\x03Mx1\x07ExAmPlE\0"));
+    let response = Response::parse(&message).unwrap();
+    assert_eq!(response.answer[0].rdatas[0].as_wire(), b"\x04Host\x07example\0");
+    assert_eq!(response.answer[1].rdatas[0].as_wire(), b"\x03Mx1\x07ExAmPlE\0");
+}
+
+/// RFC 3597 4: old servers compress the names in these types.
+#[test]
+fn data_of_old_types_is_decompressed() {
+    let fixed = [7u8; 18];
+    let cases: [(u16, Vec<u8>, Vec<u8>); 12] = [
+        (3, b"\x01M\xc0\x0e".to_vec(), b"\x01M\x07example\0".to_vec()),
+        (4, b"\xc0\x0e".to_vec(), b"\x07example\0".to_vec()),
+        (7, b"\xc0\x0c".to_vec(), b"\x01a\x07example\0".to_vec()),
+        (8, b"\xc0\x0e".to_vec(), b"\x07example\0".to_vec()),
+        (9, b"\xc0\x0e".to_vec(), b"\x07example\0".to_vec()),
+        (14, b"\xc0\x0c\x01e\xc0\x0e".to_vec(), b"\x01a\x07example\0\x01e\x07example\0".to_vec()),
+        (17, b"\xc0\x0c\xc0\x0e".to_vec(), b"\x01a\x07example\0\x07example\0".to_vec()),
+        (18, b"\0\x01\xc0\x0e".to_vec(), b"\0\x01\x07example\0".to_vec()),
+        (21, b"\0\x01\xc0\x0e".to_vec(), b"\0\x01\x07example\0".to_vec()),
+        (24, [&fixed[..], b"\xc0\x0esig"].concat(), [&fixed[..], b"\x07example\0sig"].concat()),
+        (26, b"\0\x01\xc0\x0e\xc0\x0c".to_vec(), b"\0\x01\x07example\0\x01a\x07example\0".to_vec()),
+        (30, b"\xc0\x0e\x40\0".to_vec(), b"\x07example\0\x40\0".to_vec()),
+    ];
+    for (number, sent, expected) in cases {
+        let rtype = RecordType(number);
+        let mut message = header(QR, [1, 1, 0, 0]);
+        message.extend(b"\x01a\x07example\x00");
+        message.extend(number.to_be_bytes());
+        message.extend(b"\x00\x01");
+        message.extend(record(b"\xc0\x0c", rtype, 60, &sent));
+        let response = Response::parse(&message).unwrap();
+        assert_eq!(response.answer[0].rdatas[0].as_wire(), expected, "{rtype}");
+        // Sent on, it is not compressed.
+        let mut out = Vec::new();
+        let question = Question { qname: name("a.example"), qtype: rtype, qclass: Class::IN };
+        let query = Query {
+            id: 9,
+            recursion_desired: true,
+            checking_disabled: false,
+            question,
+            qname_as_sent: b"\x01a\x07example\0".to_vec(),
+            edns: None,
+        };
+        encode(&query, &Answer::of(response.answer), &Annotations::default(), 512, 0, &mut out);
+        assert!(out.ends_with(&expected), "{rtype}");
+    }
+    // What follows the last name of the others is malformed.
+    let mut message = header(QR, [1, 1, 0, 0]);
+    message.extend(b"\x01a\x07example\x00\0\x07\0\x01");
+    message.extend(record(b"\xc0\x0c", RecordType::MB, 60, b"\xc0\x0ex"));
+    assert_eq!(Response::parse(&message), Err(ResponseError::Rdata(RecordType::MB)));
+}
+
+#[test]
+fn a_response_with_records_of_something_else_answers_nothing() {
+    let of = |records: &[Vec<u8>]| Response::parse(&answering(records)).unwrap().answers_its_question();
+    let address = |owner: &[u8]| record(owner, RecordType::A, 60, &[192, 0, 2, 1]);
+    assert!(of(&[address(b"\xc0\x0c")]));
+    assert!(of(&[record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01b\0")]));
+    assert!(of(&[record(b"\xc0\x0e", RecordType::DNAME, 60, b"\x01b\0")]));
+    assert!(of(&[address(b"\x01b\xc0\x0e"), address(b"\xc0\x0c")]));
+    assert!(of(&[]), "a denial without an SOA record");
+    assert!(!of(&[address(b"\x01b\xc0\x0e")]), "another owner");
+    assert!(!of(&[record(b"\xc0\x0c", RecordType::TXT, 60, b"\x01b")]), "another type");
+    assert!(!of(&[record(b"\xc0\x0c", RecordType::DNAME, 60, b"\x01b\0")]), "a DNAME at the name itself");
+    assert!(!of(&[record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything")]), "left out, and yet not nothing");
+    // An SOA record above the name makes it a denial.
+    let soa = record(b"\xc0\x0e", RecordType::SOA, 60, &[&[0, 0][..], &[0; 20]].concat());
+    let mut message = answering(&[address(b"\x01b\xc0\x0e")]);
+    message[9] = 1;
+    message.extend(soa);
+    assert!(Response::parse(&message).unwrap().answers_its_question());
+}
+
+#[test]
+fn extended_errors_are_taken_over_within_bounds() {
+    let option = |data: &[u8]| [&[0, 15, 0, data.len() as u8][..], data].concat();
+    let with = |options: &[u8]| {
+        let mut message = header(QR | 2, [0, 0, 0, 1]);
+        message.extend(b"\0\0\x29\x04\xd0\0\0\0\0");
+        message.extend((options.len() as u16).to_be_bytes());
+        message.extend(options);
+        Response::parse(&message).unwrap().edes
+    };
+    assert_eq!(with(&option(b"\0\x06no \x1b[31mproof\n")), [Ede::new(6, "no [31mproof")]);
+    assert_eq!(with(&option(b"\0\x0f")), [Ede::new(15, "")]);
+    // Too short, cut, twice, and among others.
+    assert_eq!(with(&option(b"\x06")), []);
+    assert_eq!(with(&[0, 15, 0, 9, 0, 6]), []);
+    let twice = [option(b"\0\x06"), vec![0, 10, 0, 1, 7], option(b"\0\x06"), option(b"\0\x11")].concat();
+    assert_eq!(with(&twice), [Ede::new(6, ""), Ede::new(17, "")]);
+    let many: Vec<u8> = (0..9).flat_map(|code| option(&[0, code])).collect();
+    assert_eq!(with(&many).len(), Ede::MAX_UPSTREAM);
+    // Octets that are not UTF-8 are replaced by three each, and the text stays in its bounds.
+    let long = Ede::parse(&[&[0, 0][..], &[0xff; 4000]].concat()).unwrap();
+    assert!(long.text.len() <= Ede::MAX_UPSTREAM_TEXT && long.text.starts_with('\u{fffd}'));
 }
 
 /// RFC 2308 2.1 and 2.2: what says no may name the zone's servers, beside its SOA record or without it.

@@ -75,6 +75,8 @@ struct TurningSet {
 pub struct Again<'a> {
     /// Its ID.
     pub id: u16,
+    /// Its CD bit, which the reply has too (RFC 4035 3.2.2). The reply does not depend on it otherwise.
+    pub checking_disabled: bool,
     /// The name as it was sent.
     pub qname_as_sent: &'a [u8],
     /// The rotation that the records get.
@@ -198,6 +200,8 @@ impl Kept {
         let base = out.len();
         self.turning.append(reply, again.rotation, out);
         out[base..base + 2].copy_from_slice(&again.id.to_be_bytes());
+        let flags = &mut out[base + FLAGS_LOW];
+        *flags = *flags & !CD_LOW | if again.checking_disabled { CD_LOW } else { 0 };
         let name = base + HEADER;
         out[name..name + usize::from(self.name)].copy_from_slice(again.qname_as_sent);
         if let Some((dnssec_ok, echo)) = again.edns {
@@ -302,5 +306,11 @@ impl TurningSet {
 
 /// The length of a header.
 const HEADER: usize = 12;
+
+/// Where the lower half of the flags is in a header (RFC 1035 4.1.1).
+const FLAGS_LOW: usize = 3;
+
+/// The CD bit in that octet (RFC 4035 3.2.2).
+const CD_LOW: u8 = 0x10;
 
 const _: () = assert!(MAX_MESSAGE <= u16::MAX as usize);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use super::Unanswered;
 use crate::dns::{Ede, Question};
 
 /// How long a failure is remembered first, and at most; twice as long each time between.
@@ -27,7 +28,7 @@ pub(super) struct Failures {
 struct Failed {
     until: Instant,
     length: Duration,
-    ede: Ede,
+    outcome: Unanswered,
 }
 
 impl Failures {
@@ -37,20 +38,22 @@ impl Failures {
     }
 
     /// Why a question is not asked now. The clock is read when it failed before.
-    pub fn find(&self, question: &Question) -> Option<Ede> {
+    pub fn find(&self, question: &Question) -> Option<Unanswered> {
         self.find_at(question, Instant::now)
     }
 
-    fn find_at(&self, question: &Question, now: impl FnOnce() -> Instant) -> Option<Ede> {
+    fn find_at(&self, question: &Question, now: impl FnOnce() -> Instant) -> Option<Unanswered> {
         let failed = self.table.get(question)?;
         if now() >= failed.until {
             return None;
         }
-        Some(Ede::new(failed.ede.code, format!("{} (cached)", failed.ede.text)))
+        let Unanswered { ede, upstream_edes } = &failed.outcome;
+        let ede = Ede::new(ede.code, format!("{} (cached)", ede.text));
+        Some(Unanswered { ede, upstream_edes: upstream_edes.clone() })
     }
 
     /// A question failed.
-    pub fn add(&mut self, question: &Question, ede: &Ede, now: Instant) {
+    pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
         let length = self.table.get(question).map_or(SHORTEST, |failed| (failed.length * 2).min(LONGEST));
         if self.table.len() >= self.most && !self.table.contains_key(question) {
             self.forget_old(now);
@@ -58,7 +61,7 @@ impl Failures {
                 return;
             }
         }
-        let failed = Failed { until: now + length, length, ede: ede.clone() };
+        let failed = Failed { until: now + length, length, outcome: outcome.clone() };
         self.table.insert(question.clone(), failed);
     }
 
@@ -103,17 +106,18 @@ mod tests {
     fn failures_are_remembered_longer_each_time() {
         let mut failures = Failures::new(10);
         let asked = question("a.example");
-        let ede = Ede::new(22, "nobody");
+        let nobody = Unanswered::without_upstream_edes(Ede::new(22, "nobody"));
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            failures.add(&asked, &ede, now);
+            failures.add(&asked, &nobody, now);
             now += Duration::from_secs(seconds);
             let almost = now - Duration::from_millis(1);
-            assert_eq!(failures.find_at(&asked, || almost), Some(Ede::new(22, "nobody (cached)")));
+            let found = failures.find_at(&asked, || almost).map(|found| found.ede);
+            assert_eq!(found, Some(Ede::new(22, "nobody (cached)")));
             assert_eq!(failures.find_at(&asked, || now), None);
         }
         failures.remove(&asked);
-        failures.add(&asked, &ede, now);
+        failures.add(&asked, &nobody, now);
         assert_eq!(failures.find_at(&asked, || now + SHORTEST), None);
     }
 
@@ -122,11 +126,11 @@ mod tests {
         let mut failures = Failures::new(2);
         let now = Instant::now();
         for name in ["a", "b", "c"] {
-            failures.add(&question(name), &Ede::new(22, ""), now);
+            failures.add(&question(name), &Unanswered::without_upstream_edes(Ede::new(22, "")), now);
         }
         assert_eq!(failures.table.len(), 2);
         let later = now + LONGEST * 2;
-        failures.add(&question("c"), &Ede::new(22, ""), later);
+        failures.add(&question("c"), &Unanswered::without_upstream_edes(Ede::new(22, "")), later);
         assert!(failures.find_at(&question("c"), || later).is_some());
         assert_eq!(failures.table.len(), 1, "old ones are forgotten");
     }

@@ -187,7 +187,7 @@ impl Group {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
             let text = format!("{own} of at most {most} queries in flight are for these servers already");
-            return Err(Unanswered { ede: Ede::new(Ede::OTHER, text) });
+            return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         state.in_flight.insert(question.clone(), InFlight { since: Instant::now(), followers: None });
@@ -197,9 +197,9 @@ impl Group {
 
     /// Why a question is not sent now.
     fn failure(&self, state: &State, question: &Question) -> Option<Unanswered> {
-        if let Some(ede) = state.failures.find(question) {
+        if let Some(unanswered) = state.failures.find(question) {
             self.shared.metrics.failure_cache_hit();
-            return Some(Unanswered { ede });
+            return Some(unanswered);
         }
         if !self.is_backing_off() {
             return None;
@@ -208,7 +208,7 @@ impl Group {
         let is_trial_due = self.servers.iter().any(|server| server.health().is_trial_due(now));
         (!is_trial_due).then(|| {
             self.shared.metrics.backed_off();
-            Unanswered { ede: self.given_up(&[]) }
+            self.given_up(&[])
         })
     }
 
@@ -255,7 +255,7 @@ impl Group {
                 }
             }
         }
-        Err(Unanswered { ede: self.given_up(&failures) })
+        Err(self.given_up(&failures))
     }
 
     /// The servers to try, in order. Those that back off are left out; where one of them is due for a trial, it gets a
@@ -359,7 +359,7 @@ impl Group {
     }
 
     /// Why there is no answer: what each server did to this question, or else before it was given up.
-    fn given_up(&self, failures: &[(Arc<str>, Failure)]) -> Ede {
+    fn given_up(&self, failures: &[(Arc<str>, Failure)]) -> Unanswered {
         let mut all: Vec<(Arc<str>, Failure, bool)> =
             failures.iter().map(|(label, failure)| (label.clone(), failure.clone(), false)).collect();
         for server in &self.servers {
@@ -370,7 +370,13 @@ impl Group {
                 all.push((server.label.clone(), failure.clone(), true));
             }
         }
-        explain(&all)
+        let mut upstream_edes = Vec::new();
+        for (_, failure) in failures {
+            if let Failure::Rcode(_, edes) = failure {
+                Ede::add_upstream(&mut upstream_edes, edes.iter().cloned());
+            }
+        }
+        Unanswered { ede: explain(&all), upstream_edes }
     }
 
     /// What changes, for a moment.
@@ -395,7 +401,7 @@ async fn lead(mut flight: Flight, store: impl FnOnce(&Question, &Answer)) -> Out
 
 /// Waits for the outcome of an equal question.
 async fn follow(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let lost = || Unanswered { ede: Ede::new(Ede::OTHER, "the query was lost") };
+    let lost = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was lost"));
     match outcome.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
         Err(_) => Err(lost()),
@@ -425,7 +431,7 @@ impl Flight {
             Some(Ok(_)) => state.failures.remove(question),
             // Where no server is queried at all, that says nothing of this question.
             Some(Err(_)) if group.is_backing_off() => {}
-            Some(Err(unanswered)) => state.failures.add(question, &unanswered.ede, Instant::now()),
+            Some(Err(unanswered)) => state.failures.add(question, unanswered, Instant::now()),
             None => {}
         }
         if matches!(outcome, Some(Err(_))) || group.troubled.load(Ordering::Relaxed) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use crate::dns::{Question, Rcode, Response, ResponseError};
+use crate::dns::{Ede, Question, Rcode, Response, ResponseError};
 
 /// The UDP payload size that our OPT record announces: what passes through nearly every network in one
 /// piece.
@@ -145,9 +145,9 @@ pub(super) enum Failure {
     /// The response cannot be read.
     #[error("{0}")]
     Malformed(#[from] ResponseError),
-    /// The response is a refusal or an error.
+    /// The response is a refusal or an error, with the extended errors that the server sent along.
     #[error("answered {0}")]
-    Rcode(Rcode),
+    Rcode(Rcode, Vec<Ede>),
 }
 
 impl Failure {
@@ -167,7 +167,7 @@ impl Failure {
             Self::Network(_) | Self::Closed => Some("refused"),
             Self::Mismatch | Self::WrongCase => None,
             Self::Malformed(_) => Some("malformed"),
-            Self::Rcode(_) => Some("rcode"),
+            Self::Rcode(..) => Some("rcode"),
         }
     }
 
@@ -183,7 +183,7 @@ impl Failure {
 
     /// Whether the server could not be reached, rather than said something useless.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Timeout | Self::Network(_) | Self::Closed | Self::Rcode(Rcode::REFUSED))
+        matches!(self, Self::Timeout | Self::Network(_) | Self::Closed | Self::Rcode(Rcode::REFUSED, _))
     }
 }
 

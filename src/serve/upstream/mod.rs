@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 
-use crate::dns::{Answer, Ede, Question};
+use crate::dns::{Answer, Ede, Question, Rcode};
 use crate::observe::ForwardMetrics;
 use crate::world::{Order, Upstream, UpstreamIdentity};
 use group::Group;
@@ -96,14 +96,27 @@ impl Default for UpstreamOptions {
 pub struct Unanswered {
     /// What each server did.
     pub ede: Ede,
+    /// The extended errors that servers sent with theirs: why a validating resolver failed, for instance.
+    pub upstream_edes: Vec<Ede>,
 }
 
 impl Unanswered {
     /// The same, beginning with the name of the upstream. Several rules may have the same servers, so what they share
     /// names none of them.
     fn of(self, name: &str) -> Self {
-        let Self { ede } = self;
-        Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)) }
+        let Self { ede, upstream_edes } = self;
+        Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)), upstream_edes }
+    }
+
+    /// For a reason of our own, without extended errors of others.
+    pub fn without_upstream_edes(ede: Ede) -> Self {
+        Self { ede, upstream_edes: Vec::new() }
+    }
+
+    /// The answer that a client gets.
+    pub fn into_answer(self) -> Answer {
+        let Self { ede, upstream_edes } = self;
+        Answer { upstream_edes, ..Answer::empty(Rcode::SERVFAIL).with_ede(ede) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::tls::Secure;
 use super::udp::{Target, UdpPool};
 use super::waiting::Reply;
 use super::{Shared, UpstreamOptions};
-use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response};
+use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, ResponseError};
 use crate::observe::ServerMetrics;
 use crate::world::{Server as Specification, ServerTransport};
 
@@ -186,7 +186,7 @@ impl Server {
             let reply = self.carry(&question, Via::Usual, false, true, now + timeout).await;
             let failure = match reply {
                 // Whatever it replied, it is there.
-                Ok(_) | Err(Failure::WrongCase | Failure::Malformed(_) | Failure::Rcode(_)) => {
+                Ok(_) | Err(Failure::WrongCase | Failure::Malformed(_) | Failure::Rcode(..)) => {
                     probing.is_over = true;
                     let replied = Instant::now();
                     let mut health = self.health();
@@ -402,12 +402,22 @@ impl Trait {
 
 /// The content of a response that answers its question.
 fn usable(response: Response) -> Result<Answer, Failure> {
-    let Response { rcode, truncated, answer, authority, .. } = response;
+    if !response.truncated && !response.answers_its_question() {
+        return Err(Failure::Malformed(ResponseError::AnswersNothing));
+    }
+    let Response { rcode, truncated, answer, authority, edes, .. } = response;
+    let is_redirected = || answer.iter().any(|set| set.rtype == RecordType::DNAME);
     match rcode {
         // What is truncated over a connection has no other way to come.
-        Rcode::NOERROR | Rcode::NXDOMAIN if truncated => Err(Failure::Rcode(Rcode::SERVFAIL)),
-        Rcode::NOERROR | Rcode::NXDOMAIN => Ok(Answer { rcode, answer, authority, ede: None }),
-        other => Err(Failure::Rcode(other)),
+        Rcode::NOERROR | Rcode::NXDOMAIN if truncated => Err(Failure::Rcode(Rcode::SERVFAIL, edes)),
+        Rcode::NOERROR | Rcode::NXDOMAIN => {
+            Ok(Answer { rcode, answer, authority, ede: None, upstream_edes: edes })
+        }
+        // The name that a DNAME makes is too long (RFC 6672 2.2). The resolution sees that for itself.
+        Rcode::YXDOMAIN if is_redirected() => {
+            Ok(Answer { rcode: Rcode::NOERROR, answer, authority, ede: None, upstream_edes: edes })
+        }
+        other => Err(Failure::Rcode(other, edes)),
     }
 }
 

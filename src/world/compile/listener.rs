@@ -64,14 +64,20 @@ impl Compiler<'_> {
                 }
                 self.check_resolver_address(door, view);
                 if let Some(carries) = self.carries(door) {
-                    self.listeners.push(Listener { address, view, carries });
+                    let server_name = written.server_name.as_ref().map(|name| name.value().clone());
+                    self.listeners.push(Listener { address, view, carries, server_name });
                     taken.insert(address);
                 }
             }
         }
         if self.config.listener.is_empty() {
             let carries = Carries::Plain { udp: true, tcp: true };
-            self.listeners.push(Listener { address: DEFAULT_LISTENER, view: None, carries });
+            self.listeners.push(Listener {
+                address: DEFAULT_LISTENER,
+                view: None,
+                carries,
+                server_name: None,
+            });
         }
         if self.listeners.iter().any(|listener| listener.view.is_none()) {
             self.check_ambiguous_places();
@@ -155,6 +161,9 @@ impl Compiler<'_> {
     fn refuse_keys(&mut self, door: Door<'_>, what: &str) {
         for (key, value) in [("certificate", &door.written.certificate), ("key", &door.written.key)] {
             self.refuse(door, key, value.as_ref(), what);
+        }
+        if let Some(name) = &door.written.server_name {
+            self.refuse(door, "server_name", Some(&name.with(name.to_string())), what);
         }
         self.refuse_path(door, what);
     }

@@ -382,6 +382,7 @@ impl<'a> Compiler<'a> {
 
     fn finish(self) -> World {
         let (config, public) = (self.config, self.public);
+        let designated = public::designated(&self.listeners);
         let nets = |list: &[Marked<config::Cidr>]| list.iter().map(|cidr| cidr.value().0).collect();
         World {
             generation: 0,
@@ -399,6 +400,7 @@ impl<'a> Compiler<'a> {
                 unused_ip_names: config.answers.unused_ip_names,
                 dns_support_off: config.answers.dns_support_off,
                 negative_soa: config.answers.negative_soa,
+                special_use_names: config.answers.special_use_names,
             },
             annotate: AnnotateRules {
                 ede: config.annotate.ede,
@@ -434,7 +436,7 @@ impl<'a> Compiler<'a> {
             public_view: self.public_view,
             places: self.places,
             claims: self.claims,
-            public: public.finish(self.facts),
+            public: public.finish(self.facts, designated),
             played: self.played,
             expectations: self.expectations,
         }

@@ -3,10 +3,8 @@
 use super::records::Written;
 use super::*;
 use crate::aws::zones::SEALED_SOA;
-use crate::dns::{Rdata, RecordType};
-
-/// TTL of ipv4only.arpa's records, in seconds, as public DNS has them.
-const IPV4ONLY_TTL_S: u32 = 86_400;
+use crate::dns::special_use::{self, IPV4ONLY_TTL_S, SpecialUse};
+use crate::dns::{Rdata, RecordType, RrSet, SuffixMap};
 
 /// Gathers what is public while the rest is compiled.
 pub(super) struct Builder {
@@ -58,7 +56,7 @@ impl Builder {
         self.s3_families.insert(vpc, families);
     }
 
-    pub(super) fn finish(self, facts: &'static Facts) -> PublicDns {
+    pub(super) fn finish(self, facts: &'static Facts, designated: Vec<DesignatedListener>) -> PublicDns {
         let soa = self.records.soa().clone();
         PublicDns {
             overlay: self.overlay,
@@ -67,10 +65,80 @@ impl Builder {
             records: self.records,
             instances: self.instances,
             resource_names: self.resource_names,
+            special_use: special_use_zones(),
+            designated,
             facts,
             soa,
         }
     }
+}
+
+/// The encrypted listeners that clients of plain ones are told of: those with a name. A client is to get the same answers
+/// there, so one that is bound to no view is left out where a plain listener is bound to one.
+pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
+    let binds_plain = listeners.iter().any(|listener| listener.view.is_some() && listener.tls().is_none());
+    let named = listeners.iter().filter(|listener| listener.view.is_some() || !binds_plain);
+    let parts = named.filter_map(|listener| {
+        let protocol = match &listener.carries {
+            Carries::Plain { .. } => return None,
+            Carries::Dot(_) => "alpn=dot".to_owned(),
+            // HTTP/2 is the version that is spoken; the template is RFC 9461 5's.
+            Carries::Doh { path, .. } => format!("alpn=h2 dohpath={path}{{?dns}}"),
+        };
+        // The port of a test's listener is known when it is open.
+        let name = listener.server_name.as_ref().filter(|_| listener.address.port() != 0)?;
+        let (ip, port) = (listener.address.ip(), listener.address.port());
+        let hint = match ip {
+            _ if ip.is_unspecified() => String::new(),
+            IpAddr::V4(ip) => format!(" ipv4hint={ip}"),
+            IpAddr::V6(ip) => format!(" ipv6hint={ip}"),
+        };
+        Some((listener.view, format!("{name} {protocol} port={port}{hint}")))
+    });
+    let of = |(number, (view, text)): (usize, (Option<ViewId>, String))| {
+        let svcb = Rdata::parse(RecordType::SVCB, &format!("{} {text}", number + 1)).ok()?;
+        Some(DesignatedListener { view, svcb })
+    };
+    parts.enumerate().filter_map(of).collect()
+}
+
+/// The zones of special-use names.
+fn special_use_zones() -> SuffixMap<SpecialUseZone> {
+    let by_octet = special_use::OCTETS.into_iter().flat_map(|(first, seconds, rfc)| {
+        seconds.map(move |second| (format!("{second}.{first}.in-addr.arpa"), rfc))
+    });
+    let mut zones = SuffixMap::new();
+    for (apex, rfc) in by_octet {
+        let apex = fact_name(&apex);
+        let zone = special_use_zone(&apex, special_use::NEGATIVE_TTL_S);
+        zones.insert(apex, SpecialUseZone { zone, rfc, is_about_resolver: false });
+    }
+    for SpecialUse { apex, rfc, is_about_resolver, records } in special_use::SPECIAL_USE {
+        let apex = fact_name(apex);
+        let mut zone = special_use_zone(&apex, special_use::NEGATIVE_TTL_S);
+        let ttl = if *is_about_resolver { IPV4ONLY_TTL_S } else { special_use::TTL_S };
+        for (labels, rtype, data) in *records {
+            let owner = match *labels {
+                "" => apex.clone(),
+                labels => Name::parse_below(labels, Some(&apex)).expect("a short name before a short name"),
+            };
+            let Some(rtype) = *rtype else {
+                zone.add_name(owner);
+                continue;
+            };
+            let rdata = Rdata::parse(rtype, data).expect("the table has good data");
+            zone.add(owner, rtype, ttl, rdata).expect("the owner lies in the zone");
+        }
+        zones.insert(apex, SpecialUseZone { zone, rfc, is_about_resolver: *is_about_resolver });
+    }
+    zones
+}
+
+/// A zone with the SOA record that locally served zones have (RFC 6303 3), but for the time that a denial is kept.
+fn special_use_zone(apex: &Name, negative_ttl: u32) -> Zone {
+    let rname = fact_name("nobody.invalid");
+    let rdata = Rdata::soa(apex, &rname, 1, 3600, 1200, 604_800, negative_ttl);
+    Zone::new(apex.clone(), RrSet::new(apex.clone(), RecordType::SOA, negative_ttl, [rdata]))
 }
 
 impl Compiler<'_> {

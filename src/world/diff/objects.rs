@@ -350,6 +350,7 @@ fn settings(world: &World) -> Catalogue {
                 ("unused_ip_names", answers.unused_ip_names.to_string()),
                 ("dns_support_off", format!("{:?}", answers.dns_support_off).to_lowercase()),
                 ("negative_soa", format!("{:?}", answers.negative_soa).to_lowercase()),
+                ("special_use_names", format!("{:?}", answers.special_use_names).to_lowercase()),
             ],
         ),
         (

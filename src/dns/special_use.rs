@@ -1,0 +1,103 @@
+//! Names that are about the resolver itself or that a resolver does not query on the internet: special-use domain names
+//! (IANA, "Special-Use Domain Names") and locally served zones (IANA, "Locally-Served DNS Zones").
+//!
+//! The names that RFC 6761 reserves for documentation (`example`, `example.com` …) are not here: a resolver does not
+//! treat them specially (RFC 6761 6.5). Nor is `internal`: it is reserved for private use without an RFC, and the
+//! configured servers of the internet may well have it.
+
+use super::code::RecordType;
+
+/// A zone that a resolver serves itself.
+#[derive(Clone, Copy, Debug)]
+pub struct SpecialUse {
+    /// The zone's apex.
+    pub apex: &'static str,
+    /// Where it is specified.
+    pub rfc: &'static str,
+    /// Whether it is about the resolver that is queried. Another resolver's answer is about that one, so a rule that
+    /// merely covers the name does not send it away.
+    pub is_about_resolver: bool,
+    /// Its records beside the SOA record: the owner's labels before the apex (nothing for the apex itself), the type, and
+    /// the data as in a zone file. A name without a type exists and has no records.
+    pub records: &'static [Record],
+}
+
+/// A record of such a zone.
+type Record = (&'static str, Option<RecordType>, &'static str);
+
+/// A zone with nothing in it: NODATA for its apex, NXDOMAIN for what is below.
+const fn empty(apex: &'static str, rfc: &'static str) -> SpecialUse {
+    SpecialUse { apex, rfc, is_about_resolver: false, records: &[] }
+}
+
+/// A zone with records.
+const fn zone(apex: &'static str, rfc: &'static str, records: &'static [Record]) -> SpecialUse {
+    SpecialUse { apex, rfc, is_about_resolver: false, records }
+}
+
+/// A zone about the resolver itself.
+const fn own(apex: &'static str, rfc: &'static str, records: &'static [Record]) -> SpecialUse {
+    SpecialUse { apex, rfc, is_about_resolver: true, records }
+}
+
+const A: Option<RecordType> = Some(RecordType::A);
+const AAAA: Option<RecordType> = Some(RecordType::AAAA);
+const PTR: Option<RecordType> = Some(RecordType::PTR);
+
+/// TTL of the records in these zones, in seconds, but for [`IPV4ONLY_TTL_S`].
+pub const TTL_S: u32 = 10_800;
+
+/// TTL of the records of `ipv4only.arpa`, in seconds, as public DNS has them.
+pub const IPV4ONLY_TTL_S: u32 = 86_400;
+
+/// TTL of denials in these zones, in seconds. RFC 6303 3 has 10800; a configuration that begins to claim such a name is
+/// to be seen sooner.
+pub const NEGATIVE_TTL_S: u32 = 60;
+
+/// The zones, each with its RFC. The zones of 100.64.0.0/10 and 172.16.0.0/12, one for each second octet, are made of
+/// [`OCTETS`].
+pub const SPECIAL_USE: &[SpecialUse] = &[
+    // About the resolver.
+    own("resolver.arpa", "RFC 9462 8.2", &[("_dns", None, "")]),
+    own("ipv4only.arpa", "RFC 8880 7.1", &[("", A, "192.0.0.170"), ("", A, "192.0.0.171")]),
+    own("170.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
+    own("171.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
+    // Names without servers on the internet.
+    zone(
+        "localhost",
+        "RFC 6761 6.3",
+        &[("", A, "127.0.0.1"), ("", AAAA, "::1"), ("*", A, "127.0.0.1"), ("*", AAAA, "::1")],
+    ),
+    empty("invalid", "RFC 6761 6.4"),
+    empty("test", "RFC 6761 6.2"),
+    empty("local", "RFC 6762 22.1"),
+    empty("onion", "RFC 7686 2"),
+    empty("alt", "RFC 9476 3.1"),
+    empty("home.arpa", "RFC 8375 4"),
+    // Reverse zones of addresses that mean something on their own network alone.
+    empty("10.in-addr.arpa", "RFC 6303 4.1"),
+    empty("168.192.in-addr.arpa", "RFC 6303 4.1"),
+    empty("0.in-addr.arpa", "RFC 6303 4.2"),
+    zone("127.in-addr.arpa", "RFC 6303 4.2", &[("1.0.0", PTR, "localhost.")]),
+    empty("254.169.in-addr.arpa", "RFC 6303 4.2"),
+    empty("2.0.192.in-addr.arpa", "RFC 6303 4.2"),
+    empty("100.51.198.in-addr.arpa", "RFC 6303 4.2"),
+    empty("113.0.203.in-addr.arpa", "RFC 6303 4.2"),
+    empty("255.255.255.255.in-addr.arpa", "RFC 6303 4.2"),
+    empty("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa", "RFC 6303 4.3"),
+    zone(
+        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+        "RFC 6303 4.3",
+        &[("", PTR, "localhost.")],
+    ),
+    empty("d.f.ip6.arpa", "RFC 6303 4.4"),
+    empty("8.e.f.ip6.arpa", "RFC 6303 4.5"),
+    empty("9.e.f.ip6.arpa", "RFC 6303 4.5"),
+    empty("a.e.f.ip6.arpa", "RFC 6303 4.5"),
+    empty("b.e.f.ip6.arpa", "RFC 6303 4.5"),
+    empty("8.b.d.0.1.0.0.2.ip6.arpa", "RFC 6303 4.6"),
+];
+
+/// Reverse zones of which there is one for each second octet: the first octet, the second ones, and the RFC.
+pub const OCTETS: [(u8, std::ops::RangeInclusive<u8>, &str); 2] =
+    [(172, 16..=31, "RFC 6303 4.1"), (100, 64..=127, "RFC 7793 2")];

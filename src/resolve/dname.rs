@@ -1,0 +1,124 @@
+//! DNAME records in answers of other name servers: the CNAME record that one stands for (RFC 6672 3).
+
+use crate::dns::{Answer, Name, Rcode, Rdata, RecordType, RrSet};
+
+/// What a DNAME makes of a name.
+#[derive(Debug)]
+pub enum Redirected {
+    /// These records: the DNAME, and the CNAME record that it stands for.
+    To(Vec<RrSet>),
+    /// The name would be longer than a name can be (RFC 6672 2.2).
+    TooLong(Box<RrSet>),
+    /// There is more than one (RFC 6672 2.4), for this reason none counts.
+    Ambiguous(String),
+}
+
+/// The redirection of a name by a DNAME in `rest`, which it is taken out of: the deepest one, if there are several.
+/// `here` are the records at the name itself. `None`: there is no DNAME above the name.
+///
+/// The CNAME record that comes with it was synthesised by the server for resolvers without support for DNAME. If it agrees
+/// with the DNAME it is kept, in its own case and with the smaller TTL; otherwise it is replaced, as in Unbound.
+pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<Redirected> {
+    let above = rest.iter().enumerate().filter(|(_, set)| set.is_dname_above(name));
+    let (at, _) = above.max_by_key(|(_, set)| set.owner.label_count())?;
+    let dname = rest.remove(at);
+    let [rdata] = &*dname.rdatas else {
+        return Some(Redirected::Ambiguous(format!("{} has several DNAME records", dname.owner)));
+    };
+    let Some(target) = substituted(name, &dname.owner, rdata) else {
+        return Some(Redirected::TooLong(Box::new(dname)));
+    };
+    let is_same = |set: &&RrSet| {
+        let [rdata] = &*set.rdatas else { return false };
+        set.rtype == RecordType::CNAME && rdata.as_wire().eq_ignore_ascii_case(&target)
+    };
+    let cname = match here.iter().find(is_same) {
+        Some(sent) => sent.with_ttl(sent.ttl.min(dname.ttl)),
+        // Its TTL is the DNAME's (RFC 6672 3.1).
+        None => RrSet {
+            owner: name.clone(),
+            rtype: RecordType::CNAME,
+            rdatas: [Rdata::from(target)].into(),
+            ..dname.clone()
+        },
+    };
+    Some(Redirected::To(vec![dname, cname]))
+}
+
+/// The answer where a DNAME makes a name too long.
+pub fn too_long(dname: RrSet) -> Answer {
+    Answer { answer: vec![dname], ..Answer::empty(Rcode::YXDOMAIN) }
+}
+
+/// The name with its suffix `owner` replaced by the target in `rdata`, in wire form and in that target's case. `None`:
+/// it would be too long.
+fn substituted(name: &Name, owner: &Name, rdata: &Rdata) -> Option<Vec<u8>> {
+    let kept = name.as_wire().len() - owner.as_wire().len();
+    let wire = [&name.as_wire()[..kept], rdata.as_wire()].concat();
+    Name::from_wire(&wire).ok().map(|_| wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn set(owner: &str, rtype: RecordType, ttl: u32, target: &[u8]) -> RrSet {
+        RrSet::new(name(owner), rtype, ttl, [Rdata::from_wire(target)])
+    }
+
+    fn targets(redirected: Option<Redirected>) -> Vec<(RecordType, u32, String)> {
+        let Some(Redirected::To(sets)) = redirected else { panic!("{redirected:?}") };
+        sets.iter().map(|set| (set.rtype, set.ttl, set.rdatas[0].to_text(set.rtype))).collect()
+    }
+
+    #[test]
+    fn a_dname_alone_gets_its_cname_with_its_ttl() {
+        let mut rest = vec![set("old.example", RecordType::DNAME, 30, b"\x03New\x07example\0")];
+        let made = targets(redirect(&mut rest, &[], &name("a.b.old.example")));
+        assert_eq!(made[1], (RecordType::CNAME, 30, "a.b.New.example.".to_owned()));
+        assert!(rest.is_empty());
+        // Not at its owner (RFC 6672 2.3), and not elsewhere.
+        for other in ["old.example", "xold.example", "b.example"] {
+            let mut rest = vec![set("old.example", RecordType::DNAME, 30, b"\x01n\0")];
+            assert!(redirect(&mut rest, &[], &name(other)).is_none(), "{other}");
+            assert_eq!(rest.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_cname_record_is_kept_only_if_it_agrees() {
+        let dname = || vec![set("old.example", RecordType::DNAME, 30, b"\x03new\0")];
+        let asked = name("a.old.example");
+        let same = [set("a.old.example", RecordType::CNAME, 60, b"\x01A\x03NEW\0")];
+        assert_eq!(targets(redirect(&mut dname(), &same, &asked))[1].2, "A.NEW.");
+        assert_eq!(targets(redirect(&mut dname(), &same, &asked))[1].1, 30);
+        let other = [set("a.old.example", RecordType::CNAME, 0, b"\x04evil\0")];
+        assert_eq!(targets(redirect(&mut dname(), &other, &asked))[1].2, "a.new.");
+    }
+
+    #[test]
+    fn the_deepest_dname_counts_and_several_of_one_owner_do_not() {
+        let asked = name("a.b.c");
+        let mut rest =
+            vec![set("c", RecordType::DNAME, 1, b"\x01x\0"), set("b.c", RecordType::DNAME, 1, b"\x01y\0")];
+        assert_eq!(targets(redirect(&mut rest, &[], &asked))[1].2, "a.y.");
+        let two: Vec<Rdata> = [b"\x01x\0", b"\x01y\0"].map(|wire| Rdata::from_wire(wire)).to_vec();
+        let mut rest = vec![RrSet::new(name("c"), RecordType::DNAME, 1, two)];
+        assert!(matches!(redirect(&mut rest, &[], &asked), Some(Redirected::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_name_that_becomes_too_long_is_reported() {
+        let label = "a".repeat(63);
+        let long = name(&format!("{label}.{label}.{label}.c"));
+        let mut target = vec![63];
+        target.extend([b'b'; 63]);
+        target.push(0);
+        let mut rest = vec![set("c", RecordType::DNAME, 1, &target)];
+        assert!(matches!(redirect(&mut rest, &[], &long), Some(Redirected::TooLong(_))));
+    }
+}

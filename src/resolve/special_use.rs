@@ -1,0 +1,67 @@
+//! Special-use names and locally served zones: answered here and never sent to the internet.
+//!
+//! ```text
+//!  about the resolver itself (resolver.arpa, ipv4only.arpa) ──► unless something claims the zone or a name in it
+//!  the others (test, local, home.arpa, RFC 6303 …)          ──► where nothing at all claims the name
+//! ```
+
+use super::{Reply, Source, zone};
+use crate::dns::{Answer, Ede, Question, Rcode, Rdata, RecordType, RrSet};
+use crate::world::{SpecialUseNames, SpecialUseZone, ViewId, World};
+
+/// The end of a name below `arpa`, in wire form.
+const ARPA: &[u8] = b"\x04arpa\0";
+
+/// TTL of the SVCB records of designated listeners, in seconds.
+const DESIGNATION_TTL_S: u32 = 300;
+
+/// Answers names about the resolver itself. `None`: the name is none of them, or something claims it as its own.
+///
+/// A FORWARD rule for all names does not match: another resolver's records at `resolver.arpa` are about that resolver
+/// (RFC 9462 6.4).
+pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
+    // All of them are below `arpa`, and most questions are not: this runs for every query that no cache answers.
+    if !question.qname.as_wire().ends_with(ARPA) {
+        return None;
+    }
+    let special = world.public.special_use.longest(&question.qname).filter(|zone| zone.is_about_resolver)?;
+    let apex_labels = special.zone.apex().label_count();
+    let deepest = world.claims.covering(world.views[view].claims, &question.qname).next();
+    let is_claimed = deepest.is_some_and(|(labels, _)| labels >= apex_labels);
+    (!is_claimed)
+        .then(|| designation(world, view, special, question).unwrap_or_else(|| answer(special, question)))
+}
+
+/// The encrypted listeners that have the same view, for `_dns.resolver.arpa` (RFC 9462 4). `None`: something else is
+/// asked for, or there is none.
+fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: &Question) -> Option<Reply> {
+    let is_type = matches!(question.qtype, RecordType::SVCB | RecordType::ANY);
+    let is_name = question.qname.first_label() == Some(b"_dns")
+        && question.qname.labels_below(special.zone.apex()) == Some(1);
+    if !is_type || !is_name || world.public.designated.is_empty() {
+        return None;
+    }
+    let claims_of = |view: ViewId| world.views[view].claims;
+    let all = world.public.designated.iter();
+    let same = all.filter(|listener| listener.view.is_none_or(|bound| claims_of(bound) == claims_of(view)));
+    let rdatas: Vec<Rdata> = same.map(|listener| listener.svcb.clone()).collect();
+    let set = RrSet::new(question.qname.clone(), RecordType::SVCB, DESIGNATION_TTL_S, rdatas);
+    (!set.rdatas.is_empty()).then(|| Reply::of(Answer::of(vec![set]), Source::Public))
+}
+
+/// Answers the other special-use names, for when nothing claims the name. `None`: it is no such name, or the
+/// configuration leaves them to the internet.
+pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
+    let special = world.public.special_use.longest(&question.qname)?;
+    let is_local = special.is_about_resolver || world.answers.special_use_names == SpecialUseNames::Local;
+    is_local.then(|| answer(special, question))
+}
+
+fn answer(special: &SpecialUseZone, question: &Question) -> Reply {
+    let mut reply = zone::answer(&special.zone, question, Source::Public);
+    if reply.answer.rcode == Rcode::NXDOMAIN {
+        let text = format!("{} is answered by the resolver itself ({})", special.zone.apex(), special.rfc);
+        reply.answer.ede = Some(Ede::new(Ede::OTHER, text));
+    }
+    reply
+}

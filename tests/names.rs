@@ -1,0 +1,439 @@
+//! Names and answers that a forwarder has to look at twice: special-use names, answers that belong to another question,
+//! DNAME records, the case of names in data, and other servers' extended errors.
+
+mod common;
+mod lab;
+#[path = "common/name_server.rs"]
+mod name_server;
+
+use common::{Client, Lab};
+use hickory_proto::op::ResponseCode;
+use lab::{A, AAAA, ANY, CD, CNAME, EDE, Packet, RD, Reply, TXT, wire};
+use name_server::{Sent, Server};
+use plustwo::config::BUILT_IN_LAB;
+use plustwo::dns::{Class, Question, RecordType};
+use plustwo::resolve::{Occasion, Silent, resolve};
+
+const HOME: [u8; 4] = [127, 0, 1, 1];
+
+// Types, as numbers of the wire.
+const NS: u16 = 2;
+const SOA: u16 = 6;
+const MB: u16 = 7;
+const PTR: u16 = 12;
+const MX: u16 = 15;
+const DNAME: u16 = 39;
+const DNSKEY: u16 = 48;
+const SVCB: u16 = 64;
+
+/// The lab with this server for the internet, and `more` at its end.
+fn lab_with(server: &Server, more: &str) -> Lab {
+    let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
+    Lab::start_with(&format!("{BUILT_IN_LAB}{internet}{more}"))
+}
+
+fn ask(lab: &Lab, name: &str, qtype: u16) -> Reply {
+    send(lab, &Packet::ask(name, qtype).opt(1232, &[]))
+}
+
+fn send(lab: &Lab, packet: &Packet) -> Reply {
+    Reply::read(&Client::new(lab.dns, HOME.into()).exchange(&packet.build()))
+}
+
+/// Owner, type and data of each answer, in the case they are sent in.
+fn answers(reply: &Reply) -> Vec<String> {
+    let text = |record: &hickory_proto::rr::Record| {
+        format!("{} {} {}", record.name, record.record_type(), record.data)
+    };
+    reply.message.answers.iter().map(text).collect()
+}
+
+// ---- special-use names --------------------------------------------------------------------------------
+
+#[test]
+fn special_use_names_do_not_leave() {
+    let server = Server::start(vec![]);
+    let lab = lab_with(&server, "");
+    for name in [
+        "onion",
+        "x.onion",
+        "invalid",
+        "a.b.invalid",
+        "test",
+        "x.test",
+        "printer.local",
+        "local",
+        "router.home.arpa",
+        "home.arpa",
+        "x.alt",
+        "localhost",
+        "a.localhost",
+        "resolver.arpa",
+        "_dns.resolver.arpa",
+        "x.resolver.arpa",
+        "ipv4only.arpa",
+        "x.ipv4only.arpa",
+        "170.0.0.192.in-addr.arpa",
+        "171.0.0.192.in-addr.arpa",
+        "4.3.2.10.in-addr.arpa",
+        "4.3.20.172.in-addr.arpa",
+        "4.3.168.192.in-addr.arpa",
+        "1.1.64.100.in-addr.arpa",
+        "1.1.127.100.in-addr.arpa",
+        "1.2.3.0.in-addr.arpa",
+        "1.0.0.127.in-addr.arpa",
+        "7.7.254.169.in-addr.arpa",
+        "1.2.0.192.in-addr.arpa",
+        "1.100.51.198.in-addr.arpa",
+        "1.113.0.203.in-addr.arpa",
+        "255.255.255.255.in-addr.arpa",
+        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+        "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+        "1.d.f.ip6.arpa",
+        "0.8.e.f.ip6.arpa",
+        "0.b.e.f.ip6.arpa",
+        "1.8.b.d.0.1.0.0.2.ip6.arpa",
+    ] {
+        for qtype in [A, AAAA, PTR, TXT, SVCB, SOA, NS, ANY] {
+            // 127.0.99.1 is outside of every VPC.
+            for client in [HOME, [127, 0, 99, 1]] {
+                let packet = Packet::ask(name, qtype).opt(1232, &[]);
+                let reply = Reply::read(&Client::new(lab.dns, client.into()).exchange(&packet.build()));
+                let rcode = reply.rcode();
+                assert!(
+                    matches!(rcode, ResponseCode::NoError | ResponseCode::NXDomain),
+                    "{name} {qtype} {rcode}"
+                );
+                assert!(
+                    !reply.message.answers.is_empty() || reply.message.authorities.len() == 1,
+                    "{name} {qtype}: a denial has its SOA record"
+                );
+            }
+        }
+    }
+    assert_eq!(server.seen(), []);
+}
+
+#[test]
+fn special_use_names_are_answered_as_their_rfcs_say() {
+    let server = Server::start(vec![]);
+    let lab = lab_with(&server, "");
+    let outside = |name: &str, qtype| {
+        let packet = Packet::ask(name, qtype);
+        Reply::read(&Client::new(lab.dns, [127, 0, 99, 1].into()).exchange(&packet.build()))
+    };
+    assert_eq!(outside("localhost", A).data(), ["127.0.0.1"]);
+    assert_eq!(outside("x.y.localhost", AAAA).data(), ["::1"]);
+    assert_eq!(outside("1.0.0.127.in-addr.arpa", PTR).data(), ["localhost."]);
+    assert_eq!(outside("ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
+    assert_eq!(outside("171.0.0.192.in-addr.arpa", PTR).data(), ["ipv4only.arpa."]);
+    for (name, qtype, rcode) in [
+        ("x.onion", A, ResponseCode::NXDomain),
+        ("onion", A, ResponseCode::NoError),
+        ("x.test", A, ResponseCode::NXDomain),
+        ("home.arpa", A, ResponseCode::NoError),
+        ("x.home.arpa", AAAA, ResponseCode::NXDomain),
+        ("ipv4only.arpa", AAAA, ResponseCode::NoError),
+        ("x.ipv4only.arpa", A, ResponseCode::NXDomain),
+        ("_dns.resolver.arpa", SVCB, ResponseCode::NoError),
+        ("resolver.arpa", SVCB, ResponseCode::NoError),
+    ] {
+        let reply = outside(name, qtype);
+        assert_eq!((reply.rcode(), reply.counts()), (rcode, [1, 0, 1, 0]), "{name}");
+        let soa = &reply.message.authorities[0];
+        assert!(name.ends_with(soa.name.to_ascii().trim_end_matches('.')), "{name}: {}", soa.name);
+    }
+    let denied = ask(&lab, "x.onion", A);
+    assert_eq!(denied.edes()[0], (0, "onion. is answered by the resolver itself (RFC 7686 2)".to_owned()));
+}
+
+#[test]
+fn what_is_configured_goes_before_special_use_names() {
+    let addresses = |last: u8| Sent::records(vec![("", A, vec![192, 0, 2, last])]);
+    let at = |name: &'static str, last| {
+        let mut sent = addresses(last);
+        sent.answers[0].0 = name;
+        (name, A, sent)
+    };
+    let server = Server::start(vec![at("x.test", 1), at("y.onion", 2), at("host.home.arpa", 3)]);
+    let rule = |id: &str, domain: &str| {
+        format!(
+            "[[resolver_rule]]\nid = \"{id}\"\ntype = \"FORWARD\"\ndomain = \"{domain}\"\nsource = \"any\"\n\
+             targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
+            server.address
+        )
+    };
+    let zone = "[[hosted_zone]]\nname = \"corp.local\"\nvpcs = [\"vpc-lab\"]\nrecords = [{ name = \"db\", type = \"A\", \
+                ttl = 60, values = [\"10.0.1.9\"] }]\n";
+    let more = format!("{zone}{}", rule("rslvr-rr-test", "test"));
+    let lab = lab_with(&server, &more);
+    assert_eq!(ask(&lab, "db.corp.local", A).data(), ["10.0.1.9"]);
+    assert_eq!(ask(&lab, "x.test", A).data(), ["192.0.2.1"]);
+    assert_eq!(ask(&lab, "y.onion", A).rcode(), ResponseCode::NXDomain);
+    drop(lab);
+    // A rule for everything takes all of them, as AWS's does; what is about the resolver itself stays.
+    let lab = lab_with(&server, &rule("rslvr-rr-all", "."));
+    assert_eq!(ask(&lab, "y.onion", A).data(), ["192.0.2.2"]);
+    assert_eq!(ask(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
+    assert_eq!(ask(&lab, "_dns.resolver.arpa", SVCB).rcode(), ResponseCode::NoError);
+    assert_eq!(ask(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
+    assert!(server.seen().iter().all(|(name, _)| !name.ends_with("arpa") || name.ends_with("home.arpa")));
+    drop(lab);
+    // A setting leaves them to the internet's servers, but for what is about the resolver itself.
+    let lab = lab_with(&server, "[answers]\nspecial_use_names = \"forward\"\n");
+    assert_eq!(ask(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
+    assert_eq!(ask(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
+}
+
+/// RFC 9462: a client is told of the encrypted listeners at which it gets the same answers.
+#[test]
+fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() {
+    let dir = tempfile::tempdir().unwrap();
+    let pem = dir.path().join("any.pem");
+    // What is in it does not matter until a listener is opened.
+    std::fs::write(&pem, "").unwrap();
+    let listener = |address: &str, transport: &str, more: &str| {
+        format!(
+            "[[listener]]\naddress = \"{address}\"\ntransports = [\"{transport}\"]\ncertificate = {pem:?}\n\
+             key = {pem:?}\n{more}\n"
+        )
+    };
+    let named = "server_name = \"Dns.corp.example\"";
+    let dot = listener("127.0.0.2:853", "dot", named);
+    let doh = listener("[::1]:8443", "doh", &format!("{named}\npath = \"/q\""));
+    let nameless = listener("127.0.0.4:853", "dot", "");
+    let bound = listener("127.0.0.5:853", "dot", &format!("{named}\nvpc = \"vpc-lab\""));
+    let ask = |more: &str, from: [u8; 4], name: &str, qtype: u16| -> Vec<String> {
+        let (_, world) = lab::load(&format!("{BUILT_IN_LAB}{more}"));
+        let vantage = world.vantage(std::net::IpAddr::from(from).into(), None).unwrap();
+        let question = Question { qname: name.parse().unwrap(), qtype: RecordType(qtype), qclass: Class::IN };
+        let outcome = resolve(&world, vantage, &question, Occasion::at(0), &mut Silent).unwrap();
+        let sets = outcome.answer.answer.iter();
+        sets.flat_map(|set| set.rdatas.iter().map(|rdata| rdata.to_text(set.rtype))).collect()
+    };
+    let name = "_dns.resolver.arpa";
+    let over_tls = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.2";
+    let over_https = "2 dns.corp.example. alpn=\"h2\" port=8443 ipv6hint=::1 dohpath=\"/q{?dns}\"";
+    let all = format!("{dot}{doh}{nameless}");
+    assert_eq!(ask(&all, HOME, name, SVCB), [over_tls, over_https]);
+    assert_eq!(ask(&all, [127, 0, 99, 1], name, SVCB), [over_tls, over_https]);
+    assert_eq!(ask(&all, HOME, name, A), [""; 0], "NODATA");
+    assert_eq!(ask(&all, HOME, "resolver.arpa", SVCB), [""; 0]);
+    assert_eq!(ask(&nameless, HOME, name, SVCB), [""; 0], "none has a name");
+    // One that is bound is for the clients of that view; one that is not is for nobody where plain ones are bound.
+    let tls_of_vpc = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.5";
+    assert_eq!(ask(&bound, HOME, name, SVCB), [tls_of_vpc]);
+    assert_eq!(ask(&bound, [127, 0, 99, 1], name, SVCB), [""; 0]);
+    let plain = "[[listener]]\naddress = \"127.0.0.6:53\"\nvpc = \"vpc-lab\"\n";
+    assert_eq!(ask(&format!("{dot}{plain}"), HOME, name, SVCB), [""; 0]);
+}
+
+#[test]
+fn the_root_is_the_internets() {
+    let soa = [&b"\x01a\0\x01b\0"[..], &[0; 16], &[0, 0, 0, 60]].concat();
+    let server = Server::start(vec![
+        ("", NS, Sent::records(vec![("", NS, wire("a.root-servers.net"))])),
+        ("", SOA, Sent::records(vec![("", SOA, soa)])),
+        ("", DNSKEY, Sent::records(vec![("", DNSKEY, vec![1, 1, 3, 8, 0])])),
+    ]);
+    let lab = lab_with(&server, "");
+    assert_eq!(answers(&ask(&lab, "", NS)), [". NS a.root-servers.net."]);
+    assert!(answers(&ask(&lab, "", SOA))[0].starts_with(". SOA a. b."));
+    assert_eq!(ask(&lab, "", DNSKEY).counts()[1], 1);
+    ask(&lab, "", A);
+    assert_eq!(
+        server.seen(),
+        ["", "", "", ""].map(str::to_owned).into_iter().zip([A, NS, SOA, DNSKEY]).collect::<Vec<_>>()
+    );
+}
+
+// ---- answers that belong to another question, and DNAME records ---------------------------------------
+
+#[test]
+fn records_of_which_none_was_asked_for_are_servfail() {
+    let address = |owner: &'static str| (owner, A, vec![192, 0, 2, 1]);
+    let server = Server::start(vec![
+        ("other.example", A, Sent::records(vec![address("evil.example")])),
+        ("type.example", A, Sent::records(vec![("type.example", TXT, b"\x01t".to_vec())])),
+        ("sig.example", A, Sent::records(vec![("sig.example", 46, vec![0; 20])])),
+        ("below.example", A, Sent::records(vec![address("x.below.example")])),
+        ("empty.example", A, Sent::default()),
+        (
+            "chain.example",
+            A,
+            Sent::records(vec![("chain.example", CNAME, wire("target.example")), address("evil.example")]),
+        ),
+        ("target.example", A, Sent::records(vec![address("target.example")])),
+    ]);
+    let lab = lab_with(&server, "");
+    for name in ["other.example", "type.example", "sig.example", "below.example"] {
+        let reply = ask(&lab, name, A);
+        assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::ServFail, 0), "{name}");
+        let (code, text) = reply.edes().remove(0);
+        assert_eq!(code, 23, "{name}");
+        assert!(text.contains("sent records of which none was asked for"), "{name}: {text}");
+    }
+    // An empty answer is how some servers deny; the rest of a chain is asked for by its own name.
+    let empty = ask(&lab, "empty.example", A);
+    assert_eq!((empty.rcode(), empty.counts()[1]), (ResponseCode::NoError, 0));
+    assert_eq!(
+        answers(&ask(&lab, "chain.example", A)),
+        ["chain.example. CNAME target.example.", "target.example. A 192.0.2.1"]
+    );
+}
+
+#[test]
+fn a_dname_gets_its_cname_and_is_followed() {
+    let dname = || ("old.example", DNAME, wire("New.example"));
+    let server = Server::start(vec![
+        ("a.old.example", A, Sent::records(vec![dname()])),
+        ("a.new.example", A, Sent::records(vec![("a.new.example", A, vec![192, 0, 2, 7])])),
+        // With the address at once, and with a CNAME that says something else.
+        ("b.old.example", A, Sent::records(vec![dname(), ("b.new.example", A, vec![192, 0, 2, 8])])),
+        (
+            "c.old.example",
+            A,
+            Sent::records(vec![
+                dname(),
+                ("c.old.example", CNAME, wire("evil.example")),
+                ("evil.example", A, vec![192, 0, 2, 66]),
+            ]),
+        ),
+        ("c.new.example", A, Sent::records(vec![("c.new.example", A, vec![192, 0, 2, 9])])),
+        ("old.example", A, Sent::records(vec![dname()])),
+        ("d.old.example", CNAME, Sent::records(vec![dname()])),
+    ]);
+    let lab = lab_with(&server, "");
+    for (label, last) in [("a", 7), ("b", 8), ("c", 9), ("a", 7)] {
+        let expected = [
+            // `hickory_proto` knows no DNAME data.
+            "old.example. DNAME A05ldwdleGFtcGxlAA==".to_owned(),
+            format!("{label}.old.example. CNAME {label}.New.example."),
+            format!("{label}.New.example. A 192.0.2.{last}"),
+        ];
+        assert_eq!(answers(&ask(&lab, &format!("{label}.old.example"), A)), expected);
+    }
+    // The CNAME record is an answer of its own to those who ask for it.
+    let alias = answers(&ask(&lab, "d.old.example", CNAME));
+    assert_eq!(alias[1..], ["d.old.example. CNAME d.New.example."]);
+    let at_its_owner = ask(&lab, "old.example", A);
+    assert_eq!(at_its_owner.rcode(), ResponseCode::ServFail, "a DNAME does not redirect its own name");
+    assert!(!server.seen().iter().any(|(name, _)| name == "evil.example"));
+}
+
+#[test]
+fn dnames_are_bounded() {
+    let label = "a".repeat(63);
+    let long: &'static str = format!("{label}.{label}.{label}.short.example").leak();
+    let target: &'static str = format!("{}.example", "b".repeat(63)).leak();
+    // Every name below it has one label more behind it, until it is too long.
+    let grows =
+        |name: &'static str| (name, A, Sent::records(vec![("loop.example", DNAME, wire("x.loop.example"))]));
+    let redirected = Sent::records(vec![("short.example", DNAME, wire(target))]);
+    let refused = Sent { rcode: 6, ..redirected.clone() };
+    let mut replies = vec![(long, A, redirected), (long, AAAA, refused)];
+    let mut name = "a.loop.example".to_owned();
+    for _ in 0..20 {
+        replies.push(grows(name.clone().leak()));
+        name = name.replace(".loop", ".x.loop");
+    }
+    let server = Server::start(replies);
+    let lab = lab_with(&server, "");
+    // Whether the server sees that itself or not (RFC 6672 2.2).
+    for qtype in [A, AAAA] {
+        let reply = ask(&lab, long, qtype);
+        assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::YXDomain, 1));
+    }
+    let endless = ask(&lab, "a.loop.example", A);
+    assert_eq!(endless.rcode(), ResponseCode::ServFail);
+    assert!(server.seen().len() < 20, "{}", server.seen().len());
+}
+
+// ---- the case of names, and types of old -------------------------------------------------------------
+
+#[test]
+fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
+    let server = Server::start(vec![
+        (
+            "7.2.0.8.in-addr.arpa",
+            PTR,
+            Sent::records(vec![("7.2.0.8.in-addr.arpa", PTR, wire("Host.Example.COM"))]),
+        ),
+        (
+            "example.com",
+            MX,
+            Sent::records(vec![
+                ("example.com", MX, [&[0, 1][..], &wire("Mail.Example.COM")].concat()),
+                ("example.com", MX, [&[0, 2][..], &wire("mail.example.com")].concat()),
+            ]),
+        ),
+        (
+            "www.example.com",
+            A,
+            Sent::records(vec![
+                ("www.example.com", CNAME, wire("Web.EXAMPLE.com")),
+                ("web.example.com", A, vec![192, 0, 2, 1]),
+            ]),
+        ),
+        ("mb.example.com", MB, Sent::records(vec![("mb.example.com", MB, b"\x01M\xc0\x0f".to_vec())])),
+    ]);
+    let lab = lab_with(&server, "");
+    for name in ["example.com", "EXAMPLE.com", "eXaMpLe.cOm", "example.COM"] {
+        let mut data: Vec<String> = answers(&ask(&lab, name, MX));
+        data.iter_mut().for_each(|record| *record = record.split_once("MX ").unwrap().1.to_owned());
+        data.sort();
+        assert_eq!(data, ["1 Mail.Example.COM.", "2 mail.example.com."], "{name}");
+        let reply = ask(&lab, &format!("wWw.{name}"), A);
+        assert!(answers(&reply)[0].ends_with(" CNAME Web.EXAMPLE.com."), "{:?}", answers(&reply));
+        assert_eq!(reply.data()[1], "192.0.2.1");
+        assert_eq!(reply.raw[12..17 + name.len()], wire(&format!("wWw.{name}"))[..5 + name.len()]);
+        assert_eq!(ask(&lab, "7.2.0.8.in-addr.arpa", PTR).data(), ["Host.Example.COM."]);
+    }
+    // 0xc00f is inside the question's name: `mb` is two octets and a length.
+    let old = ask(&lab, "mb.example.com", MB);
+    assert!(old.raw.windows(15).any(|window| window == b"\x01M\x07example\x03com\0"), "{:02x?}", old.raw);
+}
+
+// ---- extended errors of others --------------------------------------------------------------------------
+
+#[test]
+fn an_upstreams_extended_errors_are_passed_on() {
+    let ede = |code: u8, text: &str| (EDE, [&[0, code][..], text.as_bytes()].concat());
+    let blocked = Sent {
+        options: vec![ede(15, "by list\x07 \"ads\""), ede(17, ""), (10, vec![1; 16])],
+        ..Sent::records(vec![("ads.example", A, vec![0, 0, 0, 0])])
+    };
+    let soa = [vec![0, 0], vec![0; 16], vec![0, 0, 0, 60]].concat();
+    let censored = Sent {
+        rcode: 3,
+        authority: vec![("example", SOA, soa)],
+        options: vec![ede(16, "court order")],
+        ..Sent::default()
+    };
+    let alias = Sent {
+        options: vec![ede(4, "forged")],
+        ..Sent::records(vec![("alias.example", CNAME, wire("ads.example"))])
+    };
+    let server = Server::start(vec![
+        ("ads.example", A, blocked),
+        ("censored.example", A, censored),
+        ("alias.example", A, alias),
+        ("plain.example", A, Sent::records(vec![("plain.example", A, vec![192, 0, 2, 1])])),
+    ]);
+    let lab = lab_with(&server, "");
+    let codes = |reply: &Reply| -> Vec<u16> { reply.edes().into_iter().map(|(code, _)| code).collect() };
+    // From the server, from the message cache, and from the packet cache.
+    for _ in 0..4 {
+        let reply = ask(&lab, "ads.example", A);
+        assert_eq!(codes(&reply), [15, 17, 0], "theirs, then the path's");
+        assert_eq!(reply.edes()[0].1, "by list \"ads\"");
+        assert!(reply.edes()[2].1.starts_with("egress="), "{:?}", reply.edes());
+        assert!(reply.option(lab::COOKIE).is_none());
+        assert_eq!(ask(&lab, "censored.example", A).edes()[0], (16, "court order".to_owned()));
+        assert_eq!(codes(&ask(&lab, "alias.example", A))[..3], [4, 15, 17]);
+        assert_eq!(codes(&ask(&lab, "plain.example", A)), [0]);
+        // Without EDNS there is nothing to carry them in; CD does not change the answer.
+        assert!(!send(&lab, &Packet::ask("ads.example", A)).has_opt());
+        assert_eq!(send(&lab, &Packet::ask("ads.example", A).flags(RD | CD)).flags() & CD, CD);
+    }
+}
