@@ -63,7 +63,7 @@ fn check_round_trip(response: &Response) {
     // The addresses of a referral are glue: their place is the additional section, from which nothing else is read.
     let is_glue = |set: &RrSet| matches!(set.rtype, RecordType::A | RecordType::AAAA);
     let authority: Vec<RrSet> = response.authority.iter().filter(|set| !is_glue(set)).cloned().collect();
-    let answer = Answer { rcode: response.rcode, answer: response.answer.clone(), authority, ede: None };
+    let answer = Answer { answer: response.answer.clone(), authority, ..Answer::empty(response.rcode) };
     let mut octets = Vec::new();
     let encoded = encode(&query, &answer, &Annotations::default(), 65_535, 0, &mut octets);
     assert_eq!(encoded.length, octets.len());
