@@ -1,9 +1,9 @@
 //! Idle clients do not take the descriptors that forwarding needs, whatever the limit of open files is.
 
 mod common;
-#[path = "common/upstream.rs"]
+#[path = "common/test_server.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
-mod upstream;
+mod test_server;
 
 use std::fs;
 use std::io::Read;
@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use common::Client;
 use common::process::{PLUSTWO, Served};
-use upstream::{Manner, Scripted};
+use test_server::{Behaviour, TestServer};
 
 /// How long to wait for what comes at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon under limits of open files, that forwards everything to a name server.
-fn serve_under(dir: &Path, soft: u32, hard: u32, server: &Scripted) -> Served {
+fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> Served {
     let file = dir.join("plustwo.toml");
     let text = format!(
         "[server]\nadmin = \"127.0.0.1:0\"\nworkers = 2\nmax_tcp_connections_per_client = 1024\n\
@@ -69,7 +69,7 @@ fn names(count: usize) -> Vec<(&'static str, &'static str)> {
 #[test]
 fn idle_connections_leave_room_for_forwarding_under_a_low_limit() {
     let names = names(200);
-    let server = Scripted::start(Manner::Honest, &names);
+    let server = TestServer::start(Behaviour::Honest, &names);
     let dir = tempfile::tempdir().unwrap();
     let served = serve_under(dir.path(), 256, 256, &server);
     let mut tcp = idle(&served.dns, 300);
@@ -96,7 +96,7 @@ fn idle_connections_leave_room_for_forwarding_under_a_low_limit() {
 #[test]
 fn a_low_soft_limit_is_raised_at_the_start() {
     let names = names(100);
-    let server = Scripted::start(Manner::Honest, &names);
+    let server = TestServer::start(Behaviour::Honest, &names);
     let dir = tempfile::tempdir().unwrap();
     let served = serve_under(dir.path(), 256, 1024, &server);
     let mut tcp = idle(&served.dns, 300);

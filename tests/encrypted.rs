@@ -4,9 +4,9 @@
 #[path = "encrypted/client.rs"]
 mod client;
 mod common;
-#[path = "common/upstream.rs"]
+#[path = "common/test_server.rs"]
 #[allow(dead_code, reason = "each test file uses its part")]
-mod upstream;
+mod test_server;
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -19,7 +19,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use plustwo::config;
-use upstream::{Manner, Scripted};
+use test_server::{Behaviour, TestServer};
 
 const DOT: &str = "127.0.0.2";
 const DOH: &str = "127.0.0.3";
@@ -171,8 +171,8 @@ fn with_options(mut query: Vec<u8>, options: &[u8]) -> Vec<u8> {
 }
 
 /// The lab with every listener and a rule whose only target never answers.
-fn lab_with_dead_server(identity: &Identity) -> (Lab, Scripted) {
-    let dead = Scripted::start(Manner::Silent, &[]);
+fn lab_with_dead_server(identity: &Identity) -> (Lab, TestServer) {
+    let dead = TestServer::start(Behaviour::Silent, &[]);
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-dead\"\ntype = \"FORWARD\"\ndomain = \"dead.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
@@ -222,7 +222,7 @@ fn a_private_name_overtakes_names_of_a_dead_server_over_https() {
 fn what_was_asked_is_answered_after_the_client_has_half_closed() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
-    let far = Scripted::start(Manner::Honest, &[("www.far.example", "198.51.100.7")]);
+    let far = TestServer::start(Behaviour::Honest, &[("www.far.example", "198.51.100.7")]);
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-far\"\ntype = \"FORWARD\"\ndomain = \"far.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",

@@ -1,20 +1,21 @@
 //! Asking others, as a client sees it: answers, failures, chains that lead home, stale answers, reloads.
 
 mod common;
-#[path = "common/upstream.rs"]
-mod upstream;
+#[path = "common/test_server.rs"]
+mod test_server;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use common::{Client, Lab, Reply, question, read_frame};
 use hickory_proto::op::ResponseCode;
 use plustwo::config::BUILT_IN_LAB;
-use upstream::{Manner, Scripted};
+use test_server::{Behaviour, TestServer};
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
 
 /// The lab with these servers for the internet, and `more` at its end.
-fn lab(servers: &[&Scripted], more: &str) -> Lab {
+fn lab(servers: &[&TestServer], more: &str) -> Lab {
     let list: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.address)).collect();
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [{}]\n", list.join(", "));
     Lab::start_with(&format!("{BUILT_IN_LAB}{internet}{more}"))
@@ -34,7 +35,7 @@ fn codes(reply: &Reply) -> Vec<u16> {
 
 #[test]
 fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
-    let server = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
+    let server = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     let lab = lab(&[&server], "");
     for _ in 0..3 {
         let reply = ask(&lab, "www.example");
@@ -57,7 +58,7 @@ fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
 #[test]
 fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() {
     let name = "s3.us-west-2.amazonaws.com";
-    let server = Scripted::start(Manner::Honest, &[(name, "198.51.100.77")]);
+    let server = TestServer::start(Behaviour::Honest, &[(name, "198.51.100.77")]);
     let lab = lab(&[&server], "");
     // An OPT with an empty option 65001.
     let mut message = question(9, name, 1, 1, true);
@@ -73,7 +74,7 @@ fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() 
 
 #[test]
 fn private_names_are_never_asked_of_others() {
-    let server = Scripted::start(Manner::Honest, &[]);
+    let server = TestServer::start(Behaviour::Honest, &[]);
     let lab = lab(&[&server], "");
     for name in [
         "sns.ap-northeast-1.amazonaws.com",
@@ -100,7 +101,7 @@ fn a_public_alias_of_a_private_name_is_answered_privately() {
         ("a.example", "b.example"),
         ("b.example", "198.51.100.8"),
     ];
-    let server = Scripted::start(Manner::Honest, &records);
+    let server = TestServer::start(Behaviour::Honest, &records);
     let lab = lab(&[&server], "");
     let mut api = addresses(&ask(&lab, "api.example"));
     api.sort_unstable();
@@ -117,26 +118,31 @@ fn a_public_alias_of_a_private_name_is_answered_privately() {
 
 #[test]
 fn while_one_server_answers_nobody_notices_the_others() {
-    let good = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
-    for manner in [Manner::Failing, Manner::Refusing, Manner::Garbage, Manner::WrongId, Manner::WrongQuestion]
-    {
-        let bad = Scripted::start(manner, &[("www.example", "203.0.113.66")]);
+    let good = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
+    for behaviour in [
+        Behaviour::ServFail,
+        Behaviour::Refused,
+        Behaviour::Garbage,
+        Behaviour::WrongId,
+        Behaviour::WrongName,
+    ] {
+        let bad = TestServer::start(behaviour.clone(), &[("www.example", "203.0.113.66")]);
         let lab = lab(&[&bad, &good], "");
-        assert_eq!(addresses(&ask(&lab, "www.example")), ["198.51.100.7"], "{manner:?}");
+        assert_eq!(addresses(&ask(&lab, "www.example")), ["198.51.100.7"], "{behaviour:?}");
     }
 }
 
 #[test]
 fn when_nobody_answers_the_client_is_told_so() {
-    for manner in [Manner::Failing, Manner::Refusing, Manner::Silent, Manner::WrongId] {
-        let bad = Scripted::start(manner, &[("www.example", "203.0.113.66")]);
+    for behaviour in [Behaviour::ServFail, Behaviour::Refused, Behaviour::Silent, Behaviour::WrongId] {
+        let bad = TestServer::start(behaviour.clone(), &[("www.example", "203.0.113.66")]);
         let lab = lab(&[&bad], "");
         let reply = ask(&lab, "www.example");
-        assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail, "{manner:?}");
+        assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail, "{behaviour:?}");
         assert!(reply.message.answers.is_empty());
         assert!(
             matches!(codes(&reply).as_slice(), [13 | 22 | 23]),
-            "{manner:?} {:?}",
+            "{behaviour:?} {:?}",
             reply.extended_errors()
         );
         assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"], "private names answer as ever");
@@ -145,8 +151,8 @@ fn when_nobody_answers_the_client_is_told_so() {
 
 #[test]
 fn a_rule_asks_its_own_targets() {
-    let office = Scripted::start(Manner::Honest, &[("erp.branch.example", "192.168.20.20")]);
-    let internet = Scripted::start(Manner::Honest, &[]);
+    let office = TestServer::start(Behaviour::Honest, &[("erp.branch.example", "192.168.20.20")]);
+    let internet = TestServer::start(Behaviour::Honest, &[]);
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-branch\"\ntype = \"FORWARD\"\ndomain = \"branch.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
@@ -163,18 +169,18 @@ fn a_rule_asks_its_own_targets() {
 #[test]
 fn a_server_that_flaps_is_used_again() {
     let server =
-        Scripted::start(Manner::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
+        TestServer::start(Behaviour::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
     let lab = lab(&[&server], "");
-    server.becomes(Manner::Failing);
+    server.becomes(Behaviour::ServFail);
     assert_eq!(ask(&lab, "a.example").message.metadata.response_code, ResponseCode::ServFail);
-    server.becomes(Manner::Honest);
+    server.becomes(Behaviour::Honest);
     assert_eq!(addresses(&ask(&lab, "b.example")), ["198.51.100.2"]);
 }
 
 #[test]
 fn a_pipelined_query_overtakes_one_that_waits() {
     use std::io::Write;
-    let silent = Scripted::start(Manner::Silent, &[]);
+    let silent = TestServer::start(Behaviour::Silent, &[]);
     let lab = lab(&[&silent], "");
     let mut stream = std::net::TcpStream::connect(lab.dns).unwrap();
     let slow = question(1, "slow.example", 1, 1, true);
@@ -205,7 +211,7 @@ fn a_loop_by_way_of_another_server_ends() {
     let back = lab.dns;
     let (done, ended) = mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
-        relay.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
+        relay.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut octets = [0; 4096];
         while matches!(ended.try_recv(), Err(mpsc::TryRecvError::Empty)) {
             let Ok((length, _)) = relay.recv_from(&mut octets) else { continue };
@@ -226,7 +232,7 @@ fn a_loop_by_way_of_another_server_ends() {
 #[test]
 fn kept_answers_outlive_a_reload() {
     use common::process::Served;
-    let server = Scripted::start(Manner::Honest, &[("www.example", "198.51.100.7")]);
+    let server = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("plustwo.toml");
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
@@ -245,7 +251,7 @@ fn kept_answers_outlive_a_reload() {
 }
 
 /// A configuration of the lab's whose rule for `dead.example` leads to one server and the internet to another.
-fn dead_and_living(dead: &Scripted, living: &Scripted, server: &str) -> Lab {
+fn dead_and_living(dead: &TestServer, living: &TestServer, server: &str) -> Lab {
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-dead\"\ntype = \"FORWARD\"\ndomain = \"dead.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n",
@@ -259,8 +265,8 @@ fn dead_and_living(dead: &Scripted, living: &Scripted, server: &str) -> Lab {
 
 #[test]
 fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() {
-    let dead = Scripted::start(Manner::Silent, &[]);
-    let living = Scripted::start(Manner::Honest, &[]);
+    let dead = TestServer::start(Behaviour::Silent, &[]);
+    let living = TestServer::start(Behaviour::Honest, &[]);
     let lab = dead_and_living(&dead, &living, "max_waiting_queries = 64");
     let flood = Client::new(lab.dns, HOME.into());
     let client = Client::new(lab.dns, HOME.into());
@@ -278,8 +284,8 @@ fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() 
 
 #[test]
 fn every_query_of_a_flood_for_a_dead_target_gets_a_reply() {
-    let dead = Scripted::start(Manner::Silent, &[]);
-    let living = Scripted::start(Manner::Honest, &[]);
+    let dead = TestServer::start(Behaviour::Silent, &[]);
+    let living = TestServer::start(Behaviour::Honest, &[]);
     let lab = dead_and_living(&dead, &living, "max_waiting_queries = 16");
     let client = Client::new(lab.dns, HOME.into());
     for index in 0..200 {
@@ -307,14 +313,14 @@ fn while_all_servers_are_dead_what_is_cached_is_served_and_nothing_waits_for_the
     let names: Vec<String> = (0..50).map(|index| format!("n{index}.example")).collect();
     let records: Vec<(&'static str, &'static str)> =
         names.iter().map(|name| (&*name.clone().leak(), "198.51.100.7")).collect();
-    let server = Scripted::start(Manner::Honest, &records);
+    let server = TestServer::start(Behaviour::Honest, &records);
     server.set_ttl(1);
     let lab = lab(&[&server], "");
     let client = Client::new(lab.dns, HOME.into());
     for name in &names {
         assert_eq!(addresses(&client.ask(name, "A")), ["198.51.100.7"]);
     }
-    server.becomes(Manner::Silent);
+    server.becomes(Behaviour::Silent);
     // Once its time has passed the name is stale: the server is queried, probed, and given up.
     let stale = |reply: &Reply| codes(reply).contains(&3);
     ask_until(&client, &names[0], stale);
@@ -337,40 +343,20 @@ fn while_all_servers_are_dead_what_is_cached_is_served_and_nothing_waits_for_the
     assert!(ready.starts_with("ready\n"), "{ready}");
     assert!(ready.contains("internet: no name server is answering"), "{ready}");
     // When it returns, so do fresh answers.
-    server.becomes(Manner::Honest);
+    server.becomes(Behaviour::Honest);
     ask_until(&client, &names[1], |reply| !stale(reply));
 }
 
 #[test]
 fn a_chain_that_is_slow_at_each_name_ends_with_the_query() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     // Each name is an alias of the next, and each reply takes a while.
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = asked.clone();
-    std::thread::spawn(move || {
-        let mut octets = [0; 512];
-        while let Ok((length, peer)) = socket.recv_from(&mut octets) {
-            let query = hickory_proto::op::Message::from_vec(&octets[..length]).unwrap();
-            let step = counted.fetch_add(1, Ordering::AcqRel) + 1;
-            let mut reply = query.clone();
-            reply.metadata.message_type = hickory_proto::op::MessageType::Response;
-            let owner = query.queries[0].name().clone();
-            let target = hickory_proto::rr::Name::from_ascii(format!("step{step}.example.")).unwrap();
-            let cname = hickory_proto::rr::RData::CNAME(hickory_proto::rr::rdata::CNAME(target));
-            reply.answers.push(hickory_proto::rr::Record::from_rdata(owner, 60, cname));
-            std::thread::sleep(std::time::Duration::from_millis(900));
-            let _ = socket.send_to(&reply.to_vec().unwrap(), peer);
-        }
-    });
-    let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{address}\"]\n");
-    let lab = Lab::start_with(&format!("{BUILT_IN_LAB}{internet}"));
+    let slow = Behaviour::Late(Duration::from_millis(900), Behaviour::CnameWithoutEnd.into());
+    let server = TestServer::start(slow, &[]);
+    let lab = lab(&[&server], "");
     let reply = ask(&lab, "start.example");
     assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail);
     assert!(reply.extended_errors()[0].1.contains("the time for this query ended"), "{reply:?}");
-    assert!(asked.load(Ordering::Acquire) < 8, "of 16 names that a chain may have");
+    assert!(server.asked() < 8, "of 16 names that a chain may have");
 }
 
 #[test]
@@ -383,7 +369,7 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
         ("ec2-203-0-113-25.ap-northeast-1.compute.amazonaws.com", "203.0.113.25"),
         ("erp.branch.example", "192.168.10.20"),
     ];
-    let server = Scripted::start(Manner::Honest, &records);
+    let server = TestServer::start(Behaviour::Honest, &records);
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-branch\"\ntype = \"FORWARD\"\ndomain = \"branch.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
@@ -440,7 +426,7 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
 
 #[test]
 fn an_explanation_of_what_nobody_answers_says_so_and_invents_nothing() {
-    let silent = Scripted::start(Manner::Refusing, &[]);
+    let silent = TestServer::start(Behaviour::Refused, &[]);
     let lab = lab(&[&silent], "");
     let client = Client::new(lab.dns, HOME.into());
     let chaos = client.ask_chaos("s3.ap-northeast-1.amazonaws.com");
@@ -451,7 +437,7 @@ fn an_explanation_of_what_nobody_answers_says_so_and_invents_nothing() {
 
 #[test]
 fn explanations_query_upstreams_at_a_bounded_rate_and_say_when_they_did_not() {
-    let server = Scripted::start(Manner::Honest, &[]);
+    let server = TestServer::start(Behaviour::Honest, &[]);
     let lab = lab(&[&server], "");
     let client = Client::new(lab.dns, HOME.into());
     let mut not_queried = None;

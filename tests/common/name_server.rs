@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[path = "test_server.rs"]
+mod test_server;
+
 use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::net::SocketAddr;
+
+use test_server::TestServer;
 
 use crate::lab::{self, wire};
 
@@ -57,56 +59,29 @@ impl Sent {
 /// A name server with a reply for each question, which says NXDOMAIN to all others. It ends when dropped.
 pub struct Server {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<(String, u16)>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    server: TestServer,
 }
 
 impl Server {
     pub fn start(replies: Vec<(&'static str, u16, Sent)>) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let (seen, stop) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(AtomicBool::new(false)));
         let replies: HashMap<_, _> =
             replies.into_iter().map(|(name, qtype, sent)| ((name, qtype), sent)).collect();
-        let (noted, stopped) = (seen.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            let mut octets = [0; 4096];
-            while let Ok((length, peer)) = socket.recv_from(&mut octets) {
-                if stopped.load(Ordering::Acquire) {
-                    return;
-                }
-                let query = &octets[..length];
-                let (name, qtype) = question(query);
-                let soa = [vec![0, 0], vec![0; 16], vec![0, 0, 0, 60]].concat();
-                let denial = Sent { rcode: 3, authority: vec![("", SOA, soa)], ..Sent::default() };
-                let reply = replies.get(&(name.as_str(), qtype)).unwrap_or(&denial).message(query);
-                noted.lock().unwrap().push((name, qtype));
-                let _ = socket.send_to(&reply, peer);
-            }
+        let server = TestServer::udp(move |query| {
+            let (name, qtype) = question(query);
+            let soa = [vec![0, 0], vec![0; 16], vec![0, 0, 0, 60]].concat();
+            let denial = Sent { rcode: 3, authority: vec![("", SOA, soa)], ..Sent::default() };
+            vec![replies.get(&(name.as_str(), qtype)).unwrap_or(&denial).message(query)]
         });
-        Self { address, seen, stop, thread: Some(thread) }
+        Self { address: server.address, server }
     }
 
     /// The questions it was asked, each once.
     pub fn seen(&self) -> Vec<(String, u16)> {
-        let mut seen = self.seen.lock().unwrap().clone();
+        let seen = self.server.seen.lock().unwrap();
+        let mut seen: Vec<_> = seen.iter().map(|(_, query)| question(query)).collect();
         seen.sort();
         seen.dedup();
         seen
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        // Wakes the thread, so that it sees the flag.
-        if let Ok(socket) = UdpSocket::bind("127.0.0.1:0") {
-            let _ = socket.send_to(&[0; 12], self.address);
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

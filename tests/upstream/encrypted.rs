@@ -15,15 +15,17 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PublicKeyData, date_time_ymd,
 };
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring as provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use tokio_rustls::server::TlsStream;
 
-use crate::scripted::{Seen, good, serve_stream};
+use crate::scripts::good;
+use crate::test_server::Seen;
 use crate::{Bench, is_good, options, upstream};
 
 /// The name that servers are configured with.
@@ -166,7 +168,7 @@ impl Encrypted {
                     let presented = stream.get_ref().1.peer_certificates();
                     clients.lock().unwrap().push(presented.map(|chain| chain[0].clone().into_owned()));
                     match protocol {
-                        Protocol::Dot => serve_stream(stream, peer, Arc::new(good), seen).await,
+                        Protocol::Dot => serve_dot(stream, peer, seen).await,
                         Protocol::Doh => serve_http(stream).await,
                     }
                 });
@@ -199,8 +201,24 @@ impl Encrypted {
     }
 }
 
+/// Answers the messages of one connection.
+async fn serve_dot(mut stream: TlsStream<TcpStream>, peer: SocketAddr, seen: Seen) {
+    while let Ok(length) = stream.read_u16().await {
+        let mut message = vec![0; usize::from(length)];
+        if stream.read_exact(&mut message).await.is_err() {
+            return;
+        }
+        seen.lock().unwrap().push((peer, message.clone()));
+        for reply in good(&message) {
+            let framed = [&(reply.len() as u16).to_be_bytes()[..], &reply].concat();
+            stream.write_all(&framed).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    }
+}
+
 /// Answers the POST requests of one connection.
-async fn serve_http(stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
+async fn serve_http(stream: TlsStream<TcpStream>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         assert_eq!(request.uri().path(), "/dns-query");
@@ -454,7 +472,7 @@ async fn errors_of_handshakes_are_in_plain_words() {
                 while let Ok((mut stream, _)) = listener.accept().await {
                     let mut hello = [0; 4096];
                     // All that the client sends is read, so that closing sends no reset.
-                    let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await;
+                    let _ = stream.read(&mut hello).await;
                     let _ = stream.write_all(octets).await;
                 }
             });

@@ -4,7 +4,9 @@
 mod common;
 mod encrypted;
 mod files;
-mod scripted;
+mod scripts;
+#[path = "../common/test_server.rs"]
+mod test_server;
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +18,8 @@ use plustwo::dns::{Answer, Class, Ede, Name, Query, Question, Rcode, Rdata, Reco
 use plustwo::observe::{Observer, ObserverOptions};
 use plustwo::serve::upstream::{Unanswered, UpstreamOptions, Upstreams};
 use plustwo::world::{Order, Server, ServerTransport, Upstream, UpstreamIdentity};
-use scripted::{Scripted, before_edns, error, good, reply, silent};
+use scripts::{before_edns, error, good, reply, silent};
+use test_server::{Behaviour, TestServer};
 
 /// Upstreams with short waits, and the observer that counts for them.
 struct Bench {
@@ -59,8 +62,8 @@ impl Default for Bench {
 /// Long enough for loopback under load, short enough to wait for.
 fn options() -> UpstreamOptions {
     UpstreamOptions {
-        try_timeout: Duration::from_millis(700),
-        total_timeout: Duration::from_millis(2100),
+        try_timeout: Duration::from_secs(3),
+        total_timeout: Duration::from_secs(9),
         ..UpstreamOptions::default()
     }
 }
@@ -92,8 +95,8 @@ fn upstream(servers: impl IntoIterator<Item = Server>) -> Upstream {
 }
 
 /// An upstream of one server with a script.
-async fn only(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> (Scripted, Upstream) {
-    let server = Scripted::udp(script).await;
+async fn only(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> (TestServer, Upstream) {
+    let server = TestServer::udp(script);
     let upstream = upstream([server.server()]);
     (server, upstream)
 }
@@ -115,7 +118,7 @@ async fn answers_are_passed_as_they_are() {
     let answer = bench.ask(&upstream, "a.example").await.unwrap();
     assert_eq!(answer.answer[0].ttl, 60);
     assert_eq!(answer.answer[0].owner, question("a.example").qname);
-    assert_eq!(server.count(), 1);
+    assert_eq!(server.asked(), 1);
     let requests = format!("plustwo_forward_requests_total{{source=\"\",to=\"{}\"}}", server.address);
     assert_eq!(bench.metric(&requests), 1.0);
     assert_eq!(bench.metric("plustwo_forward_in_flight "), 0.0);
@@ -177,13 +180,13 @@ async fn a_server_that_is_given_up_gets_one_query_at_a_time_and_returns_with_its
     assert!(bench.ask(&upstream, "first.example").await.is_err());
     bench.until_given_up(&upstream).await;
     // The trial is due a second later. Until then every query fails at once; then one at a time is sent.
-    let before = server.count();
+    let before = server.asked();
     let mut asked = 0;
-    while server.count() == before {
+    while server.asked() == before {
         asked += 1;
         assert!(bench.ask(&upstream, &format!("{asked}.example")).await.is_err());
     }
-    assert_eq!(server.count(), before + 1, "of {asked} questions one was sent");
+    assert_eq!(server.asked(), before + 1, "of {asked} questions one was sent");
     is_dead.store(false, Ordering::Relaxed);
     while bench.ask(&upstream, "first.example").await.is_err() {
         tokio::task::yield_now().await;
@@ -203,7 +206,7 @@ async fn a_question_that_failed_is_not_sent_again_for_a_while() {
     assert!(ede.text.ends_with(" answered SERVFAIL (cached)"), "{}", ede.text);
     assert_eq!(bench.metric("plustwo_forward_failure_cache_hits_total "), 1.0);
     assert!(bench.ask(&upstream, "b.example").await.is_err());
-    assert_eq!(server.count(), 2, "another question is sent");
+    assert_eq!(server.asked(), 2, "another question is sent");
 }
 
 #[tokio::test]
@@ -226,20 +229,16 @@ async fn slow_names_do_not_give_a_server_up() {
 #[tokio::test]
 async fn another_server_answers_for_one_that_does_not() {
     let failing = [
-        Scripted::udp(error(Rcode::SERVFAIL)).await.server(),
-        Scripted::udp(error(Rcode::REFUSED)).await.server(),
-        Scripted::udp(|message| vec![message[..2].to_vec()]).await.server(),
-        closed(),
-        Scripted::udp(|message| {
-            // The header alone, with a count of answers that is a lie.
-            vec![[&message[..2], &[0x80, 0, 0, 0, 255, 255, 0, 0, 0, 0]].concat()]
-        })
-        .await
-        .server(),
+        TestServer::udp(error(Rcode::SERVFAIL)),
+        TestServer::udp(error(Rcode::REFUSED)),
+        TestServer::udp(|message| vec![message[..2].to_vec()]),
+        // The header alone, with a count of answers that is a lie.
+        TestServer::udp(|message| vec![[&message[..2], &[0x80, 0, 0, 0, 255, 255, 0, 0, 0, 0]].concat()]),
+        TestServer::start(Behaviour::Closed, &[]),
     ];
-    let server = Scripted::udp(good).await;
+    let server = TestServer::udp(good);
     for other in failing {
-        let upstream = upstream([other, server.server()]);
+        let upstream = upstream([other.server(), server.server()]);
         let bench = Bench::default();
         for index in 0..8 {
             assert!(is_good(&bench.ask(&upstream, &format!("{index}.example")).await));
@@ -249,7 +248,7 @@ async fn another_server_answers_for_one_that_does_not() {
 
 #[tokio::test]
 async fn nobody_is_left() {
-    let servfail = Scripted::udp(error(Rcode::SERVFAIL)).await;
+    let servfail = TestServer::udp(error(Rcode::SERVFAIL));
     let refused = closed();
     let to = refused.to_string();
     let bench = Bench::default();
@@ -303,7 +302,7 @@ async fn the_right_reply_is_heard_after_some_that_fit_no_query() {
             let (server, upstream) = only(sends).await;
             let bench = Bench::default();
             assert!(is_good(&bench.ask(&upstream, "a.example").await));
-            assert_eq!(server.count(), 1, "one query, whatever came before its reply");
+            assert_eq!(server.asked(), 1, "one query, whatever came before its reply");
             let mismatches = "plustwo_forward_failures_total{reason=\"mismatch\"";
             assert_eq!(bench.metric(mismatches), f64::from(strays));
         }
@@ -314,7 +313,7 @@ async fn the_right_reply_is_heard_after_some_that_fit_no_query() {
 async fn a_query_that_only_unfit_replies_came_to_goes_over_tcp() {
     for script in unfit() {
         let bench = Bench::new(impatient());
-        let server = Scripted::both(script, good).await;
+        let server = TestServer::both(script, good);
         assert!(is_good(&bench.ask(&upstream([server.server()]), "a.example").await));
         // Without TCP there is no answer.
         let (_server, alone) = only(script).await;
@@ -329,7 +328,7 @@ async fn a_socket_at_which_somebody_guesses_is_closed_and_the_query_goes_over_tc
         let guess = |step: u16| [&id.wrapping_add(step).to_be_bytes()[..], &good(query)[0][2..]].concat();
         (1..=20).map(guess).chain(good(query)).collect()
     };
-    let server = Scripted::both(guesses, good).await;
+    let server = TestServer::both(guesses, good);
     // Waiting for the time-out of a try is not what ends it.
     let bench = Bench::new(UpstreamOptions {
         try_timeout: Duration::from_secs(60),
@@ -337,7 +336,7 @@ async fn a_socket_at_which_somebody_guesses_is_closed_and_the_query_goes_over_tc
         ..options()
     });
     assert!(is_good(&bench.ask(&upstream([server.server()]), "a.example").await));
-    assert_eq!(server.count(), 2);
+    assert_eq!(server.asked(), 2);
     assert_eq!(bench.metric("plustwo_forward_failures_total{reason=\"mismatch\""), 16.0);
 }
 
@@ -352,10 +351,10 @@ async fn case_is_mixed_until_a_server_loses_it() {
     let bench = Bench::default();
     let name = "a-name-with-many-letters-in-it.and-some-more.example";
     assert!(is_good(&bench.ask(&upstream, name).await));
-    assert_eq!(server.count(), 3);
+    assert_eq!(server.asked(), 3);
     assert_eq!(bench.metric("plustwo_forward_case_given_up_total"), 1.0);
     assert!(is_good(&bench.ask(&upstream, &format!("another.{name}")).await));
-    assert_eq!(server.count(), 4);
+    assert_eq!(server.asked(), 4);
     let seen = server.seen.lock().unwrap();
     let has_upper = |index: usize| seen[index].1[12..].iter().any(u8::is_ascii_uppercase);
     assert_eq!([0, 1, 2, 3].map(has_upper), [true, true, false, false]);
@@ -363,7 +362,7 @@ async fn case_is_mixed_until_a_server_loses_it() {
 
 #[tokio::test]
 async fn a_server_without_edns_or_mixed_case_is_never_sent_them() {
-    let server = Scripted::udp(good).await;
+    let server = TestServer::udp(good);
     let name = "a-name-with-many-letters-in-it.and-some-more.example";
     for (edns, case) in [(false, true), (true, false), (false, false)] {
         let bench = Bench::default();
@@ -407,7 +406,7 @@ async fn what_is_truncated_comes_over_tcp_on_one_connection() {
         sent[2] |= 2;
         vec![sent]
     };
-    let server = Scripted::both(truncated, good).await;
+    let server = TestServer::both(truncated, good);
     let upstream = upstream([server.server()]);
     let bench = Bench::default();
     for index in 0..5 {
@@ -420,7 +419,7 @@ async fn what_is_truncated_comes_over_tcp_on_one_connection() {
 
 #[tokio::test]
 async fn queries_leave_from_the_source_of_the_servers_family() {
-    let server = Scripted::both(good, good).await;
+    let server = TestServer::both(good, good);
     let tcp = Server::new(server.address, ServerTransport::Tcp);
     for one in [server.server(), tcp] {
         let mut upstream = upstream([one]);
@@ -433,8 +432,8 @@ async fn queries_leave_from_the_source_of_the_servers_family() {
 }
 
 /// A TCP server, and an upstream that it is the only server of. Each message gets what the script returns.
-async fn only_tcp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> (Scripted, Upstream) {
-    let server = Scripted::both(silent, script).await;
+async fn only_tcp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> (TestServer, Upstream) {
+    let server = TestServer::both(silent, script);
     let tcp = Server { transport: ServerTransport::Tcp, ..server.server() };
     (server, upstream([tcp]))
 }
@@ -469,7 +468,7 @@ async fn on_a_connection_an_unfit_reply_fails_the_query_with_its_id_and_no_other
 
 #[tokio::test]
 async fn queries_are_spread_over_the_source_addresses() {
-    let server = Scripted::both(good, good).await;
+    let server = TestServer::both(good, good);
     for transport in [ServerTransport::Udp, ServerTransport::Tcp] {
         let mut upstream = upstream([Server { transport, ..server.server() }]);
         upstream.identity.sources = ["127.0.0.5", "127.0.0.6"].map(|text| text.parse().unwrap()).into();
@@ -489,7 +488,7 @@ async fn queries_are_spread_over_the_source_addresses() {
 
 #[tokio::test]
 async fn a_source_address_that_this_host_does_not_have_is_blamed_and_another_is_used() {
-    let server = Scripted::udp(good).await;
+    let server = TestServer::udp(good);
     let mut upstream = upstream([server.server()]);
     upstream.identity.sources = ["192.0.2.99", "127.0.0.6"].map(|text| text.parse().unwrap()).into();
     let bench = Bench::default();
@@ -533,25 +532,15 @@ async fn with_the_path_from_one_source_address_dead_the_other_carries_the_querie
 
 #[tokio::test]
 async fn a_slow_server_is_granted_more_time() {
-    let socket = Arc::new(tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
-    let server = Server::new(socket.local_addr().unwrap(), ServerTransport::Udp);
     // Each reply comes a little later than a try waits.
-    tokio::spawn(async move {
-        let mut buffer = [0; 512];
-        while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-            let (socket, reply) = (socket.clone(), good(&buffer[..length]).remove(0));
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(250)).await;
-                let _ = socket.send_to(&reply, peer).await;
-            });
-        }
-    });
+    let late = Behaviour::Late(Duration::from_millis(250), Behaviour::script(good).into());
+    let server = TestServer::start(late, &[]);
     let bench = Bench::new(UpstreamOptions {
         try_timeout: Duration::from_millis(200),
         total_timeout: Duration::from_secs(60),
         ..options()
     });
-    let upstream = upstream([server]);
+    let upstream = upstream([server.server()]);
     // The first questions may find out; the server is neither given up nor out of reach.
     let mut answered = false;
     for index in 0..10 {
@@ -570,7 +559,7 @@ async fn one_stray_reply_costs_nothing() {
     .await;
     // Its own reply never comes, and there is no TCP: another try over UDP is left.
     assert!(is_good(&Bench::new(impatient()).ask(&upstream, "a.example").await));
-    assert_eq!(server.count(), 2);
+    assert_eq!(server.asked(), 2);
 }
 
 #[tokio::test]
@@ -598,7 +587,7 @@ async fn a_connection_that_the_server_closed_is_made_anew() {
 
 #[tokio::test]
 async fn many_questions_are_in_flight_at_once() {
-    let server = Scripted::both(good, good).await;
+    let server = TestServer::both(good, good);
     let tcp = Server::new(server.address, ServerTransport::Tcp);
     for server in [server.server(), tcp] {
         let bench = Arc::new(Bench::default());
@@ -619,9 +608,9 @@ async fn edns_is_left_out_for_servers_before_it() {
     let (server, upstream) = only(before_edns).await;
     let bench = Bench::default();
     assert!(is_good(&bench.ask(&upstream, "a.example").await));
-    assert_eq!(server.count(), 2);
+    assert_eq!(server.asked(), 2);
     assert!(is_good(&bench.ask(&upstream, "b.example").await));
-    assert_eq!(server.count(), 3);
+    assert_eq!(server.asked(), 3);
 }
 
 #[tokio::test]
@@ -733,13 +722,13 @@ async fn more_than_may_be_in_flight_are_not_asked() {
 
 #[tokio::test]
 async fn the_quickest_is_asked_first() {
-    let quick = Scripted::udp(good).await;
-    let dead = Scripted::udp(silent).await;
+    let quick = TestServer::udp(good);
+    let dead = TestServer::udp(silent);
     let mut upstream = upstream([dead.server(), quick.server()]);
     upstream.identity.order = Order::Latency;
     let bench = Bench::new(UpstreamOptions { try_timeout: Duration::from_millis(150), ..options() });
     for index in 0..100 {
         assert!(is_good(&bench.ask(&upstream, &format!("{index}.example")).await));
     }
-    assert!(dead.count() < 40, "{}", dead.count());
+    assert!(dead.asked() < 40, "{}", dead.asked());
 }

@@ -276,6 +276,13 @@ impl Known {
     }
 }
 
+/// Whether a message with the ID of an outstanding query, sent in lower case, is taken for the reply to it. Public for
+/// fuzzing alone.
+#[doc(hidden)]
+pub fn is_reply_to(question: &Question, message: &[u8]) -> bool {
+    message::Outgoing::plain(question, true).read(message).0 == message::Fit::Yes
+}
+
 /// Where an identity is.
 fn place(identity: &UpstreamIdentity) -> Place {
     let UpstreamIdentity { servers, order, sources } = identity;

@@ -161,8 +161,8 @@ impl State {
     }
 }
 
-/// Whether anything comes while a question waits. When its time is up and nothing came at all, the
-/// connection is dead, and the next question deserves a new one.
+/// Whether anything comes while a question waits. When its time is up and nothing came at all, the connection takes no
+/// more questions. Those that are outstanding on it wait on: each has its own time.
 struct Watch<'s> {
     state: &'s State,
     before: usize,
@@ -172,7 +172,9 @@ struct Watch<'s> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.answered && self.state.received() == self.before {
-            self.state.waiting.fail(&Failure::Closed);
+            self.state.waiting.retire();
+        }
+        if self.state.waiting.is_closed() && self.state.waiting.is_idle() {
             self.state.hang_up.notify_one();
         }
     }
@@ -241,4 +243,48 @@ async fn next_frame(
     let mut frame = vec![0; usize::from(length)];
     read.read_exact(&mut frame).await?;
     Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::dns::{Class, Name, Question, RecordType};
+    use crate::observe::{Observer, ObserverOptions};
+
+    #[tokio::test]
+    async fn a_question_whose_time_is_up_fails_no_other_on_its_connection() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let query_log = crate::config::QueryLog::default();
+        let observer = Observer::new(ObserverOptions { query_log, remembered_lookups: 1 }).unwrap();
+        let server = listener.local_addr().unwrap();
+        let metrics = Arc::new(observer.forward().server(&"server".into(), None));
+        let dial = Dial { server, source: None, secure: None };
+        let pool = Arc::new(StreamPool::new(dial, Duration::from_secs(60), metrics));
+        let ask = |name: &str, until: Instant| {
+            let question =
+                Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN };
+            let pool = pool.clone();
+            async move { pool.exchange(&Arc::new(Outgoing::plain(&question, false)), until).await }
+        };
+        let patient = tokio::spawn(ask("patient.example", Instant::now() + Duration::from_secs(600)));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let length = stream.read_u16().await.unwrap();
+        let mut message = vec![0; usize::from(length)];
+        stream.read_exact(&mut message).await.unwrap();
+        let late = ask("late.example", Instant::now() + Duration::from_millis(20)).await;
+        assert_eq!(late, Err(Failure::Timeout));
+        // Its reply comes after the other's time was up.
+        message[2] |= 0x80;
+        stream.write_all(&[&length.to_be_bytes()[..], &message].concat()).await.unwrap();
+        assert!(patient.await.unwrap().is_ok());
+        // The connection is not used again.
+        let next = tokio::spawn(ask("next.example", Instant::now() + Duration::from_secs(600)));
+        listener.accept().await.unwrap();
+        next.abort();
+    }
 }

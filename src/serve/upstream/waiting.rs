@@ -220,6 +220,11 @@ impl Waiting {
         }
     }
 
+    /// Takes no more. Who waits, waits on.
+    pub fn retire(&self) {
+        self.lock().closed = true;
+    }
+
     /// Whether no more are taken.
     pub fn is_closed(&self) -> bool {
         self.lock().closed

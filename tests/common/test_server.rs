@@ -1,0 +1,799 @@
+//! One name server for all tests: over UDP and TCP on one port of loopback. How it behaves is a value, for all
+//! queries or for a name, and can be changed while it runs.
+//!
+//! ```text
+//!  TestServer::start(Behaviour::Silent, &[("www.example", "198.51.100.7")])
+//!  TestServer::start(Behaviour::First(2, Behaviour::Silent.into(), Behaviour::Honest.into()), RECORDS)
+//!  server.becomes(Behaviour::Honest)      server.becomes_for("www.example", Behaviour::NxDomain)
+//! ```
+//!
+//! `tests/misbehaving.rs` makes a table of the manual from the list of behaviours.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+#[path = "test_server/message.rs"]
+mod message;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use message::{Asked, Message, ede, opt, record, soa, wire};
+use plustwo::world::{Server, ServerTransport};
+
+/// What is sent for a message: any number of messages, each a datagram or a frame.
+type Reply = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
+
+/// A function as a behaviour.
+#[derive(Clone)]
+pub struct Script(Arc<Reply>);
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+/// Declares the behaviours that need no parameter, each with a text that follows "a server that".
+macro_rules! behaviours {
+    ($($text:literal $name:ident),* $(,)?) => {
+        /// What the server does with a query.
+        #[derive(Clone, Debug)]
+        pub enum Behaviour {
+            $(#[doc = concat!("A server that ", $text, ".")] $name,)*
+            /// The first so many queries are treated in one way, the others in another.
+            First(usize, Box<Self>, Box<Self>),
+            /// One behaviour over UDP, another over connections.
+            UdpAndTcp(Box<Self>, Box<Self>),
+            /// The same, later.
+            Late(Duration, Box<Self>),
+            /// What a function returns.
+            Script(Script),
+        }
+
+        impl Behaviour {
+            /// Every behaviour without a parameter.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// What a server with this behaviour does, to follow "a server that".
+            pub fn description(&self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                    Self::First(..) => "changes its behaviour after some queries",
+                    Self::UdpAndTcp(..) => "behaves in one way over UDP and in another over TCP",
+                    Self::Late(..) => "is slow",
+                    Self::Script(_) => "does what the test says",
+                }
+            }
+        }
+    };
+}
+
+behaviours! {
+    "answers from its records" Honest,
+    "does not reply" Silent,
+    "is not there: its port is closed" Closed,
+    "replies after 0.7 seconds" Slow,
+    "sends each reply twice" Twice,
+    // Errors.
+    "answers SERVFAIL" ServFail,
+    "answers REFUSED" Refused,
+    "answers NOTIMP" NotImp,
+    "answers FORMERR" FormErr,
+    "answers NXDOMAIN for every name" NxDomain,
+    "answers YXDOMAIN" YxDomain,
+    "answers SERVFAIL in a header without the question" BareServFail,
+    "answers REFUSED in a header without the question" BareRefused,
+    "answers NOERROR in a header without the question" BareNoError,
+    "answers SERVFAIL with an address" ServFailWithAnswer,
+    "answers SERVFAIL first, then sends the answer" ServFailThenAnswer,
+    // EDNS.
+    "answers FORMERR to EDNS, and its records without" FormErrToEdns,
+    "answers FORMERR to EDNS in a header without the question, and its records without" BareFormErrToEdns,
+    "answers NOTIMP to EDNS, and its records without" NotImpToEdns,
+    "answers SERVFAIL to EDNS, and its records without" ServFailToEdns,
+    "does not reply to EDNS, and answers its records without" SilentToEdns,
+    "answers BADVERS to EDNS" BadVers,
+    "leaves the OPT record out" WithoutOpt,
+    "sends two OPT records" OptTwice,
+    "sends an OPT record whose option ends beyond it" OptMalformed,
+    "sends an OPT record in the answer section" OptInAnswer,
+    "sends EDNS options that nobody asked for" UnknownOptions,
+    "answers SERVFAIL with the extended error 6 (DNSSEC Bogus)" EdeBogus,
+    "answers NXDOMAIN with the extended error 15 (Blocked)" EdeBlocked,
+    // Replies that fit no query.
+    "replies with another ID" WrongId,
+    "replies to another name" WrongName,
+    "replies to another type" WrongType,
+    "replies in another class" WrongClass,
+    "sends the name back in lower case" LowerCase,
+    "sends the name back in other letters' case" OtherCase,
+    "sends 3 replies with other IDs, then the right one" ThreeStrays,
+    "sends 20 replies with other IDs over UDP, then the right one" TwentyStrays,
+    "sends 3 replies to another name, then the right one" ThreeWrongNames,
+    "sends 40 octets of 0xff" Garbage,
+    "sends an empty datagram" Empty,
+    "sends the ID and nothing more" IdAlone,
+    "sends the query back" Echo,
+    "replies with QR clear" QrClear,
+    "replies with opcode STATUS" OtherOpcode,
+    "replies with two questions" TwoQuestions,
+    "answers without the question" NoQuestion,
+    // Truncation and size.
+    "truncates over UDP, and answers over TCP" Truncated,
+    "truncates over UDP, and does not reply over TCP" TruncatedTcpSilent,
+    "truncates over UDP, and closes TCP connections" TruncatedTcpClosed,
+    "truncates over UDP and over TCP" TruncatedAlways,
+    "truncates over UDP with some of its records, and answers over TCP" TruncatedWithRecords,
+    "sends 3,000 octets over UDP" Big,
+    // Malformed messages.
+    "counts more records than it sends" CountsTooHigh,
+    "counts fewer records than it sends" CountsTooLow,
+    "appends octets to its message" TrailingOctets,
+    "sends a name that is a pointer to itself" PointerToItself,
+    "sends two names that point to each other" PointerLoop,
+    "sends a name that points forward" PointerForward,
+    "sends an A record of 3 octets" ShortAddress,
+    "sends an A record of 5 octets" LongAddress,
+    "sends a CNAME record whose name ends beyond it" NameBeyondRecord,
+    "sends a record that ends beyond the message" RecordBeyondMessage,
+    // Records that do not answer the question.
+    "answers with the record of another name" OtherOwner,
+    "adds the record of another name to its answer" OtherOwnerAdded,
+    "adds the address of another upstream's name to its answer" OtherUpstreamsName,
+    "adds addresses of other names to the additional section" AdditionalAddresses,
+    "adds the NS records of another zone to the authority section" AuthorityOfOthers,
+    "answers with a TXT record" OtherType,
+    "answers with an address in class CH" OtherClass,
+    // Aliases.
+    "answers a DNAME record without its CNAME" DnameAlone,
+    "makes the name an alias of itself" CnameToItself,
+    "makes two names aliases of each other" CnameLoop,
+    "makes each name an alias of another, without end" CnameWithoutEnd,
+    "answers an alias alone, and denies its target" CnameToNowhere,
+    "answers two aliases of one name" CnameTwice,
+    "answers an alias and an address of one name" CnameAndAddress,
+    // Denials and referrals.
+    "refers to the name servers of the zone" Referral,
+    "refers to the root" ReferralToRoot,
+    "answers NXDOMAIN without an SOA record" NxDomainWithoutSoa,
+    "answers no records, without an SOA record" NoDataWithoutSoa,
+    "answers NXDOMAIN with an address" NxDomainWithAnswer,
+    "denies with the SOA record of another zone" SoaOfOthers,
+    // TTLs.
+    "answers with a TTL of 0" TtlZero,
+    "answers with a TTL of 2^31" TtlTooHigh,
+    "answers with a TTL of 2^31 - 1" TtlHighest,
+    "answers with records of different TTLs" TtlsDiffer,
+    // Connections.
+    "closes a connection after each reply" CloseAfterReply,
+    "closes a connection instead of replying" CloseWithoutReply,
+    "closes a connection in the middle of a reply" HalfFrame,
+    "sends half of a reply over a connection, and no more" HalfFrameOpen,
+    "sends a reply octet by octet over a connection" OctetByOctet,
+    "sends an empty message over a connection before its reply" EmptyFrame,
+    "replies in reverse order over a connection" OutOfOrder,
+    "replies with another ID over a connection" WrongIdTcp,
+    "does not reply over a connection" SilentTcp,
+    "does not listen for connections" ClosedTcp,
+}
+
+impl Behaviour {
+    /// A behaviour that is what a function returns.
+    pub fn script(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self::Script(Script(Arc::new(script)))
+    }
+
+    /// Whether it is about connections, so that the server is to be queried over TCP.
+    pub fn is_about_connections(&self) -> bool {
+        matches!(
+            self,
+            Self::CloseAfterReply
+                | Self::CloseWithoutReply
+                | Self::HalfFrame
+                | Self::HalfFrameOpen
+                | Self::OctetByOctet
+                | Self::EmptyFrame
+                | Self::OutOfOrder
+                | Self::WrongIdTcp
+                | Self::SilentTcp
+                | Self::ClosedTcp
+        )
+    }
+
+    /// Whether a server with it listens over UDP, and for connections.
+    fn listens(&self) -> (bool, bool) {
+        match self {
+            Self::Closed => (false, false),
+            Self::ClosedTcp => (true, false),
+            Self::UdpAndTcp(udp, tcp) => (udp.listens().0, tcp.listens().1),
+            _ => (true, true),
+        }
+    }
+}
+
+/// Records: a name, and an address or the name that it is an alias of.
+pub type Records<'r> = &'r [(&'static str, &'static str)];
+
+/// Who sent what, over UDP or a connection.
+pub type Seen = Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>;
+
+/// A name server in this process. It ends when dropped.
+pub struct TestServer {
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// What it received: the sender and the message.
+    pub seen: Seen,
+    state: Arc<State>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads of a server share.
+struct State {
+    now: Mutex<Now>,
+    seen: Seen,
+    stop: AtomicBool,
+}
+
+/// What can be changed while a server runs.
+struct Now {
+    behaviour: Behaviour,
+    of_names: HashMap<String, Behaviour>,
+    records: HashMap<&'static str, &'static str>,
+    ttl: u32,
+}
+
+/// One thing that is sent.
+enum Sent {
+    /// A datagram, or a frame of a connection.
+    Message(Vec<u8>),
+    /// A message after this time.
+    Later(Duration, Vec<u8>),
+    /// Octets of a connection as they are.
+    Octets(Vec<u8>),
+    /// The same, one by one.
+    Slowly(Vec<u8>),
+    /// A message after the next one.
+    Held(Vec<u8>),
+    /// The end of the connection.
+    Close,
+}
+
+impl TestServer {
+    /// A server with these records, over UDP and TCP on the same port.
+    pub fn start(behaviour: Behaviour, records: Records<'_>) -> Self {
+        let (udp, tcp) = behaviour.listens();
+        let (listener, socket) = bind();
+        let address = socket.local_addr().unwrap();
+        let state = State::new(behaviour, records);
+        let mut threads = Vec::new();
+        if udp {
+            let state = state.clone();
+            threads.push(std::thread::spawn(move || serve_udp(&socket, &state)));
+        }
+        if tcp {
+            let state = state.clone();
+            threads.push(std::thread::spawn(move || serve_tcp(&listener, &state)));
+        }
+        Self { address, seen: state.seen.clone(), state, threads }
+    }
+
+    /// A server over UDP alone that sends what a function returns.
+    pub fn udp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+        let udp = Behaviour::script(script);
+        Self::start(Behaviour::UdpAndTcp(udp.into(), Behaviour::ClosedTcp.into()), &[])
+    }
+
+    /// A server that sends what functions return, over UDP and over TCP.
+    pub fn both(
+        udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
+        tcp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        let (udp, tcp) = (Behaviour::script(udp), Behaviour::script(tcp));
+        Self::start(Behaviour::UdpAndTcp(udp.into(), tcp.into()), &[])
+    }
+
+    /// The server as an upstream has it, over UDP.
+    pub fn server(&self) -> Server {
+        Server::new(self.address, ServerTransport::Udp)
+    }
+
+    /// The TTL of its records from now on, in seconds; 60 at first.
+    pub fn set_ttl(&self, ttl: u32) {
+        self.state.now.lock().unwrap().ttl = ttl;
+    }
+
+    /// Changes its behaviour. What it listens on remains the same.
+    pub fn becomes(&self, behaviour: Behaviour) {
+        self.state.now.lock().unwrap().behaviour = behaviour;
+    }
+
+    /// Changes its behaviour for one name.
+    pub fn becomes_for(&self, name: &str, behaviour: Behaviour) {
+        self.state.now.lock().unwrap().of_names.insert(name.to_owned(), behaviour);
+    }
+
+    /// Adds a record, or replaces it.
+    pub fn set(&self, name: &'static str, value: &'static str) {
+        self.state.now.lock().unwrap().records.insert(name, value);
+    }
+
+    /// How many messages it received.
+    pub fn asked(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// How many queries for a name it received.
+    pub fn asked_for(&self, name: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter(|(_, message)| Asked::parse(message).is_some_and(|asked| asked.name == name))
+            .count()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Release);
+        // Wakes the threads, so that they see the flag.
+        if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
+            let _ = socket.send_to(&[0; 12], self.address);
+        }
+        let _ = TcpStream::connect(self.address);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A port that is free for UDP and TCP.
+fn bind() -> (TcpListener, UdpSocket) {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()) {
+            return (listener, socket);
+        }
+    }
+}
+
+/// Serves datagrams until the server is dropped.
+fn serve_udp(socket: &UdpSocket, state: &Arc<State>) {
+    let mut octets = [0; 4096];
+    loop {
+        let received = socket.recv_from(&mut octets);
+        if state.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok((length, peer)) = received else { continue };
+        for sent in state.replies(&octets[..length], peer, true) {
+            match sent {
+                Sent::Message(message) | Sent::Held(message) => drop(socket.send_to(&message, peer)),
+                Sent::Later(delay, message) => {
+                    let socket = socket.try_clone().unwrap();
+                    std::thread::spawn(move || {
+                        std::thread::sleep(delay);
+                        let _ = socket.send_to(&message, peer);
+                    });
+                }
+                Sent::Octets(_) | Sent::Slowly(_) | Sent::Close => {}
+            }
+        }
+    }
+}
+
+/// Serves connections until the server is dropped.
+fn serve_tcp(listener: &TcpListener, state: &Arc<State>) {
+    loop {
+        let accepted = listener.accept();
+        if state.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok((stream, peer)) = accepted else { continue };
+        let state = state.clone();
+        std::thread::spawn(move || serve_stream(stream, peer, &state));
+    }
+}
+
+/// Serves one connection. An error ends it.
+fn serve_stream(mut stream: TcpStream, peer: SocketAddr, state: &State) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let (mut received, mut octets) = (Vec::new(), [0; 4096]);
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    let mut later: Vec<(Instant, Vec<u8>)> = Vec::new();
+    while !state.stop.load(Ordering::Acquire) {
+        let mut is_quiet = false;
+        match stream.read(&mut octets) {
+            Ok(0) => return Ok(()),
+            Ok(length) => received.extend_from_slice(&octets[..length]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                is_quiet = true;
+            }
+            Err(error) => return Err(error),
+        }
+        while let Some(message) = take_frame(&mut received) {
+            for sent in state.replies(&message, peer, false) {
+                match sent {
+                    Sent::Message(message) => stream.write_all(&frame(&message))?,
+                    Sent::Later(delay, message) => later.push((Instant::now() + delay, message)),
+                    Sent::Octets(octets) => stream.write_all(&octets)?,
+                    Sent::Slowly(octets) => {
+                        for octet in octets {
+                            stream.write_all(&[octet])?;
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                    Sent::Held(message) => held.push(message),
+                    Sent::Close => return Ok(()),
+                }
+            }
+        }
+        if held.len() > 1 || is_quiet {
+            while let Some(message) = held.pop() {
+                stream.write_all(&frame(&message))?;
+            }
+        }
+        let now = Instant::now();
+        for (_, message) in later.extract_if(.., |(due, _)| *due <= now) {
+            stream.write_all(&frame(&message))?;
+        }
+    }
+    Ok(())
+}
+
+/// The next message of a connection, if all of it is there.
+fn take_frame(received: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let length = usize::from(u16::from_be_bytes(received.first_chunk().copied()?));
+    let message = received.get(2..2 + length)?.to_vec();
+    received.drain(..2 + length);
+    Some(message)
+}
+
+/// A message after its length (RFC 1035 section 4.2.2).
+fn frame(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes()[..], message].concat()
+}
+
+impl State {
+    fn new(behaviour: Behaviour, records: Records<'_>) -> Arc<Self> {
+        let records = records.iter().copied().collect();
+        let now = Now { behaviour, of_names: HashMap::new(), records, ttl: 60 };
+        Arc::new(Self { now: Mutex::new(now), seen: Seen::default(), stop: AtomicBool::new(false) })
+    }
+
+    /// Takes note of a message, and returns what is sent for it.
+    fn replies(&self, message: &[u8], peer: SocketAddr, is_udp: bool) -> Vec<Sent> {
+        let number = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push((peer, message.to_vec()));
+            seen.len()
+        };
+        let now = self.now.lock().unwrap();
+        let asked = Asked::parse(message);
+        let of_name = asked.as_ref().and_then(|asked| now.of_names.get(&asked.name));
+        let mut behaviour = of_name.unwrap_or(&now.behaviour);
+        let mut delay = None;
+        loop {
+            behaviour = match behaviour {
+                Behaviour::First(count, first, _) if number <= *count => first,
+                Behaviour::First(_, _, rest) => rest,
+                Behaviour::UdpAndTcp(udp, _) if is_udp => udp,
+                Behaviour::UdpAndTcp(_, tcp) => tcp,
+                Behaviour::Late(time, other) => {
+                    delay = Some(*time);
+                    other
+                }
+                Behaviour::Slow => {
+                    delay = Some(Duration::from_millis(700));
+                    &Behaviour::Honest
+                }
+                _ => break,
+            };
+        }
+        let sent = match (behaviour, asked) {
+            (Behaviour::Script(script), _) => {
+                // What a test does in its script may be to change the server.
+                let script = script.clone();
+                drop(now);
+                script.0(message).into_iter().map(Sent::Message).collect()
+            }
+            (_, Some(asked)) => now.sent(behaviour, &asked, is_udp),
+            (_, None) => Vec::new(),
+        };
+        let delayed = |sent| match (sent, delay) {
+            (Sent::Message(message), Some(delay)) => Sent::Later(delay, message),
+            (sent, _) => sent,
+        };
+        sent.into_iter().map(delayed).collect()
+    }
+}
+
+/// The address in records that answer nothing.
+const POISON: [u8; 4] = [203, 0, 113, 66];
+
+/// A pointer to the name in question.
+const QNAME: [u8; 2] = [0xc0, 0x0c];
+
+impl Now {
+    /// What one of the behaviours without a parameter sends.
+    fn sent(&self, behaviour: &Behaviour, asked: &Asked<'_>, is_udp: bool) -> Vec<Sent> {
+        use Behaviour as B;
+        let honest = || self.honest(asked);
+        let one = |message: Message| vec![Sent::Message(message.octets())];
+        let rcode = |rcode: u16| Message { rcode, ..asked.reply() };
+        let bare = |rcode: u8| {
+            let header = [0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0];
+            vec![Sent::Message([&asked.message[..2], &header[..]].concat())]
+        };
+        let answers = |answers: Vec<Vec<u8>>| one(Message { answers, ..asked.reply() });
+        let address = |octets: &[u8]| record(&QNAME, 1, 1, self.ttl, octets);
+        let alias = |owner: &[u8], target: &[u8]| record(owner, 5, 1, self.ttl, target);
+        let poison = |name: &str| record(&wire(name), 1, 1, self.ttl, &POISON);
+        let is_address = asked.qtype == 1;
+        match behaviour {
+            // The composed ones were resolved before.
+            B::First(..)
+            | B::UdpAndTcp(..)
+            | B::Late(..)
+            | B::Script(_)
+            | B::Slow
+            | B::Honest
+            | B::ClosedTcp => one(honest()),
+            B::Silent | B::SilentTcp | B::Closed => Vec::new(),
+            B::Twice => [one(honest()), one(honest())].into_iter().flatten().collect(),
+            B::ServFail => one(rcode(2)),
+            B::Refused => one(rcode(5)),
+            B::NotImp => one(rcode(4)),
+            B::FormErr => one(rcode(1)),
+            B::NxDomain => one(Message { authority: vec![soa("example", self.ttl)], ..rcode(3) }),
+            B::YxDomain => one(rcode(6)),
+            B::BareServFail => bare(2),
+            B::BareRefused => bare(5),
+            B::BareNoError => bare(0),
+            B::ServFailWithAnswer => one(Message { rcode: 2, ..honest() }),
+            B::ServFailThenAnswer => [one(rcode(2)), one(honest())].into_iter().flatten().collect(),
+            B::FormErrToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(1) }),
+            B::BareFormErrToEdns if asked.edns => bare(1),
+            B::NotImpToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(4) }),
+            B::ServFailToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(2) }),
+            B::SilentToEdns if asked.edns => Vec::new(),
+            B::FormErrToEdns
+            | B::BareFormErrToEdns
+            | B::NotImpToEdns
+            | B::ServFailToEdns
+            | B::SilentToEdns => one(honest()),
+            B::BadVers => one(Message { additional: vec![opt(1, &[])], ..asked.reply() }),
+            B::WithoutOpt => one(Message { additional: Vec::new(), ..honest() }),
+            B::OptTwice => one(Message { additional: vec![opt(0, &[]), opt(0, &[])], ..honest() }),
+            B::OptMalformed => one(Message { additional: vec![opt(0, &[0, 15, 0, 9, 0])], ..honest() }),
+            B::OptInAnswer => {
+                let mut message = honest();
+                message.answers.insert(0, opt(0, &[]));
+                one(Message { additional: Vec::new(), ..message })
+            }
+            B::UnknownOptions => {
+                let options = [0xfd, 0xe9, 0, 2, 1, 2, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+                one(Message { additional: vec![opt(0, &options)], ..honest() })
+            }
+            B::EdeBogus => {
+                one(Message { additional: vec![opt(0, &ede(6, "no valid signature"))], ..rcode(2) })
+            }
+            B::EdeBlocked => one(Message {
+                authority: vec![soa("example", self.ttl)],
+                additional: vec![opt(0, &ede(15, "by policy"))],
+                ..rcode(3)
+            }),
+            B::WrongId | B::WrongIdTcp => one(honest().with_id_changed(0x55)),
+            B::WrongName => {
+                one(Message { question: asked.question_for(b"\x05other\x07example\0"), ..honest() })
+            }
+            B::WrongType => one(Message { question: asked.question_changed(1, 0x10), ..honest() }),
+            B::WrongClass => one(Message { question: asked.question_changed(3, 2), ..honest() }),
+            B::LowerCase => {
+                one(Message { question: asked.message[12..asked.end].to_ascii_lowercase(), ..honest() })
+            }
+            B::OtherCase => {
+                let mut message = honest();
+                message.question.iter_mut().for_each(|octet| {
+                    if octet.is_ascii_alphabetic() {
+                        *octet ^= 0x20;
+                    }
+                });
+                one(message)
+            }
+            B::TwentyStrays if !is_udp => one(honest()),
+            B::ThreeStrays | B::TwentyStrays => {
+                let count = if matches!(behaviour, B::ThreeStrays) { 3 } else { 20 };
+                let strays = (1..=count).flat_map(|index| one(honest().with_id_changed(index)));
+                strays.chain(one(honest())).collect()
+            }
+            B::ThreeWrongNames => {
+                let stray =
+                    || Message { question: asked.question_for(b"\x05other\x07example\0"), ..honest() };
+                (0..3).flat_map(|_| one(stray())).chain(one(honest())).collect()
+            }
+            B::Garbage => vec![Sent::Message(vec![0xff; 40])],
+            B::Empty => vec![Sent::Message(Vec::new())],
+            B::IdAlone => vec![Sent::Message(asked.message[..2].to_vec())],
+            B::Echo => vec![Sent::Message(asked.message.to_vec())],
+            B::QrClear => one(Message { flags: 0x0180, ..honest() }),
+            B::OtherOpcode => one(Message { flags: 0x9180, ..honest() }),
+            B::TwoQuestions => {
+                let question = &asked.message[12..asked.end];
+                one(Message {
+                    question: [question, question].concat(),
+                    counts: Some([2, 1, 0, 1]),
+                    ..honest()
+                })
+            }
+            B::NoQuestion => {
+                let owner = asked.message[12..asked.end - 4].to_vec();
+                let answers = vec![record(&owner, 1, 1, self.ttl, &[198, 51, 100, 7])];
+                one(Message { question: Vec::new(), answers, ..asked.reply() })
+            }
+            B::Truncated if is_udp => one(Message { flags: 0x8380, ..asked.reply() }),
+            B::TruncatedTcpSilent | B::TruncatedTcpClosed if is_udp => {
+                one(Message { flags: 0x8380, ..asked.reply() })
+            }
+            B::TruncatedTcpSilent => Vec::new(),
+            B::TruncatedTcpClosed => vec![Sent::Close],
+            B::TruncatedAlways => one(Message { flags: 0x8380, ..asked.reply() }),
+            B::TruncatedWithRecords if is_udp => {
+                one(Message { flags: 0x8380, answers: vec![address(&POISON)], ..asked.reply() })
+            }
+            B::Truncated | B::TruncatedWithRecords => one(honest()),
+            B::Big if is_address => {
+                let text = [&[250][..], &[b'x'; 250]].concat();
+                let mut message = honest();
+                message
+                    .additional
+                    .extend((0..11).map(|_| record(&wire("big.example"), 16, 1, self.ttl, &text)));
+                one(message)
+            }
+            B::Big => one(honest()),
+            B::CountsTooHigh => one(Message { counts: Some([1, 500, 500, 500]), ..honest() }),
+            B::CountsTooLow => one(Message { counts: Some([1, 0, 0, 0]), ..honest() }),
+            B::TrailingOctets => {
+                let mut octets = honest().octets();
+                octets.extend([0xff; 20]);
+                vec![Sent::Message(octets)]
+            }
+            B::PointerToItself | B::PointerLoop | B::PointerForward => {
+                let at = asked.end;
+                let pointer = |to: usize| [0xc0 | (to >> 8) as u8, to as u8];
+                let owner = match behaviour {
+                    B::PointerToItself => pointer(at).to_vec(),
+                    B::PointerLoop => [&[1, b'a'][..], &pointer(at)].concat(),
+                    _ => pointer(at + 16).to_vec(),
+                };
+                answers(vec![record(&owner, 1, 1, self.ttl, &[198, 51, 100, 7]), address(&[198, 51, 100, 7])])
+            }
+            B::ShortAddress => answers(vec![address(&[198, 51, 100])]),
+            B::LongAddress => answers(vec![address(&[198, 51, 100, 7, 7])]),
+            B::NameBeyondRecord => answers(vec![alias(&QNAME, b"\x20abc"), address(&[198, 51, 100, 7])]),
+            B::RecordBeyondMessage => {
+                let mut octets = Message { answers: vec![address(&[198, 51, 100, 7])], ..asked.reply() }
+                    .without_additional();
+                let length_at = octets.len() - 5;
+                octets[length_at] = 200;
+                vec![Sent::Message(octets)]
+            }
+            B::OtherOwner => answers(vec![poison("other.example")]),
+            B::OtherOwnerAdded => with_answer(honest(), poison("other.example")),
+            B::OtherUpstreamsName => with_answer(honest(), poison("host.good.example")),
+            B::AdditionalAddresses => {
+                let mut message = honest();
+                message.additional.extend([poison("other.example"), poison("host.good.example")]);
+                one(message)
+            }
+            B::AuthorityOfOthers => {
+                let mut message = honest();
+                message.authority.push(record(&wire("good.example"), 2, 1, self.ttl, &wire("other.example")));
+                message.additional.push(poison("other.example"));
+                one(message)
+            }
+            B::OtherType => answers(vec![record(&QNAME, 16, 1, self.ttl, b"\x04text")]),
+            B::OtherClass => answers(vec![record(&QNAME, 1, 3, self.ttl, &[198, 51, 100, 7])]),
+            B::DnameAlone => {
+                let parent = asked.name.split_once('.').map_or("", |(_, parent)| parent);
+                answers(vec![record(&wire(parent), 39, 1, self.ttl, &wire("target.example"))])
+            }
+            B::CnameToItself => answers(vec![alias(&QNAME, &QNAME)]),
+            B::CnameLoop => {
+                let other = wire("loop.example");
+                answers(vec![alias(&QNAME, &other), alias(&other, &QNAME)])
+            }
+            B::CnameWithoutEnd => answers(vec![alias(&QNAME, &wire(&format!("a.{}", asked.name)))]),
+            B::CnameToNowhere if asked.name.starts_with("www.") => {
+                answers(vec![alias(&QNAME, &wire("nowhere.example"))])
+            }
+            B::CnameToNowhere => one(Message { authority: vec![soa("example", self.ttl)], ..rcode(3) }),
+            // What the aliases lead to is answered.
+            B::CnameTwice | B::CnameAndAddress if !asked.name.starts_with("www.") => one(honest()),
+            B::CnameTwice => {
+                let targets = ["other.example", "target.example"];
+                answers(targets.iter().map(|target| alias(&QNAME, &wire(target))).collect())
+            }
+            B::CnameAndAddress => with_answer(honest(), alias(&QNAME, &wire("other.example"))),
+            B::Referral => {
+                let zone = asked.name.split_once('.').map_or("", |(_, parent)| parent);
+                let server = wire("ns.other.example");
+                one(Message {
+                    authority: vec![record(&wire(zone), 2, 1, self.ttl, &server)],
+                    additional: vec![record(&server, 1, 1, self.ttl, &POISON), opt(0, &[])],
+                    ..asked.reply()
+                })
+            }
+            B::ReferralToRoot => {
+                let root = record(&[0], 2, 1, self.ttl, &wire("a.root-servers.net"));
+                one(Message { authority: vec![root], ..asked.reply() })
+            }
+            B::NxDomainWithoutSoa => one(rcode(3)),
+            B::NoDataWithoutSoa => one(rcode(0)),
+            B::NxDomainWithAnswer => one(Message { rcode: 3, ..honest() }),
+            B::SoaOfOthers => one(Message { authority: vec![soa("good.example", self.ttl)], ..rcode(3) }),
+            B::TtlZero => answers(vec![record(&QNAME, 1, 1, 0, &[198, 51, 100, 7])]),
+            B::TtlTooHigh => answers(vec![record(&QNAME, 1, 1, 1 << 31, &[198, 51, 100, 7])]),
+            B::TtlHighest => answers(vec![record(&QNAME, 1, 1, i32::MAX as u32, &[198, 51, 100, 7])]),
+            B::TtlsDiffer => answers(vec![
+                record(&QNAME, 1, 1, 50, &[198, 51, 100, 7]),
+                record(&QNAME, 1, 1, 9, &[198, 51, 100, 8]),
+            ]),
+            B::CloseAfterReply => one(honest()).into_iter().chain([Sent::Close]).collect(),
+            B::CloseWithoutReply => vec![Sent::Close],
+            B::HalfFrame | B::HalfFrameOpen => {
+                let framed = frame(&honest().octets());
+                let half = Sent::Octets(framed[..framed.len() / 2].to_vec());
+                match behaviour {
+                    B::HalfFrame => vec![half, Sent::Close],
+                    _ => vec![half],
+                }
+            }
+            B::OctetByOctet => vec![Sent::Slowly(frame(&honest().octets()))],
+            B::EmptyFrame => [Sent::Message(Vec::new())].into_iter().chain(one(honest())).collect(),
+            B::OutOfOrder => vec![Sent::Held(honest().octets())],
+        }
+    }
+
+    /// The answer of a recursive server with these records: the chain of aliases and what it leads to, or a denial.
+    fn honest(&self, asked: &Asked<'_>) -> Message {
+        let mut message = asked.reply();
+        let (mut owner, mut name) = (QNAME.to_vec(), asked.name.as_str());
+        // More aliases than there are records are a loop.
+        for _ in 0..=self.records.len() {
+            let Some(value) = self.records.get(name) else {
+                message.rcode = 3;
+                message.authority = vec![soa("example", self.ttl)];
+                return message;
+            };
+            match value.parse::<IpAddr>() {
+                Ok(IpAddr::V4(address)) if asked.qtype == 1 => {
+                    message.answers.push(record(&owner, 1, 1, self.ttl, &address.octets()));
+                }
+                Ok(IpAddr::V6(address)) if asked.qtype == 28 => {
+                    message.answers.push(record(&owner, 28, 1, self.ttl, &address.octets()));
+                }
+                Ok(_) => message.authority = vec![soa("example", self.ttl)],
+                Err(_) => {
+                    let target = wire(value);
+                    message.answers.push(record(&owner, 5, 1, self.ttl, &target));
+                    (owner, name) = (target, *value);
+                    continue;
+                }
+            }
+            return message;
+        }
+        message
+    }
+}
+
+/// A message with one more record in its answer section.
+fn with_answer(mut message: Message, record: Vec<u8>) -> Vec<Sent> {
+    message.answers.push(record);
+    vec![Sent::Message(message.octets())]
+}
