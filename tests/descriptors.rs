@@ -2,7 +2,6 @@
 
 mod common;
 #[path = "common/test_server.rs"]
-#[allow(dead_code, reason = "each test binary uses its own part")]
 mod test_server;
 
 use std::fs;

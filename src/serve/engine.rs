@@ -22,7 +22,9 @@ use crate::dns::{
     Rcode, RecordType, encode,
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
-use crate::resolve::{Keep, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played};
+use crate::resolve::{
+    Keep, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played,
+};
 use crate::world::{Live, Vantage, World};
 
 /// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.

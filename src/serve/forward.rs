@@ -124,13 +124,24 @@ impl Forwarder {
 
     /// The answer to a question that is known to fail if it were sent now: a stale one, or SERVFAIL with the reason.
     /// `None`: it is to be sent.
-    pub fn known_failure(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds) -> Option<Answer> {
+    pub fn known_failure(
+        &self,
+        upstream: &Upstream,
+        question: &Question,
+        now: MonotonicSeconds,
+    ) -> Option<Answer> {
         let unanswered = self.upstreams.known_failure(upstream, question)?;
         Some(self.stale_or(upstream, question, now, unanswered))
     }
 
     /// The answer to a question that may not wait for an upstream: a stale one, or SERVFAIL with the reason.
-    pub fn refused(&self, upstream: &Upstream, question: &Question, now: MonotonicSeconds, refusal: Refusal) -> Answer {
+    pub fn refused(
+        &self,
+        upstream: &Upstream,
+        question: &Question,
+        now: MonotonicSeconds,
+        refusal: Refusal,
+    ) -> Answer {
         self.observer.forward().refused(refusal.as_str());
         let reason = Ede::new(Ede::OTHER, format!("{}: {refusal}", upstream.name));
         self.stale_or(upstream, question, now, Unanswered::without_upstream_edes(reason))

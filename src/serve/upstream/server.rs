@@ -256,9 +256,8 @@ impl Server {
         }
         let response = self.carry(question, via, true, lower_case, until).await?;
         // BADVERS too: version 0 is what was sent, and there is none below.
-        let not_understood = |response: &Response| {
-            matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
-        };
+        let not_understood =
+            |response: &Response| matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS);
         if !not_understood(&response) {
             return Ok(response);
         }
