@@ -5,7 +5,6 @@
 mod client;
 mod common;
 #[path = "common/test_server.rs"]
-#[allow(dead_code, reason = "each test file uses its part")]
 mod test_server;
 
 use std::fs;

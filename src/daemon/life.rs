@@ -121,7 +121,21 @@ impl Daemon {
         if let Some(watchdog) = watchdog {
             watchdog.abort();
         }
+        write_last_records(&self.engine, &self.workers).await;
     }
+}
+
+/// Writes what the workers still hold of the query log: the process does not wait for their threads.
+async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
+    let handed_over = async {
+        for number in 0..workers.count() {
+            workers.run(number, |own| async move { own.borrow_mut().witness.turn_page() }).await;
+        }
+    };
+    // A worker that hangs keeps its records.
+    let _ = tokio::time::timeout(DRAIN, handed_over).await;
+    engine.common().witness.turn_page();
+    engine.observer().flush_query_log(DRAIN);
 }
 
 /// The two signals that end the daemon.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prometheus::IntCounter;
 use thiserror::Error;
@@ -68,7 +69,7 @@ impl QueryLog {
 
     /// Starts the thread that writes, and counts in `dropped` what it cannot.
     pub(super) fn start(self, dropped: IntCounter) -> io::Result<LogWriter> {
-        let (pages, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = sync_channel(QUEUE);
         let spares = Spares::default();
         let reopen = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("query-log".to_owned()).spawn({
@@ -76,7 +77,7 @@ impl QueryLog {
             let pen = Pen { output: self.output, dropped, failing: false };
             move || pen.run(&queue, &reopen, &spares)
         })?;
-        Ok(LogWriter { pages: Some(pages), spares, reopen, dropped, thread: Some(thread) })
+        Ok(LogWriter { jobs: Some(jobs), spares, reopen, dropped, thread: Some(thread) })
     }
 }
 
@@ -102,7 +103,7 @@ type Spares = Arc<Mutex<Vec<Vec<u8>>>>;
 /// The way to the thread that writes. When it is dropped, what waits is written first.
 #[derive(Debug)]
 pub struct LogWriter {
-    pages: Option<SyncSender<Page>>,
+    jobs: Option<SyncSender<Job>>,
     spares: Spares,
     reopen: Arc<AtomicBool>,
     dropped: IntCounter,
@@ -117,7 +118,7 @@ impl LogWriter {
         let octets = spare.unwrap_or_else(|| Vec::with_capacity(FULL + FULL / 4));
         let full = std::mem::replace(page, Page { octets, lines: 0 });
         let lines = full.lines;
-        if self.pages.as_ref().is_none_or(|pages| pages.try_send(full).is_err()) {
+        if self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(Job::Write(full)).is_err()) {
             self.dropped.inc_by(lines);
         }
     }
@@ -125,16 +126,35 @@ impl LogWriter {
     /// Has the file opened anew by its name, after another program has moved it. Never blocks.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
-        if let Some(pages) = &self.pages {
+        if let Some(jobs) = &self.jobs {
             // An empty page wakes the thread. If there is no room, it is awake.
-            let _ = pages.try_send(Page::default());
+            let _ = jobs.try_send(Job::Write(Page::default()));
+        }
+    }
+
+    /// Waits until everything that was handed over before is written, or `patience` is over. Blocks: for the end of the
+    /// process, which does not wait for its threads.
+    pub fn flush(&self, patience: Duration) {
+        let (done, written) = sync_channel(1);
+        if let Some(jobs) = &self.jobs
+            && jobs.send(Job::Flush(done)).is_ok()
+        {
+            let _ = written.recv_timeout(patience);
         }
     }
 }
 
+/// What the thread that writes is to do.
+enum Job {
+    /// Write a page.
+    Write(Page),
+    /// Report that everything before is written.
+    Flush(SyncSender<()>),
+}
+
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        drop(self.pages.take());
+        drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so itself.
             let _ = thread.join();
@@ -151,8 +171,16 @@ struct Pen {
 }
 
 impl Pen {
-    fn run(mut self, queue: &Receiver<Page>, reopen: &AtomicBool, spares: &Spares) {
-        while let Ok(page) = queue.recv() {
+    fn run(mut self, queue: &Receiver<Job>, reopen: &AtomicBool, spares: &Spares) {
+        while let Ok(job) = queue.recv() {
+            let page = match job {
+                Job::Write(page) => page,
+                Job::Flush(done) => {
+                    // Whoever waited may have lost patience.
+                    let _ = done.try_send(());
+                    continue;
+                }
+            };
             if reopen.swap(false, Ordering::AcqRel) {
                 let reopened = self.output.reopen();
                 self.tell(reopened);

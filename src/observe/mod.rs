@@ -42,7 +42,7 @@ pub use witness::{PAGE_WAITS, Witness};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
@@ -157,6 +157,13 @@ impl Observer {
     pub fn reopen_query_log(&self) {
         if let Some(log) = &self.log {
             log.reopen();
+        }
+    }
+
+    /// Waits until the query log's records that were handed over are written, or `patience` is over. Blocks.
+    pub fn flush_query_log(&self, patience: Duration) {
+        if let Some(log) = &self.log {
+            log.flush(patience);
         }
     }
 
