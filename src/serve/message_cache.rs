@@ -7,7 +7,7 @@
 //! ```
 //!
 //! All that is known of a name at an upstream is one entry, so that it is looked up, replaced and evicted as a whole: a
-//! denial of the name cannot outlive, or be outlived by, an answer that contradicts it. [`NameFacts`] decides which of two
+//! denial of the name cannot outlive, or be outlived by, an answer that contradicts it. `NameFacts` decides which of two
 //! facts holds.
 //!
 //! An answer is about the name in question and no other: a denial says nothing of the names below it. RFC 8020 permits that
@@ -222,7 +222,7 @@ impl MessageCache {
     }
 
     /// Takes in the answer to a query: its records, a denial with its SOA record (RFC 2308 section 5), or for
-    /// [`DENIAL_WITHOUT_SOA_TTL_S`] one without.
+    /// `DENIAL_WITHOUT_SOA_TTL_S` one without.
     ///
     /// An answer that may not be cached, for its TTL of 0 or its size, still ends what is cached and older.
     pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, sent: QuerySent) {
