@@ -103,7 +103,7 @@ enum Host<'r> {
     Named(&'r str),
     /// Nothing, as HTTP/1.0 permits; no browser does that.
     Absent,
-    /// Several hosts, none where there must be one (RFC 9112 section 3.2), or what is no text.
+    /// Several hosts, none where there must be one (RFC 9112 section 3.2), or one that is not text.
     Malformed,
 }
 
@@ -161,13 +161,13 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
         }
     };
     if !is_safe && is_cross_site(request.headers(), host) {
-        let told = "This request comes from a page of another site; it is refused.\n";
-        return (StatusCode::FORBIDDEN, told).into_response();
+        let text = "This request comes from a page of another site; it is refused.\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
     }
     // A chunked body has no upper bound.
     if request.body().size_hint().upper().is_none_or(|octets| octets > MAX_BODY_OCTETS) {
-        let told = format!("No page takes a body; at most {MAX_BODY_OCTETS} octets are accepted.\n");
-        return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], told).into_response();
+        let text = format!("No page takes a body; at most {MAX_BODY_OCTETS} octets are accepted.\n");
+        return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], text).into_response();
     }
     let is_allowed = host.is_none_or(|host| hosts.allows(host));
     let path = request.uri().path();
@@ -178,8 +178,8 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     }
     let patience = if path == "/v1/reload" { RELOAD_TIMEOUT } else { PAGE_TIMEOUT };
     let Ok(mut response) = tokio::time::timeout(patience, next.run(request)).await else {
-        let told = format!("The page was not ready within {} s.\n", patience.as_secs());
-        return (StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+        let text = format!("The page was not ready within {} s.\n", patience.as_secs());
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     if !is_allowed {
         response = first_line(response).await;
@@ -195,11 +195,11 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
 fn misdirected(host: &str) -> Response {
     let name = split_port(host).map_or(host, |(name, _)| name);
     let shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect();
-    let told = format!(
+    let text = format!(
         "The Host `{shown}` is not allowed: a name that may be a stranger's could be rebound to this address.\n\
          Use the IP address, or add the name to the configuration: [server] admin_hosts = [\"{shown}\"]\n"
     );
-    (StatusCode::MISDIRECTED_REQUEST, told).into_response()
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
 /// A response with the first line of its body alone.

@@ -29,7 +29,7 @@ pub struct Admission {
     held: Mutex<Held>,
 }
 
-/// What is held, by whom. Those who hold nothing are not in the maps, so both are bounded by the capacity.
+/// How many permits are held, by upstream and by client. Only holders are in the maps, so both are bounded by the capacity.
 #[derive(Debug, Default)]
 struct Held {
     all: usize,
@@ -104,7 +104,7 @@ impl Admission {
     }
 }
 
-/// Whom a client counts as: whoever has one address of an IPv6 subnet has them all.
+/// The client that an address counts as. A host can use every address of its IPv6 subnet, so that is one client.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -129,7 +129,7 @@ impl Drop for Permit {
     }
 }
 
-/// One less; whoever holds nothing is forgotten.
+/// One less; a holder of nothing is removed.
 fn give_back<K: Hash + Eq>(holders: &mut HashMap<K, usize, RandomState>, holder: &K) {
     if let Some(count) = holders.get_mut(holder) {
         *count -= 1;

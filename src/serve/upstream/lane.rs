@@ -40,7 +40,7 @@ const READ: usize = 64;
 /// Questions that leave from one socket together at most: they fit into its send buffer.
 const TURN: usize = 64;
 
-/// So many replies that fit no query, and a socket is closed: whoever guesses IDs has had that many guesses at this port.
+/// After this many replies that match no query a socket is closed: that is how many guesses a forger has at one port.
 const MAX_MISMATCHES: u32 = 16;
 
 /// How often questions whose time is up are looked for. A timer for each would cost more than the look.

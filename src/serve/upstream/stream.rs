@@ -18,7 +18,8 @@ use crate::observe::ServerMetrics;
 /// How many messages may wait to be written.
 const WRITE_QUEUE: usize = 64;
 
-/// So many replies that fit no query, and a connection is closed. Nobody can guess into one, so the server is confused.
+/// After this many replies that match no query a connection is closed. Nobody else can write into it, so the server is
+/// confused.
 const MAX_MISMATCHES: u32 = 256;
 
 /// How a server is reached by a connection.
