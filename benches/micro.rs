@@ -58,8 +58,8 @@ mod counted {
     use plustwo::config;
     use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
-    use plustwo::resolve::{EgressPath, Occasion, Outcome, Silent, egress, resolve};
-    use plustwo::serve::{Door, Engine, Incoming, Moment, Origin, Transport, Worker, annotate};
+    use plustwo::resolve::{EgressPath, QueryContext, Outcome, Silent, egress, resolve};
+    use plustwo::serve::{ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker, annotate};
     use plustwo::world::{Vantage, World, compile};
 
     // ---- what is made before ----------------------------------------------------------------------------
@@ -133,7 +133,7 @@ mod counted {
         let vantage = world.vantage(client, None).expect("the client stands in the subnet");
         let stage = Stage { world, vantage, name: name() };
         // What is made when it is first used is no part of a query.
-        black_box(resolve(&stage.world, vantage, &stage.question(), Occasion::at(0), &mut Silent));
+        black_box(resolve(&stage.world, vantage, &stage.question(), QueryContext::at(0), &mut Silent));
         Box::leak(Box::new(stage))
     }
 
@@ -141,18 +141,18 @@ mod counted {
     struct Answering {
         engine: Engine,
         worker: Worker,
-        door: Door,
+        listener: ListenerIdentity,
         out: Vec<u8>,
     }
 
     impl Answering {
         fn answer(&mut self, message: &[u8]) -> usize {
             let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
-            let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
+            let source = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
             let moment = Moment { started: Instant::now(), at: UNIX_EPOCH };
-            let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
+            let incoming = IncomingMessage { listener: &self.listener, message, source: &source, moment };
             self.out.clear();
-            self.engine.begin(&mut self.worker, &incoming, &mut self.out);
+            self.engine.handle(&mut self.worker, &incoming, &mut self.out);
             self.out.len()
         }
     }
@@ -162,9 +162,9 @@ mod counted {
         let text = format!("[packet_cache]\nmax_bytes = {packet_cache}\n{}", text(10));
         let (loaded, world) = load(text);
         let engine = Engine::open(&loaded.config, world).expect("no query log is to be opened");
-        let door = Door::new(0, SocketAddr::from(([127, 0, 0, 1], 53)));
+        let listener = ListenerIdentity::new(0, SocketAddr::from(([127, 0, 0, 1], 53)));
         let mut answering =
-            Answering { worker: engine.worker(1), engine, door, out: Vec::with_capacity(512) };
+            Answering { worker: engine.worker(1), engine, listener, out: Vec::with_capacity(512) };
         for _ in 0..3 {
             assert!(answering.answer(MESSAGE) > 100, "there is an answer");
         }
@@ -194,13 +194,13 @@ mod counted {
     fn reply() -> &'static (Query, Outcome) {
         let query = Query::parse(MESSAGE).expect("a query");
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &query.question, Occasion::at(0), &mut Silent);
+        let outcome = resolve(&stage.world, stage.vantage, &query.question, QueryContext::at(0), &mut Silent);
         Box::leak(Box::new((query, outcome.expect("the VPC's resolver answers"))))
     }
 
     fn told() -> &'static (&'static Stage, Outcome) {
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), Occasion::at(0), &mut Silent);
+        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut Silent);
         Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
     }
 
@@ -275,7 +275,7 @@ mod counted {
     #[bench::of_10_000_zones(stage(10_000))]
     fn resolve_private(stage: &Stage) -> Option<Outcome> {
         let question = stage.question();
-        black_box(resolve(&stage.world, stage.vantage, black_box(&question), Occasion::at(0), &mut Silent))
+        black_box(resolve(&stage.world, stage.vantage, black_box(&question), QueryContext::at(0), &mut Silent))
     }
 
     // The way to an address of the VPC, and to one behind the NAT gateway.

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
 use lab::{A, AAAA, CLIENT_SUBNET, COOKIE, Packet};
-use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport};
+use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
@@ -47,18 +47,18 @@ fn allocations(config: &str, message: &[u8]) -> u64 {
     let (loaded, world) = lab::load(&lab::lab(config));
     let engine = Engine::open(&loaded.config, world).expect("an engine");
     let mut worker = engine.worker(1);
-    let door = Door::new(0, "127.0.0.1:5300".parse().expect("an address"));
+    let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
     let mut out = Vec::with_capacity(4096);
     let mut message = message.to_vec();
     let mut ask = |id: u16, moment| {
         out.clear();
         message[..2].copy_from_slice(&id.to_be_bytes());
         let peer = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 30_000 + id);
-        let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
-        let incoming = Incoming { door: &door, message: &message, origin: &origin, moment };
-        let begun = engine.begin(&mut worker, &incoming, &mut out);
-        assert!(matches!(begun, Begun::Ready));
-        worker.witness.settle(moment.started);
+        let source = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
+        let incoming = IncomingMessage { listener: &listener, message: &message, source: &source, moment };
+        let begun = engine.handle(&mut worker, &incoming, &mut out);
+        assert!(matches!(begun, Progress::Replied));
+        worker.recorder.settle(moment.started);
     };
     let moment = Moment::now();
     (0..10).for_each(|id| ask(id, moment));

@@ -54,7 +54,7 @@ impl Setting {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::new(dir.path(), "first");
         let lab = Lab::start_with(&listeners(&identity));
-        let (dot, doh) = (lab.doors[1], lab.doors[2]);
+        let (dot, doh) = (lab.listeners[1], lab.listeners[2]);
         Self { lab, identity, dot, doh, _dir: dir }
     }
 }
@@ -201,7 +201,7 @@ fn a_private_name_overtakes_names_of_a_dead_server_over_tcp_and_tls() {
     let first = Reply::of(&read_frame(&mut tcp));
     assert_eq!(first.message.metadata.id, 4, "over TCP");
 
-    let mut dot = Dot::connect(lab.doors[1], HOME.into(), &identity).unwrap();
+    let mut dot = Dot::connect(lab.listeners[1], HOME.into(), &identity).unwrap();
     dot.send(&queries.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let first = Reply::of(&dot.receive());
     assert_eq!(first.message.metadata.id, 4, "over TLS");
@@ -213,7 +213,7 @@ fn a_private_name_overtakes_names_of_a_dead_server_over_https() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let (lab, _dead) = lab_with_dead_server(&identity);
-    let mut doh = Doh::connect(lab.doors[2], HOME.into(), &identity);
+    let mut doh = Doh::connect(lab.listeners[2], HOME.into(), &identity);
     assert_eq!(doh.first_reply(&private_name_behind_dead_ones()).message.metadata.id, 4);
 }
 
@@ -228,7 +228,7 @@ fn what_was_asked_is_answered_after_the_client_has_half_closed() {
         far.address
     );
     let lab = Lab::start_with(&(listeners(&identity) + &rule));
-    let mut dot = Dot::connect(lab.doors[1], HOME.into(), &identity).unwrap();
+    let mut dot = Dot::connect(lab.listeners[1], HOME.into(), &identity).unwrap();
     // One waits for an upstream when the end comes, the other does not.
     dot.send(&[&question(1, "www.far.example", 1, 1, true), &question(2, "db.corp.internal", 1, 1, true)]);
     dot.half_close();
@@ -259,7 +259,7 @@ fn what_is_in_flight_is_answered_while_the_daemon_stops() {
         upstream.local_addr().unwrap()
     );
     let lab = Lab::start_with(&(listeners(&identity) + &rule));
-    let listener = lab.doors[1];
+    let listener = lab.listeners[1];
     let mut dot = Dot::connect(listener, HOME.into(), &identity).unwrap();
     dot.send(&[&question(7, "www.far.example", 1, 1, true)]);
     let mut query = [0; 512];
@@ -280,15 +280,15 @@ fn idle_connections_over_tls_are_bounded_for_each_client_and_stop_no_other() {
     let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 3\n");
     let lab = Lab::start_with(&text);
     let idle: Vec<Dot> = (0..3)
-        .map(|_| Dot::connect(lab.doors[1], HOME.into(), &identity).expect("within the limit"))
+        .map(|_| Dot::connect(lab.listeners[1], HOME.into(), &identity).expect("within the limit"))
         .collect();
     for _ in 0..5 {
-        assert!(Dot::connect(lab.doors[1], HOME.into(), &identity).is_err(), "over the limit");
+        assert!(Dot::connect(lab.listeners[1], HOME.into(), &identity).is_err(), "over the limit");
     }
     assert_eq!(lab.metric("plustwo_tcp_connections"), 3.0);
     assert_eq!(lab.metric("plustwo_tcp_connections_refused_total"), 5.0);
     let query = question(1, "db.corp.internal", 1, 1, true);
-    let mut other = Dot::connect(lab.doors[1], [127, 0, 3, 1].into(), &identity).unwrap();
+    let mut other = Dot::connect(lab.listeners[1], [127, 0, 3, 1].into(), &identity).unwrap();
     assert_eq!(Reply::of(&other.exchange(&query)).addresses().len(), 1);
     drop(idle);
 }
@@ -299,7 +299,7 @@ fn a_handshake_that_does_not_end_is_cut_off_and_one_that_fails_is_counted() {
     let identity = Identity::new(dir.path(), "first");
     let text = listeners(&identity).replace("[server]\n", "[server]\ntcp_idle_timeout_s = 1\n");
     let lab = Lab::start_with(&text);
-    for listener in [lab.doors[1], lab.doors[2]] {
+    for listener in [lab.listeners[1], lab.listeners[2]] {
         let mut silent = TcpStream::connect(listener).unwrap();
         silent.set_read_timeout(Some(common::PATIENCE)).unwrap();
         assert_eq!(std::io::Read::read(&mut silent, &mut [0]).unwrap(), 0, "closed by the server");
@@ -377,7 +377,7 @@ fn the_place_is_that_of_the_clients_address() {
         }
     }
     // Bound to the VPC, the door answers in its view whoever asks.
-    let bound = setting.lab.doors[3];
+    let bound = setting.lab.listeners[3];
     let mut dot = Dot::connect(bound, [127, 0, 99, 1].into(), &setting.identity).unwrap();
     let told = Reply::of(&dot.exchange(&question(1, "whoami.plustwo", 16, 3, false))).strings();
     assert_eq!(told[..2], ["view=vpc-lab", "place=outside"]);
@@ -434,7 +434,7 @@ fn http_says_what_is_wrong_with_a_request() {
         let (found, _) = doh.request(method, path, media_type, body).unwrap();
         assert_eq!(found, status, "{method} {path} {media_type:?}");
     }
-    let mut other = Doh::connect(setting.lab.doors[4], HOME.into(), &setting.identity);
+    let mut other = Doh::connect(setting.lab.listeners[4], HOME.into(), &setting.identity);
     assert_eq!(other.request("POST", "/other", Some(dns), &query).unwrap().0, 200);
     assert_eq!(other.request("POST", "/dns-query", Some(dns), &query).unwrap().0, 404);
 }
@@ -520,10 +520,10 @@ fn connections_over_https_count_with_those_over_tcp() {
     let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 1\n");
     let lab = Lab::start_with(&text);
     let query = question(1, "db.corp.internal", 1, 1, true);
-    let mut first = Doh::connect(lab.doors[2], HOME.into(), &identity);
+    let mut first = Doh::connect(lab.listeners[2], HOME.into(), &identity);
     first.post(&query);
     assert_eq!(lab.metric("plustwo_tcp_connections"), 1.0);
-    assert!(Doh::try_connect(lab.doors[2], HOME.into(), &identity).is_err());
+    assert!(Doh::try_connect(lab.listeners[2], HOME.into(), &identity).is_err());
     assert_eq!(lab.metric("plustwo_tcp_connections_refused_total"), 1.0);
     first.post(&query);
 }
@@ -562,15 +562,15 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
         lab.replace("address = \"127.0.0.1:5300\"\n", &listener).replace("127.0.0.1:9530", "127.0.0.1:0");
     fs::write(&file, text).unwrap();
     let mut served = Served::start(file.to_str().unwrap());
-    let door: SocketAddr = served.dns.parse().unwrap();
+    let listener: SocketAddr = served.dns.parse().unwrap();
     let query = question(1, "db.corp.internal", 1, 1, true);
-    let mut old = Dot::connect(door, HOME.into(), &first).unwrap();
+    let mut old = Dot::connect(listener, HOME.into(), &first).unwrap();
     assert_eq!(old.certificate(), first.der);
 
     let second = Identity::new(dir.path(), "served"); // over the first one's files
     served.signal("-HUP");
     served.wait_for("Reloaded.");
-    let mut new = Dot::connect(door, HOME.into(), &second).unwrap();
+    let mut new = Dot::connect(listener, HOME.into(), &second).unwrap();
     assert_eq!(new.certificate(), second.der);
     for open in [&mut old, &mut new] {
         assert_eq!(Reply::of(&open.exchange(&query)).addresses().len(), 1);
@@ -580,7 +580,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
     served.signal("-HUP");
     served.wait_for("served.cert.pem` holds no certificate"); // says why
     served.wait_for("The configuration is wrong; the old world stays.");
-    let still = Dot::connect(door, HOME.into(), &second).unwrap();
+    let still = Dot::connect(listener, HOME.into(), &second).unwrap();
     assert_eq!(still.certificate(), second.der);
     served.signal("-TERM");
     served.wait_for("Stopped.");
@@ -652,9 +652,9 @@ fn kdig_is_answered() {
     let setting = Setting::new();
     let ways =
         [(setting.dot, &["+tls"][..]), (setting.doh, &["+https"]), (setting.doh, &["+https", "+https-get"])];
-    for (door, options) in ways {
+    for (listener, options) in ways {
         let kdig = Command::new("kdig")
-            .args(["-b", "127.0.1.1", &format!("@{}", door.ip()), "-p", &door.port().to_string()])
+            .args(["-b", "127.0.1.1", &format!("@{}", listener.ip()), "-p", &listener.port().to_string()])
             .args(options)
             .args(["db.corp.internal", "A"])
             .output();

@@ -13,8 +13,8 @@ use std::time::Duration;
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, PATHS, Packet, Reply, SHORTEST, SNS, TXT, wire};
 use plustwo::dns::{Query, Rejected};
 use plustwo::serve::bind::bind_tcp;
-use plustwo::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
-use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
+use plustwo::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
+use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -61,7 +61,7 @@ impl Random {
 /// Asks an engine without a socket, and checks what holds for every reply.
 struct Asker {
     engine: Arc<Engine>,
-    door: Arc<Door>,
+    listener: Arc<ListenerIdentity>,
     worker: Worker,
     reply: Vec<u8>,
 }
@@ -69,18 +69,18 @@ struct Asker {
 impl Asker {
     fn new() -> Self {
         let engine = lab::engine();
-        Self { worker: engine.worker(1), engine, door: lab::door(), reply: Vec::new() }
+        Self { worker: engine.worker(1), engine, listener: lab::listener(), reply: Vec::new() }
     }
 
     /// The reply, if there is one, checked.
     fn ask(&mut self, message: &[u8], peer: IpAddr, transport: Transport) -> Option<Reply> {
         let origin =
-            Origin { peer: SocketAddr::new(peer, 40_000), local: IpAddr::from([127, 0, 0, 1]), transport };
+            MessageSource { peer: SocketAddr::new(peer, 40_000), local: IpAddr::from([127, 0, 0, 1]), transport };
         self.reply.clear();
         let (engine, moment) = (&self.engine, Moment::now());
-        let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
-        let begun = engine.begin(&mut self.worker, &incoming, &mut self.reply);
-        let answered = matches!(begun, Begun::Ready);
+        let incoming = IncomingMessage { listener: &self.listener, message, source: &origin, moment };
+        let begun = engine.handle(&mut self.worker, &incoming, &mut self.reply);
+        let answered = matches!(begun, Progress::Replied);
         assert_eq!(answered, !self.reply.is_empty(), "{message:02x?}");
         let most = most_octets(message, transport);
         assert!(self.reply.len() <= most, "{} octets of {most} for {message:02x?}", self.reply.len());
@@ -297,10 +297,10 @@ impl Troubled {
             idle_timeout: Duration::from_secs(600),
         };
         let slots = Arc::new(TcpSlots::new());
-        let door = TcpDoor::new(listener, lab::door(), limits, slots).expect("a door");
+        let listener = DnsTcpListener::new(listener, lab::listener(), limits, slots).expect("a door");
         let engine = lab::engine();
         let mut tasks = JoinSet::new();
-        tasks.spawn(door.run(engine.clone(), lab::workers(&engine), std::future::pending()));
+        tasks.spawn(listener.run(engine.clone(), lab::workers(&engine), std::future::pending()));
         Self { address, engine, deeds: Arc::default(), tasks }
     }
 
@@ -366,56 +366,56 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 #[tokio::test]
 async fn a_good_client_is_served_beside_messages_of_64_kib() {
-    let mut door = Troubled::open();
+    let mut listener = Troubled::open();
     let mut random = Random(4);
     let garbage = framed(&random.octets(65_535));
     let padded = framed(&lab::query(1, 65_535));
-    door.trouble("127.0.0.2", garbage.repeat(4), 16_384);
-    door.trouble("127.0.0.2", padded.repeat(4), 16_384);
+    listener.trouble("127.0.0.2", garbage.repeat(4), 16_384);
+    listener.trouble("127.0.0.2", padded.repeat(4), 16_384);
     // No frames at all.
-    door.trouble("127.0.0.3", random.octets(200_000), 1000);
-    door.assert_served(500).await;
+    listener.trouble("127.0.0.3", random.octets(200_000), 1000);
+    listener.assert_served(500).await;
 }
 
 #[tokio::test]
 async fn a_good_client_is_served_beside_a_slow_dribble() {
-    let mut door = Troubled::open();
+    let mut listener = Troubled::open();
     for _ in 0..PER_CLIENT {
-        door.trouble("127.0.0.2", framed(&lab::query(2, 1000)), 1);
+        listener.trouble("127.0.0.2", framed(&lab::query(2, 1000)), 1);
     }
-    door.assert_served(2000).await;
+    listener.assert_served(2000).await;
 }
 
 #[tokio::test]
 async fn a_good_client_is_served_beside_connections_that_are_only_held() {
-    let door = Troubled::open();
+    let listener = Troubled::open();
     let mut held = Vec::new();
     // Two addresses hold what they can get and begin a message that never ends.
     for client in ["127.0.0.2", "127.0.0.3"] {
         for _ in 0..4 * PER_CLIENT {
-            let mut connection = connect(client, door.address).await.expect("the system completes it");
+            let mut connection = connect(client, listener.address).await.expect("the system completes it");
             // The door may have closed it by now.
             let _ = connection.write_all(&[0xff, 0xff, 0]).await;
             held.push(connection);
         }
     }
-    let refused = || door.engine.observer().doors().tcp_refused.get();
+    let refused = || listener.engine.observer().listeners().tcp_refused.get();
     soon(async {
         while refused() < 2 * 3 * PER_CLIENT as u64 {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    door.assert_served(0).await;
+    listener.assert_served(0).await;
     drop(held);
 }
 
 #[tokio::test]
 async fn a_good_client_is_served_beside_one_that_never_reads() {
-    let mut door = Troubled::open();
+    let mut listener = Troubled::open();
     for _ in 0..4 {
         // Its replies fill the buffers between, and from then on the door waits for it, and for it alone.
-        door.trouble("127.0.0.2", framed(&lab::query(3, SHORTEST)).repeat(50_000), 65_536);
+        listener.trouble("127.0.0.2", framed(&lab::query(3, SHORTEST)).repeat(50_000), 65_536);
     }
-    door.assert_served(20).await;
+    listener.assert_served(20).await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use plustwo::serve::bind::bind_tcp;
-use plustwo::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
+use plustwo::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -25,9 +25,9 @@ async fn a_door_without_descriptors_serves_as_soon_as_there_are_some() {
     };
     let listener = bind_tcp("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let door = TcpDoor::new(listener, lab::door(), limits, Arc::new(TcpSlots::new())).expect("a door");
+    let listener = DnsTcpListener::new(listener, lab::listener(), limits, Arc::new(TcpSlots::new())).expect("a door");
     let (stop, signal) = tokio::sync::oneshot::channel::<()>();
-    let running = tokio::spawn(door.run(engine.clone(), lab::workers(&engine), async {
+    let running = tokio::spawn(listener.run(engine.clone(), lab::workers(&engine), async {
         let _ = signal.await;
     }));
     let client = TcpSocket::new_v4().expect("a socket");
@@ -40,7 +40,7 @@ async fn a_door_without_descriptors_serves_as_soon_as_there_are_some() {
     }
     // The system completes the connection by itself; the door cannot have it.
     let mut client = client.connect(address).await.expect("connected");
-    while engine.observer().doors().tcp_accept_errors.get() == 0 {
+    while engine.observer().listeners().tcp_accept_errors.get() == 0 {
         tokio::task::yield_now().await;
     }
     drop(held);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, IN, PATHS, Packet, Reply, TXT};
-use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
+use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
 use proptest::prelude::*;
 
 /// The lab, with answers of every kind that a cache could get wrong.
@@ -156,7 +156,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 struct Side {
     engine: Arc<Engine>,
     worker: Worker,
-    door: Door,
+    listener: ListenerIdentity,
     /// How much time has passed.
     now: Duration,
     /// What the wall clock shows, since 1970.
@@ -168,11 +168,11 @@ impl Side {
         let text = lab::lab(&format!("{MORE}\n[packet_cache]\nmax_bytes = {cache}\n"));
         let (loaded, world) = lab::load(&text);
         let engine = Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"));
-        let door = Door::new(0, "127.0.0.1:5300".parse().expect("an address"));
+        let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
         Self {
             worker: engine.worker(1),
             engine,
-            door,
+            listener,
             now: Duration::ZERO,
             wall: Duration::from_secs(1_795_266_307),
         }
@@ -183,13 +183,13 @@ impl Side {
         (self.now, self.wall) = (self.now + pause, self.wall + pause);
         let moment = Moment { started: self.engine.started() + self.now, at: UNIX_EPOCH + self.wall };
         let peer = SocketAddr::new(asked.peer, 40_000);
-        let origin = Origin { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
+        let origin = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
         // Something before it, as in a batch.
         let mut out = vec![0xaa; 7];
-        let incoming = Incoming { door: &self.door, message: &asked.message, origin: &origin, moment };
-        let begun = self.engine.begin(&mut self.worker, &incoming, &mut out);
-        self.worker.witness.settle(moment.started);
-        matches!(begun, Begun::Ready).then(|| out.split_off(7))
+        let incoming = IncomingMessage { listener: &self.listener, message: &asked.message, source: &origin, moment };
+        let begun = self.engine.handle(&mut self.worker, &incoming, &mut out);
+        self.worker.recorder.settle(moment.started);
+        matches!(begun, Progress::Replied).then(|| out.split_off(7))
     }
 
     /// What was counted, but for what a cache counts of itself, how long it took, and on which subnet a connection was put,

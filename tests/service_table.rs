@@ -14,7 +14,7 @@ use plustwo::aws::{Facts, Region};
 use plustwo::config::{self, Loaded};
 use plustwo::dns::{Class, Name, Question, Rcode, RecordType};
 use plustwo::explain::{Explanation, vantage};
-use plustwo::resolve::{Occasion, Outcome, Silent, Source, resolve};
+use plustwo::resolve::{QueryContext, Outcome, Silent, Source, resolve};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 
@@ -150,7 +150,7 @@ fn ask(world: &World, from: &str, host: &str, qtype: RecordType) -> Outcome {
     let from = vantage(world, from, None).unwrap();
     let qname = host.parse().unwrap_or_else(|error| panic!("{host}: {error}"));
     let question = Question { qname, qtype, qclass: Class::IN };
-    resolve(world, from, &question, Occasion::at(0), &mut Silent).expect("the resolver answers")
+    resolve(world, from, &question, QueryContext::at(0), &mut Silent).expect("the resolver answers")
 }
 
 fn addresses(outcome: &Outcome) -> Vec<IpAddr> {
@@ -242,7 +242,7 @@ impl Case {
         let from = vantage(&self.world, "subnet-client", None).unwrap();
         let question = Question { qname: host.parse().unwrap(), qtype: RecordType::A, qclass: Class::IN };
         let told =
-            Explanation::of(&self.world, from, &question, Occasion::at(0)).expect("the resolver answers");
+            Explanation::of(&self.world, from, &question, QueryContext::at(0)).expect("the resolver answers");
         let won: Vec<_> = told.claims.iter().filter(|claim| claim.wins).collect();
         let [won] = won[..] else { panic!("{} claims won {host}", won.len()) };
         assert_eq!((won.kind, &*won.id), ("endpoint", "vpce-walk"), "{host}");

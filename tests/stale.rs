@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use hickory_proto::op::ResponseCode;
 use lab::{A, AAAA, Packet, Reply, TXT};
 use plustwo::dns::{Annotations, Answer, Name, Query, Rcode, Rdata, RecordType, RrSet, encode};
-use plustwo::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Transport, Worker};
+use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
 use tokio::net::UdpSocket;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -25,7 +25,7 @@ type Records = Arc<Mutex<HashMap<(&'static str, u16), Answer>>>;
 struct Lab {
     engine: Engine,
     worker: Worker,
-    door: Door,
+    listener: ListenerIdentity,
     start: Instant,
     /// How much time has passed.
     now: Duration,
@@ -45,10 +45,10 @@ impl Lab {
         let text = lab::lab(&format!("[internet]\nmode = \"forward\"\nservers = [\"{address}\"]\n{more}"));
         let (loaded, world) = lab::load(&text);
         let engine = Engine::open(&loaded.config, world).expect("there is no query log to open");
-        let door = Door::new(0, "127.0.0.1:5300".parse().unwrap());
+        let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().unwrap());
         let (worker, start) = (engine.worker(1), Instant::now());
         let (now, wall) = (Duration::ZERO, SystemTime::now());
-        Self { engine, worker, door, start, now, wall, records, is_out, queries }
+        Self { engine, worker, listener, start, now, wall, records, is_out, queries }
     }
 
     /// Time passes, on both clocks.
@@ -81,18 +81,18 @@ impl Lab {
         let message = Packet::ask(name, qtype).opt(1232, &[]).build();
         let moment = Moment { started: self.start + self.now, at: self.wall };
         let local = IpAddr::from([127, 0, 0, 1]);
-        let origin = Origin { peer: SocketAddr::new(local, 40_000), local, transport: Transport::Udp };
-        let incoming = Incoming { door: &self.door, message: &message, origin: &origin, moment };
+        let origin = MessageSource { peer: SocketAddr::new(local, 40_000), local, transport: Transport::Udp };
+        let incoming = IncomingMessage { listener: &self.listener, message: &message, source: &origin, moment };
         let mut out = Vec::new();
-        match self.engine.begin(&mut self.worker, &incoming, &mut out) {
-            Begun::Waiting(waiting) => {
+        match self.engine.handle(&mut self.worker, &incoming, &mut out) {
+            Progress::Pending(waiting) => {
                 let resolved = self.engine.resolve(waiting).await;
-                assert!(self.engine.conclude(&mut self.worker, &self.door, &resolved, &mut out));
+                assert!(self.engine.finish(&mut self.worker, &self.listener, &resolved, &mut out));
             }
-            Begun::Ready => {}
-            Begun::Silence => panic!("{name} got no reply"),
+            Progress::Replied => {}
+            Progress::Dropped => panic!("{name} got no reply"),
         }
-        self.worker.witness.settle(Instant::now());
+        self.worker.recorder.settle(Instant::now());
         Reply::read(&out)
     }
 }

@@ -268,31 +268,31 @@ impl<'p> Flights<'p> {
     }
 
     /// Takes in a reply.
-    pub fn land(&mut self, message: &[u8], now: u64, tally: &mut Tally) {
+    pub fn land(&mut self, message: &[u8], now: u64, shard: &mut Tally) {
         let Some((slot, reply)) = self.fitting(message) else {
-            tally.bad += 1;
+            shard.bad += 1;
             return;
         };
         let flight = &mut self.ring[slot];
         flight.is_on_its_way = false;
         self.on_their_way -= 1;
         let qtype_at = HEADER + flight.question_length - 4;
-        tally.answered += 1;
+        shard.answered += 1;
         let time = now.saturating_sub(flight.sent);
-        tally.times.add(time);
+        shard.times.add(time);
         let has_data = reply.rcode == 0 && reply.addresses > 0;
         if has_data {
-            tally.data_times.add(time);
+            shard.data_times.add(time);
         }
         match (self.fresh, reply.address) {
             (Some(fresh), [_, generation, _, _]) if fresh == *generation => {
-                tally.first_fresh.get_or_insert(now);
+                shard.first_fresh.get_or_insert(now);
             }
-            (Some(_), [_, _, _, _]) => tally.last_stale = Some(now),
+            (Some(_), [_, _, _, _]) => shard.last_stale = Some(now),
             _ => {}
         }
-        tally.count_second(flight.sent, has_data);
-        tally.count(&reply, flight.wire[qtype_at + 1] == 1);
+        shard.count_second(flight.sent, has_data);
+        shard.count(&reply, flight.wire[qtype_at + 1] == 1);
     }
 
     /// The query that a message is the reply to: its ID, its question, and QR.
@@ -311,14 +311,14 @@ impl<'p> Flights<'p> {
     }
 
     /// Gives up what has waited too long; with `all`, whatever waits.
-    pub fn expire(&mut self, now: u64, all: bool, tally: &mut Tally) {
+    pub fn expire(&mut self, now: u64, all: bool, shard: &mut Tally) {
         let patience = self.patience;
         for flight in &mut self.ring {
             if flight.is_on_its_way && (all || now.saturating_sub(flight.sent) > patience) {
                 flight.is_on_its_way = false;
                 self.on_their_way -= 1;
-                tally.lost += 1;
-                tally.count_second(flight.sent, false);
+                shard.lost += 1;
+                shard.count_second(flight.sent, false);
             }
         }
     }

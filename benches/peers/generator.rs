@@ -96,7 +96,7 @@ struct Generator<'p> {
     /// For how long the generator itself was kept from running. What was due then is put off by as much: it is
     /// not the server that was slow, and no client sends it all at once.
     stalled: u64,
-    tally: Tally,
+    shard: Tally,
 }
 
 impl<'p> Generator<'p> {
@@ -118,7 +118,7 @@ impl<'p> Generator<'p> {
             ready: vec![true; load.sockets],
             watch: Watch::start(),
             stalled: 0,
-            tally: Tally::default(),
+            shard: Tally::default(),
         })
     }
 
@@ -126,13 +126,13 @@ impl<'p> Generator<'p> {
         let cpu = thread_cpu();
         self.watch = Watch::start();
         self.send_and_receive()?;
-        self.tally.seconds = self.watch.now() as f64 / 1e9;
+        self.shard.seconds = self.watch.now() as f64 / 1e9;
         self.drain()?;
-        self.tally.generator_cpu = thread_cpu() - cpu;
+        self.shard.generator_cpu = thread_cpu() - cpu;
         for socket in &self.sockets {
-            self.tally.dropped_here += machine::udp_drops(socket.local_addr()?.port());
+            self.shard.dropped_here += machine::udp_drops(socket.local_addr()?.port());
         }
-        Ok(self.tally)
+        Ok(self.shard)
     }
 
     /// Until its time is over, or the plan is at its end.
@@ -151,7 +151,7 @@ impl<'p> Generator<'p> {
             if now >= end || self.flights.iter().all(Flights::is_done) || self.is_settled(now) {
                 return Ok(());
             }
-            let before = self.tally.answered;
+            let before = self.shard.answered;
             for step in 0..self.sockets.len() {
                 // At a fixed rate what is due goes to the next socket each time.
                 let number = (turn + step) % self.sockets.len();
@@ -163,9 +163,9 @@ impl<'p> Generator<'p> {
             turn += 1;
             if now >= next_sweep {
                 next_sweep = now + SWEEP;
-                self.flights.iter_mut().for_each(|flights| flights.expire(now, false, &mut self.tally));
+                self.flights.iter_mut().for_each(|flights| flights.expire(now, false, &mut self.shard));
             }
-            if !self.load.spins && self.tally.answered == before {
+            if !self.load.spins && self.shard.answered == before {
                 self.wait()?;
             }
         }
@@ -173,7 +173,7 @@ impl<'p> Generator<'p> {
 
     /// Whether fresh answers are received, and no stale one has been for a while.
     fn is_settled(&self, now: u64) -> bool {
-        let Tally { first_fresh, last_stale, .. } = &self.tally;
+        let Tally { first_fresh, last_stale, .. } = &self.shard;
         first_fresh.is_some_and(|first| now.saturating_sub(last_stale.unwrap_or(0).max(first)) > SETTLED)
     }
 
@@ -186,13 +186,13 @@ impl<'p> Generator<'p> {
                 self.receive(number)?;
             }
         }
-        self.flights.iter_mut().for_each(|flights| flights.expire(0, true, &mut self.tally));
+        self.flights.iter_mut().for_each(|flights| flights.expire(0, true, &mut self.shard));
         Ok(())
     }
 
     /// Takes in what has come to one socket.
     fn receive(&mut self, number: usize) -> io::Result<()> {
-        let Self { sockets, flights, inbox, tally, watch, .. } = self;
+        let Self { sockets, flights, inbox, shard, watch, .. } = self;
         let flights = &mut flights[number];
         if flights.on_their_way() == 0 {
             return Ok(());
@@ -200,7 +200,7 @@ impl<'p> Generator<'p> {
         let mut at = None;
         let received = inbox.receive(&sockets[number], MsgFlags::MSG_DONTWAIT, |message, _| {
             let at = *at.get_or_insert_with(|| watch.now());
-            flights.land(message, at, tally);
+            flights.land(message, at, shard);
         });
         match received {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -217,7 +217,7 @@ impl<'p> Generator<'p> {
             Pace::Outstanding(all) => (all / self.sockets.len()).saturating_sub(flights.on_their_way()),
             Pace::Rate(rate) => {
                 let due = (now - self.stalled.min(now)) as f64 * rate / 1e9;
-                (due as u64).saturating_sub(self.tally.sent) as usize
+                (due as u64).saturating_sub(self.shard.sent) as usize
             }
         };
         for index in 0..most.min(BATCH) {
@@ -225,7 +225,7 @@ impl<'p> Generator<'p> {
                 Pace::Outstanding(_) => now,
                 // Waiting for its turn is part of the time that an answer takes.
                 Pace::Rate(rate) => {
-                    let due = (self.tally.sent + index as u64) as f64 * 1e9 / rate;
+                    let due = (self.shard.sent + index as u64) as f64 * 1e9 / rate;
                     due as u64 + self.stalled
                 }
             };
@@ -250,7 +250,7 @@ impl<'p> Generator<'p> {
         for slot in &self.batch[sent..] {
             flights.forget(*slot);
         }
-        self.tally.sent += sent as u64;
+        self.shard.sent += sent as u64;
         Ok(())
     }
 
@@ -260,7 +260,7 @@ impl<'p> Generator<'p> {
             std::thread::sleep(REST);
             return Ok(());
         };
-        let due = (self.tally.sent as f64 * 1e9 / rate) as u64 + self.stalled;
+        let due = (self.shard.sent as f64 * 1e9 / rate) as u64 + self.stalled;
         let tick = TICK.max(Duration::from_nanos(due.saturating_sub(self.watch.now())));
         let poll = |socket| PollFd::new(UdpSocket::as_fd(socket), PollFlags::POLLIN);
         let mut polled: Vec<PollFd<'_>> = self.sockets.iter().map(poll).collect();

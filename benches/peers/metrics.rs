@@ -34,26 +34,26 @@ impl Page {
 ///
 /// A query that counts as lost may have been answered too late: then a counter may have grown by more than
 /// what was received, but not by more than what was sent.
-pub fn differences(before: &Page, after: &Page, tally: &Tally) -> Vec<String> {
+pub fn differences(before: &Page, after: &Page, shard: &Tally) -> Vec<String> {
     let mut found = Vec::new();
     let mut hold = |metric: &str, label: &str, received: u64| {
         let grown = after.sum(metric, label).saturating_sub(before.sum(metric, label));
-        if grown < received || grown > received + tally.lost {
+        if grown < received || grown > received + shard.lost {
             found.push(format!(
                 "{metric}{{{label}}} grew by {grown}; {received} replies were received and {} lost",
-                tally.lost
+                shard.lost
             ));
         }
     };
-    hold("plustwo_dns_responses_total", "", tally.answered);
-    hold("plustwo_privatelink_implied_new_connections_total", "", tally.connections);
-    hold("plustwo_egress_answers_total", "", tally.ways.iter().map(|(_, count)| count).sum());
-    for (class, count) in &tally.ways {
+    hold("plustwo_dns_responses_total", "", shard.answered);
+    hold("plustwo_privatelink_implied_new_connections_total", "", shard.connections);
+    hold("plustwo_egress_answers_total", "", shard.ways.iter().map(|(_, count)| count).sum());
+    for (class, count) in &shard.ways {
         let class = String::from_utf8_lossy(class);
         hold("plustwo_egress_answers_total", &format!("path=\"{class}\""), *count);
     }
-    if tally.untold > 0 {
-        found.push(format!("{} replies hold an address and no EDE that begins `egress=`", tally.untold));
+    if shard.untold > 0 {
+        found.push(format!("{} replies hold an address and no EDE that begins `egress=`", shard.untold));
     }
     found
 }

@@ -125,28 +125,28 @@ pub struct Figures {
 
 impl Figures {
     /// Times are of replies with data.
-    fn of_data(tally: &Tally) -> Self {
-        Self::of(tally, &tally.data_times)
+    fn of_data(shard: &Tally) -> Self {
+        Self::of(shard, &shard.data_times)
     }
 
     /// Times are of any reply.
-    fn of_replies(tally: &Tally) -> Self {
-        Self::of(tally, &tally.times)
+    fn of_replies(shard: &Tally) -> Self {
+        Self::of(shard, &shard.times)
     }
 
-    fn of(tally: &Tally, times: &Histogram) -> Self {
-        let sent = tally.sent.max(1);
+    fn of(shard: &Tally, times: &Histogram) -> Self {
+        let sent = shard.sent.max(1);
         let share = |count: u64| count as f64 / sent as f64;
-        let data: u64 = tally.by_second.iter().map(|[data, _]| data).sum();
+        let data: u64 = shard.by_second.iter().map(|[data, _]| data).sum();
         let in_second = |[data, others]: &[u64; 2]| *data as f64 / (data + others).max(1) as f64;
-        let whole = (tally.seconds as usize).max(1);
-        let by_second: Vec<f64> = tally.by_second.iter().take(whole).map(in_second).collect();
+        let whole = (shard.seconds as usize).max(1);
+        let by_second: Vec<f64> = shard.by_second.iter().take(whole).map(in_second).collect();
         Self {
-            rate: tally.sent as f64 / tally.seconds,
-            sent: tally.sent,
+            rate: shard.sent as f64 / shard.seconds,
+            sent: shard.sent,
             data: share(data),
-            replied: share(tally.answered),
-            servfail: share(tally.rcodes[2]),
+            replied: share(shard.answered),
+            servfail: share(shard.rcodes[2]),
             worst_second: by_second.iter().copied().fold(1.0, f64::min),
             by_second,
             p50_ms: times.quantile_of(0.5, sent) / 1e3,
@@ -343,7 +343,7 @@ fn record<const LOADS: usize>(
     let port = server.address().port();
     let dropped = udp_drops(port);
     let (tallies, cpu) = watched(server, run)?;
-    let seconds = tallies.iter().map(|tally| tally.seconds).fold(0.0, f64::max);
+    let seconds = tallies.iter().map(|shard| shard.seconds).fold(0.0, f64::max);
     let record = Record {
         setup: setup.name,
         workload: Workload::Outage.name(),
@@ -357,7 +357,7 @@ fn record<const LOADS: usize>(
         last_stale_s: None,
         server_cpu: cpu / seconds,
         dropped_by_server: udp_drops(port).saturating_sub(dropped),
-        dropped_by_generator: tallies.iter().map(|tally| tally.dropped_here).sum(),
+        dropped_by_generator: tallies.iter().map(|shard| shard.dropped_here).sum(),
     };
     Ok((tallies, record))
 }

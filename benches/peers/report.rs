@@ -99,17 +99,17 @@ pub struct Figures {
 
 impl Figures {
     /// The figures of a load, with the processor seconds that the server took.
-    pub fn new(tally: &Tally, cpu: f64) -> Self {
-        let times = &tally.times;
+    pub fn new(shard: &Tally, cpu: f64) -> Self {
+        let times = &shard.times;
         Self {
-            sent: tally.sent,
-            answered: tally.answered,
-            lost: tally.lost,
-            nxdomain: tally.rcodes[3],
-            failed: tally.rcodes[2] + tally.rcodes[5],
-            answers_s: tally.answered as f64 / tally.seconds,
-            cpu_us: Some(cpu * 1e6 / tally.answered.max(1) as f64),
-            server_cpu: Some(cpu / tally.seconds),
+            sent: shard.sent,
+            answered: shard.answered,
+            lost: shard.lost,
+            nxdomain: shard.rcodes[3],
+            failed: shard.rcodes[2] + shard.rcodes[5],
+            answers_s: shard.answered as f64 / shard.seconds,
+            cpu_us: Some(cpu * 1e6 / shard.answered.max(1) as f64),
+            server_cpu: Some(cpu / shard.seconds),
             p50_us: times.quantile(0.5),
             p99_us: times.quantile(0.99),
             p999_us: times.quantile(0.999),

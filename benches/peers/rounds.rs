@@ -148,14 +148,14 @@ impl Bench {
     /// Fills a server's cache. Twice: what was lost on the way is asked for again, and plustwo keeps a reply from the
     /// second time on.
     pub fn warm(&self, setup: &Setup, plan: &Plan, server: &Server<'_>) -> io::Result<()> {
-        let mut tally = Tally::default();
+        let mut shard = Tally::default();
         for _ in 0..2 {
             let load = self.load(setup, plan, server, Pace::Outstanding(48), Until::Once);
-            tally = load.run()?;
+            shard = load.run()?;
         }
-        if tally.lost > 0 || tally.rcodes[2] > 0 {
+        if shard.lost > 0 || shard.rcodes[2] > 0 {
             let label = &server.contestant.label;
-            eprintln!("{label}: {} queries lost and {} failed while warming", tally.lost, tally.rcodes[2]);
+            eprintln!("{label}: {} queries lost and {} failed while warming", shard.lost, shard.rcodes[2]);
         }
         Ok(())
     }
@@ -165,8 +165,8 @@ impl Bench {
         let base = servers.iter().find(|server| server.contestant.kind == self.base).or(servers.first());
         let Some(base) = base else { return Ok(1.0) };
         let pace = Pace::Outstanding(setup.outstanding);
-        let tally = self.load(setup, plan, base, pace, Until::Time(self.time)).run()?;
-        Ok(tally.answered as f64 / tally.seconds)
+        let shard = self.load(setup, plan, base, pace, Until::Time(self.time)).run()?;
+        Ok(shard.answered as f64 / shard.seconds)
     }
 
     /// A load on a server, from the sockets of the set-up.
@@ -208,11 +208,11 @@ impl Bench {
             Workload::Tcp => stream::run(&Load { sockets: stream::CONNECTIONS, ..load.clone() }),
             _ => load.run(),
         };
-        let ([tally], cpu) = watched(server, || Ok([run()?]))?;
-        let mut figures = Figures::new(&tally, cpu);
+        let ([shard], cpu) = watched(server, || Ok([run()?]))?;
+        let mut figures = Figures::new(&shard, cpu);
         figures.rss_mib = server.memory_mib();
         figures.generator_us =
-            (!load.spins).then(|| tally.generator_cpu * 1e6 / tally.answered.max(1) as f64);
+            (!load.spins).then(|| shard.generator_cpu * 1e6 / shard.answered.max(1) as f64);
         if let Pace::Rate(rate) = pace {
             figures.rate = Some(rate);
         }
@@ -259,7 +259,7 @@ impl Bench {
                 let load =
                     self.load(site.setup, &plan, &server, Pace::Rate(RELOAD_RATE), Until::Time(RELOAD_TIME));
                 let name = data::fresh_name(&zones[9]);
-                let (tally, fresh) = thread::scope(|scope| {
+                let (shard, fresh) = thread::scope(|scope| {
                     let (tell, told) = mpsc::channel();
                     let server = &server;
                     let name = &name;
@@ -267,11 +267,11 @@ impl Bench {
                     (load.run(), told.recv())
                 });
                 // Questions for the new name are counted beside the load's, so counters and CPU are not held to it.
-                let tally = tally?;
-                if server.contestant.kind == Kind::Plustwo && tally.untold > 0 {
-                    return Err(io::Error::other(format!("{} replies tell no way out", tally.untold)));
+                let shard = shard?;
+                if server.contestant.kind == Kind::Plustwo && shard.untold > 0 {
+                    return Err(io::Error::other(format!("{} replies tell no way out", shard.untold)));
                 }
-                let mut figures = Figures::new(&tally, 0.0);
+                let mut figures = Figures::new(&shard, 0.0);
                 figures.cpu_us = None;
                 figures.server_cpu = None;
                 figures.rate = Some(RELOAD_RATE);
@@ -309,18 +309,18 @@ pub fn watched<const LOADS: usize>(
     let cpu = server.cpu_seconds();
     let tallies = run()?;
     let cpu = server.cpu_seconds() - cpu;
-    let mut tally = Tally::default();
-    tallies.iter().for_each(|one| tally.add_replies(one));
+    let mut shard = Tally::default();
+    tallies.iter().for_each(|one| shard.add_replies(one));
     let label = &server.contestant.label;
-    if tally.answered == 0 {
+    if shard.answered == 0 {
         return Err(io::Error::other(format!("{label} answered nothing")));
     }
     // A reply to what was given up already fits nothing either.
-    if tally.bad > tally.lost {
-        return Err(io::Error::other(format!("{label} sent {} replies that fit no question", tally.bad)));
+    if shard.bad > shard.lost {
+        return Err(io::Error::other(format!("{label} sent {} replies that fit no question", shard.bad)));
     }
     if let (Some(before), Some(after)) = (before, server.metrics()?) {
-        let found = differences(&before, &after, &tally);
+        let found = differences(&before, &after, &shard);
         if !found.is_empty() {
             return Err(io::Error::other(format!("{label}: {}", found.join("; "))));
         }

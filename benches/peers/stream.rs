@@ -41,33 +41,33 @@ fn load_streams(load: &Load<'_>) -> io::Result<Tally> {
         let flights = Flights::new(load, (number, load.sockets));
         streams.push(Stream::open(load.server, flights)?);
     }
-    let mut tally = Tally::default();
+    let mut shard = Tally::default();
     let cpu = thread_cpu();
     let (watch, end) = (Watch::start(), time.as_nanos() as u64);
     let in_flight = all / load.sockets;
     for stream in &mut streams {
-        stream.send(in_flight, watch.now(), &mut tally)?;
+        stream.send(in_flight, watch.now(), &mut shard)?;
     }
     while watch.now() < end {
         for number in ready(&streams)? {
             let stream = &mut streams[number];
-            stream.receive(watch, &mut tally)?;
-            stream.send(in_flight, watch.now(), &mut tally)?;
+            stream.receive(watch, &mut shard)?;
+            stream.send(in_flight, watch.now(), &mut shard)?;
         }
     }
-    tally.seconds = watch.now() as f64 / 1e9;
+    shard.seconds = watch.now() as f64 / 1e9;
     let last = watch.now() + PATIENCE.as_nanos() as u64;
     while streams.iter().any(|stream| stream.flights.on_their_way() > 0) && watch.now() < last {
         for number in ready(&streams)? {
-            streams[number].receive(watch, &mut tally)?;
+            streams[number].receive(watch, &mut shard)?;
             streams[number].flush()?;
         }
     }
     for stream in &mut streams {
-        stream.flights.expire(0, true, &mut tally);
+        stream.flights.expire(0, true, &mut shard);
     }
-    tally.generator_cpu = thread_cpu() - cpu;
-    Ok(tally)
+    shard.generator_cpu = thread_cpu() - cpu;
+    Ok(shard)
 }
 
 /// The connections that something can be done with, after a rest in which more may come. After a long silence all:
@@ -100,33 +100,33 @@ impl<'p> Stream<'p> {
 
     /// Takes in the replies that have come. A connection that the server closed is opened anew, and what
     /// was in flight on it is lost.
-    fn receive(&mut self, watch: Watch, tally: &mut Tally) -> io::Result<()> {
+    fn receive(&mut self, watch: Watch, shard: &mut Tally) -> io::Result<()> {
         let mut room = [0; ROOM];
         loop {
             match self.socket.read(&mut room) {
-                Ok(0) => return self.open_again(tally),
+                Ok(0) => return self.open_again(shard),
                 Ok(length) => {
                     self.came.extend_from_slice(&room[..length]);
-                    self.land(watch.now(), tally);
+                    self.land(watch.now(), shard);
                     if length < ROOM {
                         return Ok(());
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return self.open_again(tally),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return self.open_again(shard),
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// Takes in every whole message.
-    fn land(&mut self, now: u64, tally: &mut Tally) {
+    fn land(&mut self, now: u64, shard: &mut Tally) {
         let mut rest = &self.came[..];
         while let Some((length, after)) = rest.split_first_chunk::<2>() {
             let Some((message, after)) = after.split_at_checked(u16::from_be_bytes(*length).into()) else {
                 break;
             };
-            self.flights.land(message, now, tally);
+            self.flights.land(message, now, shard);
             rest = after;
         }
         let used = self.came.len() - rest.len();
@@ -134,13 +134,13 @@ impl<'p> Stream<'p> {
     }
 
     /// Sends until so many queries are in flight.
-    fn send(&mut self, in_flight: usize, now: u64, tally: &mut Tally) -> io::Result<()> {
+    fn send(&mut self, in_flight: usize, now: u64, shard: &mut Tally) -> io::Result<()> {
         while self.flights.on_their_way() < in_flight {
             let Some(slot) = self.flights.launch(now) else { break };
             let wire = self.flights.wire(slot);
             self.goes.extend_from_slice(&(wire.len() as u16).to_be_bytes());
             self.goes.extend_from_slice(wire);
-            tally.sent += 1;
+            shard.sent += 1;
         }
         self.flush()
     }
@@ -158,8 +158,8 @@ impl<'p> Stream<'p> {
         Ok(())
     }
 
-    fn open_again(&mut self, tally: &mut Tally) -> io::Result<()> {
-        self.flights.expire(0, true, tally);
+    fn open_again(&mut self, shard: &mut Tally) -> io::Result<()> {
+        self.flights.expire(0, true, shard);
         self.came.clear();
         self.goes.clear();
         self.socket = connect(self.server)?;

@@ -49,7 +49,7 @@ impl Admin {
     /// Serves until told to stop. Then requests that are being handled are finished.
     pub async fn serve(self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
         let (engine, bounds) = (self.engine.clone(), server::Bounds::of(self.connections));
-        server::serve(listener, self.router(), bounds, engine.observer().doors(), stop).await;
+        server::serve(listener, self.router(), bounds, engine.observer().listeners(), stop).await;
     }
 
     /// The pages.

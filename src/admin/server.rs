@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::observe::DoorMetrics;
+use crate::observe::ListenerMetrics;
 
 /// Connections to the admin address open at once, where the limit of open files has room for them.
 pub const MAX_CONNECTIONS: usize = 64;
@@ -135,7 +135,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
-    metrics: &DoorMetrics,
+    metrics: &ListenerMetrics,
     stop: impl Future<Output = ()>,
 ) {
     let (running, closing) = watch::channel(());
@@ -297,7 +297,7 @@ mod tests {
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn({
             let observer = observer.clone();
-            async move { serve(listener, router, bounds, observer.doors(), async { drop(stopped.await) }).await }
+            async move { serve(listener, router, bounds, observer.listeners(), async { drop(stopped.await) }).await }
         });
         (address, observer, stop)
     }
@@ -360,7 +360,7 @@ mod tests {
         // An end or a reset, as the system likes.
         let _ = first.read_to_string(&mut text).await;
         assert_eq!(text, "");
-        assert_eq!(observer.doors().admin_refused.get(), 1);
+        assert_eq!(observer.listeners().admin_refused.get(), 1);
         for stream in [&mut second, &mut third] {
             stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await.unwrap();
             let mut text = String::new();

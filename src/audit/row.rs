@@ -10,7 +10,7 @@ use crate::explain::Lands;
 use crate::explain::{self, Missed, claim_of};
 use crate::net::{is_globally_routed, nat64_embedded};
 use crate::resolve::{
-    Choice, Class, EgressPath, Occasion, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
+    Choice, Class, EgressPath, QueryContext, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
 };
 use crate::world::{Held, Origin, Vantage, World};
 
@@ -143,7 +143,7 @@ impl Row {
         let world = tolls.world();
         let mut first = FirstClaim::default();
         // Others' TTLs count down by the time, and records are drawn by a number: neither is of interest here.
-        let outcome = resolve(world, vantage, question, Occasion::at(0), &mut first)?;
+        let outcome = resolve(world, vantage, question, QueryContext::at(0), &mut first)?;
         let missed = missed(&outcome);
         let claim = first.0.filter(|_| !matches!(outcome.source, Source::Public | Source::SystemRule));
         let sets = &outcome.answer.answer;

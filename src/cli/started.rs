@@ -23,7 +23,7 @@ const MAX_PLACES: usize = 5;
 pub struct Started {
     config: String,
     live: Arc<Live>,
-    doors: Vec<(Listener, SocketAddr)>,
+    listeners: Vec<(Listener, SocketAddr)>,
     admin: Option<SocketAddr>,
 }
 
@@ -33,7 +33,7 @@ impl Started {
         Self {
             config: config.display().to_string(),
             live: daemon.engine().live().clone(),
-            doors: daemon.addresses().to_vec(),
+            listeners: daemon.addresses().to_vec(),
             admin: daemon.admin_address().ok(),
         }
     }
@@ -74,7 +74,7 @@ impl Display for Started {
             writeln!(f, "  {BOLD}{}{BOLD:#}  {}  via {}", site.id, cidrs.join(", "), links.join(", "))?;
         }
         writeln!(f)?;
-        for (listener, address) in &self.doors {
+        for (listener, address) in &self.listeners {
             match &listener.carries {
                 Carries::Plain { .. } => writeln!(f, "  DNS    {address}")?,
                 Carries::Dot(_) => writeln!(f, "  DoT    {address}")?,
@@ -118,10 +118,10 @@ impl Started {
     /// A `dig` line for the first places that loopback stands in.
     fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let near = |address: &SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
-        let mut plain = self.doors.iter().filter(|(listener, _)| listener.tls().is_none());
-        let Some((_, door)) = plain.find(|(_, address)| near(address)) else { return Ok(()) };
-        let server = if door.ip().is_unspecified() { "127.0.0.1".to_owned() } else { door.ip().to_string() };
-        let port = if door.port() == 53 { String::new() } else { format!(" -p {}", door.port()) };
+        let mut plain = self.listeners.iter().filter(|(listener, _)| listener.tls().is_none());
+        let Some((_, listener)) = plain.find(|(_, address)| near(address)) else { return Ok(()) };
+        let server = if listener.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listener.ip().to_string() };
+        let port = if listener.port() == 53 { String::new() } else { format!(" -p {}", listener.port()) };
         let name = world
             .endpoints
             .iter()

@@ -9,7 +9,7 @@ use crate::world::{Listener, World};
 #[derive(Debug)]
 pub struct Fixed {
     settings: Vec<(&'static str, String)>,
-    doors: Vec<Doors>,
+    listeners: Vec<Doors>,
 }
 
 /// A listener's address, and what carries messages to it.
@@ -62,8 +62,8 @@ impl Fixed {
             ("[message_cache] serve_stale_s", cache.serve_stale_s.to_string()),
             ("[message_cache] prefetch", cache.prefetch.to_string()),
         ]);
-        let doors = world.listeners.iter().map(|door| (door.address, carriers(door))).collect();
-        Self { settings, doors }
+        let listeners = world.listeners.iter().map(|listener| (listener.address, carriers(listener))).collect();
+        Self { settings, listeners }
     }
 
     /// What is otherwise in a newer configuration, each on a line. Empty: nothing waits for a restart.
@@ -71,12 +71,12 @@ impl Fixed {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
-        let doors = |of: &[Doors], without: &[Doors], what: &str| -> Vec<String> {
-            let door = |(address, carriers): &Doors| format!("[[listener]] {address} {carriers}: {what}");
-            of.iter().filter(|door| !without.contains(door)).map(door).collect()
+        let listeners = |of: &[Doors], without: &[Doors], what: &str| -> Vec<String> {
+            let listener = |(address, carriers): &Doors| format!("[[listener]] {address} {carriers}: {what}");
+            of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
         };
-        waiting.extend(doors(&self.doors, &newer.doors, "not closed yet"));
-        waiting.extend(doors(&newer.doors, &self.doors, "not open yet"));
+        waiting.extend(listeners(&self.listeners, &newer.listeners, "not closed yet"));
+        waiting.extend(listeners(&newer.listeners, &self.listeners, "not open yet"));
         waiting
     }
 }

@@ -99,7 +99,7 @@ impl Daemon {
     async fn answer(self, stopped: watch::Receiver<bool>, opened: oneshot::Sender<()>) {
         let ready = self.admin.ready.clone();
         let open = Arc::new(AtomicUsize::new(0));
-        let mut doors = self.doors.run(&self.engine, &open, || told(stopped.clone()));
+        let mut listeners = self.listeners.run(&self.engine, &open, || told(stopped.clone()));
         let reloader = tokio::spawn(self.reloader.run());
         let (close_admin, admin_closed) = watch::channel(false);
         let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
@@ -111,7 +111,7 @@ impl Daemon {
         let _ = opened.send(());
         told(stopped).await;
         ready.store(false, Ordering::Release);
-        let drained = async { while doors.join_next().await.is_some() {} };
+        let drained = async { while listeners.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("Some answers were still in flight after {} s and are given up.", DRAIN.as_secs());
         }
@@ -129,12 +129,12 @@ impl Daemon {
 async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
     let handed_over = async {
         for number in 0..workers.count() {
-            workers.run(number, |own| async move { own.borrow_mut().witness.turn_page() }).await;
+            workers.run(number, |own| async move { own.borrow_mut().recorder.flush_page() }).await;
         }
     };
     // A worker that hangs keeps its records.
     let _ = tokio::time::timeout(DRAIN, handed_over).await;
-    engine.common().witness.turn_page();
+    engine.shared_worker().recorder.flush_page();
     engine.observer().flush_query_log(DRAIN);
 }
 
@@ -172,7 +172,7 @@ async fn feed_watchdog(
     loop {
         turns.tick().await;
         let all_open = *stopped.borrow() || open.load(Ordering::Acquire) == all;
-        let all_work = tokio::time::timeout(interval, workers.all_have_a_turn()).await.is_ok();
+        let all_work = tokio::time::timeout(interval, workers.ping_all()).await.is_ok();
         if all_open && all_work && engine.is_alive() {
             systemd::feed_watchdog();
         } else {

@@ -1,13 +1,13 @@
 //! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
 //!
 //! - `descriptors`: the limit of open files, and how it is divided
-//! - `doors`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
+//! - `listeners`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
 //! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
 //! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on;
 //!   `implausible`: what the watch does not apply
 
 mod descriptors;
-mod doors;
+mod listeners;
 mod fixed;
 mod implausible;
 mod life;
@@ -29,7 +29,7 @@ use thiserror::Error;
 pub use life::Ended;
 pub use loader::Loader;
 
-use self::doors::Doors;
+use self::listeners::Doors;
 use self::reload::{Reloader, Reloads};
 use crate::admin::{Admin, AllowedHosts};
 use crate::config::{self, Loaded, Marked};
@@ -37,7 +37,7 @@ use crate::serve::Engine;
 use crate::serve::bind::BindError;
 use crate::serve::forward::missing_sources;
 use crate::serve::inherit::{InheritError, Inherited};
-use crate::serve::tls::PemRefused;
+use crate::serve::tls::InvalidPem;
 use crate::serve::workers::Workers;
 use crate::world::{Listener, World};
 
@@ -55,7 +55,7 @@ pub enum StartError {
     Inherited(#[from] InheritError),
     /// A certificate cannot be used.
     #[error("a certificate")]
-    Certificate(#[source] PemRefused),
+    Certificate(#[source] InvalidPem),
     /// The query log cannot be opened.
     #[error("the query log")]
     QueryLog(#[source] crate::observe::ObserverError),
@@ -76,7 +76,7 @@ pub struct Daemon {
     workers: Workers,
     admin: Admin,
     admin_listener: tokio::net::TcpListener,
-    doors: Doors,
+    listeners: Doors,
     reloader: Reloader,
     reloads: Reloads,
     /// Whether changed files are noticed.
@@ -116,26 +116,26 @@ impl Daemon {
         warn_of_missing_sources(&engine.live().load());
         let system = |doing| move |source| StartError::System { doing, source };
         let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
-        let doors = Doors::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
+        let listeners = Doors::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
         let admin_listener = open::admin(server.admin.value().0, &mut inherited)?;
         let admin_opened = system("open the admin address");
         admin_listener.set_nonblocking(true).map_err(admin_opened)?;
         let admin_listener = tokio::net::TcpListener::from_std(admin_listener).map_err(admin_opened)?;
-        inherited.all_taken()?;
+        inherited.check_all_taken()?;
         let watches = server.watch && config_path.is_some();
         let lame_duck = Duration::from_secs(server.lame_duck_s.into());
-        let certificates = doors.certificates().clone();
+        let certificates = listeners.certificates().clone();
         let (reloader, reloads) = Reloader::new(engine.clone(), config_path, loaded, certificates, loader);
         let ready = Arc::new(AtomicBool::new(false));
         let hosts = AllowedHosts::new(server.admin_hosts.iter().flatten().map(Marked::value));
         let (engine_of_admin, reload, connections) = (engine.clone(), reloads.handle(), shares.admin);
         let admin = Admin { engine: engine_of_admin, ready, reload, hosts, connections };
-        Ok(Self { engine, workers, admin, admin_listener, doors, reloader, reloads, watches, lame_duck })
+        Ok(Self { engine, workers, admin, admin_listener, listeners, reloader, reloads, watches, lame_duck })
     }
 
     /// The listeners with the addresses they have, which differ where the port was 0.
     pub fn addresses(&self) -> &[(Listener, SocketAddr)] {
-        self.doors.addresses()
+        self.listeners.addresses()
     }
 
     /// The address that the admin pages are served at.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use super::StartError;
-use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp, bind_udp_beside};
+use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp, bind_udp_shared};
 use crate::serve::inherit::Inherited;
 
 /// The sockets of one listener. One of them at least is there.
@@ -59,7 +59,7 @@ impl Sockets {
 
 /// As many sockets on the address of the first.
 fn one_for_each(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, BindError> {
-    let others = (1..workers).map(|_| bind_udp_beside(&first)).collect::<Result<Vec<_>, _>>()?;
+    let others = (1..workers).map(|_| bind_udp_shared(&first)).collect::<Result<Vec<_>, _>>()?;
     Ok(std::iter::once(first).chain(others).collect())
 }
 

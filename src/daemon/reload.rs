@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::doors::{Certificates, replace_certificates};
+use super::listeners::{Certificates, replace_certificates};
 use super::fixed::Fixed;
 use super::implausible;
 use super::loader::Loader;

@@ -24,7 +24,7 @@ use crate::config::{nearest, shortened};
 use crate::dns::{Answer, Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
-    ClaimSeen, EgressPath, Keep, Matched, Occasion, Outcome, Reason, Recorder, Referral, RoutingSeen, Source,
+    ClaimSeen, EgressPath, Cacheability, Matched, QueryContext, Outcome, Reason, Recorder, Referral, RoutingSeen, Source,
     decide, egress, resolve,
 };
 use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
@@ -171,10 +171,10 @@ fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
 
 impl Explanation {
     /// Explains a question from a vantage. `None`: the resolver would say nothing.
-    pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Option<Self> {
+    pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let is_drawn = outcome.keep == Keep::No && !recorder.routing.is_empty();
+        let is_drawn = outcome.keep == Cacheability::Never && !recorder.routing.is_empty();
         let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
         if is_drawn {
             told.notes.push("A number was drawn: the next question may be answered otherwise.".to_owned());
@@ -194,7 +194,7 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        occasion: Occasion,
+        occasion: QueryContext,
     ) -> Self {
         let mut recorder = Recorder::default();
         // The decision is made again for what it considered; its answer is the one that is there.

@@ -13,7 +13,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
 use super::family::Label;
-use super::tally::{Slot, Spread, Tallies};
+use super::shard::{Slot, Spread, CounterShards};
 
 /// Slots by label values. A series keeps its slot for the life of the process, so that a reload neither moves
 /// a count to another series nor makes one go backwards.
@@ -62,12 +62,12 @@ fn pairs<const N: usize>(names: &[&'static str; N], values: &[Label; N]) -> Vec<
 struct Declared<const N: usize, S> {
     desc: Desc,
     labels: [&'static str; N],
-    tallies: Tallies,
+    tallies: CounterShards,
     series: Series<N, S>,
 }
 
 impl<const N: usize, S> Declared<N, S> {
-    fn new(desc: Desc, labels: [&'static str; N], tallies: Tallies) -> Arc<Self> {
+    fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards) -> Arc<Self> {
         Arc::new(Self { desc, labels, tallies, series: Series { by_labels: RwLock::default() } })
     }
 
@@ -96,7 +96,7 @@ pub struct Counters<const N: usize> {
 
 impl<const N: usize> Counters<N> {
     /// Nothing counted yet. `kind` is `COUNTER` or `GAUGE`.
-    pub fn new(desc: Desc, labels: [&'static str; N], tallies: Tallies, kind: MetricType) -> Self {
+    pub fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards, kind: MetricType) -> Self {
         Self { declared: Declared::new(desc, labels, tallies), kind }
     }
 
@@ -159,7 +159,7 @@ pub struct Scale {
 
 impl<const N: usize> Spreads<N> {
     /// Nothing counted yet.
-    pub fn new(desc: Desc, labels: [&'static str; N], tallies: Tallies, scale: Scale) -> Self {
+    pub fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards, scale: Scale) -> Self {
         Self { declared: Declared::new(desc, labels, tallies), scale }
     }
 

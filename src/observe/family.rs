@@ -16,7 +16,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry}
 
 use super::counted::{Counters, Scale, Spreads};
 use super::receive_buffers::ReceiveBuffers;
-use super::tally::{Slot, Tallies};
+use super::shard::{Slot, CounterShards};
 
 /// All metrics of one kind, name and set of labels. Clones share their children.
 ///
@@ -187,7 +187,7 @@ pub struct Declarations {
     /// What was declared, in order.
     pub rows: Vec<Row>,
     /// Where workers count.
-    pub tallies: Tallies,
+    pub tallies: CounterShards,
 }
 
 /// One declared metric.

@@ -131,10 +131,10 @@ impl Lookups {
 
     /// Takes note of a look-up that is counted if it is no retransmission. Its door tells it from one that
     /// came to another.
-    pub fn see(&mut self, door: usize, source: SocketAddr, id: u16, name: NameHash, at: SystemTime) -> Seen {
+    pub fn see(&mut self, listener: usize, source: SocketAddr, id: u16, name: NameHash, at: SystemTime) -> Seen {
         let now = milliseconds(at);
         self.sweep(now);
-        let key = self.hasher.hash_one((door, source.ip(), source.port(), id, name.0));
+        let key = self.hasher.hash_one((listener, source.ip(), source.port(), id, name.0));
         if self.when.get(&key).is_some_and(|then| now.abs_diff(*then) < REMEMBERED_MS) {
             return Seen::Again;
         }

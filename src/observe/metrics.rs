@@ -13,7 +13,7 @@ use super::counted::{Counters, Scale, Spreads};
 use super::family::{Declarations, Family, Row};
 use super::forward::ForwardMetrics;
 use super::receive_buffers::ReceiveBuffers;
-use super::tally::{Slot, Tallies};
+use super::shard::{Slot, CounterShards};
 
 /// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
 pub(super) const DURATIONS: &[f64] = &[
@@ -87,7 +87,7 @@ pub struct Metrics {
     pub world_objects: Family<1, IntGauge>,
     pub world_source_timestamp: Family<0, IntGauge>,
     pub receive_buffers: ReceiveBuffers,
-    pub doors: DoorMetrics,
+    pub listeners: ListenerMetrics,
     pub message_cache: MessageCacheMetrics,
     pub forward: ForwardMetrics,
     process_start: IntGauge,
@@ -95,7 +95,7 @@ pub struct Metrics {
 
 /// What doors count themselves, because it is not about one query.
 #[derive(Clone, Debug)]
-pub struct DoorMetrics {
+pub struct ListenerMetrics {
     /// TCP connections that are open now, those of DNS over TLS and over HTTPS included.
     pub tcp_connections: IntGauge,
     /// TCP connections that were closed at once because as many as may be were open.
@@ -268,7 +268,7 @@ impl Metrics {
                 "plustwo_udp_receive_buffer_dropped_total",
                 "Datagrams that the system dropped because a listener's receive buffer was full (Linux).",
             ),
-            doors: DoorMetrics::declare(&mut all),
+            listeners: ListenerMetrics::declare(&mut all),
             message_cache: MessageCacheMetrics::declare(&mut all),
             forward: ForwardMetrics::declare(&mut all),
             process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),
@@ -284,7 +284,7 @@ impl Metrics {
     }
 
     /// Where workers count.
-    pub fn tallies(&self) -> &Tallies {
+    pub fn tallies(&self) -> &CounterShards {
         &self.declarations.tallies
     }
 
@@ -300,7 +300,7 @@ impl Metrics {
     }
 }
 
-impl DoorMetrics {
+impl ListenerMetrics {
     fn declare(all: &mut Declarations) -> Self {
         Self {
             tcp_connections: all.single(

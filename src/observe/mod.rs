@@ -21,23 +21,23 @@ mod implied;
 mod log_writer;
 mod lower_bound;
 mod metrics;
-mod noted;
+mod counts;
 mod query_log;
 mod receive_buffers;
 mod rotating_file;
 mod sampled;
-mod tally;
+mod shard;
 #[cfg(test)]
 mod tests;
-mod witness;
+mod recorder;
 
 pub use event::{Arrival, DropReason, Moment, QueryEvent, ServerLabel, Transport};
 pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
-pub use metrics::{DoorMetrics, MessageCacheMetrics, table as metrics_table};
-pub use noted::Noted;
+pub use metrics::{ListenerMetrics, MessageCacheMetrics, table as metrics_table};
+pub use counts::PreparedCounts;
 pub(crate) use query_log::civil_from_days;
-pub use witness::{PAGE_WAITS, Witness};
+pub use recorder::{PAGE_WAITS, WorkerRecorder};
 
 use std::io;
 use std::net::SocketAddr;
@@ -109,8 +109,8 @@ impl Observer {
     }
 
     /// What a worker observes with.
-    pub fn witness(self: &Arc<Self>) -> Witness {
-        Witness::new(self)
+    pub fn recorder(self: &Arc<Self>) -> WorkerRecorder {
+        WorkerRecorder::new(self)
     }
 
     /// Says which configuration is in use from now on. No counter changes.
@@ -178,8 +178,8 @@ impl Observer {
     }
 
     /// What doors count themselves.
-    pub fn doors(&self) -> &DoorMetrics {
-        &self.metrics.doors
+    pub fn listeners(&self) -> &ListenerMetrics {
+        &self.metrics.listeners
     }
 
     /// What is counted about the name servers that are asked.

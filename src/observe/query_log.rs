@@ -258,8 +258,8 @@ fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
     // A view does not tell inbound endpoints of one VPC apart.
     let resolver_endpoint = match world.views[vantage.view].kind {
         ViewKind::Inbound(vpc) => {
-            let mut doors = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
-            doors.next().filter(|_| doors.next().is_none()).map(|endpoint| &*endpoint.id)
+            let mut listeners = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
+            listeners.next().filter(|_| listeners.next().is_none()).map(|endpoint| &*endpoint.id)
         }
         ViewKind::Vpc(_) | ViewKind::Public => None,
     };

@@ -17,21 +17,21 @@ type Watched = (Arc<str>, SocketAddr);
 #[derive(Clone, Debug)]
 pub struct ReceiveBuffers {
     desc: Desc,
-    doors: Arc<RwLock<Vec<Watched>>>,
+    listeners: Arc<RwLock<Vec<Watched>>>,
 }
 
 impl ReceiveBuffers {
     /// No door yet. The one label is `server`.
     pub fn new(desc: Desc) -> Self {
-        Self { desc, doors: Arc::default() }
+        Self { desc, listeners: Arc::default() }
     }
 
     /// Looks from now on at the sockets that are bound to an address.
     pub fn watch(&self, server: Arc<str>, bound: SocketAddr) {
-        let mut doors = self.doors.write().unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
         // Each worker has a socket there, and the address is looked at once.
-        if !doors.iter().any(|(_, address)| *address == bound) {
-            doors.push((server, bound));
+        if !listeners.iter().any(|(_, address)| *address == bound) {
+            listeners.push((server, bound));
         }
     }
 }
@@ -47,7 +47,7 @@ impl Collector for ReceiveBuffers {
         for (address, drops) in tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(socket) {
             *dropped.entry(address).or_insert(0) += drops;
         }
-        let doors = self.doors.read().unwrap_or_else(PoisonError::into_inner);
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
         let metric = |(server, bound): &Watched| {
             let mut label = LabelPair::default();
             label.set_name("server".to_owned());
@@ -62,7 +62,7 @@ impl Collector for ReceiveBuffers {
         family.set_name(self.desc.fq_name.clone());
         family.set_help(self.desc.help.clone());
         family.set_field_type(MetricType::COUNTER);
-        family.set_metric(doors.iter().filter_map(metric).collect());
+        family.set_metric(listeners.iter().filter_map(metric).collect());
         vec![family]
     }
 }
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_buffer_shows() {
-        let door = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let bound = door.local_addr().unwrap();
+        let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let bound = listener.local_addr().unwrap();
         let desc =
             Desc::new("drops_total".into(), "Drops.".into(), vec!["server".into()], HashMap::new()).unwrap();
         let buffers = ReceiveBuffers::new(desc);

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::query_log::{Template, Timestamp};
 use super::*;
 use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
-use crate::resolve::{Occasion, Outcome, Silent, Source, resolve};
+use crate::resolve::{QueryContext, Outcome, Silent, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -107,7 +107,7 @@ struct Lab {
     world: World,
     server: ServerLabel,
     observer: Arc<Observer>,
-    witness: Witness,
+    recorder: WorkerRecorder,
 }
 
 /// One question as it came in, with what a test may want to be otherwise.
@@ -151,7 +151,7 @@ impl Lab {
 
     fn over(world: World, server: ServerLabel, options: ObserverOptions) -> Self {
         let observer = Arc::new(Observer::new(options).unwrap());
-        Self { world, server, witness: observer.witness(), observer }
+        Self { world, server, recorder: observer.recorder(), observer }
     }
 
     /// Answers a question and gives the event of it to `act`.
@@ -164,7 +164,7 @@ impl Lab {
         };
         let vantage = self.world.vantage(client.into(), None).ok();
         let outcome = match vantage {
-            Some(vantage) => resolve(&self.world, vantage, &question, Occasion::at(0), &mut Silent).unwrap(),
+            Some(vantage) => resolve(&self.world, vantage, &question, QueryContext::at(0), &mut Silent).unwrap(),
             None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
         };
         let arrival = Arrival {
@@ -186,9 +186,9 @@ impl Lab {
     }
 
     fn observe(&mut self, asked: &Asked) {
-        let mut witness = std::mem::replace(&mut self.witness, self.observer.witness());
-        self.event(asked, |event| witness.observe(event));
-        self.witness = witness;
+        let mut recorder = std::mem::replace(&mut self.recorder, self.observer.recorder());
+        self.event(asked, |event| recorder.observe(event));
+        self.recorder = recorder;
     }
 
     fn record(&self, asked: &Asked) -> String {
@@ -341,18 +341,18 @@ fn a_full_table_says_so() {
 fn an_answer_that_is_given_again_counts_as_the_first_did() {
     let mut lab = Lab::new();
     let asked = ask("192.168.10.7", SNS, "A");
-    let mut witness = lab.observer.witness();
+    let mut recorder = lab.observer.recorder();
     lab.event(&asked, |event| {
-        let noted = witness.observe(event);
-        assert!(noted.is_for_every_rotation());
+        let counts = recorder.observe(event);
+        assert!(counts.is_for_every_rotation());
         for (id, rotation) in [(8, 0), (9, 1), (10, 1), (10, 1)] {
-            witness.again(&noted, &Arrival { id, rotation, ..event.arrival });
+            recorder.record_hit(&counts, &Arrival { id, rotation, ..event.arrival });
         }
     });
     // The last is a retransmission.
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2", "vpce-sns subnet-ep-c 2"]);
     let before = lab.observer.render();
-    lab.witness = witness;
+    lab.recorder = recorder;
     let ends_in_5 = |line: &&str| line.ends_with(" 5");
     assert!(
         before.lines().filter(ends_in_5).any(|line| line.starts_with("plustwo_egress_answers_total")),
@@ -367,9 +367,9 @@ fn times_of_a_batch_are_told_at_its_end() {
     lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.elapsed = None)));
     let count = |lab: &Lab| lab.lines("plustwo_dns_request_duration_seconds_count");
     assert!(count(&lab)[0].ends_with(" 0"));
-    lab.witness.settle(std::time::Instant::now());
+    lab.recorder.settle(std::time::Instant::now());
     assert!(count(&lab)[0].ends_with(" 1"));
-    lab.witness.settle(std::time::Instant::now());
+    lab.recorder.settle(std::time::Instant::now());
     assert!(count(&lab)[0].ends_with(" 1"));
 }
 
@@ -378,7 +378,7 @@ fn what_a_worker_remembers_leaves_with_it_and_what_it_counted_stays() {
     let mut lab = Lab::new();
     lab.observe(&ask("10.0.1.5", SNS, "A"));
     assert_eq!(lab.lines("plustwo_lookups_remembered"), ["1"]);
-    lab.witness = lab.observer.witness();
+    lab.recorder = lab.observer.recorder();
     assert_eq!(lab.lines("plustwo_lookups_remembered"), ["0"]);
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
 }
@@ -395,10 +395,10 @@ fn metrics_after_a_few_events() {
     lab.observe(&ask("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
     lab.observe(&ask("203.0.113.9", SNS, "AAAA"));
     let peer = "[::1]:40000".parse().unwrap();
-    lab.witness.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
-    lab.witness.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
-    lab.witness.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
-    lab.observer.doors().tcp_connections.inc();
+    lab.recorder.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
+    lab.recorder.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
+    lab.recorder.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
+    lab.observer.listeners().tcp_connections.inc();
 
     let server = "server=\"127.0.0.1:5300\"";
     let requests = [

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::resolution::Next;
 use super::trace::Trace;
-use super::{Occasion, Reply, Resolution, Source, Step, Whom};
+use super::{QueryContext, Reply, Resolution, Source, Step, ForwardTarget};
 use crate::dns::{Answer, Class, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{
     Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
@@ -146,7 +146,7 @@ pub struct Delegated {
     /// The look-up of a server's address.
     looking: Option<Box<Resolution>>,
     /// The servers, once their addresses are known.
-    whom: Option<Whom>,
+    whom: Option<ForwardTarget>,
 }
 
 impl Delegated {
@@ -175,7 +175,7 @@ impl Delegated {
         &mut self,
         world: &World,
         vantage: Vantage,
-        occasion: Occasion,
+        occasion: QueryContext,
         trace: &mut impl Trace,
     ) -> Next {
         let mut addresses = self.referral.glue.clone();
@@ -192,7 +192,7 @@ impl Delegated {
                     }
                 }
             }
-            self.whom = upstream(world, self.referral.rule, &addresses).map(Whom::NameServers);
+            self.whom = upstream(world, self.referral.rule, &addresses).map(ForwardTarget::NameServers);
             if self.whom.is_none() && !self.look_up_next(vantage, occasion) {
                 return Next::Reply(self.unreachable());
             }
@@ -205,7 +205,7 @@ impl Delegated {
 
     /// Begins to look up the next server's address. False: there is no other. A server's name in the zone that it
     /// serves leads nowhere without an address beside it.
-    fn look_up_next(&mut self, vantage: Vantage, occasion: Occasion) -> bool {
+    fn look_up_next(&mut self, vantage: Vantage, occasion: QueryContext) -> bool {
         let cut = &self.referral.cut;
         let outside = self.referral.servers.iter().filter(|name| !name.is_at_or_below(cut));
         let types = [RecordType::A, RecordType::AAAA];

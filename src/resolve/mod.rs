@@ -31,11 +31,11 @@ mod zone;
 
 pub use clock::MonotonicSeconds;
 pub use delegation::Referral;
-pub use outcome::{AddressPath, Keep, Outcome, Source};
+pub use outcome::{AddressPath, Cacheability, Outcome, Source};
 pub use path::{
     Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Lost, Matched, Reach, Reason,
 };
-pub use resolution::{Resolution, Step, played, resolve};
+pub use resolution::{Resolution, Step, simulated_answer, resolve};
 pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
 pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};
 
@@ -46,17 +46,17 @@ use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 
 /// When a question is asked, and with what luck: all that a decision takes in besides the world.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion {
+pub struct QueryContext {
     /// The time in seconds, by any clock: TTLs of others count down by it. The daemon's is monotonic.
-    pub now_s: u64,
+    pub now: u64,
     /// A random number, which weighted records are drawn by.
-    pub draw: u64,
+    pub random: u64,
 }
 
-impl Occasion {
+impl QueryContext {
     /// A time at which the first of what could be drawn is.
     pub fn at(now_s: u64) -> Self {
-        Self { now_s, draw: 0 }
+        Self { now: now_s, random: 0 }
     }
 }
 
@@ -68,7 +68,7 @@ pub enum Decision {
     /// Ask somebody else.
     Ask {
         /// Whom.
-        whom: Whom,
+        whom: ForwardTarget,
         /// What their answer counts as.
         source: Source,
     },
@@ -80,7 +80,7 @@ pub enum Decision {
 
 /// Who else is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum ForwardTarget {
     /// The targets of a FORWARD rule.
     Rule(Index<Rule>),
     /// The servers that stand for the internet.
@@ -89,7 +89,7 @@ pub enum Whom {
     NameServers(Arc<Upstream>),
 }
 
-impl Whom {
+impl ForwardTarget {
     /// Their servers. `None`: there is nobody.
     pub fn upstream<'w>(&'w self, world: &'w World) -> Option<&'w Upstream> {
         match self {
@@ -110,13 +110,13 @@ pub struct Reply {
     /// An alias record's type and target, whose records of that type the answer is to have.
     pub alias: Option<(RecordType, Name)>,
     /// Whether the same would be decided again.
-    pub keep: Keep,
+    pub keep: Cacheability,
 }
 
 impl Reply {
     /// A reply that leads nowhere else and stays as long as its world.
     pub fn of(answer: Answer, source: Source) -> Self {
-        Self { answer, source, alias: None, keep: Keep::World }
+        Self { answer, source, alias: None, keep: Cacheability::Generation }
     }
 }
 
@@ -128,7 +128,7 @@ pub fn decide(
     world: &World,
     view: ViewId,
     question: &Question,
-    occasion: Occasion,
+    occasion: QueryContext,
     trace: &mut impl Trace,
 ) -> Decision {
     let vpc = world.views[view].vpc();
@@ -146,7 +146,7 @@ pub fn decide(
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     let mut reply = match claim {
         Some(Claim::ForwardRule(rule)) => {
-            return Decision::Ask { whom: Whom::Rule(rule), source: Source::ForwardRule };
+            return Decision::Ask { whom: ForwardTarget::Rule(rule), source: Source::ForwardRule };
         }
         Some(Claim::HostedZone(index)) => {
             let zone = &world.hosted_zones[index].zone;
@@ -175,9 +175,9 @@ pub fn decide(
             hostname::answer(world, vpc, &world.internal_domains[index], Source::Reverse, question)
         }
         Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
-            match public::known(world, view, question, occasion.now_s) {
+            match public::known(world, view, question, occasion.now) {
                 Some(reply) => reply,
-                None => return Decision::Ask { whom: Whom::Internet, source: public_source(by_system_rule) },
+                None => return Decision::Ask { whom: ForwardTarget::Internet, source: public_source(by_system_rule) },
             }
         }
     };
@@ -188,9 +188,9 @@ pub fn decide(
 }
 
 /// Who asks, as far as routing policies care.
-fn asker(world: &World, view: ViewId, occasion: Occasion) -> Asker<'_> {
+fn asker(world: &World, view: ViewId, occasion: QueryContext) -> Asker<'_> {
     let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
-    Asker { region, places: &world.public.facts.regions, draw: occasion.draw }
+    Asker { region, places: &world.public.facts.regions, draw: occasion.random }
 }
 
 fn public_source(by_system_rule: bool) -> Source {

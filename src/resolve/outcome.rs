@@ -71,21 +71,21 @@ pub struct AddressPath {
 
 /// Whether an answer may be given again to whoever asks the same from the same vantage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum Cacheability {
     /// As long as its world is in use, and no TTL that counts down has run out.
-    World,
+    Generation,
     /// In addition, before this time: from then on, the cache that it came from is consulted again.
     Until(MonotonicSeconds),
     /// Never.
-    No,
+    Never,
 }
 
-impl Keep {
+impl Cacheability {
     /// As long as both say.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::World, keep) | (keep, Self::World) => keep,
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Generation, keep) | (keep, Self::Generation) => keep,
             (Self::Until(one), Self::Until(other)) => Self::Until(one.min(other)),
         }
     }
@@ -103,13 +103,13 @@ pub struct Outcome {
     /// Reasons that belong to an answer without addresses.
     pub reasons: Vec<Reason>,
     /// Whether the answer may be given again.
-    pub keep: Keep,
+    pub keep: Cacheability,
 }
 
 impl Outcome {
     /// An outcome with no addresses in it, for this once.
     pub fn without_paths(answer: Answer, source: Source) -> Self {
-        Self { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: Keep::No }
+        Self { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: Cacheability::Never }
     }
 
     /// Every reason of the outcome, each once, in the order of the paths.

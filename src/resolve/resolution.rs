@@ -7,7 +7,7 @@ use super::dname::{self, Redirected};
 use super::reasons;
 use super::trace::Trace;
 use super::{
-    Decision, Keep, Occasion, Outcome, Reason, Referral, Reply, Source, Whom, decide, delegation, dns64,
+    Decision, Cacheability, QueryContext, Outcome, Reason, Referral, Reply, Source, ForwardTarget, decide, delegation, dns64,
     egress, public, zone,
 };
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
@@ -27,7 +27,7 @@ pub fn resolve(
     world: &World,
     vantage: Vantage,
     question: &Question,
-    occasion: Occasion,
+    occasion: QueryContext,
     trace: &mut impl Trace,
 ) -> Option<Outcome> {
     let mut resolution = Resolution::new(vantage, question, occasion);
@@ -36,11 +36,11 @@ pub fn resolve(
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
             Step::Ask(whom, question) => {
                 let answer = match &whom {
-                    Whom::Internet => public::sealed(world, &question, occasion.now_s),
-                    Whom::Rule(_) | Whom::NameServers(_) => played(world, &whom, &question, occasion.now_s)
+                    ForwardTarget::Internet => public::sealed(world, &question, occasion.now),
+                    ForwardTarget::Rule(_) | ForwardTarget::NameServers(_) => simulated_answer(world, &whom, &question, occasion.now)
                         .unwrap_or_else(|| not_asked(whom.upstream(world))),
                 };
-                resolution.answered(whom, answer, Keep::World);
+                resolution.answered(whom, answer, Cacheability::Generation);
             }
         }
     }
@@ -53,7 +53,7 @@ pub struct Resolution {
     asked: Question,
     /// The name that is looked up now: the one asked for, or where a CNAME or an alias led.
     current: Question,
-    occasion: Occasion,
+    occasion: QueryContext,
     /// The records so far.
     chain: Vec<RrSet>,
     /// What answered the name asked for.
@@ -73,14 +73,14 @@ pub struct Resolution {
     /// Whether AAAA records were made.
     is_made: bool,
     /// Whether what it comes to may be given again.
-    keep: Keep,
+    keep: Cacheability,
 }
 
 /// An answer of other name servers.
 #[derive(Debug)]
 struct Foreign {
     /// Whose it is.
-    whom: Whom,
+    whom: ForwardTarget,
     /// What is left of it.
     answer: Answer,
     /// Whether a part was folded in: what is left was not asked for by its name, and may say nothing of it.
@@ -103,7 +103,7 @@ pub(super) enum Next {
     /// This answers it.
     Reply(Reply),
     /// These are asked, and their answer counts as this.
-    Ask(Whom, Source),
+    Ask(ForwardTarget, Source),
     /// Something else must be known first.
     Look(Step),
     /// Nothing is said.
@@ -116,12 +116,12 @@ pub enum Step {
     /// Nothing more. No outcome means: say nothing.
     Done(Option<Box<Outcome>>),
     /// Somebody else's answer to this question; give it to [`Resolution::answered`].
-    Ask(Whom, Question),
+    Ask(ForwardTarget, Question),
 }
 
 impl Resolution {
     /// Begins with a question from a vantage.
-    pub fn new(vantage: Vantage, question: &Question, occasion: Occasion) -> Self {
+    pub fn new(vantage: Vantage, question: &Question, occasion: QueryContext) -> Self {
         Self {
             vantage,
             asked: question.clone(),
@@ -137,18 +137,18 @@ impl Resolution {
             referrals: 0,
             without_aaaa: None,
             is_made: false,
-            keep: Keep::World,
+            keep: Cacheability::Generation,
         }
     }
 
     /// Begins a look-up for another one, so many delegations deep.
-    pub(super) fn below(vantage: Vantage, question: &Question, occasion: Occasion, referrals: usize) -> Self {
+    pub(super) fn below(vantage: Vantage, question: &Question, occasion: QueryContext, referrals: usize) -> Self {
         Self { referrals, ..Self::new(vantage, question, occasion) }
     }
 
     /// Takes in the answer that was asked for, and how long it may be given again. Its TTLs count down, since it
     /// comes from somebody else.
-    pub fn answered(&mut self, whom: Whom, mut answer: Answer, keep: Keep) {
+    pub fn answered(&mut self, whom: ForwardTarget, mut answer: Answer, keep: Cacheability) {
         self.keep = self.keep.and(keep);
         if let Some(looking) = self.delegated.as_mut().and_then(Delegated::looking) {
             looking.answered(whom, answer, keep);
@@ -218,11 +218,11 @@ impl Resolution {
     }
 
     /// The delegation that somebody's answer speaks of, where a DELEGATE rule covers it.
-    fn foreign_referral(&self, world: &World, whom: &Whom) -> Option<Referral> {
+    fn foreign_referral(&self, world: &World, whom: &ForwardTarget) -> Option<Referral> {
         let Foreign { answer, .. } = self.foreign.as_ref().filter(|foreign| foreign.whom == *whom)?;
         let above = match (&self.delegated, whom) {
             (Some(delegated), _) => delegated.cut(),
-            (None, Whom::Rule(rule)) => &world.rules[*rule].domain,
+            (None, ForwardTarget::Rule(rule)) => &world.rules[*rule].domain,
             // Public DNS is asked of resolvers, which refer nobody.
             (None, _) => return None,
         };
@@ -236,7 +236,7 @@ impl Resolution {
     /// comes: what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
     ///
     /// `None`: there is no answer yet, or what is left of one says nothing of the name.
-    fn take_foreign(&mut self, whom: &Whom, source: Source) -> Option<Reply> {
+    fn take_foreign(&mut self, whom: &ForwardTarget, source: Source) -> Option<Reply> {
         let Foreign { answer, is_rest, .. } =
             self.foreign.as_mut().filter(|foreign| foreign.whom == *whom)?;
         let (qname, qtype) = (&self.current.qname, self.current.qtype);
@@ -290,8 +290,8 @@ impl Resolution {
     fn fold(&mut self, reply: Reply) -> Option<Answer> {
         self.source.get_or_insert(reply.source);
         self.keep = self.keep.and(reply.keep);
-        if reply.keep == Keep::No {
-            self.occasion.draw /= NEXT_DRAW;
+        if reply.keep == Cacheability::Never {
+            self.occasion.random /= NEXT_DRAW;
         }
         let Answer { rcode, answer, authority, ede, upstream_edes: _ } = reply.answer;
         if let Some((rtype, target)) = reply.alias {
@@ -406,7 +406,7 @@ fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
 ///
 /// The first target that is played answers. A played server that has no zone for the name refuses, and so
 /// the resolver fails, as the real one does.
-pub fn played(world: &World, whom: &Whom, question: &Question, now_s: u64) -> Option<Answer> {
+pub fn simulated_answer(world: &World, whom: &ForwardTarget, question: &Question, now_s: u64) -> Option<Answer> {
     let upstream = whom.upstream(world)?;
     let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
     let (target, site) = upstream.identity.servers.iter().find_map(player)?;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::Keep;
+use super::Cacheability;
 use crate::aws::Region;
 use crate::aws::geography::{RegionPlace, RegionPlaces};
 use crate::dns::Rdata;
@@ -34,7 +34,7 @@ pub struct Choice<'z> {
     /// What answers.
     pub chosen: Chosen<'z>,
     /// Whether the same would be chosen again.
-    pub keep: Keep,
+    pub keep: Cacheability,
     /// Why.
     pub why: Why<'z>,
 }
@@ -151,7 +151,7 @@ fn weighted(all: &[RoutedSet], draw: u64) -> Choice<'_> {
     Choice {
         policy: RoutingPolicy::Weighted,
         chosen: Chosen::One(chosen),
-        keep: if candidates.len() > 1 { Keep::No } else { Keep::World },
+        keep: if candidates.len() > 1 { Cacheability::Never } else { Cacheability::Generation },
         why: Why { because, health: if by_health { Health::of(all) } else { Health::None } },
     }
 }
@@ -172,9 +172,9 @@ fn multivalue(all: &[RoutedSet], mut draw: u64) -> Choice<'_> {
             draw /= left;
         }
         values.truncate(MOST_VALUES);
-        Keep::No
+        Cacheability::Never
     } else {
-        Keep::World
+        Cacheability::Generation
     };
     let because = Because::Values(values.len(), count);
     let why = Why { because, health: Health::of(all) };
@@ -243,7 +243,7 @@ fn geolocation<'z>(all: &'z [RoutedSet], here: Option<&RegionPlace>) -> Choice<'
         None => Choice {
             policy: RoutingPolicy::Geolocation,
             chosen: Chosen::Nothing,
-            keep: Keep::World,
+            keep: Cacheability::Generation,
             why: Why { because: Because::Elsewhere, health },
         },
     }
@@ -304,7 +304,7 @@ fn nearest<'z>(
 impl<'z> Choice<'z> {
     /// A choice that stays as long as its world.
     fn lasting(policy: RoutingPolicy, set: &'z RoutedSet, because: Because<'z>, health: Health) -> Self {
-        Self { policy, chosen: Chosen::One(set), keep: Keep::World, why: Why { because, health } }
+        Self { policy, chosen: Chosen::One(set), keep: Cacheability::Generation, why: Why { because, health } }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What zone data answers: hosted zones, endpoints' managed zones, zones played for sites.
 
 use super::routing::{Asker, Chosen, choose};
-use super::{Keep, Reply, Source, Trace};
+use super::{Cacheability, Reply, Source, Trace};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Content, Found, Node, RoutedSet, RoutedSets, Zone};
 
@@ -70,7 +70,7 @@ fn matching(node: &Node, qtype: RecordType) -> Option<Matching<'_>> {
 fn plain(zone: &Zone, found: Option<Matching<'_>>, question: &Question, source: Source) -> Reply {
     match found {
         Some(Matching::Records(set)) => Reply::of(Answer::of(vec![set.at(question.qname.clone())]), source),
-        Some(Matching::Alias(rtype, target)) => alias(zone, rtype, target, source, Keep::World),
+        Some(Matching::Alias(rtype, target)) => alias(zone, rtype, target, source, Cacheability::Generation),
         // Zones that AWS makes up have their SOA record for this alone; it stands at their top all the same.
         Some(Matching::Routed(_)) | None => match question.qtype {
             RecordType::SOA if question.qname == *zone.apex() => {
@@ -121,7 +121,7 @@ fn together(owner: Name, rtype: RecordType, values: &[(&RoutedSet, &Rdata)]) -> 
 }
 
 /// The reply of an alias record: the zone's SOA is for the case that the target has nothing.
-fn alias(zone: &Zone, rtype: RecordType, target: &Name, source: Source, keep: Keep) -> Reply {
+fn alias(zone: &Zone, rtype: RecordType, target: &Name, source: Source, keep: Cacheability) -> Reply {
     let answer = Answer::no_data(zone.soa().clone());
     Reply { answer, source, alias: Some((rtype, target.clone())), keep }
 }

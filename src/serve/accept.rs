@@ -1,4 +1,4 @@
-//! The accept loop that doors for streams share.
+//! The accept loop of stream listeners.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,25 +11,25 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Door, Engine};
+use super::{ListenerIdentity, Engine};
 
-/// Rest after an `accept` that failed for want of descriptors or memory: trying again at once would spin.
+/// Pause after an `accept` that failed for lack of descriptors or memory, to avoid a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long open connections may finish what is in flight once the door is told to stop.
-pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// Grace period in which open connections may finish queries in flight when a listener stops.
+pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// The shortest time between two warnings about `accept`.
+/// Minimum interval between two warnings about `accept`.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Accepts until `stop`, and runs what `serve` makes of each connection in a task of its own; nothing, where
-/// it is not admitted. Then nobody is accepted any more, open connections finish what is in flight for at
-/// most a second, and those that have not are cut off.
+/// Accepts connections until `stop` and runs the future that `serve` returns for each of them in a task; a
+/// connection that is not admitted gets none. After `stop`, no connection is accepted, open connections have
+/// a grace period of one second to finish their queries in flight, and the remaining ones are aborted.
 ///
-/// A connection is told to close when the sender behind its receiver is gone.
+/// A connection is asked to close by dropping the sender of its receiver.
 pub(super) async fn accept_until<C>(
     listener: TcpListener,
-    door: &Door,
+    identity: &ListenerIdentity,
     engine: &Arc<Engine>,
     stop: impl Future<Output = ()>,
     serve: impl Fn(TcpStream, SocketAddr, watch::Receiver<()>) -> Option<C>,
@@ -54,11 +54,11 @@ pub(super) async fn accept_until<C>(
                 }
             }
             Err(error) => {
-                engine.observer().doors().tcp_accept_errors.inc();
-                if is_about_a_peer(&error) {
+                engine.observer().listeners().tcp_accept_errors.inc();
+                if is_peer_error(&error) {
                     continue;
                 }
-                warn_seldom(&mut warned, door, &error);
+                warn_seldom(&mut warned, identity, &error);
                 tokio::select! {
                     biased;
                     () = &mut stop => break,
@@ -70,13 +70,13 @@ pub(super) async fn accept_until<C>(
     drop(listener);
     drop(open);
     let all_closed = async { while connections.join_next().await.is_some() {} };
-    // What is left then is cut off as the set is dropped.
-    let _ = tokio::time::timeout(STOP_PATIENCE, all_closed).await;
+    // Dropping the set aborts the remaining connections.
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_closed).await;
 }
 
-/// True where `accept` reports what became of one connection while it waited (accept(2), "Error
-/// handling"); the next one may be well.
-fn is_about_a_peer(error: &io::Error) -> bool {
+/// Whether an error of `accept` concerns one connection that failed while it was queued (accept(2), "Error
+/// handling"), so that the next one may succeed.
+fn is_peer_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -89,13 +89,13 @@ fn is_about_a_peer(error: &io::Error) -> bool {
     )
 }
 
-fn warn_seldom(warned: &mut Option<Instant>, door: &Door, error: &io::Error) {
+fn warn_seldom(warned: &mut Option<Instant>, identity: &ListenerIdentity, error: &io::Error) {
     if warned.is_some_and(|at: Instant| at.elapsed() < WARNING_INTERVAL) {
         return;
     }
     *warned = Some(Instant::now());
     tracing::warn!(
-        listener = %door.server.label,
+        listener = %identity.server.label,
         %error,
         "Cannot accept TCP connections; clients wait. If files are short, raise the limit (LimitNOFILE)."
     );

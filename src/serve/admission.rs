@@ -1,9 +1,9 @@
-//! Which queries may wait for others: a bound on all, shared out by upstream and by client.
+//! Admission of queries that wait for upstreams: a global limit, shared among upstreams and clients.
 //!
-//! A common bound alone is first come, first served: one dead server, or one client, would take it whole. So what an
-//! upstream may hold is a multiple of what is still free (a dynamic threshold, as switches share their buffers): one
-//! alone gets three quarters, and there is always room for the next. What a client may hold is, in the same way, a
-//! multiple of what its upstream may still take.
+//! With a global limit alone, one dead server or one client could use it up. Therefore, the share of an
+//! upstream is a multiple of the free capacity (a dynamic threshold, as used for shared buffers in switches):
+//! a single upstream gets three quarters, and there is always room for the next one. The share of a client
+//! is, in the same way, a multiple of what its upstream may still take.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,24 +14,25 @@ use foldhash::fast::RandomState;
 
 use super::upstream::UpstreamNumber;
 
-/// How many times the free room one holder may hold.
+/// A holder may hold this multiple of the free capacity.
 const SHARE: usize = 3;
 
-/// Whether one who holds so much may take one more, when so much is `free` for all.
-pub(super) fn within_share(held: usize, free: usize) -> bool {
-    held < free.saturating_mul(SHARE)
+/// Whether a holder of `held` permits may take another one when `free` are available.
+pub(super) fn within_share(usage: usize, free: usize) -> bool {
+    usage < free.saturating_mul(SHARE)
 }
 
 /// Counts the queries that wait for an upstream.
 #[derive(Debug)]
 pub struct Admission {
     capacity: usize,
-    held: Mutex<Held>,
+    held: Mutex<Usage>,
 }
 
-/// How many permits are held, by upstream and by client. Only holders are in the maps, so both are bounded by the capacity.
+/// Permits in use, by upstream and by client. Only holders are in the maps, so both are bounded by the
+/// capacity.
 #[derive(Debug, Default)]
-struct Held {
+struct Usage {
     all: usize,
     upstreams: HashMap<UpstreamNumber, usize, RandomState>,
     clients: HashMap<IpAddr, usize, RandomState>,
@@ -40,22 +41,22 @@ struct Held {
 /// Why a query may not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// As many wait as may.
+    /// The global limit is reached.
     #[error("as many queries as may wait for other servers are waiting (max_waiting_queries)")]
     Full,
-    /// Its upstream holds its share.
+    /// The upstream has used up its share.
     #[error("as many queries as may wait for these servers are waiting")]
     UpstreamShare,
-    /// Its client holds its share.
+    /// The client has used up its share.
     #[error("as many queries of this client as may wait for these servers are waiting")]
     ClientShare,
 }
 
 impl Refusal {
-    /// Every reason.
+    /// All variants.
     pub const ALL: [Self; 3] = [Self::Full, Self::UpstreamShare, Self::ClientShare];
 
-    /// The word for it, in metrics.
+    /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -66,16 +67,16 @@ impl Refusal {
 }
 
 impl Admission {
-    /// At most `capacity` queries wait at once.
+    /// Creates a limit of `capacity` waiting queries.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, held: Mutex::default() }
     }
 
-    /// Admits a query of a client to those that wait for an upstream.
+    /// Admits a client's query to those that wait for an upstream.
     ///
     /// # Errors
     ///
-    /// When the bound, or the share of the upstream or of the client, is reached.
+    /// If the global limit, the share of the upstream or the share of the client is reached.
     pub fn enter(self: &Arc<Self>, upstream: UpstreamNumber, client: IpAddr) -> Result<Permit, Refusal> {
         let client = network(client);
         let mut held = self.lock();
@@ -99,12 +100,13 @@ impl Admission {
         Ok(Permit { admission: self.clone(), upstream, client })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, Usage> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The client that an address counts as. A host can use every address of its IPv6 subnet, so that is one client.
+/// The client that an address counts as. A host can use every address of its IPv6 subnet, so the subnet
+/// counts as one client.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -112,7 +114,7 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
-/// The admission of one query; given back when dropped.
+/// Permission for one query to wait; released when dropped.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
@@ -124,13 +126,13 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut held = self.admission.lock();
         held.all = held.all.saturating_sub(1);
-        give_back(&mut held.upstreams, &self.upstream);
-        give_back(&mut held.clients, &self.client);
+        release(&mut held.upstreams, &self.upstream);
+        release(&mut held.clients, &self.client);
     }
 }
 
-/// One less; a holder of nothing is removed.
-fn give_back<K: Hash + Eq>(holders: &mut HashMap<K, usize, RandomState>, holder: &K) {
+/// Decrements a count and removes a holder without permits.
+fn release<K: Hash + Eq>(holders: &mut HashMap<K, usize, RandomState>, holder: &K) {
     if let Some(count) = holders.get_mut(holder) {
         *count -= 1;
         if *count == 0 {
@@ -147,7 +149,7 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    /// As many as are admitted, one after the other.
+    /// Takes permits until one is refused.
     fn fill(admission: &Arc<Admission>, upstream: UpstreamNumber, client: IpAddr) -> (Vec<Permit>, Refusal) {
         let mut permits = Vec::new();
         loop {

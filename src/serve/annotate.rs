@@ -1,6 +1,6 @@
-//! How an answer carries its paths: Extended DNS Errors for people, EDNS option 65001 for programs.
+//! Annotations: Extended DNS Errors for people, EDNS option 65001 for programs.
 //!
-//! Grammar of an EXTRA-TEXT: `key=value` pairs in this order, those that have no value left out.
+//! Grammar of an EXTRA-TEXT: `key=value` pairs in this order, without pairs that have no value.
 //!
 //! ```text
 //! egress=<class> via=<id>[,<id>…] addr=<address>[,<address>][+N] from=<place> service=<service> reach=<reach>
@@ -12,69 +12,69 @@ use std::net::IpAddr;
 
 use crate::dns::{Ede, OptionCode, Query};
 use crate::explain::{self, Explanation};
-use crate::resolve::{AddressPath, Class, EgressPath, Occasion, Outcome};
+use crate::resolve::{AddressPath, Class, EgressPath, QueryContext, Outcome};
 use crate::world::{EdeMode, Vantage, World};
 
-/// The EDNS option that carries paths for programs, out of the local range (RFC 6891 9).
+/// The EDNS option that carries paths for programs, from the range for local use (RFC 6891 section 9).
 pub const PATHS_OPTION: u16 = 65_001;
 
-/// What the option's data begins with: a word that no other use of the code has, and a version.
+/// Prefix of the option's data: a word that identifies this use of the code, and a version.
 pub const PATHS_MAGIC: &str = "plustwo/1 ";
 
-/// How many distinct paths are told each in an EDE of its own.
-const MAX_TOLD: usize = 4;
+/// Maximum number of distinct paths that have an EDE each.
+const MAX_PATH_EDES: usize = 4;
 
-/// Room for most texts, in octets.
-const USUAL_TEXT: usize = 192;
+/// Initial capacity for a text, in octets.
+const TYPICAL_TEXT_OCTETS: usize = 192;
 
-/// How many addresses of a path are told.
+/// Maximum number of addresses per path.
 const MAX_ADDRESSES: usize = 2;
 
-/// Whether a client is told paths although its query does not ask for them.
-pub fn is_told_unasked(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede == EdeMode::Always && is_told(world, peer)
+/// Whether a client's replies are annotated without a request for it.
+pub fn annotates_by_default(world: &World, peer: IpAddr) -> bool {
+    world.annotate.ede == EdeMode::Always && is_annotated(world, peer)
 }
 
-/// Whether a client is told paths when its query asks for them.
-pub fn is_told_asked(world: &World, peer: IpAddr) -> bool {
-    world.annotate.ede != EdeMode::Off && is_told(world, peer)
+/// Whether a client's replies are annotated on request.
+pub fn annotates_on_request(world: &World, peer: IpAddr) -> bool {
+    world.annotate.ede != EdeMode::Off && is_annotated(world, peer)
 }
 
-/// Whether a query asks for paths.
-pub fn asks(query: &Query) -> bool {
+/// Whether a query requests annotations.
+pub fn requests_annotation(query: &Query) -> bool {
     query.edns.as_ref().is_some_and(|edns| edns.option(PATHS_OPTION).is_some())
 }
 
-/// The paths for people.
+/// The paths as Extended DNS Errors.
 pub fn edes(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Ede> {
     path_texts(world, vantage, outcome).into_iter().map(|text| Ede::new(Ede::OTHER, text)).collect()
 }
 
-/// The paths for programs, where a query asks for them and this client is told.
+/// The paths as option 65001, if the query requests it and the client is allowed to see it.
 pub fn option(
     world: &World,
     vantage: Vantage,
     peer: IpAddr,
     query: &Query,
     outcome: &Outcome,
-    occasion: Occasion,
+    context: QueryContext,
 ) -> Option<(u16, Vec<u8>)> {
-    if !asks(query) || !world.annotate.option || !is_told(world, peer) {
+    if !requests_annotation(query) || !world.annotate.option || !is_annotated(world, peer) {
         return None;
     }
-    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, occasion);
+    let explanation = Explanation::of_answered(world, vantage, &query.question, outcome, context);
     let mut data = PATHS_MAGIC.to_owned();
     data.push_str(&explain::json::compact(&explanation));
     Some((PATHS_OPTION, data.into_bytes()))
 }
 
-/// Whether a client is told paths at all.
-pub fn is_told(world: &World, peer: IpAddr) -> bool {
+/// Whether a client is allowed to see annotations.
+pub fn is_annotated(world: &World, peer: IpAddr) -> bool {
     world.annotate.to.iter().any(|prefix| prefix.contains(&peer))
 }
 
-/// One text for each distinct path, and one that counts the rest; for an answer without addresses one text
-/// when a reason applies.
+/// One text for each distinct path, and one that counts the rest; for an answer without addresses, one text
+/// if there is a reason.
 pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<String> {
     let from = world.place_name(vantage.place);
     let groups = grouped(&outcome.paths);
@@ -87,14 +87,14 @@ pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Str
         return vec![text];
     }
     let mut texts: Vec<String> =
-        groups.iter().take(MAX_TOLD).map(|(path, addresses)| text(world, &from, path, addresses)).collect();
-    if groups.len() > MAX_TOLD {
-        texts.push(format!("egress=more paths={} from={from}", groups.len() - MAX_TOLD));
+        groups.iter().take(MAX_PATH_EDES).map(|(path, addresses)| text(world, &from, path, addresses)).collect();
+    if groups.len() > MAX_PATH_EDES {
+        texts.push(format!("egress=more paths={} from={from}", groups.len() - MAX_PATH_EDES));
     }
     texts
 }
 
-/// The distinct paths with their addresses, in the answer's order.
+/// The distinct paths with their addresses, in the order of the answer.
 fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
     let mut groups: Vec<(&EgressPath, Vec<IpAddr>)> = Vec::new();
     for one in paths {
@@ -110,7 +110,7 @@ fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
 }
 
 fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> String {
-    let mut text = String::with_capacity(USUAL_TEXT);
+    let mut text = String::with_capacity(TYPICAL_TEXT_OCTETS);
     for part in ["egress=", path.class.as_str()] {
         text.push_str(part);
     }
@@ -120,7 +120,7 @@ fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> S
     let mut before = " addr=";
     for address in addresses.iter().take(MAX_ADDRESSES) {
         text.push_str(before);
-        // Writing into a String cannot fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{address}");
         before = ",";
     }
@@ -144,7 +144,7 @@ fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> S
     text
 }
 
-/// Appends a key and its values with commas between them.
+/// Appends a key and its values, separated by commas.
 fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v str>) {
     let mut before = key;
     for value in values {
@@ -154,5 +154,5 @@ fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v 
     }
 }
 
-/// The code is the project's own; the registry of option codes must not give it another meaning here.
+/// The code is in the range for local use; a registered option must not have it.
 const _: () = assert!(PATHS_OPTION != OptionCode::EDE && PATHS_OPTION >= 65_001);

@@ -1,8 +1,8 @@
-//! Sockets to listen on, and what to do when the system will not give one.
+//! Binding of sockets, with help for errors.
 //!
-//! Binding is apart from serving: every socket is bound before any door opens, so a daemon that cannot
-//! have all its addresses says so and serves none of them. The sockets are plain `std` ones, which a test,
-//! or a service manager that hands over descriptors, can supply as well.
+//! Binding is separate from serving: every socket is bound before any listener starts, so that a daemon that
+//! cannot bind all its addresses reports it and serves none of them. The sockets are `std` sockets, which
+//! tests and service managers can supply as well.
 
 use std::fmt;
 use std::io;
@@ -14,26 +14,26 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
-/// How often [`bind_both`] looks for a port that is free for UDP and TCP alike.
+/// How many times [`bind_both`] tries to find a port that is free for both UDP and TCP.
 const SAME_PORT_ATTEMPTS: usize = 16;
 
-/// Octets of datagrams that may wait to be read. Linux's default is full with three of the longest and some
-/// twenty queries, and what comes then is dropped.
+/// Size of the receive buffer in octets. Linux's default holds three datagrams of maximum size and about
+/// twenty queries; further datagrams are dropped.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
-/// Whether this host has an address, so that a socket can leave from it.
-pub fn is_own_address(address: IpAddr) -> bool {
+/// Whether this host has an address, so that a socket can be bound to it.
+pub fn is_local_address(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Binds a UDP socket and a TCP listener to one address.
 ///
-/// DNS wants both on the same port (RFC 7766 section 5), so where `address` has port 0 the TCP listener
-/// takes the port that UDP was given. A stranger may hold that port on TCP; then another is tried, a
-/// bounded number of times.
+/// DNS uses the same port for both (RFC 7766 section 5), so if `address` has port 0, the TCP listener is
+/// bound to the port that was assigned to UDP. If another process has that port on TCP, another one is tried,
+/// a limited number of times.
 ///
 /// # Errors
-/// The first socket that could not be had; the other is closed again.
+/// The first socket that could not be bound; the other one is closed.
 pub fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindError> {
     let mut attempts_left = SAME_PORT_ATTEMPTS;
     loop {
@@ -53,26 +53,26 @@ pub fn bind_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindEr
 
 /// Binds a non-blocking UDP socket.
 ///
-/// Without `SO_REUSEPORT`, so that a second daemon on the same address fails instead of taking a share of
-/// the packets. An IPv6 socket carries IPv6 only, so that `0.0.0.0` and `[::]` can be listened on apart.
+/// Without `SO_REUSEPORT`, so that a second daemon on the same address fails instead of receiving a share of
+/// the packets. An IPv6 socket receives IPv6 only, so that `0.0.0.0` and `[::]` can be used separately.
 ///
 /// # Errors
-/// [`BindError`], which knows what to do about it.
+/// [`BindError`], which includes help.
 pub fn bind_udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
     bind_socket(address, SockType::Datagram, false)
         .map(UdpSocket::from)
         .map_err(|source| BindError::new(Protocol::Udp, address, source))
 }
 
-/// Binds one more UDP socket to the address of one that is bound already, for another reader: the system divides
-/// the datagrams by their senders (`SO_REUSEPORT`).
+/// Binds another UDP socket to the address of a bound one, for another reader: the system distributes
+/// datagrams by their source (`SO_REUSEPORT`).
 ///
-/// The first was bound without that option, so nobody else had the address, and whoever comes without one of these
-/// sockets in hand still fails.
+/// The first socket was bound without that option, so the address is not in use by another process, and a
+/// process that does not have one of these sockets still cannot bind it.
 ///
 /// # Errors
-/// [`BindError`], which knows what to do about it.
-pub fn bind_udp_beside(first: &UdpSocket) -> Result<UdpSocket, BindError> {
+/// [`BindError`], which includes help.
+pub fn bind_udp_shared(first: &UdpSocket) -> Result<UdpSocket, BindError> {
     let no_address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
     let address = first.local_addr().map_err(|source| BindError::new(Protocol::Udp, no_address, source))?;
     setsockopt(first, sockopt::ReusePort, &true)
@@ -84,11 +84,11 @@ pub fn bind_udp_beside(first: &UdpSocket) -> Result<UdpSocket, BindError> {
 
 /// Binds a non-blocking TCP listener.
 ///
-/// With `SO_REUSEADDR`, so that a restart need not wait for old connections in TIME_WAIT; on Linux two
-/// listeners on one address still exclude each other. An IPv6 listener carries IPv6 only.
+/// With `SO_REUSEADDR`, so that a restart does not have to wait for old connections in TIME_WAIT; on Linux,
+/// two listeners on one address still exclude each other. An IPv6 listener accepts IPv6 only.
 ///
 /// # Errors
-/// [`BindError`], which knows what to do about it.
+/// [`BindError`], which includes help.
 pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
     bind_socket(address, SockType::Stream, false)
         .map(TcpListener::from)
@@ -111,25 +111,25 @@ fn bind_socket(address: SocketAddr, kind: SockType, shared: bool) -> io::Result<
     if shared {
         setsockopt(&fd, sockopt::ReusePort, &true)?;
     }
-    // A system with a larger default knows why.
+    // A larger default of the system is kept.
     if kind == SockType::Datagram && getsockopt(&fd, sockopt::RcvBuf)? < RECEIVE_BUFFER {
-        // The system lowers this to net.core.rmem_max.
+        // The system limits this to net.core.rmem_max.
         setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     if kind == SockType::Stream {
-        // The system lowers this to net.core.somaxconn.
+        // The system limits this to net.core.somaxconn.
         listen(&fd, Backlog::MAXCONN)?;
     }
     Ok(fd)
 }
 
-/// What a socket carries; for messages to people.
+/// The transport of a socket, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Datagrams.
+    /// UDP.
     Udp,
-    /// Connections.
+    /// TCP.
     Tcp,
 }
 
@@ -144,16 +144,15 @@ impl fmt::Display for Protocol {
 
 /// A listener's address could not be bound.
 ///
-/// `Display` gives the reason in words, `source()` the system's own error, [`help`](Self::help) the way
-/// out.
+/// `Display` states the reason, `source()` is the system's error, and [`help`](Self::help) suggests a fix.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} ({protocol}): {}", reason(source))]
 pub struct BindError {
-    /// What was to be carried.
+    /// The transport.
     pub protocol: Protocol,
-    /// The address asked for.
+    /// The requested address.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -171,7 +170,7 @@ impl BindError {
         Self { protocol, address, source }
     }
 
-    /// What a person can do about it: whole sentences, with commands to copy.
+    /// How to fix it: complete sentences, with commands to copy.
     pub fn help(&self, key: &str) -> String {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => self.help_in_use(key),
@@ -203,7 +202,8 @@ impl BindError {
              which. Stop it, or give `{key}` another port."
         );
         if port == 53 && self.address.ip().is_unspecified() {
-            // systemd-resolved holds 127.0.0.53:53 on many hosts, and a wildcard overlaps it.
+            // systemd-resolved listens on 127.0.0.53:53 on many hosts, which conflicts with a wildcard
+            // address.
             help.push_str(
                 " A resolver of the host itself (systemd-resolved, dnsmasq) often holds port 53 on \
                  one address; listening on a specific address instead avoids it.",

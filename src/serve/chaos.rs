@@ -1,4 +1,4 @@
-//! CHAOS TXT: what a client can ask about the resolver itself, and about a name, without EDNS.
+//! CHAOS TXT: information about the server itself and explanations of names, for clients without EDNS.
 
 use ipnet::IpNet;
 
@@ -8,10 +8,10 @@ use crate::dns::{Answer, Class, Ede, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::resolve::{Outcome, Source};
 use crate::world::{Vantage, World};
 
-/// Answers a CHAOS question: `whoami.plustwo.`, `version.bind.`, `id.server.` and their other spellings. `None` for any
-/// other name: its answer is explained ([`explanation`]).
+/// Answers a CHAOS query for `whoami.plustwo.`, `version.bind.`, `id.server.` or one of their synonyms.
+/// Returns `None` for any other name, whose answer is explained ([`explanation`]).
 ///
-/// A client that is not annotated hears of the program only.
+/// A client that is not allowed to see annotations receives only information about the program.
 pub fn answer(
     world: &World,
     vantage: Vantage,
@@ -43,23 +43,23 @@ pub fn answer(
     Some(strings(question, &texts))
 }
 
-/// The questions whose answers a CHAOS question is about: the addresses of its name.
-pub fn inspected(question: &Question) -> [Question; 2] {
+/// The questions that a CHAOS query for a name is about: the addresses of the name.
+pub fn inspected_questions(question: &Question) -> [Question; 2] {
     let of_type = |qtype| Question { qname: question.qname.clone(), qtype, qclass: Class::IN };
     [of_type(RecordType::A), of_type(RecordType::AAAA)]
 }
 
-/// The addresses of a name and their paths, in the words of the Extended DNS Errors.
+/// The addresses of a name and their paths, in the format of the Extended DNS Errors.
 pub fn explanation(
     world: &World,
     vantage: Vantage,
     question: &Question,
-    inspected: &[Question],
+    questions: &[Question],
     results: &[Inspected],
 ) -> Outcome {
     let from = world.place_name(vantage.place);
     let mut texts = Vec::new();
-    for (Question { qtype, .. }, Inspected { result, .. }) in inspected.iter().zip(results) {
+    for (Question { qtype, .. }, Inspected { result, .. }) in questions.iter().zip(results) {
         match result {
             Inspection::NoReply => {
                 texts = vec![format!("from={from} answer=none: DNS support is off")];
@@ -92,12 +92,12 @@ pub fn explanation(
     Outcome::without_paths(strings(question, &texts), Source::Refused)
 }
 
-/// Whether there are simply no records of a type: that many names have no IPv6 address needs no line.
+/// Whether a type merely has no records. Many names have no IPv6 address, which needs no line.
 fn is_plain_absence(outcome: &Outcome) -> bool {
     outcome.paths.is_empty() && outcome.answer.rcode != Rcode::SERVFAIL
 }
 
-/// A TXT record set of class CH: a record for each text, cut where a character-string ends.
+/// A TXT record set of class CH: one record per text, split at the maximum length of a character-string.
 fn strings(question: &Question, texts: &[String]) -> Answer {
     let rdatas: Vec<Rdata> = texts.iter().map(|text| Rdata::txt(&[text])).collect();
     let mut set = RrSet::new(question.qname.clone(), RecordType::TXT, 0, rdatas);

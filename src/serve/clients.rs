@@ -6,76 +6,76 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-use super::{Door, annotate};
+use super::{ListenerIdentity, annotate};
 use crate::dns::ClientSubnet;
 use crate::net::host;
 use crate::world::{NoPlace, Vantage, ViewId, World};
 
 /// Clients that a worker remembers, a power of two. Two that share a place send each other away.
-const PLACES: usize = 1024;
+const SLOTS: usize = 1024;
 
 /// Who asked a question.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct ClientContext {
     /// The network that it was asked for: the sender's address, or the subnet that a believed sender names.
     pub client: IpNet,
     /// That subnet, to be echoed.
     pub subnet: Option<ClientSubnet>,
     /// Where that is.
-    pub vantage: Result<Vantage, NoVantage>,
+    pub vantage: Result<Vantage, ClientRejection>,
 }
 
 /// Why a question is not answered to whom it was asked by.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum NoVantage {
+pub enum ClientRejection {
     /// The sender may not ask at all.
     #[error("client={0} may not ask: it is in no declared place and not in server.allow")]
-    MayNotAsk(IpAddr),
+    NotAllowed(IpAddr),
     /// It may, and stands in no place, or in several.
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
 }
 
-impl Standing {
+impl ClientContext {
     /// Finds out. `subnet` is the one that the query names, if it does.
-    pub fn of(world: &World, door: &Door, peer: IpAddr, subnet: Option<ClientSubnet>) -> Self {
-        let subnet = subnet.filter(|subnet| is_believed(world, peer, subnet));
+    pub fn of(world: &World, listener: &ListenerIdentity, peer: IpAddr, subnet: Option<ClientSubnet>) -> Self {
+        let subnet = subnet.filter(|subnet| is_trusted(world, peer, subnet));
         let client = subnet.map_or_else(|| host(peer), |subnet| subnet.network);
         let vantage = if world.may_ask(peer) {
-            world.vantage(client, bound_view(world, door)).map_err(NoVantage::from)
+            world.vantage(client, listener_view(world, listener)).map_err(ClientRejection::from)
         } else {
-            Err(NoVantage::MayNotAsk(peer))
+            Err(ClientRejection::NotAllowed(peer))
         };
         Self { client, subnet, vantage }
     }
 }
 
 /// An EDNS Client Subnet is believed from a trusted peer, and unless it is /0, which says nothing.
-fn is_believed(world: &World, peer: IpAddr, subnet: &ClientSubnet) -> bool {
+fn is_trusted(world: &World, peer: IpAddr, subnet: &ClientSubnet) -> bool {
     let trusted = world.trust_client_subnet.iter().any(|prefix| prefix.contains(&peer));
     trusted && subnet.network.prefix_len() > 0
 }
 
 /// The view that a door is bound to in this world.
-fn bound_view(world: &World, door: &Door) -> Option<ViewId> {
+fn listener_view(world: &World, identity: &ListenerIdentity) -> Option<ViewId> {
     world
         .listeners
         .iter()
-        .find(|listener| listener.address == door.address)
+        .find(|listener| listener.address == identity.address)
         .and_then(|listener| listener.view)
 }
 
 /// The clients that asked last, by a hash of their address.
 #[derive(Debug)]
-pub struct Clients {
-    places: Box<[Option<Known>]>,
+pub struct ClientCache {
+    slots: Box<[Option<CachedClient>]>,
     hasher: RandomState,
 }
 
 /// A client that has a vantage.
 #[derive(Clone, Debug)]
-pub struct Known {
-    key: Key,
+pub struct CachedClient {
+    key: ClientKey,
     /// The network that it asks for.
     pub client: IpNet,
     /// What is echoed to it.
@@ -83,48 +83,48 @@ pub struct Known {
     /// Where it stands.
     pub vantage: Vantage,
     /// Whether it is told paths without asking for them.
-    pub is_told: bool,
+    pub is_annotated: bool,
 }
 
-impl Known {
+impl CachedClient {
     /// The same, for a query that is to be decided.
-    pub fn standing(&self) -> Standing {
-        Standing { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
+    pub fn context(&self) -> ClientContext {
+        ClientContext { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
     }
 }
 
 /// What a standing hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct ClientKey {
     generation: u64,
-    door: usize,
+    listener: usize,
     peer: IpAddr,
     subnet: Option<ClientSubnet>,
 }
 
-impl Default for Clients {
+impl Default for ClientCache {
     fn default() -> Self {
-        Self { places: vec![None; PLACES].into(), hasher: RandomState::default() }
+        Self { slots: vec![None; SLOTS].into(), hasher: RandomState::default() }
     }
 }
 
-impl Clients {
+impl ClientCache {
     /// Who asks, if they have a vantage.
     pub fn find(
         &mut self,
         world: &World,
-        door: &Door,
+        listener: &ListenerIdentity,
         peer: IpAddr,
         subnet: Option<ClientSubnet>,
-    ) -> Option<&Known> {
-        let key = Key { generation: world.generation, door: door.server.number, peer, subnet };
+    ) -> Option<&CachedClient> {
+        let key = ClientKey { generation: world.generation, listener: listener.server.number, peer, subnet };
         // The remainder is below the number of places, which fits.
-        let place = &mut self.places[(self.hasher.hash_one(key) % PLACES as u64) as usize];
-        if place.as_ref().is_none_or(|known| known.key != key) {
-            let Standing { client, subnet, vantage } = Standing::of(world, door, peer, subnet);
+        let place = &mut self.slots[(self.hasher.hash_one(key) % SLOTS as u64) as usize];
+        if place.as_ref().is_none_or(|cached_client| cached_client.key != key) {
+            let ClientContext { client, subnet, vantage } = ClientContext::of(world, listener, peer, subnet);
             let vantage = vantage.ok()?;
-            let is_told = annotate::is_told_unasked(world, peer);
-            *place = Some(Known { key, client, subnet, vantage, is_told });
+            let is_annotated = annotate::annotates_by_default(world, peer);
+            *place = Some(CachedClient { key, client, subnet, vantage, is_annotated: is_annotated });
         }
         place.as_ref()
     }

@@ -1,5 +1,5 @@
-//! Which names were denied a while ago: AWS's resolver was seen to leave the SOA record out of a cached NXDOMAIN, so that
-//! only the first of them has it (`answers.negative_soa`).
+//! Names that were recently answered with NXDOMAIN: AWS's resolver was observed to omit the SOA record from a
+//! cached NXDOMAIN, so that only the first reply has it (`answers.negative_soa`).
 
 use std::hash::BuildHasher;
 
@@ -7,29 +7,30 @@ use foldhash::fast::RandomState;
 use quick_cache::sync::Cache;
 
 use crate::dns::{Question, Rcode, RecordType};
-use crate::resolve::{Keep, MonotonicSeconds, Outcome};
+use crate::resolve::{Cacheability, MonotonicSeconds, Outcome};
 use crate::world::{NegativeSoa, ViewId, World};
 
-/// How many denials are remembered. One that is forgotten too early comes with its SOA record once more.
-const MOST: usize = 16_384;
+/// Maximum number of remembered names. A name that is evicted early is answered with its SOA record once
+/// more.
+const CAPACITY: usize = 16_384;
 
-/// Denials that were given, and until when each holds.
+/// Names answered with NXDOMAIN, with the time until which this applies.
 #[derive(Debug)]
 pub struct Denials {
-    /// By a hash of world, view and name: the end of its TTL.
+    /// End of the TTL by a hash of world, view and name.
     until: Cache<u64, MonotonicSeconds>,
     hasher: RandomState,
 }
 
 impl Denials {
-    /// None given yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
-        Self { until: Cache::new(MOST), hasher: RandomState::default() }
+        Self { until: Cache::new(CAPACITY), hasher: RandomState::default() }
     }
 
-    /// The outcome as it is to be told, where that differs: without its SOA record if the name was denied within that
-    /// record's TTL. No such reply is kept.
-    pub fn told(
+    /// The outcome without its SOA record, if the name was already answered with NXDOMAIN within that
+    /// record's TTL; `None` if nothing changes. Such a reply is not cached.
+    pub fn without_repeated_soa(
         &self,
         world: &World,
         view: ViewId,
@@ -41,11 +42,11 @@ impl Denials {
             world.answers.negative_soa == NegativeSoa::FirstOnly && outcome.answer.rcode == Rcode::NXDOMAIN;
         let soa = outcome.answer.authority.iter().find(|set| is_meant && set.rtype == RecordType::SOA)?;
         let key = self.hasher.hash_one((world.generation, view, &question.qname));
-        let mut told = Outcome { keep: Keep::No, ..outcome.clone() };
+        let mut annotation = Outcome { keep: Cacheability::Never, ..outcome.clone() };
         match self.until.get(&key) {
-            Some(until) if now < until => told.answer.authority.clear(),
+            Some(until) if now < until => annotation.answer.authority.clear(),
             _ => self.until.insert(key, now.plus(soa.ttl.into())),
         }
-        Some(told)
+        Some(annotation)
     }
 }

@@ -1,14 +1,14 @@
 //! DNS over TLS (RFC 7858): the connection of plain TCP over a TLS stream.
 //!
 //! ```text
-//!  accept ─▶ slots: is there room? ─ no ─▶ close at once, counted
+//!  accept ─▶ slots: within limits? ─ no ─▶ close immediately, counted
 //!                     │ yes
 //!                     └▶ a task: TLS handshake, within the idle timeout
 //!                          └▶ a worker's thread: tcp/connection.rs over the TLS stream
 //! ```
 //!
-//! Handshakes run on the runtime that accepts, not on a worker's thread: a signature takes as long as many cached
-//! answers, and a worker's datagrams would wait for it.
+//! Handshakes run on the accepting runtime, not on a worker's thread: a signature takes as long as many
+//! cached answers, and the worker's datagrams would have to wait for it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,60 +23,62 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::accept_until;
-use super::tcp::{Client, Connection, TcpLimits, TcpSlots, Transmission, admit};
+use super::tcp::{TcpClient, Connection, TcpLimits, TcpSlots, Transmission, admit};
 use super::tls::{Certificate, server_config};
 use super::workers::Workers;
-use super::{Door, Engine, Transport};
+use super::{ListenerIdentity, Engine, Transport};
 
-/// The protocol's name in a handshake (RFC 7858 and the ALPN registry).
+/// The ALPN protocol name (RFC 7858 and the ALPN registry).
 const ALPN: &[u8] = b"dot";
 
-/// A listener that answers DNS over TLS (RFC 7858).
+/// A listener for DNS over TLS (RFC 7858).
 ///
-/// Its connections count with those of TCP, and the same limits hold. The idle timeout bounds the handshake, too.
+/// Its connections count together with those of TCP, under the same limits. The idle timeout also limits the
+/// handshake.
 pub struct DotListener {
     listener: TcpListener,
-    door: Arc<Door>,
+    identity: Arc<ListenerIdentity>,
     tls: TlsAcceptor,
     limits: TcpLimits,
     slots: Arc<TcpSlots>,
 }
 
 impl DotListener {
-    /// Takes over a bound listener; nothing is accepted until [`run`](Self::run).
+    /// Creates a listener from a bound socket. It accepts no connection before [`run`](Self::run).
     ///
     /// Must be called within a tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// The listener cannot be registered with the runtime.
+    /// The socket cannot be registered with the runtime.
     pub fn new(
         listener: std::net::TcpListener,
-        door: Arc<Door>,
+        identity: Arc<ListenerIdentity>,
         certificate: Arc<Certificate>,
         limits: TcpLimits,
         slots: Arc<TcpSlots>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let tls = TlsAcceptor::from(server_config(certificate, ALPN).map_err(io::Error::other)?);
-        Ok(Self { listener: TcpListener::from_std(listener)?, door, tls, limits, slots })
+        Ok(Self { listener: TcpListener::from_std(listener)?, identity, tls, limits, slots })
     }
 
-    /// Serves until `stop`. Then nothing is accepted any more, handshakes are cut off, open connections finish what is
-    /// in flight for at most a second, and those that have not are cut off.
+    /// Serves until `stop`. After that, no connection is accepted, handshakes are aborted, open connections
+    /// have a grace period of one second to finish their queries in flight, and the remaining ones are
+    /// aborted.
     pub async fn run(self, engine: Arc<Engine>, workers: Workers, stop: impl Future<Output = ()>) {
-        let Self { listener, door, tls, limits, slots } = self;
+        let Self { listener, identity, tls, limits, slots } = self;
         let serve = |stream: TcpStream, peer: SocketAddr, closing| {
-            let client = admit(&stream, peer, Transport::Dot, &slots, &limits, &engine, &door)?;
+            let client = admit(&stream, peer, Transport::Dot, &slots, &limits, &engine, &identity)?;
             Some(serve(stream, client, tls.clone(), workers.clone(), closing))
         };
-        accept_until(listener, &door, &engine, stop, serve).await;
+        accept_until(listener, &identity, &engine, stop, serve).await;
     }
 }
 
-/// Serves a client from its handshake to its end.
+/// Serves a client from its handshake to the end of its connection.
 async fn serve(
     stream: TcpStream,
-    client: Client,
+    client: TcpClient,
     tls: TlsAcceptor,
     workers: Workers,
     mut closing: watch::Receiver<()>,
@@ -84,16 +86,16 @@ async fn serve(
     let handshake = tls.accept(Socket::On(stream));
     let established = tokio::select! {
         biased;
-        // Ends with an error, when the listener drops the sender.
+        // Completes with an error when the listener drops the sender.
         _ = closing.changed() => return,
         established = tokio::time::timeout(client.idle_timeout(), handshake) => established,
     };
     let mut stream = match established {
         Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return client.handshake_failed(),
-        Err(_) => return client.timed_out(),
+        Ok(Err(_)) => return client.record_handshake_failure(),
+        Err(_) => return client.record_timeout(),
     };
-    // Where it cannot change runtimes, it is closed.
+    // If the stream cannot move to the worker's runtime, it is closed.
     if stream.get_mut().0.detach().is_err() {
         return;
     }
@@ -113,19 +115,19 @@ impl Transmission for TlsStream<Socket> {
     }
 }
 
-/// A TCP stream that changes from one runtime to another below a TLS stream, which cannot be taken apart.
+/// A TCP stream that moves from one runtime to another underneath a TLS stream, which cannot be taken apart.
 #[derive(Debug)]
 enum Socket {
-    /// Registered with the runtime that is to use it.
+    /// Registered with a runtime.
     On(TcpStream),
-    /// Between two runtimes.
+    /// Not registered with a runtime.
     Off(std::net::TcpStream),
-    /// Lost while it changed.
+    /// Lost while it was moved.
     Lost,
 }
 
 impl Socket {
-    /// Takes it off the runtime that it is registered with.
+    /// Deregisters the stream from its runtime.
     fn detach(&mut self) -> io::Result<()> {
         if let Self::On(stream) = std::mem::replace(self, Self::Lost) {
             *self = Self::Off(stream.into_std()?);
@@ -133,7 +135,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Registers it with the current runtime.
+    /// Registers the stream with the current runtime.
     fn attach(&mut self) -> io::Result<()> {
         if let Self::Off(stream) = std::mem::replace(self, Self::Lost) {
             *self = Self::On(TcpStream::from_std(stream)?);
@@ -141,7 +143,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The stream as it is polled.
+    /// The stream for polling.
     fn polled(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         match self.get_mut() {
             Self::On(stream) => Ok(Pin::new(stream)),

@@ -1,9 +1,11 @@
-//! What encrypted transports share: padding, and the whole life of a message for those that wait for it themselves.
+//! What encrypted transports share: padding, and handling of a message for listeners that await the reply
+//! themselves.
 
-use super::{Door, Engine, Origin, Transport};
+use super::{ListenerIdentity, Engine, MessageSource, Transport};
 use crate::dns::{has_padding, pad};
 
-/// Whether the reply to a query is padded: the query is, and what carries it is encrypted (RFC 7830 6).
+/// Whether the reply to a query is padded: the query is padded and the transport is encrypted (RFC 7830
+/// section 6).
 pub(super) fn pads_reply(transport: Transport, query: &[u8]) -> bool {
     match transport {
         Transport::Udp | Transport::Tcp => false,
@@ -11,11 +13,11 @@ pub(super) fn pads_reply(transport: Transport, query: &[u8]) -> bool {
     }
 }
 
-/// The whole life of a message that came over an encrypted transport. `None`: there is no reply.
-pub(super) async fn answer(engine: &Engine, door: &Door, message: &[u8], origin: &Origin) -> Option<Vec<u8>> {
+/// Handles a message that arrived over an encrypted transport. Returns `None` if there is no reply.
+pub(super) async fn answer(engine: &Engine, listener: &ListenerIdentity, message: &[u8], source: &MessageSource) -> Option<Vec<u8>> {
     let mut reply = Vec::with_capacity(512);
-    let is_answered = engine.answer(door, message, origin, &mut reply).await;
-    if pads_reply(origin.transport, message) {
+    let is_answered = engine.answer(listener, message, source, &mut reply).await;
+    if pads_reply(source.transport, message) {
         pad(&mut reply, 0);
     }
     is_answered.then_some(reply)

@@ -1,4 +1,5 @@
-//! From a message to its reply: out of the packet cache, by a decision, or after somebody else was asked.
+//! From a message to its reply: from the packet cache, by a local decision, or after an upstream has been
+//! queried.
 
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,15 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::admission::{Admission, Permit};
-use super::clients::{Known, Standing};
+use super::clients::{CachedClient, ClientContext};
 use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
 use super::inspect::{Inspected, Rate};
-use super::packet_cache::{Again, Asked, Found};
-use super::reply::{Asker, chaos_reply, limit, turn_away};
+use super::packet_cache::{CacheHit, CacheQuestion, Lookup};
+use super::reply::{QueryState, chaos_reply, reply_limit, reject};
 use super::upstream::UpstreamOptions;
 use super::worker::Worker;
-use super::{Door, Moment, Origin, Transport, annotate, chaos};
+use super::{ListenerIdentity, Moment, MessageSource, Transport, annotate, chaos};
 use crate::config::Config;
 use crate::dns::{
     Annotations, Answer, Class, ClientSubnet, Ede, MAX_MESSAGE, Name, OptionCode, Peek, Query, Question,
@@ -23,147 +24,151 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{
-    Keep, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, Whom, played,
+    Cacheability, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, ForwardTarget, simulated_answer,
 };
 use crate::world::{Live, Vantage, World};
 
-/// How many rotations are kept apart, half of them for AAAA. Names that share one do no harm.
+/// Number of rotation counters, half of them for AAAA. Names that share a counter are not affected otherwise.
 const ROTATIONS: usize = 4096;
 
-/// How long a query may take in all, however many upstreams a chain of CNAMEs leads to: stub resolvers wait 5 seconds.
+/// Time limit for a query, regardless of the number of upstreams in a chain of CNAMEs. Stub resolvers wait 5
+/// seconds.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(4500);
 
-/// One in so many octets of the packet caches is for those who have no thread of their own.
-const COMMON_SHARE: u64 = 4;
+/// The shared worker's packet cache gets this fraction of the octets of all packet caches.
+const SHARED_WORKER_FRACTION: u64 = 4;
 
-/// Answers messages. One for all doors; nothing in it blocks.
+/// Answers messages. All listeners share one engine; none of its methods blocks.
 #[derive(Debug)]
 pub struct Engine {
     live: Arc<Live>,
     observer: Arc<Observer>,
     forwarder: Arc<Forwarder>,
     rotations: Box<[AtomicU32]>,
-    /// Names that were denied a while ago.
+    /// Names that were recently answered with NXDOMAIN.
     pub(super) denials: Denials,
     hasher: foldhash::fast::RandomState,
-    /// Which queries may wait for an upstream.
+    /// Limits the queries that wait for an upstream.
     admission: Arc<Admission>,
-    /// How many upstream queries those may cause who ask about answers.
+    /// Limits the upstream queries that CHAOS queries and `/v1/explain` may cause.
     pub(super) inspections: Rate,
-    /// The origin of its monotonic time.
+    /// Start of the engine's monotonic time.
     started: Instant,
-    /// How many octets all packet caches may hold together.
+    /// Limit for the octets of all packet caches together.
     packet_cache_bytes: u64,
-    /// The worker of those who have no thread of their own.
+    /// The worker for listeners that do not run on a worker's thread.
     common: Mutex<Worker>,
 }
 
-/// A message as a door has it.
+/// A message as a listener received it.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
-    /// The door.
-    pub door: &'a Door,
-    /// The octets.
+pub struct IncomingMessage<'a> {
+    /// The listener.
+    pub listener: &'a ListenerIdentity,
+    /// The message in wire form.
     pub message: &'a [u8],
-    /// Where it came from.
-    pub origin: &'a Origin,
-    /// When it was read.
+    /// Its source and transport.
+    pub source: &'a MessageSource,
+    /// When it was received.
     pub moment: Moment,
 }
 
-/// What became of a message.
+/// The result of [`Engine::handle`].
 #[derive(Debug)]
-pub enum Begun {
-    /// Nothing is said.
-    Silence,
-    /// The reply is written.
-    Ready,
-    /// Somebody else must be asked: see [`Engine::resolve`].
-    Waiting(Box<Waiting>),
+pub enum Progress {
+    /// No reply is sent.
+    Dropped,
+    /// The reply has been appended to the output.
+    Replied,
+    /// An upstream must be queried: call [`Engine::resolve`].
+    Pending(Box<PendingQuery>),
 }
 
-/// A query that waits for an upstream's answer. It keeps the world that it began in.
+/// A query that waits for an upstream. It holds the world in which it was received.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct PendingQuery {
     world: Arc<World>,
-    asker: Asker,
-    work: Work,
+    query_state: QueryState,
+    work: PendingWork,
 }
 
-/// What a query waits for.
+/// What a pending query waits for.
 #[derive(Debug)]
-enum Work {
+enum PendingWork {
     /// The answer to its question.
     Answer {
-        pending: Box<Pending>,
+        pending: Box<PendingResolution>,
         permit: Permit,
-        /// When it is answered at the latest.
+        /// When the query times out.
         deadline: Instant,
     },
-    /// What the answer to another question would be: it is a CHAOS question.
+    /// The answer to another question, which a CHAOS query asks about.
     Inspection(Vantage),
 }
 
-/// A query for which everybody was asked; [`Engine::conclude`] writes its reply.
+/// A query whose upstream queries have ended; [`Engine::finish`] writes its reply.
 #[derive(Debug)]
-pub struct Resolved {
+pub struct ResolvedQuery {
     world: Arc<World>,
-    asker: Asker,
+    query_state: QueryState,
     outcome: Option<Box<Outcome>>,
 }
 
-/// What the engine makes of a query before anything is looked up.
-enum Turn {
-    /// The outcome is known already.
+/// A parsed query, classified before any lookup.
+enum Classified {
+    /// The outcome is already known.
     Known(Outcome),
-    /// It is a CHAOS question, which is no look-up.
+    /// A CHAOS query about the server itself, which is not counted as a lookup.
     Chaos(Outcome),
-    /// It is a CHAOS question about the answer to a name.
+    /// A CHAOS query about the answer to a name.
     Inspection(Vantage),
-    /// It is a question to be resolved.
+    /// A question to be resolved.
     Question(Vantage),
 }
 
-/// Whether a query was given the answer of one before it.
-enum Given {
-    /// It was.
-    Again,
-    /// It was not: there is none, or it does not fit. One that has ended just now was given so often before.
-    Not {
-        /// How often.
+/// The result of a packet cache lookup.
+enum CacheLookup {
+    /// The reply was served from the cache.
+    Hit,
+    /// There is no entry, or it is not usable.
+    Miss {
+        /// How many times an entry that has just expired was served.
         before: u32,
-        /// Who asks, where that was found out.
-        known: Option<Standing>,
+        /// The client, if it was identified.
+        cached_client: Option<ClientContext>,
     },
 }
 
-/// A resolution that waits for somebody else's answer to a question.
+/// A resolution that waits for the answer of an upstream to a question.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingResolution {
     pub resolution: Resolution,
-    pub whom: Whom,
+    pub target: ForwardTarget,
     pub question: Question,
 }
 
-/// How a resolution went as far as nobody has to be asked.
-pub(super) enum Looked {
-    /// To its end. No outcome: say nothing. And whether a cached answer helped.
+/// The result of resolving without querying an upstream.
+pub(super) enum LocalResolution {
+    /// The resolution is complete. The outcome is `None` if no reply is to be sent; the flag states whether a
+    /// cached answer was used.
     Done(Option<Box<Outcome>>, bool),
-    /// Up to somebody else.
-    Ask(Box<Pending>),
+    /// An upstream must be queried.
+    Forward(Box<PendingResolution>),
 }
 
 impl Engine {
-    /// An engine with everything it needs, for a world and the settings that hold for the process.
+    /// Creates an engine with all its parts, for a world and the settings that are fixed for the life of the
+    /// process.
     ///
     /// # Errors
     ///
-    /// When the query log cannot be opened, or the system gives no threads.
+    /// If the query log cannot be opened or a thread cannot be started.
     pub fn open(config: &Config, world: World) -> Result<Self, ObserverError> {
         Self::open_with(config, world, UpstreamOptions::default().sockets_per_server)
     }
 
-    /// The same with so many UDP sockets of each runtime to each name server, at least one.
+    /// Like [`open`](Self::open), with the given number of UDP sockets per runtime and name server (at least
+    /// 1).
     ///
     /// # Errors
     ///
@@ -182,24 +187,24 @@ impl Engine {
         let mut forward = ForwardOptions::of(config);
         forward.upstream.sockets_per_server = sockets_per_server.max(1);
         let forwarder = Arc::new(Forwarder::new(forward, observer.clone()));
-        let waiting = config.server.max_waiting_queries as usize;
+        let pending_query = config.server.max_waiting_queries as usize;
         let packets = config.packet_cache.max_bytes;
-        Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, waiting, packets))
+        Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, pending_query, packets))
     }
 
-    /// An engine over the living world. At most `waiting` queries wait for upstreams at once; packet caches hold at
-    /// most so many octets together.
+    /// Creates an engine over the current world. At most `waiting` queries wait for upstreams at the same
+    /// time; the packet caches together hold at most `packet_cache_bytes` octets.
     pub fn new(
         live: Arc<Live>,
         observer: Arc<Observer>,
         forwarder: Arc<Forwarder>,
-        waiting: usize,
+        pending_query: usize,
         packet_cache_bytes: u64,
     ) -> Self {
         let rotations = (0..ROTATIONS).map(|_| AtomicU32::new(0)).collect();
         let hasher = foldhash::fast::RandomState::default();
-        let admission = Arc::new(Admission::new(waiting));
-        let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / COMMON_SHARE));
+        let admission = Arc::new(Admission::new(pending_query));
+        let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_FRACTION));
         let denials = Denials::new();
         let inspections = Rate::default();
         Self {
@@ -217,139 +222,142 @@ impl Engine {
         }
     }
 
-    /// Who hears of everything that is answered.
+    /// The observer of all queries.
     pub fn observer(&self) -> &Arc<Observer> {
         &self.observer
     }
 
-    /// The world that answers now.
+    /// The current world.
     pub fn live(&self) -> &Arc<Live> {
         &self.live
     }
 
-    /// When it was made: the origin of the time by which its caches count.
+    /// When the engine was created: the start of the time used by its caches.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// The time by its monotonic clock.
+    /// The current time of its monotonic clock.
     pub fn now(&self) -> MonotonicSeconds {
         MonotonicSeconds::since(self.started, Instant::now())
     }
 
-    /// A moment as its caches measure it: by the monotonic clock alone.
+    /// Converts a moment to the time used by the caches, by the monotonic clock only.
     fn time(&self, moment: Moment) -> MonotonicSeconds {
         MonotonicSeconds::since(self.started, moment.started)
     }
 
-    /// Who asks others.
+    /// The forwarder that queries upstreams.
     pub fn forwarder(&self) -> &Arc<Forwarder> {
         &self.forwarder
     }
 
-    /// A worker, one of so many among whom the packet caches' octets are divided, but for the common one's.
+    /// Creates one of `of` workers, among which the octets of the packet caches are divided, except those of
+    /// the shared worker.
     pub fn worker(&self, of: usize) -> Worker {
-        let all = self.packet_cache_bytes - self.packet_cache_bytes / COMMON_SHARE;
+        let all = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_FRACTION;
         Worker::new(&self.observer, all / of.max(1) as u64)
     }
 
-    /// The worker of those who have no thread of their own. Hold it for one message.
-    pub fn common(&self) -> MutexGuard<'_, Worker> {
+    /// The shared worker, for listeners that do not run on a worker's thread. Hold the lock for one message
+    /// only.
+    pub fn shared_worker(&self) -> MutexGuard<'_, Worker> {
         self.common.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The whole life of a query, or its first part: appends the reply to `out`, unless somebody else must be
-    /// asked first.
-    pub fn begin(&self, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Begun {
-        let Incoming { door, message, origin, moment } = *incoming;
+    /// Handles a query completely, or up to the point where an upstream must be queried: appends the reply to
+    /// `out` in the first case.
+    pub fn handle(&self, worker: &mut Worker, incoming: &IncomingMessage<'_>, out: &mut Vec<u8>) -> Progress {
+        let IncomingMessage { listener: listener, message, source: source, moment } = *incoming;
         let world = self.live.load(); // one generation for the whole query
-        let (before, known) = match self.again(&world, worker, incoming, out) {
-            Given::Again => return Begun::Ready,
-            Given::Not { before, known } => (before, known),
+        let (before, cached_client) = match self.serve_cached(&world, worker, incoming, out) {
+            CacheLookup::Hit => return Progress::Replied,
+            CacheLookup::Miss { before, cached_client } => (before, cached_client),
         };
         let query = match Query::parse(message) {
             Ok(query) => query,
-            Err(rejected) => return turn_away(worker, door, origin, &rejected, out),
+            Err(rejected) => return reject(worker, listener, source, &rejected, out),
         };
         let subnet = query.edns.as_ref().and_then(|edns| edns.client_subnet);
-        let standing =
-            known.unwrap_or_else(|| Standing::of(&world, door, origin.peer.ip().to_canonical(), subnet));
+        let client_context =
+            cached_client.unwrap_or_else(|| ClientContext::of(&world, listener, source.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
-        let draw = rand::random();
-        let (origin, now) = (origin.clone(), self.time(moment));
-        let mut asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
-        let origin = &incoming.origin;
-        let vantage = match turn(&world, &asker) {
-            Turn::Known(outcome) => return self.reply(&world, worker, door, &asker, &outcome, out),
-            Turn::Chaos(outcome) => return chaos_reply(&world, worker, door, &asker, &outcome, out),
-            Turn::Inspection(vantage) => {
-                return match self.inspected_at_hand(&world, vantage, &asker) {
-                    Some(outcome) => chaos_reply(&world, worker, door, &asker, &outcome, out),
-                    None => Begun::Waiting(Box::new(Waiting {
+        let random = rand::random();
+        let (source, now) = (source.clone(), self.time(moment));
+        let mut query_state = QueryState { query, source: source, moment, now, request_octets, client: client_context, random: random, from_cache: false };
+        let source = &incoming.source;
+        let vantage = match turn(&world, &query_state) {
+            Classified::Known(outcome) => return self.reply(&world, worker, listener, &query_state, &outcome, out),
+            Classified::Chaos(outcome) => return chaos_reply(&world, worker, listener, &query_state, &outcome, out),
+            Classified::Inspection(vantage) => {
+                return match self.explain_name_locally(&world, vantage, &query_state) {
+                    Some(outcome) => chaos_reply(&world, worker, listener, &query_state, &outcome, out),
+                    None => Progress::Pending(Box::new(PendingQuery {
                         world: world.clone(),
-                        asker,
-                        work: Work::Inspection(vantage),
+                        query_state,
+                        work: PendingWork::Inspection(vantage),
                     })),
                 };
             }
-            Turn::Question(vantage) => vantage,
+            Classified::Question(vantage) => vantage,
         };
-        let resolution = Resolution::new(vantage, &asker.query.question, asker.occasion());
-        let mut looked = self.look(&world, resolution, asker.now, before);
+        let resolution = Resolution::new(vantage, &query_state.query.question, query_state.context());
+        let mut resolution_state = self.resolve_locally(&world, resolution, query_state.now, before);
         loop {
-            let pending = match looked {
-                Looked::Done(Some(outcome), cached) => {
-                    asker.cached = cached;
-                    return self.reply(&world, worker, door, &asker, &outcome, out);
+            let pending = match resolution_state {
+                LocalResolution::Done(Some(outcome), cached) => {
+                    query_state.from_cache = cached;
+                    return self.reply(&world, worker, listener, &query_state, &outcome, out);
                 }
-                Looked::Done(None, _) => {
-                    worker.witness.dropped(&door.server, origin.transport, DropReason::DnsSupportOff);
-                    return Begun::Silence;
+                LocalResolution::Done(None, _) => {
+                    worker.recorder.dropped(&listener.server, source.transport, DropReason::DnsSupportOff);
+                    return Progress::Dropped;
                 }
-                Looked::Ask(pending) => pending,
+                LocalResolution::Forward(pending) => pending,
             };
-            if origin.transport == Transport::Udp && self.forwarder.sent_from(origin.peer) {
-                // Asked again it would come again; whoever began it is told.
-                let text = format!("question {} came back to where it left: a loop", asker.query.question);
+            if source.transport == Transport::Udp && self.forwarder.is_own_socket(source.peer) {
+                // Forwarding the query again would repeat the loop; the error is returned to the query that
+                // started it.
+                let text = format!("question {} came back to where it left: a loop", query_state.query.question);
                 let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
                 let outcome = Outcome::without_paths(answer, Source::Refused);
-                return self.reply(&world, worker, door, &asker, &outcome, out);
+                return self.reply(&world, worker, listener, &query_state, &outcome, out);
             }
-            match self.admit(&world, &pending, origin.peer.ip(), asker.now) {
+            match self.admit(&world, &pending, source.peer.ip(), query_state.now) {
                 Ok(permit) => {
                     let deadline = moment.started + QUERY_TIMEOUT;
                     let world = world.clone();
-                    let work = Work::Answer { pending, permit, deadline };
-                    return Begun::Waiting(Box::new(Waiting { world, asker, work }));
+                    let work = PendingWork::Answer { pending, permit, deadline };
+                    return Progress::Pending(Box::new(PendingQuery { world, query_state, work }));
                 }
                 Err(answer) => {
-                    let Pending { mut resolution, whom, .. } = *pending;
-                    resolution.answered(whom, answer, Keep::No);
-                    looked = self.look(&world, resolution, asker.now, 0);
+                    let PendingResolution { mut resolution, target, .. } = *pending;
+                    resolution.answered(target, answer, Cacheability::Never);
+                    resolution_state = self.resolve_locally(&world, resolution, query_state.now, 0);
                 }
             }
         }
     }
 
-    /// Queries upstreams, as often as CNAMEs lead to one, until the query's deadline.
-    pub async fn resolve(&self, waiting: Box<Waiting>) -> Resolved {
-        let Waiting { world, asker, work } = *waiting;
-        let now = asker.now;
+    /// Queries upstreams, as often as CNAMEs require it, until the query's deadline.
+    pub async fn resolve(&self, pending_query: Box<PendingQuery>) -> ResolvedQuery {
+        let PendingQuery { world, query_state, work } = *pending_query;
+        let now = query_state.now;
         let (mut pending, permit, deadline) = match work {
-            Work::Answer { pending, permit, deadline } => (pending, permit, deadline),
-            Work::Inspection(vantage) => {
-                let outcome = Some(Box::new(self.inspected(&world, vantage, &asker).await));
-                return Resolved { world, asker, outcome };
+            PendingWork::Answer { pending, permit, deadline } => (pending, permit, deadline),
+            PendingWork::Inspection(vantage) => {
+                let outcome = Some(Box::new(self.explain_name(&world, vantage, &query_state).await));
+                return ResolvedQuery { world, query_state, outcome };
             }
         };
         let mut permit = Some(permit);
-        // The time-out of one question is the first one's; a timer is for those that follow.
+        // The first upstream query has its own timeout; the deadline applies to those that follow.
         let mut until = None;
         let outcome = loop {
             let answer = match &permit {
                 Some(_) => self.query_upstream(&world, &pending, now, until).await,
-                // A chain may lead from one upstream to another, which has a share of its own.
-                None => match self.admit(&world, &pending, asker.origin.peer.ip(), now) {
+                // A chain of CNAMEs may lead to another upstream, which has a share of its own.
+                None => match self.admit(&world, &pending, query_state.source.peer.ip(), now) {
                     Ok(next) => {
                         let answer = self.query_upstream(&world, &pending, now, until).await;
                         drop(next);
@@ -360,95 +368,96 @@ impl Engine {
             };
             permit = None;
             until = Some(deadline);
-            // The next query for this is answered from a cache, and so annotated; this outcome is not cached itself.
-            pending.resolution.answered(pending.whom, answer, Keep::No);
-            match self.look(&world, pending.resolution, now, 0) {
-                Looked::Done(outcome, _) => break outcome,
-                Looked::Ask(next) => pending = next,
+            // The next query is answered from the message cache and can be cached then; this outcome is not.
+            pending.resolution.answered(pending.target, answer, Cacheability::Never);
+            match self.resolve_locally(&world, pending.resolution, now, 0) {
+                LocalResolution::Done(outcome, _) => break outcome,
+                LocalResolution::Forward(next) => pending = next,
             }
         };
-        Resolved { world, asker, outcome }
+        ResolvedQuery { world, query_state, outcome }
     }
 
-    /// The last part of a query's life: appends the reply to `out`. False means: say nothing.
-    pub fn conclude(&self, worker: &mut Worker, door: &Door, resolved: &Resolved, out: &mut Vec<u8>) -> bool {
-        let Resolved { world, asker, outcome, .. } = resolved;
+    /// Completes a query: appends the reply to `out`. Returns false if no reply is to be sent.
+    pub fn finish(&self, worker: &mut Worker, listener: &ListenerIdentity, resolved: &ResolvedQuery, out: &mut Vec<u8>) -> bool {
+        let ResolvedQuery { world, query_state, outcome, .. } = resolved;
         let Some(outcome) = outcome else {
-            worker.witness.dropped(&door.server, asker.origin.transport, DropReason::DnsSupportOff);
+            worker.recorder.dropped(&listener.server, query_state.source.transport, DropReason::DnsSupportOff);
             return false;
         };
-        let begun = match asker.query.question.qclass {
-            Class::CH => chaos_reply(world, worker, door, asker, outcome, out),
-            _ => self.reply(world, worker, door, asker, outcome, out),
+        let progress = match query_state.query.question.qclass {
+            Class::CH => chaos_reply(world, worker, listener, query_state, outcome, out),
+            _ => self.reply(world, worker, listener, query_state, outcome, out),
         };
-        matches!(begun, Begun::Ready)
+        matches!(progress, Progress::Replied)
     }
 
-    /// All parts, with the common worker, for a door that waits by itself. False means: say nothing.
-    pub async fn answer(&self, door: &Door, message: &[u8], origin: &Origin, out: &mut Vec<u8>) -> bool {
-        let incoming = Incoming { door, message, origin, moment: Moment::now() };
-        let begun = self.begin(&mut self.common(), &incoming, out);
-        let waiting = match begun {
-            Begun::Silence => return false,
-            Begun::Ready => return true,
-            Begun::Waiting(waiting) => waiting,
+    /// Handles a query completely with the shared worker, for listeners that await the reply themselves.
+    /// Returns false if no reply is to be sent.
+    pub async fn answer(&self, listener: &ListenerIdentity, message: &[u8], source: &MessageSource, out: &mut Vec<u8>) -> bool {
+        let incoming = IncomingMessage { listener: listener, message, source: source, moment: Moment::now() };
+        let progress = self.handle(&mut self.shared_worker(), &incoming, out);
+        let pending_query = match progress {
+            Progress::Dropped => return false,
+            Progress::Replied => return true,
+            Progress::Pending(pending_query) => pending_query,
         };
-        let resolved = self.resolve(waiting).await;
-        self.conclude(&mut self.common(), door, &resolved, out)
+        let resolved = self.resolve(pending_query).await;
+        self.finish(&mut self.shared_worker(), listener, &resolved, out)
     }
 
-    /// Whether a question still becomes an answer. Nobody asked it, so it is not counted.
+    /// Self-check used by the watchdog: resolves a built-in question. Not counted in metrics.
     pub fn is_alive(&self) -> bool {
-        /// `whoami.plustwo. CH TXT`, one question in a bare message.
+        /// `whoami.plustwo. CH TXT`, a query without EDNS.
         const WHOAMI: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x06whoami\x07plustwo\0\0\x10\0\x03";
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let origin = Origin { peer: SocketAddr::new(here, 0), local: here, transport: Transport::Udp };
-        let door = Door::new(0, origin.peer);
+        let source = MessageSource { peer: SocketAddr::new(here, 0), local: here, transport: Transport::Udp };
+        let listener = ListenerIdentity::new(0, source.peer);
         let world = self.live.load();
         let Ok(query) = Query::parse(WHOAMI) else { return false };
-        let standing = Standing::of(&world, &door, here, None);
+        let client_context = ClientContext::of(&world, &listener, here, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
-        let (now, draw) = (self.time(moment), rand::random());
-        let asker = Asker { query, origin, moment, now, request_octets, standing, draw, cached: false };
-        let (Turn::Known(outcome) | Turn::Chaos(outcome)) = turn(&world, &asker) else { return false };
+        let (now, random) = (self.time(moment), rand::random());
+        let query_state = QueryState { query, source: source, moment, now, request_octets, client: client_context, random: random, from_cache: false };
+        let (Classified::Known(outcome) | Classified::Chaos(outcome)) = turn(&world, &query_state) else { return false };
         let mut out = Vec::new();
-        encode(&asker.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);
+        encode(&query_state.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);
         !out.is_empty()
     }
 
-    // ---- again: what was answered before --------------------------------------------------------------
+    // ---- packet cache ---------------------------------------------------------------------------------
 
-    /// Answers a plain query as one before it was answered: no decision, no allocation, no lock.
-    fn again(&self, world: &World, worker: &mut Worker, incoming: &Incoming<'_>, out: &mut Vec<u8>) -> Given {
-        let Incoming { door, message, origin, moment } = *incoming;
-        const NEVER: Given = Given::Not { before: 0, known: None };
+    /// Answers a query from the packet cache: no decision, no allocation, no lock.
+    fn serve_cached(&self, world: &World, worker: &mut Worker, incoming: &IncomingMessage<'_>, out: &mut Vec<u8>) -> CacheLookup {
+        let IncomingMessage { listener: listener, message, source: source, moment } = *incoming;
+        const NEVER: CacheLookup = CacheLookup::Miss { before: 0, cached_client: None };
         let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
-        let Worker { witness, packets, clients, name, .. } = worker;
+        let Worker { recorder: recorder, packets, clients, name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
-        let Some(client) = clients.find(world, door, origin.peer.ip().to_canonical(), subnet) else {
+        let Some(client) = clients.find(world, listener, source.peer.ip().to_canonical(), subnet) else {
             return NEVER;
         };
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
-        let asked = Asked { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
+        let asked = CacheQuestion { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
         let now = self.time(moment);
-        let found = packets.find(&asked, place, client.is_told, world.generation, now);
-        witness.looked_in_packet_cache(matches!(found, Found::Kept(..)));
-        let (kept, telling) = match found {
-            Found::Kept(kept, telling) => (kept, telling),
-            Found::Ended { given } => return Given::Not { before: given, known: Some(client.standing()) },
-            Found::Nothing => return Given::Not { before: 0, known: Some(client.standing()) },
+        let lookup = packets.lookup(&asked, place, client.is_annotated, world.generation, now);
+        recorder.record_packet_cache_lookup(matches!(lookup, Lookup::Hit(..)));
+        let (cached_reply, annotation) = match lookup {
+            Lookup::Hit(cached_reply, annotation) => (cached_reply, annotation),
+            Lookup::Expired { given } => return CacheLookup::Miss { before: given, cached_client: Some(client.context()) },
+            Lookup::Miss => return CacheLookup::Miss { before: 0, cached_client: Some(client.context()) },
         };
-        let mut echo = [0; MOST_ECHO];
-        let echo = echoed(client, &mut echo);
-        let octets = kept.length(telling, peek.edns.map(|_| echo.len()));
+        let mut echo = [0; MAX_CLIENT_SUBNET_OCTETS];
+        let echo = encode_client_subnet(client, &mut echo);
+        let octets = cached_reply.length(annotation, peek.edns.map(|_| echo.len()));
         let payload = peek.edns.map(|edns| edns.payload);
-        if octets > limit(world, origin.transport, payload) {
+        if octets > reply_limit(world, source.transport, payload) {
             return NEVER;
         }
-        let rotation = kept.rotates_by().map_or(0, |slot| self.turn(slot));
+        let rotation = cached_reply.rotation_slot().map_or(0, |slot| self.next_rotation(slot));
         let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
-        let again = Again {
+        let hit = CacheHit {
             id: peek.id,
             checking_disabled: peek.checking_disabled,
             qname_as_sent: peek.qname_as_sent,
@@ -456,14 +465,14 @@ impl Engine {
             now,
             edns,
         };
-        kept.append(telling, &again, out);
-        let elapsed = witness.wants_times().then(|| moment.started.elapsed());
-        witness.again(
-            kept.noted(telling),
+        cached_reply.append(annotation, &hit, out);
+        let elapsed = recorder.wants_times().then(|| moment.started.elapsed());
+        recorder.record_hit(
+            cached_reply.counts(annotation),
             &Arrival {
-                server: &door.server,
-                transport: origin.transport,
-                peer: origin.peer,
+                server: &listener.server,
+                transport: source.transport,
+                peer: source.peer,
                 id: peek.id,
                 client: client.client,
                 truncated: false,
@@ -474,140 +483,141 @@ impl Engine {
                 at: moment.at,
             },
         );
-        Given::Again
+        CacheLookup::Hit
     }
 
-    // ---- looking up ------------------------------------------------------------------------------------
+    // ---- resolving ------------------------------------------------------------------------------------
 
-    /// Resolves as far as nobody has to be asked: what the world plays, and what is cached, is at hand.
-    /// Copies of what is cached were `given` so many times.
-    fn look(&self, world: &World, resolution: Resolution, now: MonotonicSeconds, given: u32) -> Looked {
-        self.look_and_trace(world, resolution, now, given, &mut Silent)
+    /// Resolves without querying an upstream: from the world, its simulated name servers and the message
+    /// cache. Copies of the cached answer were served `given` times.
+    fn resolve_locally(&self, world: &World, resolution: Resolution, now: MonotonicSeconds, given: u32) -> LocalResolution {
+        self.resolve_locally_traced(world, resolution, now, given, &mut Silent)
     }
 
-    /// The same, with a trace of what is considered.
-    pub(super) fn look_and_trace(
+    /// Like `resolve_locally`, with a trace of what the decision considered.
+    pub(super) fn resolve_locally_traced(
         &self,
         world: &World,
         mut resolution: Resolution,
         now: MonotonicSeconds,
         given: u32,
         trace: &mut impl Trace,
-    ) -> Looked {
+    ) -> LocalResolution {
         let mut helped = false;
         loop {
             match resolution.step(world, trace) {
-                Step::Done(outcome) => return Looked::Done(outcome, helped),
-                Step::Ask(whom, question) => match self.at_hand(world, &whom, &question, now, given) {
+                Step::Done(outcome) => return LocalResolution::Done(outcome, helped),
+                Step::Ask(target, question) => match self.local_answer(world, &target, &question, now, given) {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
-                        resolution.answered(whom, answer, keep);
+                        resolution.answered(target, answer, keep);
                     }
-                    None => return Looked::Ask(Box::new(Pending { resolution, whom, question })),
+                    None => return LocalResolution::Forward(Box::new(PendingResolution { resolution, target, question })),
                 },
             }
         }
     }
 
-    /// An answer that is here already, how long it may be given, and whether it was cached.
-    fn at_hand(
+    /// An answer that is available without querying an upstream, how long it may be cached, and whether it
+    /// came from the message cache.
+    fn local_answer(
         &self,
         world: &World,
-        whom: &Whom,
+        target: &ForwardTarget,
         question: &Question,
         now: MonotonicSeconds,
         given: u32,
-    ) -> Option<(Answer, Keep, bool)> {
-        if *whom != Whom::Internet
-            && let Some(answer) = played(world, whom, question, now.get())
+    ) -> Option<(Answer, Cacheability, bool)> {
+        if *target != ForwardTarget::Internet
+            && let Some(answer) = simulated_answer(world, target, question, now.get())
         {
-            return Some((answer, Keep::World, false));
+            return Some((answer, Cacheability::Generation, false));
         }
-        let upstream = whom.upstream(world)?;
+        let upstream = target.upstream(world)?;
         if let Some((answer, keep)) = self.forwarder.cached(upstream, question, now, given) {
             return Some((answer, keep, true));
         }
-        // Nobody waits for what is known to fail.
+        // A question that is known to fail does not wait.
         let answer = self.forwarder.known_failure(upstream, question, now)?;
-        Some((answer, Keep::No, false))
+        Some((answer, Cacheability::Never, false))
     }
 
-    /// Admits a question to those that wait for its upstream; or gives the answer where it may not wait.
+    /// Admits a question to the queries that wait for its upstream, or returns the answer to use instead.
     pub(super) fn admit(
         &self,
         world: &World,
-        pending: &Pending,
+        pending: &PendingResolution,
         client: IpAddr,
         now: MonotonicSeconds,
     ) -> Result<Permit, Answer> {
-        let Some(upstream) = pending.whom.upstream(world) else {
+        let Some(upstream) = pending.target.upstream(world) else {
             return Err(no_upstream());
         };
         self.admission
             .enter(self.forwarder.number(upstream), client)
-            .map_err(|refusal| self.forwarder.refused(upstream, &pending.question, now, refusal))
+            .map_err(|refusal| self.forwarder.not_admitted(upstream, &pending.question, now, refusal))
     }
 
     pub(super) async fn query_upstream(
         &self,
         world: &World,
-        pending: &Pending,
+        pending: &PendingResolution,
         now: MonotonicSeconds,
         deadline: Option<Instant>,
     ) -> Answer {
-        match pending.whom.upstream(world) {
+        match pending.target.upstream(world) {
             Some(upstream) => self.forwarder.query(upstream, &pending.question, now, deadline).await,
             None => no_upstream(),
         }
     }
 
-    /// The reply to a CHAOS question about a name, where no upstream has to be queried for it.
-    fn inspected_at_hand(&self, world: &World, vantage: Vantage, asker: &Asker) -> Option<Outcome> {
-        let now = asker.now;
-        let questions = chaos::inspected(&asker.query.question);
-        let inspect = |question: &Question| self.inspect_at_hand(world, vantage, question, now);
+    /// The reply to a CHAOS query about a name, if no upstream has to be queried.
+    fn explain_name_locally(&self, world: &World, vantage: Vantage, query_state: &QueryState) -> Option<Outcome> {
+        let now = query_state.now;
+        let questions = chaos::inspected_questions(&query_state.query.question);
+        let inspect = |question: &Question| self.inspect_locally(world, vantage, question, now);
         let all: Option<Vec<Inspected>> = questions.iter().map(inspect).collect();
-        Some(chaos::explanation(world, vantage, &asker.query.question, &questions, &all?))
+        Some(chaos::explanation(world, vantage, &query_state.query.question, &questions, &all?))
     }
 
-    /// The same, with upstreams queried.
-    async fn inspected(&self, world: &World, vantage: Vantage, asker: &Asker) -> Outcome {
-        let questions = chaos::inspected(&asker.query.question);
-        let client = asker.origin.peer.ip();
+    /// The reply to a CHAOS query about a name. Upstreams are queried if necessary.
+    async fn explain_name(&self, world: &World, vantage: Vantage, query_state: &QueryState) -> Outcome {
+        let questions = chaos::inspected_questions(&query_state.query.question);
+        let client = query_state.source.peer.ip();
         let mut all = Vec::new();
         for question in &questions {
-            all.push(self.inspect(world, vantage, question, client, asker.now).await);
+            all.push(self.inspect(world, vantage, question, client, query_state.now).await);
         }
-        chaos::explanation(world, vantage, &asker.query.question, &questions, &all)
+        chaos::explanation(world, vantage, &query_state.query.question, &questions, &all)
     }
 
-    /// Records of an answer rotate from query to query, for each question on its own: a client that asks for
-    /// A and AAAA in turn would else see the same order each time.
+    /// The rotation counter of a question. Each question has its own, because a client that alternates
+    /// between A and AAAA queries would otherwise see the same order every time.
     pub(super) fn rotation_slot(&self, qname: &Name, qtype: RecordType) -> usize {
         let names = ROTATIONS / 2;
         let hash = self.hasher.hash_one(qname);
         let is_aaaa = qtype == RecordType::AAAA;
-        // The remainder is below ROTATIONS / 2, which fits.
+        // The remainder is less than ROTATIONS / 2, so the cast is lossless.
         (hash % names as u64) as usize * 2 + usize::from(is_aaaa)
     }
 
-    /// The next rotation of a slot.
-    pub(super) fn turn(&self, slot: usize) -> usize {
+    /// The next rotation of a counter.
+    pub(super) fn next_rotation(&self, slot: usize) -> usize {
         self.rotations[slot].fetch_add(1, Ordering::Relaxed) as usize
     }
 }
 
-/// The answer where a rule or the internet has no server.
+/// The answer if a rule or the internet has no server.
 fn no_upstream() -> Answer {
     Answer::empty(Rcode::SERVFAIL)
         .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is no name server to query"))
 }
 
-/// The longest client subnet option, with its code and length.
-const MOST_ECHO: usize = 4 + ClientSubnet::LONGEST;
+/// The longest client subnet option, including its code and length.
+const MAX_CLIENT_SUBNET_OCTETS: usize = 4 + ClientSubnet::LONGEST;
 
-/// The client subnet option that is echoed, in wire form; nothing where none was believed.
-fn echoed<'b>(client: &Known, room: &'b mut [u8; MOST_ECHO]) -> &'b [u8] {
+/// The client subnet option to echo, in wire form; empty if none was accepted.
+fn encode_client_subnet<'b>(client: &CachedClient, room: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS]) -> &'b [u8] {
     let Some(subnet) = &client.subnet else { return &[] };
     let length = subnet.write(subnet.network.prefix_len(), &mut room[4..]);
     room[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
@@ -616,36 +626,36 @@ fn echoed<'b>(client: &Known, room: &'b mut [u8; MOST_ECHO]) -> &'b [u8] {
     &room[..4 + length]
 }
 
-/// Whether it is a question to be resolved, and from where.
-fn turn(world: &World, asker: &Asker) -> Turn {
-    let query = &asker.query;
-    let vantage = match &asker.standing.vantage {
+/// Determines whether a query is a question to be resolved, and from which vantage.
+fn turn(world: &World, query_state: &QueryState) -> Classified {
+    let query = &query_state.query;
+    let vantage = match &query_state.client.vantage {
         Ok(vantage) => *vantage,
         Err(reason) => {
             let answer =
                 Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::PROHIBITED, reason.to_string()));
-            return Turn::Known(Outcome::without_paths(answer, Source::Refused));
+            return Classified::Known(Outcome::without_paths(answer, Source::Refused));
         }
     };
     if query.question.qclass == Class::CH {
-        let is_annotated = annotate::is_told(world, asker.origin.peer.ip().to_canonical());
-        let client = asker.standing.client;
+        let is_annotated = annotate::is_annotated(world, query_state.source.peer.ip().to_canonical());
+        let client = query_state.client.client;
         return match chaos::answer(world, vantage, client, is_annotated, &query.question) {
-            Some(answer) => Turn::Chaos(Outcome::without_paths(answer, Source::Refused)),
-            None => Turn::Inspection(vantage),
+            Some(answer) => Classified::Chaos(Outcome::without_paths(answer, Source::Refused)),
+            None => Classified::Inspection(vantage),
         };
     }
-    match unanswerable(query) {
-        Some(answer) => Turn::Known(Outcome::without_paths(answer, Source::Refused)),
-        None => Turn::Question(vantage),
+    match rejection(query) {
+        Some(answer) => Classified::Known(Outcome::without_paths(answer, Source::Refused)),
+        None => Classified::Question(vantage),
     }
 }
 
-/// The answer to a question that this resolver does not take.
+/// The answer to a query that this resolver does not accept.
 ///
-/// The VPC resolver is a recursive service only. What it says to queries without RD and to zone transfers
-/// is not documented; refusing is this project's reading.
-fn unanswerable(query: &Query) -> Option<Answer> {
+/// The VPC resolver is a recursive service. How it answers queries without RD and zone transfers is not
+/// documented; refusing them is an assumption of this project.
+fn rejection(query: &Query) -> Option<Answer> {
     let refuse =
         |text: &str| Some(Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text)));
     let question = &query.question;

@@ -1,4 +1,4 @@
-//! Asking others: the message cache before upstreams, stale answers behind them.
+//! Forwarding: the message cache first, then upstreams, then stale answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,46 +8,48 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 use super::admission::Refusal;
-use super::bind::is_own_address;
+use super::bind::is_local_address;
 use super::message_cache::{CacheBounds, MessageCache};
 use super::upstream::{Unanswered, UpstreamNumber, UpstreamOptions, Upstreams};
 use crate::config::Config;
 use crate::dns::{Answer, Ede, Question};
 use crate::observe::Observer;
-use crate::resolve::{Keep, MonotonicSeconds};
+use crate::resolve::{Cacheability, MonotonicSeconds};
 use crate::world::{Upstream, UpstreamIdentity, World};
 
-/// How long a client waits for a fresh answer when there is a stale one (RFC 8767 5 suggests 1.8 s).
+/// How long a client waits for a fresh answer when a stale one is available (RFC 8767 section 5 suggests 1.8
+/// s).
 const STALE_AFTER: Duration = Duration::from_millis(1800);
 
-/// After so many answers the size of the cache is told, and in each second.
-const TELL_EVERY: u64 = 64;
+/// The size of the cache is reported after this many answers, and once per second.
+const REPORT_EVERY: u64 = 64;
 
-/// Whom the world asks, and what they answered. It outlives generations: an upstream is known by its identity.
+/// Forwards questions to upstreams and caches their answers. It outlives generations: an upstream is
+/// identified by its servers.
 #[derive(Debug)]
 pub struct Forwarder {
     upstreams: Upstreams,
     cache: MessageCache,
     observer: Arc<Observer>,
     prefetch: bool,
-    /// How many answers were taken in, and when the size of the cache was told last.
-    kept: AtomicU64,
-    told_s: AtomicU64,
+    /// Number of answers inserted, and when the size of the cache was last reported.
+    answers_stored: AtomicU64,
+    reported_s: AtomicU64,
 }
 
-/// Bounds of a forwarder.
+/// Settings of a forwarder.
 #[derive(Clone, Debug)]
 pub struct ForwardOptions {
-    /// The message cache's.
+    /// Bounds of the message cache.
     pub cache: CacheBounds,
-    /// Whether answers that are asked for often are fetched anew shortly before they end.
+    /// Whether frequently used answers are prefetched before they expire.
     pub prefetch: bool,
-    /// How others are asked.
+    /// How upstreams are queried.
     pub upstream: UpstreamOptions,
 }
 
 impl ForwardOptions {
-    /// What a configuration says.
+    /// The settings of a configuration.
     pub fn of(config: &Config) -> Self {
         let cache = CacheBounds {
             max_bytes: config.message_cache.max_bytes,
@@ -59,8 +61,8 @@ impl ForwardOptions {
     }
 }
 
-/// The source addresses that this host does not have, a sentence each: a rule's queries leave from the addresses of its
-/// outbound endpoint. Rules that a site answers in process send nothing.
+/// The source addresses that this host does not have, one sentence each: the queries of a rule are sent from
+/// the addresses of its outbound endpoint. Rules whose targets are simulated by a site send nothing.
 pub fn missing_sources(world: &World) -> Vec<String> {
     let is_played = |upstream: &Upstream| {
         upstream.identity.servers.iter().any(|server| world.played.contains_key(&server.address.ip()))
@@ -69,7 +71,7 @@ pub fn missing_sources(world: &World) -> Vec<String> {
     for upstream in world.upstreams.iter().filter(|upstream| !is_played(upstream)) {
         let sources = &upstream.identity.sources;
         let missing: Vec<String> =
-            sources.iter().filter(|source| !is_own_address(**source)).map(ToString::to_string).collect();
+            sources.iter().filter(|source| !is_local_address(**source)).map(ToString::to_string).collect();
         if missing.is_empty() {
             continue;
         }
@@ -87,27 +89,27 @@ pub fn missing_sources(world: &World) -> Vec<String> {
 }
 
 impl Forwarder {
-    /// Nothing cached, nobody asked.
+    /// Creates a forwarder with an empty cache.
     pub fn new(options: ForwardOptions, observer: Arc<Observer>) -> Self {
         Self {
             upstreams: Upstreams::new(options.upstream, observer.forward().clone()),
             cache: MessageCache::new(options.cache),
             observer,
             prefetch: options.prefetch,
-            kept: AtomicU64::new(0),
-            told_s: AtomicU64::new(0),
+            answers_stored: AtomicU64::new(0),
+            reported_s: AtomicU64::new(0),
         }
     }
 
-    /// A fresh answer without asking anybody, and how long it may be given again. Copies of it were `given` so many
-    /// times. One that is asked for often and ends soon is fetched anew, in a task of its own.
+    /// A fresh cached answer and how long it may be cached further. Copies of it were served `given` times.
+    /// If the answer is used frequently and expires soon, it is prefetched in a separate task.
     pub fn cached(
         self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
         now: MonotonicSeconds,
         given: u32,
-    ) -> Option<(Answer, Keep)> {
+    ) -> Option<(Answer, Cacheability)> {
         let metrics = self.observer.message_cache();
         let Some(cached) = self.cache.fresh(self.number(upstream), question, now, given) else {
             metrics.misses.inc();
@@ -119,11 +121,11 @@ impl Forwarder {
             let (this, upstream, question) = (self.clone(), upstream.clone(), question.clone());
             tokio::spawn(async move { this.fetch(&upstream, &question, now).await });
         }
-        Some((cached.answer, Keep::Until(cached.until)))
+        Some((cached.answer, Cacheability::Until(cached.until)))
     }
 
-    /// The answer to a question that is known to fail if it were sent now: a stale one, or SERVFAIL with the reason.
-    /// `None`: it is to be sent.
+    /// The answer to a question that is known to fail at the moment: a stale one, or SERVFAIL with the
+    /// reason. `None` if the question is to be sent.
     pub fn known_failure(
         &self,
         upstream: &Upstream,
@@ -135,7 +137,7 @@ impl Forwarder {
     }
 
     /// The answer to a question that may not wait for an upstream: a stale one, or SERVFAIL with the reason.
-    pub fn refused(
+    pub fn not_admitted(
         &self,
         upstream: &Upstream,
         question: &Question,
@@ -147,11 +149,12 @@ impl Forwarder {
         self.stale_or(upstream, question, now, Unanswered::without_upstream_edes(reason))
     }
 
-    /// Queries an upstream, until `deadline` if there is one. When it does not answer, an answer past its TTL is served,
-    /// marked as stale; where there is none, SERVFAIL with the reason. It is never an empty NOERROR.
+    /// Queries an upstream, until `deadline` if there is one. If it does not answer, a stale answer is served
+    /// and marked as such, or else SERVFAIL with the reason. The result is never an empty NOERROR.
     ///
-    /// A client for whom there is a stale answer does not wait for long, and not at all where every server is known to be
-    /// dead: the query goes on without it, so that the next client has a fresh answer (RFC 8767 section 5).
+    /// A client for which a stale answer is available waits only briefly, and not at all if every server is
+    /// known to be dead: the query continues without it, so that the next client gets a fresh answer (RFC
+    /// 8767 section 5).
     pub async fn query(
         self: &Arc<Self>,
         upstream: &Upstream,
@@ -171,8 +174,8 @@ impl Forwarder {
             };
             return fetched.unwrap_or_else(Unanswered::into_answer);
         };
-        let begun = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
-        let until = begun + STALE_AFTER;
+        let progress = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
+        let until = progress + STALE_AFTER;
         let until = deadline.map_or(until, |deadline| deadline.min(until));
         let is_backing_off = self.upstreams.is_backing_off(upstream);
         let (this, of, asked) = (self.clone(), upstream.clone(), question.clone());
@@ -187,7 +190,7 @@ impl Forwarder {
         }
     }
 
-    /// Queries an upstream and caches what it answers, though the client may have left by then.
+    /// Queries an upstream and caches the answer, even if the client has disconnected.
     async fn fetch(
         self: &Arc<Self>,
         upstream: &Upstream,
@@ -195,15 +198,16 @@ impl Forwarder {
         now: MonotonicSeconds,
     ) -> Result<Answer, Unanswered> {
         let (this, number, sent) = (self.clone(), self.number(upstream), self.cache.query_sent(now));
-        // Those that wait for an equal question in flight cache nothing: its answer is as old as its query.
+        // Queries that wait for the same question in flight store nothing: the answer is as old as the query
+        // that was sent.
         let store = move |question: &Question, answer: &Answer| {
             this.cache.insert(number, question, answer, sent);
-            this.tell_size(now.get());
+            this.report_size(now.get());
         };
         self.upstreams.query(upstream, question, store).await
     }
 
-    /// A stale answer, or SERVFAIL for this reason.
+    /// A stale answer, or SERVFAIL with this reason.
     fn stale_or(
         &self,
         upstream: &Upstream,
@@ -224,42 +228,43 @@ impl Forwarder {
         stale
     }
 
-    /// Tells how much is kept, in each second and after every so many answers: to count asks every part of the
-    /// cache.
-    fn tell_size(&self, now_s: u64) {
-        let is_new_second = self.told_s.swap(now_s, Ordering::Relaxed) != now_s;
-        let is_turn = self.kept.fetch_add(1, Ordering::Relaxed).is_multiple_of(TELL_EVERY);
+    /// Reports the size of the cache, once per second and after every [`REPORT_EVERY`] answers, because
+    /// determining it visits every shard.
+    fn report_size(&self, now_s: u64) {
+        let is_new_second = self.reported_s.swap(now_s, Ordering::Relaxed) != now_s;
+        let is_turn = self.answers_stored.fetch_add(1, Ordering::Relaxed).is_multiple_of(REPORT_EVERY);
         if is_new_second || is_turn {
             let metrics = self.observer.message_cache();
-            // Both fit: they are counts of what is in memory.
+            // Both are counts of objects in memory, so the casts are lossless.
             metrics.entries.set(self.cache.len() as i64);
             metrics.bytes.set(self.cache.bytes() as i64);
         }
     }
 
-    /// Whether the sender of a datagram is this forwarder itself: its question came back by way of others.
-    pub fn sent_from(&self, peer: SocketAddr) -> bool {
+    /// Whether the source of a datagram is a socket of this forwarder, so that its own question has returned
+    /// through another server.
+    pub fn is_own_socket(&self, peer: SocketAddr) -> bool {
         self.upstreams.sent_from(peer)
     }
 
-    /// Forgets connections to whom no world names any more. Their answers leave by themselves.
+    /// Closes connections to servers that the new world does not contain. Their answers expire by themselves.
     pub fn world_replaced(&self, world: &World) {
         let used: Vec<&UpstreamIdentity> =
             world.upstreams.iter().map(|upstream| &upstream.identity).collect();
         self.upstreams.retain(&used);
     }
 
-    /// The upstreams of a world that have no server which is queried: all of them back off.
+    /// The upstreams of a world that have no usable server: all of them are backing off.
     pub fn dead_upstreams<'w>(&self, world: &'w World) -> Vec<&'w Upstream> {
         world.upstreams.iter().filter(|upstream| self.upstreams.is_backing_off(upstream)).collect()
     }
 
-    /// The servers that were asked, and whether they answer.
+    /// The servers that were queried, and whether they answer.
     pub fn health(&self) -> Vec<(String, bool)> {
         self.upstreams.health()
     }
 
-    /// The number that the cache, and the bounds on waiting queries, know an upstream by.
+    /// The number that identifies an upstream in the cache and in the limits on waiting queries.
     pub fn number(&self, upstream: &Upstream) -> UpstreamNumber {
         self.upstreams.number(&upstream.identity)
     }

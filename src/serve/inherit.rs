@@ -1,8 +1,8 @@
-//! Sockets that were open before this process began: socket activation, as systemd does it.
+//! Sockets that were opened before this process started: socket activation, as provided by systemd.
 //!
-//! The service manager binds the addresses and passes the sockets (`LISTEN_FDS`, sd_listen_fds(3)). It
-//! keeps them open over a restart, so the kernel goes on queueing queries while no process reads them. A
-//! listener takes the socket that has its address; the rest are bound as ever.
+//! The service manager binds the addresses and passes the sockets (`LISTEN_FDS`, sd_listen_fds(3)). It keeps
+//! them open during a restart, so that the kernel queues queries while no process reads them. A listener uses
+//! the socket with its address; all others are bound as usual.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -11,56 +11,56 @@ use listenfd::ListenFd;
 
 use super::bind::Protocol;
 
-/// The number of the first descriptor that is passed (`SD_LISTEN_FDS_START`).
+/// The number of the first passed descriptor (`SD_LISTEN_FDS_START`).
 const FIRST_DESCRIPTOR: usize = 3;
 
-/// Sockets passed in, until a listener takes them.
+/// Inherited sockets that no listener has taken yet.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    udp: Vec<(Told, UdpSocket)>,
-    tcp: Vec<(Told, TcpListener)>,
+    udp: Vec<(SocketInfo, UdpSocket)>,
+    tcp: Vec<(SocketInfo, TcpListener)>,
 }
 
-/// What is known of an inherited socket, for messages.
+/// Description of an inherited socket, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct SocketInfo {
     /// Its descriptor.
     pub descriptor: usize,
     /// The name that the service manager gave it (`FileDescriptorName=`).
     pub name: Option<String>,
-    /// What it is bound to.
+    /// The address it is bound to.
     pub address: SocketAddr,
 }
 
-/// What was passed in cannot be used.
+/// An inherited socket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InheritError {
     /// It is neither a UDP socket nor a TCP listener.
     #[error("the inherited descriptor {descriptor} is neither a UDP nor a TCP socket: {source}")]
-    NoSocket {
-        /// Its number.
+    UnsupportedSocket {
+        /// Its descriptor.
         descriptor: usize,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// No listener has its address.
     #[error(
         "no listener has the address of an inherited socket: {protocol} {} (descriptor {}{})",
-        told.address, told.descriptor, told.name.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default()
+        annotation.address, annotation.descriptor, annotation.name.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default()
     )]
     Unused {
-        /// What it carries.
+        /// Its transport.
         protocol: Protocol,
-        /// Which.
-        told: Told,
+        /// Its description.
+        annotation: SocketInfo,
     },
 }
 
 impl InheritError {
-    /// What to do about it.
+    /// How to fix it.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::NoSocket { .. } => {
+            Self::UnsupportedSocket { .. } => {
                 "Use ListenDatagram= and ListenStream= with addresses in the socket unit."
             }
             Self::Unused { .. } => {
@@ -71,16 +71,16 @@ impl InheritError {
 }
 
 impl Inherited {
-    /// Nothing was passed in.
+    /// No inherited sockets.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Takes what the environment tells of, once: the variables are gone afterwards. Call it before there
-    /// are threads.
+    /// Takes the sockets described in the environment and removes the variables. Must be called before
+    /// threads are started.
     ///
     /// # Errors
-    /// A descriptor that is no UDP or TCP socket.
+    /// A descriptor that is neither a UDP nor a TCP socket.
     pub fn from_environment() -> Result<Self, InheritError> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let names: Vec<&str> = names.split(':').collect();
@@ -88,16 +88,16 @@ impl Inherited {
         let mut inherited = Self::none();
         for index in 0..passed.len() {
             let descriptor = FIRST_DESCRIPTOR + index;
-            let no_socket = |source| InheritError::NoSocket { descriptor, source };
-            // systemd says `unknown` for a descriptor that has no name.
+            let no_socket = |source| InheritError::UnsupportedSocket { descriptor, source };
+            // systemd uses `unknown` for a descriptor without a name.
             let name = names.get(index).filter(|name| !name.is_empty() && **name != "unknown");
-            let told = |address| Told { descriptor, name: name.map(|name| (*name).to_owned()), address };
+            let annotation = |address| SocketInfo { descriptor, name: name.map(|name| (*name).to_owned()), address };
             if let Ok(Some(socket)) = passed.take_udp_socket(index) {
                 let address = socket.local_addr().map_err(no_socket)?;
-                inherited.udp.push((told(address), socket));
+                inherited.udp.push((annotation(address), socket));
             } else if let Some(socket) = passed.take_tcp_listener(index).map_err(no_socket)? {
                 let address = socket.local_addr().map_err(no_socket)?;
-                inherited.tcp.push((told(address), socket));
+                inherited.tcp.push((annotation(address), socket));
             }
         }
         Ok(inherited)
@@ -113,22 +113,22 @@ impl Inherited {
         take(&mut self.tcp, address)
     }
 
-    /// Nothing may be left over: queries to it would wait for ever.
+    /// Checks that every socket has been taken: queries to one that is left would never be read.
     ///
     /// # Errors
-    /// The first socket that nobody has taken.
-    pub fn all_taken(&self) -> Result<(), InheritError> {
-        let udp = self.udp.iter().map(|(told, _)| (Protocol::Udp, told));
-        let mut left = udp.chain(self.tcp.iter().map(|(told, _)| (Protocol::Tcp, told)));
+    /// The first socket that has not been taken.
+    pub fn check_all_taken(&self) -> Result<(), InheritError> {
+        let udp = self.udp.iter().map(|(annotation, _)| (Protocol::Udp, annotation));
+        let mut left = udp.chain(self.tcp.iter().map(|(annotation, _)| (Protocol::Tcp, annotation)));
         match left.next() {
-            Some((protocol, told)) => Err(InheritError::Unused { protocol, told: told.clone() }),
+            Some((protocol, annotation)) => Err(InheritError::Unused { protocol, annotation: annotation.clone() }),
             None => Ok(()),
         }
     }
 }
 
-fn take<S>(sockets: &mut Vec<(Told, S)>, address: SocketAddr) -> Option<S> {
-    let at = sockets.iter().position(|(told, _)| told.address == address)?;
+fn take<S>(sockets: &mut Vec<(SocketInfo, S)>, address: SocketAddr) -> Option<S> {
+    let at = sockets.iter().position(|(annotation, _)| annotation.address == address)?;
     Some(sockets.remove(at).1)
 }
 
@@ -140,13 +140,13 @@ mod tests {
     fn a_socket_is_taken_once_and_what_is_left_is_told() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("an address");
-        let told = Told { descriptor: 3, name: Some("dns".into()), address };
-        let mut inherited = Inherited { udp: vec![(told, socket)], tcp: Vec::new() };
-        let left = inherited.all_taken().expect_err("one is left").to_string();
+        let annotation = SocketInfo { descriptor: 3, name: Some("dns".into()), address };
+        let mut inherited = Inherited { udp: vec![(annotation, socket)], tcp: Vec::new() };
+        let left = inherited.check_all_taken().expect_err("one is left").to_string();
         assert!(left.contains(&format!("UDP {address} (descriptor 3, `dns`)")), "{left}");
         assert!(inherited.take_tcp(address).is_none());
         assert!(inherited.take_udp(address).is_some());
         assert!(inherited.take_udp(address).is_none());
-        assert!(inherited.all_taken().is_ok());
+        assert!(inherited.check_all_taken().is_ok());
     }
 }

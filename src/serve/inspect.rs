@@ -1,25 +1,25 @@
-//! What the daemon answers to a question, for those who ask about the answer: CHAOS TXT and `/v1/explain`.
+//! Inspection of answers, for CHAOS TXT and `/v1/explain`: the answer that a client would receive.
 //!
-//! They describe what a client gets, so they take it from where a client's answer comes from: the decision, the message
-//! cache, and else the upstream, which is queried as for a client, within the same bounds and at a bounded rate. Where
-//! that may not be, the inspection says so, with no rcode and no path.
+//! It has the same source as a client's answer: the decision, the message cache, or the upstream, which is
+//! queried as for a client, under the same limits and at a limited rate. If the rate is exceeded, the
+//! inspection reports that, without an rcode or a path.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, Looked};
+use super::engine::{Engine, LocalResolution};
 use crate::dns::Question;
-use crate::resolve::{Keep, MonotonicSeconds, Occasion, Outcome, Recorder, Resolution};
+use crate::resolve::{Cacheability, MonotonicSeconds, QueryContext, Outcome, Recorder, Resolution};
 use crate::world::{Vantage, World};
 
-/// Upstream queries that inspections may cause in a second, for all who ask together.
+/// Upstream queries per second that all inspections together may cause.
 const QUERIES_PER_SECOND: u32 = 50;
 
-/// How long an inspection may take, however long its chain.
+/// Time limit for an inspection, regardless of the length of its chain.
 const TIMEOUT: Duration = Duration::from_millis(4500);
 
-/// The rate at which inspections may query upstreams: a second's worth at once, which fills again with time.
+/// Rate limit for the upstream queries of inspections: a token bucket that holds one second's worth.
 #[derive(Debug)]
 pub(super) struct Rate(Mutex<Bucket>);
 
@@ -36,8 +36,8 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// Takes one query out, if there is one.
-    fn take(&self, now: Instant) -> bool {
+    /// Takes one token, if available.
+    fn try_take(&self, now: Instant) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let gained =
             now.saturating_duration_since(bucket.filled).as_secs_f64() * f64::from(QUERIES_PER_SECOND);
@@ -54,30 +54,30 @@ impl Rate {
 /// An inspected answer.
 #[derive(Debug)]
 pub struct Inspected {
-    /// What came of it.
+    /// The result.
     pub result: Inspection,
     /// What the decision considered.
     pub considered: Recorder,
 }
 
-/// What came of an inspection.
+/// The result of an inspection.
 #[derive(Debug)]
 pub enum Inspection {
-    /// What a client is answered now.
+    /// The answer that a client would receive now.
     Answered(Box<Outcome>),
-    /// An upstream would have to be queried, and was not.
+    /// An upstream would have to be queried, but was not.
     NotQueried {
-        /// The name of the upstream: a rule's id, or `internet`.
+        /// The name of the upstream: the ID of a rule, or `internet`.
         upstream: String,
     },
-    /// The VPC's DNS support is off: a client gets no reply.
+    /// DNS support of the VPC is disabled: a client receives no reply.
     NoReply,
 }
 
 impl Engine {
-    /// What a client at a vantage is answered to a question, without querying an upstream: `None` where one would have
-    /// to be queried.
-    pub fn inspect_at_hand(
+    /// The answer that a client at a vantage would receive, without querying an upstream; `None` if one would
+    /// have to be queried.
+    pub fn inspect_locally(
         &self,
         world: &World,
         vantage: Vantage,
@@ -85,17 +85,17 @@ impl Engine {
         now: MonotonicSeconds,
     ) -> Option<Inspected> {
         let mut considered = Recorder::default();
-        let resolution = Resolution::new(vantage, question, Occasion::at(now.get()));
-        match self.look_and_trace(world, resolution, now, 0, &mut considered) {
-            Looked::Done(outcome, _) => Some(Inspected { result: done(outcome), considered }),
-            Looked::Ask(_) => None,
+        let resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
+        match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
+            LocalResolution::Done(outcome, _) => Some(Inspected { result: done(outcome), considered }),
+            LocalResolution::Forward(_) => None,
         }
     }
 
-    /// What a client at a vantage is answered to a question. Upstreams are queried where a client's query would be, on
-    /// behalf of `client`, whose share bounds that.
+    /// The answer that a client at a vantage would receive. Upstreams are queried as for a client's query, on
+    /// behalf of `client`, whose share applies.
     ///
-    /// It is no look-up: nothing is counted as one.
+    /// It is not counted as a lookup.
     pub async fn inspect(
         &self,
         world: &World,
@@ -106,21 +106,21 @@ impl Engine {
     ) -> Inspected {
         let deadline = Instant::now() + TIMEOUT;
         let mut considered = Recorder::default();
-        let mut resolution = Resolution::new(vantage, question, Occasion::at(now.get()));
+        let mut resolution = Resolution::new(vantage, question, QueryContext::at(now.get()));
         loop {
-            let mut pending = match self.look_and_trace(world, resolution, now, 0, &mut considered) {
-                Looked::Done(outcome, _) => return Inspected { result: done(outcome), considered },
-                Looked::Ask(pending) => pending,
+            let mut pending = match self.resolve_locally_traced(world, resolution, now, 0, &mut considered) {
+                LocalResolution::Done(outcome, _) => return Inspected { result: done(outcome), considered },
+                LocalResolution::Forward(pending) => pending,
             };
-            if !self.inspections.take(Instant::now()) {
-                let upstream = pending.whom.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
+            if !self.inspections.try_take(Instant::now()) {
+                let upstream = pending.target.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
                 return Inspected { result: Inspection::NotQueried { upstream }, considered };
             }
             let answer = match self.admit(world, &pending, client, now) {
                 Ok(_permit) => self.query_upstream(world, &pending, now, Some(deadline)).await,
                 Err(answer) => answer,
             };
-            pending.resolution.answered(pending.whom, answer, Keep::No);
+            pending.resolution.answered(pending.target, answer, Cacheability::Never);
             resolution = pending.resolution;
         }
     }
@@ -138,9 +138,9 @@ mod tests {
     fn the_rate_is_bounded_and_recovers() {
         let rate = Rate::default();
         let now = Instant::now();
-        let taken = (0..1000).filter(|_| rate.take(now)).count();
+        let taken = (0..1000).filter(|_| rate.try_take(now)).count();
         assert_eq!(taken, QUERIES_PER_SECOND as usize);
-        assert!(rate.take(now + Duration::from_millis(21)));
-        assert!(!rate.take(now + Duration::from_millis(21)));
+        assert!(rate.try_take(now + Duration::from_millis(21)));
+        assert!(!rate.try_take(now + Duration::from_millis(21)));
     }
 }

@@ -57,7 +57,7 @@ const SET_OVERHEAD: u64 = 64;
 const LARGEST_FRACTION: u64 = 8;
 
 /// How many look-ups make an answer worth fetching shortly before it expires.
-const HOT: u32 = 3;
+const PREFETCH_HITS: u32 = 3;
 
 /// After its first few look-ups, an entry's use is reported to the eviction policy once in so many.
 const REPORT_EVERY: u32 = 8;
@@ -81,7 +81,7 @@ pub struct CacheBounds {
 /// Answers by upstream and question.
 #[derive(Debug)]
 pub struct MessageCache {
-    entries: Cache<Key, Arc<NameFacts>, Weight>,
+    entries: Cache<CacheKey, Arc<NameFacts>, Weight>,
     /// Insertions for one name happen one after the other. Look-ups take none of these locks.
     insertions: [Mutex<()>; INSERTION_LOCKS],
     hasher: RandomState,
@@ -105,7 +105,7 @@ pub struct QuerySent {
 /// The name that facts are about. No value that a client can send stands for anything but itself: what holds for all types
 /// is a field of [`NameFacts`], not a type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct CacheKey {
     upstream: UpstreamNumber,
     qclass: Class,
     qname: Name,
@@ -113,15 +113,15 @@ struct Key {
 
 /// A borrowed [`Key`] for look-ups. It has the same hash.
 #[derive(Hash)]
-struct KeyRef<'q> {
+struct CacheKeyRef<'q> {
     upstream: UpstreamNumber,
     qclass: Class,
     qname: &'q Name,
 }
 
-impl Equivalent<Key> for KeyRef<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        let Key { upstream, qclass, qname } = key;
+impl Equivalent<CacheKey> for CacheKeyRef<'_> {
+    fn equivalent(&self, key: &CacheKey) -> bool {
+        let CacheKey { upstream, qclass, qname } = key;
         self.upstream == *upstream && self.qclass == *qclass && self.qname == qname
     }
 }
@@ -140,8 +140,8 @@ pub struct Cached {
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<Key, Arc<NameFacts>> for Weight {
-    fn weight(&self, key: &Key, facts: &Arc<NameFacts>) -> u64 {
+impl Weighter<CacheKey, Arc<NameFacts>> for Weight {
+    fn weight(&self, key: &CacheKey, facts: &Arc<NameFacts>) -> u64 {
         ENTRY_OVERHEAD + key.qname.as_wire().len() as u64 + facts.weight()
     }
 }
@@ -168,20 +168,20 @@ impl MessageCache {
         now: MonotonicSeconds,
         given: u32,
     ) -> Option<Cached> {
-        let key = KeyRef { upstream, qclass: question.qclass, qname: &question.qname };
+        let key = CacheKeyRef { upstream, qclass: question.qclass, qname: &question.qname };
         // A look-up of another type of the name is no use of this entry: the policy hears of hits alone.
         let facts = self.entries.peek(&key)?;
         let fact = facts.find(question.qtype).filter(|fact| fact.is_fresh(now))?;
         let lookups = given.saturating_add(1);
         let before = fact.hits.fetch_add(lookups, Ordering::Relaxed);
-        if before < HOT || before.is_multiple_of(REPORT_EVERY) {
+        if before < PREFETCH_HITS || before.is_multiple_of(REPORT_EVERY) {
             self.entries.get(&key);
         }
         // `age` is below a TTL, which fits.
         let age = fact.age(now) as u32;
         let left = fact.ttl_s - age;
         // In the last tenth of its time, once: the one who fetches it resets the count.
-        let wants_prefetch = before.saturating_add(lookups) >= HOT && left <= fact.ttl_s / 10;
+        let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && left <= fact.ttl_s / 10;
         if wants_prefetch {
             fact.hits.store(0, Ordering::Relaxed);
         }
@@ -203,7 +203,7 @@ impl MessageCache {
             return None;
         }
         let facts =
-            self.entries.get(&KeyRef { upstream, qclass: question.qclass, qname: &question.qname })?;
+            self.entries.get(&CacheKeyRef { upstream, qclass: question.qclass, qname: &question.qname })?;
         let fact = facts.find_uncontradicted(question.qtype).filter(|fact| fact.is_usable(now, limit))?;
         let mut answer = fact.answer.clone();
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
@@ -228,7 +228,7 @@ impl MessageCache {
     pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, sent: QuerySent) {
         let Some(statement) = Statement::of(question, answer) else { return };
         let fact = self.fact(statement, answer, sent);
-        let key = Key { upstream, qclass: question.qclass, qname: question.qname.clone() };
+        let key = CacheKey { upstream, qclass: question.qclass, qname: question.qname.clone() };
         let largest = self.bounds.max_bytes.min(self.entries.shard_capacity()) / LARGEST_FRACTION;
         self.change(&key, |facts| {
             let facts = facts.cloned().unwrap_or_default();
@@ -240,13 +240,13 @@ impl MessageCache {
         // What the rest of a chain says of the names that it leads to is not cached for them, as it was not asked for. But
         // it is known, and from the same servers: an older answer that contradicts it is not the truth any more.
         for (qname, statement) in alias_targets(question, answer) {
-            let key = Key { upstream, qclass: question.qclass, qname };
-            self.change(&key, |facts| Some(facts?.clone().noting(statement, sent.sequence)));
+            let key = CacheKey { upstream, qclass: question.qclass, qname };
+            self.change(&key, |facts| Some(facts?.clone().with_contradiction(statement, sent.sequence)));
         }
     }
 
     /// Replaces the facts of a name, unless there is nothing to change. Changes of one name are made one after the other.
-    fn change(&self, key: &Key, change: impl FnOnce(Option<&NameFacts>) -> Option<NameFacts>) {
+    fn change(&self, key: &CacheKey, change: impl FnOnce(Option<&NameFacts>) -> Option<NameFacts>) {
         // The remainder is below the number of locks, which fits.
         let lock = (self.hasher.hash_one(key) % INSERTION_LOCKS as u64) as usize;
         let _one_at_a_time = self.insertions[lock].lock().unwrap_or_else(PoisonError::into_inner);

@@ -41,14 +41,14 @@ pub mod workers;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::observe::{Moment, Transport};
-pub use engine::{Begun, Engine, Incoming, Resolved, Waiting};
-pub use worker::{Own, Worker};
+pub use engine::{Progress, Engine, IncomingMessage, ResolvedQuery, PendingQuery};
+pub use worker::{LocalWorker, Worker};
 
 use crate::observe::ServerLabel;
 
 /// Where a message came from.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct MessageSource {
     /// Who sent it.
     pub peer: SocketAddr,
     /// The address it was sent to.
@@ -59,14 +59,14 @@ pub struct Origin {
 
 /// One listener, as the engine and the metrics know it.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct ListenerIdentity {
     /// Its address as configured: its identity over reloads.
     pub address: SocketAddr,
     /// How the metrics know it.
     pub server: ServerLabel,
 }
 
-impl Door {
+impl ListenerIdentity {
     /// The door of a listener: the one with this number in its process.
     pub fn new(number: usize, address: SocketAddr) -> Self {
         Self { address, server: ServerLabel { number, label: address.to_string().into() } }

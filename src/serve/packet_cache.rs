@@ -1,26 +1,25 @@
-//! Replies that were given before, as octets: what a worker answers from without deciding anything.
+//! Encoded replies, from which a worker answers queries without a decision.
 //!
 //! ```text
-//!  (view, question, RD) ──► Kept: the reply up to its OPT record ──────┐
-//!                            and what is told where it was kept first   ├──► the reply
-//!  (that answer, another place, whether told) ──► Told: its options ────┘
-//!                                                  and what it counts
+//!  (view, question, RD) ──────────────► CachedReply: the reply without its OPT record, ──┐
+//!                                        with the annotation of its first location       ├──► reply
+//!  (that reply, other location, flag) ─► CachedAnnotation: options and counts ───────────┘
 //! ```
 //!
-//! Two maps, since the places of a view share its answers and differ in the ways out; most questions come from one
-//! place, which is told by the first. What a hit needs stands together: memory that is not at hand costs more than all
-//! that is done with it.
+//! There are two maps because the locations of a view share its answers and differ in their egress paths.
+//! Most questions arrive from one location, whose annotation is stored with the reply. Data that a hit needs
+//! is contiguous: a cache miss of the processor costs more than everything else that a hit does.
 //!
-//! A cache belongs to one worker. It is bounded in octets, and its policy is that of the message cache (S3-FIFO): a flood
-//! of questions that are asked once does not evict those that are asked again. Nothing is swept when the world
-//! changes: an entry has the number of its generation, and dies by comparison.
+//! Each worker has a cache of its own. It is bounded in octets and evicts by the policy of the message cache
+//! (S3-FIFO): a flood of unique questions does not evict those that are repeated. Nothing is swept when the
+//! world changes: an entry records its generation and is invalid in any other.
 
 mod doorkeeper;
-mod kept;
+mod cached_reply;
 mod key;
 
-pub use kept::{Again, Kept};
-pub use key::{Asked, LowerName};
+pub use cached_reply::{CacheHit, CachedReply};
+pub use key::{CacheQuestion, LowerName};
 
 use std::hash::{Hash, Hasher};
 
@@ -29,64 +28,65 @@ use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 
 use self::doorkeeper::Doorkeeper;
-use self::key::Key;
+use self::key::PacketKey;
 use crate::dns::{Answer, Layout};
-use crate::observe::Noted;
-use crate::resolve::{Keep, MonotonicSeconds};
+use crate::observe::PreparedCounts;
+use crate::resolve::{Cacheability, MonotonicSeconds};
 use crate::world::PlaceId;
 
-/// What an entry weighs beside its octets: its place in the map and the policy's bookkeeping. An estimate.
+/// Estimated weight of an entry in addition to its octets: its slot in the map and the bookkeeping of the
+/// policy.
 const OVERHEAD: u64 = 64;
 
-/// The least that a cache holds, if it holds anything.
-const SMALLEST: u64 = 64 << 10;
+/// The smallest size of a cache that is enabled, in octets.
+const MIN_BYTES: u64 = 64 << 10;
 
-/// Questions that are known to have been asked once, a power of two.
+/// Number of slots for questions that have arrived once, a power of two.
 const DOORKEEPER: usize = 1 << 17;
 
-/// What a cache has for a question from a place.
+/// The result of a lookup for a question from a location.
 #[derive(Debug)]
-pub enum Found<'c> {
-    /// The answer, and what is told of it there.
-    Kept(&'c Kept, Telling<'c>),
-    /// An answer that may not be given any more. It was given so many times since this was last said.
-    Ended {
-        /// How many.
+pub enum Lookup<'c> {
+    /// A cached reply and its annotation for the location.
+    Hit(&'c CachedReply, AnnotationRef<'c>),
+    /// An entry that has expired.
+    Expired {
+        /// How many times it was served since the last such lookup.
         given: u32,
     },
-    /// Nothing that helps.
-    Nothing,
+    /// No usable entry.
+    Miss,
 }
 
-/// What is told with an answer at a place.
+/// The annotation of a cached reply for a location.
 #[derive(Clone, Copy, Debug)]
-pub enum Telling<'c> {
-    /// What was told when it was kept first.
+pub enum AnnotationRef<'c> {
+    /// The one stored with the reply.
     First,
-    /// This.
-    Other(&'c Told),
+    /// That of another location.
+    Other(&'c CachedAnnotation),
 }
 
-/// What is told with an answer to those who ask from one place, and what it counts.
+/// The annotation of a reply for clients at one location, and what a query increments.
 #[derive(Debug)]
-pub struct Told {
+pub struct CachedAnnotation {
     /// Options in wire form.
     pub options: Box<[u8]>,
-    /// What to count.
-    pub noted: Noted,
+    /// The counters that a query increments.
+    pub counts: PreparedCounts,
 }
 
-/// What a [`Told`] is of.
+/// Key of a [`CachedAnnotation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TellingKey {
+struct AnnotationKey {
     serial: u64,
     place: PlaceId,
-    is_told: bool,
+    is_annotated: bool,
 }
 
-impl Hash for TellingKey {
+impl Hash for AnnotationKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.serial << 1 | u64::from(self.is_told));
+        state.write_u64(self.serial << 1 | u64::from(self.is_annotated));
         state.write_u32(self.place.number());
     }
 }
@@ -94,111 +94,111 @@ impl Hash for TellingKey {
 #[derive(Clone, Debug)]
 struct Weight;
 
-impl Weighter<Key, Kept> for Weight {
-    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
-        OVERHEAD + (size_of::<(Key, Kept)>() + key.elsewhere() + kept.elsewhere()) as u64
+impl Weighter<PacketKey, CachedReply> for Weight {
+    fn weight(&self, key: &PacketKey, cached_reply: &CachedReply) -> u64 {
+        OVERHEAD + (size_of::<(PacketKey, CachedReply)>() + key.heap_octets() + cached_reply.heap_octets()) as u64
     }
 }
 
-impl Weighter<TellingKey, Told> for Weight {
-    fn weight(&self, _: &TellingKey, told: &Told) -> u64 {
-        OVERHEAD + (size_of::<(TellingKey, Told)>() + told.options.len() + told.noted.elsewhere()) as u64
+impl Weighter<AnnotationKey, CachedAnnotation> for Weight {
+    fn weight(&self, _: &AnnotationKey, annotation: &CachedAnnotation) -> u64 {
+        OVERHEAD + (size_of::<(AnnotationKey, CachedAnnotation)>() + annotation.options.len() + annotation.counts.elsewhere()) as u64
     }
 }
 
-/// One worker's replies.
+/// The packet cache of one worker.
 #[derive(Debug)]
 pub struct PacketCache {
-    answers: Cache<Key, Kept, Weight, RandomState, DefaultLifecycle<Key, Kept>>,
-    told: Cache<TellingKey, Told, Weight, RandomState, DefaultLifecycle<TellingKey, Told>>,
+    answers: Cache<PacketKey, CachedReply, Weight, RandomState, DefaultLifecycle<PacketKey, CachedReply>>,
+    annotation: Cache<AnnotationKey, CachedAnnotation, Weight, RandomState, DefaultLifecycle<AnnotationKey, CachedAnnotation>>,
     asked_once: Doorkeeper,
     serial: u64,
     is_on: bool,
 }
 
-/// Of what an answer to be kept consists.
+/// A reply to be inserted.
 #[derive(Debug)]
-pub struct Candidate<'a> {
-    /// The generation that it was made in.
+pub struct ReplyCandidate<'a> {
+    /// The generation in which it was made.
     pub generation: u64,
-    /// The whole reply.
+    /// The complete reply.
     pub reply: &'a [u8],
-    /// Where everything stands in it.
+    /// Offsets of its parts.
     pub layout: &'a Layout,
-    /// What it says.
+    /// The answer that it encodes.
     pub answer: &'a Answer,
-    /// How long it may be given.
-    pub keep: Keep,
-    /// The rotation that it has.
+    /// How long it may be served.
+    pub cacheability: Cacheability,
+    /// The rotation of its record sets.
     pub rotation: usize,
-    /// What the engine counts its rotations by.
-    pub rotates_by: usize,
-    /// The time.
+    /// The rotation counter of its question.
+    pub rotation_slot: usize,
+    /// The current time.
     pub now: MonotonicSeconds,
 }
 
 impl PacketCache {
-    /// A cache of at most so many octets; 0: it keeps nothing.
+    /// Creates a cache of at most `max_bytes` octets; 0 disables it.
     pub fn new(max_bytes: u64) -> Self {
-        let half = max_bytes.max(SMALLEST) / 2;
-        // An entry weighs some 400 octets; the estimate only sizes tables.
+        let half = max_bytes.max(MIN_BYTES) / 2;
+        // An entry weighs about 400 octets; the estimate only sizes tables.
         let entries = usize::try_from(half / 400).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         let state = RandomState::default;
         Self {
             answers: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
-            told: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
+            annotation: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
             asked_once: Doorkeeper::new(if max_bytes > 0 { DOORKEEPER } else { 1 }),
             serial: 0,
             is_on: max_bytes > 0,
         }
     }
 
-    /// The answer to a question, and what is told of it at a place.
-    pub fn find(
+    /// Looks up the reply to a question and its annotation for a location.
+    pub fn lookup(
         &self,
-        asked: &Asked<'_>,
+        asked: &CacheQuestion<'_>,
         place: PlaceId,
-        is_told: bool,
+        is_annotated: bool,
         generation: u64,
         now: MonotonicSeconds,
-    ) -> Found<'_> {
-        let Some(kept) = self.answers.get(asked).filter(|kept| kept.is_of(generation)) else {
-            return Found::Nothing;
+    ) -> Lookup<'_> {
+        let Some(cached_reply) = self.answers.get(asked).filter(|cached_reply| cached_reply.belongs_to(generation)) else {
+            return Lookup::Miss;
         };
-        if kept.has_ended(now) {
-            return Found::Ended { given: kept.take_given() };
+        if cached_reply.is_expired(now) {
+            return Lookup::Expired { given: cached_reply.take_hits() };
         }
-        if kept.was_told_at(place, is_told) {
-            return Found::Kept(kept, Telling::First);
+        if cached_reply.is_annotated_for(place, is_annotated) {
+            return Lookup::Hit(cached_reply, AnnotationRef::First);
         }
-        let told = self.told.get(&TellingKey { serial: kept.serial(), place, is_told });
-        told.map_or(Found::Nothing, |told| Found::Kept(kept, Telling::Other(told)))
+        let annotation = self.annotation.get(&AnnotationKey { serial: cached_reply.serial(), place, is_annotated });
+        annotation.map_or(Lookup::Miss, |annotation| Lookup::Hit(cached_reply, AnnotationRef::Other(annotation)))
     }
 
-    /// Whether a reply to this question is worth keeping: the question was asked before, as far as is known. It is
-    /// known from now on.
-    pub fn wants(&mut self, asked: &Asked<'_>) -> bool {
-        self.is_on && self.asked_once.knows(asked)
+    /// Whether a reply to this question is to be inserted: the question has arrived before, according to the
+    /// doorkeeper, which records it now.
+    pub fn admits(&mut self, asked: &CacheQuestion<'_>) -> bool {
+        self.is_on && self.asked_once.check_and_insert(asked)
     }
 
-    /// Keeps a reply, if it can be given again, and what is told of it at a place.
-    pub fn keep(&mut self, asked: &Asked<'_>, candidate: &Candidate<'_>, at: (PlaceId, bool), told: Told) {
+    /// Inserts a reply, if it can be served again, and its annotation for a location.
+    pub fn insert(&mut self, asked: &CacheQuestion<'_>, candidate: &ReplyCandidate<'_>, at: (PlaceId, bool), annotation: CachedAnnotation) {
         let (generation, now) = (candidate.generation, candidate.now);
-        let is_fresh = |kept: &&Kept| kept.is_of(generation) && !kept.has_ended(now);
-        if let Some(kept) = self.answers.get(asked).filter(is_fresh) {
-            // Another place has asked it.
-            let (place, is_told) = at;
-            self.told.insert(TellingKey { serial: kept.serial(), place, is_told }, told);
+        let is_fresh = |cached_reply: &&CachedReply| cached_reply.belongs_to(generation) && !cached_reply.is_expired(now);
+        if let Some(cached_reply) = self.answers.get(asked).filter(is_fresh) {
+            // The reply is cached already, for another location: only the annotation is new.
+            let (place, is_annotated) = at;
+            self.annotation.insert(AnnotationKey { serial: cached_reply.serial(), place, is_annotated }, annotation);
             return;
         }
         self.serial += 1;
-        if let Some(kept) = Kept::of(candidate, self.serial, at, told) {
-            self.answers.insert(Key::of(asked), kept);
+        if let Some(cached_reply) = CachedReply::of(candidate, self.serial, at, annotation) {
+            self.answers.insert(PacketKey::of(asked), cached_reply);
         }
     }
 
-    /// How many answers it has, what more is told of them at other places, and what all weighs in octets.
+    /// The number of replies, the number of further annotations, and the weight of all entries in octets.
     pub fn size(&self) -> (usize, usize, u64) {
-        (self.answers.len(), self.told.len(), self.answers.weight() + self.told.weight())
+        (self.answers.len(), self.annotation.len(), self.answers.weight() + self.annotation.weight())
     }
 }

@@ -1,110 +1,111 @@
-//! From an outcome to a reply: what its client is told beside the records, the octets, what the observer hears, and
-//! what the packet cache keeps of it.
+//! From an outcome to a reply: annotations, encoding, the event for the observer and the entry in the packet
+//! cache.
 
-use super::clients::Standing;
-use super::engine::{Begun, Engine};
-use super::packet_cache::{Asked, Candidate, Told};
+use super::clients::ClientContext;
+use super::engine::{Progress, Engine};
+use super::packet_cache::{CacheQuestion, ReplyCandidate, CachedAnnotation};
 use super::worker::Worker;
-use super::{Door, Moment, Origin, Transport, annotate};
+use super::{ListenerIdentity, Moment, MessageSource, Transport, annotate};
 use crate::dns::encode::append_option;
 use crate::dns::{
     Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, Rejected, encode,
     encode_laid_out, encode_turn_away, udp_limit,
 };
-use crate::observe::{Arrival, Noted, QueryEvent};
-use crate::resolve::{Keep, MonotonicSeconds, Occasion, Outcome, Source};
+use crate::observe::{Arrival, PreparedCounts, QueryEvent};
+use crate::resolve::{Cacheability, MonotonicSeconds, QueryContext, Outcome, Source};
 use crate::world::{Vantage, World};
 
-/// Who asked what, and when.
+/// A query with its client and its time.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct QueryState {
     pub query: Query,
-    pub origin: Origin,
+    pub source: MessageSource,
     pub moment: Moment,
-    /// The same as caches measure it.
+    /// The same as the caches measure it.
     pub now: MonotonicSeconds,
     pub request_octets: usize,
-    pub standing: Standing,
-    /// The random number that was drawn for it.
-    pub draw: u64,
-    /// Whether a cached answer helped, and nobody had to be asked.
-    pub cached: bool,
+    pub client: ClientContext,
+    /// The random number drawn for the query.
+    pub random: u64,
+    /// Whether a cached answer was used and no upstream was queried.
+    pub from_cache: bool,
 }
 
-impl Asker {
-    /// When it came, with the number drawn for it.
-    pub fn occasion(&self) -> Occasion {
-        Occasion { now_s: self.now.get(), draw: self.draw }
+impl QueryState {
+    /// The inputs of its decision besides the world.
+    pub fn context(&self) -> QueryContext {
+        QueryContext { now: self.now.get(), random: self.random }
     }
 
-    /// From where it was asked, if that is a place.
+    /// The client's view and location, if it has one.
     pub fn vantage(&self) -> Option<Vantage> {
-        self.standing.vantage.as_ref().ok().copied()
+        self.client.vantage.as_ref().ok().copied()
     }
 }
 
 impl Engine {
-    /// Encodes an outcome, with what its client is to be told; tells the observer; keeps what may be kept.
+    /// Encodes an outcome with its annotations, reports it to the observer and inserts it into the packet
+    /// cache if it is cacheable.
     pub(super) fn reply(
         &self,
         world: &World,
         worker: &mut Worker,
-        door: &Door,
-        asker: &Asker,
+        listener: &ListenerIdentity,
+        query_state: &QueryState,
         outcome: &Outcome,
         out: &mut Vec<u8>,
-    ) -> Begun {
-        let Asker { query, origin, .. } = asker;
-        let view = asker.vantage().map(|vantage| vantage.view);
-        let told = view.and_then(|view| self.denials.told(world, view, &query.question, outcome, asker.now));
-        let outcome = told.as_ref().unwrap_or(outcome);
-        let annotations = annotations(world, asker, outcome);
+    ) -> Progress {
+        let QueryState { query, source: source, .. } = query_state;
+        let view = query_state.vantage().map(|vantage| vantage.view);
+        let annotation = view.and_then(|view| self.denials.without_repeated_soa(world, view, &query.question, outcome, query_state.now));
+        let outcome = annotation.as_ref().unwrap_or(outcome);
+        let annotations = annotations(world, query_state, outcome);
         let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
-        let rotation = self.turn(slot);
+        let rotation = self.next_rotation(slot);
         let base = out.len();
-        let limit = limit(world, origin.transport, query.edns.as_ref().map(|edns| edns.payload));
+        let limit = reply_limit(world, source.transport, query.edns.as_ref().map(|edns| edns.payload));
         let encoded =
             encode_laid_out(query, &outcome.answer, &annotations, limit, rotation, &mut worker.layout, out);
         if encoded.length == 0 {
-            return Begun::Silence;
+            return Progress::Dropped;
         }
-        let event = event(world, door, asker, outcome, &encoded, rotation);
-        let noted = worker.witness.observe(&event);
+        let event = event(world, listener, query_state, outcome, &encoded, rotation);
+        let noted = worker.recorder.observe(&event);
         if !encoded.truncated && noted.is_for_every_rotation() {
-            keep(world, worker, asker, outcome, &out[base..], (rotation, slot), noted);
+            cache_reply(world, worker, query_state, outcome, &out[base..], (rotation, slot), noted);
         }
-        Begun::Ready
+        Progress::Replied
     }
 }
 
-/// How long a reply may be.
-pub(super) fn limit(world: &World, transport: Transport, payload: Option<u16>) -> usize {
+/// The limit for the size of a reply, in octets.
+pub(super) fn reply_limit(world: &World, transport: Transport, payload: Option<u16>) -> usize {
     match transport {
         Transport::Udp => udp_limit(payload, world.answers.max_udp_payload),
         Transport::Tcp | Transport::Dot | Transport::Doh => MAX_MESSAGE,
     }
 }
 
-/// What a reply carries beside its records.
-fn annotations(world: &World, asker: &Asker, outcome: &Outcome) -> Annotations {
-    let query = &asker.query;
+/// The annotations and extended errors of a reply.
+fn annotations(world: &World, query_state: &QueryState, outcome: &Outcome) -> Annotations {
+    let query = &query_state.query;
     let mut annotations = Annotations {
-        client_subnet: asker.standing.subnet,
-        recursion_denied: asker.standing.vantage.is_err(),
+        client_subnet: query_state.client.subnet,
+        recursion_denied: query_state.client.vantage.is_err(),
         ..Annotations::default()
     };
-    let vantage = asker.vantage().filter(|_| outcome.source != Source::Refused);
-    // Without an OPT record there is nothing to carry it in.
+    let vantage = query_state.vantage().filter(|_| outcome.source != Source::Refused);
+    // Without an OPT record in the query, the reply cannot carry options.
     let Some(vantage) = vantage.filter(|_| query.edns.is_some()) else { return annotations };
-    let peer = asker.origin.peer.ip().to_canonical();
-    let is_told = match annotate::asks(query) {
-        true => annotate::is_told_asked(world, peer),
-        false => annotate::is_told_unasked(world, peer),
+    let peer = query_state.source.peer.ip().to_canonical();
+    let is_annotated = match annotate::requests_annotation(query) {
+        true => annotate::annotates_on_request(world, peer),
+        false => annotate::annotates_by_default(world, peer),
     };
-    if is_told {
+    if is_annotated {
         annotations.edes = annotate::edes(world, vantage, outcome);
     }
-    annotations.option = annotate::option(world, vantage, peer, query, outcome, asker.occasion());
+    annotations.option = annotate::option(world, vantage, peer, query, outcome, query_state.context());
     annotations
 }
 
@@ -119,109 +120,109 @@ fn options(answer: &Answer, edes: &[Ede]) -> Box<[u8]> {
 
 fn event<'e>(
     world: &'e World,
-    door: &'e Door,
-    asker: &'e Asker,
+    listener: &'e ListenerIdentity,
+    query_state: &'e QueryState,
     outcome: &'e Outcome,
     encoded: &Encoded,
     rotation: usize,
 ) -> QueryEvent<'e> {
-    let Asker { query, origin, .. } = asker;
+    let QueryState { query, source: source, .. } = query_state;
     QueryEvent {
         arrival: Arrival {
-            server: &door.server,
-            transport: origin.transport,
-            peer: origin.peer,
+            server: &listener.server,
+            transport: source.transport,
+            peer: source.peer,
             id: query.id,
-            client: asker.standing.client,
+            client: query_state.client.client,
             truncated: encoded.truncated,
             rotation,
-            request_octets: asker.request_octets,
+            request_octets: query_state.request_octets,
             response_octets: encoded.length,
-            elapsed: Some(asker.moment.started.elapsed()),
-            at: asker.moment.at,
+            elapsed: Some(query_state.moment.started.elapsed()),
+            at: query_state.moment.at,
         },
         world,
         question: &query.question,
-        vantage: asker.vantage(),
+        vantage: query_state.vantage(),
         outcome,
-        cached: asker.cached,
+        cached: query_state.from_cache,
     }
 }
 
-/// Keeps a reply for the next who asks the same, where that may be.
-fn keep(
+/// Inserts a reply into the packet cache if it is cacheable.
+fn cache_reply(
     world: &World,
     worker: &mut Worker,
-    asker: &Asker,
+    query_state: &QueryState,
     outcome: &Outcome,
     reply: &[u8],
     (rotation, rotates_by): (usize, usize),
-    noted: Noted,
+    noted: PreparedCounts,
 ) {
-    let query = &asker.query;
-    let Some(vantage @ Vantage { view, place }) = asker.vantage() else { return };
-    if outcome.keep == Keep::No || query.question.qclass != Class::IN || annotate::asks(query) {
+    let query = &query_state.query;
+    let Some(vantage @ Vantage { view, place }) = query_state.vantage() else { return };
+    if outcome.keep == Cacheability::Never || query.question.qclass != Class::IN || annotate::requests_annotation(query) {
         return;
     }
     let (qtype, recursion_desired) = (query.question.qtype, query.recursion_desired);
     let name = worker.name.set(query.question.qname.as_wire());
-    let asked = Asked { view, qtype, recursion_desired, name };
-    if !worker.packets.wants(&asked) {
+    let asked = CacheQuestion { view, qtype, recursion_desired, name };
+    if !worker.packets.admits(&asked) {
         return;
     }
-    let candidate = Candidate {
+    let candidate = ReplyCandidate {
         generation: world.generation,
         reply,
         layout: &worker.layout,
         answer: &outcome.answer,
-        keep: outcome.keep,
+        cacheability: outcome.keep,
         rotation,
-        rotates_by,
-        now: asker.now,
+        rotation_slot: rotates_by,
+        now: query_state.now,
     };
-    let is_told = annotate::is_told_unasked(world, asker.origin.peer.ip().to_canonical());
-    let edes = if is_told { annotate::edes(world, vantage, outcome) } else { Vec::new() };
-    let told = Told { options: options(&outcome.answer, &edes), noted };
-    worker.packets.keep(&asked, &candidate, (place, is_told), told);
-    worker.tell_size();
+    let is_annotated = annotate::annotates_by_default(world, query_state.source.peer.ip().to_canonical());
+    let edes = if is_annotated { annotate::edes(world, vantage, outcome) } else { Vec::new() };
+    let annotation = CachedAnnotation { options: options(&outcome.answer, &edes), counts: noted };
+    worker.packets.insert(&asked, &candidate, (place, is_annotated), annotation);
+    worker.report_cache_size();
 }
 
-/// What never becomes a question still shows in the metrics.
-pub(super) fn turn_away(
+/// Answers a message that is not a valid query, or drops it. Both are counted.
+pub(super) fn reject(
     worker: &mut Worker,
-    door: &Door,
-    origin: &Origin,
+    listener: &ListenerIdentity,
+    source: &MessageSource,
     rejected: &Rejected,
     out: &mut Vec<u8>,
-) -> Begun {
+) -> Progress {
     match rejected {
         Rejected::Silence(reason) => {
-            worker.witness.dropped(&door.server, origin.transport, (*reason).into());
-            Begun::Silence
+            worker.recorder.dropped(&listener.server, source.transport, (*reason).into());
+            Progress::Dropped
         }
         Rejected::Reply(turned) => {
             encode_turn_away(turned, out);
-            worker.witness.turned_away(&door.server, origin.transport, origin.peer, turned.rcode);
-            Begun::Ready
+            worker.recorder.turned_away(&listener.server, source.transport, source.peer, turned.rcode);
+            Progress::Replied
         }
     }
 }
 
-/// CHAOS strings are lines of a text and keep their order; no paths are told with them.
+/// CHAOS strings are the lines of a text: they keep their order and have no path annotations.
 pub(super) fn chaos_reply(
     world: &World,
     worker: &mut Worker,
-    door: &Door,
-    asker: &Asker,
+    listener: &ListenerIdentity,
+    query_state: &QueryState,
     outcome: &Outcome,
     out: &mut Vec<u8>,
-) -> Begun {
-    let Asker { query, origin, .. } = asker;
-    let annotations = Annotations { client_subnet: asker.standing.subnet, ..Annotations::default() };
-    let limit = limit(world, origin.transport, query.edns.as_ref().map(|edns| edns.payload));
+) -> Progress {
+    let QueryState { query, source: source, .. } = query_state;
+    let annotations = Annotations { client_subnet: query_state.client.subnet, ..Annotations::default() };
+    let limit = reply_limit(world, source.transport, query.edns.as_ref().map(|edns| edns.payload));
     if encode(query, &outcome.answer, &annotations, limit, 0, out).length == 0 {
-        return Begun::Silence;
+        return Progress::Dropped;
     }
-    worker.witness.chaos(&door.server, origin.transport, origin.peer);
-    Begun::Ready
+    worker.recorder.chaos(&listener.server, source.transport, source.peer);
+    Progress::Replied
 }

@@ -1,14 +1,14 @@
-//! The plain TCP door: accepts, admits within limits, and winds down.
+//! The plain TCP listener: accepts connections within limits and shuts down gracefully.
 //!
 //! ```text
-//!  accept ─▶ slots: is there room? ─ no ─▶ close at once, counted
+//!  accept ─▶ slots: within limits? ─ no ─▶ close immediately, counted
 //!                     │ yes
-//!                     └▶ a task for each connection on one of the workers' threads (connection.rs)
-//!                          read ─ frames.rs ─▶ Engine::begin ─▶ a batch of replies ─▶ write
+//!                     └▶ a task per connection on the thread of a worker (connection.rs)
+//!                          read ─ frames.rs ─▶ Engine::handle ─▶ a batch of replies ─▶ write
 //! ```
 //!
-//! A client is free to open, dribble, flood and vanish (RFC 7766 section 6, RFC 9210 section 4): every
-//! way of holding on to something has a bound in [`TcpLimits`] and a counter.
+//! Clients may open connections, send slowly, flood and disappear (RFC 7766 section 6, RFC 9210 section 4):
+//! every resource that they can hold has a limit in [`TcpLimits`] and a counter.
 
 mod connection;
 mod frames;
@@ -21,73 +21,74 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-pub(super) use self::connection::{Client, Connection, Transmission};
+pub(super) use self::connection::{TcpClient, Connection, Transmission};
 pub use self::slots::{TcpSlot, TcpSlots};
 use super::accept::accept_until;
 use super::workers::Workers;
-use super::{Door, Engine, Origin, Transport};
+use super::{ListenerIdentity, Engine, MessageSource, Transport};
 
-/// Bounds on what TCP clients may hold, those of DNS over TLS and over HTTPS included.
+/// Limits for TCP clients, including those of DNS over TLS and DNS over HTTPS.
 #[derive(Clone, Debug)]
 pub struct TcpLimits {
-    /// Connections open at once, on all doors that share a [`TcpSlots`]. One in its TLS handshake counts.
+    /// Open connections of all listeners that share a [`TcpSlots`]. A connection in its TLS handshake counts.
     pub connections: usize,
-    /// Connections open at once from one IP address, on all doors that share a [`TcpSlots`].
+    /// Open connections from one IP address, of all listeners that share a [`TcpSlots`].
     pub connections_per_client: usize,
-    /// Queries of one connection that wait for somebody else; at least 1.
+    /// Queries of one connection that wait for an upstream; at least 1.
     pub queries_in_flight: usize,
-    /// How long a connection may go without completing a query while nothing is pending (RFC 7766 section
-    /// 6.2.3), and how long it may take to make room for one write of replies; 1 ms to a day.
+    /// How long a connection may be open without completing a query while none is pending (RFC 7766 section
+    /// 6.2.3), and how long it may take to accept a write of replies; 1 ms to one day.
     pub idle_timeout: Duration,
 }
 
-/// A TCP listener that answers DNS messages (RFC 7766).
-pub struct TcpDoor {
+/// A listener for DNS over TCP (RFC 7766).
+pub struct DnsTcpListener {
     listener: TcpListener,
-    door: Arc<Door>,
+    identity: Arc<ListenerIdentity>,
     limits: TcpLimits,
     slots: Arc<TcpSlots>,
 }
 
-impl TcpDoor {
-    /// A door on a bound listener; it accepts nobody until [`run`](Self::run).
+impl DnsTcpListener {
+    /// Creates a listener from a bound socket. It accepts no connection before [`run`](Self::run).
     ///
     /// Must be called within a tokio runtime with I/O and time enabled.
     ///
     /// # Errors
-    /// The listener cannot be registered with the runtime.
+    /// The socket cannot be registered with the runtime.
     pub fn new(
         listener: std::net::TcpListener,
-        door: Arc<Door>,
+        identity: Arc<ListenerIdentity>,
         limits: TcpLimits,
         slots: Arc<TcpSlots>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: TcpListener::from_std(listener)?, door, limits, slots })
+        Ok(Self { listener: TcpListener::from_std(listener)?, identity, limits, slots })
     }
 
-    /// Serves until `stop`. Then nobody is accepted any more, open connections finish what is in flight
-    /// for at most a second, and those that have not are cut off.
+    /// Serves until `stop`. After that, no connection is accepted, open connections have a grace period of
+    /// one second to finish their queries in flight, and the remaining ones are aborted.
     pub async fn run(self, engine: Arc<Engine>, workers: Workers, stop: impl Future<Output = ()>) {
-        let Self { listener, door, limits, slots } = self;
+        let Self { listener, identity, limits, slots } = self;
         let serve = |stream: TcpStream, peer, closing| {
-            let client = admit(&stream, peer, Transport::Tcp, &slots, &limits, &engine, &door)?;
-            // The worker's runtime goes on with it.
+            let client = admit(&stream, peer, Transport::Tcp, &slots, &limits, &engine, &identity)?;
+            // The stream is registered with the worker's runtime instead.
             let stream = stream.into_std().ok()?;
             let workers = workers.clone();
             let serve = move |own| async move {
-                // Where it cannot be registered, it is closed.
+                // A stream that cannot be registered is closed.
                 if let Ok(stream) = TcpStream::from_std(stream) {
                     Connection::new(stream, client, own).serve(closing).await;
                 }
             };
             Some(async move { workers.run_on_next(serve).await })
         };
-        accept_until(listener, &door, &engine, stop, serve).await;
+        accept_until(listener, &identity, &engine, stop, serve).await;
     }
 }
 
-/// The client of an accepted stream, or `None` if it is closed again: over a limit, or lost already.
+/// The client of an accepted stream, or `None` if the stream is closed immediately: over a limit, or already
+/// lost.
 pub(super) fn admit(
     stream: &TcpStream,
     peer: SocketAddr,
@@ -95,14 +96,14 @@ pub(super) fn admit(
     slots: &Arc<TcpSlots>,
     limits: &TcpLimits,
     engine: &Arc<Engine>,
-    door: &Arc<Door>,
-) -> Option<Client> {
-    let Some(slot) = TcpSlots::take(slots, peer.ip(), limits) else {
-        engine.observer().doors().tcp_refused.inc();
+    identity: &Arc<ListenerIdentity>,
+) -> Option<TcpClient> {
+    let Some(slot) = TcpSlots::acquire(slots, peer.ip(), limits) else {
+        engine.observer().listeners().tcp_refused.inc();
         return None;
     };
-    // Whole batches are written, so there is nothing for Nagle's algorithm to collect.
+    // Replies are written in batches, so Nagle's algorithm has nothing to collect.
     stream.set_nodelay(true).ok()?;
     let local = stream.local_addr().ok()?.ip();
-    Some(Client::new(Origin { peer, local, transport }, slot, engine, door, limits))
+    Some(TcpClient::new(MessageSource { peer, local, transport }, slot, engine, identity, limits))
 }

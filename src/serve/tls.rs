@@ -1,4 +1,4 @@
-//! What encrypted doors prove themselves with: a certificate that may change while they are open.
+//! Server certificates of encrypted listeners, which can be replaced while the listeners run.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use super::upstream;
 use crate::config::{Code, Report};
 use crate::world::{PemFile, TlsFiles, World};
 
-/// The certificate of a door. A handshake takes the one that stands here when it begins; what was shaken
-/// hands on before stays as it is.
+/// The certificate of a listener. A handshake uses the current one; established connections are not affected
+/// by a replacement.
 #[derive(Debug)]
 pub struct Certificate(ArcSwap<CertifiedKey>);
 
 impl Certificate {
-    /// The certificate that files hold.
+    /// Loads a certificate from files.
     ///
     /// # Errors
-    /// The files hold none that TLS can be spoken with.
-    pub fn of(files: &TlsFiles) -> Result<Self, PemRefused> {
+    /// The files are not usable for TLS.
+    pub fn of(files: &TlsFiles) -> Result<Self, InvalidPem> {
         certified_key(files).map(|key| Self(ArcSwap::from_pointee(key)))
     }
 
-    /// Replaces it for handshakes to come.
+    /// Replaces the certificate for future handshakes.
     ///
     /// # Errors
-    /// The files hold none that TLS can be spoken with; then the old one stays.
-    pub fn replace(&self, files: &TlsFiles) -> Result<(), PemRefused> {
+    /// The files are not usable for TLS; the previous certificate remains.
+    pub fn replace(&self, files: &TlsFiles) -> Result<(), InvalidPem> {
         self.0.store(Arc::new(certified_key(files)?));
         Ok(())
     }
@@ -44,24 +44,24 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// A PEM file that TLS cannot be spoken with.
+/// A PEM file that is not usable for TLS.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {why}", file.path.display())]
-pub struct PemRefused {
-    /// Which.
+pub struct InvalidPem {
+    /// The file.
     pub file: PemFile,
     why: String,
 }
 
-impl PemRefused {
-    /// A file, and why it is of no use: a predicate, such as "holds no certificate".
+impl InvalidPem {
+    /// Creates the error for a file from its cause: a predicate, such as "holds no certificate".
     pub(super) fn new(file: &PemFile, why: String) -> Self {
         Self { file: file.clone(), why }
     }
 }
 
-/// Reports every file of a world that TLS cannot use: a listener's certificate, and what is configured for an
-/// upstream server. True when there is none.
+/// Reports every file of a world that is not usable for TLS: certificates of listeners, and files configured
+/// for upstream servers. Returns true if there is none.
 pub fn check(world: &World, report: &mut Report) -> bool {
     let before = report.error_count();
     for files in world.listeners.iter().filter_map(|listener| listener.tls()) {
@@ -78,10 +78,10 @@ pub fn check(world: &World, report: &mut Report) -> bool {
     report.error_count() == before
 }
 
-/// What a TLS server of this project is: ring's algorithms, TLS 1.2 and 1.3, no client certificates.
+/// The TLS server settings of this project: ring's algorithms, TLS 1.2 and 1.3, no client certificates.
 ///
 /// # Errors
-/// The provider lacks what a protocol version needs; it does not.
+/// The provider does not support a protocol version, which does not happen with ring.
 pub fn server_config(
     certificate: Arc<Certificate>,
     protocol: &[u8],
@@ -94,19 +94,18 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Named wherever one is wanted: a second provider that another crate brings along leaves rustls without a
-/// default, at run time.
+/// Always specified explicitly: if another crate adds a second provider, rustls has no default at run time.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The certificates of a PEM file, in its order; at least one.
-pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, PemRefused> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(PemRefused::new(file, "holds no certificate".to_owned())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(PemRefused::new(file, not_pem(&error))),
+/// The certificates in a PEM file, in order; at least one.
+pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
+    let lookup: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
+    match lookup {
+        Ok(lookup) if lookup.is_empty() => Err(InvalidPem::new(file, "holds no certificate".to_owned())),
+        Ok(lookup) => Ok(lookup),
+        Err(error) => Err(InvalidPem::new(file, not_pem(&error))),
     }
 }
 
@@ -122,9 +121,9 @@ fn not_pem(error: &pem::Error) -> String {
     format!("is not a PEM file: {why}")
 }
 
-/// A certificate with its chain and its private key, checked to belong together.
-pub(super) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, PemRefused> {
-    let refused = |file: &PemFile, why: String| PemRefused::new(file, why);
+/// A certificate with its chain and private key, verified to match.
+pub(super) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, InvalidPem> {
+    let refused = |file: &PemFile, why: String| InvalidPem::new(file, why);
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(files.key.text.as_bytes()).map_err(|error| {
         let why = match error {
@@ -133,7 +132,7 @@ pub(super) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, PemRefused
         };
         refused(&files.key, why)
     })?;
-    // Loaded apart from the certificate, so that the file at fault is the one that is named.
+    // Loaded separately from the certificate, so that the error names the right file.
     let key = provider()
         .key_provider
         .load_private_key(key)

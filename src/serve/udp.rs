@@ -1,18 +1,19 @@
-//! The plain UDP door of one worker: `receive → answer → send`, a batch at a time, and nothing else on the way.
+//! The plain UDP listener of one worker: `receive → answer → send`, one batch at a time.
 //!
 //! ```text
-//!  readable ─▶ Inbox::receive ─▶ Engine::begin ─▶ Outbox::send
-//!                                     │ somebody else must be asked
-//!                                     └▶ a task: Engine::resolve, conclude ─▶ late replies ─▶ Outbox::send
+//!  readable ─▶ Inbox::receive ─▶ Engine::handle ─▶ Outbox::send
+//!                                   │ an upstream must be queried
+//!                                   └▶ a task: Engine::resolve, finish ─▶ late replies ─▶ Outbox::send
 //! ```
 //!
-//! A reply leaves from the address that was asked. Bound to one address, that is the one. Bound to a wildcard, the
-//! system would choose by its routes, which is wrong as soon as a host has two addresses, and every VPC host asks
-//! 169.254.169.253 beside its VPC's base + 2: a stub resolver drops a reply from an address it did not ask
-//! (RFC 5452 section 9.1). So each packet is asked for its destination (`IP_PKTINFO`, RFC 3542 section 6) and the
-//! reply is told to leave from there.
+//! A reply is sent from the address that was queried. A socket bound to one address always does that. For a
+//! socket bound to a wildcard, the system would select the source by its routes, which is wrong as soon as a
+//! host has two addresses, and every VPC resolver has 169.254.169.253 in addition to base + 2: stub resolvers
+//! drop replies from an address that they did not query (RFC 5452 section 9.1). Therefore each datagram is
+//! received with its destination address (`IP_PKTINFO`, RFC 3542 section 6), which is used as the source of
+//! the reply.
 //!
-//! Nothing that a stranger or the network does ends the loop; only `stop` does.
+//! Nothing that a client or the network does ends the loop; only `stop` does.
 
 use std::cell::RefCell;
 use std::io;
@@ -28,29 +29,29 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 
-use super::datagrams::{ANY_DATAGRAM, Backend, Inbox, Local, Outbox, Received};
-use super::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Transport, Waiting};
+use super::datagrams::{ANY_DATAGRAM, Backend, Inbox, LocalAddress, Outbox, Received};
+use super::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, LocalWorker, Transport, PendingQuery};
 
-/// Datagrams that are read and answered together.
+/// Datagrams that are received and answered together.
 const BATCH: usize = 64;
 
-/// Rest after an error of the socket itself, so that one that lasts does not spin.
+/// Pause after an error of the socket itself, to avoid a busy loop.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A bound UDP socket that answers DNS messages (RFC 1035 section 4.2.1), once it is run on a worker's thread.
-pub struct UdpDoor {
+/// A bound UDP socket that answers DNS messages (RFC 1035 section 4.2.1) when it is run on a worker's thread.
+pub struct UdpListener {
     socket: std::net::UdpSocket,
     bound: SocketAddr,
-    door: Arc<Door>,
+    identity: Arc<ListenerIdentity>,
     backend: Backend,
 }
 
-impl UdpDoor {
-    /// A door on a bound socket; it answers nobody until [`run`](Self::run).
+impl UdpListener {
+    /// Creates a listener from a bound socket. It answers nothing before [`run`](Self::run).
     ///
     /// # Errors
-    /// The socket has no address, or (bound to a wildcard) cannot be made to tell which address was asked.
-    pub fn new(socket: std::net::UdpSocket, door: Arc<Door>, backend: Backend) -> io::Result<Self> {
+    /// The socket has no address, or is bound to a wildcard and cannot report destination addresses.
+    pub fn new(socket: std::net::UdpSocket, identity: Arc<ListenerIdentity>, backend: Backend) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let bound = socket.local_addr()?;
         match bound.ip() {
@@ -58,31 +59,31 @@ impl UdpDoor {
             IpAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
             IpAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
-        Ok(Self { socket, bound, door, backend })
+        Ok(Self { socket, bound, identity, backend })
     }
 
-    /// Answers until `stop`; then what is under way is finished, queries that wait for others too.
+    /// Answers until `stop`; then queries in progress are completed, including those that wait for upstreams.
     ///
     /// Must be called on a worker's thread, within its runtime.
     ///
     /// # Errors
     /// The socket cannot be registered with the runtime.
-    pub async fn run(self, engine: Arc<Engine>, own: Own, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { socket, bound, door, backend } = self;
+    pub async fn run(self, engine: Arc<Engine>, own: LocalWorker, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { socket, bound, identity, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
-        engine.observer().watch_receive_buffers(&door.server, bound);
-        let late = Rc::new(Late { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
-        let (owing, mut paid) = mpsc::channel(1);
-        let mut serving = Serving {
+        engine.observer().watch_receive_buffers(&identity.server, bound);
+        let late = Rc::new(LateReplies { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
+        let (late_senders, mut paid) = mpsc::channel(1);
+        let mut serving = ServeLoop {
             inbox: Inbox::new(backend, BATCH, ANY_DATAGRAM),
             outbox: Outbox::new(backend, true),
             socket: socket.clone(),
             bound,
             late: late.clone(),
             engine: engine.clone(),
-            door,
+            identity,
             own,
-            owing,
+            owing: late_senders,
         };
         let flushing = late.flush(&socket, &engine);
         let finishing = async {
@@ -98,14 +99,16 @@ impl UdpDoor {
     }
 }
 
-/// Replies to queries that waited for somebody else. Those that are ready in one turn of the runtime leave together.
-struct Late {
+/// Replies to queries that waited for an upstream. Replies that are ready in the same iteration of the
+/// runtime are sent together.
+struct LateReplies {
     outbox: RefCell<Outbox>,
     ready: Notify,
 }
 
-impl Late {
-    /// Sends what is ready, for ever: whoever has a reply wakes this, and it runs after all who are awake already.
+impl LateReplies {
+    /// Sends late replies, indefinitely. A task with a reply wakes this one, which runs after all tasks that
+    /// are ready already.
     async fn flush(&self, socket: &UdpSocket, engine: &Engine) {
         loop {
             self.ready.notified().await;
@@ -118,31 +121,31 @@ impl Late {
     }
 }
 
-/// A door at work.
-struct Serving {
+/// The state of a running listener.
+struct ServeLoop {
     inbox: Inbox,
     outbox: Outbox,
     socket: Rc<UdpSocket>,
     bound: SocketAddr,
-    late: Rc<Late>,
+    late: Rc<LateReplies>,
     engine: Arc<Engine>,
-    door: Arc<Door>,
-    own: Own,
-    /// Held by the loop and by every task that owes a reply; when all are gone, the receiver hears it.
+    identity: Arc<ListenerIdentity>,
+    own: LocalWorker,
+    /// Held by the loop and by every task that owes a reply; the receiver completes when all are dropped.
     owing: mpsc::Sender<()>,
 }
 
 /// How a batch ended.
-enum Batch {
-    /// Nothing is waiting any more.
+enum BatchEnd {
+    /// No more datagrams are waiting.
     Drained,
-    /// There may be more.
+    /// More datagrams may be waiting.
     Full,
     /// The socket itself failed.
     Failed,
 }
 
-impl Serving {
+impl ServeLoop {
     async fn read_until(&mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
@@ -150,15 +153,15 @@ impl Serving {
                 biased;
                 () = &mut stop => return,
                 ready = self.socket.readable() => if ready.is_err() {
-                    // Only when the runtime is shutting down.
+                    // Happens only when the runtime shuts down.
                     return;
                 }
             }
             match self.answer_batch() {
-                Batch::Drained => {}
-                // `readable` does not yield while there is more to read, so it is done here.
-                Batch::Full => tokio::task::yield_now().await,
-                Batch::Failed => tokio::select! {
+                BatchEnd::Drained => {}
+                // `readable` does not yield while there is more to read, so yield here.
+                BatchEnd::Full => tokio::task::yield_now().await,
+                BatchEnd::Failed => tokio::select! {
                     biased;
                     () = &mut stop => return,
                     () = tokio::time::sleep(PAUSE) => {}
@@ -167,14 +170,14 @@ impl Serving {
         }
     }
 
-    /// Answers what is waiting, at most [`BATCH`] datagrams.
-    fn answer_batch(&mut self) -> Batch {
+    /// Answers the waiting datagrams, at most [`BATCH`].
+    fn answer_batch(&mut self) -> BatchEnd {
         let received = match self.receive() {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Drained,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return BatchEnd::Drained,
             Err(error) => {
-                self.engine.observer().doors().udp_receive_errors.inc();
-                return if is_about_a_peer(&error) { Batch::Full } else { Batch::Failed };
+                self.engine.observer().listeners().udp_receive_errors.inc();
+                return if is_peer_error(&error) { BatchEnd::Full } else { BatchEnd::Failed };
             }
         };
         let moment = Moment::now();
@@ -182,90 +185,90 @@ impl Serving {
         let mut worker = own.borrow_mut();
         for index in 0..received {
             let datagram = self.inbox.get(index);
-            let Some(asked) = asked(&datagram, self.bound) else { continue };
-            let origin = Origin { peer: asked.peer, local: asked.local, transport: Transport::Udp };
+            let Some(asked) = query_origin(&datagram, self.bound) else { continue };
+            let source = MessageSource { peer: asked.peer, local: asked.local, transport: Transport::Udp };
             let out = self.outbox.buffer();
             let message = datagram.message;
-            let incoming = Incoming { door: &self.door, message, origin: &origin, moment };
-            match self.engine.begin(&mut worker, &incoming, out) {
-                Begun::Silence => self.outbox.abandon(),
-                Begun::Ready => self.outbox.seal(Some(asked.peer), asked.source),
-                Begun::Waiting(waiting) => self.finish_later(waiting, asked),
+            let incoming = IncomingMessage { listener: &self.identity, message, source: &source, moment };
+            match self.engine.handle(&mut worker, &incoming, out) {
+                Progress::Dropped => self.outbox.roll_back(),
+                Progress::Replied => self.outbox.commit(Some(asked.peer), asked.source),
+                Progress::Pending(pending_query) => self.resolve_later(pending_query, asked),
             }
         }
-        worker.witness.settle(moment.started);
+        worker.recorder.settle(moment.started);
         drop(worker);
         send(&mut self.outbox, &self.socket, &self.engine);
-        // Whatever is left makes the socket readable again.
-        if received < BATCH { Batch::Drained } else { Batch::Full }
+        // Remaining datagrams make the socket readable again.
+        if received < BATCH { BatchEnd::Drained } else { BatchEnd::Full }
     }
 
-    /// Receives what is there, at most [`BATCH`] datagrams.
+    /// Receives the waiting datagrams, at most [`BATCH`].
     fn receive(&mut self) -> io::Result<usize> {
         let (inbox, socket, is_wildcard) = (&mut self.inbox, &*self.socket, self.bound.ip().is_unspecified());
         let mut received = 0;
         let all = socket.try_io(Interest::READABLE, || {
             received = inbox.receive(socket.as_fd(), is_wildcard)?;
-            // The runtime hears now that nothing more is there, and need not be told by another call.
+            // Tells the runtime that nothing more is waiting, which saves another call.
             if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         if received > 0 { Ok(received) } else { all.map(|()| 0) }
     }
 
-    /// Answers a query when somebody else has, in a task of its own.
-    fn finish_later(&self, waiting: Box<Waiting>, asked: AskedAt) {
-        let (engine, door, own) = (self.engine.clone(), self.door.clone(), self.own.clone());
+    /// Answers a query in a separate task when its upstream has replied.
+    fn resolve_later(&self, pending_query: Box<PendingQuery>, asked: QueryOrigin) {
+        let (engine, identity, own) = (self.engine.clone(), self.identity.clone(), self.own.clone());
         let (late, owing) = (self.late.clone(), self.owing.clone());
         tokio::task::spawn_local(async move {
             let _owing = owing;
-            let resolved = engine.resolve(waiting).await;
+            let resolved = engine.resolve(pending_query).await;
             let mut outbox = late.outbox.borrow_mut();
-            if engine.conclude(&mut own.borrow_mut(), &door, &resolved, outbox.buffer()) {
-                outbox.seal(Some(asked.peer), asked.source);
+            if engine.finish(&mut own.borrow_mut(), &identity, &resolved, outbox.buffer()) {
+                outbox.commit(Some(asked.peer), asked.source);
                 late.ready.notify_one();
             } else {
-                outbox.abandon();
+                outbox.roll_back();
             }
         });
     }
 }
 
-/// Who asked, and where.
-struct AskedAt {
+/// The source and destination of a query.
+struct QueryOrigin {
     peer: SocketAddr,
-    /// The address of ours that was asked.
+    /// The local address that was queried.
     local: IpAddr,
-    /// The same for the reply to leave from, where the system would have a choice.
-    source: Option<Local>,
+    /// The address from which to send the reply, if the system would have a choice.
+    source: Option<LocalAddress>,
 }
 
-/// Who sent a datagram, unless nobody can be answered: at port 0 there is nobody, and a forged source must not have
-/// the door talk to itself.
-fn asked(datagram: &Received<'_>, bound: SocketAddr) -> Option<AskedAt> {
+/// The origin of a datagram, or `None` if it must not be answered: port 0 cannot receive a reply, and with a
+/// forged source the listener would answer itself.
+fn query_origin(datagram: &Received<'_>, bound: SocketAddr) -> Option<QueryOrigin> {
     let peer = datagram.peer.filter(|peer| peer.port() != 0)?;
     let is_wildcard = bound.ip().is_unspecified();
-    // A wildcard's packet without its address could not be answered from there.
+    // A datagram to a wildcard without its destination could not be answered from the right address.
     let source = if is_wildcard { Some(datagram.local?) } else { None };
     let local = source.map_or_else(|| bound.ip(), |(address, _)| address);
-    // Behind a wildcard every loopback address is ours too.
+    // With a wildcard, every loopback address is local too.
     let own_address = peer.ip() == local || (is_wildcard && peer.ip().is_loopback());
-    (peer.port() != bound.port() || !own_address).then_some(AskedAt { peer, local, source })
+    (peer.port() != bound.port() || !own_address).then_some(QueryOrigin { peer, local, source })
 }
 
-/// A full send buffer, a reply too long, a peer out of reach: the client asks again.
+/// A full send buffer, a reply that is too long, an unreachable peer: the client retries.
 fn send(outbox: &mut Outbox, socket: &UdpSocket, engine: &Engine) {
     if outbox.is_empty() {
         return;
     }
     let failed = outbox.send(socket.as_fd());
     if failed > 0 {
-        engine.observer().doors().udp_send_errors.inc_by(failed as u64);
+        engine.observer().listeners().udp_send_errors.inc_by(failed as u64);
     }
 }
 
-/// True for errors of one datagram, and those that ICMP messages and signals cause: they say nothing about
-/// the socket, and a peer can provoke them at will.
-fn is_about_a_peer(error: &io::Error) -> bool {
+/// Whether an error concerns a single datagram or was caused by an ICMP message or a signal: it says nothing
+/// about the socket, and peers can provoke it at will.
+fn is_peer_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
@@ -296,7 +299,7 @@ mod tests {
             let local = local.map(|local| (local.parse().expect("ip"), 0));
             let peer = Some(peer.parse().expect("an address"));
             let datagram = Received { message: b"", peer, local, truncated: false };
-            let asked = asked(&datagram, bound.parse().expect("an address"));
+            let asked = query_origin(&datagram, bound.parse().expect("an address"));
             assert_eq!(asked.is_some(), answers, "{bound} {peer:?} {local:?}");
         }
     }

@@ -1,46 +1,47 @@
-//! What one worker owns: its packet cache, the clients that it knows, what it observes. No other thread sees it, so
-//! nothing in it is locked; only the common worker, of those who have no thread of their own, is handed around whole.
+//! The state of one worker: its packet cache, its client cache and its metrics recorder. Other threads do not
+//! access it, so it needs no locks. The exception is the shared worker, which is protected by one lock as a
+//! whole.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::clients::Clients;
+use super::clients::ClientCache;
 use super::packet_cache::{LowerName, PacketCache};
 use crate::dns::Layout;
-use crate::observe::{Observer, Witness};
+use crate::observe::{Observer, WorkerRecorder};
 
-/// The belongings of one worker.
+/// The state of one worker.
 #[derive(Debug)]
 pub struct Worker {
-    /// What it observes.
-    pub witness: Witness,
+    /// Its metrics recorder.
+    pub recorder: WorkerRecorder,
     pub(super) packets: PacketCache,
-    pub(super) clients: Clients,
-    /// Room for the name in question.
+    pub(super) clients: ClientCache,
+    /// Reusable buffer for query names.
     pub(super) name: LowerName,
-    /// Room for where the parts of a reply stand.
+    /// Reusable buffer for the offsets of a reply.
     pub(super) layout: Layout,
 }
 
-/// A worker as the tasks on its thread share it. Nobody holds it while waiting.
-pub type Own = Rc<RefCell<Worker>>;
+/// A worker as shared by the tasks on its thread. It must not be borrowed across an await.
+pub type LocalWorker = Rc<RefCell<Worker>>;
 
 impl Worker {
-    /// A worker that has seen nothing yet, with a packet cache of at most so many octets.
+    /// Creates a worker with a packet cache of at most `packet_cache_bytes` octets.
     pub fn new(observer: &Arc<Observer>, packet_cache_bytes: u64) -> Self {
         Self {
-            witness: observer.witness(),
+            recorder: observer.recorder(),
             packets: PacketCache::new(packet_cache_bytes),
-            clients: Clients::default(),
+            clients: ClientCache::default(),
             name: LowerName::default(),
             layout: Layout::default(),
         }
     }
 
-    /// Tells how much it holds.
-    pub(super) fn tell_size(&self) {
-        let (answers, told, bytes) = self.packets.size();
-        self.witness.packet_cache_holds(answers, told, bytes);
+    /// Reports the size of the packet cache to the metrics.
+    pub(super) fn report_cache_size(&self) {
+        let (answers, annotation, bytes) = self.packets.size();
+        self.recorder.set_packet_cache_size(answers, annotation, bytes);
     }
 }

@@ -1,11 +1,11 @@
-//! The threads that answer: each with a runtime, sockets, a packet cache and counters of its own.
+//! The threads that answer queries, each with its own runtime, sockets, packet cache and counters.
 //!
 //! ```text
-//!  Workers::spawn(2, door) ──► queue ──► worker 2's thread: its runtime runs the door's task
+//!  Workers::run(2, task) ──► queue ──► thread of worker 2: its runtime runs the task
 //! ```
 //!
-//! What runs on a worker's thread shares its [`Worker`](super::Worker) without a lock. Whoever spawned a task there
-//! waits for it like for one of their own: dropping the wait ends the task.
+//! Tasks on a worker's thread share its [`Worker`](super::Worker) without locks. The caller awaits the task:
+//! dropping the future ends it.
 
 use std::cell::RefCell;
 use std::io;
@@ -17,64 +17,64 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Engine, Own};
-use crate::observe::PAGE_WAITS;
+use super::{Engine, LocalWorker};
+use crate::observe::PAGE_WAITS as FLUSH_INTERVAL;
 
-/// Tasks that may wait for a worker to begin with them.
-const QUEUE: usize = 1024;
+/// Tasks that may wait to be started by a worker.
+const TASK_QUEUE: usize = 1024;
 
-/// A task as it is made on the worker's thread.
-type Task = Box<dyn FnOnce(Own) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+/// A task as a closure that is called on the worker's thread.
+type Task = Box<dyn FnOnce(LocalWorker) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
-/// The way to a worker's thread: a task, and what its end is told by.
-type Queue = mpsc::Sender<(Task, oneshot::Sender<()>)>;
+/// Queue of a worker's thread: a task and the channel that signals its end.
+type TaskQueue = mpsc::Sender<(Task, oneshot::Sender<()>)>;
 
-/// Threads that answer. Clones share them; when all are gone, so are the threads, their tasks with them.
+/// Threads that answer queries. Clones share them; dropping the last clone ends the threads and their tasks.
 #[derive(Clone, Debug)]
 pub struct Workers {
-    queues: Arc<[Queue]>,
+    queues: Arc<[TaskQueue]>,
     next: Arc<AtomicUsize>,
 }
 
 impl Workers {
-    /// So many threads for an engine, at least one.
+    /// Starts `count` threads for an engine, at least one.
     ///
     /// # Errors
     ///
-    /// When the system gives no threads or no runtime.
+    /// If the system cannot create a thread or a runtime.
     pub fn start(engine: &Arc<Engine>, count: usize) -> io::Result<Self> {
         let count = count.max(1);
         let queues = (0..count).map(|number| start(engine.clone(), number, count));
         Ok(Self { queues: queues.collect::<io::Result<_>>()?, next: Arc::default() })
     }
 
-    /// How many there are.
+    /// The number of workers.
     pub fn count(&self) -> usize {
         self.queues.len()
     }
 
-    /// Runs a task on the thread of one worker, and waits for its end. Dropping the wait ends the task.
-    pub async fn run<F>(&self, number: usize, task: impl FnOnce(Own) -> F + Send + 'static)
+    /// Runs a task on the thread of one worker and waits for its end. Dropping the future ends the task.
+    pub async fn run<F>(&self, number: usize, task: impl FnOnce(LocalWorker) -> F + Send + 'static)
     where
         F: Future<Output = ()> + 'static,
     {
         let (done, ended) = oneshot::channel();
         let task: Task = Box::new(move |own| Box::pin(task(own)));
         if self.queues[number % self.queues.len()].send((task, done)).await.is_ok() {
-            // An error means that the task is gone, and so does a value.
+            // Both an error and a value mean that the task has ended.
             let _ = ended.await;
         }
     }
 
-    /// Waits until every worker's thread has come to it.
-    pub async fn all_have_a_turn(&self) {
+    /// Waits until every worker's thread has processed a task.
+    pub async fn ping_all(&self) {
         for number in 0..self.count() {
             self.run(number, |_| async {}).await;
         }
     }
 
-    /// The same on one worker after the other.
-    pub async fn run_on_next<F>(&self, task: impl FnOnce(Own) -> F + Send + 'static)
+    /// Like [`run`](Self::run), on the workers in rotation.
+    pub async fn run_on_next<F>(&self, task: impl FnOnce(LocalWorker) -> F + Send + 'static)
     where
         F: Future<Output = ()> + 'static,
     {
@@ -82,16 +82,16 @@ impl Workers {
     }
 }
 
-/// Starts the thread of one worker and gives the way to it.
-fn start(engine: Arc<Engine>, number: usize, count: usize) -> io::Result<Queue> {
-    let (sender, queue) = mpsc::channel(QUEUE);
+/// Starts the thread of one worker and returns its queue.
+fn start(engine: Arc<Engine>, number: usize, count: usize) -> io::Result<TaskQueue> {
+    let (sender, queue) = mpsc::channel(TASK_QUEUE);
     let (began, beginning) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("worker-{number}"));
     thread.spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
-                // Nobody waits for it when the start was given up.
+                // Nobody receives this if the start was abandoned.
                 let _ = began.send(Ok(()));
                 work(&runtime, &engine, number, count, queue);
             }
@@ -102,7 +102,7 @@ fn start(engine: Arc<Engine>, number: usize, count: usize) -> io::Result<Queue> 
     Ok(sender)
 }
 
-/// The life of a worker: it begins with the tasks that it is given, until there will be no more.
+/// Main loop of a worker: starts the tasks from its queue until the queue is closed.
 fn work(
     runtime: &LocalRuntime,
     engine: &Arc<Engine>,
@@ -110,10 +110,10 @@ fn work(
     count: usize,
     mut queue: mpsc::Receiver<(Task, oneshot::Sender<()>)>,
 ) {
-    let own: Own = Rc::new(RefCell::new(engine.worker(count)));
+    let own: LocalWorker = Rc::new(RefCell::new(engine.worker(count)));
     runtime.block_on(async {
-        if own.borrow().witness.wants_times() {
-            tokio::task::spawn_local(turn_pages(engine.clone(), own.clone(), number));
+        if own.borrow().recorder.wants_times() {
+            tokio::task::spawn_local(flush_query_log(engine.clone(), own.clone(), number));
         }
         while let Some((task, mut done)) = queue.recv().await {
             let task = task(own.clone());
@@ -127,15 +127,15 @@ fn work(
     });
 }
 
-/// Hands over records of the query log that wait for a full page. The first worker does so for those, too, who
-/// have no thread of their own.
-async fn turn_pages(engine: Arc<Engine>, own: Own, number: usize) {
-    let mut tick = tokio::time::interval(PAGE_WAITS);
+/// Periodically submits query log records that have not filled a page. The first worker also does this for
+/// the shared worker.
+async fn flush_query_log(engine: Arc<Engine>, own: LocalWorker, number: usize) {
+    let mut tick = tokio::time::interval(FLUSH_INTERVAL);
     loop {
         tick.tick().await;
-        own.borrow_mut().witness.turn_page();
+        own.borrow_mut().recorder.flush_page();
         if number == 0 {
-            engine.common().witness.turn_page();
+            engine.shared_worker().recorder.flush_page();
         }
     }
 }

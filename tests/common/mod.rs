@@ -26,7 +26,7 @@ pub struct Lab {
     /// Where it answers DNS: the first listener.
     pub dns: SocketAddr,
     /// Where each listener answers, in the configuration's order.
-    pub doors: Vec<SocketAddr>,
+    pub listeners: Vec<SocketAddr>,
     /// Where it serves HTTP.
     pub admin: SocketAddr,
     stop: watch::Sender<bool>,
@@ -52,11 +52,11 @@ impl Lab {
             let _inside = runtime.enter();
             Daemon::start(None, &loaded, world).unwrap()
         };
-        let doors: Vec<SocketAddr> = daemon.addresses().iter().map(|(_, address)| *address).collect();
-        let (dns, admin) = (doors[0], daemon.admin_address().unwrap());
+        let listeners: Vec<SocketAddr> = daemon.addresses().iter().map(|(_, address)| *address).collect();
+        let (dns, admin) = (listeners[0], daemon.admin_address().unwrap());
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::spawn(move || runtime.block_on(daemon.run(stopped)));
-        Self { dns, doors, admin, stop, thread: Some(thread) }
+        Self { dns, listeners, admin, stop, thread: Some(thread) }
     }
 
     /// The body of an HTTP page.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plustwo::serve::bind::bind_tcp;
-use plustwo::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
+use plustwo::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, door, engine, query, workers};
+use crate::lab::{SHORTEST, assert_answered, listener, engine, query, workers};
 use crate::{Running, port_zero, soon, stopped};
 
 fn limits() -> TcpLimits {
@@ -29,15 +29,15 @@ fn open(limits: TcpLimits) -> Running {
     let listener = bind_tcp(port_zero("127.0.0.1")).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let slots = Arc::new(TcpSlots::new());
-    let tcp = TcpDoor::new(listener, door(), limits, slots).expect("a door");
+    let tcp = DnsTcpListener::new(listener, listener(), limits, slots).expect("a door");
     let engine = engine();
     let (stop, signal) = oneshot::channel();
     let task = tokio::spawn(tcp.run(engine.clone(), workers(&engine), stopped(signal)));
     Running { address, engine, stop, task }
 }
 
-async fn connect(door: &Running) -> TcpStream {
-    let stream = soon(TcpStream::connect(door.address)).await;
+async fn connect(listener: &Running) -> TcpStream {
+    let stream = soon(TcpStream::connect(listener.address)).await;
     stream.expect("connected")
 }
 
@@ -69,8 +69,8 @@ async fn closes(stream: &mut TcpStream) -> bool {
 
 #[tokio::test]
 async fn a_hundred_queries_in_one_write_are_all_answered() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     let queries: Vec<u8> = (0..100).flat_map(|id| framed(&query(id, 100))).collect();
     client.write_all(&queries).await.expect("written");
     let mut answered = BTreeSet::new();
@@ -81,59 +81,59 @@ async fn a_hundred_queries_in_one_write_are_all_answered() {
         answered.insert(id);
     }
     assert!(answered.into_iter().eq(0..100), "each once");
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_query_may_come_one_octet_at_a_time() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     client.set_nodelay(true).expect("no delay");
     for octet in framed(&query(5, 100)) {
         client.write_all(&[octet]).await.expect("written");
         tokio::task::yield_now().await;
     }
     assert_answered(&receive(&mut client).await.expect("a reply"), 5);
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_message_without_octets_closes_after_the_replies_before_it() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     let stream = [framed(&query(6, 100)), framed(&[])].concat();
     client.write_all(&stream).await.expect("written");
     assert_answered(&receive(&mut client).await.expect("a reply"), 6);
     assert!(closes(&mut client).await);
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn garbage_is_not_answered_and_the_connection_stays() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     let garbage = [framed(&[0xff]), framed(&[0xff; 4000])].concat();
     client.write_all(&garbage).await.expect("written");
     let answer = ask(&mut client, &query(7, 100)).await;
     assert_answered(&answer.expect("a reply"), 7);
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn the_longest_message_is_answered() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     for (id, length) in [(1, 65_535), (2, SHORTEST), (3, 65_535)] {
         let answer = ask(&mut client, &query(id, length)).await;
         assert_answered(&answer.expect("a reply"), id);
     }
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_half_closed_connection_gets_its_answers() {
-    let door = open(limits());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let mut client = connect(&listener).await;
     let queries: Vec<u8> = (0..50).flat_map(|id| framed(&query(id, 400))).collect();
     client.write_all(&queries).await.expect("written");
     client.shutdown().await.expect("half closed");
@@ -147,39 +147,39 @@ async fn a_half_closed_connection_gets_its_answers() {
         left = rest;
     }
     assert!(left.is_empty());
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn one_client_cannot_take_more_than_its_share() {
-    let door = open(TcpLimits { connections: 3, connections_per_client: 2, ..limits() });
-    let mut first = connect(&door).await;
-    let mut second = connect(&door).await;
+    let listener = open(TcpLimits { connections: 3, connections_per_client: 2, ..limits() });
+    let mut first = connect(&listener).await;
+    let mut second = connect(&listener).await;
     ask(&mut first, &query(1, 100)).await.expect("served");
     ask(&mut second, &query(2, 100)).await.expect("served");
-    let mut third = connect(&door).await;
+    let mut third = connect(&listener).await;
     assert!(closes(&mut third).await);
 
-    let mut other = connect_from("127.0.0.2", door.address).await;
+    let mut other = connect_from("127.0.0.2", listener.address).await;
     let answer = ask(&mut other, &query(3, 100)).await;
     answer.expect("another client has a share of its own");
-    let mut full = connect_from("127.0.0.3", door.address).await;
+    let mut full = connect_from("127.0.0.3", listener.address).await;
     assert!(closes(&mut full).await, "three in all");
-    assert_eq!(door.engine.observer().doors().tcp_refused.get(), 2);
-    assert_eq!(door.engine.observer().doors().tcp_connections.get(), 3);
+    assert_eq!(listener.engine.observer().listeners().tcp_refused.get(), 2);
+    assert_eq!(listener.engine.observer().listeners().tcp_connections.get(), 3);
 
     drop(first);
     // The place is free as soon as the door has noticed.
     soon(async {
         loop {
-            let mut again = connect(&door).await;
+            let mut again = connect(&listener).await;
             if ask(&mut again, &query(4, 100)).await.is_ok() {
                 break;
             }
         }
     })
     .await;
-    door.stop().await;
+    listener.stop().await;
 }
 
 async fn connect_from(ip: &str, to: SocketAddr) -> TcpStream {
@@ -190,11 +190,11 @@ async fn connect_from(ip: &str, to: SocketAddr) -> TcpStream {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_dropped_while_another_is_served() {
-    let door = open(TcpLimits { idle_timeout: SHORT, ..limits() });
+    let listener = open(TcpLimits { idle_timeout: SHORT, ..limits() });
     let socket = TcpSocket::new_v4().expect("a socket");
     // Replies are short; a small buffer is full of them soon.
     socket.set_recv_buffer_size(4096).expect("a small buffer");
-    let mut deaf = soon(socket.connect(door.address)).await.expect("connected");
+    let mut deaf = soon(socket.connect(listener.address)).await.expect("connected");
     let shouting = tokio::spawn(async move {
         let questions = framed(&query(1, SHORTEST)).repeat(100);
         // Ends when the door cuts it off: its replies fill the buffers between, which are finite.
@@ -202,7 +202,7 @@ async fn a_client_that_never_reads_is_dropped_while_another_is_served() {
     });
     let mut served = 0;
     while !shouting.is_finished() {
-        let mut client = connect(&door).await;
+        let mut client = connect(&listener).await;
         // On a busy machine this test may itself be slower than the idle timeout.
         if let Ok(answer) = ask(&mut client, &query(2, 100)).await {
             assert_answered(&answer, 2);
@@ -210,17 +210,17 @@ async fn a_client_that_never_reads_is_dropped_while_another_is_served() {
         }
     }
     assert!(served > 0);
-    assert!(door.engine.observer().doors().tcp_timeouts.get() >= 1);
-    door.stop().await;
+    assert!(listener.engine.observer().listeners().tcp_timeouts.get() >= 1);
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_connection_is_idle_however_it_dribbles() {
-    let door = open(TcpLimits { idle_timeout: SHORT, ..limits() });
-    let mut silent = connect(&door).await;
+    let listener = open(TcpLimits { idle_timeout: SHORT, ..limits() });
+    let mut silent = connect(&listener).await;
     assert!(closes(&mut silent).await);
 
-    let mut dribbling = connect(&door).await;
+    let mut dribbling = connect(&listener).await;
     let (mut input, mut output) = dribbling.split();
     output.write_all(&[0xff, 0xff]).await.expect("written");
     let mut octet = [0];
@@ -235,18 +235,18 @@ async fn a_connection_is_idle_however_it_dribbles() {
         }
     })
     .await;
-    assert_eq!(door.engine.observer().doors().tcp_timeouts.get(), 2);
-    door.stop().await;
+    assert_eq!(listener.engine.observer().listeners().tcp_timeouts.get(), 2);
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_stopped_door_closes_its_connections_and_leaves_its_port() {
-    let door = open(limits());
-    let (address, engine) = (door.address, door.engine.clone());
-    let mut client = connect(&door).await;
+    let listener = open(limits());
+    let (address, engine) = (listener.address, listener.engine.clone());
+    let mut client = connect(&listener).await;
     ask(&mut client, &query(1, 100)).await.expect("served");
-    door.stop().await;
+    listener.stop().await;
     assert!(closes(&mut client).await);
-    assert_eq!(engine.observer().doors().tcp_connections.get(), 0);
+    assert_eq!(engine.observer().listeners().tcp_connections.get(), 0);
     bind_tcp(address).expect("the port is free again, TIME_WAIT or not");
 }

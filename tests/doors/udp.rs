@@ -4,11 +4,11 @@ use std::sync::Arc;
 use plustwo::serve::Engine;
 use plustwo::serve::bind::bind_udp;
 use plustwo::serve::datagrams::Backend;
-use plustwo::serve::udp::UdpDoor;
+use plustwo::serve::udp::UdpListener;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, door, engine, query, workers};
+use crate::lab::{SHORTEST, assert_answered, listener, engine, query, workers};
 use crate::{Running, port_zero, response, soon, stopped};
 
 /// A UDP door on `ip`, running; `None` where the host has no such address.
@@ -16,16 +16,16 @@ fn open(ip: &str) -> Option<Running> {
     let socket = bind_udp(port_zero(ip)).ok()?;
     let address = socket.local_addr().expect("an address");
     let engine = engine();
-    let udp = UdpDoor::new(socket, door(), Backend::best()).expect("a door");
+    let udp = UdpListener::new(socket, listener(), Backend::best()).expect("a door");
     let (stop, signal) = oneshot::channel();
     let task = tokio::spawn(answer(udp, engine.clone(), stopped(signal)));
     Some(Running { address, engine, stop, task })
 }
 
 /// Runs a door on a worker's thread.
-async fn answer(door: UdpDoor, engine: Arc<Engine>, stop: impl Future<Output = ()> + Send + 'static) {
+async fn answer(listener: UdpListener, engine: Arc<Engine>, stop: impl Future<Output = ()> + Send + 'static) {
     let workers = workers(&engine);
-    workers.run(0, |own| async { door.run(engine, own, stop).await.expect("a reader") }).await;
+    workers.run(0, |own| async { listener.run(engine, own, stop).await.expect("a reader") }).await;
 }
 
 async fn client(ip: &str) -> UdpSocket {
@@ -47,47 +47,47 @@ async fn receive(client: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 
 #[tokio::test]
 async fn a_wildcard_door_answers_from_the_address_asked() {
-    let door = open("0.0.0.0").expect("IPv4");
+    let listener = open("0.0.0.0").expect("IPv4");
     let client = client("127.0.0.1").await;
     for asked in ["127.0.0.1", "127.0.0.77", "127.0.0.253"] {
-        let asked = SocketAddr::new(asked.parse::<IpAddr>().expect("ip"), door.address.port());
+        let asked = SocketAddr::new(asked.parse::<IpAddr>().expect("ip"), listener.address.port());
         let (message, from) = ask(&client, asked, &query(7, 100)).await;
         assert_answered(&message, 7);
         assert_eq!(from, asked);
     }
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn an_ipv6_wildcard_door_answers_from_the_address_asked() {
-    let Some(door) = open("::") else { return };
-    let asked: SocketAddr = format!("[::1]:{}", door.address.port()).parse().expect("an address");
+    let Some(listener) = open("::") else { return };
+    let asked: SocketAddr = format!("[::1]:{}", listener.address.port()).parse().expect("an address");
     let Ok(client) = UdpSocket::bind(port_zero("::1")).await else {
         return; // A host without IPv6 on loopback.
     };
     let (message, from) = ask(&client, asked, &query(8, 100)).await;
     assert_answered(&message, 8);
     assert_eq!(from, asked);
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_door_on_one_address_answers_from_it() {
     for ip in ["127.0.0.77", "::1"] {
-        let Some(door) = open(ip) else { continue };
+        let Some(listener) = open(ip) else { continue };
         let client = client(ip).await;
-        let (message, from) = ask(&client, door.address, &query(9, 100)).await;
+        let (message, from) = ask(&client, listener.address, &query(9, 100)).await;
         assert_answered(&message, 9);
-        assert_eq!(from, door.address);
-        door.stop().await;
+        assert_eq!(from, listener.address);
+        listener.stop().await;
     }
 }
 
 #[tokio::test]
 async fn garbage_is_not_answered_and_does_not_stop_the_door() {
     for ip in ["127.0.0.1", "0.0.0.0"] {
-        let door = open(ip).expect("IPv4");
-        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), door.address.port());
+        let listener = open(ip).expect("IPv4");
+        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), listener.address.port());
         let client = client("127.0.0.1").await;
         let garbage = [vec![], vec![0], vec![0xff; 11], vec![0xff; 12], vec![0xff; 65_507]];
         for message in garbage.iter().chain([&response(1, 100)]) {
@@ -96,24 +96,24 @@ async fn garbage_is_not_answered_and_does_not_stop_the_door() {
         // The first that comes back is the reply to the one query.
         let (message, _) = ask(&client, asked, &query(2, 100)).await;
         assert_answered(&message, 2);
-        door.stop().await;
+        listener.stop().await;
     }
 }
 
 #[tokio::test]
 async fn the_longest_datagram_is_answered() {
-    let door = open("127.0.0.1").expect("IPv4");
+    let listener = open("127.0.0.1").expect("IPv4");
     let client = client("127.0.0.1").await;
-    let (message, _) = ask(&client, door.address, &query(3, 65_507)).await;
+    let (message, _) = ask(&client, listener.address, &query(3, 65_507)).await;
     assert_answered(&message, 3);
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn clients_that_are_gone_do_not_stop_the_door() {
     for ip in ["127.0.0.1", "0.0.0.0"] {
-        let door = open(ip).expect("IPv4");
-        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), door.address.port());
+        let listener = open(ip).expect("IPv4");
+        let asked = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), listener.address.port());
         for id in 0..20 {
             // Closed before the door reads it, so that the reply brings an ICMP error back.
             let gone = client("127.0.0.1").await;
@@ -124,51 +124,51 @@ async fn clients_that_are_gone_do_not_stop_the_door() {
         let client = client("127.0.0.1").await;
         let (message, _) = ask(&client, asked, &query(99, 100)).await;
         assert_answered(&message, 99);
-        door.stop().await;
+        listener.stop().await;
     }
 }
 
 #[tokio::test]
 async fn more_than_a_batch_is_answered_in_order() {
-    let door = open("127.0.0.1").expect("IPv4");
+    let listener = open("127.0.0.1").expect("IPv4");
     let client = client("127.0.0.1").await;
     client.writable().await.expect("writable");
     // The door runs on this thread: nothing is read until all is sent.
     for id in 0..150 {
-        let sent = client.try_send_to(&query(id, SHORTEST), door.address);
+        let sent = client.try_send_to(&query(id, SHORTEST), listener.address);
         sent.expect("sent");
     }
     for id in 0..150 {
         let (message, _) = receive(&client).await;
         assert_answered(&message, id);
     }
-    assert_eq!(door.engine.observer().doors().udp_send_errors.get(), 0);
-    door.stop().await;
+    assert_eq!(listener.engine.observer().listeners().udp_send_errors.get(), 0);
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_few_large_datagrams_do_not_crowd_queries_out() {
-    let door = open("127.0.0.1").expect("IPv4");
+    let listener = open("127.0.0.1").expect("IPv4");
     let client = client("127.0.0.1").await;
     client.writable().await.expect("writable");
     // The door runs on this thread: all of it waits in the receive buffer.
     for _ in 0..3 {
-        client.try_send_to(&[0xff; 60_000], door.address).expect("sent");
+        client.try_send_to(&[0xff; 60_000], listener.address).expect("sent");
     }
     for id in 0..60 {
-        client.try_send_to(&query(id, 100), door.address).expect("sent");
+        client.try_send_to(&query(id, 100), listener.address).expect("sent");
     }
     for id in 0..60 {
         let (message, _) = receive(&client).await;
         assert_answered(&message, id);
     }
-    door.stop().await;
+    listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_stopped_door_leaves_its_port() {
-    let door = open("127.0.0.1").expect("IPv4");
-    let address = door.address;
-    door.stop().await;
+    let listener = open("127.0.0.1").expect("IPv4");
+    let address = listener.address;
+    listener.stop().await;
     bind_udp(address).expect("the port is free again");
 }

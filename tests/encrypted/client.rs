@@ -55,14 +55,14 @@ impl Identity {
 }
 
 async fn connect(
-    door: SocketAddr,
+    listener: SocketAddr,
     from: IpAddr,
     config: Arc<ClientConfig>,
 ) -> io::Result<TlsStream<TcpStream>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
-    let stream = socket.connect(door).await?;
-    TlsConnector::from(config).connect(ServerName::from(door.ip()), stream).await
+    let stream = socket.connect(listener).await?;
+    TlsConnector::from(config).connect(ServerName::from(listener.ip()), stream).await
 }
 
 fn runtime() -> Runtime {
@@ -80,13 +80,13 @@ pub struct Dot {
 }
 
 impl Dot {
-    pub fn connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
-        Self::connect_with(door, from, identity.client_config(b"dot"))
+    pub fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+        Self::connect_with(listener, from, identity.client_config(b"dot"))
     }
 
-    pub fn connect_with(door: SocketAddr, from: IpAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
+    pub fn connect_with(listener: SocketAddr, from: IpAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
         let runtime = runtime();
-        let stream = runtime.block_on(in_time(connect(door, from, config)))?;
+        let stream = runtime.block_on(in_time(connect(listener, from, config)))?;
         Ok(Self { runtime, stream })
     }
 
@@ -158,19 +158,19 @@ pub struct Doh {
 }
 
 impl Doh {
-    pub fn connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> Self {
-        Self::try_connect(door, from, identity).unwrap()
+    pub fn connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> Self {
+        Self::try_connect(listener, from, identity).unwrap()
     }
 
-    pub fn try_connect(door: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
+    pub fn try_connect(listener: SocketAddr, from: IpAddr, identity: &Identity) -> io::Result<Self> {
         let runtime = runtime();
         let http = runtime.block_on(in_time(async {
-            let stream = connect(door, from, identity.client_config(b"h2")).await?;
+            let stream = connect(listener, from, identity.client_config(b"h2")).await?;
             let (http, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
             Ok::<_, io::Error>(http)
         }))?;
-        Ok(Self { runtime, authority: door.to_string(), http })
+        Ok(Self { runtime, authority: listener.to_string(), http })
     }
 
     /// The status and the body of a response.

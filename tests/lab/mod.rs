@@ -12,7 +12,7 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::Record;
 use plustwo::config::{BUILT_IN_LAB, Loaded, load_text};
 use plustwo::serve::workers::Workers;
-use plustwo::serve::{Door, Engine};
+use plustwo::serve::{ListenerIdentity, Engine};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 
@@ -73,8 +73,8 @@ pub fn workers(engine: &Arc<Engine>) -> Workers {
 }
 
 /// A door that is bound to no view.
-pub fn door() -> Arc<Door> {
-    Arc::new(Door::new(0, "127.0.0.1:5300".parse().expect("an address")))
+pub fn listener() -> Arc<ListenerIdentity> {
+    Arc::new(ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address")))
 }
 
 /// The shortest message that [`query`] makes.

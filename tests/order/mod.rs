@@ -14,7 +14,7 @@ use std::path::Path;
 use hickory_proto::op::Message;
 use plustwo::config::load_text;
 use plustwo::dns::{Annotations, Answer, Name, Query, Question, Rcode, Rdata, RecordType, RrSet, encode};
-use plustwo::serve::{Door, Engine, Origin, Transport};
+use plustwo::serve::{ListenerIdentity, Engine, MessageSource, Transport};
 use plustwo::world::compile::compile;
 use tokio::net::UdpSocket;
 
@@ -220,14 +220,14 @@ impl Upstreams {
     /// The answers to questions one after the other, from an engine with nothing cached.
     pub async fn answers(&self, questions: &[Asked]) -> Vec<Answered> {
         let engine = self.engine();
-        let door = Door::new(0, "127.0.0.1:5300".parse().expect("an address"));
+        let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
         let mut answers = Vec::with_capacity(questions.len());
         for asked in questions {
             let peer = SocketAddr::new(asked.peer, 40_000);
             let local = IpAddr::from(Ipv4Addr::LOCALHOST);
-            let origin = Origin { peer, local, transport: asked.transport };
+            let origin = MessageSource { peer, local, transport: asked.transport };
             let mut out = Vec::new();
-            let is_answered = engine.answer(&door, &asked.message, &origin, &mut out).await;
+            let is_answered = engine.answer(&listener, &asked.message, &origin, &mut out).await;
             answers.push(if is_answered { Answered::of(&out) } else { Answered::Nothing });
         }
         answers

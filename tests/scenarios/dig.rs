@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use plustwo::dns::{Class, Question, RrSet};
 use plustwo::explain::Explanation;
-use plustwo::resolve::{Occasion, Outcome, Silent, resolve};
+use plustwo::resolve::{QueryContext, Outcome, Silent, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 
@@ -73,7 +73,7 @@ impl<'a> Options<'a> {
                 return Ok(());
             }
         };
-        let occasion = Occasion { now_s: NOW_S, draw: self.draw };
+        let occasion = QueryContext { now: NOW_S, random: self.draw };
         if self.explains {
             lines.extend(claims(world, vantage, question, occasion));
             return Ok(());
@@ -113,7 +113,7 @@ impl<'a> Options<'a> {
 
 /// The claims that covered the names of a question, a line each: who won, who lost, and AWS's rule for it; and the
 /// record sets that routing policies chose.
-fn claims(world: &World, vantage: Vantage, question: &Question, occasion: Occasion) -> Vec<String> {
+fn claims(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Vec<String> {
     let Some(told) = Explanation::of(world, vantage, question, occasion) else {
         return vec!["; no reply".to_owned()];
     };

@@ -89,12 +89,12 @@ fn zero_weights_answer_when_nothing_else_can() {
 fn what_was_drawn_is_not_kept() {
     let asker = Asker { region: None, places: places(), draw: 7 };
     let keep = |sets: &RoutedSets| choose(sets, &asker).keep;
-    assert_eq!(keep(&weights(&[(1, true), (1, true)])), Keep::No);
-    assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Keep::World);
+    assert_eq!(keep(&weights(&[(1, true), (1, true)])), Cacheability::Never);
+    assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Cacheability::Generation);
     let values =
         |count| sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); count], 1);
-    assert_eq!(keep(&values(8)), Keep::World);
-    assert_eq!(keep(&values(9)), Keep::No);
+    assert_eq!(keep(&values(8)), Cacheability::Generation);
+    assert_eq!(keep(&values(9)), Cacheability::Never);
 }
 
 #[test]
@@ -183,7 +183,7 @@ proptest! {
         let healthy = healths.iter().filter(|healthy| **healthy).count();
         let candidates = if healthy == 0 { healths.len() } else { healthy } * usize::from(values);
         prop_assert_eq!(told.len(), candidates.min(MOST_VALUES));
-        prop_assert_eq!(choice.keep == Keep::No, candidates > MOST_VALUES);
+        prop_assert_eq!(choice.keep == Cacheability::Never, candidates > MOST_VALUES);
         prop_assert!(told.iter().all(|(set, _)| set.is_healthy || healthy == 0));
         let distinct: std::collections::HashSet<&Rdata> = told.iter().map(|(_, rdata)| *rdata).collect();
         prop_assert_eq!(distinct.len(), told.len());

@@ -19,11 +19,11 @@ use nix::libc::{
     sa_family_t, sendmmsg, sockaddr_in, sockaddr_in6, socklen_t,
 };
 
-use super::{Failed, Local, Received, Rooms, Sealed, ipv4_local, ipv6_local};
+use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage, ipv4_local, ipv6_local};
 
 /// Receives with recvmmsg(2).
 pub(super) struct Receiver {
-    rooms: Rooms,
+    rooms: ReceiveBuffers,
     headers: Vec<mmsghdr>,
     /// One for each header, as are the next two: what the headers point to.
     parts: Vec<iovec>,
@@ -42,7 +42,7 @@ unsafe impl Sync for Receiver {}
 
 impl Receiver {
     /// Nothing was received. The headers point to their rooms from now on: no vector is ever resized.
-    pub fn new(mut rooms: Rooms) -> Self {
+    pub fn new(mut rooms: ReceiveBuffers) -> Self {
         let count = rooms.count;
         let base = rooms.octets.as_mut_ptr();
         // `wrapping_add`, here and below: within the allocation, as it was made.
@@ -57,13 +57,13 @@ impl Receiver {
             with_local: false,
             rooms,
         };
-        receiver.point();
+        receiver.link_headers();
         receiver.reset(count);
         receiver
     }
 
     /// Has each header point to what is its own.
-    fn point(&mut self) {
+    fn link_headers(&mut self) {
         let (parts, peers) = (self.parts.as_mut_ptr(), self.peers.as_mut_ptr());
         let controls = self.controls.as_mut_ptr();
         for (index, header) in self.headers.iter_mut().enumerate() {
@@ -120,28 +120,28 @@ impl Receiver {
     }
 
     /// Where a datagram was sent to, as its control messages tell.
-    fn local(&self, index: usize) -> Option<Local> {
+    fn local(&self, index: usize) -> Option<LocalAddress> {
         let header = &self.headers[index].msg_hdr;
         // SAFETY: the header points to a control of this struct, and has its length as the kernel left it.
         let mut message = unsafe { CMSG_FIRSTHDR(header) };
         // SAFETY: the kernel has written whole, aligned control messages up to that length, and `CMSG_NXTHDR`
         // ends there.
-        while let Some(found) = unsafe { message.as_ref() } {
-            match (found.cmsg_level, found.cmsg_type) {
+        while let Some(lookup) = unsafe { message.as_ref() } {
+            match (lookup.cmsg_level, lookup.cmsg_type) {
                 (IPPROTO_IP, IP_PKTINFO) => {
                     // SAFETY: this is the data of a message of this type; it need not be aligned.
-                    let info = unsafe { CMSG_DATA(found).cast::<in_pktinfo>().read_unaligned() };
+                    let info = unsafe { CMSG_DATA(lookup).cast::<in_pktinfo>().read_unaligned() };
                     let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
                         .map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
                     return Some(ipv4_local(own, written));
                 }
                 (IPPROTO_IPV6, IPV6_PKTINFO) => {
                     // SAFETY: as above.
-                    let info = unsafe { CMSG_DATA(found).cast::<in6_pktinfo>().read_unaligned() };
+                    let info = unsafe { CMSG_DATA(lookup).cast::<in6_pktinfo>().read_unaligned() };
                     return Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex));
                 }
-                // SAFETY: `found` is a message within the control that the header points to.
-                _ => message = unsafe { CMSG_NXTHDR(header, found) },
+                // SAFETY: `lookup` is a message within the control that the header points to.
+                _ => message = unsafe { CMSG_NXTHDR(header, lookup) },
             }
         }
         None
@@ -162,7 +162,7 @@ const SEGMENTS: usize = 64;
 const SEGMENTED: usize = 60_000;
 
 /// Among so many of the last headers one for the same destination is looked for.
-const NEAR: usize = 16;
+const LOOKBACK: usize = 16;
 
 /// Sends with sendmmsg(2). Its arrays are kept for the next batch; what they hold is that of the last one.
 #[derive(Default)]
@@ -170,9 +170,9 @@ pub(super) struct Sender {
     /// Whether messages of one length to one destination leave as segments of one (`UDP_SEGMENT`, udp(7)). The way
     /// through the kernel is gone once for all of them.
     segmentation: bool,
-    loads: Vec<Load>,
+    gso_batches: Vec<GsoBatch>,
     /// Which load each message is of.
-    load_of: Vec<usize>,
+    batch_of: Vec<usize>,
     headers: Vec<mmsghdr>,
     parts: Vec<iovec>,
     peers: Vec<Address>,
@@ -181,9 +181,9 @@ pub(super) struct Sender {
 
 /// What one header sends: a message, or several of one length, the last of which may be shorter.
 #[derive(Clone, Copy)]
-struct Load {
+struct GsoBatch {
     to: Option<SocketAddr>,
-    from: Option<Local>,
+    from: Option<LocalAddress>,
     /// The length of each message but the last.
     length: usize,
     count: usize,
@@ -206,13 +206,13 @@ impl Sender {
     }
 
     /// Sends messages with as few calls as it can: one, and one more for each that does not leave.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> Failed {
-        self.load(sealed);
+    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[QueuedMessage]) -> SendFailures {
+        self.plan_batches(sealed);
         self.prepare(octets, sealed);
-        let mut failed = Failed::default();
+        let mut failed = SendFailures::default();
         let mut done = 0;
-        while done < self.loads.len() {
-            let rest = &mut self.headers[done..self.loads.len()];
+        while done < self.gso_batches.len() {
+            let rest = &mut self.headers[done..self.gso_batches.len()];
             // SAFETY: each header points to vectors of this struct and into `octets`, with their true lengths.
             // The kernel only reads them, and writes how many octets left into the headers.
             let sent = unsafe {
@@ -224,9 +224,9 @@ impl Sender {
             }
             // It speaks of the first load; the others have not been tried.
             let error = io::Error::last_os_error();
-            let count = self.loads[done].count;
-            if count > 1 && is_about_segments(&error) {
-                return self.send_whole(socket, octets, sealed, done, failed);
+            let count = self.gso_batches[done].count;
+            if count > 1 && is_segmentation_error(&error) {
+                return self.send_unsegmented(socket, octets, sealed, done, failed);
             }
             failed.add(count, error);
             done += 1;
@@ -235,18 +235,18 @@ impl Sender {
     }
 
     /// Sends what has not left yet, one by one; and so does every later batch.
-    fn send_whole(
+    fn send_unsegmented(
         &mut self,
         socket: BorrowedFd<'_>,
         octets: &[u8],
-        sealed: &[Sealed],
+        sealed: &[QueuedMessage],
         done: usize,
-        mut failed: Failed,
-    ) -> Failed {
+        mut failed: SendFailures,
+    ) -> SendFailures {
         self.segmentation = false;
-        let left = sealed.iter().zip(&self.load_of).filter(|(_, load)| **load >= done);
-        let left: Vec<Sealed> = left.map(|(message, _)| *message).collect();
-        let Failed { count, error } = self.send(socket, octets, &left);
+        let left = sealed.iter().zip(&self.batch_of).filter(|(_, load)| **load >= done);
+        let left: Vec<QueuedMessage> = left.map(|(message, _)| *message).collect();
+        let SendFailures { count, error } = self.send(socket, octets, &left);
         if let Some(error) = error {
             failed.add(count, error);
         }
@@ -255,46 +255,46 @@ impl Sender {
 
     /// Decides which messages leave together. Loads leave in the order in which they begin, and a message joins
     /// the last of its destination or none: what goes to one destination stays in order.
-    fn load(&mut self, sealed: &[Sealed]) {
-        self.loads.clear();
-        self.load_of.clear();
+    fn plan_batches(&mut self, sealed: &[QueuedMessage]) {
+        self.gso_batches.clear();
+        self.batch_of.clear();
         for message in sealed {
             let length = message.end - message.start;
             let last = match self.segmentation {
-                true => self.loads.iter().rev().take(NEAR).position(|load| load.goes_with(message)),
+                true => self.gso_batches.iter().rev().take(LOOKBACK).position(|load| load.same_destination(message)),
                 false => None,
             };
-            let last = last.map(|back| self.loads.len() - 1 - back);
-            let load = match last.filter(|last| self.loads[*last].takes(length)) {
+            let last = last.map(|back| self.gso_batches.len() - 1 - back);
+            let load = match last.filter(|last| self.gso_batches[*last].accepts(length)) {
                 Some(load) => {
-                    self.loads[load].add(length);
+                    self.gso_batches[load].add(length);
                     load
                 }
                 None => {
-                    self.loads.push(Load::of(message));
-                    self.loads.len() - 1
+                    self.gso_batches.push(GsoBatch::of(message));
+                    self.gso_batches.len() - 1
                 }
             };
-            self.load_of.push(load);
+            self.batch_of.push(load);
         }
         let mut next = 0;
-        for load in &mut self.loads {
+        for load in &mut self.gso_batches {
             load.next = next;
             next += load.count;
         }
     }
 
     /// A header for each load. No vector moves once the headers point to it.
-    fn prepare(&mut self, octets: &[u8], sealed: &[Sealed]) {
+    fn prepare(&mut self, octets: &[u8], sealed: &[QueuedMessage]) {
         if self.headers.len() < sealed.len() {
             self.headers.resize_with(sealed.len(), empty_header);
             self.controls.resize(sealed.len(), Control::EMPTY);
             self.peers.resize(sealed.len(), Address::ANY);
             self.parts.resize(sealed.len(), iovec { iov_base: ptr::null_mut(), iov_len: 0 });
         }
-        for (message, load) in sealed.iter().zip(&self.load_of) {
+        for (message, load) in sealed.iter().zip(&self.batch_of) {
             let octets = &octets[message.start..message.end];
-            let load = &mut self.loads[*load];
+            let load = &mut self.gso_batches[*load];
             // The kernel reads alone, but the type is that of receiving too.
             self.parts[load.next] =
                 iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
@@ -302,7 +302,7 @@ impl Sender {
         }
         let parts = self.parts.as_mut_ptr();
         let targets = self.headers.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
-        for (((header, peer), control), load) in targets.zip(&self.loads) {
+        for (((header, peer), control), load) in targets.zip(&self.gso_batches) {
             let header = &mut header.msg_hdr;
             // `wrapping_add`: within the vector, whose parts up to `next` were just written.
             header.msg_iov = parts.wrapping_add(load.next - load.count);
@@ -321,21 +321,21 @@ impl Sender {
     }
 }
 
-impl Load {
+impl GsoBatch {
     /// One message.
-    fn of(message: &Sealed) -> Self {
-        let Sealed { start, end, to, from } = *message;
+    fn of(message: &QueuedMessage) -> Self {
+        let QueuedMessage { start, end, to, from } = *message;
         let length = end - start;
         Self { to, from, length, count: 1, octets: length, ended: false, next: 0 }
     }
 
     /// Whether a message goes where this goes, and from where.
-    fn goes_with(&self, message: &Sealed) -> bool {
+    fn same_destination(&self, message: &QueuedMessage) -> bool {
         self.to == message.to && self.from == message.from
     }
 
     /// Whether one more message of a length can leave with these.
-    fn takes(&self, length: usize) -> bool {
+    fn accepts(&self, length: usize) -> bool {
         let fits = (1..=self.length.min(SEGMENT)).contains(&length) && self.length <= SEGMENT;
         fits && !self.ended && self.count < SEGMENTS && self.octets + length <= SEGMENTED
     }
@@ -350,7 +350,7 @@ impl Load {
 
 /// Whether the system, or the device that the route leads to, cannot cut segments: it says that there is no such
 /// thing, or that the checksum is not its business.
-fn is_about_segments(error: &io::Error) -> bool {
+fn is_segmentation_error(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EINVAL | EIO | EMSGSIZE | EOPNOTSUPP))
 }
 
@@ -374,7 +374,7 @@ fn empty_header() -> mmsghdr {
 }
 
 /// Writes the control message that says where a datagram leaves from, and says how long it is.
-fn set_source(control: &mut Control, (address, interface): Local) -> usize {
+fn set_source(control: &mut Control, (address, interface): LocalAddress) -> usize {
     match address {
         IpAddr::V4(address) => {
             let info = in_pktinfo {

@@ -32,13 +32,13 @@ pub const ANY_DATAGRAM: usize = 65_535;
 
 /// Octets between the end of one room and the start of the next, at least. Rooms that start at equal offsets
 /// of their pages would share the same few sets of the processor's caches.
-const GAP: usize = 192;
+const BUFFER_GAP: usize = 192;
 
 /// The size of a page that offsets are counted in.
 const PAGE: usize = 4096;
 
 /// Octets that an outbox keeps when it is empty. A few long replies do not hold memory for ever.
-const KEPT: usize = 1 << 20;
+const MAX_RETAINED: usize = 1 << 20;
 
 /// How datagrams are handed to the system and taken from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Backend {
 
 /// The address that a datagram was sent to, from which a reply to it leaves; and the interface it came in by,
 /// 0 unless the address means nothing without (IPv6 link-local).
-pub type Local = (IpAddr, u32);
+pub type LocalAddress = (IpAddr, u32);
 
 /// A datagram as it was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Received<'i> {
     /// Who sent it. `None` when the system does not say.
     pub peer: Option<SocketAddr>,
     /// Where it was sent to. `None` unless it was asked for, and the socket tells (`IP_PKTINFO`).
-    pub local: Option<Local>,
+    pub local: Option<LocalAddress>,
     /// Whether it was longer than its room.
     pub truncated: bool,
 }
@@ -91,7 +91,7 @@ impl Inbox {
     /// Room for so many datagrams of so many octets each. Memory that no datagram ever touches is never taken
     /// from the system.
     pub fn new(backend: Backend, datagrams: usize, octets_each: usize) -> Self {
-        let rooms = Rooms::new(datagrams, octets_each);
+        let rooms = ReceiveBuffers::new(datagrams, octets_each);
         Self(match backend {
             #[cfg(target_os = "linux")]
             Backend::Batch => Receiver::Batch(batch::Receiver::new(rooms)),
@@ -142,21 +142,21 @@ impl Inbox {
 #[derive(Debug)]
 pub struct Outbox {
     octets: Vec<u8>,
-    sealed: Vec<Sealed>,
+    queued: Vec<QueuedMessage>,
     sender: Sender,
     error: Option<io::Error>,
 }
 
 /// A message that is ready to leave.
 #[derive(Clone, Copy, Debug)]
-struct Sealed {
+struct QueuedMessage {
     /// Where it begins and ends in the outbox's octets.
     start: usize,
     end: usize,
     /// Where to. `None` for a connected socket, which knows.
     to: Option<SocketAddr>,
     /// Where from. `None`: the system chooses.
-    from: Option<Local>,
+    from: Option<LocalAddress>,
 }
 
 /// An outbox of one of the back-ends.
@@ -171,14 +171,14 @@ enum Sender {
 
 /// Messages that did not leave.
 #[derive(Debug, Default)]
-struct Failed {
+struct SendFailures {
     /// How many.
     count: usize,
     /// What the system said of the last of them.
     error: Option<io::Error>,
 }
 
-impl Failed {
+impl SendFailures {
     /// So many more did not leave.
     fn add(&mut self, count: usize, error: io::Error) {
         self.count += count;
@@ -195,7 +195,7 @@ impl Outbox {
             Backend::Batch => Sender::Batch(batch::Sender::new(segmentation)),
             _ => Sender::Plain,
         };
-        Self { octets: Vec::new(), sealed: Vec::new(), sender, error: None }
+        Self { octets: Vec::new(), queued: Vec::new(), sender, error: None }
     }
 
     /// Where the next message is appended, after those that are sealed.
@@ -205,25 +205,25 @@ impl Outbox {
 
     /// Closes the message begun since the last one was closed. `to` is `None` for connected sockets; `from` is
     /// the address that it leaves from where the socket is bound to a wildcard.
-    pub fn seal(&mut self, to: Option<SocketAddr>, from: Option<Local>) {
+    pub fn commit(&mut self, to: Option<SocketAddr>, from: Option<LocalAddress>) {
         let (start, end) = (self.end(), self.octets.len());
-        self.sealed.push(Sealed { start, end, to, from });
+        self.queued.push(QueuedMessage { start, end, to, from });
     }
 
     /// Drops what was appended since the last message was closed.
-    pub fn abandon(&mut self) {
+    pub fn roll_back(&mut self) {
         let end = self.end();
         self.octets.truncate(end);
     }
 
     /// How many messages wait to be sent.
     pub fn len(&self) -> usize {
-        self.sealed.len()
+        self.queued.len()
     }
 
     /// Whether none does.
     pub fn is_empty(&self) -> bool {
-        self.sealed.is_empty()
+        self.queued.is_empty()
     }
 
     /// Sends all messages and forgets them, and what was not closed. Says how many did not leave. What goes to one
@@ -232,10 +232,10 @@ impl Outbox {
     /// Does not wait: a message that finds the send buffer full, is too long or goes nowhere is left out, and
     /// those after it leave all the same.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> usize {
-        let Failed { count, error } = match &mut self.sender {
+        let SendFailures { count, error } = match &mut self.sender {
             #[cfg(target_os = "linux")]
-            Sender::Batch(sender) => sender.send(socket, &self.octets, &self.sealed),
-            Sender::Plain => plain::send(socket, &self.octets, &self.sealed),
+            Sender::Batch(sender) => sender.send(socket, &self.octets, &self.queued),
+            Sender::Plain => plain::send(socket, &self.octets, &self.queued),
         };
         self.error = error;
         self.clear();
@@ -244,10 +244,10 @@ impl Outbox {
 
     /// Forgets all messages without sending them.
     pub fn clear(&mut self) {
-        self.sealed.clear();
+        self.queued.clear();
         self.octets.clear();
-        if self.octets.capacity() > KEPT {
-            self.octets.shrink_to(KEPT);
+        if self.octets.capacity() > MAX_RETAINED {
+            self.octets.shrink_to(MAX_RETAINED);
         }
     }
 
@@ -258,13 +258,13 @@ impl Outbox {
 
     /// Where the last sealed message ends.
     fn end(&self) -> usize {
-        self.sealed.last().map_or(0, |sealed| sealed.end)
+        self.queued.last().map_or(0, |sealed| sealed.end)
     }
 }
 
 /// The memory that datagrams are received into: one room for each.
 #[derive(Debug)]
-struct Rooms {
+struct ReceiveBuffers {
     octets: Vec<u8>,
     /// How many there are.
     count: usize,
@@ -274,11 +274,11 @@ struct Rooms {
     stride: usize,
 }
 
-impl Rooms {
+impl ReceiveBuffers {
     /// Allocated zeroed and at once, so that the system gives pages when they are first written to.
     fn new(count: usize, each: usize) -> Self {
-        let stride = each.next_multiple_of(64) + GAP;
-        let stride = if stride.is_multiple_of(PAGE) { stride + GAP } else { stride };
+        let stride = each.next_multiple_of(64) + BUFFER_GAP;
+        let stride = if stride.is_multiple_of(PAGE) { stride + BUFFER_GAP } else { stride };
         Self { octets: vec![0; stride * count], count, each, stride }
     }
 
@@ -290,7 +290,7 @@ impl Rooms {
 }
 
 /// What the IPv4 packet information of a datagram says of where it was sent to.
-fn ipv4_local(own: Ipv4Addr, written: Ipv4Addr) -> Local {
+fn ipv4_local(own: Ipv4Addr, written: Ipv4Addr) -> LocalAddress {
     // Not `ipi_addr`, the destination as written: that may be a broadcast address, and no reply can leave from
     // one. For all others the two are the same. A packet that came between the bind and the option that asks for
     // this has the latter alone.
@@ -298,6 +298,6 @@ fn ipv4_local(own: Ipv4Addr, written: Ipv4Addr) -> Local {
 }
 
 /// What the IPv6 packet information of a datagram says of where it was sent to.
-fn ipv6_local(address: Ipv6Addr, interface: u32) -> Local {
+fn ipv6_local(address: Ipv6Addr, interface: u32) -> LocalAddress {
     (address.into(), if address.is_unicast_link_local() { interface } else { 0 })
 }

@@ -7,12 +7,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 
-use super::{Failed, Local, Received, Rooms, Sealed, ipv4_local, ipv6_local};
+use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage, ipv4_local, ipv6_local};
 
 /// Receives with recvmsg(2), as often as there is something.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    rooms: Rooms,
+    rooms: ReceiveBuffers,
     arrived: Vec<Arrived>,
     control: Vec<u8>,
     /// What the system said after some datagrams: the next call's.
@@ -24,13 +24,13 @@ pub(super) struct Receiver {
 struct Arrived {
     length: usize,
     peer: Option<SocketAddr>,
-    local: Option<Local>,
+    local: Option<LocalAddress>,
     truncated: bool,
 }
 
 impl Receiver {
     /// Nothing was received.
-    pub fn new(rooms: Rooms) -> Self {
+    pub fn new(rooms: ReceiveBuffers) -> Self {
         let arrived = Vec::with_capacity(rooms.count);
         Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
     }
@@ -92,7 +92,7 @@ fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) ->
 }
 
 /// Where a datagram was sent to, if that is what a control message tells.
-fn local_address(message: &ControlMessageOwned) -> Option<Local> {
+fn local_address(message: &ControlMessageOwned) -> Option<LocalAddress> {
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
@@ -115,8 +115,8 @@ fn to_socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Sends messages one by one.
-pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> Failed {
-    let mut failed = Failed::default();
+pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[QueuedMessage]) -> SendFailures {
+    let mut failed = SendFailures::default();
     for message in sealed {
         if let Err(error) = send_one(socket.as_raw_fd(), &octets[message.start..message.end], message) {
             failed.add(1, error);
@@ -126,7 +126,7 @@ pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[Sealed]) -> 
 }
 
 /// Sends one message.
-fn send_one(socket: RawFd, octets: &[u8], message: &Sealed) -> io::Result<()> {
+fn send_one(socket: RawFd, octets: &[u8], message: &QueuedMessage) -> io::Result<()> {
     let peer = message.to.map(SockaddrStorage::from);
     let parts = [IoSlice::new(octets)];
     let send = |control: &[ControlMessage<'_>]| {

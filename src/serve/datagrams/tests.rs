@@ -35,7 +35,7 @@ fn receive_all(inbox: &mut Inbox, socket: &UdpSocket, count: usize, with_local: 
 struct Owned {
     message: Vec<u8>,
     peer: Option<SocketAddr>,
-    local: Option<Local>,
+    local: Option<LocalAddress>,
     truncated: bool,
 }
 
@@ -48,7 +48,7 @@ impl Owned {
 fn fill(outbox: &mut Outbox, messages: &[Vec<u8>], to: Option<SocketAddr>) {
     for message in messages {
         outbox.buffer().extend_from_slice(message);
-        outbox.seal(to, None);
+        outbox.commit(to, None);
     }
 }
 
@@ -103,7 +103,7 @@ fn a_wildcard_answers_from_the_address_that_was_asked() {
             // Twice, so that segments have a source too.
             for _ in 0..2 {
                 outbox.buffer().extend_from_slice(&one.message);
-                outbox.seal(one.peer, one.local);
+                outbox.commit(one.peer, one.local);
             }
         }
         assert_eq!(outbox.send(server.as_fd()), 0);
@@ -161,7 +161,7 @@ fn what_goes_nowhere_stops_nobody() {
         let bad: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()];
         for to in [bad[0], good, bad[1], good, good, bad[0]] {
             outbox.buffer().push(1);
-            outbox.seal(Some(to), None);
+            outbox.commit(Some(to), None);
         }
         assert_eq!(outbox.send(client.as_fd()), 3, "{backend:?}");
         assert!(outbox.take_error().is_some() && outbox.take_error().is_none());
@@ -190,11 +190,11 @@ fn what_was_not_sealed_does_not_leave() {
         let to = Some(server.local_addr().unwrap());
         let mut outbox = Outbox::new(backend, segmentation);
         outbox.buffer().extend_from_slice(b"one");
-        outbox.seal(to, None);
+        outbox.commit(to, None);
         outbox.buffer().extend_from_slice(b"none");
-        outbox.abandon();
+        outbox.roll_back();
         outbox.buffer().extend_from_slice(b"two");
-        outbox.seal(to, None);
+        outbox.commit(to, None);
         outbox.buffer().extend_from_slice(b"cut");
         assert_eq!(outbox.send(client.as_fd()), 0);
         assert!(outbox.is_empty() && outbox.buffer().is_empty());
@@ -218,9 +218,9 @@ fn a_refusal_is_told_once() {
 
 #[test]
 fn rooms_start_at_different_offsets_of_their_pages() {
-    for each in [512, 4096, 4096 - GAP, 65_535] {
-        let rooms = Rooms::new(4, each);
-        assert!(!rooms.stride.is_multiple_of(PAGE) && rooms.stride >= each + GAP, "{each}");
+    for each in [512, 4096, 4096 - BUFFER_GAP, 65_535] {
+        let rooms = ReceiveBuffers::new(4, each);
+        assert!(!rooms.stride.is_multiple_of(PAGE) && rooms.stride >= each + BUFFER_GAP, "{each}");
         assert_eq!(rooms.get(3, usize::MAX).len(), each);
     }
 }
@@ -234,7 +234,7 @@ fn segments_to_several_destinations_stay_in_order() {
     let message = |n: usize| vec![n as u8; 100 + n / 50 % 3];
     for n in 0..200 {
         outbox.buffer().extend(message(n));
-        outbox.seal(Some(servers[n % 5].local_addr().unwrap()), None);
+        outbox.commit(Some(servers[n % 5].local_addr().unwrap()), None);
     }
     assert_eq!(outbox.send(client.as_fd()), 0);
     for (index, server) in servers.iter().enumerate() {

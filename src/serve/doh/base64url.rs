@@ -1,6 +1,6 @@
-//! Base64 with the alphabet for URLs, without padding (RFC 4648 section 5, RFC 8484 section 4.1).
+//! Base64 with the URL-safe alphabet, without padding (RFC 4648 section 5, RFC 8484 section 4.1).
 
-/// The octets that a text stands for. `None` for a text that no octets have.
+/// Decodes a text. Returns `None` if it is not valid.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0_u32, 0);
@@ -13,7 +13,8 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
             bits &= (1 << count) - 1;
         }
     }
-    // What is left over must be less than a digit, and zero: else two texts stood for the same octets.
+    // The remaining bits must be fewer than a digit and zero; otherwise two texts would decode to the same
+    // octets.
     (count < 6 && bits == 0).then_some(octets)
 }
 

@@ -1,4 +1,4 @@
-//! One request and its response: where the DNS message stands in HTTP (RFC 8484 section 4).
+//! One request and its response: the mapping of DNS messages to HTTP (RFC 8484 section 4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,48 +10,48 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::super::encrypted::answer;
-use super::super::{Door, Engine, Origin};
+use super::super::{ListenerIdentity, Engine, MessageSource};
 use super::base64url;
 use crate::dns::{MAX_MESSAGE, freshness_s};
 
 /// The media type of a DNS message (RFC 8484 section 6).
 const DNS_MESSAGE: &str = "application/dns-message";
 
-/// What answers the requests of one connection.
+/// Answers the requests of one connection.
 pub(super) struct Exchange {
     pub(super) engine: Arc<Engine>,
-    pub(super) door: Arc<Door>,
-    pub(super) origin: Origin,
-    /// The path of the one resource.
+    pub(super) identity: Arc<ListenerIdentity>,
+    pub(super) source: MessageSource,
+    /// The path of the only resource.
     pub(super) path: Arc<str>,
-    /// How long a request's body may take to come.
+    /// Time limit for receiving a request's body.
     pub(super) body_timeout: Duration,
-    /// How many requests are being answered.
+    /// Number of requests in flight.
     pub(super) in_flight: watch::Sender<usize>,
 }
 
-/// The engine says nothing; hyper resets the stream, so that the client need not wait.
+/// No reply is sent; hyper resets the stream, so that the client does not have to wait.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine says nothing")]
-pub(super) struct Silence;
+pub(super) struct NoReply;
 
 impl Exchange {
-    /// Answers one request. DNS errors are answers with status 200 as any other (RFC 8484 section 4.2.1). HEAD is
-    /// answered as GET, without the content (RFC 9110 section 9.3.2).
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Silence> {
-        let _pending = Pending::new(&self.in_flight);
+    /// Answers one request. Replies with a DNS error have status 200 like any other (RFC 8484 section 4.2.1).
+    /// HEAD is answered like GET, without the content (RFC 9110 section 9.3.2).
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoReply> {
+        let _pending = InFlightGuard::new(&self.in_flight);
         let is_head = request.method() == Method::HEAD;
         let response = match self.message(request).await {
             Ok(message) => {
-                let reply = answer(&self.engine, &self.door, &message, &self.origin).await.ok_or(Silence)?;
+                let reply = answer(&self.engine, &self.identity, &message, &self.source).await.ok_or(NoReply)?;
                 success(reply)
             }
-            Err(status) => refusal(status),
+            Err(status) => status_response(status),
         };
         Ok(if is_head { without_content(response) } else { response })
     }
 
-    /// The DNS message in a request, or the status that refuses it.
+    /// The DNS message in a request, or the status of the error response.
     async fn message(&self, request: Request<Incoming>) -> Result<Bytes, StatusCode> {
         if request.uri().path() != &*self.path {
             return Err(StatusCode::NOT_FOUND);
@@ -76,7 +76,7 @@ impl Exchange {
     }
 }
 
-/// The message of a GET: the variable `dns`, in base64url without padding.
+/// The message of a GET request: the variable `dns`, in base64url without padding.
 fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
     let written =
         query.split('&').find_map(|pair| pair.strip_prefix("dns=")).ok_or(StatusCode::BAD_REQUEST)?;
@@ -87,7 +87,7 @@ fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
     Ok(message.into())
 }
 
-/// Parameters do not matter: the type has none.
+/// Parameters are ignored: the media type defines none.
 fn is_dns_message(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(DNS_MESSAGE)
@@ -103,9 +103,9 @@ fn success(reply: Vec<u8>) -> Response<Full<Bytes>> {
     response
 }
 
-/// How long an HTTP cache may use a reply: as long as its records are fresh (RFC 8484 section 5.1). `private`, since
-/// an answer depends on the client's address, so a cache between several clients may not share it (RFC 9111 section
-/// 5.2.2.7). A failure is not stored: it is over when its cause is, which has no TTL.
+/// How long an HTTP cache may use a reply: as long as its records are fresh (RFC 8484 section 5.1).
+/// `private`, because an answer depends on the client's address and must not be shared among clients (RFC
+/// 9111 section 5.2.2.7). Failures are not stored: they have no TTL.
 fn cache_control(reply: &[u8]) -> HeaderValue {
     match freshness_s(reply) {
         Some(seconds) => HeaderValue::from_str(&format!("private, max-age={seconds}"))
@@ -114,7 +114,7 @@ fn cache_control(reply: &[u8]) -> HeaderValue {
     }
 }
 
-/// The header fields of a response alone. `content-length` is that of the content left out.
+/// The response without its content. `content-length` is that of the omitted content.
 fn without_content(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     let (mut parts, content) = response.into_parts();
     let length = content.size_hint().exact().unwrap_or_default();
@@ -122,8 +122,8 @@ fn without_content(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     Response::from_parts(parts, Full::default())
 }
 
-/// A response that says in words what its status is.
-fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
+/// A response with a status and its text.
+fn status_response(status: StatusCode) -> Response<Full<Bytes>> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or_default());
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
@@ -135,17 +135,17 @@ fn refusal(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// Counts a request as long as it is being answered, however that ends.
-struct Pending<'a>(&'a watch::Sender<usize>);
+/// Counts a request while it is in flight, however it ends.
+struct InFlightGuard<'a>(&'a watch::Sender<usize>);
 
-impl<'a> Pending<'a> {
+impl<'a> InFlightGuard<'a> {
     fn new(in_flight: &'a watch::Sender<usize>) -> Self {
         in_flight.send_modify(|pending| *pending += 1);
         Self(in_flight)
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|pending| *pending -= 1);
     }

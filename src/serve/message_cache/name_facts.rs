@@ -99,16 +99,16 @@ pub(super) struct NameFacts {
 impl NameFacts {
     /// The fact for a type.
     pub fn find(&self, qtype: RecordType) -> Option<&Fact> {
-        self.of_type(qtype).and_then(|found| found.fact.as_deref()).or_else(|| self.denial())
+        self.of_type(qtype).and_then(|lookup| lookup.fact.as_deref()).or_else(|| self.denial())
     }
 
     /// The same, unless a newer fact for another type contradicts it.
     pub fn find_uncontradicted(&self, qtype: RecordType) -> Option<&Fact> {
-        let is_contradicted = self.of_type(qtype).is_some_and(|found| {
+        let is_contradicted = self.of_type(qtype).is_some_and(|lookup| {
             let newer = [(Statement::Alias, self.alias), (Statement::Records, self.records)];
             newer
                 .iter()
-                .any(|(other, sequence)| *sequence > found.sequence && other.contradicts(found.statement))
+                .any(|(other, sequence)| *sequence > lookup.sequence && other.contradicts(lookup.statement))
         });
         self.find(qtype).filter(|_| !is_contradicted)
     }
@@ -130,35 +130,35 @@ impl NameFacts {
         fact: Option<Arc<Fact>>,
         largest: u64,
     ) -> Self {
-        self = self.noting(statement, sequence);
+        self = self.with_contradiction(statement, sequence);
         let fact = fact.filter(|fact| fact.weight <= largest);
         match statement {
             Statement::NoSuchName => {
-                let is_newest = self.denial.as_ref().is_none_or(|(known, _)| *known < sequence);
+                let is_newest = self.denial.as_ref().is_none_or(|(cached_client, _)| *cached_client < sequence);
                 if is_newest && sequence >= self.ended && sequence > self.exists {
                     self.denial = fact.map(|fact| (sequence, fact));
                 }
             }
-            Statement::Referral => self.denial = self.denial.filter(|(known, _)| *known > sequence),
+            Statement::Referral => self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence),
             _ if sequence < self.ended => {}
-            _ => match self.types.iter_mut().find(|known| known.qtype == qtype) {
-                Some(known) if known.sequence > sequence => {}
-                Some(known) => *known = TypeFact { qtype, sequence, statement, fact },
+            _ => match self.types.iter_mut().find(|cached_client| cached_client.qtype == qtype) {
+                Some(cached_client) if cached_client.sequence > sequence => {}
+                Some(cached_client) => *cached_client = TypeFact { qtype, sequence, statement, fact },
                 None => self.types.push(TypeFact { qtype, sequence, statement, fact }),
             },
         }
         while self.types.len() > MAX_TYPES || (self.weight() > largest && !self.types.is_empty()) {
-            self.forget_one(qtype);
+            self.evict_one(qtype);
         }
         self
     }
 
     /// The facts after something was learnt of the name by the way: what it contradicts ends.
-    pub fn noting(mut self, statement: Statement, sequence: u64) -> Self {
+    pub fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
         match statement {
             Statement::NoSuchName | Statement::Referral => {
                 self.ended = self.ended.max(sequence);
-                self.types.retain(|known| known.sequence > sequence);
+                self.types.retain(|cached_client| cached_client.sequence > sequence);
                 return self;
             }
             Statement::Alias => self.alias = self.alias.max(sequence),
@@ -166,7 +166,7 @@ impl NameFacts {
             Statement::NoData | Statement::NeutralRecords => {}
         }
         self.exists = self.exists.max(sequence);
-        self.denial = self.denial.filter(|(known, _)| *known > sequence);
+        self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence);
         self
     }
 
@@ -177,15 +177,15 @@ impl NameFacts {
 
     /// What is known of a type.
     fn of_type(&self, qtype: RecordType) -> Option<&TypeFact> {
-        self.types.iter().find(|known| known.qtype == qtype)
+        self.types.iter().find(|cached_client| cached_client.qtype == qtype)
     }
 
     /// Makes room: of the types without records, and else of all, the least looked up is forgotten. The one of `newest`
     /// stays while there is another.
-    fn forget_one(&mut self, newest: RecordType) {
-        let value = |known: &TypeFact| {
-            let hits = known.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));
-            (known.qtype == newest, known.statement != Statement::NoData, hits, known.sequence)
+    fn evict_one(&mut self, newest: RecordType) {
+        let value = |cached_client: &TypeFact| {
+            let hits = cached_client.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));
+            (cached_client.qtype == newest, cached_client.statement != Statement::NoData, hits, cached_client.sequence)
         };
         let least = (0..self.types.len()).min_by_key(|at| value(&self.types[*at]));
         if let Some(least) = least {

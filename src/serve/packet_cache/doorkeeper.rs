@@ -1,13 +1,13 @@
-//! Who is let into a packet cache: questions that were asked before.
+//! Admission to a packet cache: questions that have arrived before.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use super::Asked;
+use super::CacheQuestion;
 
-/// Which questions were asked before, by parts of their hashes. It errs now and then, either way: it is there so
-/// that a flood of questions that nobody asks twice costs no memory and no evictions.
+/// Records which questions have arrived, by parts of their hashes. It may err in both directions: its purpose
+/// is that a flood of unique questions costs neither memory nor evictions.
 #[derive(Debug)]
 pub(super) struct Doorkeeper {
     tags: Box<[u16]>,
@@ -15,15 +15,16 @@ pub(super) struct Doorkeeper {
 }
 
 impl Doorkeeper {
-    /// Nobody was asked yet. `places` is a power of two.
+    /// Creates an empty doorkeeper with `slots` slots, a power of two.
     pub fn new(places: usize) -> Self {
         Self { tags: vec![0; places].into(), hasher: RandomState::default() }
     }
 
-    /// Whether a question was asked before. From now on it was.
-    pub fn knows(&mut self, asked: &Asked<'_>) -> bool {
+    /// Returns whether a question has arrived before, and records it.
+    pub fn check_and_insert(&mut self, asked: &CacheQuestion<'_>) -> bool {
         let hash = self.hasher.hash_one(asked);
-        // The remainder is below the number of places, which fits; of the rest sixteen bits do. 0 is nobody's.
+        // The remainder is less than the number of slots and sixteen bits fit into the tag, so both casts are
+        // lossless. 0 marks an empty slot.
         let tag = ((hash >> 48) as u16).max(1);
         let place = &mut self.tags[(hash % self.tags.len() as u64) as usize];
         std::mem::replace(place, tag) == tag

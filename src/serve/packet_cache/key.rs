@@ -1,4 +1,4 @@
-//! What a kept reply is found by: everything that can change an octet of it, and nothing else.
+//! The key of a cached reply: everything that can change one of its octets, and nothing else.
 
 use std::hash::{Hash, Hasher};
 
@@ -7,7 +7,7 @@ use quick_cache::Equivalent;
 use crate::dns::{MAX_NAME, RecordType};
 use crate::world::ViewId;
 
-/// Room for the name of a question in lower case, used again and again.
+/// A reusable buffer for a query name in lower case.
 #[derive(Debug)]
 pub struct LowerName {
     octets: [u8; MAX_NAME],
@@ -21,12 +21,12 @@ impl Default for LowerName {
 }
 
 impl LowerName {
-    /// Takes in a name in wire form, 255 octets at most.
+    /// Stores a name in wire form, at most 255 octets.
     pub fn set(&mut self, wire: &[u8]) -> &Self {
         self.length = wire.len().min(self.octets.len());
         let octets = &mut self.octets[..self.length];
         octets.copy_from_slice(&wire[..self.length]);
-        // Length octets are at most 63 and so no letters.
+        // Length octets are at most 63, so they are not letters.
         octets.make_ascii_lowercase();
         self
     }
@@ -36,89 +36,89 @@ impl LowerName {
     }
 }
 
-/// Everything that can change an octet of a reply up to its OPT record. The class is IN.
+/// Everything that can change an octet of a reply without its OPT record. The class is IN.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// Whose claims answer.
+pub struct CacheQuestion<'a> {
+    /// The view of the client.
     pub view: ViewId,
-    /// The type.
+    /// The query type.
     pub qtype: RecordType,
     /// The RD bit.
     pub recursion_desired: bool,
-    /// The name.
+    /// The query name.
     pub name: &'a LowerName,
 }
 
-/// The same, owned.
+/// An owned [`CacheQuestion`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct PacketKey {
     view: ViewId,
     qtype: RecordType,
     recursion_desired: bool,
     name: KeyName,
 }
 
-impl Key {
-    /// The key of a question.
-    pub fn of(asked: &Asked<'_>) -> Self {
-        let Asked { view, qtype, recursion_desired, name } = *asked;
+impl PacketKey {
+    /// Creates the key of a question.
+    pub fn of(asked: &CacheQuestion<'_>) -> Self {
+        let CacheQuestion { view, qtype, recursion_desired, name } = *asked;
         Self { view, qtype, recursion_desired, name: KeyName::of(name.wire()) }
     }
 
-    /// How many octets it takes beside itself.
-    pub fn elsewhere(&self) -> usize {
+    /// Heap memory in octets.
+    pub fn heap_octets(&self) -> usize {
         match &self.name {
-            KeyName::Short { .. } => 0,
-            KeyName::Long(octets) => octets.len(),
+            KeyName::Inline { .. } => 0,
+            KeyName::Heap(octets) => octets.len(),
         }
     }
 }
 
-/// Octets of a name that stand in the key itself. Longer names are looked up elsewhere.
-const SHORT: usize = 46;
+/// Octets of a name that are stored inline. Longer names are stored on the heap.
+const INLINE_OCTETS: usize = 46;
 
-/// The name of a key.
+/// The name in a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum KeyName {
-    /// It stands here.
-    Short {
-        /// How many octets it has.
+    /// Stored inline.
+    Inline {
+        /// Its length in octets.
         length: u8,
-        /// The name, and zeros behind it.
-        octets: [u8; SHORT],
+        /// The name, padded with zeros.
+        octets: [u8; INLINE_OCTETS],
     },
-    /// It stands elsewhere.
-    Long(Box<[u8]>),
+    /// Stored on the heap.
+    Heap(Box<[u8]>),
 }
 
 impl KeyName {
     fn of(wire: &[u8]) -> Self {
-        let mut octets = [0; SHORT];
+        let mut octets = [0; INLINE_OCTETS];
         match octets.get_mut(..wire.len()) {
             Some(room) => {
                 room.copy_from_slice(wire);
-                // It is at most `SHORT`.
-                Self::Short { length: wire.len() as u8, octets }
+                // At most `INLINE_OCTETS`.
+                Self::Inline { length: wire.len() as u8, octets }
             }
-            None => Self::Long(wire.into()),
+            None => Self::Heap(wire.into()),
         }
     }
 
     fn wire(&self) -> &[u8] {
         match self {
-            Self::Short { length, octets } => &octets[..usize::from(*length)],
-            Self::Long(octets) => octets,
+            Self::Inline { length, octets } => &octets[..usize::from(*length)],
+            Self::Heap(octets) => octets,
         }
     }
 }
 
-impl Hash for Asked<'_> {
+impl Hash for CacheQuestion<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash(self.view, self.qtype, self.recursion_desired, self.name.wire(), state);
     }
 }
 
-impl Hash for Key {
+impl Hash for PacketKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash(self.view, self.qtype, self.recursion_desired, self.name.wire(), state);
     }
@@ -130,8 +130,8 @@ fn hash(view: ViewId, qtype: RecordType, recursion_desired: bool, name: &[u8], s
     state.write(name);
 }
 
-impl Equivalent<Key> for Asked<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
+impl Equivalent<PacketKey> for CacheQuestion<'_> {
+    fn equivalent(&self, key: &PacketKey) -> bool {
         self.view == key.view
             && self.qtype == key.qtype
             && self.recursion_desired == key.recursion_desired

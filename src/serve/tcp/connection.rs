@@ -1,8 +1,9 @@
-//! One connection, on a worker's thread: reads what has come, answers what can be answered, writes it together. The
-//! same over TCP and over TLS.
+//! One connection, on a worker's thread: reads queries, answers those that need no upstream, and writes the
+//! replies together. The same code serves TCP and TLS.
 //!
-//! A query that waits for somebody else gets a task; its reply comes when it is ready, and those behind it overtake
-//! (RFC 7766 section 7). When nobody reads the replies, nothing more is read.
+//! A query that waits for an upstream runs in a task; its reply is sent when it is ready, possibly after
+//! those of later queries (RFC 7766 section 7). If the client does not read its replies, no more queries are
+//! read.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,27 +14,27 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::frames::{self, Frames, KEEP};
+use super::frames::{self, Frames, MAX_RETAINED};
 use super::{TcpLimits, TcpSlot};
 use crate::dns::pad;
 use crate::serve::encrypted::pads_reply;
-use crate::serve::{Begun, Door, Engine, Incoming, Moment, Origin, Own, Waiting};
+use crate::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, LocalWorker, PendingQuery};
 
-/// Replies that are ready together leave in one write from this length on, and at the latest when there is nothing
-/// more to answer.
+/// Replies are written once the batch has this length, and at the latest when there is nothing more to
+/// answer.
 const WRITE_BATCH: usize = 16 * 1024;
 
-/// More queries than a DNS ID can tell apart are never in flight.
-const MOST_IN_FLIGHT: usize = 65_536;
+/// There are never more queries in flight than DNS IDs.
+const MAX_IN_FLIGHT: usize = 65_536;
 
-/// Bounds on the idle timeout itself: none at all would spin, and the end of time cannot be reckoned with.
-const SHORTEST_IDLE: Duration = Duration::from_millis(1);
+/// Minimum idle timeout: zero would cause a busy loop.
+const MIN_IDLE: Duration = Duration::from_millis(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(86_400);
 
-/// The stream below a connection. A trait, so that the code for plain TCP has no test for TLS in it.
+/// The stream of a connection. A trait, so that the code for plain TCP contains no test for TLS.
 pub(in crate::serve) trait Transmission: AsyncRead + AsyncWrite + Unpin {
-    /// Lets the system forget what the peer has not read, once the stream is dropped. Where this cannot be set, the
-    /// stream is closed all the same.
+    /// Lets the system discard data that the peer has not read when the stream is dropped. If this fails, the
+    /// stream is closed nevertheless.
     fn discard_unread(&self);
 }
 
@@ -43,90 +44,90 @@ impl Transmission for TcpStream {
     }
 }
 
-/// The client of a connection, and the bounds that hold for it.
-pub(in crate::serve) struct Client {
+/// The client of a connection, and its limits.
+pub(in crate::serve) struct TcpClient {
     engine: Arc<Engine>,
-    door: Arc<Door>,
-    origin: Origin,
+    identity: Arc<ListenerIdentity>,
+    source: MessageSource,
     queries_in_flight: usize,
     idle_timeout: Duration,
-    // The slot is free again when the connection is closed: streams are dropped before their client.
+    // The slot must be released only when the connection is closed: streams are dropped before their client.
     _slot: TcpSlot,
 }
 
-impl Client {
-    /// The client of an accepted stream, counted as an open connection until dropped.
+impl TcpClient {
+    /// The client of an accepted stream, counted as an open connection until it is dropped.
     pub(in crate::serve) fn new(
-        origin: Origin,
+        source: MessageSource,
         slot: TcpSlot,
         engine: &Arc<Engine>,
-        door: &Arc<Door>,
+        identity: &Arc<ListenerIdentity>,
         limits: &TcpLimits,
     ) -> Self {
-        engine.observer().doors().tcp_connections.inc();
+        engine.observer().listeners().tcp_connections.inc();
         Self {
             engine: Arc::clone(engine),
-            door: Arc::clone(door),
-            origin,
-            queries_in_flight: limits.queries_in_flight.clamp(1, MOST_IN_FLIGHT),
-            idle_timeout: limits.idle_timeout.clamp(SHORTEST_IDLE, LONGEST_IDLE),
+            identity: Arc::clone(identity),
+            source,
+            queries_in_flight: limits.queries_in_flight.clamp(1, MAX_IN_FLIGHT),
+            idle_timeout: limits.idle_timeout.clamp(MIN_IDLE, LONGEST_IDLE),
             _slot: slot,
         }
     }
 
-    /// How long the client may be quiet, within the bounds of the setting.
+    /// How long the client may be idle, within the bounds of the setting.
     pub(in crate::serve) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
 
-    /// Counts a connection that is closed because the client took too long.
-    pub(in crate::serve) fn timed_out(&self) {
-        self.engine.observer().doors().tcp_timeouts.inc();
+    /// Counts a connection that is closed because of a timeout.
+    pub(in crate::serve) fn record_timeout(&self) {
+        self.engine.observer().listeners().tcp_timeouts.inc();
     }
 
     /// Counts a connection that is closed because its TLS handshake failed.
-    pub(in crate::serve) fn handshake_failed(&self) {
-        self.engine.observer().doors().tls_handshake_errors.inc();
+    pub(in crate::serve) fn record_handshake_failure(&self) {
+        self.engine.observer().listeners().tls_handshake_errors.inc();
     }
 }
 
-impl Drop for Client {
+impl Drop for TcpClient {
     fn drop(&mut self) {
-        self.engine.observer().doors().tcp_connections.dec();
+        self.engine.observer().listeners().tcp_connections.dec();
     }
 }
 
 /// A connection that is being served.
 pub(in crate::serve) struct Connection<S> {
-    // Before the client, whose slot is free only when the stream is closed.
+    // Declared before the client, whose slot must be released only after the stream is closed.
     stream: S,
-    client: Client,
-    own: Own,
+    client: TcpClient,
+    own: LocalWorker,
     frames: Frames,
-    /// Replies that are not yet written, each with its length before it.
+    /// Replies to be written, each preceded by its length.
     batch: Vec<u8>,
-    /// How many queries wait for an upstream.
+    /// Number of queries that wait for an upstream.
     in_flight: usize,
-    /// Their replies as they come; `None` for one that gets none.
-    late: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
-    later: mpsc::UnboundedSender<Option<Vec<u8>>>,
-    /// When the client last completed a query or took a reply.
+    /// Their replies; `None` for a query without a reply.
+    late_replies: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
+    late_sender: mpsc::UnboundedSender<Option<Vec<u8>>>,
+    /// When the client last completed a query or accepted a reply.
     active: Instant,
 }
 
-/// Whether a connection goes on.
-enum Then {
-    /// It does.
-    Goes,
-    /// Nothing more is read; what is in flight is answered.
-    Finishes,
-    /// It ends here.
-    Ends,
+/// The state of a connection.
+enum ConnectionState {
+    /// Queries are read and answered.
+    Open,
+    /// No more queries are read; those in flight are answered.
+    Draining,
+    /// The connection ends.
+    Closed,
 }
 
 impl<S: Transmission> Connection<S> {
-    pub(in crate::serve) fn new(stream: S, client: Client, own: Own) -> Self {
-        // Never more in it than queries in flight.
+    pub(in crate::serve) fn new(stream: S, client: TcpClient, own: LocalWorker) -> Self {
+        // Bounded by the number of queries in flight.
         let (later, late) = mpsc::unbounded_channel();
         Self {
             stream,
@@ -135,13 +136,14 @@ impl<S: Transmission> Connection<S> {
             frames: Frames::new(),
             batch: Vec::new(),
             in_flight: 0,
-            late,
-            later,
+            late_replies: late,
+            late_sender: later,
             active: Instant::now(),
         }
     }
 
-    /// Serves the client until it leaves, breaks a bound, or `closing` loses its sender. On a worker's thread.
+    /// Serves the client until it disconnects, exceeds a limit, or the sender of `closing` is dropped. Runs
+    /// on a worker's thread.
     pub(in crate::serve) async fn serve(mut self, mut closing: watch::Receiver<()>) {
         let mut alarm = pin!(sleep_until(self.active + self.client.idle_timeout));
         loop {
@@ -150,80 +152,80 @@ impl<S: Transmission> Connection<S> {
                 return;
             }
             let then = match agreed {
-                true => self.wait(&mut closing, &mut alarm).await,
-                false => Then::Finishes,
+                true => self.next_event(&mut closing, &mut alarm).await,
+                false => ConnectionState::Draining,
             };
             match then {
-                Then::Goes => {}
-                Then::Finishes => break,
-                Then::Ends => return self.close().await,
+                ConnectionState::Open => {}
+                ConnectionState::Draining => break,
+                ConnectionState::Closed => return self.close().await,
             }
         }
         self.finish().await;
     }
 
-    /// Answers what has come, as long as more may be in flight and written. False: the two sides no longer agree
-    /// where a message begins.
+    /// Answers the queries that have been read, as long as the limits for queries in flight and unwritten
+    /// replies allow. Returns false if the framing of the stream is lost.
     fn answer(&mut self) -> bool {
         let moment = Moment::now();
-        let Client { engine, door, origin, queries_in_flight, .. } = &self.client;
+        let TcpClient { engine, identity, source, queries_in_flight, .. } = &self.client;
         let own = self.own.clone();
         let mut worker = own.borrow_mut();
         while self.in_flight < *queries_in_flight && self.batch.len() < WRITE_BATCH {
             let Some(message) = self.frames.take() else { break };
             if message.is_empty() {
-                // No DNS message is empty.
+                // A DNS message is never empty.
                 return false;
             }
             let frame = frames::begin(&mut self.batch);
-            let incoming = Incoming { door, message, origin, moment };
-            let begun = engine.begin(&mut worker, &incoming, &mut self.batch);
-            let pads = pads_reply(origin.transport, message);
-            match begun {
-                Begun::Ready => {
+            let incoming = IncomingMessage { listener: identity, message, source: source, moment };
+            let progress = engine.handle(&mut worker, &incoming, &mut self.batch);
+            let pads = pads_reply(source.transport, message);
+            match progress {
+                Progress::Replied => {
                     if pads {
                         pad(&mut self.batch, frame + 2);
                     }
                     frames::end(&mut self.batch, frame);
                 }
-                Begun::Silence => self.batch.truncate(frame),
-                Begun::Waiting(waiting) => {
+                Progress::Dropped => self.batch.truncate(frame),
+                Progress::Pending(pending_query) => {
                     self.batch.truncate(frame);
                     self.in_flight += 1;
-                    answer_later(&self.client, own.clone(), waiting, pads, self.later.clone());
+                    resolve_later(&self.client, own.clone(), pending_query, pads, self.late_sender.clone());
                 }
             }
             self.active = Instant::now();
         }
-        worker.witness.settle(moment.started);
+        worker.recorder.settle(moment.started);
         true
     }
 
-    /// Waits for whatever is next: octets, a late reply, the end.
-    async fn wait(&mut self, closing: &mut watch::Receiver<()>, alarm: &mut Pin<&mut Sleep>) -> Then {
+    /// Waits for the next event: data, a late reply, or the end.
+    async fn next_event(&mut self, closing: &mut watch::Receiver<()>, alarm: &mut Pin<&mut Sleep>) -> ConnectionState {
         if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.has_room() {
-            return Then::Goes;
+            return ConnectionState::Open;
         }
         tokio::select! {
             biased;
-            // Ends with an error, when the door drops the sender.
-            _ = closing.changed() => Then::Finishes,
-            Some(reply) = self.late.recv() => {
-                self.take(reply);
-                Then::Goes
+            // Completes with an error when the listener drops the sender.
+            _ = closing.changed() => ConnectionState::Draining,
+            Some(reply) = self.late_replies.recv() => {
+                self.queue_reply(reply);
+                ConnectionState::Open
             }
-            // While no more may be in flight, no more is read.
+            // No more is read while the limit of queries in flight is reached.
             read = self.frames.fill(&mut self.stream), if self.in_flight < self.client.queries_in_flight => {
-                if matches!(read, Ok(1..)) { Then::Goes } else { Then::Finishes }
+                if matches!(read, Ok(1..)) { ConnectionState::Open } else { ConnectionState::Draining }
             }
-            () = alarm.as_mut() => match self.patience() {
+            () = alarm.as_mut() => match self.idle_deadline() {
                 Some(until) => {
                     alarm.as_mut().reset(until);
-                    Then::Goes
+                    ConnectionState::Open
                 }
                 None => {
-                    self.client.engine.observer().doors().tcp_timeouts.inc();
-                    Then::Ends
+                    self.client.engine.observer().listeners().tcp_timeouts.inc();
+                    ConnectionState::Closed
                 }
             },
         }
@@ -233,11 +235,11 @@ impl<S: Transmission> Connection<S> {
         self.in_flight < self.client.queries_in_flight
     }
 
-    /// Until when the client may yet be quiet; `None` when it has been for too long.
+    /// When the idle timeout expires; `None` if it has expired.
     ///
-    /// Only whole queries and written replies count, so octets dribbled in buy no time. While something is
-    /// pending the connection is not idle (RFC 7766 section 3), and the wait is ours.
-    fn patience(&self) -> Option<Instant> {
+    /// Only complete queries and written replies reset it, so a client gains no time by sending single
+    /// octets. While a query is pending, the connection is not idle (RFC 7766 section 3).
+    fn idle_deadline(&self) -> Option<Instant> {
         let now = Instant::now();
         let until = self.active + self.client.idle_timeout;
         if until > now {
@@ -249,8 +251,8 @@ impl<S: Transmission> Connection<S> {
         }
     }
 
-    /// Takes in a late reply, and those that are ready with it.
-    fn take(&mut self, reply: Option<Vec<u8>>) {
+    /// Adds a late reply to the batch, and any others that are ready.
+    fn queue_reply(&mut self, reply: Option<Vec<u8>>) {
         let mut next = Some(reply);
         while let Some(reply) = next {
             self.in_flight -= 1;
@@ -259,21 +261,21 @@ impl<S: Transmission> Connection<S> {
                 self.batch.extend_from_slice(&reply);
                 frames::end(&mut self.batch, frame);
             }
-            next = if self.batch.len() < WRITE_BATCH { self.late.try_recv().ok() } else { None };
+            next = if self.batch.len() < WRITE_BATCH { self.late_replies.try_recv().ok() } else { None };
         }
     }
 
-    /// Writes what is ready. False: the client does not take it.
+    /// Writes the batch. Returns false if the client does not accept it.
     async fn write(&mut self) -> bool {
-        let counters = self.client.engine.observer().doors();
+        let counters = self.client.engine.observer().listeners();
         let write = async {
             self.stream.write_all(&self.batch).await?;
-            // TLS may hold records back; TCP has nothing to flush.
+            // TLS may buffer records; for TCP there is nothing to flush.
             self.stream.flush().await
         };
         let written = timeout(self.client.idle_timeout, write).await;
         self.batch.clear();
-        self.batch.shrink_to(WRITE_BATCH + KEEP);
+        self.batch.shrink_to(WRITE_BATCH + MAX_RETAINED);
         match written {
             Ok(Ok(())) => {
                 self.active = Instant::now();
@@ -285,14 +287,14 @@ impl<S: Transmission> Connection<S> {
             }
             Err(_) => {
                 counters.tcp_timeouts.inc();
-                // Or the system would go on keeping what the client does not read.
+                // Otherwise the system would retain what the client does not read.
                 self.stream.discard_unread();
                 false
             }
         }
     }
 
-    /// Answers what is in flight and says good-bye.
+    /// Answers the queries in flight and closes the connection.
     async fn finish(mut self) {
         loop {
             if !self.batch.is_empty() && !self.write().await {
@@ -301,37 +303,37 @@ impl<S: Transmission> Connection<S> {
             if self.in_flight == 0 {
                 break;
             }
-            let Some(reply) = self.late.recv().await else { break };
-            self.take(reply);
+            let Some(reply) = self.late_replies.recv().await else { break };
+            self.queue_reply(reply);
         }
         self.close().await;
     }
 
-    /// Tells the client that nothing more comes: TLS by its own alert, close_notify, and TCP by its FIN. A client that
-    /// does not take it is given the idle timeout, as for a reply.
+    /// Signals the end to the client: close_notify for TLS, FIN for TCP. The idle timeout limits how long
+    /// this may take, as for a reply.
     async fn close(mut self) {
-        // Where this fails, the stream is closed all the same.
+        // If this fails, the stream is closed nevertheless.
         let _ = timeout(self.client.idle_timeout, self.stream.shutdown()).await;
     }
 }
 
-/// Answers a query when its upstream has, in a task of its own.
-fn answer_later(
-    client: &Client,
-    own: Own,
-    waiting: Box<Waiting>,
+/// Answers a query in a separate task when its upstream has replied.
+fn resolve_later(
+    client: &TcpClient,
+    own: LocalWorker,
+    pending_query: Box<PendingQuery>,
     pads: bool,
     later: mpsc::UnboundedSender<Option<Vec<u8>>>,
 ) {
-    let (engine, door) = (client.engine.clone(), client.door.clone());
+    let (engine, identity) = (client.engine.clone(), client.identity.clone());
     tokio::task::spawn_local(async move {
-        let resolved = engine.resolve(waiting).await;
+        let resolved = engine.resolve(pending_query).await;
         let mut reply = Vec::with_capacity(512);
-        let is_said = engine.conclude(&mut own.borrow_mut(), &door, &resolved, &mut reply);
+        let is_said = engine.finish(&mut own.borrow_mut(), &identity, &resolved, &mut reply);
         if pads {
             pad(&mut reply, 0);
         }
-        // The client may have left.
+        // The connection may have ended.
         let _ = later.send(is_said.then_some(reply));
     });
 }

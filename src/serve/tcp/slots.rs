@@ -1,4 +1,4 @@
-//! How many TCP connections are open, in all and from each client.
+//! Limits on open TCP connections, in total and per client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,32 +6,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::TcpLimits;
 
-/// Counts of open connections, shared by the doors whose limits hold for all of them together.
+/// Counts of open connections, shared by all listeners whose limits apply together.
 ///
-/// Asked once a connection, never for a query, so a lock will do.
+/// Used once per connection, not per query, so a lock is sufficient.
 #[derive(Debug, Default)]
 pub struct TcpSlots {
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     total: usize,
-    /// Only clients that have a connection open: bounded by `total`.
+    /// Contains only clients with open connections, so it is bounded by `total`.
     by_client: HashMap<IpAddr, usize>,
 }
 
 impl TcpSlots {
-    /// No connection is open.
+    /// Creates counts without connections.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A place for one more connection of `client`, or `None` where a limit is reached.
+    /// A slot for another connection of `client`, or `None` if a limit is reached.
     ///
-    /// An IPv4 client counts as one, whether or not the socket writes its address as IPv6 (RFC 4291
-    /// section 2.5.5.2).
-    pub fn take(slots: &Arc<Self>, client: IpAddr, limits: &TcpLimits) -> Option<TcpSlot> {
+    /// An IPv4 client counts as one even if the socket represents its address as IPv6 (RFC 4291 section
+    /// 2.5.5.2).
+    pub fn acquire(slots: &Arc<Self>, client: IpAddr, limits: &TcpLimits) -> Option<TcpSlot> {
         let client = client.to_canonical();
         let mut open = slots.lock();
         let own = open.by_client.get(&client).copied().unwrap_or(0);
@@ -44,13 +44,13 @@ impl TcpSlots {
         Some(TcpSlot { slots: Arc::clone(slots), client })
     }
 
-    /// Nothing can be half done under this lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    /// No update can be left incomplete under this lock, so poisoning is ignored.
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's place; given back when dropped.
+/// The slot of a connection; released when dropped.
 #[derive(Debug)]
 pub struct TcpSlot {
     slots: Arc<TcpSlots>,
@@ -85,7 +85,7 @@ mod tests {
             queries_in_flight: 1,
             idle_timeout: Duration::from_secs(1),
         };
-        let take = |client: &str| TcpSlots::take(&slots, client.parse().expect("ip"), &limits);
+        let take = |client: &str| TcpSlots::acquire(&slots, client.parse().expect("ip"), &limits);
         let first = take("10.0.0.1").expect("first");
         let second = take("::ffff:10.0.0.1").expect("second");
         assert!(take("10.0.0.1").is_none(), "the client has its two");

@@ -112,8 +112,8 @@ mod tests {
             failures.add(&asked, &nobody, now);
             now += Duration::from_secs(seconds);
             let almost = now - Duration::from_millis(1);
-            let found = failures.find_at(&asked, || almost).map(|found| found.ede);
-            assert_eq!(found, Some(Ede::new(22, "nobody (cached)")));
+            let lookup = failures.find_at(&asked, || almost).map(|lookup| lookup.ede);
+            assert_eq!(lookup, Some(Ede::new(22, "nobody (cached)")));
             assert_eq!(failures.find_at(&asked, || now), None);
         }
         failures.remove(&asked);

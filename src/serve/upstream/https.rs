@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 use super::message::{Failure, Fit, Outgoing};
 use super::stream::Dial;
 use super::tls::Secure;
-use super::waiting::Reply;
+use super::in_flight::Reply;
 use crate::dns::{MAX_MESSAGE, Response};
 
 /// The media type of DNS messages.
@@ -52,9 +52,9 @@ impl HttpsPool {
         loop {
             let (connection, is_new) =
                 self.connection().await.map_err(|failure| self.in_plain_words(failure))?;
-            let waiting = Waits { suspect: &self.suspect, answered: false };
+            let in_flight = Waits { suspect: &self.suspect, answered: false };
             let reply = self.post(connection, outgoing).await;
-            waiting.end();
+            in_flight.end();
             match reply {
                 // A server may close what was idle just when we write.
                 Err(Failure::Closed) if !is_new => *self.current.lock().await = None,

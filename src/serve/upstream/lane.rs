@@ -28,7 +28,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::message::{Failure, Outgoing};
 use super::udp::Target;
-use super::waiting::{Seen, Ticket, Waiting};
+use super::in_flight::{Seen, Ticket, Waiting};
 use crate::serve::datagrams::{Backend, Inbox, Outbox};
 
 /// Room for a datagram. Ours announce 1232 octets; a server that sends more than this is not understood.
@@ -54,7 +54,7 @@ pub(super) struct Lane {
     /// Where all its sockets are read: memory that is warm.
     inbox: Mutex<Inbox>,
     /// Told when a turn begins.
-    begun: Arc<Notify>,
+    progress: Arc<Notify>,
     /// The task that ends turns and sweeps.
     keeper: OnceLock<AbortHandle>,
 }
@@ -75,7 +75,7 @@ struct State {
 #[derive(Debug)]
 struct Socket {
     io: Arc<UdpSocket>,
-    waiting: Arc<Waiting>,
+    in_flight: Arc<Waiting>,
     reader: AbortHandle,
 }
 
@@ -98,10 +98,10 @@ impl Lane {
             target,
             state: Mutex::new(state),
             inbox: Mutex::new(Inbox::new(Backend::best(), READ, MAX_DATAGRAM)),
-            begun: Arc::default(),
+            progress: Arc::default(),
             keeper: OnceLock::new(),
         });
-        let keeper = tokio::spawn(keep(Arc::downgrade(&lane), lane.begun.clone()));
+        let keeper = tokio::spawn(keep(Arc::downgrade(&lane), lane.progress.clone()));
         lane.keeper.get_or_init(|| keeper.abort_handle());
         lane
     }
@@ -116,9 +116,9 @@ impl Lane {
         let mut state = self.lock();
         let ticket = self.open(&mut state, outgoing, until)?;
         outgoing.append(ticket.id, state.outbox.buffer());
-        state.outbox.seal(None, None);
+        state.outbox.commit(None, None);
         match state.outbox.len() {
-            1 => self.begun.notify_one(),
+            1 => self.progress.notify_one(),
             TURN => state.flush(),
             _ => {}
         }
@@ -134,7 +134,7 @@ impl Lane {
     ) -> Result<Ticket, Failure> {
         let drawn = state.turn.unwrap_or_else(|| rand::random_range(0..state.slots.len()));
         if let Some(socket) = &state.slots[drawn] {
-            if let Some(ticket) = socket.waiting.open(outgoing, until) {
+            if let Some(ticket) = socket.in_flight.open(outgoing, until) {
                 state.turn = Some(drawn);
                 return Ok(ticket);
             }
@@ -143,7 +143,7 @@ impl Lane {
             state.retire(drawn, self.target.linger);
         }
         let socket = self.open_socket(drawn)?;
-        let ticket = socket.waiting.open(outgoing, until).ok_or(Failure::Closed)?;
+        let ticket = socket.in_flight.open(outgoing, until).ok_or(Failure::Closed)?;
         state.slots[drawn] = Some(socket);
         state.turn = Some(drawn);
         Ok(ticket)
@@ -152,11 +152,11 @@ impl Lane {
     /// A new socket and its reader.
     fn open_socket(self: &Arc<Self>, slot: usize) -> Result<Socket, Failure> {
         let (io, address) = self.target.open()?;
-        let (io, waiting) = (Arc::new(io), Arc::new(Waiting::new(self.target.reopen_after)));
+        let (io, in_flight) = (Arc::new(io), Arc::new(Waiting::new(self.target.reopen_after)));
         let reader = Reader {
             io: io.clone(),
             address,
-            waiting: waiting.clone(),
+            in_flight: in_flight.clone(),
             slot,
             lane: Arc::downgrade(self),
             target: self.target.clone(),
@@ -164,11 +164,11 @@ impl Lane {
         self.target.own.add(address);
         self.target.metrics.sockets(1);
         let reader = tokio::spawn(reader.run()).abort_handle();
-        Ok(Socket { io, waiting, reader })
+        Ok(Socket { io, in_flight, reader })
     }
 
     /// Reads what a socket has and gives it to who waits. `news` is why: datagrams or an error.
-    fn take_in(&self, io: &UdpSocket, waiting: &Waiting, news: Interest) -> Result<(), Failure> {
+    fn take_in(&self, io: &UdpSocket, in_flight: &Waiting, news: Interest) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut received = 0;
         let outcome = io.try_io(news, || {
@@ -178,7 +178,7 @@ impl Lane {
             if more { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         });
         for index in 0..received {
-            self.hear(waiting.give(inbox.get(index).message), waiting)?;
+            self.hear(in_flight.give(inbox.get(index).message), in_flight)?;
         }
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
@@ -187,13 +187,13 @@ impl Lane {
     }
 
     /// Counts what a message was. A socket that received too many that fit no query is closed.
-    fn hear(&self, seen: Seen, waiting: &Waiting) -> Result<(), Failure> {
+    fn hear(&self, seen: Seen, in_flight: &Waiting) -> Result<(), Failure> {
         match seen {
             Seen::Ours => return Ok(()),
             Seen::Late => self.target.late.store(true, Ordering::Relaxed),
             Seen::WrongCase | Seen::Mismatch => self.target.metrics.failed("mismatch"),
         }
-        let is_attacked = seen == Seen::Mismatch && waiting.mismatches() >= MAX_MISMATCHES;
+        let is_attacked = seen == Seen::Mismatch && in_flight.mismatches() >= MAX_MISMATCHES;
         if is_attacked { Err(Failure::Mismatch) } else { Ok(()) }
     }
 
@@ -201,7 +201,7 @@ impl Lane {
     pub fn time_out_all(&self) {
         let state = self.lock();
         let sockets = state.slots.iter().flatten().chain(state.retired.iter().map(|(_, socket)| socket));
-        sockets.for_each(|socket| socket.waiting.time_out_all());
+        sockets.for_each(|socket| socket.in_flight.time_out_all());
     }
 
     /// Ends a turn.
@@ -216,7 +216,7 @@ impl Lane {
         let sockets = state.slots.iter().flatten().chain(state.retired.iter().map(|(_, socket)| socket));
         let mut waits = false;
         for socket in sockets {
-            waits |= socket.waiting.expire(now);
+            waits |= socket.in_flight.expire(now);
         }
         waits || !state.retired.is_empty()
     }
@@ -246,7 +246,7 @@ impl State {
             // A full send buffer loses a question, as any other place on its way may. It is asked again.
             Some(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Some(error) => {
-                socket.waiting.fail(&error.into());
+                socket.in_flight.fail(&error.into());
                 self.slots[index] = None;
             }
         }
@@ -271,13 +271,13 @@ impl State {
 }
 
 /// The life of a lane: ends each turn, and sweeps while anything is in flight.
-async fn keep(lane: Weak<Lane>, begun: Arc<Notify>) {
+async fn keep(lane: Weak<Lane>, progress: Arc<Notify>) {
     let mut sweep = std::pin::pin!(sleep(SWEEP));
     let mut sweeps = false;
     loop {
         tokio::select! {
             biased;
-            () = begun.notified() => {
+            () = progress.notified() => {
                 end_of_turn().await;
                 let Some(lane) = lane.upgrade() else { return };
                 lane.flush();
@@ -313,7 +313,7 @@ struct Reader {
     io: Arc<UdpSocket>,
     /// Its own address.
     address: SocketAddr,
-    waiting: Arc<Waiting>,
+    in_flight: Arc<Waiting>,
     /// Where the lane has the socket, unless it was replaced.
     slot: usize,
     lane: Weak<Lane>,
@@ -324,7 +324,7 @@ impl Reader {
     /// Its whole life.
     async fn run(self) {
         let failure = self.read().await;
-        self.waiting.fail(&failure);
+        self.in_flight.fail(&failure);
         if let Some(lane) = self.lane.upgrade() {
             lane.lock().forget(self.slot, &self.io);
         }
@@ -341,7 +341,7 @@ impl Reader {
                 Err(error) => return error.into(),
             };
             let Some(lane) = self.lane.upgrade() else { return Failure::Closed };
-            if let Err(failure) = lane.take_in(&self.io, &self.waiting, news) {
+            if let Err(failure) = lane.take_in(&self.io, &self.in_flight, news) {
                 return failure;
             }
         }
@@ -351,7 +351,7 @@ impl Reader {
 /// However its task ends, nobody waits for what is not read any more.
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.waiting.fail(&Failure::Closed);
+        self.in_flight.fail(&Failure::Closed);
         self.target.own.remove(self.address);
         self.target.metrics.sockets(-1);
     }

@@ -58,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn it_ends_with_who_awaits_it_or_without() {
         let (go, gone) = oneshot::channel::<u8>();
-        let (tell, told) = oneshot::channel();
+        let (tell, annotation) = oneshot::channel();
         let mut lead = Lead::new(async move { tell.send(gone.await.unwrap()).unwrap() });
         tokio::select! {
             biased;
@@ -67,7 +67,7 @@ mod tests {
         }
         drop(lead);
         go.send(7).unwrap();
-        assert_eq!(told.await, Ok(7));
+        assert_eq!(annotation.await, Ok(7));
         assert_eq!(Lead::new(async { 8 }).await, 8);
     }
 }

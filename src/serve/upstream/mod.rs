@@ -25,7 +25,7 @@ mod stream;
 mod tls;
 mod tls_errors;
 mod udp;
-mod waiting;
+mod in_flight;
 
 pub(super) use tls::check_trust;
 pub use tls::{BadAuthority, Trust};
@@ -124,9 +124,9 @@ impl Unanswered {
 #[derive(Debug)]
 pub struct Upstreams {
     /// Those that were asked for, by where they are in memory: the way for each question.
-    found: ArcSwap<HashMap<Place, Found, RandomState>>,
+    lookup: ArcSwap<HashMap<Place, Found, RandomState>>,
     /// The same by what they are.
-    known: Mutex<Known>,
+    cached_client: Mutex<Known>,
     shared: Arc<Shared>,
 }
 
@@ -162,7 +162,7 @@ impl Upstreams {
     /// Nobody has been asked yet.
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
         let shared = Shared { in_flight: AtomicUsize::new(0), own: Arc::default(), options, metrics };
-        Self { found: ArcSwap::default(), known: Mutex::default(), shared: Arc::new(shared) }
+        Self { lookup: ArcSwap::default(), cached_client: Mutex::default(), shared: Arc::new(shared) }
     }
 
     /// Queries the servers of an upstream until one answers or time is up. Equal questions in flight share one query.
@@ -203,24 +203,24 @@ impl Upstreams {
 
     /// Whether every server of an upstream has been given up for now. One that was never queried has not.
     pub fn is_backing_off(&self, upstream: &Upstream) -> bool {
-        if let Some(found) = self.found.load().get(&place(&upstream.identity)) {
-            return found.group.is_backing_off();
+        if let Some(lookup) = self.lookup.load().get(&place(&upstream.identity)) {
+            return lookup.group.is_backing_off();
         }
-        self.known().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
+        self.cached_client().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
     }
 
     /// The number of an upstream.
     pub fn number(&self, identity: &UpstreamIdentity) -> UpstreamNumber {
-        match self.found.load().get(&place(identity)) {
-            Some(found) => found.group.number,
+        match self.lookup.load().get(&place(identity)) {
+            Some(lookup) => lookup.group.number,
             None => self.group(identity).number,
         }
     }
 
     /// Forgets every upstream but these: their sockets are closed once their questions are answered.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
-        self.known().groups.retain(|identity, _| used.contains(&identity));
-        self.found.store(Arc::default());
+        self.cached_client().groups.retain(|identity, _| used.contains(&identity));
+        self.lookup.store(Arc::default());
     }
 
     /// Whether the sender of a datagram is a socket that these ask from: a question came back to where it left.
@@ -231,8 +231,8 @@ impl Upstreams {
     /// Every server, with the source address where one is set, and whether it is queried in its turn: false while it
     /// backs off. A server of several upstreams is there once for each.
     pub fn health(&self) -> Vec<(String, bool)> {
-        let known = self.known();
-        let servers = known.groups.values().flat_map(|group| &group.servers);
+        let cached_client = self.cached_client();
+        let servers = cached_client.groups.values().flat_map(|group| &group.servers);
         let mut all: Vec<_> =
             servers.map(|server| (server.label.to_string(), !server.is_backing_off())).collect();
         all.sort();
@@ -241,15 +241,15 @@ impl Upstreams {
 
     /// The group of an identity: found by its place, or by what it is.
     fn group(&self, identity: &UpstreamIdentity) -> Arc<Group> {
-        if let Some(found) = self.found.load().get(&place(identity)) {
-            return found.group.clone();
+        if let Some(lookup) = self.lookup.load().get(&place(identity)) {
+            return lookup.group.clone();
         }
-        let group = self.known().group(identity, &self.shared);
-        let found = Found { group: group.clone(), _identity: identity.clone() };
-        self.found.rcu(|before| {
+        let group = self.cached_client().group(identity, &self.shared);
+        let lookup = Found { group: group.clone(), _identity: identity.clone() };
+        self.lookup.rcu(|before| {
             let mut after = HashMap::clone(before);
             if after.len() < MAX_FOUND {
-                after.insert(place(identity), found.clone());
+                after.insert(place(identity), lookup.clone());
             }
             after
         });
@@ -257,8 +257,8 @@ impl Upstreams {
     }
 
     /// Upstreams by what they are, for a moment.
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached_client(&self) -> MutexGuard<'_, Known> {
+        self.cached_client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

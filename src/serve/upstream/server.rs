@@ -11,7 +11,7 @@ use super::message::{Failure, Outgoing};
 use super::stream::{Dial, StreamPool};
 use super::tls::Secure;
 use super::udp::{Target, UdpPool};
-use super::waiting::Reply;
+use super::in_flight::Reply;
 use super::{Shared, UpstreamOptions};
 use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, ResponseError};
 use crate::observe::ServerMetrics;

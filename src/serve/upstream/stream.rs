@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 
 use super::message::{Failure, Outgoing};
 use super::tls::Secure;
-use super::waiting::{Reply, Seen, Waiting};
+use super::in_flight::{Reply, Seen, Waiting};
 use crate::observe::ServerMetrics;
 
 /// How many messages may wait to be written.
@@ -78,7 +78,7 @@ struct Connection {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Arc<Waiting>,
+    in_flight: Arc<Waiting>,
     /// How many messages came.
     received: AtomicUsize,
     /// Told when the connection is to end.
@@ -115,7 +115,7 @@ impl StreamPool {
         if let Ok(mut current) = self.current.try_lock()
             && let Some(connection) = current.take()
         {
-            connection.state.waiting.time_out_all();
+            connection.state.in_flight.time_out_all();
             connection.state.hang_up.notify_one();
         }
     }
@@ -124,7 +124,7 @@ impl StreamPool {
     async fn connection(&self) -> Result<(Connection, bool), Failure> {
         let mut current = self.current.lock().await;
         if let Some(connection) = &*current
-            && !connection.state.waiting.is_closed()
+            && !connection.state.in_flight.is_closed()
             && !connection.write.is_closed()
         {
             return Ok((connection.clone(), false));
@@ -142,7 +142,7 @@ impl StreamPool {
 
 impl Connection {
     async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
-        let ticket = self.state.waiting.open(outgoing, until).ok_or(Failure::Closed)?;
+        let ticket = self.state.in_flight.open(outgoing, until).ok_or(Failure::Closed)?;
         let mut watch = Watch { state: &self.state, before: self.state.received(), answered: false };
         let message = outgoing.wire(ticket.id);
         let mut frame = Vec::with_capacity(2 + message.len());
@@ -173,9 +173,9 @@ struct Watch<'s> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.answered && self.state.received() == self.before {
-            self.state.waiting.retire();
+            self.state.in_flight.retire();
         }
-        if self.state.waiting.is_closed() && self.state.waiting.is_idle() {
+        if self.state.in_flight.is_closed() && self.state.in_flight.is_idle() {
             self.state.hang_up.notify_one();
         }
     }
@@ -201,13 +201,13 @@ async fn run(
     };
     let reading = async {
         loop {
-            match next_frame(&mut read, &state.waiting, idle).await {
+            match next_frame(&mut read, &state.in_flight, idle).await {
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
-                    if matches!(state.waiting.give(&frame), Seen::WrongCase | Seen::Mismatch) {
+                    if matches!(state.in_flight.give(&frame), Seen::WrongCase | Seen::Mismatch) {
                         metrics.failed("mismatch");
                         // One confused reply is its own query's affair; a confused server is not kept.
-                        if state.waiting.mismatches() >= MAX_MISMATCHES {
+                        if state.in_flight.mismatches() >= MAX_MISMATCHES {
                             return Failure::Mismatch;
                         }
                     }
@@ -221,14 +221,14 @@ async fn run(
         failure = reading => failure,
         () = state.hang_up.notified() => Failure::Closed,
     };
-    state.waiting.fail(&failure);
+    state.in_flight.fail(&failure);
     // TLS says good-bye; a server that does not listen any more is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), write.shutdown()).await;
 }
 
 async fn next_frame(
     read: &mut (impl AsyncBufReadExt + Unpin),
-    waiting: &Waiting,
+    in_flight: &Waiting,
     idle: Duration,
 ) -> Result<Vec<u8>, Failure> {
     loop {
@@ -236,7 +236,7 @@ async fn next_frame(
             Ok(Ok([])) => return Err(Failure::Closed),
             Ok(Ok(_)) => break,
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) if waiting.is_idle() => return Err(Failure::Closed),
+            Err(_) if in_flight.is_idle() => return Err(Failure::Closed),
             Err(_) => {}
         }
     }

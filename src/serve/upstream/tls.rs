@@ -23,7 +23,7 @@ use webpki::EndEntityCert;
 
 use super::message::Failure;
 use super::tls_errors::{Refused, describe};
-use crate::serve::tls::{PemRefused, certificates, certified_key, provider};
+use crate::serve::tls::{InvalidPem, certificates, certified_key, provider};
 use crate::world::{SpkiPin, TlsTrust};
 
 /// The certificate authorities that servers without a `ca` of their own are authenticated by.
@@ -58,7 +58,7 @@ impl Trust {
 /// # Errors
 ///
 /// With the first file that it cannot use.
-pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), PemRefused> {
+pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), InvalidPem> {
     Material::new(trust).map(drop)
 }
 
@@ -73,21 +73,21 @@ struct Material {
 
 impl Material {
     /// Parses the files.
-    fn new(trust: &TlsTrust) -> Result<Self, PemRefused> {
+    fn new(trust: &TlsTrust) -> Result<Self, InvalidPem> {
         let ca = match &trust.ca {
             None => None,
             Some(file) => {
-                let found = certificates(file)?;
+                let lookup = certificates(file)?;
                 let mut roots = RootCertStore::empty();
-                for (index, certificate) in found.iter().enumerate() {
+                for (index, certificate) in lookup.iter().enumerate() {
                     roots.add(certificate.clone()).map_err(|_| {
-                        PemRefused::new(
+                        InvalidPem::new(
                             file,
                             format!("has a certificate that cannot be parsed, number {}", index + 1),
                         )
                     })?;
                 }
-                Some((roots, found))
+                Some((roots, lookup))
             }
         };
         let client = trust.client.as_ref().map(certified_key).transpose()?.map(Arc::new);

@@ -283,7 +283,7 @@ fn common_name(name: &[u8]) -> Option<String> {
     /// `id-at-commonName`, `id-at-organizationName`, `id-at-organizationalUnitName` (RFC 5280 A.1).
     const ATTRIBUTES: [(&[u8], &str); 3] =
         [(&[0x55, 4, 3], "CN"), (&[0x55, 4, 10], "O"), (&[0x55, 4, 11], "OU")];
-    let mut found: [Option<String>; ATTRIBUTES.len()] = Default::default();
+    let mut lookup: [Option<String>; ATTRIBUTES.len()] = Default::default();
     // The verifier gives what is in the outer SEQUENCE; a SET begins it.
     let mut sets = match Tlv::first(name)? {
         (Tlv { tag: SEQUENCE, value }, _) => value,
@@ -296,13 +296,13 @@ fn common_name(name: &[u8]) -> Option<String> {
             attributes = rest;
             let Some((oid, value)) = Tlv::first(attribute.value) else { continue };
             let Some((value, _)) = Tlv::first(value) else { continue };
-            let known = ATTRIBUTES.iter().position(|(known, _)| oid.tag == OID && oid.value == *known);
-            if let Some(at) = known {
-                found[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
+            let cached_client = ATTRIBUTES.iter().position(|(cached_client, _)| oid.tag == OID && oid.value == *cached_client);
+            if let Some(at) = cached_client {
+                lookup[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
             }
         }
     }
-    found.into_iter().flatten().next()
+    lookup.into_iter().flatten().next()
 }
 
 /// `SEQUENCE` in DER.

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 use super::lane::Lane;
 use super::message::{Failure, Outgoing};
 use super::own::OwnSockets;
-use super::waiting::Reply;
+use super::in_flight::Reply;
 use crate::observe::ServerMetrics;
 
 /// The sockets to one server. They are opened when first needed.

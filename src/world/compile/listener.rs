@@ -53,7 +53,7 @@ impl Compiler<'_> {
                 view = Some(self.site_view(&id));
             }
             for address in self.listen_addresses(written) {
-                let door = Door { written, address, mark };
+                let listener = Door { written, address, mark };
                 if taken.contains(&address) && address.port() != 0 {
                     self.report.error(
                         Code::Listener,
@@ -62,8 +62,8 @@ impl Compiler<'_> {
                     );
                     continue;
                 }
-                self.check_resolver_address(door, view);
-                if let Some(carries) = self.carries(door) {
+                self.check_resolver_address(listener, view);
+                if let Some(carries) = self.carries(listener) {
                     let server_name = written.server_name.as_ref().map(|name| name.value().clone());
                     self.listeners.push(Listener { address, view, carries, server_name });
                     taken.insert(address);
@@ -108,14 +108,14 @@ impl Compiler<'_> {
 
     /// Tells when a door stands at an address of its VPC where that VPC has no resolver. Secondary prefixes have none
     /// at their base plus two ("DNS attributes for your VPC").
-    fn check_resolver_address(&mut self, door: Door<'_>, view: Option<ViewId>) {
+    fn check_resolver_address(&mut self, listener: Door<'_>, view: Option<ViewId>) {
         let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.views[view].kind) else { return };
         let vpc = &self.vpcs[vpc];
         let Some(own) = resolver_address(vpc) else { return };
-        let ip = door.address.ip();
+        let ip = listener.address.ip();
         if vpc.holds(ip) && ip != IpAddr::V4(own) {
             let message = format!("VPC `{}` has its resolver at {own}, not at {ip}", vpc.id);
-            let warning = self.report.warning(Code::Surprising, door.mark, message);
+            let warning = self.report.warning(Code::Surprising, listener.mark, message);
             warning.help(format!(
                 "AWS's stands at the primary prefix's base plus two, at 169.254.169.253 and at fd00:ec2::253: \
                  write `address = \"{own}:53\"`"
@@ -124,8 +124,8 @@ impl Compiler<'_> {
     }
 
     /// What a listener carries. `None` when a mistake was told.
-    fn carries(&mut self, door: Door<'_>) -> Option<Carries> {
-        let Door { written, address, mark } = door;
+    fn carries(&mut self, listener: Door<'_>) -> Option<Carries> {
+        let Door { written, address, mark } = listener;
         let has = |transport| written.transports.contains(&transport);
         let (udp, tcp, dot, doh) =
             (has(Transport::Udp), has(Transport::Tcp), has(Transport::Dot), has(Transport::Doh));
@@ -136,16 +136,16 @@ impl Compiler<'_> {
                 None
             }
             (true, false, false) => {
-                self.refuse_keys(door, "is for plain DNS");
+                self.refuse_keys(listener, "is for plain DNS");
                 Some(Carries::Plain { udp, tcp })
             }
             (false, true, false) => {
-                self.refuse_path(door, "is for `dot`");
-                self.tls_files(door).map(Carries::Dot)
+                self.refuse_path(listener, "is for `dot`");
+                self.tls_files(listener).map(Carries::Dot)
             }
             (false, false, true) => {
-                let path = self.http_path(door);
-                self.tls_files(door).map(|tls| Carries::Doh { tls, path })
+                let path = self.http_path(listener);
+                self.tls_files(listener).map(|tls| Carries::Doh { tls, path })
             }
             _ => {
                 let message = format!(
@@ -158,23 +158,23 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse_keys(&mut self, door: Door<'_>, what: &str) {
-        for (key, value) in [("certificate", &door.written.certificate), ("key", &door.written.key)] {
-            self.refuse(door, key, value.as_ref(), what);
+    fn refuse_keys(&mut self, listener: Door<'_>, what: &str) {
+        for (key, value) in [("certificate", &listener.written.certificate), ("key", &listener.written.key)] {
+            self.refuse(listener, key, value.as_ref(), what);
         }
-        if let Some(name) = &door.written.server_name {
-            self.refuse(door, "server_name", Some(&name.with(name.to_string())), what);
+        if let Some(name) = &listener.written.server_name {
+            self.refuse(listener, "server_name", Some(&name.with(name.to_string())), what);
         }
-        self.refuse_path(door, what);
+        self.refuse_path(listener, what);
     }
 
-    fn refuse_path(&mut self, door: Door<'_>, what: &str) {
-        self.refuse(door, "path", door.written.path.as_ref(), what);
+    fn refuse_path(&mut self, listener: Door<'_>, what: &str) {
+        self.refuse(listener, "path", listener.written.path.as_ref(), what);
     }
 
-    fn refuse(&mut self, door: Door<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
+    fn refuse(&mut self, listener: Door<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
         let Some(value) = value else { return };
-        let message = format!("listener {} {what}, which has no `{key}`", door.address);
+        let message = format!("listener {} {what}, which has no `{key}`", listener.address);
         let error = self.report.error(Code::Listener, value.mark(), message);
         error.help(match key {
             "path" => "leave it out, or write `transports = [\"doh\"]`",
@@ -182,16 +182,16 @@ impl Compiler<'_> {
         });
     }
 
-    fn tls_files(&mut self, door: Door<'_>) -> Option<TlsFiles> {
-        let certificate = self.pem_file(door, "certificate", door.written.certificate.as_ref());
-        let key = self.pem_file(door, "key", door.written.key.as_ref());
+    fn tls_files(&mut self, listener: Door<'_>) -> Option<TlsFiles> {
+        let certificate = self.pem_file(listener, "certificate", listener.written.certificate.as_ref());
+        let key = self.pem_file(listener, "key", listener.written.key.as_ref());
         Some(TlsFiles { certificate: certificate?, key: key? })
     }
 
-    fn pem_file(&mut self, door: Door<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
+    fn pem_file(&mut self, listener: Door<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
         let Some(named) = named else {
-            let message = format!("listener {} has no `{key}`", door.address);
-            let error = self.report.error(Code::MissingKey, door.mark, message);
+            let message = format!("listener {} has no `{key}`", listener.address);
+            let error = self.report.error(Code::MissingKey, listener.mark, message);
             error.help(format!("write `{key} = \"{key}.pem\"`, a file in PEM form"));
             return None;
         };
@@ -199,8 +199,8 @@ impl Compiler<'_> {
         Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
-    fn http_path(&mut self, door: Door<'_>) -> Arc<str> {
-        let Some(path) = &door.written.path else { return DEFAULT_PATH.into() };
+    fn http_path(&mut self, listener: Door<'_>) -> Arc<str> {
+        let Some(path) = &listener.written.path else { return DEFAULT_PATH.into() };
         let text = path.value();
         let visible = |c: char| c.is_ascii_graphic() && !"?#{}".contains(c);
         if !text.starts_with('/') || !text.chars().all(visible) {

@@ -114,8 +114,8 @@ fn records_are_counted_and_the_first_shown() {
 #[test]
 fn a_setting_is_told_by_its_section() {
     assert_eq!(told(&format!("[answers]\nmax_ttl = 100\n{BEFORE}")), ["setting answers: max_ttl 300 → 100"]);
-    let door = told(&format!("[[listener]]\naddress = \"127.0.0.1:5311\"\n{BEFORE}"));
-    assert_eq!(door, ["listener 127.0.0.1:5300 removed", "listener 127.0.0.1:5311 added"]);
+    let listener = told(&format!("[[listener]]\naddress = \"127.0.0.1:5311\"\n{BEFORE}"));
+    assert_eq!(listener, ["listener 127.0.0.1:5300 removed", "listener 127.0.0.1:5311 added"]);
 }
 
 #[test]

@@ -13,14 +13,14 @@ use super::open::Sockets;
 use crate::config;
 use crate::serve::bind::bind_tcp;
 use crate::serve::datagrams::Backend;
-use crate::serve::doh::DohDoor;
+use crate::serve::doh::DohListener;
 use crate::serve::dot::DotListener;
 use crate::serve::inherit::Inherited;
-use crate::serve::tcp::{TcpDoor, TcpLimits, TcpSlots};
+use crate::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
 use crate::serve::tls::Certificate;
-use crate::serve::udp::UdpDoor;
+use crate::serve::udp::UdpListener;
 use crate::serve::workers::Workers;
-use crate::serve::{Door, Engine};
+use crate::serve::{ListenerIdentity, Engine};
 use crate::world::{Carries, Listener, TlsFiles, World};
 
 /// The certificates of encrypted doors, each with the listener's address as written: its identity over
@@ -30,10 +30,10 @@ pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
 /// Open doors that answer nobody yet.
 pub(super) struct Doors {
     /// Each with the number of the worker that reads it.
-    udp: Vec<(usize, UdpDoor)>,
-    tcp: Vec<TcpDoor>,
+    udp: Vec<(usize, UdpListener)>,
+    tcp: Vec<DnsTcpListener>,
     dot: Vec<DotListener>,
-    doh: Vec<DohDoor>,
+    doh: Vec<DohListener>,
     certificates: Certificates,
     addresses: Vec<(Listener, SocketAddr)>,
     limits: TcpLimits,
@@ -57,7 +57,7 @@ impl Doors {
             queries_in_flight: server.max_tcp_queries_in_flight as usize,
             idle_timeout: Duration::from_secs(server.tcp_idle_timeout_s.into()),
         };
-        let mut doors = Self {
+        let mut opened = Self {
             udp: Vec::new(),
             tcp: Vec::new(),
             dot: Vec::new(),
@@ -69,10 +69,10 @@ impl Doors {
             workers: workers.clone(),
         };
         for (number, listener) in listeners.iter().enumerate() {
-            let address = doors.open_one(number, listener, inherited)?;
-            doors.addresses.push((listener.clone(), address));
+            let address = opened.open_one(number, listener, inherited)?;
+            opened.addresses.push((listener.clone(), address));
         }
-        Ok(doors)
+        Ok(opened)
     }
 
     /// Opens one listener and tells the address it has.
@@ -82,7 +82,7 @@ impl Doors {
         listener: &Listener,
         inherited: &mut Inherited,
     ) -> Result<SocketAddr, StartError> {
-        let door = Arc::new(Door::new(number, listener.address));
+        let identity = Arc::new(ListenerIdentity::new(number, listener.address));
         let (limits, slots) = (self.limits.clone(), self.slots.clone());
         match &listener.carries {
             Carries::Plain { udp, tcp } => {
@@ -90,12 +90,12 @@ impl Doors {
                 let sockets = Sockets::open(listener.address, (*udp, *tcp), workers, inherited)?;
                 let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
                 for (reader, socket) in sockets.udp.into_iter().enumerate() {
-                    let udp = UdpDoor::new(socket, door.clone(), Backend::best()).map_err(opening)?;
+                    let udp = UdpListener::new(socket, identity.clone(), Backend::best()).map_err(opening)?;
                     // Doors that have one reader do not all have the same.
                     self.udp.push(((number + reader) % workers, udp));
                 }
                 if let Some(socket) = sockets.tcp {
-                    self.tcp.push(TcpDoor::new(socket, door, limits, slots).map_err(opening)?);
+                    self.tcp.push(DnsTcpListener::new(socket, identity, limits, slots).map_err(opening)?);
                 }
                 Ok(address)
             }
@@ -103,7 +103,7 @@ impl Doors {
                 let certificate = self.certificate(listener.address, files)?;
                 let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
-                let dot = DotListener::new(socket, door, certificate, limits, slots);
+                let dot = DotListener::new(socket, identity, certificate, limits, slots);
                 self.dot.push(dot.map_err(opening)?);
                 Ok(address)
             }
@@ -111,7 +111,7 @@ impl Doors {
                 let certificate = self.certificate(listener.address, tls)?;
                 let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
-                let doh = DohDoor::new(socket, door, certificate, path.clone(), limits, slots);
+                let doh = DohListener::new(socket, identity, certificate, path.clone(), limits, slots);
                 self.doh.push(doh.map_err(opening)?);
                 Ok(address)
             }
@@ -145,29 +145,29 @@ impl Doors {
         T: Future<Output = ()> + Send + 'static,
     {
         let mut running = JoinSet::new();
-        for (reader, door) in self.udp {
-            running.spawn(counted(open, read_on(self.workers.clone(), reader, door, engine.clone(), told())));
+        for (reader, listener) in self.udp {
+            running.spawn(counted(open, read_on(self.workers.clone(), reader, listener, engine.clone(), told())));
         }
-        for door in self.tcp {
-            running.spawn(counted(open, door.run(engine.clone(), self.workers.clone(), told())));
+        for listener in self.tcp {
+            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), told())));
         }
-        for door in self.dot {
-            running.spawn(counted(open, door.run(engine.clone(), self.workers.clone(), told())));
+        for listener in self.dot {
+            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), told())));
         }
-        for door in self.doh {
-            running.spawn(counted(open, door.run(engine.clone(), told())));
+        for listener in self.doh {
+            running.spawn(counted(open, listener.run(engine.clone(), told())));
         }
         running
     }
 }
 
 /// Runs a UDP door on the thread of the worker that reads it.
-async fn read_on<T>(workers: Workers, reader: usize, door: UdpDoor, engine: Arc<Engine>, told: T)
+async fn read_on<T>(workers: Workers, reader: usize, listener: UdpListener, engine: Arc<Engine>, told: T)
 where
     T: Future<Output = ()> + Send + 'static,
 {
     let run = move |own| async move {
-        if let Err(error) = door.run(engine, own, told).await {
+        if let Err(error) = listener.run(engine, own, told).await {
             tracing::error!(%error, "A UDP door cannot be read.");
         }
     };
@@ -175,7 +175,7 @@ where
 }
 
 /// Runs a door that is counted as open until it ends, however it does.
-fn counted<D: Future<Output = ()>>(open: &Arc<AtomicUsize>, door: D) -> impl Future<Output = ()> + use<D> {
+fn counted<D: Future<Output = ()>>(open: &Arc<AtomicUsize>, listener: D) -> impl Future<Output = ()> + use<D> {
     struct Open(Arc<AtomicUsize>);
     impl Drop for Open {
         fn drop(&mut self) {
@@ -186,7 +186,7 @@ fn counted<D: Future<Output = ()>>(open: &Arc<AtomicUsize>, door: D) -> impl Fut
     let open = Open(open.clone());
     async move {
         let _open = open;
-        door.await;
+        listener.await;
     }
 }
 

@@ -10,7 +10,7 @@ use super::event::QueryEvent;
 use super::implied::{self, Lookups, NameHash};
 use super::metrics::Metrics;
 use super::query_log::Template;
-use super::tally::{Slot, Slots};
+use super::shard::{Slot, Slots};
 use crate::dns::{Name, Rcode, RecordType};
 use crate::resolve::{Class, Outcome, Reach, Source};
 use crate::world::{Index, Vantage, World};
@@ -23,7 +23,7 @@ const MOST_ROTATIONS: usize = 64;
 
 /// The part of an event that is the same for all who ask the same question from the same place.
 #[derive(Debug)]
-pub struct Noted {
+pub struct PreparedCounts {
     pub(super) qtype: RecordType,
     pub(super) rcode: Rcode,
     pub(super) source: Source,
@@ -55,7 +55,7 @@ pub(super) struct Implies {
     pub endpoint: Arc<str>,
 }
 
-impl Noted {
+impl PreparedCounts {
     /// Works it out. `lookups` are those of the worker that will count it.
     pub(super) fn of(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
         let mut slots = Vec::new();

@@ -41,7 +41,7 @@ impl Slot {
 
 /// All tallies of a process, and the slots that they share.
 #[derive(Clone, Debug, Default)]
-pub struct Tallies(Arc<Shared>);
+pub struct CounterShards(Arc<Shared>);
 
 struct Shared {
     next: AtomicU32,
@@ -60,7 +60,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-impl Tallies {
+impl CounterShards {
     /// So many slots in a row, the first of them. When all are taken, counts go to [`Slot::LOST`].
     pub fn allot(&self, count: usize) -> Slot {
         let most = (CHUNK * CHUNKS) as u32;
@@ -72,10 +72,10 @@ impl Tallies {
     }
 
     /// A tally of its own for somebody who counts.
-    pub fn tally(&self) -> Tally {
+    pub fn shard(&self) -> CounterShard {
         let shard = Arc::new(Shard::default());
         self.0.shards.write().unwrap_or_else(PoisonError::into_inner).push(shard.clone());
-        Tally { shard, one_writer: PhantomData }
+        CounterShard { shard, one_writer: PhantomData }
     }
 
     /// What all tallies together have at a slot.
@@ -104,13 +104,13 @@ impl Shard {
 }
 
 /// The numbers of one who counts. It may move to another thread, and is never shared.
-pub struct Tally {
+pub struct CounterShard {
     shard: Arc<Shard>,
     /// Not `Sync`: a number is loaded and stored in two steps.
     one_writer: PhantomData<Cell<()>>,
 }
 
-impl Tally {
+impl CounterShard {
     /// Adds to the number at a slot.
     pub fn add(&self, slot: Slot, count: u64) {
         match self.number(slot) {
@@ -135,7 +135,7 @@ impl Tally {
     }
 }
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for CounterShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tally").finish_non_exhaustive()
     }
@@ -183,19 +183,19 @@ pub struct Spread {
 
 impl Spread {
     /// Slots for these bounds.
-    pub fn allot(tallies: &Tallies, bounds: &'static [u64]) -> Self {
+    pub fn allot(tallies: &CounterShards, bounds: &'static [u64]) -> Self {
         Self { first: tallies.allot(bounds.len() + 2), bounds }
     }
 
     /// Counts one value so many times.
-    pub fn count(&self, tally: &Tally, value: u64, times: u64) {
+    pub fn count(&self, shard: &CounterShard, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        tally.add(self.first.plus(bucket), times);
-        tally.add(self.first.plus(self.bounds.len() + 1), value.wrapping_mul(times));
+        shard.add(self.first.plus(bucket), times);
+        shard.add(self.first.plus(self.bounds.len() + 1), value.wrapping_mul(times));
     }
 
     /// The counts of all buckets, the last for what is above every bound; and the sum of the values.
-    pub fn read(&self, tallies: &Tallies) -> (Vec<u64>, u64) {
+    pub fn read(&self, tallies: &CounterShards) -> (Vec<u64>, u64) {
         let counts = (0..=self.bounds.len()).map(|bucket| tallies.sum(self.first.plus(bucket))).collect();
         (counts, tallies.sum(self.first.plus(self.bounds.len() + 1)))
     }
@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn what_all_count_is_added_up() {
-        let tallies = Tallies::default();
+        let tallies = CounterShards::default();
         let (one, other) = (tallies.allot(1), tallies.allot(1));
-        let (mine, yours) = (tallies.tally(), tallies.tally());
+        let (mine, yours) = (tallies.shard(), tallies.shard());
         mine.add(one, 2);
         yours.add(one, 3);
         yours.add(other, 1);
@@ -221,25 +221,25 @@ mod tests {
 
     #[test]
     fn a_spread_has_its_buckets_and_its_sum() {
-        let tallies = Tallies::default();
+        let tallies = CounterShards::default();
         let spread = Spread::allot(&tallies, &[10, 20]);
-        let tally = tallies.tally();
+        let shard = tallies.shard();
         for value in [0, 10, 11, 20, 21] {
-            spread.count(&tally, value, 1);
+            spread.count(&shard, value, 1);
         }
-        spread.count(&tally, 5, 3);
+        spread.count(&shard, 5, 3);
         assert_eq!(spread.read(&tallies), (vec![5, 2, 1], 77));
     }
 
     #[test]
     fn when_slots_run_out_counts_are_lost_and_that_is_counted() {
-        let tallies = Tallies::default();
-        let tally = tallies.tally();
+        let tallies = CounterShards::default();
+        let shard = tallies.shard();
         let all = tallies.allot(CHUNK * CHUNKS - 1);
         let none = tallies.allot(1);
-        tally.add(all.plus(CHUNK * CHUNKS - 2), 1);
-        tally.add(none, 7);
-        Spread::allot(&tallies, &[10]).count(&tally, 1, 1);
+        shard.add(all.plus(CHUNK * CHUNKS - 2), 1);
+        shard.add(none, 7);
+        Spread::allot(&tallies, &[10]).count(&shard, 1, 1);
         assert_eq!(tallies.sum(Slot::LOST), 3);
         assert_eq!(tallies.sum(all.plus(CHUNK * CHUNKS - 2)), 1);
         assert_eq!(tallies.sum(none), 0);

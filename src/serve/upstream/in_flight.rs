@@ -142,7 +142,7 @@ impl Waiting {
         table.used += 1;
         table.closed = table.used >= self.most;
         drop(table);
-        Some(Ticket { waiting: self.clone(), id, receiver, over: false })
+        Some(Ticket { in_flight: self.clone(), id, receiver, over: false })
     }
 
     /// Hands a message to the query that it answers.
@@ -244,7 +244,7 @@ impl Waiting {
 /// A place in the table. Whoever drops it waits no more.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    waiting: Arc<Waiting>,
+    in_flight: Arc<Waiting>,
     /// The ID to send under.
     pub id: u16,
     receiver: oneshot::Receiver<Reply>,
@@ -264,7 +264,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.over {
-            self.waiting.lock().end(self.id);
+            self.in_flight.lock().end(self.id);
         }
     }
 }

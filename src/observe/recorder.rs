@@ -12,10 +12,10 @@ use super::implied::{Lookups, Seen};
 use super::log_writer::Page;
 use super::lower_bound::Sample;
 use super::metrics::{Metrics, PacketCacheSlots};
-use super::noted::{Implied, Noted};
+use super::counts::{Implied, PreparedCounts};
 use super::query_log::{Template, Timestamp};
 use super::sampled::Sampled;
-use super::tally::{Slot, Spread, Tally};
+use super::shard::{Slot, Spread, CounterShard};
 use super::{Observer, family_of};
 use crate::dns::{Rcode, RecordType};
 use crate::resolve::Source;
@@ -28,20 +28,20 @@ const RCODES: usize = 25;
 
 /// Observes for one worker.
 #[derive(Debug)]
-pub struct Witness {
+pub struct WorkerRecorder {
     observer: Arc<Observer>,
-    tally: Tally,
+    shard: CounterShard,
     lookups: Lookups,
     sampled: Sampled,
     /// By the number of the door and the transport. They are made when something comes through.
-    doors: Vec<Option<Box<DoorSlots>>>,
+    listeners: Vec<Option<Box<ListenerSlots>>>,
     page: Page,
     time: Timestamp,
 }
 
 /// The slots of one door and transport. Those that are missing are made when they are first counted.
 #[derive(Debug)]
-struct DoorSlots {
+struct ListenerSlots {
     server: Arc<str>,
     transport: Transport,
     /// By family and type, the last for `other`.
@@ -55,13 +55,13 @@ struct DoorSlots {
     unsettled: u64,
 }
 
-impl Witness {
+impl WorkerRecorder {
     pub(super) fn new(observer: &Arc<Observer>) -> Self {
         Self {
-            tally: observer.metrics.tallies().tally(),
+            shard: observer.metrics.tallies().shard(),
             lookups: Lookups::new(observer.remembered_lookups),
             sampled: Sampled::default(),
-            doors: Vec::new(),
+            listeners: Vec::new(),
             page: Page::default(),
             time: Timestamp::default(),
             observer: observer.clone(),
@@ -74,33 +74,33 @@ impl Witness {
     }
 
     /// Takes in an answered query, and gives what is to be counted when the same answer is given again.
-    pub fn observe(&mut self, event: &QueryEvent<'_>) -> Noted {
-        let noted = Noted::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
-        self.again(&noted, &event.arrival);
-        noted
+    pub fn observe(&mut self, event: &QueryEvent<'_>) -> PreparedCounts {
+        let counts = PreparedCounts::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
+        self.record_hit(&counts, &event.arrival);
+        counts
     }
 
     /// Takes in a query that was answered as one before it.
-    pub fn again(&mut self, noted: &Noted, arrival: &Arrival<'_>) {
-        let Self { observer, tally, doors, .. } = self;
+    pub fn record_hit(&mut self, counts: &PreparedCounts, arrival: &Arrival<'_>) {
+        let Self { observer, shard, listeners, .. } = self;
         let metrics = &observer.metrics;
-        let door = door(doors, metrics, arrival.server, arrival.transport);
-        tally.add(door.request(metrics, arrival.peer, Some(noted.qtype)), 1);
-        tally.add(door.response(metrics, noted.rcode, noted.source), 1);
-        door.request_size.count(tally, arrival.request_octets as u64, 1);
-        door.response_size.count(tally, arrival.response_octets as u64, 1);
+        let listener = listener(listeners, metrics, arrival.server, arrival.transport);
+        shard.add(listener.request(metrics, arrival.peer, Some(counts.qtype)), 1);
+        shard.add(listener.response(metrics, counts.rcode, counts.source), 1);
+        listener.request_size.count(shard, arrival.request_octets as u64, 1);
+        listener.response_size.count(shard, arrival.response_octets as u64, 1);
         match arrival.elapsed {
-            Some(elapsed) => door.duration.count(tally, nanoseconds(elapsed), 1),
-            None => door.unsettled += 1,
+            Some(elapsed) => listener.duration.count(shard, nanoseconds(elapsed), 1),
+            None => listener.unsettled += 1,
         }
-        for slot in noted.slots.iter() {
-            tally.add(slot, 1);
+        for slot in counts.slots.iter() {
+            shard.add(slot, 1);
         }
-        if let Some(implied) = &noted.implied {
+        if let Some(implied) = &counts.implied {
             self.connect(implied, arrival);
         }
-        if let Some(template) = &noted.template
-            && (self.observer.log_cache_hits || !noted.cached)
+        if let Some(template) = &counts.template
+            && (self.observer.log_cache_hits || !counts.cached)
         {
             self.write(template, arrival);
         }
@@ -109,10 +109,10 @@ impl Witness {
     /// Tells the time of all replies that wait for it: they were read at `since`, and all are ready now.
     pub fn settle(&mut self, since: Instant) {
         let mut elapsed = None;
-        for door in self.doors.iter_mut().flatten().filter(|door| door.unsettled > 0) {
+        for listener in self.listeners.iter_mut().flatten().filter(|listener| listener.unsettled > 0) {
             let elapsed = *elapsed.get_or_insert_with(|| nanoseconds(since.elapsed()));
-            door.duration.count(&self.tally, elapsed, door.unsettled);
-            door.unsettled = 0;
+            listener.duration.count(&self.shard, elapsed, listener.unsettled);
+            listener.unsettled = 0;
         }
     }
 
@@ -129,41 +129,41 @@ impl Witness {
         peer: SocketAddr,
         rcode: Rcode,
     ) {
-        let Self { observer, tally, doors, .. } = self;
-        let door = door(doors, &observer.metrics, server, transport);
-        tally.add(door.request(&observer.metrics, peer, None), 1);
-        tally.add(door.response(&observer.metrics, rcode, Source::Refused), 1);
+        let Self { observer, shard, listeners, .. } = self;
+        let listener = listener(listeners, &observer.metrics, server, transport);
+        shard.add(listener.request(&observer.metrics, peer, None), 1);
+        shard.add(listener.response(&observer.metrics, rcode, Source::Refused), 1);
     }
 
     /// Counts a CHAOS question, which is a request and no look-up.
     pub fn chaos(&mut self, server: &ServerLabel, transport: Transport, peer: SocketAddr) {
-        let Self { observer, tally, doors, .. } = self;
-        let door = door(doors, &observer.metrics, server, transport);
-        tally.add(door.request(&observer.metrics, peer, None), 1);
+        let Self { observer, shard, listeners, .. } = self;
+        let listener = listener(listeners, &observer.metrics, server, transport);
+        shard.add(listener.request(&observer.metrics, peer, None), 1);
     }
 
     /// Counts a message that gets no reply, and nothing else.
     pub fn dropped(&mut self, server: &ServerLabel, transport: Transport, reason: DropReason) {
         let labels = [(&server.label).into(), transport.as_str().into(), reason.as_str().into()];
-        self.tally.add(self.observer.metrics.dns_dropped.slot(labels), 1);
+        self.shard.add(self.observer.metrics.dns_dropped.slot(labels), 1);
     }
 
     /// Counts a query that the packet cache answered, or could have and did not.
-    pub fn looked_in_packet_cache(&self, found: bool) {
+    pub fn record_packet_cache_lookup(&self, found: bool) {
         let PacketCacheSlots { hits, misses, .. } = self.observer.metrics.packet_cache;
-        self.tally.add(if found { hits } else { misses }, 1);
+        self.shard.add(if found { hits } else { misses }, 1);
     }
 
     /// Tells how much the worker's packet cache holds: answers, paths, octets.
-    pub fn packet_cache_holds(&self, answers: usize, paths: usize, bytes: u64) {
+    pub fn set_packet_cache_size(&self, answers: usize, paths: usize, bytes: u64) {
         let slots = self.observer.metrics.packet_cache;
-        self.tally.set(slots.answers, answers as u64);
-        self.tally.set(slots.paths, paths as u64);
-        self.tally.set(slots.bytes, bytes);
+        self.shard.set(slots.answers, answers as u64);
+        self.shard.set(slots.paths, paths as u64);
+        self.shard.set(slots.bytes, bytes);
     }
 
     /// Hands over the records that wait.
-    pub fn turn_page(&mut self) {
+    pub fn flush_page(&mut self) {
         if let Some(log) = self.observer.log.as_ref().filter(|_| !self.page.octets.is_empty()) {
             log.write(&mut self.page);
         }
@@ -181,12 +181,12 @@ impl Witness {
                 arrival.at,
             );
             match seen {
-                Seen::First => self.tally.set(metrics.lookups_remembered, self.lookups.len() as u64),
+                Seen::First => self.shard.set(metrics.lookups_remembered, self.lookups.len() as u64),
                 Seen::Again => return,
-                Seen::Unremembered => self.tally.add(metrics.lookup_table_full, 1),
+                Seen::Unremembered => self.shard.add(metrics.lookup_table_full, 1),
             }
         }
-        self.tally.add(implies.slot, 1);
+        self.shard.add(implies.slot, 1);
         let client = arrival.client.addr();
         if self.sampled.is_news(client, implied.name_hash, implied.ttl_s, arrival.at) {
             self.observer.lower_bound.see(Sample {
@@ -204,35 +204,35 @@ impl Witness {
         template.write(arrival, arrival.elapsed.unwrap_or_default(), &self.time, &mut self.page.octets);
         self.page.lines += 1;
         if self.page.is_full() {
-            self.turn_page();
+            self.flush_page();
         }
     }
 }
 
 /// What is a level, and not a count, leaves with its worker; so do the records that wait.
-impl Drop for Witness {
+impl Drop for WorkerRecorder {
     fn drop(&mut self) {
-        self.turn_page();
-        self.packet_cache_holds(0, 0, 0);
-        self.tally.set(self.observer.metrics.lookups_remembered, 0);
+        self.flush_page();
+        self.set_packet_cache_size(0, 0, 0);
+        self.shard.set(self.observer.metrics.lookups_remembered, 0);
     }
 }
 
 /// The slots of a door, made if something comes through it for the first time.
-fn door<'d>(
-    doors: &'d mut Vec<Option<Box<DoorSlots>>>,
+fn listener<'d>(
+    listeners: &'d mut Vec<Option<Box<ListenerSlots>>>,
     metrics: &Metrics,
     server: &ServerLabel,
     transport: Transport,
-) -> &'d mut DoorSlots {
+) -> &'d mut ListenerSlots {
     let at = server.number * Transport::COUNT + transport as usize;
-    if at >= doors.len() {
-        doors.resize_with(at + 1, || None);
+    if at >= listeners.len() {
+        listeners.resize_with(at + 1, || None);
     }
-    doors[at].get_or_insert_with(|| Box::new(DoorSlots::new(metrics, server, transport)))
+    listeners[at].get_or_insert_with(|| Box::new(ListenerSlots::new(metrics, server, transport)))
 }
 
-impl DoorSlots {
+impl ListenerSlots {
     fn new(metrics: &Metrics, server: &ServerLabel, transport: Transport) -> Self {
         let labels = || [(&server.label).into(), transport.as_str().into()];
         Self {

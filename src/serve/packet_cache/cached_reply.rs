@@ -1,0 +1,319 @@
+//! A cached reply and how it is served: ID, case, TTLs and rotation are set, everything else is copied.
+
+use std::cell::{Cell, RefCell};
+
+use super::{ReplyCandidate, AnnotationRef, CachedAnnotation};
+use crate::dns::encode::{ARCOUNT, OPT_LENGTH, append_opt};
+use crate::dns::{Layout, MAX_MESSAGE, Rcode, SetLayout};
+use crate::observe::PreparedCounts;
+use crate::resolve::{Cacheability, MonotonicSeconds};
+use crate::world::PlaceId;
+
+/// A reply without its OPT record, with the annotation for the location for which it was inserted.
+#[derive(Debug)]
+pub struct CachedReply {
+    /// Identifies the reply within its cache.
+    serial: u64,
+    generation: u64,
+    /// When it expires.
+    expires: MonotonicSeconds,
+    /// The reply with an additional count of 0, followed by the options. Its TTLs are those as of
+    /// `ttls_as_of`.
+    octets: RefCell<Box<[u8]>>,
+    ttls_as_of: Cell<MonotonicSeconds>,
+    /// Where the reply ends and the options begin.
+    options_start: u16,
+    /// Length of the name in the question section.
+    name: u16,
+    /// How many times it was served.
+    hits: Cell<u32>,
+    /// The rotation counter of its question.
+    rotates_by: u32,
+    /// The location of the annotation, and whether it contains paths.
+    place: PlaceId,
+    is_annotated: bool,
+    /// The record sets that rotate.
+    rotation: Rotation,
+    /// The counters for clients at that location.
+    noted: PreparedCounts,
+    /// Offsets of the TTLs that count down.
+    ageing_ttls: Box<[u16]>,
+}
+
+/// The record sets of a reply that rotate.
+#[derive(Debug)]
+enum Rotation {
+    /// None.
+    None,
+    /// One set with records of equal length.
+    Uniform {
+        /// Offset of the first record.
+        start: u16,
+        /// Length of each record.
+        each: u16,
+        /// Number of records.
+        records: u16,
+        /// The rotation in which they are stored.
+        rotation: u16,
+    },
+    /// Any number of sets with records of any length.
+    Sets(Box<[RotationSet]>),
+}
+
+/// A record set with several records, whose order rotates.
+#[derive(Debug)]
+struct RotationSet {
+    /// Offset of each record.
+    starts: Box<[u16]>,
+    /// End of the last record.
+    end: u16,
+    /// The rotation in which they are stored.
+    stand: usize,
+}
+
+/// The query to which a cached reply is served.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheHit<'a> {
+    /// Its ID.
+    pub id: u16,
+    /// Its CD bit, which is copied to the reply (RFC 4035 section 3.2.2). The reply does not depend on it
+    /// otherwise.
+    pub checking_disabled: bool,
+    /// The name as the client sent it.
+    pub qname_as_sent: &'a [u8],
+    /// The rotation for the record sets.
+    pub rotation: usize,
+    /// The current time.
+    pub now: MonotonicSeconds,
+    /// For a query with an OPT record: the DO bit and the options in wire form that are echoed.
+    pub edns: Option<(bool, &'a [u8])>,
+}
+
+impl CachedReply {
+    /// Returns `None` if the reply cannot be served again.
+    pub(super) fn of(
+        candidate: &ReplyCandidate<'_>,
+        serial: u64,
+        (place, is_annotated): (PlaceId, bool),
+        annotation: CachedAnnotation,
+    ) -> Option<Self> {
+        let ReplyCandidate { generation, reply, layout, answer, cacheability: keep, rotation, rotation_slot: rotates_by, now } = *candidate;
+        if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
+            return None;
+        }
+        let ageing = answer.answer.iter().chain(&answer.authority).filter(|set| set.ages);
+        let runs_out = ageing.map(|set| now.plus(set.ttl.into())).min();
+        let runs_out = runs_out.unwrap_or(MonotonicSeconds::new(u64::MAX));
+        let ends = match keep {
+            Cacheability::Generation => runs_out,
+            Cacheability::Until(until) => runs_out.min(until),
+            Cacheability::Never => return None,
+        };
+        let turning = Rotation::of(layout, rotation)?;
+        if ends <= now {
+            return None;
+        }
+        let mut octets = [reply.get(..layout.records_end)?, &annotation.options].concat();
+        octets.get_mut(ARCOUNT..ARCOUNT + 2)?.fill(0);
+        Some(Self {
+            serial,
+            generation,
+            expires: ends,
+            octets: RefCell::new(octets.into()),
+            ttls_as_of: Cell::new(now),
+            // Offsets within a message fit into 16 bits, and rotation counters into 32.
+            options_start: layout.records_end as u16,
+            name: layout.question.checked_sub(4)? as u16,
+            hits: Cell::new(0),
+            rotates_by: rotates_by as u32,
+            place,
+            is_annotated,
+            rotation: turning,
+            noted: annotation.counts,
+            ageing_ttls: layout.ageing_ttls.as_slice().into(),
+        })
+    }
+
+    /// Identifies the reply within its cache.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Whether it was made in this generation.
+    pub fn belongs_to(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
+
+    /// Whether it has expired.
+    pub fn is_expired(&self, now: MonotonicSeconds) -> bool {
+        now >= self.expires
+    }
+
+    /// How many times it was served since the last call.
+    pub fn take_hits(&self) -> u32 {
+        self.hits.take()
+    }
+
+    /// Whether the stored annotation is the one for this location.
+    pub fn is_annotated_for(&self, place: PlaceId, is_annotated: bool) -> bool {
+        self.place == place && self.is_annotated == is_annotated
+    }
+
+    /// Approximate heap memory in octets.
+    pub fn heap_octets(&self) -> usize {
+        let turning = match &self.rotation {
+            Rotation::None | Rotation::Uniform { .. } => 0,
+            Rotation::Sets(sets) => sets.iter().map(|t| size_of::<RotationSet>() + 2 * t.starts.len()).sum(),
+        };
+        self.octets.borrow().len() + self.ageing_ttls.len() * 2 + turning + self.noted.elsewhere()
+    }
+
+    /// The counters that a query increments.
+    pub fn counts<'k>(&'k self, annotation: AnnotationRef<'k>) -> &'k PreparedCounts {
+        match annotation {
+            AnnotationRef::First => &self.noted,
+            AnnotationRef::Other(annotation) => &annotation.counts,
+        }
+    }
+
+    /// Length of the complete reply, for a query with `echo` octets of echoed options in its OPT record, or
+    /// without one.
+    pub fn length(&self, annotation: AnnotationRef<'_>, echo: Option<usize>) -> usize {
+        let end = usize::from(self.options_start);
+        let options = match annotation {
+            AnnotationRef::First => self.octets.borrow().len() - end,
+            AnnotationRef::Other(annotation) => annotation.options.len(),
+        };
+        end + echo.map_or(0, |echo| OPT_LENGTH + options + echo)
+    }
+
+    /// The rotation counter of its question, or `None` if nothing rotates.
+    pub fn rotation_slot(&self) -> Option<usize> {
+        (!matches!(self.rotation, Rotation::None)).then_some(self.rotates_by as usize)
+    }
+
+    /// Appends the reply to a query.
+    pub fn append(&self, annotation: AnnotationRef<'_>, hit: &CacheHit<'_>, out: &mut Vec<u8>) {
+        self.hits.set(self.hits.get().saturating_add(1));
+        if hit.now > self.ttls_as_of.get() && !self.ageing_ttls.is_empty() {
+            self.age_ttls(hit.now);
+        }
+        let octets = self.octets.borrow();
+        let (reply, options) = octets.split_at(usize::from(self.options_start));
+        let base = out.len();
+        self.rotation.append(reply, hit.rotation, out);
+        out[base..base + 2].copy_from_slice(&hit.id.to_be_bytes());
+        let flags = &mut out[base + FLAGS_LOW];
+        *flags = *flags & !CD_LOW | if hit.checking_disabled { CD_LOW } else { 0 };
+        let name = base + HEADER;
+        out[name..name + usize::from(self.name)].copy_from_slice(hit.qname_as_sent);
+        if let Some((dnssec_ok, echo)) = hit.edns {
+            out[base + ARCOUNT + 1] = 1;
+            let options = match annotation {
+                AnnotationRef::First => options,
+                AnnotationRef::Other(annotation) => &annotation.options,
+            };
+            append_opt(dnssec_ok, options, echo, out);
+        }
+    }
+
+    /// Sets the TTLs to those of the current second.
+    fn age_ttls(&self, now: MonotonicSeconds) {
+        // An entry expires before its lowest TTL does, so every TTL is greater than this.
+        let passed = u32::try_from(now.seconds_since(self.ttls_as_of.get())).unwrap_or(u32::MAX);
+        let mut octets = self.octets.borrow_mut();
+        for at in &self.ageing_ttls {
+            let Some(field) = octets[usize::from(*at)..].first_chunk_mut() else { continue };
+            *field = u32::from_be_bytes(*field).saturating_sub(passed).to_be_bytes();
+        }
+        self.ttls_as_of.set(now);
+    }
+}
+
+impl Rotation {
+    /// Returns `None` if a set would have to rotate but cannot.
+    fn of(layout: &Layout, rotation: usize) -> Option<Self> {
+        let several: Vec<&SetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
+        if several.iter().any(|set| !set.turns) {
+            return None;
+        }
+        if several.is_empty() {
+            return Some(Self::None);
+        }
+        let sets: Box<[RotationSet]> =
+            several.into_iter().map(|set| RotationSet::of(set, layout, rotation)).collect();
+        Some(match &*sets {
+            [set] => set.uniform().unwrap_or(Self::Sets(sets)),
+            _ => Self::Sets(sets),
+        })
+    }
+
+    /// Appends a reply with its records in the given rotation.
+    fn append(&self, reply: &[u8], rotation: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::None => out.extend_from_slice(reply),
+            Self::Uniform { start, each, records, rotation: stand } => {
+                let [start, each, records, stand] = [*start, *each, *records, *stand].map(usize::from);
+                let first = first(rotation, stand, records);
+                let (middle, end) = (start + first * each, start + records * each);
+                for part in [&reply[..start], &reply[middle..end], &reply[start..middle], &reply[end..]] {
+                    out.extend_from_slice(part);
+                }
+            }
+            Self::Sets(sets) => {
+                let mut done = 0;
+                for set in sets {
+                    let first = first(rotation, set.stand, set.starts.len());
+                    let [start, middle, end] = [set.starts[0], set.starts[first], set.end].map(usize::from);
+                    for part in [&reply[done..start], &reply[middle..end], &reply[start..middle]] {
+                        out.extend_from_slice(part);
+                    }
+                    done = end;
+                }
+                out.extend_from_slice(&reply[done..]);
+            }
+        }
+    }
+}
+
+/// The index, within records stored in rotation `stand`, of the first record in another rotation. Both are
+/// taken modulo the number of records.
+fn first(rotation: usize, stand: usize, records: usize) -> usize {
+    (rotation % records + records - stand) % records
+}
+
+impl RotationSet {
+    fn of(set: &SetLayout, layout: &Layout, rotation: usize) -> Self {
+        Self {
+            starts: layout.starts[set.first..set.first + set.records].into(),
+            // Offsets within a message fit into 16 bits.
+            end: set.end as u16,
+            stand: rotation % set.records,
+        }
+    }
+
+    /// The same set, if all its records have equal length.
+    fn uniform(&self) -> Option<Rotation> {
+        let (start, records) = (*self.starts.first()?, u16::try_from(self.starts.len()).ok()?);
+        let each = (self.end - start) / records;
+        let is_even = self.starts.iter().zip(0..).all(|(at, number)| *at == start + number * each);
+        let stand = u16::try_from(self.stand).ok()?;
+        (is_even && start + records * each == self.end).then_some(Rotation::Uniform {
+            start,
+            each,
+            records,
+            rotation: stand,
+        })
+    }
+}
+
+/// Length of a DNS header.
+const HEADER: usize = 12;
+
+/// Offset of the lower half of the flags in the header (RFC 1035 section 4.1.1).
+const FLAGS_LOW: usize = 3;
+
+/// The CD bit in that octet (RFC 4035 section 3.2.2).
+const CD_LOW: u8 = 0x10;
+
+const _: () = assert!(MAX_MESSAGE <= u16::MAX as usize);
