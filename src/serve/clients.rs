@@ -1,4 +1,4 @@
-//! Who asks, and from where: worked out once for a client, and remembered for the next time it asks.
+//! Identification of clients: view and location of a source address, cached per worker.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -11,33 +11,34 @@ use crate::dns::ClientSubnet;
 use crate::net::host;
 use crate::world::{NoPlace, Vantage, ViewId, World};
 
-/// Clients that a worker remembers, a power of two. Two that share a place send each other away.
+/// Number of cached clients per worker, a power of two. Clients that share a slot evict each other.
 const SLOTS: usize = 1024;
 
-/// Who asked a question.
+/// The client of a query.
 #[derive(Clone, Debug)]
 pub struct ClientContext {
-    /// The network that it was asked for: the sender's address, or the subnet that a believed sender names.
+    /// The network of the client: the source address of the query, or the client subnet that a trusted source
+    /// specified.
     pub client: IpNet,
-    /// That subnet, to be echoed.
+    /// That client subnet, to be echoed.
     pub subnet: Option<ClientSubnet>,
-    /// Where that is.
+    /// The client's view and location.
     pub vantage: Result<Vantage, ClientRejection>,
 }
 
-/// Why a question is not answered to whom it was asked by.
+/// Why a query is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientRejection {
-    /// The sender may not ask at all.
+    /// The source address is not allowed to query.
     #[error("client={0} may not ask: it is in no declared place and not in server.allow")]
     NotAllowed(IpAddr),
-    /// It may, and stands in no place, or in several.
+    /// The source has no location, or several possible ones.
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
 }
 
 impl ClientContext {
-    /// Finds out. `subnet` is the one that the query names, if it does.
+    /// Identifies the client of a query. `subnet` is the client subnet in the query, if any.
     pub fn of(world: &World, listener: &ListenerIdentity, peer: IpAddr, subnet: Option<ClientSubnet>) -> Self {
         let subnet = subnet.filter(|subnet| is_trusted(world, peer, subnet));
         let client = subnet.map_or_else(|| host(peer), |subnet| subnet.network);
@@ -50,13 +51,14 @@ impl ClientContext {
     }
 }
 
-/// An EDNS Client Subnet is believed from a trusted peer, and unless it is /0, which says nothing.
+/// Whether an EDNS Client Subnet is used: the source must be trusted, and the prefix must not be /0, which
+/// carries no information.
 fn is_trusted(world: &World, peer: IpAddr, subnet: &ClientSubnet) -> bool {
     let trusted = world.trust_client_subnet.iter().any(|prefix| prefix.contains(&peer));
     trusted && subnet.network.prefix_len() > 0
 }
 
-/// The view that a door is bound to in this world.
+/// The view that is configured for a listener in this world.
 fn listener_view(world: &World, identity: &ListenerIdentity) -> Option<ViewId> {
     world
         .listeners
@@ -65,7 +67,7 @@ fn listener_view(world: &World, identity: &ListenerIdentity) -> Option<ViewId> {
         .and_then(|listener| listener.view)
 }
 
-/// The clients that asked last, by a hash of their address.
+/// Recently seen clients, indexed by a hash of their address.
 #[derive(Debug)]
 pub struct ClientCache {
     slots: Box<[Option<CachedClient>]>,
@@ -76,24 +78,24 @@ pub struct ClientCache {
 #[derive(Clone, Debug)]
 pub struct CachedClient {
     key: ClientKey,
-    /// The network that it asks for.
+    /// The network of the client.
     pub client: IpNet,
-    /// What is echoed to it.
+    /// The client subnet to be echoed.
     pub subnet: Option<ClientSubnet>,
-    /// Where it stands.
+    /// Its view and location.
     pub vantage: Vantage,
-    /// Whether it is told paths without asking for them.
+    /// Whether its replies are annotated without a request.
     pub is_annotated: bool,
 }
 
 impl CachedClient {
-    /// The same, for a query that is to be decided.
+    /// The same as the context of a query.
     pub fn context(&self) -> ClientContext {
         ClientContext { client: self.client, subnet: self.subnet, vantage: Ok(self.vantage) }
     }
 }
 
-/// What a standing hangs on.
+/// What a client's context depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ClientKey {
     generation: u64,
@@ -109,7 +111,7 @@ impl Default for ClientCache {
 }
 
 impl ClientCache {
-    /// Who asks, if they have a vantage.
+    /// The client of a query, if it has a vantage.
     pub fn find(
         &mut self,
         world: &World,
@@ -118,7 +120,7 @@ impl ClientCache {
         subnet: Option<ClientSubnet>,
     ) -> Option<&CachedClient> {
         let key = ClientKey { generation: world.generation, listener: listener.server.number, peer, subnet };
-        // The remainder is below the number of places, which fits.
+        // The remainder is less than the number of slots, so the cast is lossless.
         let place = &mut self.slots[(self.hasher.hash_one(key) % SLOTS as u64) as usize];
         if place.as_ref().is_none_or(|cached_client| cached_client.key != key) {
             let ClientContext { client, subnet, vantage } = ClientContext::of(world, listener, peer, subnet);

@@ -244,7 +244,7 @@ impl Forwarder {
     /// Whether the source of a datagram is a socket of this forwarder, so that its own question has returned
     /// through another server.
     pub fn is_own_socket(&self, peer: SocketAddr) -> bool {
-        self.upstreams.sent_from(peer)
+        self.upstreams.is_own_socket(peer)
     }
 
     /// Closes connections to servers that the new world does not contain. Their answers expire by themselves.

@@ -1,24 +1,24 @@
-//! Answers of upstreams: TTLs count down, denials are cached (RFC 2308), and an answer past its TTL may be served when no
-//! server answers (RFC 8767).
+//! Answers of upstreams: TTLs count down, negative answers are cached (RFC 2308), and stale answers can be
+//! served if no server answers (RFC 8767).
 //!
 //! ```text
-//!  (upstream, name, class) ──► NameFacts ──┬─► that the name does not exist
-//!                                          └─► one answer for each type
+//!  (upstream, name, class) ──► NameFacts ──┬─► nonexistence of the name
+//!                                          └─► one answer per type
 //! ```
 //!
-//! All that is known of a name at an upstream is one entry, so that it is looked up, replaced and evicted as a whole: a
-//! denial of the name cannot outlive, or be outlived by, an answer that contradicts it. `NameFacts` decides which of two
-//! facts holds.
+//! Everything known about a name at an upstream is one entry, so that it is looked up, replaced and evicted
+//! as a whole: NXDOMAIN cannot coexist with an answer that contradicts it. `NameFacts` decides which of two
+//! facts applies.
 //!
-//! An answer is about the name in question and no other: a denial says nothing of the names below it. RFC 8020 permits that
-//! conclusion to resolvers that ask authoritative servers; a forwarding rule may well lead to servers that deny a
-//! name which other servers have names below.
+//! An answer concerns only the query name: NXDOMAIN says nothing about the names below it. RFC 8020 allows
+//! that conclusion to resolvers that query authoritative servers; a forwarding rule may use servers that deny
+//! a name although other servers have names below it.
 //!
-//! Bounded in octets. The policy is S3-FIFO: an entry that is looked up once leaves by a small queue, and one
-//! that is looked up again stays in a large one, so a flood of names that are never asked for twice does not evict
-//! the names that are asked for often.
+//! The cache is bounded in octets. Its policy is S3-FIFO: entries that are looked up once leave through a
+//! small queue, and those that are looked up again remain in a large one, so that a flood of unique names
+//! does not evict frequently used ones.
 //!
-//! All times are monotonic. When the wall clock is set, no entry lives longer or shorter for it.
+//! All times are monotonic. Setting the wall clock does not change the lifetime of an entry.
 
 mod name_facts;
 mod statement;
@@ -39,12 +39,13 @@ use super::upstream::UpstreamNumber;
 use crate::dns::{Answer, Class, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::resolve::MonotonicSeconds;
 
-/// TTL of records that are served past theirs, in seconds (RFC 8767 section 4).
+/// TTL of stale records, in seconds (RFC 8767 section 4).
 const STALE_TTL_S: u32 = 30;
 
-/// How long a denial without an SOA record is cached, in seconds. It has no TTL of its own, and RFC 2308 section 5 advises
-/// against caching it, since two forwarders could keep it alive between them; but AWS's own resolver sends such
-/// denials, and asking anew for each of a burst of queries helps nobody. It is never served stale.
+/// How long a negative answer without an SOA record is cached, in seconds. It has no TTL, and RFC 2308
+/// section 5 advises against caching it, because two forwarders could keep it alive between them; but AWS's
+/// own resolver sends such answers, and a query for each of a burst would be of no use. It is never served
+/// stale.
 const DENIAL_WITHOUT_SOA_TTL_S: u32 = 5;
 
 /// Weight of an entry in addition to its facts, in octets: key, bookkeeping, allocations. An estimate.
@@ -53,28 +54,29 @@ const ENTRY_OVERHEAD: u64 = 200;
 /// Weight of a record set in addition to its names and data, in octets. An estimate.
 const SET_OVERHEAD: u64 = 64;
 
-/// An entry may have this fraction of the cache's octets, or of a shard's: a larger one would only empty it.
+/// Maximum size of an entry, as a fraction of the cache or of a shard: a larger one would evict too much.
 const LARGEST_FRACTION: u64 = 8;
 
-/// How many look-ups make an answer worth fetching shortly before it expires.
+/// Minimum number of lookups of an answer that is prefetched shortly before it expires.
 const PREFETCH_HITS: u32 = 3;
 
-/// After its first few look-ups, an entry's use is reported to the eviction policy once in so many.
+/// After the first few lookups of an entry, only one in this many is reported to the eviction policy.
 const REPORT_EVERY: u32 = 8;
 
-/// How many locks order the insertions of the same name. Two names that share one do no harm.
+/// Number of locks that serialise insertions for the same name. Names that share one are not affected
+/// otherwise.
 const INSERTION_LOCKS: usize = 64;
 
 /// Bounds of a cache.
 #[derive(Clone, Debug)]
 pub struct CacheBounds {
-    /// The largest weight of all entries, in octets.
+    /// Maximum weight of all entries, in octets.
     pub max_bytes: u64,
-    /// The longest time that a denial is cached, in seconds.
+    /// Maximum time that a negative answer is cached, in seconds.
     pub max_negative_ttl_s: u32,
-    /// The longest time that a positive answer is cached, in seconds.
+    /// Maximum time that a positive answer is cached, in seconds.
     pub max_ttl_s: u32,
-    /// How long an answer may be served past its TTL, in seconds. 0: never.
+    /// How long an answer may be served after its TTL, in seconds. 0 disables stale answers.
     pub serve_stale_s: u32,
 }
 
@@ -82,28 +84,29 @@ pub struct CacheBounds {
 #[derive(Debug)]
 pub struct MessageCache {
     entries: Cache<CacheKey, Arc<NameFacts>, Weight>,
-    /// Insertions for one name happen one after the other. Look-ups take none of these locks.
+    /// Insertions for the same name are serialised. Lookups do not take these locks.
     insertions: [Mutex<()>; INSERTION_LOCKS],
     hasher: RandomState,
-    /// How many queries were sent.
+    /// Number of queries sent.
     queries: AtomicU64,
     bounds: CacheBounds,
 }
 
-/// When a query was sent to an upstream: answers are ordered by it.
+/// When a query was sent to an upstream; determines the order of answers.
 ///
-/// The answer to a query is no older than the query. So of two answers that contradict each other the one whose query was
-/// sent later holds, whichever arrived first.
+/// An answer is at least as new as its query. Of two answers that contradict each other, the one whose query
+/// was sent later applies, regardless of the order of arrival.
 #[derive(Clone, Copy, Debug)]
 pub struct QuerySent {
-    /// The number of the query among all of its cache; a later one has a higher number, within one second too.
+    /// Sequence number of the query within its cache; later queries have higher numbers, also within the same
+    /// second.
     sequence: u64,
-    /// The time, from which TTLs count.
+    /// The time from which TTLs count.
     at: MonotonicSeconds,
 }
 
-/// The name that facts are about. No value that a client can send stands for anything but itself: what holds for all types
-/// is a field of [`NameFacts`], not a type.
+/// The name that facts are about. No value that a client can send has a special meaning: facts for all types
+/// are a field of [`NameFacts`], not a pseudo-type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CacheKey {
     upstream: UpstreamNumber,
@@ -111,7 +114,7 @@ struct CacheKey {
     qname: Name,
 }
 
-/// A borrowed [`Key`] for look-ups. It has the same hash.
+/// A borrowed [`CacheKey`] for lookups, with the same hash.
 #[derive(Hash)]
 struct CacheKeyRef<'q> {
     upstream: UpstreamNumber,
@@ -126,14 +129,15 @@ impl Equivalent<CacheKey> for CacheKeyRef<'_> {
     }
 }
 
-/// What the cache has for a question.
+/// A cached answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cached {
-    /// The answer, its TTLs counted down.
+    /// The answer, with its TTLs counted down.
     pub answer: Answer,
-    /// Until when a copy may be served without a look-up here: to the end, or to where a prefetch may begin.
+    /// Until when a copy may be served without another lookup: the end of the TTL, or the start of the
+    /// prefetch window.
     pub until: MonotonicSeconds,
-    /// Whether it is looked up often and expires soon: it should be fetched now.
+    /// Whether it is used frequently and expires soon, so that it should be prefetched now.
     pub wants_prefetch: bool,
 }
 
@@ -147,7 +151,7 @@ impl Weighter<CacheKey, Arc<NameFacts>> for Weight {
 }
 
 impl MessageCache {
-    /// An empty cache.
+    /// Creates an empty cache.
     pub fn new(bounds: CacheBounds) -> Self {
         // A name with a small answer weighs about 400 octets; the estimate only sizes tables.
         let estimated = usize::try_from(bounds.max_bytes / 400).unwrap_or(usize::MAX).clamp(64, 1 << 22);
@@ -160,7 +164,7 @@ impl MessageCache {
         }
     }
 
-    /// A fresh answer to a question. Copies of it were served `given` times since the last look-up.
+    /// A fresh answer to a question. Copies of it were served `given` times since the last lookup.
     pub fn fresh(
         &self,
         upstream: UpstreamNumber,
@@ -169,7 +173,7 @@ impl MessageCache {
         given: u32,
     ) -> Option<Cached> {
         let key = CacheKeyRef { upstream, qclass: question.qclass, qname: &question.qname };
-        // A look-up of another type of the name is no use of this entry: the policy hears of hits alone.
+        // A lookup of another type is not a use of this entry: only hits are reported to the policy.
         let facts = self.entries.peek(&key)?;
         let fact = facts.find(question.qtype).filter(|fact| fact.is_fresh(now))?;
         let lookups = given.saturating_add(1);
@@ -177,10 +181,10 @@ impl MessageCache {
         if before < PREFETCH_HITS || before.is_multiple_of(REPORT_EVERY) {
             self.entries.get(&key);
         }
-        // `age` is below a TTL, which fits.
+        // `age` is less than a TTL, so the cast is lossless.
         let age = fact.age(now) as u32;
         let left = fact.ttl_s - age;
-        // In the last tenth of its time, once: the one who fetches it resets the count.
+        // Once in the last tenth of its TTL: the caller that prefetches it resets the count.
         let wants_prefetch = before.saturating_add(lookups) >= PREFETCH_HITS && left <= fact.ttl_s / 10;
         if wants_prefetch {
             fact.hits.store(0, Ordering::Relaxed);
@@ -188,10 +192,11 @@ impl MessageCache {
         Some(Cached { answer: aged(&fact.answer, age), until: fact.until(now), wants_prefetch })
     }
 
-    /// An answer to a question that may be past its TTL, with an extended error that says so: for when no server answers.
+    /// An answer to a question that may be stale, with an extended error that says so, for use when no server
+    /// answers.
     ///
-    /// It is the newest known: an answer that a newer one contradicts is not served, whether the newer one may be served
-    /// or not.
+    /// It is the newest known answer: one that has been contradicted by a newer answer is not served, whether
+    /// or not the newer one is cacheable.
     pub fn stale(
         &self,
         upstream: UpstreamNumber,
@@ -216,15 +221,15 @@ impl MessageCache {
         Some(answer.with_ede(Ede::new(code, text)))
     }
 
-    /// Takes the number of a query that is about to be sent.
+    /// Assigns the number of a query that is about to be sent.
     pub fn query_sent(&self, now: MonotonicSeconds) -> QuerySent {
         QuerySent { sequence: self.queries.fetch_add(1, Ordering::Relaxed) + 1, at: now }
     }
 
-    /// Takes in the answer to a query: its records, a denial with its SOA record (RFC 2308 section 5), or for
-    /// `DENIAL_WITHOUT_SOA_TTL_S` one without.
+    /// Inserts the answer to a query: records, a negative answer with its SOA record (RFC 2308 section 5), or
+    /// for `DENIAL_WITHOUT_SOA_TTL_S` one without.
     ///
-    /// An answer that may not be cached, for its TTL of 0 or its size, still ends what is cached and older.
+    /// An answer that is not cacheable, because of a TTL of 0 or its size, still replaces older ones.
     pub fn insert(&self, upstream: UpstreamNumber, question: &Question, answer: &Answer, sent: QuerySent) {
         let Some(statement) = Statement::of(question, answer) else { return };
         let fact = self.fact(statement, answer, sent);
@@ -237,28 +242,28 @@ impl MessageCache {
         if statement != Statement::Alias {
             return;
         }
-        // What the rest of a chain says of the names that it leads to is not cached for them, as it was not asked for. But
-        // it is known, and from the same servers: an older answer that contradicts it is not the truth any more.
+        // The other names in a chain were not in the question, so nothing is cached for them. But the answer
+        // is from the same servers: older answers that contradict it no longer apply.
         for (qname, statement) in alias_targets(question, answer) {
             let key = CacheKey { upstream, qclass: question.qclass, qname };
             self.change(&key, |facts| Some(facts?.clone().with_contradiction(statement, sent.sequence)));
         }
     }
 
-    /// Replaces the facts of a name, unless there is nothing to change. Changes of one name are made one after the other.
+    /// Replaces the facts of a name, unless nothing changes. Changes of one name are serialised.
     fn change(&self, key: &CacheKey, change: impl FnOnce(Option<&NameFacts>) -> Option<NameFacts>) {
-        // The remainder is below the number of locks, which fits.
+        // The remainder is less than the number of locks, so the cast is lossless.
         let lock = (self.hasher.hash_one(key) % INSERTION_LOCKS as u64) as usize;
         let _one_at_a_time = self.insertions[lock].lock().unwrap_or_else(PoisonError::into_inner);
         let facts = self.entries.peek(key);
         let Some(changed) = change(facts.as_deref()).map(Arc::new) else { return };
-        // To replace facts is no use of them: `soft` leaves the policy's count alone.
+        // Replacing facts is not a use of them: `soft` leaves the policy's counter unchanged.
         if let Err((key, changed)) = self.entries.replace(key.clone(), changed, true) {
             self.entries.insert(key, changed);
         }
     }
 
-    /// The fact to cache. `None`: the answer may not be cached.
+    /// The fact to cache. `None` if the answer is not cacheable.
     fn fact(&self, statement: Statement, answer: &Answer, sent: QuerySent) -> Option<Fact> {
         let (ttl_s, has_own_ttl) = self.ttl(statement, answer)?;
         let answer = self.capped(Answer { ede: None, ..answer.clone() });
@@ -266,8 +271,8 @@ impl MessageCache {
         Some(Fact { answer, sent: sent.at, ttl_s, has_own_ttl, weight, hits: Default::default() })
     }
 
-    /// An answer with TTLs no longer than it is cached, so that what clients see counts down to its end. That of an SOA
-    /// record in a denial is the denial's (RFC 2308 section 5).
+    /// The answer with its TTLs limited to the time for which it is cached, so that clients see them count
+    /// down to the end. The SOA record of a negative answer has the TTL of that answer (RFC 2308 section 5).
     fn capped(&self, mut answer: Answer) -> Answer {
         for set in &mut answer.answer {
             set.ttl = set.ttl.min(self.bounds.max_ttl_s);
@@ -278,13 +283,14 @@ impl MessageCache {
         answer
     }
 
-    /// How long an answer may be cached in seconds, and whether its own TTLs say so. `None`: not at all.
+    /// How long an answer is cached, in seconds, and whether that follows from its own TTLs. `None` if it is
+    /// not cacheable.
     fn ttl(&self, statement: Statement, answer: &Answer) -> Option<(u32, bool)> {
         let positive = answer.answer.iter().map(|set| set.ttl.min(self.bounds.max_ttl_s)).min();
         let denies = match statement {
             Statement::NoSuchName | Statement::NoData => true,
-            // A chain to a name that does not exist, or has no records of the type. Without an SOA record, NOERROR and a
-            // chain alone are the part of a chain that its server knows.
+            // A chain to a name that does not exist or has no records of the type. NOERROR with a chain only
+            // and without an SOA record is the part of a chain that the server knows.
             Statement::Alias => answer.rcode == Rcode::NXDOMAIN || is_denied_chain(answer),
             Statement::Records | Statement::NeutralRecords => false,
             Statement::Referral => return None,
@@ -299,34 +305,35 @@ impl MessageCache {
         (ttl > 0).then_some((ttl, !denies || negative.is_some()))
     }
 
-    /// The TTL of a denial by its SOA record: the smaller one of the record's TTL and its MINIMUM field.
+    /// The TTL of a negative answer according to its SOA record: the lower of the record's TTL and its
+    /// MINIMUM field.
     fn negative_ttl(&self, soa: &RrSet) -> u32 {
         let minimum = soa.rdatas.first().and_then(|rdata| rdata.soa_minimum()).unwrap_or(0);
         soa.ttl.min(minimum).min(self.bounds.max_negative_ttl_s)
     }
 
-    /// How many names it has facts of.
+    /// Number of names in the cache.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it has none.
+    /// Whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The weight of all entries, in octets.
+    /// Weight of all entries, in octets.
     pub fn bytes(&self) -> u64 {
         self.entries.weight()
     }
 }
 
-/// Whether all records are aliases, and an SOA record denies the last one's target.
+/// Whether all records are CNAMEs or DNAMEs, and an SOA record denies the target of the last one.
 fn is_denied_chain(answer: &Answer) -> bool {
     answer.answer.iter().all(|set| set.rtype == RecordType::CNAME) && !answer.authority.is_empty()
 }
 
-/// An answer some time later.
+/// An answer after `age_s` seconds.
 fn aged(answer: &Answer, age_s: u32) -> Answer {
     let mut answer = answer.clone();
     for set in answer.answer.iter_mut().chain(&mut answer.authority) {

@@ -1,17 +1,17 @@
-//! Answering: the only floor with DNS sockets.
+//! Serving: the only layer with DNS sockets.
 //!
 //! ```text
-//!  bytes ──► door (udp, tcp, dot, doh) ──► Engine::begin ──┬─► was it answered before? packet_cache ─► bytes
-//!                                                          │
-//!                    ┌─────────────────────────────────────┘
-//!                    └─► Query::parse ─► clients: who asks, from where ─► resolve (decide, egress)
-//!            door ◄── encode ◄── annotate ◄─────────────────────────────────────┘
-//!                        │
-//!                        └──► observe (one event), packet_cache (for the next who asks)
+//!  bytes ──► listener (udp, tcp, dot, doh) ──► Engine::handle ──┬─► packet_cache: hit ─► bytes
+//!                                                               │
+//!                       ┌───────────────── miss ────────────────┘
+//!                       └─► Query::parse ─► clients: view and location ─► resolve (decide, egress)
+//!           listener ◄── encode ◄── annotate ◄───────────────────────────────────┘
+//!                           │
+//!                           └──► observe (one event), packet_cache (for the next query)
 //! ```
 //!
-//! A door knows sockets and no DNS; the engine knows DNS and no sockets. Who answers is a [`Worker`]: a thread
-//! with sockets, a packet cache and counters of its own.
+//! A listener handles sockets and no DNS; the engine handles DNS and no sockets. Both run on a [`Worker`]: a
+//! thread with sockets, a packet cache and counters of its own.
 
 mod accept;
 mod admission;
@@ -46,28 +46,28 @@ pub use worker::{LocalWorker, Worker};
 
 use crate::observe::ServerLabel;
 
-/// Where a message came from.
+/// Source and transport of a message.
 #[derive(Clone, Debug)]
 pub struct MessageSource {
-    /// Who sent it.
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// The address it was sent to.
+    /// The address that the message was sent to.
     pub local: IpAddr,
-    /// What carried it.
+    /// The transport.
     pub transport: Transport,
 }
 
-/// One listener, as the engine and the metrics know it.
+/// Identifies a listener in the engine and in metrics.
 #[derive(Clone, Debug)]
 pub struct ListenerIdentity {
-    /// Its address as configured: its identity over reloads.
+    /// Its configured address, which identifies it across reloads.
     pub address: SocketAddr,
-    /// How the metrics know it.
+    /// Its label in metrics.
     pub server: ServerLabel,
 }
 
 impl ListenerIdentity {
-    /// The door of a listener: the one with this number in its process.
+    /// The listener with this number within the process.
     pub fn new(number: usize, address: SocketAddr) -> Self {
         Self { address, server: ServerLabel { number, label: address.to_string().into() } }
     }

@@ -1,8 +1,8 @@
-//! All datagrams with one system call: recvmmsg(2) and sendmmsg(2).
+//! Many datagrams per system call: recvmmsg(2) and sendmmsg(2).
 //!
-//! The one file with unsafe code: no safe wrapper of these calls gives each message its own source address, or
-//! keeps its arrays from one call to the next. What the kernel is given are pointers into vectors that the same
-//! struct owns: those for receiving never move, those for sending are written anew for each call.
+//! The only file with unsafe code: no safe wrapper of these calls supports a source address per message and
+//! reuses its arrays between calls. The kernel gets pointers into vectors owned by the same struct: those for
+//! receiving are never resized, those for sending are written before each call.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -25,27 +25,28 @@ use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage,
 pub(super) struct Receiver {
     rooms: ReceiveBuffers,
     headers: Vec<mmsghdr>,
-    /// One for each header, as are the next two: what the headers point to.
+    /// One per header, like the next two: the targets of the pointers in the headers.
     parts: Vec<iovec>,
     peers: Vec<Address>,
     controls: Vec<Control>,
-    /// How many datagrams the last call received.
+    /// Number of datagrams received by the last call.
     received: usize,
-    /// Whether the headers have room for control messages.
+    /// Whether the headers have buffers for control messages.
     with_local: bool,
 }
 
-// SAFETY: the pointers lead into vectors of the same struct, which move along with it and are never resized.
+// SAFETY: the pointers refer to vectors of the same struct, which move with it and are never resized.
 unsafe impl Send for Receiver {}
 // SAFETY: a shared receiver is only read.
 unsafe impl Sync for Receiver {}
 
 impl Receiver {
-    /// Nothing was received. The headers point to their rooms from now on: no vector is ever resized.
+    /// Creates a receiver without datagrams. The headers point to their buffers from here on: no vector is
+    /// ever resized.
     pub fn new(mut rooms: ReceiveBuffers) -> Self {
         let count = rooms.count;
         let base = rooms.octets.as_mut_ptr();
-        // `wrapping_add`, here and below: within the allocation, as it was made.
+        // `wrapping_add`, here and below: the result is within the allocation by construction.
         let room = |index: usize| base.wrapping_add(index * rooms.stride).cast::<c_void>();
         let parts = (0..count).map(|index| iovec { iov_base: room(index), iov_len: rooms.each }).collect();
         let mut receiver = Self {
@@ -62,7 +63,7 @@ impl Receiver {
         receiver
     }
 
-    /// Has each header point to what is its own.
+    /// Sets the pointers of each header to its own buffers.
     fn link_headers(&mut self) {
         let (parts, peers) = (self.parts.as_mut_ptr(), self.peers.as_mut_ptr());
         let controls = self.controls.as_mut_ptr();
@@ -75,31 +76,31 @@ impl Receiver {
         }
     }
 
-    /// Tells the first headers how much room there is, where the kernel wrote how much it used.
+    /// Restores the buffer lengths in the first headers, which the kernel overwrote with the lengths it used.
     fn reset(&mut self, count: usize) {
         let control = if self.with_local { size_of::<Control>() } else { 0 };
         for header in self.headers.iter_mut().take(count) {
             let header = &mut header.msg_hdr;
             header.msg_namelen = size_of::<Address>() as socklen_t;
-            // Its type differs between C libraries; the length is below 100.
+            // The type differs among C libraries; the length is less than 100.
             header.msg_controllen = control as _;
             header.msg_flags = 0;
         }
     }
 
-    /// How many datagrams it takes at once.
+    /// Maximum number of datagrams per call.
     pub fn capacity(&self) -> usize {
         self.headers.len()
     }
 
-    /// Receives what is there.
+    /// Receives the waiting datagrams.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         let changed = mem::replace(&mut self.with_local, with_local) != with_local;
         self.reset(if changed { self.headers.len() } else { self.received });
         self.received = 0;
         let most = self.headers.len() as c_uint;
-        // SAFETY: each of the `most` headers points to vectors of this struct, with their true lengths; nothing
-        // else refers to them during the call. Without a time-out the last argument is null.
+        // SAFETY: each of the `most` headers points to vectors of this struct, with their actual lengths, and
+        // nothing else accesses them during the call. The last argument is null: no timeout.
         let received = unsafe {
             recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), most, MSG_DONTWAIT as _, ptr::null_mut())
         };
@@ -107,7 +108,7 @@ impl Receiver {
         Ok(self.received)
     }
 
-    /// One of those received.
+    /// One of the received datagrams.
     pub fn get(&self, index: usize) -> Received<'_> {
         assert!(index < self.received, "only what was received can be looked at");
         let mmsghdr { msg_hdr: header, msg_len: length } = &self.headers[index];
@@ -119,13 +120,13 @@ impl Receiver {
         }
     }
 
-    /// Where a datagram was sent to, as its control messages tell.
+    /// The destination address of a datagram, from its control messages.
     fn local(&self, index: usize) -> Option<LocalAddress> {
         let header = &self.headers[index].msg_hdr;
-        // SAFETY: the header points to a control of this struct, and has its length as the kernel left it.
+        // SAFETY: the header points to a control buffer of this struct, with the length that the kernel set.
         let mut message = unsafe { CMSG_FIRSTHDR(header) };
-        // SAFETY: the kernel has written whole, aligned control messages up to that length, and `CMSG_NXTHDR`
-        // ends there.
+        // SAFETY: the kernel has written complete, aligned control messages up to that length, and
+        // `CMSG_NXTHDR` ends there.
         while let Some(lookup) = unsafe { message.as_ref() } {
             match (lookup.cmsg_level, lookup.cmsg_type) {
                 (IPPROTO_IP, IP_PKTINFO) => {
@@ -140,7 +141,7 @@ impl Receiver {
                     let info = unsafe { CMSG_DATA(lookup).cast::<in6_pktinfo>().read_unaligned() };
                     return Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex));
                 }
-                // SAFETY: `lookup` is a message within the control that the header points to.
+                // SAFETY: `found` is a message within the control buffer that the header points to.
                 _ => message = unsafe { CMSG_NXTHDR(header, lookup) },
             }
         }
@@ -148,30 +149,32 @@ impl Receiver {
     }
 }
 
-/// The option that has a message cut into segments (linux/udp.h). libc does not name it on every Linux.
+/// The option that splits a message into segments (linux/udp.h). libc does not define it for every Linux
+/// target.
 const UDP_SEGMENT: c_int = 103;
 
-/// So many octets of a message at most leave together with others: what passes through nearly every network in
-/// one piece, so that the route takes them all.
+/// Maximum size in octets of messages that are sent as segments: nearly every network transports this size
+/// unfragmented, so the route's MTU is sufficient for all of them.
 const SEGMENT: usize = 1232;
 
-/// So many messages leave as segments of one at most (`UDP_MAX_SEGMENTS` of Linux before 6.9).
+/// Maximum number of segments per message (`UDP_MAX_SEGMENTS` of Linux before 6.9).
 const SEGMENTS: usize = 64;
 
-/// So many octets they have together at most: they are one packet until it is cut.
+/// Maximum size of all segments together, in octets: until it is split, they are a single packet.
 const SEGMENTED: usize = 60_000;
 
-/// Among so many of the last headers one for the same destination is looked for.
+/// Only this many of the most recent headers are searched for one with the same destination.
 const LOOKBACK: usize = 16;
 
-/// Sends with sendmmsg(2). Its arrays are kept for the next batch; what they hold is that of the last one.
+/// Sends with sendmmsg(2). Its arrays are reused for the next batch; between calls they hold data of the last
+/// one.
 #[derive(Default)]
 pub(super) struct Sender {
-    /// Whether messages of one length to one destination leave as segments of one (`UDP_SEGMENT`, udp(7)). The way
-    /// through the kernel is gone once for all of them.
+    /// Whether messages of the same length to the same destination are sent as segments of one
+    /// (`UDP_SEGMENT`, udp(7)), which traverse the kernel's network stack once for all of them.
     segmentation: bool,
     gso_batches: Vec<GsoBatch>,
-    /// Which load each message is of.
+    /// Index of the GSO batch of each message.
     batch_of: Vec<usize>,
     headers: Vec<mmsghdr>,
     parts: Vec<iovec>,
@@ -179,33 +182,34 @@ pub(super) struct Sender {
     controls: Vec<Control>,
 }
 
-/// What one header sends: a message, or several of one length, the last of which may be shorter.
+/// The messages of one header: a single message, or several of the same length, of which the last may be
+/// shorter.
 #[derive(Clone, Copy)]
 struct GsoBatch {
     to: Option<SocketAddr>,
     from: Option<LocalAddress>,
-    /// The length of each message but the last.
+    /// Length of each message except the last.
     length: usize,
     count: usize,
     octets: usize,
-    /// Whether a shorter message has ended it.
+    /// Whether a shorter message has completed the batch.
     ended: bool,
-    /// Where the next of its messages is put among the parts; in the end, where they end.
+    /// Index in `parts` for the next of its messages; after planning, the end of its parts.
     next: usize,
 }
 
-// SAFETY: the pointers are written before each call and followed in it alone.
+// SAFETY: the pointers are written before each call and are used only during it.
 unsafe impl Send for Sender {}
-// SAFETY: a shared sender has nothing that could be read.
+// SAFETY: a shared sender has no accessible state.
 unsafe impl Sync for Sender {}
 
 impl Sender {
-    /// Sends so with `segmentation`, until the system says that it cannot.
+    /// Creates a sender, with segmentation until the system reports that it is not supported.
     pub fn new(segmentation: bool) -> Self {
         Self { segmentation, ..Self::default() }
     }
 
-    /// Sends messages with as few calls as it can: one, and one more for each that does not leave.
+    /// Sends messages with as few calls as possible: one, and another one for each message that fails.
     pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[QueuedMessage]) -> SendFailures {
         self.plan_batches(sealed);
         self.prepare(octets, sealed);
@@ -213,8 +217,8 @@ impl Sender {
         let mut done = 0;
         while done < self.gso_batches.len() {
             let rest = &mut self.headers[done..self.gso_batches.len()];
-            // SAFETY: each header points to vectors of this struct and into `octets`, with their true lengths.
-            // The kernel only reads them, and writes how many octets left into the headers.
+            // SAFETY: each header points to vectors of this struct and into `octets`, with their actual
+            // lengths. The kernel only reads them, and writes the number of octets sent into the headers.
             let sent = unsafe {
                 sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as c_uint, MSG_DONTWAIT as _)
             };
@@ -222,7 +226,7 @@ impl Sender {
                 done += sent;
                 continue;
             }
-            // It speaks of the first load; the others have not been tried.
+            // The error concerns the first batch; the others have not been tried.
             let error = io::Error::last_os_error();
             let count = self.gso_batches[done].count;
             if count > 1 && is_segmentation_error(&error) {
@@ -234,7 +238,7 @@ impl Sender {
         failed
     }
 
-    /// Sends what has not left yet, one by one; and so does every later batch.
+    /// Sends the remaining messages individually, and disables segmentation for later batches.
     fn send_unsegmented(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -253,8 +257,9 @@ impl Sender {
         failed
     }
 
-    /// Decides which messages leave together. Loads leave in the order in which they begin, and a message joins
-    /// the last of its destination or none: what goes to one destination stays in order.
+    /// Decides which messages are sent together. Batches are sent in the order of their first messages, and a
+    /// message can only join the last batch for its destination: messages to the same destination keep their
+    /// order.
     fn plan_batches(&mut self, sealed: &[QueuedMessage]) {
         self.gso_batches.clear();
         self.batch_of.clear();
@@ -284,7 +289,7 @@ impl Sender {
         }
     }
 
-    /// A header for each load. No vector moves once the headers point to it.
+    /// Writes a header for each batch. No vector is resized after the headers point to it.
     fn prepare(&mut self, octets: &[u8], sealed: &[QueuedMessage]) {
         if self.headers.len() < sealed.len() {
             self.headers.resize_with(sealed.len(), empty_header);
@@ -295,7 +300,7 @@ impl Sender {
         for (message, load) in sealed.iter().zip(&self.batch_of) {
             let octets = &octets[message.start..message.end];
             let load = &mut self.gso_batches[*load];
-            // The kernel reads alone, but the type is that of receiving too.
+            // The kernel only reads, but the type is shared with receiving.
             self.parts[load.next] =
                 iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
             load.next += 1;
@@ -304,43 +309,43 @@ impl Sender {
         let targets = self.headers.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
         for (((header, peer), control), load) in targets.zip(&self.gso_batches) {
             let header = &mut header.msg_hdr;
-            // `wrapping_add`: within the vector, whose parts up to `next` were just written.
+            // `wrapping_add`: within the vector, whose elements up to `next` have just been written.
             header.msg_iov = parts.wrapping_add(load.next - load.count);
             header.msg_iovlen = load.count as _;
             header.msg_namelen = load.to.map_or(0, |to| peer.set(to));
             header.msg_name = if load.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
             let mut length = load.from.map_or(0, |from| set_source(control, from));
             if load.count > 1 {
-                // A segment has 1232 octets at most, which fits.
+                // A segment has at most 1232 octets, so the cast is lossless.
                 length = control.add(length, IPPROTO_UDP, UDP_SEGMENT, load.length as u16);
             }
             header.msg_control = if length > 0 { ptr::from_mut(control).cast() } else { ptr::null_mut() };
-            // Its type differs between C libraries; the length is below 100.
+            // The type differs among C libraries; the length is less than 100.
             header.msg_controllen = length as _;
         }
     }
 }
 
 impl GsoBatch {
-    /// One message.
+    /// A batch of one message.
     fn of(message: &QueuedMessage) -> Self {
         let QueuedMessage { start, end, to, from } = *message;
         let length = end - start;
         Self { to, from, length, count: 1, octets: length, ended: false, next: 0 }
     }
 
-    /// Whether a message goes where this goes, and from where.
+    /// Whether a message has the same destination and source.
     fn same_destination(&self, message: &QueuedMessage) -> bool {
         self.to == message.to && self.from == message.from
     }
 
-    /// Whether one more message of a length can leave with these.
+    /// Whether a message of this length can be added.
     fn accepts(&self, length: usize) -> bool {
         let fits = (1..=self.length.min(SEGMENT)).contains(&length) && self.length <= SEGMENT;
         fits && !self.ended && self.count < SEGMENTS && self.octets + length <= SEGMENTED
     }
 
-    /// One more message leaves with these.
+    /// Adds a message.
     fn add(&mut self, length: usize) {
         self.count += 1;
         self.octets += length;
@@ -348,8 +353,8 @@ impl GsoBatch {
     }
 }
 
-/// Whether the system, or the device that the route leads to, cannot cut segments: it says that there is no such
-/// thing, or that the checksum is not its business.
+/// Whether an error means that the system, or the network device of the route, does not support segmentation:
+/// the option is unknown, or checksum offloading is unavailable.
 fn is_segmentation_error(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EINVAL | EIO | EMSGSIZE | EOPNOTSUPP))
 }
@@ -366,19 +371,19 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// A header that points nowhere.
+/// A header without pointers.
 fn empty_header() -> mmsghdr {
-    // SAFETY: a struct of integers and pointers, all of which may be zero. It is not written out because its
-    // padding is a field on some systems.
+    // SAFETY: a struct of integers and pointers, for all of which zero is valid. It is not written out
+    // because its padding is a field on some systems.
     unsafe { mem::zeroed() }
 }
 
-/// Writes the control message that says where a datagram leaves from, and says how long it is.
+/// Writes the control message that sets the source address of a datagram, and returns its length.
 fn set_source(control: &mut Control, (address, interface): LocalAddress) -> usize {
     match address {
         IpAddr::V4(address) => {
             let info = in_pktinfo {
-                // No interface: the routes choose the way, only the source is ours to say.
+                // No interface: only the source address is set, the routing table selects the interface.
                 ipi_ifindex: 0,
                 ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(address.octets()) },
                 ipi_addr: in_addr { s_addr: 0 },
@@ -393,23 +398,24 @@ fn set_source(control: &mut Control, (address, interface): LocalAddress) -> usiz
     }
 }
 
-/// Room for control messages: packet information and the length of segments. Aligned as such messages are.
+/// Buffer for control messages: packet information and the length of segments. Aligned as such messages
+/// require.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
 impl Control {
-    /// No message.
+    /// Without messages.
     const EMPTY: Self = Self([0; 64]);
 
-    /// Adds a message after those that take `before` octets, and says how many they take with it.
+    /// Adds a message after the first `before` octets and returns the total length.
     fn add<T>(&mut self, before: usize, level: c_int, kind: c_int, data: T) -> usize {
         let octets = size_of::<T>() as c_uint;
-        // SAFETY: these only compute.
+        // SAFETY: these functions only compute.
         let (length, space) = unsafe { (CMSG_LEN(octets), CMSG_SPACE(octets) as usize) };
         let room = &mut self.0[before..before + space];
-        // SAFETY: `room` is as long as a header and the data that follow it, and aligned: `Self` is, and so is the
-        // end of each message.
+        // SAFETY: `room` is as long as a header and its data, and is aligned: `Self` is, and so is the end of
+        // each message.
         let message = unsafe { &mut *room.as_mut_ptr().cast::<cmsghdr>() };
         message.cmsg_len = length as _;
         message.cmsg_level = level;
@@ -420,7 +426,7 @@ impl Control {
     }
 }
 
-/// An address in the kernel's form.
+/// A socket address in the kernel's representation.
 #[derive(Clone, Copy)]
 #[repr(C)]
 union Address {
@@ -430,7 +436,7 @@ union Address {
 }
 
 impl Address {
-    /// No address in particular. It is written out to its last octet, so that all may be read.
+    /// The unspecified address. Every octet is initialised, so that all of them may be read.
     const ANY: Self = Self {
         v6: sockaddr_in6 {
             sin6_family: 0,
@@ -441,10 +447,10 @@ impl Address {
         },
     };
 
-    /// The address, if it is one of IP and has its whole length.
+    /// The address, if it is an IP address of full length.
     fn get(&self, length: socklen_t) -> Option<SocketAddr> {
         let length = length as usize;
-        // SAFETY: all octets are initialised (see `ANY`), and every value of them is an address.
+        // SAFETY: all octets are initialised (see `ANY`), and every value is valid.
         let (family, v4, v6) = unsafe { (self.family, self.v4, self.v6) };
         match c_int::from(family) {
             AF_INET if length >= size_of_val(&v4) => {
@@ -459,7 +465,7 @@ impl Address {
         }
     }
 
-    /// Is this address from now on; says how long it is.
+    /// Stores an address and returns its length.
     fn set(&mut self, address: SocketAddr) -> socklen_t {
         match address {
             SocketAddr::V4(address) => {

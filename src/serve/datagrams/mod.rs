@@ -1,21 +1,22 @@
-//! Many datagrams in one system call.
+//! Batched sending and receiving of datagrams.
 //!
 //! ```text
-//!  socket ─▶ Inbox::receive ─▶ get(0), get(1), …        recvmmsg: one call for all that wait
+//!  socket ─▶ Inbox::receive ─▶ get(0), get(1), …          recvmmsg: one call for all waiting datagrams
 //!                                   │
-//!  socket ◀─ Outbox::send ◀─ seal ◀─┴─ buffer           sendmmsg: one call for all that is said
+//!  socket ◀─ Outbox::send ◀─ commit ◀─┴─ buffer           sendmmsg: one call for all replies
 //! ```
 //!
-//! A batch saves the way into the kernel for all but one datagram. Neither side ever waits: who has nothing
-//! to read is told so, and what cannot be sent at once is lost, as it may be anywhere on its way.
+//! A batch costs one system call instead of one per datagram. Neither side blocks: if no datagram is waiting,
+//! `receive` returns an error, and a reply that cannot be sent immediately is lost, as it may be anywhere in
+//! the network.
 //!
-//! With segmentation the way through the network stack, too, is gone once for several messages: those of one length
-//! to one destination are one packet until the device, or the socket that they are for, cuts them. On loopback 64
-//! messages to 4 sockets cost 0.25 µs each in place of 0.76.
+//! With segmentation, several messages also traverse the network stack together: messages of the same length
+//! to the same destination are a single packet until the device, or the receiving socket, splits them. On
+//! loopback, 64 messages to 4 sockets cost 0.25 µs each instead of 0.76.
 //!
-//! There are two back-ends. `batch` calls recvmmsg(2) and sendmmsg(2), and is the one file of the project with
-//! unsafe code; `plain` takes one datagram at a time by safe means, everywhere. A test holds them to the same
-//! behaviour.
+//! There are two back-ends. `batch` uses recvmmsg(2) and sendmmsg(2) and is the only file of the project with
+//! unsafe code; `plain` handles one datagram per call with safe code on any system. A test verifies that they
+//! behave in the same way.
 
 #[cfg(target_os = "linux")]
 mod batch;
@@ -27,57 +28,57 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
-/// Octets of room for each datagram that take any: the longest that UDP can announce.
+/// Buffer size for datagrams of any length, in octets: the maximum length of a UDP datagram.
 pub const ANY_DATAGRAM: usize = 65_535;
 
-/// Octets between the end of one room and the start of the next, at least. Rooms that start at equal offsets
-/// of their pages would share the same few sets of the processor's caches.
+/// Minimum number of octets between the end of a buffer and the start of the next. Buffers that start at the
+/// same offset within their pages would compete for the same few sets of the processor's caches.
 const BUFFER_GAP: usize = 192;
 
-/// The size of a page that offsets are counted in.
+/// The page size that offsets refer to.
 const PAGE: usize = 4096;
 
-/// Octets that an outbox keeps when it is empty. A few long replies do not hold memory for ever.
+/// Capacity in octets that an empty outbox retains. A few long replies must not occupy memory forever.
 const MAX_RETAINED: usize = 1 << 20;
 
-/// How datagrams are handed to the system and taken from it.
+/// How datagrams are passed to and from the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// As many as there are with each call. On systems that have no such call it is `Plain`.
+    /// Many per call. On systems without such calls, the same as `Plain`.
     Batch,
-    /// One with each call.
+    /// One per call.
     Plain,
 }
 
 impl Backend {
-    /// The quickest that the system has.
+    /// The fastest back-end of the system.
     pub const fn best() -> Self {
         if cfg!(target_os = "linux") { Self::Batch } else { Self::Plain }
     }
 }
 
-/// The address that a datagram was sent to, from which a reply to it leaves; and the interface it came in by,
-/// 0 unless the address means nothing without (IPv6 link-local).
+/// The address that a datagram was sent to, from which its reply is sent; and the interface that received it,
+/// 0 unless the address is ambiguous without it (IPv6 link-local).
 pub type LocalAddress = (IpAddr, u32);
 
-/// A datagram as it was received.
+/// A received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received<'i> {
-    /// Its octets, as many as fit into its room.
+    /// Its payload, truncated to the size of the buffer.
     pub message: &'i [u8],
-    /// Who sent it. `None` when the system does not say.
+    /// Its source. `None` if the system does not report it.
     pub peer: Option<SocketAddr>,
-    /// Where it was sent to. `None` unless it was asked for, and the socket tells (`IP_PKTINFO`).
+    /// Its destination. `None` unless it was requested and the socket reports it (`IP_PKTINFO`).
     pub local: Option<LocalAddress>,
-    /// Whether it was longer than its room.
+    /// Whether it was longer than the buffer.
     pub truncated: bool,
 }
 
-/// Where datagrams are received. It holds those of the last call until the next.
+/// Receives datagrams. It holds those of the last call until the next call.
 #[derive(Debug)]
 pub struct Inbox(Receiver);
 
-/// An inbox of one of the back-ends.
+/// The back-end of an inbox.
 #[derive(Debug)]
 enum Receiver {
     /// recvmmsg(2).
@@ -88,8 +89,8 @@ enum Receiver {
 }
 
 impl Inbox {
-    /// Room for so many datagrams of so many octets each. Memory that no datagram ever touches is never taken
-    /// from the system.
+    /// Creates buffers for `datagrams` datagrams of `octets_each` octets. The system does not allocate memory
+    /// that is never written.
     pub fn new(backend: Backend, datagrams: usize, octets_each: usize) -> Self {
         let rooms = ReceiveBuffers::new(datagrams, octets_each);
         Self(match backend {
@@ -99,7 +100,7 @@ impl Inbox {
         })
     }
 
-    /// How many datagrams one call takes at most.
+    /// Maximum number of datagrams per call.
     pub fn capacity(&self) -> usize {
         match &self.0 {
             #[cfg(target_os = "linux")]
@@ -108,15 +109,15 @@ impl Inbox {
         }
     }
 
-    /// Receives what is there, and says how many. Does not wait. `with_local` asks for the address that each
-    /// was sent to, which a socket bound to a wildcard tells when it was told to.
+    /// Receives the waiting datagrams and returns their number. Does not block. `with_local` requests the
+    /// destination of each datagram, which a socket bound to a wildcard reports if the option is set.
     ///
-    /// Fewer than [`capacity`](Self::capacity) means that nothing more was there: whoever polls the socket may
-    /// wait for it to become readable again.
+    /// A result less than [`capacity`](Self::capacity) means that no more were waiting: a caller that polls
+    /// the socket may wait for it to become readable again.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there; else what the system says of the first. What it says of a later one
-    /// is said by the next call.
+    /// `WouldBlock` if no datagram is waiting; otherwise the error of the first receive. An error of a later
+    /// one is returned by the next call.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         match &mut self.0 {
             #[cfg(target_os = "linux")]
@@ -125,10 +126,10 @@ impl Inbox {
         }
     }
 
-    /// One of the datagrams that the last call received.
+    /// One of the datagrams of the last call.
     ///
     /// # Panics
-    /// When it received fewer.
+    /// If the last call received fewer.
     pub fn get(&self, index: usize) -> Received<'_> {
         match &self.0 {
             #[cfg(target_os = "linux")]
@@ -138,7 +139,7 @@ impl Inbox {
     }
 }
 
-/// Datagrams on their way out: written one after the other into one buffer, then sent together.
+/// Datagrams to be sent: written one after the other into one buffer, then sent together.
 #[derive(Debug)]
 pub struct Outbox {
     octets: Vec<u8>,
@@ -147,19 +148,19 @@ pub struct Outbox {
     error: Option<io::Error>,
 }
 
-/// A message that is ready to leave.
+/// A message that is ready to be sent.
 #[derive(Clone, Copy, Debug)]
 struct QueuedMessage {
-    /// Where it begins and ends in the outbox's octets.
+    /// Its range within the outbox's buffer.
     start: usize,
     end: usize,
-    /// Where to. `None` for a connected socket, which knows.
+    /// Its destination. `None` for a connected socket.
     to: Option<SocketAddr>,
-    /// Where from. `None`: the system chooses.
+    /// Its source address. `None`: selected by the system.
     from: Option<LocalAddress>,
 }
 
-/// An outbox of one of the back-ends.
+/// The back-end of an outbox.
 #[derive(Debug)]
 enum Sender {
     /// sendmmsg(2).
@@ -169,17 +170,17 @@ enum Sender {
     Plain,
 }
 
-/// Messages that did not leave.
+/// Messages that could not be sent.
 #[derive(Debug, Default)]
 struct SendFailures {
-    /// How many.
+    /// Their number.
     count: usize,
-    /// What the system said of the last of them.
+    /// The error of the last of them.
     error: Option<io::Error>,
 }
 
 impl SendFailures {
-    /// So many more did not leave.
+    /// Adds messages that could not be sent.
     fn add(&mut self, count: usize, error: io::Error) {
         self.count += count;
         self.error = Some(error);
@@ -187,8 +188,8 @@ impl SendFailures {
 }
 
 impl Outbox {
-    /// Nothing is to be sent. With `segmentation`, messages of one length to one destination leave as one that is
-    /// cut on its way (`UDP_SEGMENT`), where the back-end and the system can.
+    /// Creates an empty outbox. With `segmentation`, messages of the same length to the same destination are
+    /// sent as one that is split later (`UDP_SEGMENT`), if the back-end and the system support it.
     pub fn new(backend: Backend, segmentation: bool) -> Self {
         let sender = match backend {
             #[cfg(target_os = "linux")]
@@ -198,39 +199,39 @@ impl Outbox {
         Self { octets: Vec::new(), queued: Vec::new(), sender, error: None }
     }
 
-    /// Where the next message is appended, after those that are sealed.
+    /// The buffer to append the next message to.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.octets
     }
 
-    /// Closes the message begun since the last one was closed. `to` is `None` for connected sockets; `from` is
-    /// the address that it leaves from where the socket is bound to a wildcard.
+    /// Ends the message appended since the last call. `to` is `None` for connected sockets; `from` is the
+    /// source address if the socket is bound to a wildcard.
     pub fn commit(&mut self, to: Option<SocketAddr>, from: Option<LocalAddress>) {
         let (start, end) = (self.end(), self.octets.len());
         self.queued.push(QueuedMessage { start, end, to, from });
     }
 
-    /// Drops what was appended since the last message was closed.
+    /// Discards what was appended since the last [`commit`](Self::commit).
     pub fn roll_back(&mut self) {
         let end = self.end();
         self.octets.truncate(end);
     }
 
-    /// How many messages wait to be sent.
+    /// Number of messages to be sent.
     pub fn len(&self) -> usize {
         self.queued.len()
     }
 
-    /// Whether none does.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.queued.is_empty()
     }
 
-    /// Sends all messages and forgets them, and what was not closed. Says how many did not leave. What goes to one
-    /// destination leaves in order.
+    /// Sends all messages and discards them and any uncommitted data. Returns the number of messages that
+    /// could not be sent. Messages to the same destination are sent in order.
     ///
-    /// Does not wait: a message that finds the send buffer full, is too long or goes nowhere is left out, and
-    /// those after it leave all the same.
+    /// Does not block: a message for which the send buffer has no space, that is too long or that has no
+    /// route is skipped, and those after it are sent nevertheless.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> usize {
         let SendFailures { count, error } = match &mut self.sender {
             #[cfg(target_os = "linux")]
@@ -242,7 +243,7 @@ impl Outbox {
         count
     }
 
-    /// Forgets all messages without sending them.
+    /// Discards all messages.
     pub fn clear(&mut self) {
         self.queued.clear();
         self.octets.clear();
@@ -251,53 +252,53 @@ impl Outbox {
         }
     }
 
-    /// What the system said of the last message that did not leave with the last [`send`](Self::send).
+    /// The error of the last message that the most recent [`send`](Self::send) could not send.
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.error.take()
     }
 
-    /// Where the last sealed message ends.
+    /// End of the last committed message.
     fn end(&self) -> usize {
         self.queued.last().map_or(0, |sealed| sealed.end)
     }
 }
 
-/// The memory that datagrams are received into: one room for each.
+/// The memory for received datagrams: one buffer for each.
 #[derive(Debug)]
 struct ReceiveBuffers {
     octets: Vec<u8>,
-    /// How many there are.
+    /// Number of buffers.
     count: usize,
-    /// Octets of each.
+    /// Size of each in octets.
     each: usize,
-    /// From the start of one to the start of the next.
+    /// Distance between the starts of consecutive buffers.
     stride: usize,
 }
 
 impl ReceiveBuffers {
-    /// Allocated zeroed and at once, so that the system gives pages when they are first written to.
+    /// Allocated zeroed in one call, so that the system provides pages only when they are written.
     fn new(count: usize, each: usize) -> Self {
         let stride = each.next_multiple_of(64) + BUFFER_GAP;
         let stride = if stride.is_multiple_of(PAGE) { stride + BUFFER_GAP } else { stride };
         Self { octets: vec![0; stride * count], count, each, stride }
     }
 
-    /// The first octets of a room.
+    /// The first octets of a buffer.
     fn get(&self, index: usize, length: usize) -> &[u8] {
         let start = index * self.stride;
         &self.octets[start..start + length.min(self.each)]
     }
 }
 
-/// What the IPv4 packet information of a datagram says of where it was sent to.
+/// The destination address of a datagram from its IPv4 packet information.
 fn ipv4_local(own: Ipv4Addr, written: Ipv4Addr) -> LocalAddress {
-    // Not `ipi_addr`, the destination as written: that may be a broadcast address, and no reply can leave from
-    // one. For all others the two are the same. A packet that came between the bind and the option that asks for
-    // this has the latter alone.
+    // `ipi_addr`, the destination in the header, may be a broadcast address, from which no reply can be sent;
+    // otherwise both are equal. A packet received between the bind and the option that requests this
+    // information has only the latter.
     (if own.is_unspecified() { written } else { own }.into(), 0)
 }
 
-/// What the IPv6 packet information of a datagram says of where it was sent to.
+/// The destination address of a datagram from its IPv6 packet information.
 fn ipv6_local(address: Ipv6Addr, interface: u32) -> LocalAddress {
     (address.into(), if address.is_unicast_link_local() { interface } else { 0 })
 }

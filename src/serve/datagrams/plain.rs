@@ -1,4 +1,4 @@
-//! One datagram with each system call, by safe means.
+//! One datagram per system call, with safe code.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -9,17 +9,17 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrSt
 
 use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage, ipv4_local, ipv6_local};
 
-/// Receives with recvmsg(2), as often as there is something.
+/// Receives with recvmsg(2), as long as datagrams are waiting.
 #[derive(Debug)]
 pub(super) struct Receiver {
     rooms: ReceiveBuffers,
     arrived: Vec<Arrived>,
     control: Vec<u8>,
-    /// What the system said after some datagrams: the next call's.
+    /// An error that followed some datagrams, to be returned by the next call.
     error: Option<io::Error>,
 }
 
-/// What is known of a datagram beside its octets.
+/// Metadata of a datagram.
 #[derive(Debug)]
 struct Arrived {
     length: usize,
@@ -29,18 +29,18 @@ struct Arrived {
 }
 
 impl Receiver {
-    /// Nothing was received.
+    /// Creates a receiver without datagrams.
     pub fn new(rooms: ReceiveBuffers) -> Self {
         let arrived = Vec::with_capacity(rooms.count);
         Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
     }
 
-    /// How many datagrams it takes at once.
+    /// Maximum number of datagrams per call.
     pub fn capacity(&self) -> usize {
         self.rooms.count
     }
 
-    /// Receives until nothing is there or all rooms are taken.
+    /// Receives until no datagram is waiting or all buffers are in use.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
         self.arrived.clear();
         if let Some(error) = self.error.take() {
@@ -62,14 +62,14 @@ impl Receiver {
         Ok(self.arrived.len())
     }
 
-    /// One of those received.
+    /// One of the received datagrams.
     pub fn get(&self, index: usize) -> Received<'_> {
         let Arrived { length, peer, local, truncated } = self.arrived[index];
         Received { message: self.rooms.get(index, length), peer, local, truncated }
     }
 }
 
-/// Receives one datagram, with where it was sent to if there is room for that.
+/// Receives one datagram, and its destination if there is a control buffer.
 fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) -> io::Result<Arrived> {
     let mut parts = [IoSliceMut::new(room)];
     let with_local = control.is_some();
@@ -91,7 +91,7 @@ fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) ->
     })
 }
 
-/// Where a datagram was sent to, if that is what a control message tells.
+/// The destination address of a datagram, if the control message contains it.
 fn local_address(message: &ControlMessageOwned) -> Option<LocalAddress> {
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -106,7 +106,7 @@ fn local_address(message: &ControlMessageOwned) -> Option<LocalAddress> {
     }
 }
 
-/// An address as the standard library has it. `None` for what is no address of IP.
+/// Converts to a standard library address. `None` if it is not an IP address.
 fn to_socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddrV4::from(*v4).into());
@@ -135,7 +135,7 @@ fn send_one(socket: RawFd, octets: &[u8], message: &QueuedMessage) -> io::Result
     match message.from {
         None => send(&[]),
         Some((IpAddr::V4(local), _)) => send(&[ControlMessage::Ipv4PacketInfo(&in_pktinfo {
-            // No interface: the routes choose the way, only the source is ours to say.
+            // No interface: only the source address is set, the routing table selects the interface.
             ipi_ifindex: 0,
             ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
             ipi_addr: in_addr { s_addr: 0 },

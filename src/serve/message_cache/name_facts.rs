@@ -1,18 +1,19 @@
-//! All that is known of one name at one upstream, and which of two facts holds.
+//! Everything known about one name at one upstream, and which of two facts applies.
 //!
-//! Facts are ordered by when their queries were sent. The newest one holds, and ends what it contradicts:
+//! Facts are ordered by when their queries were sent. The newest one applies and replaces what it
+//! contradicts:
 //!
-//! | newer | ends of what is older |
+//! | newer | replaces, if older |
 //! | --- | --- |
 //! | the name does not exist | all types |
-//! | records, an alias, or no records of a type | the same type, and that the name does not exist |
+//! | records, an alias, or no records of a type | the same type, and nonexistence of the name |
 //! | a referral | everything |
 //!
-//! That a name is an alias and that it has records contradict each other too. Within its TTL the older one is used all the
-//! same, as its zone permits; past it, it is not.
+//! An alias and records of the same name contradict each other too. Within its TTL the older one is used
+//! nevertheless, as its zone permits; after that it is not.
 //!
-//! A newer answer that may not be cached leaves its mark without its content: it ends the older one, and nothing takes
-//! its place.
+//! A newer answer that is not cacheable leaves a mark without content: it removes the older one, and nothing
+//! replaces it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +22,7 @@ use super::statement::Statement;
 use crate::dns::{Answer, RecordType};
 use crate::resolve::MonotonicSeconds;
 
-/// How many types of one name are remembered, at most. A client can ask for 65,536.
+/// Maximum number of types per name. A client can query 65,536.
 const MAX_TYPES: usize = 32;
 
 /// Weight of a type in addition to its answer, in octets. An estimate.
@@ -30,39 +31,40 @@ const TYPE_OVERHEAD: u64 = 96;
 /// A cached answer.
 #[derive(Debug)]
 pub(super) struct Fact {
-    /// The answer, with the TTLs that it had when its query was sent.
+    /// The answer, with its TTLs as of when its query was sent.
     pub answer: Answer,
-    /// When its query was sent: TTLs count from there, so that no client caches it for too long.
+    /// When its query was sent: TTLs count from here, so that no client caches it for too long.
     pub sent: MonotonicSeconds,
     /// How long it is fresh, in seconds.
     pub ttl_s: u32,
-    /// Whether `ttl_s` is by its records. A denial without an SOA record has none, and is never served stale.
+    /// Whether `ttl_s` follows from its records. A negative answer without an SOA record has no TTL and is
+    /// never served stale.
     pub has_own_ttl: bool,
     /// Its weight in octets.
     pub weight: u64,
-    /// How often it was looked up.
+    /// Number of lookups.
     pub hits: AtomicU32,
 }
 
 impl Fact {
-    /// How many seconds ago its query was sent.
+    /// Seconds since its query was sent.
     pub fn age(&self, now: MonotonicSeconds) -> u64 {
         now.seconds_since(self.sent)
     }
 
-    /// Whether its TTL has not passed.
+    /// Whether its TTL has not expired.
     pub fn is_fresh(&self, now: MonotonicSeconds) -> bool {
         self.age(now) < u64::from(self.ttl_s)
     }
 
-    /// Whether it may be served when no server answers, at most `limit` seconds past its TTL.
+    /// Whether it may be served when no server answers, at most `limit` seconds after its TTL.
     pub fn is_usable(&self, now: MonotonicSeconds, limit: u64) -> bool {
         let limit = if self.has_own_ttl { limit } else { 0 };
         self.age(now) < u64::from(self.ttl_s) + limit
     }
 
-    /// Until when a copy that is made now may be served: in its last tenth each query is looked up, so that the cache
-    /// sees whether the answer is worth a prefetch.
+    /// Until when a copy made now may be served: in the last tenth, each query is looked up, so that the
+    /// cache detects whether the answer is worth a prefetch.
     pub fn until(&self, now: MonotonicSeconds) -> MonotonicSeconds {
         let end = self.sent.plus(self.ttl_s.into());
         let last_tenth = self.sent.plus((self.ttl_s - self.ttl_s / 10).into());
@@ -77,16 +79,17 @@ struct TypeFact {
     /// The number of its query.
     sequence: u64,
     statement: Statement,
-    /// `None`: it may not be cached.
+    /// `None` if it is not cacheable.
     fact: Option<Arc<Fact>>,
 }
 
-/// All that is known of a name. Sequence numbers are of queries; 0 means that there was none.
+/// Everything known about a name. Sequence numbers are those of queries; 0 means none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NameFacts {
-    /// That it does not exist, for all types.
+    /// Nonexistence of the name, for all types.
     denial: Option<(u64, Arc<Fact>)>,
-    /// The newest query that ended all older facts: the name did not exist then, or was other servers'.
+    /// The newest query that invalidated all older facts: the name did not exist, or was delegated to other
+    /// servers.
     ended: u64,
     /// The newest query that found the name to exist.
     exists: u64,
@@ -120,8 +123,8 @@ impl NameFacts {
         self.denial.as_ref().map_or(0, |(_, fact)| TYPE_OVERHEAD + fact.weight) + types.sum::<u64>()
     }
 
-    /// The facts after the answer to a query for a type. `fact` is `None` where it may not be cached. What weighs more
-    /// than `largest` is not kept.
+    /// The facts after the answer to a query for a type. `fact` is `None` if it is not cacheable. Entries
+    /// that weigh more than `largest` are not kept.
     pub fn with(
         mut self,
         statement: Statement,
@@ -153,7 +156,7 @@ impl NameFacts {
         self
     }
 
-    /// The facts after something was learnt of the name by the way: what it contradicts ends.
+    /// The facts after an answer to another question mentioned the name: what it contradicts is removed.
     pub fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
         match statement {
             Statement::NoSuchName | Statement::Referral => {
@@ -170,18 +173,18 @@ impl NameFacts {
         self
     }
 
-    /// That the name does not exist.
+    /// Nonexistence of the name.
     fn denial(&self) -> Option<&Fact> {
         self.denial.as_ref().map(|(_, fact)| &**fact)
     }
 
-    /// What is known of a type.
+    /// What is known about a type.
     fn of_type(&self, qtype: RecordType) -> Option<&TypeFact> {
         self.types.iter().find(|cached_client| cached_client.qtype == qtype)
     }
 
-    /// Makes room: of the types without records, and else of all, the least looked up is forgotten. The one of `newest`
-    /// stays while there is another.
+    /// Evicts the least used type, preferably one without records. The type of `newest` is kept as long as
+    /// there is another one.
     fn evict_one(&mut self, newest: RecordType) {
         let value = |cached_client: &TypeFact| {
             let hits = cached_client.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));

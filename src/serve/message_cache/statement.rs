@@ -1,31 +1,31 @@
-//! What an answer says of a name.
+//! What an answer states about a name.
 
 use crate::dns::{Answer, Name, Question, Rcode, RecordType};
 
-/// How many aliases of a chain are followed.
+/// Maximum number of CNAMEs that are followed in a chain.
 const MAX_ALIASES: usize = 16;
 
-/// What an answer says of the name in question.
+/// What an answer states about the query name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
-    /// It does not exist, whatever the type (RFC 2308 section 2.1).
+    /// It does not exist, for any type (RFC 2308 section 2.1).
     NoSuchName,
-    /// It exists, and is an alias. What the chain comes to in the end, NXDOMAIN too, is about another name (RFC 6604
+    /// It exists and is an alias. The end of the chain, including NXDOMAIN, concerns another name (RFC 6604
     /// section 3).
     Alias,
-    /// It exists and has records of the type in question, so it is no alias (RFC 1034 section 3.6.2).
+    /// It exists and has records of the query type, so it is not an alias (RFC 1034 section 3.6.2).
     Records,
-    /// It exists and has records that an alias may have too, or that a server makes up (RFC 8482).
+    /// It exists and has records that an alias may have too, or that a server synthesises (RFC 8482).
     NeutralRecords,
-    /// It exists, and has no records of the type in question (RFC 2308 section 2.2). Whether it is an alias remains open:
-    /// a middlebox that suppresses one type answers so at an alias as well.
+    /// It exists and has no records of the query type (RFC 2308 section 2.2). It may still be an alias: a
+    /// middlebox that suppresses one type answers the same for an alias.
     NoData,
-    /// Other servers have it (RFC 1034 section 4.3.2). Whether it exists remains open.
+    /// Other servers are authoritative for it (RFC 1034 section 4.3.2). Whether it exists is unknown.
     Referral,
 }
 
 impl Statement {
-    /// What an answer says. `None`: nothing, since it is an error or has records of other names alone.
+    /// What an answer states. `None` if it is an error or has only records of other names.
     pub fn of(question: &Question, answer: &Answer) -> Option<Self> {
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
@@ -42,13 +42,13 @@ impl Statement {
         }
     }
 
-    /// Whether it contradicts an older answer that says `other` of the same name.
+    /// Whether it contradicts an older answer that states `other` about the same name.
     pub fn contradicts(self, other: Self) -> bool {
         matches!((self, other), (Self::Alias, Self::Records) | (Self::Records, Self::Alias))
     }
 }
 
-/// What the answer section says of a name, by its records of a type.
+/// What the answer section states about a name, by its records of a type.
 fn of_records(name: &Name, qtype: RecordType, answer: &Answer) -> Option<Statement> {
     let mut here = answer.answer.iter().filter(|set| set.owner == *name);
     let is_match = |rtype| rtype == qtype || qtype == RecordType::ANY;
@@ -62,8 +62,8 @@ fn of_records(name: &Name, qtype: RecordType, answer: &Answer) -> Option<Stateme
     })
 }
 
-/// Whether records of a type say nothing of whether their owner is an alias: those of DNSSEC are at aliases too (RFC 4034
-/// sections 3 and 4, RFC 2181 section 10.1), DS records are the parent zone's.
+/// Whether records of a type are independent of whether their owner is an alias: DNSSEC records exist at
+/// aliases too (RFC 4034 sections 3 and 4, RFC 2181 section 10.1), and DS records belong to the parent zone.
 fn is_neutral(qtype: RecordType) -> bool {
     matches!(
         qtype,
@@ -76,8 +76,8 @@ fn is_neutral(qtype: RecordType) -> bool {
     )
 }
 
-/// The names that an alias leads to, each with what the answer says of it. The last one is left out where the answer ends
-/// without saying anything of it.
+/// The targets of an alias, each with what the answer states about it. The last one is omitted if the answer
+/// states nothing about it.
 pub(super) fn alias_targets<'a>(
     question: &'a Question,
     answer: &'a Answer,

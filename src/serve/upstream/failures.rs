@@ -1,4 +1,4 @@
-//! Questions that failed at every server, remembered for a while (RFC 9520).
+//! Questions that failed at every server, remembered for a limited time (RFC 9520).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,36 +8,36 @@ use foldhash::fast::RandomState;
 use super::Unanswered;
 use crate::dns::{Ede, Question};
 
-/// How long a failure is remembered first, and at most; twice as long each time between.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
+/// Initial and maximum time for which a failure is remembered; doubled after each failure.
+const MIN_DURATION: Duration = Duration::from_secs(1);
+const MAX_DURATION: Duration = Duration::from_secs(30);
 
-/// The shortest time between two walks through all remembered failures.
+/// Minimum interval between two scans of all remembered failures.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What failed at one upstream. Bounded: a stranger's names do not grow it further.
+/// Failed questions of one upstream. Bounded, so that names chosen by clients cannot grow it.
 #[derive(Debug)]
 pub(super) struct Failures {
     most: usize,
-    table: HashMap<Question, Failed, RandomState>,
-    /// When old ones were removed last.
+    table: HashMap<Question, FailedQuestion, RandomState>,
+    /// Time of the last scan.
     swept: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Failed {
+struct FailedQuestion {
     until: Instant,
     length: Duration,
     outcome: Unanswered,
 }
 
 impl Failures {
-    /// Remembers so many at most.
+    /// Creates an empty set of at most this many failures.
     pub fn new(most: usize) -> Self {
         Self { most, table: HashMap::default(), swept: None }
     }
 
-    /// Why a question is not asked now. The clock is read when it failed before.
+    /// Why a question is not sent now. The clock is read only if the question has failed before.
     pub fn find(&self, question: &Question) -> Option<Unanswered> {
         self.find_at(question, Instant::now)
     }
@@ -52,16 +52,16 @@ impl Failures {
         Some(Unanswered { ede, upstream_edes: upstream_edes.clone() })
     }
 
-    /// A question failed.
+    /// Records a failure.
     pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
-        let length = self.table.get(question).map_or(SHORTEST, |failed| (failed.length * 2).min(LONGEST));
+        let length = self.table.get(question).map_or(MIN_DURATION, |failed| (failed.length * 2).min(MAX_DURATION));
         if self.table.len() >= self.most && !self.table.contains_key(question) {
-            self.forget_old(now);
+            self.remove_expired(now);
             if self.table.len() >= self.most {
                 return;
             }
         }
-        let failed = Failed { until: now + length, length, outcome: outcome.clone() };
+        let failed = FailedQuestion { until: now + length, length, outcome: outcome.clone() };
         self.table.insert(question.clone(), failed);
     }
 
@@ -70,23 +70,23 @@ impl Failures {
         self.table.is_empty()
     }
 
-    /// Forgets every failure.
+    /// Removes every failure.
     pub fn clear(&mut self) {
         self.table.clear();
     }
 
-    /// Forgets failures that ended so long ago that another would count as a first one. It walks the table, so it does
-    /// so once a second at most.
-    pub fn forget_old(&mut self, now: Instant) {
+    /// Removes failures that ended so long ago that another one would count as the first. Scans at most once
+    /// per second.
+    pub fn remove_expired(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + SWEEP_INTERVAL) {
             self.swept = Some(now);
-            self.table.retain(|_, failed| now < failed.until + LONGEST);
+            self.table.retain(|_, failed| now < failed.until + MAX_DURATION);
         }
     }
 
-    /// A question was answered.
+    /// Records that a question was answered.
     pub fn remove(&mut self, question: &Question) {
-        // Nearly always nothing failed, and nothing has to be hashed to know that.
+        // Usually nothing has failed, which can be determined without hashing.
         if !self.table.is_empty() {
             self.table.remove(question);
         }
@@ -118,7 +118,7 @@ mod tests {
         }
         failures.remove(&asked);
         failures.add(&asked, &nobody, now);
-        assert_eq!(failures.find_at(&asked, || now + SHORTEST), None);
+        assert_eq!(failures.find_at(&asked, || now + MIN_DURATION), None);
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
             failures.add(&question(name), &Unanswered::without_upstream_edes(Ede::new(22, "")), now);
         }
         assert_eq!(failures.table.len(), 2);
-        let later = now + LONGEST * 2;
+        let later = now + MAX_DURATION * 2;
         failures.add(&question("c"), &Unanswered::without_upstream_edes(Ede::new(22, "")), later);
         assert!(failures.find_at(&question("c"), || later).is_some());
         assert_eq!(failures.table.len(), 1, "old ones are forgotten");

@@ -1,11 +1,11 @@
-//! The servers of one upstream: which to query next, and equal questions queried once.
+//! The servers of one upstream: selection of servers, and single flight for identical questions.
 //!
 //! ```text
-//!  query ─► in flight already? ─ yes ─► follow its leader
+//!  query ─► in flight already? ─ yes ─► wait for its leader
 //!             │ no
-//!             ├─ failed just now, or every server backs off ─► fails at once
-//!             ├─ over its share of what may be in flight ────► fails at once
-//!             └─► lead: one try after the other, another server and source address each time
+//!             ├─ has just failed, or every server is backing off ─► fail immediately
+//!             ├─ share of questions in flight used up ────────────► fail immediately
+//!             └─► lead: one attempt after the other, each at another server and source address
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -19,46 +19,46 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 
 use super::failures::Failures;
-use super::health::Verdict;
-use super::lead::Lead;
+use super::health::FailureAction;
+use super::leader::Leader;
 use super::message::Failure;
-use super::server::{Change, Server, Via};
+use super::server::{HealthChange, Server, Route};
 use super::{Shared, Unanswered, UpstreamNumber};
 use crate::dns::{Answer, Ede, Question};
 use crate::serve::admission::within_share;
 use crate::world::{Order, UpstreamIdentity};
 
-/// How often one question is put to a server that stays silent.
+/// Maximum number of attempts at a server that does not reply.
 const TRIES: u32 = 3;
 
-/// One question in so many goes first to another server than the quickest, to measure it.
+/// One question in this many is sent to a server other than the fastest first, to update its measurement.
 const EXPLORE_ONE_IN: u32 = 20;
 
-/// What all who ask get.
+/// The result for all clients that wait for the question.
 pub(super) type Outcome = Result<Answer, Unanswered>;
 
-/// An upstream as it lives through reloads.
+/// An upstream, which outlives reloads.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct UpstreamGroup {
     /// The same for the same identity for the life of the process.
     pub number: UpstreamNumber,
-    /// Each server from each source address, an upstream's servers together.
+    /// Each server from each source address, those of one server contiguous.
     pub servers: Vec<Arc<Server>>,
-    /// How many source addresses each server is queried from.
+    /// Number of source addresses per server.
     sources: usize,
     order: Order,
-    state: Mutex<State>,
-    /// Whether a question failed a while ago, or every server backs off: most upstreams have no such trouble, and their
-    /// queries need not look further.
-    troubled: AtomicBool,
-    /// How many questions are in flight.
+    state: Mutex<GroupState>,
+    /// Whether a question has failed recently or every server is backing off. It is false for most upstreams,
+    /// whose queries need no further check.
+    has_failures: AtomicBool,
+    /// Number of questions in flight.
     in_flight: AtomicUsize,
     shared: Arc<Shared>,
 }
 
-/// What changes with each question.
+/// State that changes with each question.
 #[derive(Debug)]
-struct State {
+struct GroupState {
     in_flight: HashMap<Question, InFlight, RandomState>,
     failures: Failures,
 }
@@ -66,38 +66,38 @@ struct State {
 /// A question in flight.
 #[derive(Debug)]
 struct InFlight {
-    /// Since when.
+    /// When it was first sent.
     since: Instant,
-    /// Sends the outcome to those who wait too; the leader itself needs no channel.
+    /// Sends the outcome to the followers; the leader itself needs no channel.
     followers: Option<watch::Sender<Option<Outcome>>>,
 }
 
-/// How a query begins.
-enum Begun {
-    /// No equal question is in flight: this one is led.
-    Lead(Flight),
-    /// One is.
-    Follow(watch::Receiver<Option<Outcome>>),
+/// The role of a query in a single flight.
+enum Role {
+    /// The same question is not in flight: this query leads.
+    Leader(FlightGuard),
+    /// The same question is in flight.
+    Follower(watch::Receiver<Option<Outcome>>),
 }
 
 /// A server to try.
 struct Candidate<'g> {
     server: &'g Arc<Server>,
-    /// How often it has been tried for this question.
+    /// Number of attempts for this question.
     tries: u32,
-    via: Via,
-    /// It backs off, and this is its trial query.
+    via: Route,
+    /// The server is backing off, and this is its trial query.
     is_trial: bool,
 }
 
 impl<'g> Candidate<'g> {
     fn new(server: &'g Arc<Server>) -> Self {
-        Self { server, tries: 0, via: Via::Usual, is_trial: false }
+        Self { server, tries: 0, via: Route::Configured, is_trial: false }
     }
 }
 
-impl Group {
-    /// No server has been queried.
+impl UpstreamGroup {
+    /// Creates a group; no server has been queried.
     pub fn new(number: UpstreamNumber, identity: &UpstreamIdentity, shared: Arc<Shared>) -> Self {
         let UpstreamIdentity { servers, order, sources } = identity;
         let failures = Failures::new(shared.options.max_failures);
@@ -115,33 +115,33 @@ impl Group {
             servers: all.map(|(one, source)| server(one, source)).collect(),
             sources: most,
             order: *order,
-            state: Mutex::new(State { in_flight: HashMap::default(), failures }),
-            troubled: AtomicBool::new(false),
+            state: Mutex::new(GroupState { in_flight: HashMap::default(), failures }),
+            has_failures: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             shared,
         }
     }
 
-    /// Queries the servers, or waits for the outcome of an equal question in flight. `name` begins the text of a failure;
-    /// `store` receives the answer of this very query.
+    /// Queries the servers, or waits for the outcome of the same question in flight. The text of a failure
+    /// starts with `name`; `store` receives the answer if this query obtained it.
     pub async fn query(
         self: &Arc<Self>,
         name: &str,
         question: &Question,
         store: impl FnOnce(&Question, &Answer) + Send + 'static,
     ) -> Outcome {
-        let outcome = match self.begin(question) {
-            Ok(Begun::Lead(flight)) => Lead::new(lead(flight, store)).await,
-            Ok(Begun::Follow(outcome)) => follow(outcome).await,
+        let outcome = match self.join(question) {
+            Ok(Role::Leader(flight)) => Leader::new(run_leader(flight, store)).await,
+            Ok(Role::Follower(outcome)) => await_leader(outcome).await,
             Err(unanswered) => Err(unanswered),
         };
         outcome.map_err(|unanswered| unanswered.of(name))
     }
 
-    /// Why a question would not be sent now: it has just failed at every server, or every server backs off and no trial
-    /// is due. `None`: it would be, or an equal one is in flight.
+    /// Why a question would not be sent now: it has just failed at every server, or every server is backing
+    /// off and no trial is due. `None` if it would be sent, or if the same question is in flight.
     pub fn known_failure(&self, question: &Question) -> Option<Unanswered> {
-        if !self.troubled.load(Ordering::Relaxed) {
+        if !self.has_failures.load(Ordering::Relaxed) {
             return None;
         }
         let mut state = self.lock();
@@ -150,53 +150,54 @@ impl Group {
         }
         let failure = self.failure(&state, question);
         if failure.is_none() {
-            state.failures.forget_old(Instant::now());
-            self.update_troubled(&state);
+            state.failures.remove_expired(Instant::now());
+            self.update_has_failures(&state);
         }
         failure
     }
 
-    /// Since when an equal question is in flight.
+    /// Since when the same question is in flight.
     pub fn in_flight_since(&self, question: &Question) -> Option<Instant> {
         self.lock().in_flight.get(question).map(|flight| flight.since)
     }
 
-    /// Whether every server has been given up.
+    /// Whether every server is backing off.
     pub fn is_backing_off(&self) -> bool {
         self.servers.iter().all(|server| server.is_backing_off())
     }
 
-    /// Puts a question into flight, unless it is in flight, is known to fail, or exceeds this upstream's share.
-    fn begin(self: &Arc<Self>, question: &Question) -> Result<Begun, Unanswered> {
+    /// Joins the question in flight or starts it, unless it is known to fail or the share of this upstream is
+    /// used up.
+    fn join(self: &Arc<Self>, question: &Question) -> Result<Role, Unanswered> {
         let metrics = &self.shared.metrics;
         let mut state = self.lock();
         if let Some(flight) = state.in_flight.get_mut(question) {
             metrics.shared();
             let sender = flight.followers.get_or_insert_with(|| watch::channel(None).0);
-            return Ok(Begun::Follow(sender.subscribe()));
+            return Ok(Role::Follower(sender.subscribe()));
         }
-        if self.troubled.load(Ordering::Relaxed)
+        if self.has_failures.load(Ordering::Relaxed)
             && let Some(unanswered) = self.failure(&state, question)
         {
             return Err(unanswered);
         }
         let most = self.shared.options.max_in_flight;
         let all = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        let own = self.in_flight.load(Ordering::Relaxed);
-        if !within_share(own, most.saturating_sub(all)) {
+        let local_sockets = self.in_flight.load(Ordering::Relaxed);
+        if !within_share(local_sockets, most.saturating_sub(all)) {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
-            let text = format!("{own} of at most {most} queries in flight are for these servers already");
+            let text = format!("{local_sockets} of at most {most} queries in flight are for these servers already");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         state.in_flight.insert(question.clone(), InFlight { since: Instant::now(), followers: None });
         metrics.in_flight(1);
-        Ok(Begun::Lead(Flight { group: self.clone(), question: question.clone(), landed: false }))
+        Ok(Role::Leader(FlightGuard { group: self.clone(), question: question.clone(), finished: false }))
     }
 
     /// Why a question is not sent now.
-    fn failure(&self, state: &State, question: &Question) -> Option<Unanswered> {
+    fn failure(&self, state: &GroupState, question: &Question) -> Option<Unanswered> {
         if let Some(unanswered) = state.failures.find(question) {
             self.shared.metrics.failure_cache_hit();
             return Some(unanswered);
@@ -208,12 +209,12 @@ impl Group {
         let is_trial_due = self.servers.iter().any(|server| server.health().is_trial_due(now));
         (!is_trial_due).then(|| {
             self.shared.metrics.backed_off();
-            self.given_up(&[])
+            self.unanswered(&[])
         })
     }
 
-    /// Tries one server after the other. One that stays silent is tried again when the others have been; one that
-    /// replies something useless is not.
+    /// Tries one server after the other. A server that does not reply is tried again after the others; one
+    /// that sends an unusable reply is not.
     async fn query_servers(self: &Arc<Self>, question: &Question) -> Outcome {
         let options = &self.shared.options;
         let mut now = Instant::now();
@@ -225,29 +226,29 @@ impl Group {
             if now >= deadline {
                 break;
             }
-            // Given up since this question has begun.
+            // It started to back off after this question had begun.
             if server.is_backing_off() && !is_trial {
                 continue;
             }
             let timeout = server.health().try_timeout(options.try_timeout);
             let until = deadline.min(now + timeout);
-            let trial = is_trial.then(|| Trial { server, is_over: false });
+            let trial = is_trial.then(|| TrialGuard { server, is_over: false });
             let (result, verdict, change) = server.attempt(question, via, now, until).await;
             now = Instant::now();
             if let Some(trial) = trial {
                 trial.end(result.is_ok() || !server.is_backing_off(), now);
             }
             self.observe(server, change);
-            if verdict == Verdict::Probe {
+            if verdict == FailureAction::Probe {
                 self.probe(server);
             }
             match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
-                    // Not every server listens for connections.
-                    let is_retried = failure.is_worth_a_retry() || via == Via::Connection;
+                    // Not every server accepts connections.
+                    let is_retried = failure.is_retryable() || via == Route::Connection;
                     if is_retried && tries + 1 < TRIES && !is_trial {
-                        let via = if failure == Failure::Mismatch { Via::Connection } else { Via::Usual };
+                        let via = if failure == Failure::Mismatch { Route::Connection } else { Route::Configured };
                         candidates.push_back(Candidate { server, tries: tries + 1, via, is_trial });
                     }
                     failures.retain(|(label, _)| *label != server.label);
@@ -255,11 +256,11 @@ impl Group {
                 }
             }
         }
-        Err(self.given_up(&failures))
+        Err(self.unanswered(&failures))
     }
 
-    /// The servers to try, in order. Those that back off are left out; where one of them is due for a trial, it gets a
-    /// copy of the question, which nobody waits for unless there is no other server.
+    /// The servers to try, in order. Servers that are backing off are omitted. If one of them is due for a
+    /// trial, it gets a copy of the question, which nobody waits for unless there is no other server.
     fn candidates(self: &Arc<Self>, question: &Question, now: Instant) -> VecDeque<Candidate<'_>> {
         let order = self.ordered();
         let (up, down): (Vec<_>, Vec<_>) = order.into_iter().partition(|server| !server.is_backing_off());
@@ -271,14 +272,14 @@ impl Group {
             if candidates.is_empty() {
                 candidates.push_back(Candidate { is_trial: true, ..Candidate::new(server) });
             } else {
-                self.try_aside(server, question.clone());
+                self.send_trial(server, question.clone());
             }
         }
         candidates
     }
 
-    /// All servers in the order they are tried in: another server and another source address each time, as far as there
-    /// are any.
+    /// All servers in the order in which they are tried: another server and another source address each time,
+    /// as far as possible.
     fn ordered(&self) -> Vec<&Arc<Server>> {
         if let [only] = &self.servers[..] {
             return vec![only];
@@ -287,7 +288,7 @@ impl Group {
         let mut random = rand::rng();
         all.shuffle(&mut random);
         if self.order == Order::Latency {
-            // A server that was never queried comes first, and is measured.
+            // A server without a measurement comes first, so that it is measured.
             all.sort_by_cached_key(|server| server.health().rtt());
             if rand::random_range(0..EXPLORE_ONE_IN) == 0 {
                 let other = rand::random_range(1..all.len());
@@ -306,20 +307,20 @@ impl Group {
         all
     }
 
-    /// Sends a question to a server that backs off, to see whether it replies.
-    fn try_aside(self: &Arc<Self>, server: &Arc<Server>, question: Question) {
+    /// Sends a question to a server that is backing off, as a trial.
+    fn send_trial(self: &Arc<Self>, server: &Arc<Server>, question: Question) {
         let (group, server) = (self.clone(), server.clone());
         let timeout = server.health().try_timeout(self.shared.options.try_timeout);
         tokio::spawn(async move {
-            let trial = Trial { server: &server, is_over: false };
+            let trial = TrialGuard { server: &server, is_over: false };
             let now = Instant::now();
-            let (result, _, change) = server.attempt(&question, Via::Usual, now, now + timeout).await;
+            let (result, _, change) = server.attempt(&question, Route::Configured, now, now + timeout).await;
             trial.end(result.is_ok() || !server.is_backing_off(), Instant::now());
             group.observe(&server, change);
         });
     }
 
-    /// Probes a server that did not answer.
+    /// Probes a server that did not reply.
     fn probe(self: &Arc<Self>, server: &Arc<Server>) {
         let (group, server) = (self.clone(), server.clone());
         let timeout = self.shared.options.probe_timeout;
@@ -329,37 +330,37 @@ impl Group {
         });
     }
 
-    /// Takes note of a server that was given up or replies again, and logs it.
-    fn observe(&self, server: &Server, change: Option<Change>) {
+    /// Records and logs that a server started to back off or has recovered.
+    fn observe(&self, server: &Server, change: Option<HealthChange>) {
         match change {
             None => {}
-            Some(Change::GivenUp) => {
+            Some(HealthChange::BackedOff) => {
                 let reason = server.health().last_failure().map_or_else(String::new, Failure::to_string);
                 tracing::warn!(
                     server = %server.label,
                     %reason,
                     "A name server is not answering and is not queried for now, but for one query every few seconds."
                 );
-                self.update_troubled(&self.lock());
+                self.update_has_failures(&self.lock());
             }
-            Some(Change::Returned) => {
+            Some(HealthChange::Recovered) => {
                 tracing::info!(server = %server.label, "A name server is answering again.");
                 let mut state = self.lock();
-                // What failed while it was away need not fail now.
+                // Questions that failed while it was unavailable may succeed now.
                 state.failures.clear();
-                self.update_troubled(&state);
+                self.update_has_failures(&state);
             }
         }
     }
 
-    /// Notes whether there is any trouble to look for.
-    fn update_troubled(&self, state: &State) {
+    /// Updates the flag that makes queries check for failures.
+    fn update_has_failures(&self, state: &GroupState) {
         let troubled = !state.failures.is_empty() || self.is_backing_off();
-        self.troubled.store(troubled, Ordering::Relaxed);
+        self.has_failures.store(troubled, Ordering::Relaxed);
     }
 
-    /// Why there is no answer: what each server did to this question, or else before it was given up.
-    fn given_up(&self, failures: &[(Arc<str>, Failure)]) -> Unanswered {
+    /// Why there is no answer: the result of each server for this question, or else why it is backing off.
+    fn unanswered(&self, failures: &[(Arc<str>, Failure)]) -> Unanswered {
         let mut all: Vec<(Arc<str>, Failure, bool)> =
             failures.iter().map(|(label, failure)| (label.clone(), failure.clone(), false)).collect();
         for server in &self.servers {
@@ -376,31 +377,32 @@ impl Group {
                 Ede::add_upstream(&mut upstream_edes, edes.iter().cloned());
             }
         }
-        Unanswered { ede: explain(&all), upstream_edes }
+        Unanswered { ede: describe_failures(&all), upstream_edes }
     }
 
-    /// What changes, for a moment.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state.
+    fn lock(&self) -> MutexGuard<'_, GroupState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A question from the first try to the outcome.
-async fn lead(mut flight: Flight, store: impl FnOnce(&Question, &Answer)) -> Outcome {
+/// Leads a question from the first attempt to the outcome.
+async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answer)) -> Outcome {
     let outcome = flight.group.query_servers(&flight.question).await;
     if let Ok(answer) = &outcome {
-        // Before it leaves the table: an equal question is either in flight or cached.
+        // Stored before the question leaves the table, so that an identical question is either in flight or
+        // cached.
         store(&flight.question, answer);
     }
-    // The followers hear when the question is out of the table: later ones are sent again.
-    if let Some(followers) = flight.land(Some(&outcome)) {
+    // Followers are notified after the question has left the table, so that later questions are sent again.
+    if let Some(followers) = flight.finish(Some(&outcome)) {
         let _ = followers.send(Some(outcome.clone()));
     }
     outcome
 }
 
-/// Waits for the outcome of an equal question.
-async fn follow(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
+/// Waits for the outcome of the leader.
+async fn await_leader(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
     let lost = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was lost"));
     match outcome.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
@@ -408,18 +410,18 @@ async fn follow(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
     }
 }
 
-/// Takes a question out of those in flight, however it ends.
-struct Flight {
-    group: Arc<Group>,
+/// Removes a question from those in flight, however it ends.
+struct FlightGuard {
+    group: Arc<UpstreamGroup>,
     question: Question,
-    /// Whether that is done.
-    landed: bool,
+    /// Whether that has happened.
+    finished: bool,
 }
 
-impl Flight {
-    /// Ends the flight. Returns the channel to those who wait for its outcome too.
-    fn land(&mut self, outcome: Option<&Outcome>) -> Option<watch::Sender<Option<Outcome>>> {
-        if std::mem::replace(&mut self.landed, true) {
+impl FlightGuard {
+    /// Ends the flight. Returns the channel to the followers.
+    fn finish(&mut self, outcome: Option<&Outcome>) -> Option<watch::Sender<Option<Outcome>>> {
+        if std::mem::replace(&mut self.finished, true) {
             return None;
         }
         let Self { group, question, .. } = self;
@@ -429,33 +431,33 @@ impl Flight {
         let mut state = group.lock();
         match outcome {
             Some(Ok(_)) => state.failures.remove(question),
-            // Where no server is queried at all, that says nothing of this question.
+            // If no server was queried, nothing was learnt about this question.
             Some(Err(_)) if group.is_backing_off() => {}
             Some(Err(unanswered)) => state.failures.add(question, unanswered, Instant::now()),
             None => {}
         }
-        if matches!(outcome, Some(Err(_))) || group.troubled.load(Ordering::Relaxed) {
-            group.update_troubled(&state);
+        if matches!(outcome, Some(Err(_))) || group.has_failures.load(Ordering::Relaxed) {
+            group.update_has_failures(&state);
         }
         state.in_flight.remove(question)?.followers
     }
 }
 
-/// Followers of a question that was dropped receive that it was lost.
-impl Drop for Flight {
+/// Followers of a question whose leader was dropped receive an error.
+impl Drop for FlightGuard {
     fn drop(&mut self) {
-        drop(self.land(None));
+        drop(self.finish(None));
     }
 }
 
-/// A trial query under way: if it is dropped, another may start.
-struct Trial<'s> {
+/// A trial query in progress: if it is dropped, another one may start.
+struct TrialGuard<'s> {
     server: &'s Server,
     is_over: bool,
 }
 
-impl Trial<'_> {
-    /// Ends it. A server that replied is up already.
+impl TrialGuard<'_> {
+    /// Ends the trial. A server that replied has recovered already.
     fn end(mut self, replied: bool, now: Instant) {
         self.is_over = true;
         if !replied {
@@ -464,7 +466,7 @@ impl Trial<'_> {
     }
 }
 
-impl Drop for Trial<'_> {
+impl Drop for TrialGuard<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             self.server.health().trial_abandoned();
@@ -472,8 +474,8 @@ impl Drop for Trial<'_> {
     }
 }
 
-/// What each server did, and whether it is given up.
-fn explain(failures: &[(Arc<str>, Failure, bool)]) -> Ede {
+/// The result of each server, and whether it is backing off.
+fn describe_failures(failures: &[(Arc<str>, Failure, bool)]) -> Ede {
     let unreachable = failures.iter().all(|(_, failure, _)| failure.is_unreachable());
     let code = if unreachable { Ede::NO_REACHABLE_AUTHORITY } else { Ede::NETWORK_ERROR };
     let text = |(label, failure, is_given_up): &(Arc<str>, Failure, bool)| {

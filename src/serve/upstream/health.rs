@@ -1,150 +1,151 @@
-//! The health of a name server: whether it is queried, backing off or probed, and how quickly it answers.
+//! The health of a name server: whether it is queried, probed or backing off, and how fast it answers.
 //!
 //! ```text
-//!          a query times out                    probe unanswered
+//!          a query times out                    probe times out
 //!   Up ───────────────────────► Suspect ───────────────────────────► BackingOff
 //!    ▲                             │                                    │  one trial query at a time,
 //!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, then every 2 s
 //! ```
 //!
-//! A query that times out is weak evidence: its name may be slow, and strangers choose names. So a server is given up
-//! only when it does not answer a probe of our own either.
+//! A query that times out is weak evidence: its name may be slow, and clients choose names. A server
+//! therefore backs off only if it does not reply to a probe either.
 
 use std::time::{Duration, Instant};
 
 use super::message::Failure;
 
-/// The time from giving a server up to the first trial query, and the longest time between two trials; each wait is
-/// twice the one before.
-const SHORTEST_BACK_OFF: Duration = Duration::from_secs(1);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
+/// Time before the first trial query, and the maximum time between two trials; each interval is twice the
+/// previous one.
+const MIN_BACK_OFF: Duration = Duration::from_secs(1);
+const MAX_BACK_OFF: Duration = Duration::from_secs(2);
 
-/// What a failure counts as, at least, in the round-trip time.
+/// Minimum value that a failure adds to the round-trip time.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// How many times the usual time-out a server is granted, as a power of two: one that replies late gets more time.
-const MAX_PATIENCE: u32 = 2;
+/// Maximum exponent of the timeout: a server that replies late is granted more time.
+const MAX_TIMEOUT_EXPONENT: u32 = 2;
 
-/// What has been observed of one server, as queried from one source address.
+/// Observations of one server, as queried from one source address.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    state: State,
-    /// The smoothed round-trip time (as RFC 6298 section 2 smooths it).
+    state: HealthState,
+    /// The smoothed round-trip time (RFC 6298 section 2).
     rtt: Option<Duration>,
-    /// The time-out of a try is multiplied by two to this power.
-    patience: u32,
-    /// When it replied last.
+    /// The timeout of an attempt is multiplied by two to this power.
+    timeout_exponent: u32,
+    /// When the server last replied.
     replied: Option<Instant>,
-    /// Why the last failed query failed.
+    /// The cause of the last failure.
     last_failure: Option<Failure>,
 }
 
 /// Whether a server is queried.
 #[derive(Debug, Default)]
-enum State {
-    /// It is.
+enum HealthState {
+    /// It is queried.
     #[default]
     Up,
-    /// A query was not answered and a probe is under way; it is queried meanwhile.
+    /// A query timed out and a probe is in progress; the server is still queried.
     Suspect,
-    /// It is not, but for one trial query at a time.
+    /// It is not queried, except for one trial query at a time.
     BackingOff {
         /// When the next trial may start.
         next_trial: Instant,
-        /// How long to wait after the trial before that one has failed.
+        /// Delay after the next failed trial.
         delay: Duration,
-        /// Whether a trial is under way.
+        /// Whether a trial is in progress.
         on_trial: bool,
     },
 }
 
-/// What follows from a failed query.
+/// What to do after a failed query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Nothing more is to be done.
+pub(super) enum FailureAction {
+    /// Nothing.
     Unchanged,
-    /// The server is to be probed: it is given up if that fails.
+    /// Probe the server; it backs off if the probe fails.
     Probe,
 }
 
 impl Health {
-    /// Records a reply after `elapsed`. A server that replied something useless is alive, but its round-trip time is no
-    /// merit.
+    /// Records a reply after `elapsed`. A server that sent an unusable reply is alive, but its round-trip
+    /// time counts as a failure.
     pub fn replied(&mut self, now: Instant, elapsed: Duration, useful: bool) {
         self.measured(if useful { elapsed } else { elapsed.max(PENALTY) });
         self.alive(now);
     }
 
-    /// Records a reply that came after its query had timed out: the server is slow, not dead.
+    /// Records a reply that arrived after its query had timed out: the server is slow, not dead.
     pub fn replied_late(&mut self, now: Instant) {
-        self.patience = (self.patience + 1).min(MAX_PATIENCE);
+        self.timeout_exponent = (self.timeout_exponent + 1).min(MAX_TIMEOUT_EXPONENT);
         self.alive(now);
     }
 
     /// Records that a query sent at `sent` failed.
-    pub fn failed(&mut self, failure: &Failure, sent: Instant, now: Instant) -> Verdict {
+    pub fn failed(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
         self.measured(now.saturating_duration_since(sent).max(PENALTY));
         self.last_failure = Some(failure.clone());
         match &mut self.state {
-            // It has replied to something since: this one query was lost, or its name is slow.
-            State::Up if self.replied.is_some_and(|replied| replied > sent) => Verdict::Unchanged,
-            // That this host cannot send from an address needs no confirmation.
-            State::Up if failure.is_local() => {
+            // The server has replied to another query since: this one was lost, or its name is slow.
+            HealthState::Up if self.replied.is_some_and(|replied| replied > sent) => FailureAction::Unchanged,
+            // An error of this host, which cannot send from the address, needs no confirmation.
+            HealthState::Up if failure.is_local() => {
                 self.give_up(now);
-                Verdict::Unchanged
+                FailureAction::Unchanged
             }
-            State::Up => {
-                self.state = State::Suspect;
-                Verdict::Probe
+            HealthState::Up => {
+                self.state = HealthState::Suspect;
+                FailureAction::Probe
             }
-            State::Suspect | State::BackingOff { .. } => Verdict::Unchanged,
+            HealthState::Suspect | HealthState::BackingOff { .. } => FailureAction::Unchanged,
         }
     }
 
-    /// Ends a trial without a reply: the next one comes later.
+    /// Ends a trial without a reply and schedules the next one.
     pub fn trial_failed(&mut self, now: Instant) {
-        if let State::BackingOff { next_trial, delay, on_trial } = &mut self.state {
-            *delay = (*delay * 2).min(LONGEST_BACK_OFF);
+        if let HealthState::BackingOff { next_trial, delay, on_trial } = &mut self.state {
+            *delay = (*delay * 2).min(MAX_BACK_OFF);
             *next_trial = now + *delay;
             *on_trial = false;
         }
     }
 
-    /// Ends a trial that was dropped before anything was known of it.
+    /// Ends a trial that was dropped without a result.
     pub fn trial_abandoned(&mut self) {
-        if let State::BackingOff { on_trial, .. } = &mut self.state {
+        if let HealthState::BackingOff { on_trial, .. } = &mut self.state {
             *on_trial = false;
         }
     }
 
-    /// Records that a probe was not answered: the server is given up, unless it has replied to another query meanwhile.
+    /// Records that a probe timed out: the server backs off, unless it has replied to another query in the
+    /// meantime.
     pub fn probe_failed(&mut self, now: Instant) {
-        if matches!(self.state, State::Suspect) {
+        if matches!(self.state, HealthState::Suspect) {
             self.give_up(now);
         }
     }
 
-    /// Ends a probe that was dropped before anything was known.
+    /// Ends a probe that was dropped without a result.
     pub fn probe_abandoned(&mut self) {
-        if matches!(self.state, State::Suspect) {
-            self.state = State::Up;
+        if matches!(self.state, HealthState::Suspect) {
+            self.state = HealthState::Up;
         }
     }
 
-    /// Whether it has been given up for now.
+    /// Whether the server is backing off.
     pub fn is_backing_off(&self) -> bool {
-        matches!(self.state, State::BackingOff { .. })
+        matches!(self.state, HealthState::BackingOff { .. })
     }
 
     /// Whether a trial query may be sent now.
     pub fn is_trial_due(&self, now: Instant) -> bool {
-        matches!(&self.state, State::BackingOff { next_trial, on_trial: false, .. } if *next_trial <= now)
+        matches!(&self.state, HealthState::BackingOff { next_trial, on_trial: false, .. } if *next_trial <= now)
     }
 
     /// Claims the trial if one is due.
     pub fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            State::BackingOff { next_trial, on_trial, .. } if !*on_trial && *next_trial <= now => {
+            HealthState::BackingOff { next_trial, on_trial, .. } if !*on_trial && *next_trial <= now => {
                 *on_trial = true;
                 true
             }
@@ -152,29 +153,29 @@ impl Health {
         }
     }
 
-    /// The smoothed round-trip time; `None` if it was never queried.
+    /// The smoothed round-trip time; `None` if the server was never queried.
     pub fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
 
-    /// How long a try may take, given the usual time-out.
+    /// The timeout of an attempt, given the configured one.
     pub fn try_timeout(&self, usual: Duration) -> Duration {
-        usual * 2_u32.pow(self.patience)
+        usual * 2_u32.pow(self.timeout_exponent)
     }
 
-    /// Why the last failed query failed.
+    /// The cause of the last failure.
     pub fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
     }
 
     fn alive(&mut self, now: Instant) {
         self.replied = Some(now);
-        self.state = State::Up;
+        self.state = HealthState::Up;
     }
 
     fn give_up(&mut self, now: Instant) {
-        let delay = SHORTEST_BACK_OFF;
-        self.state = State::BackingOff { next_trial: now + delay, delay: delay / 2, on_trial: false };
+        let delay = MIN_BACK_OFF;
+        self.state = HealthState::BackingOff { next_trial: now + delay, delay: delay / 2, on_trial: false };
     }
 
     fn measured(&mut self, elapsed: Duration) {
@@ -194,8 +195,8 @@ mod tests {
     fn a_server_is_given_up_when_a_probe_fails_too_and_tried_ever_more_seldom() {
         let mut health = Health::default();
         let mut now = Instant::now();
-        assert_eq!(health.failed(&Failure::Timeout, now, now), Verdict::Probe);
-        assert_eq!(health.failed(&Failure::Timeout, now, now), Verdict::Unchanged, "one probe is enough");
+        assert_eq!(health.failed(&Failure::Timeout, now, now), FailureAction::Probe);
+        assert_eq!(health.failed(&Failure::Timeout, now, now), FailureAction::Unchanged, "one probe is enough");
         assert!(!health.is_backing_off());
         health.probe_failed(now);
         assert!(health.is_backing_off() && !health.claim_trial(now));
@@ -220,10 +221,10 @@ mod tests {
         let sent = Instant::now();
         health.replied(sent + seconds(1), seconds(0), true);
         // It has replied to another query since this one was sent.
-        assert_eq!(health.failed(&Failure::Timeout, sent, sent + seconds(2)), Verdict::Unchanged);
-        // Nor if it answers the probe, with whatever.
+        assert_eq!(health.failed(&Failure::Timeout, sent, sent + seconds(2)), FailureAction::Unchanged);
+        // Nor if it replies to the probe in any way.
         let sent = sent + seconds(3);
-        assert_eq!(health.failed(&Failure::Timeout, sent, sent), Verdict::Probe);
+        assert_eq!(health.failed(&Failure::Timeout, sent, sent), FailureAction::Probe);
         health.replied(sent, seconds(0), false);
         health.probe_failed(sent);
         assert!(!health.is_backing_off(), "another reply was quicker than the failure of the probe");

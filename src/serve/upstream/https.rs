@@ -1,4 +1,4 @@
-//! DNS over HTTPS to one name server: POST over one connection of HTTP/2 (RFC 8484).
+//! DNS over HTTPS to one name server: POST requests over one HTTP/2 connection (RFC 8484).
 
 use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,27 +10,27 @@ use http::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use super::message::{Failure, Fit, Outgoing};
-use super::stream::Dial;
-use super::tls::Secure;
+use super::message::{Failure, Match, OutgoingQuery};
+use super::stream::Connector;
+use super::tls::TlsDialer;
 use super::in_flight::Reply;
 use crate::dns::{MAX_MESSAGE, Response};
 
 /// The media type of DNS messages.
 const MEDIA_TYPE: &str = "application/dns-message";
 
-/// The one connection to a server, if it is open.
+/// The connection to a server, if it is open.
 #[derive(Debug)]
 pub(super) struct HttpsPool {
-    dial: Dial,
+    dial: Connector,
     uri: String,
     current: Mutex<Option<SendRequest<Bytes>>>,
-    /// Whether a question was given up: perhaps the connection is dead, so the next one gets a new one.
+    /// Whether a question timed out: the connection may be dead, so the next question opens a new one.
     suspect: AtomicBool,
 }
 
 impl HttpsPool {
-    pub fn new(dial: Dial, name: &str, path: &str) -> Self {
+    pub fn new(dial: Connector, name: &str, path: &str) -> Self {
         let name = match name.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
             Err(_) => name.to_owned(),
@@ -42,31 +42,31 @@ impl HttpsPool {
         Self { dial, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
     }
 
-    /// Sends a question and waits for its response until a point in time.
-    pub async fn exchange(&self, outgoing: &Outgoing, until: Instant) -> Reply {
+    /// Sends a question and waits for its response until a deadline.
+    pub async fn exchange(&self, outgoing: &OutgoingQuery, until: Instant) -> Reply {
         timeout_at(until.into(), self.exchange_in_time(outgoing)).await.unwrap_or(Err(Failure::Timeout))
     }
 
-    /// The same without an end.
-    async fn exchange_in_time(&self, outgoing: &Outgoing) -> Reply {
+    /// The same without a deadline.
+    async fn exchange_in_time(&self, outgoing: &OutgoingQuery) -> Reply {
         loop {
             let (connection, is_new) =
-                self.connection().await.map_err(|failure| self.in_plain_words(failure))?;
-            let in_flight = Waits { suspect: &self.suspect, answered: false };
+                self.connection().await.map_err(|failure| self.with_tls_error(failure))?;
+            let in_flight = AbandonGuard { suspect: &self.suspect, answered: false };
             let reply = self.post(connection, outgoing).await;
             in_flight.end();
             match reply {
-                // A server may close what was idle just when we write.
+                // A server may close an idle connection at the moment of writing.
                 Err(Failure::Closed) if !is_new => *self.current.lock().await = None,
-                reply => return reply.map_err(|failure| self.in_plain_words(failure)),
+                reply => return reply.map_err(|failure| self.with_tls_error(failure)),
             }
         }
     }
 
-    /// A failure of the connection with the reason that TLS had for it, which h2 loses.
-    fn in_plain_words(&self, failure: Failure) -> Failure {
+    /// A failure of the connection with the error of TLS, which h2 discards.
+    fn with_tls_error(&self, failure: Failure) -> Failure {
         let is_connection = matches!(failure, Failure::Closed | Failure::Network(_));
-        match self.dial.secure.as_ref().and_then(Secure::error) {
+        match self.dial.secure.as_ref().and_then(TlsDialer::error) {
             Some(why) if is_connection => Failure::Network(why),
             _ => failure,
         }
@@ -84,7 +84,7 @@ impl HttpsPool {
         }
         let stream = self.dial.connect().await?;
         let (send, connection) = h2::client::handshake(stream).await.map_err(failure)?;
-        // Who asked hears of its end; when nobody holds `send` any more, it ends by itself.
+        // The requests detect its end; it ends by itself when all copies of `send` are dropped.
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -93,8 +93,8 @@ impl HttpsPool {
         Ok((ready, true))
     }
 
-    async fn post(&self, connection: SendRequest<Bytes>, outgoing: &Outgoing) -> Reply {
-        // ID 0, as RFC 8484 4.1 advises: caches of HTTP see equal questions as equal.
+    async fn post(&self, connection: SendRequest<Bytes>, outgoing: &OutgoingQuery) -> Reply {
+        // ID 0, as RFC 8484 section 4.1 advises, so that HTTP caches treat identical questions as equal.
         let body = outgoing.wire(0);
         let request = Request::builder()
             .method(Method::POST)
@@ -125,26 +125,26 @@ impl HttpsPool {
             body.flow_control().release_capacity(part.len()).map_err(failure)?;
         }
         let response = Response::parse(&message)?;
-        match outgoing.judge(&response) {
-            Fit::Yes if response.id == 0 => Ok(response),
+        match outgoing.match_response(&response) {
+            Match::Yes if response.id == 0 => Ok(response),
             _ => Err(Failure::Mismatch),
         }
     }
 }
 
-/// Says so when who asked leaves before there is a reply.
-struct Waits<'p> {
+/// Marks the connection as suspect if the request is dropped before there is a reply.
+struct AbandonGuard<'p> {
     suspect: &'p AtomicBool,
     answered: bool,
 }
 
-impl Waits<'_> {
+impl AbandonGuard<'_> {
     fn end(mut self) {
         self.answered = true;
     }
 }
 
-impl Drop for Waits<'_> {
+impl Drop for AbandonGuard<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.suspect.store(true, Ordering::Relaxed);

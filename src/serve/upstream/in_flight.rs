@@ -1,4 +1,4 @@
-//! Questions that wait for their responses on one socket or connection, by their IDs.
+//! Outstanding queries of one socket or connection, by ID.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,89 +7,91 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 
-use super::message::{Failure, Fit, Outgoing};
+use super::message::{Failure, Match, OutgoingQuery};
 use crate::dns::Response;
 
-/// What comes back to who asked.
+/// The result of a query.
 pub(super) type Reply = Result<Response, Failure>;
 
-/// So many questions use a socket or connection up, whatever the options say: IDs must stay hard to guess.
+/// Upper limit for the questions of a socket or connection, regardless of the options: IDs must stay hard to
+/// guess.
 const MAX_USED: usize = 32_768;
 
-/// The table of one socket or connection.
+/// The outstanding queries of one socket or connection.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    table: Mutex<Table>,
-    /// After so many questions no more are taken.
-    most: usize,
-    /// What a reply with the ID of a query and another question means.
+pub(super) struct QueryTable {
+    table: Mutex<TableState>,
+    /// Maximum number of queries over its lifetime.
+    capacity: usize,
+    /// How to handle a reply with the ID of a query and another question.
     wrong_question: WrongQuestion,
 }
 
-/// What a reply with the ID of an outstanding query, but another question, means.
+/// How to handle a reply with the ID of an outstanding query but another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WrongQuestion {
-    /// Somebody may be guessing IDs: the query waits on for its own reply (datagrams).
+    /// Somebody may be guessing IDs: the query continues to wait for its reply (UDP).
     Ignore,
-    /// The server is confused: nobody else can write here, and no other reply will have this ID (connections).
+    /// The server is malfunctioning: nobody else can write here, and no other reply will have this ID
+    /// (connections).
     FailQuery,
 }
 
-/// Who waits, and which IDs are gone.
+/// Outstanding queries, and used IDs.
 #[derive(Debug)]
-struct Table {
-    open: HashMap<u16, Open, RandomState>,
-    /// IDs whose question is over: a response that comes late or twice is no forgery. A bit for each.
+struct TableState {
+    open: HashMap<u16, OutstandingQuery, RandomState>,
+    /// IDs of completed queries, one bit each: a response that arrives late or twice is not a forgery.
     spent: Vec<u64>,
-    /// Those of them whose time-out expired before a reply came, so that a late reply is recognised.
+    /// Those whose timeout expired before a reply arrived, so that late replies are recognised.
     expired: HashSet<u16, RandomState>,
-    /// How many replies fitted no query.
+    /// Number of replies that matched no query.
     mismatches: u32,
-    /// How many IDs are open or spent.
+    /// Number of IDs in use or spent.
     used: usize,
-    /// Whether no more are taken.
+    /// Whether no more queries are accepted.
     closed: bool,
 }
 
-/// A question that waits.
+/// An outstanding query.
 #[derive(Debug)]
-struct Open {
-    outgoing: Arc<Outgoing>,
+struct OutstandingQuery {
+    outgoing: Arc<OutgoingQuery>,
     sender: oneshot::Sender<Reply>,
-    /// When it is given up, where somebody looks for those that are late.
+    /// When it times out, for tables that are swept.
     until: Instant,
-    /// How many replies had fitted no query when this one was sent.
+    /// Number of mismatched replies when this query was sent.
     mismatches_before: u32,
 }
 
-/// What a message from the server was.
+/// How a message from the server was matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// The response to an open question, or once more to one that was answered.
-    Ours,
-    /// The response to a question whose time-out has expired.
+pub(super) enum MessageMatch {
+    /// A response to an outstanding query, or a duplicate of one.
+    Response,
+    /// A response to a query that has timed out.
     Late,
-    /// The response to an open question, but with the name in another case.
+    /// A response to an outstanding query with the name in another case.
     WrongCase,
-    /// Nothing that we asked.
+    /// It matches no query.
     Mismatch,
 }
 
-impl Table {
-    /// Whether the question under this ID is over.
+impl TableState {
+    /// Whether the query with this ID has ended.
     fn is_spent(&self, id: u16) -> bool {
         self.spent[usize::from(id >> 6)] >> (id & 63) & 1 == 1
     }
 
-    /// Takes a question out. Its ID is spent.
-    fn end(&mut self, id: u16) -> Option<Open> {
+    /// Removes a query. Its ID is spent.
+    fn end(&mut self, id: u16) -> Option<OutstandingQuery> {
         let ended = self.open.remove(&id)?;
         self.spent[usize::from(id >> 6)] |= 1 << (id & 63);
         Some(ended)
     }
 
-    /// Fails a query that was not answered in time. Where replies came meanwhile that fit no query, its own may have
-    /// been forged away, and it is better sent over a connection.
+    /// Fails a query that has timed out. If mismatched replies arrived in the meantime, its reply may have
+    /// been displaced by a forger, and it should be sent over a connection.
     fn time_out(&mut self, id: u16) {
         let Some(open) = self.end(id) else { return };
         self.expired.insert(id);
@@ -101,17 +103,17 @@ impl Table {
     }
 }
 
-/// The table of a connection: it takes as many questions as possible.
-impl Default for Waiting {
+/// The table of a connection, with the highest capacity.
+impl Default for QueryTable {
     fn default() -> Self {
         Self { wrong_question: WrongQuestion::FailQuery, ..Self::new(MAX_USED) }
     }
 }
 
-impl Waiting {
-    /// Takes so many questions in all, one at least, and half of all IDs at most.
+impl QueryTable {
+    /// Creates a table for `capacity` queries in total, at least one and at most half of all IDs.
     pub fn new(most: usize) -> Self {
-        let table = Table {
+        let table = TableState {
             open: HashMap::default(),
             spent: vec![0; 1024],
             expired: HashSet::default(),
@@ -120,16 +122,16 @@ impl Waiting {
             closed: false,
         };
         let most = most.clamp(1, MAX_USED);
-        Self { table: Mutex::new(table), most, wrong_question: WrongQuestion::Ignore }
+        Self { table: Mutex::new(table), capacity: most, wrong_question: WrongQuestion::Ignore }
     }
 
-    /// Takes in a question under an ID that was never used here; `None` if the table is closed or used up.
-    pub fn open(self: &Arc<Self>, outgoing: &Arc<Outgoing>, until: Instant) -> Option<Ticket> {
+    /// Adds a query with an ID that was never used here; `None` if the table is closed or used up.
+    pub fn open(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Option<Ticket> {
         let mut table = self.lock();
         if table.closed {
             return None;
         }
-        // Half of all IDs at most are used (see `MAX_USED`), so this takes two throws on average.
+        // At most half of all IDs are used (see `MAX_USED`), so this takes two draws on average.
         let id = loop {
             let id: u16 = rand::random();
             if !table.is_spent(id) && !table.open.contains_key(&id) {
@@ -138,63 +140,63 @@ impl Waiting {
         };
         let (sender, receiver) = oneshot::channel();
         let mismatches_before = table.mismatches;
-        table.open.insert(id, Open { outgoing: outgoing.clone(), sender, until, mismatches_before });
+        table.open.insert(id, OutstandingQuery { outgoing: outgoing.clone(), sender, until, mismatches_before });
         table.used += 1;
-        table.closed = table.used >= self.most;
+        table.closed = table.used >= self.capacity;
         drop(table);
-        Some(Ticket { in_flight: self.clone(), id, receiver, over: false })
+        Some(Ticket { in_flight: self.clone(), id, receiver, finished: false })
     }
 
-    /// Hands a message to the query that it answers.
+    /// Delivers a message to the query that it answers.
     ///
-    /// A reply that fits no query fails no query but the one whose ID it bears, and that only on a connection.
-    pub fn give(&self, message: &[u8]) -> Seen {
+    /// A reply that matches no query fails at most the query with the same ID, and only on a connection.
+    pub fn deliver(&self, message: &[u8]) -> MessageMatch {
         let mut table = self.lock();
         let Some(id) = message.first_chunk().copied().map(u16::from_be_bytes) else {
             table.mismatches += 1;
-            return Seen::Mismatch;
+            return MessageMatch::Mismatch;
         };
         let Some(open) = table.open.get(&id) else {
             return match table.is_spent(id) {
-                true if table.expired.remove(&id) => Seen::Late,
-                true => Seen::Ours,
+                true if table.expired.remove(&id) => MessageMatch::Late,
+                true => MessageMatch::Response,
                 false => {
                     table.mismatches += 1;
-                    Seen::Mismatch
+                    MessageMatch::Mismatch
                 }
             };
         };
         let (fit, response) = open.outgoing.read(message);
-        if fit == Fit::No {
+        if fit == Match::No {
             table.mismatches += 1;
             if self.wrong_question == WrongQuestion::FailQuery
                 && let Some(open) = table.end(id)
             {
-                // Who asked may have left.
+                // The receiver may have been dropped.
                 let _ = open.sender.send(Err(Failure::Mismatch));
             }
-            return Seen::Mismatch;
+            return MessageMatch::Mismatch;
         }
         let ended = table.end(id);
         drop(table);
         if let Some(open) = ended {
             let _ = open.sender.send(match fit {
-                Fit::WrongCase => Err(Failure::WrongCase),
+                Match::WrongCase => Err(Failure::WrongCase),
                 _ => response.map_err(Failure::Malformed),
             });
         }
-        if fit == Fit::WrongCase { Seen::WrongCase } else { Seen::Ours }
+        if fit == Match::WrongCase { MessageMatch::WrongCase } else { MessageMatch::Response }
     }
 
-    /// How many messages fitted no query.
+    /// Number of messages that matched no query.
     pub fn mismatches(&self) -> u32 {
         self.lock().mismatches
     }
 
-    /// Fails the queries whose time-out has expired, and returns whether any is outstanding still.
+    /// Fails the queries that have timed out, and returns whether any is still outstanding.
     pub fn expire(&self, now: Instant) -> bool {
         let mut table = self.lock();
-        let late = |(id, open): (&u16, &Open)| (open.until <= now).then_some(*id);
+        let late = |(id, open): (&u16, &OutstandingQuery)| (open.until <= now).then_some(*id);
         let late: Vec<u16> = table.open.iter().filter_map(late).collect();
         for id in late {
             table.time_out(id);
@@ -202,7 +204,7 @@ impl Waiting {
         !table.open.is_empty()
     }
 
-    /// Fails every outstanding query as if its time-out had expired; the table goes on taking others.
+    /// Fails every outstanding query as if its timeout had expired; the table continues to accept others.
     pub fn time_out_all(&self) {
         let mut table = self.lock();
         let all: Vec<u16> = table.open.keys().copied().collect();
@@ -211,7 +213,7 @@ impl Waiting {
         }
     }
 
-    /// Tells all who wait that nothing comes, and takes no more.
+    /// Fails every outstanding query and accepts no more.
     pub fn fail(&self, failure: &Failure) {
         let mut table = self.lock();
         table.closed = true;
@@ -220,50 +222,50 @@ impl Waiting {
         }
     }
 
-    /// Takes no more. Who waits, waits on.
+    /// Accepts no more queries. Outstanding ones continue to wait.
     pub fn retire(&self) {
         self.lock().closed = true;
     }
 
-    /// Whether no more are taken.
+    /// Whether no more queries are accepted.
     pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// Whether nobody waits.
+    /// Whether no query is outstanding.
     pub fn is_idle(&self) -> bool {
         self.lock().open.is_empty()
     }
 
-    /// The table, for a moment.
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    /// Locks the state.
+    fn lock(&self) -> MutexGuard<'_, TableState> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place in the table. Whoever drops it waits no more.
+/// A registration in the table; dropping it ends the query.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    in_flight: Arc<Waiting>,
-    /// The ID to send under.
+    in_flight: Arc<QueryTable>,
+    /// The ID to send.
     pub id: u16,
     receiver: oneshot::Receiver<Reply>,
-    /// Whether the place is given up already.
-    over: bool,
+    /// Whether the registration has ended already.
+    finished: bool,
 }
 
 impl Ticket {
-    /// The response, when it comes.
+    /// Waits for the response.
     pub async fn wait(mut self) -> Reply {
         let reply = (&mut self.receiver).await.unwrap_or(Err(Failure::Closed));
-        self.over = true;
+        self.finished = true;
         reply
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.finished {
             self.in_flight.lock().end(self.id);
         }
     }

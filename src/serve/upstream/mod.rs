@@ -1,25 +1,25 @@
-//! Asking name servers that others run: what a FORWARD rule or the internet leads to.
+//! Queries to name servers: the targets of FORWARD rules and the servers of the internet.
 //!
 //! ```text
-//!  query ──► group ──► server ──┬── udp ── lane ── waiting   64 sockets of each runtime, IDs, case
-//!              │         │      ├── stream ─────── waiting   one connection, pipelined; tls over it
+//!  query ──► group ──► server ──┬── udp ── socket_pool ── in_flight   64 sockets per runtime, IDs, case
+//!              │         │      ├── stream ────────────── in_flight   one connection, pipelined; TLS on top
 //!              │         │      └── https
-//!              │         └── health                          back-off, probes, round-trip times
-//!              └── lead, failures                            goes on without its client; RFC 9520
+//!              │         └── health                                    back-off, probes, round-trip times
+//!              └── leader, failures                                    outlives its client; RFC 9520
 //! ```
 //!
-//! A group is one upstream: its servers, each from each source address, and what is in flight to them. A server is
-//! queried over what carries queries to it; a table of outstanding queries hands each response to its query, or counts it
-//! as a mismatch. `docs/forwarding.md` describes what a client sees.
+//! A group is one upstream: its servers, each from each source address, and the questions in flight to them.
+//! A server is queried over its channel; a table of outstanding queries delivers each response to its query,
+//! or counts it as a mismatch. `docs/forwarding.md` describes what a client sees.
 
 mod failures;
 mod group;
 mod health;
 mod https;
-mod lane;
-mod lead;
+mod socket_pool;
+mod leader;
 mod message;
-mod own;
+mod local_sockets;
 mod server;
 mod stream;
 mod tls;
@@ -43,35 +43,35 @@ use foldhash::fast::RandomState;
 use crate::dns::{Answer, Ede, Question, Rcode};
 use crate::observe::ForwardMetrics;
 use crate::world::{Order, Upstream, UpstreamIdentity};
-use group::Group;
-use own::OwnSockets;
+use group::UpstreamGroup;
+use local_sockets::LocalSockets;
 
-/// The number of an upstream: the same for the same identity for the life of the process.
+/// The number of an upstream, which is the same for the same identity for the life of the process.
 pub type UpstreamNumber = u32;
 
-/// So many upstreams are found by where they are in memory, and the others by what they are.
-const MAX_FOUND: usize = 4096;
+/// This many upstreams are found by the address of their identity, the others by value.
+const MAX_LOOKUP: usize = 4096;
 
-/// Bounds of asking. The defaults are the daemon's.
+/// Limits for queries. The defaults are those of the daemon.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
-    /// How long one server is waited for. Three tries fit into the 5 seconds that stubs wait.
+    /// Timeout of one attempt. Three attempts fit into the 5 seconds that stub resolvers wait.
     pub try_timeout: Duration,
-    /// How long a question is asked in all.
+    /// Timeout of a question.
     pub total_timeout: Duration,
-    /// How long the reply to a probe is waited for, each of two times.
+    /// Timeout of each of the two messages of a probe.
     pub probe_timeout: Duration,
-    /// UDP sockets for each server: the more, the harder a port is to guess.
+    /// UDP sockets per server: the more, the harder a port is to guess.
     pub sockets_per_server: usize,
-    /// After so many questions a UDP socket is replaced by one on another port; 32,768 at most.
+    /// A UDP socket is replaced by one on another port after this many questions; at most 32,768.
     pub reopen_after: usize,
-    /// How long a connection without a question stays open.
+    /// How long an idle connection stays open.
     pub idle_timeout: Duration,
     /// Questions in flight to all servers together.
     pub max_in_flight: usize,
-    /// Failed questions remembered for each upstream.
+    /// Failed questions remembered per upstream.
     pub max_failures: usize,
-    /// Who may vouch for servers over TLS.
+    /// The authorities that servers over TLS are authenticated by.
     pub trust: Trust,
 }
 
@@ -91,60 +91,61 @@ impl Default for UpstreamOptions {
     }
 }
 
-/// Why there is no answer. The client gets SERVFAIL with it, or a stale answer.
+/// Why there is no answer. The client receives SERVFAIL with it, or a stale answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// What each server did.
+    /// The result of each server.
     pub ede: Ede,
-    /// The extended errors that servers sent with theirs: why a validating resolver failed, for instance.
+    /// Extended errors that the servers sent, for example why a validating resolver failed.
     pub upstream_edes: Vec<Ede>,
 }
 
 impl Unanswered {
-    /// The same, beginning with the name of the upstream. Several rules may have the same servers, so what they share
-    /// names none of them.
+    /// The same, prefixed with the name of the upstream. Several rules may share servers, so shared failures
+    /// contain no name.
     fn of(self, name: &str) -> Self {
         let Self { ede, upstream_edes } = self;
         Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)), upstream_edes }
     }
 
-    /// For a reason of our own, without extended errors of others.
+    /// Creates a failure of plustwo itself, without extended errors of servers.
     pub fn without_upstream_edes(ede: Ede) -> Self {
         Self { ede, upstream_edes: Vec::new() }
     }
 
-    /// The answer that a client gets.
+    /// The answer for the client.
     pub fn into_answer(self) -> Answer {
         let Self { ede, upstream_edes } = self;
         Answer { upstream_edes, ..Answer::empty(Rcode::SERVFAIL).with_ede(ede) }
     }
 }
 
-/// All upstreams of a process. It outlives generations: what it holds is keyed by what an upstream is.
+/// All upstreams of a process. They outlive generations: they are identified by their servers, not by a
+/// world.
 #[derive(Debug)]
 pub struct Upstreams {
-    /// Those that were asked for, by where they are in memory: the way for each question.
-    lookup: ArcSwap<HashMap<Place, Found, RandomState>>,
-    /// The same by what they are.
-    cached_client: Mutex<Known>,
+    /// Recently used groups by the address of their identity, for a lookup without comparison.
+    lookup: ArcSwap<HashMap<IdentityAddress, GroupByAddress, RandomState>>,
+    /// All groups by value.
+    cached_client: Mutex<UpstreamRegistry>,
     shared: Arc<Shared>,
 }
 
-/// Upstreams by what they are.
+/// Upstreams by identity.
 #[derive(Debug, Default)]
-struct Known {
-    groups: HashMap<UpstreamIdentity, Arc<Group>, RandomState>,
-    /// Every upstream that ever was: a handful, and one more with each edit of a rule.
+struct UpstreamRegistry {
+    groups: HashMap<UpstreamIdentity, Arc<UpstreamGroup>, RandomState>,
+    /// All upstreams that have existed: a few, and one more for each edit of a rule.
     numbers: HashMap<UpstreamIdentity, UpstreamNumber, RandomState>,
 }
 
-/// Where an identity is in memory. Nothing else can be there while somebody holds it.
-type Place = (usize, usize, Order);
+/// The address of an identity in memory. No other identity can have it while this one is held.
+type IdentityAddress = (usize, usize, Order);
 
-/// The group of an identity, which is held so that its place remains its own.
+/// The group of an identity, which is held so that its address stays valid.
 #[derive(Clone, Debug)]
-struct Found {
-    group: Arc<Group>,
+struct GroupByAddress {
+    group: Arc<UpstreamGroup>,
     _identity: UpstreamIdentity,
 }
 
@@ -152,34 +153,35 @@ struct Found {
 struct Shared {
     options: UpstreamOptions,
     metrics: ForwardMetrics,
-    /// How many questions are in flight.
+    /// Number of questions in flight.
     in_flight: AtomicUsize,
-    /// The sockets that they leave from.
-    own: Arc<OwnSockets>,
+    /// The local sockets that questions are sent from.
+    local_sockets: Arc<LocalSockets>,
 }
 
 impl Upstreams {
-    /// Nobody has been asked yet.
+    /// Creates an empty set of upstreams.
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
-        let shared = Shared { in_flight: AtomicUsize::new(0), own: Arc::default(), options, metrics };
+        let shared = Shared { in_flight: AtomicUsize::new(0), local_sockets: Arc::default(), options, metrics };
         Self { lookup: ArcSwap::default(), cached_client: Mutex::default(), shared: Arc::new(shared) }
     }
 
-    /// Queries the servers of an upstream until one answers or time is up. Equal questions in flight share one query.
+    /// Queries the servers of an upstream until one answers or the timeout expires. Identical questions in
+    /// flight share one query.
     ///
-    /// The answer is the server's: NOERROR or NXDOMAIN, its answer section, and the SOA of its authority section. The
-    /// future may be dropped; the query goes on for others who wait for it.
+    /// The answer is that of the server: NOERROR or NXDOMAIN, its answer section, and the SOA record of its
+    /// authority section. The future may be dropped; the query continues for others that wait for it.
     ///
-    /// `store` receives the answer where this call's query got it, also when the future has been dropped meanwhile; not
-    /// where the query was another call's.
+    /// `store` receives the answer if the query of this call obtained it, even if the future has been dropped
+    /// in the meantime; not if the query was that of another call.
     ///
-    /// Must be called within a tokio runtime, of any kind. Each has sockets of its own; what is in flight from one is
-    /// shared with all.
+    /// Must be called within a tokio runtime of any kind. Each runtime has its own sockets; questions in
+    /// flight are shared by all.
     ///
     /// # Errors
     ///
-    /// When no server gave an answer, the question has just failed, every server backs off, or too many queries are in
-    /// flight.
+    /// If no server answered, the question has just failed, every server is backing off, or too many
+    /// questions are in flight.
     pub async fn query(
         &self,
         upstream: &Upstream,
@@ -189,49 +191,50 @@ impl Upstreams {
         self.group(&upstream.identity).query(&upstream.name, question, store).await
     }
 
-    /// Why a question would not be sent now: it has just failed at every server, or every server backs off and no trial
-    /// query is due. `None`: it would be sent, or an equal one is in flight.
+    /// Why a question would not be sent now: it has just failed at every server, or every server is backing
+    /// off and no trial is due. `None` if it would be sent, or if the same question is in flight.
     pub fn known_failure(&self, upstream: &Upstream, question: &Question) -> Option<Unanswered> {
         let unanswered = self.group(&upstream.identity).known_failure(question)?;
         Some(unanswered.of(&upstream.name))
     }
 
-    /// Since when an equal question is in flight to an upstream.
+    /// Since when the same question is in flight to an upstream.
     pub fn in_flight_since(&self, upstream: &Upstream, question: &Question) -> Option<Instant> {
         self.group(&upstream.identity).in_flight_since(question)
     }
 
-    /// Whether every server of an upstream has been given up for now. One that was never queried has not.
+    /// Whether every server of an upstream is backing off. A server that was never queried is not.
     pub fn is_backing_off(&self, upstream: &Upstream) -> bool {
-        if let Some(lookup) = self.lookup.load().get(&place(&upstream.identity)) {
+        if let Some(lookup) = self.lookup.load().get(&identity_address(&upstream.identity)) {
             return lookup.group.is_backing_off();
         }
-        self.cached_client().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
+        self.registry().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
     }
 
     /// The number of an upstream.
     pub fn number(&self, identity: &UpstreamIdentity) -> UpstreamNumber {
-        match self.lookup.load().get(&place(identity)) {
+        match self.lookup.load().get(&identity_address(identity)) {
             Some(lookup) => lookup.group.number,
             None => self.group(identity).number,
         }
     }
 
-    /// Forgets every upstream but these: their sockets are closed once their questions are answered.
+    /// Removes every upstream except these: their sockets are closed after their questions have ended.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
-        self.cached_client().groups.retain(|identity, _| used.contains(&identity));
+        self.registry().groups.retain(|identity, _| used.contains(&identity));
         self.lookup.store(Arc::default());
     }
 
-    /// Whether the sender of a datagram is a socket that these ask from: a question came back to where it left.
-    pub fn sent_from(&self, peer: SocketAddr) -> bool {
-        self.shared.own.contains(peer)
+    /// Whether the source of a datagram is a socket of these upstreams, so that a question has returned to
+    /// its sender.
+    pub fn is_own_socket(&self, peer: SocketAddr) -> bool {
+        self.shared.local_sockets.contains(peer)
     }
 
-    /// Every server, with the source address where one is set, and whether it is queried in its turn: false while it
-    /// backs off. A server of several upstreams is there once for each.
+    /// Every server, with its source address if one is set, and whether it is queried: false while it is
+    /// backing off. A server of several upstreams is listed once for each.
     pub fn health(&self) -> Vec<(String, bool)> {
-        let cached_client = self.cached_client();
+        let cached_client = self.registry();
         let servers = cached_client.groups.values().flat_map(|group| &group.servers);
         let mut all: Vec<_> =
             servers.map(|server| (server.label.to_string(), !server.is_backing_off())).collect();
@@ -239,52 +242,52 @@ impl Upstreams {
         all
     }
 
-    /// The group of an identity: found by its place, or by what it is.
-    fn group(&self, identity: &UpstreamIdentity) -> Arc<Group> {
-        if let Some(lookup) = self.lookup.load().get(&place(identity)) {
+    /// The group of an identity, found by address or by value.
+    fn group(&self, identity: &UpstreamIdentity) -> Arc<UpstreamGroup> {
+        if let Some(lookup) = self.lookup.load().get(&identity_address(identity)) {
             return lookup.group.clone();
         }
-        let group = self.cached_client().group(identity, &self.shared);
-        let lookup = Found { group: group.clone(), _identity: identity.clone() };
+        let group = self.registry().group(identity, &self.shared);
+        let lookup = GroupByAddress { group: group.clone(), _identity: identity.clone() };
         self.lookup.rcu(|before| {
             let mut after = HashMap::clone(before);
-            if after.len() < MAX_FOUND {
-                after.insert(place(identity), lookup.clone());
+            if after.len() < MAX_LOOKUP {
+                after.insert(identity_address(identity), lookup.clone());
             }
             after
         });
         group
     }
 
-    /// Upstreams by what they are, for a moment.
-    fn cached_client(&self) -> MutexGuard<'_, Known> {
+    /// Locks the registry.
+    fn registry(&self) -> MutexGuard<'_, UpstreamRegistry> {
         self.cached_client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
-    /// The group of an identity, which is made if there is none.
-    fn group(&mut self, identity: &UpstreamIdentity, shared: &Arc<Shared>) -> Arc<Group> {
+impl UpstreamRegistry {
+    /// The group of an identity, created if necessary.
+    fn group(&mut self, identity: &UpstreamIdentity, shared: &Arc<Shared>) -> Arc<UpstreamGroup> {
         if let Some(group) = self.groups.get(identity) {
             return group.clone();
         }
         let next = self.numbers.len() as UpstreamNumber;
         let number = *self.numbers.entry(identity.clone()).or_insert(next);
-        let group = Arc::new(Group::new(number, identity, shared.clone()));
+        let group = Arc::new(UpstreamGroup::new(number, identity, shared.clone()));
         self.groups.insert(identity.clone(), group.clone());
         group
     }
 }
 
-/// Whether a message with the ID of an outstanding query, sent in lower case, is taken for the reply to it. Public for
-/// fuzzing alone.
+/// Whether a message with the ID of an outstanding query, sent in lower case, is accepted as its reply.
+/// Public for fuzzing only.
 #[doc(hidden)]
 pub fn is_reply_to(question: &Question, message: &[u8]) -> bool {
-    message::Outgoing::plain(question, true).read(message).0 == message::Fit::Yes
+    message::OutgoingQuery::plain(question, true).read(message).0 == message::Match::Yes
 }
 
-/// Where an identity is.
-fn place(identity: &UpstreamIdentity) -> Place {
+/// The address of an identity.
+fn identity_address(identity: &UpstreamIdentity) -> IdentityAddress {
     let UpstreamIdentity { servers, order, sources } = identity;
     (servers.as_ptr().addr(), sources.as_ptr().addr(), *order)
 }

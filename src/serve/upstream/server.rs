@@ -1,81 +1,82 @@
-//! One name server, as queried from one source address: what is remembered of it, and how it is queried.
+//! One name server, as queried from one source address: its state, and how it is queried.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::health::{Health, Verdict};
+use super::health::{Health, FailureAction};
 use super::https::HttpsPool;
-use super::message::{Failure, Outgoing};
-use super::stream::{Dial, StreamPool};
-use super::tls::Secure;
-use super::udp::{Target, UdpPool};
+use super::message::{Failure, OutgoingQuery};
+use super::stream::{Connector, StreamPool};
+use super::tls::TlsDialer;
+use super::udp::{SocketTarget, UdpPool};
 use super::in_flight::Reply;
 use super::{Shared, UpstreamOptions};
 use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, ResponseError};
 use crate::observe::ServerMetrics;
 use crate::world::{Server as Specification, ServerTransport};
 
-/// So many replies in the wrong case, and the server is queried in lower case for [`TRAIT_TTL`].
+/// After this many replies in the wrong case, the server is queried in lower case for [`TRAIT_TTL`].
 const WRONG_CASES: u8 = 2;
 
-/// How long a trait of a server (no EDNS, loses the case of names) is believed without being observed again: the time
-/// that Unbound keeps such entries for (`infra-host-ttl`). A server may be upgraded, and one odd reply may be forged.
+/// How long an observed trait of a server (no EDNS support, case not preserved) is remembered without being
+/// observed again; the time for which Unbound keeps such entries (`infra-host-ttl`). A server may be
+/// upgraded, and a single odd reply may be forged.
 const TRAIT_TTL: Duration = Duration::from_secs(900);
 
-/// A probe is sent so many times before it counts as unanswered.
+/// Number of messages of a probe.
 const PROBES: u32 = 2;
 
 /// A name server of one upstream, as queried from one source address.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// As it is written in a configuration, and the source address where one is set.
+    /// The server as configured, with the source address if one is set.
     pub label: Arc<str>,
     /// The source address; any if `None`.
     pub source: Option<IpAddr>,
     health: Mutex<Health>,
-    /// Whether it has been given up: a copy of what `health` says, for every query to see without a lock.
+    /// Whether it is backing off: a copy of the state in `health` that queries can read without a lock.
     backing_off: AtomicBool,
-    /// A reply came after its query had timed out. Set by the reader of the sockets.
+    /// A reply arrived after its query had timed out. Set by the readers of the sockets.
     late: Arc<AtomicBool>,
-    without_edns: Trait,
-    lower_case: Trait,
-    /// How many of its replies had a name in the wrong case.
+    without_edns: ObservedTrait,
+    lower_case: ObservedTrait,
+    /// Number of replies with the name in the wrong case.
     wrong_cases: AtomicU8,
-    carrier: Carrier,
+    channel: Channel,
     metrics: Arc<ServerMetrics>,
 }
 
 #[derive(Debug)]
-enum Carrier {
-    /// Datagrams, and a connection for what does not fit.
+enum Channel {
+    /// UDP, and a connection for truncated answers.
     Udp(UdpPool, StreamPool),
-    /// TCP, or TLS over it.
+    /// TCP, or TLS over TCP.
     Stream(StreamPool),
     Https(HttpsPool),
 }
 
-/// How a try is carried.
+/// How an attempt is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Via {
-    /// As the server is configured.
-    Usual,
-    /// Over a connection, where the usual is datagrams: after replies that fitted no query.
+pub(super) enum Route {
+    /// Over the configured transport.
+    Configured,
+    /// Over a connection instead of UDP, after replies that matched no query.
     Connection,
 }
 
-/// What a probe of a server, or a trial query, came to.
+/// A change of health after a probe or a trial query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// It was given up.
-    GivenUp,
-    /// It had been given up and replies again.
-    Returned,
+pub(super) enum HealthChange {
+    /// The server has started to back off.
+    BackedOff,
+    /// The server replies again.
+    Recovered,
 }
 
 impl Server {
-    /// A server that has not been queried.
+    /// Creates a server that has not been queried.
     pub fn new(
         specification: &Specification,
         source: Option<IpAddr>,
@@ -87,29 +88,29 @@ impl Server {
         let UpstreamOptions { reopen_after, total_timeout, idle_timeout, .. } = shared.options;
         let metrics = Arc::new(shared.metrics.server(&to, source));
         let late = Arc::new(AtomicBool::new(false));
-        let dial = |secure| Dial { server: *address, source, secure };
+        let dial = |secure| Connector { server: *address, source, secure };
         let stream = |secure| StreamPool::new(dial(secure), idle_timeout, metrics.clone());
         let secure = |protocol: &[u8], name: &Arc<str>| {
-            Secure::new(&shared.options.trust, tls.as_deref(), protocol, name)
+            TlsDialer::new(&shared.options.trust, tls.as_deref(), protocol, name)
         };
-        let carrier = match transport {
+        let channel = match transport {
             ServerTransport::Udp => {
-                let pool = UdpPool::new(Target {
+                let pool = UdpPool::new(SocketTarget {
                     server: *address,
                     source,
                     sockets,
                     reopen_after,
                     linger: total_timeout,
-                    own: shared.own.clone(),
+                    local_sockets: shared.local_sockets.clone(),
                     metrics: metrics.clone(),
                     late: late.clone(),
                 });
-                Carrier::Udp(pool, stream(None))
+                Channel::Udp(pool, stream(None))
             }
-            ServerTransport::Tcp => Carrier::Stream(stream(None)),
-            ServerTransport::Tls { name } => Carrier::Stream(stream(Some(secure(b"dot", name)))),
+            ServerTransport::Tcp => Channel::Stream(stream(None)),
+            ServerTransport::Tls { name } => Channel::Stream(stream(Some(secure(b"dot", name)))),
             ServerTransport::Https { name, path } => {
-                Carrier::Https(HttpsPool::new(dial(Some(secure(b"h2", name))), name, path))
+                Channel::Https(HttpsPool::new(dial(Some(secure(b"h2", name))), name, path))
             }
         };
         Self {
@@ -118,49 +119,50 @@ impl Server {
             health: Mutex::default(),
             backing_off: AtomicBool::new(false),
             late,
-            without_edns: Trait::new(!edns),
-            lower_case: Trait::new(!case),
+            without_edns: ObservedTrait::new(!edns),
+            lower_case: ObservedTrait::new(!case),
             wrong_cases: AtomicU8::new(0),
-            carrier,
+            channel: channel,
             metrics,
         }
     }
 
-    /// What is known of its health.
+    /// Locks its health.
     pub fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it has been given up for now.
+    /// Whether it is backing off.
     pub fn is_backing_off(&self) -> bool {
         self.backing_off.load(Ordering::Relaxed)
     }
 
-    /// One try, sent at `sent` and given up at `until`. What is observed goes into the server's health and into the
+    /// One attempt, sent at `sent` and ended at `until`. The result is recorded in the server's health and in
     /// metrics.
     pub async fn attempt(
         &self,
         question: &Question,
-        via: Via,
+        via: Route,
         sent: Instant,
         until: Instant,
-    ) -> (Result<Answer, Failure>, Verdict, Option<Change>) {
+    ) -> (Result<Answer, Failure>, FailureAction, Option<HealthChange>) {
         self.metrics.requested();
         let reply = self.query(question, via, sent, until).await;
         let now = Instant::now();
         let mut health = self.health();
-        self.take_late(&mut health, now);
+        self.record_late_replies(&mut health, now);
         let (result, verdict) = match reply {
             Ok(response) => {
                 self.metrics.answered(response.rcode, now - sent);
                 let answer = usable(response);
-                // An error is about the name: the server is alive.
+                // An error concerns the name: the server is alive.
                 health.replied(now, now - sent, answer.is_ok());
-                (answer, Verdict::Unchanged)
+                (answer, FailureAction::Unchanged)
             }
-            // Forged replies say nothing of the server, nor does a closed port beside the one that is configured.
-            Err(failure) if failure == Failure::Mismatch || via == Via::Connection => {
-                (Err(failure), Verdict::Unchanged)
+            // Forged replies say nothing about the server, nor does a closed TCP port of a server that is
+            // configured for UDP.
+            Err(failure) if failure == Failure::Mismatch || via == Route::Connection => {
+                (Err(failure), FailureAction::Unchanged)
             }
             Err(failure) => {
                 let verdict = health.failed(&failure, sent, now);
@@ -176,16 +178,17 @@ impl Server {
         (result, verdict, change)
     }
 
-    /// Asks for the root's name servers, which every name server has some reply to. Gives the server up if none comes.
-    pub async fn probe(&self, timeout: Duration) -> Option<Change> {
-        let mut probing = Probing { server: self, is_over: false };
+    /// Queries the NS records of the root, to which every name server replies in some way. The server backs
+    /// off if no reply arrives.
+    pub async fn probe(&self, timeout: Duration) -> Option<HealthChange> {
+        let mut probing = ProbeGuard { server: self, is_over: false };
         let question = Question { qname: Name::root(), qtype: RecordType::NS, qclass: Class::IN };
         for _ in 0..PROBES {
             let now = Instant::now();
             let timeout = self.health().try_timeout(timeout);
-            let reply = self.carry(&question, Via::Usual, false, true, now + timeout).await;
+            let reply = self.exchange(&question, Route::Configured, false, true, now + timeout).await;
             let failure = match reply {
-                // Whatever it replied, it is there.
+                // Any reply shows that the server is alive.
                 Ok(_) | Err(Failure::WrongCase | Failure::Malformed(_) | Failure::Rcode(..)) => {
                     probing.is_over = true;
                     let replied = Instant::now();
@@ -195,29 +198,29 @@ impl Server {
                 }
                 Err(failure) => failure,
             };
-            // A network that refuses would refuse again.
-            if !failure.is_worth_a_retry() {
+            // An unreachable server would be unreachable again.
+            if !failure.is_retryable() {
                 break;
             }
         }
         probing.is_over = true;
         let now = Instant::now();
         let mut health = self.health();
-        self.take_late(&mut health, now);
+        self.record_late_replies(&mut health, now);
         health.probe_failed(now);
         self.publish(health)
     }
 
-    /// Records replies that came too late for their queries.
-    fn take_late(&self, health: &mut Health, now: Instant) {
+    /// Records replies that arrived after their queries had timed out.
+    fn record_late_replies(&self, health: &mut Health, now: Instant) {
         if self.late.swap(false, Ordering::Relaxed) {
             health.replied_late(now);
         }
     }
 
-    /// Ends a change of the health: what every query sees of it is set while the lock is held. Nobody waits for a server
-    /// any longer that has just been given up.
-    fn publish(&self, health: MutexGuard<'_, Health>) -> Option<Change> {
+    /// Ends a change of the health: the copy that queries read is updated while the lock is held. If the
+    /// server has just started to back off, its outstanding queries are ended.
+    fn publish(&self, health: MutexGuard<'_, Health>) -> Option<HealthChange> {
         let is_backing_off = health.is_backing_off();
         let was_backing_off = self.backing_off.swap(is_backing_off, Ordering::Relaxed);
         drop(health);
@@ -225,71 +228,71 @@ impl Server {
             (false, true) => {
                 self.metrics.backing_off(1);
                 self.time_out_all();
-                Some(Change::GivenUp)
+                Some(HealthChange::BackedOff)
             }
             (true, false) => {
                 self.metrics.backing_off(-1);
-                Some(Change::Returned)
+                Some(HealthChange::Recovered)
             }
             _ => None,
         }
     }
 
-    /// Fails all outstanding queries as if their time-out had expired.
+    /// Fails all outstanding queries as if their timeout had expired.
     fn time_out_all(&self) {
-        match &self.carrier {
-            Carrier::Udp(sockets, stream) => {
+        match &self.channel {
+            Channel::Udp(sockets, stream) => {
                 sockets.time_out_all();
                 stream.time_out_all();
             }
-            Carrier::Stream(stream) => stream.time_out_all(),
-            // Its requests have their own time-outs.
-            Carrier::Https(_) => {}
+            Channel::Stream(stream) => stream.time_out_all(),
+            // Its requests have their own timeouts.
+            Channel::Https(_) => {}
         }
     }
 
-    /// Queries with EDNS, and without it where that is not understood (RFC 6891 section 7).
-    async fn query(&self, question: &Question, via: Via, sent: Instant, until: Instant) -> Reply {
+    /// Queries with EDNS, and without it if the server does not support it (RFC 6891 section 7).
+    async fn query(&self, question: &Question, via: Route, sent: Instant, until: Instant) -> Reply {
         let lower_case = self.lower_case.holds(sent);
         if self.without_edns.holds(sent) {
-            return self.carry(question, via, false, lower_case, until).await;
+            return self.exchange(question, via, false, lower_case, until).await;
         }
-        let response = self.carry(question, via, true, lower_case, until).await?;
-        // BADVERS too: version 0 is what was sent, and there is none below.
+        let response = self.exchange(question, via, true, lower_case, until).await?;
+        // BADVERS as well: version 0 was sent, and there is no lower one.
         let not_understood =
             |response: &Response| matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS);
         if !not_understood(&response) {
             return Ok(response);
         }
-        let plain = Box::pin(self.carry(question, via, false, lower_case, until)).await?;
+        let plain = Box::pin(self.exchange(question, via, false, lower_case, until)).await?;
         if !not_understood(&plain) {
             self.without_edns.observed(sent);
         }
         Ok(plain)
     }
 
-    /// One exchange by what carries queries to this server. What is rarely needed is boxed: a question in flight
-    /// is as large as all that it may come to.
-    async fn carry(
+    /// One exchange over the server's channel. Rarely used futures are boxed, because a question in flight is
+    /// as large as the largest of them.
+    async fn exchange(
         &self,
         question: &Question,
-        via: Via,
+        via: Route,
         edns: bool,
         lower_case: bool,
         until: Instant,
     ) -> Reply {
-        // Case is for forgers off the path, who cannot reach into a connection.
-        let plain = || Arc::new(Outgoing::plain(question, edns));
-        match &self.carrier {
-            Carrier::Stream(stream) => Box::pin(stream.exchange(&plain(), until)).await,
-            Carrier::Https(https) => Box::pin(https.exchange(&plain(), until)).await,
-            Carrier::Udp(_, stream) if via == Via::Connection => {
+        // Mixed case protects against off-path attackers, who cannot inject into a connection.
+        let plain = || Arc::new(OutgoingQuery::plain(question, edns));
+        match &self.channel {
+            Channel::Stream(stream) => Box::pin(stream.exchange(&plain(), until)).await,
+            Channel::Https(https) => Box::pin(https.exchange(&plain(), until)).await,
+            Channel::Udp(_, stream) if via == Route::Connection => {
                 Box::pin(stream.exchange(&plain(), until)).await
             }
-            Carrier::Udp(sockets, stream) => {
+            Channel::Udp(sockets, stream) => {
                 match self.over_udp(sockets, question, edns, lower_case, until).await {
                     Ok(response) if !response.truncated => Ok(response),
-                    // A connection cannot be guessed into.
+                    // A reply cannot be guessed into a connection.
                     Ok(_) | Err(Failure::WrongCase) => Box::pin(stream.exchange(&plain(), until)).await,
                     Err(failure) => Err(failure),
                 }
@@ -306,22 +309,22 @@ impl Server {
         until: Instant,
     ) -> Reply {
         let mut reply = Err(Failure::WrongCase);
-        // Once more than it takes to give up on case.
+        // One more attempt than it takes to conclude that the server does not preserve case.
         for attempt in 0..=WRONG_CASES {
             let mixed = !lower_case && attempt < WRONG_CASES;
             let outgoing = match mixed {
-                true => Outgoing::mixed_case(question, edns),
-                false => Outgoing::plain(question, edns),
+                true => OutgoingQuery::mixed_case(question, edns),
+                false => OutgoingQuery::plain(question, edns),
             };
             reply = sockets.exchange(&Arc::new(outgoing), until).await;
             match &reply {
                 Err(Failure::WrongCase) if mixed => self.observed_wrong_case(),
-                // One reply in another case is no trait of the server.
+                // A single reply in another case is not a trait of the server.
                 Ok(_) if mixed && self.wrong_cases.load(Ordering::Relaxed) > 0 && attempt == 0 => {
                     self.wrong_cases.store(0, Ordering::Relaxed);
                     break;
                 }
-                // The socket was replaced between being picked and being used.
+                // The socket was replaced after it had been selected.
                 Err(Failure::Closed) => {}
                 _ => break,
             }
@@ -329,7 +332,7 @@ impl Server {
         reply
     }
 
-    /// A reply came back in another case.
+    /// Records a reply in another case.
     fn observed_wrong_case(&self) {
         if self.wrong_cases.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_CASES {
             self.wrong_cases.store(0, Ordering::Relaxed);
@@ -339,7 +342,7 @@ impl Server {
     }
 }
 
-/// The gauge of servers that back off counts those that are known.
+/// The gauge of servers that are backing off counts existing servers only.
 impl Drop for Server {
     fn drop(&mut self) {
         if self.is_backing_off() {
@@ -348,13 +351,13 @@ impl Drop for Server {
     }
 }
 
-/// A probe under way: if it is dropped, a later failure may start another.
-struct Probing<'s> {
+/// A probe in progress: if it is dropped, a later failure may start another one.
+struct ProbeGuard<'s> {
     server: &'s Server,
     is_over: bool,
 }
 
-impl Drop for Probing<'_> {
+impl Drop for ProbeGuard<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             self.server.health().probe_abandoned();
@@ -362,23 +365,23 @@ impl Drop for Probing<'_> {
     }
 }
 
-/// Something observed of a server and believed for [`TRAIT_TTL`].
+/// A trait observed of a server, remembered for [`TRAIT_TTL`].
 #[derive(Debug)]
-struct Trait {
-    /// Whether the configuration says so, whatever is observed.
+struct ObservedTrait {
+    /// Whether it is configured, regardless of observations.
     is_configured: bool,
     created: Instant,
-    /// Until when it is believed, in milliseconds since `created`. 0: it has not been observed.
+    /// Until when it is remembered, in milliseconds since `created`. 0 if it has not been observed.
     until_ms: AtomicU64,
 }
 
-impl Trait {
-    /// One that has not been observed.
+impl ObservedTrait {
+    /// A trait that has not been observed.
     fn new(is_configured: bool) -> Self {
         Self { is_configured, created: Instant::now(), until_ms: AtomicU64::new(0) }
     }
 
-    /// Whether it is believed at this time.
+    /// Whether it applies at this time.
     fn holds(&self, now: Instant) -> bool {
         if self.is_configured {
             return true;
@@ -387,14 +390,14 @@ impl Trait {
         until_ms > 0 && self.since_created_ms(now) < until_ms
     }
 
-    /// It has been observed.
+    /// Records an observation.
     fn observed(&self, now: Instant) {
         let ttl_ms = TRAIT_TTL.as_millis() as u64;
         self.until_ms.store(self.since_created_ms(now) + ttl_ms, Ordering::Relaxed);
     }
 
     fn since_created_ms(&self, now: Instant) -> u64 {
-        // A process does not live for half a billion years.
+        // Sufficient for half a billion years.
         now.saturating_duration_since(self.created).as_millis() as u64
     }
 }
@@ -407,12 +410,13 @@ fn usable(response: Response) -> Result<Answer, Failure> {
     let Response { rcode, truncated, answer, authority, edes, .. } = response;
     let is_redirected = || answer.iter().any(|set| set.rtype == RecordType::DNAME);
     match rcode {
-        // What is truncated over a connection has no other way to come.
+        // A truncated response over a connection cannot be obtained in any other way.
         Rcode::NOERROR | Rcode::NXDOMAIN if truncated => Err(Failure::Rcode(Rcode::SERVFAIL, edes)),
         Rcode::NOERROR | Rcode::NXDOMAIN => {
             Ok(Answer { rcode, answer, authority, ede: None, upstream_edes: edes })
         }
-        // The name that a DNAME makes is too long (RFC 6672 2.2). The resolution sees that for itself.
+        // The name synthesised from a DNAME is too long (RFC 6672 section 2.2). The resolution detects that
+        // itself.
         Rcode::YXDOMAIN if is_redirected() => {
             Ok(Answer { rcode: Rcode::NOERROR, answer, authority, ede: None, upstream_edes: edes })
         }
@@ -426,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_trait_is_believed_for_a_while() {
-        let observed = Trait::new(false);
+        let observed = ObservedTrait::new(false);
         let now = Instant::now();
         assert!(!observed.holds(now));
         observed.observed(now);
@@ -434,6 +438,6 @@ mod tests {
         assert!(!observed.holds(now + TRAIT_TTL + Duration::from_millis(1)));
         observed.observed(now + TRAIT_TTL * 2);
         assert!(observed.holds(now + TRAIT_TTL * 2));
-        assert!(Trait::new(true).holds(now + TRAIT_TTL * 9), "what is configured does not expire");
+        assert!(ObservedTrait::new(true).holds(now + TRAIT_TTL * 9), "what is configured does not expire");
     }
 }

@@ -1,4 +1,5 @@
-//! A connection to one name server, kept open and pipelined (RFC 7766 6.2), over TCP or TLS (RFC 7858).
+//! A connection to one name server, kept open and pipelined (RFC 7766 section 6.2), over TCP or TLS (RFC
+//! 7858).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,34 +11,34 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout_at;
 
-use super::message::{Failure, Outgoing};
-use super::tls::Secure;
-use super::in_flight::{Reply, Seen, Waiting};
+use super::message::{Failure, OutgoingQuery};
+use super::tls::TlsDialer;
+use super::in_flight::{Reply, MessageMatch, QueryTable};
 use crate::observe::ServerMetrics;
 
-/// How many messages may wait to be written.
+/// Maximum number of messages that wait to be written.
 const WRITE_QUEUE: usize = 64;
 
-/// After this many replies that match no query a connection is closed. Nobody else can write into it, so the server is
-/// confused.
+/// After this many replies that match no query, the connection is closed. Only the server can write to it, so
+/// the server is malfunctioning.
 const MAX_MISMATCHES: u32 = 256;
 
-/// How a server is reached by a connection.
+/// How to connect to a server.
 #[derive(Clone, Debug)]
-pub(super) struct Dial {
+pub(super) struct Connector {
     pub server: SocketAddr,
     pub source: Option<IpAddr>,
-    /// What goes over TCP; nothing for plain DNS.
-    pub secure: Option<Secure>,
+    /// TLS over TCP; `None` for plain DNS.
+    pub secure: Option<TlsDialer>,
 }
 
-impl Dial {
-    /// A new connection.
+impl Connector {
+    /// Opens a connection.
     pub async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
         let tcp = self.connect_tcp().await?;
         match &self.secure {
             None => Ok(Box::new(tcp)),
-            Some(secure) => Ok(Box::new(secure.wrap(tcp).await?)),
+            Some(secure) => Ok(Box::new(secure.handshake(tcp).await?)),
         }
     }
 
@@ -55,72 +56,72 @@ impl Dial {
     }
 }
 
-/// Octets both ways.
+/// A bidirectional byte stream.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The one connection to a server, if it is open.
+/// The connection to a server, if it is open.
 #[derive(Debug)]
 pub(super) struct StreamPool {
-    dial: Dial,
+    dial: Connector,
     idle: Duration,
     metrics: Arc<ServerMetrics>,
     current: Mutex<Option<Connection>>,
 }
 
-/// A connection as its pool knows it; its task owns the stream.
+/// A connection of the pool; its task owns the stream.
 #[derive(Clone, Debug)]
 struct Connection {
     write: mpsc::Sender<Vec<u8>>,
-    state: Arc<State>,
+    state: Arc<StreamState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    in_flight: Arc<Waiting>,
-    /// How many messages came.
+struct StreamState {
+    in_flight: Arc<QueryTable>,
+    /// Number of messages received.
     received: AtomicUsize,
-    /// Told when the connection is to end.
-    hang_up: Notify,
+    /// Notified when the connection is to be closed.
+    close: Notify,
 }
 
 impl StreamPool {
-    pub fn new(dial: Dial, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
+    pub fn new(dial: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
         Self { dial, idle, metrics, current: Mutex::new(None) }
     }
 
-    /// Sends a question and waits for its response until a point in time.
-    pub async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
+    /// Sends a question and waits for its response until a deadline.
+    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
         timeout_at(until.into(), self.exchange_in_time(outgoing, until))
             .await
             .unwrap_or(Err(Failure::Timeout))
     }
 
-    /// The same without an end.
-    async fn exchange_in_time(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
+    /// The same without a deadline.
+    async fn exchange_in_time(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
         loop {
             let (connection, is_new) = self.connection().await?;
             match connection.exchange(outgoing, until).await {
-                // A server may close what was idle just when we write (RFC 7766 6.2.4).
+                // A server may close an idle connection at the moment of writing (RFC 7766 section 6.2.4).
                 Err(Failure::Closed) if !is_new => {}
                 reply => return reply,
             }
         }
     }
 
-    /// Fails all outstanding queries as if their time-out had expired, and closes the connection.
+    /// Fails all outstanding queries as if their timeout had expired, and closes the connection.
     pub fn time_out_all(&self) {
-        // Whoever holds the lock is connecting, and has its own time-out.
+        // If the lock is held, a connection is being opened, which has a timeout of its own.
         if let Ok(mut current) = self.current.try_lock()
             && let Some(connection) = current.take()
         {
             connection.state.in_flight.time_out_all();
-            connection.state.hang_up.notify_one();
+            connection.state.close.notify_one();
         }
     }
 
-    /// The open connection, or a new one; others wait for it while it is being made.
+    /// The open connection, or a new one; other callers wait while it is being opened.
     async fn connection(&self) -> Result<(Connection, bool), Failure> {
         let mut current = self.current.lock().await;
         if let Some(connection) = &*current
@@ -132,7 +133,7 @@ impl StreamPool {
         *current = None;
         let stream = self.dial.connect().await?;
         let (write, to_write) = mpsc::channel(WRITE_QUEUE);
-        let state = Arc::new(State::default());
+        let state = Arc::new(StreamState::default());
         tokio::spawn(run(stream, to_write, state.clone(), self.idle, self.metrics.clone()));
         let connection = Connection { write, state };
         *current = Some(connection.clone());
@@ -141,12 +142,12 @@ impl StreamPool {
 }
 
 impl Connection {
-    async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
+    async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
         let ticket = self.state.in_flight.open(outgoing, until).ok_or(Failure::Closed)?;
-        let mut watch = Watch { state: &self.state, before: self.state.received(), answered: false };
+        let mut watch = SilenceGuard { state: &self.state, before: self.state.received(), answered: false };
         let message = outgoing.wire(ticket.id);
         let mut frame = Vec::with_capacity(2 + message.len());
-        // A query has some 300 octets at most.
+        // A query has at most about 300 octets.
         frame.extend((message.len() as u16).to_be_bytes());
         frame.extend(message);
         self.write.send(frame).await.map_err(|_| Failure::Closed)?;
@@ -156,36 +157,36 @@ impl Connection {
     }
 }
 
-impl State {
+impl StreamState {
     fn received(&self) -> usize {
         self.received.load(Ordering::Relaxed)
     }
 }
 
-/// Whether anything comes while a question waits. When its time is up and nothing came at all, the connection takes no
-/// more questions. Those that are outstanding on it wait on: each has its own time.
-struct Watch<'s> {
-    state: &'s State,
+/// Detects silence while a question waits. If it times out and nothing was received at all, the connection
+/// takes no more questions. Outstanding questions continue to wait: each has its own timeout.
+struct SilenceGuard<'s> {
+    state: &'s StreamState,
     before: usize,
     answered: bool,
 }
 
-impl Drop for Watch<'_> {
+impl Drop for SilenceGuard<'_> {
     fn drop(&mut self) {
         if !self.answered && self.state.received() == self.before {
             self.state.in_flight.retire();
         }
         if self.state.in_flight.is_closed() && self.state.in_flight.is_idle() {
-            self.state.hang_up.notify_one();
+            self.state.close.notify_one();
         }
     }
 }
 
-/// The life of a connection: until it was idle for long, either side fails, or nobody knows it any more.
+/// Main loop of a connection: until it has been idle for too long, either side fails, or it is dropped.
 async fn run(
     stream: Box<dyn Stream>,
     mut to_write: mpsc::Receiver<Vec<u8>>,
-    state: Arc<State>,
+    state: Arc<StreamState>,
     idle: Duration,
     metrics: Arc<ServerMetrics>,
 ) {
@@ -204,9 +205,10 @@ async fn run(
             match next_frame(&mut read, &state.in_flight, idle).await {
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
-                    if matches!(state.in_flight.give(&frame), Seen::WrongCase | Seen::Mismatch) {
+                    if matches!(state.in_flight.deliver(&frame), MessageMatch::WrongCase | MessageMatch::Mismatch) {
                         metrics.failed("mismatch");
-                        // One confused reply is its own query's affair; a confused server is not kept.
+                        // A single mismatched reply concerns only its query; a malfunctioning server is
+                        // disconnected.
                         if state.in_flight.mismatches() >= MAX_MISMATCHES {
                             return Failure::Mismatch;
                         }
@@ -219,16 +221,16 @@ async fn run(
     let failure = tokio::select! {
         failure = writing => failure,
         failure = reading => failure,
-        () = state.hang_up.notified() => Failure::Closed,
+        () = state.close.notified() => Failure::Closed,
     };
     state.in_flight.fail(&failure);
-    // TLS says good-bye; a server that does not listen any more is not waited for.
+    // TLS sends close_notify; a server that has stopped reading is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), write.shutdown()).await;
 }
 
 async fn next_frame(
     read: &mut (impl AsyncBufReadExt + Unpin),
-    in_flight: &Waiting,
+    in_flight: &QueryTable,
     idle: Duration,
 ) -> Result<Vec<u8>, Failure> {
     loop {
@@ -264,13 +266,13 @@ mod tests {
         let observer = Observer::new(ObserverOptions { query_log, remembered_lookups: 1 }).unwrap();
         let server = listener.local_addr().unwrap();
         let metrics = Arc::new(observer.forward().server(&"server".into(), None));
-        let dial = Dial { server, source: None, secure: None };
+        let dial = Connector { server, source: None, secure: None };
         let pool = Arc::new(StreamPool::new(dial, Duration::from_secs(60), metrics));
         let ask = |name: &str, until: Instant| {
             let question =
                 Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN };
             let pool = pool.clone();
-            async move { pool.exchange(&Arc::new(Outgoing::plain(&question, false)), until).await }
+            async move { pool.exchange(&Arc::new(OutgoingQuery::plain(&question, false)), until).await }
         };
         let patient = tokio::spawn(ask("patient.example", Instant::now() + Duration::from_secs(600)));
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -279,7 +281,7 @@ mod tests {
         stream.read_exact(&mut message).await.unwrap();
         let late = ask("late.example", Instant::now() + Duration::from_millis(20)).await;
         assert_eq!(late, Err(Failure::Timeout));
-        // Its reply comes after the other's time was up.
+        // Its reply arrives after the other query has timed out.
         message[2] |= 0x80;
         stream.write_all(&[&length.to_be_bytes()[..], &message].concat()).await.unwrap();
         assert!(patient.await.unwrap().is_ok());

@@ -1,4 +1,4 @@
-//! TLS to name servers: how a server is authenticated, what is presented to it, and why it fails.
+//! TLS to name servers: authentication of servers, client certificates, and descriptions of failures.
 
 use std::fmt;
 use std::io;
@@ -22,20 +22,20 @@ use tokio_rustls::client::TlsStream;
 use webpki::EndEntityCert;
 
 use super::message::Failure;
-use super::tls_errors::{Refused, describe};
+use super::tls_errors::{CertificateRejection, describe};
 use crate::serve::tls::{InvalidPem, certificates, certified_key, provider};
 use crate::world::{SpkiPin, TlsTrust};
 
-/// The certificate authorities that servers without a `ca` of their own are authenticated by.
+/// The certificate authorities by which servers without `ca` are authenticated.
 #[derive(Clone, Debug)]
 pub struct Trust(Arc<RootCertStore>);
 
-/// A certificate that cannot be a root of trust.
+/// A certificate that cannot be used as a trust anchor.
 #[derive(Debug, thiserror::Error)]
 #[error("not a certificate of an authority")]
 pub struct BadAuthority(#[from] rustls::Error);
 
-/// Those of Mozilla's programme.
+/// Those of Mozilla's root programme.
 impl Default for Trust {
     fn default() -> Self {
         Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
@@ -43,35 +43,35 @@ impl Default for Trust {
 }
 
 impl Trust {
-    /// Trusts one more authority, given by its certificate in DER.
+    /// Adds an authority, given by its certificate in DER.
     ///
     /// # Errors
     ///
-    /// When the octets are no certificate.
+    /// If the octets are not a valid certificate.
     pub fn add(&mut self, der: &[u8]) -> Result<(), BadAuthority> {
         Ok(Arc::make_mut(&mut self.0).add(CertificateDer::from(der.to_vec()))?)
     }
 }
 
-/// Whether TLS can use the files that are configured for a server.
+/// Checks whether the files configured for a server are usable for TLS.
 ///
 /// # Errors
 ///
-/// With the first file that it cannot use.
+/// With the first file that is not.
 pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), InvalidPem> {
-    Material::new(trust).map(drop)
+    ParsedFiles::new(trust).map(drop)
 }
 
 /// The files of a server, parsed.
 #[derive(Default)]
-struct Material {
-    /// The authorities in place of the common ones, with the certificates that they were made of.
+struct ParsedFiles {
+    /// The authorities used instead of the common ones, with their certificates.
     ca: Option<(RootCertStore, Vec<CertificateDer<'static>>)>,
-    /// What is presented to the server.
+    /// The client certificate.
     client: Option<Arc<CertifiedKey>>,
 }
 
-impl Material {
+impl ParsedFiles {
     /// Parses the files.
     fn new(trust: &TlsTrust) -> Result<Self, InvalidPem> {
         let ca = match &trust.ca {
@@ -98,13 +98,13 @@ impl Material {
 /// Authenticates one server: by a chain to an authority, by its public key, or by both.
 #[derive(Debug)]
 struct Verifier {
-    /// Checks chain, name and validity. With pins alone it only checks the signatures of handshakes.
+    /// Checks chain, name and validity. With pins only, it checks just the signatures of handshakes.
     webpki: Arc<WebPkiServerVerifier>,
-    /// Whether the chain, the name and the validity are checked.
+    /// Whether chain, name and validity are checked.
     checks_chain: bool,
-    /// The certificates of the server's own `ca`. `None`: the common authorities are trusted.
+    /// The certificates of the server's own `ca`. `None` if the common authorities are trusted.
     ca: Option<Vec<CertificateDer<'static>>>,
-    /// Hashes of public keys, one of which the server's must have. Empty: any.
+    /// Hashes of accepted public keys. Empty: any.
     pins: Arc<[SpkiPin]>,
 }
 
@@ -121,23 +121,24 @@ impl Verifier {
         let Err(error) = verified else { return Ok(()) };
         match &error {
             rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                Err(Refused::unknown_issuer(end_entity, intermediates, self.ca.is_some()).into())
+                Err(CertificateRejection::unknown_issuer(end_entity, intermediates, self.ca.is_some()).into())
             }
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
                 if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
             {
-                // `openssl req -x509` marks a self-signed certificate as an authority's. One that `ca` holds itself
-                // is trusted nevertheless; its validity was checked before this mark (RFC 5280 6.1.3).
+                // `openssl req -x509` marks a self-signed certificate as an authority's. It is accepted if
+                // `ca` contains it; its validity was checked before this mark (RFC 5280 section 6.1.3).
                 match self.ca.iter().flatten().any(|trusted| trusted == end_entity) {
                     true => verify_server_name(&ParsedCertificate::try_from(end_entity)?, name),
-                    false => Err(Refused::authority_as_server().into()),
+                    false => Err(CertificateRejection::authority_as_server().into()),
                 }
             }
             _ => Err(error),
         }
     }
 
-    /// Checks the public key (RFC 7858 4.2): the server's own, since anybody can append another certificate.
+    /// Checks the public key (RFC 7858 section 4.2) of the server's own certificate, because anyone can
+    /// append others.
     fn verify_key(&self, end_entity: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         if self.pins.is_empty() {
             return Ok(());
@@ -147,7 +148,7 @@ impl Verifier {
         let key = ring::digest::digest(&ring::digest::SHA256, &certificate.subject_public_key_info());
         match self.pins.iter().any(|pin| pin == key.as_ref()) {
             true => Ok(()),
-            false => Err(Refused::other_key(key.as_ref()).into()),
+            false => Err(CertificateRejection::other_key(key.as_ref()).into()),
         }
     }
 }
@@ -191,11 +192,11 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Presents the client certificate, if there is one, and notes that it was requested.
+/// Presents the client certificate, if there is one, and records that it was requested.
 #[derive(Debug)]
 struct ClientCertificate {
     key: Option<Arc<CertifiedKey>>,
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionObservations>,
 }
 
 impl ResolvesClientCert for ClientCertificate {
@@ -209,30 +210,30 @@ impl ResolvesClientCert for ClientCertificate {
     }
 }
 
-/// What is known of the connections to one server.
+/// Observations of the connections to one server.
 #[derive(Debug, Default)]
-struct Seen {
+struct ConnectionObservations {
     /// Whether a client certificate is configured.
-    presents: bool,
-    /// Whether the server requested a client certificate on the newest connection.
+    has_client_certificate: bool,
+    /// Whether the server requested a client certificate on the most recent connection.
     requested: AtomicBool,
-    /// Why TLS failed on the newest connection, in plain words.
+    /// Description of the most recent TLS failure.
     error: Mutex<Option<String>>,
 }
 
-impl Seen {
-    /// Why a connection ended before anything was received on it: a server that refuses a client certificate may
-    /// close before its alert is read.
+impl ConnectionObservations {
+    /// Why a connection ended before anything was received on it: a server that rejects a client certificate
+    /// may close the connection before its alert is read.
     fn closed(&self) -> Option<String> {
         let requested = self.requested.load(Ordering::Relaxed);
-        requested.then(|| match self.presents {
+        requested.then(|| match self.has_client_certificate {
             true => "requested a client certificate and closed the connection: it may not accept `client_certificate`"
                 .to_owned(),
             false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
         })
     }
 
-    /// The newest error.
+    /// Locks the description of the most recent failure.
     fn error(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,21 +241,22 @@ impl Seen {
 
 /// TLS to one server.
 #[derive(Clone)]
-pub(super) struct Secure {
-    /// An error where the server's files are of no use, which `check` reports before.
+pub(super) struct TlsDialer {
+    /// An error if the server's files are unusable, which `check` reports.
     connector: Result<TlsConnector, Arc<str>>,
     /// The name in its certificate, or its address.
     name: Arc<str>,
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionObservations>,
 }
 
-impl Secure {
-    /// TLS for one protocol (RFC 7301), authenticated as configured for the server, else by the common authorities.
-    pub fn new(common: &Trust, own: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
-        let material = own.map_or_else(|| Ok(Material::default()), Material::new);
-        let presents = own.is_some_and(|own| own.client.is_some());
-        let seen = Arc::new(Seen { presents, ..Seen::default() });
-        let pins = own.map(|own| own.pins.clone()).unwrap_or_default();
+impl TlsDialer {
+    /// Creates TLS for one protocol (RFC 7301), authenticated as configured for the server, or else by the
+    /// common authorities.
+    pub fn new(common: &Trust, local_sockets: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
+        let material = local_sockets.map_or_else(|| Ok(ParsedFiles::default()), ParsedFiles::new);
+        let presents = local_sockets.is_some_and(|local_sockets| local_sockets.client.is_some());
+        let seen = Arc::new(ConnectionObservations { has_client_certificate: presents, ..ConnectionObservations::default() });
+        let pins = local_sockets.map(|local_sockets| local_sockets.pins.clone()).unwrap_or_default();
         let connector = material
             .map_err(|refused| refused.to_string())
             .and_then(|material| {
@@ -264,8 +266,8 @@ impl Secure {
         Self { connector, name: name.clone(), seen }
     }
 
-    /// Puts TLS over a connection.
-    pub async fn wrap(&self, tcp: TcpStream) -> Result<Watched, Failure> {
+    /// Performs a handshake on a connection.
+    pub async fn handshake(&self, tcp: TcpStream) -> Result<DescribedStream, Failure> {
         let name = ServerName::try_from(self.name.to_string()).map_err(|_| {
             Failure::Network(format!("has `{}` configured, which is not a host name", self.name))
         })?;
@@ -273,9 +275,9 @@ impl Secure {
         self.seen.requested.store(false, Ordering::Relaxed);
         *self.seen.error() = None;
         match connector.connect(name, tcp).await {
-            Ok(stream) => Ok(Watched { stream, seen: self.seen.clone(), received: false }),
+            Ok(stream) => Ok(DescribedStream { stream, seen: self.seen.clone(), received: false }),
             Err(error) => Err(Failure::Network(match rustls_error(&error) {
-                Some(error) => describe(error, self.seen.presents),
+                Some(error) => describe(error, self.seen.has_client_certificate),
                 None if is_end(&error) => self
                     .seen
                     .closed()
@@ -285,27 +287,27 @@ impl Secure {
         }
     }
 
-    /// Why TLS failed on the newest connection, in plain words, if it did after its handshake.
+    /// Description of the TLS failure of the most recent connection after its handshake, if any.
     pub fn error(&self) -> Option<String> {
         self.seen.error().clone()
     }
 }
 
-impl fmt::Debug for Secure {
+impl fmt::Debug for TlsDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// The client's side of TLS to one server.
+/// The client side of TLS to one server.
 fn connector(
     common: &Trust,
-    material: Material,
+    material: ParsedFiles,
     pins: Arc<[SpkiPin]>,
     protocol: &[u8],
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionObservations>,
 ) -> Result<TlsConnector, rustls::Error> {
-    let Material { ca, client } = material;
+    let ParsedFiles { ca, client } = material;
     let checks_chain = ca.is_some() || pins.is_empty();
     let (roots, ca) = match ca {
         Some((roots, certificates)) => (Arc::new(roots), Some(certificates)),
@@ -317,8 +319,8 @@ fn connector(
     let verifier = Verifier { webpki, checks_chain, ca, pins };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        // Only the name of rustls's method is dangerous: this verifier checks signatures always, and chains unless
-        // pins alone are configured (RFC 7858 4.2).
+        // Only the name of rustls's method is dangerous: this verifier always checks signatures, and checks
+        // chains unless only pins are configured (RFC 7858 section 4.2).
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(ClientCertificate { key: client, seen }));
@@ -326,19 +328,19 @@ fn connector(
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// A TLS connection whose errors are in plain words.
-pub(super) struct Watched {
+/// A TLS stream whose errors are replaced by descriptions.
+pub(super) struct DescribedStream {
     stream: TlsStream<TcpStream>,
-    seen: Arc<Seen>,
+    seen: Arc<ConnectionObservations>,
     /// Whether anything was received since the handshake.
     received: bool,
 }
 
-impl Watched {
-    /// The same error in plain words, which are kept for layers that lose it.
+impl DescribedStream {
+    /// The described error, which is also stored for layers that discard it.
     fn plain(&self, error: io::Error) -> io::Error {
         let why = match rustls_error(&error) {
-            Some(error) => Some(describe(error, self.seen.presents)),
+            Some(error) => Some(describe(error, self.seen.has_client_certificate)),
             None if is_end(&error) && !self.received => self.seen.closed(),
             None => None,
         };
@@ -348,14 +350,14 @@ impl Watched {
         }
     }
 
-    /// An error with these words.
+    /// An error with this text.
     fn fail(&self, why: String) -> io::Error {
         *self.seen.error() = Some(why.clone());
         io::Error::other(why)
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for DescribedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -375,7 +377,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for DescribedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Why TLS to a name server fails, in plain words. Each text is a predicate: the server's address comes before it.
+//! Descriptions of TLS failures. Each text is a predicate that follows the server's address.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use webpki::EndEntityCert;
 
 use crate::observe::civil_from_days;
 
-/// How many names of a certificate an error lists.
-const MOST_NAMES: usize = 4;
+/// Maximum number of names of a certificate in an error.
+const MAX_NAMES: usize = 4;
 
-/// How many characters of a name out of a certificate an error shows.
-const MOST_CHARACTERS: usize = 64;
+/// Maximum number of characters of a name in an error.
+const MAX_CHARACTERS: usize = 64;
 
-/// Why a certificate was refused, where rustls has no words for it.
+/// Why a certificate was rejected, for causes that rustls does not describe.
 #[derive(Debug)]
-pub(super) struct Refused(String);
+pub(super) struct CertificateRejection(String);
 
-impl Refused {
-    /// No authority that is trusted signed it. `own_ca`: the server has a `ca` of its own.
+impl CertificateRejection {
+    /// It was not signed by a trusted authority. `own_ca`: the server has a `ca` of its own.
     pub fn unknown_issuer(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -43,7 +43,7 @@ impl Refused {
         })
     }
 
-    /// It is marked as an authority's (RFC 5280 4.2.1.9).
+    /// It is marked as an authority's certificate (RFC 5280 section 4.2.1.9).
     pub fn authority_as_server() -> Self {
         Self(
             "has the certificate of an authority (CA:TRUE) in place of a server's: set `ca` to that very certificate, \
@@ -52,27 +52,27 @@ impl Refused {
         )
     }
 
-    /// Its public key has another hash than those that are pinned.
+    /// The hash of its public key is not among the pins.
     pub fn other_key(seen: &[u8]) -> Self {
         Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(seen)))
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for CertificateRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for CertificateRejection {}
 
-impl From<Refused> for rustls::Error {
-    fn from(refused: Refused) -> Self {
+impl From<CertificateRejection> for rustls::Error {
+    fn from(refused: CertificateRejection) -> Self {
         Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
     }
 }
 
-/// What went wrong. `presents`: a client certificate is configured.
+/// Describes an error. `has_client_certificate`: a client certificate is configured.
 pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => certificate(error),
@@ -96,10 +96,10 @@ pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
     }
 }
 
-/// For a server without DNS among its protocols.
+/// For a server that does not offer DNS by ALPN.
 const NO_PROTOCOL: &str = "does not offer DNS over this transport (no common application protocol)";
 
-/// What is wrong with a server's certificate.
+/// Describes an error of a server's certificate.
 fn certificate(error: &CertificateError) -> String {
     match error {
         CertificateError::Expired => "has a certificate that expired".to_owned(),
@@ -145,7 +145,7 @@ fn certificate(error: &CertificateError) -> String {
             "has a certificate with a signature algorithm that is not supported".to_owned()
         }
         CertificateError::Other(OtherError(other)) => match (other.downcast_ref(), other.downcast_ref()) {
-            (Some(Refused(why)), _) => why.clone(),
+            (Some(CertificateRejection(why)), _) => why.clone(),
             (None, Some(error)) => chain(error).to_owned(),
             (None, None) => BAD_CHAIN.to_owned(),
         },
@@ -153,10 +153,10 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
-/// For what has no words of its own.
+/// For causes without a description of their own.
 const BAD_CHAIN: &str = "has a certificate chain that is not valid";
 
-/// What is wrong with a chain, where rustls passes the verifier's error on.
+/// Describes an error of a chain that rustls passes on from the verifier.
 fn chain(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::NameConstraintViolation => {
@@ -179,7 +179,7 @@ fn chain(error: &webpki::Error) -> &'static str {
     }
 }
 
-/// Why the server refuses, by its alert (RFC 8446 6.2).
+/// Describes why the server refused, by its alert (RFC 8446 section 6.2).
 fn received(alert: AlertDescription, presents: bool) -> String {
     let refused = |why: &str| match presents {
         true => format!("refused the client certificate: {why}"),
@@ -215,10 +215,10 @@ fn received(alert: AlertDescription, presents: bool) -> String {
     }
 }
 
-/// For a server that is too old, or too strict.
+/// For a server with incompatible versions.
 const OLD_VERSION: &str = "supports neither TLS 1.2 nor TLS 1.3";
 
-/// What the server does not support.
+/// Describes what the server does not support.
 fn incompatible(why: &PeerIncompatible) -> &'static str {
     match why {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -240,9 +240,9 @@ fn date(time: UnixTime) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The names of a certificate as an error lists them. `None`: it has none.
+/// The names of a certificate for an error. `None` if it has none.
 fn names(presented: &[String]) -> Option<String> {
-    // rustls gives them as `DnsName("dns.example")` and `IpAddress(192.0.2.53)`.
+    // rustls formats them as `DnsName("dns.example")` and `IpAddress(192.0.2.53)`.
     let inner = |name: &String| {
         let (kind, rest) = name.split_once('(')?;
         let inner = rest.strip_suffix(')')?.trim_matches('"');
@@ -251,12 +251,12 @@ fn names(presented: &[String]) -> Option<String> {
     let all: Vec<String> = presented.iter().filter_map(inner).collect();
     match all.len() {
         0 => None,
-        1..=MOST_NAMES => Some(all.join(", ")),
-        more => Some(format!("{} and {} more names", all[..MOST_NAMES].join(", "), more - MOST_NAMES)),
+        1..=MAX_NAMES => Some(all.join(", ")),
+        more => Some(format!("{} and {} more names", all[..MAX_NAMES].join(", "), more - MAX_NAMES)),
     }
 }
 
-/// The issuer that a chain ends at, as far as the server sent it, and whether that is the server itself.
+/// The issuer at the end of the chain that the server sent, and whether that is the server itself.
 fn top_issuer(
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -267,7 +267,7 @@ fn top_issuer(
     }
     let above: Vec<_> = intermediates.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
     let mut issuer = leaf.issuer().to_vec();
-    // Each step goes up; a circle of certificates ends with their number.
+    // Each step moves up; a cycle of certificates ends after this many.
     for _ in 0..above.len() {
         match above.iter().find(|certificate| certificate.subject() == issuer) {
             Some(certificate) => issuer = certificate.issuer().to_vec(),
@@ -277,14 +277,14 @@ fn top_issuer(
     (common_name(&issuer), false)
 }
 
-/// `CN=Corp CA` out of a distinguished name in DER (RFC 5280 4.1.2.4), or its organisation where it has no common
-/// name.
+/// `CN=Corp CA` from a distinguished name in DER (RFC 5280 section 4.1.2.4), or its organisation if it has no
+/// common name.
 fn common_name(name: &[u8]) -> Option<String> {
-    /// `id-at-commonName`, `id-at-organizationName`, `id-at-organizationalUnitName` (RFC 5280 A.1).
+    /// `id-at-commonName`, `id-at-organizationName`, `id-at-organizationalUnitName` (RFC 5280 appendix A.1).
     const ATTRIBUTES: [(&[u8], &str); 3] =
         [(&[0x55, 4, 3], "CN"), (&[0x55, 4, 10], "O"), (&[0x55, 4, 11], "OU")];
     let mut lookup: [Option<String>; ATTRIBUTES.len()] = Default::default();
-    // The verifier gives what is in the outer SEQUENCE; a SET begins it.
+    // The verifier returns the content of the outer SEQUENCE, which starts with a SET.
     let mut sets = match Tlv::first(name)? {
         (Tlv { tag: SEQUENCE, value }, _) => value,
         _ => name,
@@ -312,15 +312,15 @@ const OID: u8 = 0x06;
 /// `BMPString` in DER: UTF-16.
 const BMP_STRING: u8 = 0x1e;
 
-/// An element of DER: a tag and a value.
+/// A DER element: a tag and a value.
 struct Tlv<'d> {
     tag: u8,
     value: &'d [u8],
 }
 
 impl<'d> Tlv<'d> {
-    /// The first element, and what follows it. `None` at the end, and where the octets are not DER with lengths below
-    /// 65,536.
+    /// The first element and what follows it. `None` at the end, and if the octets are not DER with lengths
+    /// below 65,536.
     fn first(octets: &'d [u8]) -> Option<(Self, &'d [u8])> {
         let (&tag, rest) = octets.split_first()?;
         let (&short, rest) = rest.split_first()?;
@@ -333,7 +333,7 @@ impl<'d> Tlv<'d> {
         Some((Self { tag, value: rest.get(..length)? }, rest.get(length..)?))
     }
 
-    /// A string of any of the types that a name has.
+    /// A string of any type that is allowed in names.
     fn text(&self) -> String {
         match self.tag {
             BMP_STRING => {
@@ -346,11 +346,11 @@ impl<'d> Tlv<'d> {
     }
 }
 
-/// A text that a stranger chose, for an error on one line: without control characters, and short.
+/// A text from the network, for an error on one line: without control characters and truncated.
 fn printable(text: &str) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
-    let short: String = text.chars().take(MOST_CHARACTERS).map(safe).collect();
-    match text.chars().nth(MOST_CHARACTERS) {
+    let short: String = text.chars().take(MAX_CHARACTERS).map(safe).collect();
+    match text.chars().nth(MAX_CHARACTERS) {
         Some(_) => format!("{short}…"),
         None => short,
     }
@@ -380,8 +380,8 @@ mod tests {
         }
     }
 
-    /// Whether a text has a word of a Rust program: letters of both cases in it after the first, but for the words of
-    /// the field.
+    /// Whether a text contains an identifier of a Rust program: a word with upper-case letters after the
+    /// first, except for known terms.
     fn has_debug_name(text: &str) -> bool {
         let fields = ["TLS", "DNS", "SPKI"];
         text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {

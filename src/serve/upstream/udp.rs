@@ -1,4 +1,4 @@
-//! Datagrams to one name server: a lane of sockets for each runtime that asks it.
+//! UDP to one name server: a pool of sockets for each runtime.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::AtomicBool;
@@ -8,45 +8,46 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::runtime::{Handle, Id};
 
-use super::lane::Lane;
-use super::message::{Failure, Outgoing};
-use super::own::OwnSockets;
+use super::socket_pool::SocketPool;
+use super::message::{Failure, OutgoingQuery};
+use super::local_sockets::LocalSockets;
 use super::in_flight::Reply;
 use crate::observe::ServerMetrics;
 
 /// The sockets to one server. They are opened when first needed.
 ///
-/// A socket wakes the runtime that opened it. So each has its own, and what a worker asks it hears itself.
+/// A socket wakes the runtime that opened it. Each runtime therefore has its own sockets, and a worker
+/// receives the responses to its own questions.
 #[derive(Debug)]
 pub(super) struct UdpPool {
-    target: Arc<Target>,
-    /// By runtime. Those of runtimes that ended go when the next one comes.
-    lanes: RwLock<Vec<(Id, Arc<Lane>)>>,
+    target: Arc<SocketTarget>,
+    /// By runtime. Pools of runtimes that have ended are removed when another runtime is added.
+    pools: RwLock<Vec<(Id, Arc<SocketPool>)>>,
 }
 
-/// Whom all lanes of a pool ask, and how.
+/// The server and the settings that all pools share.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct SocketTarget {
     /// The server.
     pub server: SocketAddr,
-    /// The address that questions leave from; any if `None`.
+    /// The source address; any if `None`.
     pub source: Option<IpAddr>,
-    /// Sockets of each lane.
+    /// Number of sockets per pool.
     pub sockets: usize,
-    /// After so many questions a socket is replaced by one on another port.
+    /// A socket is replaced by one on another port after this many questions.
     pub reopen_after: usize,
-    /// How long a replaced socket still waits for responses.
+    /// How long a replaced socket waits for responses.
     pub linger: Duration,
-    /// Where open sockets are known.
-    pub own: Arc<OwnSockets>,
-    /// What is counted of the server.
+    /// The registry of open sockets.
+    pub local_sockets: Arc<LocalSockets>,
+    /// The metrics of the server.
     pub metrics: Arc<ServerMetrics>,
-    /// Set when a reply came after its query had timed out.
+    /// Set when a reply arrives after its query has timed out.
     pub late: Arc<AtomicBool>,
 }
 
-impl Target {
-    /// A connected socket on a port of the system's choice, and its address.
+impl SocketTarget {
+    /// Opens a connected socket on a port assigned by the system, and returns its address.
     pub fn open(&self) -> Result<(UdpSocket, SocketAddr), Failure> {
         let any = match self.server {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -62,40 +63,40 @@ impl Target {
 }
 
 impl UdpPool {
-    /// Nothing is open.
-    pub fn new(target: Target) -> Self {
-        Self { target: Arc::new(target), lanes: RwLock::default() }
+    /// Creates a set without open sockets.
+    pub fn new(target: SocketTarget) -> Self {
+        Self { target: Arc::new(target), pools: RwLock::default() }
     }
 
-    /// Sends a question from a random socket and waits for its response until a point in time, or a few
+    /// Sends a question from a random socket and waits for its response until a deadline, or a few
     /// milliseconds longer.
-    pub async fn exchange(&self, outgoing: &Arc<Outgoing>, until: Instant) -> Reply {
-        let ticket = self.lane().post(outgoing, until)?;
+    pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
+        let ticket = self.pool_of_runtime().send(outgoing, until)?;
         ticket.wait().await
     }
 
-    /// Fails all outstanding queries as if their time-out had expired.
+    /// Fails all outstanding queries as if their timeout had expired.
     pub fn time_out_all(&self) {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        lanes.iter().for_each(|(_, lane)| lane.time_out_all());
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().for_each(|(_, pool)| pool.time_out_all());
     }
 
-    /// The lane of the runtime that this is called in.
-    fn lane(&self) -> Arc<Lane> {
+    /// The pool of the current runtime.
+    fn pool_of_runtime(&self) -> Arc<SocketPool> {
         let here = Handle::current().id();
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, lane)) = lanes.iter().find(|(id, _)| *id == here) {
-            return lane.clone();
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == here) {
+            return pool.clone();
         }
-        drop(lanes);
-        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread of this runtime may have been quicker.
-        if let Some((_, lane)) = lanes.iter().find(|(id, _)| *id == here) {
-            return lane.clone();
+        drop(pools);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread of this runtime may have created it.
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == here) {
+            return pool.clone();
         }
-        lanes.retain(|(_, lane)| lane.is_alive());
-        let lane = Lane::start(self.target.clone());
-        lanes.push((here, lane.clone()));
-        lane
+        pools.retain(|(_, pool)| pool.is_alive());
+        let pool = SocketPool::start(self.target.clone());
+        pools.push((here, pool.clone()));
+        pool
     }
 }

@@ -1,27 +1,27 @@
-//! A future that goes on without who began it.
+//! A future that continues if its caller is dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// Runs as part of who awaits it. When that one leaves, a task of its own takes over: a task is made for those
-/// alone, and not for each question.
-pub(super) struct Lead<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
+/// Runs as part of the awaiting task. If that is dropped, a new task takes over, so that a task is created
+/// only in that case and not for each question.
+pub(super) struct Leader<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
 where
     F::Output: Send;
 
-impl<F: Future + Send + 'static> Lead<F>
+impl<F: Future + Send + 'static> Leader<F>
 where
     F::Output: Send,
 {
-    /// It has not begun.
+    /// Creates a leader that has not started.
     pub fn new(future: F) -> Self {
         Self(Some(Box::pin(future)))
     }
 }
 
-impl<F: Future + Send + 'static> Future for Lead<F>
+impl<F: Future + Send + 'static> Future for Leader<F>
 where
     F::Output: Send,
 {
@@ -37,13 +37,13 @@ where
     }
 }
 
-impl<F: Future + Send + 'static> Drop for Lead<F>
+impl<F: Future + Send + 'static> Drop for Leader<F>
 where
     F::Output: Send,
 {
     fn drop(&mut self) {
         let Some(rest) = self.0.take() else { return };
-        // Without a runtime nothing could go on.
+        // Without a runtime, the future cannot continue.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(rest);
         }
@@ -59,7 +59,7 @@ mod tests {
     async fn it_ends_with_who_awaits_it_or_without() {
         let (go, gone) = oneshot::channel::<u8>();
         let (tell, annotation) = oneshot::channel();
-        let mut lead = Lead::new(async move { tell.send(gone.await.unwrap()).unwrap() });
+        let mut lead = Leader::new(async move { tell.send(gone.await.unwrap()).unwrap() });
         tokio::select! {
             biased;
             () = &mut lead => panic!("nothing came yet"),
@@ -68,6 +68,6 @@ mod tests {
         drop(lead);
         go.send(7).unwrap();
         assert_eq!(annotation.await, Ok(7));
-        assert_eq!(Lead::new(async { 8 }).await, 8);
+        assert_eq!(Leader::new(async { 8 }).await, 8);
     }
 }

@@ -1,4 +1,4 @@
-//! The sockets that questions leave from, so that one that comes back is known for what it is.
+//! The local sockets that questions are sent from, to detect questions that return to their sender.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,32 +7,32 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Addresses of open UDP sockets to name servers. Every question that a client asks is looked up here, so a port
-/// that is none of theirs is told by one glance.
+/// Addresses of open UDP sockets to name servers. Every query of a client is checked against them, so ports
+/// that are not in use are excluded with one load.
 #[derive(Debug)]
-pub(super) struct OwnSockets {
-    /// How many sockets have each port.
+pub(super) struct LocalSockets {
+    /// Number of sockets per port.
     ports: Box<[AtomicU16]>,
-    /// How many have each address: servers at several addresses can be asked from one.
+    /// Number of sockets per address: several servers can be queried from the same one.
     addresses: RwLock<HashMap<SocketAddr, u16, RandomState>>,
 }
 
-impl Default for OwnSockets {
+impl Default for LocalSockets {
     fn default() -> Self {
         let ports = (0..=u16::MAX).map(|_| AtomicU16::new(0)).collect();
         Self { ports, addresses: RwLock::default() }
     }
 }
 
-impl OwnSockets {
-    /// A socket was opened.
+impl LocalSockets {
+    /// Records that a socket was opened.
     pub fn add(&self, address: SocketAddr) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         *addresses.entry(address).or_insert(0) += 1;
         self.port(address).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A socket was closed.
+    /// Records that a socket was closed.
     pub fn remove(&self, address: SocketAddr) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&address) {
@@ -50,7 +50,7 @@ impl OwnSockets {
             && self.addresses.read().unwrap_or_else(PoisonError::into_inner).contains_key(&address)
     }
 
-    /// The count of an address's port.
+    /// The counter of an address's port.
     fn port(&self, address: SocketAddr) -> &AtomicU16 {
         &self.ports[usize::from(address.port())]
     }
@@ -62,15 +62,15 @@ mod tests {
 
     #[test]
     fn an_address_is_known_while_a_socket_has_it() {
-        let own = OwnSockets::default();
+        let local_sockets = LocalSockets::default();
         let [one, other]: [SocketAddr; 2] =
             ["192.0.2.1:53", "192.0.2.2:53"].map(|text| text.parse().unwrap());
-        own.add(one);
-        own.add(one);
-        own.remove(one);
-        assert!(own.contains(one) && !own.contains(other));
-        own.remove(other);
-        own.remove(one);
-        assert!(!own.contains(one));
+        local_sockets.add(one);
+        local_sockets.add(one);
+        local_sockets.remove(one);
+        assert!(local_sockets.contains(one) && !local_sockets.contains(other));
+        local_sockets.remove(other);
+        local_sockets.remove(one);
+        assert!(!local_sockets.contains(one));
     }
 }
