@@ -58,8 +58,10 @@ mod counted {
     use plustwo::config;
     use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
-    use plustwo::resolve::{EgressPath, QueryContext, Outcome, Silent, egress, resolve};
-    use plustwo::serve::{ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker, annotate};
+    use plustwo::resolve::{EgressPath, Outcome, QueryContext, Silent, egress, resolve};
+    use plustwo::serve::{
+        Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Transport, Worker, annotate,
+    };
     use plustwo::world::{Vantage, World, compile};
 
     // ---- what is made before ----------------------------------------------------------------------------
@@ -148,7 +150,8 @@ mod counted {
     impl Answering {
         fn answer(&mut self, message: &[u8]) -> usize {
             let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
-            let source = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
+            let source =
+                MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp };
             let moment = Moment { started: Instant::now(), at: UNIX_EPOCH };
             let incoming = IncomingMessage { listener: &self.listener, message, source: &source, moment };
             self.out.clear();
@@ -200,7 +203,8 @@ mod counted {
 
     fn told() -> &'static (&'static Stage, Outcome) {
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut Silent);
+        let outcome =
+            resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut Silent);
         Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
     }
 
@@ -275,7 +279,13 @@ mod counted {
     #[bench::of_10_000_zones(stage(10_000))]
     fn resolve_private(stage: &Stage) -> Option<Outcome> {
         let question = stage.question();
-        black_box(resolve(&stage.world, stage.vantage, black_box(&question), QueryContext::at(0), &mut Silent))
+        black_box(resolve(
+            &stage.world,
+            stage.vantage,
+            black_box(&question),
+            QueryContext::at(0),
+            &mut Silent,
+        ))
     }
 
     // The way to an address of the VPC, and to one behind the NAT gateway.

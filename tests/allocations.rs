@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
 use lab::{A, AAAA, CLIENT_SUBNET, COOKIE, Packet};
-use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport};
+use plustwo::serve::{Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Progress, Transport};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;

@@ -14,7 +14,9 @@ use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, PATHS, Packet, Reply, SHORTES
 use plustwo::dns::{Query, Rejected};
 use plustwo::serve::bind::bind_tcp;
 use plustwo::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
-use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
+use plustwo::serve::{
+    Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Progress, Transport, Worker,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -74,8 +76,11 @@ impl Asker {
 
     /// The reply, if there is one, checked.
     fn ask(&mut self, message: &[u8], peer: IpAddr, transport: Transport) -> Option<Reply> {
-        let origin =
-            MessageSource { peer: SocketAddr::new(peer, 40_000), local: IpAddr::from([127, 0, 0, 1]), transport };
+        let origin = MessageSource {
+            peer: SocketAddr::new(peer, 40_000),
+            local: IpAddr::from([127, 0, 0, 1]),
+            transport,
+        };
         self.reply.clear();
         let (engine, moment) = (&self.engine, Moment::now());
         let incoming = IncomingMessage { listener: &self.listener, message, source: &origin, moment };

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, IN, PATHS, Packet, Reply, TXT};
-use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
+use plustwo::serve::{
+    Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Progress, Transport, Worker,
+};
 use proptest::prelude::*;
 
 /// The lab, with answers of every kind that a cache could get wrong.
@@ -186,7 +188,8 @@ impl Side {
         let origin = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
         // Something before it, as in a batch.
         let mut out = vec![0xaa; 7];
-        let incoming = IncomingMessage { listener: &self.listener, message: &asked.message, source: &origin, moment };
+        let incoming =
+            IncomingMessage { listener: &self.listener, message: &asked.message, source: &origin, moment };
         let begun = self.engine.handle(&mut self.worker, &incoming, &mut out);
         self.worker.recorder.settle(moment.started);
         matches!(begun, Progress::Replied).then(|| out.split_off(7))

@@ -14,7 +14,7 @@ use plustwo::aws::{Facts, Region};
 use plustwo::config::{self, Loaded};
 use plustwo::dns::{Class, Name, Question, Rcode, RecordType};
 use plustwo::explain::{Explanation, vantage};
-use plustwo::resolve::{QueryContext, Outcome, Silent, Source, resolve};
+use plustwo::resolve::{Outcome, QueryContext, Silent, Source, resolve};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 use hickory_proto::op::ResponseCode;
 use lab::{A, AAAA, Packet, Reply, TXT};
 use plustwo::dns::{Annotations, Answer, Name, Query, Rcode, Rdata, RecordType, RrSet, encode};
-use plustwo::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, Transport, Worker};
+use plustwo::serve::{
+    Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Progress, Transport, Worker,
+};
 use tokio::net::UdpSocket;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -82,7 +84,8 @@ impl Lab {
         let moment = Moment { started: self.start + self.now, at: self.wall };
         let local = IpAddr::from([127, 0, 0, 1]);
         let origin = MessageSource { peer: SocketAddr::new(local, 40_000), local, transport: Transport::Udp };
-        let incoming = IncomingMessage { listener: &self.listener, message: &message, source: &origin, moment };
+        let incoming =
+            IncomingMessage { listener: &self.listener, message: &message, source: &origin, moment };
         let mut out = Vec::new();
         match self.engine.handle(&mut self.worker, &incoming, &mut out) {
             Progress::Pending(waiting) => {

@@ -297,7 +297,9 @@ mod tests {
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn({
             let observer = observer.clone();
-            async move { serve(listener, router, bounds, observer.listeners(), async { drop(stopped.await) }).await }
+            async move {
+                serve(listener, router, bounds, observer.listeners(), async { drop(stopped.await) }).await
+            }
         });
         (address, observer, stop)
     }

@@ -10,7 +10,7 @@ use crate::explain::Lands;
 use crate::explain::{self, Missed, claim_of};
 use crate::net::{is_globally_routed, nat64_embedded};
 use crate::resolve::{
-    Choice, Class, EgressPath, QueryContext, Outcome, Reach, Reason, Referral, Source, Trace, resolve,
+    Choice, Class, EgressPath, Outcome, QueryContext, Reach, Reason, Referral, Source, Trace, resolve,
 };
 use crate::world::{Held, Origin, Vantage, World};
 

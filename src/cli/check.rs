@@ -6,7 +6,7 @@ use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
-use crate::resolve::{AddressPath, Class, QueryContext, Outcome, Reach, Reason, Silent, Source, resolve};
+use crate::resolve::{AddressPath, Class, Outcome, QueryContext, Reach, Reason, Silent, Source, resolve};
 use crate::serve::forward::missing_sources;
 use crate::world::World;
 

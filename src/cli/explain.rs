@@ -65,7 +65,8 @@ impl Explain {
         for name in self.all_names()? {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match Explanation::of(&world, vantage, &question, QueryContext { now: now_s, random: self.draw }) {
+            match Explanation::of(&world, vantage, &question, QueryContext { now: now_s, random: self.draw })
+            {
                 Some(told) if self.json => out::print_line(self.pretty(&json::value(&told)))?,
                 Some(told) => out::print_line(Text(&told))?,
                 None => out::print_line(format_args!(

@@ -120,7 +120,8 @@ impl Started {
         let near = |address: &SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
         let mut plain = self.listeners.iter().filter(|(listener, _)| listener.tls().is_none());
         let Some((_, listener)) = plain.find(|(_, address)| near(address)) else { return Ok(()) };
-        let server = if listener.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listener.ip().to_string() };
+        let server =
+            if listener.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listener.ip().to_string() };
         let port = if listener.port() == 53 { String::new() } else { format!(" -p {}", listener.port()) };
         let name = world
             .endpoints

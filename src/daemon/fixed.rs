@@ -62,7 +62,8 @@ impl Fixed {
             ("[message_cache] serve_stale_s", cache.serve_stale_s.to_string()),
             ("[message_cache] prefetch", cache.prefetch.to_string()),
         ]);
-        let listeners = world.listeners.iter().map(|listener| (listener.address, carriers(listener))).collect();
+        let listeners =
+            world.listeners.iter().map(|listener| (listener.address, carriers(listener))).collect();
         Self { settings, listeners }
     }
 

@@ -20,7 +20,7 @@ use crate::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
 use crate::serve::tls::Certificate;
 use crate::serve::udp::UdpListener;
 use crate::serve::workers::Workers;
-use crate::serve::{ListenerIdentity, Engine};
+use crate::serve::{Engine, ListenerIdentity};
 use crate::world::{Carries, Listener, TlsFiles, World};
 
 /// The certificates of encrypted doors, each with the listener's address as written: its identity over
@@ -146,7 +146,10 @@ impl Doors {
     {
         let mut running = JoinSet::new();
         for (reader, listener) in self.udp {
-            running.spawn(counted(open, read_on(self.workers.clone(), reader, listener, engine.clone(), told())));
+            running.spawn(counted(
+                open,
+                read_on(self.workers.clone(), reader, listener, engine.clone(), told()),
+            ));
         }
         for listener in self.tcp {
             running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), told())));
@@ -175,7 +178,10 @@ where
 }
 
 /// Runs a door that is counted as open until it ends, however it does.
-fn counted<D: Future<Output = ()>>(open: &Arc<AtomicUsize>, listener: D) -> impl Future<Output = ()> + use<D> {
+fn counted<D: Future<Output = ()>>(
+    open: &Arc<AtomicUsize>,
+    listener: D,
+) -> impl Future<Output = ()> + use<D> {
     struct Open(Arc<AtomicUsize>);
     impl Drop for Open {
         fn drop(&mut self) {

@@ -7,10 +7,10 @@
 //!   `implausible`: what the watch does not apply
 
 mod descriptors;
-mod listeners;
 mod fixed;
 mod implausible;
 mod life;
+mod listeners;
 mod loader;
 mod open;
 mod reload;

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::listeners::{Certificates, replace_certificates};
 use super::fixed::Fixed;
 use super::implausible;
+use super::listeners::{Certificates, replace_certificates};
 use super::loader::Loader;
 use super::systemd;
 use crate::admin::{Finding, ReloadHandle, ReloadOutcome};

@@ -24,8 +24,8 @@ use crate::config::{nearest, shortened};
 use crate::dns::{Answer, Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
-    ClaimSeen, EgressPath, Cacheability, Matched, QueryContext, Outcome, Reason, Recorder, Referral, RoutingSeen, Source,
-    decide, egress, resolve,
+    Cacheability, ClaimSeen, EgressPath, Matched, Outcome, QueryContext, Reason, Recorder, Referral,
+    RoutingSeen, Source, decide, egress, resolve,
 };
 use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
 

@@ -50,7 +50,8 @@ fn told_of(from: &str, name: &str, qtype: RecordType, draw: u64) -> Explanation 
     let world = compile(&mut loaded).expect("nothing is wrong");
     let from = vantage(&world, from, None).expect("it is a place");
     let question = Question { qname: name.parse().expect("a name"), qtype, qclass: Class::IN };
-    Explanation::of(&world, from, &question, QueryContext { now: 0, random: draw }).expect("there is an answer")
+    Explanation::of(&world, from, &question, QueryContext { now: 0, random: draw })
+        .expect("there is an answer")
 }
 
 #[test]

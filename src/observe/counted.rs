@@ -1,7 +1,7 @@
-//! Families of what workers count: a slot for each combination of label values, summed over all tallies when
-//! they are collected.
+//! Metrics counted by workers: a slot for each combination of label values, summed over all shards when they
+//! are collected.
 //!
-//! The look-up by labels takes a lock and some dozens of nanoseconds, so whoever counts often keeps the slot.
+//! A lookup by label values takes a lock and tens of nanoseconds, so frequent users keep the slot.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,16 +12,16 @@ use foldhash::fast::RandomState;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
-use super::family::Label;
-use super::shard::{Slot, Spread, CounterShards};
+use super::labelled::Label;
+use super::shard::{CounterShards, HistogramSlots, SeriesSlot};
 
 /// Slots by label values. A series keeps its slot for the life of the process, so that a reload neither moves
-/// a count to another series nor makes one go backwards.
-struct Series<const N: usize, S> {
+/// a count to another series nor decreases it.
+struct SeriesMap<const N: usize, S> {
     by_labels: RwLock<HashMap<[Label; N], S, RandomState>>,
 }
 
-impl<const N: usize, S: Copy> Series<N, S>
+impl<const N: usize, S: Copy> SeriesMap<N, S>
 where
     [Label; N]: Eq + Hash,
 {
@@ -33,7 +33,7 @@ where
         })
     }
 
-    /// One metric for each series, with its labels set.
+    /// One metric per series, with its labels.
     fn metrics(&self, names: &[&'static str; N], read: impl Fn(&mut proto::Metric, S)) -> Vec<proto::Metric> {
         let all = self.by_labels.read().unwrap_or_else(PoisonError::into_inner);
         let metric = |(values, series): (&[Label; N], &S)| {
@@ -45,7 +45,7 @@ where
     }
 }
 
-/// Labels in the order of their names, as the library's own metrics have them.
+/// Labels in the order of their names, as in the library's own metrics.
 fn pairs<const N: usize>(names: &[&'static str; N], values: &[Label; N]) -> Vec<LabelPair> {
     let pair = |(name, value): (&&'static str, &Label)| {
         let mut pair = LabelPair::default();
@@ -58,17 +58,17 @@ fn pairs<const N: usize>(names: &[&'static str; N], values: &[Label; N]) -> Vec<
     pairs
 }
 
-/// What a family was declared with.
+/// The declaration of a metric with its series.
 struct Declared<const N: usize, S> {
     desc: Desc,
     labels: [&'static str; N],
-    tallies: CounterShards,
-    series: Series<N, S>,
+    shards: CounterShards,
+    series: SeriesMap<N, S>,
 }
 
 impl<const N: usize, S> Declared<N, S> {
-    fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards) -> Arc<Self> {
-        Arc::new(Self { desc, labels, tallies, series: Series { by_labels: RwLock::default() } })
+    fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards) -> Arc<Self> {
+        Arc::new(Self { desc, labels, shards, series: SeriesMap { by_labels: RwLock::default() } })
     }
 
     fn family(&self, kind: MetricType, metrics: Vec<proto::Metric>) -> Vec<MetricFamily> {
@@ -87,26 +87,26 @@ impl<const N: usize, S> fmt::Debug for Declared<N, S> {
     }
 }
 
-/// Counters with one name and one set of labels, or levels that go up and down. Clones share their series.
+/// Counters or gauges with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
 pub struct Counters<const N: usize> {
-    declared: Arc<Declared<N, Slot>>,
+    declared: Arc<Declared<N, SeriesSlot>>,
     kind: MetricType,
 }
 
 impl<const N: usize> Counters<N> {
-    /// Nothing counted yet. `kind` is `COUNTER` or `GAUGE`.
-    pub fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards, kind: MetricType) -> Self {
-        Self { declared: Declared::new(desc, labels, tallies), kind }
+    /// Creates a metric without series. `kind` is `COUNTER` or `GAUGE`.
+    pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, kind: MetricType) -> Self {
+        Self { declared: Declared::new(desc, labels, shards), kind }
     }
 
-    /// The slot of the series with these label values, which is made if it is new.
-    pub fn slot(&self, values: [Label; N]) -> Slot {
-        self.declared.series.get(values, || self.declared.tallies.allot(1))
+    /// The slot of the series with these label values, which is created if necessary.
+    pub fn slot(&self, values: [Label; N]) -> SeriesSlot {
+        self.declared.series.get(values, || self.declared.shards.allot(1))
     }
 
-    /// Makes one series that is counted in a slot of the caller's.
-    pub fn stand_for(&self, values: [Label; N], slot: Slot) {
+    /// Adds a series that uses a slot of the caller.
+    pub fn alias(&self, values: [Label; N], slot: SeriesSlot) {
         self.declared.series.get(values, || slot);
     }
 }
@@ -123,10 +123,10 @@ impl<const N: usize> Collector for Counters<N> {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Declared { labels, tallies, series, .. } = &*self.declared;
+        let Declared { labels, shards, series, .. } = &*self.declared;
         let metrics = series.metrics(labels, |metric, slot| {
-            // Exact up to 2^53, as everything in this format is.
-            let value = tallies.sum(slot) as f64;
+            // Exact up to 2^53, like every value in this format.
+            let value = shards.sum(slot) as f64;
             if self.kind == MetricType::GAUGE {
                 let mut gauge = proto::Gauge::default();
                 gauge.set_value(value);
@@ -143,53 +143,53 @@ impl<const N: usize> Collector for Counters<N> {
 
 /// Histograms with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
-pub struct Spreads<const N: usize> {
-    declared: Arc<Declared<N, Spread>>,
-    scale: Scale,
+pub struct Histograms<const N: usize> {
+    declared: Arc<Declared<N, HistogramSlots>>,
+    scale: HistogramScale,
 }
 
-/// The unit that a histogram is counted in.
+/// The unit of a histogram.
 #[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    /// Upper bounds of the buckets, in the unit that is counted in.
+pub struct HistogramScale {
+    /// Upper bounds of the buckets, in the unit of the counted values.
     pub bounds: &'static [u64],
-    /// How many of those units make one of what is exported.
+    /// How many of these units make up one exported unit.
     pub per_unit: f64,
 }
 
-impl<const N: usize> Spreads<N> {
-    /// Nothing counted yet.
-    pub fn new(desc: Desc, labels: [&'static str; N], tallies: CounterShards, scale: Scale) -> Self {
-        Self { declared: Declared::new(desc, labels, tallies), scale }
+impl<const N: usize> Histograms<N> {
+    /// Creates a metric without series.
+    pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, scale: HistogramScale) -> Self {
+        Self { declared: Declared::new(desc, labels, shards), scale }
     }
 
-    /// The slots of the series with these label values, which are made if it is new.
-    pub fn spread(&self, values: [Label; N]) -> Spread {
-        self.declared.series.get(values, || Spread::allot(&self.declared.tallies, self.scale.bounds))
+    /// The slots of the series with these label values, which are created if necessary.
+    pub fn histogram_slots(&self, values: [Label; N]) -> HistogramSlots {
+        self.declared.series.get(values, || HistogramSlots::allot(&self.declared.shards, self.scale.bounds))
     }
 }
 
-impl<const N: usize> Clone for Spreads<N> {
+impl<const N: usize> Clone for Histograms<N> {
     fn clone(&self) -> Self {
         Self { declared: self.declared.clone(), scale: self.scale }
     }
 }
 
-impl<const N: usize> Collector for Spreads<N> {
+impl<const N: usize> Collector for Histograms<N> {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.declared.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Declared { labels, tallies, series, .. } = &*self.declared;
-        let metrics = series.metrics(labels, |metric, spread| {
-            metric.set_histogram(histogram(spread.read(tallies), self.scale));
+        let Declared { labels, shards, series, .. } = &*self.declared;
+        let metrics = series.metrics(labels, |metric, histogram_slots| {
+            metric.set_histogram(histogram(histogram_slots.read(shards), self.scale));
         });
         self.declared.family(MetricType::HISTOGRAM, metrics)
     }
 }
 
-fn histogram((counts, sum): (Vec<u64>, u64), scale: Scale) -> proto::Histogram {
+fn histogram((counts, sum): (Vec<u64>, u64), scale: HistogramScale) -> proto::Histogram {
     let mut cumulative = 0;
     let bucket = |(bound, count): (&u64, &u64)| {
         cumulative += count;

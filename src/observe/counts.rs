@@ -1,7 +1,7 @@
-//! What readers want to know of an answer, worked out once and counted as often as it is given.
+//! The metrics and log records of an answer, prepared once and counted each time it is served.
 //!
-//! A packet cache keeps this beside an answer's octets, so that an answer out of it is observed like any other:
-//! no label is looked up, nothing is formatted, nothing is allocated.
+//! A packet cache stores them with the reply, so that a hit is observed like any other answer without looking
+//! up labels, formatting or allocating.
 
 use std::sync::Arc;
 
@@ -10,61 +10,62 @@ use super::event::QueryEvent;
 use super::implied::{self, Lookups, NameHash};
 use super::metrics::Metrics;
 use super::query_log::Template;
-use super::shard::{Slot, Slots};
+use super::shard::{SeriesSlot, Slots};
 use crate::dns::{Name, Rcode, RecordType};
 use crate::resolve::{Class, Outcome, Reach, Source};
 use crate::world::{Index, Vantage, World};
 
-use super::family::Label;
+use super::labelled::Label;
 
-/// Rotations that an implied connection is worked out for. More records than that have no own place in an answer
-/// that a stub takes over UDP.
-const MOST_ROTATIONS: usize = 64;
+/// Maximum number of rotations for which implied connections are prepared. An answer with more records does
+/// not fit into a UDP reply.
+const MAX_ROTATIONS: usize = 64;
 
-/// The part of an event that is the same for all who ask the same question from the same place.
+/// The part of an event that is the same for every client that sends the same question from the same
+/// location.
 #[derive(Debug)]
 pub struct PreparedCounts {
     pub(super) qtype: RecordType,
     pub(super) rcode: Rcode,
     pub(super) source: Source,
-    /// Whether somebody else's answer, kept, is given.
+    /// Whether a cached answer of an upstream is served.
     pub(super) cached: bool,
-    /// What each time counts one: ways out, reasons, endpoints.
+    /// Counters that each answer increments: paths, reasons, endpoints.
     pub(super) slots: Slots,
-    pub(super) implied: Option<Box<Implied>>,
-    /// The query log's records, if there is a log.
+    pub(super) implied: Option<Box<ImpliedConnections>>,
+    /// The query log records, if there is a query log.
     pub(super) template: Option<Box<Template>>,
     is_for_every_rotation: bool,
 }
 
 /// Connections that an answer implies.
 #[derive(Debug)]
-pub(super) struct Implied {
+pub(super) struct ImpliedConnections {
     pub name: Name,
     pub name_hash: NameHash,
-    /// How long a client may keep the answer.
+    /// How long a client may cache the answer.
     pub ttl_s: u32,
-    /// By rotation; the last is followed by the first again.
-    by_rotation: Box<[Option<Implies>]>,
+    /// By rotation, repeating after the last.
+    by_rotation: Box<[Option<ImpliedConnection>]>,
 }
 
-/// The connection that an answer implies as it is sent.
+/// The connection implied by an answer in one rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Implies {
-    pub slot: Slot,
+pub(super) struct ImpliedConnection {
+    pub slot: SeriesSlot,
     pub endpoint: Arc<str>,
 }
 
 impl PreparedCounts {
-    /// Works it out. `lookups` are those of the worker that will count it.
+    /// Prepares the counts of an event. `lookups` belong to the worker that will count them.
     pub(super) fn of(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
         let mut slots = Vec::new();
         if let Some(vantage) = event.vantage {
-            ways_out(event.world, vantage, event.outcome, metrics, &mut slots);
+            count_paths(event.world, vantage, event.outcome, metrics, &mut slots);
         }
         let rotations = rotations(event);
-        let implied =
-            implied::counts(event).then(|| Box::new(Implied::of(event, metrics, lookups, rotations)));
+        let implied = implied::counts(event)
+            .then(|| Box::new(ImpliedConnections::of(event, metrics, lookups, rotations)));
         Self {
             qtype: event.question.qtype,
             rcode: event.outcome.answer.rcode,
@@ -77,76 +78,83 @@ impl PreparedCounts {
         }
     }
 
-    /// Whether it holds for the answer in every rotation, and not only in the one that it was sent with.
+    /// Whether they apply to the answer in every rotation, and not only in the one in which it was sent.
     pub fn is_for_every_rotation(&self) -> bool {
         self.is_for_every_rotation
     }
 
-    /// About how many octets it takes beside itself.
-    pub fn elsewhere(&self) -> usize {
+    /// Approximate heap memory in octets.
+    pub fn heap_octets(&self) -> usize {
         let implied = self.implied.as_ref().map_or(0, |implied| {
-            size_of::<Implied>() + implied.by_rotation.len() * size_of::<Option<Implies>>()
+            size_of::<ImpliedConnections>()
+                + implied.by_rotation.len() * size_of::<Option<ImpliedConnection>>()
         });
         let template = self.template.as_ref().map_or(0, |template| template.weight());
         self.slots.elsewhere() + implied + template
     }
 }
 
-impl Implied {
+impl ImpliedConnections {
     fn of(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, rotations: Option<usize>) -> Self {
         let at = |rotation| implies(event, metrics, rotation);
         let mut by_rotation: Vec<_> = match rotations {
             Some(rotations) => (0..rotations).map(at).collect(),
             None => vec![at(event.arrival.rotation)],
         };
-        // Whoever has an interface in the own subnet takes that, whatever the rotation.
+        // With an interface in the client's own subnet, the rotation does not matter.
         if by_rotation.iter().all(|one| *one == by_rotation[0]) {
             by_rotation.truncate(1);
         }
         Self {
             name: event.question.qname.clone(),
             name_hash: lookups.name(&event.question.qname),
-            // A client may keep a chain no longer than its shortest-lived record.
+            // A client may not cache a chain for longer than its shortest TTL.
             ttl_s: event.outcome.answer.answer.iter().map(|set| set.ttl).min().unwrap_or(0),
             by_rotation: by_rotation.into(),
         }
     }
 
-    /// The connection that an answer implies with this rotation.
-    pub fn implies(&self, arrival: &Arrival<'_>) -> Option<&Implies> {
+    /// The connection implied by the answer in this rotation.
+    pub fn implies(&self, arrival: &Arrival<'_>) -> Option<&ImpliedConnection> {
         let at = arrival.rotation.checked_rem(self.by_rotation.len())?;
         self.by_rotation[at].as_ref().filter(|_| !arrival.truncated)
     }
 }
 
-fn implies(event: &QueryEvent<'_>, metrics: &Metrics, rotation: usize) -> Option<Implies> {
+fn implies(event: &QueryEvent<'_>, metrics: &Metrics, rotation: usize) -> Option<ImpliedConnection> {
     let connection = implied::connection(event, rotation)?;
     let world = event.world;
     let [kind, service, endpoint, vpc] = endpoint_labels(world, connection.endpoint);
     let subnet = Label::from(&world.subnets[connection.subnet].id);
     let slot = metrics.implied_connections.slot([kind, service, endpoint, vpc, subnet]);
-    Some(Implies { slot, endpoint: world.endpoints[connection.endpoint].id.clone() })
+    Some(ImpliedConnection { slot, endpoint: world.endpoints[connection.endpoint].id.clone() })
 }
 
-/// After how many rotations the addresses of an answer stand as they stood. `None`: too many.
+/// The number of rotations after which the order of addresses repeats. `None` if there are too many.
 fn rotations(event: &QueryEvent<'_>) -> Option<usize> {
     let sets = event.outcome.answer.answer.iter().filter(|set| set.rtype == event.question.qtype);
     let mut period = 1;
     for records in sets.map(|set| set.rdatas.len().max(1)) {
         if period % records != 0 {
-            // One set that counts is the rule; several come round together after their product at the latest.
+            // Usually one set matters; several repeat after the product of their sizes at the latest.
             period *= records;
         }
-        if period > MOST_ROTATIONS {
+        if period > MAX_ROTATIONS {
             return None;
         }
     }
     Some(period)
 }
 
-/// The ways that an answer implies, as its client and as its endpoints see them.
-fn ways_out(world: &World, vantage: Vantage, outcome: &Outcome, metrics: &Metrics, slots: &mut Vec<Slot>) {
-    let vpc = world.place_vpc(vantage.place).map_or(Label::Word(""), |vpc| Label::from(&vpc.id));
+/// The paths implied by an answer, by client and by endpoint.
+fn count_paths(
+    world: &World,
+    vantage: Vantage,
+    outcome: &Outcome,
+    metrics: &Metrics,
+    slots: &mut Vec<SeriesSlot>,
+) {
+    let vpc = world.place_vpc(vantage.place).map_or(Label::Constant(""), |vpc| Label::from(&vpc.id));
     let subnet = Label::from(&world.place_name(vantage.place));
     let egress = |class: Class, reach: &'static str| {
         metrics.egress_answers.slot([vpc.clone(), subnet.clone(), class.as_str().into(), reach.into()])
@@ -172,7 +180,7 @@ fn endpoint_labels(world: &World, index: Index<crate::world::Endpoint>) -> [Labe
     [endpoint.kind.as_str().into(), (&endpoint.service).into(), (&endpoint.id).into(), (&vpc.id).into()]
 }
 
-/// Each item once, in the order of their first. An answer has few.
+/// Distinct items in order of first occurrence. An answer has few.
 fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
     for item in items {

@@ -1,4 +1,4 @@
-//! What doors tell: a query that was answered, or a message that was dropped.
+//! Events reported by listeners: an answered query or a dropped message.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,95 +10,96 @@ use crate::dns::{Question, SilenceReason};
 use crate::resolve::Outcome;
 use crate::world::{Vantage, World};
 
-/// One query that was answered, and everything that readers want to know of it.
+/// An answered query, with everything that metrics and the query log need.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryEvent<'a> {
-    /// What is this query's alone.
+    /// The part that is specific to this query.
     pub arrival: Arrival<'a>,
-    /// The world it was answered from.
+    /// The world that it was answered from.
     pub world: &'a World,
-    /// What was asked.
+    /// The question.
     pub question: &'a Question,
-    /// Where the client stands. `None`: it was refused, or stands nowhere.
+    /// The client's view and location. `None` if the query was refused or has no location.
     pub vantage: Option<Vantage>,
-    /// What the question came to.
+    /// The outcome of the question.
     pub outcome: &'a Outcome,
-    /// Whether a cached answer of somebody else helped, and nobody had to be asked.
+    /// Whether a cached answer was used and no upstream was queried.
     pub cached: bool,
 }
 
-/// What of an event is one query's alone: the next one who asks the same from the same place differs in it.
+/// The part of an event that is specific to one query, and differs for the same question from the same
+/// location.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// The door it came through.
+    /// The listener.
     pub server: &'a ServerLabel,
-    /// What carried it.
+    /// The transport.
     pub transport: Transport,
-    /// Who sent the message.
+    /// The source address and port.
     pub peer: SocketAddr,
-    /// The message's identifier.
+    /// The message ID.
     pub id: u16,
-    /// Who asked: the sender, or the EDNS Client Subnet of a sender that is believed.
+    /// The client: the source address, or the EDNS Client Subnet of a trusted source.
     pub client: IpNet,
-    /// Whether the reply was sent with TC set.
+    /// Whether the reply has TC set.
     pub truncated: bool,
-    /// The rotation that the records were sent with.
+    /// The rotation of the records.
     pub rotation: usize,
     /// The size of the query in octets.
     pub request_octets: usize,
     /// The size of the reply in octets.
     pub response_octets: usize,
-    /// The time from reading the query to having its reply. `None`: that of its batch, told by
-    /// [`Witness::settle`](super::Witness::settle).
+    /// The time from receiving the query to having its reply. `None` if it is that of its batch, reported
+    /// with [`WorkerRecorder::settle`](super::WorkerRecorder::settle).
     pub elapsed: Option<Duration>,
-    /// When the query came.
+    /// When the query was received.
     pub at: SystemTime,
 }
 
-/// The time that a batch of queries has in common.
+/// The time of a batch of queries.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// When it was read.
+    /// When it was received.
     pub started: Instant,
-    /// The same on the wall's clock.
+    /// The same by the wall clock.
     pub at: SystemTime,
 }
 
 impl Moment {
-    /// This moment.
+    /// The current time.
     pub fn now() -> Self {
         Self { started: Instant::now(), at: SystemTime::now() }
     }
 }
 
-/// A door as metrics know it.
+/// A listener as identified in metrics.
 #[derive(Clone, Debug)]
 pub struct ServerLabel {
-    /// Its number among the doors of this process, for finding its counts without its name.
+    /// Its number among the listeners of this process, for access to its counters without its name.
     pub number: usize,
-    /// The listener's address as written, the metric label `server`.
+    /// The listener's address as configured, the value of the metric label `server`.
     pub label: Arc<str>,
 }
 
-/// What carried a query.
+/// The transport of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Transport {
-    /// A datagram.
+    /// UDP.
     Udp,
-    /// A stream.
+    /// TCP.
     Tcp,
-    /// A stream inside TLS.
+    /// DNS over TLS.
     Dot,
-    /// An HTTP exchange inside TLS.
+    /// DNS over HTTPS.
     Doh,
 }
 
 impl Transport {
-    /// How many there are.
+    /// Number of transports.
     pub const COUNT: usize = 4;
 
-    /// The word for it, in metrics.
+    /// Its label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -109,21 +110,21 @@ impl Transport {
     }
 }
 
-/// Why a message got no reply. A closed set, and a metric label.
+/// Why a message received no reply. A closed set, used as a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropReason {
     /// It is shorter than a header.
     Short,
-    /// It is itself a response.
+    /// It is a response.
     Response,
-    /// The VPC's DNS support is off.
+    /// DNS support of the VPC is disabled.
     DnsSupportOff,
-    /// Its sender sends more than it may.
+    /// Its source exceeds a rate limit.
     Rate,
 }
 
 impl DropReason {
-    /// The word for it, in metrics.
+    /// Its label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Short => "short",

@@ -1,4 +1,4 @@
-//! What is counted about the name servers that are asked.
+//! Metrics of the name servers that are queried.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::family::{Declarations, Family};
+use super::labelled::{Declarations, LabelledMetric};
 use super::metrics::{DURATIONS, Metrics};
 use crate::dns::Rcode;
 
-/// Counters of forwarding. Clones share them.
+/// Metrics of forwarding. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ForwardMetrics {
-    requests: Family<2, IntCounter>,
-    duration: Family<2, Histogram>,
-    failures: Family<3, IntCounter>,
-    case_given_up: Family<1, IntCounter>,
-    backing_off: Family<2, IntGauge>,
+    requests: LabelledMetric<2, IntCounter>,
+    duration: LabelledMetric<2, Histogram>,
+    failures: LabelledMetric<3, IntCounter>,
+    case_given_up: LabelledMetric<1, IntCounter>,
+    backing_off: LabelledMetric<2, IntGauge>,
     backed_off: IntCounter,
-    refused: Family<1, IntCounter>,
-    stale: Family<1, IntCounter>,
+    refused: LabelledMetric<1, IntCounter>,
+    stale: LabelledMetric<1, IntCounter>,
     shared: IntCounter,
     in_flight: IntGauge,
     in_flight_refused: IntCounter,
@@ -28,7 +28,7 @@ pub struct ForwardMetrics {
     failure_cache_hits: IntCounter,
 }
 
-/// Not part of any page: for those who have no observer.
+/// Unregistered metrics, for use without an observer.
 impl Default for ForwardMetrics {
     fn default() -> Self {
         Metrics::declare().forward
@@ -38,11 +38,11 @@ impl Default for ForwardMetrics {
 impl ForwardMetrics {
     pub(super) fn declare(all: &mut Declarations) -> Self {
         Self {
-            requests: all.family(
+            requests: all.labelled(
                 "plustwo_forward_requests_total",
                 &["to", "source"],
-                "Queries sent to a name server, by the source address where an outbound endpoint sets one. A second try \
-                 counts, a second message of one try does not.",
+                "Queries sent to a name server, by source address if an outbound endpoint sets one. Retries \
+                 count; a second message within an attempt does not.",
             ),
             duration: all.histogram(
                 "plustwo_forward_request_duration_seconds",
@@ -50,58 +50,59 @@ impl ForwardMetrics {
                 DURATIONS,
                 "Time until a name server answered.",
             ),
-            failures: all.family(
+            failures: all.labelled(
                 "plustwo_forward_failures_total",
                 &["to", "source", "reason"],
-                "Tries of a name server that failed: `timeout`, `refused` (by the network), `source` (this host does not \
-                 have the source address), `malformed`, `rcode` (neither NOERROR nor NXDOMAIN); and replies that match \
-                 no query, as forged ones do: `mismatch`.",
+                "Failed attempts at a name server: `timeout`, `refused` (by the network), `source` (this \
+                 host does not have the source address), `malformed`, `rcode` (neither NOERROR nor \
+                 NXDOMAIN); and `mismatch`: replies that match no query, such as forged ones.",
             ),
-            case_given_up: all.family(
+            case_given_up: all.labelled(
                 "plustwo_forward_case_given_up_total",
                 &["to"],
-                "Times that a name server was found not to echo the case of names; it is queried in lower case for 15 \
-                 minutes.",
+                "How often a name server was found not to preserve the case of names; it is queried in \
+                 lower case for 15 minutes.",
             ),
-            backing_off: all.family(
+            backing_off: all.labelled(
                 "plustwo_forward_servers_backing_off",
                 &["to", "source"],
-                "Name servers that are not answering and get one query every few seconds; 0 while they answer. A server \
-                 of several upstreams counts once for each.",
+                "Name servers that do not reply and are queried only every few seconds; 0 while they reply. \
+                 A server of several upstreams counts once for each.",
             ),
             backed_off: all.single(
                 "plustwo_forward_backed_off_total",
-                "Queries that failed at once, because every name server of their upstream was backing off.",
+                "Queries that failed immediately because every name server of their upstream was backing \
+                 off.",
             ),
-            refused: all.family(
+            refused: all.labelled(
                 "plustwo_forward_refused_total",
                 &["reason"],
-                "Queries not sent to an upstream, because too many wait already: `full` (of all), `upstream-share`, \
-                 `client-share`. They are answered with a stale answer or SERVFAIL.",
+                "Queries not sent to an upstream because too many were waiting: `full` (global limit), \
+                 `upstream-share`, `client-share`. They are answered with a stale answer or SERVFAIL.",
             ),
-            stale: all.family(
+            stale: all.labelled(
                 "plustwo_forward_stale_answers_total",
                 &["upstream"],
-                "Answers past their TTL that were served because no name server of this upstream answered.",
+                "Answers served after their TTL because no name server of this upstream answered.",
             ),
             shared: all.single(
                 "plustwo_forward_shared_total",
-                "Questions that waited for the answer to an equal one in flight.",
+                "Questions that shared the answer of the same question in flight.",
             ),
             in_flight: all.single("plustwo_forward_in_flight", "Questions in flight to name servers."),
             in_flight_refused: all.single(
                 "plustwo_forward_in_flight_refused_total",
-                "Questions not asked, because as many as may be were in flight.",
+                "Questions not sent because the limit of questions in flight was reached.",
             ),
-            sockets: all.single("plustwo_forward_sockets", "UDP sockets open to name servers."),
+            sockets: all.single("plustwo_forward_sockets", "Open UDP sockets to name servers."),
             failure_cache_hits: all.single(
                 "plustwo_forward_failure_cache_hits_total",
-                "Questions not asked, because they had just failed at every name server.",
+                "Questions not sent because they had just failed at every name server.",
             ),
         }
     }
 
-    /// What is counted of one server, as queried from a source address.
+    /// The metrics of one server, as queried from a source address.
     pub fn server(&self, to: &Arc<str>, source: Option<IpAddr>) -> ServerMetrics {
         let source: Arc<str> = source.map_or_else(|| "".into(), |source| source.to_string().into());
         let backing_off = self.backing_off.child([to.into(), (&source).into()]);
@@ -115,43 +116,43 @@ impl ForwardMetrics {
         }
     }
 
-    /// A question waits for an equal one.
+    /// Counts a question that waits for the same question in flight.
     pub fn shared(&self) {
         self.shared.inc();
     }
 
-    /// A question goes into flight, or comes out of it.
+    /// Changes the number of questions in flight.
     pub fn in_flight(&self, change: i64) {
         self.in_flight.add(change);
     }
 
-    /// A question was not asked for want of room.
+    /// Counts a question that was not sent because of the limit of questions in flight.
     pub fn in_flight_refused(&self) {
         self.in_flight_refused.inc();
     }
 
-    /// A query failed at once, because every server backs off.
+    /// Counts a query that failed immediately because every server was backing off.
     pub fn backed_off(&self) {
         self.backed_off.inc();
     }
 
-    /// A query may not wait, for a reason of a closed set.
+    /// Counts a query that was not allowed to wait, by a reason from a closed set.
     pub fn refused(&self, reason: &'static str) {
         self.refused.with([reason.into()], |count| count.inc());
     }
 
-    /// A stale answer of an upstream was served.
+    /// Counts a stale answer of an upstream.
     pub fn stale(&self, upstream: &Arc<str>) {
         self.stale.with([upstream.into()], |count| count.inc());
     }
 
-    /// A question was not asked because it had just failed.
+    /// Counts a question that was not sent because it had just failed.
     pub fn failure_cache_hit(&self) {
         self.failure_cache_hits.inc();
     }
 }
 
-/// Counters of one server that is asked. What is counted for nearly every question is found once.
+/// Metrics of one server. Those used for nearly every question are looked up once.
 #[derive(Debug)]
 pub struct ServerMetrics {
     all: ForwardMetrics,
@@ -159,19 +160,19 @@ pub struct ServerMetrics {
     source: Arc<str>,
     backing_off: IntGauge,
     requests: OnceLock<IntCounter>,
-    /// Times until it answered NOERROR, and NXDOMAIN.
+    /// Durations until NOERROR and NXDOMAIN answers.
     useful: [OnceLock<Histogram>; 2],
 }
 
 impl ServerMetrics {
-    /// It is asked.
+    /// Counts a query.
     pub fn requested(&self) {
         self.requests
             .get_or_init(|| self.all.requests.child([(&self.to).into(), (&self.source).into()]))
             .inc();
     }
 
-    /// It answered after this time.
+    /// Records an answer and its duration.
     pub fn answered(&self, rcode: Rcode, elapsed: Duration) {
         let word = rcode.known_mnemonic().unwrap_or("other");
         let times = || self.all.duration.child([(&self.to).into(), word.into()]);
@@ -183,23 +184,23 @@ impl ServerMetrics {
         }
     }
 
-    /// A try came to nothing, for a reason of a closed set.
+    /// Counts a failed attempt, by a reason from a closed set.
     pub fn failed(&self, reason: &'static str) {
         let labels = [(&self.to).into(), (&self.source).into(), reason.into()];
         self.all.failures.with(labels, |count| count.inc());
     }
 
-    /// It begins to back off, or ends.
+    /// Records that it starts or stops backing off.
     pub fn backing_off(&self, change: i64) {
         self.backing_off.add(change);
     }
 
-    /// It is queried in lower case for a while.
+    /// Counts that it is queried in lower case for some time.
     pub fn case_given_up(&self) {
         self.all.case_given_up.with([(&self.to).into()], |count| count.inc());
     }
 
-    /// A UDP socket to it was opened, or closed.
+    /// Changes the number of open UDP sockets.
     pub fn sockets(&self, change: i64) {
         self.all.sockets.add(change);
     }

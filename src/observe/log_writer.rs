@@ -1,4 +1,4 @@
-//! Where records of the query log go: a stream or a file, written by a thread of its own.
+//! Output of the query log: a stream or a file, written by a separate thread.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,26 +16,27 @@ use thiserror::Error;
 use super::rotating_file::{Append, Incomplete, RotatingFile, append};
 use crate::config::{self, LogTo};
 
-/// How many pages may wait to be written: at [`FULL`] octets each 16 MiB, some twenty thousand records.
-const QUEUE: usize = 256;
+/// Maximum number of pages that wait to be written: with [`FULL_PAGE`] octets each 16 MiB, about twenty
+/// thousand records.
+const MAX_QUEUED_PAGES: usize = 256;
 
-/// From so many octets on a page is handed over.
-const FULL: usize = 60 << 10;
+/// Size in octets from which a page is submitted.
+const FULL_PAGE: usize = 60 << 10;
 
-/// How many empty pages are kept to be written on again.
-const SPARE: usize = 8;
+/// Maximum number of empty pages kept for reuse.
+const MAX_SPARE_PAGES: usize = 8;
 
-/// A query log that is open and not yet written to.
+/// A query log that is open but not yet written to.
 ///
-/// Which queries are written is the observer's to say (`log_cache_hits`).
+/// The observer decides which queries are logged (`log_cache_hits`).
 pub struct QueryLog {
     output: Output,
 }
 
-/// Why there is no query log.
+/// Why the query log cannot be opened.
 #[derive(Debug, Error)]
 pub enum QueryLogError {
-    /// `to = "file"`, and no file is named.
+    /// `to = "file"` without a file name.
     #[error("the query log goes to a file, and `query_log.file` names none")]
     NoFile,
     /// The file cannot be opened.
@@ -43,17 +44,17 @@ pub enum QueryLogError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl QueryLog {
-    /// Opens the log that is configured, its file for appending. `None`: it is off.
+    /// Opens the configured log, a file for appending. `None` if it is disabled.
     ///
     /// # Errors
     ///
-    /// When the file is not named or cannot be opened.
+    /// If the file is not named or cannot be opened.
     pub fn open(config: &config::QueryLog) -> Result<Option<Self>, QueryLogError> {
         let output = match *config.to.value() {
             LogTo::Off => return Ok(None),
@@ -67,55 +68,55 @@ impl QueryLog {
         Ok(Some(Self { output }))
     }
 
-    /// Starts the thread that writes, and counts in `dropped` what it cannot.
+    /// Starts the writing thread, which counts in `dropped` the records that it cannot write.
     pub(super) fn start(self, dropped: IntCounter) -> io::Result<LogWriter> {
-        let (jobs, queue) = sync_channel(QUEUE);
-        let spares = Spares::default();
+        let (jobs, queue) = sync_channel(MAX_QUEUED_PAGES);
+        let spares = SparePages::default();
         let reopen = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("query-log".to_owned()).spawn({
             let (dropped, reopen, spares) = (dropped.clone(), reopen.clone(), spares.clone());
-            let pen = Pen { output: self.output, dropped, failing: false };
-            move || pen.run(&queue, &reopen, &spares)
+            let writer = PageWriter { output: self.output, dropped, failing: false };
+            move || writer.run(&queue, &reopen, &spares)
         })?;
         Ok(LogWriter { jobs: Some(jobs), spares, reopen, dropped, thread: Some(thread) })
     }
 }
 
-/// Records that are handed over together, each with its line end.
+/// Records that are submitted together, each with its line terminator.
 #[derive(Debug, Default)]
 pub struct Page {
     /// The records.
     pub octets: Vec<u8>,
-    /// How many they are.
+    /// Their number.
     pub lines: u64,
 }
 
 impl Page {
-    /// Whether it is time to hand it over.
+    /// Whether it is to be submitted.
     pub fn is_full(&self) -> bool {
-        self.octets.len() >= FULL
+        self.octets.len() >= FULL_PAGE
     }
 }
 
-/// Empty pages, so that a busy log allocates nothing.
-type Spares = Arc<Mutex<Vec<Vec<u8>>>>;
+/// Empty pages, so that a busy log does not allocate.
+type SparePages = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// The way to the thread that writes. When it is dropped, what waits is written first.
+/// Handle to the writing thread. Dropping it writes the queued pages first.
 #[derive(Debug)]
 pub struct LogWriter {
     jobs: Option<SyncSender<Job>>,
-    spares: Spares,
+    spares: SparePages,
     reopen: Arc<AtomicBool>,
     dropped: IntCounter,
     thread: Option<JoinHandle<()>>,
 }
 
 impl LogWriter {
-    /// Takes a page's records and leaves it empty. When too many pages wait, the records are dropped and counted.
-    /// Never blocks for long.
+    /// Takes the records of a page and leaves it empty. If the queue is full, the records are dropped and
+    /// counted. Does not block for long.
     pub fn write(&self, page: &mut Page) {
         let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let octets = spare.unwrap_or_else(|| Vec::with_capacity(FULL + FULL / 4));
+        let octets = spare.unwrap_or_else(|| Vec::with_capacity(FULL_PAGE + FULL_PAGE / 4));
         let full = std::mem::replace(page, Page { octets, lines: 0 });
         let lines = full.lines;
         if self.jobs.as_ref().is_none_or(|jobs| jobs.try_send(Job::Write(full)).is_err()) {
@@ -123,17 +124,17 @@ impl LogWriter {
         }
     }
 
-    /// Has the file opened anew by its name, after another program has moved it. Never blocks.
+    /// Reopens the file by its name, after another program has moved it. Does not block.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         if let Some(jobs) = &self.jobs {
-            // An empty page wakes the thread. If there is no room, it is awake.
+            // An empty page wakes the thread. If the queue is full, the thread is awake.
             let _ = jobs.try_send(Job::Write(Page::default()));
         }
     }
 
-    /// Waits until everything that was handed over before is written, or `patience` is over. Blocks: for the end of the
-    /// process, which does not wait for its threads.
+    /// Waits until everything submitted before has been written, or until `patience` has passed. Blocks: for
+    /// shutdown, because the process does not wait for its threads.
     pub fn flush(&self, patience: Duration) {
         let (done, written) = sync_channel(1);
         if let Some(jobs) = &self.jobs
@@ -144,11 +145,11 @@ impl LogWriter {
     }
 }
 
-/// What the thread that writes is to do.
+/// A job of the writing thread.
 enum Job {
     /// Write a page.
     Write(Page),
-    /// Report that everything before is written.
+    /// Report that everything before has been written.
     Flush(SyncSender<()>),
 }
 
@@ -156,41 +157,41 @@ impl Drop for LogWriter {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so itself.
+            // A panic has been reported by the thread itself.
             let _ = thread.join();
         }
     }
 }
 
-/// Writes pages as they come.
-struct Pen {
+/// Writes pages as they arrive.
+struct PageWriter {
     output: Output,
     dropped: IntCounter,
-    /// What was written last could not be; that was told.
+    /// Whether the last write failed, which has been reported.
     failing: bool,
 }
 
-impl Pen {
-    fn run(mut self, queue: &Receiver<Job>, reopen: &AtomicBool, spares: &Spares) {
+impl PageWriter {
+    fn run(mut self, queue: &Receiver<Job>, reopen: &AtomicBool, spares: &SparePages) {
         while let Ok(job) = queue.recv() {
             let page = match job {
                 Job::Write(page) => page,
                 Job::Flush(done) => {
-                    // Whoever waited may have lost patience.
+                    // The waiting caller may have timed out.
                     let _ = done.try_send(());
                     continue;
                 }
             };
             if reopen.swap(false, Ordering::AcqRel) {
                 let reopened = self.output.reopen();
-                self.tell(reopened);
+                self.report(reopened);
             }
             self.write(&page);
-            keep(page.octets, spares);
+            recycle(page.octets, spares);
         }
     }
 
-    /// Writes a page as a whole where there is room for it, else as many records at a time as there is room for.
+    /// Writes a page as a whole if it fits into the file, otherwise as many records at a time as fit.
     fn write(&mut self, page: &Page) {
         let (mut rest, mut lines) = (&page.octets[..], page.lines);
         while !rest.is_empty() {
@@ -203,13 +204,13 @@ impl Pen {
                 self.dropped.inc_by(count.saturating_sub(whole));
                 error
             });
-            self.tell(outcome);
+            self.report(outcome);
             rest = &rest[part.len()..];
             lines = lines.saturating_sub(count);
         }
     }
 
-    /// The first records that there is room for, one at least, and how many they are.
+    /// The first records that fit, at least one, and their number.
     fn fitting<'p>(&self, records: &'p [u8]) -> (&'p [u8], u64) {
         let (mut end, mut count) = (0, 0);
         for record in records.split_inclusive(|octet| *octet == b'\n') {
@@ -222,8 +223,8 @@ impl Pen {
         (&records[..end], count)
     }
 
-    /// Says once that it fails, and once that it does no more.
-    fn tell(&mut self, result: io::Result<()>) {
+    /// Reports once that writing fails, and once that it works again.
+    fn report(&mut self, result: io::Result<()>) {
         match result {
             Err(error) if !self.failing => {
                 tracing::warn!(%error, "The query log cannot be written; records are missing from it.");
@@ -238,10 +239,10 @@ impl Pen {
     }
 }
 
-/// Puts a page that was written away for its next use.
-fn keep(mut octets: Vec<u8>, spares: &Spares) {
+/// Keeps a written page for reuse.
+fn recycle(mut octets: Vec<u8>, spares: &SparePages) {
     let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
-    if spares.len() < SPARE && octets.capacity() > 0 {
+    if spares.len() < MAX_SPARE_PAGES && octets.capacity() > 0 {
         octets.clear();
         spares.push(octets);
     }
@@ -250,13 +251,13 @@ fn keep(mut octets: Vec<u8>, spares: &Spares) {
 enum Output {
     Stream {
         stream: Box<dyn Append + Send>,
-        /// Whether the last record was written in part.
+        /// Whether the last record was written partially.
         torn: bool,
     },
     File(RotatingFile),
 }
 
-/// A stream that others may write to as well, so that nothing is cut off again.
+/// A stream that other processes may write to as well, so that nothing can be truncated.
 struct Stream<W>(W);
 
 impl<W: Write> Write for Stream<W> {
@@ -275,8 +276,8 @@ impl<W: Write> Append for Stream<W> {
     }
 }
 
-/// Standard output without a buffer: the standard library's keeps what a full disk refused, and writes it later, after
-/// records that were counted as lost.
+/// Standard output without a buffer: the standard library's buffer retains what a full disk rejected and
+/// writes it later, after records that were counted as lost.
 fn stdout() -> Box<dyn Write + Send> {
     match io::stdout().as_fd().try_clone_to_owned() {
         Ok(own) => Box::new(File::from(own)),
@@ -295,7 +296,7 @@ impl Output {
         }
     }
 
-    /// Whether so many octets more can be written without rotating.
+    /// Whether this many octets can be written without rotating.
     fn has_room(&self, octets: usize) -> bool {
         match self {
             Self::Stream { .. } => true,

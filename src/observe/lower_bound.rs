@@ -1,8 +1,8 @@
-//! Which clients may cache, so that their implied connections are a lower bound only.
+//! Detection of clients that may cache, for which the implied connections are a lower bound.
 //!
-//! A client that keeps answers asks again only when the TTL has run out, however often it connects. A
-//! (client, name) that was seen at least [`ENOUGH`] times, and never twice within the TTL less a second,
-//! looks like that. A client that simply connects seldom looks the same, hence "may".
+//! A client that caches answers repeats a query only after the TTL has expired, however often it connects. A
+//! (client, name) pair that was seen at least [`MIN_LOOKUPS`] times and never twice within the TTL less one
+//! second matches that pattern. So does a client that rarely connects, hence "may".
 
 use std::collections::HashMap;
 use std::io;
@@ -13,44 +13,44 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::{IntCounter, IntGauge};
 
-use super::family::Family;
-use super::implied::apart;
+use super::implied::abs_difference;
+use super::labelled::LabelledMetric;
 use crate::dns::Name;
 
-/// How often a pair must have been seen before it can be judged.
-const ENOUGH: u32 = 3;
+/// Minimum number of lookups before a pair is classified.
+const MIN_LOOKUPS: u32 = 3;
 
-/// How many pairs are kept.
+/// Maximum number of pairs.
 const MAX_PAIRS: usize = 65_536;
 
-/// How long a pair is kept that is not seen again.
+/// How long a pair without lookups is kept.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
-/// How often old pairs are looked for, since that goes through all of them.
+/// Interval for removing old pairs, which scans all of them.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// How many samples may wait.
+/// Maximum number of waiting samples.
 const QUEUE: usize = 8192;
 
-/// How long samples are gathered before they are judged: at most 80,000 of them a second are.
-const GATHER: Duration = Duration::from_millis(100);
+/// Interval at which samples are processed: at most 80,000 per second are.
+const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A look-up that implied a connection.
+/// A lookup that implied a connection.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// The effective client.
     pub client: IpAddr,
-    /// The name it asked for.
+    /// The query name.
     pub name: Name,
-    /// The endpoint that the connection was counted for.
+    /// The endpoint of the counted connection.
     pub endpoint: Arc<str>,
-    /// How long the answer may be kept, in seconds.
+    /// How long the answer may be cached, in seconds.
     pub ttl_s: u32,
-    /// When.
+    /// When it was received.
     pub at: SystemTime,
 }
 
-/// The judge on a thread of its own, away from the queries.
+/// The detector on a thread of its own, separate from query processing.
 #[derive(Debug)]
 pub struct LowerBound {
     samples: SyncSender<Sample>,
@@ -58,12 +58,12 @@ pub struct LowerBound {
 }
 
 impl LowerBound {
-    /// Starts the thread, which keeps `clients` up to date and ends when this is dropped.
+    /// Starts the thread, which updates `clients` and ends when this is dropped.
     ///
     /// # Errors
     ///
-    /// When the system gives no thread.
-    pub fn start(clients: Family<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
+    /// If the system cannot create a thread.
+    pub fn start(clients: LabelledMetric<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
         let (samples, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("lower-bound".to_owned());
         let lost = dropped.clone();
@@ -71,92 +71,93 @@ impl LowerBound {
         Ok(Self { samples, dropped })
     }
 
-    /// Hands over a sample, or drops and counts it when too many wait.
-    pub fn see(&self, sample: Sample) {
+    /// Submits a sample, or drops and counts it if the queue is full.
+    pub fn record(&self, sample: Sample) {
         if self.samples.try_send(sample).is_err() {
             self.dropped.inc();
         }
     }
 }
 
-fn run(queue: &Receiver<Sample>, clients: &Family<1, IntGauge>, dropped: &IntCounter) {
-    let mut judge = Judge::new(MAX_PAIRS);
+fn run(queue: &Receiver<Sample>, clients: &LabelledMetric<1, IntGauge>, dropped: &IntCounter) {
+    let mut detector = CacheDetector::new(MAX_PAIRS);
     loop {
         match queue.recv_timeout(SWEEP_EVERY) {
             Ok(first) => {
-                // While this sleeps, nobody who hands a sample over has to wake it. What waits then is judged in
-                // one go; the gauges are set once for all of it.
-                std::thread::sleep(GATHER);
+                // While this thread sleeps, senders do not have to wake it. All waiting samples are then
+                // processed at once, and the gauges are set once.
+                std::thread::sleep(GATHER_INTERVAL);
                 for sample in std::iter::once(first).chain(queue.try_iter().take(QUEUE)) {
-                    if !judge.see(sample) {
+                    if !detector.see(sample) {
                         dropped.inc();
                     }
                 }
             }
-            Err(RecvTimeoutError::Timeout) => judge.sweep(SystemTime::now()),
+            Err(RecvTimeoutError::Timeout) => detector.sweep(SystemTime::now()),
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        for (endpoint, count) in judge.clients() {
+        for (endpoint, count) in detector.clients() {
             clients.with([endpoint.into()], |gauge| gauge.set(count as i64));
         }
     }
 }
 
-/// Who may cache, as far as the samples tell. Time comes in with them.
+/// The clients that may cache, according to the samples, which contain the time.
 #[derive(Debug)]
-pub struct Judge {
+pub struct CacheDetector {
     capacity: usize,
-    pairs: HashMap<(IpAddr, Name), Pair>,
-    /// How many pairs make a client count for an endpoint.
+    pairs: HashMap<(IpAddr, Name), ClientNamePair>,
+    /// Number of pairs that make a client count for an endpoint.
     counted: HashMap<(Arc<str>, IpAddr), usize>,
-    /// How many distinct clients count for each endpoint. An endpoint that ever had one stays, with 0.
+    /// Number of distinct clients per endpoint. An endpoint that had one remains, with 0.
     clients: HashMap<Arc<str>, usize>,
     swept: Option<SystemTime>,
 }
 
-/// What is known of a client and a name.
+/// The state of a client and name.
 #[derive(Debug)]
-struct Pair {
+struct ClientNamePair {
     endpoint: Arc<str>,
     seen: u32,
     last: SystemTime,
-    /// It was never seen twice within the TTL.
+    /// Whether no two lookups were within the TTL.
     spaced: bool,
 }
 
-impl Pair {
+impl ClientNamePair {
     fn may_cache(&self) -> bool {
-        self.spaced && self.seen >= ENOUGH
+        self.spaced && self.seen >= MIN_LOOKUPS
     }
 }
 
-impl Judge {
-    /// A judge that keeps at most `capacity` pairs.
+impl CacheDetector {
+    /// Creates a detector for at most `capacity` pairs.
     pub fn new(capacity: usize) -> Self {
         let (pairs, counted, clients) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { capacity, pairs, counted, clients, swept: None }
     }
 
-    /// Takes in a sample. False: there is no room for another pair, and it was not looked at.
+    /// Records a sample. Returns false if there is no room for another pair.
     pub fn see(&mut self, sample: Sample) -> bool {
-        if self.swept.is_none_or(|swept| apart(sample.at, swept) >= SWEEP_EVERY) {
+        if self.swept.is_none_or(|swept| abs_difference(sample.at, swept) >= SWEEP_EVERY) {
             self.sweep(sample.at);
         }
         let Sample { client, name, endpoint, ttl_s, at } = sample;
-        // With a TTL of 0 or 1 there is nothing to keep, and nothing to be told from.
+        // With a TTL of 0 or 1 there is nothing to cache.
         let window = Duration::from_secs(ttl_s.saturating_sub(1).into());
         let key = (client, name);
         let Some(pair) = self.pairs.get_mut(&key) else {
             let has_room = self.pairs.len() < self.capacity;
             if has_room {
-                self.pairs.insert(key, Pair { endpoint, seen: 1, last: at, spaced: !window.is_zero() });
+                self.pairs
+                    .insert(key, ClientNamePair { endpoint, seen: 1, last: at, spaced: !window.is_zero() });
             }
             return has_room;
         };
-        let counts_for = |pair: &Pair| pair.may_cache().then(|| pair.endpoint.clone());
+        let counts_for = |pair: &ClientNamePair| pair.may_cache().then(|| pair.endpoint.clone());
         let before = counts_for(pair);
         pair.seen = pair.seen.saturating_add(1);
-        pair.spaced &= !window.is_zero() && apart(at, pair.last) >= window;
+        pair.spaced &= !window.is_zero() && abs_difference(at, pair.last) >= window;
         pair.last = at;
         pair.endpoint = endpoint;
         let after = counts_for(pair);
@@ -167,16 +168,17 @@ impl Judge {
         true
     }
 
-    /// Forgets pairs that were not seen for an hour.
+    /// Removes pairs that were not seen for an hour.
     pub fn sweep(&mut self, now: SystemTime) {
         self.swept = Some(now);
-        let old: Vec<_> = self.pairs.extract_if(|_, pair| apart(now, pair.last) >= FORGOTTEN_AFTER).collect();
+        let old: Vec<_> =
+            self.pairs.extract_if(|_, pair| abs_difference(now, pair.last) >= FORGOTTEN_AFTER).collect();
         for ((client, _), pair) in old {
             self.uncount(pair.may_cache().then_some(pair.endpoint), client);
         }
     }
 
-    /// How many distinct clients of each endpoint may cache.
+    /// Number of distinct clients per endpoint that may cache.
     pub fn clients(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
         self.clients.iter().map(|(endpoint, count)| (endpoint, *count))
     }
@@ -220,61 +222,61 @@ mod tests {
         }
     }
 
-    fn clients(judge: &Judge) -> usize {
-        judge.clients().map(|(_, count)| count).sum()
+    fn clients(detector: &CacheDetector) -> usize {
+        detector.clients().map(|(_, count)| count).sum()
     }
 
     #[test]
     fn three_look_ups_a_ttl_apart_may_be_a_cache() {
-        let mut judge = Judge::new(10);
+        let mut detector = CacheDetector::new(10);
         for (at, expected) in [(0, 0), (60, 0), (119, 1), (400, 1)] {
-            assert!(judge.see(sample(5, "sns.example", 60, at)));
-            assert_eq!(clients(&judge), expected, "at {at}");
+            assert!(detector.see(sample(5, "sns.example", 60, at)));
+            assert_eq!(clients(&detector), expected, "at {at}");
         }
-        // Twice within the TTL: it does not keep answers after all.
-        judge.see(sample(5, "sns.example", 60, 430));
-        assert_eq!(clients(&judge), 0);
+        // Twice within the TTL: the client does not cache.
+        detector.see(sample(5, "sns.example", 60, 430));
+        assert_eq!(clients(&detector), 0);
         for at in [500, 600, 700] {
-            judge.see(sample(5, "sns.example", 60, at));
+            detector.see(sample(5, "sns.example", 60, at));
         }
-        assert_eq!(clients(&judge), 0);
+        assert_eq!(clients(&detector), 0);
     }
 
     #[test]
     fn a_client_counts_once_for_an_endpoint_and_names_are_judged_apart() {
-        let mut judge = Judge::new(10);
+        let mut detector = CacheDetector::new(10);
         for at in [0, 100, 200] {
             for (client, name) in [(5, "a.example"), (5, "b.example"), (6, "a.example")] {
-                judge.see(sample(client, name, 60, at));
+                detector.see(sample(client, name, 60, at));
             }
         }
-        assert_eq!(clients(&judge), 2);
-        judge.see(sample(5, "a.example", 60, 201));
-        assert_eq!(clients(&judge), 2);
-        judge.see(sample(5, "b.example", 60, 201));
-        assert_eq!(clients(&judge), 1);
+        assert_eq!(clients(&detector), 2);
+        detector.see(sample(5, "a.example", 60, 201));
+        assert_eq!(clients(&detector), 2);
+        detector.see(sample(5, "b.example", 60, 201));
+        assert_eq!(clients(&detector), 1);
     }
 
     #[test]
     fn without_a_ttl_nobody_caches() {
-        let mut judge = Judge::new(10);
+        let mut detector = CacheDetector::new(10);
         for at in [0, 100, 200, 300] {
-            judge.see(sample(5, "sns.example", 0, at));
-            judge.see(sample(6, "sns.example", 1, at));
+            detector.see(sample(5, "sns.example", 0, at));
+            detector.see(sample(6, "sns.example", 1, at));
         }
-        assert_eq!(clients(&judge), 0);
+        assert_eq!(clients(&detector), 0);
     }
 
     #[test]
     fn pairs_are_bounded_and_forgotten_after_an_hour() {
-        let mut judge = Judge::new(1);
+        let mut detector = CacheDetector::new(1);
         for at in [0, 100, 200] {
-            assert!(judge.see(sample(5, "sns.example", 60, at)));
+            assert!(detector.see(sample(5, "sns.example", 60, at)));
         }
-        assert!(!judge.see(sample(6, "sns.example", 60, 201)));
-        assert_eq!(clients(&judge), 1);
-        assert!(judge.see(sample(6, "sns.example", 60, 3900)));
-        assert_eq!(clients(&judge), 0);
-        assert_eq!(judge.clients().count(), 1);
+        assert!(!detector.see(sample(6, "sns.example", 60, 201)));
+        assert_eq!(clients(&detector), 1);
+        assert!(detector.see(sample(6, "sns.example", 60, 3900)));
+        assert_eq!(clients(&detector), 0);
+        assert_eq!(detector.clients().count(), 1);
     }
 }

@@ -1,21 +1,21 @@
-//! Every metric, declared once: name, labels, HELP.
+//! All metrics, declared once: name, labels, HELP.
 //!
-//! Labels come from closed sets or from ids that the configuration declares, never from a question or
-//! a client's address, so the number of series is bounded by what was configured while the process
-//! lives. `server` is a listener's address as written.
+//! Label values are from closed sets or are IDs in the configuration, never from a question or a client's
+//! address, so the number of series is bounded by what was configured during the life of the process.
+//! `server` is a listener's address as configured.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
-use super::counted::{Counters, Scale, Spreads};
-use super::family::{Declarations, Family, Row};
+use super::counted::{Counters, HistogramScale, Histograms};
 use super::forward::ForwardMetrics;
+use super::labelled::{Declarations, DeclaredMetric, LabelledMetric};
 use super::receive_buffers::ReceiveBuffers;
-use super::shard::{Slot, CounterShards};
+use super::shard::{CounterShards, SeriesSlot};
 
-/// Seconds: those of CoreDNS, 0.25 ms and its doublings, and four below.
+/// Buckets in seconds: those of CoreDNS, which are 0.25 ms and its doublings, and four smaller ones.
 pub(super) const DURATIONS: &[f64] = &[
     0.000015625,
     0.00003125,
@@ -39,8 +39,8 @@ pub(super) const DURATIONS: &[f64] = &[
     8.192,
 ];
 
-/// The same in nanoseconds, which is what workers count.
-const NANOSECONDS: Scale = Scale {
+/// The same in nanoseconds, which workers count.
+const NANOSECONDS: HistogramScale = HistogramScale {
     bounds: &{
         let mut bounds = [15_625; 20];
         let mut at = 0;
@@ -53,39 +53,39 @@ const NANOSECONDS: Scale = Scale {
     per_unit: 1e9,
 };
 
-/// Octets: those of CoreDNS.
-const OCTETS: Scale = Scale {
+/// Buckets in octets: those of CoreDNS.
+const OCTETS: HistogramScale = HistogramScale {
     bounds: &[0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000],
     per_unit: 1.0,
 };
 
-/// All metrics. What each one says is its HELP in [`Metrics::declare`].
+/// All metrics. Their meaning is the HELP in [`Metrics::declare`].
 #[derive(Debug)]
 pub struct Metrics {
     declarations: Declarations,
     pub dns_requests: Counters<4>,
     pub dns_responses: Counters<3>,
-    pub dns_request_duration: Spreads<1>,
-    pub dns_request_size: Spreads<2>,
-    pub dns_response_size: Spreads<2>,
+    pub dns_request_duration: Histograms<1>,
+    pub dns_request_size: Histograms<2>,
+    pub dns_response_size: Histograms<2>,
     pub dns_dropped: Counters<3>,
     pub egress_answers: Counters<4>,
     pub egress_reasons: Counters<3>,
     pub endpoint_answers: Counters<4>,
     pub implied_connections: Counters<5>,
-    pub lower_bound_clients: Family<1, IntGauge>,
-    pub lookups_remembered: Slot,
-    pub lookup_table_full: Slot,
+    pub lower_bound_clients: LabelledMetric<1, IntGauge>,
+    pub lookups_remembered: SeriesSlot,
+    pub lookup_table_full: SeriesSlot,
     pub lower_bound_samples_dropped: IntCounter,
     pub packet_cache: PacketCacheSlots,
     pub query_log_dropped: IntCounter,
     counts_lost: Counters<0>,
-    pub build_info: Family<1, IntGauge>,
-    pub config_info: Family<1, IntGauge>,
-    pub config_reloads: Family<1, IntCounter>,
+    pub build_info: LabelledMetric<1, IntGauge>,
+    pub config_info: LabelledMetric<1, IntGauge>,
+    pub config_reloads: LabelledMetric<1, IntCounter>,
     pub config_last_reload_success: IntGauge,
-    pub world_objects: Family<1, IntGauge>,
-    pub world_source_timestamp: Family<0, IntGauge>,
+    pub world_objects: LabelledMetric<1, IntGauge>,
+    pub world_source_timestamp: LabelledMetric<0, IntGauge>,
     pub receive_buffers: ReceiveBuffers,
     pub listeners: ListenerMetrics,
     pub message_cache: MessageCacheMetrics,
@@ -93,91 +93,92 @@ pub struct Metrics {
     process_start: IntGauge,
 }
 
-/// What doors count themselves, because it is not about one query.
+/// Metrics of listeners that do not concern a single query.
 #[derive(Clone, Debug)]
 pub struct ListenerMetrics {
-    /// TCP connections that are open now, those of DNS over TLS and over HTTPS included.
+    /// Open TCP connections, including those of DNS over TLS and DNS over HTTPS.
     pub tcp_connections: IntGauge,
-    /// TCP connections that were closed at once because as many as may be were open.
+    /// TCP connections closed immediately because a limit was reached.
     pub tcp_refused: IntCounter,
-    /// Connections to the admin address that were closed because as many as may be were open.
+    /// Connections to the admin address closed because a limit was reached.
     pub admin_refused: IntCounter,
-    /// TCP connections that were closed because the client neither sent nor read in time.
+    /// TCP connections closed because the client neither sent nor read data in time.
     pub tcp_timeouts: IntCounter,
-    /// Connections that the system failed to hand over.
+    /// Connections that could not be accepted.
     pub tcp_accept_errors: IntCounter,
     /// TCP replies that could not be sent.
     pub tcp_send_errors: IntCounter,
-    /// TLS handshakes that failed: not TLS, no common version or protocol, a certificate that the client rejects.
+    /// Failed TLS handshakes: not TLS, no common version or protocol, a certificate that the client rejects.
     pub tls_handshake_errors: IntCounter,
-    /// Failures to receive datagrams.
+    /// Errors of receiving datagrams.
     pub udp_receive_errors: IntCounter,
-    /// UDP replies that the system refused to send.
+    /// UDP replies that could not be sent.
     pub udp_send_errors: IntCounter,
 }
 
-/// What packet caches count.
+/// Counters of packet caches.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketCacheSlots {
-    /// Queries answered out of it.
-    pub hits: Slot,
-    /// Questions that it might have had and had not.
-    pub misses: Slot,
-    /// Answers in it.
-    pub answers: Slot,
-    /// Ways out told with them.
-    pub paths: Slot,
-    /// What both weigh, in octets.
-    pub bytes: Slot,
+    /// Queries answered from the cache.
+    pub hits: SeriesSlot,
+    /// Cacheable queries without an entry.
+    pub misses: SeriesSlot,
+    /// Cached replies.
+    pub answers: SeriesSlot,
+    /// Cached annotations.
+    pub paths: SeriesSlot,
+    /// Weight of both, in octets.
+    pub bytes: SeriesSlot,
 }
 
-/// What the message cache counts itself.
+/// Metrics of the message cache.
 #[derive(Clone, Debug)]
 pub struct MessageCacheMetrics {
-    /// Questions answered out of it.
+    /// Questions answered from the cache.
     pub hits: IntCounter,
-    /// Questions that it had no fresh answer to.
+    /// Questions without a fresh answer.
     pub misses: IntCounter,
-    /// Answers served past their TTL, because nobody answered.
+    /// Stale answers, served because no server answered.
     pub stale: IntCounter,
-    /// Answers fetched anew before they ended.
+    /// Answers prefetched before they expired.
     pub prefetches: IntCounter,
-    /// Answers in it.
+    /// Cached names.
     pub entries: IntGauge,
-    /// What they weigh, in octets.
+    /// Their weight in octets.
     pub bytes: IntGauge,
 }
 
 impl Metrics {
-    /// Declares them all. Nothing is shared with another set of metrics in the process.
+    /// Declares all metrics. Nothing is shared with another instance in the process.
     pub fn declare() -> Self {
         let mut all = Declarations::default();
         let metrics = Self {
             dns_requests: all.counters(
                 "plustwo_dns_requests_total",
                 &["server", "transport", "family", "type"],
-                "Queries received, those turned away included. `family` (`ipv4`, `ipv6`) is the transport's; `type` \
-                 is `other` for types without a mnemonic here, for CHAOS and for what could not be read.",
+                "Queries received, including rejected ones. `family` (`ipv4`, `ipv6`) is that of the \
+                 transport; `type` is `other` for types without a known mnemonic, for CHAOS queries and for \
+                 unreadable queries.",
             ),
             dns_responses: all.counters(
                 "plustwo_dns_responses_total",
                 &["server", "rcode", "source"],
-                "Replies sent, by what answered.",
+                "Replies sent, by source of the answer.",
             ),
-            dns_request_duration: all.spreads(
+            dns_request_duration: all.histograms(
                 "plustwo_dns_request_duration_seconds",
                 &["server"],
                 NANOSECONDS,
-                "Time from reading a query to having its reply; of queries that were read together, to having all \
-                 their replies.",
+                "Time from receiving a query to having its reply; for queries that were received together, \
+                 to having all their replies.",
             ),
-            dns_request_size: all.spreads(
+            dns_request_size: all.histograms(
                 "plustwo_dns_request_size_bytes",
                 &["server", "transport"],
                 OCTETS,
                 "Size of queries.",
             ),
-            dns_response_size: all.spreads(
+            dns_response_size: all.histograms(
                 "plustwo_dns_response_size_bytes",
                 &["server", "transport"],
                 OCTETS,
@@ -186,83 +187,87 @@ impl Metrics {
             dns_dropped: all.counters(
                 "plustwo_dns_dropped_total",
                 &["server", "transport", "reason"],
-                "Messages that got no reply. They are counted here and nowhere else.",
+                "Messages that received no reply. They are not counted in any other metric.",
             ),
             egress_answers: all.counters(
                 "plustwo_egress_answers_total",
                 &["client_vpc_id", "client_subnet_id", "path", "reach"],
-                "Answers by the way out they imply, once for each distinct path and reach of an answer. A site or \
-                 `outside` stands in `client_subnet_id`, with no `client_vpc_id`; `path` is `none`, with no `reach`, \
-                 for an answer without addresses.",
+                "Answers by egress path, once for each distinct path and reach of an answer. For a site or \
+                 `outside`, `client_subnet_id` is its name and `client_vpc_id` is empty; for an answer \
+                 without addresses, `path` is `none` and `reach` is empty.",
             ),
             egress_reasons: all.counters(
                 "plustwo_egress_reasons_total",
                 &["client_vpc_id", "client_subnet_id", "reason"],
-                "Answers by the reasons told with their paths, once for each distinct reason of an answer.",
+                "Answers by the reasons of their paths, once for each distinct reason of an answer.",
             ),
             endpoint_answers: all.counters(
                 "plustwo_endpoint_answers_total",
                 &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id"],
-                "Answers that lead to a VPC endpoint, once for each endpoint of an answer. `vpc_id` is the endpoint's.",
+                "Answers whose path ends at a VPC endpoint, once for each endpoint of an answer. `vpc_id` \
+                 is that of the endpoint.",
             ),
             implied_connections: all.counters(
                 "plustwo_privatelink_implied_new_connections_total",
                 &["endpoint_type", "service_name", "vpc_endpoint_id", "vpc_id", "subnet_id"],
-                "Connections through interface endpoints, estimated from look-ups. `vpc_id` and `subnet_id` are the \
-                 endpoint's, as in CloudWatch.",
+                "Connections through interface endpoints, estimated from lookups. `vpc_id` and `subnet_id` \
+                 are those of the endpoint, as in CloudWatch.",
             ),
-            lower_bound_clients: all.family(
+            lower_bound_clients: all.labelled(
                 "plustwo_privatelink_lower_bound_clients",
                 &["vpc_endpoint_id"],
-                "Clients of the last hour that may cache, for which the implied connections are a lower bound only.",
+                "Clients in the last hour that may cache, for which the implied connections are a lower \
+                 bound.",
             ),
-            lookups_remembered: all.level(
-                "plustwo_lookups_remembered",
-                "Look-ups remembered to tell a retransmission from a new one.",
-            ),
+            lookups_remembered: all
+                .gauge("plustwo_lookups_remembered", "Lookups remembered to detect retransmissions."),
             lookup_table_full: all.counter(
                 "plustwo_lookup_table_full_total",
-                "Look-ups counted without being remembered, because as many as may be were.",
+                "Lookups counted without being remembered because the table was full.",
             ),
             lower_bound_samples_dropped: all.single(
                 "plustwo_lower_bound_samples_dropped_total",
-                "Look-ups that were not looked at when caching clients were told from others.",
+                "Lookups not considered in the detection of caching clients because the queue was full.",
             ),
             counts_lost: all.counters(
                 "plustwo_counts_lost_total",
                 &[],
-                "Counts that found no series, because there are as many as may be: about a million.",
+                "Counts lost because the maximum number of series, about a million, was reached.",
             ),
             packet_cache: PacketCacheSlots::declare(&mut all),
             query_log_dropped: all.single(
                 "plustwo_query_log_dropped_total",
-                "Records missing in the query log: it could not be written, or not fast enough.",
+                "Query log records lost because they could not be written, or not fast enough.",
             ),
-            build_info: all.family("plustwo_build_info", &["version"], "Always 1; the program's version."),
-            config_info: all.family(
+            build_info: all.labelled(
+                "plustwo_build_info",
+                &["version"],
+                "Always 1; `version` is the version of the program.",
+            ),
+            config_info: all.labelled(
                 "plustwo_config_info",
                 &["hash"],
-                "Always 1; the hash of the texts of the configuration in use.",
+                "Always 1; `hash` is the hash of the configuration in use.",
             ),
-            config_reloads: all.family(
+            config_reloads: all.labelled(
                 "plustwo_config_reloads_total",
                 &["result"],
-                "Reloads of the configuration: `ok`, or `failed` and the old one kept.",
+                "Configuration reloads: `ok`, or `failed` if the previous configuration was kept.",
             ),
             config_last_reload_success: all.single(
                 "plustwo_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last taken into use, in seconds since 1970.",
+                "When the configuration was last loaded successfully, in seconds since 1970.",
             ),
-            world_objects: all.family(
-                "plustwo_world_objects",
+            world_objects: all.labelled(
+                "plustwo_config_objects",
                 &["kind"],
-                "Objects of the configuration in use.",
+                "Objects in the configuration in use.",
             ),
-            world_source_timestamp: all.family(
-                "plustwo_world_source_timestamp_seconds",
+            world_source_timestamp: all.labelled(
+                "plustwo_config_source_timestamp_seconds",
                 &[],
-                "When the newest file of the configuration in use was last changed, in seconds since 1970. Absent for \
-                 the built-in lab.",
+                "When the newest file of the configuration in use was last modified, in seconds since 1970. \
+                 Absent for the built-in lab.",
             ),
             receive_buffers: all.receive_buffers(
                 "plustwo_udp_receive_buffer_dropped_total",
@@ -271,11 +276,12 @@ impl Metrics {
             listeners: ListenerMetrics::declare(&mut all),
             message_cache: MessageCacheMetrics::declare(&mut all),
             forward: ForwardMetrics::declare(&mut all),
-            process_start: all.single("process_start_time_seconds", "When the process began, in seconds since 1970."),
+            process_start: all
+                .single("process_start_time_seconds", "When the process started, in seconds since 1970."),
             declarations: all,
         };
         metrics.process_start.set(unix_seconds(SystemTime::now()));
-        metrics.counts_lost.stand_for([], Slot::LOST);
+        metrics.counts_lost.alias([], SeriesSlot::LOST);
         // Both results from the start: a rate needs the 0 before the first failure.
         for result in ["ok", "failed"] {
             metrics.config_reloads.with([result.into()], |_| {});
@@ -283,19 +289,19 @@ impl Metrics {
         metrics
     }
 
-    /// Where workers count.
-    pub fn tallies(&self) -> &CounterShards {
-        &self.declarations.tallies
+    /// The shards in which workers count.
+    pub fn shards(&self) -> &CounterShards {
+        &self.declarations.shards
     }
 
-    /// All of them in Prometheus's text format.
+    /// All metrics in Prometheus's text format.
     pub fn render(&self) -> String {
         let families = self.declarations.registry.gather();
         TextEncoder::new().encode_to_string(&families).expect("gathered families have names and metrics")
     }
 
-    /// What was declared, in order.
-    pub fn rows(&self) -> &[Row] {
+    /// The declarations, in order.
+    pub fn rows(&self) -> &[DeclaredMetric] {
         &self.declarations.rows
     }
 }
@@ -305,20 +311,20 @@ impl ListenerMetrics {
         Self {
             tcp_connections: all.single(
                 "plustwo_tcp_connections",
-                "TCP connections open now, those of DNS over TLS and over HTTPS included.",
+                "Open TCP connections, including those of DNS over TLS and DNS over HTTPS.",
             ),
             tcp_refused: all.single(
                 "plustwo_tcp_connections_refused_total",
-                "TCP connections closed at once, because as many as may be were open.",
+                "TCP connections closed immediately because a limit was reached.",
             ),
             admin_refused: all.single(
                 "plustwo_admin_connections_refused_total",
-                "Connections to the admin address closed because as many as may be were open: the one that was idle \
-                 longest, or the new one where all were handling requests.",
+                "Connections to the admin address closed because the limit was reached: the one that was \
+                 idle longest, or the new one if all others were handling requests.",
             ),
             tcp_timeouts: all.single(
                 "plustwo_tcp_timeouts_total",
-                "TCP connections closed because the client neither sent nor read in time.",
+                "TCP connections closed because the client neither sent nor read data in time.",
             ),
             tcp_accept_errors: all
                 .single("plustwo_tcp_accept_errors_total", "TCP connections that could not be accepted."),
@@ -326,10 +332,10 @@ impl ListenerMetrics {
                 .single("plustwo_tcp_send_errors_total", "TCP replies that could not be sent."),
             tls_handshake_errors: all.single(
                 "plustwo_tls_handshake_errors_total",
-                "TLS handshakes of clients that failed, those that took too long excepted.",
+                "Failed TLS handshakes of clients, except timeouts.",
             ),
             udp_receive_errors: all
-                .single("plustwo_udp_receive_errors_total", "Failures to receive over UDP."),
+                .single("plustwo_udp_receive_errors_total", "Errors while receiving over UDP."),
             udp_send_errors: all
                 .single("plustwo_udp_send_errors_total", "UDP replies that could not be sent."),
         }
@@ -339,19 +345,19 @@ impl ListenerMetrics {
 impl PacketCacheSlots {
     fn declare(all: &mut Declarations) -> Self {
         Self {
-            hits: all.counter("plustwo_packet_cache_hits_total", "Queries answered out of a packet cache."),
+            hits: all.counter("plustwo_packet_cache_hits_total", "Queries answered from a packet cache."),
             misses: all.counter(
                 "plustwo_packet_cache_misses_total",
-                "Queries of the plain kind that packet caches keep, and had no reply to.",
+                "Cacheable queries for which a packet cache had no reply.",
             ),
             answers: all
-                .level("plustwo_packet_cache_answers", "Answers in the packet caches of all workers."),
-            paths: all.level(
+                .gauge("plustwo_packet_cache_answers", "Replies in the packet caches of all workers."),
+            paths: all.gauge(
                 "plustwo_packet_cache_paths",
-                "What is told of answers in the packet caches at further places: once for each place but the first.",
+                "Annotations of cached replies for further locations: one for each location except the \
+                 first.",
             ),
-            bytes: all
-                .level("plustwo_packet_cache_bytes", "What the packet caches hold, in octets, estimated."),
+            bytes: all.gauge("plustwo_packet_cache_bytes", "Estimated size of the packet caches in octets."),
         }
     }
 }
@@ -360,25 +366,25 @@ impl MessageCacheMetrics {
     fn declare(all: &mut Declarations) -> Self {
         Self {
             hits: all
-                .single("plustwo_message_cache_hits_total", "Questions answered out of the message cache."),
+                .single("plustwo_message_cache_hits_total", "Questions answered from the message cache."),
             misses: all.single(
                 "plustwo_message_cache_misses_total",
-                "Questions that the message cache had no fresh answer to.",
+                "Questions for which the message cache had no fresh answer.",
             ),
             stale: all.single(
                 "plustwo_message_cache_stale_answers_total",
-                "Answers served past their TTL, because no server answered.",
+                "Answers served after their TTL because no server answered.",
             ),
             prefetches: all.single(
                 "plustwo_message_cache_prefetches_total",
-                "Answers fetched anew shortly before they ended, because they were asked for often.",
+                "Answers prefetched shortly before they expired because they were used frequently.",
             ),
             entries: all.single(
                 "plustwo_message_cache_entries",
                 "Names in the message cache, each with its answers for all types.",
             ),
             bytes: all
-                .single("plustwo_message_cache_bytes", "What the message cache holds, in octets, estimated."),
+                .single("plustwo_message_cache_bytes", "Estimated size of the message cache in octets."),
         }
     }
 }
@@ -393,7 +399,7 @@ pub fn table() -> String {
     text
 }
 
-/// Whole seconds since 1970; 0 before it.
+/// Seconds since 1970; 0 before that.
 pub fn unix_seconds(at: SystemTime) -> i64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }

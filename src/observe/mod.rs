@@ -1,41 +1,41 @@
-//! One event a query, many readers: metrics, implied connections, the query log.
+//! Observation of queries: one event per query for metrics, implied connections and the query log.
 //!
 //! ```text
-//!  worker ──► QueryEvent ──► Witness ──► Noted ──┬── tally          slots; metrics.rs declares every series
-//!                              ▲                 ├── implied        is it a connection through an endpoint?
-//!      the same answer again ──┘                 │     └── sampled ──► lower_bound ⇒ a thread
-//!      (packet cache)                            └── query_log      the record ⇒ log_writer's thread
+//!  worker ──► QueryEvent ──► WorkerRecorder ──► PreparedCounts ──┬── shard          slots; metrics.rs declares every series
+//!                                 ▲                              ├── implied        is it a connection through an endpoint?
+//!              packet cache hit ──┘                              │     └── sampled ──► lower_bound ⇒ a thread
+//!                                                                └── query_log      the record ⇒ log_writer's thread
 //!
-//!  GET /metrics ──► Observer ──► the sum of all tallies
+//!  GET /metrics ──► Observer ──► the sum of all shards
 //! ```
 //!
-//! A [`Witness`] belongs to one worker, an [`Observer`] to all. Nothing here changes an answer, and nothing blocks
-//! the one who answers: what goes to a thread goes through a bounded queue, and what the queue has no room for is
-//! dropped and counted.
+//! A [`WorkerRecorder`] belongs to one worker, an [`Observer`] is shared by all. Nothing here changes an
+//! answer or blocks a worker: data for a thread is sent through a bounded queue and is dropped and counted if
+//! the queue is full.
 
 mod counted;
+mod counts;
 mod event;
-mod family;
 mod forward;
 mod implied;
+mod labelled;
 mod log_writer;
 mod lower_bound;
 mod metrics;
-mod counts;
 mod query_log;
 mod receive_buffers;
+mod recorder;
 mod rotating_file;
 mod sampled;
 mod shard;
 #[cfg(test)]
 mod tests;
-mod recorder;
 
+pub use counts::PreparedCounts;
 pub use event::{Arrival, DropReason, Moment, QueryEvent, ServerLabel, Transport};
 pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{ListenerMetrics, MessageCacheMetrics, table as metrics_table};
-pub use counts::PreparedCounts;
 pub(crate) use query_log::civil_from_days;
 pub use recorder::{PAGE_WAITS, WorkerRecorder};
 
@@ -53,32 +53,33 @@ use log_writer::LogWriter;
 use lower_bound::LowerBound;
 use metrics::{Metrics, unix_seconds};
 
-/// What an observer is to begin with.
+/// Settings of an observer.
 #[derive(Clone, Debug)]
 pub struct ObserverOptions {
-    /// Where the query log goes.
+    /// The output of the query log.
     pub query_log: config::QueryLog,
-    /// How many look-ups over UDP each worker remembers.
+    /// Number of UDP lookups that each worker remembers.
     pub remembered_lookups: usize,
 }
 
-/// Why there is no observer.
+/// Why an observer cannot be created.
 #[derive(Debug, Error)]
 pub enum ObserverError {
     /// The query log cannot be opened.
     #[error(transparent)]
     QueryLog(#[from] QueryLogError),
-    /// The system gives no thread.
+    /// A thread cannot be created.
     #[error("cannot start a thread for {what}")]
     Thread {
-        /// What the thread is for.
+        /// Its purpose.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Takes in what happens and tells all readers. Workers share one, and each has a [`Witness`] of its own.
+/// Records events for metrics, implied connections and the query log. Shared by all workers, each of which
+/// has a [`WorkerRecorder`].
 #[derive(Debug)]
 pub struct Observer {
     metrics: Metrics,
@@ -89,11 +90,11 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer with all counters at 0, and its threads.
+    /// Creates an observer and starts its threads.
     ///
     /// # Errors
     ///
-    /// When the query log cannot be opened, or the system gives no threads.
+    /// If the query log cannot be opened or a thread cannot be created.
     pub fn new(options: ObserverOptions) -> Result<Self, ObserverError> {
         let ObserverOptions { query_log, remembered_lookups } = options;
         let log_cache_hits = query_log.log_cache_hits;
@@ -108,12 +109,12 @@ impl Observer {
         Ok(Self { metrics, log, lower_bound, log_cache_hits, remembered_lookups })
     }
 
-    /// What a worker observes with.
+    /// Creates the recorder of a worker.
     pub fn recorder(self: &Arc<Self>) -> WorkerRecorder {
         WorkerRecorder::new(self)
     }
 
-    /// Says which configuration is in use from now on. No counter changes.
+    /// Records which configuration is in use. No counter changes.
     pub fn world_loaded(&self, world: &World) {
         self.metrics.config_info.clear();
         let hash: Arc<str> = Arc::from(world.hash.as_str());
@@ -144,7 +145,8 @@ impl Observer {
         }
     }
 
-    /// Counts an attempt to reload the configuration. After a good one, say also [`Self::world_loaded`].
+    /// Counts an attempt to reload the configuration. After a successful one, call [`Self::world_loaded`] as
+    /// well.
     pub fn reloaded(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.metrics.config_reloads.with([result.into()], |count| count.inc());
@@ -153,36 +155,36 @@ impl Observer {
         }
     }
 
-    /// Has the query log's file opened anew, after another program has moved it.
+    /// Reopens the query log's file, after another program has moved it.
     pub fn reopen_query_log(&self) {
         if let Some(log) = &self.log {
             log.reopen();
         }
     }
 
-    /// Waits until the query log's records that were handed over are written, or `patience` is over. Blocks.
+    /// Waits until all submitted query log records have been written, or until `patience` has passed. Blocks.
     pub fn flush_query_log(&self, patience: Duration) {
         if let Some(log) = &self.log {
             log.flush(patience);
         }
     }
 
-    /// Looks from now on at the receive buffers of the UDP sockets that are bound to a door's address.
+    /// Includes the UDP sockets that are bound to a listener's address in the metric of receive buffers.
     pub fn watch_receive_buffers(&self, server: &ServerLabel, bound: SocketAddr) {
         self.metrics.receive_buffers.watch(server.label.clone(), bound);
     }
 
-    /// What the message cache counts itself.
+    /// Metrics of the message cache.
     pub fn message_cache(&self) -> &MessageCacheMetrics {
         &self.metrics.message_cache
     }
 
-    /// What doors count themselves.
+    /// Metrics of listeners.
     pub fn listeners(&self) -> &ListenerMetrics {
         &self.metrics.listeners
     }
 
-    /// What is counted about the name servers that are asked.
+    /// Metrics of the name servers that are queried.
     pub fn forward(&self) -> &ForwardMetrics {
         &self.metrics.forward
     }
@@ -193,7 +195,7 @@ impl Observer {
     }
 }
 
-/// The word for a family, in metrics.
+/// The label value of an address family.
 fn family_of(is_ipv6: bool) -> &'static str {
     if is_ipv6 { "ipv6" } else { "ipv4" }
 }

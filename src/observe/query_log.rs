@@ -1,7 +1,8 @@
-//! The query log: AWS's Resolver query-log record, field for field, and ours under one key more.
+//! The query log: the fields of AWS's Resolver query log record, and those of plustwo under one additional
+//! key.
 //!
-//! The order of the keys is AWS's. What belongs to a VPC is left out for a question that no VPC's
-//! resolver was asked. `srcaddr` is the effective client; the address that the message came from is
+//! The order of the keys is AWS's. Fields of a VPC are omitted for a question that was not sent to a VPC's
+//! resolver. `srcaddr` is the effective client; the source address of the message is
 //! `plustwo.transport_source`.
 
 use std::io::Write as _;
@@ -16,8 +17,8 @@ use crate::dns::RrSet;
 use crate::resolve::AddressPath;
 use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
 
-/// The records of one question from one place, as text with gaps: what is one query's alone is filled in when
-/// it is written. In the gaps stand, in this order: the time, the answers as rotated, `srcaddr`, `srcport`,
+/// The record of one question from one location as a template; the parts specific to a query are filled in
+/// when it is written. These are, in order: the time, the answers as rotated, `srcaddr`, `srcport`,
 /// `transport`, `plustwo.transport_source`, `plustwo.latency_us`.
 #[derive(Debug)]
 pub struct Template {
@@ -31,7 +32,7 @@ pub struct Template {
     end: Box<str>,
 }
 
-/// What stands before the time.
+/// The fields before the time.
 #[derive(Serialize)]
 struct Head<'a> {
     version: &'static str,
@@ -43,7 +44,7 @@ struct Head<'a> {
     vpc_id: Option<&'a str>,
 }
 
-/// What stands between the time and the answers.
+/// The fields between the time and the answers.
 #[derive(Serialize)]
 struct Asked {
     query_name: String,
@@ -61,7 +62,7 @@ struct AnswerRecord {
     class: String,
 }
 
-/// Who asked, where that is known.
+/// The IDs of the client, if known.
 #[derive(Default, Serialize)]
 struct SourceIds<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,7 @@ struct SourceIds<'a> {
     resolver_endpoint: Option<&'a str>,
 }
 
-/// What AWS's record does not say, up to the address that the message came from.
+/// Additional fields up to the source address of the message.
 #[derive(Serialize)]
 struct Ours<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,12 +80,12 @@ struct Ours<'a> {
     place: Option<&'a str>,
 }
 
-/// What AWS's record does not say, after that address and up to the latency.
+/// Additional fields between that address and the latency.
 #[derive(Serialize)]
 struct Decided<'a> {
     source: &'static str,
     paths: Vec<PathRecord<'a>>,
-    /// All of the answer's reasons, each once, with those of its paths.
+    /// All distinct reasons of the answer and its paths.
     reasons: Vec<&'static str>,
 }
 
@@ -98,7 +99,7 @@ struct PathRecord<'a> {
 }
 
 impl Template {
-    /// The records of everybody who asks what was asked here, from where it was asked.
+    /// The template for everyone who sends this question from this location.
     pub fn of(event: &QueryEvent<'_>) -> Self {
         let (world, outcome) = (event.world, event.outcome);
         let place = event.vantage.map(|vantage| world.place_name(vantage.place));
@@ -142,7 +143,7 @@ impl Template {
         }
     }
 
-    /// Writes the record of one query: a JSON object and a line end.
+    /// Writes the record of one query: a JSON object and a line terminator.
     pub fn write(&self, arrival: &Arrival<'_>, latency: Duration, time: &Timestamp, line: &mut Vec<u8>) {
         line.extend_from_slice(self.to_time.as_bytes());
         line.extend_from_slice(time.text.as_bytes());
@@ -161,7 +162,7 @@ impl Template {
         line.extend_from_slice(self.end.as_bytes());
     }
 
-    /// The answer section in the order it is sent.
+    /// The answer section in the order in which it is sent.
     fn write_answers(&self, rotation: usize, line: &mut Vec<u8>) {
         let mut is_first = true;
         for records in &self.answers {
@@ -176,7 +177,7 @@ impl Template {
         }
     }
 
-    /// About how many octets it takes.
+    /// Approximate size in octets.
     pub fn weight(&self) -> usize {
         let texts = [&self.to_time, &self.to_answers, &self.to_transport_source, &self.to_latency, &self.end];
         let records = self.answers.iter().flatten().map(|record| record.len() + size_of::<Box<str>>());
@@ -184,8 +185,8 @@ impl Template {
     }
 }
 
-/// Writes an address; one of IPv4 as such, however the socket has it. The formatter of the standard library takes as
-/// long for it as all the rest of a record.
+/// Writes an address, an IPv4-mapped one as IPv4. The formatter of the standard library takes as long for it
+/// as the rest of the record.
 fn write_ip(ip: IpAddr, line: &mut Vec<u8>) {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
@@ -196,14 +197,14 @@ fn write_ip(ip: IpAddr, line: &mut Vec<u8>) {
                 write_number(octet.into(), line);
             }
         }
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         IpAddr::V6(ip) => drop(write!(line, "{ip}")),
     }
 }
 
 /// Writes a number in decimal.
 fn write_number(mut number: u64, line: &mut Vec<u8>) {
-    // The longest has 20 digits.
+    // The longest number has 20 digits.
     let mut digits = [0; 20];
     let mut first = digits.len();
     loop {
@@ -225,7 +226,7 @@ fn members(value: &impl Serialize) -> String {
 }
 
 fn json(value: &impl Serialize) -> String {
-    // Every key is text and every value plain: there is nothing that JSON cannot hold.
+    // Every key is a string and every value a scalar: serialisation cannot fail.
     serde_json::to_string(value).expect("a record of texts and numbers is JSON")
 }
 
@@ -255,7 +256,7 @@ fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
         Some(Interface::Instance(index)) => Some(&*world.instances[index].id),
         _ => None,
     };
-    // A view does not tell inbound endpoints of one VPC apart.
+    // A view does not distinguish the inbound endpoints of a VPC.
     let resolver_endpoint = match world.views[vantage.view].kind {
         ViewKind::Inbound(vpc) => {
             let mut listeners = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
@@ -276,7 +277,7 @@ fn path(path: &AddressPath) -> PathRecord<'_> {
     }
 }
 
-/// A time as records have it; kept from record to record, since most come in the same second.
+/// A formatted time, reused among records, because most are of the same second.
 #[derive(Debug, Default)]
 pub struct Timestamp {
     seconds: Option<i64>,
@@ -284,7 +285,7 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Makes it the text of a time.
+    /// Formats a time.
     pub fn set(&mut self, at: SystemTime) {
         let seconds = unix_seconds(at);
         if self.seconds != Some(seconds) {
@@ -294,7 +295,7 @@ impl Timestamp {
     }
 }
 
-/// UTC to the second, as ISO 8601 writes it. A time before 1970 is told as 1970.
+/// UTC to the second, in ISO 8601. Times before 1970 are written as 1970.
 fn timestamp(seconds: i64) -> String {
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -303,8 +304,8 @@ fn timestamp(seconds: i64) -> String {
 
 /// The Gregorian date of a day counted from 1970-01-01, not before it.
 ///
-/// Years are taken to begin in March, so that the leap day is a year's last: then the months' lengths
-/// repeat every five (153 days), and 400 years always have 146 097 days.
+/// Years are treated as starting in March, so that the leap day is the last day of a year: the lengths of
+/// months then repeat every five months (153 days), and 400 years always have 146,097 days.
 pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468; // since 0000-03-01
     let (era, day_of_era) = (days / 146_097, days % 146_097);

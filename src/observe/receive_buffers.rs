@@ -1,4 +1,5 @@
-//! Datagrams that the system dropped because a door's receive buffer was full: it tells nobody but who looks.
+//! Datagrams that the system dropped because the receive buffer of a listener was full. The system reports
+//! this only on request.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,13 +8,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
-/// Where Linux tells of the UDP sockets of this process's network. Elsewhere there is no such file, and nothing is told.
+/// Where Linux lists the UDP sockets of the network namespace of this process. Other systems have no such
+/// file, and nothing is reported.
 const TABLES: [&str; 2] = ["/proc/self/net/udp", "/proc/self/net/udp6"];
 
-/// A door: its label, and the address that its sockets are bound to.
+/// A listener: its label, and the address that its sockets are bound to.
 type Watched = (Arc<str>, SocketAddr);
 
-/// The doors whose buffers are looked at when metrics are collected. Clones share them.
+/// The listeners whose buffers are checked when metrics are collected. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ReceiveBuffers {
     desc: Desc,
@@ -21,15 +23,15 @@ pub struct ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// No door yet. The one label is `server`.
+    /// Creates a metric without listeners. Its label is `server`.
     pub fn new(desc: Desc) -> Self {
         Self { desc, listeners: Arc::default() }
     }
 
-    /// Looks from now on at the sockets that are bound to an address.
+    /// Adds the sockets that are bound to an address.
     pub fn watch(&self, server: Arc<str>, bound: SocketAddr) {
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        // Each worker has a socket there, and the address is looked at once.
+        // Each worker has a socket with this address, which is added once.
         if !listeners.iter().any(|(_, address)| *address == bound) {
             listeners.push((server, bound));
         }
@@ -67,12 +69,13 @@ impl Collector for ReceiveBuffers {
     }
 }
 
-/// The address of a socket, and how many datagrams it dropped: the second and the last column of proc_pid_net(5).
+/// The address of a socket and the number of datagrams that it dropped: the second and the last column of
+/// proc_pid_net(5).
 fn socket(line: &str) -> Option<(SocketAddr, u64)> {
     let mut columns = line.split_ascii_whitespace();
     let (address, port) = columns.nth(1)?.split_once(':')?;
     let drops = columns.last()?.parse().ok()?;
-    // Words of 32 bits as this machine reads them, whatever order they have on the wire.
+    // 32-bit words in the byte order of this machine, regardless of network byte order.
     let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     let ip = match address.len() {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),

@@ -1,64 +1,64 @@
-//! What one worker observes: its own counts, its look-ups, its page of the query log.
+//! The observations of one worker: its counters, its lookups, its page of the query log.
 //!
-//! Everything here belongs to one worker. What it counts is added up when somebody asks; what goes to a thread
-//! goes through a bounded queue, and what that has no room for is dropped and counted.
+//! Everything here belongs to one worker. Its counters are added up when metrics are collected; data for a
+//! thread is sent through a bounded queue and is dropped and counted if the queue is full.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::counts::{ImpliedConnections, PreparedCounts};
 use super::event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
-use super::implied::{Lookups, Seen};
+use super::implied::{LookupKind, Lookups};
 use super::log_writer::Page;
 use super::lower_bound::Sample;
 use super::metrics::{Metrics, PacketCacheSlots};
-use super::counts::{Implied, PreparedCounts};
 use super::query_log::{Template, Timestamp};
 use super::sampled::Sampled;
-use super::shard::{Slot, Spread, CounterShard};
+use super::shard::{CounterShard, HistogramSlots, SeriesSlot};
 use super::{Observer, family_of};
 use crate::dns::{Rcode, RecordType};
 use crate::resolve::Source;
 
-/// Types with a number below this are looked up in a table; the rest is counted as `other`.
+/// Types with a number below this are looked up in a table; all others are counted as `other`.
 const TYPES: usize = 262;
 
-/// Rcodes with a number below this, the last place for all others.
+/// Rcodes with a number below this are distinguished; the last index is for all others.
 const RCODES: usize = 25;
 
-/// Observes for one worker.
+/// Records the events of one worker.
 #[derive(Debug)]
 pub struct WorkerRecorder {
     observer: Arc<Observer>,
     shard: CounterShard,
     lookups: Lookups,
     sampled: Sampled,
-    /// By the number of the door and the transport. They are made when something comes through.
+    /// By listener number and transport, created on first use.
     listeners: Vec<Option<Box<ListenerSlots>>>,
     page: Page,
     time: Timestamp,
 }
 
-/// The slots of one door and transport. Those that are missing are made when they are first counted.
+/// The slots of one listener and transport, created when they are first counted.
 #[derive(Debug)]
 struct ListenerSlots {
     server: Arc<str>,
     transport: Transport,
-    /// By family and type, the last for `other`.
-    requests: [[Option<Slot>; TYPES + 1]; 2],
+    /// By address family and type, the last for `other`.
+    requests: [[Option<SeriesSlot>; TYPES + 1]; 2],
     /// By rcode and source.
-    responses: [[Option<Slot>; Source::ALL.len()]; RCODES],
-    request_size: Spread,
-    response_size: Spread,
-    duration: Spread,
-    /// Replies whose time is told when their batch is done.
+    responses: [[Option<SeriesSlot>; Source::ALL.len()]; RCODES],
+    request_size: HistogramSlots,
+    response_size: HistogramSlots,
+    duration: HistogramSlots,
+    /// Replies whose duration is recorded at the end of their batch.
     unsettled: u64,
 }
 
 impl WorkerRecorder {
     pub(super) fn new(observer: &Arc<Observer>) -> Self {
         Self {
-            shard: observer.metrics.tallies().shard(),
+            shard: observer.metrics.shards().shard(),
             lookups: Lookups::new(observer.remembered_lookups),
             sampled: Sampled::default(),
             listeners: Vec::new(),
@@ -68,19 +68,20 @@ impl WorkerRecorder {
         }
     }
 
-    /// Everybody's observer.
+    /// The shared observer.
     pub fn observer(&self) -> &Arc<Observer> {
         &self.observer
     }
 
-    /// Takes in an answered query, and gives what is to be counted when the same answer is given again.
+    /// Records an answered query, and returns what to count when the same answer is served again.
     pub fn observe(&mut self, event: &QueryEvent<'_>) -> PreparedCounts {
-        let counts = PreparedCounts::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
+        let counts =
+            PreparedCounts::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
         self.record_hit(&counts, &event.arrival);
         counts
     }
 
-    /// Takes in a query that was answered as one before it.
+    /// Records a query answered from the packet cache.
     pub fn record_hit(&mut self, counts: &PreparedCounts, arrival: &Arrival<'_>) {
         let Self { observer, shard, listeners, .. } = self;
         let metrics = &observer.metrics;
@@ -106,7 +107,8 @@ impl WorkerRecorder {
         }
     }
 
-    /// Tells the time of all replies that wait for it: they were read at `since`, and all are ready now.
+    /// Records the duration of all replies that wait for it: they were received at `since` and are all ready
+    /// now.
     pub fn settle(&mut self, since: Instant) {
         let mut elapsed = None;
         for listener in self.listeners.iter_mut().flatten().filter(|listener| listener.unsettled > 0) {
@@ -116,12 +118,12 @@ impl WorkerRecorder {
         }
     }
 
-    /// Whether replies' own times are wanted, beside that of their batch.
+    /// Whether the durations of individual replies are needed, in addition to that of their batch.
     pub fn wants_times(&self) -> bool {
         self.observer.log.is_some()
     }
 
-    /// Counts a query that was turned away before anything was decided, with its reply.
+    /// Counts a query that was rejected before a decision, and its reply.
     pub fn turned_away(
         &mut self,
         server: &ServerLabel,
@@ -135,26 +137,26 @@ impl WorkerRecorder {
         shard.add(listener.response(&observer.metrics, rcode, Source::Refused), 1);
     }
 
-    /// Counts a CHAOS question, which is a request and no look-up.
+    /// Counts a CHAOS query, which is a request but not a lookup.
     pub fn chaos(&mut self, server: &ServerLabel, transport: Transport, peer: SocketAddr) {
         let Self { observer, shard, listeners, .. } = self;
         let listener = listener(listeners, &observer.metrics, server, transport);
         shard.add(listener.request(&observer.metrics, peer, None), 1);
     }
 
-    /// Counts a message that gets no reply, and nothing else.
+    /// Counts a message that receives no reply, and nothing else.
     pub fn dropped(&mut self, server: &ServerLabel, transport: Transport, reason: DropReason) {
         let labels = [(&server.label).into(), transport.as_str().into(), reason.as_str().into()];
         self.shard.add(self.observer.metrics.dns_dropped.slot(labels), 1);
     }
 
-    /// Counts a query that the packet cache answered, or could have and did not.
+    /// Counts a query that the packet cache answered, or could have answered but did not.
     pub fn record_packet_cache_lookup(&self, found: bool) {
         let PacketCacheSlots { hits, misses, .. } = self.observer.metrics.packet_cache;
         self.shard.add(if found { hits } else { misses }, 1);
     }
 
-    /// Tells how much the worker's packet cache holds: answers, paths, octets.
+    /// Sets the size of the worker's packet cache: replies, annotations, octets.
     pub fn set_packet_cache_size(&self, answers: usize, paths: usize, bytes: u64) {
         let slots = self.observer.metrics.packet_cache;
         self.shard.set(slots.answers, answers as u64);
@@ -162,18 +164,18 @@ impl WorkerRecorder {
         self.shard.set(slots.bytes, bytes);
     }
 
-    /// Hands over the records that wait.
+    /// Submits the waiting records.
     pub fn flush_page(&mut self) {
         if let Some(log) = self.observer.log.as_ref().filter(|_| !self.page.octets.is_empty()) {
             log.write(&mut self.page);
         }
     }
 
-    fn connect(&mut self, implied: &Implied, arrival: &Arrival<'_>) {
+    fn connect(&mut self, implied: &ImpliedConnections, arrival: &Arrival<'_>) {
         let Some(implies) = implied.implies(arrival) else { return };
         let metrics = &self.observer.metrics;
         if arrival.transport == Transport::Udp {
-            let seen = self.lookups.see(
+            let seen = self.lookups.record(
                 arrival.server.number,
                 arrival.peer,
                 arrival.id,
@@ -181,15 +183,15 @@ impl WorkerRecorder {
                 arrival.at,
             );
             match seen {
-                Seen::First => self.shard.set(metrics.lookups_remembered, self.lookups.len() as u64),
-                Seen::Again => return,
-                Seen::Unremembered => self.shard.add(metrics.lookup_table_full, 1),
+                LookupKind::First => self.shard.set(metrics.lookups_remembered, self.lookups.len() as u64),
+                LookupKind::Retransmission => return,
+                LookupKind::Untracked => self.shard.add(metrics.lookup_table_full, 1),
             }
         }
         self.shard.add(implies.slot, 1);
         let client = arrival.client.addr();
         if self.sampled.is_news(client, implied.name_hash, implied.ttl_s, arrival.at) {
-            self.observer.lower_bound.see(Sample {
+            self.observer.lower_bound.record(Sample {
                 client,
                 name: implied.name.clone(),
                 endpoint: implies.endpoint.clone(),
@@ -209,7 +211,7 @@ impl WorkerRecorder {
     }
 }
 
-/// What is a level, and not a count, leaves with its worker; so do the records that wait.
+/// Gauges are reset with their worker, and waiting records are submitted.
 impl Drop for WorkerRecorder {
     fn drop(&mut self) {
         self.flush_page();
@@ -218,7 +220,7 @@ impl Drop for WorkerRecorder {
     }
 }
 
-/// The slots of a door, made if something comes through it for the first time.
+/// The slots of a listener, created on first use.
 fn listener<'d>(
     listeners: &'d mut Vec<Option<Box<ListenerSlots>>>,
     metrics: &Metrics,
@@ -240,14 +242,14 @@ impl ListenerSlots {
             transport,
             requests: [[None; TYPES + 1]; 2],
             responses: [[None; Source::ALL.len()]; RCODES],
-            request_size: metrics.dns_request_size.spread(labels()),
-            response_size: metrics.dns_response_size.spread(labels()),
-            duration: metrics.dns_request_duration.spread([(&server.label).into()]),
+            request_size: metrics.dns_request_size.histogram_slots(labels()),
+            response_size: metrics.dns_response_size.histogram_slots(labels()),
+            duration: metrics.dns_request_duration.histogram_slots([(&server.label).into()]),
             unsettled: 0,
         }
     }
 
-    fn request(&mut self, metrics: &Metrics, peer: SocketAddr, rtype: Option<RecordType>) -> Slot {
+    fn request(&mut self, metrics: &Metrics, peer: SocketAddr, rtype: Option<RecordType>) -> SeriesSlot {
         let ip = peer.ip();
         let is_ipv6 = match ip {
             IpAddr::V4(_) => false,
@@ -262,7 +264,7 @@ impl ListenerSlots {
         })
     }
 
-    fn response(&mut self, metrics: &Metrics, rcode: Rcode, source: Source) -> Slot {
+    fn response(&mut self, metrics: &Metrics, rcode: Rcode, source: Source) -> SeriesSlot {
         let number = usize::from(rcode.0).min(RCODES - 1);
         *self.responses[number][source as usize].get_or_insert_with(|| {
             let rcode = Some(rcode).filter(|_| number < RCODES - 1).and_then(Rcode::known_mnemonic);
@@ -272,10 +274,10 @@ impl ListenerSlots {
     }
 }
 
-/// Five centuries fit.
+/// Sufficient for five centuries.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How long records wait for their page to become full before it is handed over as it is.
+/// Maximum time for which records wait for their page to fill.
 pub const PAGE_WAITS: Duration = Duration::from_millis(20);

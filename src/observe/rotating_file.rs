@@ -1,33 +1,33 @@
 //! A file that is rotated by size.
 //!
-//! A record is written as a whole or not at all. A full disk takes the first octets of a write and refuses the rest;
-//! what was written of a record that does not fit is cut off again. Where it cannot be (a pipe, a file that may only be
-//! appended to), the next write begins with a line end, so that no other record is joined to it.
+//! A record is written as a whole or not at all. A full disk accepts the first octets of a write and rejects
+//! the rest; a partially written record is truncated. If that is impossible (a pipe, an append-only file),
+//! the next write starts with a line terminator, so that no other record is joined to it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// A file that is put aside as `.1` before it grows past a size, what was `.1` then being `.2`, and so
-/// on up to the number that is kept.
+/// A file that is renamed to `.1` before it exceeds a size; `.1` is renamed to `.2`, and so on, up to the
+/// number of files to keep.
 pub struct RotatingFile {
     path: PathBuf,
-    /// `None` after a failure: it is tried again with the next write.
+    /// `None` after a failure: the next write opens it again.
     file: Option<File>,
     size: u64,
     /// Whether the file ends within a record.
-    torn: bool,
+    has_partial_record: bool,
     /// In octets; 0: never.
     rotate_at: u64,
     keep: u32,
 }
 
-/// A write that failed.
+/// A failed write.
 #[derive(Debug)]
 pub struct Incomplete {
-    /// How many octets of whole records were written nevertheless.
+    /// Octets of complete records that were written nevertheless.
     pub written: usize,
-    /// What the system reported.
+    /// The system's error.
     pub error: io::Error,
 }
 
@@ -38,26 +38,27 @@ impl From<io::Error> for Incomplete {
     }
 }
 
-/// Something that records are appended to.
+/// An output that records are appended to.
 pub trait Append: Write {
-    /// Cuts the last octets off again, as many as were appended last.
+    /// Truncates the last octets, those of the last append.
     ///
     /// # Errors
     ///
-    /// When that is impossible; they stay.
+    /// If that is impossible; they remain.
     fn cut(&mut self, octets: u64) -> io::Result<()>;
 }
 
 impl Append for File {
     fn cut(&mut self, octets: u64) -> io::Result<()> {
-        // Not from the size that is known here: another program may have cut the file meanwhile (`copytruncate`).
+        // Based on the current length: another program may have truncated the file in the meantime
+        // (`copytruncate`).
         let length = self.metadata()?.len();
         self.set_len(length.saturating_sub(octets))
     }
 }
 
-/// Appends whole records, each with its line end. `torn` says whether what is there ends within a record, before and
-/// afterwards.
+/// Appends complete records, each with its line terminator. `has_partial_record` states whether the output
+/// ends within a record, before and after the call.
 pub fn append(out: &mut (impl Append + ?Sized), records: &[u8], torn: &mut bool) -> Result<(), Incomplete> {
     if *torn {
         write_all(out, b"\n").map_err(|(_, error)| error)?;
@@ -70,7 +71,7 @@ pub fn append(out: &mut (impl Append + ?Sized), records: &[u8], torn: &mut bool)
     Err(Incomplete { written, error })
 }
 
-/// As [`Write::write_all`], which does not tell how many octets were written when it fails.
+/// Like [`Write::write_all`], which does not report the number of octets written before a failure.
 fn write_all(out: &mut (impl Write + ?Sized), octets: &[u8]) -> Result<(), (usize, io::Error)> {
     let mut written = 0;
     while written < octets.len() {
@@ -85,38 +86,39 @@ fn write_all(out: &mut (impl Write + ?Sized), octets: &[u8]) -> Result<(), (usiz
 }
 
 impl RotatingFile {
-    /// Opens a file for appending. Its folder must be there.
+    /// Opens a file for appending. Its directory must exist.
     pub fn open(path: PathBuf, rotate_at: u64, keep: u32) -> io::Result<Self> {
-        let mut file = Self { path, file: None, size: 0, torn: false, rotate_at, keep };
+        let mut file = Self { path, file: None, size: 0, has_partial_record: false, rotate_at, keep };
         file.reopen()?;
         Ok(file)
     }
 
-    /// Opens the file again by its name. Where it ends within a record, as after a crash, the next one begins on a line
-    /// of its own.
+    /// Reopens the file by its name. If it ends within a record, as after a crash, the next one starts on a
+    /// new line.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.file = None;
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         let found = file.metadata()?;
         self.size = found.len();
-        // A pipe has no end to be looked at; what is known of it holds.
+        // A pipe has no end to inspect; the known state remains.
         if found.is_file() {
-            self.torn = self.size > 0 && last_octet(&self.path).is_some_and(|last| last != b'\n');
+            self.has_partial_record =
+                self.size > 0 && last_octet(&self.path).is_some_and(|last| last != b'\n');
         }
         self.file = Some(file);
         Ok(())
     }
 
-    /// Whether so many octets more can be written without rotating.
+    /// Whether this many octets can be written without rotating.
     pub fn has_room(&self, octets: usize) -> bool {
         self.rotate_at == 0 || self.size.saturating_add(octets as u64) <= self.rotate_at
     }
 
-    /// Writes whole records, each with its line end, after rotating if they do not fit.
+    /// Writes complete records, each with its line terminator, after rotating if they do not fit.
     ///
     /// # Errors
     ///
-    /// When not all of them are written. The file is opened again with the next write.
+    /// If not all of them were written. The next write reopens the file.
     pub fn write(&mut self, records: &[u8]) -> Result<(), Incomplete> {
         if self.file.is_none() {
             self.reopen()?;
@@ -127,7 +129,7 @@ impl RotatingFile {
         let Some(file) = &mut self.file else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
-        let outcome = append(file, records, &mut self.torn);
+        let outcome = append(file, records, &mut self.has_partial_record);
         match &outcome {
             Ok(()) => self.size += records.len() as u64,
             Err(_) => self.file = None,
@@ -150,7 +152,7 @@ impl RotatingFile {
     }
 }
 
-/// The last octet of a file. `None`: it may not be read.
+/// The last octet of a file. `None` if it cannot be read.
 fn last_octet(path: &Path) -> Option<u8> {
     let mut file = File::open(path).ok()?;
     file.seek(SeekFrom::End(-1)).ok()?;
@@ -169,7 +171,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// A disk with little space: it takes what fits of a write, and refuses the rest.
+    /// A disk with little space: it accepts the part of a write that fits, and rejects the rest.
     struct Disk {
         octets: Vec<u8>,
         space: usize,
@@ -212,7 +214,7 @@ mod tests {
             assert_eq!(disk.octets, whole, "{space}");
             assert!(!torn);
             assert_eq!(outcome.err().map(|it| it.written), (space < 37).then_some(whole.len()), "{space}");
-            // Space comes back.
+            // Space becomes available.
             disk.space = 1000;
             append(&mut disk, b"later\n", &mut torn).unwrap();
             assert_eq!(disk.octets, [whole, b"later\n"].concat());

@@ -1,8 +1,8 @@
-//! Which look-ups the lower-bound judge need not hear of: those of clients that it knows not to cache.
+//! Sampling of lookups for the lower-bound detector: clients that are known not to cache.
 //!
-//! Once a client has asked for a name twice within its TTL, no later look-up changes what the judge thinks of
-//! the two, but that the pair is still alive. So of those look-ups one a minute is enough, and a client that asks
-//! ten thousand times a second costs the judge nothing.
+//! After two lookups of a client and name within the TTL, further lookups do not change the classification of
+//! the pair, except that they keep it alive. One of these lookups per minute is therefore sufficient, and a
+//! client with ten thousand lookups per second costs the detector nothing.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -12,51 +12,51 @@ use foldhash::fast::RandomState;
 
 use super::implied::{NameHash, milliseconds};
 
-/// Pairs that are remembered, a power of two. Two pairs that share a place send each other's look-ups.
+/// Number of remembered pairs, a power of two. Pairs that share a slot evict each other.
 const PLACES: usize = 16_384;
 
-/// How often the judge hears of a pair that it knows not to cache, in milliseconds.
+/// Interval at which a pair that is known not to cache is reported, in milliseconds.
 const REMINDED_AFTER_MS: u64 = 60_000;
 
-/// The pairs of a client and a name that were heard of last, by a hash of both.
+/// The most recent pairs of client and name, by a hash of both.
 #[derive(Debug)]
 pub struct Sampled {
-    pairs: Box<[Pair]>,
+    pairs: Box<[ClientNamePair]>,
     hasher: RandomState,
 }
 
-/// What is known of a pair. Times are in milliseconds since 1970.
+/// The state of a pair. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
-struct Pair {
-    /// Odd, so that no pair is like a place without one.
+struct ClientNamePair {
+    /// Odd, so that no pair is equal to an empty slot.
     hash: u64,
     last: u64,
-    /// When the judge heard of it last. 0: it has not yet heard of two look-ups within the TTL.
+    /// When the pair was last reported. 0 if no two lookups within the TTL have been reported yet.
     settled: u64,
 }
 
-impl Pair {
-    /// A place without a pair.
+impl ClientNamePair {
+    /// An empty slot.
     const NONE: Self = Self { hash: 0, last: 0, settled: 0 };
 }
 
 impl Default for Sampled {
     fn default() -> Self {
-        Self { pairs: vec![Pair::NONE; PLACES].into(), hasher: RandomState::default() }
+        Self { pairs: vec![ClientNamePair::NONE; PLACES].into(), hasher: RandomState::default() }
     }
 }
 
 impl Sampled {
-    /// Whether the judge must hear of a look-up.
+    /// Whether a lookup must be reported to the detector.
     pub fn is_news(&mut self, client: IpAddr, name: NameHash, ttl_s: u32, at: SystemTime) -> bool {
         let hash = self.hasher.hash_one((client, name));
-        // The remainder is below the number of places, which fits.
+        // The remainder is less than the number of slots, so the cast is lossless.
         let pair = &mut self.pairs[(hash % PLACES as u64) as usize];
         let (hash, now) = (hash | 1, milliseconds(at).max(1));
         let window = u64::from(ttl_s.saturating_sub(1)) * 1000;
         if pair.hash != hash {
-            // Without a TTL there is nothing to keep, and the judge knows that at once.
-            *pair = Pair { hash, last: now, settled: if window == 0 { now } else { 0 } };
+            // Without a TTL there is nothing to cache, so the pair is classified immediately.
+            *pair = ClientNamePair { hash, last: now, settled: if window == 0 { now } else { 0 } };
             return true;
         }
         let is_within = now.abs_diff(pair.last) < window;

@@ -1,4 +1,4 @@
-//! Whole events, from a question to what readers see of it.
+//! Complete events, from a question to metrics and query log.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::query_log::{Template, Timestamp};
 use super::*;
 use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
-use crate::resolve::{QueryContext, Outcome, Silent, Source, resolve};
+use crate::resolve::{Outcome, QueryContext, Silent, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -102,7 +102,7 @@ resolver = "rslvr-in-hub"
 links = [{ target = "vgw-1", vpc = "vpc-lab" }]
 "#;
 
-/// Something to ask, and a door to ask it at.
+/// A world and a listener for tests.
 struct Lab {
     world: World,
     server: ServerLabel,
@@ -110,7 +110,7 @@ struct Lab {
     recorder: WorkerRecorder,
 }
 
-/// One question as it came in, with what a test may want to be otherwise.
+/// A received question, with the parts that tests vary.
 struct Asked {
     event: fn(QueryEvent<'_>) -> QueryEvent<'_>,
     client: &'static str,
@@ -132,7 +132,7 @@ fn options(query_log: config::QueryLog) -> ObserverOptions {
     ObserverOptions { query_log, remembered_lookups: 100 }
 }
 
-/// What readers see of an event.
+/// Changes an event.
 fn changed(event: QueryEvent<'_>, change: fn(&mut Arrival<'_>)) -> QueryEvent<'_> {
     let mut event = event;
     change(&mut event.arrival);
@@ -154,7 +154,7 @@ impl Lab {
         Self { world, server, recorder: observer.recorder(), observer }
     }
 
-    /// Answers a question and gives the event of it to `act`.
+    /// Answers a question and passes the event to `act`.
     fn event<T>(&self, asked: &Asked, act: impl FnOnce(&QueryEvent<'_>) -> T) -> T {
         let client: IpAddr = asked.client.parse().unwrap();
         let question = Question {
@@ -164,7 +164,9 @@ impl Lab {
         };
         let vantage = self.world.vantage(client.into(), None).ok();
         let outcome = match vantage {
-            Some(vantage) => resolve(&self.world, vantage, &question, QueryContext::at(0), &mut Silent).unwrap(),
+            Some(vantage) => {
+                resolve(&self.world, vantage, &question, QueryContext::at(0), &mut Silent).unwrap()
+            }
             None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
         };
         let arrival = Arrival {
@@ -219,7 +221,7 @@ impl Lab {
             let count = line.split_once("} ").unwrap().1;
             format!("{} {} {count}", value(line, "vpc_endpoint_id"), value(line, "subnet_id"))
         };
-        // A subnet that a connection could have been put on is there with 0.
+        // Subnets that a connection could have been counted for are exported as 0.
         lines.iter().map(short).filter(|line| !line.ends_with(" 0")).collect()
     }
 }
@@ -313,7 +315,7 @@ fn the_own_subnet_is_chosen_and_else_the_first_as_sent() {
     assert_eq!(subnet("10.0.100.99", SNS, turned).as_deref(), Some("subnet-ep-a"));
     assert_eq!(subnet("10.0.200.99", SNS, |event| event).as_deref(), Some("subnet-ep-c"));
     assert_eq!(subnet("192.168.10.7", SNS, turned).as_deref(), Some("subnet-ep-c"));
-    // An address that is no endpoint's is passed over.
+    // An address that does not belong to an endpoint is skipped.
     assert_eq!(subnet("10.0.1.5", "two.corp.internal", |event| event).as_deref(), Some("subnet-ep-a"));
     assert_eq!(subnet("203.0.113.9", SNS, |event| event), None);
 }
@@ -349,7 +351,7 @@ fn an_answer_that_is_given_again_counts_as_the_first_did() {
             recorder.record_hit(&counts, &Arrival { id, rotation, ..event.arrival });
         }
     });
-    // The last is a retransmission.
+    // The last one is a retransmission.
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2", "vpce-sns subnet-ep-c 2"]);
     let before = lab.observer.render();
     lab.recorder = recorder;
@@ -450,7 +452,7 @@ fn metrics_after_a_few_events() {
     );
     assert_eq!(lab.lines("plustwo_config_info"), [format!("{{hash=\"{}\"}} 1", lab.world.hash)]);
     assert_eq!(lab.lines("plustwo_config_reloads_total"), [r#"{result="failed"} 1"#, r#"{result="ok"} 0"#]);
-    assert!(lab.lines("plustwo_world_objects").contains(&r#"{kind="endpoint"} 5"#.to_owned()));
+    assert!(lab.lines("plustwo_config_objects").contains(&r#"{kind="endpoint"} 5"#.to_owned()));
     assert_eq!(lab.lines("plustwo_tcp_connections"), ["1"]);
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::resolution::Next;
 use super::trace::Trace;
-use super::{QueryContext, Reply, Resolution, Source, Step, ForwardTarget};
+use super::{ForwardTarget, QueryContext, Reply, Resolution, Source, Step};
 use crate::dns::{Answer, Class, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{
     Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,

@@ -35,7 +35,7 @@ pub use outcome::{AddressPath, Cacheability, Outcome, Source};
 pub use path::{
     Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Lost, Matched, Reach, Reason,
 };
-pub use resolution::{Resolution, Step, simulated_answer, resolve};
+pub use resolution::{Resolution, Step, resolve, simulated_answer};
 pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
 pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};
 
@@ -177,7 +177,12 @@ pub fn decide(
         Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
             match public::known(world, view, question, occasion.now) {
                 Some(reply) => reply,
-                None => return Decision::Ask { whom: ForwardTarget::Internet, source: public_source(by_system_rule) },
+                None => {
+                    return Decision::Ask {
+                        whom: ForwardTarget::Internet,
+                        source: public_source(by_system_rule),
+                    };
+                }
             }
         }
     };

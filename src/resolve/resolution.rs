@@ -7,8 +7,8 @@ use super::dname::{self, Redirected};
 use super::reasons;
 use super::trace::Trace;
 use super::{
-    Decision, Cacheability, QueryContext, Outcome, Reason, Referral, Reply, Source, ForwardTarget, decide, delegation, dns64,
-    egress, public, zone,
+    Cacheability, Decision, ForwardTarget, Outcome, QueryContext, Reason, Referral, Reply, Source, decide,
+    delegation, dns64, egress, public, zone,
 };
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Server, Upstream, Vantage, World};
@@ -37,8 +37,10 @@ pub fn resolve(
             Step::Ask(whom, question) => {
                 let answer = match &whom {
                     ForwardTarget::Internet => public::sealed(world, &question, occasion.now),
-                    ForwardTarget::Rule(_) | ForwardTarget::NameServers(_) => simulated_answer(world, &whom, &question, occasion.now)
-                        .unwrap_or_else(|| not_asked(whom.upstream(world))),
+                    ForwardTarget::Rule(_) | ForwardTarget::NameServers(_) => {
+                        simulated_answer(world, &whom, &question, occasion.now)
+                            .unwrap_or_else(|| not_asked(whom.upstream(world)))
+                    }
                 };
                 resolution.answered(whom, answer, Cacheability::Generation);
             }
@@ -142,7 +144,12 @@ impl Resolution {
     }
 
     /// Begins a look-up for another one, so many delegations deep.
-    pub(super) fn below(vantage: Vantage, question: &Question, occasion: QueryContext, referrals: usize) -> Self {
+    pub(super) fn below(
+        vantage: Vantage,
+        question: &Question,
+        occasion: QueryContext,
+        referrals: usize,
+    ) -> Self {
         Self { referrals, ..Self::new(vantage, question, occasion) }
     }
 
@@ -406,7 +413,12 @@ fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
 ///
 /// The first target that is played answers. A played server that has no zone for the name refuses, and so
 /// the resolver fails, as the real one does.
-pub fn simulated_answer(world: &World, whom: &ForwardTarget, question: &Question, now_s: u64) -> Option<Answer> {
+pub fn simulated_answer(
+    world: &World,
+    whom: &ForwardTarget,
+    question: &Question,
+    now_s: u64,
+) -> Option<Answer> {
     let upstream = whom.upstream(world)?;
     let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
     let (target, site) = upstream.identity.servers.iter().find_map(player)?;

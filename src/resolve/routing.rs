@@ -304,7 +304,12 @@ fn nearest<'z>(
 impl<'z> Choice<'z> {
     /// A choice that stays as long as its world.
     fn lasting(policy: RoutingPolicy, set: &'z RoutedSet, because: Because<'z>, health: Health) -> Self {
-        Self { policy, chosen: Chosen::One(set), keep: Cacheability::Generation, why: Why { because, health } }
+        Self {
+            policy,
+            chosen: Chosen::One(set),
+            keep: Cacheability::Generation,
+            why: Why { because, health },
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use crate::dns::{Ede, OptionCode, Query};
 use crate::explain::{self, Explanation};
-use crate::resolve::{AddressPath, Class, EgressPath, QueryContext, Outcome};
+use crate::resolve::{AddressPath, Class, EgressPath, Outcome, QueryContext};
 use crate::world::{EdeMode, Vantage, World};
 
 /// The EDNS option that carries paths for programs, from the range for local use (RFC 6891 section 9).
@@ -86,8 +86,11 @@ pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Str
         push_list(&mut text, " hint=", outcome.reasons.iter().map(|reason| reason.as_str()));
         return vec![text];
     }
-    let mut texts: Vec<String> =
-        groups.iter().take(MAX_PATH_EDES).map(|(path, addresses)| text(world, &from, path, addresses)).collect();
+    let mut texts: Vec<String> = groups
+        .iter()
+        .take(MAX_PATH_EDES)
+        .map(|(path, addresses)| text(world, &from, path, addresses))
+        .collect();
     if groups.len() > MAX_PATH_EDES {
         texts.push(format!("egress=more paths={} from={from}", groups.len() - MAX_PATH_EDES));
     }

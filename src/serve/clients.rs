@@ -39,7 +39,12 @@ pub enum ClientRejection {
 
 impl ClientContext {
     /// Identifies the client of a query. `subnet` is the client subnet in the query, if any.
-    pub fn of(world: &World, listener: &ListenerIdentity, peer: IpAddr, subnet: Option<ClientSubnet>) -> Self {
+    pub fn of(
+        world: &World,
+        listener: &ListenerIdentity,
+        peer: IpAddr,
+        subnet: Option<ClientSubnet>,
+    ) -> Self {
         let subnet = subnet.filter(|subnet| is_trusted(world, peer, subnet));
         let client = subnet.map_or_else(|| host(peer), |subnet| subnet.network);
         let vantage = if world.may_ask(peer) {

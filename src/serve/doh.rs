@@ -29,7 +29,7 @@ use self::exchange::Exchange;
 use super::accept::{SHUTDOWN_GRACE, accept_until};
 use super::tcp::{TcpLimits, TcpSlot, TcpSlots};
 use super::tls::{Certificate, server_config};
-use super::{ListenerIdentity, Engine, MessageSource, Transport};
+use super::{Engine, ListenerIdentity, MessageSource, Transport};
 use crate::dns::MAX_MESSAGE;
 
 /// The ALPN protocol name (RFC 9113 section 3.2).

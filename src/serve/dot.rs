@@ -23,10 +23,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::accept_until;
-use super::tcp::{TcpClient, Connection, TcpLimits, TcpSlots, Transmission, admit};
+use super::tcp::{Connection, TcpClient, TcpLimits, TcpSlots, Transmission, admit};
 use super::tls::{Certificate, server_config};
 use super::workers::Workers;
-use super::{ListenerIdentity, Engine, Transport};
+use super::{Engine, ListenerIdentity, Transport};
 
 /// The ALPN protocol name (RFC 7858 and the ALPN registry).
 const ALPN: &[u8] = b"dot";

@@ -13,10 +13,10 @@ use super::denials::Denials;
 use super::forward::{ForwardOptions, Forwarder};
 use super::inspect::{Inspected, Rate};
 use super::packet_cache::{CacheHit, CacheQuestion, Lookup};
-use super::reply::{QueryState, chaos_reply, reply_limit, reject};
+use super::reply::{QueryState, chaos_reply, reject, reply_limit};
 use super::upstream::UpstreamOptions;
 use super::worker::Worker;
-use super::{ListenerIdentity, Moment, MessageSource, Transport, annotate, chaos};
+use super::{ListenerIdentity, MessageSource, Moment, Transport, annotate, chaos};
 use crate::config::Config;
 use crate::dns::{
     Annotations, Answer, Class, ClientSubnet, Ede, MAX_MESSAGE, Name, OptionCode, Peek, Query, Question,
@@ -24,7 +24,8 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{
-    Cacheability, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace, ForwardTarget, simulated_answer,
+    Cacheability, ForwardTarget, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace,
+    simulated_answer,
 };
 use crate::world::{Live, Vantage, World};
 
@@ -279,16 +280,29 @@ impl Engine {
             Err(rejected) => return reject(worker, listener, source, &rejected, out),
         };
         let subnet = query.edns.as_ref().and_then(|edns| edns.client_subnet);
-        let client_context =
-            cached_client.unwrap_or_else(|| ClientContext::of(&world, listener, source.peer.ip().to_canonical(), subnet));
+        let client_context = cached_client
+            .unwrap_or_else(|| ClientContext::of(&world, listener, source.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
         let random = rand::random();
         let (source, now) = (source.clone(), self.time(moment));
-        let mut query_state = QueryState { query, source: source, moment, now, request_octets, client: client_context, random: random, from_cache: false };
+        let mut query_state = QueryState {
+            query,
+            source: source,
+            moment,
+            now,
+            request_octets,
+            client: client_context,
+            random: random,
+            from_cache: false,
+        };
         let source = &incoming.source;
         let vantage = match turn(&world, &query_state) {
-            Classified::Known(outcome) => return self.reply(&world, worker, listener, &query_state, &outcome, out),
-            Classified::Chaos(outcome) => return chaos_reply(&world, worker, listener, &query_state, &outcome, out),
+            Classified::Known(outcome) => {
+                return self.reply(&world, worker, listener, &query_state, &outcome, out);
+            }
+            Classified::Chaos(outcome) => {
+                return chaos_reply(&world, worker, listener, &query_state, &outcome, out);
+            }
             Classified::Inspection(vantage) => {
                 return match self.explain_name_locally(&world, vantage, &query_state) {
                     Some(outcome) => chaos_reply(&world, worker, listener, &query_state, &outcome, out),
@@ -318,7 +332,8 @@ impl Engine {
             if source.transport == Transport::Udp && self.forwarder.is_own_socket(source.peer) {
                 // Forwarding the query again would repeat the loop; the error is returned to the query that
                 // started it.
-                let text = format!("question {} came back to where it left: a loop", query_state.query.question);
+                let text =
+                    format!("question {} came back to where it left: a loop", query_state.query.question);
                 let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
                 let outcome = Outcome::without_paths(answer, Source::Refused);
                 return self.reply(&world, worker, listener, &query_state, &outcome, out);
@@ -379,10 +394,20 @@ impl Engine {
     }
 
     /// Completes a query: appends the reply to `out`. Returns false if no reply is to be sent.
-    pub fn finish(&self, worker: &mut Worker, listener: &ListenerIdentity, resolved: &ResolvedQuery, out: &mut Vec<u8>) -> bool {
+    pub fn finish(
+        &self,
+        worker: &mut Worker,
+        listener: &ListenerIdentity,
+        resolved: &ResolvedQuery,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let ResolvedQuery { world, query_state, outcome, .. } = resolved;
         let Some(outcome) = outcome else {
-            worker.recorder.dropped(&listener.server, query_state.source.transport, DropReason::DnsSupportOff);
+            worker.recorder.dropped(
+                &listener.server,
+                query_state.source.transport,
+                DropReason::DnsSupportOff,
+            );
             return false;
         };
         let progress = match query_state.query.question.qclass {
@@ -394,7 +419,13 @@ impl Engine {
 
     /// Handles a query completely with the shared worker, for listeners that await the reply themselves.
     /// Returns false if no reply is to be sent.
-    pub async fn answer(&self, listener: &ListenerIdentity, message: &[u8], source: &MessageSource, out: &mut Vec<u8>) -> bool {
+    pub async fn answer(
+        &self,
+        listener: &ListenerIdentity,
+        message: &[u8],
+        source: &MessageSource,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let incoming = IncomingMessage { listener: listener, message, source: source, moment: Moment::now() };
         let progress = self.handle(&mut self.shared_worker(), &incoming, out);
         let pending_query = match progress {
@@ -418,8 +449,19 @@ impl Engine {
         let client_context = ClientContext::of(&world, &listener, here, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
         let (now, random) = (self.time(moment), rand::random());
-        let query_state = QueryState { query, source: source, moment, now, request_octets, client: client_context, random: random, from_cache: false };
-        let (Classified::Known(outcome) | Classified::Chaos(outcome)) = turn(&world, &query_state) else { return false };
+        let query_state = QueryState {
+            query,
+            source: source,
+            moment,
+            now,
+            request_octets,
+            client: client_context,
+            random: random,
+            from_cache: false,
+        };
+        let (Classified::Known(outcome) | Classified::Chaos(outcome)) = turn(&world, &query_state) else {
+            return false;
+        };
         let mut out = Vec::new();
         encode(&query_state.query, &outcome.answer, &Annotations::default(), MAX_MESSAGE, 0, &mut out);
         !out.is_empty()
@@ -428,7 +470,13 @@ impl Engine {
     // ---- packet cache ---------------------------------------------------------------------------------
 
     /// Answers a query from the packet cache: no decision, no allocation, no lock.
-    fn serve_cached(&self, world: &World, worker: &mut Worker, incoming: &IncomingMessage<'_>, out: &mut Vec<u8>) -> CacheLookup {
+    fn serve_cached(
+        &self,
+        world: &World,
+        worker: &mut Worker,
+        incoming: &IncomingMessage<'_>,
+        out: &mut Vec<u8>,
+    ) -> CacheLookup {
         let IncomingMessage { listener: listener, message, source: source, moment } = *incoming;
         const NEVER: CacheLookup = CacheLookup::Miss { before: 0, cached_client: None };
         let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
@@ -445,7 +493,9 @@ impl Engine {
         recorder.record_packet_cache_lookup(matches!(lookup, Lookup::Hit(..)));
         let (cached_reply, annotation) = match lookup {
             Lookup::Hit(cached_reply, annotation) => (cached_reply, annotation),
-            Lookup::Expired { given } => return CacheLookup::Miss { before: given, cached_client: Some(client.context()) },
+            Lookup::Expired { given } => {
+                return CacheLookup::Miss { before: given, cached_client: Some(client.context()) };
+            }
             Lookup::Miss => return CacheLookup::Miss { before: 0, cached_client: Some(client.context()) },
         };
         let mut echo = [0; MAX_CLIENT_SUBNET_OCTETS];
@@ -490,7 +540,13 @@ impl Engine {
 
     /// Resolves without querying an upstream: from the world, its simulated name servers and the message
     /// cache. Copies of the cached answer were served `given` times.
-    fn resolve_locally(&self, world: &World, resolution: Resolution, now: MonotonicSeconds, given: u32) -> LocalResolution {
+    fn resolve_locally(
+        &self,
+        world: &World,
+        resolution: Resolution,
+        now: MonotonicSeconds,
+        given: u32,
+    ) -> LocalResolution {
         self.resolve_locally_traced(world, resolution, now, given, &mut Silent)
     }
 
@@ -507,12 +563,19 @@ impl Engine {
         loop {
             match resolution.step(world, trace) {
                 Step::Done(outcome) => return LocalResolution::Done(outcome, helped),
-                Step::Ask(target, question) => match self.local_answer(world, &target, &question, now, given) {
+                Step::Ask(target, question) => match self.local_answer(world, &target, &question, now, given)
+                {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
                         resolution.answered(target, answer, keep);
                     }
-                    None => return LocalResolution::Forward(Box::new(PendingResolution { resolution, target, question })),
+                    None => {
+                        return LocalResolution::Forward(Box::new(PendingResolution {
+                            resolution,
+                            target,
+                            question,
+                        }));
+                    }
                 },
             }
         }
@@ -572,7 +635,12 @@ impl Engine {
     }
 
     /// The reply to a CHAOS query about a name, if no upstream has to be queried.
-    fn explain_name_locally(&self, world: &World, vantage: Vantage, query_state: &QueryState) -> Option<Outcome> {
+    fn explain_name_locally(
+        &self,
+        world: &World,
+        vantage: Vantage,
+        query_state: &QueryState,
+    ) -> Option<Outcome> {
         let now = query_state.now;
         let questions = chaos::inspected_questions(&query_state.query.question);
         let inspect = |question: &Question| self.inspect_locally(world, vantage, question, now);

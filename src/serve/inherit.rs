@@ -91,7 +91,8 @@ impl Inherited {
             let no_socket = |source| InheritError::UnsupportedSocket { descriptor, source };
             // systemd uses `unknown` for a descriptor without a name.
             let name = names.get(index).filter(|name| !name.is_empty() && **name != "unknown");
-            let annotation = |address| SocketInfo { descriptor, name: name.map(|name| (*name).to_owned()), address };
+            let annotation =
+                |address| SocketInfo { descriptor, name: name.map(|name| (*name).to_owned()), address };
             if let Ok(Some(socket)) = passed.take_udp_socket(index) {
                 let address = socket.local_addr().map_err(no_socket)?;
                 inherited.udp.push((annotation(address), socket));
@@ -121,7 +122,9 @@ impl Inherited {
         let udp = self.udp.iter().map(|(annotation, _)| (Protocol::Udp, annotation));
         let mut left = udp.chain(self.tcp.iter().map(|(annotation, _)| (Protocol::Tcp, annotation)));
         match left.next() {
-            Some((protocol, annotation)) => Err(InheritError::Unused { protocol, annotation: annotation.clone() }),
+            Some((protocol, annotation)) => {
+                Err(InheritError::Unused { protocol, annotation: annotation.clone() })
+            }
             None => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Engine, LocalResolution};
 use crate::dns::Question;
-use crate::resolve::{Cacheability, MonotonicSeconds, QueryContext, Outcome, Recorder, Resolution};
+use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, QueryContext, Recorder, Resolution};
 use crate::world::{Vantage, World};
 
 /// Upstream queries per second that all inspections together may cause.
@@ -113,7 +113,8 @@ impl Engine {
                 LocalResolution::Forward(pending) => pending,
             };
             if !self.inspections.try_take(Instant::now()) {
-                let upstream = pending.target.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
+                let upstream =
+                    pending.target.upstream(world).map_or("", |upstream| &upstream.name).to_owned();
                 return Inspected { result: Inspection::NotQueried { upstream }, considered };
             }
             let answer = match self.admit(world, &pending, client, now) {

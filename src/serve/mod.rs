@@ -41,7 +41,7 @@ pub mod workers;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::observe::{Moment, Transport};
-pub use engine::{Progress, Engine, IncomingMessage, ResolvedQuery, PendingQuery};
+pub use engine::{Engine, IncomingMessage, PendingQuery, Progress, ResolvedQuery};
 pub use worker::{LocalWorker, Worker};
 
 use crate::observe::ServerLabel;

@@ -14,8 +14,8 @@
 //! (S3-FIFO): a flood of unique questions does not evict those that are repeated. Nothing is swept when the
 //! world changes: an entry records its generation and is invalid in any other.
 
-mod doorkeeper;
 mod cached_reply;
+mod doorkeeper;
 mod key;
 
 pub use cached_reply::{CacheHit, CachedReply};
@@ -96,13 +96,17 @@ struct Weight;
 
 impl Weighter<PacketKey, CachedReply> for Weight {
     fn weight(&self, key: &PacketKey, cached_reply: &CachedReply) -> u64 {
-        OVERHEAD + (size_of::<(PacketKey, CachedReply)>() + key.heap_octets() + cached_reply.heap_octets()) as u64
+        OVERHEAD
+            + (size_of::<(PacketKey, CachedReply)>() + key.heap_octets() + cached_reply.heap_octets()) as u64
     }
 }
 
 impl Weighter<AnnotationKey, CachedAnnotation> for Weight {
     fn weight(&self, _: &AnnotationKey, annotation: &CachedAnnotation) -> u64 {
-        OVERHEAD + (size_of::<(AnnotationKey, CachedAnnotation)>() + annotation.options.len() + annotation.counts.elsewhere()) as u64
+        OVERHEAD
+            + (size_of::<(AnnotationKey, CachedAnnotation)>()
+                + annotation.options.len()
+                + annotation.counts.heap_octets()) as u64
     }
 }
 
@@ -110,7 +114,13 @@ impl Weighter<AnnotationKey, CachedAnnotation> for Weight {
 #[derive(Debug)]
 pub struct PacketCache {
     answers: Cache<PacketKey, CachedReply, Weight, RandomState, DefaultLifecycle<PacketKey, CachedReply>>,
-    annotation: Cache<AnnotationKey, CachedAnnotation, Weight, RandomState, DefaultLifecycle<AnnotationKey, CachedAnnotation>>,
+    annotation: Cache<
+        AnnotationKey,
+        CachedAnnotation,
+        Weight,
+        RandomState,
+        DefaultLifecycle<AnnotationKey, CachedAnnotation>,
+    >,
     asked_once: Doorkeeper,
     serial: u64,
     is_on: bool,
@@ -162,7 +172,9 @@ impl PacketCache {
         generation: u64,
         now: MonotonicSeconds,
     ) -> Lookup<'_> {
-        let Some(cached_reply) = self.answers.get(asked).filter(|cached_reply| cached_reply.belongs_to(generation)) else {
+        let Some(cached_reply) =
+            self.answers.get(asked).filter(|cached_reply| cached_reply.belongs_to(generation))
+        else {
             return Lookup::Miss;
         };
         if cached_reply.is_expired(now) {
@@ -171,8 +183,10 @@ impl PacketCache {
         if cached_reply.is_annotated_for(place, is_annotated) {
             return Lookup::Hit(cached_reply, AnnotationRef::First);
         }
-        let annotation = self.annotation.get(&AnnotationKey { serial: cached_reply.serial(), place, is_annotated });
-        annotation.map_or(Lookup::Miss, |annotation| Lookup::Hit(cached_reply, AnnotationRef::Other(annotation)))
+        let annotation =
+            self.annotation.get(&AnnotationKey { serial: cached_reply.serial(), place, is_annotated });
+        annotation
+            .map_or(Lookup::Miss, |annotation| Lookup::Hit(cached_reply, AnnotationRef::Other(annotation)))
     }
 
     /// Whether a reply to this question is to be inserted: the question has arrived before, according to the
@@ -182,13 +196,22 @@ impl PacketCache {
     }
 
     /// Inserts a reply, if it can be served again, and its annotation for a location.
-    pub fn insert(&mut self, asked: &CacheQuestion<'_>, candidate: &ReplyCandidate<'_>, at: (PlaceId, bool), annotation: CachedAnnotation) {
+    pub fn insert(
+        &mut self,
+        asked: &CacheQuestion<'_>,
+        candidate: &ReplyCandidate<'_>,
+        at: (PlaceId, bool),
+        annotation: CachedAnnotation,
+    ) {
         let (generation, now) = (candidate.generation, candidate.now);
-        let is_fresh = |cached_reply: &&CachedReply| cached_reply.belongs_to(generation) && !cached_reply.is_expired(now);
+        let is_fresh = |cached_reply: &&CachedReply| {
+            cached_reply.belongs_to(generation) && !cached_reply.is_expired(now)
+        };
         if let Some(cached_reply) = self.answers.get(asked).filter(is_fresh) {
             // The reply is cached already, for another location: only the annotation is new.
             let (place, is_annotated) = at;
-            self.annotation.insert(AnnotationKey { serial: cached_reply.serial(), place, is_annotated }, annotation);
+            self.annotation
+                .insert(AnnotationKey { serial: cached_reply.serial(), place, is_annotated }, annotation);
             return;
         }
         self.serial += 1;

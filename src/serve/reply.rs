@@ -2,17 +2,17 @@
 //! cache.
 
 use super::clients::ClientContext;
-use super::engine::{Progress, Engine};
-use super::packet_cache::{CacheQuestion, ReplyCandidate, CachedAnnotation};
+use super::engine::{Engine, Progress};
+use super::packet_cache::{CacheQuestion, CachedAnnotation, ReplyCandidate};
 use super::worker::Worker;
-use super::{ListenerIdentity, Moment, MessageSource, Transport, annotate};
+use super::{ListenerIdentity, MessageSource, Moment, Transport, annotate};
 use crate::dns::encode::append_option;
 use crate::dns::{
     Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, Rejected, encode,
     encode_laid_out, encode_turn_away, udp_limit,
 };
 use crate::observe::{Arrival, PreparedCounts, QueryEvent};
-use crate::resolve::{Cacheability, MonotonicSeconds, QueryContext, Outcome, Source};
+use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, QueryContext, Source};
 use crate::world::{Vantage, World};
 
 /// A query with its client and its time.
@@ -57,7 +57,9 @@ impl Engine {
     ) -> Progress {
         let QueryState { query, source: source, .. } = query_state;
         let view = query_state.vantage().map(|vantage| vantage.view);
-        let annotation = view.and_then(|view| self.denials.without_repeated_soa(world, view, &query.question, outcome, query_state.now));
+        let annotation = view.and_then(|view| {
+            self.denials.without_repeated_soa(world, view, &query.question, outcome, query_state.now)
+        });
         let outcome = annotation.as_ref().unwrap_or(outcome);
         let annotations = annotations(world, query_state, outcome);
         let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
@@ -161,7 +163,10 @@ fn cache_reply(
 ) {
     let query = &query_state.query;
     let Some(vantage @ Vantage { view, place }) = query_state.vantage() else { return };
-    if outcome.keep == Cacheability::Never || query.question.qclass != Class::IN || annotate::requests_annotation(query) {
+    if outcome.keep == Cacheability::Never
+        || query.question.qclass != Class::IN
+        || annotate::requests_annotation(query)
+    {
         return;
     }
     let (qtype, recursion_desired) = (query.question.qtype, query.recursion_desired);

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-pub(super) use self::connection::{TcpClient, Connection, Transmission};
+pub(super) use self::connection::{Connection, TcpClient, Transmission};
 pub use self::slots::{TcpSlot, TcpSlots};
 use super::accept::accept_until;
 use super::workers::Workers;
-use super::{ListenerIdentity, Engine, MessageSource, Transport};
+use super::{Engine, ListenerIdentity, MessageSource, Transport};
 
 /// Limits for TCP clients, including those of DNS over TLS and DNS over HTTPS.
 #[derive(Clone, Debug)]

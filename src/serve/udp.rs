@@ -30,7 +30,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 
 use super::datagrams::{ANY_DATAGRAM, Backend, Inbox, LocalAddress, Outbox, Received};
-use super::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, LocalWorker, Transport, PendingQuery};
+use super::{
+    Engine, IncomingMessage, ListenerIdentity, LocalWorker, MessageSource, Moment, PendingQuery, Progress,
+    Transport,
+};
 
 /// Datagrams that are received and answered together.
 const BATCH: usize = 64;
@@ -51,7 +54,11 @@ impl UdpListener {
     ///
     /// # Errors
     /// The socket has no address, or is bound to a wildcard and cannot report destination addresses.
-    pub fn new(socket: std::net::UdpSocket, identity: Arc<ListenerIdentity>, backend: Backend) -> io::Result<Self> {
+    pub fn new(
+        socket: std::net::UdpSocket,
+        identity: Arc<ListenerIdentity>,
+        backend: Backend,
+    ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let bound = socket.local_addr()?;
         match bound.ip() {
@@ -68,11 +75,17 @@ impl UdpListener {
     ///
     /// # Errors
     /// The socket cannot be registered with the runtime.
-    pub async fn run(self, engine: Arc<Engine>, own: LocalWorker, stop: impl Future<Output = ()>) -> io::Result<()> {
+    pub async fn run(
+        self,
+        engine: Arc<Engine>,
+        own: LocalWorker,
+        stop: impl Future<Output = ()>,
+    ) -> io::Result<()> {
         let Self { socket, bound, identity, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         engine.observer().watch_receive_buffers(&identity.server, bound);
-        let late = Rc::new(LateReplies { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
+        let late =
+            Rc::new(LateReplies { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
         let (late_senders, mut paid) = mpsc::channel(1);
         let mut serving = ServeLoop {
             inbox: Inbox::new(backend, BATCH, ANY_DATAGRAM),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, listener, engine, query, workers};
+use crate::lab::{SHORTEST, assert_answered, engine, listener, query, workers};
 use crate::{Running, port_zero, soon, stopped};
 
 fn limits() -> TcpLimits {

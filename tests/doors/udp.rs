@@ -8,7 +8,7 @@ use plustwo::serve::udp::UdpListener;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, listener, engine, query, workers};
+use crate::lab::{SHORTEST, assert_answered, engine, listener, query, workers};
 use crate::{Running, port_zero, response, soon, stopped};
 
 /// A UDP door on `ip`, running; `None` where the host has no such address.

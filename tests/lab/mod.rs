@@ -12,7 +12,7 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::Record;
 use plustwo::config::{BUILT_IN_LAB, Loaded, load_text};
 use plustwo::serve::workers::Workers;
-use plustwo::serve::{ListenerIdentity, Engine};
+use plustwo::serve::{Engine, ListenerIdentity};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use hickory_proto::op::Message;
 use plustwo::config::load_text;
 use plustwo::dns::{Annotations, Answer, Name, Query, Question, Rcode, Rdata, RecordType, RrSet, encode};
-use plustwo::serve::{ListenerIdentity, Engine, MessageSource, Transport};
+use plustwo::serve::{Engine, ListenerIdentity, MessageSource, Transport};
 use plustwo::world::compile::compile;
 use tokio::net::UdpSocket;
 

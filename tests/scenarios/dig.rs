@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use plustwo::dns::{Class, Question, RrSet};
 use plustwo::explain::Explanation;
-use plustwo::resolve::{QueryContext, Outcome, Silent, resolve};
+use plustwo::resolve::{Outcome, QueryContext, Silent, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 

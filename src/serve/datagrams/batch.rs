@@ -19,7 +19,7 @@ use nix::libc::{
     sa_family_t, sendmmsg, sockaddr_in, sockaddr_in6, socklen_t,
 };
 
-use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage, ipv4_local, ipv6_local};
+use super::{LocalAddress, QueuedMessage, ReceiveBuffers, Received, SendFailures, ipv4_local, ipv6_local};
 
 /// Receives with recvmmsg(2).
 pub(super) struct Receiver {
@@ -266,7 +266,12 @@ impl Sender {
         for message in sealed {
             let length = message.end - message.start;
             let last = match self.segmentation {
-                true => self.gso_batches.iter().rev().take(LOOKBACK).position(|load| load.same_destination(message)),
+                true => self
+                    .gso_batches
+                    .iter()
+                    .rev()
+                    .take(LOOKBACK)
+                    .position(|load| load.same_destination(message)),
                 false => None,
             };
             let last = last.map(|back| self.gso_batches.len() - 1 - back);

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 
-use super::{SendFailures, LocalAddress, Received, ReceiveBuffers, QueuedMessage, ipv4_local, ipv6_local};
+use super::{LocalAddress, QueuedMessage, ReceiveBuffers, Received, SendFailures, ipv4_local, ipv6_local};
 
 /// Receives with recvmsg(2), as long as datagrams are waiting.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::super::encrypted::answer;
-use super::super::{ListenerIdentity, Engine, MessageSource};
+use super::super::{Engine, ListenerIdentity, MessageSource};
 use super::base64url;
 use crate::dns::{MAX_MESSAGE, freshness_s};
 
@@ -43,7 +43,8 @@ impl Exchange {
         let is_head = request.method() == Method::HEAD;
         let response = match self.message(request).await {
             Ok(message) => {
-                let reply = answer(&self.engine, &self.identity, &message, &self.source).await.ok_or(NoReply)?;
+                let reply =
+                    answer(&self.engine, &self.identity, &message, &self.source).await.ok_or(NoReply)?;
                 success(reply)
             }
             Err(status) => status_response(status),

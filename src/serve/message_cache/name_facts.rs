@@ -137,12 +137,15 @@ impl NameFacts {
         let fact = fact.filter(|fact| fact.weight <= largest);
         match statement {
             Statement::NoSuchName => {
-                let is_newest = self.denial.as_ref().is_none_or(|(cached_client, _)| *cached_client < sequence);
+                let is_newest =
+                    self.denial.as_ref().is_none_or(|(cached_client, _)| *cached_client < sequence);
                 if is_newest && sequence >= self.ended && sequence > self.exists {
                     self.denial = fact.map(|fact| (sequence, fact));
                 }
             }
-            Statement::Referral => self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence),
+            Statement::Referral => {
+                self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence)
+            }
             _ if sequence < self.ended => {}
             _ => match self.types.iter_mut().find(|cached_client| cached_client.qtype == qtype) {
                 Some(cached_client) if cached_client.sequence > sequence => {}
@@ -188,7 +191,12 @@ impl NameFacts {
     fn evict_one(&mut self, newest: RecordType) {
         let value = |cached_client: &TypeFact| {
             let hits = cached_client.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));
-            (cached_client.qtype == newest, cached_client.statement != Statement::NoData, hits, cached_client.sequence)
+            (
+                cached_client.qtype == newest,
+                cached_client.statement != Statement::NoData,
+                hits,
+                cached_client.sequence,
+            )
         };
         let least = (0..self.types.len()).min_by_key(|at| value(&self.types[*at]));
         if let Some(least) = least {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::{ReplyCandidate, AnnotationRef, CachedAnnotation};
+use super::{AnnotationRef, CachedAnnotation, ReplyCandidate};
 use crate::dns::encode::{ARCOUNT, OPT_LENGTH, append_opt};
 use crate::dns::{Layout, MAX_MESSAGE, Rcode, SetLayout};
 use crate::observe::PreparedCounts;
@@ -97,7 +97,16 @@ impl CachedReply {
         (place, is_annotated): (PlaceId, bool),
         annotation: CachedAnnotation,
     ) -> Option<Self> {
-        let ReplyCandidate { generation, reply, layout, answer, cacheability: keep, rotation, rotation_slot: rotates_by, now } = *candidate;
+        let ReplyCandidate {
+            generation,
+            reply,
+            layout,
+            answer,
+            cacheability: keep,
+            rotation,
+            rotation_slot: rotates_by,
+            now,
+        } = *candidate;
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
         }
@@ -165,7 +174,7 @@ impl CachedReply {
             Rotation::None | Rotation::Uniform { .. } => 0,
             Rotation::Sets(sets) => sets.iter().map(|t| size_of::<RotationSet>() + 2 * t.starts.len()).sum(),
         };
-        self.octets.borrow().len() + self.ageing_ttls.len() * 2 + turning + self.noted.elsewhere()
+        self.octets.borrow().len() + self.ageing_ttls.len() * 2 + turning + self.noted.heap_octets()
     }
 
     /// The counters that a query increments.

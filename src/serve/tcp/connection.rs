@@ -18,7 +18,9 @@ use super::frames::{self, Frames, MAX_RETAINED};
 use super::{TcpLimits, TcpSlot};
 use crate::dns::pad;
 use crate::serve::encrypted::pads_reply;
-use crate::serve::{Progress, ListenerIdentity, Engine, IncomingMessage, Moment, MessageSource, LocalWorker, PendingQuery};
+use crate::serve::{
+    Engine, IncomingMessage, ListenerIdentity, LocalWorker, MessageSource, Moment, PendingQuery, Progress,
+};
 
 /// Replies are written once the batch has this length, and at the latest when there is nothing more to
 /// answer.
@@ -202,7 +204,11 @@ impl<S: Transmission> Connection<S> {
     }
 
     /// Waits for the next event: data, a late reply, or the end.
-    async fn next_event(&mut self, closing: &mut watch::Receiver<()>, alarm: &mut Pin<&mut Sleep>) -> ConnectionState {
+    async fn next_event(
+        &mut self,
+        closing: &mut watch::Receiver<()>,
+        alarm: &mut Pin<&mut Sleep>,
+    ) -> ConnectionState {
         if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.has_room() {
             return ConnectionState::Open;
         }

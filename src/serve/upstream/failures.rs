@@ -54,7 +54,8 @@ impl Failures {
 
     /// Records a failure.
     pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
-        let length = self.table.get(question).map_or(MIN_DURATION, |failed| (failed.length * 2).min(MAX_DURATION));
+        let length =
+            self.table.get(question).map_or(MIN_DURATION, |failed| (failed.length * 2).min(MAX_DURATION));
         if self.table.len() >= self.most && !self.table.contains_key(question) {
             self.remove_expired(now);
             if self.table.len() >= self.most {

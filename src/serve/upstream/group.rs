@@ -22,7 +22,7 @@ use super::failures::Failures;
 use super::health::FailureAction;
 use super::leader::Leader;
 use super::message::Failure;
-use super::server::{HealthChange, Server, Route};
+use super::server::{HealthChange, Route, Server};
 use super::{Shared, Unanswered, UpstreamNumber};
 use crate::dns::{Answer, Ede, Question};
 use crate::serve::admission::within_share;
@@ -187,7 +187,8 @@ impl UpstreamGroup {
         if !within_share(local_sockets, most.saturating_sub(all)) {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
-            let text = format!("{local_sockets} of at most {most} queries in flight are for these servers already");
+            let text =
+                format!("{local_sockets} of at most {most} queries in flight are for these servers already");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -248,7 +249,8 @@ impl UpstreamGroup {
                     // Not every server accepts connections.
                     let is_retried = failure.is_retryable() || via == Route::Connection;
                     if is_retried && tries + 1 < TRIES && !is_trial {
-                        let via = if failure == Failure::Mismatch { Route::Connection } else { Route::Configured };
+                        let via =
+                            if failure == Failure::Mismatch { Route::Connection } else { Route::Configured };
                         candidates.push_back(Candidate { server, tries: tries + 1, via, is_trial });
                     }
                     failures.retain(|(label, _)| *label != server.label);

@@ -196,7 +196,11 @@ mod tests {
         let mut health = Health::default();
         let mut now = Instant::now();
         assert_eq!(health.failed(&Failure::Timeout, now, now), FailureAction::Probe);
-        assert_eq!(health.failed(&Failure::Timeout, now, now), FailureAction::Unchanged, "one probe is enough");
+        assert_eq!(
+            health.failed(&Failure::Timeout, now, now),
+            FailureAction::Unchanged,
+            "one probe is enough"
+        );
         assert!(!health.is_backing_off());
         health.probe_failed(now);
         assert!(health.is_backing_off() && !health.claim_trial(now));

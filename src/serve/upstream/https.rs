@@ -10,10 +10,10 @@ use http::{Method, Request, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
+use super::in_flight::Reply;
 use super::message::{Failure, Match, OutgoingQuery};
 use super::stream::Connector;
 use super::tls::TlsDialer;
-use super::in_flight::Reply;
 use crate::dns::{MAX_MESSAGE, Response};
 
 /// The media type of DNS messages.

@@ -140,7 +140,9 @@ impl QueryTable {
         };
         let (sender, receiver) = oneshot::channel();
         let mismatches_before = table.mismatches;
-        table.open.insert(id, OutstandingQuery { outgoing: outgoing.clone(), sender, until, mismatches_before });
+        table
+            .open
+            .insert(id, OutstandingQuery { outgoing: outgoing.clone(), sender, until, mismatches_before });
         table.used += 1;
         table.closed = table.used >= self.capacity;
         drop(table);

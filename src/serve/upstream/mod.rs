@@ -16,16 +16,16 @@ mod failures;
 mod group;
 mod health;
 mod https;
-mod socket_pool;
+mod in_flight;
 mod leader;
-mod message;
 mod local_sockets;
+mod message;
 mod server;
+mod socket_pool;
 mod stream;
 mod tls;
 mod tls_errors;
 mod udp;
-mod in_flight;
 
 pub(super) use tls::check_trust;
 pub use tls::{BadAuthority, Trust};
@@ -162,7 +162,8 @@ struct Shared {
 impl Upstreams {
     /// Creates an empty set of upstreams.
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
-        let shared = Shared { in_flight: AtomicUsize::new(0), local_sockets: Arc::default(), options, metrics };
+        let shared =
+            Shared { in_flight: AtomicUsize::new(0), local_sockets: Arc::default(), options, metrics };
         Self { lookup: ArcSwap::default(), cached_client: Mutex::default(), shared: Arc::new(shared) }
     }
 

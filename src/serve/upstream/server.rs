@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::health::{Health, FailureAction};
+use super::health::{FailureAction, Health};
 use super::https::HttpsPool;
+use super::in_flight::Reply;
 use super::message::{Failure, OutgoingQuery};
 use super::stream::{Connector, StreamPool};
 use super::tls::TlsDialer;
 use super::udp::{SocketTarget, UdpPool};
-use super::in_flight::Reply;
 use super::{Shared, UpstreamOptions};
 use crate::dns::{Answer, Class, Name, Question, Rcode, RecordType, Response, ResponseError};
 use crate::observe::ServerMetrics;

@@ -27,9 +27,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Sleep, sleep};
 
+use super::in_flight::{MessageMatch, QueryTable, Ticket};
 use super::message::{Failure, OutgoingQuery};
 use super::udp::SocketTarget;
-use super::in_flight::{MessageMatch, Ticket, QueryTable};
 use crate::serve::datagrams::{Backend, Inbox, Outbox};
 
 /// Buffer size for a datagram. Queries announce 1232 octets; longer replies than this cannot be read.

@@ -11,9 +11,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout_at;
 
+use super::in_flight::{MessageMatch, QueryTable, Reply};
 use super::message::{Failure, OutgoingQuery};
 use super::tls::TlsDialer;
-use super::in_flight::{Reply, MessageMatch, QueryTable};
 use crate::observe::ServerMetrics;
 
 /// Maximum number of messages that wait to be written.
@@ -205,7 +205,10 @@ async fn run(
             match next_frame(&mut read, &state.in_flight, idle).await {
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
-                    if matches!(state.in_flight.deliver(&frame), MessageMatch::WrongCase | MessageMatch::Mismatch) {
+                    if matches!(
+                        state.in_flight.deliver(&frame),
+                        MessageMatch::WrongCase | MessageMatch::Mismatch
+                    ) {
                         metrics.failed("mismatch");
                         // A single mismatched reply concerns only its query; a malfunctioning server is
                         // disconnected.

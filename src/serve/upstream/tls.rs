@@ -255,7 +255,10 @@ impl TlsDialer {
     pub fn new(common: &Trust, local_sockets: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
         let material = local_sockets.map_or_else(|| Ok(ParsedFiles::default()), ParsedFiles::new);
         let presents = local_sockets.is_some_and(|local_sockets| local_sockets.client.is_some());
-        let seen = Arc::new(ConnectionObservations { has_client_certificate: presents, ..ConnectionObservations::default() });
+        let seen = Arc::new(ConnectionObservations {
+            has_client_certificate: presents,
+            ..ConnectionObservations::default()
+        });
         let pins = local_sockets.map(|local_sockets| local_sockets.pins.clone()).unwrap_or_default();
         let connector = material
             .map_err(|refused| refused.to_string())

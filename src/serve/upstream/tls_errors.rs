@@ -296,7 +296,9 @@ fn common_name(name: &[u8]) -> Option<String> {
             attributes = rest;
             let Some((oid, value)) = Tlv::first(attribute.value) else { continue };
             let Some((value, _)) = Tlv::first(value) else { continue };
-            let cached_client = ATTRIBUTES.iter().position(|(cached_client, _)| oid.tag == OID && oid.value == *cached_client);
+            let cached_client = ATTRIBUTES
+                .iter()
+                .position(|(cached_client, _)| oid.tag == OID && oid.value == *cached_client);
             if let Some(at) = cached_client {
                 lookup[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
             }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::runtime::{Handle, Id};
 
-use super::socket_pool::SocketPool;
-use super::message::{Failure, OutgoingQuery};
-use super::local_sockets::LocalSockets;
 use super::in_flight::Reply;
+use super::local_sockets::LocalSockets;
+use super::message::{Failure, OutgoingQuery};
+use super::socket_pool::SocketPool;
 use crate::observe::ServerMetrics;
 
 /// The sockets to one server. They are opened when first needed.

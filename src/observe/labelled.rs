@@ -1,7 +1,7 @@
 //! Metrics with labels: one declaration, and a child for each combination of label values.
 //!
-//! A child lives as long as the process and is found by its label values, so that a reload of the
-//! configuration neither moves a count to another series nor makes one go backwards.
+//! A child lives as long as the process and is identified by its label values, so that a reload of the
+//! configuration neither moves a count to another series nor decreases it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,27 +14,26 @@ use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
-use super::counted::{Counters, Scale, Spreads};
+use super::counted::{Counters, HistogramScale, Histograms};
 use super::receive_buffers::ReceiveBuffers;
-use super::shard::{Slot, CounterShards};
+use super::shard::{CounterShards, SeriesSlot};
 
 /// All metrics of one kind, name and set of labels. Clones share their children.
 ///
-/// `N` is the number of labels: giving a wrong number of values does not compile. The library's own
-/// vectors are not used because they find a child by a hash of its label values alone, strung
-/// together, so that two combinations could share one.
-pub struct Family<const N: usize, M>(Arc<Inner<N, M>>);
+/// `N` is the number of labels: a wrong number of values does not compile. The library's own vectors identify
+/// a child by a hash of its concatenated label values, so that two combinations could share one.
+pub struct LabelledMetric<const N: usize, M>(Arc<Inner<N, M>>);
 
 struct Inner<const N: usize, M> {
     desc: Desc,
     labels: [&'static str; N],
-    /// Upper bounds of a histogram's buckets; nothing for other kinds.
+    /// Upper bounds of a histogram's buckets; empty for other kinds.
     buckets: &'static [f64],
     children: RwLock<HashMap<[Label; N], M, RandomState>>,
 }
 
-impl<const N: usize, M: Kind> Family<N, M> {
-    /// Acts on the child with these label values, which is made if it is new.
+impl<const N: usize, M: MetricKind> LabelledMetric<N, M> {
+    /// Applies a function to the child with these label values, which is created if necessary.
     pub fn with(&self, values: [Label; N], act: impl FnOnce(&M)) {
         if let Some(child) = self.read().get(&values) {
             return act(child);
@@ -43,14 +42,14 @@ impl<const N: usize, M: Kind> Family<N, M> {
         act(children.entry(values.clone()).or_insert_with(|| self.new_child(&values)));
     }
 
-    /// The child with these label values, for who acts on it often.
+    /// The child with these label values, for callers that use it often.
     pub fn child(&self, values: [Label; N]) -> M {
         let mut found = None;
         self.with(values, |child| found = Some(child.clone()));
         found.expect("`with` acts once")
     }
 
-    /// Forgets every child. For gauges that say what is now; a counter is never forgotten.
+    /// Removes every child. For gauges that describe the current state; counters are never removed.
     pub fn clear(&self) {
         self.0.children.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -59,7 +58,7 @@ impl<const N: usize, M: Kind> Family<N, M> {
         self.0.children.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A child that nobody has counted in.
+    /// Creates a child.
     fn new_child(&self, values: &[Label; N]) -> M {
         let mut opts = Opts::new(&self.0.desc.fq_name, &self.0.desc.help);
         for (name, value) in self.0.labels.iter().zip(values) {
@@ -69,19 +68,19 @@ impl<const N: usize, M: Kind> Family<N, M> {
     }
 }
 
-impl<const N: usize, M> Clone for Family<N, M> {
+impl<const N: usize, M> Clone for LabelledMetric<N, M> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<const N: usize, M> fmt::Debug for Family<N, M> {
+impl<const N: usize, M> fmt::Debug for LabelledMetric<N, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Family").field(&self.0.desc.fq_name).finish()
     }
 }
 
-impl<const N: usize, M: Kind> Collector for Family<N, M> {
+impl<const N: usize, M: MetricKind> Collector for LabelledMetric<N, M> {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.0.desc]
     }
@@ -96,13 +95,13 @@ impl<const N: usize, M: Kind> Collector for Family<N, M> {
     }
 }
 
-/// A label's value: a word of a closed set, or the id of something that was declared.
+/// A label value: a constant of the program or an ID from the configuration.
 #[derive(Clone, Debug)]
 pub enum Label {
-    /// One of the words that the program itself knows.
-    Word(&'static str),
-    /// An id, name or address out of a configuration.
-    Id(Arc<str>),
+    /// A constant of the program.
+    Constant(&'static str),
+    /// An ID, name or address from the configuration.
+    Configured(Arc<str>),
 }
 
 impl Deref for Label {
@@ -110,8 +109,8 @@ impl Deref for Label {
 
     fn deref(&self) -> &str {
         match self {
-            Self::Word(word) => word,
-            Self::Id(id) => id,
+            Self::Constant(word) => word,
+            Self::Configured(id) => id,
         }
     }
 }
@@ -132,29 +131,29 @@ impl Hash for Label {
 
 impl From<&'static str> for Label {
     fn from(word: &'static str) -> Self {
-        Self::Word(word)
+        Self::Constant(word)
     }
 }
 
 impl From<&Arc<str>> for Label {
     fn from(id: &Arc<str>) -> Self {
-        Self::Id(id.clone())
+        Self::Configured(id.clone())
     }
 }
 
 /// A kind of metric: counter, gauge or histogram of integers or seconds.
-pub trait Kind: Metric + Clone + 'static {
-    /// The kind in the exposition.
+pub trait MetricKind: Metric + Clone + 'static {
+    /// The kind in the exposition format.
     const TYPE: MetricType;
 
-    /// One metric. `buckets` is for histograms.
+    /// Creates a metric. `buckets` applies to histograms.
     fn build(opts: Opts, buckets: &'static [f64]) -> Self;
 }
 
-// Names and labels are constants of this program; the test that renders all metrics checks them.
+// Names and labels are constants; the test that renders all metrics checks them.
 const GOOD: &str = "declared names and labels are well-formed";
 
-impl Kind for IntCounter {
+impl MetricKind for IntCounter {
     const TYPE: MetricType = MetricType::COUNTER;
 
     fn build(opts: Opts, _: &'static [f64]) -> Self {
@@ -162,7 +161,7 @@ impl Kind for IntCounter {
     }
 }
 
-impl Kind for IntGauge {
+impl MetricKind for IntGauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
     fn build(opts: Opts, _: &'static [f64]) -> Self {
@@ -170,7 +169,7 @@ impl Kind for IntGauge {
     }
 }
 
-impl Kind for Histogram {
+impl MetricKind for Histogram {
     const TYPE: MetricType = MetricType::HISTOGRAM;
 
     fn build(opts: Opts, buckets: &'static [f64]) -> Self {
@@ -179,57 +178,61 @@ impl Kind for Histogram {
     }
 }
 
-/// Takes declarations: registers each, and keeps it for the manual's table.
+/// Registers declarations and keeps them for the table in the manual.
 #[derive(Debug, Default)]
 pub struct Declarations {
-    /// Everything that was declared, to be gathered.
+    /// All declared metrics, for collection.
     pub registry: Registry,
-    /// What was declared, in order.
-    pub rows: Vec<Row>,
-    /// Where workers count.
-    pub tallies: CounterShards,
+    /// The declarations, in order.
+    pub rows: Vec<DeclaredMetric>,
+    /// The shards in which workers count.
+    pub shards: CounterShards,
 }
 
-/// One declared metric.
+/// A declared metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct DeclaredMetric {
     /// Its name.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// Its labels' names.
+    /// Its label names.
     pub labels: &'static [&'static str],
-    /// What it counts, and in which unit.
+    /// What it counts, and its unit.
     pub help: &'static str,
 }
 
 impl Declarations {
-    /// A counter or gauge with labels. The kind is the one that the receiving field has.
-    pub fn family<const N: usize, M: Kind>(
+    /// Declares a counter or gauge with labels. The kind follows from the type of the field.
+    pub fn labelled<const N: usize, M: MetricKind>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
         help: &'static str,
-    ) -> Family<N, M> {
+    ) -> LabelledMetric<N, M> {
         self.histogram(name, labels, &[], help)
     }
 
-    /// The same for a histogram with the upper bounds of its buckets.
-    pub fn histogram<const N: usize, M: Kind>(
+    /// Declares a histogram with labels and the upper bounds of its buckets.
+    pub fn histogram<const N: usize, M: MetricKind>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
         buckets: &'static [f64],
         help: &'static str,
-    ) -> Family<N, M> {
+    ) -> LabelledMetric<N, M> {
         let children = RwLock::default();
-        let family =
-            Family(Arc::new(Inner { desc: desc(name, labels, help), labels: *labels, buckets, children }));
+        let family = LabelledMetric(Arc::new(Inner {
+            desc: desc(name, labels, help),
+            labels: *labels,
+            buckets,
+            children,
+        }));
         self.take::<M>(Box::new(family.clone()), name, labels, help);
         family
     }
 
-    /// Counters that workers own.
+    /// Declares a counter that workers count.
     pub fn counters<const N: usize>(
         &mut self,
         name: &'static str,
@@ -237,24 +240,25 @@ impl Declarations {
         help: &'static str,
     ) -> Counters<N> {
         let counters =
-            Counters::new(desc(name, labels, help), *labels, self.tallies.clone(), MetricType::COUNTER);
+            Counters::new(desc(name, labels, help), *labels, self.shards.clone(), MetricType::COUNTER);
         self.take::<IntCounter>(Box::new(counters.clone()), name, labels, help);
         counters
     }
 
-    /// A counter without labels that workers own. It is there, with 0, from the start.
-    pub fn counter(&mut self, name: &'static str, help: &'static str) -> Slot {
+    /// Declares a counter without labels that workers count. It is exported as 0 from the start.
+    pub fn counter(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
         self.counters(name, &[], help).slot([])
     }
 
-    /// A gauge without labels: the sum of what each worker sets. It is there, with 0, from the start.
-    pub fn level(&mut self, name: &'static str, help: &'static str) -> Slot {
-        let level = Counters::new(desc(name, &[], help), [], self.tallies.clone(), MetricType::GAUGE);
-        self.take::<IntGauge>(Box::new(level.clone()), name, &[], help);
-        level.slot([])
+    /// Declares a gauge without labels: the sum of the values that workers set. It is exported as 0 from the
+    /// start.
+    pub fn gauge(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
+        let gauge = Counters::new(desc(name, &[], help), [], self.shards.clone(), MetricType::GAUGE);
+        self.take::<IntGauge>(Box::new(gauge.clone()), name, &[], help);
+        gauge.slot([])
     }
 
-    /// A counter of the system's.
+    /// Declares a counter read from the system.
     pub fn receive_buffers(&mut self, name: &'static str, help: &'static str) -> ReceiveBuffers {
         let labels = &["server"];
         let buffers = ReceiveBuffers::new(desc(name, labels, help));
@@ -262,27 +266,27 @@ impl Declarations {
         buffers
     }
 
-    /// Histograms that workers own.
-    pub fn spreads<const N: usize>(
+    /// Declares a histogram that workers count.
+    pub fn histograms<const N: usize>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str; N],
-        scale: Scale,
+        scale: HistogramScale,
         help: &'static str,
-    ) -> Spreads<N> {
-        let spreads = Spreads::new(desc(name, labels, help), *labels, self.tallies.clone(), scale);
+    ) -> Histograms<N> {
+        let spreads = Histograms::new(desc(name, labels, help), *labels, self.shards.clone(), scale);
         self.take::<Histogram>(Box::new(spreads.clone()), name, labels, help);
         spreads
     }
 
-    /// A counter or gauge without labels. It is there, with 0, from the start.
-    pub fn single<M: Kind + Collector>(&mut self, name: &'static str, help: &'static str) -> M {
+    /// Declares a counter or gauge without labels. It is exported as 0 from the start.
+    pub fn single<M: MetricKind + Collector>(&mut self, name: &'static str, help: &'static str) -> M {
         let metric = M::build(Opts::new(name, help), &[]);
         self.take::<M>(Box::new(metric.clone()), name, &[], help);
         metric
     }
 
-    fn take<M: Kind>(
+    fn take<M: MetricKind>(
         &mut self,
         collector: Box<dyn Collector>,
         name: &'static str,
@@ -295,7 +299,7 @@ impl Declarations {
             _ => "gauge",
         };
         self.registry.register(collector).expect("each metric is declared once");
-        self.rows.push(Row { name, kind, labels, help });
+        self.rows.push(DeclaredMetric { name, kind, labels, help });
     }
 }
 
@@ -311,10 +315,10 @@ mod tests {
     #[test]
     fn children_are_found_by_values_and_never_mixed_up() {
         let mut all = Declarations::default();
-        let family: Family<2, IntCounter> = all.family("test_total", &["a", "b"], "Test.");
+        let family: LabelledMetric<2, IntCounter> = all.labelled("test_total", &["a", "b"], "Test.");
         family.with(["x".into(), "yz".into()], |c| c.inc());
         family.with(["xy".into(), "z".into()], |c| c.inc());
-        family.with([Label::Id(Arc::from("x")), "yz".into()], |c| c.inc());
+        family.with([Label::Configured(Arc::from("x")), "yz".into()], |c| c.inc());
         let text = prometheus::TextEncoder::new().encode_to_string(&all.registry.gather()).unwrap();
         let lines = "# HELP test_total Test.\n# TYPE test_total counter\n\
                      test_total{a=\"x\",b=\"yz\"} 2\ntest_total{a=\"xy\",b=\"z\"} 1\n";
