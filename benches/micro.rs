@@ -58,7 +58,7 @@ mod counted {
     use plustwo::config;
     use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
-    use plustwo::resolve::{EgressPath, Outcome, QueryContext, Silent, egress, resolve};
+    use plustwo::resolve::{EgressPath, Outcome, QueryContext, NoTrace, egress, resolve};
     use plustwo::serve::{
         Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Transport, Worker, annotate,
     };
@@ -135,7 +135,7 @@ mod counted {
         let vantage = world.vantage(client, None).expect("the client stands in the subnet");
         let stage = Stage { world, vantage, name: name() };
         // What is made when it is first used is no part of a query.
-        black_box(resolve(&stage.world, vantage, &stage.question(), QueryContext::at(0), &mut Silent));
+        black_box(resolve(&stage.world, vantage, &stage.question(), QueryContext::at(0), &mut NoTrace));
         Box::leak(Box::new(stage))
     }
 
@@ -197,14 +197,14 @@ mod counted {
     fn reply() -> &'static (Query, Outcome) {
         let query = Query::parse(MESSAGE).expect("a query");
         let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &query.question, QueryContext::at(0), &mut Silent);
+        let outcome = resolve(&stage.world, stage.vantage, &query.question, QueryContext::at(0), &mut NoTrace);
         Box::leak(Box::new((query, outcome.expect("the VPC's resolver answers"))))
     }
 
     fn told() -> &'static (&'static Stage, Outcome) {
         let stage = stage(10);
         let outcome =
-            resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut Silent);
+            resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut NoTrace);
         Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
     }
 
@@ -284,7 +284,7 @@ mod counted {
             stage.vantage,
             black_box(&question),
             QueryContext::at(0),
-            &mut Silent,
+            &mut NoTrace,
         ))
     }
 

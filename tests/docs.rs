@@ -17,7 +17,7 @@ use plustwo::audit::{BundleVerdict, Verdict};
 use plustwo::aws::Facts;
 use plustwo::aws::prices::Charge;
 use plustwo::config;
-use plustwo::explain::Change;
+use plustwo::explain::SuggestionKind;
 use plustwo::resolve::{Class, Reach, Reason};
 use plustwo::world::compile;
 use reference::Reference;
@@ -34,7 +34,7 @@ fn every_word_of_a_path_is_explained() {
     let words = (Class::ALL.iter().map(|class| class.as_str()))
         .chain(Reach::ALL.iter().map(|reach| reach.as_str()))
         .chain(Reason::ALL.iter().map(|reason| reason.as_str()))
-        .chain(Change::ALL.iter().map(|change| change.as_str()));
+        .chain(SuggestionKind::ALL.iter().map(|change| change.as_str()));
     assert_eq!(lacking(&page, words), Vec::<String>::new(), "docs/paths.md lacks words of a path");
 }
 

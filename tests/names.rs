@@ -12,7 +12,7 @@ use lab::{A, AAAA, ANY, CD, CNAME, EDE, Packet, RD, Reply, TXT, wire};
 use name_server::{Sent, Server};
 use plustwo::config::BUILT_IN_LAB;
 use plustwo::dns::{Class, Question, RecordType};
-use plustwo::resolve::{QueryContext, Silent, resolve};
+use plustwo::resolve::{QueryContext, NoTrace, resolve};
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
 
@@ -207,7 +207,7 @@ fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() 
         let (_, world) = lab::load(&format!("{BUILT_IN_LAB}{more}"));
         let vantage = world.vantage(std::net::IpAddr::from(from).into(), None).unwrap();
         let question = Question { qname: name.parse().unwrap(), qtype: RecordType(qtype), qclass: Class::IN };
-        let outcome = resolve(&world, vantage, &question, QueryContext::at(0), &mut Silent).unwrap();
+        let outcome = resolve(&world, vantage, &question, QueryContext::at(0), &mut NoTrace).unwrap();
         let sets = outcome.answer.answer.iter();
         sets.flat_map(|set| set.rdatas.iter().map(|rdata| rdata.to_text(set.rtype))).collect()
     };

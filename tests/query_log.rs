@@ -28,7 +28,7 @@ fn ask(served: &Served, queries: usize) {
 }
 
 /// How many records are missing by the metric.
-fn lost(served: &Served) -> usize {
+fn dropped_at(served: &Served) -> usize {
     let page = served.http("GET", "/metrics").1;
     let line = page.lines().find_map(|line| line.strip_prefix("plustwo_query_log_dropped_total "));
     line.expect("the series is there").parse().unwrap()
@@ -37,7 +37,7 @@ fn lost(served: &Served) -> usize {
 /// Asks until records are lost; returns how many queries that took.
 fn fill(served: &Served) -> usize {
     let mut asked = 0;
-    while lost(served) == 0 {
+    while dropped_at(served) == 0 {
         ask(served, 10);
         asked += 10;
     }
@@ -76,10 +76,10 @@ fn a_full_disk_leaves_no_torn_record_and_the_log_goes_on_when_there_is_space() {
     let served = with_files_of(5, &lab_that_logs(dir.path(), &log, ""));
     let mut asked = fill(&served);
     // The last page of them is on its way yet.
-    while lines(&log) + lost(&served) < asked {
+    while lines(&log) + dropped_at(&served) < asked {
         std::thread::yield_now();
     }
-    assert_eq!(records(&log) + lost(&served), asked);
+    assert_eq!(records(&log) + dropped_at(&served), asked);
     let pid = served.child.id().to_string();
     let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=1000000:"]).status();
     if !raised.is_ok_and(|status| status.success()) {
@@ -91,7 +91,7 @@ fn a_full_disk_leaves_no_torn_record_and_the_log_goes_on_when_there_is_space() {
         ask(&served, 10);
         asked += 10;
     }
-    let missing = lost(&served);
+    let missing = dropped_at(&served);
     served.stop();
     assert_eq!(records(&log) + missing, asked);
 }
@@ -104,7 +104,7 @@ fn rotation_with_files_that_cannot_grow_loses_no_record_unseen() {
     let file = lab_that_logs(dir.path(), &log, "rotate_at_bytes = 4000\nkeep = 100");
     let served = with_files_of(5, &file);
     ask(&served, 100);
-    let missing = lost(&served);
+    let missing = dropped_at(&served);
     served.stop();
     let logs = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     let logs = logs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("query.log"));

@@ -14,7 +14,7 @@ use plustwo::aws::{Facts, Region};
 use plustwo::config::{self, Loaded};
 use plustwo::dns::{Class, Name, Question, Rcode, RecordType};
 use plustwo::explain::{Explanation, vantage};
-use plustwo::resolve::{Outcome, QueryContext, Silent, Source, resolve};
+use plustwo::resolve::{Outcome, QueryContext, NoTrace, Source, resolve};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 
@@ -150,7 +150,7 @@ fn ask(world: &World, from: &str, host: &str, qtype: RecordType) -> Outcome {
     let from = vantage(world, from, None).unwrap();
     let qname = host.parse().unwrap_or_else(|error| panic!("{host}: {error}"));
     let question = Question { qname, qtype, qclass: Class::IN };
-    resolve(world, from, &question, QueryContext::at(0), &mut Silent).expect("the resolver answers")
+    resolve(world, from, &question, QueryContext::at(0), &mut NoTrace).expect("the resolver answers")
 }
 
 fn addresses(outcome: &Outcome) -> Vec<IpAddr> {

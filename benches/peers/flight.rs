@@ -58,7 +58,7 @@ pub struct Tally {
     /// Replies that fitted.
     pub answered: u64,
     /// Queries without a reply in time.
-    pub lost: u64,
+    pub dropped_at: u64,
     /// Replies that were malformed, or to nothing that was asked or waited for.
     pub bad: u64,
     /// Replies by rcode.
@@ -117,7 +117,7 @@ impl Tally {
     pub fn add_replies(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
-        self.lost += other.lost;
+        self.dropped_at += other.dropped_at;
         self.bad += other.bad;
         self.untold += other.untold;
         self.connections += other.connections;
@@ -317,7 +317,7 @@ impl<'p> Flights<'p> {
             if flight.is_on_its_way && (all || now.saturating_sub(flight.sent) > patience) {
                 flight.is_on_its_way = false;
                 self.on_their_way -= 1;
-                shard.lost += 1;
+                shard.dropped_at += 1;
                 shard.count_second(flight.sent, false);
             }
         }

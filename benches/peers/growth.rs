@@ -44,12 +44,12 @@ impl Record {
         let Self { thing, size, cached, round, figures, .. } = self;
         let how = if *cached { "cached" } else { "decided" };
         format!(
-            "{thing} {size} round {}: {:.2} µs CPU an answer {how}, {:.2} of a processor, {} lost; \
+            "{thing} {size} round {}: {:.2} µs CPU an answer {how}, {:.2} of a processor, {} dropped_at; \
              start {:.2} s, {:.0} MiB",
             round + 1,
             figures.cpu_us.unwrap_or_default(),
             figures.server_cpu.unwrap_or_default(),
-            figures.lost,
+            figures.dropped_at,
             figures.start_s.unwrap_or_default(),
             figures.rss_mib
         )

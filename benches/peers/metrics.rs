@@ -38,10 +38,10 @@ pub fn differences(before: &Page, after: &Page, shard: &Tally) -> Vec<String> {
     let mut found = Vec::new();
     let mut hold = |metric: &str, label: &str, received: u64| {
         let grown = after.sum(metric, label).saturating_sub(before.sum(metric, label));
-        if grown < received || grown > received + shard.lost {
+        if grown < received || grown > received + shard.dropped_at {
             found.push(format!(
                 "{metric}{{{label}}} grew by {grown}; {received} replies were received and {} lost",
-                shard.lost
+                shard.dropped_at
             ));
         }
     };

@@ -47,7 +47,7 @@ impl Record {
             "{setup} {workload} round {} {server}: {:.0} answers/s{cpu}, {} lost",
             round + 1,
             figures.answers_s,
-            figures.lost
+            figures.dropped_at
         )
     }
 }
@@ -60,7 +60,7 @@ pub struct Figures {
     /// Replies that fitted.
     pub answered: u64,
     /// Queries without a reply within two seconds.
-    pub lost: u64,
+    pub dropped_at: u64,
     /// Replies NXDOMAIN.
     pub nxdomain: u64,
     /// Replies SERVFAIL or REFUSED.
@@ -104,7 +104,7 @@ impl Figures {
         Self {
             sent: shard.sent,
             answered: shard.answered,
-            lost: shard.lost,
+            dropped_at: shard.dropped_at,
             nxdomain: shard.rcodes[3],
             failed: shard.rcodes[2] + shard.rcodes[5],
             answers_s: shard.answered as f64 / shard.seconds,
@@ -165,7 +165,7 @@ fn columns(workload: Workload) -> Vec<Column> {
     let rate_ratio: Column = ("ratio", |runs, base| ratio(runs, base, |f| Some(f.answers_s)));
     let cpu: Column = ("CPU µs an answer", |runs, _| spread(runs, |f| f.cpu_us, 2));
     let cpu_ratio: Column = ("ratio", |runs, base| ratio(runs, base, |f| f.cpu_us));
-    let lost: Column = ("lost", |runs, _| sum(runs, |f| f.lost));
+    let dropped_at: Column = ("lost", |runs, _| sum(runs, |f| f.dropped_at));
     let failed: Column = ("failed", |runs, _| sum(runs, |f| f.failed));
     let p50: Column = ("p50 µs", |runs, _| middle(runs, |f| Some(f.p50_us), 0));
     let p99: Column = ("p99 µs", |runs, _| middle(runs, |f| Some(f.p99_us), 0));
@@ -178,10 +178,10 @@ fn columns(workload: Workload) -> Vec<Column> {
     let start: Column = ("first answer after s", |runs, _| spread(runs, |f| f.start_s, 2));
     let fresh: Column = ("new name after s", |runs, _| spread(runs, |f| f.fresh_s, 3));
     match workload {
-        Workload::Latency => vec![asked, p50, p99, p999, longest, cpu, cpu_ratio, lost],
-        Workload::Scale => vec![start, memory, rate, cpu, cpu_ratio, lost],
-        Workload::Reload => vec![asked, lost, failed, longest, fresh, p99, memory],
-        _ => vec![rate, rate_ratio, cpu, cpu_ratio, share, lost, failed, p50, p99, memory, generator],
+        Workload::Latency => vec![asked, p50, p99, p999, longest, cpu, cpu_ratio, dropped_at],
+        Workload::Scale => vec![start, memory, rate, cpu, cpu_ratio, dropped_at],
+        Workload::Reload => vec![asked, dropped_at, failed, longest, fresh, p99, memory],
+        _ => vec![rate, rate_ratio, cpu, cpu_ratio, share, dropped_at, failed, p50, p99, memory, generator],
     }
 }
 

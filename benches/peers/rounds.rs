@@ -153,9 +153,9 @@ impl Bench {
             let load = self.load(setup, plan, server, Pace::Outstanding(48), Until::Once);
             shard = load.run()?;
         }
-        if shard.lost > 0 || shard.rcodes[2] > 0 {
+        if shard.dropped_at > 0 || shard.rcodes[2] > 0 {
             let label = &server.contestant.label;
-            eprintln!("{label}: {} queries lost and {} failed while warming", shard.lost, shard.rcodes[2]);
+            eprintln!("{label}: {} queries lost and {} failed while warming", shard.dropped_at, shard.rcodes[2]);
         }
         Ok(())
     }
@@ -316,7 +316,7 @@ pub fn watched<const LOADS: usize>(
         return Err(io::Error::other(format!("{label} answered nothing")));
     }
     // A reply to what was given up already fits nothing either.
-    if shard.bad > shard.lost {
+    if shard.bad > shard.dropped_at {
         return Err(io::Error::other(format!("{label} sent {} replies that fit no question", shard.bad)));
     }
     if let (Some(before), Some(after)) = (before, server.metrics()?) {

@@ -17,7 +17,7 @@ use crate::serve::inspect::{Inspected, Inspection};
 
 /// What can be asked.
 #[derive(Debug, Deserialize)]
-pub struct Asked {
+pub struct ExplainQuery {
     /// The name.
     name: Option<String>,
     /// The record type; A when not said.
@@ -34,7 +34,7 @@ pub struct Asked {
 pub async fn explain(
     State(admin): State<Admin>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ExplainQuery>,
 ) -> Response {
     match answer(&admin.engine, client.ip(), &asked).await {
         Ok(value) => Json(value).into_response(),
@@ -42,7 +42,7 @@ pub async fn explain(
     }
 }
 
-async fn answer(engine: &Engine, client: IpAddr, asked: &Asked) -> Result<serde_json::Value, String> {
+async fn answer(engine: &Engine, client: IpAddr, asked: &ExplainQuery) -> Result<serde_json::Value, String> {
     let world = engine.live().load_full();
     let vantage = vantage(&world, &asked.from, asked.view.as_deref())?;
     match (&asked.name, &asked.address) {

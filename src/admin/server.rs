@@ -35,7 +35,7 @@ pub const MAX_CONNECTIONS: usize = 64;
 
 /// What a connection may take; a test has shorter times.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct ServerLimits {
     /// Connections open at once, at least 1.
     pub connections: usize,
     /// How long a connection may take to send the whole header of a request, and how long it may be idle between two.
@@ -44,7 +44,7 @@ pub(super) struct Bounds {
     pub response: Duration,
 }
 
-impl Bounds {
+impl ServerLimits {
     /// The usual times, for so many connections.
     pub fn of(connections: usize) -> Self {
         Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
@@ -78,12 +78,12 @@ enum Phase {
 }
 
 /// A connection as the accept loop knows it.
-struct Open {
+struct OpenConnections {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
 }
 
-impl Open {
+impl OpenConnections {
     /// Since when no request is being handled. `None`: one is.
     fn idle_since(&self) -> Option<Instant> {
         match *self.phase.borrow() {
@@ -96,7 +96,7 @@ impl Open {
 /// The connections that are open.
 struct Connections {
     tasks: JoinSet<()>,
-    open: HashMap<Id, Open>,
+    open: HashMap<Id, OpenConnections>,
     /// How many may be.
     most: usize,
 }
@@ -134,7 +134,7 @@ impl Connections {
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    bounds: Bounds,
+    bounds: ServerLimits,
     metrics: &ListenerMetrics,
     stop: impl Future<Output = ()>,
 ) {
@@ -169,7 +169,7 @@ pub(super) async fn serve(
                 let (phase, seen) = watch::channel(Phase::Idle(Instant::now()));
                 let connection = answer((stream, client), router.clone(), bounds, phase, closing.clone());
                 let task = connections.tasks.spawn(connection);
-                connections.open.insert(task.id(), Open { phase: seen, task });
+                connections.open.insert(task.id(), OpenConnections { phase: seen, task });
             }
             Err(error) => {
                 metrics.tcp_accept_errors.inc();
@@ -196,7 +196,7 @@ pub(super) async fn serve(
 async fn answer(
     (stream, client): (TcpStream, SocketAddr),
     router: Router,
-    bounds: Bounds,
+    bounds: ServerLimits,
     phase: watch::Sender<Phase>,
     mut closing: watch::Receiver<()>,
 ) {
@@ -286,7 +286,7 @@ mod tests {
     use crate::observe::{Observer, ObserverOptions};
 
     /// A server with these bounds, until the sender is dropped.
-    async fn start(bounds: Bounds) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
+    async fn start(bounds: ServerLimits) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let large = "x".repeat(32 << 20);
@@ -304,8 +304,8 @@ mod tests {
         (address, observer, stop)
     }
 
-    fn short() -> Bounds {
-        Bounds { connections: 2, header: Duration::from_millis(100), response: Duration::from_millis(100) }
+    fn short() -> ServerLimits {
+        ServerLimits { connections: 2, header: Duration::from_millis(100), response: Duration::from_millis(100) }
     }
 
     #[tokio::test]
@@ -353,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_more_than_there_may_be_takes_the_place_of_the_one_idle_longest() {
-        let bounds = Bounds { connections: 2, header: Duration::from_secs(600), ..short() };
+        let bounds = ServerLimits { connections: 2, header: Duration::from_secs(600), ..short() };
         let (address, observer, _stop) = start(bounds).await;
         let mut first = TcpStream::connect(address).await.unwrap();
         let mut second = TcpStream::connect(address).await.unwrap();
@@ -374,7 +374,7 @@ mod tests {
     #[tokio::test]
     async fn idle_connections_do_not_delay_the_end() {
         let bounds =
-            Bounds { header: Duration::from_secs(600), response: Duration::from_secs(600), ..short() };
+            ServerLimits { header: Duration::from_secs(600), response: Duration::from_secs(600), ..short() };
         let (address, _, stop) = start(bounds).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         drop(stop);

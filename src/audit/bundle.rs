@@ -1,6 +1,6 @@
 //! Names that are needed together: one verdict for all of them.
 
-use super::places::Group;
+use super::locations::LocationGroup;
 use super::row::{Row, Verdict};
 use super::survey::Survey;
 use crate::aws::Region;
@@ -55,7 +55,7 @@ pub struct BundleRow<'s> {
 /// The verdict on each bundle in each region, from a group of places.
 pub fn verdicts<'s>(
     survey: &'s Survey<'_>,
-    group: &Group,
+    group: &LocationGroup,
     bundles: &[&'s Bundle],
     regions: &'s [Region],
 ) -> Vec<BundleRow<'s>> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::aws::Region;
 use crate::aws::prices::Charge;
-use crate::explain::Lands;
-use crate::resolve::{Class, EgressPath, End, Hop, Reach};
-use crate::world::{AttachedTo, EndpointKind, Index, Standing, Subnet, Vantage, Vpc, World};
+use crate::explain::Destination;
+use crate::resolve::{Class, EgressPath, PathEnd, Hop, Reach};
+use crate::world::{AttachedTo, EndpointKind, Index, PlaceKind, Subnet, Vantage, Vpc, World};
 
 /// Something that is paid for on a way, in the region whose price it has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,14 +33,14 @@ impl PartialOrd for Cost {
 
 /// What charges in a world, by its id.
 #[derive(Debug)]
-pub struct Tolls<'w> {
+pub struct BillableHops<'w> {
     world: &'w World,
-    by_id: HashMap<&'w str, Toll<'w>>,
+    by_id: HashMap<&'w str, BillableHop<'w>>,
 }
 
 /// What charges, with the region that it stands in.
 #[derive(Clone, Copy, Debug)]
-enum Toll<'w> {
+enum BillableHop<'w> {
     Nat {
         region: &'w Region,
         is_public: bool,
@@ -59,7 +59,7 @@ enum Toll<'w> {
     },
 }
 
-impl<'w> Tolls<'w> {
+impl<'w> BillableHops<'w> {
     /// All of a world's.
     pub fn of_world(world: &'w World) -> Self {
         let region = |vpc: Index<Vpc>| &world.vpcs[vpc].region;
@@ -67,7 +67,7 @@ impl<'w> Tolls<'w> {
         for gateway in world.nat_gateways.iter() {
             by_id.insert(
                 &*gateway.id,
-                Toll::Nat { region: region(gateway.vpc), is_public: gateway.is_public },
+                BillableHop::Nat { region: region(gateway.vpc), is_public: gateway.is_public },
             );
         }
         for endpoint in world.endpoints.iter() {
@@ -78,23 +78,23 @@ impl<'w> Tolls<'w> {
                 EndpointKind::ServiceNetwork => Charge::ServiceNetworkEndpoint,
                 EndpointKind::GatewayLoadBalancer => Charge::GatewayLoadBalancerEndpoint,
             };
-            by_id.insert(&*endpoint.id, Toll::Endpoint { region: region(endpoint.vpc), charge });
+            by_id.insert(&*endpoint.id, BillableHop::Endpoint { region: region(endpoint.vpc), charge });
         }
         for gateway in world.transit_gateways.iter() {
             let attached = gateway.attachments.iter().find_map(|attachment| match &attachment.to {
                 AttachedTo::Vpc(vpc, _) => Some(region(*vpc)),
                 _ => None,
             });
-            by_id.insert(&*gateway.id, Toll::TransitGateway { region: attached });
+            by_id.insert(&*gateway.id, BillableHop::TransitGateway { region: attached });
         }
         let in_subnet = |subnet: Index<Subnet>| region(world.subnets[subnet].vpc);
         for interface in world.network_interfaces.iter() {
             let (region, is_public) = (in_subnet(interface.subnet), interface.is_public);
-            by_id.insert(&*interface.id, Toll::Appliance { region, is_public });
+            by_id.insert(&*interface.id, BillableHop::Appliance { region, is_public });
         }
         for instance in world.instances.iter() {
             let (region, is_public) = (in_subnet(instance.subnet), instance.public_address.is_some());
-            by_id.insert(&*instance.id, Toll::Appliance { region, is_public });
+            by_id.insert(&*instance.id, BillableHop::Appliance { region, is_public });
         }
         Self { world, by_id }
     }
@@ -122,13 +122,13 @@ impl<'w> Tolls<'w> {
             }
         };
         let landed = match path.end {
-            End::Vpc(vpc, _) => Some(&world.vpcs[vpc].region),
+            PathEnd::Vpc(vpc, _) => Some(&world.vpcs[vpc].region),
             _ => None,
         };
-        let mut passed = Passed { zone: world.place_zone(vantage.place), ..Passed::default() };
+        let mut passed = PassedHop { zone: world.place_zone(vantage.place), ..PassedHop::default() };
         for hop in &path.hops {
             match self.by_id.get(&*hop.id) {
-                Some(Toll::Nat { region, is_public }) => {
+                Some(BillableHop::Nat { region, is_public }) => {
                     add(Charge::NatGateway, Some(region));
                     if *is_public {
                         add(Charge::PublicIpv4, Some(region));
@@ -138,14 +138,14 @@ impl<'w> Tolls<'w> {
                     }
                     passed.appliance = None;
                 }
-                Some(Toll::Appliance { region, is_public }) => {
+                Some(BillableHop::Appliance { region, is_public }) => {
                     if passed.changes_zone(hop) {
                         add(Charge::CrossAz, Some(region));
                     }
                     passed.appliance = is_public.then_some(region);
                 }
-                Some(Toll::Endpoint { region, charge }) => add(*charge, Some(region)),
-                Some(Toll::TransitGateway { region }) => {
+                Some(BillableHop::Endpoint { region, charge }) => add(*charge, Some(region)),
+                Some(BillableHop::TransitGateway { region }) => {
                     passed.transit_gateway = true;
                     add(Charge::TransitGateway, home.or(*region));
                 }
@@ -159,7 +159,7 @@ impl<'w> Tolls<'w> {
             Class::TransitGateway => add(Charge::TransitGateway, home.or(landed)),
             _ => {}
         }
-        if matches!(path.end, End::Public(_, Some(_))) && address.is_ipv4() {
+        if matches!(path.end, PathEnd::Public(_, Some(_))) && address.is_ipv4() {
             add(Charge::PublicIpv4, passed.appliance);
         }
         if self.is_by_private_connection(vantage, path) {
@@ -177,8 +177,8 @@ impl<'w> Tolls<'w> {
 
     /// Whether a VPN connection or Direct Connect carries it: from a site or to one, or through one to its uplink.
     fn is_by_private_connection(&self, vantage: Vantage, path: &EgressPath) -> bool {
-        let is_from_site = matches!(self.world.places[vantage.place].standing, Standing::Site(_));
-        let is_by_site = is_from_site || matches!(path.end, End::Site(_) | End::Public(_, None));
+        let is_from_site = matches!(self.world.places[vantage.place].kind, PlaceKind::Site(_));
+        let is_by_site = is_from_site || matches!(path.end, PathEnd::Site(_) | PathEnd::Public(_, None));
         match path.class {
             Class::VirtualPrivateGateway | Class::DirectConnectGateway => true,
             Class::OnPremises | Class::Internet | Class::Local => false,
@@ -188,8 +188,8 @@ impl<'w> Tolls<'w> {
 
     /// Whether the last stretch of a way leads into another zone of its region, and pays for it: PrivateLink and transit
     /// gateways carry between zones for nothing.
-    fn crosses_zones_at_its_end(&self, vantage: Vantage, path: &EgressPath, passed: &Passed<'_>) -> bool {
-        let End::Vpc(vpc, address) = path.end else { return false };
+    fn crosses_zones_at_its_end(&self, vantage: Vantage, path: &EgressPath, passed: &PassedHop<'_>) -> bool {
+        let PathEnd::Vpc(vpc, address) = path.end else { return false };
         let is_carried = path.endpoint.is_some() && path.class != Class::VpcPeering;
         if is_carried || passed.transit_gateway {
             return false;
@@ -211,10 +211,10 @@ impl<'w> Tolls<'w> {
     ) -> Option<Charge> {
         let home = home?;
         let is_far = |there: &Region| (there != home).then_some(Charge::CrossRegion);
-        match Lands::of(self.world, path) {
-            _ if matches!(path.end, End::Public(_, None)) => None,
-            Lands::Internet => Some(Charge::InternetOut),
-            Lands::Service { region: Some(region), stays_on_aws_network, .. } => {
+        match Destination::of(self.world, path) {
+            _ if matches!(path.end, PathEnd::Public(_, None)) => None,
+            Destination::Internet => Some(Charge::InternetOut),
+            Destination::Service { region: Some(region), stays_on_aws_network, .. } => {
                 let charge = is_far(&Region::parse(&region).ok()?)?;
                 Some(if stays_on_aws_network { charge } else { Charge::InternetOut })
             }
@@ -225,7 +225,7 @@ impl<'w> Tolls<'w> {
 
 /// What of a way tells what its next stretch costs.
 #[derive(Default)]
-struct Passed<'w> {
+struct PassedHop<'w> {
     /// The zone that the traffic is in.
     zone: Option<Arc<str>>,
     /// Where the last appliance stands that sends by a public address of its own.
@@ -234,7 +234,7 @@ struct Passed<'w> {
     transit_gateway: bool,
 }
 
-impl Passed<'_> {
+impl PassedHop<'_> {
     /// Goes on to a hop. Whether that stands in another zone.
     fn changes_zone(&mut self, hop: &Hop) -> bool {
         let is_other =

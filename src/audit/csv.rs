@@ -1,9 +1,9 @@
 //! An audit as CSV (RFC 4180): a line for each group of places, name and way.
 
 use super::cost;
-use super::row::{Row, Way};
+use super::row::{Row, PathCell};
 use super::survey::Survey;
-use super::word::Word;
+use super::keyword::Keyword;
 
 /// The first line.
 const HEAD: [&str; 17] = [
@@ -27,13 +27,13 @@ const HEAD: [&str; 17] = [
 ];
 
 /// The whole text. Values of a list stand apart by blanks.
-pub fn text(survey: &Survey<'_>, only: &[Word]) -> String {
+pub fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
     let mut text = line(&HEAD.map(str::to_owned));
     for group in &survey.groups {
         let places = group.places().join("; ");
         let views = group.views(survey.world).join(" ");
         for row in survey.rows(group).filter(|row| super::table::is_shown(row, only)) {
-            let ways: Vec<Option<&Way>> = match row.ways.is_empty() {
+            let ways: Vec<Option<&PathCell>> = match row.ways.is_empty() {
                 true => vec![None],
                 false => row.ways.iter().map(Some).collect(),
             };
@@ -45,14 +45,14 @@ pub fn text(survey: &Survey<'_>, only: &[Word]) -> String {
     text
 }
 
-fn cells(places: &str, views: &str, row: &Row, way: Option<&Way>) -> [String; 17] {
+fn cells(places: &str, views: &str, row: &Row, way: Option<&PathCell>) -> [String; 17] {
     let path = way.map(|way| &way.path);
     let reasons: Vec<&str> = match path {
         Some(path) => path.reasons.iter().map(|reason| reason.as_str()).collect(),
         None => row.reasons.iter().map(|reason| reason.as_str()).collect(),
     };
     let missed: Vec<String> =
-        row.missed.iter().map(|missed| format!("{}:{}", missed.what.as_str(), missed.id)).collect();
+        row.missed.iter().map(|missed| format!("{}:{}", missed.kind.as_str(), missed.id)).collect();
     let addresses = way.map_or_else(String::new, |way| {
         way.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     });

@@ -3,24 +3,24 @@
 //! Rows are compared by what traffic sees of them: the answer, the way, the reach. Order of records, TTLs that count down
 //! and hints are no difference. Rows that differ in the same way from the same places are one group.
 
-mod otherwise;
-mod touched;
+mod row_change;
+mod affected;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::names;
-use super::places::{Asker, has_clients, told};
+use super::locations::{AuditLocation, has_clients, told};
 use super::row::Row;
 use super::survey::Survey;
 use super::table;
 use crate::dns::{Name, Question, RecordType};
 use crate::net::host;
-use crate::world::{Change, PlaceId, Standing, World, diff as changes};
-use touched::Touched;
+use crate::world::{Change, PlaceId, PlaceKind, World, diff as changes};
+use affected::AffectedObjects;
 
-pub use otherwise::Otherwise;
+pub use row_change::RowChange;
 
 /// How many rows of a group are looked at for what made the difference: they differ in the same way.
 const MOST_ROWS_ASKED: usize = 100;
@@ -29,7 +29,7 @@ const MOST_ROWS_ASKED: usize = 100;
 #[derive(Debug)]
 pub struct Differences<'w> {
     /// Groups of rows, the largest first.
-    pub groups: Vec<Group>,
+    pub groups: Vec<DifferenceGroup>,
     /// Places of the old world alone.
     pub only_before: Vec<String>,
     /// Places of the new world alone.
@@ -45,13 +45,13 @@ pub struct Differences<'w> {
 
 /// Names that go otherwise in the same way from the same places.
 #[derive(Debug)]
-pub struct Group {
+pub struct DifferenceGroup {
     /// The places, as a person tells them.
     pub places: Vec<String>,
     /// How.
-    pub change: Otherwise,
+    pub change: RowChange,
     /// A row of each name, from the first of the places.
-    pub rows: Vec<Pair>,
+    pub rows: Vec<LocationPair>,
     /// What in the world made it so: the changes that the rows touch; all changes where none is touched.
     pub causes: Vec<Change>,
     /// Whether the causes are touched by the rows.
@@ -60,7 +60,7 @@ pub struct Group {
 
 /// One name in both worlds.
 #[derive(Clone, Debug)]
-pub struct Pair {
+pub struct LocationPair {
     /// In the old world.
     pub before: Row,
     /// In the new world.
@@ -86,17 +86,17 @@ impl Differences<'_> {
 }
 
 /// A place of both worlds.
-struct Both {
-    before: Asker,
-    after: Asker,
+struct BothWorlds {
+    before: AuditLocation,
+    after: AuditLocation,
 }
 
 /// Compares two worlds: the names of AWS's services in their regions, their own names, and some more.
 pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordType]) -> Differences<'w> {
     let questions = questions([old, new], more, types);
     let places = places(old, new);
-    let before: Vec<Asker> = places.iter().map(|both| both.before.clone()).collect();
-    let after: Vec<Asker> = places.iter().map(|both| both.after.clone()).collect();
+    let before: Vec<AuditLocation> = places.iter().map(|both| both.before.clone()).collect();
+    let after: Vec<AuditLocation> = places.iter().map(|both| both.after.clone()).collect();
     let surveys = [Survey::of(old, &before, questions.clone()), Survey::of(new, &after, questions)];
     let changes: Vec<Change> = changes(old, new);
     let groups = groups(&surveys, &places, &changes);
@@ -136,7 +136,7 @@ fn questions(worlds: [&World; 2], more: &[Name], types: &[RecordType]) -> Vec<Ar
 }
 
 /// The places of both worlds, each with its fellow: by name, and those that are cut out by their addresses.
-fn places(old: &World, new: &World) -> Vec<Both> {
+fn places(old: &World, new: &World) -> Vec<BothWorlds> {
     let mut pairs: Vec<(PlaceId, PlaceId)> = Vec::new();
     let mut known = HashSet::new();
     let mut add = |pair| {
@@ -173,27 +173,27 @@ fn places(old: &World, new: &World) -> Vec<Both> {
         }
     }
     let both = |(before, after)| {
-        let before = Asker::in_place(old, before, None).ok()?;
-        let after = Asker::in_place(new, after, None).ok()?;
-        Some(Both { before, after })
+        let before = AuditLocation::in_place(old, before, None).ok()?;
+        let after = AuditLocation::in_place(new, after, None).ok()?;
+        Some(BothWorlds { before, after })
     };
     pairs.into_iter().filter_map(both).collect()
 }
 
 /// The place of a name that holds an address.
 fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
-    let place = match world.places[world.place_named(name)?].standing {
-        Standing::Subnet(subnet) => world.places.find_in_vpc(address, world.subnets[subnet].vpc)?,
-        Standing::Site(_) | Standing::Outside => world.places.find(host(address), None).ok()?,
+    let place = match world.places[world.place_named(name)?].kind {
+        PlaceKind::Subnet(subnet) => world.places.find_in_vpc(address, world.subnets[subnet].vpc)?,
+        PlaceKind::Site(_) | PlaceKind::Outside => world.places.find(host(address), None).ok()?,
     };
     (*world.place_name(place) == *name && has_clients(world, place)).then_some(place)
 }
 
 /// Pairs of rows that differ, by the number of the question and how; with the places' numbers.
-type Found<'s> = BTreeMap<(usize, Otherwise), (Vec<usize>, &'s Row, &'s Row)>;
+type FoundChanges<'s> = BTreeMap<(usize, RowChange), (Vec<usize>, &'s Row, &'s Row)>;
 
 /// The rows that differ, those of equal places once.
-fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[Both]) -> Found<'s> {
+fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChanges<'s> {
     let group_of = |survey: &Survey<'_>| {
         let mut of = HashMap::new();
         for (number, group) in survey.groups.iter().enumerate() {
@@ -208,12 +208,12 @@ fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[Both]) -> Found<'s> {
         let class = (of_before[&both.before.vantage], of_after[&both.after.vantage]);
         classes.entry(class).or_default().push(number);
     }
-    let mut found: Found<'_> = BTreeMap::new();
+    let mut found: FoundChanges<'_> = BTreeMap::new();
     for ((before, after), numbers) in &classes {
         let before = surveys[0].rows(&surveys[0].groups[*before]);
         let after = surveys[1].rows(&surveys[1].groups[*after]);
         for (at, (before, after)) in before.zip(after).enumerate() {
-            if let Some(otherwise) = Otherwise::of(before, after) {
+            if let Some(otherwise) = RowChange::of(before, after) {
                 let entry = found.entry((at, otherwise)).or_insert_with(|| (Vec::new(), before, after));
                 entry.0.extend(numbers);
             }
@@ -223,24 +223,24 @@ fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[Both]) -> Found<'s> {
 }
 
 /// What differs, in groups: the names that go otherwise in the same way from the same places, with the causes.
-fn groups(surveys: &[Survey<'_>; 2], places: &[Both], changes: &[Change]) -> Vec<Group> {
-    let mut together: BTreeMap<(Otherwise, Vec<usize>), Vec<Pair>> = BTreeMap::new();
+fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) -> Vec<DifferenceGroup> {
+    let mut together: BTreeMap<(RowChange, Vec<usize>), Vec<LocationPair>> = BTreeMap::new();
     for ((_, otherwise), (mut numbers, before, after)) in found(surveys, places) {
         numbers.sort_unstable();
-        let pair = Pair { before: before.clone(), after: after.clone() };
+        let pair = LocationPair { before: before.clone(), after: after.clone() };
         together.entry((otherwise, numbers)).or_default().push(pair);
     }
-    let group = |((change, numbers), rows): ((Otherwise, Vec<usize>), Vec<Pair>)| {
-        let askers: Vec<&Both> = numbers.iter().map(|number| &places[*number]).collect();
+    let group = |((change, numbers), rows): ((RowChange, Vec<usize>), Vec<LocationPair>)| {
+        let askers: Vec<&BothWorlds> = numbers.iter().map(|number| &places[*number]).collect();
         let (causes, is_attributed) = causes(surveys, &askers, &rows, changes);
         // A place that is cut out in one world alone is told by that world's prefixes.
-        let told_by = |both: &&Both| {
+        let told_by = |both: &&BothWorlds| {
             if both.before.prefixes.is_empty() { both.after.clone() } else { both.before.clone() }
         };
-        let askers: Vec<Asker> = askers.iter().map(told_by).collect();
-        Group { places: told(askers.iter()), change, rows, causes, is_attributed }
+        let askers: Vec<AuditLocation> = askers.iter().map(told_by).collect();
+        DifferenceGroup { places: told(askers.iter()), change, rows, causes, is_attributed }
     };
-    let mut groups: Vec<Group> = together.into_iter().map(group).collect();
+    let mut groups: Vec<DifferenceGroup> = together.into_iter().map(group).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.rows.len()));
     groups
 }
@@ -248,14 +248,14 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[Both], changes: &[Change]) -> Vec
 /// The changes that rows touch; where they touch none, all that may have an effect. And whether they touch any.
 fn causes(
     surveys: &[Survey<'_>; 2],
-    askers: &[&Both],
-    rows: &[Pair],
+    askers: &[&BothWorlds],
+    rows: &[LocationPair],
     changes: &[Change],
 ) -> (Vec<Change>, bool) {
-    let touched = Touched::of(surveys, askers, rows.iter().take(MOST_ROWS_ASKED));
+    let touched = AffectedObjects::of(surveys, askers, rows.iter().take(MOST_ROWS_ASKED));
     let causes: Vec<Change> = changes.iter().filter(|change| touched.by(change)).cloned().collect();
     if !causes.is_empty() {
         return (causes, true);
     }
-    (changes.iter().filter(|change| touched::may_have_effect(change)).cloned().collect(), false)
+    (changes.iter().filter(|change| affected::may_have_effect(change)).cloned().collect(), false)
 }

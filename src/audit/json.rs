@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::bundle::{self, BundleRow};
 use super::cost::{self, Cost};
-use super::row::{Row, Way};
+use super::row::{Row, PathCell};
 use super::survey::Survey;
 use super::table::{is_shown, notes};
-use super::word::Word;
+use super::keyword::Keyword;
 use crate::aws::Region;
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::{Prices, Unit};
@@ -20,7 +20,7 @@ pub fn audit(
     survey: &Survey<'_>,
     regions: &[Region],
     bundles: &[&Bundle],
-    only: &[Word],
+    only: &[Keyword],
     prices: &Prices,
 ) -> Value {
     let groups: Vec<Value> = survey
@@ -75,13 +75,13 @@ fn one(row: &Row, prices: &Prices) -> Value {
         "ways": row.ways.iter().map(|way| way_of(way, prices)).collect::<Vec<_>>(),
         "reasons": row.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
         "missed": row.missed.iter().map(|missed| json!({
-            "reason": missed.what.as_str(),
+            "reason": missed.kind.as_str(),
             "id": missed.id,
         })).collect::<Vec<_>>(),
     })
 }
 
-fn way_of(way: &Way, prices: &Prices) -> Value {
+fn way_of(way: &PathCell, prices: &Prices) -> Value {
     json!({
         "addresses": way.addresses,
         "verdict": way.verdict.as_str(),

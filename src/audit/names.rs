@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::places::Asker;
+use super::locations::AuditLocation;
 use crate::aws::Region;
 use crate::aws::service_names::sample;
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::world::{Standing, World, Zone};
+use crate::world::{PlaceKind, World, Zone};
 
 /// The regions of a world's VPCs, or of the VPCs that are asked from where places are named.
-pub fn regions(world: &World, askers: &[Asker], is_named: bool) -> Vec<Region> {
-    let of_asker = |asker: &Asker| match world.places[asker.vantage.place].standing {
-        Standing::Subnet(subnet) => Some(world.subnets[subnet].vpc),
-        Standing::Site(_) | Standing::Outside => world.views[asker.vantage.view].vpc(),
+pub fn regions(world: &World, askers: &[AuditLocation], is_named: bool) -> Vec<Region> {
+    let of_asker = |asker: &AuditLocation| match world.places[asker.vantage.place].kind {
+        PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
+        PlaceKind::Site(_) | PlaceKind::Outside => world.views[asker.vantage.view].vpc(),
     };
     let mut regions: Vec<Region> = Vec::new();
     let mut add = |region: &Region| {

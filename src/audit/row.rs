@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cost::{Cost, Tolls};
+use super::cost::{Cost, BillableHops};
 use crate::aws::template::{has_standard_names, region_in_name};
 use crate::dns::{Ede, Name, Question, Rcode, RecordType};
-use crate::explain::Lands;
-use crate::explain::{self, Missed, claim_of};
+use crate::explain::Destination;
+use crate::explain::{self, Suggestion, claim_of};
 use crate::net::{is_globally_routed, nat64_embedded};
 use crate::resolve::{
-    Choice, Class, EgressPath, Outcome, QueryContext, Reach, Reason, Referral, Source, Trace, resolve,
+    RoutingDecision, Class, EgressPath, Outcome, QueryContext, Reach, Reason, Referral, Source, Trace, resolve,
 };
-use crate::world::{Held, Origin, Vantage, World};
+use crate::world::{ScopedClaim, ClaimSource, Vantage, World};
 
 /// Where an answer leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,11 +62,11 @@ pub struct Row {
     /// The TTLs of records that have theirs in full each time, by name and type.
     pub ttls: Vec<(Name, RecordType, u32)>,
     /// The ways, those that are told alike together.
-    pub ways: Vec<Way>,
+    pub ways: Vec<PathCell>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// What is one change away.
-    pub missed: Arc<[Missed]>,
+    pub missed: Arc<[Suggestion]>,
     /// Whether servers would be asked whose answer nobody knows here: a rule's, or public ones of a region without a table.
     pub is_unasked: bool,
     /// Whether the sealed internet stands in for others.
@@ -75,7 +75,7 @@ pub struct Row {
 
 /// A way that some of the addresses of an answer take.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct PathCell {
     /// The addresses, in order.
     pub addresses: Vec<IpAddr>,
     /// The way of the first of them.
@@ -104,10 +104,10 @@ impl PartialEq for Row {
 }
 
 /// Two ways that are equal are told alike: which table matched is not told.
-impl PartialEq for Way {
+impl PartialEq for PathCell {
     fn eq(&self, other: &Self) -> bool {
         self.addresses == other.addresses
-            && self.path.is_told_as(&other.path)
+            && self.path.has_same_annotation(&other.path)
             && self.lands == other.lands
             && self.costs == other.costs
     }
@@ -115,10 +115,10 @@ impl PartialEq for Way {
 
 /// Remembers who answered the name that was asked.
 #[derive(Default)]
-struct FirstClaim(Option<Held>);
+struct SelectedClaim(Option<ScopedClaim>);
 
-impl Trace for FirstClaim {
-    fn claim(&mut self, _: &Name, _: usize, held: Held, wins: bool) {
+impl Trace for SelectedClaim {
+    fn claim(&mut self, _: &Name, _: usize, held: ScopedClaim, wins: bool) {
         if wins {
             self.0.get_or_insert(held);
         }
@@ -126,22 +126,22 @@ impl Trace for FirstClaim {
 
     fn delegation(&mut self, _: &Referral) {}
 
-    fn routing(&mut self, _: &Name, _: RecordType, _: &Choice<'_>) {}
+    fn routing(&mut self, _: &Name, _: RecordType, _: &RoutingDecision<'_>) {}
 }
 
 /// What is known of missed changes already: they hang on the VPC, not on the subnet.
-pub type MissedOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Missed]>;
+pub type SuggestionsOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Suggestion]>;
 
 impl Row {
     /// What a question comes to from a vantage. `None`: the resolver says nothing.
     pub fn of(
-        tolls: &Tolls<'_>,
+        tolls: &BillableHops<'_>,
         vantage: Vantage,
         question: &Arc<Question>,
-        missed: MissedOf<'_>,
+        missed: SuggestionsOf<'_>,
     ) -> Option<Self> {
         let world = tolls.world();
-        let mut first = FirstClaim::default();
+        let mut first = SelectedClaim::default();
         // Others' TTLs count down by the time, and records are drawn by a number: neither is of interest here.
         let outcome = resolve(world, vantage, question, QueryContext::at(0), &mut first)?;
         let missed = missed(&outcome);
@@ -168,9 +168,9 @@ impl Row {
             verdict: together(ways.iter().map(|way| way.verdict)),
             source: outcome.source,
             claim: claim.map(|held| claim_of(world, held.claim)),
-            profile: claim.and_then(|held| match held.origin {
-                Origin::Local => None,
-                Origin::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+            profile: claim.and_then(|held| match held.source {
+                ClaimSource::Local => None,
+                ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
             }),
             rcode: outcome.answer.rcode,
             records,
@@ -268,11 +268,11 @@ fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 }
 
 /// The ways of an outcome, those that are told alike together.
-fn ways(tolls: &Tolls<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Way> {
-    let mut ways: Vec<Way> = Vec::new();
+fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<PathCell> {
+    let mut ways: Vec<PathCell> = Vec::new();
     for one in &outcome.paths {
         let (verdict, lands) = (verdict(one.address, &one.path), lands(tolls.world(), &one.path));
-        let like = |way: &&mut Way| way.verdict == verdict && way.path.is_told_as(&one.path);
+        let like = |way: &&mut PathCell| way.verdict == verdict && way.path.has_same_annotation(&one.path);
         match ways.iter_mut().find(like) {
             Some(way) => {
                 way.addresses.push(one.address);
@@ -283,7 +283,7 @@ fn ways(tolls: &Tolls<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Way> {
                     }
                 }
             }
-            None => ways.push(Way {
+            None => ways.push(PathCell {
                 addresses: vec![one.address],
                 path: one.path.clone(),
                 verdict,
@@ -313,13 +313,13 @@ fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
 
 /// Where a way ends, in few words.
 fn lands(world: &World, path: &EgressPath) -> Option<String> {
-    match Lands::of(world, path) {
-        Lands::Here | Lands::Unknown => None,
-        Lands::Nowhere => Some("nowhere".to_owned()),
-        Lands::Subnet { vpc, subnet, .. } => Some(subnet.unwrap_or(vpc).to_string()),
-        Lands::Site(site) => Some(site.to_string()),
-        Lands::Service { service, region: Some(region), .. } => Some(format!("{service} {region}")),
-        Lands::Service { service, region: None, .. } => Some(service.to_string()),
-        Lands::Internet => Some("internet".to_owned()),
+    match Destination::of(world, path) {
+        Destination::Here | Destination::Unknown => None,
+        Destination::Nowhere => Some("nowhere".to_owned()),
+        Destination::Subnet { vpc, subnet, .. } => Some(subnet.unwrap_or(vpc).to_string()),
+        Destination::Site(site) => Some(site.to_string()),
+        Destination::Service { service, region: Some(region), .. } => Some(format!("{service} {region}")),
+        Destination::Service { service, region: None, .. } => Some(service.to_string()),
+        Destination::Internet => Some("internet".to_owned()),
     }
 }

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 
-use super::cost::Tolls;
-use super::places::{Asker, Group};
+use super::cost::BillableHops;
+use super::locations::{AuditLocation, LocationGroup};
 use super::row::{Row, Verdict};
 use crate::dns::Question;
-use crate::explain::{Missed, goes_past_endpoints, missed};
+use crate::explain::{Suggestion, goes_past_endpoints, missed};
 use crate::resolve::{Outcome, Reach, Source};
 use crate::world::{Index, ViewId, Vpc, World};
 
@@ -23,7 +23,7 @@ pub struct Survey<'w> {
     /// The questions, in order.
     pub questions: Vec<Arc<Question>>,
     /// Places with equal rows, in the order of the first place.
-    pub groups: Vec<Group>,
+    pub groups: Vec<LocationGroup>,
     chunks: Vec<Chunk>,
 }
 
@@ -38,7 +38,7 @@ struct Chunk {
 
 impl<'w> Survey<'w> {
     /// Asks every question from every place.
-    pub fn of(world: &'w World, askers: &[Asker], questions: Vec<Arc<Question>>) -> Self {
+    pub fn of(world: &'w World, askers: &[AuditLocation], questions: Vec<Arc<Question>>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let size = questions.len().div_ceil(threads).max(1);
         let chunks: Vec<Chunk> = thread::scope(|scope| {
@@ -48,7 +48,7 @@ impl<'w> Survey<'w> {
                 .collect();
             parts.into_iter().map(|part| part.join().expect("asking a question does not panic")).collect()
         });
-        let mut groups: Vec<Group> = Vec::new();
+        let mut groups: Vec<LocationGroup> = Vec::new();
         let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
         for (number, asker) in askers.iter().enumerate() {
             let rows: Vec<usize> = chunks.iter().map(|chunk| chunk.of_asker[number]).collect();
@@ -56,7 +56,7 @@ impl<'w> Survey<'w> {
                 Some(group) => groups[*group].askers.push(asker.clone()),
                 None => {
                     known.insert(rows.clone(), groups.len());
-                    groups.push(Group { askers: vec![asker.clone()], rows });
+                    groups.push(LocationGroup { askers: vec![asker.clone()], rows });
                 }
             }
         }
@@ -64,7 +64,7 @@ impl<'w> Survey<'w> {
     }
 
     /// The rows of a group, in the order of the questions.
-    pub fn rows<'s>(&'s self, group: &Group) -> impl Iterator<Item = &'s Row> + use<'s> {
+    pub fn rows<'s>(&'s self, group: &LocationGroup) -> impl Iterator<Item = &'s Row> + use<'s> {
         let runs: Vec<usize> = group.rows.clone();
         self.chunks.iter().zip(runs).flat_map(|(chunk, run)| &chunk.runs[run])
     }
@@ -91,12 +91,12 @@ impl<'w> Survey<'w> {
 }
 
 impl Chunk {
-    fn of(world: &World, askers: &[Asker], questions: &[Arc<Question>]) -> Self {
+    fn of(world: &World, askers: &[AuditLocation], questions: &[Arc<Question>]) -> Self {
         let mut chunk = Self { runs: Vec::new(), of_asker: Vec::with_capacity(askers.len()) };
         // By the verdicts and reaches of their rows: equal runs have equal ones.
         let mut by_look: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
-        let tolls = Tolls::of_world(world);
-        let mut known = Known::default();
+        let tolls = BillableHops::of_world(world);
+        let mut known = SurveyCache::default();
         for asker in askers {
             let vantage = asker.vantage;
             let rows: Vec<Row> = questions
@@ -121,23 +121,23 @@ impl Chunk {
 }
 
 /// What is missed, by all that it hangs on: the view, the VPC, the question, and which addresses go past endpoints.
-type MissedKey = (ViewId, Option<Index<Vpc>>, usize, u64);
+type SuggestionKey = (ViewId, Option<Index<Vpc>>, usize, u64);
 
 /// What was found already.
 #[derive(Default)]
-struct Known {
-    missed: HashMap<MissedKey, Arc<[Missed]>>,
+struct SurveyCache {
+    missed: HashMap<SuggestionKey, Arc<[Suggestion]>>,
 }
 
-impl Known {
+impl SurveyCache {
     fn missed(
         &mut self,
         world: &World,
-        asker: &Asker,
+        asker: &AuditLocation,
         number: usize,
         question: &Question,
         outcome: &Outcome,
-    ) -> Arc<[Missed]> {
+    ) -> Arc<[Suggestion]> {
         let vantage = asker.vantage;
         // What is translated hangs on the NAT gateway's VPC, too.
         let is_translated = outcome.paths.iter().any(|one| one.path.translated_by.is_some());

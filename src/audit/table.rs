@@ -7,10 +7,10 @@ use anstyle::{AnsiColor, Style};
 
 use super::bundle::{self, BundleVerdict};
 use super::cost::{self, Cost};
-use super::places::Group;
-use super::row::{Row, Verdict, Way};
+use super::locations::LocationGroup;
+use super::row::{Row, Verdict, PathCell};
 use super::survey::Survey;
-use super::word::Word;
+use super::keyword::Keyword;
 use crate::aws::Region;
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::{Charge, Prices, Unit};
@@ -30,7 +30,7 @@ pub struct Table<'a> {
     /// The bundles to judge.
     pub bundles: &'a [&'a Bundle],
     /// Only rows with one of these words. None: all rows.
-    pub only: &'a [Word],
+    pub only: &'a [Keyword],
     /// Whether rows are left out and only counted.
     pub is_summary: bool,
     /// What things cost.
@@ -38,7 +38,7 @@ pub struct Table<'a> {
 }
 
 /// Whether a row is shown.
-pub fn is_shown(row: &Row, only: &[Word]) -> bool {
+pub fn is_shown(row: &Row, only: &[Keyword]) -> bool {
     only.is_empty() || only.iter().any(|word| word.is_of(row))
 }
 
@@ -93,7 +93,7 @@ impl Display for Table<'_> {
 }
 
 impl Table<'_> {
-    fn group(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+    fn group(&self, f: &mut fmt::Formatter<'_>, group: &LocationGroup) -> fmt::Result {
         let places = group.places().join(", ");
         let views = group.views(self.survey.world).join(", ");
         writeln!(f, "{BOLD}{places}{BOLD:#} {DIM}asking{DIM:#} {views}")?;
@@ -122,12 +122,12 @@ impl Table<'_> {
     }
 
     /// The rows of a group that are shown.
-    fn shown(&self, group: &Group) -> impl Iterator<Item = &Row> {
+    fn shown(&self, group: &LocationGroup) -> impl Iterator<Item = &Row> {
         self.survey.rows(group).filter(|row| is_shown(row, self.only))
     }
 
     /// The verdicts on the bundles, with a line for each name that spoils one.
-    fn verdicts(&self, group: &Group) -> Vec<Vec<Cell>> {
+    fn verdicts(&self, group: &LocationGroup) -> Vec<Vec<Cell>> {
         let mut lines = Vec::new();
         for row in bundle::verdicts(self.survey, group, self.bundles, self.regions) {
             let region = if self.regions.len() == 1 { String::new() } else { row.region.to_string() };
@@ -145,7 +145,7 @@ impl Table<'_> {
     }
 
     /// How many names go which way, most first.
-    fn counted(&self, group: &Group) -> Vec<(String, usize)> {
+    fn counted(&self, group: &LocationGroup) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for row in self.shown(group) {
             let mut classes: Vec<&str> = row.ways.iter().map(|way| way.path.class.as_str()).collect();
@@ -179,7 +179,7 @@ fn because(row: &Row) -> String {
 
 /// The lines of one row: one for each of its ways.
 fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
-    let line = |way: Option<&Way>, is_first: bool| {
+    let line = |way: Option<&PathCell>, is_first: bool| {
         let verdict = way.map_or(row.verdict, |way| way.verdict);
         let reach = way.map(|way| way.path.reach).or(row.reach());
         let first = |text: String| if is_first { text } else { String::new() };
@@ -208,7 +208,7 @@ fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
 }
 
 /// The reasons of a way, or of all, and what is missed.
-fn hints(row: &Row, way: Option<&Way>) -> String {
+fn hints(row: &Row, way: Option<&PathCell>) -> String {
     let reasons = match way {
         Some(way) => way.path.reasons.clone(),
         None => row.all_reasons(),
@@ -216,16 +216,16 @@ fn hints(row: &Row, way: Option<&Way>) -> String {
     let mut told: Vec<String> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
     let mut last = None;
     for missed in row.missed.iter() {
-        match (told.last_mut(), last == Some(missed.what)) {
+        match (told.last_mut(), last == Some(missed.kind)) {
             (Some(told), true) => told.push_str(&format!(" {}", missed.id)),
-            _ => told.push(format!("{} {}", missed.what.as_str(), missed.id)),
+            _ => told.push(format!("{} {}", missed.kind.as_str(), missed.id)),
         }
-        last = Some(missed.what);
+        last = Some(missed.kind);
     }
     told.join(", ")
 }
 
-fn way_hints(way: Option<&Way>) -> String {
+fn way_hints(way: Option<&PathCell>) -> String {
     let reasons = way.into_iter().flat_map(|way| &way.path.reasons);
     reasons.map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 
 use super::bundles::{self, Bundle};
-use super::geography::RegionPlaces;
+use super::geography::RegionLocations;
 use super::prefix_list::PrefixLists;
 use super::prices::Prices;
 use super::public::{PublicHost, PublicNames, stable_address};
@@ -27,7 +27,7 @@ pub struct Facts {
     /// Address ranges out of `ip-ranges.json`.
     pub ranges: Ranges,
     /// Where regions lie.
-    pub regions: RegionPlaces,
+    pub regions: RegionLocations,
     /// What needs several names at once.
     pub bundles: Vec<Bundle>,
     /// What AWS charges.
@@ -67,7 +67,7 @@ impl Facts {
             prefix_lists: PrefixLists::parse(include_str!("data/prefix_lists.tsv"))?,
             public: PublicNames::parse(include_str!("data/public_names.tsv"))?,
             ranges: Ranges::parse(include_str!("data/ranges.tsv"))?,
-            regions: RegionPlaces::parse(include_str!("data/regions.tsv"))?,
+            regions: RegionLocations::parse(include_str!("data/regions.tsv"))?,
             bundles: bundles::parse(include_str!("data/bundles.tsv"))?,
             prices: Prices::parse(include_str!("data/prices.tsv")).map_err(|error| TableError {
                 table: "prices.tsv",
@@ -137,14 +137,14 @@ impl Facts {
 }
 
 /// A line of a table, split at its tabs.
-pub(super) struct Line<'a, const N: usize> {
+pub(super) struct TableLine<'a, const N: usize> {
     table: &'static str,
     line: usize,
     /// The columns.
     pub cells: [&'a str; N],
 }
 
-impl<const N: usize> Line<'_, N> {
+impl<const N: usize> TableLine<'_, N> {
     /// An error that names this line.
     pub fn error(&self, problem: impl ToString) -> TableError {
         TableError { table: self.table, line: self.line, problem: problem.to_string() }
@@ -155,7 +155,7 @@ impl<const N: usize> Line<'_, N> {
 pub(super) fn lines<'a, const N: usize>(
     table: &'static str,
     text: &'a str,
-) -> impl Iterator<Item = Result<Line<'a, N>, TableError>> {
+) -> impl Iterator<Item = Result<TableLine<'a, N>, TableError>> {
     text.lines().enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(move |(i, l)| {
         let line = i + 1;
         let cells: Vec<&str> = l.split('\t').collect();
@@ -165,7 +165,7 @@ pub(super) fn lines<'a, const N: usize>(
             line,
             problem: format!("{count} columns where {N} are due"),
         })?;
-        Ok(Line { table, line, cells })
+        Ok(TableLine { table, line, cells })
     })
 }
 

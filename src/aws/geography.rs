@@ -48,7 +48,7 @@ impl std::fmt::Display for Coordinates {
 
 /// Where a region lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegionPlace {
+pub struct RegionLocation {
     /// The country, by ISO 3166-1: `JP`.
     pub country: String,
     /// The state, in the United States: `VA`.
@@ -61,16 +61,16 @@ pub struct RegionPlace {
 
 /// Where regions lie, some forty of them.
 #[derive(Debug, Default)]
-pub struct RegionPlaces {
-    places: HashMap<Region, RegionPlace>,
+pub struct RegionLocations {
+    places: HashMap<Region, RegionLocation>,
 }
 
 /// The codes of continents in the Route 53 API ("GeoLocation").
 pub const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
-impl RegionPlaces {
+impl RegionLocations {
     /// Where a region lies; `None` if the table lacks it.
-    pub fn of(&self, region: &Region) -> Option<&RegionPlace> {
+    pub fn of(&self, region: &Region) -> Option<&RegionLocation> {
         self.places.get(region)
     }
 
@@ -85,7 +85,7 @@ impl RegionPlaces {
             }
             let coordinates = Coordinates::new(degrees(latitude)?, degrees(longitude)?)
                 .ok_or_else(|| line.error("no place on Earth"))?;
-            let place = RegionPlace {
+            let place = RegionLocation {
                 country: country.to_owned(),
                 subdivision: (subdivision != "-").then(|| subdivision.to_owned()),
                 continent: continent.to_owned(),

@@ -120,11 +120,11 @@ pub struct Price {
 /// The table of prices.
 #[derive(Debug, Default)]
 pub struct Prices {
-    rows: Vec<Row>,
+    rows: Vec<PriceRow>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct PriceRow {
     /// Where it stands, counted from 1.
     line: usize,
     /// `*`: every region.
@@ -193,7 +193,7 @@ impl Prices {
                 );
                 return Err(PriceError { line: number + 1, column: 1, problem });
             }
-            prices.rows.push(Row { line: number + 1, ..row });
+            prices.rows.push(PriceRow { line: number + 1, ..row });
         }
         Ok(prices)
     }
@@ -213,7 +213,7 @@ impl Prices {
     }
 }
 
-impl Row {
+impl PriceRow {
     fn is_of(&self, region: &str, charge: Charge, unit: Unit) -> bool {
         self.region == region && self.charge == charge && self.unit == unit
     }
@@ -224,7 +224,7 @@ fn counted(number: usize, what: &str) -> String {
 }
 
 /// A row, or the column of what is wrong with it and what that is.
-fn row(line: &str) -> Result<Row, (usize, String)> {
+fn row(line: &str) -> Result<PriceRow, (usize, String)> {
     let mut cells = Vec::new();
     let mut column = 1;
     for cell in line.split('\t') {
@@ -262,7 +262,7 @@ fn row(line: &str) -> Result<Row, (usize, String)> {
         return Err((source.0, "no source is given".to_owned()));
     }
     let price = Price { usd: usd.1.to_owned(), date: date.1.to_owned(), source: source.1.to_owned() };
-    Ok(Row { line: 0, region: region.1.to_owned(), charge, unit, price })
+    Ok(PriceRow { line: 0, region: region.1.to_owned(), charge, unit, price })
 }
 
 /// Whether a text is a day of the calendar, `2026-09-25` (RFC 3339, `full-date`).

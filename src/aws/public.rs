@@ -63,7 +63,7 @@ impl PublicHost<'_> {
 }
 
 #[derive(Debug)]
-struct Row {
+struct PublicNameRow {
     template: String,
     /// The region of a row that is one region's.
     region: Option<Region>,
@@ -77,7 +77,7 @@ struct Row {
 /// The table of public host names, some thousand templates.
 #[derive(Debug, Default)]
 pub struct PublicNames {
-    rows: Vec<Row>,
+    rows: Vec<PublicNameRow>,
     index: TemplateIndex,
 }
 
@@ -112,7 +112,7 @@ impl PublicNames {
     /// The domains that every template lies at or below: of each, what follows its last variable label, or all of it.
     /// Few, and each once.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
-        let domain = |row: &Row| {
+        let domain = |row: &PublicNameRow| {
             let template = row.template.strip_prefix("*.").unwrap_or(&row.template);
             let variable = template.rfind(REGION).map(|at| &template[at..]);
             (variable.map_or(template, |rest| rest.split_once('.').map_or("", |(_, domain)| domain))).len()
@@ -126,7 +126,7 @@ impl PublicNames {
 
     /// The hosts of a region and those of no region, wildcards among them, in ascending order of their templates.
     pub fn hosts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = String> + 'a {
-        let of_region = move |row: &&Row| row.region.as_ref().is_none_or(|other| other == region);
+        let of_region = move |row: &&PublicNameRow| row.region.as_ref().is_none_or(|other| other == region);
         self.rows.iter().filter(of_region).map(|row| fill(&row.template, region))
     }
 
@@ -136,7 +136,7 @@ impl PublicNames {
             let line = line?;
             let [template, range, ipv6, ttl, offer, _source] = line.cells;
             names.index.insert(template, names.rows.len() as u32);
-            names.rows.push(Row {
+            names.rows.push(PublicNameRow {
                 template: template.to_string(),
                 region: region_in_name(template),
                 range: range.to_string(),

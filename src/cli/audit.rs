@@ -7,9 +7,9 @@ use clap::ValueEnum;
 
 use super::names::read_names;
 use super::{ConfigArgs, Exit, ExitCode, out};
-use crate::audit::places::askers;
+use crate::audit::locations::askers;
 use crate::audit::table::{BundleList, Table};
-use crate::audit::{Survey, Word, bundle, csv, json, names};
+use crate::audit::{Survey, Keyword, bundle, csv, json, names};
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::Prices;
 use crate::aws::{Facts, Region};
@@ -41,10 +41,10 @@ pub struct Audit {
     types: Types,
     /// Only rows that have one of these words: a verdict, a reach, a path class, a reason, or what is missed.
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
-    only: Vec<Word>,
+    only: Vec<Keyword>,
     /// Ends with 1 if a row, or the verdict on a bundle, has one of these words.
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
-    fail_on: Vec<Word>,
+    fail_on: Vec<Keyword>,
     /// Counts rows and shows none.
     #[arg(long)]
     summary: bool,
@@ -143,7 +143,7 @@ impl Audit {
     /// A word that rows do not have is looked for in vain where there is no bundle: a gate that never shuts. Only rows are
     /// shown, so no word for bundles chooses any.
     fn check_words(&self, bundles: &[&Bundle]) -> Result<(), String> {
-        let of_bundles = |words: &[Word]| words.iter().find(|word| matches!(word, Word::Bundle(_))).copied();
+        let of_bundles = |words: &[Keyword]| words.iter().find(|word| matches!(word, Keyword::Bundle(_))).copied();
         if let Some(word) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
             return Err(format!("`{}` is said of bundles alone: name one with `--bundle`", word.as_str()));
         }
@@ -154,8 +154,8 @@ impl Audit {
     }
 
     /// What was found of each of the words that are looked for.
-    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<Finding> {
-        let of_word = |word: &Word| {
+    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<KeywordMatch> {
+        let of_word = |word: &Keyword| {
             let (mut rows, mut first) = (0, None);
             for group in &survey.groups {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
@@ -169,7 +169,7 @@ impl Audit {
                     first.get_or_insert_with(|| format!("{name} from {}", group.places().join(", ")));
                 }
             }
-            first.map(|first| Finding { word: *word, rows, first })
+            first.map(|first| KeywordMatch { word: *word, rows, first })
         };
         self.fail_on.iter().filter_map(of_word).collect()
     }
@@ -206,9 +206,9 @@ impl Audit {
 }
 
 /// What was found of a word that was looked for.
-struct Finding {
+struct KeywordMatch {
     /// The word.
-    word: Word,
+    word: Keyword,
     /// How many rows have it, those of bundles among them.
     rows: usize,
     /// The first: a name or a bundle, and from where.

@@ -6,7 +6,7 @@ use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
-use crate::resolve::{AddressPath, Class, Outcome, QueryContext, Reach, Reason, Silent, Source, resolve};
+use crate::resolve::{AddressPath, Class, Outcome, QueryContext, Reach, Reason, NoTrace, Source, resolve};
 use crate::serve::forward::missing_sources;
 use crate::world::World;
 
@@ -61,7 +61,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     };
     let qtype = expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value());
     let question = Question { qname: expect.name.value().clone(), qtype, qclass: dns::Class::IN };
-    let Some(outcome) = resolve(world, vantage, &question, QueryContext::at(0), &mut Silent) else {
+    let Some(outcome) = resolve(world, vantage, &question, QueryContext::at(0), &mut NoTrace) else {
         return vec!["nothing answers: DNS support is off".to_owned()];
     };
     compare(expect, &outcome)

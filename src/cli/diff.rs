@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::audit::Types;
 use super::names::read_names;
 use super::{ConfigArgs, Exit, ExitCode, out};
-use crate::audit::story::Story;
+use crate::audit::diff_report::DiffReport;
 use crate::audit::{diff, json};
 use crate::world::World;
 
@@ -51,7 +51,7 @@ impl Diff {
         let (old, new) = (old?, new?);
         let found = diff::diff(&old, &new, &names, self.types.list());
         match self.format {
-            Format::Text => out::print(Story { found: &found, is_whole: self.all })?,
+            Format::Text => out::print(DiffReport { found: &found, is_whole: self.all })?,
             Format::Json => out::print_line(format_args!("{:#}", json::diff(&found)))?,
         }
         Ok(if found.is_empty() { ExitCode::Success } else { ExitCode::Differences })

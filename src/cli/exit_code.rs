@@ -17,7 +17,7 @@ pub enum ExitCode {
     /// A verb that compares found differences.
     Differences,
     /// A verb that compares could not compare.
-    Trouble,
+    Failure,
 }
 
 impl From<ExitCode> for std::process::ExitCode {
@@ -25,7 +25,7 @@ impl From<ExitCode> for std::process::ExitCode {
         Self::from(match code {
             ExitCode::Success => 0,
             ExitCode::Config | ExitCode::Differences => 1,
-            ExitCode::Network | ExitCode::Trouble => 2,
+            ExitCode::Network | ExitCode::Failure => 2,
             ExitCode::Filesystem => 3,
             ExitCode::Other => 5,
         })

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::names::{NamesTrouble, read_names};
+use super::names::{NamesError, read_names};
 use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::explain::text::{PathText, Text};
+use crate::explain::text::{PathText, ExplanationText};
 use crate::explain::{Explanation, PathExplanation, json, vantage};
 use crate::resolve::QueryContext;
 use crate::world::{Vantage, World};
@@ -68,7 +68,7 @@ impl Explain {
             match Explanation::of(&world, vantage, &question, QueryContext { now: now_s, random: self.draw })
             {
                 Some(told) if self.json => out::print_line(self.pretty(&json::value(&told)))?,
-                Some(told) => out::print_line(Text(&told))?,
+                Some(told) => out::print_line(ExplanationText(&told))?,
                 None => out::print_line(format_args!(
                     "{question}: the VPC's DNS support is off, so nothing answers"
                 ))?,
@@ -97,8 +97,8 @@ impl Explain {
         read_names(file).map_err(|trouble| {
             out::complain(&trouble);
             match trouble {
-                NamesTrouble::Unreadable(..) => ExitCode::Filesystem,
-                NamesTrouble::Wrong(..) => ExitCode::Config,
+                NamesError::Unreadable(..) => ExitCode::Filesystem,
+                NamesError::Wrong(..) => ExitCode::Config,
             }
         })
     }

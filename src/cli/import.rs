@@ -13,12 +13,12 @@ use crate::world::compile::compile;
 #[derive(Debug, clap::Args)]
 pub struct Import {
     #[command(subcommand)]
-    from: From,
+    from: ImportSource,
 }
 
 /// Where from.
 #[derive(Debug, Subcommand)]
-enum From {
+enum ImportSource {
     /// From a folder of what `aws … describe-*`, `get-*` and `list-*` printed as JSON.
     Aws(Aws),
 }
@@ -39,13 +39,13 @@ struct Aws {
     #[arg(long)]
     account: Option<String>,
     /// How the report of what was read, what is missing and what was not understood is told, on standard error.
-    #[arg(long, value_enum, default_value_t = ReportForm::Text)]
-    report: ReportForm,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    report: ReportFormat,
 }
 
 /// The form of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ReportForm {
+enum ReportFormat {
     /// For people.
     Text,
     /// For programs.
@@ -63,7 +63,7 @@ impl Import {
     /// Imports. 0: the configuration is good; 1: a document is wrong, or the configuration is; 3: a file cannot be
     /// read or written.
     pub fn run(self) -> Exit {
-        let From::Aws(aws) = self.from;
+        let ImportSource::Aws(aws) = self.from;
         aws.run()
     }
 }
@@ -95,15 +95,15 @@ impl Aws {
         let world = world.filter(|world| tls::check(world, &mut loaded.report));
         let (report, sources) = (&loaded.report, &loaded.sources);
         match self.report {
-            ReportForm::Text if imported.is_whole() => out::report(&imported.report)?,
-            ReportForm::Json => {
+            ReportFormat::Text if imported.is_whole() => out::report(&imported.report)?,
+            ReportFormat::Json => {
                 let findings: Vec<String> = report.sorted().iter().map(|one| one.headline(sources)).collect();
                 out::report(format_args!("{}\n", imported.report.json(&findings)))?;
             }
-            ReportForm::Text | ReportForm::None => {}
+            ReportFormat::Text | ReportFormat::None => {}
         }
         // A program that reads the report has them in it.
-        if self.report != ReportForm::Json && (world.is_none() || report.warning_count() > 0) {
+        if self.report != ReportFormat::Json && (world.is_none() || report.warning_count() > 0) {
             out::report(report.render(sources))?;
         }
         Ok(if world.is_some() { ExitCode::Success } else { ExitCode::Config })

@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 pub use exit_code::ExitCode;
 
 use crate::config::{self, Loaded};
-use crate::import::{Source, load as read};
+use crate::import::{SourceDirectory, load as read};
 use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
@@ -32,11 +32,11 @@ use crate::world::compile::compile;
 #[command(name = "plustwo", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Command {
     /// Answers DNS. With no --config it serves the built-in lab.
     Serve(serve::Serve),
     /// Reads a configuration, tells every mistake, and checks what it expects of itself.
@@ -48,7 +48,7 @@ enum Verb {
     /// Tells which names go otherwise from which places under another configuration, and why. Sends nothing.
     Diff(diff::Diff),
     /// Prints the JSON Schema of the configuration.
-    Schema(schema::SchemaVerb),
+    Schema(schema::Schema),
     /// Asks a running plustwo whether it is ready; for containers.
     Healthcheck(healthcheck::Healthcheck),
     /// Has a running plustwo read its configuration again, and tells what came of it.
@@ -64,15 +64,15 @@ impl Cli {
     /// Does what was asked.
     pub fn run(self) -> ExitCode {
         let ended = match self.verb {
-            Verb::Serve(verb) => verb.run(),
-            Verb::Check(verb) => verb.run(),
-            Verb::Explain(verb) => verb.run(),
-            Verb::Audit(verb) => verb.run(),
-            Verb::Diff(verb) => verb.run(),
-            Verb::Schema(verb) => verb.run(),
-            Verb::Healthcheck(verb) => verb.run(),
-            Verb::Reload(verb) => verb.run(),
-            Verb::Import(verb) => verb.run(),
+            Command::Serve(verb) => verb.run(),
+            Command::Check(verb) => verb.run(),
+            Command::Explain(verb) => verb.run(),
+            Command::Audit(verb) => verb.run(),
+            Command::Diff(verb) => verb.run(),
+            Command::Schema(verb) => verb.run(),
+            Command::Healthcheck(verb) => verb.run(),
+            Command::Reload(verb) => verb.run(),
+            Command::Import(verb) => verb.run(),
         };
         ended.unwrap_or_else(|code| code)
     }
@@ -93,7 +93,7 @@ impl ConfigArgs {
             None => config::load_built_in_lab(),
             Some(path) => match read(path) {
                 Ok(source) => {
-                    tell_imports(&source);
+                    report_imports(&source);
                     source.loaded
                 }
                 Err(error) => {
@@ -115,7 +115,7 @@ impl ConfigArgs {
 
     /// Reads and compiles for a verb that compares: with a mistake it cannot.
     fn load_to_compare(&self) -> Result<(Loaded, World), ExitCode> {
-        self.load().map_err(|_| ExitCode::Trouble)
+        self.load().map_err(|_| ExitCode::Failure)
     }
 
     /// The name it goes by.
@@ -125,7 +125,7 @@ impl ConfigArgs {
 }
 
 /// One line for each folder of AWS's documents that lacks something.
-fn tell_imports(source: &Source) {
+fn report_imports(source: &SourceDirectory) {
     for (folder, report) in &source.imports {
         if let Some(summary) = report.summary() {
             let folder = folder.display();

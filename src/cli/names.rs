@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::dns::{Name, NameError};
 
 /// Why there are no names.
-pub enum NamesTrouble {
+pub enum NamesError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
     /// A line, counted from 1, holds no name.
     Wrong(PathBuf, usize, NameError),
 }
 
-impl fmt::Display for NamesTrouble {
+impl fmt::Display for NamesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => write!(f, "cannot read {}: {error}", path.display()),
@@ -23,13 +23,13 @@ impl fmt::Display for NamesTrouble {
 }
 
 /// The names of a file, a line each; empty lines and those that begin with `#` hold none.
-pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesTrouble> {
+pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
     let text =
-        std::fs::read_to_string(path).map_err(|error| NamesTrouble::Unreadable(path.to_owned(), error))?;
+        std::fs::read_to_string(path).map_err(|error| NamesError::Unreadable(path.to_owned(), error))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let words = text.lines().map(str::trim).enumerate();
     let names = words.filter(|(_, word)| !word.is_empty() && !word.starts_with('#')).map(|(number, word)| {
-        word.parse().map_err(|error| NamesTrouble::Wrong(path.to_owned(), number + 1, error))
+        word.parse().map_err(|error| NamesError::Wrong(path.to_owned(), number + 1, error))
     });
     names.collect()
 }

@@ -51,7 +51,7 @@ pub fn complain(text: impl Display) {
 /// Says on standard error why a verb that compares cannot.
 pub fn trouble(text: impl Display) -> ExitCode {
     complain(text);
-    ExitCode::Trouble
+    ExitCode::Failure
 }
 
 /// Writes all of a text. A reader that went away is no trouble.

@@ -5,9 +5,9 @@ use crate::config::json_schema;
 
 /// Prints the JSON Schema of the configuration.
 #[derive(Debug, clap::Args)]
-pub struct SchemaVerb {}
+pub struct Schema {}
 
-impl SchemaVerb {
+impl Schema {
     /// Prints it.
     pub fn run(self) -> Exit {
         out::print(json_schema())?;

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::started::Started;
 use super::{ConfigArgs, Exit, ExitCode, out};
-use crate::daemon::{Daemon, Ended, Loader, StartError};
+use crate::daemon::{Daemon, ExitReason, Loader, StartError};
 use crate::dns::LOG_FILTER;
 use crate::serve::inherit::Inherited;
 
@@ -55,7 +55,7 @@ impl Serve {
             }
             daemon.run_until_signalled().await
         });
-        if matches!(ended.map_err(|error| tell(&error))?, Ended::AtOnce) {
+        if matches!(ended.map_err(|error| tell(&error))?, ExitReason::AtOnce) {
             runtime.shutdown_background();
         }
         Ok(ExitCode::Success)

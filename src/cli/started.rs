@@ -10,7 +10,7 @@ use anstyle::Style;
 
 use crate::daemon::Daemon;
 use crate::world::{
-    Carries, Endpoint, EndpointKind, Index, Listener, Live, PrivateDns, Standing, Subnet, Vpc, World,
+    ListenerTransport, Endpoint, EndpointKind, Index, Listener, Live, PrivateDns, PlaceKind, Subnet, Vpc, World,
 };
 
 const BOLD: Style = Style::new().bold();
@@ -75,10 +75,10 @@ impl Display for Started {
         }
         writeln!(f)?;
         for (listener, address) in &self.listeners {
-            match &listener.carries {
-                Carries::Plain { .. } => writeln!(f, "  DNS    {address}")?,
-                Carries::Dot(_) => writeln!(f, "  DoT    {address}")?,
-                Carries::Doh { path, .. } => writeln!(f, "  DoH    https://{address}{path}")?,
+            match &listener.transport {
+                ListenerTransport::Plain { .. } => writeln!(f, "  DNS    {address}")?,
+                ListenerTransport::Dot(_) => writeln!(f, "  DoT    {address}")?,
+                ListenerTransport::Doh { path, .. } => writeln!(f, "  DoH    https://{address}{path}")?,
             }
         }
         if let Some(admin) = self.admin {
@@ -143,9 +143,9 @@ impl Started {
                 continue;
             }
             if let Some(address) = source.hosts().next() {
-                let what = match world.places[place].standing {
-                    Standing::Subnet(_) => "as from",
-                    Standing::Site(_) | Standing::Outside => "from",
+                let what = match world.places[place].kind {
+                    PlaceKind::Subnet(_) => "as from",
+                    PlaceKind::Site(_) | PlaceKind::Outside => "from",
                 };
                 writeln!(
                     f,

@@ -20,7 +20,7 @@ pub type Document<'a> = Spanned<DeTable<'a>>;
 
 /// Reads a file's text and everything that it includes, each file once.
 pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
-    let mut gatherer = Gatherer { read_file, report, sources: SourceMap::default(), open: Vec::new() };
+    let mut gatherer = DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);
     gatherer.sources
 }
@@ -61,7 +61,7 @@ pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
     Spanned::new(0..0, merged)
 }
 
-struct Gatherer<'a> {
+struct DocumentCollector<'a> {
     read_file: &'a ReadFile<'a>,
     report: &'a mut Report,
     sources: SourceMap,
@@ -69,7 +69,7 @@ struct Gatherer<'a> {
     open: Vec<PathBuf>,
 }
 
-impl Gatherer<'_> {
+impl DocumentCollector<'_> {
     fn take(&mut self, path: &Path, text: String) {
         let includes = includes(&text);
         let base = self.sources.add(path, text);

@@ -4,7 +4,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Document {
+struct IpRangesDocument {
     prefixes: Vec<V4Entry>,
     ipv6_prefixes: Vec<V6Entry>,
 }
@@ -25,7 +25,7 @@ struct V6Entry {
 
 /// What is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct IpRangesError {
     /// Where, counted from 1.
     pub line: usize,
     /// Where in that line, counted from 1.
@@ -39,8 +39,8 @@ pub struct Mistake {
 /// # Errors
 ///
 /// The first mistake.
-pub fn read(text: &str) -> Result<Vec<(IpNet, String, String)>, Mistake> {
-    let document: Document = serde_json::from_str(text).map_err(|error| Mistake {
+pub fn read(text: &str) -> Result<Vec<(IpNet, String, String)>, IpRangesError> {
+    let document: IpRangesDocument = serde_json::from_str(text).map_err(|error| IpRangesError {
         line: error.line(),
         column: error.column(),
         message: error.to_string(),

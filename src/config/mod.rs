@@ -15,7 +15,7 @@ mod document;
 pub mod ip_ranges;
 mod pieces;
 pub mod policy;
-mod repair;
+mod recovery;
 pub mod route53;
 mod schema;
 mod source;
@@ -28,11 +28,11 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
-use repair::Repaired;
-pub use repair::{nearest, shortened};
+use recovery::Recovered;
+pub use recovery::{nearest, shortened};
 pub use schema::json_schema;
-pub use source::{Mark, Marked, Place, Placed, SourceMap, Text};
-pub use text::{Carrier, Cidr, Destination, ExpectedPlace, ListenAddress, Sources, Target, TargetError};
+pub use source::{Mark, Marked, SourcePosition, Placed, SourceMap, FromConfigStr};
+pub use text::{ServerScheme, Cidr, Destination, ExpectedLocation, ListenAddress, SourcePrefix, ServerAddress, ServerAddressError};
 pub use v1::*;
 
 /// The configuration that is used when none is named: a whole lab on loopback.
@@ -100,13 +100,13 @@ pub fn load_built_in_lab() -> Loaded {
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
     let sources = document::gather(path, text, read_file, &mut report);
-    let Repaired { value, lost_ids, cut_keys } = match pieces::read(&sources) {
+    let Recovered { value, lost_ids, cut_keys } = match pieces::read(&sources) {
         Some(config) => {
-            Repaired { value: Some(config), lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new() }
+            Recovered { value: Some(config), lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new() }
         }
         None => {
             let document = document::merge(&sources, &mut report);
-            repair::read::<Config>(document, &schema::required_keys, &mut report)
+            recovery::read::<Config>(document, &schema::required_keys, &mut report)
         }
     };
     let config = value.unwrap_or_default();

@@ -23,7 +23,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Reads all files. `None`: something in them is wrong or odd, and they must be read whole.
 pub fn read(sources: &SourceMap) -> Option<Config> {
-    let mut reader = Reader::default();
+    let mut reader = PieceReader::default();
     for (base, text) in sources.based_texts() {
         reader.file(base, text)?;
     }
@@ -32,14 +32,14 @@ pub fn read(sources: &SourceMap) -> Option<Config> {
 
 /// What was read so far.
 #[derive(Default)]
-struct Reader {
+struct PieceReader {
     /// What it means, as far as it was read.
     config: Config,
     /// The sections so far, and whether each is a list, which may go on in another piece.
     sections: HashMap<String, bool>,
 }
 
-impl Reader {
+impl PieceReader {
     /// Adds a file whose numbering begins at `base`.
     fn file(&mut self, base: usize, text: &str) -> Option<()> {
         let mut at = 0;

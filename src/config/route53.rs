@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::source::{Mark, Marked, Text};
+use super::source::{Mark, Marked, FromConfigStr};
 use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
 
@@ -20,14 +20,14 @@ pub struct RecordSets {
     /// The record sets, in their order. A mark in one is where it stands in the file.
     pub records: Vec<RecordText>,
     /// For telling where.
-    pub lines: Lines,
+    pub lines: LineStarts,
 }
 
 /// Where the lines of a text begin.
 #[derive(Debug)]
-pub struct Lines(Vec<usize>);
+pub struct LineStarts(Vec<usize>);
 
-impl Lines {
+impl LineStarts {
     /// The lines of a text.
     fn of(text: &str) -> Self {
         let feeds = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
@@ -124,14 +124,14 @@ struct Proximity {
     #[serde(rename = "AWSRegion")]
     aws_region: Option<String>,
     local_zone_group: Option<String>,
-    coordinates: Option<Place>,
+    coordinates: Option<CoordinatesEntry>,
     bias: Option<i32>,
 }
 
 /// A place on Earth, in degrees as text.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Place {
+struct CoordinatesEntry {
     latitude: String,
     longitude: String,
 }
@@ -144,9 +144,9 @@ struct Place {
 pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
     // Some shells write a byte order mark before what they redirect.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader {
+    let mut reader = RecordSetReader {
         text,
-        lines: Lines::of(text),
+        lines: LineStarts::of(text),
         records: Vec::new(),
         seen: HashMap::new(),
         errors: Vec::new(),
@@ -162,16 +162,16 @@ pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
 }
 
 /// A reader on its way through a file.
-struct Reader<'a> {
+struct RecordSetReader<'a> {
     text: &'a str,
-    lines: Lines,
+    lines: LineStarts,
     records: Vec<RecordText>,
     /// The record sets so far: their number, by name, type and identifier.
     seen: HashMap<(String, String, Option<String>), usize>,
     errors: Vec<ZoneFileError>,
 }
 
-impl Reader<'_> {
+impl RecordSetReader<'_> {
     /// Tells what is wrong at an octet.
     fn error(&mut self, at: usize, message: impl Into<String>) {
         let (line, column) = self.lines.place(at);
@@ -180,7 +180,7 @@ impl Reader<'_> {
 
     /// Tells what `serde_json` found in a part that begins at an octet.
     fn unreadable(&mut self, base: usize, part: &str, error: &serde_json::Error) {
-        let within = Lines::of(part).octet(error.line(), error.column());
+        let within = LineStarts::of(part).octet(error.line(), error.column());
         let told = error.to_string();
         // The place is told in front, counted in the file.
         let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
@@ -339,7 +339,7 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
 }
 
 /// A value that is written as text.
-fn read_text<T: Text>(text: &str, mark: Mark, problems: &mut Vec<String>) -> Option<Marked<T>> {
+fn read_text<T: FromConfigStr>(text: &str, mark: Mark, problems: &mut Vec<String>) -> Option<Marked<T>> {
     match text.parse() {
         Ok(value) => Some(Marked::new(value, mark)),
         Err(error) => {

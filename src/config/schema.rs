@@ -1,6 +1,6 @@
 //! The JSON Schema of the configuration, made from the types that read it.
 
-use super::repair::Step;
+use super::recovery::PathSegment;
 use super::v1::Config;
 
 /// The schema as JSON text, for editors and for `plustwo schema`.
@@ -10,14 +10,14 @@ pub fn json_schema() -> String {
 }
 
 /// The keys that a table at this path must have, as the schema says.
-pub fn required_keys(path: &[Step]) -> Vec<String> {
+pub fn required_keys(path: &[PathSegment]) -> Vec<String> {
     let schema = schemars::schema_for!(Config);
     let root = schema.as_value();
     let mut here = root;
     for step in path {
         let next = match step {
-            Step::Key(key) => here.get("properties").and_then(|p| p.get(key)),
-            Step::Index(_) => here.get("items"),
+            PathSegment::Key(key) => here.get("properties").and_then(|p| p.get(key)),
+            PathSegment::Index(_) => here.get("items"),
         };
         let Some(next) = next else { return Vec::new() };
         let name = next.get("$ref").and_then(|r| r.as_str()).and_then(|r| r.strip_prefix("#/$defs/"));

@@ -92,40 +92,40 @@ impl<T: fmt::Debug> fmt::Debug for Marked<T> {
 }
 
 /// A value that stands in the configuration as a string.
-pub trait Text: FromStr<Err: fmt::Display> {
+pub trait FromConfigStr: FromStr<Err: fmt::Display> {
     /// What such a string is, with its article: "a VPC's id". Goes into messages and the schema.
-    const FORM: &'static str;
+    const EXPECTED: &'static str;
 }
 
-impl<'de, T: Text> Deserialize<'de> for Marked<T> {
+impl<'de, T: FromConfigStr> Deserialize<'de> for Marked<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = toml::Spanned::<Written<T>>::deserialize(deserializer)?;
+        let written = toml::Spanned::<ParsedStr<T>>::deserialize(deserializer)?;
         let mark = Mark::new(written.span());
         Ok(Self { value: written.into_inner().0, mark })
     }
 }
 
 /// Reads a [`Text`] where a string must stand.
-struct Written<T>(T);
+struct ParsedStr<T>(T);
 
-impl<'de, T: Text> Deserialize<'de> for Written<T> {
+impl<'de, T: FromConfigStr> Deserialize<'de> for ParsedStr<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<T>(std::marker::PhantomData<T>);
-        impl<T: Text> serde::de::Visitor<'_> for Visitor<T> {
-            type Value = Written<T>;
+        impl<T: FromConfigStr> serde::de::Visitor<'_> for Visitor<T> {
+            type Value = ParsedStr<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::FORM)
+                f.write_str(T::EXPECTED)
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Written<T>, E> {
-                text.parse().map(Written).map_err(|error: T::Err| {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ParsedStr<T>, E> {
+                text.parse().map(ParsedStr).map_err(|error: T::Err| {
                     let told = error.to_string();
                     // Errors of the standard library do not say what they speak of.
                     E::custom(if told.contains(text) && !text.is_empty() {
                         told
                     } else {
-                        format!("`{text}` is not {}: {told}", T::FORM)
+                        format!("`{text}` is not {}: {told}", T::EXPECTED)
                     })
                 })
             }
@@ -134,17 +134,17 @@ impl<'de, T: Text> Deserialize<'de> for Written<T> {
     }
 }
 
-impl<T: Text> JsonSchema for Marked<T> {
+impl<T: FromConfigStr> JsonSchema for Marked<T> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::FORM.into()
+        T::EXPECTED.into()
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "title": T::FORM })
+        schemars::json_schema!({ "type": "string", "title": T::EXPECTED })
     }
 }
 
@@ -230,7 +230,7 @@ impl SourceFile {
 
 /// A mark as a person reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct SourcePosition<'a> {
     /// The file, as it was named.
     pub path: &'a Path,
     /// Line, from 1.
@@ -283,7 +283,7 @@ impl SourceMap {
     }
 
     /// Where a mark stands, for a person. `None` when no file was read at all.
-    pub fn place(&self, mark: Mark) -> Option<Place<'_>> {
+    pub fn place(&self, mark: Mark) -> Option<SourcePosition<'_>> {
         let file = self.file(mark)?;
         let at = (mark.start - file.base).min(file.text.len());
         let at = (0..=at).rev().find(|i| file.text.is_char_boundary(*i)).unwrap_or(0);
@@ -292,7 +292,7 @@ impl SourceMap {
         let column = file.text[line_start..at].chars().count() + 1;
         let left = text.chars().count().saturating_sub(column - 1);
         let width = mark.end.saturating_sub(mark.start).min(left).max(1);
-        Some(Place { path: &file.path, line: line + 1, column, text, width })
+        Some(SourcePosition { path: &file.path, line: line + 1, column, text, width })
     }
 
     fn file(&self, mark: Mark) -> Option<&SourceFile> {

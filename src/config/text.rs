@@ -10,42 +10,42 @@ use thiserror::Error;
 use crate::aws::{Id, IdKind, IdOrArn, PrefixListId, Region, RouteTarget, SecurityGroupId};
 use crate::dns::{Name, Rcode, RecordType};
 
-use super::source::Text;
+use super::source::FromConfigStr;
 
-impl<K: IdKind> Text for Id<K> {
-    const FORM: &'static str = K::WHAT;
+impl<K: IdKind> FromConfigStr for Id<K> {
+    const EXPECTED: &'static str = K::WHAT;
 }
 
-impl<K: IdKind> Text for IdOrArn<K> {
-    const FORM: &'static str = K::WHAT;
+impl<K: IdKind> FromConfigStr for IdOrArn<K> {
+    const EXPECTED: &'static str = K::WHAT;
 }
 
-impl Text for Region {
-    const FORM: &'static str = "a region, such as `ap-northeast-1`";
+impl FromConfigStr for Region {
+    const EXPECTED: &'static str = "a region, such as `ap-northeast-1`";
 }
 
-impl Text for Name {
-    const FORM: &'static str = "a domain name";
+impl FromConfigStr for Name {
+    const EXPECTED: &'static str = "a domain name";
 }
 
-impl Text for RecordType {
-    const FORM: &'static str = "a record type, such as `A`";
+impl FromConfigStr for RecordType {
+    const EXPECTED: &'static str = "a record type, such as `A`";
 }
 
-impl Text for Rcode {
-    const FORM: &'static str = "a response code, such as `NXDOMAIN`";
+impl FromConfigStr for Rcode {
+    const EXPECTED: &'static str = "a response code, such as `NXDOMAIN`";
 }
 
-impl Text for IpAddr {
-    const FORM: &'static str = "an IP address";
+impl FromConfigStr for IpAddr {
+    const EXPECTED: &'static str = "an IP address";
 }
 
-impl Text for RouteTarget {
-    const FORM: &'static str = "a route's target, such as `igw-1`";
+impl FromConfigStr for RouteTarget {
+    const EXPECTED: &'static str = "a route's target, such as `igw-1`";
 }
 
-impl Text for String {
-    const FORM: &'static str = "a text";
+impl FromConfigStr for String {
+    const EXPECTED: &'static str = "a text";
 }
 
 /// A prefix without host bits, such as `10.0.0.0/16`.
@@ -81,15 +81,15 @@ impl fmt::Display for Cidr {
     }
 }
 
-impl Text for Cidr {
-    const FORM: &'static str = "a prefix, such as `10.0.0.0/16`";
+impl FromConfigStr for Cidr {
+    const EXPECTED: &'static str = "a prefix, such as `10.0.0.0/16`";
 }
 
 /// One address or a prefix: who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sources(pub IpNet);
+pub struct SourcePrefix(pub IpNet);
 
-impl FromStr for Sources {
+impl FromStr for SourcePrefix {
     type Err = CidrError;
 
     fn from_str(text: &str) -> Result<Self, CidrError> {
@@ -100,14 +100,14 @@ impl FromStr for Sources {
     }
 }
 
-impl fmt::Display for Sources {
+impl fmt::Display for SourcePrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Text for Sources {
-    const FORM: &'static str = "an address or a prefix";
+impl FromConfigStr for SourcePrefix {
+    const EXPECTED: &'static str = "an address or a prefix";
 }
 
 /// Where a route leads, or what a security group's rule admits: a prefix, a prefix list or a group.
@@ -145,16 +145,16 @@ impl fmt::Display for Destination {
     }
 }
 
-impl Text for Destination {
-    const FORM: &'static str = "a prefix or a prefix list's id";
+impl FromConfigStr for Destination {
+    const EXPECTED: &'static str = "a prefix or a prefix list's id";
 }
 
 /// The address of an upstream name server: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`, `tcp://192.0.2.53`,
 /// `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
+pub struct ServerAddress {
     /// The transport of queries to it.
-    pub carrier: Carrier,
+    pub carrier: ServerScheme,
     /// Its IP address: never unspecified, multicast, broadcast or IPv4-mapped.
     pub ip: IpAddr,
     /// The zone of a link-local IPv6 address (RFC 4007 11): the name or the number of an interface. Present for
@@ -166,7 +166,7 @@ pub struct Target {
 
 /// The transport of queries to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Carrier {
+pub enum ServerScheme {
     /// UDP, and TCP for what does not fit.
     Udp,
     /// TCP alone.
@@ -180,7 +180,7 @@ pub enum Carrier {
 /// Why a string is not the address of a name server, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
-pub struct TargetError {
+pub struct ServerAddressError {
     /// What is wrong, with the string in it.
     pub message: String,
     /// What to write.
@@ -193,16 +193,16 @@ const TARGET_FORMS: &str = "write `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://
 /// What a port is, for help.
 const PORT_HELP: &str = "write a port between 1 and 65535, or none for the default of the transport";
 
-impl Target {
+impl ServerAddress {
     /// What such a string is, with its article, for the schema.
     pub const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
 }
 
-impl FromStr for Target {
-    type Err = TargetError;
+impl FromStr for ServerAddress {
+    type Err = ServerAddressError;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        let wrong = |why: &str, help: String| TargetError { message: format!("`{text}` {why}"), help };
+    fn from_str(text: &str) -> Result<Self, ServerAddressError> {
+        let wrong = |why: &str, help: String| ServerAddressError { message: format!("`{text}` {why}"), help };
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
         if !matches!(scheme, "udp" | "tcp" | "tls" | "https") {
             let why = format!("has the unknown scheme `{scheme}`");
@@ -265,10 +265,10 @@ impl FromStr for Target {
             return Err(wrong("has an invalid name after the `#`", help));
         }
         let carrier = match scheme {
-            "udp" => Carrier::Udp,
-            "tcp" => Carrier::Tcp,
-            "tls" => Carrier::Tls(name),
-            _ => Carrier::Https(name, path.unwrap_or_else(|| "/dns-query".to_owned())),
+            "udp" => ServerScheme::Udp,
+            "tcp" => ServerScheme::Tcp,
+            "tls" => ServerScheme::Tls(name),
+            _ => ServerScheme::Https(name, path.unwrap_or_else(|| "/dns-query".to_owned())),
         };
         Ok(Self { carrier, ip, zone: zone.map(str::to_owned), port })
     }
@@ -321,11 +321,11 @@ fn not_an_address(
     host: &str,
     path: Option<&str>,
     name: Option<&str>,
-) -> TargetError {
+) -> ServerAddressError {
     let is_name = host.contains(|c: char| c.is_ascii_alphabetic()) && is_certificate_name(host);
     if !is_name {
         let why = if host.is_empty() { "has no address" } else { "has an invalid IP address" };
-        return TargetError { message: format!("`{text}` {why}"), help: TARGET_FORMS.to_owned() };
+        return ServerAddressError { message: format!("`{text}` {why}"), help: TARGET_FORMS.to_owned() };
     }
     let name = name.filter(|name| !name.is_empty()).unwrap_or(host);
     let example = match scheme {
@@ -334,7 +334,7 @@ fn not_an_address(
         "tcp" => "tcp://192.0.2.53".to_owned(),
         _ => "192.0.2.53".to_owned(),
     };
-    TargetError {
+    ServerAddressError {
         message: format!("`{text}` has the host name `{host}` where an IP address is required"),
         help: format!(
             "names of upstream servers are not resolved: write `{example}`, with the server's address"
@@ -405,7 +405,7 @@ fn is_certificate_name(name: &str) -> bool {
             && !name.rsplit('.').next().is_some_and(is_number))
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ip = match &self.zone {
             Some(zone) => format!("{}%{zone}", self.ip),
@@ -414,14 +414,14 @@ impl fmt::Display for Target {
         let place = match self.port {
             Some(port) if self.ip.is_ipv6() => format!("[{ip}]:{port}"),
             Some(port) => format!("{ip}:{port}"),
-            None if self.ip.is_ipv6() && self.carrier != Carrier::Udp => format!("[{ip}]"),
+            None if self.ip.is_ipv6() && self.carrier != ServerScheme::Udp => format!("[{ip}]"),
             None => ip,
         };
         match &self.carrier {
-            Carrier::Udp => f.write_str(&place),
-            Carrier::Tcp => write!(f, "tcp://{place}"),
-            Carrier::Tls(name) => write!(f, "tls://{place}#{name}"),
-            Carrier::Https(name, path) => write!(f, "https://{place}{path}#{name}"),
+            ServerScheme::Udp => f.write_str(&place),
+            ServerScheme::Tcp => write!(f, "tcp://{place}"),
+            ServerScheme::Tls(name) => write!(f, "tls://{place}#{name}"),
+            ServerScheme::Https(name, path) => write!(f, "https://{place}{path}#{name}"),
         }
     }
 }
@@ -445,15 +445,15 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-impl Text for ListenAddress {
-    const FORM: &'static str = "an address with a port, such as `127.0.0.1:5300`";
+impl FromConfigStr for ListenAddress {
+    const EXPECTED: &'static str = "an address with a port, such as `127.0.0.1:5300`";
 }
 
 /// A place by its name: a subnet's id, a site's id, or `outside`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ExpectedPlace(pub String);
+pub struct ExpectedLocation(pub String);
 
-impl FromStr for ExpectedPlace {
+impl FromStr for ExpectedLocation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -461,14 +461,14 @@ impl FromStr for ExpectedPlace {
     }
 }
 
-impl fmt::Display for ExpectedPlace {
+impl fmt::Display for ExpectedLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Text for ExpectedPlace {
-    const FORM: &'static str = "a place: a subnet's id, a site's id, or `outside`";
+impl FromConfigStr for ExpectedLocation {
+    const EXPECTED: &'static str = "a place: a subnet's id, a site's id, or `outside`";
 }
 
 #[cfg(test)]
@@ -490,7 +490,7 @@ mod tests {
             "tls://[fe80::1%eth0]#dns.example",
             "https://[2001:db8::53]/a/b?c#192.0.2.53",
         ] {
-            let target: Target = text.parse().unwrap();
+            let target: ServerAddress = text.parse().unwrap();
             assert_eq!(target.to_string(), text);
         }
         for (text, short) in [
@@ -499,13 +499,13 @@ mod tests {
             ("tls://2001:db8::53#dns.example.", "tls://[2001:db8::53]#dns.example"),
             ("https://192.0.2.53#dns.example", "https://192.0.2.53/dns-query#dns.example"),
         ] {
-            assert_eq!(text.parse::<Target>().unwrap().to_string(), short);
+            assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), short);
         }
     }
 
     #[test]
     fn a_host_name_in_place_of_an_address_gets_what_to_write() {
-        let help = |text: &str| text.parse::<Target>().unwrap_err().help;
+        let help = |text: &str| text.parse::<ServerAddress>().unwrap_err().help;
         assert!(help("https://dns.example/dns-query").contains("`https://192.0.2.53/dns-query#dns.example`"));
         assert!(help("https://dns.example:8443/q#a.example").contains("`https://192.0.2.53/q#a.example`"));
         assert!(help("tls://dns.example").contains("`tls://192.0.2.53#dns.example`"));

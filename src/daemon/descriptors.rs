@@ -17,7 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::admin;
 use crate::config;
-use crate::world::{Carries, Listener, ServerTransport, World};
+use crate::world::{ListenerTransport, Listener, ServerTransport, World};
 
 /// Descriptors for what has no share of its own: files that a reload reads, standard streams, the file watch,
 /// connections that were accepted and are closed at once, sockets to name servers that were replaced and still wait
@@ -190,10 +190,10 @@ fn name_servers(world: &World) -> (usize, usize) {
 
 /// The sockets that a listener opens.
 fn sockets_of(listener: &Listener, workers: usize) -> usize {
-    match listener.carries {
-        Carries::Plain { udp, tcp } => usize::from(udp) * workers + usize::from(tcp),
+    match listener.transport {
+        ListenerTransport::Plain { udp, tcp } => usize::from(udp) * workers + usize::from(tcp),
         // The listener and a copy of it.
-        Carries::Dot(_) | Carries::Doh { .. } => 2,
+        ListenerTransport::Dot(_) | ListenerTransport::Doh { .. } => 2,
     }
 }
 

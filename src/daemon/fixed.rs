@@ -7,15 +7,15 @@ use crate::world::{Listener, World};
 
 /// Those settings as a person reads them, as they were at the start.
 #[derive(Debug)]
-pub struct Fixed {
+pub struct FixedSettings {
     settings: Vec<(&'static str, String)>,
-    listeners: Vec<Doors>,
+    listeners: Vec<ListenerAddresses>,
 }
 
 /// A listener's address, and what carries messages to it.
-type Doors = (SocketAddr, String);
+type ListenerAddresses = (SocketAddr, String);
 
-impl Fixed {
+impl FixedSettings {
     /// The settings of a configuration and the doors of its world.
     pub fn of(config: &Config, world: &World) -> Self {
         // Taken apart whole, so that a new key does not compile before it is sorted.
@@ -72,8 +72,8 @@ impl Fixed {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
-        let listeners = |of: &[Doors], without: &[Doors], what: &str| -> Vec<String> {
-            let listener = |(address, carriers): &Doors| format!("[[listener]] {address} {carriers}: {what}");
+        let listeners = |of: &[ListenerAddresses], without: &[ListenerAddresses], what: &str| -> Vec<String> {
+            let listener = |(address, carriers): &ListenerAddresses| format!("[[listener]] {address} {carriers}: {what}");
             of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
         };
         waiting.extend(listeners(&self.listeners, &newer.listeners, "not closed yet"));

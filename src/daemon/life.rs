@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ExitReason {
     /// What was in flight is finished, or had its time.
     Drained,
     /// A second signal: whatever was in flight is lost.
@@ -36,7 +36,7 @@ impl Daemon {
     /// # Errors
     ///
     /// When signals cannot be heard.
-    pub async fn run_until_signalled(self) -> Result<Ended, StartError> {
+    pub async fn run_until_signalled(self) -> Result<ExitReason, StartError> {
         let listen =
             |kind| signal(kind).map_err(|source| StartError::System { doing: "listen for signals", source });
         let mut hang_up = listen(SignalKind::hangup())?;
@@ -86,7 +86,7 @@ impl Daemon {
             _ = &mut running => {}
         }
         tracing::info!("Stopped.");
-        Ok(Ended::Drained)
+        Ok(ExitReason::Drained)
     }
 
     /// Answers until told to stop, then finishes what is in flight, bounded.
@@ -153,9 +153,9 @@ impl EndSignals {
     }
 }
 
-fn at_once() -> Ended {
+fn at_once() -> ExitReason {
     tracing::warn!("A second signal: ending at once.");
-    Ended::AtOnce
+    ExitReason::AtOnce
 }
 
 /// Says that it lives, as long as every door is open, every worker's thread has its turns and a question becomes

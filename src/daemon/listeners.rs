@@ -21,14 +21,14 @@ use crate::serve::tls::Certificate;
 use crate::serve::udp::UdpListener;
 use crate::serve::workers::Workers;
 use crate::serve::{Engine, ListenerIdentity};
-use crate::world::{Carries, Listener, TlsFiles, World};
+use crate::world::{ListenerTransport, Listener, TlsFiles, World};
 
 /// The certificates of encrypted doors, each with the listener's address as written: its identity over
 /// reloads.
 pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
 
 /// Open doors that answer nobody yet.
-pub(super) struct Doors {
+pub(super) struct Listeners {
     /// Each with the number of the worker that reads it.
     udp: Vec<(usize, UdpListener)>,
     tcp: Vec<DnsTcpListener>,
@@ -41,7 +41,7 @@ pub(super) struct Doors {
     workers: Workers,
 }
 
-impl Doors {
+impl Listeners {
     /// Opens every listener of a world, or none. `connections` of clients are accepted at once, over all transports
     /// together.
     pub(super) fn open(
@@ -84,8 +84,8 @@ impl Doors {
     ) -> Result<SocketAddr, StartError> {
         let identity = Arc::new(ListenerIdentity::new(number, listener.address));
         let (limits, slots) = (self.limits.clone(), self.slots.clone());
-        match &listener.carries {
-            Carries::Plain { udp, tcp } => {
+        match &listener.transport {
+            ListenerTransport::Plain { udp, tcp } => {
                 let workers = self.workers.count();
                 let sockets = Sockets::open(listener.address, (*udp, *tcp), workers, inherited)?;
                 let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
@@ -99,7 +99,7 @@ impl Doors {
                 }
                 Ok(address)
             }
-            Carries::Dot(files) => {
+            ListenerTransport::Dot(files) => {
                 let certificate = self.certificate(listener.address, files)?;
                 let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;
@@ -107,7 +107,7 @@ impl Doors {
                 self.dot.push(dot.map_err(opening)?);
                 Ok(address)
             }
-            Carries::Doh { tls, path } => {
+            ListenerTransport::Doh { tls, path } => {
                 let certificate = self.certificate(listener.address, tls)?;
                 let socket = stream(listener.address, inherited)?;
                 let address = socket.local_addr().map_err(opening)?;

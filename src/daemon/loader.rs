@@ -10,19 +10,19 @@ use std::sync::mpsc;
 use tokio::sync::oneshot;
 
 /// Something to do.
-type Work = Box<dyn FnOnce() + Send>;
+type LoadJob = Box<dyn FnOnce() + Send>;
 
 /// The way to the thread, which ends when nobody can ask it any more.
 #[derive(Clone, Debug)]
 pub struct Loader {
     /// What it is to do.
-    queue: mpsc::Sender<Work>,
+    queue: mpsc::Sender<LoadJob>,
 }
 
 impl Loader {
     /// Starts the thread.
     pub fn start() -> Self {
-        let (queue, works) = mpsc::channel::<Work>();
+        let (queue, works) = mpsc::channel::<LoadJob>();
         std::thread::spawn(move || {
             for work in works {
                 // Who asked hears nothing and so knows of the panic, which has told itself.

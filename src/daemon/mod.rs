@@ -26,10 +26,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use life::Ended;
+pub use life::ExitReason;
 pub use loader::Loader;
 
-use self::listeners::Doors;
+use self::listeners::Listeners;
 use self::reload::{Reloader, Reloads};
 use crate::admin::{Admin, AllowedHosts};
 use crate::config::{self, Loaded, Marked};
@@ -76,7 +76,7 @@ pub struct Daemon {
     workers: Workers,
     admin: Admin,
     admin_listener: tokio::net::TcpListener,
-    listeners: Doors,
+    listeners: Listeners,
     reloader: Reloader,
     reloads: Reloads,
     /// Whether changed files are noticed.
@@ -116,7 +116,7 @@ impl Daemon {
         warn_of_missing_sources(&engine.live().load());
         let system = |doing| move |source| StartError::System { doing, source };
         let workers = Workers::start(&engine, worker_count(server)).map_err(system("start a worker"))?;
-        let listeners = Doors::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
+        let listeners = Listeners::open(server, shares.connections, &listeners, &workers, &mut inherited)?;
         let admin_listener = open::admin(server.admin.value().0, &mut inherited)?;
         let admin_opened = system("open the admin address");
         admin_listener.set_nonblocking(true).map_err(admin_opened)?;

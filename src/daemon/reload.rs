@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::fixed::Fixed;
+use super::fixed::FixedSettings;
 use super::implausible;
 use super::listeners::{Certificates, replace_certificates};
 use super::loader::Loader;
@@ -40,7 +40,7 @@ pub enum Cause {
 }
 
 /// Somebody who waits for an outcome.
-struct Asking {
+struct ReloadRequest {
     cause: Cause,
     outcome: oneshot::Sender<Arc<ReloadOutcome>>,
 }
@@ -48,14 +48,14 @@ struct Asking {
 /// Asks for reloads. Signals, the file watch and the admin pages share it.
 #[derive(Clone)]
 pub struct Reloads {
-    queue: mpsc::Sender<Asking>,
+    queue: mpsc::Sender<ReloadRequest>,
 }
 
 impl Reloads {
     /// Reloads, and returns the outcome. A request that comes during a reload gets the next one.
     pub async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
         let (outcome, told) = oneshot::channel();
-        if self.queue.send(Asking { cause, outcome }).await.is_ok()
+        if self.queue.send(ReloadRequest { cause, outcome }).await.is_ok()
             && let Ok(outcome) = told.await
         {
             return outcome;
@@ -76,19 +76,19 @@ impl Reloads {
 
 /// Does the reloads that are asked for.
 pub struct Reloader {
-    queue: mpsc::Receiver<Asking>,
-    work: Arc<Work>,
+    queue: mpsc::Receiver<ReloadRequest>,
+    work: Arc<ReloadWork>,
     loader: Loader,
     /// The files of the configuration as last read, for the watch.
     files: watch::Sender<Vec<PathBuf>>,
 }
 
 /// What a reload needs.
-struct Work {
+struct ReloadWork {
     engine: Arc<Engine>,
     /// Where the configuration comes from. `None`: the built-in lab.
     path: Option<PathBuf>,
-    at_start: Fixed,
+    at_start: FixedSettings,
     certificates: Certificates,
     /// The files of the configuration in use that had text when it was read.
     filled: Mutex<Vec<PathBuf>>,
@@ -104,10 +104,10 @@ impl Reloader {
         loader: Loader,
     ) -> (Self, Reloads) {
         let (asking, queue) = mpsc::channel(MOST_ASKING);
-        let at_start = Fixed::of(&loaded.config, &engine.live().load());
+        let at_start = FixedSettings::of(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
         let filled = Mutex::new(filled(loaded.files()));
-        let work = Arc::new(Work { engine, path, at_start, certificates, filled });
+        let work = Arc::new(ReloadWork { engine, path, at_start, certificates, filled });
         (Self { queue, work, loader, files }, Reloads { queue: asking })
     }
 
@@ -161,7 +161,7 @@ impl Reloader {
     }
 }
 
-impl Work {
+impl ReloadWork {
     /// Reads the configuration again and replaces the world, or keeps the old one and says why. With the
     /// outcome go the files that were read, when there were any.
     fn reload(&self, cause: Cause) -> (ReloadOutcome, Option<Vec<PathBuf>>) {
@@ -216,7 +216,7 @@ impl Work {
         }
         // Renewed files have their old names, so they are taken over even when nothing else changed.
         replace_certificates(&self.certificates, &world);
-        let needs_restart = self.at_start.waiting(&Fixed::of(&loaded.config, &world));
+        let needs_restart = self.at_start.waiting(&FixedSettings::of(&loaded.config, &world));
         // What was written is as large as what it means; two worlds are enough to hold at once.
         drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();

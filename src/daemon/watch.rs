@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a file looks from outside. `None`: it is not there.
-type Looks = Option<(SystemTime, u64, u64, u64)>;
+type FileState = Option<(SystemTime, u64, u64, u64)>;
 
 /// Watches the folders of the files and reloads when one of the files looks otherwise. Ends when nobody
 /// tells files any more, or when the system does not let it watch.
@@ -38,7 +38,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
         }
     });
     let mut folders = match watcher {
-        Ok(watcher) => Folders { watcher, watched: BTreeSet::new() },
+        Ok(watcher) => WatchedDirectories { watcher, watched: BTreeSet::new() },
         Err(error) => {
             tracing::warn!(%error, "Cannot watch files; a reload needs SIGHUP or `plustwo reload`.");
             return;
@@ -54,7 +54,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 if told.is_err() {
                     return;
                 }
-                let before: HashMap<PathBuf, Looks> = watched.iter().cloned().zip(known).collect();
+                let before: HashMap<PathBuf, FileState> = watched.iter().cloned().zip(known).collect();
                 watched = files.borrow_and_update().as_slice().into();
                 folders.watch(&watched).await;
                 // The files that are new in the list have just been read; of the others the looks stay, or
@@ -94,8 +94,8 @@ async fn quiet(events: &mut mpsc::Receiver<()>) {
 type Files = Arc<[PathBuf]>;
 
 /// How the files look, in their order.
-async fn looks(files: &Files) -> Vec<Looks> {
-    let look = |file: &PathBuf| -> Looks {
+async fn looks(files: &Files) -> Vec<FileState> {
+    let look = |file: &PathBuf| -> FileState {
         let seen = std::fs::metadata(file).ok()?;
         Some((seen.modified().ok()?, seen.len(), seen.dev(), seen.ino()))
     };
@@ -114,12 +114,12 @@ async fn with_files<T: Send + 'static>(
 }
 
 /// The folders under watch.
-struct Folders {
+struct WatchedDirectories {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
 
-impl Folders {
+impl WatchedDirectories {
     /// Watches the folders of these files and no others.
     async fn watch(&mut self, files: &Files) {
         let wanted = with_files(files, folders_of).await;

@@ -5,7 +5,7 @@ use super::answer::{Answer, RrSet};
 use super::code::{Opcode, Rcode, RecordType};
 use super::edns::{ClientSubnet, Ede, OptionCode};
 use super::name::wire_length;
-use super::query::{CD, DO, HEADER, QR, Query, RD, TurnAway};
+use super::query::{CD, DO, HEADER, QR, Query, RD, Rejection};
 use super::writer::{Writer, compresses};
 
 /// The UDP payload size a reply's OPT record announces (RFC 6891 6.2.4).
@@ -196,7 +196,7 @@ pub fn encode_laid_out(
 }
 
 /// Appends the reply that turns a message away; 12 to 282 octets.
-pub fn encode_turn_away(turned: &TurnAway, out: &mut Vec<u8>) {
+pub fn encode_turn_away(turned: &Rejection, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let opcode = u16::from(turned.opcode.0 & 15) << 11;
     let rcode = if turned.rcode.0 > 15 && !turned.edns { Rcode::SERVFAIL } else { turned.rcode };

@@ -17,11 +17,11 @@ use super::rdata::RdataError;
 use super::svcb;
 
 /// What is wrong, and with which token; the index is one past the last if something is missing.
-pub(crate) type Misfit = (usize, RdataError);
+pub(crate) type FieldError = (usize, RdataError);
 
 /// How one field is written.
 #[derive(Clone, Copy)]
-enum Kind {
+enum FieldKind {
     U8,
     U16,
     U32,
@@ -45,11 +45,11 @@ enum Kind {
 }
 
 /// A field: how it is written, and what it is called in messages.
-type Field = (Kind, &'static str);
+type Field = (FieldKind, &'static str);
 
 /// The fields of a type, if it is one of those laid out here.
 fn layout(rtype: RecordType) -> Option<&'static [Field]> {
-    use Kind::*;
+    use FieldKind::*;
     Some(match rtype {
         RecordType::A => &[(Ipv4, "address")],
         RecordType::AAAA => &[(Ipv6, "address")],
@@ -122,15 +122,15 @@ pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part
         _ => &[],
     };
     let fields = layout(rtype).unwrap_or_default();
-    let names = fields.iter().rposition(|(kind, _)| matches!(kind, Kind::Name)).map_or(0, |last| last + 1);
+    let names = fields.iter().rposition(|(kind, _)| matches!(kind, FieldKind::Name)).map_or(0, |last| last + 1);
     let laid_out = fields[..names].iter().map(|(kind, _)| match kind {
-        Kind::Name => Part::Name,
-        Kind::U8 => Part::Octets(1),
-        Kind::U16 => Part::Octets(2),
-        Kind::U32 | Kind::Seconds | Kind::Ipv4 => Part::Octets(4),
-        Kind::Ipv6 => Part::Octets(16),
+        FieldKind::Name => Part::Name,
+        FieldKind::U8 => Part::Octets(1),
+        FieldKind::U16 => Part::Octets(2),
+        FieldKind::U32 | FieldKind::Seconds | FieldKind::Ipv4 => Part::Octets(4),
+        FieldKind::Ipv6 => Part::Octets(16),
         // The others reach to the end, so no name follows them.
-        Kind::Text | Kind::Word | Kind::Texts | Kind::Octets | Kind::Hex | Kind::Params => Part::Text,
+        FieldKind::Text | FieldKind::Word | FieldKind::Texts | FieldKind::Octets | FieldKind::Hex | FieldKind::Params => Part::Text,
     });
     more.iter().copied().chain(laid_out)
 }
@@ -160,7 +160,7 @@ pub(crate) fn parse(
     tokens: &[Token<'_>],
     origin: Option<&Name>,
     wire: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+) -> Result<(), FieldError> {
     wire.clear();
     if tokens.first().is_some_and(|token| !token.quoted && token.text == r"\#") {
         *wire = parse_generic(rtype, tokens)?;
@@ -192,11 +192,11 @@ fn parse_fields(
     tokens: &[Token<'_>],
     origin: Option<&Name>,
     wire: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+) -> Result<(), FieldError> {
     let mut at = 0;
     for &(kind, what) in fields {
         let rest = &tokens[at..];
-        if let Kind::Params = kind {
+        if let FieldKind::Params = kind {
             return svcb::parse_params(rest, wire).map_err(|(index, error)| (at + index, error));
         }
         let Some(token) = rest.first() else {
@@ -204,7 +204,7 @@ fn parse_fields(
         };
         parse_field(kind, what, token, origin, wire).map_err(|error| (at, error))?;
         at += 1;
-        while matches!(kind, Kind::Texts | Kind::Hex) && at < tokens.len() {
+        while matches!(kind, FieldKind::Texts | FieldKind::Hex) && at < tokens.len() {
             parse_field(kind, what, &tokens[at], origin, wire).map_err(|error| (at, error))?;
             at += 1;
         }
@@ -216,7 +216,7 @@ fn parse_fields(
 }
 
 fn parse_field(
-    kind: Kind,
+    kind: FieldKind,
     what: &'static str,
     token: &Token<'_>,
     origin: Option<&Name>,
@@ -225,28 +225,28 @@ fn parse_field(
     let text = token.text;
     let bad = |wanted| RdataError::Field { what, text: text.to_owned(), wanted };
     match kind {
-        Kind::U8 => wire.push(text.parse().map_err(|_| bad("a number from 0 to 255"))?),
-        Kind::U16 => {
+        FieldKind::U8 => wire.push(text.parse().map_err(|_| bad("a number from 0 to 255"))?),
+        FieldKind::U16 => {
             let number: u16 = text.parse().map_err(|_| bad("a number from 0 to 65535"))?;
             wire.extend(number.to_be_bytes());
         }
-        Kind::U32 => {
+        FieldKind::U32 => {
             let number: u32 = text.parse().map_err(|_| bad("a number of 32 bits"))?;
             wire.extend(number.to_be_bytes());
         }
-        Kind::Seconds => {
+        FieldKind::Seconds => {
             let number = seconds(text).ok_or_else(|| bad("seconds, or a time such as 1h30m"))?;
             wire.extend(number.to_be_bytes());
         }
-        Kind::Ipv4 => {
+        FieldKind::Ipv4 => {
             let address: Ipv4Addr = text.parse().map_err(|_| bad("an IPv4 address"))?;
             wire.extend(address.octets());
         }
-        Kind::Ipv6 => {
+        FieldKind::Ipv6 => {
             let address: Ipv6Addr = text.parse().map_err(|_| bad("an IPv6 address"))?;
             wire.extend(address.octets());
         }
-        Kind::Name => match origin {
+        FieldKind::Name => match origin {
             Some(origin) if text == "@" && !token.quoted => {
                 wire.extend_from_slice(origin.as_wire());
             }
@@ -256,28 +256,28 @@ fn parse_field(
                 wire.extend_from_slice(name.as_wire());
             }
         },
-        Kind::Text | Kind::Word | Kind::Texts => {
+        FieldKind::Text | FieldKind::Word | FieldKind::Texts => {
             let octets = unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?;
             let length = u8::try_from(octets.len())
                 .map_err(|_| bad("at most 255 octets, or several quoted strings"))?;
             wire.push(length);
             wire.extend(octets);
         }
-        Kind::Octets => {
+        FieldKind::Octets => {
             wire.extend(unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?);
         }
-        Kind::Hex => {
+        FieldKind::Hex => {
             let octets = hex(text).ok_or_else(|| bad("pairs of hexadecimal digits"))?;
             wire.extend(octets);
         }
         // Parameters are several tokens and are read by the caller.
-        Kind::Params => {}
+        FieldKind::Params => {}
     }
     Ok(())
 }
 
 /// Reads `\# LENGTH HEX` (RFC 3597 5).
-fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, Misfit> {
+fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, FieldError> {
     let length = tokens.get(1).ok_or((1, RdataError::Missing("length")))?;
     let bad = |text: &str, wanted| RdataError::Field { what: "generic data", text: text.to_owned(), wanted };
     let announced: u16 =
@@ -324,20 +324,20 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
     let mut words: Vec<String> = Vec::with_capacity(fields.len());
     for &(kind, _) in fields {
         match kind {
-            Kind::U8 => words.push(take::<1>(&mut rest)?[0].to_string()),
-            Kind::U16 => words.push(u16::from_be_bytes(take(&mut rest)?).to_string()),
-            Kind::U32 | Kind::Seconds => {
+            FieldKind::U8 => words.push(take::<1>(&mut rest)?[0].to_string()),
+            FieldKind::U16 => words.push(u16::from_be_bytes(take(&mut rest)?).to_string()),
+            FieldKind::U32 | FieldKind::Seconds => {
                 words.push(u32::from_be_bytes(take(&mut rest)?).to_string());
             }
-            Kind::Ipv4 => words.push(Ipv4Addr::from(take::<4>(&mut rest)?).to_string()),
-            Kind::Ipv6 => words.push(Ipv6Addr::from(take::<16>(&mut rest)?).to_string()),
-            Kind::Name => {
+            FieldKind::Ipv4 => words.push(Ipv4Addr::from(take::<4>(&mut rest)?).to_string()),
+            FieldKind::Ipv6 => words.push(Ipv6Addr::from(take::<16>(&mut rest)?).to_string()),
+            FieldKind::Name => {
                 let (name, after) = rest.split_at(wire_length(rest).ok()?);
                 rest = after;
                 words.push(wire_text(name));
             }
-            Kind::Text => words.push(quote(take_text(&mut rest)?)),
-            Kind::Word => {
+            FieldKind::Text => words.push(quote(take_text(&mut rest)?)),
+            FieldKind::Word => {
                 let text = take_text(&mut rest)?;
                 let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric);
                 words.push(if is_plain {
@@ -346,19 +346,19 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
                     quote(text)
                 });
             }
-            Kind::Texts => {
+            FieldKind::Texts => {
                 words.push(quote(take_text(&mut rest)?));
                 while !rest.is_empty() {
                     words.push(quote(take_text(&mut rest)?));
                 }
             }
-            Kind::Octets => words.push(quote(std::mem::take(&mut rest))),
-            Kind::Hex if rest.is_empty() => return None,
-            Kind::Hex => {
+            FieldKind::Octets => words.push(quote(std::mem::take(&mut rest))),
+            FieldKind::Hex if rest.is_empty() => return None,
+            FieldKind::Hex => {
                 let octets = std::mem::take(&mut rest).iter();
                 words.push(octets.map(|octet| format!("{octet:02x}")).collect());
             }
-            Kind::Params => words.extend(svcb::print_params(std::mem::take(&mut rest))?),
+            FieldKind::Params => words.extend(svcb::print_params(std::mem::take(&mut rest))?),
         }
     }
     rest.is_empty().then(|| words.join(" "))

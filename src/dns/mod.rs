@@ -47,7 +47,7 @@ pub use encode::{
 pub use name::{MAX_NAME, Name, NameError};
 pub use peek::{Peek, PeekedEdns};
 pub use presentation::from_octal_escapes;
-pub use query::{Query, Question, Rejected, SilenceReason, TurnAway};
+pub use query::{Query, Question, Rejected, SilenceReason, Rejection};
 pub use rdata::{Rdata, RdataError};
 pub use reply::{Response, ResponseError};
 pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};

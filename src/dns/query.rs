@@ -46,7 +46,7 @@ pub enum Rejected {
     /// Say nothing.
     Silence(SilenceReason),
     /// Turn away with an rcode.
-    Reply(TurnAway),
+    Reply(Rejection),
 }
 
 /// Why a message gets no reply at all.
@@ -60,7 +60,7 @@ pub enum SilenceReason {
 
 /// What is needed to turn a message away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TurnAway {
+pub struct Rejection {
     /// The identifier of the message.
     pub id: u16,
     /// Its opcode.
@@ -95,7 +95,7 @@ impl Query {
             return Err(Rejected::Silence(SilenceReason::IsResponse));
         }
         let counts = [word(6), word(8), word(10)];
-        let mut turned = TurnAway {
+        let mut turned = Rejection {
             id: word(0),
             opcode: Opcode((flags >> 11 & 15) as u8),
             recursion_desired: flags & RD != 0,
@@ -109,7 +109,7 @@ impl Query {
             turned.rcode = Rcode::NOTIMP;
         }
 
-        let mut reader = Reader { message, at: HEADER };
+        let mut reader = QueryParser { message, at: HEADER };
         let question = match word(4) {
             1 => reader.question(),
             _ => None,
@@ -168,12 +168,12 @@ struct Opt {
 }
 
 /// Reads a message from front to back. `None` means that the message is malformed.
-struct Reader<'a> {
+struct QueryParser<'a> {
     message: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> QueryParser<'a> {
     fn question(&mut self) -> Option<(&'a [u8], Name, RecordType, Class)> {
         let rest = self.message.get(self.at..)?;
         // Refuses compression pointers: nothing comes before the name to point to.

@@ -88,7 +88,7 @@ impl Response {
             has_edns: false,
             edes: Vec::new(),
         };
-        let mut reader = Reader::new(message, HEADER);
+        let mut reader = ResponseParser::new(message, HEADER);
         match word(4) {
             0 => {}
             1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
@@ -99,14 +99,14 @@ impl Response {
             return Ok(response);
         }
         let qtype = response.question.as_ref().map(|(_, qtype, _)| *qtype);
-        let mut answer = Sets::default();
+        let mut answer = RecordSetCollector::default();
         for _ in 0..word(6) {
             let record = reader.record()?;
             if !is_unasked_dnssec(record.rtype, qtype) {
                 answer.add(&reader, record)?;
             }
         }
-        let mut authority = Sets::default();
+        let mut authority = RecordSetCollector::default();
         for _ in 0..word(8) {
             let record = reader.record()?;
             let may_refer =
@@ -202,15 +202,15 @@ const FEW_SETS: usize = 8;
 
 /// Records that become RRsets.
 #[derive(Default)]
-struct Sets {
+struct RecordSetCollector {
     sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
     /// Where each set is, once there are more than a few: a message may have thousands of owners, and looking
     /// through all for each record would be what its sender wanted.
     places: HashMap<(Name, RecordType), usize, RandomState>,
 }
 
-impl Sets {
-    fn add(&mut self, reader: &Reader<'_>, record: Record) -> Result<(), ResponseError> {
+impl RecordSetCollector {
+    fn add(&mut self, reader: &ResponseParser<'_>, record: Record) -> Result<(), ResponseError> {
         let Record { owner, rtype, class, ttl, data } = record;
         if class != Class::IN || rtype.is_meta() {
             return Ok(());
@@ -251,7 +251,7 @@ impl Sets {
 }
 
 /// Reads a message from front to back. `None` means that the message is malformed.
-struct Reader<'a> {
+struct ResponseParser<'a> {
     message: &'a [u8],
     at: usize,
     /// Where the question section ends.
@@ -260,7 +260,7 @@ struct Reader<'a> {
     owner: Option<(u16, Name)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ResponseParser<'a> {
     /// Reads on from a place.
     fn new(message: &'a [u8], at: usize) -> Self {
         Self { message, at, question_end: HEADER, owner: None }
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
     fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
         // Names may point to all that comes before, but the data ends where the record says.
         let mut data =
-            Reader { question_end: self.question_end, ..Reader::new(self.message.get(..end)?, start) };
+            ResponseParser { question_end: self.question_end, ..ResponseParser::new(self.message.get(..end)?, start) };
         let mut wire = Vec::new();
         let mut names = 0;
         for part in parts_to_last_name(rtype) {

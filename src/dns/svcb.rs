@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hickory_proto::rr::rdata::svcb::{EchConfigList, SvcParamValue};
 use hickory_proto::rr::{RData, RecordType as HickoryType};
 
-use super::layout::Misfit;
+use super::layout::FieldError;
 use super::name::wire_length;
 use super::presentation::{Token, quote, unescape};
 use super::rdata::RdataError;
@@ -49,7 +49,7 @@ pub(crate) fn hints(rdata: &[u8]) -> Vec<IpAddr> {
 
 /// Appends the wire form of parameters given as `key`, `key=value` or `key="value"`, in any
 /// order (RFC 9460 2.1). Refuses repeated keys and what is not self-consistent (2.4.3).
-pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), FieldError> {
     let mut params: Vec<(u16, Vec<u8>)> = Vec::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {
         let (key, value) = parse_param(token.text).map_err(|wanted| (index, misfit(token.text, wanted)))?;

@@ -56,7 +56,7 @@ pub fn parse_zone_file(
     origin: &Name,
     default_ttl: u32,
 ) -> Result<Vec<ZoneRecord>, Vec<ZoneFileError>> {
-    let mut state = State {
+    let mut state = ZoneFileState {
         origin: origin.clone(),
         owner: None,
         owner_text: None,
@@ -93,7 +93,7 @@ pub fn parse_zone_file(
 const MAX_TTL: u32 = 0x7fff_ffff;
 
 /// What earlier lines mean for later ones.
-struct State<'a> {
+struct ZoneFileState<'a> {
     origin: Name,
     owner: Option<Name>,
     /// How `owner` was written, if the same text means the same name still.
@@ -104,7 +104,7 @@ struct State<'a> {
     wire: Vec<u8>,
 }
 
-impl<'a> State<'a> {
+impl<'a> ZoneFileState<'a> {
     /// Reads an entry, which is not empty: a record, or a directive that is none.
     fn entry(&mut self, indented: bool, tokens: &[Token<'a>]) -> Result<Option<ZoneRecord>, ZoneFileError> {
         let [first, rest @ ..] = tokens else {

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::{Change, Lands, Missed, ways};
+use super::{SuggestionKind, Destination, Suggestion, path_notes};
 use crate::net::nat64_embedded;
 use crate::resolve::egress::{HTTPS, gateways_of_ipv4_alone};
 use crate::resolve::{Class, Direction, EgressPath, FilterId, Outcome, Reason};
-use crate::world::{Admission, Endpoint, EndpointKind, Peer, Standing, Vantage, World};
+use crate::world::{AccessDecision, Endpoint, EndpointKind, Peer, PlaceKind, Vantage, World};
 
 /// One sentence for each reason of an outcome, each once.
-pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed]) -> Vec<String> {
+pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Suggestion]) -> Vec<String> {
     let mut all = Vec::new();
     let of_paths = outcome
         .paths
@@ -25,10 +25,10 @@ pub fn of(world: &World, vantage: Vantage, outcome: &Outcome, missed: &[Missed])
     all
 }
 
-fn of_missed(world: &World, outcome: &Outcome, missed: &Missed) -> String {
+fn of_missed(world: &World, outcome: &Outcome, missed: &Suggestion) -> String {
     let id = &missed.id;
-    match missed.what {
-        Change::GatewayEndpointPossible => {
+    match missed.kind {
+        SuggestionKind::GatewayEndpointPossible => {
             match outcome.paths.iter().find_map(|one| one.path.translated_by) {
                 Some(nat) => format!(
                     "A gateway endpoint for {id} in the table that {} sends by would carry this traffic from there on, at no \
@@ -38,7 +38,7 @@ fn of_missed(world: &World, outcome: &Outcome, missed: &Missed) -> String {
                 None => format!("A gateway endpoint for {id} would carry this traffic, at no charge."),
             }
         }
-        Change::EndpointInOtherVpc => {
+        SuggestionKind::EndpointInOtherVpc => {
             let endpoint = world.endpoints.iter().find(|endpoint| *endpoint.id == **id);
             let vpc = endpoint.map_or("another VPC", |endpoint| &world.vpcs[endpoint.vpc].id);
             format!(
@@ -46,12 +46,12 @@ fn of_missed(world: &World, outcome: &Outcome, missed: &Missed) -> String {
                  the endpoint, and a way there."
             )
         }
-        Change::ZoneNotAssociated => {
+        SuggestionKind::ZoneNotAssociated => {
             format!(
                 "The private hosted zone {id} has this name: associate it with this VPC, or share it by a Profile."
             )
         }
-        Change::InterfaceEndpointPossible => {
+        SuggestionKind::InterfaceEndpointPossible => {
             format!("An interface endpoint for {id} would keep this traffic private.")
         }
     }
@@ -63,7 +63,7 @@ pub fn of_path(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPa
 }
 
 fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr, &EgressPath)>) -> String {
-    if let Some(told) = way.and_then(|(address, path)| ways::told(world, reason, address, path)) {
+    if let Some(told) = way.and_then(|(address, path)| path_notes::told(world, reason, address, path)) {
         return told;
     }
     let path = way.map(|(_, path)| path);
@@ -75,23 +75,23 @@ fn sentence(world: &World, vantage: Vantage, reason: Reason, way: Option<(IpAddr
         Reason::EndpointNotAssociatedWithTable => {
             format!("Associate the gateway endpoint ({}) with {table}: it costs nothing.", gateways())
         }
-        Reason::NoRoute => match world.places[vantage.place].standing {
-            Standing::Subnet(_) => format!("{table} has no route to this address."),
-            Standing::Site(_) | Standing::Outside => {
+        Reason::NoRoute => match world.places[vantage.place].kind {
+            PlaceKind::Subnet(_) => format!("{table} has no route to this address."),
+            PlaceKind::Site(_) | PlaceKind::Outside => {
                 "No link of the site leads to this address, and it has no uplink of its own.".to_owned()
             }
         },
-        Reason::SgDenies443 | Reason::NaclDenies443 => refused(world, path, endpoint),
+        Reason::SgDenied | Reason::NaclDenied => refused(world, path, endpoint),
         Reason::ApiGatewayPublicApiRefused => format!(
             "{endpoint_id} serves private APIs only: a public API's name leads here too and gets 403. Use a custom \
              domain name for public APIs, by an alias record and not a CNAME, or turn private DNS off."
         ),
-        Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].standing {
-            Standing::Subnet(_) => {
+        Reason::GatewayEndpointNotTransitive => match world.places[vantage.place].kind {
+            PlaceKind::Subnet(_) => {
                 "A gateway endpoint serves its own VPC alone: give the client's VPC one, or use an interface endpoint."
                     .to_owned()
             }
-            Standing::Site(_) | Standing::Outside => {
+            PlaceKind::Site(_) | PlaceKind::Outside => {
                 "A gateway endpoint cannot be used from on-premises: an interface endpoint can.".to_owned()
             }
         },
@@ -148,9 +148,9 @@ fn gateways_of(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath
 
 /// The id of the route table that the vantage's place follows.
 fn table_of(world: &World, vantage: Vantage) -> &str {
-    let table = match world.places[vantage.place].standing {
-        Standing::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.as_deref(),
-        Standing::Site(_) | Standing::Outside => None,
+    let table = match world.places[vantage.place].kind {
+        PlaceKind::Subnet(subnet) => world.route_tables[world.subnets[subnet].route_table].id.as_deref(),
+        PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
     table.unwrap_or("the subnet's route table")
 }
@@ -228,8 +228,8 @@ fn plain(reason: Reason) -> &'static str {
         // Those that speak of the world. Their code is the least that can be told.
         Reason::EndpointNotAssociatedWithTable
         | Reason::NoRoute
-        | Reason::SgDenies443
-        | Reason::NaclDenies443
+        | Reason::SgDenied
+        | Reason::NaclDenied
         | Reason::ApiGatewayPublicApiRefused
         | Reason::GatewayEndpointNotTransitive => reason.as_str(),
     }
@@ -237,7 +237,7 @@ fn plain(reason: Reason) -> &'static str {
 
 /// Whether the client's own table leads to a gateway endpoint that holds the address, and another route of it goes before.
 fn goes_past(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath) -> bool {
-    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
+    let PlaceKind::Subnet(subnet) = world.places[vantage.place].kind else { return false };
     let own = &world.subnets[subnet];
     let table = &world.route_tables[own.route_table];
     let mut endpoints = world.vpcs[own.vpc].endpoints.iter();
@@ -249,7 +249,7 @@ fn goes_past(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath
 fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>) -> String {
     let port = endpoint.map_or(HTTPS, |endpoint| endpoint.port);
     let filters = path.map_or(&[][..], |path| &path.filters);
-    let Some(filter) = filters.iter().find(|filter| filter.verdict == Admission::Refused) else {
+    let Some(filter) = filters.iter().find(|filter| filter.verdict == AccessDecision::Denied) else {
         return format!("A filter on the way does not admit TCP {port}.");
     };
     match (filter.by, filter.direction) {
@@ -261,8 +261,8 @@ fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>
             )
         }
         (FilterId::SecurityGroup(index), Direction::Ingress) => {
-            let owner = match path.map(|path| Lands::of(world, path)) {
-                Some(Lands::Subnet { owner: Some(owner), .. }) => owner,
+            let owner = match path.map(|path| Destination::of(world, path)) {
+                Some(Destination::Subnet { owner: Some(owner), .. }) => owner,
                 _ => "what has the address".into(),
             };
             let names_groups = world.security_groups[index]
@@ -270,7 +270,7 @@ fn refused(world: &World, path: Option<&EgressPath>, endpoint: Option<&Endpoint>
                 .iter()
                 .any(|rule| rule.peers.iter().any(|peer| matches!(peer, Peer::Group(_))));
             let by_groups =
-                match names_groups && path.is_some_and(|path| ways::leave_groups_behind(world, path)) {
+                match names_groups && path.is_some_and(|path| path_notes::leave_groups_behind(world, path)) {
                     true => " A rule that names a group does not mean it across this way: name prefixes.",
                     false => "",
                 };

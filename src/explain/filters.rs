@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::resolve::{Direction, Filter, FilterId};
-use crate::world::{Admission, GroupRule, Peer, World};
+use crate::resolve::{Direction, FilterResult, FilterId};
+use crate::world::{AccessDecision, GroupRule, Peer, World};
 
 /// What one filter says.
 #[derive(Clone, Debug)]
@@ -13,14 +13,14 @@ pub struct FilterLine {
     /// Of its rules in which direction.
     pub direction: Direction,
     /// What it says.
-    pub verdict: Admission,
+    pub verdict: AccessDecision,
     /// The rule that decided: of a security group what it says, of a network ACL its number before that.
     pub rule: Option<String>,
 }
 
 impl FilterLine {
     /// What a filter of a path says, in words.
-    pub fn of(world: &World, filter: &Filter) -> Self {
+    pub fn of(world: &World, filter: &FilterResult) -> Self {
         let (id, rule) = match filter.by {
             FilterId::SecurityGroup(index) => {
                 let group = &world.security_groups[index];
@@ -50,13 +50,13 @@ impl FilterLine {
     }
 }
 
-impl Admission {
+impl AccessDecision {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Admitted => "admitted",
+            Self::Allowed => "admitted",
             Self::Unknown => "unknown",
-            Self::Refused => "refused",
+            Self::Denied => "refused",
         }
     }
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Lands, Missed, PathExplanation, PathLine,
+    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Destination, Suggestion, PathExplanation, PathLine,
 };
-use crate::resolve::{Hop, Matched, RoutingSeen};
+use crate::resolve::{Hop, MatchedRoute, RoutingRecord};
 
 /// The version of these words. It rises when a word changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -81,7 +81,7 @@ struct Document<'a> {
     answers: Vec<Answer<'a>>,
     authority: Vec<Answer<'a>>,
     reasons: Vec<&'static str>,
-    missed: Vec<MissedOut<'a>>,
+    missed: Vec<SuggestionJson<'a>>,
     advice: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     ede: Option<Ede<'a>>,
@@ -100,7 +100,7 @@ struct Question {
 struct Decision<'a> {
     source: &'static str,
     claim: Option<Claim<'a>>,
-    lost: Vec<Claim<'a>>,
+    dropped_at: Vec<Claim<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     delegations: Vec<Delegation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -145,7 +145,7 @@ struct Answer<'a> {
 }
 
 #[derive(Serialize)]
-struct MissedOut<'a> {
+struct SuggestionJson<'a> {
     reason: &'static str,
     id: &'a str,
 }
@@ -154,20 +154,20 @@ struct MissedOut<'a> {
 struct Path<'a> {
     class: &'static str,
     via: Vec<&'a str>,
-    hops: Vec<HopOut<'a>>,
-    matched: Option<MatchedOut<'a>>,
+    hops: Vec<HopJson<'a>>,
+    matched: Option<MatchedRouteJson<'a>>,
     /// What was followed after it, in order.
-    later: Vec<MatchedOut<'a>>,
+    later: Vec<MatchedRouteJson<'a>>,
     reach: &'static str,
     reasons: Vec<&'static str>,
-    lands: LandsOut<'a>,
-    filters: Vec<FilterOut<'a>>,
+    lands: DestinationJson<'a>,
+    filters: Vec<FilterJson<'a>>,
 }
 
 /// Where a way ends; `at` says which of the other words are there.
 #[derive(Serialize)]
 #[serde(tag = "at", rename_all = "kebab-case")]
-enum LandsOut<'a> {
+enum DestinationJson<'a> {
     Here,
     Vpc { vpc: &'a str, subnet: Option<&'a str>, owner: Option<&'a str> },
     Site { site: &'a str },
@@ -178,7 +178,7 @@ enum LandsOut<'a> {
 }
 
 #[derive(Serialize)]
-struct FilterOut<'a> {
+struct FilterJson<'a> {
     id: &'a str,
     direction: &'static str,
     verdict: &'static str,
@@ -186,7 +186,7 @@ struct FilterOut<'a> {
 }
 
 #[derive(Serialize)]
-struct HopOut<'a> {
+struct HopJson<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     subnet: Option<&'a str>,
@@ -195,7 +195,7 @@ struct HopOut<'a> {
 }
 
 #[derive(Serialize)]
-struct MatchedOut<'a> {
+struct MatchedRouteJson<'a> {
     route_table: Option<&'a str>,
     destination: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,7 +213,7 @@ fn document(explanation: &Explanation) -> Document<'_> {
     let question = &explanation.question;
     // The first winner answered the name that was asked for; later ones answered names of the chain.
     let won = explanation.claims.iter().position(|claim| claim.wins);
-    let lost = explanation.claims.iter().enumerate().filter(|(i, _)| Some(*i) != won);
+    let dropped_at = explanation.claims.iter().enumerate().filter(|(i, _)| Some(*i) != won);
     Document {
         schema_version: SCHEMA_VERSION,
         question: Question {
@@ -227,14 +227,14 @@ fn document(explanation: &Explanation) -> Document<'_> {
         decision: Decision {
             source: explanation.source.as_str(),
             claim: won.map(|i| Claim::of(&explanation.claims[i])),
-            lost: lost.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
+            dropped_at: dropped_at.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
             delegations: explanation.delegations.iter().map(Delegation::of).collect(),
             routing: explanation.routing.iter().map(Routing::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
         authority: explanation.authority.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
-        missed: explanation.missed.iter().map(MissedOut::of).collect(),
+        missed: explanation.missed.iter().map(SuggestionJson::of).collect(),
         advice: &explanation.advice,
         ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),
         notes: &explanation.notes,
@@ -261,7 +261,7 @@ impl<'a> Delegation<'a> {
 }
 
 impl<'a> Routing<'a> {
-    fn of(seen: &'a RoutingSeen) -> Self {
+    fn of(seen: &'a RoutingRecord) -> Self {
         Self {
             name: seen.name.to_string(),
             r#type: seen.rtype.to_string(),
@@ -290,42 +290,42 @@ impl<'a> Path<'a> {
         Self {
             class: path.class.as_str(),
             via: path.via.iter().map(|id| &**id).collect(),
-            hops: path.hops.iter().map(HopOut::of).collect(),
-            matched: path.matched.as_ref().map(MatchedOut::of),
-            later: way.later.iter().map(|(_, route)| MatchedOut::of(route)).collect(),
+            hops: path.hops.iter().map(HopJson::of).collect(),
+            matched: path.matched.as_ref().map(MatchedRouteJson::of),
+            later: way.later.iter().map(|(_, route)| MatchedRouteJson::of(route)).collect(),
             reach: path.reach.as_str(),
             reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
-            lands: LandsOut::of(&way.lands),
-            filters: way.filters.iter().map(FilterOut::of).collect(),
+            lands: DestinationJson::of(&way.lands),
+            filters: way.filters.iter().map(FilterJson::of).collect(),
         }
     }
 }
 
-impl<'a> MissedOut<'a> {
-    fn of(missed: &'a Missed) -> Self {
-        Self { reason: missed.what.as_str(), id: &missed.id }
+impl<'a> SuggestionJson<'a> {
+    fn of(missed: &'a Suggestion) -> Self {
+        Self { reason: missed.kind.as_str(), id: &missed.id }
     }
 }
 
-impl<'a> LandsOut<'a> {
-    fn of(lands: &'a Lands) -> Self {
+impl<'a> DestinationJson<'a> {
+    fn of(lands: &'a Destination) -> Self {
         match lands {
-            Lands::Here => Self::Here,
-            Lands::Subnet { vpc, subnet, owner } => {
+            Destination::Here => Self::Here,
+            Destination::Subnet { vpc, subnet, owner } => {
                 Self::Vpc { vpc, subnet: subnet.as_deref(), owner: owner.as_deref() }
             }
-            Lands::Site(site) => Self::Site { site },
-            Lands::Service { service, region, stays_on_aws_network } => {
+            Destination::Site(site) => Self::Site { site },
+            Destination::Service { service, region, stays_on_aws_network } => {
                 Self::Aws { service, region: region.as_deref(), stays_on_aws_network: *stays_on_aws_network }
             }
-            Lands::Internet => Self::Internet,
-            Lands::Nowhere => Self::Nowhere,
-            Lands::Unknown => Self::Unknown,
+            Destination::Internet => Self::Internet,
+            Destination::Nowhere => Self::Nowhere,
+            Destination::Unknown => Self::Unknown,
         }
     }
 }
 
-impl<'a> FilterOut<'a> {
+impl<'a> FilterJson<'a> {
     fn of(line: &'a FilterLine) -> Self {
         Self {
             id: &line.id,
@@ -336,7 +336,7 @@ impl<'a> FilterOut<'a> {
     }
 }
 
-impl<'a> HopOut<'a> {
+impl<'a> HopJson<'a> {
     fn of(hop: &'a Hop) -> Self {
         Self {
             id: &hop.id,
@@ -346,8 +346,8 @@ impl<'a> HopOut<'a> {
     }
 }
 
-impl<'a> MatchedOut<'a> {
-    fn of(matched: &'a Matched) -> Self {
+impl<'a> MatchedRouteJson<'a> {
+    fn of(matched: &'a MatchedRoute) -> Self {
         Self {
             route_table: matched.route_table.as_deref(),
             destination: matched.destination.to_string(),

@@ -6,28 +6,28 @@
 pub(crate) mod advice;
 pub(crate) mod filters;
 pub(crate) mod json;
-mod lands;
-mod missed;
+mod destination;
+mod suggestions;
 mod notes;
 mod routes;
 pub(crate) mod text;
-mod ways;
+mod path_notes;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use filters::FilterLine;
-pub use lands::Lands;
-pub use missed::{Change, Missed, goes_past_endpoints, of as missed};
+pub use destination::Destination;
+pub use suggestions::{SuggestionKind, Suggestion, goes_past_endpoints, of as missed};
 
 use crate::config::{nearest, shortened};
 use crate::dns::{Answer, Ede, Question, Rcode, RrSet};
 use crate::net::host;
 use crate::resolve::{
-    Cacheability, ClaimSeen, EgressPath, Matched, Outcome, QueryContext, Reason, Recorder, Referral,
-    RoutingSeen, Source, decide, egress, resolve,
+    Cacheability, ConsideredClaim, EgressPath, MatchedRoute, Outcome, QueryContext, Reason, Recorder, Referral,
+    RoutingRecord, Source, decide, egress, resolve,
 };
-use crate::world::{Claim, EndpointKind, Origin, Vantage, ViewId, World};
+use crate::world::{Claim, EndpointKind, ClaimSource, Vantage, ViewId, World};
 
 /// A question explained.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct Explanation {
     /// The delegated zones whose own name servers were asked.
     pub delegations: Vec<DelegationLine>,
     /// The record sets that routing policies chose for names of the chain.
-    pub routing: Vec<RoutingSeen>,
+    pub routing: Vec<RoutingRecord>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
     /// The records of the authority section: the SOA of a negative answer.
@@ -57,7 +57,7 @@ pub struct Explanation {
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// What is one change away, beside what the reasons tell.
-    pub missed: Vec<Missed>,
+    pub missed: Vec<Suggestion>,
     /// What could be changed.
     pub advice: Vec<String>,
     /// The extended error of the answer.
@@ -119,9 +119,9 @@ pub struct PathLine {
     /// The way itself.
     pub path: Arc<EgressPath>,
     /// The routes that it follows after the first, each with how many hops were passed before it.
-    pub later: Vec<(usize, Matched)>,
+    pub later: Vec<(usize, MatchedRoute)>,
     /// Where it ends.
-    pub lands: Lands,
+    pub lands: Destination,
     /// What security groups and network ACLs on it say.
     pub filters: Vec<FilterLine>,
 }
@@ -130,7 +130,7 @@ impl PathLine {
     /// A way with its filters told.
     pub fn of(world: &World, path: Arc<EgressPath>) -> Self {
         let filters = path.filters.iter().map(|filter| FilterLine::of(world, filter)).collect();
-        Self { later: routes::later(world, &path), lands: Lands::of(world, &path), path, filters }
+        Self { later: routes::later(world, &path), lands: Destination::of(world, &path), path, filters }
     }
 }
 
@@ -211,7 +211,7 @@ impl Explanation {
         upstream: &str,
         considered: Recorder,
     ) -> Self {
-        let claim = considered.claims.iter().rfind(|seen| seen.wins).map(|seen| seen.held.claim);
+        let claim = considered.claims.iter().rfind(|seen| seen.is_selected).map(|seen| seen.scoped.claim);
         let source = match claim {
             Some(Claim::ForwardRule(_)) => Source::ForwardRule,
             Some(Claim::SystemRule(_)) => Source::SystemRule,
@@ -239,7 +239,7 @@ impl Explanation {
         outcome: &Outcome,
         considered: Recorder,
     ) -> Self {
-        let missed = missed::of(world, vantage, question, outcome);
+        let missed = suggestions::of(world, vantage, question, outcome);
         Self {
             question: question.clone(),
             view: world.views[vantage.view].name.clone(),
@@ -328,17 +328,17 @@ fn delegation_line(world: &World, referral: &Referral) -> DelegationLine {
     }
 }
 
-fn claim_line(world: &World, seen: &ClaimSeen) -> ClaimLine {
-    let (kind, id, rule) = describe(world, seen.held.claim);
+fn claim_line(world: &World, seen: &ConsideredClaim) -> ClaimLine {
+    let (kind, id, rule) = describe(world, seen.scoped.claim);
     let labels: Vec<String> =
         seen.name.labels().map(|label| String::from_utf8_lossy(label).into_owned()).collect();
     let suffix = labels[labels.len().saturating_sub(seen.labels)..].join(".");
-    let profile = match seen.held.origin {
-        Origin::Local => None,
-        Origin::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
+    let profile = match seen.scoped.source {
+        ClaimSource::Local => None,
+        ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
     };
     let name = seen.name.to_string();
-    ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.wins, rule }
+    ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.is_selected, rule }
 }
 
 /// The kind of a claim and the id of what makes it.

@@ -1,21 +1,21 @@
 //! What a reader must know of an answer that neither its claims nor its paths tell.
 
 use crate::dns::Question;
-use crate::resolve::{ClaimSeen, EgressPath, Outcome};
-use crate::world::{Claim, EndpointKind, Families, Vantage, World};
+use crate::resolve::{ConsideredClaim, EgressPath, Outcome};
+use crate::world::{Claim, EndpointKind, AddressFamilies, Vantage, World};
 
 /// One sentence for each thing.
 pub fn of(
     world: &World,
     vantage: Vantage,
     question: &Question,
-    claims: &[ClaimSeen],
+    claims: &[ConsideredClaim],
     outcome: &Outcome,
 ) -> Vec<String> {
     let paths = outcome.paths.iter().map(|one| &*one.path);
     chosen_by_gateway_endpoint(world, vantage, question)
         .into_iter()
-        .chain(claims.iter().filter(|seen| seen.wins).filter_map(|seen| left_out(world, seen.held.claim)))
+        .chain(claims.iter().filter(|seen| seen.is_selected).filter_map(|seen| left_out(world, seen.scoped.claim)))
         .chain(of_policies(world, paths))
         .collect()
 }
@@ -46,9 +46,9 @@ fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Questi
     };
     let gateway = &world.endpoints[*vpc.endpoints.iter().find(of_s3)?].id;
     let records = match families {
-        Families { v4: true, v6: true } => "A and AAAA records",
-        Families { v4: true, v6: false } => "A records alone",
-        Families { v4: false, .. } => "AAAA records alone",
+        AddressFamilies { v4: true, v6: true } => "A and AAAA records",
+        AddressFamilies { v4: true, v6: false } => "A records alone",
+        AddressFamilies { v4: false, .. } => "AAAA records alone",
     };
     Some(format!("The gateway endpoint {gateway} says that S3's regional names have {records} in this VPC."))
 }

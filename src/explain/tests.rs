@@ -74,7 +74,7 @@ fn a_program_is_told_which_record_set_was_chosen_and_why() {
 #[test]
 fn a_person_is_told_too() {
     let line = |name: &str, draw| {
-        let text = text::Text(&told(name, draw)).to_string();
+        let text = text::ExplanationText(&told(name, draw)).to_string();
         text.lines().find(|line| line.contains("routed to")).expect("a line of it").to_owned()
     };
     let drawn = line("app.corp.internal", 0);
@@ -91,12 +91,12 @@ fn a_person_is_told_too() {
 fn a_zone_is_missed_where_it_would_answer() {
     let missed = |from, qtype| {
         let told = told_of(from, "app.corp.internal", qtype, 0).missed;
-        told.iter().map(|missed| missed.what).collect::<Vec<_>>()
+        told.iter().map(|missed| missed.kind).collect::<Vec<_>>()
     };
-    assert_eq!(missed("subnet-beside", RecordType::A), [Change::ZoneNotAssociated]);
+    assert_eq!(missed("subnet-beside", RecordType::A), [SuggestionKind::ZoneNotAssociated]);
     assert_eq!(missed("subnet-beside", RecordType::AAAA), []);
     assert_eq!(missed("subnet-beside", RecordType::TXT), []);
     // DNS64 makes it from the A record.
-    assert_eq!(missed("subnet-six", RecordType::AAAA), [Change::ZoneNotAssociated]);
+    assert_eq!(missed("subnet-six", RecordType::AAAA), [SuggestionKind::ZoneNotAssociated]);
     assert_eq!(missed("subnet-a", RecordType::A), []);
 }

@@ -3,20 +3,20 @@
 use anstyle::{AnsiColor, Style};
 use std::fmt::{self, Display};
 
-use super::{AnswerLine, ClaimLine, Explanation, Lands, PathExplanation, PathLine};
-use crate::resolve::{EgressPath, Matched, Reach};
-use crate::world::Admission;
+use super::{AnswerLine, ClaimLine, Explanation, Destination, PathExplanation, PathLine};
+use crate::resolve::{EgressPath, MatchedRoute, Reach};
+use crate::world::AccessDecision;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// An explanation, in colour. Whoever prints it strips the colour where nobody sees it.
-pub struct Text<'a>(pub &'a Explanation);
+pub struct ExplanationText<'a>(pub &'a Explanation);
 
 /// A path alone, in colour.
 pub struct PathText<'a>(pub &'a PathExplanation);
 
-impl Display for Text<'_> {
+impl Display for ExplanationText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = self.0;
         let question = &told.question;
@@ -76,7 +76,7 @@ impl Display for Text<'_> {
             write!(f, "  {BOLD}{:<width$}{BOLD:#}  ", answer.data)?;
             match &answer.path {
                 Some(way) => {
-                    writeln!(f, "{}{}", Way(&way.path), Ttl(answer))?;
+                    writeln!(f, "{}{}", PathSummary(&way.path), Ttl(answer))?;
                     hops(f, way)?;
                 }
                 None => writeln!(f, "{DIM}{} {} TTL {}{DIM:#}", answer.name, answer.record_type, answer.ttl)?,
@@ -89,7 +89,7 @@ impl Display for Text<'_> {
             writeln!(f)?;
         }
         for missed in &told.missed {
-            line(f, "missed", &format!("{} ({})", missed.what.as_str(), missed.id))?;
+            line(f, "missed", &format!("{} ({})", missed.kind.as_str(), missed.id))?;
         }
         advice(f, &told.advice)
     }
@@ -100,7 +100,7 @@ impl Display for PathText<'_> {
         let told = self.0;
         writeln!(f, "{BOLD}{}{BOLD:#} reached from {BOLD}{}{BOLD:#}", told.address, told.place)?;
         writeln!(f)?;
-        writeln!(f, "  {}", Way(&told.way.path))?;
+        writeln!(f, "  {}", PathSummary(&told.way.path))?;
         hops(f, &told.way)?;
         for note in &told.notes {
             line(f, "note", note)?;
@@ -139,9 +139,9 @@ fn through(claim: &ClaimLine) -> String {
 }
 
 /// A path on one line: class, ids, reach, reasons.
-struct Way<'a>(&'a EgressPath);
+struct PathSummary<'a>(&'a EgressPath);
 
-impl Display for Way<'_> {
+impl Display for PathSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.0;
         let colour = match path.reach {
@@ -181,7 +181,7 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
     for filter in &way.filters {
         let said = match (&filter.rule, filter.verdict) {
             (Some(rule), verdict) => format!("{} by {rule}", verdict.as_str()),
-            (None, Admission::Refused) => "refused, since no rule admits it".to_owned(),
+            (None, AccessDecision::Denied) => "refused, since no rule admits it".to_owned(),
             (None, verdict) => verdict.as_str().to_owned(),
         };
         writeln!(f, "      {DIM}{} {}: {said}{DIM:#}", filter.id, filter.direction.as_str())?;
@@ -192,7 +192,7 @@ fn hops(f: &mut fmt::Formatter<'_>, way: &PathLine) -> fmt::Result {
     }
 }
 
-fn route(f: &mut fmt::Formatter<'_>, route: &Matched) -> fmt::Result {
+fn route(f: &mut fmt::Formatter<'_>, route: &MatchedRoute) -> fmt::Result {
     let table = route.route_table.as_deref().unwrap_or("its table");
     let list = route.prefix_list.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
     writeln!(f, "      {DIM}{table}: {}{list} → {}{DIM:#}", route.destination, route.target)
@@ -201,9 +201,9 @@ fn route(f: &mut fmt::Formatter<'_>, route: &Matched) -> fmt::Result {
 /// Where a way ends, where that is more than its last hop tells.
 fn lands(way: &PathLine) -> Option<String> {
     match &way.lands {
-        Lands::Here | Lands::Nowhere | Lands::Unknown => None,
-        Lands::Subnet { owner: Some(owner), .. } if way.path.via.last() == Some(owner) => None,
-        Lands::Subnet { vpc, subnet, owner } => {
+        Destination::Here | Destination::Nowhere | Destination::Unknown => None,
+        Destination::Subnet { owner: Some(owner), .. } if way.path.via.last() == Some(owner) => None,
+        Destination::Subnet { vpc, subnet, owner } => {
             let subnet = match subnet {
                 Some(subnet) => format!("{subnet} of {vpc}"),
                 None => format!("{vpc}, where no declared subnet has it"),
@@ -213,12 +213,12 @@ fn lands(way: &PathLine) -> Option<String> {
                 None => format!("in {subnet}"),
             })
         }
-        Lands::Site(site) => Some(format!("in {site}")),
-        Lands::Service { service, region, stays_on_aws_network } => {
+        Destination::Site(site) => Some(format!("in {site}")),
+        Destination::Service { service, region, stays_on_aws_network } => {
             let region = region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
             let stays = if *stays_on_aws_network { ", without leaving AWS's network" } else { "" };
             Some(format!("at an address of {service}{region}{stays}"))
         }
-        Lands::Internet => Some("on the internet, as far as AWS's ranges are known".to_owned()),
+        Destination::Internet => Some("on the internet, as far as AWS's ranges are known".to_owned()),
     }
 }

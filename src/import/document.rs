@@ -35,7 +35,7 @@ pub struct Document<'f> {
 
 impl<'f> Document<'f> {
     /// What stands under a top-level key.
-    pub fn get(&self, key: &str) -> Option<&Raw<'f>> {
+    pub fn get(&self, key: &str) -> Option<&RawObject<'f>> {
         self.members.iter().find(|member| member.key == key).map(|member| &member.value)
     }
 }
@@ -45,19 +45,19 @@ pub struct Member<'f> {
     /// The key.
     pub key: String,
     /// Its value as written.
-    pub value: Raw<'f>,
+    pub value: RawObject<'f>,
 }
 
 /// A JSON value as written, with its place.
 #[derive(Clone)]
-pub struct Raw<'f> {
+pub struct RawObject<'f> {
     /// Its text.
     pub text: &'f str,
     /// Where it begins in its file.
     pub start: usize,
 }
 
-impl<'f> Raw<'f> {
+impl<'f> RawObject<'f> {
     /// A value that was read out of `whole`, which begins in its file at `start`.
     fn within(value: &'f RawValue, whole: &'f str, start: usize) -> Self {
         let text = value.get();
@@ -119,7 +119,7 @@ impl<'de: 'f, 'f> Deserialize<'de> for Members<'f> {
 }
 
 /// Something wrong with a file, where it stands.
-pub struct Mistake {
+pub struct DocumentError {
     /// The file, by its number.
     pub file: usize,
     /// Where in it.
@@ -137,7 +137,7 @@ pub enum Contents<'f> {
     /// Nothing that the AWS CLI prints as JSON, such as a readme.
     Foreign,
     /// It should be documents and is not.
-    Wrong(Mistake),
+    Wrong(DocumentError),
 }
 
 /// Reads the documents of a file.
@@ -146,7 +146,7 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
     let is_meant = matches!(extension.as_str(), "" | "json");
     let wrong = |at: Range<usize>, message: &str, help: Option<&str>| {
         let (message, help) = (message.to_owned(), help.map(str::to_owned));
-        Contents::Wrong(Mistake { file: number, at, message, help })
+        Contents::Wrong(DocumentError { file: number, at, message, help })
     };
     let text = file.text.as_str();
     if !file.is_text {
@@ -190,9 +190,9 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
 }
 
 /// A line that the AWS CLI tells of a failed call, which begins in its file at `start`.
-fn of_an_error(line: &str, start: usize, file: usize) -> Mistake {
+fn of_an_error(line: &str, start: usize, file: usize) -> DocumentError {
     let message = format!("this is an error's text and no document: {}", line.trim());
-    Mistake { file, at: start..start + line.len(), message, help: Some(again(line).to_owned()) }
+    DocumentError { file, at: start..start + line.len(), message, help: Some(again(line).to_owned()) }
 }
 
 /// What to do about a call that failed.
@@ -207,11 +207,11 @@ fn again(told: &str) -> &'static str {
 }
 
 /// The documents of a text that begins in its file at `start`.
-fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, Mistake> {
+fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>, DocumentError> {
     let mut found = Vec::new();
     for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         match value {
-            Ok(value) => take(Raw::within(value, text, start), file, 0, &mut found)?,
+            Ok(value) => take(RawObject::within(value, text, start), file, 0, &mut found)?,
             Err(error) => {
                 let at = start + offset(text, error.line(), error.column());
                 let rest = text.get(at - start..).unwrap_or_default();
@@ -228,7 +228,7 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
                     format!("this is no JSON: {told}")
                 };
                 let help = cut.then(|| "the call was cut off while it was written: make it again".to_owned());
-                return Err(Mistake { file, at: at..at + 1, message, help });
+                return Err(DocumentError { file, at: at..at + 1, message, help });
             }
         }
     }
@@ -236,7 +236,7 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
 }
 
 /// Takes a value as a document, or as a list of pages.
-fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<'f>>) -> Result<(), Mistake> {
+fn take<'f>(value: RawObject<'f>, file: usize, depth: usize, found: &mut Vec<Document<'f>>) -> Result<(), DocumentError> {
     if let Some(pages) = value.items().filter(|_| depth < MAX_NESTED_PAGES) {
         return pages.into_iter().try_for_each(|page| take(page, file, depth + 1, found));
     }
@@ -244,7 +244,7 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
     let Some(members) = value.members() else {
         let message = "a document is an object, and this is none".to_owned();
         let help = "documents are what `aws … --output json` prints without `--query`".to_owned();
-        return Err(Mistake { file, at, message, help: Some(help) });
+        return Err(DocumentError { file, at, message, help: Some(help) });
     };
     let tells_an_error = |member: &&Member<'_>| {
         let says_nothing = || member.value.items().is_some_and(|all| all.is_empty());
@@ -255,7 +255,7 @@ fn take<'f>(value: Raw<'f>, file: usize, depth: usize, found: &mut Vec<Document<
         let told: String = told.chars().take(MAX_ERROR_CHARS).collect();
         let message = format!("this is an error's text and no document: {told}");
         let help = again(&told).to_owned();
-        return Err(Mistake { file, at: error.value.range(), message, help: Some(help) });
+        return Err(DocumentError { file, at: error.value.range(), message, help: Some(help) });
     }
     found.push(Document { file, at, members, is_listed: depth > 0 });
     Ok(())

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::ledger::Spot;
+use super::ledger::SourceLocation;
 use crate::aws::region;
 
 /// How deep folders may lie in folders; a link to a folder above ends here too.
@@ -45,14 +45,14 @@ pub struct Folder {
 }
 
 /// The places of a folder's files, as a person tells them: below the folder, as it was named.
-pub struct Places<'f> {
+pub struct NameHints<'f> {
     folder: &'f Path,
     files: &'f [File],
     /// Where lines begin, for the files of which something is told: there may be much of it, in large files.
     lines: RefCell<HashMap<usize, Vec<usize>>>,
 }
 
-impl<'f> Places<'f> {
+impl<'f> NameHints<'f> {
     /// Those of the files of a folder.
     pub fn of(folder: &'f Path, files: &'f [File]) -> Self {
         Self { folder, files, lines: RefCell::default() }
@@ -65,7 +65,7 @@ impl<'f> Places<'f> {
     }
 
     /// A place in a file: line and column, counted from 1, the column in characters.
-    pub fn place(&self, spot: Spot) -> String {
+    pub fn place(&self, spot: SourceLocation) -> String {
         let file = self.files[spot.file].text.as_str();
         let mut lines = self.lines.borrow_mut();
         let starts = lines.entry(spot.file).or_insert_with(|| {
@@ -79,14 +79,14 @@ impl<'f> Places<'f> {
 
 /// What a folder's name says about everything below it.
 #[derive(Clone, Default)]
-struct Named {
+struct NamedDocument {
     /// The region it is named after.
     region: Option<String>,
     /// The account it is named after.
     account: Option<String>,
 }
 
-impl Named {
+impl NamedDocument {
     /// The same with what one more folder's name says.
     fn below(&self, folder: &Path) -> Self {
         let mut named = self.clone();
@@ -114,12 +114,12 @@ pub fn read(path: &Path) -> io::Result<Folder> {
     let mut folder = Folder::default();
     // `.` has no name of its own.
     let whole = path.canonicalize()?;
-    walk(path, &Named::default().below(&whole), 0, &mut folder)?;
+    walk(path, &NamedDocument::default().below(&whole), 0, &mut folder)?;
     Ok(folder)
 }
 
 /// Reads one folder, its own files and folders in the order of their names.
-fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Result<()> {
+fn walk(path: &Path, named: &NamedDocument, depth: usize, folder: &mut Folder) -> io::Result<()> {
     let within =
         |error: io::Error, path: &Path| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if depth > MAX_DEPTH {
@@ -146,7 +146,7 @@ fn walk(path: &Path, named: &Named, depth: usize, folder: &mut Folder) -> io::Re
             }
             let octets = fs::read(&inner).map_err(|error| within(error, &inner))?;
             folder.modified = folder.modified.max(about.modified().ok());
-            let Named { region, account } = named.clone();
+            let NamedDocument { region, account } = named.clone();
             let (text, is_text) = decoded(octets);
             folder.files.push(File { path: inner, text, is_text, region, account });
         }

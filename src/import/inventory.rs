@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::ledger::{Item, Spot};
+use super::ledger::{Item, SourceLocation};
 use super::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
 use super::objects::gateway::{
     CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, EgressOnlyInternetGateway,
@@ -30,64 +30,64 @@ use super::objects::transit::{
 /// Everything that the documents hold.
 #[derive(Default)]
 pub struct Inventory {
-    pub vpcs: Vec<Found<Vpc>>,
+    pub vpcs: Vec<ReadObject<Vpc>>,
     /// `enableDnsSupport` and `enableDnsHostnames` of a VPC.
     pub attributes: BTreeMap<String, VpcAttribute>,
     /// Where they are told, by the VPC's id.
-    pub attribute_spots: BTreeMap<String, Vec<Spot>>,
-    pub subnets: Vec<Found<Subnet>>,
-    pub route_tables: Vec<Found<RouteTable>>,
-    pub internet_gateways: Vec<Found<InternetGateway>>,
-    pub egress_only_internet_gateways: Vec<Found<EgressOnlyInternetGateway>>,
-    pub nat_gateways: Vec<Found<NatGateway>>,
-    pub endpoints: Vec<Found<VpcEndpoint>>,
-    pub endpoint_associations: Vec<Found<VpcEndpointAssociation>>,
-    pub services: Vec<Found<ServiceDetail>>,
-    pub interfaces: Vec<Found<NetworkInterface>>,
-    pub instances: Vec<Found<Instance>>,
-    pub addresses: Vec<Found<Address>>,
-    pub security_groups: Vec<Found<SecurityGroup>>,
-    pub security_group_rules: Vec<Found<SecurityGroupRule>>,
-    pub network_acls: Vec<Found<NetworkAcl>>,
-    pub prefix_lists: Vec<Found<PrefixList>>,
+    pub attribute_spots: BTreeMap<String, Vec<SourceLocation>>,
+    pub subnets: Vec<ReadObject<Subnet>>,
+    pub route_tables: Vec<ReadObject<RouteTable>>,
+    pub internet_gateways: Vec<ReadObject<InternetGateway>>,
+    pub egress_only_internet_gateways: Vec<ReadObject<EgressOnlyInternetGateway>>,
+    pub nat_gateways: Vec<ReadObject<NatGateway>>,
+    pub endpoints: Vec<ReadObject<VpcEndpoint>>,
+    pub endpoint_associations: Vec<ReadObject<VpcEndpointAssociation>>,
+    pub services: Vec<ReadObject<ServiceDetail>>,
+    pub interfaces: Vec<ReadObject<NetworkInterface>>,
+    pub instances: Vec<ReadObject<Instance>>,
+    pub addresses: Vec<ReadObject<Address>>,
+    pub security_groups: Vec<ReadObject<SecurityGroup>>,
+    pub security_group_rules: Vec<ReadObject<SecurityGroupRule>>,
+    pub network_acls: Vec<ReadObject<NetworkAcl>>,
+    pub prefix_lists: Vec<ReadObject<PrefixList>>,
     /// The entries of prefix lists, by the list's id and the region that a folder above them is named after.
     pub prefix_list_entries: BTreeMap<(String, Option<String>), Vec<Item<PrefixListEntry>>>,
-    pub peerings: Vec<Found<VpcPeeringConnection>>,
-    pub dhcp_options: Vec<Found<DhcpOptions>>,
-    pub transit_gateways: Vec<Found<TransitGateway>>,
-    pub attachments: Vec<Found<TransitGatewayAttachment>>,
-    pub vpc_attachments: Vec<Found<TransitGatewayVpcAttachment>>,
-    pub peering_attachments: Vec<Found<TransitGatewayPeeringAttachment>>,
-    pub transit_route_tables: Vec<Found<TransitGatewayRouteTable>>,
+    pub peerings: Vec<ReadObject<VpcPeeringConnection>>,
+    pub dhcp_options: Vec<ReadObject<DhcpOptions>>,
+    pub transit_gateways: Vec<ReadObject<TransitGateway>>,
+    pub attachments: Vec<ReadObject<TransitGatewayAttachment>>,
+    pub vpc_attachments: Vec<ReadObject<TransitGatewayVpcAttachment>>,
+    pub peering_attachments: Vec<ReadObject<TransitGatewayPeeringAttachment>>,
+    pub transit_route_tables: Vec<ReadObject<TransitGatewayRouteTable>>,
     /// The routes, associations and propagations of transit gateways' route tables, by the table's id.
     pub transit_routes: BTreeMap<String, Vec<Item<TransitGatewayRoute>>>,
     pub transit_associations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
     pub transit_propagations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
     pub prefix_list_references: Vec<Item<PrefixListReference>>,
-    pub vpn_gateways: Vec<Found<VpnGateway>>,
-    pub vpn_connections: Vec<Found<VpnConnection>>,
-    pub customer_gateways: Vec<Found<CustomerGateway>>,
-    pub direct_connect_gateways: Vec<Found<DirectConnectGateway>>,
-    pub direct_connect_associations: Vec<Found<DirectConnectGatewayAssociation>>,
-    pub virtual_interfaces: Vec<Found<VirtualInterface>>,
-    pub hosted_zones: Vec<Found<HostedZone>>,
+    pub vpn_gateways: Vec<ReadObject<VpnGateway>>,
+    pub vpn_connections: Vec<ReadObject<VpnConnection>>,
+    pub customer_gateways: Vec<ReadObject<CustomerGateway>>,
+    pub direct_connect_gateways: Vec<ReadObject<DirectConnectGateway>>,
+    pub direct_connect_associations: Vec<ReadObject<DirectConnectGatewayAssociation>>,
+    pub virtual_interfaces: Vec<ReadObject<VirtualInterface>>,
+    pub hosted_zones: Vec<ReadObject<HostedZone>>,
     /// The VPCs of hosted zones, by the zone's id.
     pub zone_vpcs: BTreeMap<String, Vec<Item<ZoneVpc>>>,
     /// Record sets, a document each, with the file that holds them.
     pub record_sets: Vec<RecordSets>,
-    pub health_checks: Vec<Found<HealthCheck>>,
+    pub health_checks: Vec<ReadObject<HealthCheck>>,
     /// What the checkers of a health check observed, by its id.
     pub health_observations: BTreeMap<String, Vec<Item<HealthCheckObservation>>>,
-    pub resolver_rules: Vec<Found<ResolverRule>>,
-    pub rule_associations: Vec<Found<ResolverRuleAssociation>>,
-    pub resolver_endpoints: Vec<Found<ResolverEndpoint>>,
+    pub resolver_rules: Vec<ReadObject<ResolverRule>>,
+    pub rule_associations: Vec<ReadObject<ResolverRuleAssociation>>,
+    pub resolver_endpoints: Vec<ReadObject<ResolverEndpoint>>,
     /// The addresses of resolver endpoints, by the endpoint's id.
     pub resolver_addresses: BTreeMap<String, Vec<Item<ResolverAddress>>>,
-    pub resolver_configs: Vec<Found<ResolverConfig>>,
-    pub profiles: Vec<Found<Profile>>,
-    pub profile_associations: Vec<Found<ProfileAssociation>>,
-    pub profile_resources: Vec<Found<ProfileResourceAssociation>>,
-    pub service_networks: Vec<Found<ServiceNetworkVpcAssociation>>,
+    pub resolver_configs: Vec<ReadObject<ResolverConfig>>,
+    pub profiles: Vec<ReadObject<Profile>>,
+    pub profile_associations: Vec<ReadObject<ProfileAssociation>>,
+    pub profile_resources: Vec<ReadObject<ProfileResourceAssociation>>,
+    pub service_networks: Vec<ReadObject<ServiceNetworkVpcAssociation>>,
     /// The keys of the documents that were read, empty lists too.
     pub kinds: HashSet<String>,
     /// The account that made the calls.
@@ -95,14 +95,14 @@ pub struct Inventory {
 }
 
 /// An object, and what is known of where it comes from.
-pub struct Found<T> {
+pub struct ReadObject<T> {
     /// The object.
     pub object: T,
     /// The file it stands in, by its number.
     pub file: usize,
 }
 
-impl<T> std::ops::Deref for Found<T> {
+impl<T> std::ops::Deref for ReadObject<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

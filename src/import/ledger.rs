@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::folder::Places;
-use super::report::{Missing, NotUnderstood, Read, Report};
+use super::folder::NameHints;
+use super::report::{Missing, Unsupported, Read, Report};
 
 /// Where an object stands: in which file, and where in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spot {
+pub struct SourceLocation {
     /// The file, by its number.
     pub file: usize,
     /// The octet it begins at.
@@ -17,7 +17,7 @@ pub struct Spot {
 
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
+enum Disposition {
     /// It stands in the text.
     Written,
     /// It changes no answer, and why.
@@ -30,9 +30,9 @@ enum Fate {
 #[derive(Debug)]
 struct Entry {
     /// Where it stands.
-    spot: Spot,
+    spot: SourceLocation,
     /// What became of it; `None` so far.
-    fate: Option<Fate>,
+    fate: Option<Disposition>,
     /// Whether its id says which one it is. What has none goes by its place.
     is_named: bool,
 }
@@ -43,7 +43,7 @@ pub struct Item<T> {
     /// What it is.
     pub object: T,
     /// Where it stands.
-    pub spot: Spot,
+    pub spot: SourceLocation,
 }
 
 impl<T> std::ops::Deref for Item<T> {
@@ -55,24 +55,24 @@ impl<T> std::ops::Deref for Item<T> {
 }
 
 /// What kind of object: the key of the documents that hold it.
-type Kind = Cow<'static, str>;
+type ObjectKind = Cow<'static, str>;
 
 /// The account of all objects.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The objects by their kind, which is the key of the document, and their id.
-    entries: BTreeMap<(Kind, String), Entry>,
+    entries: BTreeMap<(ObjectKind, String), Entry>,
     /// More that was told of no object as a whole.
-    notes: Vec<(Option<Spot>, String)>,
+    notes: Vec<(Option<SourceLocation>, String)>,
     /// Objects that say what others said before.
-    repeated: BTreeMap<(Kind, usize), usize>,
+    repeated: BTreeMap<(ObjectKind, usize), usize>,
     /// What is missing, by the call that supplies it.
     missing: BTreeMap<String, String>,
 }
 
 impl Ledger {
     /// Notes that an object was read. False when one of its id was before.
-    pub fn read(&mut self, kind: impl Into<Kind>, id: &str, spot: Spot) -> bool {
+    pub fn read(&mut self, kind: impl Into<ObjectKind>, id: &str, spot: SourceLocation) -> bool {
         let key = (kind.into(), id.to_owned());
         if self.entries.contains_key(&key) {
             *self.repeated.entry((key.0, spot.file)).or_default() += 1;
@@ -83,56 +83,56 @@ impl Ledger {
     }
 
     /// Notes that something without an id was read.
-    pub fn read_item(&mut self, kind: impl Into<Kind>, spot: Spot) {
+    pub fn read_item(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
         self.entries.insert((kind.into(), at(spot)), Entry { spot, fate: None, is_named: false });
     }
 
     /// Notes that something without an id stands in the text.
-    pub fn item_written(&mut self, kind: impl Into<Kind>, spot: Spot) {
+    pub fn item_written(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
         self.written(kind, &at(spot));
     }
 
     /// Notes that something without an id changes no answer, and why.
-    pub fn item_left_out(&mut self, kind: impl Into<Kind>, spot: Spot, why: impl Into<String>) {
+    pub fn item_left_out(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation, why: impl Into<String>) {
         self.left_out(kind, &at(spot), why);
     }
 
     /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
-    pub fn item_not_understood(&mut self, kind: impl Into<Kind>, spot: Spot, why: impl Into<String>) {
+    pub fn item_not_understood(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation, why: impl Into<String>) {
         self.not_understood(kind, &at(spot), why);
     }
 
     /// Notes that an object stands in the text.
-    pub fn written(&mut self, kind: impl Into<Kind>, id: &str) {
-        self.fate(kind, id, Fate::Written);
+    pub fn written(&mut self, kind: impl Into<ObjectKind>, id: &str) {
+        self.fate(kind, id, Disposition::Written);
     }
 
     /// Notes that an object changes no answer, and why. What stands in the text already stays there.
-    pub fn left_out(&mut self, kind: impl Into<Kind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Fate::LeftOut(why.into()));
+    pub fn left_out(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+        self.fate(kind, id, Disposition::LeftOut(why.into()));
     }
 
     /// Notes that an object would change answers, and that nobody reads it.
-    pub fn not_understood(&mut self, kind: impl Into<Kind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Fate::NotUnderstood(why.into()));
+    pub fn not_understood(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+        self.fate(kind, id, Disposition::NotUnderstood(why.into()));
     }
 
     /// The first fate holds, unless the object is written after all.
-    fn fate(&mut self, kind: impl Into<Kind>, id: &str, fate: Fate) {
+    fn fate(&mut self, kind: impl Into<ObjectKind>, id: &str, fate: Disposition) {
         if let Some(entry) = self.entries.get_mut(&(kind.into(), id.to_owned()))
-            && (entry.fate.is_none() || fate == Fate::Written)
+            && (entry.fate.is_none() || fate == Disposition::Written)
         {
             entry.fate = Some(fate);
         }
     }
 
     /// Where an object stands.
-    pub fn spot(&self, kind: impl Into<Kind>, id: &str) -> Option<Spot> {
+    pub fn spot(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
         self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.spot)
     }
 
     /// Notes something that would change answers and that nobody reads.
-    pub fn note(&mut self, spot: Option<Spot>, message: impl Into<String>) {
+    pub fn note(&mut self, spot: Option<SourceLocation>, message: impl Into<String>) {
         self.notes.push((spot, message.into()));
     }
 
@@ -142,19 +142,19 @@ impl Ledger {
     }
 
     /// The report.
-    pub fn report(self, places: &Places<'_>) -> Report {
-        let mut kinds: BTreeMap<Kind, Read> = BTreeMap::new();
-        let mut not_understood: BTreeMap<String, (Option<Spot>, usize)> = BTreeMap::new();
-        let mut told = |message: String, spot: Option<Spot>| {
+    pub fn report(self, places: &NameHints<'_>) -> Report {
+        let mut kinds: BTreeMap<ObjectKind, Read> = BTreeMap::new();
+        let mut not_understood: BTreeMap<String, (Option<SourceLocation>, usize)> = BTreeMap::new();
+        let mut told = |message: String, spot: Option<SourceLocation>| {
             not_understood.entry(message).or_insert((spot, 0)).1 += 1;
         };
         for ((kind, id), entry) in self.entries {
             let read = kinds.entry(kind).or_default();
             *read.files.entry(places.file(entry.spot.file)).or_default() += 1;
             match entry.fate {
-                Some(Fate::Written) => read.written += 1,
-                Some(Fate::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
-                Some(Fate::NotUnderstood(why)) => {
+                Some(Disposition::Written) => read.written += 1,
+                Some(Disposition::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
+                Some(Disposition::NotUnderstood(why)) => {
                     read.not_understood += 1;
                     let message = if entry.is_named { format!("{id}: {why}") } else { why };
                     told(message, Some(entry.spot));
@@ -174,7 +174,7 @@ impl Ledger {
         }
         let mut not_understood: Vec<_> = not_understood.into_iter().collect();
         not_understood.sort_by_key(|(_, (spot, _))| *spot);
-        let not_understood = not_understood.into_iter().map(|(message, (spot, times))| NotUnderstood {
+        let not_understood = not_understood.into_iter().map(|(message, (spot, times))| Unsupported {
             message,
             place: spot.map(|spot| places.place(spot)),
             times,
@@ -186,6 +186,6 @@ impl Ledger {
 }
 
 /// The key of what goes by its place.
-fn at(spot: Spot) -> String {
+fn at(spot: SourceLocation) -> String {
     format!("{}:{}", spot.file, spot.at)
 }

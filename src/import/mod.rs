@@ -29,19 +29,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use report::{Missing, NotUnderstood, Read, Report};
+pub use report::{Missing, Unsupported, Read, Report};
 
 use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
-use document::{Contents, Mistake};
+use document::{Contents, DocumentError};
 use folder::Folder;
 use inventory::Inventory;
-use ledger::{Ledger, Spot};
+use ledger::{Ledger, SourceLocation};
 use objects::Object;
 use objects::network::Vpc;
 use pages::Pages;
-use places::Home;
-use reader::Reader;
+use places::RegionAndAccount;
+use reader::DocumentReader;
 
 /// What documents do not say.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ impl Imported {
 
 /// What was read where a configuration was named.
 #[derive(Debug)]
-pub struct Source {
+pub struct SourceDirectory {
     /// The configuration.
     pub loaded: Loaded,
     /// The folders of AWS's documents that are in it, with what became of them.
@@ -107,11 +107,11 @@ pub fn named(folder: &Path) -> PathBuf {
 /// # Errors
 ///
 /// Only when the file or folder itself cannot be read. Mistakes in it go into [`Loaded::report`].
-pub fn load(path: &Path) -> io::Result<Source> {
+pub fn load(path: &Path) -> io::Result<SourceDirectory> {
     if path.is_dir() {
         let imported = import(path, &Options::default())?;
         let loaded = imported.load(&named(path));
-        return Ok(Source { loaded, imports: vec![(path.to_owned(), imported.report)] });
+        return Ok(SourceDirectory { loaded, imports: vec![(path.to_owned(), imported.report)] });
     }
     let folders: RefCell<Vec<(PathBuf, Imported)>> = RefCell::default();
     let read_file = |path: &Path| -> io::Result<String> {
@@ -134,11 +134,11 @@ pub fn load(path: &Path) -> io::Result<Source> {
             loaded.config = config::Config::default();
             loaded.report = imported.mistakes;
             loaded.sources = imported.sources;
-            return Ok(Source { loaded, imports: Vec::new() });
+            return Ok(SourceDirectory { loaded, imports: Vec::new() });
         }
         imports.push((folder, imported.report));
     }
-    Ok(Source { loaded, imports })
+    Ok(SourceDirectory { loaded, imports })
 }
 
 /// Reads a folder of AWS's documents.
@@ -148,19 +148,19 @@ pub fn load(path: &Path) -> io::Result<Source> {
 /// When the folder or a file in it cannot be read.
 pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
     let folder = folder::read(path)?;
-    let mut reader = Reader::new(&folder.files);
+    let mut reader = DocumentReader::new(&folder.files);
     let mut mistakes = read_documents(&folder, &mut reader);
     mistakes.extend(reader.match_records());
     reader.leave_out_bare_vpcs();
-    let Reader { inventory, mut ledger, .. } = reader;
+    let DocumentReader { inventory, mut ledger, .. } = reader;
     let homes = places::homes(&inventory, &folder.files, options);
     mistakes.extend(without_region(&inventory, &homes, &ledger));
     if folder.files.is_empty() {
         let message = format!("folder `{}` has no files", path.display());
-        mistakes.push(Mistake { file: 0, at: 0..0, message, help: None });
+        mistakes.push(DocumentError { file: 0, at: 0..0, message, help: None });
     }
     let text = if mistakes.is_empty() { text::write(&inventory, &homes, &mut ledger) } else { String::new() };
-    let places = folder::Places::of(path, &folder.files);
+    let places = folder::NameHints::of(path, &folder.files);
     let report = ledger.report(&places);
     let (mistakes, sources) = told(mistakes, &folder);
     let Folder { files, folders, modified } = folder;
@@ -169,7 +169,7 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
 }
 
 /// Reads the documents of every file. Gives what is wrong with them, the pages that lack another among it.
-fn read_documents<'f>(folder: &'f Folder, reader: &mut Reader<'f>) -> Vec<Mistake> {
+fn read_documents<'f>(folder: &'f Folder, reader: &mut DocumentReader<'f>) -> Vec<DocumentError> {
     let mut pages = Pages::default();
     let mut foreign = Vec::new();
     for (number, file) in folder.files.iter().enumerate() {
@@ -186,7 +186,7 @@ fn read_documents<'f>(folder: &'f Folder, reader: &mut Reader<'f>) -> Vec<Mistak
         }
     }
     for file in foreign {
-        reader.ledger.note(Some(Spot { file, at: 0 }), "this file is no document of the AWS CLI");
+        reader.ledger.note(Some(SourceLocation { file, at: 0 }), "this file is no document of the AWS CLI");
     }
     let mut mistakes = std::mem::take(&mut reader.mistakes);
     mistakes.extend(pages.left_over());
@@ -194,11 +194,11 @@ fn read_documents<'f>(folder: &'f Folder, reader: &mut Reader<'f>) -> Vec<Mistak
 }
 
 /// The VPCs whose region nothing tells, as mistakes.
-fn without_region(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &Ledger) -> Vec<Mistake> {
-    let lost = inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none());
-    lost.map(|vpc| {
+fn without_region(inventory: &Inventory, homes: &BTreeMap<String, RegionAndAccount>, ledger: &Ledger) -> Vec<DocumentError> {
+    let dropped_at = inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none());
+    dropped_at.map(|vpc| {
         let at = ledger.spot(Vpc::KIND, &vpc.vpc_id).map_or(0, |spot| spot.at);
-        Mistake {
+        DocumentError {
             file: vpc.file,
             at: at..at + 1,
             message: format!("nothing tells the region of VPC `{}`", vpc.vpc_id),
@@ -218,11 +218,11 @@ pub fn is_region(text: &str) -> bool {
 }
 
 /// Mistakes as diagnostics, with the files they stand in.
-fn told(mistakes: Vec<Mistake>, folder: &Folder) -> (config::Report, SourceMap) {
+fn told(mistakes: Vec<DocumentError>, folder: &Folder) -> (config::Report, SourceMap) {
     let mut report = config::Report::default();
     let mut sources = SourceMap::default();
     let mut bases = BTreeMap::new();
-    for Mistake { file, at, message, help } in mistakes {
+    for DocumentError { file, at, message, help } in mistakes {
         let base = *bases.entry(file).or_insert_with(|| match folder.files.get(file) {
             Some(file) => sources.add(&file.path, file.text.clone()),
             None => sources.add(folder.folders.first().cloned().unwrap_or_default(), String::new()),

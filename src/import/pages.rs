@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::document::{Document, Mistake};
+use super::document::{Document, DocumentError};
 use super::folder::Folder;
 use super::subject::any_id_in;
 
@@ -11,16 +11,16 @@ use super::subject::any_id_in;
 #[derive(Default)]
 pub struct Pages {
     /// The page that waits for the next one.
-    waiting: BTreeMap<Answer, Mistake>,
+    waiting: BTreeMap<PagedAnswer, DocumentError>,
     /// Pages of record sets say with which name the next one begins.
-    wanted: Vec<(String, Mistake)>,
+    wanted: Vec<(String, DocumentError)>,
     /// The names that pages of record sets begin with.
     first_names: BTreeSet<String>,
 }
 
 /// What a page is of: one call's answer, as far as that can be told.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Answer {
+struct PagedAnswer {
     /// The folder it lies in.
     folder: PathBuf,
     /// The id in its file's name: the call may be about a zone, a table, a list.
@@ -43,7 +43,7 @@ impl Pages {
                 _ => false,
             }
         });
-        let mistake = more.map(|member| Mistake {
+        let mistake = more.map(|member| DocumentError {
             file: document.file,
             at: member.value.range(),
             message: format!("there is more than this page of `{}`, and no page follows it", list.key),
@@ -61,7 +61,7 @@ impl Pages {
                 return;
             }
         }
-        let answer = Answer {
+        let answer = PagedAnswer {
             folder: path.parent().map(PathBuf::from).unwrap_or_default(),
             subject: path.file_stem().and_then(|stem| any_id_in(unnumbered(&stem.to_string_lossy()))),
             key: list.key.clone(),
@@ -73,7 +73,7 @@ impl Pages {
     }
 
     /// The pages that wait in vain.
-    pub fn left_over(self) -> impl Iterator<Item = Mistake> {
+    pub fn left_over(self) -> impl Iterator<Item = DocumentError> {
         let Self { waiting, wanted, first_names } = self;
         let wanted = wanted.into_iter().filter(move |(name, _)| !first_names.contains(name));
         waiting.into_values().chain(wanted.map(|(_, mistake)| mistake))

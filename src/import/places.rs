@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Options;
 use super::folder::File;
-use super::inventory::{Found, Inventory};
+use super::inventory::{ReadObject, Inventory};
 use super::objects::endpoint::VpcEndpoint;
 use super::objects::network::{Subnet, Vpc};
 use crate::aws::region;
 
 /// Where a VPC is.
 #[derive(Clone, Debug, Default)]
-pub struct Home {
+pub struct RegionAndAccount {
     /// Its region.
     pub region: Option<String>,
     /// The account that owns it.
@@ -38,14 +38,14 @@ pub fn region_of_name(name: &str) -> Option<&str> {
 }
 
 /// The home of each VPC.
-pub fn homes(inventory: &Inventory, files: &[File], options: &Options) -> BTreeMap<String, Home> {
+pub fn homes(inventory: &Inventory, files: &[File], options: &Options) -> BTreeMap<String, RegionAndAccount> {
     let (said, owners) = (regions_said(inventory), owners(inventory));
-    let home = |vpc: &Found<Vpc>| {
+    let home = |vpc: &ReadObject<Vpc>| {
         let (id, file) = (vpc.vpc_id.as_str(), &files[vpc.file]);
         let region = said.get(id).map(|region| (*region).to_owned());
         let account = vpc.owner_id.clone().or_else(|| owners.get(id).map(|owner| (*owner).to_owned()));
         let account = account.or_else(|| file.account.clone()).or_else(|| inventory.caller.clone());
-        Home {
+        RegionAndAccount {
             region: region.or_else(|| file.region.clone()).or_else(|| options.region.clone()),
             account: account.or_else(|| options.account.clone()),
         }

@@ -15,20 +15,20 @@ mod unread;
 
 use std::collections::HashMap;
 
-use super::document::{Document, Member, Mistake, Raw};
+use super::document::{Document, Member, DocumentError, RawObject};
 use super::folder::File;
-use super::inventory::{Found, Inventory, RecordSets};
-use super::ledger::{Item, Ledger, Spot};
+use super::inventory::{ReadObject, Inventory, RecordSets};
+use super::ledger::{Item, Ledger, SourceLocation};
 use super::objects::Object;
 use super::objects::instance::Address;
 use super::objects::route53::ResourceRecordSet;
-use forms::{Form, as_read, without_nulls};
-use keys::Key;
+use forms::{CallShape, as_read, without_nulls};
+use keys::DocumentKey;
 
 pub use keys::VPC_ATTRIBUTES;
 
 /// Reads documents into an inventory.
-pub struct Reader<'f> {
+pub struct DocumentReader<'f> {
     /// The files, for their names.
     pub(super) files: &'f [File],
     /// What was read.
@@ -36,15 +36,15 @@ pub struct Reader<'f> {
     /// What became of it.
     pub ledger: Ledger,
     /// What is wrong with the documents.
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<DocumentError>,
     /// The form of each object that counts, by its kind and id.
-    forms: HashMap<(&'static str, String), Form>,
+    forms: HashMap<(&'static str, String), CallShape>,
 }
 
 /// Where the inventory keeps the objects of one type.
-type Shelf<T> = fn(&mut Inventory) -> &mut Vec<Found<T>>;
+type Accessor<T> = fn(&mut Inventory) -> &mut Vec<ReadObject<T>>;
 
-impl<'f> Reader<'f> {
+impl<'f> DocumentReader<'f> {
     /// A reader of documents out of these files.
     pub fn new(files: &'f [File]) -> Self {
         Self {
@@ -70,54 +70,54 @@ impl<'f> Reader<'f> {
         let own: Vec<&Member<'_>> =
             document.members.iter().filter(|member| !keys::is_beside(&member.key)).collect();
         if own.is_empty() {
-            let spot = Spot { file: document.file, at: document.at.start };
+            let spot = SourceLocation { file: document.file, at: document.at.start };
             self.ledger.note(Some(spot), "this document holds no objects");
         }
         let mut told = Vec::with_capacity(own.len());
         for member in own {
             let key = self.member(document, member);
             // An empty list of whatever it may be says nothing.
-            if key == Key::Read || !member.value.items().is_some_and(|all| all.is_empty()) {
+            if key == DocumentKey::Read || !member.value.items().is_some_and(|all| all.is_empty()) {
                 told.push((member, key));
             }
         }
-        let is_any = |wanted: Key| told.iter().any(|(_, key)| *key == wanted);
+        let is_any = |wanted: DocumentKey| told.iter().any(|(_, key)| *key == wanted);
         let is_list =
-            |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(Raw::is_object));
-        let is_strange = !told.is_empty() && !is_any(Key::Read) && !is_any(Key::WithoutEffect);
+            |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(RawObject::is_object));
+        let is_strange = !told.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::WithoutEffect);
         if is_strange && (document.is_listed || !told.iter().any(|(member, _)| is_list(member))) {
             self.unknown_document(document, told.iter().map(|(member, _)| member.key.as_str()));
             return false;
         }
         for (member, key) in &told {
             match key {
-                Key::Read => {}
-                Key::WithoutEffect => self.without_effect(document.file, member),
+                DocumentKey::Read => {}
+                DocumentKey::WithoutEffect => self.without_effect(document.file, member),
                 // What stands beside the lists of an answer is about them.
-                Key::Unknown if is_any(Key::Read) || is_list(member) => {
+                DocumentKey::Unknown if is_any(DocumentKey::Read) || is_list(member) => {
                     self.unknown_member(document.file, member);
                 }
-                Key::Unknown => {}
+                DocumentKey::Unknown => {}
             }
         }
-        is_any(Key::Read)
+        is_any(DocumentKey::Read)
     }
 
     /// Reads one list of a document, or its only object. Tells what its key is.
-    fn member(&mut self, document: &Document<'f>, member: &Member<'f>) -> Key {
+    fn member(&mut self, document: &Document<'f>, member: &Member<'f>) -> DocumentKey {
         let key = member.key.as_str();
         let is_read = self.objects(document.file, key, &member.value)
             || self.parts(document, key, &member.value)
             || self.of_a_call(document, key, &member.value);
         self.inventory.kinds.insert(member.key.clone());
         match is_read {
-            true => Key::Read,
+            true => DocumentKey::Read,
             false => keys::of_unread(key),
         }
     }
 
     /// Reads objects that have ids. False where the key is not theirs.
-    fn objects(&mut self, file: usize, key: &str, value: &Raw<'_>) -> bool {
+    fn objects(&mut self, file: usize, key: &str, value: &RawObject<'_>) -> bool {
         match key {
             "Vpcs" => self.list(file, value, |all| &mut all.vpcs),
             "Subnets" => self.list(file, value, |all| &mut all.subnets),
@@ -192,7 +192,7 @@ impl<'f> Reader<'f> {
 
     /// Reads parts of objects, which have no id; many a call does not repeat of which object. False where the key is not
     /// theirs.
-    fn parts(&mut self, document: &Document<'f>, key: &str, value: &Raw<'_>) -> bool {
+    fn parts(&mut self, document: &Document<'f>, key: &str, value: &RawObject<'_>) -> bool {
         const RESOLVER_ENDPOINT: &[&str] = &["rslvr-in-", "rslvr-out-"];
         let file = document.file;
         match key {
@@ -254,7 +254,7 @@ impl<'f> Reader<'f> {
     }
 
     /// Reads what one call has in a shape of its own. False where the key is not such a call's.
-    fn of_a_call(&mut self, document: &Document<'f>, key: &str, value: &Raw<'f>) -> bool {
+    fn of_a_call(&mut self, document: &Document<'f>, key: &str, value: &RawObject<'f>) -> bool {
         match key {
             "VpcBlockPublicAccessOptions" => self.block_public_access(document.file, value),
             "HostedZoneSummaries" => self.zone_summaries(document, value),
@@ -271,7 +271,7 @@ impl<'f> Reader<'f> {
     }
 
     /// Reads the objects of a list; AWS's own older examples have an object alone instead.
-    fn list<T: Object>(&mut self, file: usize, value: &Raw<'_>, shelf: Shelf<T>) {
+    fn list<T: Object>(&mut self, file: usize, value: &RawObject<'_>, shelf: Accessor<T>) {
         match value.items() {
             Some(items) => items.iter().for_each(|item| self.one(file, item, shelf)),
             None if value.is_object() => self.one(file, value, shelf),
@@ -280,9 +280,9 @@ impl<'f> Reader<'f> {
     }
 
     /// Reads one object.
-    fn one<T: Object>(&mut self, file: usize, value: &Raw<'_>, shelf: Shelf<T>) {
+    fn one<T: Object>(&mut self, file: usize, value: &RawObject<'_>, shelf: Accessor<T>) {
         let Some(object) = self.plain_by::<T>(file, value, as_read::<T>) else { return };
-        let spot = Spot { file, at: value.start };
+        let spot = SourceLocation { file, at: value.start };
         if object.id().is_empty() {
             self.ledger.read_item(T::KIND, spot);
             self.ledger.item_not_understood(T::KIND, spot, format!("an object of `{}` has no id", T::KIND));
@@ -290,7 +290,7 @@ impl<'f> Reader<'f> {
         }
         self.unread(spot, T::KIND, object.other(), T::IGNORED);
         let number = shelf(&mut self.inventory).len();
-        self.keep(object, Form { number, spot, size: value.text.len(), value: None }, shelf);
+        self.keep(object, CallShape { number, spot, size: value.text.len(), value: None }, shelf);
     }
 
     /// Reads the items of a list that have no id. Each is accounted for by its place.
@@ -298,7 +298,7 @@ impl<'f> Reader<'f> {
         &mut self,
         file: usize,
         kind: &'static str,
-        value: &Raw<'_>,
+        value: &RawObject<'_>,
     ) -> Vec<Item<T>> {
         let Some(items) = value.items() else {
             self.mistake(file, value, format!("`{kind}` is no list"));
@@ -306,7 +306,7 @@ impl<'f> Reader<'f> {
         };
         let mut read = Vec::with_capacity(items.len());
         for item in &items {
-            let spot = Spot { file, at: item.start };
+            let spot = SourceLocation { file, at: item.start };
             if let Some(object) = self.plain(file, item) {
                 self.ledger.read_item(kind, spot);
                 read.push(Item { object, spot });
@@ -316,7 +316,7 @@ impl<'f> Reader<'f> {
     }
 
     /// Reads a value as a type; members that are `null` are as good as absent.
-    fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &Raw<'_>) -> Option<T> {
+    fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &RawObject<'_>) -> Option<T> {
         self.plain_by(file, value, without_nulls)
     }
 
@@ -324,7 +324,7 @@ impl<'f> Reader<'f> {
     fn plain_by<T: serde::de::DeserializeOwned>(
         &mut self,
         file: usize,
-        value: &Raw<'_>,
+        value: &RawObject<'_>,
         change: fn(serde_json::Value) -> serde_json::Value,
     ) -> Option<T> {
         let read = serde_json::from_str(value.text).and_then(|value| serde_json::from_value(change(value)));
@@ -339,7 +339,7 @@ impl<'f> Reader<'f> {
         }
     }
 
-    fn mistake(&mut self, file: usize, value: &Raw<'_>, message: String) {
-        self.mistakes.push(Mistake { file, at: value.range(), message, help: None });
+    fn mistake(&mut self, file: usize, value: &RawObject<'_>, message: String) {
+        self.mistakes.push(DocumentError { file, at: value.range(), message, help: None });
     }
 }

@@ -18,7 +18,7 @@ pub struct Report {
     /// What objects refer to and no document holds.
     pub missing: Vec<Missing>,
     /// What would change answers and nobody reads.
-    pub not_understood: Vec<NotUnderstood>,
+    pub not_understood: Vec<Unsupported>,
 }
 
 /// The objects of one kind.
@@ -52,7 +52,7 @@ pub struct Missing {
 
 /// Something that nobody reads.
 #[derive(Clone, Debug, Serialize)]
-pub struct NotUnderstood {
+pub struct Unsupported {
     /// What it is.
     pub message: String,
     /// The first place where it stands.
@@ -112,7 +112,7 @@ impl fmt::Display for Report {
         if !self.not_understood.is_empty() {
             writeln!(f, "not understood")?;
         }
-        for NotUnderstood { message, place, times } in &self.not_understood {
+        for Unsupported { message, place, times } in &self.not_understood {
             let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
             let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
             writeln!(f, "  {place}{message}{times}")?;

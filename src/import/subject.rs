@@ -3,15 +3,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::document::{Document, Mistake, Raw};
-use super::ledger::Spot;
+use super::document::{Document, DocumentError, RawObject};
+use super::ledger::SourceLocation;
 use super::objects::Object;
-use super::reader::Reader;
+use super::reader::DocumentReader;
 
-impl Reader<'_> {
+impl DocumentReader<'_> {
     /// Finds the zone of each document of record sets: by the name at its apex, where the SOA record stands, and by
     /// the file's name where several zones have that name.
-    pub fn match_records(&mut self) -> Vec<Mistake> {
+    pub fn match_records(&mut self) -> Vec<DocumentError> {
         let mut mistakes = Vec::new();
         let mut of_name: HashMap<String, Vec<String>> = HashMap::new();
         for zone in &self.inventory.hosted_zones {
@@ -29,7 +29,7 @@ impl Reader<'_> {
                 ([one], _) => Some(one.clone()),
                 ([], named) => {
                     let apex = apex.unwrap_or("no name");
-                    let spot = Spot { file: document.file, at: document.at.start };
+                    let spot = SourceLocation { file: document.file, at: document.at.start };
                     let named = named.map(|id| format!(" ({id})")).unwrap_or_default();
                     let message =
                         format!("records of {apex}{named}, which is no hosted zone that a document holds");
@@ -42,7 +42,7 @@ impl Reader<'_> {
                     let help =
                         format!("put the zone's id into the file's name, such as `{}.json`", several[0]);
                     let (file, at) = (document.file, document.at.clone());
-                    mistakes.push(Mistake { file, at, message, help: Some(help) });
+                    mistakes.push(DocumentError { file, at, message, help: Some(help) });
                     None
                 }
             };
@@ -55,7 +55,7 @@ impl Reader<'_> {
     pub(super) fn is_about(
         &self,
         document: &Document<'_>,
-        value: &Raw<'_>,
+        value: &RawObject<'_>,
         field: &str,
         prefixes: &[&str],
     ) -> bool {
@@ -107,7 +107,7 @@ impl Reader<'_> {
             let help = format!(
                 "put the id into its file's name, such as `{example}.json`, or `\"{key}\": \"…\"` into the document"
             );
-            self.mistakes.push(Mistake {
+            self.mistakes.push(DocumentError {
                 file: document.file,
                 at: document.at.clone(),
                 message,

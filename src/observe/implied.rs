@@ -18,7 +18,7 @@ use foldhash::fast::RandomState;
 
 use super::QueryEvent;
 use crate::dns::{Class, Name, Rcode, RecordType};
-use crate::world::{Endpoint, EndpointKind, Index, Standing, Subnet};
+use crate::world::{Endpoint, EndpointKind, Index, PlaceKind, Subnet};
 
 /// How long a lookup is remembered. A stub retransmits earlier, with the same port and ID.
 pub const REMEMBERED: Duration = Duration::from_secs(12);
@@ -51,9 +51,9 @@ pub fn connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointCon
     if !counts(event) {
         return None;
     }
-    let own = match event.world.places[event.vantage?.place].standing {
-        Standing::Subnet(subnet) => Some(subnet),
-        Standing::Site(_) | Standing::Outside => None,
+    let own = match event.world.places[event.vantage?.place].kind {
+        PlaceKind::Subnet(subnet) => Some(subnet),
+        PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
     let sets = answer.answer.iter().filter(|set| set.rtype == question.qtype);
     let addresses = sets.flat_map(|set| set.addresses(rotation));

@@ -66,8 +66,8 @@ impl LowerBound {
     pub fn start(clients: LabelledMetric<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
         let (samples, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("lower-bound".to_owned());
-        let lost = dropped.clone();
-        thread.spawn(move || run(&queue, &clients, &lost))?;
+        let dropped_at = dropped.clone();
+        thread.spawn(move || run(&queue, &clients, &dropped_at))?;
         Ok(Self { samples, dropped })
     }
 

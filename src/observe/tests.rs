@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::query_log::{Template, Timestamp};
 use super::*;
 use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
-use crate::resolve::{Outcome, QueryContext, Silent, Source, resolve};
+use crate::resolve::{Outcome, QueryContext, NoTrace, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -165,7 +165,7 @@ impl Lab {
         let vantage = self.world.vantage(client.into(), None).ok();
         let outcome = match vantage {
             Some(vantage) => {
-                resolve(&self.world, vantage, &question, QueryContext::at(0), &mut Silent).unwrap()
+                resolve(&self.world, vantage, &question, QueryContext::at(0), &mut NoTrace).unwrap()
             }
             None => Outcome::without_paths(Answer::empty(Rcode::REFUSED), Source::Refused),
         };

@@ -1,11 +1,11 @@
-//! Time as caches measure it.
+//! Time for caches.
 
 use std::time::Instant;
 
-/// Whole seconds of the monotonic clock since an instant that its maker chooses: the time by which TTLs count down.
+/// Seconds of the monotonic clock since a chosen instant: the time by which TTLs count down.
 ///
-/// It is a type of its own so that seconds of the wall clock, which can be set back, cannot be passed for it. Times of
-/// different origins must not be compared; a daemon has one, the start of its engine.
+/// A separate type, so that seconds of the wall clock, which can be set back, cannot be used instead. Times
+/// with different origins must not be compared; a daemon has one origin, the start of its engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonotonicSeconds(u64);
 
@@ -15,22 +15,22 @@ impl MonotonicSeconds {
         Self(seconds)
     }
 
-    /// An instant, measured from `origin`. An instant before it is the origin.
+    /// An instant relative to `origin`. An earlier instant is the origin.
     pub fn since(origin: Instant, at: Instant) -> Self {
         Self(at.saturating_duration_since(origin).as_secs())
     }
 
-    /// The number of seconds since the origin.
+    /// Seconds since the origin.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// How many seconds have passed since `earlier`; 0 if it is not earlier.
+    /// Seconds since `earlier`; 0 if that is later.
     pub const fn seconds_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The time so many seconds later.
+    /// The time this many seconds later.
     pub const fn plus(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds))
     }

@@ -1,9 +1,9 @@
-//! Delegated zones: which name servers are asked, and through which DELEGATE rule (Route 53 Developer Guide,
-//! "Resolver delegation rules tutorial").
+//! Delegated zones: which name servers are queried, and through which DELEGATE rule (Route 53 Developer
+//! Guide, "Resolver delegation rules tutorial").
 //!
 //! ```text
-//!  NS records below a zone's top, or in a server's answer ──► DELEGATE rule whose delegation record covers their names
-//!      ──► their addresses: beside the NS records, else looked up ──► the server is asked
+//!  NS records below a zone apex, or in a server's answer ──► DELEGATE rule whose delegation record matches their names
+//!      ──► their addresses: from glue records, or looked up ──► query
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,36 +17,37 @@ use crate::world::{
     Index, Rule, Server, ServerTransport, Upstream, UpstreamIdentity, Vantage, Vpc, World, Zone,
 };
 
-/// How deep look-ups may stand in each other for a server's address to be looked up. A delegation on the way to a
-/// server's address counts twice: as the look-up of the address, and as the referral that it meets.
+/// Maximum nesting depth of lookups of server addresses. A delegation on the way to a server's address counts
+/// twice: as the lookup of the address and as the referral found there.
 const MAX_DEPTH: usize = 4;
 
-/// Of how many servers of one zone the address is looked up.
-const MAX_LOOKED_UP: usize = 4;
+/// Maximum number of servers of one zone whose addresses are looked up.
+const MAX_SERVER_LOOKUPS: usize = 4;
 
 /// The port of name servers.
 const PORT: u16 = 53;
 
-/// A zone that others serve, and who may be asked.
+/// A delegated zone and the name servers that may be queried.
 #[derive(Clone, Debug)]
 pub struct Referral {
-    /// The delegated zone's top.
+    /// The apex of the delegated zone.
     pub cut: Name,
-    /// Its name servers that a DELEGATE rule covers, with the rule. All of them go by the first one's rule.
+    /// Its name servers that a DELEGATE rule matches. All are queried through the rule of the first one.
     pub servers: Vec<Name>,
     /// That rule.
     pub rule: Index<Rule>,
-    /// Addresses that stand beside the NS records.
+    /// Addresses from glue records.
     pub glue: Vec<IpAddr>,
 }
 
-/// Where a zone delegates a question's name, if it does. The DS record stands above the cut (RFC 4035 3.1.4.1).
+/// The NS records by which a zone delegates the name of a question, if it does. DS records belong to the
+/// parent (RFC 4035 section 3.1.4.1).
 pub fn cut<'z>(zone: &'z Zone, question: &Question) -> Option<&'z RrSet> {
     let servers = zone.cut(&question.qname)?;
     (question.qtype != RecordType::DS || question.qname != servers.owner).then_some(servers)
 }
 
-/// The referral that NS records make in a VPC. `None`: no DELEGATE rule covers any of the servers.
+/// The referral from NS records in a VPC. `None` if no DELEGATE rule matches any of the servers.
 pub fn referral(
     world: &World,
     vpc: Index<Vpc>,
@@ -75,7 +76,7 @@ pub fn of_zone(world: &World, vpc: Index<Vpc>, zone: &Zone, servers: &RrSet) -> 
     referral(world, vpc, servers, addresses)
 }
 
-/// The referral in an answer that somebody else gave to a question, below `above`.
+/// The referral in an upstream's answer to a question, below `above`.
 pub fn of_answer(
     world: &World,
     vpc: Option<Index<Vpc>>,
@@ -99,8 +100,8 @@ pub fn of_answer(
     referral(world, vpc?, servers, beside)
 }
 
-/// What a zone's server answers to a question about a delegated name: the NS records, and the addresses it has for
-/// them (RFC 1034 4.3.2).
+/// The answer of a zone's server for a delegated name: the NS records, and the addresses that it has for them
+/// (RFC 1034 section 4.3.2).
 pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
     let mut answer = Answer::empty(Rcode::NOERROR);
     let names = servers.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::NS));
@@ -111,8 +112,9 @@ pub fn refer(zone: &Zone, servers: &RrSet) -> Answer {
     answer
 }
 
-/// What is said of a delegated name whose servers no DELEGATE rule covers. AWS does not say; there is nobody to ask.
-pub fn lame(servers: &RrSet) -> Reply {
+/// The reply for a delegated name if no DELEGATE rule matches its servers. AWS does not document this case;
+/// there is no server to query.
+pub fn no_rule_covers(servers: &RrSet) -> Reply {
     let names: Vec<String> = servers.rdatas.iter().map(|rdata| rdata.to_text(servers.rtype)).collect();
     let text = format!(
         "{} is delegated to {}, which no DELEGATE rule of this VPC covers",
@@ -123,7 +125,8 @@ pub fn lame(servers: &RrSet) -> Reply {
     Reply::of(answer, Source::PrivateHostedZone)
 }
 
-/// The servers at these addresses, asked from the outbound endpoint of a rule. `None`: there is no address.
+/// The servers at these addresses, queried from the outbound endpoint of a rule. `None` if there is no
+/// address.
 pub fn upstream(world: &World, rule: Index<Rule>, addresses: &[IpAddr]) -> Option<Arc<Upstream>> {
     let rule = &world.rules[rule];
     let server = |ip: &IpAddr| Server::new(SocketAddr::new(*ip, PORT), ServerTransport::Udp);
@@ -135,56 +138,56 @@ pub fn upstream(world: &World, rule: Index<Rule>, addresses: &[IpAddr]) -> Optio
     (!addresses.is_empty()).then(|| Arc::new(Upstream { name: rule.id.clone(), identity }))
 }
 
-/// A delegated zone on the way to its servers.
+/// A delegated zone whose servers are being determined.
 #[derive(Debug)]
-pub struct Delegated {
+pub struct Delegation {
     referral: Referral,
-    /// How many delegations led here.
+    /// Number of delegations that led here.
     depth: usize,
-    /// How many look-ups were made: two for each server, for its IPv4 and its IPv6 addresses.
+    /// Number of lookups: two for each server, for its IPv4 and IPv6 addresses.
     tried: usize,
-    /// The look-up of a server's address.
+    /// The lookup of a server's address.
     looking: Option<Box<Resolution>>,
     /// The servers, once their addresses are known.
-    whom: Option<ForwardTarget>,
+    target: Option<ForwardTarget>,
 }
 
-impl Delegated {
-    /// Begins with a referral, which is the `depth`th.
+impl Delegation {
+    /// Starts with a referral at a depth.
     pub fn new(referral: Referral, depth: usize) -> Self {
-        Self { referral, depth, tried: 0, looking: None, whom: None }
+        Self { referral, depth, tried: 0, looking: None, target: None }
     }
 
-    /// The zone's top.
+    /// The apex of the zone.
     pub fn cut(&self) -> &Name {
         &self.referral.cut
     }
 
-    /// Whether a name lies in the zone.
-    pub fn holds(&self, name: &Name) -> bool {
+    /// Whether the zone contains a name.
+    pub fn contains(&self, name: &Name) -> bool {
         name.is_at_or_below(&self.referral.cut)
     }
 
-    /// The look-up that waits for an answer.
-    pub fn looking(&mut self) -> Option<&mut Resolution> {
+    /// The lookup that waits for an answer.
+    pub fn lookup(&mut self) -> Option<&mut Resolution> {
         self.looking.as_deref_mut()
     }
 
-    /// The servers to ask, or what must be known of them first.
+    /// The servers to query, or the lookup that is needed first.
     pub fn next(
         &mut self,
         world: &World,
         vantage: Vantage,
-        occasion: QueryContext,
+        context: QueryContext,
         trace: &mut impl Trace,
     ) -> Next {
         let mut addresses = self.referral.glue.clone();
-        while self.whom.is_none() {
+        while self.target.is_none() {
             if let Some(mut looking) = self.looking.take() {
                 match looking.step(world, trace) {
-                    Step::Ask(whom, question) => {
+                    Step::Forward(target, question) => {
                         self.looking = Some(looking);
-                        return Next::Look(Step::Ask(whom, question));
+                        return Next::Pending(Step::Forward(target, question));
                     }
                     Step::Done(found) => {
                         let sets = found.iter().flat_map(|outcome| &outcome.answer.answer);
@@ -192,29 +195,29 @@ impl Delegated {
                     }
                 }
             }
-            self.whom = upstream(world, self.referral.rule, &addresses).map(ForwardTarget::NameServers);
-            if self.whom.is_none() && !self.look_up_next(vantage, occasion) {
+            self.target = upstream(world, self.referral.rule, &addresses).map(ForwardTarget::NameServers);
+            if self.target.is_none() && !self.start_next_lookup(vantage, context) {
                 return Next::Reply(self.unreachable());
             }
         }
-        match &self.whom {
-            Some(whom) => Next::Ask(whom.clone(), Source::ForwardRule),
+        match &self.target {
+            Some(target) => Next::Ask(target.clone(), Source::ForwardRule),
             None => Next::Reply(self.unreachable()),
         }
     }
 
-    /// Begins to look up the next server's address. False: there is no other. A server's name in the zone that it
-    /// serves leads nowhere without an address beside it.
-    fn look_up_next(&mut self, vantage: Vantage, occasion: QueryContext) -> bool {
+    /// Starts the lookup of the next server's address. Returns false if there is no other. A server within
+    /// the zone that it serves cannot be looked up without glue.
+    fn start_next_lookup(&mut self, vantage: Vantage, context: QueryContext) -> bool {
         let cut = &self.referral.cut;
         let outside = self.referral.servers.iter().filter(|name| !name.is_at_or_below(cut));
         let types = [RecordType::A, RecordType::AAAA];
-        let mut wanted = outside.take(MAX_LOOKED_UP).flat_map(|name| types.map(|qtype| (name, qtype)));
+        let mut wanted = outside.take(MAX_SERVER_LOOKUPS).flat_map(|name| types.map(|qtype| (name, qtype)));
         let Some((name, qtype)) = wanted.nth(self.tried).filter(|_| self.depth <= MAX_DEPTH) else {
             return false;
         };
         let question = Question { qname: name.clone(), qtype, qclass: Class::IN };
-        self.looking = Some(Box::new(Resolution::below(vantage, &question, occasion, self.depth + 1)));
+        self.looking = Some(Box::new(Resolution::nested(vantage, &question, context, self.depth + 1)));
         self.tried += 1;
         true
     }

@@ -1,32 +1,33 @@
-//! DNAME records in answers of other name servers: the CNAME record that one stands for (RFC 6672 3).
+//! DNAME records in answers of upstreams, and the CNAME records synthesised from them (RFC 6672 section 3).
 
 use crate::dns::{Answer, Name, Rcode, Rdata, RecordType, RrSet};
 
-/// What a DNAME makes of a name.
+/// The result of applying a DNAME to a name.
 #[derive(Debug)]
-pub enum Redirected {
-    /// These records: the DNAME, and the CNAME record that it stands for.
+pub enum DnameResult {
+    /// These records: the DNAME and the synthesised CNAME.
     To(Vec<RrSet>),
-    /// The name would be longer than a name can be (RFC 6672 2.2).
+    /// The name would be too long (RFC 6672 section 2.2).
     TooLong(Box<RrSet>),
-    /// There is more than one (RFC 6672 2.4), for this reason none counts.
+    /// There are several (RFC 6672 section 2.4), so none is used.
     Ambiguous(String),
 }
 
-/// The redirection of a name by a DNAME in `rest`, which it is taken out of: the deepest one, if there are several.
-/// `here` are the records at the name itself. `None`: there is no DNAME above the name.
+/// The redirection of a name by a DNAME in `rest`, from which it is removed: the most specific one, if there
+/// are several. `here` are the records of the name itself. `None` if there is no DNAME above the name.
 ///
-/// The CNAME record that comes with it was synthesised by the server for resolvers without support for DNAME. If it agrees
-/// with the DNAME it is kept, in its own case and with the smaller TTL; otherwise it is replaced, as in Unbound.
-pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<Redirected> {
+/// The accompanying CNAME was synthesised by the server for resolvers without DNAME support. If it agrees
+/// with the DNAME, it is used in its own case and with the lower TTL; otherwise it is replaced, as in
+/// Unbound.
+pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<DnameResult> {
     let above = rest.iter().enumerate().filter(|(_, set)| set.is_dname_above(name));
     let (at, _) = above.max_by_key(|(_, set)| set.owner.label_count())?;
     let dname = rest.remove(at);
     let [rdata] = &*dname.rdatas else {
-        return Some(Redirected::Ambiguous(format!("{} has several DNAME records", dname.owner)));
+        return Some(DnameResult::Ambiguous(format!("{} has several DNAME records", dname.owner)));
     };
     let Some(target) = substituted(name, &dname.owner, rdata) else {
-        return Some(Redirected::TooLong(Box::new(dname)));
+        return Some(DnameResult::TooLong(Box::new(dname)));
     };
     let is_same = |set: &&RrSet| {
         let [rdata] = &*set.rdatas else { return false };
@@ -34,7 +35,7 @@ pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<Re
     };
     let cname = match here.iter().find(is_same) {
         Some(sent) => sent.with_ttl(sent.ttl.min(dname.ttl)),
-        // Its TTL is the DNAME's (RFC 6672 3.1).
+        // Its TTL is that of the DNAME (RFC 6672 section 3.1).
         None => RrSet {
             owner: name.clone(),
             rtype: RecordType::CNAME,
@@ -42,16 +43,16 @@ pub fn redirect(rest: &mut Vec<RrSet>, here: &[RrSet], name: &Name) -> Option<Re
             ..dname.clone()
         },
     };
-    Some(Redirected::To(vec![dname, cname]))
+    Some(DnameResult::To(vec![dname, cname]))
 }
 
-/// The answer where a DNAME makes a name too long.
+/// The answer if a DNAME makes a name too long.
 pub fn too_long(dname: RrSet) -> Answer {
     Answer { answer: vec![dname], ..Answer::empty(Rcode::YXDOMAIN) }
 }
 
-/// The name with its suffix `owner` replaced by the target in `rdata`, in wire form and in that target's case. `None`:
-/// it would be too long.
+/// The name with its suffix `owner` replaced by the target in `rdata`, in wire form and in the target's case.
+/// `None` if it would be too long.
 fn substituted(name: &Name, owner: &Name, rdata: &Rdata) -> Option<Vec<u8>> {
     let kept = name.as_wire().len() - owner.as_wire().len();
     let wire = [&name.as_wire()[..kept], rdata.as_wire()].concat();
@@ -70,8 +71,8 @@ mod tests {
         RrSet::new(name(owner), rtype, ttl, [Rdata::from_wire(target)])
     }
 
-    fn targets(redirected: Option<Redirected>) -> Vec<(RecordType, u32, String)> {
-        let Some(Redirected::To(sets)) = redirected else { panic!("{redirected:?}") };
+    fn targets(redirected: Option<DnameResult>) -> Vec<(RecordType, u32, String)> {
+        let Some(DnameResult::To(sets)) = redirected else { panic!("{redirected:?}") };
         sets.iter().map(|set| (set.rtype, set.ttl, set.rdatas[0].to_text(set.rtype))).collect()
     }
 
@@ -81,7 +82,7 @@ mod tests {
         let made = targets(redirect(&mut rest, &[], &name("a.b.old.example")));
         assert_eq!(made[1], (RecordType::CNAME, 30, "a.b.New.example.".to_owned()));
         assert!(rest.is_empty());
-        // Not at its owner (RFC 6672 2.3), and not elsewhere.
+        // Not at its owner (RFC 6672 section 2.3), and not outside it.
         for other in ["old.example", "xold.example", "b.example"] {
             let mut rest = vec![set("old.example", RecordType::DNAME, 30, b"\x01n\0")];
             assert!(redirect(&mut rest, &[], &name(other)).is_none(), "{other}");
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(targets(redirect(&mut rest, &[], &asked))[1].2, "a.y.");
         let two: Vec<Rdata> = [b"\x01x\0", b"\x01y\0"].map(|wire| Rdata::from_wire(wire)).to_vec();
         let mut rest = vec![RrSet::new(name("c"), RecordType::DNAME, 1, two)];
-        assert!(matches!(redirect(&mut rest, &[], &asked), Some(Redirected::Ambiguous(_))));
+        assert!(matches!(redirect(&mut rest, &[], &asked), Some(DnameResult::Ambiguous(_))));
     }
 
     #[test]
@@ -119,6 +120,6 @@ mod tests {
         target.extend([b'b'; 63]);
         target.push(0);
         let mut rest = vec![set("c", RecordType::DNAME, 1, &target)];
-        assert!(matches!(redirect(&mut rest, &[], &long), Some(Redirected::TooLong(_))));
+        assert!(matches!(redirect(&mut rest, &[], &long), Some(DnameResult::TooLong(_))));
     }
 }

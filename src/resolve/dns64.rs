@@ -1,6 +1,7 @@
-//! DNS64: AAAA records made from A records, in 64:ff9b::/96, for clients that have IPv6 alone (RFC 6147).
+//! DNS64: AAAA records synthesised from A records in 64:ff9b::/96, for IPv6-only clients (RFC 6147).
 //!
-//! AWS makes them from private addresses too, which RFC 6052 3.1 leaves out ("DNS64 and NAT64", VPC User Guide).
+//! AWS also synthesises them from private addresses, which RFC 6052 section 3.1 excludes ("DNS64 and NAT64",
+//! VPC User Guide).
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,20 +10,21 @@ use crate::dns::reverse::{Reverse, parse_reverse, reverse_name};
 use crate::dns::{Answer, Question, Rcode, Rdata, RecordType, RrSet};
 use crate::net::{nat64_embedded, nat64_of};
 
-/// The longest TTL of a made record where the AAAA answer had no SOA record, in seconds (RFC 6147 5.1.7).
+/// The maximum TTL of a synthesised record if the AAAA answer has no SOA record, in seconds (RFC 6147 section
+/// 5.1.7).
 const TTL_WITHOUT_SOA_S: u32 = 600;
 
-/// Whether the A records of the name are to be looked up: it exists, or its AAAA records could not be had, and there
-/// is none that a client could use (RFC 6147 5.1.1 to 5.1.4).
-pub fn wants_a(answer: &Answer) -> bool {
+/// Whether the A records of the name are to be looked up: it exists, or its AAAA records could not be
+/// obtained, and there is none that a client could use (RFC 6147 sections 5.1.1 to 5.1.4).
+pub fn needs_a_lookup(answer: &Answer) -> bool {
     let is_mapped = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
     let has_usable = |set: &RrSet| set.rtype == RecordType::AAAA && !set.addresses(0).all(is_mapped);
     answer.rcode != Rcode::NXDOMAIN && !answer.answer.iter().any(has_usable)
 }
 
-/// The answer to the AAAA question, made from the one to the A question; what leads to the records stays. `None`: there
-/// is no A record, so what the AAAA question found is told.
-pub fn made(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
+/// The answer to the AAAA question, synthesised from that to the A question; CNAMEs before the records
+/// remain. `None` if there is no A record, so that the AAAA answer applies.
+pub fn synthesise(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
     let is_a = |set: &RrSet| set.rtype == RecordType::A;
     if a.rcode != Rcode::NOERROR || !a.answer.iter().any(is_a) {
         return None;
@@ -45,7 +47,8 @@ fn translated(address: IpAddr) -> Option<Rdata> {
     }
 }
 
-/// The name of an address in 64:ff9b::/96 leads to that of the IPv4 address in it (RFC 6147 5.3.1).
+/// The reverse name of an address in 64:ff9b::/96 is an alias of that of the embedded IPv4 address (RFC 6147
+/// section 5.3.1).
 pub fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
     let Some(Reverse::Address(address)) = parse_reverse(&question.qname) else { return None };
     let embedded: Ipv4Addr = nat64_embedded(address)?;

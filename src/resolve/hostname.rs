@@ -1,4 +1,5 @@
-//! Names that AWS generates: `ip-10-0-1-5.ap-northeast-1.compute.internal`, `i-0123456789abcdef0…`, and their reverse.
+//! Generated names: `ip-10-0-1-5.ap-northeast-1.compute.internal`, `i-0123456789abcdef0…`, and their reverse
+//! names.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +10,7 @@ use crate::dns::reverse::{Reverse, parse_reverse};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Generated, Index, InternalDomain, Vpc, World};
 
-/// Answers in a domain that the resolver of a VPC has by itself.
+/// Answers in a domain that a VPC resolver answers itself.
 pub fn answer(
     world: &World,
     vpc: Option<Index<Vpc>>,
@@ -30,7 +31,7 @@ pub fn answer(
     zone::answer(&domain.zone, question, source)
 }
 
-/// The records of an instance's name or of an address's. `None`: the name is neither, or nobody's.
+/// The records of an instance's name or of an address's name. `None` if it is neither or does not exist.
 fn host_records(
     world: &World,
     vpc: Index<Vpc>,
@@ -58,11 +59,11 @@ fn host_records(
     })
 }
 
-/// Whether an address has its `ip-` name in a region's domain, as a VPC's resolver has it.
+/// Whether an address has an `ip-` name in the domain of a region, as seen by the resolver of a VPC.
 ///
-/// The name of a private address is computed from its label, whether or not an instance has the address; that of
-/// another one is known where its VPC is ("DNS attributes for your VPC"; captures). Names of another region's VPC
-/// are known where its private addresses are told ("VPC peering basics").
+/// The name of a private address is computed from its label, whether or not an instance has the address; that
+/// of any other address exists where its VPC is ("DNS attributes for your VPC"; captures). Names of a VPC in
+/// another region exist where its private addresses can be resolved ("VPC peering basics").
 fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Addr) -> bool {
     let ip = IpAddr::V4(address);
     let own = &world.vpcs[vpc];
@@ -79,8 +80,8 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
     (computed || is_known()) && (world.answers.unused_ip_names || is_used())
 }
 
-/// The addresses that an instance's resource name leads to. `None`: no instance whose names this VPC's resolver tells
-/// has it.
+/// The addresses of an instance's resource name. `None` if no instance that this VPC's resolver can resolve
+/// has the name.
 fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
     let instance = &world.instances[*world.public.resource_names.get(label)?];
     let home = world.subnets[instance.subnet].vpc;
@@ -93,7 +94,7 @@ fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) 
     Some(a.into_iter().chain(aaaa).collect())
 }
 
-/// Answers below a reverse zone: the `ip-` name of its region. `None`: its zone knows.
+/// Answers below a reverse zone: the `ip-` name of its region. `None` if its zone data answers.
 fn reverse(
     world: &World,
     vpc: Index<Vpc>,
@@ -108,7 +109,7 @@ fn reverse(
             if zone.node(&question.qname).is_none_or(|node| node.is_empty_non_terminal()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
-            // Where a VPC has a part of an octet's addresses, the rest of them lies in the zone too.
+            // If a VPC has only a part of an octet's addresses, the others are in the zone too.
             if !has_ip_name(world, vpc, region, address) {
                 return Some(Answer::nxdomain(soa()));
             }
@@ -119,7 +120,7 @@ fn reverse(
             let rdatas = vec![Rdata::name(&target)];
             Some(Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
         }
-        // Names of networks have something below them.
+        // Names of networks have names below them.
         Reverse::Network(_) if question.qname != *zone.apex() => Some(Answer::no_data(soa())),
         Reverse::Address(_) | Reverse::Network(_) => None,
     }

@@ -1,17 +1,17 @@
 //! Decisions: pure functions of a world, a vantage and a question. **Start here.**
 //!
-//! The product is two longest matches with a fold between them:
+//! The product is two longest matches, each followed by a loop:
 //!
 //! ```text
-//!  question ──► decide ──► the deepest claim on the name ──► Reply or Ask
-//!                 ▲                                            │
-//!                 └── Resolution: follows CNAMEs, bounded ◄────┘
+//!  question ──► decide ──► most specific claim on the name ──► Reply or Forward
+//!                 ▲                                                │
+//!                 └── Resolution: follows CNAMEs, bounded ◄────────┘
 //!                                      │
 //!                                      ▼
-//!                     egress::path ──► the longest prefix for each address
+//!                     egress::path ──► longest prefix match for each address
 //! ```
 //!
-//! Nothing here waits, reads a clock, logs or counts. Time comes in as an argument.
+//! Nothing here awaits, reads a clock, logs or counts. The time is an argument.
 
 mod clock;
 mod delegation;
@@ -33,64 +33,65 @@ pub use clock::MonotonicSeconds;
 pub use delegation::Referral;
 pub use outcome::{AddressPath, Cacheability, Outcome, Source};
 pub use path::{
-    Class, Direction, EgressPath, End, Filter, FilterId, Hop, Later, LaterTable, Lost, Matched, Reach, Reason,
+    Class, Direction, EgressPath, PathEnd, FilterResult, FilterId, Hop, NextRoute, RouteTableRef, DroppedAt, MatchedRoute, Reach, Reason,
 };
 pub use resolution::{Resolution, Step, resolve, simulated_answer};
-pub use routing::{Asker, Choice, Chosen, MOST_VALUES, choose};
-pub use trace::{ClaimSeen, Recorder, RoutingSeen, Silent, Trace};
+pub use routing::{RoutingContext, RoutingDecision, Selection, MAX_VALUES, choose};
+pub use trace::{ConsideredClaim, Recorder, RoutingRecord, NoTrace, Trace};
 
 use std::sync::Arc;
 
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType};
 use crate::world::{Claim, DnsSupportOff, Index, Rule, Upstream, ViewId, World};
 
-/// When a question is asked, and with what luck: all that a decision takes in besides the world.
+/// Inputs of a decision besides the world: the current time and a random number.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryContext {
-    /// The time in seconds, by any clock: TTLs of others count down by it. The daemon's is monotonic.
+    /// The time in seconds by any clock, by which the TTLs of forwarded answers count down. The daemon uses a
+    /// monotonic clock.
     pub now: u64,
-    /// A random number, which weighted records are drawn by.
+    /// A random number for the selection of weighted records.
     pub random: u64,
 }
 
 impl QueryContext {
-    /// A time at which the first of what could be drawn is.
+    /// The context at a time, with the random number 0.
     pub fn at(now_s: u64) -> Self {
         Self { now: now_s, random: 0 }
     }
 }
 
-/// What to do with one question.
+/// How to answer a question.
 #[derive(Debug)]
 pub enum Decision {
-    /// Answer this.
+    /// With this reply.
     Reply(Reply),
-    /// Ask somebody else.
-    Ask {
-        /// Whom.
-        whom: ForwardTarget,
-        /// What their answer counts as.
+    /// By forwarding it.
+    Forward {
+        /// Where to.
+        target: ForwardTarget,
+        /// The source that the answer counts as.
         source: Source,
     },
-    /// The name lies in a zone that other name servers have.
+    /// By the name servers of a delegated zone that contains the name.
     Refer(Box<Referral>),
-    /// Say nothing: the VPC's DNS support is off.
-    Silence,
+    /// Not at all: DNS support of the VPC is disabled.
+    NoReply,
 }
 
-/// Who else is asked.
+/// Where a question is forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForwardTarget {
     /// The targets of a FORWARD rule.
     Rule(Index<Rule>),
-    /// The servers that stand for the internet.
+    /// The servers configured for the internet.
     Internet,
     /// The name servers of a delegated zone.
     NameServers(Arc<Upstream>),
 }
 
 impl ForwardTarget {
-    /// Their servers. `None`: there is nobody.
+    /// Their servers, or `None` if there are none.
     pub fn upstream<'w>(&'w self, world: &'w World) -> Option<&'w Upstream> {
         match self {
             Self::Rule(rule) => world.rules[*rule].upstream.map(|index| &world.upstreams[index]),
@@ -100,40 +101,40 @@ impl ForwardTarget {
     }
 }
 
-/// A decided answer to one question; a CNAME in it is not yet followed.
+/// The reply to one question; a CNAME in it has not been followed.
 #[derive(Debug)]
 pub struct Reply {
     /// The records.
     pub answer: Answer,
     /// What answered.
     pub source: Source,
-    /// An alias record's type and target, whose records of that type the answer is to have.
+    /// Type and target of an alias record: the answer is to have the target's records of that type.
     pub alias: Option<(RecordType, Name)>,
-    /// Whether the same would be decided again.
-    pub keep: Cacheability,
+    /// Whether the same decision would be made again.
+    pub cacheability: Cacheability,
 }
 
 impl Reply {
-    /// A reply that leads nowhere else and stays as long as its world.
+    /// A reply that needs no further resolution and is valid for the generation of its world.
     pub fn of(answer: Answer, source: Source) -> Self {
-        Self { answer, source, alias: None, keep: Cacheability::Generation }
+        Self { answer, source, alias: None, cacheability: Cacheability::Generation }
     }
 }
 
-/// Decides what to do with one question in one view.
+/// Decides how to answer one question in one view.
 ///
-/// This is the order of the house. Rules, hosted zones, endpoints' private names and generated names are
-/// all claims; the deepest wins, whatever its kind. What nothing claims is public.
+/// Rules, hosted zones, endpoint private DNS and generated names are all claims; the most specific one
+/// answers, whatever its kind. A name without a claim is public.
 pub fn decide(
     world: &World,
     view: ViewId,
     question: &Question,
-    occasion: QueryContext,
+    context: QueryContext,
     trace: &mut impl Trace,
 ) -> Decision {
     let vpc = world.views[view].vpc();
     if vpc.is_some_and(|vpc| !world.vpcs[vpc].dns_support) {
-        return without_dns_support(world);
+        return dns_support_off(world);
     }
     if world.views[view].dns64
         && let Some(reply) = dns64::reverse(question, world.answers.generated_name_ttl)
@@ -146,22 +147,22 @@ pub fn decide(
     let (claim, by_system_rule) = winning_claim(world, view, question, trace);
     let mut reply = match claim {
         Some(Claim::ForwardRule(rule)) => {
-            return Decision::Ask { whom: ForwardTarget::Rule(rule), source: Source::ForwardRule };
+            return Decision::Forward { target: ForwardTarget::Rule(rule), source: Source::ForwardRule };
         }
         Some(Claim::HostedZone(index)) => {
             let zone = &world.hosted_zones[index].zone;
             match delegation::cut(zone, question) {
                 Some(servers) => match vpc.and_then(|vpc| delegation::of_zone(world, vpc, zone, servers)) {
                     Some(referral) => return Decision::Refer(Box::new(referral)),
-                    // The records themselves stand here.
+                    // The NS records are at the delegation point itself.
                     None if question.qtype == RecordType::NS && question.qname == servers.owner => {
                         Reply::of(Answer::of(vec![servers.clone()]), Source::PrivateHostedZone)
                     }
-                    None => delegation::lame(servers),
+                    None => delegation::no_rule_covers(servers),
                 },
                 None => {
-                    let asker = asker(world, view, occasion);
-                    zone::answer_routed(zone, question, Source::PrivateHostedZone, &asker, trace)
+                    let context = routing_context(world, view, context);
+                    zone::answer_routed(zone, question, Source::PrivateHostedZone, &context, trace)
                 }
             }
         }
@@ -175,11 +176,11 @@ pub fn decide(
             hostname::answer(world, vpc, &world.internal_domains[index], Source::Reverse, question)
         }
         Some(Claim::SystemRule(_) | Claim::PublicHostName(_)) | None => {
-            match public::known(world, view, question, occasion.now) {
+            match public::known(world, view, question, context.now) {
                 Some(reply) => reply,
                 None => {
-                    return Decision::Ask {
-                        whom: ForwardTarget::Internet,
+                    return Decision::Forward {
+                        target: ForwardTarget::Internet,
                         source: public_source(by_system_rule),
                     };
                 }
@@ -192,20 +193,21 @@ pub fn decide(
     Decision::Reply(reply)
 }
 
-/// Who asks, as far as routing policies care.
-fn asker(world: &World, view: ViewId, occasion: QueryContext) -> Asker<'_> {
+/// The client's location for routing policies.
+fn routing_context(world: &World, view: ViewId, context: QueryContext) -> RoutingContext<'_> {
     let region = world.views[view].vpc().map(|vpc| &world.vpcs[vpc].region);
-    Asker { region, places: &world.public.facts.regions, draw: occasion.random }
+    RoutingContext { region, places: &world.public.facts.regions, random: context.random }
 }
 
 fn public_source(by_system_rule: bool) -> Source {
     if by_system_rule { Source::SystemRule } else { Source::Public }
 }
 
-/// The claim that answers, and whether a SYSTEM rule chose it.
+/// The claim that answers, and whether a SYSTEM rule selected it.
 ///
-/// A SYSTEM rule is no answer of its own: of the claims that cover the name it takes the deepest that is
-/// no FORWARD rule. That is this project's reading; AWS only says that such queries are resolved locally.
+/// A SYSTEM rule does not answer by itself: it selects the most specific claim for the name that is not a
+/// FORWARD rule. This is an assumption of the project; AWS documents only that such queries are resolved
+/// locally.
 fn winning_claim(
     world: &World,
     view: ViewId,
@@ -215,9 +217,9 @@ fn winning_claim(
     let mut covering = world.claims.covering(world.views[view].claims, &question.qname);
     let mut first = None;
     let mut chosen = None;
-    for (labels, held) in &mut covering {
-        let claim = held.claim;
-        let wins = match (first, claim) {
+    for (labels, scoped) in &mut covering {
+        let claim = scoped.claim;
+        let is_selected = match (first, claim) {
             (None, Claim::SystemRule(_)) => {
                 first = Some(claim);
                 false
@@ -226,23 +228,23 @@ fn winning_claim(
             (Some(_), Claim::ForwardRule(_) | Claim::SystemRule(_)) => false,
             (Some(_), _) => true,
         };
-        trace.claim(&question.qname, labels, held, wins);
-        if wins {
+        trace.claim(&question.qname, labels, scoped, is_selected);
+        if is_selected {
             first = first.or(Some(claim));
             chosen = Some(claim);
             break;
         }
     }
-    for (labels, held) in covering {
-        trace.claim(&question.qname, labels, held, false);
+    for (labels, scoped) in covering {
+        trace.claim(&question.qname, labels, scoped, false);
     }
     (chosen, matches!(first, Some(Claim::SystemRule(_))))
 }
 
-/// What is said where DNS support is off. AWS only says that queries do not succeed.
-fn without_dns_support(world: &World) -> Decision {
+/// The reply if DNS support is disabled. AWS documents only that queries do not succeed.
+fn dns_support_off(world: &World) -> Decision {
     let rcode = match world.answers.dns_support_off {
-        DnsSupportOff::Silent => return Decision::Silence,
+        DnsSupportOff::Silent => return Decision::NoReply,
         DnsSupportOff::Refused => Rcode::REFUSED,
         DnsSupportOff::Servfail => Rcode::SERVFAIL,
     };

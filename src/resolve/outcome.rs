@@ -1,4 +1,4 @@
-//! What one question comes to.
+//! The outcome of one question.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use super::MonotonicSeconds;
 use super::path::{EgressPath, Reason};
 use crate::dns::Answer;
 
-/// What answers a question. A closed set, and a metric label.
+/// The source of an answer. A closed set, used as a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
-    /// A FORWARD rule's targets.
+    /// The targets of a FORWARD rule.
     ForwardRule,
-    /// Public DNS, because a SYSTEM rule kept a wider FORWARD rule away.
+    /// Public DNS, because a SYSTEM rule excluded the name from a FORWARD rule.
     SystemRule,
     /// A private hosted zone.
     PrivateHostedZone,
-    /// An endpoint's private DNS.
+    /// Private DNS of an endpoint.
     Endpoint,
     /// A generated host name.
     GeneratedName,
@@ -26,12 +26,12 @@ pub enum Source {
     Firewall,
     /// Public DNS.
     Public,
-    /// Nobody: the client may not ask, or the question cannot be asked.
+    /// None: the query was refused.
     Refused,
 }
 
 impl Source {
-    /// Every source.
+    /// All variants.
     pub const ALL: [Self; 9] = [
         Self::ForwardRule,
         Self::SystemRule,
@@ -44,7 +44,7 @@ impl Source {
         Self::Refused,
     ];
 
-    /// The word for it, in metrics, logs and `explain`.
+    /// Its name in metrics, logs and `explain`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ForwardRule => "forward-rule",
@@ -60,59 +60,59 @@ impl Source {
     }
 }
 
-/// The way out that one address of an answer implies.
+/// The egress path of one address of an answer.
 #[derive(Clone, Debug)]
 pub struct AddressPath {
     /// The address.
     pub address: IpAddr,
-    /// The way.
+    /// The path.
     pub path: Arc<EgressPath>,
 }
 
-/// Whether an answer may be given again to whoever asks the same from the same vantage.
+/// How long an answer may be cached for the same question from the same vantage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cacheability {
-    /// As long as its world is in use, and no TTL that counts down has run out.
+    /// For the generation of its world, unless a TTL that counts down expires earlier.
     Generation,
-    /// In addition, before this time: from then on, the cache that it came from is consulted again.
+    /// As above, but no longer than until this time, after which the message cache must be consulted again.
     Until(MonotonicSeconds),
-    /// Never.
+    /// Not at all.
     Never,
 }
 
 impl Cacheability {
-    /// As long as both say.
+    /// The shorter of two.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => Self::Never,
-            (Self::Generation, keep) | (keep, Self::Generation) => keep,
+            (Self::Generation, cacheability) | (cacheability, Self::Generation) => cacheability,
             (Self::Until(one), Self::Until(other)) => Self::Until(one.min(other)),
         }
     }
 }
 
-/// What one question comes to, from one vantage.
+/// The outcome of one question from one vantage.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The answer, CNAMEs followed, TTLs capped.
+    /// The answer, with CNAMEs followed and TTLs capped.
     pub answer: Answer,
-    /// What answered the name that was asked for.
+    /// The source of the answer to the query name.
     pub source: Source,
-    /// The path of each address of the answer, in the answer's unrotated order, each address once.
+    /// The path of each distinct address, in the unrotated order of the answer.
     pub paths: Vec<AddressPath>,
-    /// Reasons that belong to an answer without addresses.
+    /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
-    /// Whether the answer may be given again.
+    /// How long the answer may be cached.
     pub keep: Cacheability,
 }
 
 impl Outcome {
-    /// An outcome with no addresses in it, for this once.
+    /// An outcome without paths that must not be cached.
     pub fn without_paths(answer: Answer, source: Source) -> Self {
         Self { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: Cacheability::Never }
     }
 
-    /// Every reason of the outcome, each once, in the order of the paths.
+    /// Every distinct reason, in the order of the paths.
     pub fn all_reasons(&self) -> Vec<Reason> {
         let mut all = self.reasons.clone();
         all.extend(self.paths.iter().flat_map(|p| p.path.reasons.iter().copied()));

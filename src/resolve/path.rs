@@ -1,4 +1,4 @@
-//! The vocabulary of ways out: classes, reach, reasons, hops.
+//! Egress paths: classes, reach, reasons, hops.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,73 +6,73 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::world::{
-    Admission, Endpoint, Index, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
+    AccessDecision, Endpoint, Index, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
 };
 
-/// The way that traffic from a place to an address leaves.
+/// The egress path of traffic from a location to an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressPath {
-    /// What the matched route points at, even if it cannot work.
+    /// The kind of target of the matched route, even if the path does not work.
     pub class: Class,
-    /// Ids on the way, in order.
+    /// IDs of the objects on the path, in order.
     pub via: Vec<Arc<str>>,
-    /// Every hop, in order, from the route that matched to where the traffic lands.
+    /// All hops in order, from the matched route to the end of the path.
     pub hops: Vec<Hop>,
-    /// The route that matched first.
-    pub matched: Option<Matched>,
+    /// The first matched route.
+    pub matched: Option<MatchedRoute>,
     /// The routes that were followed after it, in order.
-    pub later: Vec<Later>,
-    /// Whether traffic would get through.
+    pub next_routes: Vec<NextRoute>,
+    /// Whether traffic would arrive.
     pub reach: Reach,
-    /// Why it is so, or what is one change away.
+    /// Why, or which object would have to be changed.
     pub reasons: Vec<Reason>,
-    /// The table that loses the traffic, or the replies to it, where a table does.
-    pub lost: Option<Lost>,
-    /// Where the traffic ends up.
-    pub end: End,
-    /// What security groups and network ACLs on the way say, in order. Empty where none is declared, and where the way
-    /// ends nowhere.
-    pub filters: Vec<Filter>,
-    /// The endpoint at the end of the way, and its interface's number if it is reached by one.
+    /// The route table that drops the traffic or the return traffic, if one does.
+    pub dropped_at: Option<DroppedAt>,
+    /// Where the path ends.
+    pub end: PathEnd,
+    /// Results of the security groups and network ACLs on the path, in order. Empty if none is configured or
+    /// if the path is dead.
+    pub filters: Vec<FilterResult>,
+    /// The endpoint at the end of the path, and the index of its network interface, if it has one.
     pub endpoint: Option<(Index<Endpoint>, Option<usize>)>,
-    /// The NAT gateway that makes IPv4 of what goes to an address of 64:ff9b::/96.
+    /// The NAT gateway that translates an address in 64:ff9b::/96 to IPv4.
     pub translated_by: Option<Index<NatGateway>>,
 }
 
-/// Where traffic ends up, as a world has it.
+/// Where a path ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// At the sender's own host, or at a link-local service of its VPC.
+pub enum PathEnd {
+    /// At the client's own host, or at a link-local service of its VPC.
     Here,
     /// At an address of a VPC.
     Vpc(Index<Vpc>, IpAddr),
-    /// In a network on premises.
+    /// In an on-premises network.
     Site(Index<Site>),
     /// At VPC Lattice.
     VpcLattice,
-    /// At a public address, by a gateway of this VPC. `None`: by somebody's own uplink.
+    /// At a public address, through a gateway of this VPC; `None` for an uplink.
     Public(IpAddr, Option<Index<Vpc>>),
-    /// Nowhere: it is dropped.
+    /// Nowhere: traffic is dropped.
     Nowhere,
-    /// Nobody can tell from this configuration.
+    /// Unknown: the configuration does not determine it.
     Unknown,
 }
 
-/// What one filter on the way says.
+/// The result of one filter on the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filter {
-    /// Which.
+pub struct FilterResult {
+    /// The filter.
     pub by: FilterId,
-    /// Of its rules in which direction.
+    /// The direction of the evaluated rules.
     pub direction: Direction,
-    /// What it says.
-    pub verdict: Admission,
-    /// The rule that decided: a security group's by its place among the rules of that direction, from 0, a network
-    /// ACL's by its number. `None`: no rule spoke of it, or several did.
+    /// The decision.
+    pub verdict: AccessDecision,
+    /// The rule that matched: for a security group, the index among the rules of that direction; for a
+    /// network ACL, the rule number. `None` if no rule or several rules matched.
     pub rule: Option<usize>,
 }
 
-/// What filters traffic.
+/// A filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterId {
     /// A security group.
@@ -81,17 +81,17 @@ pub enum FilterId {
     NetworkAcl(Index<NetworkAcl>),
 }
 
-/// A direction, as rules have it.
+/// The direction of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// What comes in.
+    /// Inbound.
     Ingress,
-    /// What goes out.
+    /// Outbound.
     Egress,
 }
 
 impl Direction {
-    /// The word for it.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingress => "ingress",
@@ -100,58 +100,58 @@ impl Direction {
     }
 }
 
-/// One hop of a way.
+/// One hop of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// The id of what is passed.
+    /// The ID of the object.
     pub id: Arc<str>,
-    /// The subnet it stands in.
+    /// Its subnet.
     pub subnet: Option<Arc<str>>,
-    /// The zone it stands in.
+    /// Its Availability Zone.
     pub availability_zone: Option<Arc<str>>,
 }
 
-/// A route that was followed on the way.
+/// A route followed after the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Later {
-    /// How many hops were passed before it.
+pub struct NextRoute {
+    /// Number of hops before it.
     pub after: usize,
-    /// Whose table it stands in.
-    pub table: LaterTable,
-    /// The prefix that matched.
+    /// Its route table.
+    pub table: RouteTableRef,
+    /// The matched prefix.
     pub destination: IpNet,
 }
 
-/// A table that is looked at on the way.
+/// A route table on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaterTable {
+pub enum RouteTableRef {
     /// A route table of a VPC.
     Vpc(Index<RouteTable>),
-    /// Of a transit gateway, by its number there.
+    /// A route table of a transit gateway, by index.
     TransitGateway(Index<TransitGateway>, usize),
 }
 
-/// A table that leads nowhere.
+/// A route table that drops traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Whose table it stands in.
-    pub table: LaterTable,
-    /// The prefix that matched there, and does not lead to where it should. `None`: there is no route.
+pub struct DroppedAt {
+    /// The route table.
+    pub table: RouteTableRef,
+    /// The matched prefix, whose target does not continue the path. `None` if there is no route.
     pub destination: Option<IpNet>,
-    /// What ends replies there. `None`: they come to somebody else.
+    /// What drops return traffic there. `None` if it reaches another destination.
     pub reason: Option<Reason>,
 }
 
-/// The route that matched.
+/// The matched route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matched {
-    /// The route table's id; the site's id for a link, nothing for an uplink.
+pub struct MatchedRoute {
+    /// The ID of the route table; that of the site for a link; `None` for an uplink.
     pub route_table: Option<Arc<str>>,
     /// The prefix.
     pub destination: IpNet,
-    /// The prefix list that the prefix came from.
+    /// The prefix list that contains the prefix.
     pub prefix_list: Option<Arc<str>>,
-    /// The route's target as written.
+    /// The target as configured.
     pub target: Arc<str>,
 }
 
@@ -162,10 +162,10 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word for it, in annotations, metrics, logs and `explain`.
+            /// Its name in annotations, metrics, logs and `explain`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -174,9 +174,9 @@ macro_rules! words {
 }
 
 words! {
-    /// What the matched route points at. A closed set, and the metric label `path`.
+    /// The kind of target of the matched route. A closed set, used as the metric label `path`.
     Class {
-        /// Inside the VPC.
+        /// Within the VPC.
         Local = "local",
         /// A network interface of an interface endpoint.
         InterfaceEndpoint = "interface-endpoint",
@@ -188,7 +188,7 @@ words! {
         ResourceEndpoint = "resource-endpoint",
         /// A service-network endpoint.
         ServiceNetwork = "service-network",
-        /// VPC Lattice's link-local range.
+        /// The link-local range of VPC Lattice.
         VpcLattice = "vpc-lattice",
         /// A NAT gateway.
         NatGateway = "nat-gateway",
@@ -212,11 +212,11 @@ words! {
         LocalGateway = "local-gateway",
         /// A core network.
         CoreNetwork = "core-network",
-        /// Inside the asking site.
+        /// Within the client's site.
         OnPremises = "on-premises",
-        /// The place's own uplink.
+        /// The location's own uplink.
         Internet = "internet",
-        /// A route whose target is gone.
+        /// A route whose target does not exist.
         Blackhole = "blackhole",
         /// No route.
         Unreachable = "unreachable",
@@ -228,128 +228,129 @@ words! {
 }
 
 impl Class {
-    /// Whether the way ends at a network interface of an endpoint inside the VPC.
+    /// Whether the path ends at a network interface of an endpoint in the VPC.
     pub fn is_endpoint_interface(self) -> bool {
         matches!(self, Self::InterfaceEndpoint | Self::ResourceEndpoint | Self::ServiceNetwork)
     }
 }
 
 words! {
-    /// Whether traffic would get through.
+    /// Whether traffic would arrive.
     Reach {
         /// It would.
         Ok = "ok",
-        /// A security group or network ACL stops it.
+        /// A security group or network ACL denies it.
         Blocked = "blocked",
-        /// The way ends nowhere.
+        /// It is dropped.
         Dead = "dead",
-        /// Nobody can tell from this configuration.
+        /// The configuration does not determine it.
         Unknown = "unknown",
     }
 }
 
 words! {
-    /// Why a path is as it is. Stable codes, each in the manual with an example.
+    /// Why a path is as it is. Stable codes, each with an example in the manual.
     Reason {
-        /// The VPC has an interface endpoint for this service, with private DNS off.
+        /// The VPC has an interface endpoint for this service with private DNS disabled.
         PrivateDnsDisabled = "PRIVATE_DNS_DISABLED",
         /// A gateway endpoint for this address exists, but this route table has no route to it.
         EndpointNotAssociatedWithTable = "ENDPOINT_NOT_ASSOCIATED_WITH_TABLE",
-        /// The interface endpoint's private DNS is for queries through an inbound endpoint only.
+        /// The interface endpoint's private DNS applies only to queries through an inbound endpoint.
         PrivateDnsOnlyForInboundResolver = "PRIVATE_DNS_ONLY_FOR_INBOUND_RESOLVER",
         /// No route matches.
         NoRoute = "NO_ROUTE",
-        /// The matched route's target is gone.
+        /// The target of the matched route does not exist.
         BlackholeRoute = "BLACKHOLE_ROUTE",
-        /// The NAT gateway's own subnet has no way to the internet.
+        /// The subnet of the NAT gateway has no route to the internet.
         NatSubnetHasNoInternetRoute = "NAT_SUBNET_HAS_NO_INTERNET_ROUTE",
-        /// An internet gateway needs a public address at the source.
+        /// An internet gateway requires a public source address.
         NoPublicAddress = "NO_PUBLIC_ADDRESS",
-        /// The endpoint's security groups do not admit this client.
-        SgDenies443 = "SG_DENIES_443",
-        /// A network ACL denies this traffic.
-        NaclDenies443 = "NACL_DENIES_443",
-        /// A gateway endpoint's prefix list holds its own region's addresses only.
+        /// A security group denies this traffic.
+        SgDenied = "SG_DENIES_443",
+        /// A network ACL denies this traffic or its return traffic.
+        NaclDenied = "NACL_DENIES_443",
+        /// The prefix list of a gateway endpoint contains only addresses of its own region.
         CrossRegionNotInPrefixList = "CROSS_REGION_NOT_IN_PREFIX_LIST",
-        /// Every address of the answer is in another zone than the client.
+        /// Every address of the answer is in another Availability Zone than the client.
         CrossAz = "CROSS_AZ",
-        /// The AAAA record was made from an A record.
+        /// The AAAA record was synthesised from an A record.
         Dns64Synthesised = "DNS64_SYNTHESISED",
-        /// 64:ff9b::/96 does not lead to a NAT gateway.
+        /// 64:ff9b::/96 is not routed to a NAT gateway.
         Nat64PrefixWithoutNat = "NAT64_PREFIX_WITHOUT_NAT",
-        /// A private zone hides a public name.
+        /// A private hosted zone hides a public name.
         ZoneShadowsPublic = "ZONE_SHADOWS_PUBLIC",
-        /// The execute-api endpoint refuses public APIs with 403.
+        /// The execute-api endpoint rejects requests for public APIs with status 403.
         ApiGatewayPublicApiRefused = "API_GATEWAY_PUBLIC_API_REFUSED",
-        /// A gateway endpoint cannot be used across a link, a peering or a transit gateway.
+        /// A gateway endpoint cannot be used across a link, a peering connection or a transit gateway.
         GatewayEndpointNotTransitive = "GATEWAY_ENDPOINT_NOT_TRANSITIVE",
-        /// The transit gateway has no attachment in the client's zone.
+        /// The transit gateway has no attachment in the client's Availability Zone.
         TgwNoAttachmentInAz = "TGW_NO_ATTACHMENT_IN_AZ",
-        /// Replies would not find their way back.
+        /// There is no return path to the client.
         NoReturnRoute = "NO_RETURN_ROUTE",
-        /// Requests and replies do not pass the same Gateway Load Balancer endpoints.
+        /// Traffic and return traffic pass different Gateway Load Balancer endpoints.
         AsymmetricRouting = "ASYMMETRIC_ROUTING",
         /// AWS has no endpoint service for this name.
         ServiceHasNoEndpoint = "SERVICE_HAS_NO_ENDPOINT",
-        /// The VPC has an endpoint for this service, and this name does not lead to it.
+        /// The VPC has an endpoint for this service, but this name does not resolve to it.
         EndpointAvailableNotUsed = "ENDPOINT_AVAILABLE_NOT_USED",
-        /// The client has no address of the destination's family.
+        /// The client has no address of the destination's address family.
         NoAddressOfFamily = "NO_ADDRESS_OF_FAMILY",
-        /// A private address was sent to the internet, which drops it.
+        /// Traffic to a private address is sent to the internet, which drops it.
         PrivateAddressToInternet = "PRIVATE_ADDRESS_TO_INTERNET",
-        /// A peering connection carries traffic to the other VPC's own addresses alone.
+        /// A peering connection carries only traffic to addresses of the other VPC.
         PeeringNotTransitive = "PEERING_NOT_TRANSITIVE",
-        /// A gateway carries its own VPC's traffic alone.
+        /// A gateway carries only traffic of its own VPC.
         GatewayNotTransitive = "GATEWAY_NOT_TRANSITIVE",
-        /// The transit gateway's table has no route to this address, or the attachment has no table.
+        /// The route table of the transit gateway has no route to this address, or the attachment has no
+        /// route table.
         TgwNoRoute = "TGW_NO_ROUTE",
-        /// Tables lead in a circle.
+        /// Routes form a loop.
         RoutingLoop = "ROUTING_LOOP",
-        /// The appliance drops what is neither from it nor to it.
+        /// The source/destination check of the appliance drops the traffic.
         SourceDestCheck = "SOURCE_DEST_CHECK",
         /// The endpoint is not available.
         EndpointNotAvailable = "ENDPOINT_NOT_AVAILABLE",
-        /// VPC Lattice's addresses mean something in associated VPCs alone.
+        /// Addresses of VPC Lattice are valid only in associated VPCs.
         VpcNotAssociatedWithServiceNetwork = "VPC_NOT_ASSOCIATED_WITH_SERVICE_NETWORK",
-        /// What lies behind the target is not in this configuration.
+        /// The configuration does not contain what is behind the target.
         TargetNotModelled = "TARGET_NOT_MODELLED",
     }
 }
 
 impl EgressPath {
-    /// A path that ends where it begins.
+    /// A path without hops.
     pub fn of(class: Class, reach: Reach) -> Self {
         Self {
             class,
             via: Vec::new(),
             hops: Vec::new(),
             matched: None,
-            later: Vec::new(),
-            lost: None,
+            next_routes: Vec::new(),
+            dropped_at: None,
             reach,
             reasons: Vec::new(),
-            end: if reach == Reach::Dead { End::Nowhere } else { End::Unknown },
+            end: if reach == Reach::Dead { PathEnd::Nowhere } else { PathEnd::Unknown },
             filters: Vec::new(),
             endpoint: None,
             translated_by: None,
         }
     }
 
-    /// The same path with a reason more.
-    pub fn because(mut self, reason: Reason) -> Self {
+    /// The same path with another reason.
+    pub fn with_reason(mut self, reason: Reason) -> Self {
         self.add(reason);
         self
     }
 
-    /// Adds a reason, once.
+    /// Adds a reason, unless it is present.
     pub fn add(&mut self, reason: Reason) {
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
     }
 
-    /// Whether two paths are told as one: same class, same ids, same reach, same reasons.
-    pub fn is_told_as(&self, other: &Self) -> bool {
+    /// Whether two paths have the same annotation: same class, IDs, reach and reasons.
+    pub fn has_same_annotation(&self, other: &Self) -> bool {
         (self.class, self.reach) == (other.class, other.reach)
             && self.via == other.via
             && self.reasons == other.reasons

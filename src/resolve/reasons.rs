@@ -1,4 +1,4 @@
-//! Reasons that the name tells, beside those that the way tells.
+//! Reasons that follow from names, in addition to those that follow from the path.
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -9,16 +9,16 @@ use super::path::{Class, EgressPath, Reason};
 use super::public::{self, host};
 use crate::aws::{EndpointOffer, endpoint_names};
 use crate::dns::{Name, Question, RecordType};
-use crate::world::{Endpoint, Index, Interface, PrivateDns, Standing, Vantage, ViewKind, Vpc, World};
+use crate::world::{Endpoint, Index, Interface, PrivateDns, PlaceKind, Vantage, ViewKind, Vpc, World};
 
-/// Adds to each path of an outcome the reasons that the answer's names give it.
+/// Adds to each path of an outcome the reasons that follow from the names of the answer.
 pub fn add(world: &World, vantage: Vantage, asked: &Question, outcome: &mut Outcome) {
     let crosses = crosses_zone(world, vantage, &outcome.paths);
     let names = Names::of(world, vantage, asked, outcome);
     for one in &mut outcome.paths {
-        // Nobody else has it yet, so nothing is copied.
+        // Not shared yet, so nothing is copied.
         let path = Arc::make_mut(&mut one.path);
-        names.tell(world, one.address, path);
+        names.add_reasons(world, one.address, path);
         if crosses {
             path.add(Reason::CrossAz);
         }
@@ -28,9 +28,9 @@ pub fn add(world: &World, vantage: Vantage, asked: &Question, outcome: &mut Outc
     }
 }
 
-/// Whether the client's zone has none of the endpoint's interfaces that the answer holds.
+/// Whether none of the endpoint's interfaces in the answer is in the client's Availability Zone.
 fn crosses_zone(world: &World, vantage: Vantage, paths: &[AddressPath]) -> bool {
-    let Standing::Subnet(subnet) = world.places[vantage.place].standing else { return false };
+    let PlaceKind::Subnet(subnet) = world.places[vantage.place].kind else { return false };
     let zone = &world.subnets[subnet].availability_zone;
     let mut zones = paths
         .iter()
@@ -44,14 +44,14 @@ fn crosses_zone(world: &World, vantage: Vantage, paths: &[AddressPath]) -> bool 
     any && all
 }
 
-/// The names of an answer, and what the vantage's VPC has for them.
+/// The names of an answer, and the endpoints that the client's VPC has for them.
 struct Names<'w> {
     /// The VPC whose endpoints could have answered.
     vpc: Option<(Index<Vpc>, &'w Vpc)>,
-    /// What addresses have in common that are no interface's.
+    /// Reasons common to all addresses that are not addresses of an endpoint interface.
     past_endpoints: OnceCell<Vec<Reason>>,
     is_inbound: bool,
-    /// The name asked for and those that it leads to.
+    /// The query name and the names that it leads to.
     names: Vec<Name>,
     asked: &'w Question,
     source: Source,
@@ -74,15 +74,15 @@ impl<'w> Names<'w> {
         }
     }
 
-    /// Adds to the path of an address what the names tell of it.
-    fn tell(&self, world: &World, address: IpAddr, path: &mut EgressPath) {
+    /// Adds to the path of an address the reasons that follow from the names.
+    fn add_reasons(&self, world: &World, address: IpAddr, path: &mut EgressPath) {
         let Some((number, vpc)) = self.vpc else { return };
         if path.class == Class::GatewayEndpoint {
             return;
         }
         let endpoint = match path.endpoint {
             Some((index, Some(_))) => Some(&world.endpoints[index]),
-            // The name leads to the endpoint, although from here its interface is another network's address.
+            // The name resolves to the endpoint, although its interface is in another network from here.
             _ => interface_endpoint_at(world, number, address),
         };
         match endpoint {
@@ -94,7 +94,7 @@ impl<'w> Names<'w> {
         }
     }
 
-    /// Why the names led to no interface of the VPC's endpoints. All addresses that they led to have this in common.
+    /// Why the names do not resolve to an interface of the VPC's endpoints. The same for all their addresses.
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
@@ -125,7 +125,7 @@ impl<'w> Names<'w> {
         reasons
     }
 
-    /// Why an endpoint whose private name this is did not answer.
+    /// Why an endpoint with this private DNS name did not answer.
     fn unused(&self, endpoint: &Endpoint) -> Option<Reason> {
         match endpoint.private_dns {
             PrivateDns::Off => Some(Reason::PrivateDnsDisabled),
@@ -136,7 +136,8 @@ impl<'w> Names<'w> {
         }
     }
 
-    /// The execute-api endpoint takes every API's name and serves private APIs only, as their aliases at it are.
+    /// An execute-api endpoint answers for the names of all APIs but serves private APIs only, as do their
+    /// aliases.
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
         let is_alias = |asked: &Name| {
             let label = asked.first_label().unwrap_or_default();
@@ -148,15 +149,15 @@ impl<'w> Names<'w> {
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }
 
-    /// Whether a private zone said no to a name that public DNS knows.
+    /// Whether a private hosted zone denied a name that exists in public DNS.
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
         let denied = outcome.answer.answer.is_empty();
-        private && denied && public::knows(world, self.asked)
+        private && denied && public::has_records(world, self.asked)
     }
 }
 
-/// The endpoint of a VPC that names may lead to and that has an interface with this address.
+/// The endpoint of a VPC that has names and an interface with this address.
 fn interface_endpoint_at(world: &World, vpc: Index<Vpc>, address: IpAddr) -> Option<&Endpoint> {
     let place = world.places.find_in_vpc(address, vpc)?;
     let Some(Interface::Endpoint(index, _)) = world.places[place].interface else { return None };
@@ -164,13 +165,13 @@ fn interface_endpoint_at(world: &World, vpc: Index<Vpc>, address: IpAddr) -> Opt
     (endpoint.kind.has_names() && endpoint.is_available).then_some(endpoint)
 }
 
-/// The working endpoints of a VPC that names may lead to.
+/// The available endpoints of a VPC that have names.
 fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
     let all = vpc.endpoints.iter().map(|index| &world.endpoints[*index]);
     all.filter(|endpoint| endpoint.kind.has_names() && endpoint.is_available)
 }
 
-/// Whether a private name, or the wildcard it is, covers a name.
+/// Whether a private DNS name, or a wildcard, matches a name.
 fn covers(name: &Name, asked: &Name) -> bool {
     if name.is_wildcard() {
         let Some(apex) = name.parent() else { return false };

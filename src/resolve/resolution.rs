@@ -1,9 +1,10 @@
-//! One question to its end: CNAMEs and aliases go through the whole decision again, bounded.
+//! Resolution of one question: each CNAME or alias target goes through the whole decision again, up to a
+//! limit.
 
 use std::sync::Arc;
 
-use super::delegation::Delegated;
-use super::dname::{self, Redirected};
+use super::delegation::Delegation;
+use super::dname::{self, DnameResult};
 use super::reasons;
 use super::trace::Trace;
 use super::{
@@ -13,257 +14,261 @@ use super::{
 use crate::dns::{Answer, Ede, Name, Question, Rcode, RecordType, RrSet};
 use crate::world::{Server, Upstream, Vantage, World};
 
-/// How many CNAMEs and aliases are followed for one question.
+/// Maximum number of CNAMEs and aliases per question.
 const MAX_ALIASES: usize = 16;
 
-/// What the drawn number is divided by when something was drawn by it, so that what was drawn at one name of a chain says
-/// nothing of what is drawn at the next. A prime, larger than all weights of one name and type together; Route 53 allows three levels
-/// of aliases, and the number lasts for four.
-const NEXT_DRAW: u64 = 65_521;
+/// The random number is divided by this after each draw, so that draws at consecutive names of a chain are
+/// independent. A prime greater than the sum of weights of one name and type. Route 53 allows three levels of
+/// aliases; the number suffices for four.
+const RANDOM_DIVISOR: u64 = 65_521;
 
-/// Resolves a question, asking only what the world plays itself; the sealed internet stands in for the
-/// real one. `None` means: say nothing.
+/// Resolves a question without forwarding it: only simulated name servers answer, and the sealed internet is
+/// used instead of the real one. `None` if no reply is sent.
 pub fn resolve(
     world: &World,
     vantage: Vantage,
     question: &Question,
-    occasion: QueryContext,
+    context: QueryContext,
     trace: &mut impl Trace,
 ) -> Option<Outcome> {
-    let mut resolution = Resolution::new(vantage, question, occasion);
+    let mut resolution = Resolution::new(vantage, question, context);
     loop {
         match resolution.step(world, trace) {
             Step::Done(outcome) => return outcome.map(|outcome| *outcome),
-            Step::Ask(whom, question) => {
-                let answer = match &whom {
-                    ForwardTarget::Internet => public::sealed(world, &question, occasion.now),
+            Step::Forward(target, question) => {
+                let answer = match &target {
+                    ForwardTarget::Internet => public::sealed(world, &question, context.now),
                     ForwardTarget::Rule(_) | ForwardTarget::NameServers(_) => {
-                        simulated_answer(world, &whom, &question, occasion.now)
-                            .unwrap_or_else(|| not_asked(whom.upstream(world)))
+                        simulated_answer(world, &target, &question, context.now)
+                            .unwrap_or_else(|| offline_answer(target.upstream(world)))
                     }
                 };
-                resolution.answered(whom, answer, Cacheability::Generation);
+                resolution.supply_answer(target, answer, Cacheability::Generation);
             }
         }
     }
 }
 
-/// A question on its way.
+/// A question being resolved.
 #[derive(Debug)]
 pub struct Resolution {
     vantage: Vantage,
     asked: Question,
-    /// The name that is looked up now: the one asked for, or where a CNAME or an alias led.
+    /// The name being looked up: the query name, or the target of a CNAME or alias.
     current: Question,
-    occasion: QueryContext,
+    context: QueryContext,
     /// The records so far.
     chain: Vec<RrSet>,
-    /// What answered the name asked for.
+    /// The source of the answer to the query name.
     source: Option<Source>,
     followed: usize,
-    alias: Option<Alias>,
-    /// What other name servers answered, as far as it is not folded in yet: it may hold a whole chain.
-    foreign: Option<Foreign>,
-    /// The extended errors that came with such answers.
+    alias: Option<PendingAlias>,
+    /// The part of an upstream's answer that has not been used yet: it may contain a whole chain.
+    upstream_answer: Option<UpstreamAnswer>,
+    /// Extended errors of upstream answers.
     upstream_edes: Vec<Ede>,
-    /// The delegated zone that the current name lies in.
-    delegated: Option<Delegated>,
-    /// How many delegations were followed.
+    /// The delegated zone that contains the current name.
+    delegated: Option<Delegation>,
+    /// Number of delegations followed.
     referrals: usize,
-    /// What the question for AAAA records came to, once the A records are looked up instead.
+    /// The answer to the AAAA question, while A records are looked up instead.
     without_aaaa: Option<Answer>,
-    /// Whether AAAA records were made.
-    is_made: bool,
-    /// Whether what it comes to may be given again.
-    keep: Cacheability,
+    /// Whether AAAA records were synthesised.
+    is_synthesised: bool,
+    /// How long the outcome may be cached.
+    cacheability: Cacheability,
 }
 
-/// An answer of other name servers.
+/// An answer of an upstream.
 #[derive(Debug)]
-struct Foreign {
-    /// Whose it is.
-    whom: ForwardTarget,
-    /// What is left of it.
+struct UpstreamAnswer {
+    /// The upstream.
+    target: ForwardTarget,
+    /// The unused part of the answer.
     answer: Answer,
-    /// Whether a part was folded in: what is left was not asked for by its name, and may say nothing of it.
-    is_rest: bool,
+    /// Whether a part has been used: the rest was not asked for by name and may say nothing about the current
+    /// name.
+    is_remainder: bool,
 }
 
-/// An alias record whose target is looked up: the answer stands at its owner, the way there is not told.
+/// An alias record whose target is looked up: the records are returned under its own name, without the chain
+/// to them.
 #[derive(Debug)]
-struct Alias {
+struct PendingAlias {
     owner: Name,
-    /// Its type, which is what is looked for.
+    /// The type of the records.
     rtype: RecordType,
     soa: Vec<RrSet>,
-    /// How many record sets stood before the alias.
+    /// Number of record sets before the alias.
     chain_len: usize,
 }
 
-/// What is to be done for a name.
+/// What to do for a name.
 pub(super) enum Next {
-    /// This answers it.
+    /// Use this reply.
     Reply(Reply),
-    /// These are asked, and their answer counts as this.
+    /// Forward it; the answer counts as this source.
     Ask(ForwardTarget, Source),
-    /// Something else must be known first.
-    Look(Step),
-    /// Nothing is said.
-    Silence,
+    /// Something else must be resolved first.
+    Pending(Step),
+    /// Send no reply.
+    NoReply,
 }
 
 /// What a resolution needs next.
 #[derive(Debug)]
 pub enum Step {
-    /// Nothing more. No outcome means: say nothing.
+    /// Nothing. The outcome is `None` if no reply is sent.
     Done(Option<Box<Outcome>>),
-    /// Somebody else's answer to this question; give it to [`Resolution::answered`].
-    Ask(ForwardTarget, Question),
+    /// An upstream's answer to this question, to be passed to [`Resolution::supply_answer`].
+    Forward(ForwardTarget, Question),
 }
 
 impl Resolution {
-    /// Begins with a question from a vantage.
-    pub fn new(vantage: Vantage, question: &Question, occasion: QueryContext) -> Self {
+    /// Starts the resolution of a question from a vantage.
+    pub fn new(vantage: Vantage, question: &Question, context: QueryContext) -> Self {
         Self {
             vantage,
             asked: question.clone(),
             current: question.clone(),
-            occasion,
+            context,
             chain: Vec::new(),
             source: None,
             followed: 0,
             alias: None,
-            foreign: None,
+            upstream_answer: None,
             upstream_edes: Vec::new(),
             delegated: None,
             referrals: 0,
             without_aaaa: None,
-            is_made: false,
-            keep: Cacheability::Generation,
+            is_synthesised: false,
+            cacheability: Cacheability::Generation,
         }
     }
 
-    /// Begins a look-up for another one, so many delegations deep.
-    pub(super) fn below(
+    /// Starts a resolution nested in another one, at a depth of delegations.
+    pub(super) fn nested(
         vantage: Vantage,
         question: &Question,
-        occasion: QueryContext,
+        context: QueryContext,
         referrals: usize,
     ) -> Self {
-        Self { referrals, ..Self::new(vantage, question, occasion) }
+        Self { referrals, ..Self::new(vantage, question, context) }
     }
 
-    /// Takes in the answer that was asked for, and how long it may be given again. Its TTLs count down, since it
-    /// comes from somebody else.
-    pub fn answered(&mut self, whom: ForwardTarget, mut answer: Answer, keep: Cacheability) {
-        self.keep = self.keep.and(keep);
-        if let Some(looking) = self.delegated.as_mut().and_then(Delegated::looking) {
-            looking.answered(whom, answer, keep);
+    /// Supplies the requested answer and how long it may be cached. Its TTLs count down, because it is from
+    /// an upstream.
+    pub fn supply_answer(&mut self, target: ForwardTarget, mut answer: Answer, keep: Cacheability) {
+        self.cacheability = self.cacheability.and(keep);
+        if let Some(looking) = self.delegated.as_mut().and_then(Delegation::lookup) {
+            looking.supply_answer(target, answer, keep);
             return;
         }
         for set in answer.answer.iter_mut().chain(&mut answer.authority) {
             set.ages = true;
         }
         Ede::add_upstream(&mut self.upstream_edes, std::mem::take(&mut answer.upstream_edes));
-        self.foreign = Some(Foreign { whom, answer, is_rest: false });
+        self.upstream_answer = Some(UpstreamAnswer { target, answer, is_remainder: false });
     }
 
-    /// Goes on until it ends or somebody must be asked. All steps take the same world.
+    /// Continues until the resolution is complete or an upstream must be queried. All steps must use the same
+    /// world.
     pub fn step(&mut self, world: &World, trace: &mut impl Trace) -> Step {
         loop {
             let reply = match self.next(world, trace) {
                 Next::Reply(reply) => reply,
-                Next::Ask(whom, source) => {
-                    if let Some(referral) = self.foreign_referral(world, &whom) {
-                        self.foreign = None;
+                Next::Ask(target, source) => {
+                    if let Some(referral) = self.upstream_referral(world, &target) {
+                        self.upstream_answer = None;
                         self.refer(referral, trace);
                         continue;
                     }
-                    match self.take_foreign(&whom, source) {
+                    match self.take_upstream_records(&target, source) {
                         Some(reply) => reply,
-                        None => return Step::Ask(whom, self.current.clone()),
+                        None => return Step::Forward(target, self.current.clone()),
                     }
                 }
-                Next::Look(step) => return step,
-                Next::Silence => return Step::Done(None),
+                Next::Pending(step) => return step,
+                Next::NoReply => return Step::Done(None),
             };
-            if let Some(answer) = self.fold(reply).and_then(|answer| self.translate(world, answer)) {
+            if let Some(answer) = self.append(reply).and_then(|answer| self.apply_dns64(world, answer)) {
                 return Step::Done(Some(Box::new(self.finish(world, answer))));
             }
         }
     }
 
-    /// What is to be done for the current name.
+    /// Determines what to do for the current name.
     fn next(&mut self, world: &World, trace: &mut impl Trace) -> Next {
         loop {
             let qname = &self.current.qname;
-            self.delegated = self.delegated.take().filter(|own| own.holds(qname));
+            self.delegated = self.delegated.take().filter(|own| own.contains(qname));
             if let Some(delegated) = &mut self.delegated {
-                let next = delegated.next(world, self.vantage, self.occasion, trace);
+                let next = delegated.next(world, self.vantage, self.context, trace);
                 if matches!(next, Next::Reply(_)) {
-                    self.foreign = None;
+                    self.upstream_answer = None;
                 }
                 return next;
             }
-            match decide(world, self.vantage.view, &self.current, self.occasion, trace) {
+            match decide(world, self.vantage.view, &self.current, self.context, trace) {
                 Decision::Reply(reply) => {
-                    self.foreign = None;
+                    self.upstream_answer = None;
                     return Next::Reply(reply);
                 }
-                Decision::Ask { whom, source } => return Next::Ask(whom, source),
+                Decision::Forward { target: target, source } => return Next::Ask(target, source),
                 Decision::Refer(referral) => self.refer(*referral, trace),
-                Decision::Silence => return Next::Silence,
+                Decision::NoReply => return Next::NoReply,
             }
         }
     }
 
-    /// Goes down to a delegated zone.
+    /// Enters a delegated zone.
     fn refer(&mut self, referral: Referral, trace: &mut impl Trace) {
         trace.delegation(&referral);
         self.referrals += 1;
-        self.delegated = Some(Delegated::new(referral, self.referrals));
+        self.delegated = Some(Delegation::new(referral, self.referrals));
     }
 
-    /// The delegation that somebody's answer speaks of, where a DELEGATE rule covers it.
-    fn foreign_referral(&self, world: &World, whom: &ForwardTarget) -> Option<Referral> {
-        let Foreign { answer, .. } = self.foreign.as_ref().filter(|foreign| foreign.whom == *whom)?;
-        let above = match (&self.delegated, whom) {
+    /// The delegation in an upstream's answer, if a DELEGATE rule matches it.
+    fn upstream_referral(&self, world: &World, target: &ForwardTarget) -> Option<Referral> {
+        let UpstreamAnswer { answer, .. } = self.upstream_answer.as_ref().filter(|upstream_answer| upstream_answer.target == *target)?;
+        let above = match (&self.delegated, target) {
             (Some(delegated), _) => delegated.cut(),
             (None, ForwardTarget::Rule(rule)) => &world.rules[*rule].domain,
-            // Public DNS is asked of resolvers, which refer nobody.
+            // Public DNS is provided by resolvers, which do not return referrals.
             (None, _) => return None,
         };
         let vpc = world.views[self.vantage.view].vpc();
         delegation::of_answer(world, vpc, answer, &self.current.qname, above)
     }
 
-    /// The part of somebody else's answer that speaks of the current name.
+    /// The part of an upstream's answer that concerns the current name.
     ///
-    /// Only records at that name are taken, a DNAME above it, and those that a CNAME there leads to when their turn
-    /// comes: what else an answer holds was not asked for (RFC 2181 5.4.1), and a name that is ours is answered by us.
+    /// Only records of that name are used, a DNAME above it, and those that a CNAME leads to when it is
+    /// followed: other records were not asked for (RFC 2181 section 5.4.1), and names with a private claim
+    /// are answered locally.
     ///
-    /// `None`: there is no answer yet, or what is left of one says nothing of the name.
-    fn take_foreign(&mut self, whom: &ForwardTarget, source: Source) -> Option<Reply> {
-        let Foreign { answer, is_rest, .. } =
-            self.foreign.as_mut().filter(|foreign| foreign.whom == *whom)?;
+    /// `None` if there is no answer yet, or if its rest says nothing about the name.
+    fn take_upstream_records(&mut self, target: &ForwardTarget, source: Source) -> Option<Reply> {
+        let UpstreamAnswer { answer, is_remainder: is_rest, .. } =
+            self.upstream_answer.as_mut().filter(|upstream_answer| upstream_answer.target == *target)?;
         let (qname, qtype) = (&self.current.qname, self.current.qtype);
         let (mut here, mut rest): (Vec<RrSet>, Vec<RrSet>) =
             answer.answer.drain(..).partition(|set| set.answers(qname, qtype));
         match dname::redirect(&mut rest, &here, qname) {
-            Some(Redirected::To(records)) => here = records,
-            Some(Redirected::TooLong(dname)) => {
-                self.foreign = None;
+            Some(DnameResult::To(records)) => here = records,
+            Some(DnameResult::TooLong(dname)) => {
+                self.upstream_answer = None;
                 return Some(Reply::of(dname::too_long(*dname), source));
             }
-            Some(Redirected::Ambiguous(text)) => {
-                self.foreign = None;
-                return Some(Reply::of(useless(text), source));
+            Some(DnameResult::Ambiguous(text)) => {
+                self.upstream_answer = None;
+                return Some(Reply::of(unusable(text), source));
             }
             None => {}
         }
         let leads_on = here.last().is_some_and(|set| redirection(set, qtype).is_some());
         if leads_on && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty()) {
-            // The rest speaks of the name that the CNAME leads to.
+            // The rest concerns the target of the CNAME.
             (answer.answer, *is_rest) = (rest, true);
             return Some(Reply::of(Answer::of(here), source));
         }
@@ -273,39 +278,39 @@ impl Resolution {
             && !rest.is_empty()
         {
             let was_asked = !*is_rest;
-            self.foreign = None;
+            self.upstream_answer = None;
             let other = |set: &RrSet| format!("{} {}", set.owner, set.rtype);
             let others = rest.first().map(other).unwrap_or_default();
             let text = format!("the answer to {qname} {qtype} holds nothing of it, but {others}");
-            // What is left of a chain is asked for by its own name.
-            return was_asked.then(|| Reply::of(useless(text), source));
+            // The remainder of a chain is looked up by its own name.
+            return was_asked.then(|| Reply::of(unusable(text), source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
-        // Servers that refer where nobody may go gave no answer.
+        // A referral that no rule allows to follow is not an answer.
         if let Some(servers) = authority.iter().find(|set| set.rtype == RecordType::NS && here.is_empty()) {
-            let lame = Reply { source, ..delegation::lame(servers) };
-            self.foreign = None;
+            let lame = Reply { source, ..delegation::no_rule_covers(servers) };
+            self.upstream_answer = None;
             return Some(lame);
         }
         authority.retain(|set| set.rtype == RecordType::SOA);
         let ede = answer.ede.take();
-        self.foreign = None;
+        self.upstream_answer = None;
         Some(Reply::of(Answer { answer: here, authority, ede, ..Answer::empty(rcode) }, source))
     }
 
-    /// Adds a reply to the chain. Gives the whole answer when the chain ends here.
-    fn fold(&mut self, reply: Reply) -> Option<Answer> {
+    /// Appends a reply to the chain. Returns the complete answer if the chain ends.
+    fn append(&mut self, reply: Reply) -> Option<Answer> {
         self.source.get_or_insert(reply.source);
-        self.keep = self.keep.and(reply.keep);
-        if reply.keep == Cacheability::Never {
-            self.occasion.random /= NEXT_DRAW;
+        self.cacheability = self.cacheability.and(reply.cacheability);
+        if reply.cacheability == Cacheability::Never {
+            self.context.random /= RANDOM_DIVISOR;
         }
         let Answer { rcode, answer, authority, ede, upstream_edes: _ } = reply.answer;
         if let Some((rtype, target)) = reply.alias {
             let owner = self.current.qname.clone();
             let chain_len = self.chain.len();
-            self.alias.get_or_insert(Alias { owner, rtype, soa: authority, chain_len });
-            // Who asked for any type is answered with this one.
+            self.alias.get_or_insert(PendingAlias { owner, rtype, soa: authority, chain_len });
+            // An ANY query is answered with this type.
             self.current.qtype = rtype;
             return self.follow(target);
         }
@@ -317,26 +322,26 @@ impl Resolution {
         }
     }
 
-    /// In a view with DNS64, what a question for AAAA records comes to. `None`: the A records are looked up first.
-    fn translate(&mut self, world: &World, answer: Answer) -> Option<Answer> {
+    /// The answer to an AAAA question in a view with DNS64. `None` if A records are to be looked up first.
+    fn apply_dns64(&mut self, world: &World, answer: Answer) -> Option<Answer> {
         if self.asked.qtype != RecordType::AAAA || !world.views[self.vantage.view].dns64 {
             return Some(answer);
         }
         match self.without_aaaa.take() {
-            None if dns64::wants_a(&answer) => {
+            None if dns64::needs_a_lookup(&answer) => {
                 self.without_aaaa = Some(answer);
                 self.current = Question { qtype: RecordType::A, ..self.asked.clone() };
-                // A look-up that failed leaves behind where it stood.
+                // A failed lookup discards the chain.
                 self.chain.clear();
                 self.alias = None;
-                self.foreign = None;
+                self.upstream_answer = None;
                 self.followed = 0;
                 None
             }
             None => Some(answer),
             Some(aaaa) => {
-                let made = dns64::made(&aaaa, answer);
-                self.is_made = made.is_some();
+                let made = dns64::synthesise(&aaaa, answer);
+                self.is_synthesised = made.is_some();
                 Some(made.unwrap_or(aaaa))
             }
         }
@@ -353,7 +358,7 @@ impl Resolution {
         None
     }
 
-    /// The end of the chain. The rcode is the last name's (RFC 6604 3).
+    /// The end of the chain. The rcode is that of the last name (RFC 6604 section 3).
     fn close(&mut self, rcode: Rcode, authority: Vec<RrSet>, ede: Option<Ede>) -> Answer {
         let mut chain = std::mem::take(&mut self.chain);
         if rcode == Rcode::SERVFAIL {
@@ -384,9 +389,9 @@ impl Resolution {
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);
-        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), keep: self.keep };
+        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), keep: self.cacheability };
         reasons::add(world, self.vantage, &self.asked, &mut outcome);
-        if self.is_made {
+        if self.is_synthesised {
             for one in &mut outcome.paths {
                 Arc::make_mut(&mut one.path).add(Reason::Dns64Synthesised);
             }
@@ -395,12 +400,12 @@ impl Resolution {
     }
 }
 
-/// What is answered where other name servers sent records of which none belongs to the question.
-fn useless(text: String) -> Answer {
+/// The answer if an upstream returned only records that do not match the question.
+fn unusable(text: String) -> Answer {
     Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::INVALID_DATA, text))
 }
 
-/// Where a record set sends a question of another type.
+/// The target to which a record set redirects a question of another type.
 fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
     let redirects = set.rtype == RecordType::CNAME && qtype != RecordType::CNAME && qtype != RecordType::ANY;
     if !redirects {
@@ -409,17 +414,18 @@ fn redirection(set: &RrSet, qtype: RecordType) -> Option<Name> {
     set.rdatas.first().and_then(|rdata| rdata.target(RecordType::CNAME))
 }
 
-/// What the name servers of a site answer, played in process. `None`: no target of the rule is played.
+/// The answer of the name servers of a site, simulated in process. `None` if no target of the rule is
+/// simulated.
 ///
-/// The first target that is played answers. A played server that has no zone for the name refuses, and so
-/// the resolver fails, as the real one does.
+/// The first simulated target answers. A simulated server without a zone for the name refuses, so that the
+/// resolution fails as it would with a real one.
 pub fn simulated_answer(
     world: &World,
-    whom: &ForwardTarget,
+    target: &ForwardTarget,
     question: &Question,
     now_s: u64,
 ) -> Option<Answer> {
-    let upstream = whom.upstream(world)?;
+    let upstream = target.upstream(world)?;
     let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
     let (target, site) = upstream.identity.servers.iter().find_map(player)?;
     let site = &world.sites[*site];
@@ -436,8 +442,8 @@ pub fn simulated_answer(
     Some(answer)
 }
 
-/// What stands for the answer of servers that are not asked: `explain` sends nothing.
-fn not_asked(upstream: Option<&Upstream>) -> Answer {
+/// The answer used instead of one from an upstream when nothing is sent, as in `explain`.
+fn offline_answer(upstream: Option<&Upstream>) -> Answer {
     let servers = upstream.into_iter().flat_map(|upstream| upstream.identity.servers.iter());
     let servers: Vec<String> = servers.map(ToString::to_string).collect();
     let rule = upstream.map_or("", |upstream| &upstream.name);

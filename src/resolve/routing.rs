@@ -1,121 +1,122 @@
-//! Which record set of several answers: the routing policies that a private hosted zone may have.
+//! Routing policies of private hosted zones: the selection among record sets.
 //!
-//! Pure: where the asker stands and the number to draw by come in as arguments. Where a policy goes by place, it goes by
-//! the region of the VPC whose resolver is asked, through an inbound endpoint too (Route 53 Developer Guide,
-//! "Geolocation routing in private hosted zones" and its siblings).
+//! Pure: the client's location and the random number are arguments. Policies that depend on location use the
+//! region of the VPC whose resolver is queried, also through an inbound endpoint (Route 53 Developer Guide,
+//! "Geolocation routing in private hosted zones" and related pages).
 
 use std::fmt;
 
 use super::Cacheability;
 use crate::aws::Region;
-use crate::aws::geography::{RegionPlace, RegionPlaces};
+use crate::aws::geography::{RegionLocation, RegionLocations};
 use crate::dns::Rdata;
-use crate::world::{Content, FailoverRole, Location, RoutedSet, RoutedSets, Routing, RoutingPolicy};
+use crate::world::{Content, FailoverRole, RoutingLocation, RoutedSet, RoutedSets, Routing, RoutingPolicy};
 
-/// How many values a multivalue answer has at most ("Multivalue answer routing").
-pub const MOST_VALUES: usize = 8;
+/// Maximum number of values in a multivalue answer ("Multivalue answer routing").
+pub const MAX_VALUES: usize = 8;
 
-/// Who asks, as far as a policy cares.
+/// Inputs of a routing policy.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'w> {
-    /// The region of the VPC whose resolver is asked. `None`: it is no VPC's.
+pub struct RoutingContext<'w> {
+    /// The region of the VPC whose resolver is queried. `None` if it is not a VPC's.
     pub region: Option<&'w Region>,
-    /// Where regions lie.
-    pub places: &'w RegionPlaces,
-    /// A random number to draw by.
-    pub draw: u64,
+    /// The geographic locations of regions.
+    pub places: &'w RegionLocations,
+    /// The random number.
+    pub random: u64,
 }
 
-/// What a policy chose.
+/// The decision of a routing policy.
 #[derive(Debug)]
-pub struct Choice<'z> {
+pub struct RoutingDecision<'z> {
     /// The policy.
     pub policy: RoutingPolicy,
-    /// What answers.
-    pub chosen: Chosen<'z>,
-    /// Whether the same would be chosen again.
-    pub keep: Cacheability,
-    /// Why.
-    pub why: Why<'z>,
+    /// The selected records.
+    pub selection: Selection<'z>,
+    /// Whether the same decision would be made again.
+    pub cacheability: Cacheability,
+    /// The reason.
+    pub why: RoutingReason<'z>,
 }
 
-/// What answers.
+/// The selected records.
 #[derive(Debug)]
-pub enum Chosen<'z> {
+pub enum Selection<'z> {
     /// One record set.
     One(&'z RoutedSet),
-    /// Values of several record sets, each with the set that it is of.
+    /// Values of several record sets, each with its set.
     Values(Vec<(&'z RoutedSet, &'z Rdata)>),
-    /// None: no record set is meant for the asker.
+    /// None: no record set matches the client.
     Nothing,
 }
 
-/// Why a record set was chosen, for `explain`.
+/// Why a record set was selected, for `explain`.
 #[derive(Debug)]
-pub struct Why<'z> {
-    /// What decided.
-    because: Because<'z>,
-    /// What health had to do with it.
-    health: Health,
+pub struct RoutingReason<'z> {
+    /// The criterion.
+    criterion: Criterion<'z>,
+    /// The effect of health checks.
+    health: SetHealth,
 }
 
-/// What decided.
+/// What determined the selection.
 #[derive(Debug)]
-enum Because<'z> {
-    /// Its weight, among so much weight.
+enum Criterion<'z> {
+    /// Its weight, of the sum of weights.
     Weight(u8, u32),
-    /// It is one of so many whose weights are all zero.
+    /// One of several record sets, all with weight zero.
     ZeroWeight(usize),
-    /// It is among so many values, of so many.
+    /// A number of values, out of a total.
     Values(usize, usize),
-    /// It is the primary or the secondary.
+    /// It is the primary or the secondary record set.
     Role(FailoverRole),
-    /// Its region is the asker's.
+    /// Its region is that of the client.
     SameRegion(&'z Region),
-    /// It is the nearest, so many kilometres away, by a bias perhaps.
+    /// It is the nearest, by distance in kilometres, possibly with a bias.
     Nearest(f64, i8),
-    /// Where the asker is, is not known: the first by its identifier.
+    /// The client's location is unknown: the first by set identifier.
     First,
-    /// Its location holds the asker.
-    Location(&'z Location),
-    /// No location holds the asker.
-    Elsewhere,
+    /// Its location contains the client.
+    Location(&'z RoutingLocation),
+    /// No location contains the client.
+    NoLocation,
 }
 
-/// What health had to do with a choice.
+/// The effect of health checks on a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
+enum SetHealth {
     /// All are healthy.
     All,
-    /// Unhealthy ones were passed over.
+    /// Unhealthy ones were skipped.
     Some,
-    /// None is healthy, so all count as healthy.
+    /// None is healthy, so all are treated as healthy.
     None,
 }
 
-/// Chooses among record sets of one name and type.
-pub fn choose<'z>(sets: &'z RoutedSets, asker: &Asker<'_>) -> Choice<'z> {
+/// Selects among the record sets of one name and type.
+pub fn choose<'z>(sets: &'z RoutedSets, context: &RoutingContext<'_>) -> RoutingDecision<'z> {
     let all = &sets.sets;
     match sets.policy {
-        RoutingPolicy::Weighted => weighted(all, asker.draw),
-        RoutingPolicy::MultivalueAnswer => multivalue(all, asker.draw),
+        RoutingPolicy::Weighted => weighted(all, context.random),
+        RoutingPolicy::MultivalueAnswer => multivalue(all, context.random),
         RoutingPolicy::Failover => failover(all),
-        RoutingPolicy::Latency => latency(all, asker),
-        RoutingPolicy::Geolocation => geolocation(all, asker.place()),
-        RoutingPolicy::Geoproximity => geoproximity(all, asker.place()),
+        RoutingPolicy::Latency => latency(all, context),
+        RoutingPolicy::Geolocation => geolocation(all, context.place()),
+        RoutingPolicy::Geoproximity => geoproximity(all, context.place()),
     }
 }
 
-impl Asker<'_> {
-    /// Where the asker is.
-    fn place(&self) -> Option<&RegionPlace> {
+impl RoutingContext<'_> {
+    /// The client's location.
+    fn place(&self) -> Option<&RegionLocation> {
         self.places.of(self.region?)
     }
 }
 
-/// Draws one by weight ("Weighted routing"): of the healthy ones that have a weight; else of the healthy ones without;
-/// else of all that have a weight, as if they were healthy. Where all weights are zero, each has the same chance.
-fn weighted(all: &[RoutedSet], draw: u64) -> Choice<'_> {
+/// Selects one by weight ("Weighted routing"): among healthy ones with a weight; otherwise among healthy ones
+/// without a weight; otherwise among all with a weight, as if they were healthy. If all weights are zero,
+/// each has the same probability.
+fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
     let weight = |set: &RoutedSet| match set.routing {
         Routing::Weighted(weight) => weight,
         _ => 0,
@@ -132,10 +133,10 @@ fn weighted(all: &[RoutedSet], draw: u64) -> Choice<'_> {
         .expect("there is a set, with a weight or without");
     let total: u32 = candidates.iter().map(|set| u32::from(weight(set))).sum();
     let (chosen, because) = if total == 0 {
-        let chosen = candidates[(draw % candidates.len() as u64) as usize];
-        (chosen, Because::ZeroWeight(candidates.len()))
+        let chosen = candidates[(random % candidates.len() as u64) as usize];
+        (chosen, Criterion::ZeroWeight(candidates.len()))
     } else {
-        let mut left = (draw % u64::from(total)) as u32;
+        let mut left = (random % u64::from(total)) as u32;
         let mut drawn = candidates.iter().copied();
         let chosen = drawn
             .find(|set| match left.checked_sub(u32::from(weight(set))) {
@@ -146,18 +147,19 @@ fn weighted(all: &[RoutedSet], draw: u64) -> Choice<'_> {
                 }
             })
             .expect("what is drawn is less than all weights together");
-        (chosen, Because::Weight(weight(chosen), total))
+        (chosen, Criterion::Weight(weight(chosen), total))
     };
-    Choice {
+    RoutingDecision {
         policy: RoutingPolicy::Weighted,
-        chosen: Chosen::One(chosen),
-        keep: if candidates.len() > 1 { Cacheability::Never } else { Cacheability::Generation },
-        why: Why { because, health: if by_health { Health::of(all) } else { Health::None } },
+        selection: Selection::One(chosen),
+        cacheability: if candidates.len() > 1 { Cacheability::Never } else { Cacheability::Generation },
+        why: RoutingReason { criterion: because, health: if by_health { SetHealth::of(all) } else { SetHealth::None } },
     }
 }
 
-/// Up to eight values of healthy record sets, drawn when there are more; of unhealthy ones where all are.
-fn multivalue(all: &[RoutedSet], mut draw: u64) -> Choice<'_> {
+/// Up to eight values of healthy record sets, selected at random if there are more; of unhealthy ones if all
+/// are unhealthy.
+fn multivalue(all: &[RoutedSet], mut random: u64) -> RoutingDecision<'_> {
     let mut values: Vec<(&RoutedSet, &Rdata)> = Vec::new();
     for set in candidates(all) {
         if let Content::Records(records) = &set.content {
@@ -165,24 +167,24 @@ fn multivalue(all: &[RoutedSet], mut draw: u64) -> Choice<'_> {
         }
     }
     let count = values.len();
-    let keep = if count > MOST_VALUES {
-        for place in 0..MOST_VALUES {
+    let keep = if count > MAX_VALUES {
+        for place in 0..MAX_VALUES {
             let left = (count - place) as u64;
-            values.swap(place, place + (draw % left) as usize);
-            draw /= left;
+            values.swap(place, place + (random % left) as usize);
+            random /= left;
         }
-        values.truncate(MOST_VALUES);
+        values.truncate(MAX_VALUES);
         Cacheability::Never
     } else {
         Cacheability::Generation
     };
-    let because = Because::Values(values.len(), count);
-    let why = Why { because, health: Health::of(all) };
-    Choice { policy: RoutingPolicy::MultivalueAnswer, chosen: Chosen::Values(values), keep, why }
+    let because = Criterion::Values(values.len(), count);
+    let why = RoutingReason { criterion: because, health: SetHealth::of(all) };
+    RoutingDecision { policy: RoutingPolicy::MultivalueAnswer, selection: Selection::Values(values), cacheability: keep, why }
 }
 
-/// The primary if it is healthy, else the secondary if that is healthy, else the primary.
-fn failover(all: &[RoutedSet]) -> Choice<'_> {
+/// The primary if it is healthy, otherwise the secondary if it is healthy, otherwise the primary.
+fn failover(all: &[RoutedSet]) -> RoutingDecision<'_> {
     let of = |role| all.iter().find(|set| set.routing == Routing::Failover(role));
     let (primary, secondary) = (of(FailoverRole::Primary), of(FailoverRole::Secondary));
     let healthy = primary.filter(|set| set.is_healthy).or(secondary.filter(|set| set.is_healthy));
@@ -192,79 +194,80 @@ fn failover(all: &[RoutedSet]) -> Choice<'_> {
     } else {
         FailoverRole::Secondary
     };
-    Choice::lasting(RoutingPolicy::Failover, chosen, Because::Role(role), Health::of(all))
+    RoutingDecision::stable(RoutingPolicy::Failover, chosen, Criterion::Role(role), SetHealth::of(all))
 }
 
-/// The healthy record set of the asker's region, else of the nearest one.
+/// The healthy record set of the client's region, otherwise that of the nearest region.
 ///
-/// In a private zone Route 53 takes the endpoint that "is closest in distance to the AWS Region of the VPC"
-/// ("Latency-based routing in private hosted zones"). How it measures is not said; here it is the great circle between
-/// cities of the two regions.
-fn latency<'z>(all: &'z [RoutedSet], asker: &Asker<'_>) -> Choice<'z> {
+/// In a private hosted zone, Route 53 uses the endpoint that "is closest in distance to the AWS Region of the
+/// VPC" ("Latency-based routing in private hosted zones"). The measure is not documented; here it is the
+/// great-circle distance between cities of the two regions.
+fn latency<'z>(all: &'z [RoutedSet], context: &RoutingContext<'_>) -> RoutingDecision<'z> {
     let region = |set: &'z RoutedSet| match &set.routing {
         Routing::Latency(region) => Some(region),
         _ => None,
     };
-    let chosen = |set, because| Choice::lasting(RoutingPolicy::Latency, set, because, Health::of(all));
-    if let Some(own) = candidates(all).find(|set| region(set) == asker.region)
+    let chosen = |set, because| RoutingDecision::stable(RoutingPolicy::Latency, set, because, SetHealth::of(all));
+    if let Some(own) = candidates(all).find(|set| region(set) == context.region)
         && let Some(same) = region(own)
     {
-        return chosen(own, Because::SameRegion(same));
+        return chosen(own, Criterion::SameRegion(same));
     }
-    let here = asker.place();
+    let here = context.place();
     let distance_km = |set: &'z RoutedSet| {
-        let there = asker.places.of(region(set)?)?;
+        let there = context.places.of(region(set)?)?;
         Some(here?.coordinates.distance_km(there.coordinates))
     };
     match nearest(candidates(all), distance_km) {
-        Some((set, distance_km)) => chosen(set, Because::Nearest(distance_km, 0)),
-        None => chosen(first(all), Because::First),
+        Some((set, distance_km)) => chosen(set, Criterion::Nearest(distance_km, 0)),
+        None => chosen(first(all), Criterion::First),
     }
 }
 
-/// The healthy record set of the narrowest location that holds the asker; if none of those is healthy, the narrowest.
-fn geolocation<'z>(all: &'z [RoutedSet], here: Option<&RegionPlace>) -> Choice<'z> {
+/// The healthy record set of the most specific location that contains the client; if none of those is
+/// healthy, the most specific one.
+fn geolocation<'z>(all: &'z [RoutedSet], here: Option<&RegionLocation>) -> RoutingDecision<'z> {
     let location = |set: &'z RoutedSet| match &set.routing {
-        Routing::Geolocation(location) if holds(location, here) => Some((location, set)),
+        Routing::Geolocation(location) if location_contains(location, here) => Some((location, set)),
         _ => None,
     };
-    let mut fitting: Vec<(&Location, &RoutedSet)> = all.iter().filter_map(location).collect();
+    let mut fitting: Vec<(&RoutingLocation, &RoutedSet)> = all.iter().filter_map(location).collect();
     fitting.sort_by(|(one, _), (other, _)| other.cmp(one));
     let healthy = fitting.iter().find(|(_, set)| set.is_healthy);
     let health = match (healthy, fitting.first()) {
-        (None, Some(_)) => Health::None,
-        (Some((one, _)), Some((narrowest, _))) if one != narrowest => Health::Some,
-        _ => Health::All,
+        (None, Some(_)) => SetHealth::None,
+        (Some((one, _)), Some((narrowest, _))) if one != narrowest => SetHealth::Some,
+        _ => SetHealth::All,
     };
     match healthy.or(fitting.first()) {
         Some((location, set)) => {
-            Choice::lasting(RoutingPolicy::Geolocation, set, Because::Location(location), health)
+            RoutingDecision::stable(RoutingPolicy::Geolocation, set, Criterion::Location(location), health)
         }
-        None => Choice {
+        None => RoutingDecision {
             policy: RoutingPolicy::Geolocation,
-            chosen: Chosen::Nothing,
-            keep: Cacheability::Generation,
-            why: Why { because: Because::Elsewhere, health },
+            selection: Selection::Nothing,
+            cacheability: Cacheability::Generation,
+            why: RoutingReason { criterion: Criterion::NoLocation, health },
         },
     }
 }
 
-/// Whether a location holds whoever is here. Nobody knows where: then only the default does.
-fn holds(location: &Location, here: Option<&RegionPlace>) -> bool {
+/// Whether a location contains a place. If the place is unknown, only the default does.
+fn location_contains(location: &RoutingLocation, here: Option<&RegionLocation>) -> bool {
     match (location, here) {
-        (Location::Default, _) => true,
+        (RoutingLocation::Default, _) => true,
         (_, None) => false,
-        (Location::Continent(code), Some(here)) => **code == *here.continent,
-        (Location::Country(code), Some(here)) => **code == *here.country,
-        (Location::Subdivision(country, code), Some(here)) => {
+        (RoutingLocation::Continent(code), Some(here)) => **code == *here.continent,
+        (RoutingLocation::Country(code), Some(here)) => **code == *here.country,
+        (RoutingLocation::Subdivision(country, code), Some(here)) => {
             **country == *here.country && Some(&**code) == here.subdivision.as_deref()
         }
     }
 }
 
-/// The healthy record set whose resource is the nearest, a distance counting as `distance * (1 - bias / 100)`
+/// The healthy record set whose resource is nearest, with distances multiplied by `1 - bias / 100`
 /// ("Geoproximity routing").
-fn geoproximity<'z>(all: &'z [RoutedSet], here: Option<&RegionPlace>) -> Choice<'z> {
+fn geoproximity<'z>(all: &'z [RoutedSet], here: Option<&RegionLocation>) -> RoutingDecision<'z> {
     let distance_km = |set: &RoutedSet| match &set.routing {
         Routing::Geoproximity(near) => {
             let distance = here?.coordinates.distance_km(near.coordinates?);
@@ -275,25 +278,25 @@ fn geoproximity<'z>(all: &'z [RoutedSet], here: Option<&RegionPlace>) -> Choice<
     let (chosen, because) = match nearest(candidates(all), distance_km) {
         Some((set, distance_km)) => {
             let bias = if let Routing::Geoproximity(near) = &set.routing { near.bias } else { 0 };
-            (set, Because::Nearest(distance_km, bias))
+            (set, Criterion::Nearest(distance_km, bias))
         }
-        None => (first(all), Because::First),
+        None => (first(all), Criterion::First),
     };
-    Choice::lasting(RoutingPolicy::Geoproximity, chosen, because, Health::of(all))
+    RoutingDecision::stable(RoutingPolicy::Geoproximity, chosen, because, SetHealth::of(all))
 }
 
 /// The healthy record sets, or all if none is healthy.
 fn candidates(all: &[RoutedSet]) -> impl Iterator<Item = &RoutedSet> {
-    let none_healthy = Health::of(all) == Health::None;
+    let none_healthy = SetHealth::of(all) == SetHealth::None;
     all.iter().filter(move |set| set.is_healthy || none_healthy)
 }
 
-/// The first that may answer, by its identifier.
+/// The first candidate by set identifier.
 fn first(all: &[RoutedSet]) -> &RoutedSet {
     candidates(all).next().expect("there is a set")
 }
 
-/// The nearest of those whose distance is known, the first of equals.
+/// The nearest of those with a known distance; the first if several are equally near.
 fn nearest<'z>(
     sets: impl Iterator<Item = &'z RoutedSet>,
     distance_km: impl Fn(&'z RoutedSet) -> Option<f64>,
@@ -301,19 +304,19 @@ fn nearest<'z>(
     sets.filter_map(|set| Some((set, distance_km(set)?))).min_by(|(_, one), (_, other)| one.total_cmp(other))
 }
 
-impl<'z> Choice<'z> {
-    /// A choice that stays as long as its world.
-    fn lasting(policy: RoutingPolicy, set: &'z RoutedSet, because: Because<'z>, health: Health) -> Self {
+impl<'z> RoutingDecision<'z> {
+    /// A decision that is valid for the generation of its world.
+    fn stable(policy: RoutingPolicy, set: &'z RoutedSet, because: Criterion<'z>, health: SetHealth) -> Self {
         Self {
             policy,
-            chosen: Chosen::One(set),
-            keep: Cacheability::Generation,
-            why: Why { because, health },
+            selection: Selection::One(set),
+            cacheability: Cacheability::Generation,
+            why: RoutingReason { criterion: because, health },
         }
     }
 }
 
-impl Health {
+impl SetHealth {
     /// The health of all record sets.
     fn of(all: &[RoutedSet]) -> Self {
         match all.iter().filter(|set| set.is_healthy).count() {
@@ -324,32 +327,32 @@ impl Health {
     }
 }
 
-impl fmt::Display for Why<'_> {
+impl fmt::Display for RoutingReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.because {
-            Because::Weight(weight, total) => write!(f, "drawn by weight {weight} of {total}"),
-            Because::ZeroWeight(count) => write!(f, "drawn from {count} of weight zero"),
-            Because::Values(told, count) if told == count => write!(f, "all {count} values are told"),
-            Because::Values(told, count) => write!(f, "{told} values drawn from {count}"),
-            Because::Role(FailoverRole::Primary) => f.write_str("it is the primary"),
-            Because::Role(FailoverRole::Secondary) => f.write_str("it is the secondary"),
-            Because::SameRegion(region) => write!(f, "its region is the VPC's, {region}"),
-            Because::Nearest(distance_km, 0) => write!(f, "it is the nearest, {distance_km:.0} km away"),
-            Because::Nearest(distance_km, bias) => {
+        match self.criterion {
+            Criterion::Weight(weight, total) => write!(f, "drawn by weight {weight} of {total}"),
+            Criterion::ZeroWeight(count) => write!(f, "drawn from {count} of weight zero"),
+            Criterion::Values(annotation, count) if annotation == count => write!(f, "all {count} values are told"),
+            Criterion::Values(annotation, count) => write!(f, "{annotation} values drawn from {count}"),
+            Criterion::Role(FailoverRole::Primary) => f.write_str("it is the primary"),
+            Criterion::Role(FailoverRole::Secondary) => f.write_str("it is the secondary"),
+            Criterion::SameRegion(region) => write!(f, "its region is the VPC's, {region}"),
+            Criterion::Nearest(distance_km, 0) => write!(f, "it is the nearest, {distance_km:.0} km away"),
+            Criterion::Nearest(distance_km, bias) => {
                 write!(f, "it is the nearest, {distance_km:.0} km away with a bias of {bias}")
             }
-            Because::First => {
+            Criterion::First => {
                 f.write_str("where the VPC's region lies is not known, and its identifier is the first")
             }
-            Because::Location(location) => {
+            Criterion::Location(location) => {
                 write!(f, "{location} is the narrowest that holds the VPC's region")
             }
-            Because::Elsewhere => f.write_str("no location holds the VPC's region, and there is no default"),
+            Criterion::NoLocation => f.write_str("no location holds the VPC's region, and there is no default"),
         }?;
         match self.health {
-            Health::All => Ok(()),
-            Health::Some => f.write_str("; unhealthy ones are passed over"),
-            Health::None => f.write_str("; none is healthy, so all count as healthy"),
+            SetHealth::All => Ok(()),
+            SetHealth::Some => f.write_str("; unhealthy ones are passed over"),
+            SetHealth::None => f.write_str("; none is healthy, so all count as healthy"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Special-use names and locally served zones: answered here and never sent to the internet.
+//! Special-use names and locally served zones: answered here and never forwarded to the internet.
 //!
 //! ```text
-//!  about the resolver itself (resolver.arpa, ipv4only.arpa) ──► unless something claims the zone or a name in it
-//!  the others (test, local, home.arpa, RFC 6303 …)          ──► where nothing at all claims the name
+//!  about the resolver itself (resolver.arpa, ipv4only.arpa) ──► unless a claim is for the zone or a name in it
+//!  others (test, local, home.arpa, RFC 6303 …)              ──► if no claim at all matches the name
 //! ```
 
 use super::{Reply, Source, zone};
@@ -15,12 +15,14 @@ const ARPA: &[u8] = b"\x04arpa\0";
 /// TTL of the SVCB records of designated listeners, in seconds.
 const DESIGNATION_TTL_S: u32 = 300;
 
-/// Answers names about the resolver itself. `None`: the name is none of them, or something claims it as its own.
+/// Answers names about the resolver itself. `None` if the name is not one of them, or if a claim is
+/// specifically for it.
 ///
-/// A FORWARD rule for all names does not match: another resolver's records at `resolver.arpa` are about that resolver
-/// (RFC 9462 6.4).
+/// A FORWARD rule for all names does not apply: another resolver's records at `resolver.arpa` describe that
+/// resolver (RFC 9462 section 6.4).
 pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Option<Reply> {
-    // All of them are below `arpa`, and most questions are not: this runs for every query that no cache answers.
+    // All of them are below `arpa`, but most questions are not: this runs for every query that is not
+    // answered from a cache.
     if !question.qname.as_wire().ends_with(ARPA) {
         return None;
     }
@@ -32,8 +34,8 @@ pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Optio
         .then(|| designation(world, view, special, question).unwrap_or_else(|| answer(special, question)))
 }
 
-/// The encrypted listeners that have the same view, for `_dns.resolver.arpa` (RFC 9462 4). `None`: something else is
-/// asked for, or there is none.
+/// The encrypted listeners with the same view, for `_dns.resolver.arpa` (RFC 9462 section 4). `None` for
+/// other questions, or if there is no such listener.
 fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: &Question) -> Option<Reply> {
     let is_type = matches!(question.qtype, RecordType::SVCB | RecordType::ANY);
     let is_name = question.qname.first_label() == Some(b"_dns")
@@ -49,8 +51,8 @@ fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: 
     (!set.rdatas.is_empty()).then(|| Reply::of(Answer::of(vec![set]), Source::Public))
 }
 
-/// Answers the other special-use names, for when nothing claims the name. `None`: it is no such name, or the
-/// configuration leaves them to the internet.
+/// Answers the other special-use names, if no claim matches. `None` if it is not such a name, or if the
+/// configuration forwards them to the internet.
 pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
     let special = world.public.special_use.longest(&question.qname)?;
     let is_local = special.is_about_resolver || world.answers.special_use_names == SpecialUseNames::Local;

@@ -1,77 +1,77 @@
-//! What a decision tells about itself: nothing on the query path, everything to `explain`.
+//! Traces of decisions: none on the query path, complete for `explain`.
 
 use super::Referral;
-use super::routing::{Choice, Chosen};
+use super::routing::{RoutingDecision, Selection};
 use crate::dns::{Name, RecordType};
-use crate::world::Held;
+use crate::world::ScopedClaim;
 
-/// Hears what a decision considers.
+/// Receives what a decision considers.
 pub trait Trace {
-    /// A claim covers the name; `labels` is the length of its suffix, and `wins` whether it answers.
-    fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool);
+    /// A claim matches the name; `labels` is the length of its suffix, and `is_selected` whether it answers.
+    fn claim(&mut self, name: &Name, labels: usize, claim: ScopedClaim, is_selected: bool);
 
-    /// A delegated zone is asked of its own name servers.
+    /// A delegated zone is resolved by its own name servers.
     fn delegation(&mut self, referral: &Referral);
 
-    /// A routing policy chose among the record sets of a name and type.
-    fn routing(&mut self, name: &Name, rtype: RecordType, choice: &Choice<'_>);
+    /// A routing policy selected among the record sets of a name and type.
+    fn routing(&mut self, name: &Name, rtype: RecordType, choice: &RoutingDecision<'_>);
 }
 
-/// Hears nothing and costs nothing.
+/// Ignores everything, at no cost.
 #[derive(Debug)]
-pub struct Silent;
+pub struct NoTrace;
 
-impl Trace for Silent {
-    fn claim(&mut self, _: &Name, _: usize, _: Held, _: bool) {}
+impl Trace for NoTrace {
+    fn claim(&mut self, _: &Name, _: usize, _: ScopedClaim, _: bool) {}
 
     fn delegation(&mut self, _: &Referral) {}
 
-    fn routing(&mut self, _: &Name, _: RecordType, _: &Choice<'_>) {}
+    fn routing(&mut self, _: &Name, _: RecordType, _: &RoutingDecision<'_>) {}
 }
 
-/// Keeps everything.
+/// Records everything.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    /// The claims that covered each name of the chain, in the order they were considered.
-    pub claims: Vec<ClaimSeen>,
-    /// The delegations that were followed, in their order.
+    /// The claims that matched each name of the chain, in the order in which they were considered.
+    pub claims: Vec<ConsideredClaim>,
+    /// The delegations that were followed, in order.
     pub delegations: Vec<Referral>,
-    /// The record sets that routing policies chose, in the order of the chain.
-    pub routing: Vec<RoutingSeen>,
+    /// The record sets selected by routing policies, in the order of the chain.
+    pub routing: Vec<RoutingRecord>,
 }
 
-/// A record set that a routing policy chose.
+/// A record set selected by a routing policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutingSeen {
+pub struct RoutingRecord {
     /// The name that was looked up.
     pub name: Name,
     /// The type of the record sets.
     pub rtype: RecordType,
-    /// The policy's word.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// The identifier of the one that was chosen. `None`: none is meant for who asks.
+    /// The set identifier of the selected one. `None` if none matches the client.
     pub set_identifier: Option<Box<str>>,
-    /// Why it was chosen.
+    /// Why it was selected.
     pub why: String,
 }
 
-/// A claim that covered a name.
+/// A claim that matched a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimSeen {
+pub struct ConsideredClaim {
     /// The name.
     pub name: Name,
-    /// How many labels the claim's suffix has.
+    /// Number of labels of the claim's suffix.
     pub labels: usize,
-    /// The claim, and how it came to the view.
-    pub held: Held,
+    /// The claim and its source.
+    pub scoped: ScopedClaim,
     /// Whether it answered.
-    pub wins: bool,
+    pub is_selected: bool,
 }
 
 impl Trace for Recorder {
-    fn claim(&mut self, name: &Name, labels: usize, held: Held, wins: bool) {
-        let seen = ClaimSeen { name: name.clone(), labels, held, wins };
-        // Once somebody else has answered, the same name is decided again.
+    fn claim(&mut self, name: &Name, labels: usize, scoped: ScopedClaim, is_selected: bool) {
+        let seen = ConsideredClaim { name: name.clone(), labels, scoped, is_selected };
+        // After an upstream has answered, the same name is decided again.
         if !self.claims.contains(&seen) {
             self.claims.push(seen);
         }
@@ -81,16 +81,16 @@ impl Trace for Recorder {
         self.delegations.push(referral.clone());
     }
 
-    fn routing(&mut self, name: &Name, rtype: RecordType, choice: &Choice<'_>) {
-        let mut chosen: Vec<Option<Box<str>>> = match &choice.chosen {
-            Chosen::One(set) => vec![Some(set.identifier.clone())],
-            Chosen::Values(values) => values.iter().map(|(set, _)| Some(set.identifier.clone())).collect(),
-            Chosen::Nothing => vec![None],
+    fn routing(&mut self, name: &Name, rtype: RecordType, choice: &RoutingDecision<'_>) {
+        let mut chosen: Vec<Option<Box<str>>> = match &choice.selection {
+            Selection::One(set) => vec![Some(set.identifier.clone())],
+            Selection::Values(values) => values.iter().map(|(set, _)| Some(set.identifier.clone())).collect(),
+            Selection::Nothing => vec![None],
         };
-        // A record set of several values is one.
+        // A record set with several values is listed once.
         chosen.sort();
         chosen.dedup();
-        self.routing.extend(chosen.into_iter().map(|set_identifier| RoutingSeen {
+        self.routing.extend(chosen.into_iter().map(|set_identifier| RoutingRecord {
             name: name.clone(),
             rtype,
             policy: choice.policy.as_str(),

@@ -101,7 +101,7 @@ pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Str
 fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
     let mut groups: Vec<(&EgressPath, Vec<IpAddr>)> = Vec::new();
     for one in paths {
-        match groups.iter_mut().find(|(path, _)| path.is_told_as(&one.path)) {
+        match groups.iter_mut().find(|(path, _)| path.has_same_annotation(&one.path)) {
             Some((_, addresses)) => addresses.push(one.address),
             None => groups.push((&one.path, vec![one.address])),
         }

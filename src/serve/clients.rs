@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::{ListenerIdentity, annotate};
 use crate::dns::ClientSubnet;
 use crate::net::host;
-use crate::world::{NoPlace, Vantage, ViewId, World};
+use crate::world::{NoLocation, Vantage, ViewId, World};
 
 /// Number of cached clients per worker, a power of two. Clients that share a slot evict each other.
 const SLOTS: usize = 1024;
@@ -34,7 +34,7 @@ pub enum ClientRejection {
     NotAllowed(IpAddr),
     /// The source has no location, or several possible ones.
     #[error(transparent)]
-    NoPlace(#[from] NoPlace),
+    NoPlace(#[from] NoLocation),
 }
 
 impl ClientContext {
@@ -47,7 +47,7 @@ impl ClientContext {
     ) -> Self {
         let subnet = subnet.filter(|subnet| is_trusted(world, peer, subnet));
         let client = subnet.map_or_else(|| host(peer), |subnet| subnet.network);
-        let vantage = if world.may_ask(peer) {
+        let vantage = if world.is_allowed(peer) {
             world.vantage(client, listener_view(world, listener)).map_err(ClientRejection::from)
         } else {
             Err(ClientRejection::NotAllowed(peer))

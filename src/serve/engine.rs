@@ -24,7 +24,7 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{
-    Cacheability, ForwardTarget, MonotonicSeconds, Outcome, Resolution, Silent, Source, Step, Trace,
+    Cacheability, ForwardTarget, MonotonicSeconds, Outcome, Resolution, NoTrace, Source, Step, Trace,
     simulated_answer,
 };
 use crate::world::{Live, Vantage, World};
@@ -347,7 +347,7 @@ impl Engine {
                 }
                 Err(answer) => {
                     let PendingResolution { mut resolution, target, .. } = *pending;
-                    resolution.answered(target, answer, Cacheability::Never);
+                    resolution.supply_answer(target, answer, Cacheability::Never);
                     resolution_state = self.resolve_locally(&world, resolution, query_state.now, 0);
                 }
             }
@@ -384,7 +384,7 @@ impl Engine {
             permit = None;
             until = Some(deadline);
             // The next query is answered from the message cache and can be cached then; this outcome is not.
-            pending.resolution.answered(pending.target, answer, Cacheability::Never);
+            pending.resolution.supply_answer(pending.target, answer, Cacheability::Never);
             match self.resolve_locally(&world, pending.resolution, now, 0) {
                 LocalResolution::Done(outcome, _) => break outcome,
                 LocalResolution::Forward(next) => pending = next,
@@ -547,7 +547,7 @@ impl Engine {
         now: MonotonicSeconds,
         given: u32,
     ) -> LocalResolution {
-        self.resolve_locally_traced(world, resolution, now, given, &mut Silent)
+        self.resolve_locally_traced(world, resolution, now, given, &mut NoTrace)
     }
 
     /// Like `resolve_locally`, with a trace of what the decision considered.
@@ -563,11 +563,11 @@ impl Engine {
         loop {
             match resolution.step(world, trace) {
                 Step::Done(outcome) => return LocalResolution::Done(outcome, helped),
-                Step::Ask(target, question) => match self.local_answer(world, &target, &question, now, given)
+                Step::Forward(target, question) => match self.local_answer(world, &target, &question, now, given)
                 {
                     Some((answer, keep, cached)) => {
                         helped |= cached;
-                        resolution.answered(target, answer, keep);
+                        resolution.supply_answer(target, answer, keep);
                     }
                     None => {
                         return LocalResolution::Forward(Box::new(PendingResolution {

@@ -121,7 +121,7 @@ impl Engine {
                 Ok(_permit) => self.query_upstream(world, &pending, now, Some(deadline)).await,
                 Err(answer) => answer,
             };
-            pending.resolution.answered(pending.target, answer, Cacheability::Never);
+            pending.resolution.supply_answer(pending.target, answer, Cacheability::Never);
             resolution = pending.resolution;
         }
     }

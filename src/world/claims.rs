@@ -1,4 +1,4 @@
-//! Claims: who may answer below a name, in which view.
+//! Claims: what may answer names at and below a suffix, by view.
 
 use std::collections::HashMap;
 
@@ -7,32 +7,32 @@ use crate::dns::{Name, SuffixMap};
 use super::arena::Index;
 use super::{HostedZone, InternalDomain, ManagedZone, Profile, Rule, View};
 
-/// A source's right to answer at and below a name, in one view.
+/// A source of answers for names at and below a suffix.
 ///
-/// The order of the variants is the order of precedence among claims on one name: a rule beats a hosted
-/// zone of the same name, and that beats what AWS defines by itself (Route 53 Developer Guide,
+/// The order of the variants is the precedence among claims on the same name: a rule takes precedence over a
+/// hosted zone of the same name, and that over what AWS defines itself (Route 53 Developer Guide,
 /// "Considerations when working with a private hosted zone" and "autodefined rules").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
-    /// A FORWARD rule: other name servers are asked.
+    /// A FORWARD rule: other name servers are queried.
     ForwardRule(Index<Rule>),
-    /// A SYSTEM rule: no FORWARD rule counts here.
+    /// A SYSTEM rule: FORWARD rules do not apply.
     SystemRule(Index<Rule>),
     /// A private hosted zone.
     HostedZone(Index<HostedZone>),
-    /// The zone that AWS manages for a private name of an endpoint.
+    /// The zone that AWS manages for a private DNS name of an endpoint.
     Endpoint(Index<ManagedZone>),
-    /// Generated host names below a region's internal domain, and the names of loopback.
+    /// Generated host names below a region's internal domain, and names of loopback addresses.
     GeneratedName(Index<InternalDomain>),
     /// Generated reverse names.
     Reverse(Index<InternalDomain>),
-    /// A region's public host names: public DNS, which no wider FORWARD rule takes over.
+    /// Public host names of a region: public DNS, to which less specific FORWARD rules do not apply.
     PublicHostName(Index<InternalDomain>),
 }
 
 impl Claim {
-    /// The place of its kind in the order of precedence on one name, the strongest first. Rules are one kind, and
-    /// so are zones: among those the origin decides.
+    /// The precedence of its kind on the same name, 0 being the highest. Rules are one kind, and so are
+    /// zones: among those, the source decides.
     pub fn precedence(self) -> u8 {
         match self {
             Self::ForwardRule(_) | Self::SystemRule(_) => 0,
@@ -42,16 +42,16 @@ impl Claim {
     }
 }
 
-/// How a claim came to a VPC. The order is that of precedence among claims of one kind on one name: what the VPC has
-/// itself, then the Profiles by their priority (Route 53 Developer Guide, "How Route 53 Profile settings are
-/// prioritized").
+/// How a claim applies to a VPC. The order is the precedence among claims of one kind on the same name: the
+/// VPC's own, then those of its Profiles by priority (Route 53 Developer Guide, "How Route 53 Profile
+/// settings are prioritized").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// It is the VPC's own.
+pub enum ClaimSource {
+    /// The VPC's own association.
     Local,
-    /// It comes through a Profile.
+    /// A Profile.
     Profile {
-        /// The priority of the Profile's association with this VPC; the lower goes first.
+        /// The priority of the Profile's association with this VPC; lower values take precedence.
         priority: u16,
         /// The Profile.
         profile: Index<Profile>,
@@ -60,114 +60,115 @@ pub enum Origin {
 
 /// A claim in one view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Held {
-    /// Whose clients it answers.
+pub struct ScopedClaim {
+    /// The view.
     pub view: Index<View>,
-    /// How it came there.
-    pub origin: Origin,
+    /// Its source.
+    pub source: ClaimSource,
     /// The claim.
     pub claim: Claim,
 }
 
-impl Held {
-    /// What claims on one name are sorted by.
-    fn rank(&self) -> (Index<View>, u8, Origin, Claim) {
-        (self.view, self.claim.precedence(), self.origin, self.claim)
+impl ScopedClaim {
+    /// The sort key of claims on the same name.
+    fn rank(&self) -> (Index<View>, u8, ClaimSource, Claim) {
+        (self.view, self.claim.precedence(), self.source, self.claim)
     }
 }
 
-/// Views that have claims in common: those of the VPCs whose private addresses one transit gateway tells. A claim for
-/// each two of them would be a million for a thousand VPCs.
+/// A group of views with common claims: those of the VPCs whose private addresses can be resolved through one
+/// transit gateway. One claim per pair of VPCs would be a million for a thousand VPCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Circle(u32);
+pub struct ViewGroup(u32);
 
-/// All claims of a world: one longest-suffix match, a node holding the claims of every view.
+/// All claims of a world: a longest-suffix match, in which a node holds the claims of every view.
 #[derive(Debug, Default)]
 pub struct Claims {
     suffixes: SuffixMap<Node>,
-    /// The circles that each view is in. Few views are in any.
-    circles: HashMap<Index<View>, Vec<Circle>, foldhash::fast::RandomState>,
-    /// How many circles there are.
+    /// The groups of each view. Few views are in any.
+    circles: HashMap<Index<View>, Vec<ViewGroup>, foldhash::fast::RandomState>,
+    /// Number of groups.
     circle_count: u32,
 }
 
 /// The claims on one name.
 #[derive(Debug, Default)]
 struct Node {
-    /// Those of one view each, by view, kind and origin.
-    held: Vec<Held>,
-    /// Those of circles.
-    common: Vec<(Circle, Claim)>,
+    /// Those of single views, by view, kind and source.
+    held: Vec<ScopedClaim>,
+    /// Those of groups.
+    common: Vec<(ViewGroup, Claim)>,
 }
 
 impl Claims {
-    /// Takes in a claim.
-    pub fn add(&mut self, suffix: Name, held: Held) {
+    /// Adds a claim.
+    pub fn add(&mut self, suffix: Name, held: ScopedClaim) {
         let node = &mut self.suffixes.entry_or_default(suffix).held;
         if node.is_empty() {
-            // Most claims are made in two views of one VPC.
+            // Most claims apply to two views of one VPC.
             node.reserve_exact(2);
         }
         let at = node.partition_point(|have| have.rank() < held.rank());
         node.insert(at, held);
     }
 
-    /// Makes a circle, without views.
-    pub fn add_circle(&mut self) -> Circle {
+    /// Adds a group without views.
+    pub fn add_circle(&mut self) -> ViewGroup {
         self.circle_count += 1;
-        Circle(self.circle_count)
+        ViewGroup(self.circle_count)
     }
 
-    /// Takes a view into a circle.
-    pub fn join(&mut self, view: Index<View>, circle: Circle) {
+    /// Adds a view to a group.
+    pub fn join(&mut self, view: Index<View>, circle: ViewGroup) {
         self.circles.entry(view).or_default().push(circle);
     }
 
-    /// Takes in a claim that is every view's in a circle. It comes after all that a view itself has on the name.
-    pub fn add_common(&mut self, suffix: Name, circle: Circle, claim: Claim) {
+    /// Adds a claim that applies to every view of a group. It has lower precedence than the claims of a view
+    /// itself on the name.
+    pub fn add_common(&mut self, suffix: Name, circle: ViewGroup, claim: Claim) {
         self.suffixes.entry_or_default(suffix).common.push((circle, claim));
     }
 
-    /// The claims of one view that cover a name, in the order of precedence: deepest first, and on one
-    /// name by kind and origin, then those of its circles. With each goes the number of labels of its suffix.
+    /// The claims of one view that match a name, by precedence: most specific first, on the same name by kind
+    /// and source, then those of its groups. Each with the number of labels of its suffix.
     pub fn covering<'a>(
         &'a self,
         view: Index<View>,
         name: &'a Name,
-    ) -> impl Iterator<Item = (usize, Held)> + 'a {
+    ) -> impl Iterator<Item = (usize, ScopedClaim)> + 'a {
         let circles = self.circles.get(&view).map_or(&[][..], Vec::as_slice);
         self.suffixes.covering(name).flat_map(move |(labels, node)| {
             let common = (node.common.iter())
                 .filter(|(circle, _)| circles.contains(circle))
                 .filter(move |(_, claim)| !of_view(&node.held, view).any(|held| held.claim == *claim))
-                .map(move |(_, claim)| Held { view, origin: Origin::Local, claim: *claim });
+                .map(move |(_, claim)| ScopedClaim { view, source: ClaimSource::Local, claim: *claim });
             of_view(&node.held, view).chain(common).map(move |held| (labels, held))
         })
     }
 
-    /// The claims of every view that cover a name, deepest first; not those of circles.
-    pub fn covering_any<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = Held> + 'a {
+    /// The claims of every view that match a name, most specific first, without those of groups.
+    pub fn covering_any<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = ScopedClaim> + 'a {
         self.suffixes.covering(name).flat_map(|(_, node)| node.held.iter().copied())
     }
 
-    /// The claims of one view on exactly this name; not those of its circles.
-    pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = Held> + 'a {
+    /// The claims of one view on exactly this name, without those of its groups.
+    pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = ScopedClaim> + 'a {
         self.suffixes.get(name).into_iter().flat_map(move |node| of_view(&node.held, view))
     }
 
-    /// All claims but those of circles, in no order of names.
-    pub fn iter(&self) -> impl Iterator<Item = Held> {
+    /// All claims except those of groups, in arbitrary order of names.
+    pub fn iter(&self) -> impl Iterator<Item = ScopedClaim> {
         self.suffixes.iter().flat_map(|(_, node)| &node.held).copied()
     }
 
-    /// On how many names there are claims.
+    /// Number of names with claims.
     pub fn name_count(&self) -> usize {
         self.suffixes.len()
     }
 }
 
-/// The claims of one view among those on a name, which are in the order of views.
-fn of_view(node: &[Held], view: Index<View>) -> impl Iterator<Item = Held> {
+/// The claims of one view among those on a name, which are ordered by view.
+fn of_view(node: &[ScopedClaim], view: Index<View>) -> impl Iterator<Item = ScopedClaim> {
     let first = node.partition_point(|held| held.view < view);
     node[first..].iter().take_while(move |held| held.view == view).copied()
 }
@@ -198,7 +199,7 @@ mod tests {
         let (circle, other) = (claims.add_circle(), claims.add_circle());
         claims.join(inside, circle);
         for view in [inside, alone] {
-            claims.add(name.clone(), Held { view, origin: Origin::Local, claim: own });
+            claims.add(name.clone(), ScopedClaim { view, source: ClaimSource::Local, claim: own });
         }
         claims.add_common(name.clone(), other, of_others);
         claims.add_common(name.clone(), circle, common);

@@ -1,14 +1,14 @@
-//! What a reload changed: two worlds compared object by object, told by the ids that the user wrote.
+//! The changes of a reload: two worlds compared object by object, described by configured IDs.
 //!
 //! ```text
 //!  old World ─┐   objects.rs   each kind as (id, fields as text)
-//!             ├─► routes.rs    each table's routes, a prefix list told once
-//!  new World ─┘   zones.rs     names and records counted, a few shown
+//!             ├─► routes.rs    routes of each table, with prefix lists as one route
+//!  new World ─┘   zones.rs     names and records: counts, and a few examples
 //!                    └──► Vec<Change>
 //! ```
 //!
-//! Numbers mean nothing across worlds, so everything is compared by its text. A pure function: it runs
-//! beside the doors, once a reload.
+//! Indexes are not comparable across worlds, so everything is compared as text. A pure function, which runs
+//! separately from the listeners, once per reload.
 
 mod objects;
 mod routes;
@@ -23,32 +23,32 @@ use super::World;
 
 pub use routes::table_id;
 
-/// How many changes a person is shown; what is beyond is counted.
+/// Maximum number of changes that are shown; further ones are counted.
 pub const MOST_TOLD: usize = 50;
 
-/// How much of one field's value is shown, in characters.
+/// Maximum length of a field's value, in characters.
 const LONGEST_VALUE: usize = 120;
 
-/// Something that is otherwise in the new world.
+/// A difference between two worlds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What sort of thing: `vpc`, `subnet`, `route-table`, `route`, `endpoint`, `zone`, `rule`, `site`,
+    /// The kind of object: `vpc`, `subnet`, `route-table`, `route`, `endpoint`, `zone`, `rule`, `site`,
     /// `client`, `listener`, `setting`, ….
     pub kind: &'static str,
-    /// Its id; for a route its table's.
+    /// Its ID; for a route, that of its table.
     pub id: String,
-    /// What became of it.
+    /// What changed.
     pub what: What,
 }
 
-/// What became of a thing.
+/// What changed about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It is new.
+    /// It was added.
     Added,
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// It is otherwise: how, in words.
+    /// It was modified, with a description.
     Changed(String),
 }
 
@@ -63,10 +63,10 @@ impl fmt::Display for Change {
     }
 }
 
-/// Everything that differs between two worlds, kind by kind, in the order of ids.
+/// All differences between two worlds, by kind and ID.
 ///
-/// Equal texts give no change; other texts may give none either, where only comments or `[[expect]]`
-/// entries differ.
+/// Equal sources have no differences; different sources may have none either, if only comments or
+/// `[[expect]]` entries differ.
 pub fn diff(old: &World, new: &World) -> Vec<Change> {
     let mut changes = Vec::new();
     objects::compare(old, new, &mut changes);
@@ -75,10 +75,10 @@ pub fn diff(old: &World, new: &World) -> Vec<Change> {
     changes
 }
 
-/// An object as text: its fields by name. Two objects with equal fields are the same.
+/// An object as text: its fields by name. Objects with equal fields are equal.
 type Fields = Vec<(&'static str, String)>;
 
-/// The objects of one kind by id. Two of one id are told apart by a number.
+/// The objects of one kind by ID. Several with the same ID are distinguished by a number.
 #[derive(Default)]
 struct Catalogue {
     objects: BTreeMap<String, Fields>,
@@ -90,7 +90,7 @@ impl Catalogue {
         Self { objects: objects.map(|(id, fields)| (unique.give(id), fields)).collect() }
     }
 
-    /// Tells what differs from this catalogue in a newer one.
+    /// Adds the differences to a newer catalogue.
     fn compare(&self, new: &Self, kind: &'static str, changes: &mut Vec<Change>) {
         let mut told = |id: &String, what| changes.push(Change { kind, id: id.clone(), what });
         for (id, fields) in &self.objects {
@@ -106,15 +106,15 @@ impl Catalogue {
     }
 }
 
-/// Ids that are given once.
+/// Generates unique IDs.
 #[derive(Default)]
 struct Unique {
-    /// How often each was asked for.
+    /// How often each was requested.
     asked: HashMap<String, usize>,
 }
 
 impl Unique {
-    /// The id, or `id#2` where it is given already.
+    /// The ID, or `id#2` if it is in use.
     fn give(&mut self, id: String) -> String {
         let Some(asked) = self.asked.get_mut(&id) else {
             self.asked.insert(id.clone(), 1);
@@ -122,7 +122,7 @@ impl Unique {
         };
         *asked += 1;
         let next = format!("{id}#{asked}");
-        // Somebody may have written that one.
+        // It may be a configured ID.
         self.give(next)
     }
 }
@@ -135,7 +135,7 @@ fn differing(old: &Fields, new: &Fields) -> String {
     told.join(", ")
 }
 
-/// A value that fits a line; nothing is told as `-`.
+/// A value that fits on a line; an empty one is shown as `-`.
 fn shown(value: &str) -> String {
     if value.is_empty() {
         return "-".to_owned();
@@ -146,7 +146,7 @@ fn shown(value: &str) -> String {
     }
 }
 
-/// Values in one text, in their order.
+/// Values in one text, in order.
 fn list<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")
 }

@@ -33,17 +33,18 @@ pub struct Endpoint {
     pub is_ipv6_only: bool,
     /// Its network interfaces.
     pub interfaces: Vec<EndpointInterface>,
-    /// Its own regional name in public DNS. `None` for types that have none.
+    /// Its regional endpoint-specific name in public DNS. `None` for types without one.
     pub regional_name: Option<Name>,
-    /// What a resource or service-network endpoint leads to.
+    /// The associations of a resource or service-network endpoint.
     pub associations: Vec<EndpointAssociation>,
-    /// The TCP port its service is reached at.
+    /// The TCP port of its service.
     pub port: u16,
-    /// Whether it has a policy that may refuse requests: another than AWS's default.
+    /// Whether it has a custom policy, which may deny requests.
     pub has_policy: bool,
     /// For a gateway endpoint: the prefixes of its service's prefix list.
     pub prefixes: Vec<IpNet>,
-    /// Whether it is a gateway endpoint that carries IPv4 alone. Of one that carries IPv6 no prefix may be known.
+    /// Whether it is a gateway endpoint for IPv4 only. For one that supports IPv6, the IPv6 prefixes may be
+    /// unknown.
     pub is_ipv4_gateway: bool,
 }
 
@@ -63,11 +64,11 @@ pub enum EndpointKind {
     Gateway,
     /// A hop to a Gateway Load Balancer.
     GatewayLoadBalancer,
-    /// Network interfaces that lead to a resource configuration.
+    /// Network interfaces for a resource configuration.
     Resource,
-    /// Network interfaces that lead to what is associated with a service network.
+    /// Network interfaces for the associations of a service network.
     ServiceNetwork,
-    /// Addresses that GENEVE tunnels end at.
+    /// Addresses at which GENEVE tunnels end.
     Tunnel,
 }
 
@@ -84,7 +85,7 @@ impl EndpointKind {
         }
     }
 
-    /// The type as a person says it, with its article.
+    /// A description of the type, with its article.
     pub fn told(self) -> &'static str {
         match self {
             Self::Interface => "an interface endpoint",
@@ -96,74 +97,75 @@ impl EndpointKind {
         }
     }
 
-    /// Whether names lead to endpoints of this type: private ones, and own ones in public DNS.
+    /// Whether endpoints of this type have names: private DNS names, and endpoint-specific names in public
+    /// DNS.
     pub fn has_names(self) -> bool {
         matches!(self, Self::Interface | Self::Resource | Self::ServiceNetwork)
     }
 
-    /// Whether what it leads to stands in its associations, not in a service's name.
+    /// Whether its names follow from associations instead of a service.
     pub fn has_associations(self) -> bool {
         matches!(self, Self::Resource | Self::ServiceNetwork)
     }
 }
 
-/// Whether an endpoint's private names lead to it.
+/// Whether an endpoint's private DNS names apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrivateDns {
     /// They do not.
     Off,
-    /// They do in its VPC.
+    /// In its VPC.
     On,
-    /// They do for queries through an inbound resolver endpoint only.
+    /// Only for queries through an inbound resolver endpoint.
     OnlyForInboundResolver,
 }
 
 /// A network interface of an endpoint. It has at least one address.
 #[derive(Debug)]
 pub struct EndpointInterface {
-    /// The subnet it stands in.
+    /// Its subnet.
     pub subnet: Index<Subnet>,
     /// Its IPv4 address.
     pub address: Option<IpAddr>,
     /// Its IPv6 address.
     pub ipv6_address: Option<IpAddr>,
-    /// Its security groups. Empty: nobody said, everything is admitted.
+    /// Its security groups. Empty if they are not configured, so that all traffic is allowed.
     pub security_groups: Vec<Index<SecurityGroup>>,
-    /// Whether its zone has a healthy target.
+    /// Whether its Availability Zone has a healthy target.
     pub is_healthy: bool,
 }
 
 impl EndpointInterface {
-    /// Its addresses of the wanted families.
-    pub fn addresses(&self, families: Families) -> impl Iterator<Item = IpAddr> + use<> {
+    /// Its addresses of the given families.
+    pub fn addresses(&self, families: AddressFamilies) -> impl Iterator<Item = IpAddr> + use<> {
         let v4 = self.address.filter(|_| families.v4);
         v4.into_iter().chain(self.ipv6_address.filter(|_| families.v6))
     }
 }
 
-/// A resource or service that an endpoint leads to.
+/// A resource or service that an endpoint provides.
 #[derive(Debug)]
 pub struct EndpointAssociation {
-    /// Its id, where one is said.
+    /// Its ID, if configured.
     pub id: Option<Arc<str>>,
-    /// The id of the resource configuration or of the service.
+    /// The ID of the resource configuration or service.
     pub resource: Arc<str>,
-    /// Its own name in public DNS. `None` where it would be no domain name.
+    /// Its endpoint-specific name in public DNS. `None` if that would not be a valid domain name.
     pub dns_name: Option<Name>,
     /// Its custom domain name.
     pub private_name: Option<Name>,
     /// Whether that name has a private zone.
     pub is_private: bool,
-    /// Its own addresses, each with the number of the interface that has it; none where it has those of the
-    /// endpoint's interfaces.
+    /// Its own addresses, each with the index of its interface; empty if it uses those of the endpoint's
+    /// interfaces.
     pub addresses: Vec<(usize, IpAddr)>,
 }
 
 impl World {
-    /// Which record types a name has because the gateway endpoint of the view's VPC says so, and the dual-stack name
-    /// that has AAAA records in public DNS. `None` for all but S3's regional names, and where no endpoint says
-    /// anything.
-    pub fn chosen_by_gateway_endpoint(&self, view: ViewId, name: &Name) -> Option<(Families, Name)> {
+    /// The record types of a name according to the gateway endpoint of the view's VPC, and the dual-stack
+    /// name that has AAAA records in public DNS. `None` for names other than S3's regional ones, and if no
+    /// endpoint sets record types.
+    pub fn chosen_by_gateway_endpoint(&self, view: ViewId, name: &Name) -> Option<(AddressFamilies, Name)> {
         let chosen = &self.public.s3_families;
         if chosen.is_empty() {
             return None;
@@ -177,20 +179,20 @@ impl World {
     }
 }
 
-/// Families of addresses, and so types of records.
+/// Address families, which correspond to record types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Families {
+pub struct AddressFamilies {
     /// IPv4, A.
     pub v4: bool,
     /// IPv6, AAAA.
     pub v6: bool,
 }
 
-impl Families {
+impl AddressFamilies {
     /// Both.
     pub const BOTH: Self = Self { v4: true, v6: true };
 
-    /// Whether an address is of one of them.
+    /// Whether the set contains an address's family.
     pub fn hold(self, address: &IpAddr) -> bool {
         if address.is_ipv4() { self.v4 } else { self.v6 }
     }

@@ -18,14 +18,14 @@ pub struct Listener {
     /// The view it is bound to. `None`: the client's place tells.
     pub view: Option<ViewId>,
     /// What carries messages through it.
-    pub carries: Carries,
+    pub transport: ListenerTransport,
     /// The name that its certificate is for, under which it is designated (RFC 9462). `None`: it is not.
     pub server_name: Option<Name>,
 }
 
 /// What carries messages through a door.
 #[derive(Clone, Debug)]
-pub enum Carries {
+pub enum ListenerTransport {
     /// Plain DNS.
     Plain {
         /// Whether it serves UDP.
@@ -89,29 +89,29 @@ impl fmt::Debug for PemFile {
 impl Listener {
     /// The words for what carries its messages, as the configuration has them.
     pub fn transports(&self) -> Vec<&'static str> {
-        match &self.carries {
-            Carries::Plain { udp, tcp } => [(*udp, "udp"), (*tcp, "tcp")]
+        match &self.transport {
+            ListenerTransport::Plain { udp, tcp } => [(*udp, "udp"), (*tcp, "tcp")]
                 .into_iter()
                 .filter_map(|(on, word)| on.then_some(word))
                 .collect(),
-            Carries::Dot(_) => vec!["dot"],
-            Carries::Doh { .. } => vec!["doh"],
+            ListenerTransport::Dot(_) => vec!["dot"],
+            ListenerTransport::Doh { .. } => vec!["doh"],
         }
     }
 
     /// What it proves itself with. `None` for a plain one.
     pub fn tls(&self) -> Option<&TlsFiles> {
-        match &self.carries {
-            Carries::Plain { .. } => None,
-            Carries::Dot(tls) | Carries::Doh { tls, .. } => Some(tls),
+        match &self.transport {
+            ListenerTransport::Plain { .. } => None,
+            ListenerTransport::Dot(tls) | ListenerTransport::Doh { tls, .. } => Some(tls),
         }
     }
 
     /// The path of its one resource. `None` for all but DNS over HTTPS.
     pub fn http_path(&self) -> Option<&str> {
-        match &self.carries {
-            Carries::Doh { path, .. } => Some(path),
-            Carries::Plain { .. } | Carries::Dot(_) => None,
+        match &self.transport {
+            ListenerTransport::Doh { path, .. } => Some(path),
+            ListenerTransport::Plain { .. } | ListenerTransport::Dot(_) => None,
         }
     }
 }

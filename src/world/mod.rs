@@ -1,15 +1,15 @@
-//! The compiled model: what the configuration means, ready to be asked. Immutable, one generation.
+//! The compiled model: the meaning of a configuration, ready for lookups. Immutable, one generation.
 //!
 //! ```text
-//!  Config ──► compile ──► World ──► Live (swapped whole)
+//!  Config ──► compile ──► World ──► Live (replaced as a whole)
 //!                           │
-//!                           ├── claims   name → claim        one suffix map, views at its nodes
-//!                           ├── places   address → place     who stands where
-//!                           └── tables   address → route     one prefix map for each route table
+//!                           ├── claims   name → claim        one suffix map, with views at its nodes
+//!                           ├── places   address → place     where clients are
+//!                           └── tables   address → route     one prefix map per route table
 //! ```
 //!
-//! Objects name each other by [`Index`], their number in this world's [`Arena`]s. Nothing in here changes
-//! after [`compile`](compile::compile), and nothing does any work on a query but look-ups.
+//! Objects refer to each other by [`Index`], their number in an [`Arena`] of this world. Nothing changes
+//! after [`compile`](compile::compile), and queries only perform lookups.
 
 mod arena;
 mod claims;
@@ -33,10 +33,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use arena::{Arena, Index};
-pub use claims::{Claim, Claims, Held, Origin};
+pub use claims::{Claim, Claims, ScopedClaim, ClaimSource};
 pub use diff::{Change, MOST_TOLD, What, diff, table_id};
-pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, Families, PrivateDns};
-pub use listener::{Carries, Listener, PemFile, TlsFiles};
+pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, AddressFamilies, PrivateDns};
+pub use listener::{ListenerTransport, Listener, PemFile, TlsFiles};
 pub use live::Live;
 pub use network::{
     AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable, TransitRank,
@@ -48,12 +48,12 @@ pub use object::{
     ManagedZone, NatGateway, NetworkInterface, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View,
     ViewKind, Vpc,
 };
-pub use place::{NoPlace, Place, Places, Standing};
+pub use place::{NoLocation, Place, Places, PlaceKind};
 pub use route::{Appliance, Rank, Route, RouteTable, Target};
-pub use routed::{Content, FailoverRole, Location, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
-pub use security_group::{Addresses, Admission, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
+pub use routed::{Content, FailoverRole, RoutingLocation, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
+pub use security_group::{Addresses, AccessDecision, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
 pub use upstream::{Order, Server, ServerTransport, SpkiPin, TlsTrust, Upstream, UpstreamIdentity};
-pub use zone::{Found, Node, RecordRefused, Zone};
+pub use zone::{ZoneLookup, Node, RecordError, Zone};
 
 use ipnet::IpNet;
 
@@ -62,39 +62,39 @@ use crate::aws::ranges::Ranges;
 use crate::config::{Expect, Mark};
 use crate::dns::{Name, Rdata, RrSet, SuffixMap};
 
-/// A number of a place.
+/// The index of a place.
 pub type PlaceId = Index<Place>;
 
-/// A number of a view.
+/// The index of a view.
 pub type ViewId = Index<View>;
 
-/// Where a client stands: whose claims answer it, and whose routes its traffic takes.
+/// Where a client is: the view that determines its names and the location that determines its routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Vantage {
-    /// Whose claims answer.
+    /// The view.
     pub view: ViewId,
-    /// Whose routes the traffic takes.
+    /// The location.
     pub place: PlaceId,
 }
 
-/// Everything that one configuration means.
+/// The meaning of a configuration.
 #[derive(Debug)]
 pub struct World {
-    /// Its number among the worlds of this process, counted from 1; 0 for one that was never in use.
+    /// Its number among the worlds of this process, counted from 1; 0 if it was never in use.
     pub generation: u64,
-    /// A hash of the texts it was made from, zone files included.
+    /// A hash of its sources, including zone files.
     pub hash: String,
-    /// When the newest of those texts was last changed, in seconds since 1970. `None` for the built-in lab.
+    /// When the newest source was last modified, in seconds since 1970. `None` for the built-in lab.
     pub source_modified_s: Option<u64>,
     /// Bounds on answers.
     pub answers: AnswerBounds,
-    /// Who is told paths.
+    /// Rules for annotations.
     pub annotate: AnnotateRules,
-    /// Where it listens, and as whom.
+    /// Listeners and their views.
     pub listeners: Vec<Listener>,
-    /// Prefixes whose clients may ask although they stand in no declared place.
+    /// Prefixes whose clients may query although they are in no configured location.
     pub allow: Vec<IpNet>,
-    /// Prefixes whose EDNS Client Subnet is believed.
+    /// Prefixes whose EDNS Client Subnet is trusted.
     pub trust_client_subnet: Vec<IpNet>,
     /// VPCs.
     pub vpcs: Arena<Vpc>,
@@ -110,72 +110,72 @@ pub struct World {
     pub security_groups: Arena<SecurityGroup>,
     /// Network ACLs of all VPCs.
     pub network_acls: Arena<NetworkAcl>,
-    /// Network interfaces that are declared by themselves.
+    /// Network interfaces that are configured on their own.
     pub network_interfaces: Arena<NetworkInterface>,
     /// Peering connections.
     pub peering_connections: Arena<VpcPeeringConnection>,
     /// Transit gateways.
     pub transit_gateways: Arena<TransitGateway>,
-    /// AWS's published ranges, where the user gave them.
+    /// AWS's IP ranges, if configured.
     given_ranges: Option<Box<Ranges>>,
     /// Instances of all VPCs.
     pub instances: Arena<Instance>,
     /// Inbound resolver endpoints.
     pub inbound_endpoints: Arena<InboundEndpoint>,
-    /// Networks on premises.
+    /// On-premises networks.
     pub sites: Arena<Site>,
     /// Private hosted zones.
     pub hosted_zones: Arena<HostedZone>,
-    /// Zones of endpoints' private names.
+    /// Private zones of endpoints.
     pub managed_zones: Arena<ManagedZone>,
     /// Resolver rules.
     pub rules: Arena<Rule>,
     /// Route 53 Profiles.
     pub profiles: Arena<Profile>,
-    /// Whom FORWARD rules and the internet ask.
+    /// Upstreams of FORWARD rules and of the internet.
     pub upstreams: Arena<Upstream>,
-    /// Whom names are asked of that nothing private claims. `None`: the internet is sealed.
+    /// The upstream for names without a private claim. `None` if the internet is sealed.
     pub internet: Option<Index<Upstream>>,
     /// Domains of generated names.
     pub internal_domains: Arena<InternalDomain>,
-    /// Whose claims answer: each VPC, each VPC through an inbound endpoint, and the public.
+    /// Views: each VPC, each VPC through an inbound endpoint, and public DNS.
     pub views: Arena<View>,
-    /// The public's view.
+    /// The view of public DNS.
     pub public_view: ViewId,
-    /// Who stands where.
+    /// Locations of clients.
     pub places: Places,
-    /// Who may answer what.
+    /// Claims on names.
     pub claims: Claims,
-    /// Public DNS as the world knows it.
+    /// Public DNS as known to the world.
     pub public: PublicDns,
-    /// The site that plays a name server's address.
+    /// The site that simulates the name server at an address.
     pub played: HashMap<IpAddr, Index<Site>>,
-    /// What the user expects of it.
+    /// Expectations of the configuration.
     pub expectations: Vec<(Expect, Mark)>,
 }
 
 /// Bounds on answers, in seconds and octets.
 #[derive(Clone, Debug)]
 pub struct AnswerBounds {
-    /// The longest TTL sent.
+    /// Maximum TTL.
     pub max_ttl: u32,
-    /// The longest TTL of a negative answer.
+    /// Maximum TTL of a negative answer.
     pub max_negative_ttl: u32,
-    /// The largest UDP reply.
+    /// Maximum size of a UDP reply.
     pub max_udp_payload: u16,
-    /// TTL of generated names and of their reverse.
+    /// TTL of generated names and their reverse names.
     pub generated_name_ttl: u32,
-    /// Whether `ip-` names exist for addresses that nobody has.
+    /// Whether `ip-` names exist for unused addresses.
     pub unused_ip_names: bool,
-    /// What a VPC without DNS support answers.
+    /// The reply of a VPC without DNS support.
     pub dns_support_off: DnsSupportOff,
-    /// On which NXDOMAIN replies the SOA record stands.
+    /// Which NXDOMAIN replies include the SOA record.
     pub negative_soa: NegativeSoa,
-    /// Who answers special-use names that nothing claims.
+    /// How special-use names without a claim are answered.
     pub special_use_names: SpecialUseNames,
 }
 
-/// Who is told paths, and how.
+/// Which clients receive annotations, and how.
 #[derive(Clone, Debug)]
 pub struct AnnotateRules {
     /// Extended DNS Errors.
@@ -184,43 +184,43 @@ pub struct AnnotateRules {
     pub option: bool,
     /// CHAOS TXT.
     pub chaos: bool,
-    /// Which clients.
+    /// The clients.
     pub to: Vec<IpNet>,
 }
 
 pub use crate::config::{DnsSupportOff, EdeMode, NegativeSoa, SpecialUseNames};
 
-/// Public DNS as the world knows it: what overlays the internet, and the sealed internet itself.
+/// Public DNS as known to the world: the overlay on the internet, and the sealed internet itself.
 #[derive(Debug)]
 pub struct PublicDns {
-    /// The endpoints' own names, which public DNS knows everywhere. Their TTL is told in full.
+    /// Endpoint-specific names, which exist everywhere in public DNS. Their TTL does not count down.
     pub overlay: Zone,
-    /// Aliases of private APIs, `<api-id>-vpce-….execute-api.…`: the addresses of each execute-api endpoint, at
-    /// that name without the API's id.
+    /// Aliases of private APIs, `<api-id>-vpce-….execute-api.…`: the addresses of each execute-api endpoint,
+    /// at that name without the API ID.
     pub api_aliases: Zone,
-    /// VPCs whose S3 gateway endpoint says which record types S3's regional names have there.
-    pub s3_families: HashMap<Index<Vpc>, Families>,
-    /// The user's records. Their TTLs count down.
+    /// VPCs whose S3 gateway endpoint sets the record types of S3's regional names.
+    pub s3_families: HashMap<Index<Vpc>, AddressFamilies>,
+    /// Configured public records. Their TTLs count down.
     pub records: Zone,
     /// Public names of instances.
     pub instances: HashMap<Name, PublicHost>,
     /// Instances by the first label of their resource names, in lower case.
     pub resource_names: HashMap<Box<[u8]>, Index<Instance>>,
-    /// Special-use names and locally served zones, by their apex.
+    /// Special-use names and locally served zones, by apex.
     pub special_use: SuffixMap<SpecialUseZone>,
-    /// The encrypted listeners that clients are told of (RFC 9462), in the order of preference.
+    /// The encrypted listeners that are advertised to clients (RFC 9462), in order of preference.
     pub designated: Vec<DesignatedListener>,
-    /// AWS's names and ranges.
+    /// AWS's names and IP ranges.
     pub facts: &'static Facts,
-    /// The SOA of negative answers.
+    /// The SOA record of negative answers.
     pub soa: RrSet,
 }
 
-/// An encrypted listener that clients of the plain ones are told of.
+/// An encrypted listener that is advertised to clients of plain DNS listeners.
 #[derive(Clone, Debug)]
 pub struct DesignatedListener {
-    /// The view that it is bound to. `None`: no plain listener is bound to any either, so that every client has the
-    /// same view at both.
+    /// Its view. `None` if no plain DNS listener has a view of its own either, so that clients have the same
+    /// view at both.
     pub view: Option<ViewId>,
     /// The data of its SVCB record (RFC 9461).
     pub svcb: Rdata,
@@ -229,76 +229,76 @@ pub struct DesignatedListener {
 /// A zone of special-use names.
 #[derive(Debug)]
 pub struct SpecialUseZone {
-    /// What is in it.
+    /// Its data.
     pub zone: Zone,
-    /// Where it is specified.
+    /// The RFC that specifies it.
     pub rfc: &'static str,
-    /// Whether it is about the resolver that is queried: then a claim that merely covers it does not count.
+    /// Whether it concerns the queried resolver itself, so that less specific claims do not apply.
     pub is_about_resolver: bool,
 }
 
-/// What a public name of an instance leads to.
+/// The records of an instance's public name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicHost {
     /// The instance.
     pub instance: Index<Instance>,
-    /// Whether it has an A record: the public address, inside the VPC the private one.
+    /// Whether it has an A record: the public address, or the private one within the VPC.
     pub v4: bool,
-    /// Whether it has an AAAA record, the same everywhere.
+    /// Whether it has an AAAA record, which is the same everywhere.
     pub v6: bool,
 }
 
 impl World {
-    /// Where a client at an address stands. A door bound to a view keeps it and tells which VPC's
-    /// subnets are looked at first.
-    pub fn vantage(&self, client: IpNet, bound: Option<ViewId>) -> Result<Vantage, NoPlace> {
+    /// The view and location of a client. `bound` is the view of the listener, if it has one, whose VPC's
+    /// subnets are searched first.
+    pub fn vantage(&self, client: IpNet, bound: Option<ViewId>) -> Result<Vantage, NoLocation> {
         let vpc = bound.and_then(|view| self.views[view].vpc());
         let place = self.places.find(client, vpc)?;
         let view = bound.map_or_else(|| self.view_of(place), |view| self.view_for(view, place));
         Ok(Vantage { view, place })
     }
 
-    /// The view that a place's clients have when they ask a door that is bound to none.
+    /// The view of a location's clients at a listener without a view.
     pub fn view_of(&self, place: PlaceId) -> ViewId {
-        match self.places[place].standing {
-            Standing::Subnet(subnet) => self.view_for(self.vpcs[self.subnets[subnet].vpc].view, place),
-            Standing::Site(site) => self.sites[site].view,
-            Standing::Outside => self.public_view,
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => self.view_for(self.vpcs[self.subnets[subnet].vpc].view, place),
+            PlaceKind::Site(site) => self.sites[site].view,
+            PlaceKind::Outside => self.public_view,
         }
     }
 
-    /// The view of a door as a place's clients have it: in a subnet with DNS64 its VPC's resolver answers otherwise
-    /// ("DNS64 and NAT64", VPC User Guide).
+    /// The view of a listener as seen from a location: for subnets with DNS64, the VPC's resolver answers
+    /// differently ("DNS64 and NAT64", VPC User Guide).
     pub fn view_for(&self, view: ViewId, place: PlaceId) -> ViewId {
-        let Standing::Subnet(subnet) = self.places[place].standing else { return view };
+        let PlaceKind::Subnet(subnet) = self.places[place].kind else { return view };
         let subnet = &self.subnets[subnet];
         let home = &self.vpcs[subnet.vpc];
         if subnet.dns64 && view == home.view { home.dns64_view.unwrap_or(view) } else { view }
     }
 
-    /// The name of a place: its subnet's or site's id, or `outside`.
+    /// The name of a location: the ID of its subnet or site, or `outside`.
     pub fn place_name(&self, place: PlaceId) -> Arc<str> {
-        match self.places[place].standing {
-            Standing::Subnet(subnet) => self.subnets[subnet].id.clone(),
-            Standing::Site(site) => self.sites[site].id.clone(),
-            Standing::Outside => Arc::from("outside"),
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => self.subnets[subnet].id.clone(),
+            PlaceKind::Site(site) => self.sites[site].id.clone(),
+            PlaceKind::Outside => Arc::from("outside"),
         }
     }
 
-    /// The number of the VPC that a place lies in.
+    /// The index of the VPC that contains a location.
     pub fn place_vpc_index(&self, place: PlaceId) -> Option<Index<Vpc>> {
-        match self.places[place].standing {
-            Standing::Subnet(subnet) => Some(self.subnets[subnet].vpc),
-            Standing::Site(_) | Standing::Outside => None,
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => Some(self.subnets[subnet].vpc),
+            PlaceKind::Site(_) | PlaceKind::Outside => None,
         }
     }
 
-    /// The VPC that a place lies in.
+    /// The VPC that contains a location.
     pub fn place_vpc(&self, place: PlaceId) -> Option<&Vpc> {
         self.place_vpc_index(place).map(|index| &self.vpcs[index])
     }
 
-    /// The id of what a route leads to; `local` where it stays inside the VPC.
+    /// The ID of a route's target; `local` within the VPC.
     pub fn target_id(&self, target: &Target) -> Arc<str> {
         match target {
             Target::Local => Arc::from("local"),
@@ -316,26 +316,26 @@ impl World {
         }
     }
 
-    /// AWS's ranges: the user's where there are some, else the built-in ones.
+    /// AWS's IP ranges: the configured ones, or else the built-in ones.
     pub fn ranges(&self) -> &Ranges {
         self.given_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
     }
 
-    /// The zone's name of the subnet that a place lies in.
+    /// The Availability Zone of a location's subnet.
     pub fn place_zone(&self, place: PlaceId) -> Option<Arc<str>> {
-        match self.places[place].standing {
-            Standing::Subnet(subnet) => Some(self.subnets[subnet].availability_zone.clone()),
-            Standing::Site(_) | Standing::Outside => None,
+        match self.places[place].kind {
+            PlaceKind::Subnet(subnet) => Some(self.subnets[subnet].availability_zone.clone()),
+            PlaceKind::Site(_) | PlaceKind::Outside => None,
         }
     }
 
-    /// The place with this name, seen from a bare address in it.
+    /// The location with this name, for an unspecified address in it.
     pub fn place_named(&self, name: &str) -> Option<PlaceId> {
         self.places.named(name)
     }
 
-    /// Whether somebody at this address may ask: who stands in a declared place, or is allowed by prefix.
-    pub fn may_ask(&self, client: IpAddr) -> bool {
+    /// Whether a client at this address may query: it is in a configured location, or its prefix is allowed.
+    pub fn is_allowed(&self, client: IpAddr) -> bool {
         self.places.holds(client) || self.allow.iter().any(|prefix| prefix.contains(&client))
     }
 }

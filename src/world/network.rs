@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::arena::Index;
-use super::{Admission, Site, Subnet, Vpc};
+use super::{AccessDecision, Site, Subnet, Vpc};
 use crate::config::AttachmentType;
 use crate::net::PrefixMap;
 
@@ -65,7 +65,7 @@ pub struct Attachment {
     /// Whether it propagates IPv6 prefixes.
     pub propagates_ipv6: bool,
     /// Whether rules of what comes in may name groups of VPCs behind other attachments.
-    pub groups_count: Admission,
+    pub groups_count: AccessDecision,
     /// The number of the route table that its traffic follows. `None`: it is associated with none.
     pub association: Option<usize>,
 }
@@ -170,7 +170,7 @@ impl TransitGateway {
             rank,
             has_appliance_mode: false,
             propagates_ipv6: true,
-            groups_count: Admission::Unknown,
+            groups_count: AccessDecision::Unknown,
             association: None,
         });
         &mut self.attachments[number]

@@ -1,4 +1,4 @@
-//! Network ACLs: what passes into a subnet and out of it, in the order of rule numbers (VPC User Guide, "Network ACL
+//! Network ACLs: the traffic allowed into and out of a subnet, by rule number (VPC User Guide, "Network ACL
 //! rules").
 
 use std::ops::RangeInclusive;
@@ -6,50 +6,50 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::security_group::{Addresses, Admission};
+use super::security_group::{Addresses, AccessDecision};
 use crate::net::PrefixMap;
 
-/// The ports that replies come to: a client may have any of them ("Ephemeral ports").
+/// The destination ports of return traffic: a client may use any of them ("Ephemeral ports").
 pub const EPHEMERAL_PORTS: RangeInclusive<u16> = 1024..=65_535;
 
-/// A network ACL. It knows nothing of connections: replies need rules of their own.
+/// A network ACL. It is stateless: return traffic needs rules of its own.
 #[derive(Debug)]
 pub struct NetworkAcl {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// What passes into its subnets, by rule number.
+    /// Inbound rules, by rule number.
     pub ingress: AclRules,
-    /// What passes out of them, by rule number.
+    /// Outbound rules, by rule number.
     pub egress: AclRules,
 }
 
-/// The rules of one direction, in the order of their numbers.
+/// The rules of one direction, ordered by number.
 #[derive(Debug, Default)]
 pub struct AclRules {
     rules: Vec<AclRule>,
-    /// Which of them speak of each prefix.
+    /// Indexes of the rules for each prefix.
     by_prefix: PrefixMap<Vec<usize>>,
 }
 
-/// One rule of a network ACL.
+/// A rule of a network ACL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AclRule {
-    /// Its number: the lowest that matches decides.
+    /// Its number: the lowest one that matches applies.
     pub number: u16,
-    /// Whether it speaks of TCP.
+    /// Whether it applies to TCP.
     pub is_tcp: bool,
-    /// The prefix at the other end.
+    /// The remote prefix.
     pub cidr: IpNet,
     /// First port.
     pub from_port: u16,
     /// Last port.
     pub to_port: u16,
-    /// Whether it lets pass.
+    /// Whether it allows traffic.
     pub allows: bool,
 }
 
 impl AclRules {
-    /// Rules in any order.
+    /// Creates rules from a list in any order.
     pub fn new(mut rules: Vec<AclRule>) -> Self {
         rules.sort_by_key(|rule| rule.number);
         let mut by_prefix: PrefixMap<Vec<usize>> = PrefixMap::new();
@@ -64,7 +64,7 @@ impl AclRules {
         self.rules.iter()
     }
 
-    /// The rules that may speak of some addresses. Few are cheaper walked than looked for.
+    /// The rules that may match some addresses. For few rules, scanning is faster than a lookup.
     fn speaking_of(&self, other: Addresses<'_>) -> Vec<&AclRule> {
         const FEW: usize = 32;
         if self.rules.len() <= FEW {
@@ -77,9 +77,10 @@ impl AclRules {
         numbers.into_iter().map(|at| &self.rules[at]).collect()
     }
 
-    /// What the rules of one direction say to TCP between some addresses at the other end and ports at this or that end,
-    /// and the number of the first rule that said it. Part of the ports, or part of the addresses, is neither.
-    pub fn judge(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (Admission, Option<u16>) {
+    /// The decision of the rules of one direction for TCP between remote addresses and ports, and the number
+    /// of the first rule that determines it. If it differs among the ports or addresses, the decision is
+    /// unknown.
+    pub fn judge(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (AccessDecision, Option<u16>) {
         Self::judged_by(self.speaking_of(other).into_iter(), ports, other)
     }
 
@@ -87,14 +88,14 @@ impl AclRules {
         rules: impl Iterator<Item = &'r AclRule>,
         ports: RangeInclusive<u16>,
         other: Addresses<'_>,
-    ) -> (Admission, Option<u16>) {
+    ) -> (AccessDecision, Option<u16>) {
         let mut left = vec![(*ports.start(), *ports.end())];
         let (mut passes, mut stops) = (None, None);
-        // Whether a rule lets part of the addresses pass, and whether one stops part of them.
+        // Whether a rule allows some of the addresses, and whether one denies some of them.
         let (mut may_pass, mut may_stop) = (false, false);
         for rule in rules.filter(|rule| rule.is_tcp) {
             let share = other.in_prefix(&rule.cidr);
-            if share == Admission::Refused {
+            if share == AccessDecision::Denied {
                 continue;
             }
             let mut rest = Vec::with_capacity(left.len() + 1);
@@ -116,8 +117,8 @@ impl AclRules {
             if !takes {
                 continue;
             }
-            if share == Admission::Unknown {
-                // Some of the addresses are judged by this rule, the others by later ones.
+            if share == AccessDecision::Unknown {
+                // This rule applies to some of the addresses, later ones to the others.
                 may_pass |= rule.allows;
                 may_stop |= !rule.allows;
                 continue;
@@ -134,10 +135,10 @@ impl AclRules {
         }
         let is_whole = left.is_empty() && stops.is_none();
         match passes {
-            Some(_) if is_whole && !may_stop => (Admission::Admitted, passes),
-            None if !may_pass => (Admission::Refused, stops),
-            // The one that stops part of it, or that lets no more than a part pass.
-            _ => (Admission::Unknown, stops.or(passes)),
+            Some(_) if is_whole && !may_stop => (AccessDecision::Allowed, passes),
+            None if !may_pass => (AccessDecision::Denied, stops),
+            // The rule that denies some, or that allows only some.
+            _ => (AccessDecision::Unknown, stops.or(passes)),
         }
     }
 }
@@ -146,7 +147,7 @@ impl AclRules {
 mod tests {
     use super::*;
 
-    /// Numbers that look drawn, and are the same each time.
+    /// Pseudorandom numbers that are the same each time.
     fn drawn(seed: u32) -> u32 {
         seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1) >> 8
     }
@@ -164,7 +165,7 @@ mod tests {
         let own: IpNet = "2001:db8::7/128".parse().unwrap();
         let other = Addresses { prefixes: &[own], is_rest: true };
         let judged = AclRules::new(vec![rule]).judge(EPHEMERAL_PORTS, other);
-        assert_eq!(judged, (Admission::Unknown, Some(110)));
+        assert_eq!(judged, (AccessDecision::Unknown, Some(110)));
     }
 
     #[test]

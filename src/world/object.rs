@@ -1,4 +1,4 @@
-//! The objects of a world: VPCs and what is in them, sites, zones, rules, views.
+//! The objects of a world: VPCs and their contents, sites, zones, rules, views.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,63 +21,64 @@ use super::zone::Zone;
 /// A VPC.
 #[derive(Debug)]
 pub struct Vpc {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
     /// Its region.
     pub region: Region,
-    /// The account that owns it.
+    /// Its owner account.
     pub account: Option<Arc<str>>,
-    /// Its prefixes.
+    /// Its CIDR blocks.
     pub cidrs: Vec<IpNet>,
-    /// Whether its resolver answers at all.
+    /// Whether DNS support is enabled, so that its resolver answers.
     pub dns_support: bool,
-    /// Whether names are generated and private zones are seen.
+    /// Whether DNS host names are enabled, so that names are generated and private zones apply.
     pub dns_hostnames: bool,
-    /// The other VPCs whose private addresses its resolver tells through peering connections, where that is switched
-    /// on. In order, each once.
+    /// The other VPCs whose private addresses its resolver returns because of peering connections with DNS
+    /// resolution. Sorted and unique.
     pub named_peers: Vec<Index<Self>>,
-    /// The VPCs, itself among them, whose private addresses transit gateways let each other's resolvers tell: a list in
-    /// order for each gateway, and one for all of its VPCs.
+    /// The VPCs, including itself, whose resolvers return each other's private addresses because of transit
+    /// gateways: a sorted list for each gateway, shared by all its VPCs.
     pub told_among: Vec<Arc<[Index<Self>]>>,
-    /// The sites with a link that ends at one of its own gateways, in order.
+    /// The sites with a link that ends at a gateway of this VPC, sorted.
     pub linked_sites: Vec<Index<Site>>,
     /// Its endpoints.
     pub endpoints: Vec<Index<Endpoint>>,
-    /// Who has which address in it.
+    /// The network interfaces by address.
     pub interfaces: HashMap<IpAddr, Interface>,
-    /// The internet gateway attached to it.
+    /// Its internet gateway.
     pub internet_gateway: Option<Arc<str>>,
     /// Whether it is associated with a VPC Lattice service network.
     pub has_service_network: bool,
-    /// Whether a route of its tables sends addresses of its own elsewhere than `local` does: to a middlebox, or nowhere.
+    /// Whether one of its route tables routes addresses of the VPC to another target than `local`: to a
+    /// middlebox, or to nothing.
     pub has_inner_routes: bool,
-    /// Its resolver's view.
+    /// The view of its resolver.
     pub view: Index<View>,
-    /// The same for subnets with DNS64, where it has any.
+    /// The same for subnets with DNS64, if there are any.
     pub dns64_view: Option<Index<View>>,
-    /// Its resolver's view through an inbound endpoint.
+    /// The view of its resolver through an inbound endpoint.
     pub inbound_view: Index<View>,
-    /// Whom the name servers of delegated zones are asked through: DELEGATE rules by their delegation record.
+    /// DELEGATE rules by their delegation record.
     pub delegations: SuffixMap<Index<Rule>>,
 }
 
 impl Vpc {
-    /// Whether an address lies in one of its prefixes.
+    /// Whether one of its CIDR blocks contains an address.
     pub fn holds(&self, address: IpAddr) -> bool {
         self.cidrs.iter().any(|cidr| cidr.contains(&address))
     }
 
-    /// Whether its resolver tells another VPC's private addresses.
+    /// Whether its resolver returns private addresses of another VPC.
     pub fn is_told_of(&self, other: Index<Self>) -> bool {
         let mut among = self.told_among.iter();
         self.named_peers.binary_search(&other).is_ok() || among.any(|all| all.binary_search(&other).is_ok())
     }
 }
 
-/// Who has an address in a VPC.
+/// The owner of an address in a VPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interface {
-    /// A network interface of a VPC endpoint: the endpoint, and the interface's number in it.
+    /// A network interface of a VPC endpoint: the endpoint, and the index of the interface.
     Endpoint(Index<Endpoint>, usize),
     /// An instance.
     Instance(Index<Instance>),
@@ -85,81 +86,81 @@ pub enum Interface {
     ResolverEndpoint,
     /// A NAT gateway.
     NatGateway(Index<NatGateway>),
-    /// A network interface that is nobody's of those.
+    /// Any other network interface.
     Network(Index<NetworkInterface>),
 }
 
-/// A network interface that is declared by itself.
+/// A network interface that is configured on its own.
 #[derive(Debug)]
 pub struct NetworkInterface {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The subnet it stands in.
+    /// Its subnet.
     pub subnet: Index<Subnet>,
     /// Whether it has a public IPv4 address.
     pub is_public: bool,
-    /// Its security groups. Empty: nobody said, everything is admitted.
+    /// Its security groups. Empty if they are not configured, so that all traffic is allowed.
     pub security_groups: Vec<Index<SecurityGroup>>,
 }
 
 /// A subnet.
 #[derive(Debug)]
 pub struct Subnet {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The VPC it lies in.
+    /// Its VPC.
     pub vpc: Index<Vpc>,
-    /// Its prefixes: IPv4, and IPv6 if it has one.
+    /// Its CIDR blocks: IPv4, and IPv6 if it has one.
     pub cidrs: Vec<IpNet>,
-    /// Its zone's name.
+    /// The name of its Availability Zone.
     pub availability_zone: Arc<str>,
-    /// The route table associated with it.
+    /// Its route table.
     pub route_table: Index<RouteTable>,
-    /// The network ACL associated with it. `None`: ACLs are not declared, everything is taken as allowed.
+    /// Its network ACL. `None` if ACLs are not configured, so that all traffic is allowed.
     pub network_acl: Option<Index<NetworkAcl>>,
-    /// Whether a bare address in it has a public IPv4 address. `None`: nobody said.
+    /// Whether an unspecified address in it has a public IPv4 address. `None` if that is not configured.
     pub map_public_ip_on_launch: Option<bool>,
-    /// Whether its clients get AAAA records made from A records (RFC 6147).
+    /// Whether its clients receive AAAA records synthesised from A records (RFC 6147).
     pub dns64: bool,
 }
 
 /// A NAT gateway.
 #[derive(Debug)]
 pub struct NatGateway {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The VPC it stands in.
+    /// Its VPC.
     pub vpc: Index<Vpc>,
-    /// The subnet it stands in. `None` for a regional one.
+    /// Its subnet. `None` for a regional NAT gateway.
     pub subnet: Option<Index<Subnet>>,
-    /// The route table that its traffic follows: its subnet's, or its own.
+    /// The route table of its traffic: that of its subnet, or its own.
     pub route_table: Index<RouteTable>,
     /// Its private address.
     pub address: Option<IpAddr>,
-    /// Whether it may send to the internet.
+    /// Whether it can send to the internet.
     pub is_public: bool,
 }
 
 /// An instance whose addresses matter.
 #[derive(Debug)]
 pub struct Instance {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The subnet it stands in.
+    /// Its subnet.
     pub subnet: Index<Subnet>,
-    /// Its private IPv4 address. `None` in a subnet of IPv6 alone.
+    /// Its private IPv4 address. `None` in an IPv6-only subnet.
     pub address: Option<Ipv4Addr>,
     /// Its IPv6 address.
     pub ipv6_address: Option<Ipv6Addr>,
     /// Its public IPv4 address.
     pub public_address: Option<Ipv4Addr>,
-    /// Which records its resource name has.
+    /// The records of its resource name.
     pub resource_name: ResourceName,
     /// Its security groups.
     pub security_groups: Vec<Index<SecurityGroup>>,
 }
 
-/// Which records an instance's resource name has (EC2 API, `PrivateDnsNameOptions`).
+/// The records of an instance's resource name (EC2 API, `PrivateDnsNameOptions`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceName {
     /// `EnableResourceNameDnsARecord`
@@ -171,46 +172,46 @@ pub struct ResourceName {
 /// An inbound resolver endpoint.
 #[derive(Debug)]
 pub struct InboundEndpoint {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The VPC whose resolver it is a door to.
+    /// The VPC whose resolver it provides.
     pub vpc: Index<Vpc>,
-    /// Whose claims answer its clients: the VPC's inbound view, or one like it with DNS64.
+    /// The view of its clients: the VPC's inbound view, or the same with DNS64.
     pub view: Index<View>,
 }
 
 /// A Route 53 Profile.
 #[derive(Debug)]
 pub struct Profile {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
 }
 
-/// A network on premises.
+/// An on-premises network.
 #[derive(Debug)]
 pub struct Site {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
     /// Its prefixes.
     pub cidrs: Vec<IpNet>,
-    /// Whose claims answer its clients.
+    /// The view of its clients.
     pub view: Index<View>,
     /// Its links to VPCs.
     pub links: Vec<Link>,
-    /// Whether it has an uplink of its own.
+    /// Whether it has an internet uplink.
     pub has_internet: bool,
-    /// The prefixes that gateway endpoints of VPCs behind its links hold: none of them carries its traffic.
+    /// The prefixes of gateway endpoints in VPCs behind its links, none of which carries its traffic.
     pub gateway_prefixes: Vec<IpNet>,
-    /// The zones that its name servers are played with.
+    /// The zones of its simulated name servers.
     pub zones: SuffixMap<Zone>,
 }
 
 /// A link from a site to a VPC.
 #[derive(Debug)]
 pub struct Link {
-    /// The gateway it ends at.
+    /// The gateway at its end.
     pub target: Arc<str>,
-    /// What kind of gateway that is.
+    /// The kind of that gateway.
     pub class: LinkClass,
     /// What is behind it.
     pub to: LinkedTo,
@@ -218,12 +219,12 @@ pub struct Link {
     pub gateway: Option<Arc<str>>,
 }
 
-/// What a link leads to.
+/// The destination of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkedTo {
     /// A VPC.
     Vpc(Index<Vpc>),
-    /// A transit gateway that is declared.
+    /// A configured transit gateway.
     TransitGateway(Index<TransitGateway>),
 }
 
@@ -241,17 +242,17 @@ pub enum LinkClass {
 /// A private hosted zone.
 #[derive(Debug)]
 pub struct HostedZone {
-    /// Its id, or its name where none is said.
+    /// Its ID, or its name if no ID is configured.
     pub id: Arc<str>,
     /// Its data.
     pub zone: Zone,
 }
 
-/// The zone that AWS manages for private names of an endpoint, cut at the private name; for a
-/// wildcard, at the part after `*.`.
+/// The zone that AWS manages for a private DNS name of an endpoint. Its apex is the private DNS name; for a
+/// wildcard, the domain after `*.`.
 #[derive(Debug)]
 pub struct ManagedZone {
-    /// The endpoint its addresses belong to.
+    /// The endpoint.
     pub endpoint: Index<Endpoint>,
     /// Its data.
     pub zone: Zone,
@@ -260,80 +261,80 @@ pub struct ManagedZone {
 /// A resolver rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
     /// Its type.
     pub kind: RuleKind,
-    /// The domain it is for; of a DELEGATE rule its delegation record.
+    /// Its domain; for a DELEGATE rule, its delegation record.
     pub domain: Name,
-    /// Whom a FORWARD rule asks.
+    /// The upstream of a FORWARD rule.
     pub upstream: Option<Index<Upstream>>,
-    /// The addresses of the outbound endpoint that its queries leave from. Empty: any.
+    /// The addresses of the outbound endpoint from which its queries are sent. Empty: any.
     pub sources: Arc<[IpAddr]>,
-    /// In what order it asks servers.
+    /// The order in which its servers are queried.
     pub order: Order,
 }
 
 /// The type of a resolver rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleKind {
-    /// Sends to other name servers.
+    /// Forwards to other name servers.
     Forward,
-    /// Resolves here.
+    /// Resolves locally.
     System,
-    /// Says through whom the name servers of delegated zones are asked. It claims no name.
+    /// Determines through which endpoint the name servers of delegated zones are queried. It has no claim.
     Delegate,
 }
 
-/// A domain that a VPC's resolver answers by itself (Route 53 Developer Guide, "Domain names that VPC Resolver
+/// A domain that a VPC's resolver answers itself (Route 53 Developer Guide, "Domain names that VPC Resolver
 /// creates autodefined system rules for").
 #[derive(Debug)]
 pub struct InternalDomain {
-    /// Its zone: its SOA, and what is not computed.
+    /// Its zone: the SOA record and the names that are not generated.
     pub zone: Zone,
-    /// How the other names in it are made.
+    /// How its other names are generated.
     pub names: Generated,
 }
 
-/// How names of an internal domain are made.
+/// How names of an internal domain are generated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Generated {
-    /// Not at all: its zone has what there is.
+    /// Not at all: its zone is complete.
     Nothing,
-    /// `ip-10-0-1-5` and `i-0123456789abcdef0`: the instances of a region.
+    /// `ip-10-0-1-5` and `i-0123456789abcdef0`: instances of a region.
     Hosts(Region),
-    /// Names of addresses, which lead into a region's internal domain.
+    /// Reverse names of addresses, which point to a region's internal domain.
     Reverse(Region, Name),
-    /// `ec2-203-0-113-25`: names that public DNS has too.
+    /// `ec2-203-0-113-25`: names that exist in public DNS as well.
     PublicHosts,
 }
 
-/// Whose claims answer.
+/// A view.
 #[derive(Debug)]
 pub struct View {
-    /// Which.
+    /// Its kind.
     pub kind: ViewKind,
-    /// Its name, as `whoami` and logs tell it.
+    /// Its name in `whoami` and logs.
     pub name: Arc<str>,
-    /// The view whose claims are its own: itself, but for a view that differs in DNS64 alone.
+    /// The view whose claims it shares: itself, except for a view that differs only in DNS64.
     pub claims: Index<Self>,
-    /// Whether AAAA records are made from A records (RFC 6147).
+    /// Whether AAAA records are synthesised from A records (RFC 6147).
     pub dns64: bool,
 }
 
-/// The kinds of views.
+/// The kind of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewKind {
-    /// A VPC's resolver.
+    /// The resolver of a VPC.
     Vpc(Index<Vpc>),
-    /// A VPC's resolver as seen through an inbound endpoint.
+    /// The resolver of a VPC through an inbound endpoint.
     Inbound(Index<Vpc>),
-    /// No VPC: public DNS.
+    /// Public DNS.
     Public,
 }
 
 impl View {
-    /// The VPC behind the view.
+    /// The VPC of the view.
     pub fn vpc(&self) -> Option<Index<Vpc>> {
         match self.kind {
             ViewKind::Vpc(vpc) | ViewKind::Inbound(vpc) => Some(vpc),

@@ -1,7 +1,7 @@
-//! Places: where a client stands, and so whose routes its traffic takes.
+//! Locations of clients, which determine the routes of their traffic.
 //!
-//! Inside, a place is an equivalence class: each subnet is cut at the addresses that are declared in it, and
-//! each subnet and each prefix of a site at every security group's source prefix within it, so that all
+//! Internally, a place is an equivalence class: each subnet is split at the addresses configured in it, and
+//! each subnet and each prefix of a site at every source prefix of security groups within it, so that all
 //! addresses of one place have the same paths and the same reach.
 
 use std::collections::HashMap;
@@ -15,75 +15,75 @@ use super::arena::{Arena, Index};
 use super::object::{Interface, Site, Subnet, Vpc};
 use crate::net::PrefixMap;
 
-/// Where a client may stand.
+/// The kind of a location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// In a subnet.
+pub enum PlaceKind {
+    /// A subnet.
     Subnet(Index<Subnet>),
-    /// On premises.
+    /// An on-premises network.
     Site(Index<Site>),
-    /// On some other network on the internet.
+    /// Another network on the internet.
     Outside,
 }
 
 /// A set of addresses whose traffic takes the same paths.
 #[derive(Debug)]
 pub struct Place {
-    /// Where.
-    pub standing: Standing,
-    /// The prefixes that hold its addresses; smaller ones may be cut out of them as places of their own.
+    /// Its kind.
+    pub kind: PlaceKind,
+    /// The prefixes that contain its addresses; smaller prefixes may be places of their own.
     pub prefixes: Vec<IpNet>,
-    /// What its clients may have beside one of those: the prefixes, or the address, of the other family.
+    /// Additional addresses of its clients: the prefixes, or the address, of the other family.
     pub beside: Vec<IpNet>,
-    /// For each of both an address of it that lies in none of the smaller ones.
+    /// For each of these prefixes, an address that is in none of the smaller ones.
     pub samples: Vec<IpAddr>,
-    /// Who has its one address, where that is declared.
+    /// The network interface that has its single address, if it is configured.
     pub interface: Option<Interface>,
 }
 
 impl Place {
-    /// Whether its clients have an address of another one's family.
+    /// Whether its clients have an address of the same family as another one.
     pub fn has_family_of(&self, address: IpAddr) -> bool {
         let mut own = self.prefixes.iter().chain(&self.beside);
         own.any(|prefix| prefix.addr().is_ipv4() == address.is_ipv4())
     }
 }
 
-/// Why an address stands nowhere.
+/// Why an address has no location.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NoPlace {
-    /// No place holds it.
+pub enum NoLocation {
+    /// No place contains it.
     #[error("{0} stands in no declared subnet, site or client prefix")]
     Unknown(IpNet),
-    /// Several do.
+    /// Several places contain it.
     #[error("{client} could stand in {first} or in {second}")]
     Ambiguous {
         /// The address or prefix.
         client: IpNet,
-        /// One place.
+        /// One of the places.
         first: Arc<str>,
-        /// Another.
+        /// Another one.
         second: Arc<str>,
     },
 }
 
-/// All places, and the ways to find them.
+/// All places, with their indexes.
 #[derive(Debug, Default)]
 pub struct Places {
     places: Arena<Place>,
-    /// `[[client]]` entries; they come first.
+    /// `[[client]]` entries, which take precedence.
     clients: PrefixMap<Index<Place>>,
-    /// Each VPC's own.
+    /// The places of each VPC.
     by_vpc: HashMap<Index<Vpc>, PrefixMap<Index<Place>>>,
-    /// All of them. Several at one prefix are VPCs that share addresses.
+    /// All places. Several at the same prefix are those of VPCs with overlapping addresses.
     everywhere: PrefixMap<Vec<Index<Place>>>,
     by_name: HashMap<Arc<str>, Index<Place>>,
-    /// Each place's name, by its number.
+    /// The name of each place, by index.
     names: Vec<Arc<str>>,
 }
 
 impl Places {
-    /// Takes in a place under its name. The first place of a name is the one that the name means.
+    /// Adds a place under its name. The first place of a name is the one that the name refers to.
     pub fn add(&mut self, name: &Arc<str>, vpc: Option<Index<Vpc>>, place: Place) -> Index<Place> {
         let prefixes = place.prefixes.clone();
         let index = self.places.add(place);
@@ -98,12 +98,12 @@ impl Places {
         index
     }
 
-    /// Says that clients of a prefix stand in a place.
+    /// Assigns the clients of a prefix to a place.
     pub fn add_client(&mut self, source: IpNet, place: Index<Place>) -> Option<Index<Place>> {
         self.clients.insert(source, place)
     }
 
-    /// The place that a name means.
+    /// The place that a name refers to.
     pub fn named(&self, name: &str) -> Option<Index<Place>> {
         self.by_name.get(name).copied()
     }
@@ -113,17 +113,17 @@ impl Places {
         self.by_name.keys()
     }
 
-    /// Every place with its number.
+    /// Every place with its index.
     pub fn indexed(&self) -> impl Iterator<Item = (Index<Place>, &Place)> {
         self.places.indexed()
     }
 
-    /// How many places there are.
+    /// Number of places.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -133,14 +133,14 @@ impl Places {
         self.clients.iter().map(|(prefix, place)| (prefix, *place))
     }
 
-    /// Whether a declared place or client entry holds an address.
+    /// Whether a configured place or client entry contains an address.
     pub fn holds(&self, client: IpAddr) -> bool {
         self.clients.longest(client).is_some() || self.everywhere.longest(client).is_some()
     }
 
-    /// The place of a client: the most specific client entry; then the bound VPC's own subnets; then
-    /// any subnet or site that holds it. A prefix must lie inside one place.
-    pub fn find(&self, client: IpNet, bound: Option<Index<Vpc>>) -> Result<Index<Place>, NoPlace> {
+    /// The place of a client: the most specific client entry; otherwise a subnet of the given VPC; otherwise
+    /// any subnet or site that contains it. A prefix must be within a single place.
+    pub fn find(&self, client: IpNet, bound: Option<Index<Vpc>>) -> Result<Index<Place>, NoLocation> {
         if let Some((_, place)) = self.clients.longest_covering(&client) {
             return Ok(*place);
         }
@@ -156,13 +156,13 @@ impl Places {
         }
     }
 
-    /// The place of an address among one VPC's own subnets.
+    /// The place of an address among the subnets of one VPC.
     pub fn find_in_vpc(&self, address: IpAddr, vpc: Index<Vpc>) -> Option<Index<Place>> {
         self.by_vpc.get(&vpc)?.longest(address).map(|(_, place)| *place)
     }
 
-    /// A prefix that no place holds whole may still touch several.
-    fn nowhere(&self, client: IpNet) -> NoPlace {
+    /// A prefix that no place contains completely may overlap several.
+    fn nowhere(&self, client: IpNet) -> NoLocation {
         let clients = self.clients.inside(&client).into_iter().map(|(_, place)| *place);
         let touched =
             self.everywhere.inside(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
@@ -170,7 +170,7 @@ impl Places {
         names.dedup_by_key(|place| self.name(*place).clone());
         match names.as_slice() {
             [first, second, ..] => self.ambiguous(client, *first, *second),
-            _ => NoPlace::Unknown(client),
+            _ => NoLocation::Unknown(client),
         }
     }
 
@@ -179,8 +179,8 @@ impl Places {
         &self.names[place.number() as usize]
     }
 
-    fn ambiguous(&self, client: IpNet, first: Index<Place>, second: Index<Place>) -> NoPlace {
-        NoPlace::Ambiguous { client, first: self.name(first).clone(), second: self.name(second).clone() }
+    fn ambiguous(&self, client: IpNet, first: Index<Place>, second: Index<Place>) -> NoLocation {
+        NoLocation::Ambiguous { client, first: self.name(first).clone(), second: self.name(second).clone() }
     }
 }
 

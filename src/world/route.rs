@@ -1,4 +1,4 @@
-//! Route tables: where each destination leads.
+//! Route tables.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,48 +13,49 @@ use super::network::{TransitGateway, VpcPeeringConnection};
 use super::{Endpoint, NatGateway, Subnet};
 use crate::config::LearntBy;
 
-/// A route table, prefix lists taken apart into their prefixes.
+/// A route table, with prefix lists expanded.
 #[derive(Debug)]
 pub struct RouteTable {
-    /// Its id as written; `None` for the table that a VPC has when none is declared.
+    /// Its ID as configured; `None` for the implicit table of a VPC for which none is configured.
     pub id: Option<Arc<str>>,
     routes: PrefixMap<Vec<Route>>,
-    /// The gateway endpoints that its routes lead to: asked for with answers, where a walk through all routes would cost.
+    /// The gateway endpoints in its routes, precomputed because scanning all routes for each answer would be
+    /// slow.
     gateway_endpoints: Vec<Index<Endpoint>>,
 }
 
-/// One route to one prefix.
+/// A route for one prefix.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// What it matches.
+    /// The prefix that it matches.
     pub destination: IpNet,
-    /// Where it leads.
+    /// Its target.
     pub target: Target,
-    /// Whether what it matches is dropped: its state is blackhole or filtered.
+    /// Whether matching traffic is dropped: its state is blackhole or filtered.
     pub is_blackhole: bool,
-    /// How it stands among routes to the same prefix.
+    /// Its precedence among routes for the same prefix.
     pub rank: Rank,
-    /// The prefix list it was written for.
+    /// The prefix list that it was configured for.
     pub prefix_list: Option<Arc<str>>,
 }
 
-/// Among routes to one prefix the lowest rank wins (VPC User Guide, "Route priority").
+/// Among routes for the same prefix, the lowest rank applies (VPC User Guide, "Route priority").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Written for a prefix.
+    /// A static route for a prefix.
     Static,
-    /// The VPC's own route. A static route to exactly the VPC's prefix replaces it.
+    /// The local route. A static route for exactly the VPC's CIDR block replaces it.
     Local,
-    /// Written for a prefix list; among lists the lowest id, since AWS's choice is random.
+    /// A static route for a prefix list; among lists the lowest ID, because AWS's choice is random.
     PrefixList(Arc<str>),
-    /// Propagated by a gateway or a route server; what it was learnt by decides among them.
+    /// Propagated by a gateway or a route server; its origin determines the precedence.
     Propagated(LearntBy),
 }
 
-/// Where a route leads, resolved.
+/// The target of a route, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Inside the VPC.
+    /// Within the VPC.
     Local,
     /// An internet gateway.
     InternetGateway(Arc<str>),
@@ -64,9 +65,9 @@ pub enum Target {
     GatewayEndpoint(Index<Endpoint>),
     /// An egress-only internet gateway.
     EgressOnlyInternetGateway(Arc<str>),
-    /// A Gateway Load Balancer endpoint: traffic comes back to its subnet.
+    /// A Gateway Load Balancer endpoint: traffic returns to its subnet.
     LoadBalancerEndpoint(Index<Endpoint>),
-    /// A network interface or an instance, which passes traffic on.
+    /// A network interface or instance that forwards traffic.
     Appliance(Arc<Appliance>),
     /// A peering connection.
     Peering(Index<VpcPeeringConnection>),
@@ -74,25 +75,25 @@ pub enum Target {
     TransitGateway(Index<TransitGateway>),
     /// A virtual private gateway.
     VirtualPrivateGateway(Arc<str>),
-    /// Anything else, named and not followed.
+    /// Any other target, which is not followed.
     Other(RouteTarget),
 }
 
-/// What passes traffic on that is not its own.
+/// A network interface or instance that forwards traffic of others.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Appliance {
-    /// The id that the route has: a network interface's or an instance's.
+    /// Its ID in the route.
     pub id: Arc<str>,
     /// The subnet whose route table its traffic follows.
     pub subnet: Index<Subnet>,
-    /// Whether it has a public address, so that it may send to the internet as itself.
+    /// Whether it has a public address, so that it can send to the internet from its own address.
     pub is_public: bool,
-    /// Whether it passes on at all: its source and destination check is off.
+    /// Whether it forwards: its source/destination check is disabled.
     pub passes_on: bool,
 }
 
 impl RouteTable {
-    /// A table that routes inside its VPC only.
+    /// A table with local routes only.
     pub fn new(id: Option<Arc<str>>, vpc: &[IpNet]) -> Self {
         let mut table = Self { id, routes: PrefixMap::new(), gateway_endpoints: Vec::new() };
         for prefix in vpc {
@@ -107,7 +108,7 @@ impl RouteTable {
         table
     }
 
-    /// Takes in a route.
+    /// Adds a route.
     pub fn add(&mut self, route: Route) {
         if let Target::GatewayEndpoint(endpoint) = route.target
             && !self.leads_to(endpoint)
@@ -120,22 +121,22 @@ impl RouteTable {
         routes.insert(at, route);
     }
 
-    /// The routes to exactly this prefix, the one that counts first.
+    /// The routes for exactly this prefix, by precedence.
     pub fn exactly(&self, destination: &IpNet) -> &[Route] {
         self.routes.get(destination).map_or(&[], Vec::as_slice)
     }
 
-    /// The route that traffic to this address follows: the longest prefix, then the lowest rank.
+    /// The route for an address: the longest prefix, then the lowest rank.
     pub fn route(&self, destination: IpAddr) -> Option<&Route> {
         self.routes.longest(destination).and_then(|(_, routes)| routes.first())
     }
 
-    /// Whether any route leads to a gateway endpoint.
+    /// Whether a route has this gateway endpoint as its target.
     pub fn leads_to(&self, endpoint: Index<Endpoint>) -> bool {
         self.gateway_endpoints.contains(&endpoint)
     }
 
-    /// Every route that matches an address, the one that counts first.
+    /// Every route that matches an address, by precedence.
     pub fn covering(&self, destination: IpAddr) -> Vec<&Route> {
         let mut all: Vec<&Route> =
             self.routes.covering(destination).into_iter().rev().flat_map(|(_, routes)| routes).collect();

@@ -1,115 +1,116 @@
-//! Record sets of one name and type that a routing policy of Route 53 chooses among.
+//! Record sets of one name and type with a Route 53 routing policy.
 //!
-//! What a private hosted zone may have: every policy but IP-based routing (Route 53 Developer Guide, "Supported
-//! routing policies for records in a private hosted zone").
+//! All policies that private hosted zones support, which are all except IP-based routing (Route 53 Developer
+//! Guide, "Supported routing policies for records in a private hosted zone").
 
 use std::fmt;
 
 use crate::aws::{Coordinates, Region};
 use crate::dns::{Name, RecordType, RrSet};
 
-/// The record sets of one name and type, of one policy.
+/// The record sets of one name and type, which have the same policy.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RoutedSets {
     /// Their type.
     pub rtype: RecordType,
-    /// How one of them is chosen.
+    /// The policy.
     pub policy: RoutingPolicy,
-    /// The sets in the order of their identifiers; at least one.
+    /// The sets by identifier; at least one.
     pub sets: Box<[RoutedSet]>,
 }
 
-/// One record set of several.
+/// One of several record sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutedSet {
     /// Its `SetIdentifier`.
     pub identifier: Box<str>,
-    /// What it is chosen by.
+    /// Its parameters for the policy.
     pub routing: Routing,
-    /// Whether its health check, and its alias target's where that is evaluated, says that it may answer.
+    /// Whether its health check, and that of its alias target if evaluated, is healthy.
     pub is_healthy: bool,
-    /// What it answers.
+    /// Its records.
     pub content: Content,
 }
 
-/// What a record set answers.
+/// The records of a record set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// These records.
     Records(RrSet),
-    /// The records of the same type that this name has.
+    /// The records of the same type of this name.
     Alias(Name),
 }
 
 /// A routing policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoutingPolicy {
-    /// Drawn, each as often as its weight says.
+    /// Random, in proportion to weights.
     Weighted,
     /// Up to eight healthy values.
     MultivalueAnswer,
-    /// The secondary when the primary is unhealthy.
+    /// The secondary if the primary is unhealthy.
     Failover,
-    /// The nearest region's.
+    /// The nearest region.
     Latency,
-    /// That of the narrowest location which holds the asker.
+    /// The most specific location that contains the client.
     Geolocation,
-    /// The nearest, distances bent by a bias.
+    /// The nearest, with distances modified by a bias.
     Geoproximity,
 }
 
-/// What one record set is chosen by.
+/// The parameters of one record set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// Its weight, 0 to 255.
     Weighted(u8),
-    /// Nothing but its health.
+    /// None.
     MultivalueAnswer,
-    /// Which of the two it is.
+    /// Its role.
     Failover(FailoverRole),
-    /// The region that its resource is in.
+    /// The region of its resource.
     Latency(Region),
-    /// Where those are whom it answers.
-    Geolocation(Location),
-    /// Where its resource is.
+    /// The location of the clients.
+    Geolocation(RoutingLocation),
+    /// The location of its resource.
     Geoproximity(Proximity),
 }
 
-/// Which of two record sets one is (Route 53 API, `Failover`).
+/// The role of a record set (Route 53 API, `Failover`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailoverRole {
-    /// The one that answers.
+    /// Answers while it is healthy.
     Primary,
-    /// The one that answers when the other is unhealthy.
+    /// Answers if the primary is unhealthy.
     Secondary,
 }
 
-/// Whom a geolocation record set answers (Route 53 API, `GeoLocation`). The narrowest is greatest.
+/// The location of clients of a geolocation record set (Route 53 API, `GeoLocation`). More specific locations
+/// are greater.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Location {
-    /// Everybody whom no other answers: country `*`.
+pub enum RoutingLocation {
+    /// All other clients: country `*`.
     Default,
-    /// A continent, by its two letters.
+    /// A continent, by its two-letter code.
     Continent(Box<str>),
-    /// A country, by ISO 3166-1.
+    /// A country, by its ISO 3166-1 code.
     Country(Box<str>),
-    /// A part of a country: the country, and a state of the United States.
+    /// A subdivision: the country, and a state of the United States.
     Subdivision(Box<str>, Box<str>),
 }
 
-/// Where a geoproximity record set's resource is (Route 53 API, `GeoProximityLocation`).
+/// The location of a geoproximity record set's resource (Route 53 API, `GeoProximityLocation`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proximity {
-    /// The place. `None`: a region that nobody knows the place of.
+    /// The coordinates. `None` for a region without known coordinates.
     pub coordinates: Option<Coordinates>,
-    /// How it was written: the region or the coordinates.
+    /// The region or coordinates as configured.
     pub written: Box<str>,
-    /// How much nearer it counts, in hundredths: -99 to 99.
+    /// The bias, in percent: -99 to 99.
     pub bias: i8,
 }
 
 impl RoutingPolicy {
-    /// The policy's word.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Weighted => "weighted",
@@ -121,7 +122,7 @@ impl RoutingPolicy {
         }
     }
 
-    /// How many record sets of one name and type it may choose among (Route 53 Developer Guide, "Quotas").
+    /// Maximum number of record sets of one name and type (Route 53 Developer Guide, "Quotas").
     pub fn most_sets(self) -> usize {
         match self {
             Self::Weighted | Self::MultivalueAnswer | Self::Latency | Self::Geolocation => 100,
@@ -132,7 +133,7 @@ impl RoutingPolicy {
 }
 
 impl Routing {
-    /// The policy that this belongs to.
+    /// The policy of these parameters.
     pub fn policy(&self) -> RoutingPolicy {
         match self {
             Self::Weighted(_) => RoutingPolicy::Weighted,
@@ -144,7 +145,7 @@ impl Routing {
         }
     }
 
-    /// Whether two record sets of one name and type could never be told apart by this.
+    /// Whether two record sets of one name and type could not be distinguished by these parameters.
     pub fn clashes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Failover(one), Self::Failover(other)) => one == other,
@@ -169,7 +170,7 @@ impl fmt::Display for Routing {
     }
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for RoutingLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("the default location"),

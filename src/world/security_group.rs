@@ -1,4 +1,4 @@
-//! Security groups: whom an interface lets in, and where it may send.
+//! Security groups: the traffic allowed to and from an interface.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use ipnet::IpNet;
 use super::arena::Index;
 use crate::net::{PrefixMap, overlaps};
 
-/// A security group. What no rule admits is refused; replies to what was admitted always pass.
+/// A security group. Traffic that no rule allows is denied; return traffic of allowed traffic is always
+/// allowed.
 #[derive(Debug)]
 pub struct SecurityGroup {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// What may come in.
+    /// Inbound rules.
     pub ingress: GroupRules,
-    /// What may go out. `None`: everything.
+    /// Outbound rules. `None`: all traffic is allowed.
     pub egress: Option<GroupRules>,
 }
 
@@ -23,70 +24,71 @@ pub struct SecurityGroup {
 #[derive(Debug, Default)]
 pub struct GroupRules {
     rules: Vec<GroupRule>,
-    /// Which of them speak of each prefix.
+    /// Indexes of the rules for each prefix.
     by_prefix: PrefixMap<Vec<usize>>,
-    /// Which of them speak of each group.
+    /// Indexes of the rules for each group.
     by_group: HashMap<Index<SecurityGroup>, Vec<usize>>,
-    /// Which of them speak of any group.
+    /// Indexes of the rules that refer to any group.
     of_groups: Vec<usize>,
 }
 
-/// One rule of a security group, prefix lists taken apart.
+/// A rule of a security group, with prefix lists expanded.
 #[derive(Debug)]
 pub struct GroupRule {
-    /// Whether it speaks of TCP.
+    /// Whether it applies to TCP.
     pub is_tcp: bool,
     /// First port.
     pub from_port: u16,
     /// Last port.
     pub to_port: u16,
-    /// Who is at the other end.
+    /// The remote ends.
     pub peers: Vec<Peer>,
 }
 
-/// Whom a rule speaks of.
+/// The remote end of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// Addresses of a prefix.
+    /// Addresses in a prefix.
     Prefix(IpNet),
-    /// Interfaces that are in a group.
+    /// Interfaces in a security group.
     Group(Index<SecurityGroup>),
 }
 
-/// The other end of traffic that a filter judges.
+/// The remote end of evaluated traffic.
 #[derive(Clone, Copy, Debug)]
 pub struct OtherEnd<'a> {
-    /// The addresses that it may have.
+    /// Its possible addresses.
     pub addresses: Addresses<'a>,
-    /// The groups that it is in. `None`: nobody said.
+    /// Its security groups. `None` if they are not configured.
     pub groups: Option<&'a [Index<SecurityGroup>]>,
 }
 
-/// The addresses that one end of traffic may have, of one family.
+/// The possible addresses of one end of traffic, of one family.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses<'a> {
-    /// The prefixes that hold them.
+    /// The prefixes that contain them.
     pub prefixes: &'a [IpNet],
-    /// Whether none of them lies in a smaller prefix that a rule names: those are another place's.
+    /// Whether they exclude all smaller prefixes that rules contain, which belong to other places.
     pub is_rest: bool,
 }
 
-/// What a filter says to traffic.
+/// The decision of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Admission {
-    /// Nothing lets it pass.
-    Refused,
-    /// Something may: nobody said in which groups the other end is, or only part of it fits.
+pub enum AccessDecision {
+    /// No rule allows the traffic.
+    Denied,
+    /// A rule may allow it: the security groups of the remote end are not configured, or only a part of it
+    /// matches.
     Unknown,
-    /// Something lets it pass.
-    Admitted,
+    /// A rule allows it.
+    Allowed,
 }
 
-/// What rules say to traffic, and the number of the rule that said it.
-type Said = (Admission, Option<usize>);
+/// The decision for traffic, and the index of the rule that determines it.
+type RuleMatch = (AccessDecision, Option<usize>);
 
 impl GroupRules {
-    /// Adds a rule after those that are there.
+    /// Appends a rule.
     pub fn push(&mut self, rule: GroupRule) {
         let number = self.rules.len();
         let mut names_groups = false;
@@ -108,15 +110,16 @@ impl GroupRules {
         self.rules.iter()
     }
 
-    /// The rule of a number.
+    /// The rule with an index.
     pub fn rule(&self, number: usize) -> &GroupRule {
         &self.rules[number]
     }
 
-    /// What the rules say to TCP to a port, and the number of the rule that said it: of the kindest the first.
-    pub fn judge(&self, port: u16, other: OtherEnd<'_>) -> Said {
-        let mut said = (Admission::Refused, None);
-        let mut say = |admission: Admission, numbers: &[usize]| {
+    /// The decision for TCP to a port, and the index of the rule that determines it: the first of the most
+    /// permissive ones.
+    pub fn judge(&self, port: u16, other: OtherEnd<'_>) -> RuleMatch {
+        let mut said = (AccessDecision::Denied, None);
+        let mut say = |admission: AccessDecision, numbers: &[usize]| {
             let first = numbers.iter().copied().find(|number| self.rules[*number].is_for(port));
             let is_sooner = |number| said.0 == admission && said.1.is_none_or(|have| number < have);
             if let Some(number) = first.filter(|number| admission > said.0 || is_sooner(*number)) {
@@ -125,15 +128,15 @@ impl GroupRules {
         };
         for (prefix, numbers) in other.addresses.named_in(&self.by_prefix) {
             let admission = other.addresses.in_prefix(&prefix);
-            if admission != Admission::Refused {
+            if admission != AccessDecision::Denied {
                 say(admission, numbers);
             }
         }
         match other.groups {
-            None => say(Admission::Unknown, &self.of_groups),
+            None => say(AccessDecision::Unknown, &self.of_groups),
             Some(groups) => {
                 for numbers in groups.iter().filter_map(|group| self.by_group.get(group)) {
-                    say(Admission::Admitted, numbers);
+                    say(AccessDecision::Allowed, numbers);
                 }
             }
         }
@@ -142,35 +145,35 @@ impl GroupRules {
 }
 
 impl GroupRule {
-    /// Whether it speaks of TCP to a port.
+    /// Whether it applies to TCP to a port.
     fn is_for(&self, port: u16) -> bool {
         self.is_tcp && (self.from_port..=self.to_port).contains(&port)
     }
 }
 
 impl Addresses<'_> {
-    /// The prefixes of a map that may hold any of them, with their values.
+    /// The prefixes of a map that overlap these addresses, with their values.
     pub fn named_in<'m, T>(&self, map: &'m PrefixMap<T>) -> impl Iterator<Item = (IpNet, &'m T)> {
         self.prefixes.iter().flat_map(|own| {
             let length = own.prefix_len();
             let wider =
                 map.covering(own.network()).into_iter().filter(move |(net, _)| net.prefix_len() <= length);
-            // Of an address, and of what has no smaller ones inside, there are none.
+            // A single address, and a set that excludes smaller prefixes, overlap none.
             let is_cut = !self.is_rest && usize::from(length) < usize::from(own.max_prefix_len());
             let smaller = is_cut.then(|| map.inside(own)).into_iter().flatten();
             wider.chain(smaller.filter(move |(net, _)| net.prefix_len() > length))
         })
     }
 
-    /// How many of them lie in a prefix: all, none, or some.
-    pub fn in_prefix(&self, prefix: &IpNet) -> Admission {
+    /// Whether a prefix contains all, none or some of the addresses.
+    pub fn in_prefix(&self, prefix: &IpNet) -> AccessDecision {
         let held = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
         if held > 0 && held == self.prefixes.len() {
-            Admission::Admitted
+            AccessDecision::Allowed
         } else if held > 0 || (!self.is_rest && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
-            Admission::Unknown
+            AccessDecision::Unknown
         } else {
-            Admission::Refused
+            AccessDecision::Denied
         }
     }
 }
@@ -180,17 +183,17 @@ mod tests {
     use super::*;
     use crate::world::Arena;
 
-    /// What a walk through all rules says.
-    fn walked(rules: &GroupRules, port: u16, other: OtherEnd<'_>) -> Said {
+    /// The decision by scanning all rules.
+    fn walked(rules: &GroupRules, port: u16, other: OtherEnd<'_>) -> RuleMatch {
         let fits = |peer: &Peer| match (peer, other.groups) {
             (Peer::Prefix(prefix), _) => other.addresses.in_prefix(prefix),
-            (Peer::Group(_), None) => Admission::Unknown,
-            (Peer::Group(group), Some(groups)) if groups.contains(group) => Admission::Admitted,
-            (Peer::Group(_), Some(_)) => Admission::Refused,
+            (Peer::Group(_), None) => AccessDecision::Unknown,
+            (Peer::Group(group), Some(groups)) if groups.contains(group) => AccessDecision::Allowed,
+            (Peer::Group(_), Some(_)) => AccessDecision::Denied,
         };
-        let mut said = (Admission::Refused, None);
+        let mut said = (AccessDecision::Denied, None);
         for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.is_for(port)) {
-            let kindest = rule.peers.iter().map(fits).max().unwrap_or(Admission::Refused);
+            let kindest = rule.peers.iter().map(fits).max().unwrap_or(AccessDecision::Denied);
             if kindest > said.0 {
                 said = (kindest, Some(number));
             }

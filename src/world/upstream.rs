@@ -1,4 +1,4 @@
-//! Name servers that others run: whom a FORWARD rule or the internet asks, and how.
+//! Upstreams: the name servers of FORWARD rules and of the internet.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,63 +10,64 @@ use crate::aws::public::stable_hash;
 /// A group of name servers that answer the same questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// What it is called in logs and extended errors: a rule's id, or `internet`.
+    /// Its name in logs and extended errors: the ID of a rule, or `internet`.
     pub name: Arc<str>,
-    /// What it is: what outlives a generation is keyed by this.
+    /// Its identity, by which state that outlives a generation is keyed.
     pub identity: UpstreamIdentity,
 }
 
-/// What makes two upstreams the same over a reload: their servers, in what order they are asked, and from
-/// where.
+/// What makes two upstreams the same across a reload: their servers, the order in which they are queried, and
+/// the source addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UpstreamIdentity {
-    /// The servers, as written. Never empty.
+    /// The servers, as configured. Never empty.
     pub servers: Arc<[Server]>,
-    /// In what order they are asked.
+    /// The order in which they are queried.
     pub order: Order,
-    /// The local addresses that queries leave from: all of a server's family in turn. Empty: any.
+    /// The source addresses of queries: those of the server's family in rotation. Empty: any.
     pub sources: Arc<[IpAddr]>,
 }
 
-/// One name server, with what is configured for it.
+/// A name server with its options.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
-    /// Its address and port. Of a link-local IPv6 address the scope ID is the index of the interface.
+    /// Its address and port. For a link-local IPv6 address, the scope ID is the index of the interface.
     pub address: SocketAddr,
-    /// The interface of a link-local IPv6 address as it is configured: a name or a number (RFC 4007 11).
+    /// The interface of a link-local IPv6 address as configured: a name or an index (RFC 4007 section 11).
     pub zone: Option<Arc<str>>,
-    /// The transport of queries to it.
+    /// The transport.
     pub transport: ServerTransport,
-    /// Whether queries to it may have an OPT record (RFC 6891). A configured `false` never expires.
+    /// Whether queries may contain an OPT record (RFC 6891). A configured `false` does not expire.
     pub edns: bool,
-    /// Whether names may be sent to it in mixed case (0x20). A configured `false` never expires.
+    /// Whether names may be sent in mixed case (0x20). A configured `false` does not expire.
     pub case: bool,
-    /// How its certificate is checked and what is presented to it. `None`: Mozilla's roots, nothing presented.
+    /// Certificate verification and client certificate. `None`: Mozilla's roots, no client certificate.
     pub tls: Option<Arc<TlsTrust>>,
 }
 
-/// How the certificate of one server is checked, and what is presented to it. Equal when the contents of the files
-/// are: a replaced file makes another upstream.
+/// Verification of one server's certificate, and the client certificate. Equal if the contents of the files
+/// are equal: a replaced file makes a different upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsTrust {
-    /// The certificate authorities that may sign its certificate, in place of Mozilla's.
+    /// The certificate authorities used instead of Mozilla's.
     pub ca: Option<PemFile>,
-    /// SHA-256 hashes of SubjectPublicKeyInfo, one of which its public key must have (RFC 7858 4.2). Empty: any key.
-    /// With pins and without `ca` its certificate chain, name and validity are not checked.
+    /// SHA-256 hashes of SubjectPublicKeyInfo, of which the server's public key must have one (RFC 7858
+    /// section 4.2). Empty: any key. With pins and without `ca`, the certificate chain, name and validity are
+    /// not checked.
     pub pins: Arc<[SpkiPin]>,
-    /// The certificate that is presented to it when it requires one.
+    /// The client certificate, presented on request.
     pub client: Option<TlsFiles>,
 }
 
 /// The SHA-256 hash of a certificate's SubjectPublicKeyInfo in DER.
 pub type SpkiPin = [u8; 32];
 
-/// What carries queries to a name server.
+/// The transport to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerTransport {
-    /// Datagrams, and TCP for what does not fit (RFC 1035, RFC 7766).
+    /// UDP, and TCP for truncated answers (RFC 1035, RFC 7766).
     Udp,
-    /// TCP alone.
+    /// TCP only.
     Tcp,
     /// DNS over TLS (RFC 7858), authenticated by this name.
     Tls {
@@ -77,29 +78,29 @@ pub enum ServerTransport {
     Https {
         /// The name in the server's certificate.
         name: Arc<str>,
-        /// The path, `/dns-query` unless said.
+        /// The path; by default `/dns-query`.
         path: Arc<str>,
     },
 }
 
-/// In what order the servers of an upstream are asked.
+/// The order in which the servers of an upstream are queried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Any, as the outbound endpoint does ("there is no particular order").
+    /// Any, as for an outbound endpoint ("there is no particular order").
     #[default]
     Random,
-    /// The quickest first, by what was measured; now and then another, to measure it.
+    /// The fastest first, by measurement; occasionally another one, to update its measurement.
     Latency,
 }
 
 impl Server {
-    /// A server at an address with default settings.
+    /// Creates a server with default options.
     pub fn new(address: SocketAddr, transport: ServerTransport) -> Self {
         Self { address, zone: None, transport, edns: true, case: true, tls: None }
     }
 
-    /// Its address and the settings that are not the default: `192.0.2.53 edns=false`. Files and pins are
-    /// shown by a hash, so that a replaced file is a difference.
+    /// Its address and the options that are not the default: `192.0.2.53 edns=false`. Files and pins are
+    /// represented by a hash, so that a replaced file is a difference.
     pub fn describe(&self) -> String {
         let mut text = self.to_string();
         for (is_default, setting) in [(self.edns, " edns=false"), (self.case, " case=false")] {
@@ -115,14 +116,14 @@ impl Server {
         if !tls.pins.is_empty() {
             hashed("spki_pin", &mut tls.pins.iter().flatten().copied());
         }
-        // Not of its key: this text goes into logs, and another key has another certificate.
+        // Without the key: this text is logged, and another key has another certificate.
         if let Some(client) = &tls.client {
             hashed("client_certificate", &mut client.certificate.text.bytes());
         }
         text
     }
 
-    /// The port a transport has unless said: 53, 853 or 443.
+    /// The default port of a transport: 53, 853 or 443.
     pub fn default_port(transport: &ServerTransport) -> u16 {
         match transport {
             ServerTransport::Udp | ServerTransport::Tcp => 53,
@@ -132,7 +133,7 @@ impl Server {
     }
 }
 
-/// Its address as it is written in a configuration, without its settings.
+/// Its address as configured, without options.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ip = match &self.zone {

@@ -1,4 +1,4 @@
-//! Zone data: owner names with their record sets, wildcards and empty non-terminals.
+//! Zone data: owner names with record sets, wildcards and empty non-terminals.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -6,93 +6,93 @@ use std::collections::{HashMap, HashSet};
 use super::routed::RoutedSets;
 use crate::dns::{MAX_NAME, Name, Rdata, RecordType, RrSet};
 
-/// The data of one zone, whoever serves it.
+/// The data of a zone.
 ///
-/// A name below the apex that is not here is not looked for anywhere else (Route 53 Developer Guide,
+/// A name below the apex that the zone does not contain is not looked up elsewhere (Route 53 Developer Guide,
 /// "Considerations when working with a private hosted zone").
 #[derive(Debug)]
 pub struct Zone {
-    /// The zone's top.
+    /// The apex.
     apex: Name,
-    /// The SOA record, sent with negative answers with its negative TTL (RFC 2308 3).
+    /// The SOA record, included in negative answers with the negative TTL (RFC 2308 section 3).
     soa: RrSet,
-    /// What stands at the apex. Zones of generated names have no other node, and there are many of them.
+    /// The node at the apex. Zones of generated names have no other node, and there are many of them.
     top: Node,
-    /// Whether NS records stand below the apex: parts of it are delegated.
+    /// Whether there are NS records below the apex.
     has_cuts: bool,
-    /// What stands below the apex.
+    /// The nodes below the apex.
     nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
 }
 
-/// What stands at one owner name. A node without records is an empty non-terminal.
+/// The records of one owner name. A node without records is an empty non-terminal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// The record sets, address types first.
     pub rrsets: Box<[RrSet]>,
-    /// What Route 53 alone has. Most names have none of it, and there are many names.
-    special: Option<Box<Special>>,
+    /// Features of Route 53. Few of the many names have any.
+    special: Option<Box<ApexRecords>>,
 }
 
-/// What stands at an owner name in Route 53 alone, address types first.
+/// Route 53 features of an owner name, address types first.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Special {
-    /// Alias records: the type, and whose records to answer with.
+struct ApexRecords {
+    /// Alias records: the type, and the name whose records are returned.
     aliases: Vec<(RecordType, Name)>,
-    /// Record sets that a routing policy chooses among, at most one of a type.
+    /// Record sets with a routing policy, at most one of each type.
     routed: Vec<RoutedSets>,
 }
 
-/// What a zone has at or for a name (RFC 4592 3.3).
+/// The result of looking up a name in a zone (RFC 4592 section 3.3).
 #[derive(Debug)]
-pub enum Found<'a> {
+pub enum ZoneLookup<'a> {
     /// The name itself.
     Node(&'a Node),
-    /// A wildcard that stands for the name.
+    /// A wildcard that matches the name.
     Wildcard(&'a Node),
-    /// Nothing.
+    /// None.
     Nothing,
 }
 
-/// Why a record cannot stand in a zone.
+/// Why a record cannot be added to a zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordRefused {
-    /// The owner is no name of this zone.
+pub enum RecordError {
+    /// The owner name is not in this zone.
     #[error("`{0}` does not lie in zone `{1}`")]
     OutsideZone(Name, Name),
-    /// A CNAME beside other records (RFC 1034 3.6.2).
+    /// A CNAME with other records of the same name (RFC 1034 section 3.6.2).
     #[error("`{0}` has a CNAME record, and beside it nothing else may stand")]
     BesideCname(Name),
     /// Two CNAME records.
     #[error("`{0}` has more than one CNAME record")]
     SecondCname(Name),
-    /// A wildcard that would delegate (Route 53 Developer Guide, "Using an asterisk (*) in the names of hosted zones
-    /// and records").
+    /// A delegation at a wildcard (Route 53 Developer Guide, "Using an asterisk (*) in the names of hosted
+    /// zones and records").
     #[error("`{0}` is a wildcard, which cannot have NS records")]
     WildcardNs(Name),
-    /// A CNAME at the zone's top.
+    /// A CNAME at the zone apex.
     #[error("a CNAME cannot stand at the apex `{0}`: use an alias record")]
     CnameAtApex(Name),
-    /// The same type once as an alias and once with values.
+    /// The same type both as an alias and with values.
     #[error("`{0}` has both an alias and values for {1}")]
     AliasBesideValues(Name, RecordType),
-    /// Two alias records of one type.
+    /// Two alias records of the same type.
     #[error("`{0}` has more than one alias of type {1}")]
     SecondAlias(Name, RecordType),
-    /// The same type once with a routing policy and once without.
+    /// The same type both with and without a routing policy.
     #[error("`{0}` has {1} record sets with a routing policy and one without")]
     SimpleBesideRouted(Name, RecordType),
-    /// A type that holds no data.
+    /// A type that cannot have data.
     #[error("{0} is no type that a record can have")]
     MetaType(RecordType),
 }
 
 impl Zone {
-    /// A zone with nothing but its apex. The SOA's TTL is the negative TTL.
+    /// Creates a zone without names below the apex. The TTL of the SOA record is the negative TTL.
     pub fn new(apex: Name, soa: RrSet) -> Self {
         Self { apex, soa, top: Node::default(), has_cuts: false, nodes: HashMap::default() }
     }
 
-    /// The zone's top.
+    /// The apex.
     pub fn apex(&self) -> &Name {
         &self.apex
     }
@@ -102,45 +102,45 @@ impl Zone {
         &self.soa
     }
 
-    /// How many names stand in it, empty non-terminals included.
+    /// Number of names, including empty non-terminals.
     pub fn name_count(&self) -> usize {
         1 + self.nodes.len()
     }
 
-    /// What stands at exactly this name.
+    /// The node of exactly this name.
     pub fn node(&self, owner: &Name) -> Option<&Node> {
         self.node_at(owner.as_wire())
     }
 
-    /// What stands at exactly this name in wire form.
+    /// The node of exactly this name in wire form.
     fn node_at(&self, owner: &[u8]) -> Option<&Node> {
         if owner == self.apex.as_wire() { Some(&self.top) } else { self.nodes.get(owner) }
     }
 
-    /// Every name with what stands at it: the apex, then the others in no order.
+    /// Every name with its node: the apex, then the others in arbitrary order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Name, &Node)> {
         std::iter::once((&self.apex, &self.top)).chain(&self.nodes)
     }
 
-    /// Makes room for so many names more.
+    /// Reserves capacity for more names.
     pub fn reserve(&mut self, names: usize) {
         self.nodes.reserve(names);
     }
 
-    /// Takes in one record. Records of one owner and type become one set with the smallest TTL (RFC 2181 5.2).
+    /// Adds a record. Records of one owner and type form one set with the lowest TTL (RFC 2181 section 5.2).
     pub fn add(
         &mut self,
         owner: Name,
         rtype: RecordType,
         ttl: u32,
         rdata: Rdata,
-    ) -> Result<(), RecordRefused> {
+    ) -> Result<(), RecordError> {
         self.add_set(RrSet::new(owner, rtype, ttl, [rdata]))
     }
 
-    /// Takes in the records of a set, all or none: faster than one by one, and the set's data is shared. No two of
-    /// them are equal.
-    pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordRefused> {
+    /// Adds the records of a set, all or none: faster than one by one, and the set's data is shared. All of
+    /// them must be distinct.
+    pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordError> {
         self.check(&set.owner, set.rtype)?;
         self.has_cuts |= set.rtype == RecordType::NS && set.owner != self.apex;
         let (owner, node) = self.make(set.owner);
@@ -148,27 +148,27 @@ impl Zone {
             Some(have) => merge(have, &set.rdatas, set.ttl),
             None => {
                 push(&mut node.rrsets, RrSet { owner, ..set });
-                // ANY is answered with the first set (RFC 8482 4.1): let that be an address.
+                // ANY is answered with the first set (RFC 8482 section 4.1), preferably addresses.
                 node.rrsets.sort_by_key(|set| !set.rtype.is_address());
                 Ok(())
             }
         }
     }
 
-    /// Takes in a name without records, as an empty non-terminal is. It lies below the zone's top.
+    /// Adds a name without records, such as an empty non-terminal. It must be below the apex.
     pub fn add_name(&mut self, owner: Name) {
         self.make(owner);
     }
 
-    /// Takes in an alias record.
-    pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordRefused> {
+    /// Adds an alias record.
+    pub fn add_alias(&mut self, owner: Name, rtype: RecordType, target: Name) -> Result<(), RecordError> {
         if self.node(&owner).is_some_and(|node| node.alias(rtype).is_some()) {
-            return Err(RecordRefused::SecondAlias(owner, rtype));
+            return Err(RecordError::SecondAlias(owner, rtype));
         }
         self.check(&owner, rtype)?;
         let (owner, node) = self.make(owner);
         if node.rrset(rtype).is_some() {
-            return Err(RecordRefused::AliasBesideValues(owner, rtype));
+            return Err(RecordError::AliasBesideValues(owner, rtype));
         }
         let aliases = &mut node.special.get_or_insert_default().aliases;
         aliases.push((rtype, target));
@@ -176,12 +176,12 @@ impl Zone {
         Ok(())
     }
 
-    /// Takes in all record sets of one name and type that a routing policy chooses among.
-    pub fn add_routed(&mut self, owner: Name, sets: RoutedSets) -> Result<(), RecordRefused> {
+    /// Adds all record sets of one name and type with a routing policy.
+    pub fn add_routed(&mut self, owner: Name, sets: RoutedSets) -> Result<(), RecordError> {
         self.check(&owner, sets.rtype)?;
         let (owner, node) = self.make(owner);
         if node.rrset(sets.rtype).is_some() {
-            return Err(RecordRefused::SimpleBesideRouted(owner, sets.rtype));
+            return Err(RecordError::SimpleBesideRouted(owner, sets.rtype));
         }
         let routed = &mut node.special.get_or_insert_default().routed;
         routed.push(sets);
@@ -189,35 +189,35 @@ impl Zone {
         Ok(())
     }
 
-    /// Whether a record of this type may stand at this name, beside what stands there.
-    fn check(&self, owner: &Name, rtype: RecordType) -> Result<(), RecordRefused> {
+    /// Whether a record of this type may be added to this name.
+    fn check(&self, owner: &Name, rtype: RecordType) -> Result<(), RecordError> {
         if !owner.is_at_or_below(&self.apex) {
-            return Err(RecordRefused::OutsideZone(owner.clone(), self.apex.clone()));
+            return Err(RecordError::OutsideZone(owner.clone(), self.apex.clone()));
         }
         if rtype.is_meta() {
-            return Err(RecordRefused::MetaType(rtype));
+            return Err(RecordError::MetaType(rtype));
         }
         if rtype == RecordType::CNAME && *owner == self.apex {
-            return Err(RecordRefused::CnameAtApex(owner.clone()));
+            return Err(RecordError::CnameAtApex(owner.clone()));
         }
         if rtype == RecordType::NS && owner.is_wildcard() && *owner != self.apex {
-            return Err(RecordRefused::WildcardNs(owner.clone()));
+            return Err(RecordError::WildcardNs(owner.clone()));
         }
         let Some(node) = self.node(owner) else { return Ok(()) };
         let is_cname = rtype == RecordType::CNAME;
         if node.types().any(|have| (have == RecordType::CNAME) != is_cname) {
-            return Err(RecordRefused::BesideCname(owner.clone()));
+            return Err(RecordError::BesideCname(owner.clone()));
         }
         if node.alias(rtype).is_some() {
-            return Err(RecordRefused::AliasBesideValues(owner.clone(), rtype));
+            return Err(RecordError::AliasBesideValues(owner.clone(), rtype));
         }
         if node.routed_sets(rtype).is_some() {
-            return Err(RecordRefused::SimpleBesideRouted(owner.clone(), rtype));
+            return Err(RecordError::SimpleBesideRouted(owner.clone(), rtype));
         }
         Ok(())
     }
 
-    /// The node at a name, made with the empty non-terminals above it, and the name as it is kept there.
+    /// The node of a name, created with the empty non-terminals above it, and the name as stored.
     fn make(&mut self, owner: Name) -> (Name, &mut Node) {
         if owner == self.apex {
             return (self.apex.clone(), &mut self.top);
@@ -236,19 +236,19 @@ impl Zone {
         }
     }
 
-    /// Finds what answers for a name: itself, or the wildcard below its closest encloser (RFC 4592 3.3.1).
-    pub fn find(&self, qname: &Name) -> Found<'_> {
+    /// Looks up a name: itself, or the wildcard at its closest encloser (RFC 4592 section 3.3.1).
+    pub fn find(&self, qname: &Name) -> ZoneLookup<'_> {
         let apex = self.apex.as_wire().len();
         let above = qname.suffixes().take_while(|suffix| suffix.len() >= apex);
-        let mut standing = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
-        let Some((encloser, node)) = standing.next() else { return Found::Nothing };
+        let mut kind = above.filter_map(|suffix| Some((suffix, self.node_at(suffix)?)));
+        let Some((encloser, node)) = kind.next() else { return ZoneLookup::Nothing };
         if encloser.len() == qname.as_wire().len() {
-            return Found::Node(node);
+            return ZoneLookup::Node(node);
         }
-        self.wildcard_below(encloser).map_or(Found::Nothing, Found::Wildcard)
+        self.wildcard_below(encloser).map_or(ZoneLookup::Nothing, ZoneLookup::Wildcard)
     }
 
-    /// The NS records of the topmost delegation at or above a name, below the apex (RFC 1034 4.3.2).
+    /// The NS records of the topmost delegation at or above a name, below the apex (RFC 1034 section 4.3.2).
     pub fn cut(&self, qname: &Name) -> Option<&RrSet> {
         if !self.has_cuts {
             return None;
@@ -259,7 +259,7 @@ impl Zone {
         cuts.last()
     }
 
-    /// What stands at `*` below a name in wire form.
+    /// The node of `*` below a name in wire form.
     fn wildcard_below(&self, encloser: &[u8]) -> Option<&Node> {
         let mut wire = [0; MAX_NAME];
         let wildcard = wire.get_mut(..WILDCARD.len() + encloser.len())?;
@@ -273,9 +273,9 @@ impl Zone {
 /// The label `*` in wire form.
 const WILDCARD: &[u8] = b"\x01*";
 
-/// Adds data to a set that does not have it yet.
-fn merge(set: &mut RrSet, more: &[Rdata], ttl: u32) -> Result<(), RecordRefused> {
-    let mut all = Distinct::default();
+/// Adds data to a set that does not contain it.
+fn merge(set: &mut RrSet, more: &[Rdata], ttl: u32) -> Result<(), RecordError> {
+    let mut all = DistinctRecords::default();
     for rdata in set.rdatas.iter().chain(more) {
         all.insert(rdata);
     }
@@ -283,27 +283,27 @@ fn merge(set: &mut RrSet, more: &[Rdata], ttl: u32) -> Result<(), RecordRefused>
         return Ok(());
     }
     if set.rtype == RecordType::CNAME {
-        return Err(RecordRefused::SecondCname(set.owner.clone()));
+        return Err(RecordError::SecondCname(set.owner.clone()));
     }
     set.rdatas = all.rdatas.into();
     set.ttl = set.ttl.min(ttl);
     Ok(())
 }
 
-/// Up to so many are compared one by one, which is faster than hashing.
+/// Up to this many are compared one by one, which is faster than hashing.
 const FEW: usize = 16;
 
-/// Data of a record set, each datum once, in the order of its first.
+/// Distinct data of a record set, in order of first occurrence.
 #[derive(Default)]
-pub(super) struct Distinct {
+pub(super) struct DistinctRecords {
     /// The data.
     pub rdatas: Vec<Rdata>,
-    /// The same data, once they are more than [`FEW`].
+    /// The same data, if there are more than [`FEW`].
     seen: HashSet<Rdata, foldhash::fast::RandomState>,
 }
 
-impl Distinct {
-    /// Adds a datum. False when it is there already.
+impl DistinctRecords {
+    /// Adds data. Returns false if it is present.
     pub fn insert(&mut self, rdata: &Rdata) -> bool {
         let is_new = match self.rdatas.len() {
             ..FEW => !self.rdatas.contains(rdata),
@@ -320,7 +320,7 @@ impl Distinct {
     }
 }
 
-/// Adds to a list that is seldom longer than one, without room to spare.
+/// Appends to a list that rarely has more than one element, without spare capacity.
 fn push<T>(list: &mut Box<[T]>, item: T) {
     let mut longer = std::mem::take(list).into_vec();
     longer.reserve_exact(1);
@@ -339,29 +339,29 @@ impl Node {
         self.aliases().iter().find(|(t, _)| *t == rtype).map(|(_, target)| target)
     }
 
-    /// The record sets of a type that a routing policy chooses among.
+    /// The record sets of a type with a routing policy.
     pub fn routed_sets(&self, rtype: RecordType) -> Option<&RoutedSets> {
         self.routed().iter().find(|sets| sets.rtype == rtype)
     }
 
-    /// Route 53 alias records without a routing policy, address types first.
+    /// Alias records without a routing policy, address types first.
     pub fn aliases(&self) -> &[(RecordType, Name)] {
         self.special.as_ref().map_or(&[], |special| &special.aliases)
     }
 
-    /// Record sets that a routing policy chooses among, address types first.
+    /// Record sets with a routing policy, address types first.
     pub fn routed(&self) -> &[RoutedSets] {
         self.special.as_ref().map_or(&[], |special| &special.routed)
     }
 
-    /// Every type that has something here, those with values first.
+    /// Every type at this name, those with values first.
     pub fn types(&self) -> impl Iterator<Item = RecordType> {
         let special = self.aliases().iter().map(|(rtype, _)| *rtype);
         let special = special.chain(self.routed().iter().map(|sets| sets.rtype));
         self.rrsets.iter().map(|set| set.rtype).chain(special)
     }
 
-    /// Whether nothing stands here: something stands below.
+    /// Whether the node has no records and exists only because of names below it.
     pub fn is_empty_non_terminal(&self) -> bool {
         self.types().next().is_none()
     }
@@ -387,7 +387,7 @@ mod tests {
         Rdata::a(Ipv4Addr::new(10, 0, 0, n))
     }
 
-    /// The zone of RFC 4592 2.2.1.
+    /// The zone of RFC 4592 section 2.2.1.
     #[test]
     fn wildcards_stand_for_what_does_not_exist() {
         let mut zone = zone();
@@ -405,9 +405,9 @@ mod tests {
             ("ghost.*.example.com", None),
         ] {
             let found = match zone.find(&name(asked)) {
-                Found::Node(_) => Some(false),
-                Found::Wildcard(_) => Some(true),
-                Found::Nothing => None,
+                ZoneLookup::Node(_) => Some(false),
+                ZoneLookup::Wildcard(_) => Some(true),
+                ZoneLookup::Nothing => None,
             };
             assert_eq!(found, wild, "{asked}");
         }
@@ -431,15 +431,15 @@ mod tests {
     #[test]
     fn the_apex_always_stands_and_other_names_never_do() {
         let zone = zone();
-        assert!(matches!(zone.find(&name("example.com")), Found::Node(_)));
-        assert!(matches!(zone.find(&name("a.b.example.com")), Found::Nothing));
-        assert!(matches!(zone.find(&name("example.org")), Found::Nothing));
-        assert!(matches!(zone.find(&name("com")), Found::Nothing));
+        assert!(matches!(zone.find(&name("example.com")), ZoneLookup::Node(_)));
+        assert!(matches!(zone.find(&name("a.b.example.com")), ZoneLookup::Nothing));
+        assert!(matches!(zone.find(&name("example.org")), ZoneLookup::Nothing));
+        assert!(matches!(zone.find(&name("com")), ZoneLookup::Nothing));
     }
 
     #[test]
     fn a_name_costs_little() {
-        // A hundred thousand names are nothing unusual.
+        // A hundred thousand names are not unusual.
         assert!(size_of::<Node>() <= 24, "{}", size_of::<Node>());
     }
 
@@ -451,7 +451,7 @@ mod tests {
         let cname = Rdata::name(&name("x.example"));
         assert_eq!(
             zone.add(www.clone(), RecordType::CNAME, 60, cname.clone()),
-            Err(RecordRefused::BesideCname(www.clone()))
+            Err(RecordError::BesideCname(www.clone()))
         );
         assert!(zone.add(name("example.com"), RecordType::CNAME, 60, cname).is_err());
         assert!(zone.add(name("example.org"), RecordType::A, 60, a(1)).is_err());

@@ -26,7 +26,7 @@ impl Packet<'_> {
             return;
         }
         let rules = groups.iter().flat_map(|group| group.egress.iter().flatten());
-        verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenies443));
+        verdicts.push((self.any_match(rules, &[asked], far.as_deref()), Reason::SgDenied));
     }
 
     /// What the groups of the interface at the end let in.
@@ -41,7 +41,7 @@ impl Packet<'_> {
             Kind::Endpoint if self.groups == Groups::AreNotKnown => Some(vec![]),
             _ => self.own_groups(),
         };
-        verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenies443));
+        verdicts.push((self.any_match(rules, &self.from, own.as_deref()), Reason::SgDenied));
     }
 
     /// Whether any rule speaks of port 443 and of the other end, for each address that it may have.
@@ -85,7 +85,7 @@ impl Packet<'_> {
             let acl = &self.net.vpcs[*vpc].acls[*acl];
             let far = if *is_out { std::slice::from_ref(to) } else { from };
             let forth = far.iter().map(|address| first_match(acl, *is_out, 443, *address));
-            verdicts.push((together(forth), Reason::NaclDenies443));
+            verdicts.push((together(forth), Reason::NaclDenied));
             // Replies go to whatever port the client took: those around every border say for the others.
             let borders = acl.entries.iter().flat_map(|entry| {
                 [
@@ -99,7 +99,7 @@ impl Packet<'_> {
             let back = far.iter().flat_map(|address| {
                 ports.iter().map(move |port| first_match(acl, !*is_out, *port, *address))
             });
-            verdicts.push((together(back), Reason::NaclDenies443));
+            verdicts.push((together(back), Reason::NaclDenied));
         }
     }
 }

@@ -10,12 +10,12 @@ use super::{folder, imported, world};
 /// The places of a configuration's text: its subnets, its sites that have an address, and outside.
 fn places(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let standing = lines.windows(2).filter_map(|pair| {
+    let kind = lines.windows(2).filter_map(|pair| {
         let id = pair[0].strip_prefix("id = \"")?.strip_suffix('"')?;
         let is_place = id.starts_with("subnet-") || id.starts_with("site-");
         (is_place && pair[1] != "cidr = []").then_some(id)
     });
-    standing.chain(["outside"]).map(str::to_owned).collect()
+    kind.chain(["outside"]).map(str::to_owned).collect()
 }
 
 /// What a configuration answers to names, from a place. TTLs count down between two runs.

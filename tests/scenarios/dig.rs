@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use plustwo::dns::{Class, Question, RrSet};
 use plustwo::explain::Explanation;
-use plustwo::resolve::{Outcome, QueryContext, Silent, resolve};
+use plustwo::resolve::{Outcome, QueryContext, NoTrace, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 
@@ -78,7 +78,7 @@ impl<'a> Options<'a> {
             lines.extend(claims(world, vantage, question, occasion));
             return Ok(());
         }
-        let Some(outcome) = resolve(world, vantage, question, occasion, &mut Silent) else {
+        let Some(outcome) = resolve(world, vantage, question, occasion, &mut NoTrace) else {
             lines.push("; no reply".to_owned());
             return Ok(());
         };

@@ -41,7 +41,7 @@ pub fn before_edns(message: &[u8]) -> Vec<Vec<u8>> {
     if Query::parse(message).unwrap().edns.is_none() {
         return good(message);
     }
-    let turned = plustwo::dns::TurnAway {
+    let turned = plustwo::dns::Rejection {
         id: u16::from_be_bytes([message[0], message[1]]),
         opcode: plustwo::dns::Opcode::QUERY,
         checking_disabled: false,

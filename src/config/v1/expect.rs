@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::source::Marked;
-use crate::config::text::ExpectedPlace;
+use crate::config::text::ExpectedLocation;
 use crate::dns::{Name, Rcode, RecordType};
 
 /// One expectation. What is not said is not checked.
@@ -14,7 +14,7 @@ use crate::dns::{Name, Rcode, RecordType};
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Who asks: a subnet's id, a site's id, `outside`, or an address.
-    pub from: Marked<ExpectedPlace>,
+    pub from: Marked<ExpectedLocation>,
     /// The name that is asked for.
     pub name: Marked<Name>,
     /// The record type; A unless said.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::aws::{ResolverEndpointId, VpcId};
-use crate::config::source::{Marked, Text};
-use crate::config::text::{Cidr, ExpectedPlace, ListenAddress, Sources};
+use crate::config::source::{Marked, FromConfigStr};
+use crate::config::text::{Cidr, ExpectedLocation, ListenAddress, SourcePrefix};
 use crate::dns::Name;
 
 /// The daemon itself. A change here needs a restart, but for `allow` and `trust_client_subnet`; a reload says so.
@@ -128,9 +128,9 @@ pub enum Transport {
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// The client's address, or a prefix of them.
-    pub source: Marked<Sources>,
+    pub source: Marked<SourcePrefix>,
     /// A subnet's id, a site's id, or `outside`: some other network on the internet.
-    pub place: Marked<ExpectedPlace>,
+    pub place: Marked<ExpectedLocation>,
 }
 
 /// The query log: one JSON object a line, as the VPC Resolver writes it, ours under `plustwo`.
@@ -186,6 +186,6 @@ impl FromStr for LogTo {
     }
 }
 
-impl Text for LogTo {
-    const FORM: &'static str = "where the query log goes: `off`, `stdout` or `file`";
+impl FromConfigStr for LogTo {
+    const EXPECTED: &'static str = "where the query log goes: `off`, `stdout` or `file`";
 }

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::yes;
 use crate::config::source::{Mark, Marked};
-use crate::config::text::Target;
+use crate::config::text::ServerAddress;
 
 /// A name server with settings. Where none of them is needed, its address alone is written, as a string.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -159,6 +159,6 @@ impl JsonSchema for ServerEntry {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<UpstreamServer>();
-        schemars::json_schema!({ "anyOf": [{ "type": "string", "title": Target::FORM }, table] })
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "title": ServerAddress::FORM }, table] })
     }
 }

@@ -12,7 +12,7 @@ use crate::aws::{
     IdOrArn, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclId, NetworkInterfaceId, PrefixListId,
     Region, RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VirtualPrivateGatewayId, VpcId, kind,
 };
-use crate::config::source::{Marked, Placed, Text};
+use crate::config::source::{Marked, Placed, FromConfigStr};
 use crate::config::text::{Cidr, Destination};
 
 /// A VPC.
@@ -158,8 +158,8 @@ impl FromStr for HostnameType {
     }
 }
 
-impl Text for HostnameType {
-    const FORM: &'static str = "a type of host names: `ip-name` or `resource-name`";
+impl FromConfigStr for HostnameType {
+    const EXPECTED: &'static str = "a type of host names: `ip-name` or `resource-name`";
 }
 
 /// A route table. `local` routes are implied.

@@ -269,7 +269,7 @@ fn large_rcodes_need_edns() {
 
 #[test]
 fn turns_away() {
-    let mut turned = TurnAway {
+    let mut turned = Rejection {
         checking_disabled: false,
         id: 7,
         opcode: Opcode::QUERY,
@@ -285,22 +285,22 @@ fn turns_away() {
     assert_eq!(u16::from(message.metadata.response_code), 16);
     assert!(message.edns.expect("an OPT record").flags().dnssec_ok);
     assert_eq!(&out[12..17], b"\x03WwW\0");
-    turned = TurnAway { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
+    turned = Rejection { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
     out.clear();
     encode_turn_away(&turned, &mut out);
     // RA is clear: what was not taken as a query is not recursed for.
     assert_eq!(out, b"\0\x07\xa8\x04\0\0\0\0\0\0\0\0");
     // Another opcode's flags are not a query's, so none is copied; those of a query are.
-    let flags = |turned: TurnAway| {
+    let flags = |turned: Rejection| {
         let mut out = Vec::new();
         encode_turn_away(&turned, &mut out);
         u16::from_be_bytes([out[2], out[3]])
     };
-    let asked = TurnAway { recursion_desired: true, checking_disabled: true, ..turned };
+    let asked = Rejection { recursion_desired: true, checking_disabled: true, ..turned };
     assert_eq!(flags(asked.clone()), 0xa804);
-    let malformed = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..asked.clone() };
+    let malformed = Rejection { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..asked.clone() };
     assert_eq!(flags(malformed), 0x8111);
-    let bad_version = TurnAway { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..asked };
+    let bad_version = Rejection { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..asked };
     assert_eq!(flags(bad_version), 0x8190);
 }
 

@@ -24,7 +24,7 @@ fn opt(options: &[u8]) -> Vec<u8> {
     record
 }
 
-fn turned_away(message: &[u8]) -> TurnAway {
+fn turned_away(message: &[u8]) -> Rejection {
     match Query::parse(message) {
         Err(Rejected::Reply(turned)) => turned,
         other => panic!("not turned away: {other:?}"),

@@ -1,19 +1,19 @@
 //! Calls whose answers have a shape of their own.
 
-use super::Reader;
-use super::forms::Form;
+use super::DocumentReader;
+use super::forms::CallShape;
 use super::keys::{OTHERS, VPC_ATTRIBUTES};
-use crate::import::document::{Document, Mistake, Raw};
+use crate::import::document::{Document, DocumentError, RawObject};
 use crate::import::folder::is_account;
-use crate::import::ledger::{Item, Spot};
+use crate::import::ledger::{Item, SourceLocation};
 use crate::import::objects::Object;
 use crate::import::objects::instance::Reservation;
 use crate::import::objects::network::{BlockPublicAccessStates, VpcAttribute};
 use crate::import::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
 
-impl Reader<'_> {
+impl DocumentReader<'_> {
     /// Reads reservations, which hold the instances.
-    pub(super) fn reservations(&mut self, file: usize, value: &Raw<'_>) {
+    pub(super) fn reservations(&mut self, file: usize, value: &RawObject<'_>) {
         let Some(items) = value.items() else {
             self.mistake(file, value, "`Reservations` is no list".to_owned());
             return;
@@ -32,10 +32,10 @@ impl Reader<'_> {
     }
 
     /// Reads whether public access to a region's VPCs is blocked.
-    pub(super) fn block_public_access(&mut self, file: usize, value: &Raw<'_>) {
+    pub(super) fn block_public_access(&mut self, file: usize, value: &RawObject<'_>) {
         const KIND: &str = "VpcBlockPublicAccessOptions";
         let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
-        let spot = Spot { file, at: value.start };
+        let spot = SourceLocation { file, at: value.start };
         self.ledger.read_item(KIND, spot);
         match states.blocked() {
             None => self.ledger.item_left_out(KIND, spot, "public access is not blocked"),
@@ -51,7 +51,7 @@ impl Reader<'_> {
         let account: Option<String> =
             document.get("Account").and_then(|account| serde_json::from_str(account.text).ok());
         self.inventory.kinds.insert("Account".to_owned());
-        let spot = Spot { file: document.file, at: document.at.start };
+        let spot = SourceLocation { file: document.file, at: document.at.start };
         self.ledger.read_item("Account", spot);
         self.ledger.item_left_out("Account", spot, "it is the account of VPCs that nothing else tells it of");
         self.inventory.caller = account.filter(|account| is_account(account));
@@ -66,9 +66,9 @@ impl Reader<'_> {
         }
         let start = document.at.start;
         let value = serde_json::Value::Object(whole).to_string();
-        let value = Raw { text: &value, start };
+        let value = RawObject { text: &value, start };
         let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
-        let spot = Spot { file: document.file, at: start };
+        let spot = SourceLocation { file: document.file, at: start };
         self.ledger.read_item(VPC_ATTRIBUTES, spot);
         if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
             self.ledger.item_left_out(VPC_ATTRIBUTES, spot, OTHERS);
@@ -80,7 +80,7 @@ impl Reader<'_> {
     }
 
     /// Reads the VPCs that stand beside a hosted zone.
-    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &Raw<'_>) {
+    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &RawObject<'_>) {
         let vpcs: Vec<Item<ZoneVpc>> = self.items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
         let zone = zone.and_then(|zone| self.plain::<HostedZone>(document.file, zone)).map(|zone| zone.id());
@@ -91,7 +91,7 @@ impl Reader<'_> {
     }
 
     /// Reads which hosted zones a VPC has.
-    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &Raw<'_>) {
+    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &RawObject<'_>) {
         let Some(items) = value.items() else {
             self.mistake(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
             return;
@@ -99,7 +99,7 @@ impl Reader<'_> {
         let Some(vpc_id) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
         for item in &items {
             let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
-            let spot = Spot { file: document.file, at: item.start };
+            let spot = SourceLocation { file: document.file, at: item.start };
             if let Some(service) = &zone.owner.owning_service {
                 self.zone_of_a_service(&zone, service, spot);
                 continue;
@@ -114,14 +114,14 @@ impl Reader<'_> {
             });
             if let Ok(object) = serde_json::from_value(said.clone()) {
                 let number = self.inventory.hosted_zones.len();
-                let form = Form { number, spot, size: 0, value: Some(said) };
+                let form = CallShape { number, spot, size: 0, value: Some(said) };
                 self.keep(object, form, |all| &mut all.hosted_zones);
             }
         }
     }
 
     /// Accounts for a zone that an AWS service made, whose records nobody may list.
-    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: Spot) {
+    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: SourceLocation) {
         let id = &zone.hosted_zone_id;
         self.ledger.read(HostedZone::KIND, id, spot);
         if service.starts_with("vpce.") {
@@ -145,7 +145,7 @@ impl Reader<'_> {
             let help =
                 "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
             let at = more.range();
-            self.mistakes.push(Mistake { file: document.file, at, message, help: Some(help.to_owned()) });
+            self.mistakes.push(DocumentError { file: document.file, at, message, help: Some(help.to_owned()) });
         }
     }
 }

@@ -1,31 +1,31 @@
 //! The forms of an object, where several documents tell of one, and how its type reads each.
 
-use super::{Reader, Shelf};
-use crate::import::inventory::Found;
-use crate::import::ledger::Spot;
+use super::{DocumentReader, Accessor};
+use crate::import::inventory::ReadObject;
+use crate::import::ledger::SourceLocation;
 use crate::import::merge::{contradictions, merged};
 use crate::import::objects::Object;
 
 /// The form of an object that counts.
-pub(super) struct Form {
+pub(super) struct CallShape {
     /// Which of its kind in the inventory it is.
     pub number: usize,
     /// Where its text begins.
-    pub spot: Spot,
+    pub spot: SourceLocation,
     /// How long its text is, in octets; 0 where no document holds it alone.
     pub size: usize,
     /// What it says, where that is no text of a document alone.
     pub value: Option<serde_json::Value>,
 }
 
-impl<'f> Reader<'f> {
+impl<'f> DocumentReader<'f> {
     /// Keeps an object. Of two calls that tell of one, such as `describe-vpc-classic-link` and `describe-vpcs`, the one
     /// that tells more counts, and the other one for what it lacks.
-    pub(super) fn keep<T: Object>(&mut self, object: T, form: Form, shelf: Shelf<T>) {
+    pub(super) fn keep<T: Object>(&mut self, object: T, form: CallShape, shelf: Accessor<T>) {
         let (id, file) = (object.id(), form.spot.file);
         if self.ledger.read(T::KIND, &id, form.spot) {
             self.forms.insert((T::KIND, id), form);
-            shelf(&mut self.inventory).push(Found { object, file });
+            shelf(&mut self.inventory).push(ReadObject { object, file });
             return;
         }
         let key = (T::KIND, id);
@@ -45,22 +45,22 @@ impl<'f> Reader<'f> {
             }
         }
         let value = merged(value, other);
-        let Form { spot, size, .. } = *longer;
+        let CallShape { spot, size, .. } = *longer;
         if let (Some(first), Ok(object)) =
             (shelf(&mut self.inventory).get_mut(number), serde_json::from_value(value.clone()))
         {
-            *first = Found { object, file: spot.file };
+            *first = ReadObject { object, file: spot.file };
         }
-        self.forms.insert(key, Form { number, spot, size, value: Some(value) });
+        self.forms.insert(key, CallShape { number, spot, size, value: Some(value) });
     }
 
     /// The text of a form.
-    fn text_of(&self, form: &Form) -> &'f str {
+    fn text_of(&self, form: &CallShape) -> &'f str {
         self.files[form.spot.file].text.get(form.spot.at..form.spot.at + form.size).unwrap_or_default()
     }
 
     /// What a form says.
-    fn value_of<T: Object>(&self, form: &Form) -> serde_json::Value {
+    fn value_of<T: Object>(&self, form: &CallShape) -> serde_json::Value {
         let written = || serde_json::from_str(self.text_of(form)).unwrap_or_default();
         form.value.clone().unwrap_or_else(|| as_read::<T>(written()))
     }

@@ -2,7 +2,7 @@
 
 /// What a top-level key of a document is to plustwo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum DocumentKey {
     /// What stands there is read.
     Read,
     /// It is known, and changes no answer.
@@ -123,6 +123,6 @@ pub(super) fn why_without_effect(key: &str) -> Option<(&'static str, &'static st
 }
 
 /// What a key is that nobody reads.
-pub(super) fn of_unread(key: &str) -> Key {
-    if why_without_effect(key).is_some() { Key::WithoutEffect } else { Key::Unknown }
+pub(super) fn of_unread(key: &str) -> DocumentKey {
+    if why_without_effect(key).is_some() { DocumentKey::WithoutEffect } else { DocumentKey::Unknown }
 }

@@ -1,16 +1,16 @@
 //! What is not read: accounted for, each with the reason.
 
-use super::{Reader, keys};
+use super::{DocumentReader, keys};
 use crate::import::document::{Document, Member};
-use crate::import::inventory::Found;
-use crate::import::ledger::Spot;
+use crate::import::inventory::ReadObject;
+use crate::import::ledger::SourceLocation;
 use crate::import::merge::says_nothing;
 use crate::import::objects::network::Vpc;
 use crate::import::objects::{Object, Other};
 
-impl Reader<'_> {
+impl DocumentReader<'_> {
     /// Notes the fields of an object that nobody reads and that say something.
-    pub(super) fn unread(&mut self, spot: Spot, kind: &str, other: &Other, ignored: &[&str]) {
+    pub(super) fn unread(&mut self, spot: SourceLocation, kind: &str, other: &Other, ignored: &[&str]) {
         for (field, value) in other {
             if !says_nothing(value) && !ignored.contains(&field.as_str()) {
                 self.ledger.note(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
@@ -22,7 +22,7 @@ impl Reader<'_> {
     pub(super) fn without_effect(&mut self, file: usize, member: &Member<'_>) {
         let Some((kind, why)) = keys::why_without_effect(&member.key) else { return };
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
-            let spot = Spot { file, at: item.start };
+            let spot = SourceLocation { file, at: item.start };
             self.ledger.read_item(kind, spot);
             self.ledger.item_left_out(kind, spot, why);
         }
@@ -32,7 +32,7 @@ impl Reader<'_> {
     pub(super) fn unknown_member(&mut self, file: usize, member: &Member<'_>) {
         let key = &member.key;
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
-            let spot = Spot { file, at: item.start };
+            let spot = SourceLocation { file, at: item.start };
             let why = format!("a document with the key `{key}` is not read");
             self.ledger.read_item(key.clone(), spot);
             self.ledger.item_not_understood(key.clone(), spot, why);
@@ -60,7 +60,7 @@ impl Reader<'_> {
             }
             false => format!("a document with the {word} {keys} is not read"),
         };
-        let spot = Spot { file: document.file, at: document.at.start };
+        let spot = SourceLocation { file: document.file, at: document.at.start };
         self.ledger.read_item(KIND, spot);
         self.ledger.item_not_understood(KIND, spot, why);
     }
@@ -68,7 +68,7 @@ impl Reader<'_> {
     /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.
     pub fn leave_out_bare_vpcs(&mut self) {
         let is_bare =
-            |vpc: &Found<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
+            |vpc: &ReadObject<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
         for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {
             let id = &vpc.vpc_id;
             self.ledger.left_out(Vpc::KIND, id, "no document tells its prefixes");

@@ -1,7 +1,7 @@
 //! VPC endpoints.
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::InlineTable;
 use crate::aws::service::EndpointKind;
 use crate::aws::{Facts, Region};
 use crate::config::policy::allows_everything;
@@ -143,7 +143,7 @@ impl Writer<'_> {
     }
 
     /// The network interfaces of an endpoint, which another document holds.
-    fn endpoint_interfaces(&mut self, vpc: &str, endpoint: &VpcEndpoint) -> Vec<Inline> {
+    fn endpoint_interfaces(&mut self, vpc: &str, endpoint: &VpcEndpoint) -> Vec<InlineTable> {
         let mut written = Vec::new();
         let mut absent = Vec::new();
         for id in &endpoint.network_interface_ids {
@@ -158,7 +158,7 @@ impl Writer<'_> {
             }
             let groups = if interface.groups.is_empty() { &endpoint.groups } else { &interface.groups };
             let ipv6 = interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str());
-            let mut inline = Inline::default()
+            let mut inline = InlineTable::default()
                 .text("subnet", subnet)
                 .maybe("address", interface.private_ip_address.as_deref())
                 .maybe("ipv6_address", ipv6);

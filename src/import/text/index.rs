@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::import::inventory::{Found, Inventory};
+use crate::import::inventory::{ReadObject, Inventory};
 use crate::import::objects::endpoint::VpcEndpoint;
 use crate::import::objects::gateway::{InternetGateway, NatGateway};
 use crate::import::objects::instance::{Instance, NetworkInterface};
@@ -11,11 +11,11 @@ use crate::import::objects::security::{NetworkAcl, SecurityGroup, SecurityGroupR
 use crate::import::objects::transit::TransitGatewayAttachment;
 
 /// Objects by what they are of, most by their VPC, in their order.
-pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a Found<T>>>);
+pub struct Grouped<'a, T>(HashMap<&'a str, Vec<&'a ReadObject<T>>>);
 
 impl<'a, T> Grouped<'a, T> {
-    fn new(all: &'a [Found<T>], group: impl Fn(&'a T) -> Option<&'a str>) -> Self {
-        let mut grouped: HashMap<&'a str, Vec<&'a Found<T>>> = HashMap::new();
+    fn new(all: &'a [ReadObject<T>], group: impl Fn(&'a T) -> Option<&'a str>) -> Self {
+        let mut grouped: HashMap<&'a str, Vec<&'a ReadObject<T>>> = HashMap::new();
         for one in all {
             grouped.entry(group(&one.object).unwrap_or_default()).or_default().push(one);
         }
@@ -23,7 +23,7 @@ impl<'a, T> Grouped<'a, T> {
     }
 
     /// Those of one.
-    pub fn of(&self, group: &str) -> &[&'a Found<T>] {
+    pub fn of(&self, group: &str) -> &[&'a ReadObject<T>] {
         self.0.get(group).map(Vec::as_slice).unwrap_or_default()
     }
 }
@@ -45,7 +45,7 @@ pub struct Index<'a> {
     /// The prefixes that routes of transit gateways lead to, by the attachment that they lead to them by.
     pub prefixes_behind: HashMap<&'a str, Vec<&'a str>>,
     /// The VPCs, by their ids.
-    pub vpcs: HashMap<&'a str, &'a Found<Vpc>>,
+    pub vpcs: HashMap<&'a str, &'a ReadObject<Vpc>>,
     /// The internet gateway of a VPC.
     pub internet_gateway_of: HashMap<&'a str, &'a InternetGateway>,
     /// The route table that a subnet is associated with.

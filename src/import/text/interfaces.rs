@@ -1,7 +1,7 @@
 //! Instances and network interfaces.
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::InlineTable;
 use super::vpc::name_options;
 use crate::import::objects::instance::{Instance, NetworkInterface};
 use crate::import::objects::{Object, is_state, name_tag};
@@ -194,7 +194,7 @@ fn is_gone(instance: &Instance) -> bool {
 
 /// A side of a peering connection.
 pub(super) fn peering_side(vpc: &str, allows: bool) -> String {
-    let mut inline = Inline::default().text("vpc", vpc);
+    let mut inline = InlineTable::default().text("vpc", vpc);
     if allows {
         inline = inline.plain("allow_dns_resolution_from_remote_vpc", true);
     }

@@ -16,27 +16,27 @@ mod zones;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use index::Index;
-use toml::Text;
+use toml::TomlText;
 
-use super::inventory::{Found, Inventory};
+use super::inventory::{ReadObject, Inventory};
 use super::ledger::Ledger;
 use super::objects::Object;
 use super::objects::instance::NetworkInterface;
 use super::objects::network::Subnet;
-use super::places::Home;
+use super::places::RegionAndAccount;
 
 /// Writes the text, and into the ledger what became of each object.
 pub struct Writer<'a> {
     inventory: &'a Inventory,
     /// What is of which VPC and subnet.
     index: &'a Index<'a>,
-    homes: &'a BTreeMap<String, Home>,
+    homes: &'a BTreeMap<String, RegionAndAccount>,
     ledger: &'a mut Ledger,
-    text: Text,
+    text: TomlText,
     /// The subnets, by their ids, with their VPC.
     subnets: HashMap<&'a str, &'a str>,
     /// The network interfaces by their ids.
-    interfaces: HashMap<&'a str, &'a Found<NetworkInterface>>,
+    interfaces: HashMap<&'a str, &'a ReadObject<NetworkInterface>>,
     /// Addresses that something written has, by VPC.
     claimed: HashSet<(String, String)>,
     /// Security groups that something written has, and those that their rules name.
@@ -54,7 +54,7 @@ pub struct Writer<'a> {
 }
 
 /// Writes an inventory as configuration text.
-pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut Ledger) -> String {
+pub fn write(inventory: &Inventory, homes: &BTreeMap<String, RegionAndAccount>, ledger: &mut Ledger) -> String {
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
     let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
@@ -64,7 +64,7 @@ pub fn write(inventory: &Inventory, homes: &BTreeMap<String, Home>, ledger: &mut
         index: &index,
         homes,
         ledger,
-        text: Text::default(),
+        text: TomlText::default(),
         subnets,
         interfaces,
         claimed: HashSet::new(),

@@ -1,9 +1,9 @@
 //! Route tables and prefix lists.
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::InlineTable;
 use crate::aws::{Facts, Region};
-use crate::import::inventory::Found;
+use crate::import::inventory::ReadObject;
 use crate::import::objects::gateway::VirtualInterface;
 use crate::import::objects::network::{DhcpOptions, DhcpValue, PrefixList, Route, RouteTable};
 use crate::import::objects::{Object, name_tag};
@@ -49,7 +49,7 @@ impl<'a> Writer<'a> {
             if table.associations.iter().any(|association| association.main) {
                 self.text.plain("main", true);
             }
-            let routes: Vec<Inline> =
+            let routes: Vec<InlineTable> =
                 table.routes.iter().filter_map(|route| self.route(vpc, table, route)).collect();
             self.text.tables("routes", &routes);
             for association in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
@@ -72,7 +72,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A route; none for `local` ones, which are implied, and for what cannot be written.
-    fn route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<Inline> {
+    fn route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<InlineTable> {
         let spot = self.ledger.spot(RouteTable::KIND, &table.route_table_id);
         let id = &table.route_table_id;
         if route.gateway_id.as_deref() == Some("local") {
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
             }
             // What it led to is gone, and the table does not say any more what that was.
             (None, None) if !route.is_active() => {
-                let inline = Inline::default().text("destination", destination);
+                let inline = InlineTable::default().text("destination", destination);
                 return Some(inline.text("state", self.state(table, route).unwrap_or("blackhole")));
             }
             (None, None) => {
@@ -109,7 +109,7 @@ impl<'a> Writer<'a> {
         if destination.starts_with("pl-") {
             self.name_prefix_list(vpc, destination);
         }
-        let mut inline = Inline::default().text("destination", destination).text("target", target);
+        let mut inline = InlineTable::default().text("destination", destination).text("target", target);
         let state = self.state(table, route);
         // The call that tells of the gateway may have come after the one that tells of the route.
         let is_gone = self.index.gone.contains(target);
@@ -257,7 +257,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A prefix list of a region, as far as a document tells it.
-    fn prefix_list(&self, id: &str, region: &str) -> Option<&'a Found<PrefixList>> {
+    fn prefix_list(&self, id: &str, region: &str) -> Option<&'a ReadObject<PrefixList>> {
         let mut lists = self.inventory.prefix_lists.iter();
         lists.find(|list| list.prefix_list_id == id && list.region().is_none_or(|said| said == region))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::InlineTable;
 use crate::import::objects::endpoint::Group;
 use crate::import::objects::security::{
     NetworkAcl, NetworkAclEntry, Permission, Range, SecurityGroup, SecurityGroupRule,
@@ -110,7 +110,7 @@ impl Writer<'_> {
     }
 
     /// Rules as they are written.
-    fn group_rules(&mut self, vpc: &str, group: &str, key: &str, rules: Vec<Rule>) -> Vec<Inline> {
+    fn group_rules(&mut self, vpc: &str, group: &str, key: &str, rules: Vec<Rule>) -> Vec<InlineTable> {
         let mut written = Vec::new();
         for rule in rules {
             let mut others = Vec::new();
@@ -134,7 +134,7 @@ impl Writer<'_> {
                 self.other_protocol(SecurityGroup::KIND, group, &rule.protocol);
                 continue;
             };
-            let mut inline = Inline::default().text("protocol", protocol);
+            let mut inline = InlineTable::default().text("protocol", protocol);
             // ICMP has types where others have ports; -1 stands for all.
             let has_ports = matches!(protocol, "tcp" | "udp");
             if has_ports && (rule.from_port, rule.to_port) != (Some(0), Some(65535)) {
@@ -203,12 +203,12 @@ fn protocol(written: &str) -> Option<&'static str> {
 }
 
 /// A rule of a network ACL; none for the one that denies the rest, which is implied.
-fn acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<Inline> {
+fn acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<InlineTable> {
     if entry.rule_number >= LAST_RULE {
         return None;
     }
     let cidr = entry.cidr_block.as_deref().or(entry.ipv6_cidr_block.as_deref())?;
-    let mut inline = Inline::default().plain("rule_number", entry.rule_number);
+    let mut inline = InlineTable::default().plain("rule_number", entry.rule_number);
     if entry.egress {
         inline = inline.plain("egress", true);
     }

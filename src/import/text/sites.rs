@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Writer;
-use super::toml::Inline;
+use super::toml::InlineTable;
 use crate::import::objects::gateway::{
     CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, VirtualInterface, VpnConnection,
     VpnGateway,
@@ -98,7 +98,7 @@ impl Writer<'_> {
         for connect in connects {
             let id = connect.transit_gateway_attachment_id.as_str();
             let prefixes = self.routes_by_attachment(id).into_iter().collect();
-            let links = [Inline::default().text("target", &connect.transit_gateway_id)];
+            let links = [InlineTable::default().text("target", &connect.transit_gateway_id)];
             self.site(&site_of_attachment(id), name_tag(&connect.tags), prefixes, &links);
         }
     }
@@ -127,7 +127,7 @@ impl Writer<'_> {
             }
             if let Some(tgw) = &vpn.transit_gateway_id {
                 if self.has_transit_gateway(tgw) {
-                    links.push(Inline::default().text("target", tgw));
+                    links.push(InlineTable::default().text("target", tgw));
                 } else {
                     self.missing_transit_gateway(tgw, &vpn.vpn_connection_id);
                 }
@@ -144,7 +144,7 @@ impl Writer<'_> {
     }
 
     /// A site. What stands behind a default route is the internet and no network of its own.
-    fn site(&mut self, id: &str, name: Option<&str>, mut prefixes: BTreeSet<String>, links: &[Inline]) {
+    fn site(&mut self, id: &str, name: Option<&str>, mut prefixes: BTreeSet<String>, links: &[InlineTable]) {
         let has_internet = prefixes.remove("0.0.0.0/0") | prefixes.remove("::/0");
         if prefixes.is_empty() {
             let message = format!(
@@ -200,12 +200,12 @@ impl Writer<'_> {
                 Some(vgw) if vgw.starts_with("vgw-") => {
                     let vpcs = self.vpcs_of_gateway(vgw);
                     links.extend(vpcs.into_iter().map(|vpc| {
-                        Inline::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
+                        InlineTable::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
                     }));
                     prefixes.extend(self.routes_by_gateway(vgw));
                 }
                 Some(tgw) if self.has_transit_gateway(tgw) => {
-                    links.push(Inline::default().text("target", tgw));
+                    links.push(InlineTable::default().text("target", tgw));
                     targets.insert(tgw);
                 }
                 Some(tgw) => {
@@ -221,7 +221,7 @@ impl Writer<'_> {
             prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             let tgw = attachment.transit_gateway_id.as_str();
             if self.is_attached(&attachment.transit_gateway_attachment_id) && targets.insert(tgw) {
-                links.push(Inline::default().text("target", tgw));
+                links.push(InlineTable::default().text("target", tgw));
             }
         }
         let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
@@ -249,13 +249,13 @@ impl Writer<'_> {
     }
 
     /// The links by a virtual private gateway.
-    fn gateway_links(&mut self, gateway: &str) -> Vec<Inline> {
+    fn gateway_links(&mut self, gateway: &str) -> Vec<InlineTable> {
         if !self.inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == gateway) {
             let call = format!("aws ec2 describe-vpn-gateways --vpn-gateway-ids {gateway}");
             self.ledger.missing(format!("{gateway}, which a VPN connection ends at"), call);
         }
         let vpcs = self.vpcs_of_gateway(gateway);
-        vpcs.iter().map(|vpc| Inline::default().text("target", gateway).text("vpc", vpc)).collect()
+        vpcs.iter().map(|vpc| InlineTable::default().text("target", gateway).text("vpc", vpc)).collect()
     }
 
     /// What routes of VPCs lead to by a virtual private gateway: all of it stands behind its only connection.

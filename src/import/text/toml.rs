@@ -27,9 +27,9 @@ pub fn quote(text: &str) -> String {
 
 /// The text so far.
 #[derive(Default)]
-pub struct Text(String);
+pub struct TomlText(String);
 
-impl Text {
+impl TomlText {
     /// The whole.
     pub fn finish(self) -> String {
         self.0
@@ -88,8 +88,8 @@ impl Text {
     }
 
     /// A key with a list of inline tables, each on a line of its own.
-    pub fn tables(&mut self, key: &str, tables: &[Inline]) {
-        let written: Vec<String> = tables.iter().map(Inline::written).collect();
+    pub fn tables(&mut self, key: &str, tables: &[InlineTable]) {
+        let written: Vec<String> = tables.iter().map(InlineTable::written).collect();
         self.items(key, &written, true);
     }
 
@@ -109,9 +109,9 @@ impl Text {
 
 /// An inline table.
 #[derive(Default)]
-pub struct Inline(Vec<String>);
+pub struct InlineTable(Vec<String>);
 
-impl Inline {
+impl InlineTable {
     /// With a key and a string.
     pub fn text(mut self, key: &str, value: &str) -> Self {
         self.0.push(format!("{key} = {}", quote(value)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::Writer;
 use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
-use super::toml::Inline;
+use super::toml::InlineTable;
 use crate::import::ledger::Item;
 use crate::import::objects::transit::{
     PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
@@ -311,7 +311,7 @@ impl Writer<'_> {
         region: &str,
         attached: &BTreeSet<String>,
         propagations: &[String],
-    ) -> Vec<Inline> {
+    ) -> Vec<InlineTable> {
         let inventory = self.inventory;
         let (mut written, mut seen) = (Vec::new(), BTreeSet::new());
         let of_vpcs = inventory.vpc_attachments.iter().map(|one| one.transit_gateway_attachment_id.as_str());
@@ -383,7 +383,7 @@ impl Writer<'_> {
         region: &str,
         attached: &BTreeSet<String>,
         seen: &mut BTreeSet<(String, bool)>,
-        written: &mut Vec<Inline>,
+        written: &mut Vec<InlineTable>,
     ) {
         let (table, list) = (&reference.transit_gateway_route_table_id, &reference.prefix_list_id);
         if is_state(reference.state.as_deref(), &["deleting"]) {
@@ -425,8 +425,8 @@ impl Writer<'_> {
 }
 
 /// A route as it is written.
-fn transit_route(destination: &str, attachment: Option<&str>, is_propagated: bool) -> Inline {
-    let inline = Inline::default().text("destination", destination);
+fn transit_route(destination: &str, attachment: Option<&str>, is_propagated: bool) -> InlineTable {
+    let inline = InlineTable::default().text("destination", destination);
     let inline = match attachment {
         Some(attachment) => inline.text("attachment", attachment),
         None => inline.text("state", "blackhole"),

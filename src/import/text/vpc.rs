@@ -1,9 +1,9 @@
 //! A VPC: its own keys, its subnets, its NAT gateways.
 
 use super::Writer;
-use super::toml::Inline;
-use crate::import::inventory::Found;
-use crate::import::ledger::Spot;
+use super::toml::InlineTable;
+use crate::import::inventory::ReadObject;
+use crate::import::ledger::SourceLocation;
 use crate::import::objects::gateway::{EgressOnlyInternetGateway, InternetGateway, NatGateway, VpnGateway};
 use crate::import::objects::network::{BlockPublicAccessStates, PrivateDnsNameOptions, Subnet, Vpc};
 use crate::import::objects::resolver::{ResolverConfig, ServiceNetworkVpcAssociation};
@@ -12,7 +12,7 @@ use crate::import::reader::VPC_ATTRIBUTES;
 
 impl Writer<'_> {
     /// A VPC with everything in it.
-    pub(super) fn vpc(&mut self, vpc: &Found<Vpc>) {
+    pub(super) fn vpc(&mut self, vpc: &ReadObject<Vpc>) {
         let id = vpc.vpc_id.as_str();
         let name = name_tag(&vpc.tags);
         self.text.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
@@ -204,7 +204,7 @@ impl Writer<'_> {
     }
 
     /// Tells where public access is blocked, which no way out shows.
-    fn blocked(&mut self, spot: Option<Spot>, whose: &str, states: &BlockPublicAccessStates) {
+    fn blocked(&mut self, spot: Option<SourceLocation>, whose: &str, states: &BlockPublicAccessStates) {
         if let Some(mode) = states.blocked() {
             let message = format!(
                 "public access is blocked in {whose} ({mode}), which is not modelled: ways out say nothing of it"
@@ -277,7 +277,7 @@ pub(super) fn name_options(options: &PrivateDnsNameOptions) -> Option<String> {
     if hostname_type.is_none() && !options.a_record && !options.aaaa_record {
         return None;
     }
-    let mut inline = Inline::default().maybe("hostname_type", hostname_type);
+    let mut inline = InlineTable::default().maybe("hostname_type", hostname_type);
     for (key, value) in [
         ("enable_resource_name_dns_a_record", options.a_record),
         ("enable_resource_name_dns_aaaa_record", options.aaaa_record),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Writer;
-use super::toml::{Inline, quote};
+use super::toml::{InlineTable, quote};
 use crate::dns::from_octal_escapes;
 use crate::import::inventory::RecordSets;
 use crate::import::objects::Object;
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The record sets of a zone.
-    fn records(&mut self, apex: &str, documents: &[&RecordSets]) -> Vec<Inline> {
+    fn records(&mut self, apex: &str, documents: &[&RecordSets]) -> Vec<InlineTable> {
         let mut seen = HashSet::new();
         let mut written = Vec::new();
         for set in documents.iter().flat_map(|document| &document.sets) {
@@ -222,8 +222,8 @@ fn refused(set: &ResourceRecordSet) -> Option<String> {
 }
 
 /// A record set as it is written. Names and values stay as Route 53's API has them.
-fn record(name: &str, set: &ResourceRecordSet) -> Inline {
-    let mut inline = Inline::default().text("name", name).text("type", &set.record_type);
+fn record(name: &str, set: &ResourceRecordSet) -> InlineTable {
+    let mut inline = InlineTable::default().text("name", name).text("type", &set.record_type);
     match &set.alias_target {
         Some(alias) => {
             inline = inline.text("alias", &plain(alias.dns_name.trim_end_matches('.')));
@@ -259,7 +259,7 @@ fn record(name: &str, set: &ResourceRecordSet) -> Inline {
 }
 
 fn geo_location(location: &GeoLocation) -> String {
-    Inline::default()
+    InlineTable::default()
         .maybe("continent_code", location.continent_code.as_deref())
         .maybe("country_code", location.country_code.as_deref())
         .maybe("subdivision_code", location.subdivision_code.as_deref())
@@ -267,9 +267,9 @@ fn geo_location(location: &GeoLocation) -> String {
 }
 
 fn geo_proximity_location(location: &GeoProximityLocation) -> String {
-    let mut inline = Inline::default().maybe("aws_region", location.aws_region.as_deref());
+    let mut inline = InlineTable::default().maybe("aws_region", location.aws_region.as_deref());
     if let Some(place) = &location.coordinates {
-        let coordinates = Inline::default()
+        let coordinates = InlineTable::default()
             .plain("latitude", degrees(&place.latitude))
             .plain("longitude", degrees(&place.longitude));
         inline = inline.plain("coordinates", coordinates.written());

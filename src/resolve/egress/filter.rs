@@ -1,33 +1,33 @@
-//! Would it get through: security groups at both ends, and network ACLs at every subnet's border, both directions.
+//! Filters: security groups at both ends, and network ACLs at every subnet boundary, in both directions.
 
 use std::net::IpAddr;
 
-use super::sender::Source;
+use super::sender::SourceAddresses;
 use super::walk::Walk;
 use crate::net::host;
-use crate::resolve::path::{Direction, EgressPath, End, Filter, FilterId, Reach, Reason};
+use crate::resolve::path::{Direction, EgressPath, PathEnd, FilterResult, FilterId, Reach, Reason};
 use crate::world::{
-    AclRules, Addresses, Admission, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet, World,
+    AclRules, Addresses, AccessDecision, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet, World,
 };
 
-/// The TCP port that traffic goes to where no service says another.
+/// The TCP port that is evaluated unless the service defines another one.
 pub const HTTPS: u16 = 443;
 
-/// A border of a subnet that a packet crosses.
+/// A subnet boundary crossed by a packet.
 #[derive(Clone, Debug)]
-pub(super) struct Crossing<'w> {
+pub(super) struct BoundaryCrossing<'w> {
     /// The subnet.
     pub subnet: Index<Subnet>,
-    /// Whether it leaves the subnet.
+    /// Whether the packet leaves the subnet.
     pub is_out: bool,
-    /// The addresses that it may come from.
-    pub from: Source<'w>,
-    /// The address that it goes to.
+    /// The possible source addresses.
+    pub from: SourceAddresses<'w>,
+    /// The destination address.
     pub to: IpAddr,
 }
 
 impl Walk<'_> {
-    /// The path, judged by every filter on it. What ends nowhere is judged by none.
+    /// The path after evaluation of every filter. Dead paths are not evaluated.
     pub(super) fn finish(mut self) -> EgressPath {
         self.end_without_sender();
         if self.path.reach != Reach::Ok {
@@ -45,13 +45,13 @@ impl Walk<'_> {
         self.owner_groups(port, &mut filters);
         if let Some(worst) = filters.iter().min_by_key(|filter| filter.verdict) {
             match worst.verdict {
-                Admission::Admitted => {}
-                Admission::Unknown => self.path.reach = Reach::Unknown,
-                Admission::Refused => {
-                    let refusing = filters.iter().find(|filter| filter.verdict == Admission::Refused);
+                AccessDecision::Allowed => {}
+                AccessDecision::Unknown => self.path.reach = Reach::Unknown,
+                AccessDecision::Denied => {
+                    let refusing = filters.iter().find(|filter| filter.verdict == AccessDecision::Denied);
                     let reason = match refusing.map(|filter| filter.by) {
-                        Some(FilterId::NetworkAcl(_)) => Reason::NaclDenies443,
-                        _ => Reason::SgDenies443,
+                        Some(FilterId::NetworkAcl(_)) => Reason::NaclDenied,
+                        _ => Reason::SgDenied,
                     };
                     self.path.reach = Reach::Blocked;
                     self.path.reasons.push(reason);
@@ -66,21 +66,21 @@ impl Walk<'_> {
         self.path
     }
 
-    /// What the client's own groups let out. Where nobody said which groups it is in, they are taken as AWS makes them:
-    /// open outwards.
-    fn sender_groups(&self, port: u16, filters: &mut Vec<Filter>) {
+    /// Evaluates the outbound rules of the client's security groups. If the groups are not configured,
+    /// outbound traffic is allowed, which is AWS's default.
+    fn sender_groups(&self, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(own) = self.client_groups else { return };
-        let to = [host(self.asked)];
+        let to = [host(self.original_to)];
         let far_groups = match self.path.end {
-            End::Vpc(..) => self.owner().map(|owner| groups_of(self.world, owner)),
-            // What is outside of every VPC is in no group.
+            PathEnd::Vpc(..) => self.owner().map(|owner| groups_of(self.world, owner)),
+            // Hosts outside every VPC have no security groups.
             _ => Some(&[][..]),
         };
-        // Where nobody said in which groups the far end is, it may be in any.
-        let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.has_landed_inside());
-        let far_groups = match self.groups_count {
-            Admission::Admitted if !self.came_by_transit_gateway => far_groups,
-            Admission::Admitted | Admission::Unknown | Admission::Refused => Some(&[][..]),
+        // If the security groups of the destination are not configured, it may be in any of them.
+        let far_groups = far_groups.filter(|groups| !groups.is_empty() || !self.ended_inside_vpc());
+        let far_groups = match self.group_references {
+            AccessDecision::Allowed if !self.entered_by_transit_gateway => far_groups,
+            AccessDecision::Allowed | AccessDecision::Unknown | AccessDecision::Denied => Some(&[][..]),
         };
         let other = OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
@@ -89,61 +89,61 @@ impl Walk<'_> {
         }
         let judge = |group: Index<SecurityGroup>| {
             let rules = self.world.security_groups[group].egress.as_ref();
-            rules.map_or((Admission::Refused, None), |rules| rules.judge(port, other))
+            rules.map_or((AccessDecision::Denied, None), |rules| rules.judge(port, other))
         };
-        filters.extend(best(own, judge, Direction::Egress));
+        filters.extend(most_permissive(own, judge, Direction::Egress));
     }
 
-    /// What the groups of the interface that has the address let in.
-    fn owner_groups(&self, port: u16, filters: &mut Vec<Filter>) {
+    /// Evaluates the inbound rules of the groups of the interface that has the address.
+    fn owner_groups(&self, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(owner) = self.owner() else { return };
         let groups = groups_of(self.world, owner);
         if groups.is_empty() {
-            return; // Nobody said: everything is taken as admitted.
+            return; // Not configured: all traffic is assumed to be allowed.
         }
         let own = self.sender.source.of_family(self.to.is_ipv4());
         if own.is_empty() {
             let by = FilterId::SecurityGroup(groups[0]);
             let direction = Direction::Ingress;
-            filters.push(Filter { by, direction, verdict: Admission::Unknown, rule: None });
+            filters.push(FilterResult { by, direction, verdict: AccessDecision::Unknown, rule: None });
             return;
         }
         let other = OtherEnd {
-            addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_rest },
-            groups: self.counting(owner),
+            addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_remainder },
+            groups: self.referable_groups(owner),
         };
         let judge =
             |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.judge(port, other);
-        filters.extend(best(groups, judge, Direction::Ingress));
+        filters.extend(most_permissive(groups, judge, Direction::Ingress));
     }
 
-    /// The client's groups, as far as rules of who has the address can mean them.
-    fn counting(&self, owner: Interface) -> Option<&[Index<SecurityGroup>]> {
+    /// The client's security groups, if rules of the destination can refer to them.
+    fn referable_groups(&self, owner: Interface) -> Option<&[Index<SecurityGroup>]> {
         let is_endpoint = matches!(owner, Interface::Endpoint(..));
-        match self.groups_count {
-            _ if is_endpoint && self.came_by_transit_gateway => Some(&[]),
-            Admission::Admitted => self.client_groups,
-            Admission::Unknown => self.client_groups.filter(|groups| groups.is_empty()),
-            Admission::Refused => Some(&[]),
+        match self.group_references {
+            _ if is_endpoint && self.entered_by_transit_gateway => Some(&[]),
+            AccessDecision::Allowed => self.client_groups,
+            AccessDecision::Unknown => self.client_groups.filter(|groups| groups.is_empty()),
+            AccessDecision::Denied => Some(&[]),
         }
     }
 
-    /// Who has the address, where the packet landed in a VPC.
+    /// The interface that has the address, if the path ends in a VPC.
     fn owner(&self) -> Option<Interface> {
         let (vpc, _) = self.at?;
-        self.world.vpcs[vpc].interfaces.get(&self.to).copied().filter(|_| self.has_landed_inside())
+        self.world.vpcs[vpc].interfaces.get(&self.to).copied().filter(|_| self.ended_inside_vpc())
     }
 
-    /// What a network ACL says to a packet at the border of its subnet, and to the reply.
-    fn network_acl(&self, crossing: &Crossing<'_>, port: u16, filters: &mut Vec<Filter>) {
+    /// Evaluates a network ACL for a packet at the boundary of its subnet, and for the reply.
+    fn network_acl(&self, crossing: &BoundaryCrossing<'_>, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(index) = self.world.subnets[crossing.subnet].network_acl else { return };
         let acl = &self.world.network_acls[index];
         let far_end = [host(crossing.to)];
         let near = crossing.from.of_family(crossing.to.is_ipv4());
-        // The other end of the border: the destination for what leaves, the sender for what enters.
+        // The remote end: the destination of outbound packets, the source of inbound ones.
         let other = match crossing.is_out {
             true => Addresses { prefixes: &far_end, is_rest: true },
-            false => Addresses { prefixes: &near, is_rest: crossing.from.is_rest },
+            false => Addresses { prefixes: &near, is_rest: crossing.from.is_remainder },
         };
         let (forth, back) = match crossing.is_out {
             true => (&acl.egress, &acl.ingress),
@@ -156,19 +156,19 @@ impl Walk<'_> {
         let mut judge = |rules: &AclRules, ports, direction| {
             let (verdict, rule) = rules.judge(ports, other);
             let by = FilterId::NetworkAcl(index);
-            filters.push(Filter { by, direction, verdict, rule: rule.map(usize::from) });
+            filters.push(FilterResult { by, direction, verdict, rule: rule.map(usize::from) });
         };
         judge(forth, port..=port, forth_is);
         judge(back, EPHEMERAL_PORTS, back_is);
     }
 
-    /// Whether the packet landed at an address of a VPC.
-    fn has_landed_inside(&self) -> bool {
-        matches!(self.path.end, End::Vpc(..))
+    /// Whether the path ends at an address of a VPC.
+    fn ended_inside_vpc(&self) -> bool {
+        matches!(self.path.end, PathEnd::Vpc(..))
     }
 }
 
-/// The groups of an interface.
+/// The security groups of an interface.
 fn groups_of(world: &World, owner: Interface) -> &[Index<SecurityGroup>] {
     match owner {
         Interface::Endpoint(index, number) => &world.endpoints[index].interfaces[number].security_groups,
@@ -178,15 +178,15 @@ fn groups_of(world: &World, owner: Interface) -> &[Index<SecurityGroup>] {
     }
 }
 
-/// The verdict of several groups: the kindest of them decides.
-fn best(
+/// The combined decision of several groups: the most permissive one.
+fn most_permissive(
     groups: &[Index<SecurityGroup>],
-    judge: impl Fn(Index<SecurityGroup>) -> (Admission, Option<usize>),
+    judge: impl Fn(Index<SecurityGroup>) -> (AccessDecision, Option<usize>),
     direction: Direction,
-) -> Option<Filter> {
+) -> Option<FilterResult> {
     let judged = groups.iter().map(|group| (*group, judge(*group)));
-    // Of equals the first.
+    // The first, if several are equal.
     let (group, (verdict, rule)) =
         judged.reduce(|best, next| if next.1.0 > best.1.0 { next } else { best })?;
-    Some(Filter { by: FilterId::SecurityGroup(group), direction, verdict, rule })
+    Some(FilterResult { by: FilterId::SecurityGroup(group), direction, verdict, rule })
 }

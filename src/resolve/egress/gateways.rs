@@ -1,19 +1,19 @@
-//! What a route of a VPC leads to and the VPC itself has: NAT and internet gateways, endpoints, appliances.
+//! Route targets within a VPC: NAT gateways, internet gateways, endpoints, appliances.
 
 use std::net::IpAddr;
 
-use super::sender::{Home, Sender, SentBy, Source};
+use super::sender::{ReturnDestination, Sender, SenderKind, SourceAddresses};
 use super::walk::Walk;
 use crate::net::{self, is_globally_routed};
-use crate::resolve::path::{End, Reach, Reason};
-use crate::world::{Admission, Appliance, Endpoint, Index, Interface, NatGateway, Subnet, Vpc};
+use crate::resolve::path::{PathEnd, Reach, Reason};
+use crate::world::{AccessDecision, Appliance, Endpoint, Index, Interface, NatGateway, Subnet, Vpc};
 
 impl Walk<'_> {
-    /// Through a NAT gateway, which sends with an address of its own from where it stands.
+    /// Follows the packet through a NAT gateway, which sends it from its own address and subnet.
     pub(super) fn through_nat_gateway(&mut self, index: Index<NatGateway>) {
         let nat = &self.world.nat_gateways[index];
-        if matches!(self.sender.by, SentBy::Nat { is_public: true }) {
-            // A public NAT gateway sends to an internet gateway, never to another of its kind.
+        if matches!(self.sender.by, SenderKind::Nat { is_public: true }) {
+            // A public NAT gateway sends to an internet gateway, never to another NAT gateway.
             self.end(Reach::Dead, Some(Reason::NatSubnetHasNoInternetRoute));
             return;
         }
@@ -23,11 +23,11 @@ impl Walk<'_> {
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;
         }
-        // Up to here it is the client's packet, and so is the reply that leaves here: of the client's family.
+        // Up to the NAT gateway, the packet and its reply have the client's address family.
         if let Some(subnet) = nat.subnet {
             self.enter(subnet);
         }
-        if !self.need_way_back(nat.vpc, nat.subnet, Some(nat.route_table)) {
+        if !self.require_return_path(nat.vpc, nat.subnet, Some(nat.route_table)) {
             return;
         }
         if let Some(embedded) = embedded {
@@ -35,22 +35,22 @@ impl Walk<'_> {
             self.to = IpAddr::V4(embedded);
         }
         self.sender = Sender {
-            by: SentBy::Nat { is_public: nat.is_public },
+            by: SenderKind::Nat { is_public: nat.is_public },
             source: match (nat.address, nat.subnet) {
-                (Some(address), _) => Source::at(address),
-                (None, Some(subnet)) => Source::within(&self.world.subnets[subnet].cidrs),
-                (None, None) => Source::within(&self.world.vpcs[nat.vpc].cidrs),
+                (Some(address), _) => SourceAddresses::at(address),
+                (None, Some(subnet)) => SourceAddresses::within(&self.world.subnets[subnet].cidrs),
+                (None, None) => SourceAddresses::within(&self.world.vpcs[nat.vpc].cidrs),
             },
-            home: Home::Vpc(nat.vpc),
+            home: ReturnDestination::Vpc(nat.vpc),
         };
-        self.groups_count = Admission::Refused;
-        self.is_passing = false;
+        self.group_references = AccessDecision::Denied;
+        self.is_in_transit = false;
         self.inspected.clear();
-        self.go_on(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
+        self.continue_by(nat.route_table, nat.subnet, Reason::NatSubnetHasNoInternetRoute);
     }
 
-    /// Through an internet gateway, egress-only or not: the source needs a public address, the destination
-    /// must have one.
+    /// Follows the packet through an internet gateway or egress-only internet gateway: the source needs a
+    /// public address, and the destination must be public.
     pub(super) fn through_internet_gateway(&mut self, subnet: Option<Index<Subnet>>) {
         if !is_globally_routed(self.to) {
             self.end(Reach::Dead, Some(Reason::PrivateAddressToInternet));
@@ -58,18 +58,18 @@ impl Walk<'_> {
         }
         self.path.end = self.outside();
         let is_public = match self.sender.by {
-            SentBy::Nat { is_public } => Some(is_public),
-            SentBy::Appliance => Some(true),
-            // What passes through keeps its address, which the gateway does not know.
-            _ if self.is_passing => Some(false),
-            // The subnet of an appliance has no say in what the client has.
-            SentBy::Client => self.has_public_address(self.home_subnet),
+            SenderKind::Nat { is_public } => Some(is_public),
+            SenderKind::Appliance => Some(true),
+            // A forwarded packet keeps its source address, which the gateway does not know.
+            _ if self.is_in_transit => Some(false),
+            // The subnet of an appliance does not determine the client's addresses.
+            SenderKind::Client => self.has_public_address(self.source_subnet),
         };
-        // An appliance that sends with its own address must find whom it does that for.
-        let by_appliance = subnet.filter(|_| self.sender.by == SentBy::Appliance);
+        // An appliance that sends from its own address must be able to return replies to the client.
+        let by_appliance = subnet.filter(|_| self.sender.by == SenderKind::Appliance);
         let table = by_appliance.map(|subnet| self.world.subnets[subnet].route_table);
         if let (Some(true), Some((vpc, _))) = (is_public, self.at)
-            && !self.need_way_back(vpc, subnet, table)
+            && !self.require_return_path(vpc, subnet, table)
         {
             return;
         }
@@ -80,18 +80,18 @@ impl Walk<'_> {
         }
     }
 
-    /// Where the packet ends up that a gateway of the VPC sends to a public address.
-    fn outside(&self) -> End {
-        End::Public(self.to, self.at.map(|(vpc, _)| vpc))
+    /// The end of a path that leaves through a gateway of the VPC to a public address.
+    fn outside(&self) -> PathEnd {
+        PathEnd::Public(self.to, self.at.map(|(vpc, _)| vpc))
     }
 
-    /// Whether the client has a public address of the destination's family. `None`: nobody said.
+    /// Whether the client has a public address of the destination's family. `None` if that is not configured.
     fn has_public_address(&self, subnet: Option<Index<Subnet>>) -> Option<bool> {
         if self.to.is_ipv6() {
             let mut own = self.sender.source.prefixes.iter();
             return Some(own.any(|prefix| prefix.addr().is_ipv6() && is_globally_routed(prefix.addr())));
         }
-        // A declared interface says itself whether it has one.
+        // A configured network interface states whether it has one.
         let declared = match &*self.sender.source.of_family(true) {
             [one] if one.prefix_len() == one.max_prefix_len() => {
                 let vpc = subnet.map(|subnet| self.world.subnets[subnet].vpc)?;
@@ -108,13 +108,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Through a gateway endpoint, which carries its own VPC's traffic alone ("Gateway endpoints", AWS PrivateLink Guide).
+    /// Follows the packet through a gateway endpoint, which carries only traffic of its own VPC ("Gateway
+    /// endpoints", AWS PrivateLink Guide).
     pub(super) fn through_gateway_endpoint(&mut self, index: Index<Endpoint>) {
         let endpoint = &self.world.endpoints[index];
         self.hop(endpoint.id.clone(), None);
         self.path.endpoint = Some((index, None));
         self.path.end = self.outside();
-        if self.is_passing {
+        if self.is_in_transit {
             self.end(Reach::Dead, Some(Reason::GatewayEndpointNotTransitive));
         } else if !endpoint.is_available {
             self.end(Reach::Dead, Some(Reason::EndpointNotAvailable));
@@ -123,25 +124,25 @@ impl Walk<'_> {
         }
     }
 
-    /// Through a Gateway Load Balancer endpoint. It stands in one subnet, to which the appliances behind it give the traffic
-    /// back.
+    /// Follows the packet through a Gateway Load Balancer endpoint. It is in one subnet, to which its
+    /// appliances return the traffic.
     pub(super) fn through_load_balancer_endpoint(&mut self, index: Index<Endpoint>) {
         let endpoint = &self.world.endpoints[index];
         let own = endpoint.interfaces.first().map(|interface| interface.subnet);
         self.hop(endpoint.id.clone(), own);
-        self.groups_count = Admission::Refused;
+        self.group_references = AccessDecision::Denied;
         match own {
             _ if !endpoint.is_available => self.end(Reach::Dead, Some(Reason::EndpointNotAvailable)),
             None => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
             Some(own) => {
                 self.enter(own);
                 self.inspected.push(index);
-                self.go_on(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
+                self.continue_by(self.world.subnets[own].route_table, Some(own), Reason::NoRoute);
             }
         }
     }
 
-    /// To an appliance of a VPC, or through it, by its own subnet's table.
+    /// Follows the packet to or through an appliance of a VPC, by the route table of its subnet.
     pub(super) fn through_appliance(&mut self, appliance: &Appliance, vpc: Index<Vpc>) {
         self.hop(appliance.id.clone(), Some(appliance.subnet));
         if self.is_for(appliance, vpc) {
@@ -152,16 +153,16 @@ impl Walk<'_> {
             self.end(Reach::Dead, Some(Reason::SourceDestCheck));
             return;
         }
-        self.groups_count = Admission::Refused;
+        self.group_references = AccessDecision::Denied;
         self.enter(appliance.subnet);
         if appliance.is_public {
-            self.sender.by = SentBy::Appliance;
+            self.sender.by = SenderKind::Appliance;
         }
         let table = self.world.subnets[appliance.subnet].route_table;
-        self.go_on(table, Some(appliance.subnet), Reason::NoRoute);
+        self.continue_by(table, Some(appliance.subnet), Reason::NoRoute);
     }
 
-    /// Whether the packet goes to an address of an appliance of a VPC itself.
+    /// Whether the packet is addressed to the appliance itself.
     fn is_for(&self, appliance: &Appliance, vpc: Index<Vpc>) -> bool {
         let owner = match self.world.vpcs[vpc].interfaces.get(&self.to) {
             Some(Interface::Instance(index)) => &self.world.instances[*index].id,

@@ -1,21 +1,21 @@
-//! The way out: from a place to an address, hop by hop to its end.
+//! Egress paths: from a location to an address, hop by hop.
 //!
 //! ```text
-//!  place ──► depart ──► route ──► take ─┬─► arrive: inside a VPC (walk.rs)
-//!    │                    ▲             ├─► a gateway to the internet, a gateway endpoint: the end (gateways.rs)
-//!    │                    └── go on ◄───┼─► NAT gateway, appliance, Gateway Load Balancer endpoint: their own table
-//!    └── site: its links                └─► peering, transit gateway, private gateway: transit.rs
-//!  then: do replies come back (back.rs), would filters let it through (filter.rs), what is one change away (missed.rs)
+//!  location ──► depart ──► route ──► target ─┬─► arrive: inside a VPC (walk.rs)
+//!    │                       ▲               ├─► internet gateway, gateway endpoint: end of the path (gateways.rs)
+//!    │                       └── continue ◄──┼─► NAT gateway, appliance, GWLB endpoint: their own route table
+//!    └── site: its links                     └─► peering, transit gateway, private gateway: transit.rs
+//!  then: return path (return_path.rs), filters (filter.rs), unused gateway endpoints (unused_gateway_endpoint.rs)
 //! ```
 //!
-//! The class is the target of the route that matched, even when it cannot work; reach and reasons say
+//! The class is the target of the matched route, even if the path does not work; reach and reasons describe
 //! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
-//! link-local services and of NAT64 are told apart before any route is looked at.
+//! link-local services and of NAT64 are recognised before routes are evaluated.
 
-mod back;
+mod return_path;
 mod filter;
 mod gateways;
-mod missed;
+mod unused_gateway_endpoint;
 mod sender;
 mod transit;
 mod walk;
@@ -24,20 +24,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::outcome::AddressPath;
-use super::path::{Class, EgressPath, End, Reach, Reason};
+use super::path::{Class, EgressPath, PathEnd, Reach, Reason};
 use crate::dns::Answer;
 use crate::net::{self, is_globally_routed};
-use crate::world::{PlaceId, Standing, World};
+use crate::world::{PlaceId, PlaceKind, World};
 
 pub use filter::HTTPS;
-pub use missed::gateways_of_ipv4_alone;
+pub use unused_gateway_endpoint::gateways_of_ipv4_alone;
 use walk::Walk;
 
-/// How many tables are looked at, as many as the hops that a packet commonly lives for (TTL 64). A circle is known
-/// before, by a table that is met again.
+/// Maximum number of route tables on a path, equal to the usual TTL of a packet. Loops are detected earlier,
+/// when the same route table is visited again.
 pub const MAX_HOPS: usize = 64;
 
-/// The path of each address of an answer, each address once, in the answer's order.
+/// The path of each distinct address of an answer, in the order of the answer.
 pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath> {
     let mut paths: Vec<AddressPath> = Vec::new();
     for set in &answer.answer {
@@ -50,17 +50,17 @@ pub fn paths(world: &World, place: PlaceId, answer: &Answer) -> Vec<AddressPath>
     paths
 }
 
-/// The way that traffic from a place to an address leaves.
+/// The egress path from a location to an address.
 pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
     let here = &world.places[place];
     if net::is_loopback(address) || net::is_link_local_service(address) {
-        return EgressPath { end: End::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
+        return EgressPath { end: PathEnd::Here, ..EgressPath::of(Class::Local, Reach::Ok) };
     }
     if net::is_vpc_lattice(address) {
-        return to_lattice(world, here.standing);
+        return path_to_vpc_lattice(world, here.kind);
     }
-    match here.standing {
-        Standing::Subnet(subnet) => {
+    match here.kind {
+        PlaceKind::Subnet(subnet) => {
             let mut walk = Walk::of_client(world, here, address);
             walk.depart(subnet);
             let path = walk.finish();
@@ -68,12 +68,12 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             if is_served || path.class.is_endpoint_interface() {
                 return path;
             }
-            match missed::gateway_endpoint(world, here, subnet, address, &path) {
-                Some(reason) => path.because(reason),
+            match unused_gateway_endpoint::gateway_endpoint(world, here, subnet, address, &path) {
+                Some(reason) => path.with_reason(reason),
                 None => path,
             }
         }
-        Standing::Site(site) => {
+        PlaceKind::Site(site) => {
             let mut walk = Walk::of_client(world, here, address);
             if walk.leave_site(site) {
                 return walk.finish();
@@ -82,35 +82,35 @@ pub fn path(world: &World, place: PlaceId, address: IpAddr) -> EgressPath {
             let path = if own.has_internet {
                 uplink(address)
             } else {
-                EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::NoRoute)
+                EgressPath::of(Class::Unreachable, Reach::Dead).with_reason(Reason::NoRoute)
             };
             match own.gateway_prefixes.iter().any(|prefix| prefix.contains(&address)) {
-                true => path.because(Reason::GatewayEndpointNotTransitive),
+                true => path.with_reason(Reason::GatewayEndpointNotTransitive),
                 false => path,
             }
         }
-        Standing::Outside => uplink(address),
+        PlaceKind::Outside => uplink(address),
     }
 }
 
-/// VPC Lattice's addresses mean something in VPCs alone that are associated with a service network; no route table has a
-/// say ("Managing DNS resolution with Amazon VPC Lattice and VPC resources").
-fn to_lattice(world: &World, standing: Standing) -> EgressPath {
-    let vpc = match standing {
-        Standing::Subnet(subnet) => Some(world.subnets[subnet].vpc),
-        Standing::Site(_) | Standing::Outside => None,
+/// Addresses of VPC Lattice are valid only in VPCs that are associated with a service network; route tables
+/// do not apply to them ("Managing DNS resolution with Amazon VPC Lattice and VPC resources").
+fn path_to_vpc_lattice(world: &World, kind: PlaceKind) -> EgressPath {
+    let vpc = match kind {
+        PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
+        PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
     if vpc.is_some_and(|vpc| world.vpcs[vpc].has_service_network) {
-        return EgressPath { end: End::VpcLattice, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
+        return EgressPath { end: PathEnd::VpcLattice, ..EgressPath::of(Class::VpcLattice, Reach::Ok) };
     }
-    EgressPath::of(Class::Unreachable, Reach::Dead).because(Reason::VpcNotAssociatedWithServiceNetwork)
+    EgressPath::of(Class::Unreachable, Reach::Dead).with_reason(Reason::VpcNotAssociatedWithServiceNetwork)
 }
 
-/// A place's own uplink to the internet.
+/// The path through a location's own internet uplink.
 fn uplink(address: IpAddr) -> EgressPath {
     if is_globally_routed(address) {
-        EgressPath { end: End::Public(address, None), ..EgressPath::of(Class::Internet, Reach::Ok) }
+        EgressPath { end: PathEnd::Public(address, None), ..EgressPath::of(Class::Internet, Reach::Ok) }
     } else {
-        EgressPath::of(Class::Internet, Reach::Dead).because(Reason::PrivateAddressToInternet)
+        EgressPath::of(Class::Internet, Reach::Dead).with_reason(Reason::PrivateAddressToInternet)
     }
 }

@@ -1,4 +1,4 @@
-//! Who sends a packet, as the next hop sees it: what sends, with which addresses, and where replies must come to.
+//! The sender of a packet as the next hop sees it: its kind, its addresses, and where replies have to arrive.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,34 +8,34 @@ use ipnet::IpNet;
 use crate::net::host;
 use crate::world::{Index, Site, Vpc};
 
-/// Who sends, as the next hop sees it.
+/// The sender as the next hop sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Sender<'w> {
-    pub by: SentBy,
-    pub source: Source<'w>,
-    pub home: Home,
+    pub by: SenderKind,
+    pub source: SourceAddresses<'w>,
+    pub home: ReturnDestination,
 }
 
-/// The addresses that a sender may have, of both families.
+/// The possible source addresses, of both families.
 #[derive(Clone, Debug)]
-pub(super) struct Source<'w> {
+pub(super) struct SourceAddresses<'w> {
     pub prefixes: Cow<'w, [IpNet]>,
     /// One address for each prefix.
     pub samples: Cow<'w, [IpAddr]>,
-    /// Whether none lies in a smaller prefix that a rule names.
-    pub is_rest: bool,
+    /// Whether they exclude all smaller prefixes that rules contain.
+    pub is_remainder: bool,
 }
 
-impl Source<'_> {
+impl SourceAddresses<'_> {
     /// A sender with this address.
     pub fn at(address: IpAddr) -> Self {
-        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_rest: true }
+        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_remainder: true }
     }
 
-    /// A sender with some address of these prefixes.
-    pub fn within(prefixes: &[IpNet]) -> Source<'_> {
+    /// A sender with any address of these prefixes.
+    pub fn within(prefixes: &[IpNet]) -> SourceAddresses<'_> {
         let samples = prefixes.iter().map(IpNet::network).collect();
-        Source { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_rest: false }
+        SourceAddresses { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_remainder: false }
     }
 
     /// The prefixes of one family.
@@ -44,20 +44,20 @@ impl Source<'_> {
     }
 }
 
-/// What sends.
+/// The kind of sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SentBy {
+pub(super) enum SenderKind {
     /// The client, with its own address.
     Client,
-    /// A NAT gateway, with its own address; whether that may be a public one.
+    /// A NAT gateway, with its own address, which may be public.
     Nat { is_public: bool },
-    /// An appliance with a public address, which may put that in the sender's place.
+    /// An appliance with a public address, which may replace the source address by its own.
     Appliance,
 }
 
-/// Where replies to a sender must come to.
+/// Where replies to a sender have to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Home {
+pub(super) enum ReturnDestination {
     Vpc(Index<Vpc>),
     Site(Index<Site>),
 }

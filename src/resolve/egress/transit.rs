@@ -1,22 +1,22 @@
-//! Beyond the VPC by private ways: peering connections, transit gateways, private gateways, sites.
+//! Private paths beyond the VPC: peering connections, transit gateways, virtual private gateways, sites.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::sender::{Home, SentBy};
+use super::sender::{ReturnDestination, SenderKind};
 use super::walk::Walk;
 use crate::net::is_globally_routed;
-use crate::resolve::path::{Class, End, LaterTable, Matched, Reach, Reason};
+use crate::resolve::path::{Class, PathEnd, RouteTableRef, MatchedRoute, Reach, Reason};
 use crate::world::{
-    Admission, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
+    AccessDecision, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
     VpcPeeringConnection,
 };
 
 impl Walk<'_> {
-    /// Through a peering connection, into the other VPC and no farther: neither side's gateways carry the other's
-    /// traffic ("VPC peering limitations").
+    /// Follows the packet through a peering connection into the other VPC and no further: gateways of one
+    /// side do not carry traffic of the other ("VPC peering limitations").
     pub(super) fn through_peering(&mut self, index: Index<VpcPeeringConnection>, vpc: Index<Vpc>) {
         let connection = &self.world.peering_connections[index];
         self.hop(connection.id.clone(), None);
@@ -24,18 +24,19 @@ impl Walk<'_> {
             self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             return;
         };
-        if self.is_passing || !self.world.vpcs[far].holds(self.to) {
+        if self.is_in_transit || !self.world.vpcs[far].holds(self.to) {
             self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
             return;
         }
         if self.world.vpcs[far].region != self.world.vpcs[vpc].region {
             // "Reference peer security groups", VPC Peering Guide.
-            self.groups_count = Admission::Refused;
+            self.group_references = AccessDecision::Denied;
         }
         self.arrive(far);
     }
 
-    /// Through a transit gateway, by the table that the sender's attachment is associated with.
+    /// Follows the packet through a transit gateway, by the route table that is associated with the source
+    /// attachment.
     pub(super) fn through_transit_gateway(
         &mut self,
         index: Index<TransitGateway>,
@@ -62,7 +63,7 @@ impl Walk<'_> {
         self.beyond_attachment(index, from, zone);
     }
 
-    /// From an attachment to where the gateway's table leads.
+    /// Follows the packet from an attachment to the target of the transit gateway's route.
     fn beyond_attachment(&mut self, index: Index<TransitGateway>, from: usize, zone: Option<Arc<str>>) {
         let (mut index, mut from) = (index, from);
         let mut passed = Vec::new();
@@ -74,20 +75,20 @@ impl Walk<'_> {
                 return;
             };
             let Some(route) = gateway.route_tables[table].route(self.to) else {
-                self.end_without_route(LaterTable::TransitGateway(index, table), Reason::TgwNoRoute);
+                self.end_without_route(RouteTableRef::TransitGateway(index, table), Reason::TgwNoRoute);
                 return;
             };
-            self.follow(LaterTable::TransitGateway(index, table), route.destination);
+            self.record_route(RouteTableRef::TransitGateway(index, table), route.destination);
             let Some(number) = route.attachment else {
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
                 return;
             };
             match &gateway.attachments[number].to {
                 AttachedTo::Vpc(..) => {
-                    // Groups of another VPC mean something here if both attachments let them.
+                    // Security groups of another VPC can be referenced if both attachments allow it.
                     let attachment = &gateway.attachments[number];
                     let counting = gateway.attachments[from].groups_count.min(attachment.groups_count);
-                    self.groups_count = self.groups_count.min(counting);
+                    self.group_references = self.group_references.min(counting);
                     return self.enter_by_attachment(attachment, zone);
                 }
                 AttachedTo::Site(site) => {
@@ -101,9 +102,9 @@ impl Walk<'_> {
                 AttachedTo::TransitGateway(other) => {
                     let far = &self.world.transit_gateways[*other];
                     self.hop(far.id.clone(), None);
-                    // Groups are known among the VPCs of one gateway ("Security group referencing", Amazon VPC Transit
-                    // Gateways).
-                    self.groups_count = Admission::Refused;
+                    // Security groups can be referenced only among the VPCs of one transit gateway ("Security
+                    // group referencing", Amazon VPC Transit Gateways).
+                    self.group_references = AccessDecision::Denied;
                     let Some(back) = far.attachment_of_gateway(index) else {
                         self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
                         return;
@@ -120,22 +121,23 @@ impl Walk<'_> {
         self.end(Reach::Dead, Some(Reason::RoutingLoop));
     }
 
-    /// Into a VPC by the attachment's interface in the zone that the packet came from, in appliance mode by the one that the
-    /// other direction took. Its subnet's table decides what becomes of it there. What comes from the gateway is judged by
-    /// that subnet's network ACL when it leaves the subnet, and not when it enters ("Network ACLs for transit gateways").
+    /// Enters a VPC through the attachment's network interface in the Availability Zone of the sender, or in
+    /// appliance mode, through the one used in the other direction. The route table of its subnet determines
+    /// the next hop. The network ACL of that subnet applies to traffic from the transit gateway when it
+    /// leaves the subnet, not when it enters ("Network ACLs for transit gateways").
     fn enter_by_attachment(&mut self, attachment: &Attachment, zone: Option<Arc<str>>) {
         let AttachedTo::Vpc(vpc, subnets) = &attachment.to else { return };
         let vpc = *vpc;
-        self.came_by_transit_gateway = true;
-        self.is_passing = true;
-        // Public addresses of the VPC before are none to this one's internet gateway.
+        self.entered_by_transit_gateway = true;
+        self.is_in_transit = true;
+        // Public addresses of the previous VPC are not public for the internet gateway of this one.
         self.sender.by = match self.sender.by {
-            SentBy::Nat { .. } => SentBy::Nat { is_public: false },
-            SentBy::Appliance | SentBy::Client => SentBy::Client,
+            SenderKind::Nat { .. } => SenderKind::Nat { is_public: false },
+            SenderKind::Appliance | SenderKind::Client => SenderKind::Client,
         };
         let in_zone =
             |subnet: &&Index<Subnet>| Some(&self.world.subnets[**subnet].availability_zone) == zone.as_ref();
-        let kept = self.kept_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
+        let kept = self.sticky_entries.iter().find(|(of, _)| *of == vpc).map(|(_, entry)| entry);
         let kept = kept.filter(|entry| attachment.has_appliance_mode && subnets.contains(entry));
         let entry = kept.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
         let Some(entry) = entry else {
@@ -147,15 +149,15 @@ impl Walk<'_> {
             return;
         };
         self.at = Some((vpc, Some(entry)));
-        self.kept_entries.push((vpc, entry));
-        self.go_on(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
+        self.sticky_entries.push((vpc, entry));
+        self.continue_by(self.world.subnets[entry].route_table, Some(entry), Reason::NoRoute);
     }
 
-    /// Through a virtual private gateway: to the site that is linked there and holds the address, else by the uplink of
-    /// one that is linked there.
+    /// Follows the packet through a virtual private gateway: to the linked site that contains the address, or
+    /// otherwise through the uplink of a linked site.
     pub(super) fn through_private_gateway(&mut self, vpc: Index<Vpc>, gateway: &str) {
-        if self.is_passing {
-            // A virtual private gateway carries its own VPC's traffic alone.
+        if self.is_in_transit {
+            // A virtual private gateway carries only traffic of its own VPC.
             self.end(Reach::Dead, Some(Reason::GatewayNotTransitive));
             return;
         }
@@ -167,9 +169,9 @@ impl Walk<'_> {
         let sites = self.world.vpcs[vpc].linked_sites.iter();
         let linked =
             sites.filter_map(|index| Some((*index, self.world.sites[*index].links.iter().find(ends_here)?)));
-        // The longest prefix of any of them, then an uplink; of equals the first.
+        // The longest prefix of any linked site, otherwise an uplink; the first if several are equal.
         let prefix = |index: Index<Site>| match self.site_prefix(index) {
-            Some(held) => Some(Some(held.prefix_len())),
+            Some(scoped) => Some(Some(scoped.prefix_len())),
             None if self.world.sites[index].has_internet && is_globally_routed(self.to) => Some(None),
             None => None,
         };
@@ -185,15 +187,15 @@ impl Walk<'_> {
         }
     }
 
-    /// The longest prefix of a site that holds the address.
+    /// The longest prefix of a site that contains the address.
     fn site_prefix(&self, index: Index<Site>) -> Option<IpNet> {
         let holding = self.world.sites[index].cidrs.iter().filter(|cidr| cidr.contains(&self.to));
         holding.max_by_key(|cidr| cidr.prefix_len()).copied()
     }
 
-    /// The other site that a link's virtual private gateway leads to, with its prefix: the VPN connections of one gateway
-    /// carry what their sites send each other ("Secure communication between AWS Site-to-Site VPN connections using VPN
-    /// CloudHub"). A Direct Connect gateway does not.
+    /// Another site behind the virtual private gateway of a link, with its prefix: the VPN connections of one
+    /// gateway forward traffic among their sites ("Secure communication between AWS Site-to-Site VPN
+    /// connections using VPN CloudHub"). A Direct Connect gateway does not.
     fn site_beyond(&self, own: Index<Site>, link: &Link) -> Option<(IpNet, Index<Site>)> {
         if link.class != LinkClass::VirtualPrivateGateway {
             return None;
@@ -207,31 +209,33 @@ impl Walk<'_> {
         holding.min_by_key(|(prefix, _)| Reverse(prefix.prefix_len()))
     }
 
-    /// Into a site, or through it to its own uplink. A reply leaves the site so.
+    /// Follows the packet into a site, or through it to its uplink, provided that a reply leaves the site.
     fn reach_site(&mut self, index: Index<Site>, reply: impl Fn(&mut Self)) {
         let site = &self.world.sites[index];
         self.hop(site.id.clone(), None);
         if site.cidrs.iter().any(|cidr| cidr.contains(&self.to)) {
-            self.path.end = End::Site(index);
+            self.path.end = PathEnd::Site(index);
             self.end(Reach::Ok, None);
         } else if site.has_internet && is_globally_routed(self.to) {
-            self.path.end = End::Public(self.to, None);
+            self.path.end = PathEnd::Public(self.to, None);
             self.end(Reach::Ok, None);
         } else {
             self.end(Reach::Dead, Some(Reason::NoRoute));
             return;
         }
-        self.need_replies(Home::Site(index), reply);
+        self.require_replies(ReturnDestination::Site(index), reply);
     }
 
-    /// A site's reply goes where its own prefixes and its links lead: what has an address of the site's own stays there.
+    /// A site's reply follows its prefixes and links; it stays in the site if the destination is an address
+    /// of the site.
     fn reply_from_site(&mut self, index: Index<Site>) {
         if !self.leave_site(index) {
             self.end(Reach::Dead, Some(Reason::NoRoute));
         }
     }
 
-    /// From a site: inside it, or over a link, whichever has the longest prefix for the address. False: neither.
+    /// From a site: within it or over a link, whichever has the longest prefix for the address. Returns false
+    /// if neither matches.
     pub(super) fn leave_site(&mut self, index: Index<Site>) -> bool {
         let site = &self.world.sites[index];
         let prefix = |link: &Link| match link.to {
@@ -243,22 +247,22 @@ impl Walk<'_> {
             LinkedTo::TransitGateway(gateway) => {
                 let gateway = &self.world.transit_gateways[gateway];
                 let route = gateway.route(gateway.attachment_of_site(index)?, self.to)?;
-                // What leads back to the site itself is no way out of it.
+                // A route back to the site itself does not leave it.
                 let back = route.attachment.map(|number| &gateway.attachments[number].to);
                 (back != Some(&AttachedTo::Site(index))).then_some(route.destination)
             }
         };
         let links = site.links.iter().filter_map(|link| Some((link, prefix(link)?)));
-        // A link to everything is for what the uplink cannot carry.
+        // A link with a default route is used only for addresses that the uplink cannot reach.
         let is_for_uplink = site.has_internet && is_globally_routed(self.to);
         let links = links.filter(|(_, prefix)| prefix.prefix_len() > 0 || !is_for_uplink);
-        // Of equals the first that was written.
+        // The first as configured, if several are equal.
         let link = links.min_by_key(|(_, prefix)| Reverse(prefix.prefix_len()));
         if let Some(own) = self.site_prefix(index)
             && link.is_none_or(|(_, prefix)| prefix.prefix_len() <= own.prefix_len())
         {
             self.path.class = Class::OnPremises;
-            self.path.end = End::Site(index);
+            self.path.end = PathEnd::Site(index);
             self.matched_at(&site.id, own, Arc::from("local"));
             self.end(Reach::Ok, None);
             return true;
@@ -276,8 +280,8 @@ impl Walk<'_> {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
             LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].holds(self.to) => {
-                self.is_passing = true;
-                self.came_by_edge = true;
+                self.is_in_transit = true;
+                self.entered_by_gateway = true;
                 self.arrive(vpc);
             }
             LinkedTo::Vpc(_) => {
@@ -297,7 +301,7 @@ impl Walk<'_> {
 
     fn matched_at(&mut self, site: &Arc<str>, destination: IpNet, target: Arc<str>) {
         self.path.matched =
-            Some(Matched { route_table: Some(site.clone()), destination, prefix_list: None, target });
-        debug_assert_eq!(self.sender.by, SentBy::Client, "a site's traffic is the client's own");
+            Some(MatchedRoute { route_table: Some(site.clone()), destination, prefix_list: None, target });
+        debug_assert_eq!(self.sender.by, SenderKind::Client, "a site's traffic is the client's own");
     }
 }

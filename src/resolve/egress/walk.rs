@@ -1,4 +1,4 @@
-//! One packet on its way: from table to table, until it lands or nothing carries it on.
+//! The walk of one packet: from route table to route table, until it arrives or is dropped.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -7,64 +7,68 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::MAX_HOPS;
-use super::filter::Crossing;
-use super::sender::{Home, Sender, SentBy, Source};
+use super::filter::BoundaryCrossing;
+use super::sender::{ReturnDestination, Sender, SenderKind, SourceAddresses};
 use crate::aws::RouteTargetKind;
 use crate::net;
-use crate::resolve::path::{Class, EgressPath, End, Hop, Later, LaterTable, Lost, Matched, Reach, Reason};
+use crate::resolve::path::{Class, EgressPath, PathEnd, Hop, NextRoute, RouteTableRef, DroppedAt, MatchedRoute, Reach, Reason};
 use crate::world::{
-    Admission, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, Standing,
+    AccessDecision, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, PlaceKind,
     Subnet, Target, Vpc, World,
 };
 
-/// A packet on its way, and the way so far.
+/// A packet and its path so far.
 pub(super) struct Walk<'w> {
     pub world: &'w World,
     pub path: EgressPath,
     pub sender: Sender<'w>,
     /// The address that the client sends to.
-    pub asked: IpAddr,
-    /// The client's security groups. `None`: nobody said.
+    pub original_to: IpAddr,
+    /// The client's security groups. `None` if they are not configured.
     pub client_groups: Option<&'w [Index<SecurityGroup>]>,
-    /// Whether a rule that names a group may mean an interface at the far end. It does not once something on the way has
-    /// taken the traffic and sent it on, for then only the address counts ("Security group rules", VPC User Guide).
-    pub groups_count: Admission,
-    /// Whether it came into a VPC by a transit gateway: rules of what goes out cannot name groups then, nor can those of
-    /// endpoints ("Security group referencing", Amazon VPC Transit Gateways).
-    pub came_by_transit_gateway: bool,
-    /// Whether the client has an address of the destination's family, without which it sends nothing.
-    has_family: bool,
-    /// Where it goes: the address, or the IPv4 address in it once a NAT gateway has translated it.
+    /// Whether a rule that refers to a security group can match an interface at the other end. Once something
+    /// on the path has forwarded the traffic, only the address matters ("Security group rules", VPC User
+    /// Guide).
+    pub group_references: AccessDecision,
+    /// Whether it entered a VPC through a transit gateway: outbound rules cannot refer to security groups
+    /// then, nor can those of endpoints ("Security group referencing", Amazon VPC Transit Gateways).
+    pub entered_by_transit_gateway: bool,
+    /// Whether the client has an address of the destination's family, without which it cannot send.
+    has_address_of_family: bool,
+    /// The current destination: the address, or the IPv4 address embedded in it after translation by a NAT
+    /// gateway.
     pub to: IpAddr,
-    /// The Gateway Load Balancer endpoints that this sender's traffic passes.
+    /// The Gateway Load Balancer endpoints passed by this sender's traffic.
     pub inspected: Vec<Index<Endpoint>>,
-    /// The subnets by which it enters VPCs whose attachments keep a flow to one interface: a reply enters there, too.
-    pub kept_entries: Vec<(Index<Vpc>, Index<Subnet>)>,
-    /// Whether replies to it do not pass the same endpoints.
+    /// The subnets through which it enters VPCs whose attachments use one interface per flow (appliance
+    /// mode): replies enter through the same one.
+    pub sticky_entries: Vec<(Index<Vpc>, Index<Subnet>)>,
+    /// Whether replies do not pass the same Gateway Load Balancer endpoints.
     pub is_asymmetric: bool,
-    /// Whether it came into a VPC by a gateway whose own route table nobody said.
-    pub came_by_edge: bool,
-    /// The subnets whose borders it crosses.
-    pub crossings: Vec<Crossing<'w>>,
-    /// The tables that were looked at. The same look twice is a circle.
-    visited: Vec<Step>,
-    /// The table that was looked at last, and what matched there.
-    pub last: Option<Lost>,
-    /// The VPC that it is in, and the subnet whose table it followed last.
+    /// Whether it entered a VPC through a gateway whose edge route table is not configured.
+    pub entered_by_gateway: bool,
+    /// The subnet boundaries that it crosses.
+    pub crossings: Vec<BoundaryCrossing<'w>>,
+    /// The route tables visited. The same visit twice is a loop.
+    visited: Vec<Visit>,
+    /// The last route table visited, and the matched route.
+    pub last: Option<DroppedAt>,
+    /// The current VPC, and the subnet whose route table was followed last.
     pub at: Option<(Index<Vpc>, Option<Index<Subnet>>)>,
     /// The subnet that it left first.
-    pub home_subnet: Option<Index<Subnet>>,
-    /// Whether it came into that VPC from outside: gateways carry nothing on that is not the VPC's own.
-    pub is_passing: bool,
-    /// Whether this is a reply that is looked for: then nobody asks whether replies to it come back.
+    pub source_subnet: Option<Index<Subnet>>,
+    /// Whether it entered the current VPC from outside: gateways do not forward traffic that is not the VPC's
+    /// own.
+    pub is_in_transit: bool,
+    /// Whether this is a reply being evaluated: its own return path is not evaluated.
     pub is_reply: bool,
 }
 
-/// A look at a table: from which subnet, for which address, for whom.
-type Step = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SentBy);
+/// A visit to a route table: from which subnet, for which address, for which sender.
+type Visit = (Index<RouteTable>, Option<Index<Subnet>>, IpAddr, SenderKind);
 
 impl<'w> Walk<'w> {
-    /// A client's packet to an address, still at home.
+    /// A client's packet to an address, before it leaves its location.
     pub fn of_client(world: &'w World, here: &'w Place, to: IpAddr) -> Self {
         let groups = match here.interface {
             Some(Interface::Instance(index)) => Some(world.instances[index].security_groups.as_slice()),
@@ -77,71 +81,71 @@ impl<'w> Walk<'w> {
             }
             Some(Interface::ResolverEndpoint) => None,
             Some(Interface::NatGateway(_)) => Some(&[][..]),
-            // Traffic from a site is in no group.
-            None if matches!(here.standing, Standing::Site(_)) => Some(&[][..]),
+            // Traffic from a site has no security groups.
+            None if matches!(here.kind, PlaceKind::Site(_)) => Some(&[][..]),
             None => None,
         };
-        let home = match here.standing {
-            Standing::Subnet(subnet) => Home::Vpc(world.subnets[subnet].vpc),
-            Standing::Site(site) => Home::Site(site),
-            // Who stands outside goes by an uplink and never walks.
-            Standing::Outside => Home::Vpc(world.vpcs.next_index()),
+        let home = match here.kind {
+            PlaceKind::Subnet(subnet) => ReturnDestination::Vpc(world.subnets[subnet].vpc),
+            PlaceKind::Site(site) => ReturnDestination::Site(site),
+            // Clients outside use an uplink and never walk.
+            PlaceKind::Outside => ReturnDestination::Vpc(world.vpcs.next_index()),
         };
-        let source = Source {
+        let source = SourceAddresses {
             prefixes: match here.beside.is_empty() {
                 true => Cow::Borrowed(&here.prefixes),
                 false => here.prefixes.iter().chain(&here.beside).copied().collect(),
             },
             samples: Cow::Borrowed(&here.samples),
-            is_rest: true,
+            is_remainder: true,
         };
         let is_of_family = |prefix: &IpNet| prefix.addr().is_ipv4() == to.is_ipv4();
-        let has_family = match here.standing {
-            // Each prefix of a site is a place, and its hosts may have addresses of several.
-            Standing::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
-            Standing::Subnet(_) | Standing::Outside => here.has_family_of(to),
+        let has_family = match here.kind {
+            // Each prefix of a site is a location, and its hosts may have addresses of several.
+            PlaceKind::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
+            PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_family_of(to),
         };
-        let sender = Sender { by: SentBy::Client, source, home };
-        Self { client_groups: groups, has_family, ..Self::new(world, sender, to, false) }
+        let sender = Sender { by: SenderKind::Client, source, home };
+        Self { client_groups: groups, has_address_of_family: has_family, ..Self::new(world, sender, to, false) }
     }
 
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
         Self {
             world,
             path: EgressPath::of(Class::Unknown, Reach::Unknown),
-            asked: to,
+            original_to: to,
             client_groups: None,
-            groups_count: Admission::Admitted,
-            came_by_transit_gateway: false,
-            has_family: true,
+            group_references: AccessDecision::Allowed,
+            entered_by_transit_gateway: false,
+            has_address_of_family: true,
             sender,
             to,
             inspected: Vec::new(),
-            kept_entries: Vec::new(),
+            sticky_entries: Vec::new(),
             is_asymmetric: false,
-            came_by_edge: false,
+            entered_by_gateway: false,
             crossings: Vec::new(),
             visited: Vec::new(),
             last: None,
             at: None,
-            home_subnet: None,
-            is_passing: false,
+            source_subnet: None,
+            is_in_transit: false,
             is_reply,
         }
     }
 
-    /// The first hop: the subnet's own table decides the class.
+    /// The first hop: the route table of the client's subnet determines the class.
     pub fn depart(&mut self, subnet: Index<Subnet>) {
         let own = &self.world.subnets[subnet];
         self.at = Some((own.vpc, Some(subnet)));
-        self.home_subnet = Some(subnet);
+        self.source_subnet = Some(subnet);
         let Some(route) = self.route(own.route_table, Some(subnet)) else {
             self.path = EgressPath::of(Class::Unreachable, Reach::Dead);
-            self.end_without_route(LaterTable::Vpc(own.route_table), Reason::NoRoute);
+            self.end_without_route(RouteTableRef::Vpc(own.route_table), Reason::NoRoute);
             return;
         };
         self.visited.push((own.route_table, Some(subnet), self.to, self.sender.by));
-        self.path.matched = Some(Matched {
+        self.path.matched = Some(MatchedRoute {
             route_table: self.world.route_tables[own.route_table].id.clone(),
             destination: route.destination,
             prefix_list: route.prefix_list.clone(),
@@ -157,8 +161,8 @@ impl<'w> Walk<'w> {
         self.take(route);
     }
 
-    /// A later hop: the table where the packet is now decides where it goes on.
-    pub fn go_on(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
+    /// A later hop: the route table at the current position determines the next hop.
+    pub fn continue_by(&mut self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>, none: Reason) {
         let step = (table, subnet, self.to, self.sender.by);
         if self.visited.contains(&step) || self.visited.len() >= MAX_HOPS {
             self.end(Reach::Dead, Some(Reason::RoutingLoop));
@@ -167,13 +171,13 @@ impl<'w> Walk<'w> {
         self.visited.push(step);
         self.at = self.at.map(|(vpc, _)| (vpc, subnet));
         match self.route(table, subnet) {
-            None => self.end_without_route(LaterTable::Vpc(table), none),
+            None => self.end_without_route(RouteTableRef::Vpc(table), none),
             Some(route) if route.is_blackhole => {
-                self.follow(LaterTable::Vpc(table), route.destination);
+                self.record_route(RouteTableRef::Vpc(table), route.destination);
                 self.end(Reach::Dead, Some(Reason::BlackholeRoute));
             }
             Some(route) => {
-                self.follow(LaterTable::Vpc(table), route.destination);
+                self.record_route(RouteTableRef::Vpc(table), route.destination);
                 if let Some(subnet) = subnet {
                     self.leave_for(subnet, route);
                 }
@@ -182,21 +186,21 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Notes a route that was followed after the first.
-    pub fn follow(&mut self, table: LaterTable, destination: IpNet) {
-        self.last = Some(Lost { table, destination: Some(destination), reason: None });
-        self.path.later.push(Later { after: self.path.hops.len(), table, destination });
+    /// Records a route followed after the first one.
+    pub fn record_route(&mut self, table: RouteTableRef, destination: IpNet) {
+        self.last = Some(DroppedAt { table, destination: Some(destination), reason: None });
+        self.path.next_routes.push(NextRoute { after: self.path.hops.len(), table, destination });
     }
 
-    /// Ends a way at a table that has no route for it.
-    pub fn end_without_route(&mut self, table: LaterTable, reason: Reason) {
-        self.last = Some(Lost { table, destination: None, reason: Some(reason) });
-        self.path.lost = self.last;
+    /// Ends the path at a route table without a matching route.
+    pub fn end_without_route(&mut self, table: RouteTableRef, reason: Reason) {
+        self.last = Some(DroppedAt { table, destination: None, reason: Some(reason) });
+        self.path.dropped_at = self.last;
         self.end(Reach::Dead, Some(reason));
     }
 
-    /// The route that traffic in a subnet follows. Hosts of one subnet reach each other without a route table: a
-    /// route to that subnet is for others.
+    /// The route for traffic in a subnet. Hosts in the same subnet reach each other without a route table: a
+    /// route to that subnet applies only to others.
     fn route(&self, table: Index<RouteTable>, subnet: Option<Index<Subnet>>) -> Option<&'w Route> {
         let table = &self.world.route_tables[table];
         let route = table.route(self.to)?;
@@ -206,7 +210,7 @@ impl<'w> Walk<'w> {
         Some(route)
     }
 
-    /// Whether the packet goes to an address of a subnet.
+    /// Whether the packet is addressed to a subnet.
     pub fn is_in(&self, subnet: Index<Subnet>) -> bool {
         self.world.subnets[subnet].cidrs.iter().any(|cidr| cidr.contains(&self.to))
     }
@@ -241,7 +245,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Inside a VPC that has the address: an endpoint's network interface, or something else.
+    /// Ends the path inside the VPC that has the address: at an endpoint's network interface, or elsewhere.
     pub fn arrive(&mut self, vpc: Index<Vpc>) {
         let subnet = self.subnet_in(vpc);
         if let Some(subnet) = subnet.filter(|subnet| self.at != Some((vpc, Some(*subnet)))) {
@@ -249,7 +253,7 @@ impl<'w> Walk<'w> {
         }
         self.at = Some((vpc, subnet));
         let owner = self.world.vpcs[vpc].interfaces.get(&self.to).copied();
-        self.path.end = End::Vpc(vpc, self.to);
+        self.path.end = PathEnd::Vpc(vpc, self.to);
         if let Some(Interface::Endpoint(index, number)) = owner {
             let endpoint = &self.world.endpoints[index];
             if self.path.class == Class::Local {
@@ -264,11 +268,11 @@ impl<'w> Walk<'w> {
         }
         let table = subnet.map(|subnet| self.world.subnets[subnet].route_table);
         self.end(Reach::Ok, None);
-        self.need_way_back(vpc, subnet, table);
+        self.require_return_path(vpc, subnet, table);
     }
 
-    /// The subnet of a VPC that the packet goes to. It is not looked for where nobody asks for it: at home, where `local`
-    /// alone leads back and no subnet has a network ACL.
+    /// The destination subnet in a VPC. The lookup is skipped if it cannot matter: in the client's own VPC,
+    /// where only `local` routes lead back and no subnet has a network ACL.
     fn subnet_in(&self, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some((at, Some(subnet))) = self.at
             && at == vpc
@@ -276,17 +280,18 @@ impl<'w> Walk<'w> {
         {
             return Some(subnet);
         }
-        if self.is_simply_home(vpc) && self.world.network_acls.is_empty() {
+        if self.has_trivial_return_path(vpc) && self.world.network_acls.is_empty() {
             return None;
         }
         let place = self.world.places.find_in_vpc(self.to, vpc)?;
-        match self.world.places[place].standing {
-            Standing::Subnet(subnet) => Some(subnet),
-            Standing::Site(_) | Standing::Outside => None,
+        match self.world.places[place].kind {
+            PlaceKind::Subnet(subnet) => Some(subnet),
+            PlaceKind::Site(_) | PlaceKind::Outside => None,
         }
     }
 
-    /// Notes that the packet leaves a subnet, unless the address or what the route leads to stands in that very subnet.
+    /// Records that the packet leaves a subnet, unless the destination or the route's target is in the same
+    /// subnet.
     fn leave_for(&mut self, subnet: Index<Subnet>, route: &Route) {
         let next = match &route.target {
             Target::NatGateway(index) => self.world.nat_gateways[*index].subnet,
@@ -301,24 +306,24 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Notes that the packet crosses the border of a subnet inwards, unless it is in that very subnet.
+    /// Records that the packet enters a subnet, unless it is in that subnet already.
     pub fn enter(&mut self, subnet: Index<Subnet>) {
         if self.at.is_none_or(|(_, at)| at != Some(subnet)) {
             self.cross(subnet, false);
         }
     }
 
-    /// Notes that the packet crosses the border of a subnet, where a network ACL stands.
+    /// Records a subnet boundary that has a network ACL.
     fn cross(&mut self, subnet: Index<Subnet>, is_out: bool) {
         if self.world.subnets[subnet].network_acl.is_some() {
             let from = self.sender.source.clone();
-            self.crossings.push(Crossing { subnet, is_out, from, to: self.to });
+            self.crossings.push(BoundaryCrossing { subnet, is_out, from, to: self.to });
         }
     }
 
-    /// Ends a way that nothing sets out on, however good it is.
+    /// Ends a path that the client cannot use because it cannot send.
     pub fn end_without_sender(&mut self) {
-        if !self.has_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
+        if !self.has_address_of_family && matches!(self.path.reach, Reach::Ok | Reach::Unknown) {
             self.path.reasons.clear();
             self.end(Reach::Dead, Some(Reason::NoAddressOfFamily));
         }
@@ -338,12 +343,13 @@ impl<'w> Walk<'w> {
         self.path.reach = reach;
         self.path.reasons.extend(reason);
         if matches!(reach, Reach::Dead) {
-            self.path.end = End::Nowhere;
+            self.path.end = PathEnd::Nowhere;
         }
     }
 }
 
-/// Whether a NAT gateway may stand behind a target: what carries traffic on to another table may lead to one.
+/// Whether a NAT gateway may be behind a target: targets that forward traffic to another route table may lead
+/// to one.
 fn may_lead_to_nat(target: &Target) -> bool {
     use RouteTargetKind::{CoreNetwork, Instance, NetworkInterface, TransitGateway};
     match target {
@@ -388,14 +394,14 @@ fn class_of(target: &Target) -> Class {
     }
 }
 
-/// The class of the way to a network interface of an endpoint inside the VPC.
+/// The class of a path to a network interface of an endpoint in the VPC.
 fn class_inside(kind: EndpointKind) -> Class {
     match kind {
         EndpointKind::Resource => Class::ResourceEndpoint,
         EndpointKind::ServiceNetwork => Class::ServiceNetwork,
         EndpointKind::GatewayLoadBalancer => Class::GatewayLoadBalancerEndpoint,
         EndpointKind::Interface | EndpointKind::Gateway => Class::InterfaceEndpoint,
-        // What goes on inside a tunnel is not seen.
+        // Traffic inside a tunnel is not modelled.
         EndpointKind::Tunnel => Class::Local,
     }
 }

@@ -1,4 +1,4 @@
-//! Each policy against an evaluator that follows the guide's words one by one.
+//! Compares each policy with an evaluator that follows the developer guide literally.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::aws::{Coordinates, Facts};
 use crate::dns::{Name, RecordType, RrSet};
 use crate::world::Proximity;
 
-/// Regions that the tests choose among, and one that nobody knows the place of.
+/// Regions for the tests, including one without a known location.
 const REGIONS: [&str; 7] =
     ["ap-northeast-1", "ap-northeast-3", "eu-west-1", "us-east-1", "us-west-2", "sa-east-1", "zz-nowhere-1"];
 
@@ -15,11 +15,11 @@ fn region(number: usize) -> Region {
     REGIONS[number].parse().unwrap()
 }
 
-fn places() -> &'static RegionPlaces {
+fn places() -> &'static RegionLocations {
     &Facts::built_in().regions
 }
 
-/// Record sets with identifiers in order, each with `values` addresses of its own.
+/// Record sets with identifiers in order, each with `values` addresses.
 fn sets(policy: RoutingPolicy, each: impl IntoIterator<Item = (Routing, bool)>, values: u8) -> RoutedSets {
     let owner: Name = "www.example.com".parse().unwrap();
     let each = each.into_iter().enumerate().map(|(number, (routing, is_healthy))| {
@@ -35,13 +35,13 @@ fn sets(policy: RoutingPolicy, each: impl IntoIterator<Item = (Routing, bool)>, 
     RoutedSets { rtype: RecordType::A, policy, sets: each.collect() }
 }
 
-/// Which record set answers, by its number.
-fn chosen(sets: &RoutedSets, from: Option<&Region>, draw: u64) -> Option<usize> {
-    let asker = Asker { region: from, places: places(), draw };
-    match choose(sets, &asker).chosen {
-        Chosen::One(set) => sets.sets.iter().position(|one| std::ptr::eq(one, set)),
-        Chosen::Values(_) => panic!("one record set was meant"),
-        Chosen::Nothing => None,
+/// The index of the record set that answers.
+fn chosen(sets: &RoutedSets, from: Option<&Region>, random: u64) -> Option<usize> {
+    let context = RoutingContext { region: from, places: places(), random: random };
+    match choose(sets, &context).selection {
+        Selection::One(set) => sets.sets.iter().position(|one| std::ptr::eq(one, set)),
+        Selection::Values(_) => panic!("one record set was meant"),
+        Selection::Nothing => None,
     }
 }
 
@@ -56,15 +56,15 @@ fn weights(each: &[(u8, bool)]) -> RoutedSets {
 #[test]
 fn weights_one_to_three_share_four_thousand_questions() {
     let sets = weights(&[(1, true), (3, true)]);
-    let mut told = [0; 2];
-    // What a generator of random numbers gives, without one.
-    let mut draw = 0u64;
+    let mut annotation = [0; 2];
+    // Values of a random number generator, without one.
+    let mut random = 0u64;
     for _ in 0..4000 {
-        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        told[chosen(&sets, None, draw >> 11).unwrap()] += 1;
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        annotation[chosen(&sets, None, random >> 11).unwrap()] += 1;
     }
-    assert!((900..1100).contains(&told[0]), "{told:?}");
-    assert_eq!(told[0] + told[1], 4000);
+    assert!((900..1100).contains(&annotation[0]), "{annotation:?}");
+    assert_eq!(annotation[0] + annotation[1], 4000);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn zero_weights_answer_when_nothing_else_can() {
         (&[(0, false), (0, false)], &[0, 1]),
     ] {
         let sets = weights(each);
-        let mut all: Vec<usize> = (0..100).map(|draw| chosen(&sets, None, draw).unwrap()).collect();
+        let mut all: Vec<usize> = (0..100).map(|random| chosen(&sets, None, random).unwrap()).collect();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all, expected, "{each:?}");
@@ -87,8 +87,8 @@ fn zero_weights_answer_when_nothing_else_can() {
 
 #[test]
 fn what_was_drawn_is_not_kept() {
-    let asker = Asker { region: None, places: places(), draw: 7 };
-    let keep = |sets: &RoutedSets| choose(sets, &asker).keep;
+    let context = RoutingContext { region: None, places: places(), random: 7 };
+    let keep = |sets: &RoutedSets| choose(sets, &context).cacheability;
     assert_eq!(keep(&weights(&[(1, true), (1, true)])), Cacheability::Never);
     assert_eq!(keep(&weights(&[(1, true), (1, false), (0, true)])), Cacheability::Generation);
     let values =
@@ -100,30 +100,30 @@ fn what_was_drawn_is_not_kept() {
 #[test]
 fn every_value_of_a_large_multivalue_answer_has_its_chance() {
     let sets = sets(RoutingPolicy::MultivalueAnswer, vec![(Routing::MultivalueAnswer, true); 12], 1);
-    let mut told = [0; 12];
-    let mut draw = 0u64;
+    let mut annotation = [0; 12];
+    let mut random = 0u64;
     for _ in 0..6000 {
-        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let Chosen::Values(values) = choose(&sets, &Asker { region: None, places: places(), draw }).chosen
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let Selection::Values(values) = choose(&sets, &RoutingContext { region: None, places: places(), random: random }).selection
         else {
             panic!("values were meant")
         };
-        assert_eq!(values.len(), MOST_VALUES);
+        assert_eq!(values.len(), MAX_VALUES);
         for (set, _) in values {
-            told[sets.sets.iter().position(|one| std::ptr::eq(one, set)).unwrap()] += 1;
+            annotation[sets.sets.iter().position(|one| std::ptr::eq(one, set)).unwrap()] += 1;
         }
     }
-    assert!(told.iter().all(|count| (3600..4400).contains(count)), "{told:?}");
+    assert!(annotation.iter().all(|count| (3600..4400).contains(count)), "{annotation:?}");
 }
 
-/// Healthy or not, and something to choose by.
+/// Health and parameters of each record set.
 fn each<T: fmt::Debug + Clone + 'static>(
     what: impl Strategy<Value = T> + 'static,
 ) -> impl Strategy<Value = Vec<(T, bool)>> {
     prop::collection::vec((what, any::<bool>()), 1..8)
 }
 
-/// A place and a region's number among those known.
+/// A location and the index of a region among the known ones.
 fn by_distance(
     sets: &[(usize, i8, bool)],
     from: usize,
@@ -145,14 +145,14 @@ fn by_distance(
     best.map(|(number, _)| number)
 }
 
-/// The first that may answer.
+/// The first candidate.
 fn first(healths: &[bool]) -> usize {
     healths.iter().position(|healthy| *healthy).unwrap_or(0)
 }
 
 proptest! {
     #[test]
-    fn weighted_is_what_a_list_of_tickets_gives(each in each(0u8..5), draw: u64) {
+    fn weighted_is_what_a_list_of_tickets_gives(each in each(0u8..5), random: u64) {
         let has = |healthy: bool, weighs: bool| {
             each.iter().any(|(weight, is)| (*is || !healthy) && (*weight > 0) == weighs)
         };
@@ -170,23 +170,23 @@ proptest! {
             .filter(|(_, (weight, is))| (*is || !healthy) && (*weight > 0) == weighs)
             .flat_map(|(number, (weight, _))| vec![number; if weighs { usize::from(*weight) } else { 1 }])
             .collect();
-        let expected = tickets[(draw % tickets.len() as u64) as usize];
-        prop_assert_eq!(chosen(&weights(&each), None, draw), Some(expected));
+        let expected = tickets[(random % tickets.len() as u64) as usize];
+        prop_assert_eq!(chosen(&weights(&each), None, random), Some(expected));
     }
 
     #[test]
-    fn multivalue_gives_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, draw: u64) {
+    fn multivalue_gives_up_to_eight_healthy_values(healths in prop::collection::vec(any::<bool>(), 1..30), values in 1u8..3, random: u64) {
         let each = healths.iter().map(|healthy| (Routing::MultivalueAnswer, *healthy));
         let sets = sets(RoutingPolicy::MultivalueAnswer, each, values);
-        let choice = choose(&sets, &Asker { region: None, places: places(), draw });
-        let Chosen::Values(told) = choice.chosen else { panic!("values were meant") };
+        let choice = choose(&sets, &RoutingContext { region: None, places: places(), random });
+        let Selection::Values(annotation) = choice.selection else { panic!("values were meant") };
         let healthy = healths.iter().filter(|healthy| **healthy).count();
         let candidates = if healthy == 0 { healths.len() } else { healthy } * usize::from(values);
-        prop_assert_eq!(told.len(), candidates.min(MOST_VALUES));
-        prop_assert_eq!(choice.keep == Cacheability::Never, candidates > MOST_VALUES);
-        prop_assert!(told.iter().all(|(set, _)| set.is_healthy || healthy == 0));
-        let distinct: std::collections::HashSet<&Rdata> = told.iter().map(|(_, rdata)| *rdata).collect();
-        prop_assert_eq!(distinct.len(), told.len());
+        prop_assert_eq!(annotation.len(), candidates.min(MAX_VALUES));
+        prop_assert_eq!(choice.cacheability == Cacheability::Never, candidates > MAX_VALUES);
+        prop_assert!(annotation.iter().all(|(set, _)| set.is_healthy || healthy == 0));
+        let distinct: std::collections::HashSet<&Rdata> = annotation.iter().map(|(_, rdata)| *rdata).collect();
+        prop_assert_eq!(distinct.len(), annotation.len());
     }
 
     #[test]
@@ -249,28 +249,28 @@ proptest! {
         from in 0..REGIONS.len(),
     ) {
         let locations = [
-            Location::Default,
-            Location::Continent("AS".into()),
-            Location::Continent("NA".into()),
-            Location::Country("JP".into()),
-            Location::Country("US".into()),
-            Location::Country("IE".into()),
-            Location::Subdivision("US".into(), "VA".into()),
-            Location::Subdivision("US".into(), "OR".into()),
+            RoutingLocation::Default,
+            RoutingLocation::Continent("AS".into()),
+            RoutingLocation::Continent("NA".into()),
+            RoutingLocation::Country("JP".into()),
+            RoutingLocation::Country("US".into()),
+            RoutingLocation::Country("IE".into()),
+            RoutingLocation::Subdivision("US".into(), "VA".into()),
+            RoutingLocation::Subdivision("US".into(), "OR".into()),
         ];
-        let each: Vec<(Location, bool)> =
+        let each: Vec<(RoutingLocation, bool)> =
             which.iter().zip(&healths).map(|(which, is)| (locations[*which].clone(), *is)).collect();
         let mut steps = Vec::new();
         if let Some(place) = places().of(&region(from)) {
             let country: Box<str> = place.country.as_str().into();
             if let Some(subdivision) = &place.subdivision {
-                steps.push(Location::Subdivision(country.clone(), subdivision.as_str().into()));
+                steps.push(RoutingLocation::Subdivision(country.clone(), subdivision.as_str().into()));
             }
-            steps.push(Location::Country(country));
-            steps.push(Location::Continent(place.continent.as_str().into()));
+            steps.push(RoutingLocation::Country(country));
+            steps.push(RoutingLocation::Continent(place.continent.as_str().into()));
         }
-        steps.push(Location::Default);
-        let at = |step: &Location, healthy: bool| {
+        steps.push(RoutingLocation::Default);
+        let at = |step: &RoutingLocation, healthy: bool| {
             each.iter().position(|(location, is)| location == step && (*is || !healthy))
         };
         let healthy = steps.iter().find_map(|step| at(step, true));

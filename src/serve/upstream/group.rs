@@ -405,10 +405,10 @@ async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answ
 
 /// Waits for the outcome of the leader.
 async fn await_leader(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let lost = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was lost"));
+    let dropped_at = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was lost"));
     match outcome.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(lost())),
-        Err(_) => Err(lost()),
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped_at())),
+        Err(_) => Err(dropped_at()),
     }
 }
 

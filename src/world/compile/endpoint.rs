@@ -5,7 +5,7 @@
 
 mod address_type;
 mod association;
-mod own_names;
+mod endpoint_names;
 mod private_dns;
 
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use crate::dns::Rdata;
 const HTTPS: u16 = 443;
 
 /// An endpoint that is made, with what its names are made of.
-struct Made<'c> {
+struct CompiledEndpoint<'c> {
     /// As it is written.
     written: &'c config::Endpoint,
     /// Its number.
@@ -53,7 +53,7 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    fn endpoint(&mut self, vpc: Index<Vpc>, written: &'c config::Endpoint) -> Made<'c> {
+    fn endpoint(&mut self, vpc: Index<Vpc>, written: &'c config::Endpoint) -> CompiledEndpoint<'c> {
         let kind = match written.endpoint_type {
             EndpointType::Interface => EndpointKind::Interface,
             EndpointType::Gateway => EndpointKind::Gateway,
@@ -109,7 +109,7 @@ impl<'c> Compiler<'c> {
         self.vpcs[vpc].endpoints.push(index);
         self.endpoints.add(made);
         self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
-        let made = Made { written, index, vpc, region, records };
+        let made = CompiledEndpoint { written, index, vpc, region, records };
         self.own_names(&made);
         made
     }

@@ -12,13 +12,13 @@ use crate::dns::{Rdata, RecordType, reverse_name, reverse_zones};
 type Domain = (Name, Generated);
 
 /// The domains that are made, each once.
-struct Made {
+struct GeneratedZones {
     domains: HashMap<Domain, Index<InternalDomain>>,
     /// The name below which claims are for reverse names.
     arpa: Name,
 }
 
-impl Made {
+impl GeneratedZones {
     /// None yet.
     fn new() -> Self {
         Self { domains: HashMap::new(), arpa: fact_name("arpa") }
@@ -28,7 +28,7 @@ impl Made {
 impl Compiler<'_> {
     /// The domains of every VPC with host names.
     pub(super) fn generated_names(&mut self) {
-        let mut made = Made::new();
+        let mut made = GeneratedZones::new();
         let loopback = loopback_domains();
         let disabled: HashSet<&str> = (self.config.vpc.iter())
             .filter(|vpc| vpc.autodefined_reverse == AutodefinedReverse::Disabled)
@@ -48,7 +48,7 @@ impl Compiler<'_> {
             for domain in plain.chain(domains) {
                 let apex = domain.0.clone();
                 let claim = self.domain_claim(domain, &mut made);
-                self.claim(index, &apex, Origin::Local, claim);
+                self.claim(index, &apex, ClaimSource::Local, claim);
             }
         }
         let told: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.told.clone()).collect();
@@ -58,7 +58,7 @@ impl Compiler<'_> {
     }
 
     /// The claim of a domain, which is made once for all VPCs.
-    fn domain_claim(&mut self, domain: Domain, made: &mut Made) -> Claim {
+    fn domain_claim(&mut self, domain: Domain, made: &mut GeneratedZones) -> Claim {
         let claim_of = match &domain.1 {
             Generated::Reverse(..) => Claim::Reverse,
             Generated::Nothing if domain.0.is_at_or_below(&made.arpa) => Claim::Reverse,
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         &mut self,
         joined: &[Index<Vpc>],
         with_reverse: &HashSet<Index<Vpc>>,
-        made: &mut Made,
+        made: &mut GeneratedZones,
     ) {
         let mut zones: BTreeMap<Name, Generated> = BTreeMap::new();
         for vpc in joined {

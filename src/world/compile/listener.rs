@@ -10,7 +10,7 @@ const DEFAULT_LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 
 /// A door as it is written, at one of its addresses.
 #[derive(Clone, Copy)]
-struct Door<'w> {
+struct ListenerDraft<'w> {
     written: &'w config::Listener,
     address: SocketAddr,
     /// What it is blamed on.
@@ -53,7 +53,7 @@ impl Compiler<'_> {
                 view = Some(self.site_view(&id));
             }
             for address in self.listen_addresses(written) {
-                let listener = Door { written, address, mark };
+                let listener = ListenerDraft { written, address, mark };
                 if taken.contains(&address) && address.port() != 0 {
                     self.report.error(
                         Code::Listener,
@@ -65,17 +65,17 @@ impl Compiler<'_> {
                 self.check_resolver_address(listener, view);
                 if let Some(carries) = self.carries(listener) {
                     let server_name = written.server_name.as_ref().map(|name| name.value().clone());
-                    self.listeners.push(Listener { address, view, carries, server_name });
+                    self.listeners.push(Listener { address, view, transport: carries, server_name });
                     taken.insert(address);
                 }
             }
         }
         if self.config.listener.is_empty() {
-            let carries = Carries::Plain { udp: true, tcp: true };
+            let carries = ListenerTransport::Plain { udp: true, tcp: true };
             self.listeners.push(Listener {
                 address: DEFAULT_LISTENER,
                 view: None,
-                carries,
+                transport: carries,
                 server_name: None,
             });
         }
@@ -108,7 +108,7 @@ impl Compiler<'_> {
 
     /// Tells when a door stands at an address of its VPC where that VPC has no resolver. Secondary prefixes have none
     /// at their base plus two ("DNS attributes for your VPC").
-    fn check_resolver_address(&mut self, listener: Door<'_>, view: Option<ViewId>) {
+    fn check_resolver_address(&mut self, listener: ListenerDraft<'_>, view: Option<ViewId>) {
         let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.views[view].kind) else { return };
         let vpc = &self.vpcs[vpc];
         let Some(own) = resolver_address(vpc) else { return };
@@ -124,8 +124,8 @@ impl Compiler<'_> {
     }
 
     /// What a listener carries. `None` when a mistake was told.
-    fn carries(&mut self, listener: Door<'_>) -> Option<Carries> {
-        let Door { written, address, mark } = listener;
+    fn carries(&mut self, listener: ListenerDraft<'_>) -> Option<ListenerTransport> {
+        let ListenerDraft { written, address, mark } = listener;
         let has = |transport| written.transports.contains(&transport);
         let (udp, tcp, dot, doh) =
             (has(Transport::Udp), has(Transport::Tcp), has(Transport::Dot), has(Transport::Doh));
@@ -137,15 +137,15 @@ impl Compiler<'_> {
             }
             (true, false, false) => {
                 self.refuse_keys(listener, "is for plain DNS");
-                Some(Carries::Plain { udp, tcp })
+                Some(ListenerTransport::Plain { udp, tcp })
             }
             (false, true, false) => {
                 self.refuse_path(listener, "is for `dot`");
-                self.tls_files(listener).map(Carries::Dot)
+                self.tls_files(listener).map(ListenerTransport::Dot)
             }
             (false, false, true) => {
                 let path = self.http_path(listener);
-                self.tls_files(listener).map(|tls| Carries::Doh { tls, path })
+                self.tls_files(listener).map(|tls| ListenerTransport::Doh { tls, path })
             }
             _ => {
                 let message = format!(
@@ -158,7 +158,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse_keys(&mut self, listener: Door<'_>, what: &str) {
+    fn refuse_keys(&mut self, listener: ListenerDraft<'_>, what: &str) {
         for (key, value) in [("certificate", &listener.written.certificate), ("key", &listener.written.key)] {
             self.refuse(listener, key, value.as_ref(), what);
         }
@@ -168,11 +168,11 @@ impl Compiler<'_> {
         self.refuse_path(listener, what);
     }
 
-    fn refuse_path(&mut self, listener: Door<'_>, what: &str) {
+    fn refuse_path(&mut self, listener: ListenerDraft<'_>, what: &str) {
         self.refuse(listener, "path", listener.written.path.as_ref(), what);
     }
 
-    fn refuse(&mut self, listener: Door<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
+    fn refuse(&mut self, listener: ListenerDraft<'_>, key: &str, value: Option<&Marked<String>>, what: &str) {
         let Some(value) = value else { return };
         let message = format!("listener {} {what}, which has no `{key}`", listener.address);
         let error = self.report.error(Code::Listener, value.mark(), message);
@@ -182,13 +182,13 @@ impl Compiler<'_> {
         });
     }
 
-    fn tls_files(&mut self, listener: Door<'_>) -> Option<TlsFiles> {
+    fn tls_files(&mut self, listener: ListenerDraft<'_>) -> Option<TlsFiles> {
         let certificate = self.pem_file(listener, "certificate", listener.written.certificate.as_ref());
         let key = self.pem_file(listener, "key", listener.written.key.as_ref());
         Some(TlsFiles { certificate: certificate?, key: key? })
     }
 
-    fn pem_file(&mut self, listener: Door<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
+    fn pem_file(&mut self, listener: ListenerDraft<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
         let Some(named) = named else {
             let message = format!("listener {} has no `{key}`", listener.address);
             let error = self.report.error(Code::MissingKey, listener.mark, message);
@@ -199,7 +199,7 @@ impl Compiler<'_> {
         Some(PemFile { path, text: text.into(), mark: named.mark() })
     }
 
-    fn http_path(&mut self, listener: Door<'_>) -> Arc<str> {
+    fn http_path(&mut self, listener: ListenerDraft<'_>) -> Arc<str> {
         let Some(path) = &listener.written.path else { return DEFAULT_PATH.into() };
         let text = path.value();
         let visible = |c: char| c.is_ascii_graphic() && !"?#{}".contains(c);

@@ -5,7 +5,7 @@
 //! (Route 53 Profiles), `generated` (names that AWS makes), `place` (sites, who stands where, doors), `listener` (what
 //! carries a door's messages), `public` (public DNS).
 
-mod cuts;
+mod place_splits;
 mod endpoint;
 mod exposure;
 mod filters;
@@ -20,7 +20,7 @@ mod public;
 mod records;
 mod routes;
 mod routing;
-mod shadows;
+mod hidden_names;
 mod site;
 mod upstream;
 mod vpc;
@@ -95,7 +95,7 @@ struct Compiler<'a> {
     named_files: &'a mut BTreeMap<OsString, Option<u64>>,
     read_file: &'a ReadFile<'a>,
     facts: &'static Facts,
-    made_by_aws: records::MadeByAws,
+    made_by_aws: records::ReservedApexRecords,
 
     vpcs: Arena<Vpc>,
     subnets: Arena<Subnet>,
@@ -204,7 +204,7 @@ impl<'a> Compiler<'a> {
             named_files,
             read_file,
             facts: Facts::built_in(),
-            made_by_aws: records::MadeByAws::new(),
+            made_by_aws: records::ReservedApexRecords::new(),
             vpcs: Arena::default(),
             subnets: Arena::default(),
             route_tables: Arena::default(),

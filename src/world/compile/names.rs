@@ -1,7 +1,7 @@
 //! Who may answer what: private hosted zones and resolver rules.
 
-use super::records::Written;
-use super::routing::Routed;
+use super::records::RecordEntry;
+use super::routing::RoutedSetBuilder;
 use super::zone_files::ZoneFile;
 use super::*;
 use crate::config::{Direction, ResolverRule, RuleType};
@@ -70,9 +70,9 @@ impl Compiler<'_> {
     }
 
     /// Both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
-    pub(super) fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, origin: Origin, claim: Claim) {
+    pub(super) fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, origin: ClaimSource, claim: Claim) {
         for view in [self.vpcs[vpc].view, self.vpcs[vpc].inbound_view] {
-            self.claims.add(suffix.clone(), Held { view, origin, claim });
+            self.claims.add(suffix.clone(), ScopedClaim { view, source: origin, claim });
         }
     }
 
@@ -100,8 +100,8 @@ impl Compiler<'_> {
             error.help("make the zone of what follows, and in it a record with the name `*`");
         }
         let mut zone = self.made_by_aws.hosted_zone(apex.clone());
-        let mut routed = Routed::default();
-        self.records(&mut zone, &written.records, Written::Route53, &mut routed);
+        let mut routed = RoutedSetBuilder::default();
+        self.records(&mut zone, &written.records, RecordEntry::Route53, &mut routed);
         if let (Some(named), Some(file)) = (&written.file, file) {
             self.zone_file(&mut zone, named, file, &mut routed);
         }
@@ -137,7 +137,7 @@ impl Compiler<'_> {
             return;
         }
         if self.vpcs[vpc].dns_hostnames {
-            self.claim(vpc, apex, Origin::Local, Claim::HostedZone(zone));
+            self.claim(vpc, apex, ClaimSource::Local, Claim::HostedZone(zone));
         } else {
             let message = format!("VPC `{}` will not see this zone", self.vpcs[vpc].id);
             let warning = self.report.warning(Code::Surprising, mark, message);
@@ -238,7 +238,7 @@ impl Compiler<'_> {
         let taken = match kind {
             RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
             RuleKind::Forward | RuleKind::System => {
-                let is_rule = |held: Held| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
+                let is_rule = |held: ScopedClaim| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
                 self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
             }
         };
@@ -246,7 +246,7 @@ impl Compiler<'_> {
             let message = format!("VPC `{}` has another rule for {domain}", self.vpcs[vpc].id);
             self.report.error(Code::ConflictingDomain, mark, message);
         } else if let Some(claim) = rule_claim(kind, rule) {
-            self.claim(vpc, &domain, Origin::Local, claim);
+            self.claim(vpc, &domain, ClaimSource::Local, claim);
         }
     }
 

@@ -95,9 +95,9 @@ impl Compiler<'_> {
             attached.has_appliance_mode = attachment.appliance_mode_support;
             attached.propagates_ipv6 = attachment.ipv6_support;
             attached.groups_count = match written.security_group_referencing_support {
-                Some(true) if attachment.security_group_referencing_support => Admission::Admitted,
-                None if attachment.security_group_referencing_support => Admission::Unknown,
-                Some(_) | None => Admission::Refused,
+                Some(true) if attachment.security_group_referencing_support => AccessDecision::Allowed,
+                None if attachment.security_group_referencing_support => AccessDecision::Unknown,
+                Some(_) | None => AccessDecision::Denied,
             };
             if is_second {
                 let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);

@@ -14,19 +14,19 @@ impl Compiler<'_> {
         for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
             let cuts = cuts.of_vpc(vpc);
-            let standing = Standing::Subnet(index);
+            let kind = PlaceKind::Subnet(index);
             let prefixes = subnet.cidrs.clone();
             // A declared address is a place of its own already.
             let declared = &self.vpcs[vpc].interfaces;
             let mut inside = cuts_inside(cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
-            self.places.add(&name, Some(vpc), place(standing, prefixes, cuts));
+            self.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
             // There may be many cuts, and each of them has the subnet's other prefix beside it.
             let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
                 let beside = whole.iter().filter(is_other).copied().collect();
-                self.places.add(&name, Some(vpc), place_beside(standing, vec![cut], beside, cuts));
+                self.places.add(&name, Some(vpc), place_beside(kind, vec![cut], beside, cuts));
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
             let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();
@@ -38,22 +38,22 @@ impl Compiler<'_> {
                 // Of a resolver endpoint's addresses nobody says which are one interface's.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
                 let beside = others.map(|other| (host(*other), *other)).collect();
-                let own = place_beside(standing, vec![host(*address)], beside, cuts);
+                let own = place_beside(kind, vec![host(*address)], beside, cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
         let sites: Vec<_> = self.sites.indexed().map(|(i, s)| (i, s.id.clone(), s.cidrs.clone())).collect();
         for (index, name, prefixes) in sites {
-            let standing = Standing::Site(index);
+            let kind = PlaceKind::Site(index);
             let cuts = cuts.of_site(index);
             // Each prefix is a place of its own, since groups may admit one and not the other.
             let mut own = prefixes.clone();
             own.extend(cuts_inside(cuts, &prefixes));
             for prefix in own {
-                self.places.add(&name, None, place(standing, vec![prefix], cuts));
+                self.places.add(&name, None, place(kind, vec![prefix], cuts));
             }
         }
-        self.places.add(&Arc::from("outside"), None, place(Standing::Outside, Vec::new(), cuts.outside()));
+        self.places.add(&Arc::from("outside"), None, place(PlaceKind::Outside, Vec::new(), cuts.outside()));
     }
 
     /// The declared addresses in each subnet, in their order.
@@ -140,8 +140,8 @@ impl Compiler<'_> {
 }
 
 /// A place that nobody is declared to have.
-fn place(standing: Standing, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
-    place_beside(standing, prefixes, Vec::new(), cuts)
+fn place(kind: PlaceKind, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
+    place_beside(kind, prefixes, Vec::new(), cuts)
 }
 
 /// A prefix with an address of it that lies in none of the cuts inside.
@@ -149,7 +149,7 @@ type Sampled = (IpNet, IpAddr);
 
 /// The same, of clients that have addresses of the other family, too.
 fn place_beside(
-    standing: Standing,
+    kind: PlaceKind,
     prefixes: Vec<IpNet>,
     beside: Vec<Sampled>,
     cuts: &PrefixMap<()>,
@@ -157,7 +157,7 @@ fn place_beside(
     let own = prefixes.iter().map(|prefix| sample(prefix, cuts));
     let samples = own.chain(beside.iter().map(|(_, sample)| *sample)).collect();
     let beside = beside.into_iter().map(|(prefix, _)| prefix).collect();
-    Place { standing, prefixes, beside, samples, interface: None }
+    Place { kind: kind, prefixes, beside, samples, interface: None }
 }
 
 /// An address of a prefix that lies in none of the cuts inside it; the first where they leave none.

@@ -14,15 +14,15 @@ const MAX_OF_A_VPC: usize = 2;
 const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=9900;
 
 /// What a Profile brings to its VPCs: a name, and who answers there.
-type Brought = Vec<(Name, Claim)>;
+type ProfileClaims = Vec<(Name, Claim)>;
 
 /// A Profile on the way.
 #[derive(Default)]
-struct HeldByProfile {
+struct ProfileContents {
     /// The ids that stand in it.
     ids: HashSet<String>,
     /// What it brings.
-    brought: Brought,
+    brought: ProfileClaims,
     /// The rule and the zone that each name has, by the place of their kind in the order of precedence.
     taken: HashMap<(Name, u8), Claim>,
 }
@@ -45,14 +45,14 @@ impl Compiler<'_> {
                 if !self.may_associate(own, association, profile) {
                     continue;
                 }
-                self.bring(vpc, mark, Origin::Profile { priority: association.priority, profile }, &brought);
+                self.bring(vpc, mark, ClaimSource::Profile { priority: association.priority, profile }, &brought);
             }
         }
         self.reverse_settings(&taken);
     }
 
     /// Lets a VPC have what a Profile brings: zones only with both DNS attributes.
-    fn bring(&mut self, vpc: Index<Vpc>, mark: Mark, origin: Origin, brought: &Brought) {
+    fn bring(&mut self, vpc: Index<Vpc>, mark: Mark, origin: ClaimSource, brought: &ProfileClaims) {
         let sees_zones = self.vpcs[vpc].dns_hostnames;
         let mut unseen = 0;
         for (name, claim) in brought {
@@ -72,7 +72,7 @@ impl Compiler<'_> {
     }
 
     /// Whether something stands in a Profile for the first time.
-    fn is_first(&mut self, id: &Marked<impl Display>, held: &mut HeldByProfile) -> bool {
+    fn is_first(&mut self, id: &Marked<impl Display>, held: &mut ProfileContents) -> bool {
         let is_first = held.ids.insert(id.to_string());
         if !is_first {
             self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is in this Profile twice"));
@@ -82,7 +82,7 @@ impl Compiler<'_> {
 
     /// Puts a claim into a Profile, which holds one rule and one zone of a name, as a VPC does. False when a mistake
     /// was told.
-    fn put(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut HeldByProfile) -> bool {
+    fn put(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut ProfileContents) -> bool {
         let taken = match held.taken.entry((name.clone(), claim.precedence())) {
             Entry::Vacant(entry) => {
                 entry.insert(claim);
@@ -104,8 +104,8 @@ impl Compiler<'_> {
     }
 
     /// What stands in a Profile.
-    fn brought(&mut self, written: &config::Profile) -> Brought {
-        let mut held = HeldByProfile::default();
+    fn brought(&mut self, written: &config::Profile) -> ProfileClaims {
+        let mut held = ProfileContents::default();
         for id in &written.resolver_rules {
             if !self.is_first(id, &mut held) {
                 continue;
@@ -157,7 +157,7 @@ impl Compiler<'_> {
         &mut self,
         id: &Marked<crate::aws::VpcEndpointId>,
         endpoint: Index<Endpoint>,
-        held: &mut HeldByProfile,
+        held: &mut ProfileContents,
     ) {
         if self.endpoints[endpoint].kind != EndpointKind::Interface {
             let message = format!("`{id}` is no interface endpoint, and a Profile holds no others");
@@ -208,7 +208,7 @@ impl Compiler<'_> {
     }
 
     /// Lets a VPC see another VPC's endpoint. What only inbound queries see there, only they see here.
-    fn see_endpoint(&mut self, vpc: Index<Vpc>, apex: &Name, origin: Origin, zone: Index<ManagedZone>) {
+    fn see_endpoint(&mut self, vpc: Index<Vpc>, apex: &Name, origin: ClaimSource, zone: Index<ManagedZone>) {
         let claim = Claim::Endpoint(zone);
         let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
         if endpoint.vpc == vpc {
@@ -216,7 +216,7 @@ impl Compiler<'_> {
         }
         if endpoint.private_dns == PrivateDns::OnlyForInboundResolver {
             let view = self.vpcs[vpc].inbound_view;
-            self.claims.add(apex.clone(), Held { view, origin, claim });
+            self.claims.add(apex.clone(), ScopedClaim { view, source: origin, claim });
         } else {
             self.claim(vpc, apex, origin, claim);
         }

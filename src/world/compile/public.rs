@@ -1,6 +1,6 @@
 //! Public DNS as the world knows it.
 
-use super::records::Written;
+use super::records::RecordEntry;
 use super::*;
 use crate::aws::zones::SEALED_SOA;
 use crate::dns::special_use::{self, IPV4ONLY_TTL_S, SpecialUse};
@@ -13,7 +13,7 @@ pub(super) struct Builder {
     records: Zone,
     instances: HashMap<Name, PublicHost>,
     resource_names: HashMap<Box<[u8]>, Index<Instance>>,
-    s3_families: HashMap<Index<Vpc>, Families>,
+    s3_families: HashMap<Index<Vpc>, AddressFamilies>,
 }
 
 impl Builder {
@@ -52,7 +52,7 @@ impl Builder {
     }
 
     /// The record types that S3's regional names have in a VPC with such a gateway endpoint.
-    pub(super) fn s3_families(&mut self, vpc: Index<Vpc>, families: Families) {
+    pub(super) fn s3_families(&mut self, vpc: Index<Vpc>, families: AddressFamilies) {
         self.s3_families.insert(vpc, families);
     }
 
@@ -79,11 +79,11 @@ pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
     let binds_plain = listeners.iter().any(|listener| listener.view.is_some() && listener.tls().is_none());
     let named = listeners.iter().filter(|listener| listener.view.is_some() || !binds_plain);
     let parts = named.filter_map(|listener| {
-        let protocol = match &listener.carries {
-            Carries::Plain { .. } => return None,
-            Carries::Dot(_) => "alpn=dot".to_owned(),
+        let protocol = match &listener.transport {
+            ListenerTransport::Plain { .. } => return None,
+            ListenerTransport::Dot(_) => "alpn=dot".to_owned(),
             // HTTP/2 is the version that is spoken; the template is RFC 9461 5's.
-            Carries::Doh { path, .. } => format!("alpn=h2 dohpath={path}{{?dns}}"),
+            ListenerTransport::Doh { path, .. } => format!("alpn=h2 dohpath={path}{{?dns}}"),
         };
         // The port of a test's listener is known when it is open.
         let name = listener.server_name.as_ref().filter(|_| listener.address.port() != 0)?;
@@ -157,7 +157,7 @@ impl Compiler<'_> {
         for record in &self.config.public {
             let rtype = *record.record_type.value();
             let owner = record.name.value();
-            self.values(&mut zone, owner, rtype, record.ttl, &record.values, Written::Master);
+            self.values(&mut zone, owner, rtype, record.ttl, &record.values, RecordEntry::Master);
         }
         self.public.records = zone;
     }

@@ -2,24 +2,24 @@
 
 use std::borrow::Cow;
 
-use super::routing::Routed;
-use super::zone_files::{Contents, DEFAULT_TTL_S, Trouble, ZoneFile};
+use super::routing::RoutedSetBuilder;
+use super::zone_files::{Contents, DEFAULT_TTL_S, ZoneFileProblem, ZoneFile};
 use super::*;
 use crate::aws::zones as dns;
-use crate::config::route53::Lines;
+use crate::config::route53::LineStarts;
 use crate::config::{Diagnostic, RecordText};
 use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord, from_octal_escapes};
-use crate::world::zone::Distinct;
+use crate::world::zone::DistinctRecords;
 
 /// What Route 53 puts into each zone that it makes: kept once for all of them.
-pub(super) struct MadeByAws {
+pub(super) struct ReservedApexRecords {
     /// The data of the SOA record.
     soa: Arc<[Rdata]>,
     /// The data of the NS records.
     name_servers: Arc<[Rdata]>,
 }
 
-impl MadeByAws {
+impl ReservedApexRecords {
     /// As the tables of facts have it.
     pub(super) fn new() -> Self {
         let soa = &dns::HOSTED_ZONE_SOA;
@@ -54,9 +54,9 @@ pub(super) fn zone_with_soa(apex: Name, soa: &dns::SoaValues) -> Zone {
 
 /// A zone with an SOA record of this data.
 fn zone_of(apex: Name, soa: &dns::SoaValues, rdatas: Arc<[Rdata]>) -> Zone {
-    let standing = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
-    let mut zone = Zone::new(apex, standing.with_ttl(soa.ttl.min(soa.minimum)));
-    zone.add_set(standing).expect("a zone's top may have an SOA record");
+    let kind = RrSet::new(apex.clone(), RecordType::SOA, soa.ttl, rdatas);
+    let mut zone = Zone::new(apex, kind.with_ttl(soa.ttl.min(soa.minimum)));
+    zone.add_set(kind).expect("a zone's top may have an SOA record");
     zone
 }
 
@@ -67,32 +67,32 @@ fn soa_rdata(mname: &Name, soa: &dns::SoaValues) -> Rdata {
 
 /// Where record sets are written, and in which form.
 #[derive(Clone, Copy)]
-pub(super) enum Written<'w> {
+pub(super) enum RecordEntry<'w> {
     /// In the configuration, as the Route 53 API has them.
     Route53,
     /// In the configuration, as a master file has them.
     Master,
     /// In a file of Route 53's JSON: the place that names the file, its path, and its lines.
-    Json(Mark, &'w Arc<Path>, &'w Lines),
+    Json(Mark, &'w Arc<Path>, &'w LineStarts),
 }
 
 /// Where one record set is written.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct RecordPosition {
     /// Where in the configuration.
     mark: Mark,
     /// The file that the configuration names there, with the line and the column in it.
     within: Option<(Arc<Path>, usize, usize)>,
 }
 
-impl Written<'_> {
+impl RecordEntry<'_> {
     /// The place of a mark.
-    pub(super) fn place(self, mark: Mark) -> Place {
+    pub(super) fn place(self, mark: Mark) -> RecordPosition {
         match self {
-            Self::Route53 | Self::Master => Place { mark, within: None },
+            Self::Route53 | Self::Master => RecordPosition { mark, within: None },
             Self::Json(named, path, lines) => {
                 let (line, column) = lines.place(mark.range().start);
-                Place { mark: named, within: Some((path.clone(), line, column)) }
+                RecordPosition { mark: named, within: Some((path.clone(), line, column)) }
             }
         }
     }
@@ -106,7 +106,7 @@ impl Written<'_> {
     }
 }
 
-impl Place {
+impl RecordPosition {
     /// A message, with the place in the named file before it.
     fn told(&self, message: impl Display) -> String {
         match &self.within {
@@ -118,13 +118,13 @@ impl Place {
 
 impl Compiler<'_> {
     /// Tells what is wrong with a record set.
-    pub(super) fn wrong_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
+    pub(super) fn wrong_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
         self.report.error(code, place.mark, place.told(message))
     }
 
     /// Tells what is surprising about a record set.
-    pub(super) fn surprising_record(&mut self, place: &Place, message: impl Display) -> &mut Diagnostic {
+    pub(super) fn surprising_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         self.report.warning(Code::Surprising, place.mark, place.told(message))
     }
 
@@ -133,8 +133,8 @@ impl Compiler<'_> {
         &mut self,
         zone: &mut Zone,
         records: &[RecordText],
-        written: Written<'_>,
-        routed: &mut Routed,
+        written: RecordEntry<'_>,
+        routed: &mut RoutedSetBuilder,
     ) {
         for record in records {
             self.record(zone, record, written, routed);
@@ -142,10 +142,10 @@ impl Compiler<'_> {
     }
 
     /// Adds a record set.
-    fn record(&mut self, zone: &mut Zone, record: &RecordText, written: Written<'_>, routed: &mut Routed) {
+    fn record(&mut self, zone: &mut Zone, record: &RecordText, written: RecordEntry<'_>, routed: &mut RoutedSetBuilder) {
         let rtype = *record.record_type.value();
         let Some(owner) = self.owner(record, zone.apex(), written) else { return };
-        let from_file = matches!(written, Written::Json(..));
+        let from_file = matches!(written, RecordEntry::Json(..));
         if from_file && is_made_by_aws(rtype, &owner, zone.apex()) {
             return;
         }
@@ -175,7 +175,7 @@ impl Compiler<'_> {
                     self.values(zone, &owner, rtype, ttl, values, written);
                     return;
                 };
-                let mut rdatas = Distinct::default();
+                let mut rdatas = DistinctRecords::default();
                 for (rdata, _) in self.rdatas(rtype, values, written) {
                     rdatas.insert(&rdata);
                 }
@@ -225,7 +225,7 @@ impl Compiler<'_> {
         &mut self,
         rtype: RecordType,
         values: &[Marked<String>],
-        written: Written<'_>,
+        written: RecordEntry<'_>,
     ) -> Vec<(Rdata, Mark)> {
         let mut rdatas = Vec::with_capacity(values.len());
         for value in values {
@@ -250,7 +250,7 @@ impl Compiler<'_> {
         rtype: RecordType,
         ttl: u32,
         values: &[Marked<String>],
-        written: Written<'_>,
+        written: RecordEntry<'_>,
     ) {
         let rdatas = self.rdatas(rtype, values, written);
         let record = |(rdata, mark)| (ZoneRecord { owner: owner.clone(), ttl, rtype, rdata, line: 0 }, mark);
@@ -258,13 +258,13 @@ impl Compiler<'_> {
         add_one_set(
             zone,
             records.iter().map(|(record, mark)| (record, *mark)),
-            &mut |mark, refused: RecordRefused| {
+            &mut |mark, refused: RecordError| {
                 self.wrong_record(&written.place(mark), refused);
             },
         );
     }
 
-    fn owner(&mut self, record: &RecordText, apex: &Name, written: Written<'_>) -> Option<Name> {
+    fn owner(&mut self, record: &RecordText, apex: &Name, written: RecordEntry<'_>) -> Option<Name> {
         let text = record.name.value();
         let owner = written.plain(text).and_then(|plain| {
             let owner = match &*plain {
@@ -291,13 +291,13 @@ impl Compiler<'_> {
         zone: &mut Zone,
         named: &Marked<String>,
         file: ZoneFile,
-        routed: &mut Routed,
+        routed: &mut RoutedSetBuilder,
     ) {
         self.named_files.insert(file.path.clone().into_os_string(), file.hash);
         let path = file.path.display();
         match file.contents {
-            Err(Trouble::Unreadable(error)) => self.unreadable(named, &file.path, &error),
-            Err(Trouble::Mistakes(errors)) => {
+            Err(ZoneFileProblem::Unreadable(error)) => self.unreadable(named, &file.path, &error),
+            Err(ZoneFileProblem::Mistakes(errors)) => {
                 for error in errors {
                     let message = format!("{path}:{}:{}: {}", error.line, error.column, error.message);
                     self.report.error(Code::ZoneFile, named.mark(), message);
@@ -308,7 +308,7 @@ impl Compiler<'_> {
             }),
             Ok(Contents::RecordSets(sets)) => {
                 let path = Arc::from(file.path.as_path());
-                let written = Written::Json(named.mark(), &path, &sets.lines);
+                let written = RecordEntry::Json(named.mark(), &path, &sets.lines);
                 self.records(zone, &sets.records, written, routed);
             }
         }
@@ -316,7 +316,7 @@ impl Compiler<'_> {
 }
 
 /// Adds the records of a zone file, and tells the line of each that is refused.
-fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordRefused)) {
+fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordError)) {
     let apex = zone.apex().clone();
     records.retain(|record| !is_made_by_aws(record.rtype, &record.owner, &apex));
     let owners = records.chunk_by(|have, record| have.owner == record.owner).count();
@@ -338,10 +338,10 @@ fn is_made_by_aws(rtype: RecordType, owner: &Name, apex: &Name) -> bool {
 fn add_one_set<'r, P>(
     zone: &mut Zone,
     records: impl Iterator<Item = (&'r ZoneRecord, P)> + Clone,
-    refuse: &mut impl FnMut(P, RecordRefused),
+    refuse: &mut impl FnMut(P, RecordError),
 ) {
     let Some((first, _)) = records.clone().next() else { return };
-    let (mut all, mut ttl) = (Distinct::default(), first.ttl);
+    let (mut all, mut ttl) = (DistinctRecords::default(), first.ttl);
     for (record, _) in records.clone() {
         if all.insert(&record.rdata) {
             ttl = ttl.min(record.ttl);

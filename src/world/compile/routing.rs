@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use super::records::{Place, Written};
+use super::records::{RecordPosition, RecordEntry};
 use super::*;
 use crate::aws::Coordinates;
 use crate::aws::geography::CONTINENTS;
 use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
+use crate::world::RoutingLocation;
 use crate::dns::{Name, RecordType};
 
 /// How many aliases are followed to find out how healthy one is. AWS allows three levels.
@@ -19,9 +20,9 @@ const LONGEST_IDENTIFIER: usize = 128;
 
 /// The record sets of one zone that need more than a look at themselves.
 #[derive(Default)]
-pub(super) struct Routed {
+pub(super) struct RoutedSetBuilder {
     /// Record sets with a routing policy, by name and type.
-    groups: BTreeMap<(Name, RecordType), Vec<Pending>>,
+    groups: BTreeMap<(Name, RecordType), Vec<PendingHealthCheck>>,
     /// Record sets without one whose health check says that they are unhealthy.
     unhealthy: HashSet<(Name, RecordType)>,
     /// Alias records without one that are as healthy as their targets.
@@ -29,16 +30,16 @@ pub(super) struct Routed {
 }
 
 /// A record set with a routing policy, on its way.
-struct Pending {
+struct PendingHealthCheck {
     /// The record set; its health is that of its own health check.
     set: RoutedSet,
     /// Whose health it shares.
     evaluated: Option<Name>,
     /// Where it was written.
-    place: Place,
+    place: RecordPosition,
 }
 
-impl Routed {
+impl RoutedSetBuilder {
     /// Takes in a record set with a routing policy.
     pub(super) fn add(
         &mut self,
@@ -46,9 +47,9 @@ impl Routed {
         rtype: RecordType,
         set: RoutedSet,
         evaluated: Option<Name>,
-        place: Place,
+        place: RecordPosition,
     ) {
-        self.groups.entry((owner, rtype)).or_default().push(Pending { set, evaluated, place });
+        self.groups.entry((owner, rtype)).or_default().push(PendingHealthCheck { set, evaluated, place });
     }
 
     /// Notes that a record set without a routing policy is unhealthy.
@@ -89,7 +90,7 @@ impl Compiler<'_> {
 
     /// Whether a health check says that something is unhealthy. One that is not declared says nothing; beside others
     /// that are it may be a slip of the pen.
-    pub(super) fn is_unhealthy(&mut self, id: &Marked<String>, written: Written<'_>) -> bool {
+    pub(super) fn is_unhealthy(&mut self, id: &Marked<String>, written: RecordEntry<'_>) -> bool {
         let declared = &self.config.health_check;
         let is_known = declared.iter().any(|check| check.id.value() == id.value());
         if !is_known && !declared.is_empty() {
@@ -103,7 +104,7 @@ impl Compiler<'_> {
     pub(super) fn routing(
         &mut self,
         record: &RecordText,
-        written: Written<'_>,
+        written: RecordEntry<'_>,
     ) -> Result<Option<(Routing, Box<str>)>, ()> {
         let Some(more) = record.more.as_deref() else { return Ok(None) };
         let place = written.place(record.name.mark());
@@ -161,8 +162,8 @@ impl Compiler<'_> {
         &mut self,
         record: &RecordText,
         more: &RecordMore,
-        written: Written<'_>,
-        place: &Place,
+        written: RecordEntry<'_>,
+        place: &RecordPosition,
     ) -> Result<Routing, ()> {
         if let Some(weight) = more.weight {
             return u8::try_from(weight).map(Routing::Weighted).map_err(|_| {
@@ -237,7 +238,7 @@ impl Compiler<'_> {
     }
 
     /// Warns of a region that nobody knows the place of.
-    fn known_place(&mut self, region: &Region, place: &Place) {
+    fn known_place(&mut self, region: &Region, place: &RecordPosition) {
         if self.facts.regions.of(region).is_none() {
             let message = format!("where region `{region}` lies is not known here");
             let help =
@@ -260,7 +261,7 @@ impl Compiler<'_> {
     }
 
     /// Adds the record sets with a routing policy to their zone. Whether one of the policies goes by place.
-    pub(super) fn routed_sets(&mut self, zone: &mut Zone, routed: Routed) -> bool {
+    pub(super) fn routed_sets(&mut self, zone: &mut Zone, routed: RoutedSetBuilder) -> bool {
         if routed.groups.is_empty() {
             return false;
         }
@@ -269,7 +270,7 @@ impl Compiler<'_> {
             .groups
             .iter()
             .map(|((_, rtype), group)| {
-                let is_healthy = |one: &Pending| {
+                let is_healthy = |one: &PendingHealthCheck| {
                     let target = one.evaluated.as_ref();
                     one.set.is_healthy
                         && target.is_none_or(|to| routed.has_healthy((to.clone(), *rtype), &gone, 0))
@@ -289,7 +290,7 @@ impl Compiler<'_> {
     }
 
     /// Adds the record sets of one name and type.
-    fn route_group(&mut self, zone: &mut Zone, owner: Name, rtype: RecordType, mut group: Vec<Pending>) {
+    fn route_group(&mut self, zone: &mut Zone, owner: Name, rtype: RecordType, mut group: Vec<PendingHealthCheck>) {
         let policy = group[0].set.routing.policy();
         let first = group[0].place.clone();
         let mut is_well = true;
@@ -334,7 +335,7 @@ impl Compiler<'_> {
             Content::Alias(_) => false,
         });
         let refused = match several {
-            true => Err(RecordRefused::SecondCname(owner)),
+            true => Err(RecordError::SecondCname(owner)),
             false => zone.add_routed(owner, RoutedSets { rtype, policy, sets: sets.into() }),
         };
         if let Err(refused) = refused {
@@ -343,7 +344,7 @@ impl Compiler<'_> {
     }
 
     /// Tells that a zone of a site's name servers cannot have routing policies.
-    pub(super) fn refuse_routed(&mut self, routed: &Routed) {
+    pub(super) fn refuse_routed(&mut self, routed: &RoutedSetBuilder) {
         for one in routed.groups.values().flatten() {
             let message = format!(
                 "record set `{}` has a routing policy, which only a private hosted zone can have",
@@ -363,7 +364,7 @@ fn goes_by_place(policy: RoutingPolicy) -> bool {
 }
 
 /// Whom a geolocation record set answers.
-fn location(at: &GeoLocation) -> Result<Location, String> {
+fn location(at: &GeoLocation) -> Result<RoutingLocation, String> {
     let GeoLocation { continent_code, country_code, subdivision_code } = at;
     let country = |code: &str| match code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
     {
@@ -374,15 +375,15 @@ fn location(at: &GeoLocation) -> Result<Location, String> {
     };
     match (continent_code.as_deref(), country_code.as_deref(), subdivision_code.as_deref()) {
         (Some(continent), None, None) if CONTINENTS.contains(&continent) => {
-            Ok(Location::Continent(continent.into()))
+            Ok(RoutingLocation::Continent(continent.into()))
         }
         (Some(continent), None, None) => {
             Err(format!("`{continent}` is no continent; they are {}", CONTINENTS.join(", ")))
         }
-        (None, Some("*"), None | Some("*")) => Ok(Location::Default),
-        (None, Some(code), None) => country(code).map(Location::Country),
+        (None, Some("*"), None | Some("*")) => Ok(RoutingLocation::Default),
+        (None, Some(code), None) => country(code).map(RoutingLocation::Country),
         (None, Some(code), Some(subdivision)) if ["US", "UA"].contains(&code) => {
-            Ok(Location::Subdivision(code.into(), subdivision.into()))
+            Ok(RoutingLocation::Subdivision(code.into(), subdivision.into()))
         }
         (None, Some(code), Some(_)) => {
             Err(format!("`{code}` has no subdivisions in Route 53: only `US` and `UA` have"))

@@ -1,7 +1,7 @@
 //! Sites: networks on premises, their links, and the zones that are played for them.
 
-use super::records::Written;
-use super::routing::Routed;
+use super::records::RecordEntry;
+use super::routing::RoutedSetBuilder;
 use super::*;
 use crate::aws::zones::SITE_SOA;
 use crate::dns::SuffixMap;
@@ -123,8 +123,8 @@ impl Compiler<'_> {
         let mut zones = SuffixMap::new();
         for played in &written.zone {
             let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
-            let mut routed = Routed::default();
-            self.records(&mut zone, &played.records, Written::Master, &mut routed);
+            let mut routed = RoutedSetBuilder::default();
+            self.records(&mut zone, &played.records, RecordEntry::Master, &mut routed);
             if let Some(file) = &played.file {
                 let read = self.one_zone_file(file, zone.apex());
                 self.zone_file(&mut zone, file, read, &mut routed);

@@ -7,7 +7,7 @@ use nix::net::if_::if_nametoindex;
 
 use super::*;
 use crate::config::{
-    Carrier, InternetMode, ResolverRule, RuleSource, ServerEntry, ServerOrder, Target, TargetError,
+    ServerScheme, InternetMode, ResolverRule, RuleSource, ServerEntry, ServerOrder, ServerAddress, ServerAddressError,
 };
 
 impl Compiler<'_> {
@@ -84,9 +84,9 @@ impl Compiler<'_> {
             self.no_address(entry);
             return None;
         };
-        let target: Target = match address.value().parse() {
+        let target: ServerAddress = match address.value().parse() {
             Ok(target) => target,
-            Err(TargetError { message, help }) => {
+            Err(ServerAddressError { message, help }) => {
                 self.report.error(Code::InvalidValue, address.mark(), message).help(help);
                 return None;
             }
@@ -170,7 +170,7 @@ impl Compiler<'_> {
             let error = self.report.error(Code::InvalidValue, first.mark(), message);
             error.help(format!(
                 "leave it out, or write `address = \"tls://{}#dns.example\"`",
-                Bracketed(server.address.ip())
+                BracketedAddress(server.address.ip())
             ));
             return None;
         }
@@ -222,9 +222,9 @@ impl Compiler<'_> {
 }
 
 /// An address as it is written in a URL.
-struct Bracketed(IpAddr);
+struct BracketedAddress(IpAddr);
 
-impl Display for Bracketed {
+impl Display for BracketedAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             IpAddr::V4(ip) => ip.fmt(f),
@@ -242,12 +242,12 @@ pub(super) fn order(written: ServerOrder) -> Order {
 }
 
 /// A server at a target's address, with default settings and without the scope of its address.
-fn server(target: &Target) -> Server {
+fn server(target: &ServerAddress) -> Server {
     let transport = match &target.carrier {
-        Carrier::Udp => ServerTransport::Udp,
-        Carrier::Tcp => ServerTransport::Tcp,
-        Carrier::Tls(name) => ServerTransport::Tls { name: name.as_str().into() },
-        Carrier::Https(name, path) => {
+        ServerScheme::Udp => ServerTransport::Udp,
+        ServerScheme::Tcp => ServerTransport::Tcp,
+        ServerScheme::Tls(name) => ServerTransport::Tls { name: name.as_str().into() },
+        ServerScheme::Https(name, path) => {
             ServerTransport::Https { name: name.as_str().into(), path: path.as_str().into() }
         }
     };

@@ -28,7 +28,7 @@ pub(super) struct ZoneFile {
     /// A hash of its text. `None`: it cannot be read.
     pub hash: Option<u64>,
     /// What it holds, or what is wrong with it.
-    pub contents: Result<Contents, Trouble>,
+    pub contents: Result<Contents, ZoneFileProblem>,
 }
 
 /// What a file holds, by its format.
@@ -40,7 +40,7 @@ pub(super) enum Contents {
 }
 
 /// What is wrong with a zone file.
-pub(super) enum Trouble {
+pub(super) enum ZoneFileProblem {
     /// It cannot be read.
     Unreadable(io::Error),
     /// It holds mistakes.
@@ -48,13 +48,13 @@ pub(super) enum Trouble {
 }
 
 /// A file to read: where it stands, and the zone's apex.
-type Job<'z> = Option<(PathBuf, &'z Name)>;
+type ZoneFileJob<'z> = Option<(PathBuf, &'z Name)>;
 
 impl Compiler<'_> {
     /// The zone files of some zones, in their order. `None` for a zone that names none.
     pub(super) fn zone_files(&self, zones: &[Written]) -> Vec<Option<ZoneFile>> {
         let path = |zone: &Written| zone.file.as_ref().map(|file| self.resolve_path(file));
-        let jobs: Vec<Job<'_>> =
+        let jobs: Vec<ZoneFileJob<'_>> =
             zones.iter().map(|zone| path(zone).map(|path| (path, zone.name.value()))).collect();
         let files = jobs.iter().flatten().count();
         let read_file = self.read_file;
@@ -82,7 +82,7 @@ fn has_second_processor() -> bool {
 }
 
 /// Reads files one after the other.
-fn read_all(jobs: &[Job<'_>], read_file: &ReadFile<'_>) -> Vec<Option<ZoneFile>> {
+fn read_all(jobs: &[ZoneFileJob<'_>], read_file: &ReadFile<'_>) -> Vec<Option<ZoneFile>> {
     jobs.iter().map(|job| job.as_ref().map(|(path, apex)| read(path, apex, read_file))).collect()
 }
 
@@ -97,9 +97,9 @@ fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
             } else {
                 parse_zone_file(&text, apex, DEFAULT_TTL_S).map(Contents::Records)
             };
-            ZoneFile { path, hash, contents: contents.map_err(Trouble::Mistakes) }
+            ZoneFile { path, hash, contents: contents.map_err(ZoneFileProblem::Mistakes) }
         }
-        Err(error) => ZoneFile { path, hash: None, contents: Err(Trouble::Unreadable(error)) },
+        Err(error) => ZoneFile { path, hash: None, contents: Err(ZoneFileProblem::Unreadable(error)) },
     }
 }
 

@@ -1,17 +1,17 @@
-//! Every kind of object as text.
+//! Text representations of all kinds of objects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    AclRules, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, Families, GroupRule, Index,
-    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Origin, Peer, Place, PrivateDns, Profile,
-    Rule, RuleKind, SecurityGroup, Server, Site, Standing, Subnet, TransitGateway, ViewId, Vpc,
+    AclRules, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, AddressFamilies, GroupRule, Index,
+    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, ClaimSource, Peer, Place, PrivateDns, Profile,
+    Rule, RuleKind, SecurityGroup, Server, Site, PlaceKind, Subnet, TransitGateway, ViewId, Vpc,
     VpcPeeringConnection, World,
 };
 
-/// Compares all objects but routes and zones.
+/// Compares all objects except routes and zones.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let mut kind = |kind, catalogue: fn(&World) -> Catalogue| {
         catalogue(old).compare(&catalogue(new), kind, changes);
@@ -93,7 +93,7 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     kind("client", |world| {
         let clients = world.places.clients();
         Catalogue::of(clients.map(|(source, place)| {
-            (source.to_string(), vec![("place", standing(world, &world.places[place]))])
+            (source.to_string(), vec![("place", place_kind(world, &world.places[place]))])
         }))
     });
     kind("listener", |world| {
@@ -141,7 +141,7 @@ fn endpoint(world: &World, it: &Endpoint) -> Fields {
         let groups = interface.security_groups.iter().map(|group| &world.security_groups[*group].id);
         let groups =
             if interface.security_groups.is_empty() { String::new() } else { format!("[{}]", list(groups)) };
-        let addresses = list(interface.addresses(Families::BOTH));
+        let addresses = list(interface.addresses(AddressFamilies::BOTH));
         let health = if interface.is_healthy { "" } else { " unhealthy" };
         format!("{addresses}@{}{groups}{health}", world.subnets[interface.subnet].id)
     });
@@ -168,7 +168,7 @@ fn endpoint(world: &World, it: &Endpoint) -> Fields {
     ]
 }
 
-/// What an endpoint leads to: its names, whether the private one has a zone, and its own addresses.
+/// An association of an endpoint: its names, whether the private DNS name has a zone, and its own addresses.
 fn association(it: &EndpointAssociation) -> String {
     let private = if it.is_private { "private" } else { "public" };
     format!(
@@ -273,14 +273,14 @@ fn rule(world: &World, it: &Rule) -> Fields {
     ]
 }
 
-/// The views that hold each claim.
+/// The views of each claim.
 pub(super) struct Holders {
-    /// By the claim.
+    /// By claim.
     views: HashMap<Claim, Vec<ViewId>>,
 }
 
 impl Holders {
-    /// One pass over all claims.
+    /// Collects the views in one pass over all claims.
     pub(super) fn of_world(world: &World) -> Self {
         let mut views: HashMap<Claim, Vec<ViewId>> = HashMap::new();
         for held in world.claims.iter() {
@@ -289,7 +289,7 @@ impl Holders {
         Self { views }
     }
 
-    /// The names of the views that hold a claim.
+    /// The names of the views of a claim.
     pub(super) fn of(&self, world: &World, claim: Claim) -> String {
         let views = self.views.get(&claim).into_iter().flatten();
         let mut names: Vec<&str> = views.map(|view| &*world.views[*view].name).collect();
@@ -298,11 +298,11 @@ impl Holders {
     }
 }
 
-/// What a Profile gives, and to whom.
+/// The contents and associations of a Profile.
 fn profile(world: &World, index: Index<Profile>) -> Fields {
     let (mut resources, mut views) = (BTreeSet::new(), BTreeSet::new());
     for held in world.claims.iter() {
-        if !matches!(held.origin, Origin::Profile { profile, .. } if profile == index) {
+        if !matches!(held.source, ClaimSource::Profile { profile, .. } if profile == index) {
             continue;
         }
         views.insert(&*world.views[held.view].name);
@@ -316,17 +316,17 @@ fn profile(world: &World, index: Index<Profile>) -> Fields {
     vec![("resources", list(resources)), ("views", list(views))]
 }
 
-/// The VPCs whose delegated zones a rule is for.
+/// The VPCs of a DELEGATE rule.
 fn delegating(world: &World, rule: Index<Rule>) -> Vec<Arc<str>> {
     let has = |vpc: &&Vpc| vpc.delegations.iter().any(|(_, other)| *other == rule);
     world.vpcs.iter().filter(has).map(|vpc| vpc.id.clone()).collect()
 }
 
-fn standing(world: &World, place: &Place) -> String {
-    match place.standing {
-        Standing::Subnet(subnet) => text(&world.subnets[subnet].id),
-        Standing::Site(site) => text(&world.sites[site].id),
-        Standing::Outside => "outside".to_owned(),
+fn place_kind(world: &World, place: &Place) -> String {
+    match place.kind {
+        PlaceKind::Subnet(subnet) => text(&world.subnets[subnet].id),
+        PlaceKind::Site(site) => text(&world.sites[site].id),
+        PlaceKind::Outside => "outside".to_owned(),
     }
 }
 
@@ -335,7 +335,7 @@ fn listener(world: &World, it: &Listener) -> Fields {
     vec![("view", view), ("transports", it.transports().join(" "))]
 }
 
-/// Sections that stand once.
+/// Sections that occur once.
 fn settings(world: &World) -> Catalogue {
     let (answers, annotate) = (&world.answers, &world.annotate);
     let internet = world.internet.map(|index| &world.upstreams[index].identity.servers);

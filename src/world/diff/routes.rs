@@ -1,14 +1,14 @@
-//! Routes of each table, told as `0.0.0.0/0 nat-1 → igw-1`.
+//! Routes of each table, such as `0.0.0.0/0 nat-1 → igw-1`.
 
 use std::collections::BTreeMap;
 
 use super::{Change, Unique, What, list};
 use crate::world::{Index, Route, RouteTable, World};
 
-/// What a table holds: for each destination or prefix list, where it leads.
+/// The routes of a table: the target by destination or prefix list.
 type Routes = BTreeMap<String, String>;
 
-/// Compares the tables, and the routes of those that stand in both worlds.
+/// Compares the tables, and the routes of those that exist in both worlds.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let (was, is) = (old, new);
     let (old, new) = (tables(was), tables(is));
@@ -39,13 +39,13 @@ fn differing(old: &Routes, new: &Routes) -> Vec<String> {
     told
 }
 
-/// The tables by their ids.
+/// The tables by ID.
 fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
     let mut unique = Unique::default();
     world.route_tables.indexed().map(|(index, table)| (unique.give(table_id(world, index)), table)).collect()
 }
 
-/// The id of a table; the one that a VPC has when none is declared goes by its VPC.
+/// The ID of a table; the implicit table of a VPC is named after the VPC.
 pub fn table_id(world: &World, index: Index<RouteTable>) -> String {
     if let Some(id) = &world.route_tables[index].id {
         return id.as_ref().to_owned();
@@ -57,7 +57,7 @@ pub fn table_id(world: &World, index: Index<RouteTable>) -> String {
 fn routes(world: &World, table: &RouteTable) -> Routes {
     let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for route in table.iter() {
-        // A prefix list is one route to its user, however many prefixes it has.
+        // To the user, a prefix list is one route, however many prefixes it has.
         let destination =
             route.prefix_list.as_deref().map_or_else(|| route.destination.to_string(), str::to_owned);
         let targets = leads.entry(destination).or_default();

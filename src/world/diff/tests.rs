@@ -1,4 +1,4 @@
-//! Worlds out of two texts, and what is told of them.
+//! Worlds compiled from two texts, and their differences.
 
 use std::path::Path;
 

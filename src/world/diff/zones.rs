@@ -8,16 +8,16 @@ use crate::config::count;
 use crate::dns::{Name, RrSet};
 use crate::world::{Claim, Content, Node, World, Zone};
 
-/// How many record sets of one zone are shown.
+/// Maximum number of record sets of one zone that are shown.
 const RECORDS_SHOWN: usize = 3;
 
-/// A zone with the views that see it.
+/// A zone with its views.
 struct Seen<'w> {
     zone: &'w Zone,
     views: String,
 }
 
-/// Compares hosted zones, the zones that sites are played with, and the user's public records.
+/// Compares hosted zones, simulated zones of sites, and configured public records.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let (old, new) = (zones(old), zones(new));
     let mut told = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), what });
@@ -59,7 +59,7 @@ fn zones(world: &World) -> BTreeMap<String, Seen<'_>> {
     zones
 }
 
-/// How a zone differs; `None` when it does not.
+/// How a zone differs; `None` if it does not.
 fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
     let mut told = Vec::new();
     if old.views != new.views {
@@ -97,7 +97,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
     }
     let mut text = told.join(", ");
     if !records.is_empty() {
-        // A zone's names stand in no order; the log must not depend on it.
+        // The names of a zone are in arbitrary order, on which the log must not depend.
         records.sort_unstable();
         let total = records.len();
         text.push_str(&format!("; {}: ", count(total, "record set")));
@@ -109,7 +109,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Names between others hold nothing and are none that a user wrote.
+/// Empty non-terminals have no records and were not configured.
 fn holds_something(node: &Node) -> bool {
     !node.is_empty_non_terminal()
 }

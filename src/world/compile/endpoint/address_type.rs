@@ -11,20 +11,20 @@
 use super::*;
 
 /// The families that private names have.
-pub(super) fn of_private_names(records: DnsRecordIpType) -> Families {
+pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
-        DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => Families { v4: true, v6: false },
-        DnsRecordIpType::Dualstack => Families::BOTH,
-        DnsRecordIpType::Ipv6 => Families { v4: false, v6: true },
+        DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => AddressFamilies { v4: true, v6: false },
+        DnsRecordIpType::Dualstack => AddressFamilies::BOTH,
+        DnsRecordIpType::Ipv6 => AddressFamilies { v4: false, v6: true },
     }
 }
 
 /// The families that an endpoint's own names have.
-pub(super) fn of_own_names(records: DnsRecordIpType) -> Families {
+pub(super) fn of_own_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
-        DnsRecordIpType::Ipv4 => Families { v4: true, v6: false },
-        DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => Families::BOTH,
-        DnsRecordIpType::Ipv6 => Families { v4: false, v6: true },
+        DnsRecordIpType::Ipv4 => AddressFamilies { v4: true, v6: false },
+        DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => AddressFamilies::BOTH,
+        DnsRecordIpType::Ipv6 => AddressFamilies { v4: false, v6: true },
     }
 }
 

@@ -89,7 +89,7 @@ impl Compiler<'_> {
             };
             // What is an interface's own address may be written down once more.
             let has = |interface: &EndpointInterface| {
-                interface.addresses(Families::BOTH).any(|have| have == *address.value())
+                interface.addresses(AddressFamilies::BOTH).any(|have| have == *address.value())
             };
             let Some(number) = interfaces.iter().position(lies_in) else {
                 let message = format!("{address} lies in no subnet that the endpoint has an interface in");

@@ -1,13 +1,13 @@
 //! Private DNS of endpoints: whether their private names lead to them, and the zones that AWS manages for it
 //! (PrivateLink guide, "Private DNS names"; what the API refuses is refused in its words).
 
-use super::own_names::{answering, association_addresses};
+use super::endpoint_names::{answering, association_addresses};
 use super::*;
 use crate::aws::endpoint_names;
 use crate::dns::RecordType;
 
 /// What opens a zone: a private name, or the part of it after `*.`, with the names in it and their addresses.
-type Cuts = BTreeMap<Name, Vec<(Name, Vec<IpAddr>)>>;
+type PrivateZones = BTreeMap<Name, Vec<(Name, Vec<IpAddr>)>>;
 
 impl Compiler<'_> {
     /// The private names of a service that the project knows, in the region of the service. S3's dual-stack
@@ -33,7 +33,7 @@ impl Compiler<'_> {
 
     /// Works out whether an endpoint's private names lead to it, refuses what AWS refuses, and makes the managed
     /// zones. `all` are the endpoints of its VPC.
-    pub(super) fn private_dns(&mut self, made: &Made<'_>, all: &[Made<'_>]) {
+    pub(super) fn private_dns(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) {
         let written = made.written;
         let kind = self.endpoints[made.index].kind;
         if kind == EndpointKind::Gateway {
@@ -69,10 +69,10 @@ impl Compiler<'_> {
             }
             _ => Vec::new(),
         };
-        let mut cuts = Cuts::new();
+        let mut cuts = PrivateZones::new();
         for name in &endpoint.private_names {
             // A dual-stack name has both families whatever the record type holds back at the others.
-            let families = if dualstack.contains(name) { Families::BOTH } else { families };
+            let families = if dualstack.contains(name) { AddressFamilies::BOTH } else { families };
             cuts.entry(cut_of(name)).or_default().push((name.clone(), answering(endpoint, families)));
         }
         self.managed_zones(made, cuts);
@@ -80,7 +80,7 @@ impl Compiler<'_> {
 
     /// Private DNS of a resource or service-network endpoint: a zone for the private name of each association that
     /// its preference takes.
-    fn private_dns_of_associations(&mut self, made: &Made<'_>) {
+    fn private_dns_of_associations(&mut self, made: &CompiledEndpoint<'_>) {
         let written = made.written;
         if written.private_dns_enabled != Some(true) {
             let preference = written.private_dns_preference.map(|_| written.id.mark());
@@ -103,12 +103,12 @@ impl Compiler<'_> {
             let association = &endpoint.associations[number];
             let Some(name) = association.private_name.clone() else { continue };
             let addresses = association_addresses(endpoint, association, families);
-            self.managed_zones(made, Cuts::from([(cut_of(&name), vec![(name, addresses)])]));
+            self.managed_zones(made, PrivateZones::from([(cut_of(&name), vec![(name, addresses)])]));
         }
     }
 
     /// Whether the VPC has both DNS attributes; an error when it lacks one.
-    fn has_both_flags(&mut self, made: &Made<'_>) -> bool {
+    fn has_both_flags(&mut self, made: &CompiledEndpoint<'_>) -> bool {
         let vpc = &self.vpcs[made.vpc];
         if vpc.dns_support && vpc.dns_hostnames {
             return true;
@@ -123,7 +123,7 @@ impl Compiler<'_> {
         false
     }
 
-    fn wants_private_dns(&mut self, made: &Made<'_>) -> bool {
+    fn wants_private_dns(&mut self, made: &CompiledEndpoint<'_>) -> bool {
         let name = self.endpoints[made.index].service.clone();
         let overridden = made.written.private_dns_names.is_some();
         let offered = overridden || !self.endpoints[made.index].private_names.is_empty();
@@ -144,7 +144,7 @@ impl Compiler<'_> {
     }
 
     /// Tells that private DNS is asked for and no private name is known.
-    fn refuse_private_dns(&mut self, made: &Made<'_>, name: &str) {
+    fn refuse_private_dns(&mut self, made: &CompiledEndpoint<'_>, name: &str) {
         let mark = made.written.id.mark();
         let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
         if row.is_some_and(|service| matches!(service.row.private_names, PrivateNames::NotOffered)) {
@@ -163,7 +163,7 @@ impl Compiler<'_> {
     /// Whether private DNS for inbound resolver endpoints alone may be: the service is S3, the VPC has a gateway
     /// endpoint for it, and the record type of that is this endpoint's or service-defined (EC2 API,
     /// `DnsOptionsSpecification`; S3 User Guide, "Private DNS").
-    fn may_be_only_for_inbound(&mut self, made: &Made<'_>, all: &[Made<'_>]) -> bool {
+    fn may_be_only_for_inbound(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) -> bool {
         let service = &self.endpoints[made.index].service;
         if !service::is_s3(service) {
             let message = format!(
@@ -205,7 +205,7 @@ impl Compiler<'_> {
 
     /// What a gateway endpoint's record type does to S3's regional names in its VPC. Nothing, when it is
     /// service-defined (S3 User Guide, "Gateway endpoints for Amazon S3").
-    fn gateway_records(&mut self, made: &Made<'_>) {
+    fn gateway_records(&mut self, made: &CompiledEndpoint<'_>) {
         if made.records == DnsRecordIpType::ServiceDefined {
             return;
         }
@@ -224,7 +224,7 @@ impl Compiler<'_> {
     }
 
     /// One zone for each cut, claimed in the endpoint's VPC. An endpoint that does not work has none.
-    fn managed_zones(&mut self, made: &Made<'_>, cuts: Cuts) {
+    fn managed_zones(&mut self, made: &CompiledEndpoint<'_>, cuts: PrivateZones) {
         if !self.endpoints[made.index].is_available {
             return;
         }
@@ -262,7 +262,7 @@ impl Compiler<'_> {
     /// Claims a managed zone for a VPC's resolver: in both its views, or in that of inbound endpoints alone.
     fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
         let Vpc { view, inbound_view, .. } = self.vpcs[vpc];
-        let held = |view| Held { view, origin: Origin::Local, claim: Claim::Endpoint(zone) };
+        let held = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
         let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
         if endpoint.private_dns != PrivateDns::OnlyForInboundResolver {
             self.claims.add(apex.clone(), held(view));

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::row::{Row, Way};
+use crate::audit::row::{Row, PathCell};
 use crate::resolve::EgressPath;
 
 /// What was, and what is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Otherwise {
+pub struct RowChange {
     /// In the old world.
     pub before: String,
     /// In the new world.
     pub after: String,
 }
 
-impl Otherwise {
+impl RowChange {
     /// How two rows differ; `None` where traffic sees no difference.
     pub(super) fn of(before: &Row, after: &Row) -> Option<Self> {
         if !differ(before, after) {
@@ -32,7 +32,7 @@ impl Otherwise {
 /// Whether traffic sees a difference.
 fn differ(before: &Row, after: &Row) -> bool {
     let ways = |row: &Row| {
-        let way = |way: &Way| {
+        let way = |way: &PathCell| {
             (way.addresses.clone(), way.path.class, way.path.via.clone(), way.path.reach, way.lands.clone())
         };
         row.ways.iter().map(way).collect::<Vec<_>>()

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{Both, Pair};
-use crate::audit::places::Asker;
+use super::{BothWorlds, LocationPair};
+use crate::audit::locations::AuditLocation;
 use crate::audit::row::Row;
 use crate::audit::survey::Survey;
 use crate::dns::Name;
-use crate::explain::Lands;
+use crate::explain::Destination;
 use crate::resolve::{FilterId, Reason, Source};
-use crate::world::{Change, Standing, What, World, table_id};
+use crate::world::{Change, PlaceKind, What, World, table_id};
 
 /// Kinds of changes that no name goes otherwise by: who stands where, and where is listened.
 const WITHOUT_EFFECT: [&str; 2] = ["client", "listener"];
 
 /// What rows touch: everything by id that their claims and ways pass.
 #[derive(Default)]
-pub(super) struct Touched {
+pub(super) struct AffectedObjects {
     ids: BTreeSet<String>,
     /// Routes by table and destination, prefix or prefix list.
     routes: BTreeSet<(String, String)>,
@@ -31,11 +31,11 @@ pub(super) struct Touched {
     is_public: bool,
 }
 
-impl Touched {
+impl AffectedObjects {
     pub(super) fn of<'p>(
         surveys: &[Survey<'_>; 2],
-        askers: &[&Both],
-        rows: impl Iterator<Item = &'p Pair>,
+        askers: &[&BothWorlds],
+        rows: impl Iterator<Item = &'p LocationPair>,
     ) -> Self {
         let mut touched = Self::default();
         for both in askers {
@@ -68,12 +68,12 @@ impl Touched {
     }
 
     /// A place touches itself and its VPC.
-    fn place(&mut self, world: &World, asker: &Asker) {
+    fn place(&mut self, world: &World, asker: &AuditLocation) {
         self.ids.insert(asker.place.to_string());
         if let Some(vpc) = world.place_vpc(asker.vantage.place) {
             self.ids.insert(vpc.id.to_string());
         }
-        if let Standing::Subnet(subnet) = world.places[asker.vantage.place].standing {
+        if let PlaceKind::Subnet(subnet) = world.places[asker.vantage.place].kind {
             let table = world.subnets[subnet].route_table;
             // One that has no id is told by its VPC's, which no way has.
             if world.route_tables[table].id.is_none() {
@@ -115,7 +115,7 @@ impl Touched {
                 };
                 self.ids.insert(id.to_string());
             }
-            if let Lands::Subnet { vpc, subnet, owner } = Lands::of(world, path) {
+            if let Destination::Subnet { vpc, subnet, owner } = Destination::of(world, path) {
                 let all = [Some(vpc), subnet, owner];
                 self.ids.extend(all.into_iter().flatten().map(|id| id.to_string()));
             }
@@ -125,7 +125,7 @@ impl Touched {
     /// The tables that replies begin with.
     fn ways_back(&mut self, world: &World, row: &Row) {
         for way in &row.ways {
-            if let Lands::Subnet { subnet: Some(subnet), .. } = Lands::of(world, &way.path) {
+            if let Destination::Subnet { subnet: Some(subnet), .. } = Destination::of(world, &way.path) {
                 self.table_of(world, &subnet);
             }
         }
@@ -133,8 +133,8 @@ impl Touched {
 
     /// The table that traffic in a subnet follows.
     fn table_of(&mut self, world: &World, subnet: &str) {
-        let place = world.place_named(subnet).map(|place| world.places[place].standing);
-        if let Some(Standing::Subnet(subnet)) = place {
+        let place = world.place_named(subnet).map(|place| world.places[place].kind);
+        if let Some(PlaceKind::Subnet(subnet)) = place {
             self.tables.insert(table_id(world, world.subnets[subnet].route_table));
         }
     }

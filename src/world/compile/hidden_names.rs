@@ -15,12 +15,12 @@ use crate::dns::{Name, RecordType};
 const TOLD: usize = 3;
 
 /// The names that each zone hides.
-type Hidden = BTreeMap<Index<HostedZone>, Vec<String>>;
+type HiddenNames = BTreeMap<Index<HostedZone>, Vec<String>>;
 
 impl Compiler<'_> {
     /// Warns of zones that hide public names: those of `[[public]]` records and of AWS's services.
     pub(super) fn hidden_names(&mut self) {
-        let mut hidden = Hidden::new();
+        let mut hidden = HiddenNames::new();
         self.hidden_records(&mut hidden);
         self.hidden_services(&mut hidden);
         for (zone, names) in hidden {
@@ -40,10 +40,10 @@ impl Compiler<'_> {
     }
 
     /// The `[[public]]` records that zones hide.
-    fn hidden_records(&self, hidden: &mut Hidden) {
+    fn hidden_records(&self, hidden: &mut HiddenNames) {
         for record in &self.config.public {
             let (name, rtype) = (record.name.value(), *record.record_type.value());
-            for Held { view, claim, .. } in self.claims.covering_any(name) {
+            for ScopedClaim { view, claim, .. } in self.claims.covering_any(name) {
                 let Claim::HostedZone(zone) = claim else { continue };
                 if self.answers(view, name, zone)
                     && !has(&self.hosted_zones[zone].zone, name, |have| have == rtype)
@@ -56,14 +56,14 @@ impl Compiler<'_> {
 
     /// AWS's names that zones at or above a service's domain hide: those of the region that the zone's name holds, else
     /// of the region of each VPC that sees it.
-    fn hidden_services(&self, hidden: &mut Hidden) {
+    fn hidden_services(&self, hidden: &mut HiddenNames) {
         let domains: Vec<Name> =
             self.facts.public.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
         let above: HashSet<&[u8]> = domains.iter().flat_map(Name::suffixes).collect();
         let domains: HashSet<&[u8]> = domains.iter().map(Name::as_wire).collect();
         let mut seen = HashSet::new();
         let mut hosts: HashMap<Region, Vec<Name>> = HashMap::new();
-        for Held { view, claim, .. } in self.claims.iter() {
+        for ScopedClaim { view, claim, .. } in self.claims.iter() {
             let (Claim::HostedZone(index), ViewKind::Vpc(vpc)) = (claim, self.views[view].kind) else {
                 continue;
             };
@@ -100,10 +100,10 @@ impl Compiler<'_> {
 /// Whether a zone has something of a type for a name, or a CNAME that leads on.
 fn has(zone: &Zone, name: &Name, wanted: impl Fn(RecordType) -> bool) -> bool {
     match zone.find(name) {
-        Found::Node(node) | Found::Wildcard(node) => {
+        ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
             node.types().any(|have| have == RecordType::CNAME || wanted(have))
         }
-        Found::Nothing => false,
+        ZoneLookup::Nothing => false,
     }
 }
 
@@ -115,7 +115,7 @@ fn plain(name: &Name) -> String {
 }
 
 /// Notes what is hidden, once.
-fn note(hidden: &mut Hidden, zone: Index<HostedZone>, text: String) {
+fn note(hidden: &mut HiddenNames, zone: Index<HostedZone>, text: String) {
     let names = hidden.entry(zone).or_default();
     // The same comes of several views one after the other.
     if names.last() != Some(&text) {

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Style};
 
-use super::diff::{Differences, Group, Pair};
+use super::diff::{Differences, DifferenceGroup, LocationPair};
 use crate::config::count;
 use crate::dns::RecordType;
 use crate::world::MOST_TOLD;
@@ -16,14 +16,14 @@ const DIM: Style = Style::new().dimmed();
 const NAMES_SHOWN: usize = 10;
 
 /// Differences, in colour. Whoever prints it strips the colour where nobody sees it.
-pub struct Story<'a> {
+pub struct DiffReport<'a> {
     /// What was found.
     pub found: &'a Differences<'a>,
     /// Whether every name and every change is shown.
     pub is_whole: bool,
 }
 
-impl Display for Story<'_> {
+impl Display for DiffReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = self.found;
         for (places, which) in [(&found.only_before, "before"), (&found.only_after, "after")] {
@@ -54,8 +54,8 @@ impl Display for Story<'_> {
     }
 }
 
-impl Story<'_> {
-    fn group(&self, f: &mut fmt::Formatter<'_>, group: &Group) -> fmt::Result {
+impl DiffReport<'_> {
+    fn group(&self, f: &mut fmt::Formatter<'_>, group: &DifferenceGroup) -> fmt::Result {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
         let green = Style::new().fg_color(Some(AnsiColor::Green.into()));
         let names = match &group.rows[..] {
@@ -100,7 +100,7 @@ impl Story<'_> {
 }
 
 /// A name; its type where that is not A.
-fn told(pair: &Pair) -> String {
+fn told(pair: &LocationPair) -> String {
     match pair.after.question.qtype {
         RecordType::A => pair.after.name(),
         other => format!("{} {other}", pair.after.name()),

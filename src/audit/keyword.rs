@@ -3,12 +3,12 @@
 use super::bundle::BundleVerdict;
 use super::row::{Row, Verdict};
 use crate::config::nearest;
-use crate::explain::Change;
+use crate::explain::SuggestionKind;
 use crate::resolve::{Class, Reach, Reason};
 
 /// A word of a row, or of the verdict on a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum Keyword {
     /// A verdict.
     Verdict(Verdict),
     /// A bundle's verdict that rows do not have.
@@ -20,10 +20,10 @@ pub enum Word {
     /// A reason.
     Reason(Reason),
     /// What is missed.
-    Missed(Change),
+    Missed(SuggestionKind),
 }
 
-impl Word {
+impl Keyword {
     /// All of them. A word that is both a class and a verdict or a reach is the latter.
     pub fn all() -> impl Iterator<Item = Self> {
         let verdicts = Verdict::ALL.iter().copied().map(Self::Verdict);
@@ -32,7 +32,7 @@ impl Word {
         let classes =
             Class::ALL.iter().copied().filter(|class| !matches!(class, Class::Unknown | Class::None));
         let reasons = Reason::ALL.iter().copied().map(Self::Reason);
-        let missed = Change::ALL.iter().copied().map(Self::Missed);
+        let missed = SuggestionKind::ALL.iter().copied().map(Self::Missed);
         let all = verdicts.chain(reaches).chain(classes.map(Self::Class)).chain(reasons).chain(missed);
         all.chain(bundles)
     }
@@ -59,7 +59,7 @@ impl Word {
             }
             Self::Class(class) => row.ways.iter().any(|way| way.path.class == class),
             Self::Reason(reason) => row.all_reasons().contains(&reason),
-            Self::Missed(change) => row.missed.iter().any(|missed| missed.what == change),
+            Self::Missed(change) => row.missed.iter().any(|missed| missed.kind == change),
         }
     }
 
@@ -69,7 +69,7 @@ impl Word {
     }
 }
 
-impl std::str::FromStr for Word {
+impl std::str::FromStr for Keyword {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

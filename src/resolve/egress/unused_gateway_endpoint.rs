@@ -1,4 +1,4 @@
-//! What is one change away: gateway endpoints that hold an address and are not on the way to it.
+//! Gateway endpoints whose prefixes contain an address but that are not on the path to it.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use crate::net::nat64_embedded;
 use crate::resolve::path::{EgressPath, Reason};
 use crate::world::{Endpoint, EndpointKind, Index, Place, RouteTable, Subnet, Vpc, World};
 
-/// Why no gateway endpoint is on the way from a subnet, where one could be.
+/// Why no gateway endpoint is on the path from a subnet, if one could be.
 pub(super) fn gateway_endpoint(
     world: &World,
     here: &Place,
@@ -17,7 +17,7 @@ pub(super) fn gateway_endpoint(
 ) -> Option<Reason> {
     let own = &world.subnets[subnet];
     let by_own_table = |address: IpAddr| {
-        // No table helps a client to send what it has no address for.
+        // A client cannot send to an address family that it does not have, whatever the route table contains.
         here.has_family_of(address).then(|| unused(world, own.vpc, own.route_table, address))?
     };
     match nat64_embedded(address) {
@@ -26,8 +26,9 @@ pub(super) fn gateway_endpoint(
     }
 }
 
-/// The same for what a NAT gateway translates. Prefix lists hold IPv4 addresses, so the client's own table sends none of it to
-/// a gateway endpoint, as it does with IPv4; the table that the NAT gateway sends by may ("DNS64 and NAT64", VPC User Guide).
+/// The same for traffic that a NAT gateway translates. Prefix lists contain IPv4 addresses, so unlike for
+/// IPv4, the client's own route table never selects a gateway endpoint; the route table of the NAT gateway
+/// may ("DNS64 and NAT64", VPC User Guide).
 fn translated(
     world: &World,
     path: &EgressPath,
@@ -42,7 +43,8 @@ fn translated(
     if by_gateway_endpoint { None } else { unused(world, nat.vpc, nat.route_table, embedded) }
 }
 
-/// Why a table of a VPC leads to none of its gateway endpoints, where one holds the address or serves another region's.
+/// Why a route table of a VPC does not select one of its gateway endpoints, if one contains the address or
+/// serves another region.
 fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpAddr) -> Option<Reason> {
     let vpc = &world.vpcs[vpc];
     let mut gateways = gateway_endpoints(world, vpc);
@@ -61,7 +63,7 @@ fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpA
     is_past_ipv4.then_some(Reason::EndpointAvailableNotUsed)
 }
 
-/// The gateway endpoints of a VPC that serve an IPv6 address's service there, and carry IPv4 alone.
+/// The gateway endpoints of a VPC for the service of an IPv6 address that carry only IPv4.
 pub fn gateways_of_ipv4_alone<'w>(world: &'w World, vpc: &'w Vpc, address: IpAddr) -> Vec<&'w Endpoint> {
     let is_held_here = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
     let found = of_owner(world, vpc, address).filter(|(_, region)| is_held_here(region));
@@ -69,7 +71,8 @@ pub fn gateways_of_ipv4_alone<'w>(world: &'w World, vpc: &'w Vpc, address: IpAdd
     endpoints.filter(|endpoint| endpoint.is_ipv4_gateway).collect()
 }
 
-/// The gateway endpoints of a VPC for the service that AWS's ranges give an address to, and the region they give it to.
+/// The gateway endpoints of a VPC for the service to which AWS's IP ranges assign an address, and the region
+/// that they assign.
 fn of_owner<'w>(
     world: &'w World,
     vpc: &'w Vpc,

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::explain::vantage;
-use crate::world::{Interface, PlaceId, Standing, Vantage, World};
+use crate::world::{Interface, PlaceId, PlaceKind, Vantage, World};
 
 /// Somebody who asks.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct AuditLocation {
     /// The place's name.
     pub place: Arc<str>,
     /// The prefixes of a place that is cut out of the one that the name means; else none.
@@ -17,7 +17,7 @@ pub struct Asker {
     pub vantage: Vantage,
 }
 
-impl Asker {
+impl AuditLocation {
     /// How a person tells it.
     pub fn told(&self) -> String {
         match self.prefixes.is_empty() {
@@ -53,17 +53,17 @@ pub fn has_clients(world: &World, place: PlaceId) -> bool {
 /// # Errors
 ///
 /// What is wrong with a name, for a person.
-pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<Asker>, String> {
+pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
     if from.is_empty() {
         let all = world.places.indexed().map(|(index, _)| index);
         let clients = all
-            .filter(|place| has_clients(world, *place) && world.places[*place].standing != Standing::Outside);
-        return clients.map(|place| Asker::in_place(world, place, view)).collect();
+            .filter(|place| has_clients(world, *place) && world.places[*place].kind != PlaceKind::Outside);
+        return clients.map(|place| AuditLocation::in_place(world, place, view)).collect();
     }
-    let mut askers: Vec<Asker> = Vec::new();
+    let mut askers: Vec<AuditLocation> = Vec::new();
     for word in from {
         let found = vantage(world, word, view)?;
-        let asker = Asker { vantage: found, ..Asker::in_place(world, found.place, view)? };
+        let asker = AuditLocation { vantage: found, ..AuditLocation::in_place(world, found.place, view)? };
         if !askers.iter().any(|have| have.vantage == asker.vantage) {
             askers.push(asker);
         }
@@ -73,14 +73,14 @@ pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<
 
 /// Places whose rows are all equal.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct LocationGroup {
     /// Who asks.
-    pub askers: Vec<Asker>,
+    pub askers: Vec<AuditLocation>,
     /// The rows of each chunk of the questions, by the chunk's own number.
     pub(super) rows: Vec<usize>,
 }
 
-impl Group {
+impl LocationGroup {
     /// The places as a person tells them.
     pub fn places(&self) -> Vec<String> {
         told(self.askers.iter())
@@ -97,9 +97,9 @@ impl Group {
 }
 
 /// Places as a person tells them: a cut place is told only where the place it is cut out of is not among them.
-pub fn told<'a>(askers: impl Iterator<Item = &'a Asker> + Clone) -> Vec<String> {
+pub fn told<'a>(askers: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
     let whole: HashSet<&Arc<str>> =
         askers.clone().filter(|asker| asker.prefixes.is_empty()).map(|asker| &asker.place).collect();
-    let is_told = |asker: &&Asker| asker.prefixes.is_empty() || !whole.contains(&asker.place);
-    askers.filter(is_told).map(Asker::told).collect()
+    let is_told = |asker: &&AuditLocation| asker.prefixes.is_empty() || !whole.contains(&asker.place);
+    askers.filter(is_told).map(AuditLocation::told).collect()
 }

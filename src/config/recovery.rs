@@ -18,7 +18,7 @@ use super::source::Mark;
 const MAX_MISTAKES: usize = 256;
 
 /// What could be read.
-pub struct Repaired<T> {
+pub struct Recovered<T> {
     /// The value, without what had to be cut out. `None` if not even that could be read.
     pub value: Option<T>,
     /// The ids that stood in what was cut out: a reference to one of them is no second mistake.
@@ -32,11 +32,11 @@ pub struct Repaired<T> {
 /// Each element of a list of sections is mended by itself: what a mistake costs does not grow with the document.
 pub fn read<T: DeserializeOwned>(
     document: Document<'_>,
-    required: &dyn Fn(&[Step]) -> Vec<String>,
+    required: &dyn Fn(&[PathSegment]) -> Vec<String>,
     report: &mut Report,
-) -> Repaired<T> {
+) -> Recovered<T> {
     let mut mender =
-        Mender { required, report, lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new(), mistakes: 0 };
+        ErrorRecovery { required, report, lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new(), mistakes: 0 };
     let mut mended = DeTable::new();
     for (key, value) in document.into_inner() {
         if let Some(value) = mender.section::<T>(&key, value) {
@@ -47,13 +47,13 @@ pub fn read<T: DeserializeOwned>(
         ..MAX_MISTAKES => T::deserialize(toml::de::Deserializer::from(Spanned::new(0..0, mended))).ok(),
         _ => None,
     };
-    Repaired { value, lost_ids: mender.lost_ids, cut_keys: mender.cut_keys }
+    Recovered { value, lost_ids: mender.lost_ids, cut_keys: mender.cut_keys }
 }
 
 /// A reader on its way through a document.
-struct Mender<'a> {
+struct ErrorRecovery<'a> {
     /// Tells the keys that a table at a path must have.
-    required: &'a dyn Fn(&[Step]) -> Vec<String>,
+    required: &'a dyn Fn(&[PathSegment]) -> Vec<String>,
     /// What is told.
     report: &'a mut Report,
     /// The ids in what was cut out.
@@ -65,13 +65,13 @@ struct Mender<'a> {
 }
 
 /// A key of a document.
-type Key<'i> = Spanned<DeString<'i>>;
+type DocumentKey<'i> = Spanned<DeString<'i>>;
 
-impl Mender<'_> {
+impl ErrorRecovery<'_> {
     /// What stands under a key of the root, mended. `None` if nothing of it is left.
     fn section<'i, T: DeserializeOwned>(
         &mut self,
-        key: &Key<'i>,
+        key: &DocumentKey<'i>,
         value: Spanned<DeValue<'i>>,
     ) -> Option<Spanned<DeValue<'i>>> {
         let span = value.span();
@@ -87,7 +87,7 @@ impl Mender<'_> {
             // Where the list itself was cut out, its key or its kind is wrong, for all its elements.
             let Some(mended) = self.mend::<T>(key, Spanned::new(span.clone(), DeValue::Array(one))) else {
                 let rest = items.map(|item| item.into_inner());
-                rest.for_each(|item| note_ids(&item, &Step::Index(0), &mut self.lost_ids));
+                rest.for_each(|item| note_ids(&item, &PathSegment::Index(0), &mut self.lost_ids));
                 return None;
             };
             if let DeValue::Array(one) = mended.into_inner() {
@@ -100,7 +100,7 @@ impl Mender<'_> {
     /// The value of a key of the root, without what is wrong with it. `None` if nothing is left.
     fn mend<'i, T: DeserializeOwned>(
         &mut self,
-        key: &Key<'i>,
+        key: &DocumentKey<'i>,
         value: Spanned<DeValue<'i>>,
     ) -> Option<Spanned<DeValue<'i>>> {
         let mut table = DeTable::new();
@@ -147,7 +147,7 @@ impl Mender<'_> {
         if found.path.is_empty() {
             return false;
         }
-        if let Some(Step::Key(key)) = found.path.last() {
+        if let Some(PathSegment::Key(key)) = found.path.last() {
             self.cut_keys.insert((found.table, key.clone()));
         }
         cut(document.get_mut(), &found.path, &mut self.lost_ids);
@@ -157,15 +157,15 @@ impl Mender<'_> {
 
 /// One step on the way from a document's root to a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum PathSegment {
     /// Into a table.
     Key(String),
     /// Into a list.
     Index(usize),
 }
 
-struct Found {
-    path: Vec<Step>,
+struct ErrorSite {
+    path: Vec<PathSegment>,
     /// Whether the span is the key's, not the value's.
     is_key: bool,
     /// The value's own place, where the error did not tell it.
@@ -175,18 +175,18 @@ struct Found {
 }
 
 /// The innermost key or value at a span.
-fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Found> {
+fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<ErrorSite> {
     if *span == (0..0) {
-        return Some(Found { path: Vec::new(), is_key: false, span: None, table: 0 });
+        return Some(ErrorSite { path: Vec::new(), is_key: false, span: None, table: 0 });
     }
     find_in(table, 0, span, &mut Vec::new())
 }
 
-fn find_in(table: &DeTable<'_>, at: usize, span: &Range<usize>, path: &mut Vec<Step>) -> Option<Found> {
+fn find_in(table: &DeTable<'_>, at: usize, span: &Range<usize>, path: &mut Vec<PathSegment>) -> Option<ErrorSite> {
     for (key, value) in table {
-        path.push(Step::Key(key.get_ref().to_string()));
+        path.push(PathSegment::Key(key.get_ref().to_string()));
         if key.span() == *span {
-            return Some(Found { path: path.clone(), is_key: true, span: None, table: at });
+            return Some(ErrorSite { path: path.clone(), is_key: true, span: None, table: at });
         }
         if let Some(found) = find_value(value, at, span, path) {
             return Some(found);
@@ -200,8 +200,8 @@ fn find_value(
     value: &Spanned<DeValue<'_>>,
     at: usize,
     span: &Range<usize>,
-    path: &mut Vec<Step>,
-) -> Option<Found> {
+    path: &mut Vec<PathSegment>,
+) -> Option<ErrorSite> {
     match value.get_ref() {
         DeValue::Table(table) => {
             if let Some(found) = find_in(table, value.span().start, span, path) {
@@ -210,7 +210,7 @@ fn find_value(
         }
         DeValue::Array(items) => {
             for (i, item) in items.iter().enumerate() {
-                path.push(Step::Index(i));
+                path.push(PathSegment::Index(i));
                 if let Some(found) = find_value(item, at, span, path) {
                     return Some(found);
                 }
@@ -219,12 +219,12 @@ fn find_value(
         }
         _ => {}
     }
-    (value.span() == *span).then(|| Found { path: path.clone(), is_key: false, span: None, table: at })
+    (value.span() == *span).then(|| ErrorSite { path: path.clone(), is_key: false, span: None, table: at })
 }
 
 /// An error in a list blames the whole list. Finds the first element that brings the error alone: others may bring
 /// the same, which are found once this one is cut out.
-fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: Found, message: &str) -> Found {
+fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite, message: &str) -> ErrorSite {
     let Some(DeValue::Array(items)) = value_at(document.get_ref(), &found.path) else { return found };
     let fails_with = |kept: Option<usize>| {
         let mut rest = document.clone();
@@ -239,21 +239,21 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: Found, mes
     for (i, item) in items.iter().take(MAX_MISTAKES).enumerate() {
         if fails_with(Some(i)) {
             let mut path = found.path.clone();
-            path.push(Step::Index(i));
-            return Found { path, span: Some(item.span()), ..found };
+            path.push(PathSegment::Index(i));
+            return ErrorSite { path, span: Some(item.span()), ..found };
         }
     }
     found
 }
 
 /// Takes all elements but one, or all, out of the list at a path.
-fn keep(table: &mut DeTable<'_>, path: &[Step], kept: Option<usize>) {
-    let mut here = Place::Table(table);
+fn keep(table: &mut DeTable<'_>, path: &[PathSegment], kept: Option<usize>) {
+    let mut here = ParentNode::Table(table);
     for step in path {
         let Some(next) = here.step(step) else { return };
         here = next;
     }
-    let Place::Array(items) = here else { return };
+    let ParentNode::Array(items) = here else { return };
     for (i, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
         if Some(i) == kept {
             items.push(item);
@@ -262,14 +262,14 @@ fn keep(table: &mut DeTable<'_>, path: &[Step], kept: Option<usize>) {
 }
 
 /// The value at a path.
-fn value_at<'a, 'i>(table: &'a DeTable<'i>, path: &[Step]) -> Option<&'a DeValue<'i>> {
+fn value_at<'a, 'i>(table: &'a DeTable<'i>, path: &[PathSegment]) -> Option<&'a DeValue<'i>> {
     let (first, rest) = path.split_first()?;
-    let Step::Key(key) = first else { return None };
+    let PathSegment::Key(key) = first else { return None };
     let mut here = table.get(key.as_str())?.get_ref();
     for step in rest {
         here = match (here, step) {
-            (DeValue::Table(table), Step::Key(key)) => table.get(key.as_str())?.get_ref(),
-            (DeValue::Array(items), Step::Index(i)) => items.get(*i)?.get_ref(),
+            (DeValue::Table(table), PathSegment::Key(key)) => table.get(key.as_str())?.get_ref(),
+            (DeValue::Array(items), PathSegment::Index(i)) => items.get(*i)?.get_ref(),
             _ => return None,
         };
     }
@@ -304,9 +304,9 @@ fn tell_unknown_word(word: &str, known: &[&str], mark: Mark, report: &mut Report
 /// Tells every required key that a table lacks, except those that were cut out as mistakes before.
 fn tell_missing_keys(
     document: &mut Document<'_>,
-    path: &[Step],
+    path: &[PathSegment],
     first: &str,
-    required: &dyn Fn(&[Step]) -> Vec<String>,
+    required: &dyn Fn(&[PathSegment]) -> Vec<String>,
     cut_keys: &BTreeSet<(usize, String)>,
     mark: Mark,
     report: &mut Report,
@@ -325,16 +325,16 @@ fn tell_missing_keys(
 }
 
 /// Takes the value at a path out of its table or list.
-fn cut(table: &mut DeTable<'_>, path: &[Step], lost_ids: &mut BTreeSet<String>) {
+fn cut(table: &mut DeTable<'_>, path: &[PathSegment], lost_ids: &mut BTreeSet<String>) {
     let Some((last, way)) = path.split_last() else { return };
-    let mut here = Place::Table(table);
+    let mut here = ParentNode::Table(table);
     for step in way {
         let Some(next) = here.step(step) else { return };
         here = next;
     }
     let gone = match (here, last) {
-        (Place::Table(table), Step::Key(key)) => table.remove(key.as_str()),
-        (Place::Array(items), Step::Index(i)) => remove(items, *i),
+        (ParentNode::Table(table), PathSegment::Key(key)) => table.remove(key.as_str()),
+        (ParentNode::Array(items), PathSegment::Index(i)) => remove(items, *i),
         _ => None,
     };
     if let Some(gone) = gone {
@@ -355,14 +355,14 @@ fn remove<'i>(items: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'
 }
 
 /// Notes the ids in what is cut out: values of `id` keys, in it or in what it holds.
-fn note_ids(value: &DeValue<'_>, at: &Step, lost_ids: &mut BTreeSet<String>) {
+fn note_ids(value: &DeValue<'_>, at: &PathSegment, lost_ids: &mut BTreeSet<String>) {
     match value {
-        DeValue::String(text) if matches!(at, Step::Key(key) if key == "id" || key == "name") => {
+        DeValue::String(text) if matches!(at, PathSegment::Key(key) if key == "id" || key == "name") => {
             lost_ids.insert(text.to_string());
         }
         DeValue::Table(table) => {
             for (key, value) in table {
-                note_ids(value.get_ref(), &Step::Key(key.get_ref().to_string()), lost_ids);
+                note_ids(value.get_ref(), &PathSegment::Key(key.get_ref().to_string()), lost_ids);
             }
         }
         DeValue::Array(items) => {
@@ -374,34 +374,34 @@ fn note_ids(value: &DeValue<'_>, at: &Step, lost_ids: &mut BTreeSet<String>) {
     }
 }
 
-enum Place<'a, 'i> {
+enum ParentNode<'a, 'i> {
     Table(&'a mut DeTable<'i>),
     Array(&'a mut DeArray<'i>),
 }
 
-impl<'a, 'i> Place<'a, 'i> {
-    fn step(self, step: &Step) -> Option<Self> {
+impl<'a, 'i> ParentNode<'a, 'i> {
+    fn step(self, step: &PathSegment) -> Option<Self> {
         let value = match (self, step) {
-            (Place::Table(table), Step::Key(key)) => table.get_mut(key.as_str())?,
-            (Place::Array(items), Step::Index(i)) => items.get_mut(*i)?,
+            (ParentNode::Table(table), PathSegment::Key(key)) => table.get_mut(key.as_str())?,
+            (ParentNode::Array(items), PathSegment::Index(i)) => items.get_mut(*i)?,
             _ => return None,
         };
         match value.get_mut() {
-            DeValue::Table(table) => Some(Place::Table(table)),
-            DeValue::Array(items) => Some(Place::Array(items)),
+            DeValue::Table(table) => Some(ParentNode::Table(table)),
+            DeValue::Array(items) => Some(ParentNode::Array(items)),
             _ => None,
         }
     }
 }
 
-fn table_at<'a, 'i>(table: &'a mut DeTable<'i>, path: &[Step]) -> Option<&'a DeTable<'i>> {
-    let mut here = Place::Table(table);
+fn table_at<'a, 'i>(table: &'a mut DeTable<'i>, path: &[PathSegment]) -> Option<&'a DeTable<'i>> {
+    let mut here = ParentNode::Table(table);
     for step in path {
         here = here.step(step)?;
     }
     match here {
-        Place::Table(table) => Some(table),
-        Place::Array(_) => None,
+        ParentNode::Table(table) => Some(table),
+        ParentNode::Array(_) => None,
     }
 }
 

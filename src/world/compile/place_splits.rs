@@ -10,13 +10,13 @@ use super::*;
 use crate::net::PrefixMap;
 
 /// The prefixes that tell addresses apart, by network.
-pub(super) struct Cuts {
-    networks: Networks,
+pub(super) struct PlaceSplits {
+    networks: NetworkPrefixes,
     of_network: HashMap<usize, PrefixMap<()>>,
     none: PrefixMap<()>,
 }
 
-impl Cuts {
+impl PlaceSplits {
     /// Those that count in a VPC.
     pub(super) fn of_vpc(&self, vpc: Index<Vpc>) -> &PrefixMap<()> {
         self.of(self.networks.vpc(vpc))
@@ -46,13 +46,13 @@ impl Cuts {
 
 /// Which VPCs, sites and transit gateways hang together. Each is a node; a node leads to another of its network, and one of
 /// them to itself.
-struct Networks {
+struct NetworkPrefixes {
     leads_to: Vec<usize>,
     vpcs: usize,
     sites: usize,
 }
 
-impl Networks {
+impl NetworkPrefixes {
     fn new(vpcs: usize, sites: usize, gateways: usize) -> Self {
         Self { leads_to: (0..vpcs + sites + gateways).collect(), vpcs, sites }
     }
@@ -93,8 +93,8 @@ impl Networks {
 impl Compiler<'_> {
     /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
     /// fare otherwise, on the way or on the way back.
-    pub(super) fn told_apart(&self) -> Cuts {
-        let mut cuts = Cuts { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
+    pub(super) fn told_apart(&self) -> PlaceSplits {
+        let mut cuts = PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
         for (index, vpc) in self.vpcs.indexed() {
             // What is `local` there.
             cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());
@@ -135,8 +135,8 @@ impl Compiler<'_> {
         cuts
     }
 
-    fn networks(&self) -> Networks {
-        let mut all = Networks::new(self.vpcs.len(), self.sites.len(), self.transit_gateways.len());
+    fn networks(&self) -> NetworkPrefixes {
+        let mut all = NetworkPrefixes::new(self.vpcs.len(), self.sites.len(), self.transit_gateways.len());
         for connection in self.peering_connections.iter() {
             let [one, other] = connection.vpcs.map(|vpc| all.vpc(vpc));
             all.join(one, other);

@@ -6,7 +6,7 @@ use crate::aws::endpoint_names;
 impl Compiler<'_> {
     /// The endpoint's own names: regional, one for each zone, and those of APIs at it; or one for each of its
     /// associations.
-    pub(super) fn own_names(&mut self, made: &Made<'_>) {
+    pub(super) fn own_names(&mut self, made: &CompiledEndpoint<'_>) {
         if !self.endpoints[made.index].is_available {
             return;
         }
@@ -26,7 +26,7 @@ impl Compiler<'_> {
 
     /// The regional name has the healthy interfaces, a zonal one its zone's whatever their health. An endpoint to
     /// another region has no zonal names (PrivateLink guide, "Cross-Region enabled AWS services").
-    fn regional_and_zonal_names(&mut self, made: &Made<'_>) {
+    fn regional_and_zonal_names(&mut self, made: &CompiledEndpoint<'_>) {
         let endpoint = &self.endpoints[made.index];
         let Some(regional) = endpoint.regional_name.clone() else { return };
         let families = address_type::of_own_names(made.records);
@@ -54,7 +54,7 @@ impl Compiler<'_> {
 
     /// What `<api-id>-vpce-….execute-api.…` leads to at an execute-api endpoint (API Gateway guide, "Invoke a
     /// private API").
-    fn api_aliases(&mut self, made: &Made<'_>) {
+    fn api_aliases(&mut self, made: &CompiledEndpoint<'_>) {
         let endpoint = &self.endpoints[made.index];
         if endpoint.kind != EndpointKind::Interface || !service::is_execute_api(&endpoint.service) {
             return;
@@ -72,7 +72,7 @@ impl Compiler<'_> {
 }
 
 /// The addresses that answer for a whole endpoint: those of the interfaces that answer.
-pub(super) fn answering(endpoint: &Endpoint, families: Families) -> Vec<IpAddr> {
+pub(super) fn answering(endpoint: &Endpoint, families: AddressFamilies) -> Vec<IpAddr> {
     let interfaces = endpoint.interfaces.iter().filter(|interface| answers(endpoint, interface));
     interfaces.flat_map(|interface| interface.addresses(families)).collect()
 }
@@ -81,7 +81,7 @@ pub(super) fn answering(endpoint: &Endpoint, families: Families) -> Vec<IpAddr> 
 pub(super) fn association_addresses(
     endpoint: &Endpoint,
     association: &EndpointAssociation,
-    families: Families,
+    families: AddressFamilies,
 ) -> Vec<IpAddr> {
     if association.addresses.is_empty() {
         return answering(endpoint, families);

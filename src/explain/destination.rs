@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::resolve::{EgressPath, End};
-use crate::world::{Interface, Standing, World};
+use crate::resolve::{EgressPath, PathEnd};
+use crate::world::{Interface, PlaceKind, World};
 
 /// Where traffic lands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lands {
+pub enum Destination {
     /// At the sender's own host, or at a link-local service of its VPC.
     Here,
     /// At an address of a VPC.
@@ -39,26 +39,26 @@ pub enum Lands {
     Unknown,
 }
 
-impl Lands {
+impl Destination {
     /// Where a path of this world ends.
     pub fn of(world: &World, path: &EgressPath) -> Self {
         match path.end {
-            End::Here => Self::Here,
-            End::Vpc(vpc, address) => {
+            PathEnd::Here => Self::Here,
+            PathEnd::Vpc(vpc, address) => {
                 let place = world.places.find_in_vpc(address, vpc);
-                let subnet = place.and_then(|place| match world.places[place].standing {
-                    Standing::Subnet(subnet) => Some(world.subnets[subnet].id.clone()),
-                    Standing::Site(_) | Standing::Outside => None,
+                let subnet = place.and_then(|place| match world.places[place].kind {
+                    PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].id.clone()),
+                    PlaceKind::Site(_) | PlaceKind::Outside => None,
                 });
                 let vpc = &world.vpcs[vpc];
                 let owner = vpc.interfaces.get(&address).and_then(|owner| owner_id(world, *owner));
                 Self::Subnet { vpc: vpc.id.clone(), subnet, owner }
             }
-            End::Site(site) => Self::Site(world.sites[site].id.clone()),
-            End::VpcLattice => {
+            PathEnd::Site(site) => Self::Site(world.sites[site].id.clone()),
+            PathEnd::VpcLattice => {
                 Self::Service { service: "VPC_LATTICE".into(), region: None, stays_on_aws_network: true }
             }
-            End::Public(address, from) => match world.ranges().owner(address) {
+            PathEnd::Public(address, from) => match world.ranges().owner(address) {
                 Some((service, region)) => {
                     let is_in_china = |region: &str| region.starts_with("cn-");
                     let from = from.map(|vpc| world.vpcs[vpc].region.as_str());
@@ -71,8 +71,8 @@ impl Lands {
                 }
                 None => Self::Internet,
             },
-            End::Nowhere => Self::Nowhere,
-            End::Unknown => Self::Unknown,
+            PathEnd::Nowhere => Self::Nowhere,
+            PathEnd::Unknown => Self::Unknown,
         }
     }
 }

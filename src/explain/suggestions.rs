@@ -7,11 +7,11 @@ use crate::aws::service::{EndpointKind as Offered, PrivateNames};
 use crate::dns::{Question, RecordType};
 use crate::net::{is_globally_routed, nat64_embedded};
 use crate::resolve::{AddressPath, Class, Outcome, Source};
-use crate::world::{Claim, Endpoint, EndpointKind, Found, Index, Standing, Vantage, ViewKind, Vpc, World};
+use crate::world::{Claim, Endpoint, EndpointKind, ZoneLookup, Index, PlaceKind, Vantage, ViewKind, Vpc, World};
 
 /// What could be changed. Stable codes, each in the manual with an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
+pub enum SuggestionKind {
     /// AWS has a gateway endpoint for this address, and this VPC has none.
     GatewayEndpointPossible,
     /// AWS has an interface endpoint for this name, and this VPC has none.
@@ -22,7 +22,7 @@ pub enum Change {
     ZoneNotAssociated,
 }
 
-impl Change {
+impl SuggestionKind {
     /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::GatewayEndpointPossible,
@@ -44,21 +44,21 @@ impl Change {
 
 /// One change that would lead elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
+pub struct Suggestion {
     /// What is missed.
-    pub what: Change,
+    pub kind: SuggestionKind,
     /// The service, the endpoint or the hosted zone that it speaks of.
     pub id: String,
 }
 
 /// What an answered question misses.
-pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Missed> {
+pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
     let mut missed = zone(world, vantage, question, outcome);
-    let (number, is_inside) = match (world.places[vantage.place].standing, world.views[vantage.view].kind) {
-        (Standing::Subnet(subnet), _) => (world.subnets[subnet].vpc, true),
+    let (number, is_inside) = match (world.places[vantage.place].kind, world.views[vantage.view].kind) {
+        (PlaceKind::Subnet(subnet), _) => (world.subnets[subnet].vpc, true),
         // An endpoint's private DNS answers those who ask an inbound endpoint of its VPC, too.
         (_, ViewKind::Inbound(vpc)) => (vpc, false),
-        (Standing::Site(_) | Standing::Outside, _) => return missed,
+        (PlaceKind::Site(_) | PlaceKind::Outside, _) => return missed,
     };
     let vpc = &world.vpcs[number];
     let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(world, vantage, one));
@@ -71,7 +71,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
     for (vpc, service) in &listed {
         let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
         if !own.any(|endpoint| *endpoint.service == **service) {
-            missed.push(Missed { what: Change::GatewayEndpointPossible, id: (*service).to_owned() });
+            missed.push(Suggestion { kind: SuggestionKind::GatewayEndpointPossible, id: (*service).to_owned() });
         }
     }
     // Where a gateway endpoint would do, which costs nothing, an interface endpoint is not the change to make.
@@ -80,7 +80,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
             missed.extend(interface_endpoint(world, number, vpc, &host));
         }
     }
-    let mut once: Vec<Missed> = Vec::new();
+    let mut once: Vec<Suggestion> = Vec::new();
     missed.retain(|one| {
         let is_new = !once.contains(one);
         if is_new {
@@ -94,7 +94,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
 /// Whether a way leads to a public address by no endpoint. What a client has no address for goes no way at all.
 pub fn goes_past_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
     let here = &world.places[vantage.place];
-    let is_sent = !matches!(here.standing, Standing::Subnet(_)) || here.has_family_of(one.address);
+    let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_family_of(one.address);
     let class = one.path.class;
     is_sent
         && is_globally_routed(meant(one.address))
@@ -127,7 +127,7 @@ fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> 
 
 /// The service that covers a host, where the VPC has no endpoint for it: with whose endpoint another VPC could help, else
 /// that AWS has one.
-fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) -> Vec<Missed> {
+fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) -> Vec<Suggestion> {
     let facts = world.public.facts;
     let covering = facts.services.covering_host(host);
     let mut services: Vec<String> = covering
@@ -157,11 +157,11 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
         let elsewhere = world.endpoints.iter().filter(|endpoint| {
             endpoint.vpc != number && endpoint.is_available && reaches(endpoint, &service)
         });
-        let elsewhere: Vec<Missed> = elsewhere
-            .map(|endpoint| Missed { what: Change::EndpointInOtherVpc, id: endpoint.id.to_string() })
+        let elsewhere: Vec<Suggestion> = elsewhere
+            .map(|endpoint| Suggestion { kind: SuggestionKind::EndpointInOtherVpc, id: endpoint.id.to_string() })
             .collect();
         match elsewhere.is_empty() {
-            true => vec![Missed { what: Change::InterfaceEndpointPossible, id: service }],
+            true => vec![Suggestion { kind: SuggestionKind::InterfaceEndpointPossible, id: service }],
             false => elsewhere,
         }
     });
@@ -169,7 +169,7 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
 }
 
 /// The private hosted zone that has the name and is not the asked resolver's, where none of its own has it.
-fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Missed> {
+fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
     let is_looked_for = world.views[vantage.view].vpc().is_some()
         && (outcome.source == Source::Public || outcome.answer.answer.is_empty());
     if !is_looked_for {
@@ -177,26 +177,26 @@ fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome)
     }
     let view = world.views[vantage.view].claims;
     let makes_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
-    let is_asked = |held: RecordType| {
-        [held, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && held == RecordType::A)
+    let is_asked = |rtype: RecordType| {
+        [rtype, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && rtype == RecordType::A)
     };
     let own = |index| {
-        world.claims.covering(view, &question.qname).any(|(_, held)| held.claim == Claim::HostedZone(index))
+        world.claims.covering(view, &question.qname).any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
     };
     let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
         let below = question.qname.labels_below(hosted.zone.apex()).is_some();
         // One that has the name without such records would hide what public DNS has.
         let has = || match hosted.zone.find(&question.qname) {
-            Found::Node(node) | Found::Wildcard(node) => {
-                node.types().any(|held| is_asked(held) || held == RecordType::CNAME)
+            ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
+                node.types().any(|rtype| is_asked(rtype) || rtype == RecordType::CNAME)
             }
-            Found::Nothing => false,
+            ZoneLookup::Nothing => false,
         };
         below && !own(*index) && has()
     });
     let deepest = having.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
     let told =
-        deepest.map(|(_, hosted)| Missed { what: Change::ZoneNotAssociated, id: hosted.id.to_string() });
+        deepest.map(|(_, hosted)| Suggestion { kind: SuggestionKind::ZoneNotAssociated, id: hosted.id.to_string() });
     told.into_iter().collect()
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::routes;
 use crate::net::{self, is_globally_routed};
-use crate::resolve::{Class, EgressPath, LaterTable, Reason};
+use crate::resolve::{Class, EgressPath, RouteTableRef, Reason};
 use crate::world::{NatGateway, World};
 
 /// A sentence that speaks of this way alone. `None`: what is said of the reason everywhere is all there is to say.
@@ -36,8 +36,8 @@ fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
 }
 
 fn no_route(world: &World, path: &EgressPath) -> Option<String> {
-    if let Some(lost) = path.lost {
-        return Some(format!("{} has no route to this address.", table(world, lost.table)));
+    if let Some(dropped_at) = path.dropped_at {
+        return Some(format!("{} has no route to this address.", table(world, dropped_at.table)));
     }
     let site = path.hops.last()?;
     Some(format!("{} does not have this address, and has no uplink of its own.", site.id))
@@ -45,8 +45,8 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
 
 /// A blackhole in a transit gateway's table may stand there on purpose ("Create a static route", Amazon VPC Transit Gateways).
 fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
-    let last = path.later.last()?;
-    let LaterTable::TransitGateway(..) = last.table else { return None };
+    let last = path.next_routes.last()?;
+    let RouteTableRef::TransitGateway(..) = last.table else { return None };
     Some(format!(
         "{} drops what goes to {}: its route is a blackhole, written as one or left by an attachment that is gone.",
         table(world, last.table),
@@ -64,23 +64,23 @@ fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Opti
     Some(format!(
         "Associate the gateway endpoint ({}) with {}, which {} sends by: it costs nothing.",
         ids.join(", "),
-        table(world, LaterTable::Vpc(nat.route_table)),
+        table(world, RouteTableRef::Vpc(nat.route_table)),
         nat.id
     ))
 }
 
 fn no_return_route(world: &World, path: &EgressPath) -> String {
-    let Some(lost) = path.lost else {
+    let Some(dropped_at) = path.dropped_at else {
         return "Replies do not come back: the site has the sender's address itself, or no link to it."
             .to_owned();
     };
-    let table = table(world, lost.table);
-    let Some(destination) = lost.destination else {
+    let table = table(world, dropped_at.table);
+    let Some(destination) = dropped_at.destination else {
         return format!("Replies do not come back: {table} has no route to the sender.");
     };
-    let route = routes::route(world, lost.table, destination);
+    let route = routes::route(world, dropped_at.table, destination);
     let target = route.map_or_else(|| "elsewhere".into(), |route| route.target);
-    match lost.reason {
+    match dropped_at.reason {
         Some(Reason::TgwNoAttachmentInAz) => format!(
             "Replies do not come back: {table} leads them by {destination} to {target}, which has no attachment in their zone."
         ),
@@ -95,7 +95,7 @@ fn no_return_route(world: &World, path: &EgressPath) -> String {
 }
 
 fn behind_nat(world: &World, address: IpAddr, nat: &NatGateway) -> String {
-    let table = table(world, LaterTable::Vpc(nat.route_table));
+    let table = table(world, RouteTableRef::Vpc(nat.route_table));
     let to = net::nat64_embedded(address).map_or(address, IpAddr::V4);
     let is_for_internet = is_globally_routed(to);
     match nat.is_public && is_for_internet {
@@ -126,10 +126,10 @@ fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Optio
 }
 
 fn tgw_no_route(world: &World, path: &EgressPath) -> String {
-    match path.lost {
-        Some(lost) => format!(
+    match path.dropped_at {
+        Some(dropped_at) => format!(
             "{} has no route to the address: propagate the attachment that has it there, or write a static route.",
-            table(world, lost.table)
+            table(world, dropped_at.table)
         ),
         None => {
             "The attachment is associated with no route table of the transit gateway: associate it with one."
@@ -168,13 +168,13 @@ fn last_nat<'w>(world: &'w World, path: &EgressPath) -> Option<&'w NatGateway> {
 }
 
 /// A table by its id, or by what it belongs to.
-fn table(world: &World, table: LaterTable) -> String {
+fn table(world: &World, table: RouteTableRef) -> String {
     match table {
-        LaterTable::Vpc(index) => match &world.route_tables[index].id {
+        RouteTableRef::Vpc(index) => match &world.route_tables[index].id {
             Some(id) => id.to_string(),
             None => "the route table".to_owned(),
         },
-        LaterTable::TransitGateway(index, number) => {
+        RouteTableRef::TransitGateway(index, number) => {
             let gateway = &world.transit_gateways[index];
             match &gateway.route_tables[number].id {
                 Some(id) => format!("{id} of {}", gateway.id),
