@@ -174,7 +174,7 @@ impl Explanation {
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let is_drawn = outcome.keep == Cacheability::Never && !recorder.routing.is_empty();
+        let is_drawn = outcome.cacheability == Cacheability::Never && !recorder.routing.is_empty();
         let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
         if is_drawn {
             told.notes.push("A number was drawn: the next question may be answered otherwise.".to_owned());

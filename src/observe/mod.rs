@@ -37,7 +37,7 @@ pub use forward::{ForwardMetrics, ServerMetrics};
 pub use log_writer::{QueryLog, QueryLogError};
 pub use metrics::{ListenerMetrics, MessageCacheMetrics, table as metrics_table};
 pub(crate) use query_log::civil_from_days;
-pub use recorder::{PAGE_WAITS, WorkerRecorder};
+pub use recorder::{FLUSH_INTERVAL, WorkerRecorder};
 
 use std::io;
 use std::net::SocketAddr;

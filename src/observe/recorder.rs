@@ -280,4 +280,4 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// Maximum time for which records wait for their page to fill.
-pub const PAGE_WAITS: Duration = Duration::from_millis(20);
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(20);

@@ -103,13 +103,13 @@ pub struct Outcome {
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// How long the answer may be cached.
-    pub keep: Cacheability,
+    pub cacheability: Cacheability,
 }
 
 impl Outcome {
     /// An outcome without paths that must not be cached.
     pub fn without_paths(answer: Answer, source: Source) -> Self {
-        Self { answer, source, paths: Vec::new(), reasons: Vec::new(), keep: Cacheability::Never }
+        Self { answer, source, paths: Vec::new(), reasons: Vec::new(), cacheability: Cacheability::Never }
     }
 
     /// Every distinct reason, in the order of the paths.

@@ -389,7 +389,7 @@ impl Resolution {
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);
-        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), keep: self.cacheability };
+        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), cacheability: self.cacheability };
         reasons::add(world, self.vantage, &self.asked, &mut outcome);
         if self.is_synthesised {
             for one in &mut outcome.paths {

@@ -34,7 +34,7 @@ pub enum ClientRejection {
     NotAllowed(IpAddr),
     /// The source has no location, or several possible ones.
     #[error(transparent)]
-    NoPlace(#[from] NoLocation),
+    NoLocation(#[from] NoLocation),
 }
 
 impl ClientContext {

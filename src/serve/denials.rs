@@ -42,7 +42,7 @@ impl Denials {
             world.answers.negative_soa == NegativeSoa::FirstOnly && outcome.answer.rcode == Rcode::NXDOMAIN;
         let soa = outcome.answer.authority.iter().find(|set| is_meant && set.rtype == RecordType::SOA)?;
         let key = self.hasher.hash_one((world.generation, view, &question.qname));
-        let mut annotation = Outcome { keep: Cacheability::Never, ..outcome.clone() };
+        let mut annotation = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };
         match self.until.get(&key) {
             Some(until) if now < until => annotation.answer.authority.clear(),
             _ => self.until.insert(key, now.plus(soa.ttl.into())),

@@ -58,7 +58,7 @@ pub struct Engine {
     /// Limit for the octets of all packet caches together.
     packet_cache_bytes: u64,
     /// The worker for listeners that do not run on a worker's thread.
-    common: Mutex<Worker>,
+    shared_worker: Mutex<Worker>,
 }
 
 /// A message as a listener received it.
@@ -133,10 +133,10 @@ enum CacheLookup {
     Hit,
     /// There is no entry, or it is not usable.
     Miss {
-        /// How many times an entry that has just expired was served.
-        before: u32,
+        /// How many times the entry was served, if it has just expired; otherwise 0.
+        expired_hits: u32,
         /// The client, if it was identified.
-        cached_client: Option<ClientContext>,
+        client: Option<ClientContext>,
     },
 }
 
@@ -188,24 +188,24 @@ impl Engine {
         let mut forward = ForwardOptions::of(config);
         forward.upstream.sockets_per_server = sockets_per_server.max(1);
         let forwarder = Arc::new(Forwarder::new(forward, observer.clone()));
-        let pending_query = config.server.max_waiting_queries as usize;
-        let packets = config.packet_cache.max_bytes;
-        Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, pending_query, packets))
+        let max_waiting = config.server.max_waiting_queries as usize;
+        let packet_cache_bytes = config.packet_cache.max_bytes;
+        Ok(Self::new(Arc::new(Live::new(world)), observer, forwarder, max_waiting, packet_cache_bytes))
     }
 
-    /// Creates an engine over the current world. At most `waiting` queries wait for upstreams at the same
-    /// time; the packet caches together hold at most `packet_cache_bytes` octets.
+    /// Creates an engine over the current world. At most `max_waiting` queries wait for upstreams at the
+    /// same time; the packet caches together hold at most `packet_cache_bytes` octets.
     pub fn new(
         live: Arc<Live>,
         observer: Arc<Observer>,
         forwarder: Arc<Forwarder>,
-        pending_query: usize,
+        max_waiting: usize,
         packet_cache_bytes: u64,
     ) -> Self {
         let rotations = (0..ROTATIONS).map(|_| AtomicU32::new(0)).collect();
         let hasher = foldhash::fast::RandomState::default();
-        let admission = Arc::new(Admission::new(pending_query));
-        let common = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_FRACTION));
+        let admission = Arc::new(Admission::new(max_waiting));
+        let shared_worker = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_FRACTION));
         let denials = Denials::new();
         let inspections = Rate::default();
         Self {
@@ -219,7 +219,7 @@ impl Engine {
             inspections,
             started: Instant::now(),
             packet_cache_bytes,
-            common,
+            shared_worker,
         }
     }
 
@@ -253,50 +253,50 @@ impl Engine {
         &self.forwarder
     }
 
-    /// Creates one of `of` workers, among which the octets of the packet caches are divided, except those of
-    /// the shared worker.
-    pub fn worker(&self, of: usize) -> Worker {
-        let all = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_FRACTION;
-        Worker::new(&self.observer, all / of.max(1) as u64)
+    /// Creates one of `count` workers. They share the octets of the packet caches equally, except those of the
+    /// shared worker.
+    pub fn worker(&self, count: usize) -> Worker {
+        let total = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_FRACTION;
+        Worker::new(&self.observer, total / count.max(1) as u64)
     }
 
     /// The shared worker, for listeners that do not run on a worker's thread. Hold the lock for one message
     /// only.
     pub fn shared_worker(&self) -> MutexGuard<'_, Worker> {
-        self.common.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared_worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Handles a query completely, or up to the point where an upstream must be queried: appends the reply to
     /// `out` in the first case.
     pub fn handle(&self, worker: &mut Worker, incoming: &IncomingMessage<'_>, out: &mut Vec<u8>) -> Progress {
-        let IncomingMessage { listener: listener, message, source: source, moment } = *incoming;
+        let IncomingMessage { listener, message, source, moment } = *incoming;
         let world = self.live.load(); // one generation for the whole query
-        let (before, cached_client) = match self.serve_cached(&world, worker, incoming, out) {
+        let (expired_hits, cached_client) = match self.serve_cached(&world, worker, incoming, out) {
             CacheLookup::Hit => return Progress::Replied,
-            CacheLookup::Miss { before, cached_client } => (before, cached_client),
+            CacheLookup::Miss { expired_hits, client } => (expired_hits, client),
         };
         let query = match Query::parse(message) {
             Ok(query) => query,
             Err(rejected) => return reject(worker, listener, source, &rejected, out),
         };
         let subnet = query.edns.as_ref().and_then(|edns| edns.client_subnet);
-        let client_context = cached_client
+        let client = cached_client
             .unwrap_or_else(|| ClientContext::of(&world, listener, source.peer.ip().to_canonical(), subnet));
         let request_octets = message.len();
         let random = rand::random();
         let (source, now) = (source.clone(), self.time(moment));
         let mut query_state = QueryState {
             query,
-            source: source,
+            source,
             moment,
             now,
             request_octets,
-            client: client_context,
-            random: random,
+            client,
+            random,
             from_cache: false,
         };
         let source = &incoming.source;
-        let vantage = match turn(&world, &query_state) {
+        let vantage = match classify(&world, &query_state) {
             Classified::Known(outcome) => {
                 return self.reply(&world, worker, listener, &query_state, &outcome, out);
             }
@@ -316,9 +316,9 @@ impl Engine {
             Classified::Question(vantage) => vantage,
         };
         let resolution = Resolution::new(vantage, &query_state.query.question, query_state.context());
-        let mut resolution_state = self.resolve_locally(&world, resolution, query_state.now, before);
+        let mut local = self.resolve_locally(&world, resolution, query_state.now, expired_hits);
         loop {
-            let pending = match resolution_state {
+            let pending = match local {
                 LocalResolution::Done(Some(outcome), cached) => {
                     query_state.from_cache = cached;
                     return self.reply(&world, worker, listener, &query_state, &outcome, out);
@@ -332,8 +332,7 @@ impl Engine {
             if source.transport == Transport::Udp && self.forwarder.is_own_socket(source.peer) {
                 // Forwarding the query again would repeat the loop; the error is returned to the query that
                 // started it.
-                let text =
-                    format!("question {} came back to where it left: a loop", query_state.query.question);
+                let text = format!("forwarding loop: the query for {} returned", query_state.query.question);
                 let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
                 let outcome = Outcome::without_paths(answer, Source::Refused);
                 return self.reply(&world, worker, listener, &query_state, &outcome, out);
@@ -348,7 +347,7 @@ impl Engine {
                 Err(answer) => {
                     let PendingResolution { mut resolution, target, .. } = *pending;
                     resolution.supply_answer(target, answer, Cacheability::Never);
-                    resolution_state = self.resolve_locally(&world, resolution, query_state.now, 0);
+                    local = self.resolve_locally(&world, resolution, query_state.now, 0);
                 }
             }
         }
@@ -426,7 +425,7 @@ impl Engine {
         source: &MessageSource,
         out: &mut Vec<u8>,
     ) -> bool {
-        let incoming = IncomingMessage { listener: listener, message, source: source, moment: Moment::now() };
+        let incoming = IncomingMessage { listener, message, source, moment: Moment::now() };
         let progress = self.handle(&mut self.shared_worker(), &incoming, out);
         let pending_query = match progress {
             Progress::Dropped => return false,
@@ -441,25 +440,25 @@ impl Engine {
     pub fn is_alive(&self) -> bool {
         /// `whoami.plustwo. CH TXT`, a query without EDNS.
         const WHOAMI: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x06whoami\x07plustwo\0\0\x10\0\x03";
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let source = MessageSource { peer: SocketAddr::new(here, 0), local: here, transport: Transport::Udp };
+        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let source = MessageSource { peer: SocketAddr::new(localhost, 0), local: localhost, transport: Transport::Udp };
         let listener = ListenerIdentity::new(0, source.peer);
         let world = self.live.load();
         let Ok(query) = Query::parse(WHOAMI) else { return false };
-        let client_context = ClientContext::of(&world, &listener, here, None);
+        let client = ClientContext::of(&world, &listener, localhost, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
         let (now, random) = (self.time(moment), rand::random());
         let query_state = QueryState {
             query,
-            source: source,
+            source,
             moment,
             now,
             request_octets,
-            client: client_context,
-            random: random,
+            client,
+            random,
             from_cache: false,
         };
-        let (Classified::Known(outcome) | Classified::Chaos(outcome)) = turn(&world, &query_state) else {
+        let (Classified::Known(outcome) | Classified::Chaos(outcome)) = classify(&world, &query_state) else {
             return false;
         };
         let mut out = Vec::new();
@@ -477,33 +476,33 @@ impl Engine {
         incoming: &IncomingMessage<'_>,
         out: &mut Vec<u8>,
     ) -> CacheLookup {
-        let IncomingMessage { listener: listener, message, source: source, moment } = *incoming;
-        const NEVER: CacheLookup = CacheLookup::Miss { before: 0, cached_client: None };
-        let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return NEVER };
-        let Worker { recorder: recorder, packets, clients, name, .. } = worker;
+        let IncomingMessage { listener, message, source, moment } = *incoming;
+        const MISS: CacheLookup = CacheLookup::Miss { expired_hits: 0, client: None };
+        let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return MISS };
+        let Worker { recorder, packets, clients, name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
         let Some(client) = clients.find(world, listener, source.peer.ip().to_canonical(), subnet) else {
-            return NEVER;
+            return MISS;
         };
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
-        let asked = CacheQuestion { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
+        let question = CacheQuestion { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
         let now = self.time(moment);
-        let lookup = packets.lookup(&asked, place, client.is_annotated, world.generation, now);
+        let lookup = packets.lookup(&question, place, client.is_annotated, world.generation, now);
         recorder.record_packet_cache_lookup(matches!(lookup, Lookup::Hit(..)));
         let (cached_reply, annotation) = match lookup {
             Lookup::Hit(cached_reply, annotation) => (cached_reply, annotation),
-            Lookup::Expired { given } => {
-                return CacheLookup::Miss { before: given, cached_client: Some(client.context()) };
+            Lookup::Expired { hits } => {
+                return CacheLookup::Miss { expired_hits: hits, client: Some(client.context()) };
             }
-            Lookup::Miss => return CacheLookup::Miss { before: 0, cached_client: Some(client.context()) },
+            Lookup::Miss => return CacheLookup::Miss { expired_hits: 0, client: Some(client.context()) },
         };
         let mut echo = [0; MAX_CLIENT_SUBNET_OCTETS];
         let echo = encode_client_subnet(client, &mut echo);
         let octets = cached_reply.length(annotation, peek.edns.map(|_| echo.len()));
         let payload = peek.edns.map(|edns| edns.payload);
         if octets > reply_limit(world, source.transport, payload) {
-            return NEVER;
+            return MISS;
         }
         let rotation = cached_reply.rotation_slot().map_or(0, |slot| self.next_rotation(slot));
         let edns = peek.edns.map(|edns| (edns.dnssec_ok, echo));
@@ -539,15 +538,15 @@ impl Engine {
     // ---- resolving ------------------------------------------------------------------------------------
 
     /// Resolves without querying an upstream: from the world, its simulated name servers and the message
-    /// cache. Copies of the cached answer were served `given` times.
+    /// cache. `expired_hits` is how many times the packet cache served the reply that has just expired.
     fn resolve_locally(
         &self,
         world: &World,
         resolution: Resolution,
         now: MonotonicSeconds,
-        given: u32,
+        expired_hits: u32,
     ) -> LocalResolution {
-        self.resolve_locally_traced(world, resolution, now, given, &mut NoTrace)
+        self.resolve_locally_traced(world, resolution, now, expired_hits, &mut NoTrace)
     }
 
     /// Like `resolve_locally`, with a trace of what the decision considered.
@@ -556,27 +555,28 @@ impl Engine {
         world: &World,
         mut resolution: Resolution,
         now: MonotonicSeconds,
-        given: u32,
+        expired_hits: u32,
         trace: &mut impl Trace,
     ) -> LocalResolution {
-        let mut helped = false;
+        let mut used_cache = false;
         loop {
             match resolution.step(world, trace) {
-                Step::Done(outcome) => return LocalResolution::Done(outcome, helped),
-                Step::Forward(target, question) => match self.local_answer(world, &target, &question, now, given)
-                {
-                    Some((answer, keep, cached)) => {
-                        helped |= cached;
-                        resolution.supply_answer(target, answer, keep);
+                Step::Done(outcome) => return LocalResolution::Done(outcome, used_cache),
+                Step::Forward(target, question) => {
+                    match self.local_answer(world, &target, &question, now, expired_hits) {
+                        Some((answer, cacheability, cached)) => {
+                            used_cache |= cached;
+                            resolution.supply_answer(target, answer, cacheability);
+                        }
+                        None => {
+                            return LocalResolution::Forward(Box::new(PendingResolution {
+                                resolution,
+                                target,
+                                question,
+                            }));
+                        }
                     }
-                    None => {
-                        return LocalResolution::Forward(Box::new(PendingResolution {
-                            resolution,
-                            target,
-                            question,
-                        }));
-                    }
-                },
+                }
             }
         }
     }
@@ -589,7 +589,7 @@ impl Engine {
         target: &ForwardTarget,
         question: &Question,
         now: MonotonicSeconds,
-        given: u32,
+        expired_hits: u32,
     ) -> Option<(Answer, Cacheability, bool)> {
         if *target != ForwardTarget::Internet
             && let Some(answer) = simulated_answer(world, target, question, now.get())
@@ -597,8 +597,8 @@ impl Engine {
             return Some((answer, Cacheability::Generation, false));
         }
         let upstream = target.upstream(world)?;
-        if let Some((answer, keep)) = self.forwarder.cached(upstream, question, now, given) {
-            return Some((answer, keep, true));
+        if let Some((answer, cacheability)) = self.forwarder.cached(upstream, question, now, expired_hits) {
+            return Some((answer, cacheability, true));
         }
         // A question that is known to fail does not wait.
         let answer = self.forwarder.known_failure(upstream, question, now)?;
@@ -678,24 +678,24 @@ impl Engine {
 /// The answer if a rule or the internet has no server.
 fn no_upstream() -> Answer {
     Answer::empty(Rcode::SERVFAIL)
-        .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "there is no name server to query"))
+        .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "no name server to query"))
 }
 
 /// The longest client subnet option, including its code and length.
 const MAX_CLIENT_SUBNET_OCTETS: usize = 4 + ClientSubnet::LONGEST;
 
 /// The client subnet option to echo, in wire form; empty if none was accepted.
-fn encode_client_subnet<'b>(client: &CachedClient, room: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS]) -> &'b [u8] {
+fn encode_client_subnet<'b>(client: &CachedClient, buffer: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS]) -> &'b [u8] {
     let Some(subnet) = &client.subnet else { return &[] };
-    let length = subnet.write(subnet.network.prefix_len(), &mut room[4..]);
-    room[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
+    let length = subnet.write(subnet.network.prefix_len(), &mut buffer[4..]);
+    buffer[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
     // At most 20.
-    room[2..4].copy_from_slice(&(length as u16).to_be_bytes());
-    &room[..4 + length]
+    buffer[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+    &buffer[..4 + length]
 }
 
 /// Determines whether a query is a question to be resolved, and from which vantage.
-fn turn(world: &World, query_state: &QueryState) -> Classified {
+fn classify(world: &World, query_state: &QueryState) -> Classified {
     let query = &query_state.query;
     let vantage = match &query_state.client.vantage {
         Ok(vantage) => *vantage,
@@ -735,7 +735,7 @@ fn rejection(query: &Query) -> Option<Answer> {
         qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 3.1)"),
         qtype if qtype.is_meta() && qtype != RecordType::ANY => Some(Answer::empty(Rcode::NOTIMP)),
         _ if !query.recursion_desired => {
-            refuse("recursion was not desired (RD=0), and nothing else is served")
+            refuse("only recursive queries are served, and RD is 0")
         }
         _ => None,
     }

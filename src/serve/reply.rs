@@ -163,7 +163,7 @@ fn cache_reply(
 ) {
     let query = &query_state.query;
     let Some(vantage @ Vantage { view, place }) = query_state.vantage() else { return };
-    if outcome.keep == Cacheability::Never
+    if outcome.cacheability == Cacheability::Never
         || query.question.qclass != Class::IN
         || annotate::requests_annotation(query)
     {
@@ -180,7 +180,7 @@ fn cache_reply(
         reply,
         layout: &worker.layout,
         answer: &outcome.answer,
-        cacheability: outcome.keep,
+        cacheability: outcome.cacheability,
         rotation,
         rotation_slot: rotates_by,
         now: query_state.now,

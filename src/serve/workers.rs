@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, LocalWorker};
-use crate::observe::PAGE_WAITS as FLUSH_INTERVAL;
+use crate::observe::FLUSH_INTERVAL as FLUSH_INTERVAL;
 
 /// Tasks that may wait to be started by a worker.
 const TASK_QUEUE: usize = 1024;

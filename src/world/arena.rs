@@ -1,17 +1,17 @@
-//! Objects of one world, held together and named by small numbers.
+//! Storage for the objects of one world, addressed by index.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// The number of a `T` in the [`Arena`] of one world. In another world it means nothing.
+/// The index of a `T` in the [`Arena`] of one world. It is meaningless in any other world.
 pub struct Index<T> {
     number: u32,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Index<T> {
-    /// The number itself.
+    /// The number.
     pub fn number(self) -> u32 {
         self.number
     }
@@ -57,14 +57,14 @@ impl<T> fmt::Debug for Index<T> {
     }
 }
 
-/// All objects of one kind. Objects are added while a world is compiled, never after.
+/// All objects of one kind. Objects are added only while a world is compiled.
 #[derive(Debug)]
 pub struct Arena<T> {
     items: Vec<T>,
 }
 
 impl<T> Arena<T> {
-    /// Takes in an object and gives its number.
+    /// Adds an object and returns its index.
     pub fn add(&mut self, item: T) -> Index<T> {
         let number =
             u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
@@ -72,7 +72,7 @@ impl<T> Arena<T> {
         Index { number, of: PhantomData }
     }
 
-    /// Every object with its number, to be finished.
+    /// Every object with its index, for completion during compilation.
     pub(super) fn indexed_mut(&mut self) -> impl Iterator<Item = (Index<T>, &mut T)> {
         self.items
             .iter_mut()
@@ -80,31 +80,31 @@ impl<T> Arena<T> {
             .map(|(number, item)| (Index { number: number as u32, of: PhantomData }, item))
     }
 
-    /// The number that the next object will have.
+    /// The index of the next object to be added.
     pub fn next_index(&self) -> Index<T> {
         let number =
             u32::try_from(self.items.len()).expect("a world holds fewer than 2^32 objects of a kind");
         Index { number, of: PhantomData }
     }
 
-    /// How many there are.
+    /// Number of objects.
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// All objects in the order they were added.
+    /// All objects in the order of insertion.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
     }
 
-    /// All objects with their numbers.
+    /// All objects with their indexes.
     pub fn indexed(&self) -> impl Iterator<Item = (Index<T>, &T)> {
-        // `add` saw to it that every position fits.
+        // `add` ensures that every position fits.
         self.items.iter().enumerate().map(|(i, item)| (Index { number: i as u32, of: PhantomData }, item))
     }
 }

@@ -1,4 +1,4 @@
-//! VPC endpoints as a world has them.
+//! VPC endpoints of a world.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,22 +14,21 @@ use crate::dns::Name;
 /// A VPC endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The VPC it stands in.
+    /// Its VPC.
     pub vpc: Index<Vpc>,
     /// Its type.
     pub kind: EndpointKind,
-    /// The service's name; the id of the resource configuration or the service network where that is what it
-    /// leads to.
+    /// The name of its service, or the ID of its resource configuration or service network.
     pub service: Arc<str>,
-    /// Whether it works and so has names.
+    /// Whether it is available and therefore has names.
     pub is_available: bool,
-    /// Whether its private names lead to it.
+    /// Whether its private DNS names apply.
     pub private_dns: PrivateDns,
-    /// Its private names as the service table or its associations have them, whether or not they lead to it.
+    /// Its private DNS names according to the service table or its associations, whether or not they apply.
     pub private_names: Vec<Name>,
-    /// Whether implied connections are counted on AAAA answers, not on A: its record type is `ipv6`.
+    /// Whether implied connections are counted for AAAA answers instead of A: its record type is `ipv6`.
     pub is_ipv6_only: bool,
     /// Its network interfaces.
     pub interfaces: Vec<EndpointInterface>,

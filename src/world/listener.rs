@@ -1,4 +1,4 @@
-//! Doors as the configuration has them: where, as whom, and what carries the messages.
+//! Configured listeners: address, view and transport.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,20 +10,20 @@ use super::ViewId;
 use crate::config::Mark;
 use crate::dns::Name;
 
-/// A door, and as whom it answers.
+/// A listener and its view.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
-    /// The view it is bound to. `None`: the client's place tells.
+    /// Its view. `None` if the client's location determines it.
     pub view: Option<ViewId>,
-    /// What carries messages through it.
+    /// Its transport.
     pub transport: ListenerTransport,
-    /// The name that its certificate is for, under which it is designated (RFC 9462). `None`: it is not.
+    /// The name in its certificate, under which it is advertised (RFC 9462). `None` if it is not.
     pub server_name: Option<Name>,
 }
 
-/// What carries messages through a door.
+/// The transport of a listener.
 #[derive(Clone, Debug)]
 pub enum ListenerTransport {
     /// Plain DNS.
@@ -37,34 +37,34 @@ pub enum ListenerTransport {
     Dot(TlsFiles),
     /// DNS over HTTPS (RFC 8484).
     Doh {
-        /// What it proves itself with.
+        /// The certificate and its key.
         tls: TlsFiles,
-        /// The path of its one resource.
+        /// The path of its only resource.
         path: Arc<str>,
     },
 }
 
-/// What a door proves itself with, as text: no floor above this one reads files.
+/// Certificate and key of a listener, as text: no higher layer reads configuration files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TlsFiles {
-    /// The certificate, and the chain below it.
+    /// The certificate, with its chain.
     pub certificate: PemFile,
     /// The certificate's private key.
     pub key: PemFile,
 }
 
-/// A file in PEM form (RFC 7468), read and not yet understood.
+/// The contents of a PEM file (RFC 7468), not parsed yet.
 #[derive(Clone)]
 pub struct PemFile {
-    /// Where it was read.
+    /// Its path.
     pub path: PathBuf,
-    /// What it holds.
+    /// Its contents.
     pub text: Arc<str>,
-    /// Where the configuration names it.
+    /// Where the configuration refers to it.
     pub mark: Mark,
 }
 
-/// Two are equal when their contents are: a file that moved is the same, a file that was replaced is another.
+/// Equal if the contents are equal: a moved file is the same, a replaced one is different.
 impl PartialEq for PemFile {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -87,7 +87,7 @@ impl fmt::Debug for PemFile {
 }
 
 impl Listener {
-    /// The words for what carries its messages, as the configuration has them.
+    /// The names of its transports in the configuration.
     pub fn transports(&self) -> Vec<&'static str> {
         match &self.transport {
             ListenerTransport::Plain { udp, tcp } => [(*udp, "udp"), (*tcp, "tcp")]
@@ -99,7 +99,7 @@ impl Listener {
         }
     }
 
-    /// What it proves itself with. `None` for a plain one.
+    /// Its certificate and key. `None` for plain DNS.
     pub fn tls(&self) -> Option<&TlsFiles> {
         match &self.transport {
             ListenerTransport::Plain { .. } => None,
@@ -107,7 +107,7 @@ impl Listener {
         }
     }
 
-    /// The path of its one resource. `None` for all but DNS over HTTPS.
+    /// The path of its only resource. `None` except for DNS over HTTPS.
     pub fn http_path(&self) -> Option<&str> {
         match &self.transport {
             ListenerTransport::Doh { path, .. } => Some(path),

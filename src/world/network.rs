@@ -1,4 +1,4 @@
-//! What joins VPCs and sites: peering connections, transit gateways.
+//! Connections among VPCs and sites: peering connections, transit gateways.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,14 +14,14 @@ use crate::net::PrefixMap;
 /// A peering connection.
 #[derive(Debug)]
 pub struct VpcPeeringConnection {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// The VPCs that it joins.
+    /// The VPCs that it connects.
     pub vpcs: [Index<Vpc>; 2],
 }
 
 impl VpcPeeringConnection {
-    /// The VPC at the other side.
+    /// The VPC at the other end.
     pub fn beyond(&self, vpc: Index<Vpc>) -> Option<Index<Vpc>> {
         match self.vpcs {
             [near, far] if near == vpc => Some(far),
@@ -34,17 +34,17 @@ impl VpcPeeringConnection {
 /// A transit gateway.
 #[derive(Debug)]
 pub struct TransitGateway {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// What is attached to it.
+    /// Its attachments.
     pub attachments: Vec<Attachment>,
-    /// The attached VPCs whose resolvers tell each other's private addresses, in order.
+    /// The attached VPCs whose resolvers return each other's private addresses, sorted.
     pub told: Arc<[Index<Vpc>]>,
     /// Its route tables.
     pub route_tables: Vec<TransitGatewayRouteTable>,
-    /// The numbers of attachments by their ids.
+    /// The indexes of attachments by ID.
     by_id: HashMap<Arc<str>, usize>,
-    /// The numbers of attachments by what is attached.
+    /// The indexes of attachments by VPC.
     by_vpc: HashMap<Index<Vpc>, usize>,
     by_site: HashMap<Index<Site>, usize>,
     by_gateway: HashMap<Index<Self>, usize>,
@@ -53,64 +53,64 @@ pub struct TransitGateway {
 /// An attachment to a transit gateway.
 #[derive(Debug)]
 pub struct Attachment {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// What is behind it.
+    /// The attached object.
     pub to: AttachedTo,
-    /// How the routes that it propagates stand among others.
+    /// The precedence of the routes that it propagates.
     pub rank: TransitRank,
-    /// Whether a flow keeps to one of its interfaces, both ways ("Appliance in a shared services VPC", Amazon VPC Transit
-    /// Gateways).
+    /// Whether each flow uses one of its interfaces in both directions ("Appliance in a shared services VPC",
+    /// Amazon VPC Transit Gateways).
     pub has_appliance_mode: bool,
     /// Whether it propagates IPv6 prefixes.
     pub propagates_ipv6: bool,
-    /// Whether rules of what comes in may name groups of VPCs behind other attachments.
+    /// Whether inbound rules can refer to security groups of VPCs behind other attachments.
     pub groups_count: AccessDecision,
-    /// The number of the route table that its traffic follows. `None`: it is associated with none.
+    /// The index of its associated route table. `None` if there is none.
     pub association: Option<usize>,
 }
 
-/// What is attached to a transit gateway.
+/// The object attached to a transit gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttachedTo {
-    /// A VPC, by interfaces in these subnets. None said: one in every zone.
+    /// A VPC, with interfaces in these subnets. Without subnets: in every Availability Zone.
     Vpc(Index<Vpc>, Vec<Index<Subnet>>),
-    /// A site, by a VPN or by Direct Connect.
+    /// A site, by VPN or Direct Connect.
     Site(Index<Site>),
     /// Another transit gateway.
     TransitGateway(Index<TransitGateway>),
-    /// Something that is not declared.
+    /// An object that is not configured.
     Unknown,
 }
 
 /// A route table of a transit gateway.
 #[derive(Debug)]
 pub struct TransitGatewayRouteTable {
-    /// Its id. `None` for the one that a gateway has when none is declared.
+    /// Its ID. `None` for the implicit table of a gateway for which none is configured.
     pub id: Option<Arc<str>>,
     routes: PrefixMap<Vec<TransitGatewayRoute>>,
 }
 
-/// One route of a transit gateway's table.
+/// A route of a transit gateway's route table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransitGatewayRoute {
-    /// What it matches.
+    /// The prefix that it matches.
     pub destination: IpNet,
-    /// The number of the attachment that it leads to. `None`: what it matches is dropped.
+    /// The index of the target attachment. `None` if matching traffic is dropped.
     pub attachment: Option<usize>,
-    /// How it stands among routes to the same prefix.
+    /// Its precedence among routes for the same prefix.
     pub rank: TransitRank,
 }
 
-/// Among routes of a transit gateway's table to one prefix the lowest rank wins ("Route evaluation order", Amazon VPC
-/// Transit Gateways).
+/// Among routes for the same prefix, the lowest rank applies ("Route evaluation order", Amazon VPC Transit
+/// Gateways).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TransitRank {
-    /// Written.
+    /// A static route.
     Static,
     /// Propagated by a VPC.
     Vpc,
-    /// Propagated by something else.
+    /// Propagated by another attachment.
     Propagated(AttachmentType),
 }
 
@@ -120,14 +120,14 @@ impl TransitGatewayRouteTable {
         Self { id, routes: PrefixMap::new() }
     }
 
-    /// Takes in a route. Among equals the first that was written counts.
+    /// Adds a route. Among equal ones the first applies.
     pub fn add(&mut self, route: TransitGatewayRoute) {
         let routes = self.routes.get_or_insert_with(route.destination, || Vec::with_capacity(1));
         let at = routes.partition_point(|have| have.rank <= route.rank);
         routes.insert(at, route);
     }
 
-    /// The route that traffic to an address follows.
+    /// The route for an address.
     pub fn route(&self, destination: IpAddr) -> Option<&TransitGatewayRoute> {
         self.routes.longest(destination).and_then(|(_, routes)| routes.first())
     }
@@ -139,7 +139,7 @@ impl TransitGatewayRouteTable {
 }
 
 impl TransitGateway {
-    /// A gateway that nothing is attached to.
+    /// A transit gateway without attachments.
     pub fn new(id: Arc<str>) -> Self {
         Self {
             id,
@@ -153,8 +153,8 @@ impl TransitGateway {
         }
     }
 
-    /// Attaches something. It follows no route table yet. Of attachments of one VPC, one site or one other gateway the
-    /// first counts.
+    /// Adds an attachment, without an associated route table. Among attachments of the same VPC, site or
+    /// transit gateway, the first applies.
     pub fn attach(&mut self, id: Arc<str>, to: AttachedTo, rank: TransitRank) -> &mut Attachment {
         let number = self.attachments.len();
         match to {
@@ -176,27 +176,28 @@ impl TransitGateway {
         &mut self.attachments[number]
     }
 
-    /// The number of the attachment with an id.
+    /// The index of the attachment with an ID.
     pub fn attachment_named(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()
     }
 
-    /// The number of the attachment of a VPC.
+    /// The index of the attachment of a VPC.
     pub fn attachment_of(&self, vpc: Index<Vpc>) -> Option<usize> {
         self.by_vpc.get(&vpc).copied()
     }
 
-    /// The number of the attachment of a site.
+    /// The index of the attachment of a site.
     pub fn attachment_of_site(&self, site: Index<Site>) -> Option<usize> {
         self.by_site.get(&site).copied()
     }
 
-    /// The number of the attachment of another transit gateway.
+    /// The index of the attachment of another transit gateway.
     pub fn attachment_of_gateway(&self, other: Index<Self>) -> Option<usize> {
         self.by_gateway.get(&other).copied()
     }
 
-    /// The route of an attachment's traffic to an address. `None`: its table has none, or it is associated with no table.
+    /// The route for an attachment's traffic to an address. `None` if its route table has none, or if it has
+    /// no route table.
     pub fn route(&self, from: usize, destination: IpAddr) -> Option<&TransitGatewayRoute> {
         self.route_tables[self.attachments[from].association?].route(destination)
     }

@@ -1,7 +1,7 @@
-//! VPC endpoints: what they lead to, their interfaces, their private names, their own names in public DNS.
+//! VPC endpoints: their services, interfaces, private DNS names and endpoint-specific names.
 //!
-//! All endpoints of a VPC are made first and their private names after that: an S3 endpoint's private DNS may
-//! depend on a gateway endpoint that is declared below it.
+//! All endpoints of a VPC are compiled before their private DNS: that of an S3 endpoint may depend on a
+//! gateway endpoint that is configured after it.
 
 mod address_type;
 mod association;
@@ -18,20 +18,20 @@ use crate::config;
 use crate::config::{DnsRecordIpType, EndpointState, EndpointType, IpAddressType};
 use crate::dns::Rdata;
 
-/// The TCP port of a service that no table knows.
+/// The TCP port of a service that is not in any table.
 const HTTPS: u16 = 443;
 
-/// An endpoint that is made, with what its names are made of.
+/// A compiled endpoint, with what its names depend on.
 struct CompiledEndpoint<'c> {
-    /// As it is written.
+    /// Its configuration.
     written: &'c config::Endpoint,
-    /// Its number.
+    /// Its index.
     index: Index<Endpoint>,
-    /// The VPC it stands in.
+    /// Its VPC.
     vpc: Index<Vpc>,
     /// The region of its service.
     region: Region,
-    /// Which records its names have.
+    /// The record types of its names.
     records: DnsRecordIpType,
 }
 
@@ -114,7 +114,7 @@ impl<'c> Compiler<'c> {
         made
     }
 
-    /// Whether an endpoint has another policy than AWS's default, by which everybody may do everything ("Control access to
+    /// Whether an endpoint has a policy other than AWS's default, which allows everything ("Control access to
     /// VPC endpoints using endpoint policies").
     fn has_policy(&mut self, written: &config::Endpoint) -> bool {
         let Some(policy) = &written.policy_document else { return false };
@@ -128,8 +128,8 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    /// What an endpoint leads to: a service by its name, or what is named by an id. Tells when its type wants
-    /// another key than is there; then the text is empty.
+    /// The service or resource of an endpoint, by name or ID. Reports a key that does not match the type; the
+    /// result is empty then.
     fn leads_to(&mut self, written: &'c config::Endpoint, kind: EndpointKind) -> &'c str {
         let service = written.service.as_ref().map(|name| (name.value().as_str(), name.mark()));
         let resource =
@@ -162,8 +162,8 @@ impl<'c> Compiler<'c> {
         found.unwrap_or_default()
     }
 
-    /// The region whose service an endpoint leads to. Only interface endpoints lead to other regions, and only
-    /// to what AWS offers across regions (PrivateLink guide, "Cross-Region enabled AWS services").
+    /// The region of an endpoint's service. Only interface endpoints can use services in other regions, and
+    /// only those that support it (PrivateLink guide, "Cross-Region enabled AWS services").
     fn service_region(&mut self, vpc: Index<Vpc>, written: &config::Endpoint, kind: EndpointKind) -> Region {
         let home = self.vpcs[vpc].region.clone();
         let said = written.service_region.as_ref();
@@ -210,8 +210,8 @@ impl<'c> Compiler<'c> {
         region
     }
 
-    /// The service's row in the table of facts. A service that nobody knows is a warning, since an endpoint
-    /// service of one's own is in no table.
+    /// The service's entry in the table of facts. An unknown service is a warning, because endpoint services
+    /// of customers are not in the table.
     fn service(
         &mut self,
         written: &config::Endpoint,
@@ -273,8 +273,8 @@ impl<'c> Compiler<'c> {
         interfaces
     }
 
-    /// The prefixes that a gateway endpoint's service has in its region's prefix list, of the families that the
-    /// endpoint is said to be of.
+    /// The prefixes of a gateway endpoint's service in its region's prefix list, of the endpoint's address
+    /// families.
     fn gateway_prefixes(&mut self, written: &config::Endpoint, service: &str, region: &Region) -> Vec<IpNet> {
         let mut prefixes = self.listed_prefixes(service, region);
         match written.ip_address_type {
@@ -298,8 +298,7 @@ impl<'c> Compiler<'c> {
     }
 }
 
-/// The endpoint's regional name: as written, else made from its id as AWS makes them, with a token that is the
-/// same each time.
+/// The endpoint's regional name: as configured, or derived from its ID in AWS's format, with a stable token.
 fn regional_name(written: &config::Endpoint, service: Option<&Service<'_>>, region: &Region) -> Option<Name> {
     if let Some(name) = &written.dns_name {
         return Some(name.value().clone());
@@ -312,7 +311,7 @@ fn regional_name(written: &config::Endpoint, service: Option<&Service<'_>>, regi
     format!("{id}-{}.{base}", token(&id)).parse().ok()
 }
 
-/// Eight letters and digits that stand in names after an id, the same for the same id.
+/// Eight letters and digits that follow an ID in names, the same for the same ID.
 fn token(id: &str) -> String {
     // The token must not change between runs, versions or machines.
     let mut hash = stable_hash(id.bytes());

@@ -1,21 +1,21 @@
-//! Warns of what can be reached from beyond this host without the configuration saying who is meant.
+//! Warnings about listeners that are reachable from other hosts without an explicit list of clients.
 //!
-//! An operator who listens on `0.0.0.0` either opens a resolver to everyone or wonders why every query is REFUSED;
-//! `server.allow` is the key that shows that the question was considered, so its absence is what is reported.
+//! An operator who listens on `0.0.0.0` either opens a resolver to everyone or finds every query refused;
+//! `server.allow` shows that the question was considered, so its absence is reported.
 
 use super::*;
 
-/// A prefix of IPv4 no longer than this holds a good part of the internet.
+/// An IPv4 prefix of at most this length contains a large part of the internet.
 const WIDE_V4: u8 = 7;
 
-/// The same for IPv6: 2000::/3 is all that is assigned (RFC 4291 section 2.4).
+/// The same for IPv6: 2000::/3 is all that is allocated (RFC 4291 section 2.4).
 const WIDE_V6: u8 = 3;
 
-/// How many prefixes a warning shows.
+/// Maximum number of prefixes in a warning.
 const SHOWN: usize = 3;
 
 impl Compiler<'_> {
-    /// Warns of listeners and of an admin address beyond loopback. Needs subnets, sites and clients.
+    /// Warns of listeners and of an admin address beyond loopback. Runs after subnets, sites and clients.
     pub(super) fn check_exposure(&mut self) {
         self.check_listeners_exposure();
         let server = &self.config.server;
@@ -38,7 +38,7 @@ impl Compiler<'_> {
         if is_written(&self.config.server.allow) {
             return;
         }
-        // A bound listener without an address is where its resolver is, for the clients of that VPC.
+        // A listener without an address uses that of its resolver, for the clients of that VPC.
         let written = self.config.listener.iter().filter_map(|listener| listener.address.as_ref());
         let mut addresses = written.map(|address| (address.value().0, address.mark()));
         let exposed = addresses.find(|(address, _)| is_beyond_loopback(address.ip()));
@@ -69,7 +69,7 @@ impl Compiler<'_> {
         self.report.warning(Code::BeyondLoopback, mark, message).help(help);
     }
 
-    /// Where clients may be by what the configuration declares.
+    /// The prefixes of configured clients.
     fn declared_prefixes(&self) -> Vec<IpNet> {
         let subnets = self.subnets.iter().flat_map(|subnet| subnet.cidrs.iter().copied());
         let sites = self.sites.iter().flat_map(|site| site.cidrs.iter().copied());
@@ -78,19 +78,19 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether another host may reach an address. The link-local addresses that a resolver of AWS has are a host's own
-/// where they are used outside AWS.
+/// Whether another host can reach an address. The link-local addresses of AWS's resolver are local to a host
+/// outside AWS.
 fn is_beyond_loopback(address: IpAddr) -> bool {
     let address = address.to_canonical();
     !crate::net::is_loopback(address) && !crate::net::is_link_local_service(address)
 }
 
-/// Whether a list is in the configuration; defaults have no mark.
+/// Whether a list is configured; defaults have no mark.
 fn is_written<T>(list: &[Marked<T>]) -> bool {
     list.is_empty() || list.iter().any(|entry| entry.mark() != Mark::default())
 }
 
-/// Whether a prefix holds so much of the internet that nobody is excluded.
+/// Whether a prefix contains so much of the internet that it excludes nobody.
 fn is_wide(prefix: &IpNet) -> bool {
     match prefix {
         IpNet::V4(prefix) => prefix.prefix_len() <= WIDE_V4,
@@ -98,7 +98,7 @@ fn is_wide(prefix: &IpNet) -> bool {
     }
 }
 
-/// The first prefixes, and how many more there are.
+/// The first prefixes, and the number of others.
 fn shown(prefixes: &[&IpNet]) -> String {
     let mut shown: Vec<String> = prefixes.iter().take(SHOWN).map(ToString::to_string).collect();
     if prefixes.len() > SHOWN {

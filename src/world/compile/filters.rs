@@ -1,13 +1,13 @@
-//! Security groups and network ACLs: their rules, prefix lists taken apart.
+//! Security groups and network ACLs: their rules, with prefix lists expanded.
 
 use super::*;
 use crate::config::{Destination, RuleAction};
 
-/// The protocols that rules name, by name or number.
+/// The protocols of rules, by name or number.
 const PROTOCOLS: [&str; 9] = ["tcp", "udp", "icmp", "icmpv6", "-1", "6", "17", "1", "58"];
 
 impl Compiler<'_> {
-    /// Groups may name each other, so all are declared before any rule is read.
+    /// Declares all security groups before any rule is compiled, because they may refer to each other.
     pub(super) fn declare_security_groups(&mut self) {
         for vpc in &self.config.vpc {
             for group in &vpc.security_group {
@@ -25,7 +25,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Rules of security groups. Runs when prefix lists are known.
+    /// Rules of security groups. Runs after prefix lists.
     pub(super) fn security_group_rules(&mut self) {
         for vpc in &self.config.vpc {
             let region = vpc.region.value();
@@ -71,7 +71,7 @@ impl Compiler<'_> {
         GroupRule { is_tcp, from_port, to_port, peers: made }
     }
 
-    /// Whether a rule speaks of TCP, and of which ports. AWS ignores ports when the rule is for all protocols.
+    /// Whether a rule applies to TCP, and to which ports. AWS ignores ports if the rule is for all protocols.
     fn tcp_ports(&mut self, protocol: &Marked<String>, (from, to): (u16, u16)) -> (bool, u16, u16) {
         let word = protocol.value().as_str();
         if !PROTOCOLS.contains(&word) {
@@ -93,7 +93,7 @@ impl Compiler<'_> {
                 continue;
             }
             let (mut ingress, mut egress) = (Vec::new(), Vec::new());
-            // Each number stands once in each direction, of each family.
+            // Each number is unique within its direction and address family.
             let mut seen = HashSet::new();
             for entry in &written.entries {
                 let ports = (entry.from_port, entry.to_port);
@@ -121,7 +121,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The network ACL of a subnet. `None`: none is declared for it, and everything is taken as allowed.
+    /// The network ACL of a subnet. `None` if none is configured, so that all traffic is allowed.
     pub(super) fn network_acl_of(
         &mut self,
         subnet: &config::Subnet,

@@ -1,8 +1,8 @@
-//! Private hosted zones that hide public names: legal, seldom meant, and told by `check`.
+//! Private hosted zones that hide public names: allowed, but rarely intended, and reported by `check`.
 //!
 //! ```text
-//!  [[public]] names ────────► the claim that answers each ──┐
-//!  AWS's names of a region ─► only for zones near them ─────┴─► a zone, and it lacks the name ──► warning
+//!  [[public]] names ────────────► the claim that answers each ──┐
+//!  AWS's names of a region ─────► only for zones related to them ┴─► a zone that lacks the name ──► warning
 //! ```
 
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use super::*;
 use crate::aws::template::region_in_name;
 use crate::dns::{Name, RecordType};
 
-/// How many hidden names a warning tells.
+/// Maximum number of hidden names in a warning.
 const TOLD: usize = 3;
 
 /// The names that each zone hides.
 type HiddenNames = BTreeMap<Index<HostedZone>, Vec<String>>;
 
 impl Compiler<'_> {
-    /// Warns of zones that hide public names: those of `[[public]]` records and of AWS's services.
+    /// Warns of zones that hide public names: those of `[[public]]` records and of AWS services.
     pub(super) fn hidden_names(&mut self) {
         let mut hidden = HiddenNames::new();
         self.hidden_records(&mut hidden);
@@ -54,8 +54,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// AWS's names that zones at or above a service's domain hide: those of the region that the zone's name holds, else
-    /// of the region of each VPC that sees it.
+    /// AWS's names hidden by zones at or above the domain of a service: those of the region in the zone's
+    /// name, or else of the region of each associated VPC.
     fn hidden_services(&self, hidden: &mut HiddenNames) {
         let domains: Vec<Name> =
             self.facts.public.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
@@ -97,7 +97,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether a zone has something of a type for a name, or a CNAME that leads on.
+/// Whether a zone has records of a type for a name, or a CNAME.
 fn has(zone: &Zone, name: &Name, wanted: impl Fn(RecordType) -> bool) -> bool {
     match zone.find(name) {
         ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
@@ -107,17 +107,17 @@ fn has(zone: &Zone, name: &Name, wanted: impl Fn(RecordType) -> bool) -> bool {
     }
 }
 
-/// A name without its final dot.
+/// A name without its trailing dot.
 fn plain(name: &Name) -> String {
     let mut text = name.to_string();
     text.pop();
     text
 }
 
-/// Notes what is hidden, once.
+/// Records a hidden name, once.
 fn note(hidden: &mut HiddenNames, zone: Index<HostedZone>, text: String) {
     let names = hidden.entry(zone).or_default();
-    // The same comes of several views one after the other.
+    // Duplicates from several views are consecutive.
     if names.last() != Some(&text) {
         names.push(text);
     }

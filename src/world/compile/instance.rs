@@ -1,4 +1,4 @@
-//! Instances: their addresses, and the names that lead to them.
+//! Instances: their addresses and names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         self.public_names(vpc, made);
     }
 
-    /// The names of an instance that public DNS knows ("EC2 instance hostnames and domains", EC2 User Guide).
+    /// The public names of an instance ("EC2 instance hostnames and domains", EC2 User Guide).
     fn public_names(&mut self, vpc: Index<Vpc>, index: Index<Instance>) {
         let region = &self.vpcs[vpc].region;
         let (hosts, addresses) = (region.public_ec2_domain(), region.public_address_domain());
@@ -103,7 +103,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// In a subnet of IPv6 alone no name can be made from an IPv4 address.
+    /// In an IPv6-only subnet, a name cannot be derived from an IPv4 address.
     fn check_hostname_type(&mut self, options: Option<&PrivateDnsNameOptions>) {
         let written = options.and_then(|options| options.hostname_type.as_ref());
         if let Some(written) = written.filter(|written| *written.value() == HostnameType::IpName) {

@@ -1,27 +1,27 @@
-//! Doors: where they are, as whom they answer, what carries their messages, and the files they prove themselves with.
+//! Listeners: address, view, transport and certificate files.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::config::{self, Transport};
 
-/// Where a configuration listens that names no listener.
+/// The default listener, if none is configured.
 const DEFAULT_LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
 
-/// A door as it is written, at one of its addresses.
+/// A configured listener, at one of its addresses.
 #[derive(Clone, Copy)]
 struct ListenerDraft<'w> {
     written: &'w config::Listener,
     address: SocketAddr,
-    /// What it is blamed on.
+    /// Its position for diagnostics.
     mark: Mark,
 }
 
-/// The path that RFC 8484's examples have, and clients try first.
+/// The path in the examples of RFC 8484, which clients try first.
 const DEFAULT_PATH: &str = "/dns-query";
 
 impl Compiler<'_> {
-    /// The doors, and as whom they answer.
+    /// The listeners and their views.
     pub(super) fn listeners(&mut self) {
         let mut taken = HashSet::new();
         for written in &self.config.listener {
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Where a listener listens: where it says, else where the resolver that it is bound to has its addresses.
+    /// The addresses of a listener: as configured, or else those of the resolver that it provides.
     pub(super) fn listen_addresses(&self, written: &config::Listener) -> Vec<SocketAddr> {
         if let Some(address) = &written.address {
             return vec![address.value().0];
@@ -106,8 +106,8 @@ impl Compiler<'_> {
         addresses.map(|ip| SocketAddr::new(*ip.value(), port)).collect()
     }
 
-    /// Tells when a door stands at an address of its VPC where that VPC has no resolver. Secondary prefixes have none
-    /// at their base plus two ("DNS attributes for your VPC").
+    /// Reports a listener at an address of its VPC at which that VPC has no resolver. Secondary CIDR blocks
+    /// have none at their base plus two ("DNS attributes for your VPC").
     fn check_resolver_address(&mut self, listener: ListenerDraft<'_>, view: Option<ViewId>) {
         let Some(ViewKind::Vpc(vpc)) = view.map(|view| self.views[view].kind) else { return };
         let vpc = &self.vpcs[vpc];
@@ -123,7 +123,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What a listener carries. `None` when a mistake was told.
+    /// The transport of a listener. `None` after an error.
     fn carries(&mut self, listener: ListenerDraft<'_>) -> Option<ListenerTransport> {
         let ListenerDraft { written, address, mark } = listener;
         let has = |transport| written.transports.contains(&transport);
@@ -211,7 +211,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Where a VPC's resolver stands: the base of the primary IPv4 prefix plus two ("Amazon DNS server", VPC User Guide).
+/// The address of a VPC's resolver: the base of the primary IPv4 CIDR block plus two ("Amazon DNS server",
+/// VPC User Guide).
 fn resolver_address(vpc: &Vpc) -> Option<Ipv4Addr> {
     vpc.cidrs.iter().find_map(|cidr| match cidr {
         IpNet::V4(net) => Some(Ipv4Addr::from(u32::from(net.network()).checked_add(2)?)),

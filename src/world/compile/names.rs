@@ -1,4 +1,4 @@
-//! Who may answer what: private hosted zones and resolver rules.
+//! Claims of private hosted zones and resolver rules.
 
 use super::records::RecordEntry;
 use super::routing::RoutedSetBuilder;
@@ -7,7 +7,8 @@ use super::*;
 use crate::config::{Direction, ResolverRule, RuleType};
 
 impl Compiler<'_> {
-    /// Resolver endpoints: inbound ones are doors to a VPC, outbound ones are what rules leave through.
+    /// Resolver endpoints: inbound ones give access to a VPC's resolver, outbound ones are the source of
+    /// forwarded queries.
     pub(super) fn resolver_endpoints(&mut self) {
         for (number, written) in self.config.resolver_endpoint.iter().enumerate() {
             if !self.declare(&written.id) {
@@ -48,7 +49,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The view of an inbound endpoint: the VPC's, or one of its own with DNS64.
+    /// The view of an inbound endpoint: that of the VPC, or a separate one with DNS64.
     fn inbound_view(&mut self, vpc: Index<Vpc>, dns64: bool) -> ViewId {
         let plain = self.vpcs[vpc].inbound_view;
         if !dns64 {
@@ -64,12 +65,12 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether an address lies in a subnet of this VPC.
+    /// Whether an address is in a subnet of this VPC.
     fn lies_in_subnet(&self, vpc: Index<Vpc>, address: IpAddr) -> bool {
         self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest(address).is_some())
     }
 
-    /// Both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
+    /// Adds a claim to both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
     pub(super) fn claim(&mut self, vpc: Index<Vpc>, suffix: &Name, origin: ClaimSource, claim: Claim) {
         for view in [self.vpcs[vpc].view, self.vpcs[vpc].inbound_view] {
             self.claims.add(suffix.clone(), ScopedClaim { view, source: origin, claim });
@@ -86,7 +87,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// One hosted zone, with the file that it names.
+    /// Compiles one hosted zone with its file.
     fn hosted_zone(&mut self, written: &config::HostedZone, file: Option<ZoneFile>) {
         if let Some(id) = &written.id
             && !self.declare(id)
@@ -124,7 +125,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Lets a VPC see a zone, if it has both DNS attributes.
+    /// Associates a VPC with a zone, if it has both DNS attributes.
     fn associate(&mut self, vpc: Index<Vpc>, mark: Mark, apex: &Name, zone: Index<HostedZone>) {
         let inbound = self.vpcs[vpc].inbound_view;
         let taken = self.claims.at(inbound, apex).find_map(|held| self.zone_taken(held.claim));
@@ -145,7 +146,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What zone has a name already, in words.
+    /// Describes the zone that already has a name.
     pub(super) fn zone_taken(&self, claim: Claim) -> Option<String> {
         match claim {
             Claim::HostedZone(other) => Some(format!("hosted zone {}", self.hosted_zones[other].id)),
@@ -211,7 +212,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The domain of a rule, by its type. `None` when a mistake was told.
+    /// The domain of a rule, by its type. `None` after an error.
     fn rule_domain<'r>(&mut self, written: &'r ResolverRule) -> Option<&'r Marked<Name>> {
         let is_delegate = written.rule_type == RuleType::Delegate;
         let (wanted, other, key, other_key) = if is_delegate {
@@ -231,7 +232,7 @@ impl Compiler<'_> {
         wanted.as_ref()
     }
 
-    /// A VPC's own association with a rule. It has one of each type for a name.
+    /// Associates a VPC with a rule. A VPC can have one rule of each type per name.
     fn associate_rule(&mut self, vpc: Index<Vpc>, mark: Mark, rule: Index<Rule>) {
         let Rule { kind, domain, .. } = &self.rules[rule];
         let (kind, domain) = (*kind, domain.clone());
@@ -250,7 +251,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Tells when something of another account was not shared with a VPC's own.
+    /// Reports an object of another account that is not shared with a VPC's account.
     pub(super) fn check_shared<T: Display>(
         &mut self,
         vpc: Index<Vpc>,
@@ -271,7 +272,7 @@ impl Compiler<'_> {
         error.help(format!("write `shared_with = [\"{account}\"]` where `{id}` is declared"));
     }
 
-    /// The addresses of the outbound endpoint that a rule names.
+    /// The addresses of a rule's outbound endpoint.
     fn outbound_addresses(&mut self, endpoint: &Marked<crate::aws::ResolverEndpointId>) -> Vec<IpAddr> {
         match self.ids.resolver_endpoints.get(&endpoint.to_string()) {
             Some(Resolver::Outbound(number)) => {
@@ -294,7 +295,7 @@ impl Compiler<'_> {
     }
 }
 
-/// What a rule claims; a DELEGATE rule claims nothing.
+/// The claim of a rule; a DELEGATE rule has none.
 pub(super) fn rule_claim(kind: RuleKind, rule: Index<Rule>) -> Option<Claim> {
     match kind {
         RuleKind::Forward => Some(Claim::ForwardRule(rule)),

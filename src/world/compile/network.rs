@@ -1,5 +1,5 @@
-//! What joins VPCs and sites: peering connections and transit gateways, whose private addresses a VPC's resolver tells
-//! across them, and network interfaces that stand by themselves.
+//! Peering connections and transit gateways, the VPCs whose private addresses can be resolved across them,
+//! and network interfaces that are configured on their own.
 
 use super::*;
 use crate::config::{AttachmentType, PeeringSide, RouteState};
@@ -37,7 +37,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// VPCs that share addresses cannot be peered ("VPC peering connection limitations", VPC Peering Guide).
+    /// VPCs with overlapping CIDR blocks cannot be peered ("VPC peering connection limitations", VPC Peering
+    /// Guide).
     fn check_peered_prefixes(
         &mut self,
         written: &config::VpcPeeringConnection,
@@ -55,8 +56,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// `remote` hears private addresses of the VPC at a side that allows it; both have host names
-    /// ("Enable DNS resolution for a VPC peering connection", VPC Peering Guide).
+    /// `remote` resolves private addresses of the VPC on a side that allows it; both must have DNS host names
+    /// enabled ("Enable DNS resolution for a VPC peering connection", VPC Peering Guide).
     fn resolves_across(&mut self, side: &PeeringSide, vpc: Index<Vpc>, remote: Index<Vpc>) {
         if !side.allow_dns_resolution_from_remote_vpc {
             return;
@@ -76,10 +77,11 @@ impl Compiler<'_> {
         self.peered.entry(remote).or_default().insert(vpc);
     }
 
-    /// VPCs that take part hear of each other's private addresses. PHZs are never shared so.
+    /// VPCs with DNS support on their attachments resolve each other's private addresses. Private hosted
+    /// zones are never shared this way.
     fn transit_gateway(&mut self, written: &config::TransitGateway) {
         let mut made = TransitGateway::new(written.id.value().text());
-        // The first VPC gives the region.
+        // The first VPC determines the region.
         let mut first: Option<Index<Vpc>> = None;
         let mut taking_part = Vec::new();
         for attachment in &written.vpc_attachment {
@@ -127,7 +129,7 @@ impl Compiler<'_> {
         self.ids.transit_gateways.insert(written.id.to_string(), made);
     }
 
-    /// Attachments of sites and of other gateways, and the route tables. Runs when sites are known.
+    /// Attachments of sites and of other transit gateways, and the route tables. Runs after sites.
     pub(super) fn transit_gateway_routes(&mut self) {
         for written in &self.config.transit_gateway {
             let Some(index) = self.ids.transit_gateways.get(&written.id.to_string()).copied() else {
@@ -159,7 +161,8 @@ impl Compiler<'_> {
         self.gateway_prefixes_of_sites();
     }
 
-    /// What gateway endpoints behind each site's links hold. Those behind one transit gateway are looked for once.
+    /// The prefixes of gateway endpoints behind the links of each site. Those behind one transit gateway are
+    /// collected once.
     fn gateway_prefixes_of_sites(&mut self) {
         let of_vpc = |vpc: Index<Vpc>| {
             let endpoints = self.vpcs[vpc].endpoints.iter().map(|index| &self.endpoints[*index]);
@@ -223,7 +226,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether an attachment is the other end of a peering whose first end is declared: both have one id.
+    /// Whether an attachment is the other end of a peering attachment whose first end is configured: both
+    /// have the same ID.
     fn is_other_end(
         &self,
         gateway: &config::TransitGateway,
@@ -237,12 +241,12 @@ impl Compiler<'_> {
             end.id.value() == id
                 && end.transit_gateway.as_ref().is_some_and(|back| back.value() == gateway.id.value())
         });
-        // Of the gateway's own ones, the first.
+        // The first one of the gateway itself.
         let own = gateway.attachment.iter().find(|own| own.id.value() == id);
         has_end && own.is_some_and(|own| own.id.mark() == attachment.id.mark())
     }
 
-    /// The table that every attachment is associated with and propagates to.
+    /// The implicit table that every attachment is associated with and propagates to.
     fn default_table(&mut self, gateway: Index<TransitGateway>) -> TransitGatewayRouteTable {
         let mut table = TransitGatewayRouteTable::new(None);
         for number in 0..self.transit_gateways[gateway].attachments.len() {
@@ -252,8 +256,8 @@ impl Compiler<'_> {
         table
     }
 
-    /// The prefixes that an attachment propagates. Those of a peered gateway are static routes ("Transit gateway peering
-    /// attachments").
+    /// Propagates the prefixes of an attachment. For peering attachments, only static routes are possible
+    /// ("Transit gateway peering attachments").
     fn propagate(&self, gateway: Index<TransitGateway>, number: usize, table: &mut TransitGatewayRouteTable) {
         let attachment = &self.transit_gateways[gateway].attachments[number];
         let prefixes = match &attachment.to {
@@ -268,7 +272,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Lets the traffic of attachments follow a table. An attachment follows one.
+    /// Associates attachments with a route table. An attachment has one.
     fn associate_table(
         &mut self,
         gateway: Index<TransitGateway>,
@@ -322,7 +326,7 @@ impl Compiler<'_> {
         table
     }
 
-    /// The number of an attachment of a gateway.
+    /// The index of an attachment of a transit gateway.
     fn attachment_named(
         &mut self,
         gateway: Index<TransitGateway>,
@@ -342,7 +346,7 @@ impl Compiler<'_> {
         found
     }
 
-    /// Network interfaces that stand by themselves.
+    /// Network interfaces that are configured on their own.
     pub(super) fn network_interfaces(&mut self) {
         for vpc in &self.config.vpc {
             let Some(index) = self.ids.vpcs.get(&vpc.id.to_string()).copied() else { continue };

@@ -1,4 +1,4 @@
-//! Who stands where, and what is expected of it.
+//! Locations, client entries, settings and expectations.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use crate::config::LogTo;
 use crate::net::{PrefixMap, host};
 
 impl Compiler<'_> {
-    /// Every place: each subnet with what is cut out of it, each site, and outside.
+    /// Every place: each subnet with its splits, each site, and outside.
     pub(super) fn places(&mut self) {
         let cuts = self.told_apart();
         let mut interfaces = self.interfaces_by_subnet();
@@ -16,12 +16,12 @@ impl Compiler<'_> {
             let cuts = cuts.of_vpc(vpc);
             let kind = PlaceKind::Subnet(index);
             let prefixes = subnet.cidrs.clone();
-            // A declared address is a place of its own already.
+            // A configured address is a place of its own already.
             let declared = &self.vpcs[vpc].interfaces;
             let mut inside = cuts_inside(cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
-            // There may be many cuts, and each of them has the subnet's other prefix beside it.
+            // There may be many splits, and each has the subnet's other CIDR block as its second prefix.
             let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
@@ -35,7 +35,7 @@ impl Compiler<'_> {
             }
             for (address, interface) in &declared {
                 let others = by_owner[interface].iter().filter(|other| other.is_ipv4() != address.is_ipv4());
-                // Of a resolver endpoint's addresses nobody says which are one interface's.
+                // For a resolver endpoint, it is unknown which addresses belong to the same interface.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
                 let beside = others.map(|other| (host(*other), *other)).collect();
                 let own = place_beside(kind, vec![host(*address)], beside, cuts);
@@ -46,7 +46,7 @@ impl Compiler<'_> {
         for (index, name, prefixes) in sites {
             let kind = PlaceKind::Site(index);
             let cuts = cuts.of_site(index);
-            // Each prefix is a place of its own, since groups may admit one and not the other.
+            // Each prefix is a place of its own, because security groups may allow one and not the other.
             let mut own = prefixes.clone();
             own.extend(cuts_inside(cuts, &prefixes));
             for prefix in own {
@@ -56,7 +56,7 @@ impl Compiler<'_> {
         self.places.add(&Arc::from("outside"), None, place(PlaceKind::Outside, Vec::new(), cuts.outside()));
     }
 
-    /// The declared addresses in each subnet, in their order.
+    /// The configured addresses in each subnet, sorted.
     fn interfaces_by_subnet(&self) -> HashMap<Index<Subnet>, Vec<(IpAddr, Interface)>> {
         let mut by_subnet: HashMap<_, Vec<_>> = HashMap::new();
         for (vpc, own) in &self.ids.subnets_by_prefix {
@@ -70,7 +70,7 @@ impl Compiler<'_> {
         by_subnet
     }
 
-    /// Which place clients stand in whose own address does not tell.
+    /// The `[[client]]` entries.
     pub(super) fn clients(&mut self) {
         for client in &self.config.client {
             let name = &client.place.value().0;
@@ -85,12 +85,13 @@ impl Compiler<'_> {
         }
     }
 
-    /// Tells that nothing is called so where a place should be.
+    /// Reports an unknown location.
     fn unknown_place(&mut self, name: &str, mark: Mark) {
         self.unknown("place", name, mark, |this| this.places.names().map(|name| &**name).collect());
     }
 
-    /// Where two VPCs share addresses, only a bound listener can tell whose client asks.
+    /// Warns of VPCs with overlapping addresses, where only a listener with a view can distinguish the
+    /// clients.
     pub(super) fn check_ambiguous_places(&mut self) {
         let mut seen: PrefixMap<(Index<Vpc>, Arc<str>)> = PrefixMap::new();
         for vpc in &self.config.vpc {
@@ -116,7 +117,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Settings that contradict each other.
+    /// Reports settings that contradict each other.
     pub(super) fn settings(&mut self) {
         let log = &self.config.query_log;
         if *log.to.value() == LogTo::File && log.file.is_none() {
@@ -126,7 +127,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What the user expects, its places checked.
+    /// The expectations, after checking their locations.
     pub(super) fn expectations(&mut self) {
         for expect in &self.config.expect {
             let from = &expect.from.value().0;
@@ -139,15 +140,15 @@ impl Compiler<'_> {
     }
 }
 
-/// A place that nobody is declared to have.
+/// A place without a configured owner.
 fn place(kind: PlaceKind, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
     place_beside(kind, prefixes, Vec::new(), cuts)
 }
 
-/// A prefix with an address of it that lies in none of the cuts inside.
+/// A prefix with an address in it that is in none of the splits.
 type Sampled = (IpNet, IpAddr);
 
-/// The same, of clients that have addresses of the other family, too.
+/// The same for clients that have addresses of the other family as well.
 fn place_beside(
     kind: PlaceKind,
     prefixes: Vec<IpNet>,
@@ -160,10 +161,11 @@ fn place_beside(
     Place { kind: kind, prefixes, beside, samples, interface: None }
 }
 
-/// An address of a prefix that lies in none of the cuts inside it; the first where they leave none.
+/// An address of a prefix that is in none of the splits inside it; the first address if they cover it
+/// completely.
 fn sample(prefix: &IpNet, cuts: &PrefixMap<()>) -> IpAddr {
     let mut free = prefix.network();
-    // They come in the order of addresses, a wider one before those inside it.
+    // Splits are in the order of addresses, less specific ones first.
     for (cut, ()) in cuts.inside(prefix).into_iter().filter(|(cut, ())| cut != prefix) {
         if cut.contains(&free) {
             match after(cut.broadcast()).filter(|next| prefix.contains(next)) {
@@ -175,7 +177,7 @@ fn sample(prefix: &IpNet, cuts: &PrefixMap<()>) -> IpAddr {
     free
 }
 
-/// The address after this one.
+/// The next address.
 fn after(address: IpAddr) -> Option<IpAddr> {
     match address {
         IpAddr::V4(address) => address.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
@@ -183,7 +185,7 @@ fn after(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// The prefixes that are cut out of others, each once.
+/// The distinct splits inside prefixes.
 fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
     let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
     let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();

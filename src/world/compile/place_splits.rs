@@ -1,15 +1,15 @@
-//! Where places are cut: the prefixes that filters and routes of one network tell apart.
+//! Where places are split: the prefixes that filters and routes of one network distinguish.
 //!
-//! A network is what peering connections, transit gateways and sites join. Nothing that is written in one network judges
-//! traffic of another, so VPCs that share addresses and nothing else do not cut each other's subnets: else there would be as
-//! many places as subnets times rules.
+//! A network consists of VPCs and sites connected by peering connections, transit gateways and links.
+//! Prefixes of one network do not affect traffic of another, so VPCs that merely have overlapping addresses
+//! do not split each other's subnets: otherwise there would be as many places as subnets times rules.
 
 use std::collections::HashMap;
 
 use super::*;
 use crate::net::PrefixMap;
 
-/// The prefixes that tell addresses apart, by network.
+/// The distinguishing prefixes, by network.
 pub(super) struct PlaceSplits {
     networks: NetworkPrefixes,
     of_network: HashMap<usize, PrefixMap<()>>,
@@ -17,17 +17,17 @@ pub(super) struct PlaceSplits {
 }
 
 impl PlaceSplits {
-    /// Those that count in a VPC.
+    /// Those of a VPC.
     pub(super) fn of_vpc(&self, vpc: Index<Vpc>) -> &PrefixMap<()> {
         self.of(self.networks.vpc(vpc))
     }
 
-    /// Those that count at a site.
+    /// Those of a site.
     pub(super) fn of_site(&self, site: Index<Site>) -> &PrefixMap<()> {
         self.of(self.networks.site(site))
     }
 
-    /// Those that count outside of every network: none.
+    /// Those outside every network: none.
     pub(super) fn outside(&self) -> &PrefixMap<()> {
         &self.none
     }
@@ -44,8 +44,8 @@ impl PlaceSplits {
     }
 }
 
-/// Which VPCs, sites and transit gateways hang together. Each is a node; a node leads to another of its network, and one of
-/// them to itself.
+/// Which VPCs, sites and transit gateways are connected: a disjoint-set forest. Each is a node that points to
+/// another one of its network; one node of each network points to itself.
 struct NetworkPrefixes {
     leads_to: Vec<usize>,
     vpcs: usize,
@@ -69,7 +69,7 @@ impl NetworkPrefixes {
         self.vpcs + self.sites + gateway.number() as usize
     }
 
-    /// The node that stands for a node's network.
+    /// The representative of a node's network.
     fn network(&self, mut node: usize) -> usize {
         while self.leads_to[node] != node {
             node = self.leads_to[node];
@@ -82,7 +82,7 @@ impl NetworkPrefixes {
         self.leads_to[one] = other;
     }
 
-    /// Lets every node lead to the one that stands for its network.
+    /// Path compression: every node points to its representative.
     fn shorten(&mut self) {
         for node in 0..self.leads_to.len() {
             self.leads_to[node] = self.network(node);
@@ -91,12 +91,12 @@ impl NetworkPrefixes {
 }
 
 impl Compiler<'_> {
-    /// The prefixes that security groups, network ACLs and routes tell apart: addresses in one of them and outside it may
-    /// fare otherwise, on the way or on the way back.
+    /// The prefixes that security groups, network ACLs and routes distinguish: addresses inside and outside
+    /// of one of them may have different paths, or different return paths.
     pub(super) fn told_apart(&self) -> PlaceSplits {
         let mut cuts = PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
         for (index, vpc) in self.vpcs.indexed() {
-            // What is `local` there.
+            // Local destinations.
             cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());
         }
         for written in &self.config.vpc {
@@ -122,7 +122,7 @@ impl Compiler<'_> {
             for table in &written.route_table {
                 let table = self.ids.route_tables.get(&table.id.to_string());
                 let table = table.map(|(_, index)| &self.route_tables[*index]);
-                // A service's prefix list, to which a gateway endpoint's routes lead, holds nobody's own addresses.
+                // The prefix list of a gateway endpoint's service contains no addresses of clients.
                 let routes = table.into_iter().flat_map(RouteTable::iter);
                 let routes = routes.filter(|route| !matches!(route.target, Target::GatewayEndpoint(_)));
                 cuts.add(node, routes.map(|route| route.destination));
@@ -152,7 +152,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        // Sites of one gateway hear each other.
+        // Sites of one virtual private gateway reach each other.
         let mut by_target: HashMap<&str, usize> = HashMap::new();
         for (index, site) in self.sites.indexed() {
             let own = all.site(index);

@@ -1,4 +1,4 @@
-//! Route 53 Profiles: zones, rules and endpoints that many VPCs have in common.
+//! Route 53 Profiles: zones, rules and endpoints shared by many VPCs.
 
 use std::collections::hash_map::Entry;
 
@@ -6,29 +6,29 @@ use super::names::rule_claim;
 use super::*;
 use crate::config::ProfileSetting;
 
-/// How many Profiles a VPC may be associated with (Route 53 Developer Guide, "Updating the priority of a Route 53
+/// Maximum number of Profiles of a VPC (Route 53 Developer Guide, "Updating the priority of a Route 53
 /// Profile association with a VPC").
 const MAX_OF_A_VPC: usize = 2;
 
-/// The priorities an association may have (the same page).
+/// Valid priorities of an association (the same page).
 const PRIORITIES: std::ops::RangeInclusive<u16> = 100..=9900;
 
-/// What a Profile brings to its VPCs: a name, and who answers there.
+/// The claims of a Profile, by name.
 type ProfileClaims = Vec<(Name, Claim)>;
 
-/// A Profile on the way.
+/// A Profile being compiled.
 #[derive(Default)]
 struct ProfileContents {
-    /// The ids that stand in it.
+    /// The IDs in it.
     ids: HashSet<String>,
-    /// What it brings.
+    /// Its claims.
     brought: ProfileClaims,
-    /// The rule and the zone that each name has, by the place of their kind in the order of precedence.
+    /// The rule and the zone of each name, by the precedence of their kind.
     taken: HashMap<(Name, u8), Claim>,
 }
 
 impl Compiler<'_> {
-    /// Every Profile, with the claims that it makes in each of its VPCs.
+    /// Every Profile, with its claims in each of its VPCs.
     pub(super) fn profiles(&mut self) {
         let mut taken: HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>> = HashMap::new();
         for written in &self.config.profile {
@@ -51,7 +51,7 @@ impl Compiler<'_> {
         self.reverse_settings(&taken);
     }
 
-    /// Lets a VPC have what a Profile brings: zones only with both DNS attributes.
+    /// Adds the claims of a Profile to a VPC: zones only with both DNS attributes.
     fn bring(&mut self, vpc: Index<Vpc>, mark: Mark, origin: ClaimSource, brought: &ProfileClaims) {
         let sees_zones = self.vpcs[vpc].dns_hostnames;
         let mut unseen = 0;
@@ -71,7 +71,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether something stands in a Profile for the first time.
+    /// Whether an ID occurs in a Profile for the first time.
     fn is_first(&mut self, id: &Marked<impl Display>, held: &mut ProfileContents) -> bool {
         let is_first = held.ids.insert(id.to_string());
         if !is_first {
@@ -80,8 +80,8 @@ impl Compiler<'_> {
         is_first
     }
 
-    /// Puts a claim into a Profile, which holds one rule and one zone of a name, as a VPC does. False when a mistake
-    /// was told.
+    /// Adds a claim to a Profile, which can have one rule and one zone per name, like a VPC. Returns false
+    /// after an error.
     fn put(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut ProfileContents) -> bool {
         let taken = match held.taken.entry((name.clone(), claim.precedence())) {
             Entry::Vacant(entry) => {
@@ -103,7 +103,7 @@ impl Compiler<'_> {
         false
     }
 
-    /// What stands in a Profile.
+    /// The claims of a Profile.
     fn brought(&mut self, written: &config::Profile) -> ProfileClaims {
         let mut held = ProfileContents::default();
         for id in &written.resolver_rules {
@@ -179,7 +179,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a VPC may have this association besides those it has.
+    /// Whether a VPC can have this association in addition to its others.
     fn may_associate(
         &mut self,
         own: &mut Vec<(u16, Index<Profile>)>,
@@ -207,12 +207,13 @@ impl Compiler<'_> {
         false
     }
 
-    /// Lets a VPC see another VPC's endpoint. What only inbound queries see there, only they see here.
+    /// Adds the claim of another VPC's endpoint to a VPC. If it applies only to inbound queries there, it
+    /// does so here.
     fn see_endpoint(&mut self, vpc: Index<Vpc>, apex: &Name, origin: ClaimSource, zone: Index<ManagedZone>) {
         let claim = Claim::Endpoint(zone);
         let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
         if endpoint.vpc == vpc {
-            return; // It sees it already.
+            return; // The VPC has it already.
         }
         if endpoint.private_dns == PrivateDns::OnlyForInboundResolver {
             let view = self.vpcs[vpc].inbound_view;
@@ -222,7 +223,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What the Profiles of each VPC say of its reverse zones: the first that says anything.
+    /// The setting of each VPC's Profiles for its reverse zones: that of the first Profile that has one.
     fn reverse_settings(&mut self, taken: &HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>>) {
         let said: HashMap<String, ProfileSetting> =
             self.config.profile.iter().map(|it| (it.id.to_string(), it.autodefined_reverse)).collect();

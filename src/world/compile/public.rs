@@ -1,4 +1,4 @@
-//! Public DNS as the world knows it.
+//! Public DNS as known to the world.
 
 use super::records::RecordEntry;
 use super::*;
@@ -6,7 +6,7 @@ use crate::aws::zones::SEALED_SOA;
 use crate::dns::special_use::{self, IPV4ONLY_TTL_S, SpecialUse};
 use crate::dns::{Rdata, RecordType, RrSet, SuffixMap};
 
-/// Gathers what is public while the rest is compiled.
+/// Collects public names while the rest is compiled.
 pub(super) struct Builder {
     overlay: Zone,
     api_aliases: Zone,
@@ -29,29 +29,29 @@ impl Builder {
         }
     }
 
-    /// A record of an endpoint's own name.
+    /// Adds a record of an endpoint-specific name.
     pub(super) fn overlay(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
         self.overlay.add(owner, rtype, ttl, rdata).expect("an address may stand at any name below the root");
     }
 
-    /// A record of what APIs' aliases at an execute-api endpoint lead to. `owner` is such a name without the
-    /// API's id.
+    /// Adds a record for aliases of APIs at an execute-api endpoint. `owner` is such a name without the API
+    /// ID.
     pub(super) fn api_alias(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
         let added = self.api_aliases.add(owner, rtype, ttl, rdata);
         added.expect("an address may stand at any name below the root");
     }
 
-    /// An instance's public name.
+    /// Adds an instance's public name.
     pub(super) fn instance(&mut self, name: Name, host: PublicHost) {
         self.instances.insert(name, host);
     }
 
-    /// The label of an instance's resource name: its id.
+    /// Adds the label of an instance's resource name: its ID.
     pub(super) fn resource_name(&mut self, id: &str, instance: Index<Instance>) {
         self.resource_names.insert(id.to_ascii_lowercase().into_bytes().into(), instance);
     }
 
-    /// The record types that S3's regional names have in a VPC with such a gateway endpoint.
+    /// Sets the record types of S3's regional names in a VPC with such a gateway endpoint.
     pub(super) fn s3_families(&mut self, vpc: Index<Vpc>, families: AddressFamilies) {
         self.s3_families.insert(vpc, families);
     }
@@ -73,8 +73,8 @@ impl Builder {
     }
 }
 
-/// The encrypted listeners that clients of plain ones are told of: those with a name. A client is to get the same answers
-/// there, so one that is bound to no view is left out where a plain listener is bound to one.
+/// The encrypted listeners that are advertised to clients of plain DNS listeners: those with a name. Clients
+/// must get the same answers there, so a listener without a view is omitted if a plain DNS listener has one.
 pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
     let binds_plain = listeners.iter().any(|listener| listener.view.is_some() && listener.tls().is_none());
     let named = listeners.iter().filter(|listener| listener.view.is_some() || !binds_plain);
@@ -82,10 +82,10 @@ pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
         let protocol = match &listener.transport {
             ListenerTransport::Plain { .. } => return None,
             ListenerTransport::Dot(_) => "alpn=dot".to_owned(),
-            // HTTP/2 is the version that is spoken; the template is RFC 9461 5's.
+            // HTTP/2 is the supported version; the template is that of RFC 9461 section 5.
             ListenerTransport::Doh { path, .. } => format!("alpn=h2 dohpath={path}{{?dns}}"),
         };
-        // The port of a test's listener is known when it is open.
+        // The port of a listener on port 0 is known only after it has been opened.
         let name = listener.server_name.as_ref().filter(|_| listener.address.port() != 0)?;
         let (ip, port) = (listener.address.ip(), listener.address.port());
         let hint = match ip {
@@ -134,7 +134,7 @@ fn special_use_zones() -> SuffixMap<SpecialUseZone> {
     zones
 }
 
-/// A zone with the SOA record that locally served zones have (RFC 6303 3), but for the time that a denial is kept.
+/// A zone with the SOA record of locally served zones (RFC 6303 section 3), except for its negative TTL.
 fn special_use_zone(apex: &Name, negative_ttl: u32) -> Zone {
     let rname = fact_name("nobody.invalid");
     let rdata = Rdata::soa(apex, &rname, 1, 3600, 1200, 604_800, negative_ttl);
@@ -142,11 +142,11 @@ fn special_use_zone(apex: &Name, negative_ttl: u32) -> Zone {
 }
 
 impl Compiler<'_> {
-    /// The user's records of the sealed internet.
+    /// Configured records of the sealed internet.
     pub(super) fn public_records(&mut self) {
         let mut zone =
             std::mem::replace(&mut self.public.records, records::zone_with_soa(Name::root(), &SEALED_SOA));
-        // Clients with IPv6 alone ask for it to learn whether there is DNS64, and its prefix (RFC 7050 2.2).
+        // IPv6-only clients query it to detect DNS64 and its prefix (RFC 7050 section 2.2).
         let ipv4only = fact_name("ipv4only.arpa");
         for last in [170, 171] {
             let address = IpAddr::from([192, 0, 0, last]);

@@ -1,4 +1,5 @@
-//! Records of zones: out of the configuration, out of zone files and Route 53's JSON, and those that every zone has.
+//! Records of zones: from the configuration, from zone files and Route 53 JSON, and those that every zone
+//! has.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use crate::config::{Diagnostic, RecordText};
 use crate::dns::{Name, Rdata, RecordType, RrSet, ZoneRecord, from_octal_escapes};
 use crate::world::zone::DistinctRecords;
 
-/// What Route 53 puts into each zone that it makes: kept once for all of them.
+/// The records that Route 53 adds to each zone: stored once for all of them.
 pub(super) struct ReservedApexRecords {
     /// The data of the SOA record.
     soa: Arc<[Rdata]>,
@@ -20,7 +21,7 @@ pub(super) struct ReservedApexRecords {
 }
 
 impl ReservedApexRecords {
-    /// As the tables of facts have it.
+    /// Creates them from the tables of facts.
     pub(super) fn new() -> Self {
         let soa = &dns::HOSTED_ZONE_SOA;
         Self {
@@ -29,7 +30,7 @@ impl ReservedApexRecords {
         }
     }
 
-    /// A zone as Route 53 makes it: its SOA and NS records, and nothing else.
+    /// A zone as created by Route 53: its SOA and NS records only.
     pub(super) fn hosted_zone(&self, apex: Name) -> Zone {
         let mut zone = zone_of(apex.clone(), &dns::HOSTED_ZONE_SOA, self.soa.clone());
         let servers = self.name_servers.clone();
@@ -39,7 +40,7 @@ impl ReservedApexRecords {
     }
 }
 
-/// A zone of names that AWS generates. It has an SOA record for negative answers only.
+/// A zone of names that AWS generates. Its SOA record is used only for negative answers.
 pub(super) fn internal_zone(apex: Name) -> Zone {
     let mname = apex.prepend(b"ns0").unwrap_or_else(|_| apex.clone());
     let soa = &dns::INTERNAL_SOA;
@@ -65,28 +66,28 @@ fn soa_rdata(mname: &Name, soa: &dns::SoaValues) -> Rdata {
     Rdata::soa(mname, &rname, soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum)
 }
 
-/// Where record sets are written, and in which form.
+/// Where record sets are configured, and in which form.
 #[derive(Clone, Copy)]
 pub(super) enum RecordEntry<'w> {
-    /// In the configuration, as the Route 53 API has them.
+    /// In the configuration, in the form of the Route 53 API.
     Route53,
-    /// In the configuration, as a master file has them.
+    /// In the configuration, in the form of a zone file.
     Master,
-    /// In a file of Route 53's JSON: the place that names the file, its path, and its lines.
+    /// In a file of Route 53 JSON: the position of the reference to the file, its path, and its lines.
     Json(Mark, &'w Arc<Path>, &'w LineStarts),
 }
 
-/// Where one record set is written.
+/// The position of a record set.
 #[derive(Clone)]
 pub(super) struct RecordPosition {
-    /// Where in the configuration.
+    /// In the configuration.
     mark: Mark,
-    /// The file that the configuration names there, with the line and the column in it.
+    /// In a referenced file, with line and column.
     within: Option<(Arc<Path>, usize, usize)>,
 }
 
 impl RecordEntry<'_> {
-    /// The place of a mark.
+    /// The position of a mark.
     pub(super) fn place(self, mark: Mark) -> RecordPosition {
         match self {
             Self::Route53 | Self::Master => RecordPosition { mark, within: None },
@@ -97,7 +98,7 @@ impl RecordEntry<'_> {
         }
     }
 
-    /// The text with the escapes that a master file has.
+    /// Converts escapes to those of a zone file.
     fn plain(self, text: &str) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Master => Ok(Cow::Borrowed(text)),
@@ -107,7 +108,7 @@ impl RecordEntry<'_> {
 }
 
 impl RecordPosition {
-    /// A message, with the place in the named file before it.
+    /// A message, prefixed with the position in the referenced file.
     fn told(&self, message: impl Display) -> String {
         match &self.within {
             Some((path, line, column)) => format!("{}:{line}:{column}: {message}", path.display()),
@@ -117,18 +118,18 @@ impl RecordPosition {
 }
 
 impl Compiler<'_> {
-    /// Tells what is wrong with a record set.
+    /// Reports an invalid record set.
     pub(super) fn wrong_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
         self.report.error(code, place.mark, place.told(message))
     }
 
-    /// Tells what is surprising about a record set.
+    /// Reports a record set that is probably unintended.
     pub(super) fn surprising_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         self.report.warning(Code::Surprising, place.mark, place.told(message))
     }
 
-    /// Adds record sets; those with a routing policy only when all are known.
+    /// Adds record sets; those with a routing policy after all are known.
     pub(super) fn records(
         &mut self,
         zone: &mut Zone,
@@ -220,7 +221,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Reads the values of a record set, each with its place.
+    /// Parses the values of a record set, each with its position.
     fn rdatas(
         &mut self,
         rtype: RecordType,
@@ -284,8 +285,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds the records of a zone file or of Route 53's JSON. Its SOA record is left out, and so are NS records at its
-    /// top: AWS makes those of a private zone itself.
+    /// Adds the records of a zone file or of Route 53 JSON. Its SOA record and NS records at the apex are
+    /// ignored: in a private hosted zone they are AWS's own.
     pub(super) fn zone_file(
         &mut self,
         zone: &mut Zone,
@@ -315,7 +316,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Adds the records of a zone file, and tells the line of each that is refused.
+/// Adds the records of a zone file, and reports the line of each invalid one.
 fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordError)) {
     let apex = zone.apex().clone();
     records.retain(|record| !is_made_by_aws(record.rtype, &record.owner, &apex));
@@ -328,13 +329,13 @@ fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl F
     }
 }
 
-/// Whether Route 53 makes this record itself, in every private zone.
+/// Whether Route 53 adds this record itself to every private hosted zone.
 fn is_made_by_aws(rtype: RecordType, owner: &Name, apex: &Name) -> bool {
     rtype == RecordType::SOA || (rtype == RecordType::NS && owner == apex)
 }
 
-/// Adds records of one owner and type at once; if they are refused, one by one, so that each refusal is told
-/// with the place of its record.
+/// Adds records of one owner and type together; if that fails, one by one, so that each error is reported
+/// with its position.
 fn add_one_set<'r, P>(
     zone: &mut Zone,
     records: impl Iterator<Item = (&'r ZoneRecord, P)> + Clone,

@@ -10,14 +10,14 @@ use crate::config;
 use crate::config::{Destination, RouteOrigin, RouteState};
 
 impl Compiler<'_> {
-    /// The user's prefix lists, and the groups' rules that may name them.
+    /// Configured prefix lists.
     pub(super) fn prefix_lists(&mut self) {
         for list in &self.config.prefix_list {
             let key = (list.region.value().clone(), list.id.to_string());
             let entries = list.entries.iter().map(|cidr| cidr.value().0).collect();
             if let Some(name) = &list.name {
                 let named = (list.region.value().clone(), name.to_string());
-                // Of several lists of one name the first counts.
+                // Among lists with the same name, the first applies.
                 self.named_prefix_lists.entry(named).or_insert(list);
             }
             if self.prefix_lists.insert(key, entries).is_some() {
@@ -28,7 +28,7 @@ impl Compiler<'_> {
         self.security_group_rules();
     }
 
-    /// The entries of a prefix list: the user's, else the project's own facts.
+    /// The entries of a prefix list: the configured ones, or else those in the project's table.
     pub(super) fn prefix_list(&mut self, region: &Region, id: &str, mark: Mark) -> Vec<IpNet> {
         if let Some(entries) = self.prefix_lists.get(&(region.clone(), id.to_owned())) {
             return entries.clone();
@@ -124,11 +124,11 @@ impl Compiler<'_> {
         }
     }
 
-    /// Where a route's target leads; `None`, and an error, when it leads to nothing declared.
+    /// Resolves the target of a route; `None` after an error if it is not configured.
     fn target(&mut self, vpc: &config::Vpc, index: Index<Vpc>, route: &config::Route) -> Option<Target> {
         let Some(named) = &route.target else {
             let is_gone = route.state != RouteState::Active;
-            // The key may have been too broken to read, and that is told.
+            // The target may have been pruned as unreadable, which has been reported.
             if !is_gone && !self.was_cut {
                 let message = format!("the route to {} leads nowhere", route.destination);
                 let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
@@ -137,7 +137,7 @@ impl Compiler<'_> {
             return is_gone.then(|| Target::Other(RouteTarget::gone()));
         };
         let (written, mark) = (named.value(), named.mark());
-        // A blackhole's target is gone, so nobody can declare it.
+        // The target of a blackhole does not exist, so it cannot be configured.
         if route.state == RouteState::Blackhole && !self.ids.declared.contains_key(&*written.id) {
             return Some(Target::Other(written.clone()));
         }
@@ -189,7 +189,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A peering connection that is declared joins this VPC; one that is not is named only.
+    /// A configured peering connection must connect this VPC; one that is not configured is only recorded by
+    /// ID.
     fn peering_target(&mut self, vpc: Index<Vpc>, named: &Marked<RouteTarget>) -> Option<Target> {
         let written = named.value();
         let Some(index) = self.ids.peering_connections.get(&*written.id).copied() else {
@@ -234,7 +235,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// An egress-only internet gateway is for IPv6; a NAT gateway translates to IPv4, from one IPv6 prefix alone.
+    /// An egress-only internet gateway is for IPv6; a NAT gateway translates to IPv4, from one IPv6 prefix
+    /// only.
     fn check_family(&mut self, destination: &IpNet, target: &Target, mark: Mark) {
         let wrong = match target {
             Target::EgressOnlyInternetGateway(_) if destination.addr().is_ipv4() => {
@@ -252,7 +254,7 @@ impl Compiler<'_> {
         self.report.error(Code::InvalidValue, mark, message);
     }
 
-    /// Whether AWS lets such a route stand. False when it stands and never counts.
+    /// Whether AWS allows such a route. Returns false for a route that is allowed but never applies.
     fn may_stand(
         &mut self,
         vpc: Index<Vpc>,
@@ -283,7 +285,7 @@ impl Compiler<'_> {
             return true;
         }
         match rank {
-            // Propagated routes never beat `local`, however long they are.
+            // Propagated routes never take precedence over `local`, however specific they are.
             Rank::Propagated(_) => false,
             Rank::PrefixList(_) | Rank::Local => true,
             Rank::Static => {
@@ -314,7 +316,7 @@ fn is_middlebox(target: &Target) -> bool {
     use RouteTargetKind::{Instance, NatGateway, NetworkInterface, VpcEndpoint};
     match target {
         Target::NatGateway(_) | Target::LoadBalancerEndpoint(_) | Target::Appliance(_) => true,
-        // One that is gone.
+        // A target that does not exist.
         Target::Other(RouteTarget { kind, .. }) => {
             matches!(kind, NatGateway | NetworkInterface | Instance | VpcEndpoint)
         }

@@ -1,6 +1,6 @@
-//! Routing policies of record sets: what may stand together, and how healthy each one is.
+//! Routing policies of record sets: valid combinations, and the health of each record set.
 //!
-//! What Route 53's API refuses is refused here ("ChangeResourceRecordSets", "ResourceRecordSet").
+//! What Route 53's API rejects is an error ("ChangeResourceRecordSets", "ResourceRecordSet").
 
 use std::collections::BTreeMap;
 
@@ -12,35 +12,35 @@ use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, Rec
 use crate::world::RoutingLocation;
 use crate::dns::{Name, RecordType};
 
-/// How many aliases are followed to find out how healthy one is. AWS allows three levels.
+/// Maximum number of aliases followed to evaluate health. AWS allows three levels.
 const MAX_EVALUATED: usize = 16;
 
-/// The longest `SetIdentifier`, in characters.
+/// Maximum length of a `SetIdentifier`, in characters.
 const LONGEST_IDENTIFIER: usize = 128;
 
-/// The record sets of one zone that need more than a look at themselves.
+/// The record sets of one zone that cannot be compiled individually.
 #[derive(Default)]
 pub(super) struct RoutedSetBuilder {
     /// Record sets with a routing policy, by name and type.
     groups: BTreeMap<(Name, RecordType), Vec<PendingHealthCheck>>,
-    /// Record sets without one whose health check says that they are unhealthy.
+    /// Record sets without one whose health check is unhealthy.
     unhealthy: HashSet<(Name, RecordType)>,
-    /// Alias records without one that are as healthy as their targets.
+    /// Alias records without one that have the health of their targets.
     aliases: HashMap<(Name, RecordType), Name>,
 }
 
-/// A record set with a routing policy, on its way.
+/// A record set with a routing policy whose health is not evaluated yet.
 struct PendingHealthCheck {
     /// The record set; its health is that of its own health check.
     set: RoutedSet,
-    /// Whose health it shares.
+    /// The alias target whose health is evaluated.
     evaluated: Option<Name>,
-    /// Where it was written.
+    /// Its position.
     place: RecordPosition,
 }
 
 impl RoutedSetBuilder {
-    /// Takes in a record set with a routing policy.
+    /// Adds a record set with a routing policy.
     pub(super) fn add(
         &mut self,
         owner: Name,
@@ -52,17 +52,17 @@ impl RoutedSetBuilder {
         self.groups.entry((owner, rtype)).or_default().push(PendingHealthCheck { set, evaluated, place });
     }
 
-    /// Notes that a record set without a routing policy is unhealthy.
+    /// Records that a record set without a routing policy is unhealthy.
     pub(super) fn unhealthy(&mut self, owner: Name, rtype: RecordType) {
         self.unhealthy.insert((owner, rtype));
     }
 
-    /// Notes that an alias record without a routing policy is as healthy as its target.
+    /// Records that an alias record without a routing policy has the health of its target.
     pub(super) fn simple_alias(&mut self, owner: Name, rtype: RecordType, target: Name) {
         self.aliases.insert((owner, rtype), target);
     }
 
-    /// Whether something at a name is healthy: of several record sets, one is enough.
+    /// Whether any record set of a name is healthy.
     fn has_healthy(&self, at: (Name, RecordType), gone: &dyn Fn(&Name) -> bool, followed: usize) -> bool {
         if followed > MAX_EVALUATED {
             return true;
@@ -79,7 +79,7 @@ impl RoutedSetBuilder {
 }
 
 impl Compiler<'_> {
-    /// What health checks say.
+    /// The states of health checks.
     pub(super) fn health_checks(&mut self) {
         for check in &self.config.health_check {
             if self.declare(&check.id) && !check.healthy {
@@ -88,8 +88,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a health check says that something is unhealthy. One that is not declared says nothing; beside others
-    /// that are it may be a slip of the pen.
+    /// Whether a health check is unhealthy. One that is not configured is healthy; if others are configured,
+    /// it may be a typing error.
     pub(super) fn is_unhealthy(&mut self, id: &Marked<String>, written: RecordEntry<'_>) -> bool {
         let declared = &self.config.health_check;
         let is_known = declared.iter().any(|check| check.id.value() == id.value());
@@ -100,7 +100,8 @@ impl Compiler<'_> {
         self.unhealthy.contains(id.value().as_str())
     }
 
-    /// What a record set is chosen by, with its identifier. `None`: it has no routing policy. An error is told.
+    /// The set identifier and parameters of a record set. `None` if it has no routing policy. Errors are
+    /// reported.
     pub(super) fn routing(
         &mut self,
         record: &RecordText,
@@ -112,7 +113,7 @@ impl Compiler<'_> {
         let name = &record.name;
         match (&said[..], &more.set_identifier) {
             ([], None) => return Ok(None),
-            // The key of its policy may have been too broken to read, and that is told.
+            // The key of its policy may have been pruned as unreadable, which has been reported.
             ([], Some(_)) if self.was_cut => return Err(()),
             ([], Some(identifier)) => {
                 let message = format!(
@@ -157,7 +158,7 @@ impl Compiler<'_> {
         Ok(Some((routing, identifier)))
     }
 
-    /// What a record set with one routing policy is chosen by.
+    /// The parameters of a record set for its routing policy.
     fn criterion(
         &mut self,
         record: &RecordText,
@@ -209,7 +210,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// Where a geoproximity record set's resource is.
+    /// The location of a geoproximity record set's resource.
     fn proximity(&self, near: &GeoProximityLocation) -> Result<Proximity, String> {
         let GeoProximityLocation { aws_region, local_zone_group, coordinates, bias } = near;
         if let Some(group) = local_zone_group {
@@ -237,7 +238,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Warns of a region that nobody knows the place of.
+    /// Warns of a region without a known location.
     fn known_place(&mut self, region: &Region, place: &RecordPosition) {
         if self.facts.regions.of(region).is_none() {
             let message = format!("where region `{region}` lies is not known here");
@@ -247,7 +248,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Warns of a VPC whose region's place nobody knows, with a zone that goes by it.
+    /// Warns of a VPC in a region without a known location, for a zone whose policies depend on it.
     pub(super) fn check_region_place(&mut self, vpc: Index<Vpc>, mark: Mark) {
         let region = &self.vpcs[vpc].region;
         if self.facts.regions.of(region).is_none() {
@@ -260,7 +261,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds the record sets with a routing policy to their zone. Whether one of the policies goes by place.
+    /// Adds the record sets with a routing policy to their zone. Returns whether a policy depends on
+    /// location.
     pub(super) fn routed_sets(&mut self, zone: &mut Zone, routed: RoutedSetBuilder) -> bool {
         if routed.groups.is_empty() {
             return false;
@@ -323,7 +325,7 @@ impl Compiler<'_> {
                 self.wrong_record(&one.place, format!("{owner} {rtype}, record set `{identifier}`: {wrong}"));
             }
         }
-        // What holds no value was told.
+        // A record set without values has been reported.
         group.retain(|one| !matches!(&one.set.content, Content::Records(set) if set.rdatas.is_empty()));
         if !is_well || group.is_empty() {
             return;
@@ -343,7 +345,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Tells that a zone of a site's name servers cannot have routing policies.
+    /// Reports that a zone of a site cannot have routing policies.
     pub(super) fn refuse_routed(&mut self, routed: &RoutedSetBuilder) {
         for one in routed.groups.values().flatten() {
             let message = format!(
@@ -355,7 +357,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether a policy goes by where the asker is.
+/// Whether a policy depends on the client's location.
 fn goes_by_place(policy: RoutingPolicy) -> bool {
     match policy {
         RoutingPolicy::Latency | RoutingPolicy::Geolocation | RoutingPolicy::Geoproximity => true,
@@ -363,7 +365,7 @@ fn goes_by_place(policy: RoutingPolicy) -> bool {
     }
 }
 
-/// Whom a geolocation record set answers.
+/// The location of a geolocation record set.
 fn location(at: &GeoLocation) -> Result<RoutingLocation, String> {
     let GeoLocation { continent_code, country_code, subdivision_code } = at;
     let country = |code: &str| match code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())

@@ -1,4 +1,4 @@
-//! Sites: networks on premises, their links, and the zones that are played for them.
+//! Sites: on-premises networks, their links, and their simulated zones.
 
 use super::records::RecordEntry;
 use super::routing::RoutedSetBuilder;
@@ -8,7 +8,7 @@ use crate::dns::SuffixMap;
 use crate::net::PrefixMap;
 
 impl Compiler<'_> {
-    /// Networks on premises, with the zones that are played for them.
+    /// On-premises networks with their simulated zones.
     pub(super) fn sites(&mut self) {
         let vpcs = self.vpc_prefixes();
         for written in &self.config.site {
@@ -44,7 +44,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What is behind a link: a declared transit gateway, else a VPC.
+    /// What is behind a link: a configured transit gateway, or else a VPC.
     fn linked_to(&mut self, link: &config::Link) -> Option<LinkedTo> {
         let declared = self.ids.transit_gateways.get(link.target.value().as_str()).copied();
         match (declared, &link.vpc) {
@@ -90,7 +90,7 @@ impl Compiler<'_> {
         vpcs
     }
 
-    /// Tells where a site and a VPC share addresses. `vpcs` has the first VPC of each prefix.
+    /// Reports overlapping prefixes of a site and a VPC. `vpcs` contains the first VPC of each prefix.
     fn check_site_prefixes(&mut self, site: &config::Site, vpcs: &PrefixMap<Index<Vpc>>) {
         for cidr in &site.cidr {
             let net = cidr.value().0;
@@ -101,7 +101,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The links of a site whose other ends are declared.
+    /// The links of a site whose other ends are configured.
     fn site_links(&mut self, written: &config::Site) -> Vec<Link> {
         let mut links = Vec::new();
         for link in &written.links {
@@ -118,7 +118,7 @@ impl Compiler<'_> {
         links
     }
 
-    /// The zones that are played for a site.
+    /// The simulated zones of a site.
     fn played_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
         let mut zones = SuffixMap::new();
         for played in &written.zone {

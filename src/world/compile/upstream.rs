@@ -1,4 +1,4 @@
-//! Whom FORWARD rules and the internet ask.
+//! Upstreams of FORWARD rules and of the internet.
 
 use std::net::{SocketAddr, SocketAddrV6};
 
@@ -11,7 +11,7 @@ use crate::config::{
 };
 
 impl Compiler<'_> {
-    /// The name servers of a FORWARD rule. `None` when it has no usable targets, which is reported elsewhere.
+    /// The name servers of a FORWARD rule. `None` if it has no valid targets, which is reported elsewhere.
     pub(super) fn rule_upstream(
         &mut self,
         rule: &ResolverRule,
@@ -22,7 +22,7 @@ impl Compiler<'_> {
         self.upstream(name, &rule.targets, rule.order, sources)
     }
 
-    /// Whom names are asked of that nothing private claims.
+    /// The upstream for names without a private claim.
     pub(super) fn internet(&mut self) {
         let internet = &self.config.internet;
         let sealed = internet.mode == InternetMode::Sealed;
@@ -48,8 +48,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The upstream of a list of servers. Each bad server is one error, so that all are reported at once. `None`
-    /// where no server is left.
+    /// The upstream of a list of servers. Each invalid server is one error, so that all are reported. `None`
+    /// if no server is left.
     fn upstream(
         &mut self,
         name: Arc<str>,
@@ -100,7 +100,8 @@ impl Compiler<'_> {
         Some(server)
     }
 
-    /// Reports an element without an address, unless its key could not be read, which is reported already.
+    /// Reports an element without an address, unless that key was pruned as unreadable, which has been
+    /// reported.
     fn no_address(&mut self, entry: &ServerEntry) {
         if let Some(kind) = entry.wrong_kind {
             let message = format!("{kind} where a name server is required: a string or a table");
@@ -112,8 +113,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Turns the interface of a link-local address into its index on this host, which is what sockets take. `None`
-    /// after an error.
+    /// Converts the interface of a link-local address to its index on this host, which sockets require.
+    /// `None` after an error.
     fn set_scope(&mut self, server: &mut Server, written: &Marked<String>) -> Option<()> {
         let (Some(zone), SocketAddr::V6(address)) = (&server.zone, server.address) else { return Some(()) };
         let index = match zone.parse::<u32>() {
@@ -134,7 +135,8 @@ impl Compiler<'_> {
         Some(())
     }
 
-    /// A server that is one of this daemon's own listeners would forward to itself for ever. `None` after that error.
+    /// Rejects a server that is a listener of this daemon, which would forward to itself. `None` after that
+    /// error.
     fn check_loop(&mut self, server: &Server, mark: Mark) -> Option<()> {
         let address = server.address;
         let own = self.config.listener.iter().find_map(|listener| {
@@ -151,8 +153,8 @@ impl Compiler<'_> {
         None
     }
 
-    /// How a server's certificate is checked: `Some(None)` with default settings, `None` after an error. Files are
-    /// read here and understood by whatever speaks TLS.
+    /// How a server's certificate is verified: `Some(None)` with default settings, `None` after an error.
+    /// Files are read here and parsed by the TLS layer.
     #[expect(clippy::option_option, reason = "no settings are not an error")]
     fn trust(&mut self, entry: &ServerEntry, server: &Server) -> Option<Option<Arc<TlsTrust>>> {
         let written = &entry.server;
@@ -190,9 +192,9 @@ impl Compiler<'_> {
         Some(Some(Arc::new(TlsTrust { ca, pins, client })))
     }
 
-    /// Reports a key without the other one that it needs.
+    /// Reports a key without the other one that it requires.
     fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
-        // A key that could not be read is reported already.
+        // A key that was pruned as unreadable has been reported.
         if !self.cut_keys.contains(&(entry.mark().range().start, other.to_owned())) {
             let message = format!("`{key}` needs `{other}`, which is missing here");
             let error = self.report.error(Code::MissingKey, alone.mark(), message);
@@ -201,7 +203,7 @@ impl Compiler<'_> {
         None
     }
 
-    /// A file in PEM form. `None` after an error.
+    /// A PEM file. `None` after an error.
     fn pem(&mut self, named: &Marked<String>) -> Option<PemFile> {
         let (path, text) = self.named_file(named)?;
         Some(PemFile { path, text: text.into(), mark: named.mark() })

@@ -1,4 +1,4 @@
-//! VPCs: subnets, route tables (still without their routes), NAT gateways.
+//! VPCs: subnets, route tables (without their routes), NAT gateways.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::config;
 use crate::config::{AvailabilityMode, ConnectivityType};
 use crate::dns::SuffixMap;
 
-/// The first address of a subnet, counted from its base, that may be given to something: AWS keeps those before it, and the
-/// last one ("Subnet CIDR blocks", VPC User Guide).
+/// The first address of a subnet, relative to its base, that can be assigned: AWS reserves those before it,
+/// and the last one ("Subnet CIDR blocks", VPC User Guide).
 const FIRST_FREE: u32 = 4;
 
 impl Compiler<'_> {
-    /// VPCs with everything in them that needs no routes and no names.
+    /// VPCs with everything in them that does not depend on routes or names.
     pub(super) fn vpcs(&mut self) {
         for vpc in &self.config.vpc {
             if self.declare(&vpc.id) {
@@ -39,7 +39,7 @@ impl Compiler<'_> {
             let message = "`enable_dns_hostnames` needs `enable_dns_support`";
             self.report.error(Code::InvalidValue, vpc.id.mark(), message);
         }
-        // Where an attribute is mistaken, which is told, nothing more is told of its being off.
+        // If an attribute is invalid, which is reported, errors that depend on its value are suppressed.
         let mistaken = contradicts
             || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_cut(vpc, key));
         let index = self.vpcs.next_index();
@@ -92,7 +92,7 @@ impl Compiler<'_> {
     }
 
     fn subnets_of(&mut self, vpc: &config::Vpc, index: Index<Vpc>, cidrs: &[IpNet]) {
-        // The first subnet of each prefix, with its number.
+        // The first subnet of each prefix, with its index.
         let mut taken: PrefixMap<(usize, Arc<str>)> = PrefixMap::new();
         for (number, subnet) in vpc.subnet.iter().enumerate() {
             if !self.declare(&subnet.id) {
@@ -136,7 +136,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A subnet stands in one of its VPC's region's zones, local ones included, whose names all begin with the region's.
+    /// Checks that a subnet's Availability Zone, which may be a Local Zone, is in its VPC's region: its name
+    /// starts with that of the region.
     fn check_zone(&mut self, subnet: &Placed<config::Subnet>, region: &Region) {
         let zone = &subnet.availability_zone;
         if self.was_cut(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
@@ -147,7 +148,7 @@ impl Compiler<'_> {
         error.help(format!("a zone's name begins with its region's: `{region}a`"));
     }
 
-    /// Tells when the prefixes of a subnet are not of the families they should be.
+    /// Reports CIDR blocks of a subnet that are of the wrong address family.
     fn check_families(&mut self, subnet: &Placed<config::Subnet>) {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
         let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_cut(subnet, key));
@@ -167,8 +168,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The route table that a subnet follows: its own, else the VPC's main one. Where there is none, which is told, an empty
-    /// one stands in, so that what names the subnet is no second mistake.
+    /// The route table of a subnet: its own, or else the main one of its VPC. If there is none, which is
+    /// reported, an empty one is used, so that references to the subnet do not cause further errors.
     fn route_table_of(&mut self, subnet: &config::Subnet, vpc: Index<Vpc>) -> Index<RouteTable> {
         let Some(id) = &subnet.route_table else {
             let main = self.ids.main_tables.get(&vpc).copied();
@@ -248,7 +249,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// The route table of a regional NAT gateway. One that is not said leads to the internet gateway, as AWS makes it.
+    /// The route table of a regional NAT gateway. By default it routes to the internet gateway, as created by
+    /// AWS.
     fn regional_table(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
         if let Some(subnet) = &nat.subnet {
             let message = "a regional NAT gateway stands in no subnet";
@@ -276,7 +278,7 @@ impl Compiler<'_> {
         Some(self.route_tables.add(table))
     }
 
-    /// Tells when an address does not lie in its subnet, or is one that AWS keeps for itself.
+    /// Reports an address that is not in its subnet, or that AWS reserves.
     pub(super) fn check_inside(&mut self, address: &Marked<IpAddr>, subnet: Index<Subnet>) {
         let subnet = &self.subnets[subnet];
         let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
@@ -299,7 +301,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Notes who has an address in a VPC; tells when somebody has it already.
+    /// Records the owner of an address in a VPC; reports a duplicate.
     pub(super) fn claim_address(&mut self, vpc: Index<Vpc>, address: &Marked<IpAddr>, owner: Interface) {
         let taken = self.vpcs[vpc].interfaces.insert(*address.value(), owner);
         if taken.is_some() {

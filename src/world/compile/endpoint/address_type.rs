@@ -1,7 +1,7 @@
-//! The families of an endpoint's addresses, and which records its names have
-//! (PrivateLink guide, "DNS record IP type"; EC2 API, `DnsOptionsSpecification`).
+//! The address families of an endpoint, and the records of its names (PrivateLink guide, "DNS record IP
+//! type"; EC2 API, `DnsOptionsSpecification`).
 //!
-//! | record type | private names | own names | wants addresses that are |
+//! | record type | private DNS names | endpoint-specific names | requires the address type |
 //! |---|---|---|---|
 //! | `ipv4` | A | A | `ipv4` or `dualstack` |
 //! | `ipv6` | AAAA | AAAA | `ipv6` or `dualstack` |
@@ -10,7 +10,7 @@
 
 use super::*;
 
-/// The families that private names have.
+/// The address families of private DNS names.
 pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
         DnsRecordIpType::Ipv4 | DnsRecordIpType::ServiceDefined => AddressFamilies { v4: true, v6: false },
@@ -19,7 +19,7 @@ pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
     }
 }
 
-/// The families that an endpoint's own names have.
+/// The address families of endpoint-specific names.
 pub(super) fn of_own_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
         DnsRecordIpType::Ipv4 => AddressFamilies { v4: true, v6: false },
@@ -48,8 +48,8 @@ fn address_word(addresses: IpAddressType) -> &'static str {
 }
 
 impl Compiler<'_> {
-    /// The families of an endpoint's addresses and the records of its names, as said or worked out; tells what
-    /// does not go together.
+    /// The address families of an endpoint and the record type of its names, as configured or derived;
+    /// reports contradictions.
     pub(super) fn address_types(
         &mut self,
         written: &config::Endpoint,
@@ -128,7 +128,7 @@ impl Compiler<'_> {
         said
     }
 
-    /// Tells an interface without any address, and addresses that stand at the other family's key.
+    /// Reports an interface without an address, and addresses of the wrong family.
     pub(super) fn families_of_keys(&mut self, interface: &config::EndpointInterface) {
         if interface.address.is_none() && interface.ipv6_address.is_none() {
             let message = format!("the interface in `{}` has no address", interface.subnet);

@@ -1,13 +1,13 @@
-//! What resource and service-network endpoints lead to (EC2 API, `VpcEndpointAssociation`; PrivateLink guide,
-//! "Access VPC resources" and "Access service networks").
+//! Associations of resource and service-network endpoints (EC2 API, `VpcEndpointAssociation`; PrivateLink
+//! guide, "Access VPC resources" and "Access service networks").
 
 use super::*;
 use crate::aws::endpoint_names;
 use crate::config::PrivateDnsPreference;
 
 impl Compiler<'_> {
-    /// The associations of an endpoint. A resource endpoint has one with its resource configuration, also where
-    /// nobody writes it down.
+    /// The associations of an endpoint. A resource endpoint has one with its resource configuration, even if
+    /// it is not configured.
     pub(super) fn associations(
         &mut self,
         vpc: Index<Vpc>,
@@ -74,7 +74,7 @@ impl Compiler<'_> {
         made
     }
 
-    /// The addresses that are an association's own: each belongs to the interface in whose subnet it lies.
+    /// The own addresses of an association: each belongs to the interface in the same subnet.
     fn association_addresses(
         &mut self,
         vpc: Index<Vpc>,
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             let lies_in = |interface: &EndpointInterface| {
                 self.subnets[interface.subnet].cidrs.iter().any(|cidr| cidr.contains(address.value()))
             };
-            // What is an interface's own address may be written down once more.
+            // The address of an interface may be repeated.
             let has = |interface: &EndpointInterface| {
                 interface.addresses(AddressFamilies::BOTH).any(|have| have == *address.value())
             };
@@ -105,7 +105,7 @@ impl Compiler<'_> {
         own
     }
 
-    /// Tells keys that only endpoints with associations have.
+    /// Reports keys that require associations.
     fn refuse_association_keys(&mut self, written: &config::Endpoint, kind: EndpointKind) {
         let first = written.association.first().map(|association| association.resource.mark());
         let preference = written.private_dns_preference.map(|_| written.id.mark());
@@ -123,8 +123,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Which associations of an endpoint with private DNS get a private zone, by their numbers
-    /// (EC2 API, `DnsOptionsSpecification`).
+    /// The associations of an endpoint with private DNS that have a private zone, by index (EC2 API,
+    /// `DnsOptionsSpecification`).
     pub(super) fn preferred(&mut self, written: &config::Endpoint) -> Vec<usize> {
         let preference = written.private_dns_preference.unwrap_or_default();
         let takes_specified = matches!(
@@ -170,7 +170,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether a specified domain is a name, or a wildcard above it.
+/// Whether a specified domain is a name, or a wildcard that matches it.
 fn is_specified(domain: &Name, name: &Name) -> bool {
     match domain.parent().filter(|_| domain.is_wildcard()) {
         Some(above) => name.labels_below(&above).is_some_and(|labels| labels > 0),

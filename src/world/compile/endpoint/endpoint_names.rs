@@ -1,11 +1,10 @@
-//! The names that an endpoint has of its own. Public DNS knows them everywhere, with private addresses.
+//! Endpoint-specific names, which exist everywhere in public DNS and resolve to private addresses.
 
 use super::*;
 use crate::aws::endpoint_names;
 
 impl Compiler<'_> {
-    /// The endpoint's own names: regional, one for each zone, and those of APIs at it; or one for each of its
-    /// associations.
+    /// The names of an endpoint: regional, zonal, and those of APIs; or one for each association.
     pub(super) fn own_names(&mut self, made: &CompiledEndpoint<'_>) {
         if !self.endpoints[made.index].is_available {
             return;
@@ -24,13 +23,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// The regional name has the healthy interfaces, a zonal one its zone's whatever their health. An endpoint to
-    /// another region has no zonal names (PrivateLink guide, "Cross-Region enabled AWS services").
+    /// The regional name has the healthy interfaces; a zonal name has those of its Availability Zone
+    /// regardless of health. An endpoint for a service in another region has no zonal names (PrivateLink
+    /// guide, "Cross-Region enabled AWS services").
     fn regional_and_zonal_names(&mut self, made: &CompiledEndpoint<'_>) {
         let endpoint = &self.endpoints[made.index];
         let Some(regional) = endpoint.regional_name.clone() else { return };
         let families = address_type::of_own_names(made.records);
-        // S3's names want a word in front (`bucket.vpce-…`), and any depth of names below them resolves.
+        // S3 names need an additional label (`bucket.vpce-…`), and names below them resolve at any depth.
         let is_wildcard = service::has_wildcard_names(&endpoint.service);
         let owner = |name: Name| if is_wildcard { name.prepend(b"*").unwrap_or(name) } else { name };
         let ttl = self.config.answers.private_dns_ttl;
@@ -52,8 +52,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// What `<api-id>-vpce-….execute-api.…` leads to at an execute-api endpoint (API Gateway guide, "Invoke a
-    /// private API").
+    /// The records of `<api-id>-vpce-….execute-api.…` at an execute-api endpoint (API Gateway guide, "Invoke
+    /// a private API").
     fn api_aliases(&mut self, made: &CompiledEndpoint<'_>) {
         let endpoint = &self.endpoints[made.index];
         if endpoint.kind != EndpointKind::Interface || !service::is_execute_api(&endpoint.service) {
@@ -71,13 +71,13 @@ impl Compiler<'_> {
     }
 }
 
-/// The addresses that answer for a whole endpoint: those of the interfaces that answer.
+/// The addresses of an endpoint as a whole: those of the interfaces in service.
 pub(super) fn answering(endpoint: &Endpoint, families: AddressFamilies) -> Vec<IpAddr> {
     let interfaces = endpoint.interfaces.iter().filter(|interface| answers(endpoint, interface));
     interfaces.flat_map(|interface| interface.addresses(families)).collect()
 }
 
-/// The addresses that answer for one association of an endpoint: its own, or those of the endpoint.
+/// The addresses of one association: its own, or those of the endpoint.
 pub(super) fn association_addresses(
     endpoint: &Endpoint,
     association: &EndpointAssociation,
@@ -90,8 +90,8 @@ pub(super) fn association_addresses(
     own.filter(|(number, _)| answers(endpoint, &endpoint.interfaces[*number])).map(|(_, a)| *a).collect()
 }
 
-/// Whether an interface is in its endpoint's names that are not a zone's: it is healthy. With none healthy all are,
-/// as Route 53 has it where every health check fails.
+/// Whether an interface is in the names that are not zonal: it is healthy. If none is healthy, all are, as in
+/// Route 53 when every health check fails.
 fn answers(endpoint: &Endpoint, interface: &EndpointInterface) -> bool {
     interface.is_healthy || endpoint.interfaces.iter().all(|interface| !interface.is_healthy)
 }

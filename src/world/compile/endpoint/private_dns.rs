@@ -1,17 +1,18 @@
-//! Private DNS of endpoints: whether their private names lead to them, and the zones that AWS manages for it
-//! (PrivateLink guide, "Private DNS names"; what the API refuses is refused in its words).
+//! Private DNS of endpoints: whether their private DNS names apply, and the zones that AWS manages for them
+//! (PrivateLink guide, "Private DNS names"; what the API rejects is an error with the API's wording).
 
 use super::endpoint_names::{answering, association_addresses};
 use super::*;
 use crate::aws::endpoint_names;
 use crate::dns::RecordType;
 
-/// What opens a zone: a private name, or the part of it after `*.`, with the names in it and their addresses.
+/// Zones by apex: a private DNS name, or the domain after `*.`, with the names in the zone and their
+/// addresses.
 type PrivateZones = BTreeMap<Name, Vec<(Name, Vec<IpAddr>)>>;
 
 impl Compiler<'_> {
-    /// The private names of a service that the project knows, in the region of the service. S3's dual-stack
-    /// names are among them for an endpoint that has both families and does not hold back its AAAA records.
+    /// The known private DNS names of a service in its region. They include S3's dual-stack names for an
+    /// endpoint that has both address families and whose record type does not exclude AAAA records.
     pub(super) fn known_private_names(
         &self,
         service: Option<&Service<'_>>,
@@ -31,8 +32,11 @@ impl Compiler<'_> {
         names
     }
 
-    /// Works out whether an endpoint's private names lead to it, refuses what AWS refuses, and makes the managed
-    /// zones. `all` are the endpoints of its VPC.
+    /// Determines whether an endpoint's private DNS names apply, reports what AWS rejects, and creates the
+    /// managed zones. `all` are the endpoints of its VPC.
+    ///
+    /// Runs after all endpoints of the VPC exist, because the rules for S3 depend on the VPC's gateway
+    /// endpoints.
     pub(super) fn private_dns(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) {
         let written = made.written;
         let kind = self.endpoints[made.index].kind;
@@ -53,7 +57,7 @@ impl Compiler<'_> {
         if !self.wants_private_dns(made) {
             return;
         }
-        // AWS's own default for S3 (PrivateLink guide, "Private DNS for S3").
+        // AWS's default for S3 (PrivateLink guide, "Private DNS for S3").
         let is_s3 = service::is_s3(&self.endpoints[made.index].service);
         let only_inbound = written.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(is_s3);
         if only_inbound && !self.may_be_only_for_inbound(made, all) {
@@ -71,15 +75,16 @@ impl Compiler<'_> {
         };
         let mut cuts = PrivateZones::new();
         for name in &endpoint.private_names {
-            // A dual-stack name has both families whatever the record type holds back at the others.
+            // A dual-stack name has both address families, whatever the record type excludes for the other
+            // names.
             let families = if dualstack.contains(name) { AddressFamilies::BOTH } else { families };
             cuts.entry(cut_of(name)).or_default().push((name.clone(), answering(endpoint, families)));
         }
         self.managed_zones(made, cuts);
     }
 
-    /// Private DNS of a resource or service-network endpoint: a zone for the private name of each association that
-    /// its preference takes.
+    /// Private DNS of a resource or service-network endpoint: a zone for the private DNS name of each
+    /// association that its preference includes.
     fn private_dns_of_associations(&mut self, made: &CompiledEndpoint<'_>) {
         let written = made.written;
         if written.private_dns_enabled != Some(true) {
@@ -107,7 +112,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether the VPC has both DNS attributes; an error when it lacks one.
+    /// Whether the VPC has both DNS attributes; an error if it lacks one.
     fn has_both_flags(&mut self, made: &CompiledEndpoint<'_>) -> bool {
         let vpc = &self.vpcs[made.vpc];
         if vpc.dns_support && vpc.dns_hostnames {
@@ -143,7 +148,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Tells that private DNS is asked for and no private name is known.
+    /// Reports that private DNS is enabled but no private DNS name is known.
     fn refuse_private_dns(&mut self, made: &CompiledEndpoint<'_>, name: &str) {
         let mark = made.written.id.mark();
         let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
@@ -160,8 +165,8 @@ impl Compiler<'_> {
         );
     }
 
-    /// Whether private DNS for inbound resolver endpoints alone may be: the service is S3, the VPC has a gateway
-    /// endpoint for it, and the record type of that is this endpoint's or service-defined (EC2 API,
+    /// Whether private DNS can be limited to inbound resolver endpoints: the service is S3, the VPC has a
+    /// gateway endpoint for it, and the record type of that is the same or service-defined (EC2 API,
     /// `DnsOptionsSpecification`; S3 User Guide, "Private DNS").
     fn may_be_only_for_inbound(&mut self, made: &CompiledEndpoint<'_>, all: &[CompiledEndpoint<'_>]) -> bool {
         let service = &self.endpoints[made.index].service;
@@ -203,7 +208,7 @@ impl Compiler<'_> {
         true
     }
 
-    /// What a gateway endpoint's record type does to S3's regional names in its VPC. Nothing, when it is
+    /// The effect of a gateway endpoint's record type on S3's regional names in its VPC. None if it is
     /// service-defined (S3 User Guide, "Gateway endpoints for Amazon S3").
     fn gateway_records(&mut self, made: &CompiledEndpoint<'_>) {
         if made.records == DnsRecordIpType::ServiceDefined {
@@ -223,7 +228,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// One zone for each cut, claimed in the endpoint's VPC. An endpoint that does not work has none.
+    /// One zone for each apex, with a claim in the endpoint's VPC. An endpoint that is not available has
+    /// none.
     fn managed_zones(&mut self, made: &CompiledEndpoint<'_>, cuts: PrivateZones) {
         if !self.endpoints[made.index].is_available {
             return;
@@ -259,7 +265,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Claims a managed zone for a VPC's resolver: in both its views, or in that of inbound endpoints alone.
+    /// Adds the claim of a managed zone for a VPC's resolver: in both its views, or only in that of inbound
+    /// endpoints.
     fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
         let Vpc { view, inbound_view, .. } = self.vpcs[vpc];
         let held = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
@@ -271,7 +278,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Where the zone of a private name is cut: at the name; for a wildcard, at what follows `*.`.
+/// The apex of the zone of a private DNS name: the name itself, so that names above it are not affected; for
+/// a wildcard, the domain after `*.`.
 fn cut_of(name: &Name) -> Name {
     if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() }
 }
