@@ -578,7 +578,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
 
     fs::copy(&second.key, &second.certificate).unwrap();
     served.signal("-HUP");
-    served.wait_for("served.cert.pem` holds no certificate"); // says why
+    served.wait_for("served.cert.pem` contains no certificate"); // says why
     served.wait_for("The configuration is wrong; the old world stays.");
     let still = Dot::connect(listener, HOME.into(), &second).unwrap();
     assert_eq!(still.certificate(), second.der);
@@ -621,12 +621,12 @@ fn mistakes_are_told_at_their_place() {
         (
             format!("transports = [\"doh\"]\n{}", pem("one.key.pem", "one.key.pem")),
             ":4:15: error[certificate]",
-            "holds no certificate",
+            "contains no certificate",
         ),
         (
             format!("transports = [\"doh\"]\n{}", pem("one.cert.pem", "one.cert.pem")),
             ":5:7: error[certificate]",
-            "holds no private key",
+            "contains no private key",
         ),
         (
             format!("transports = [\"dot\"]\n{}", pem("one.cert.pem", "two.key.pem")),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use crate::config::count;
-use crate::world::{Change, MOST_TOLD, What};
+use crate::world::{Change, MAX_SHOWN, ChangeKind};
 
 /// Asks whoever reloads for a reload, and waits for what comes of it. The daemon supplies it.
 pub type ReloadHandle =
@@ -82,8 +82,8 @@ impl ReloadOutcome {
             Self::Reloaded { hash, changes, needs_restart, warnings } => json!({
                 "result": "ok",
                 "hash": hash,
-                "changes": changes.iter().take(MOST_TOLD).map(change).collect::<Vec<_>>(),
-                "more_changes": changes.len().saturating_sub(MOST_TOLD),
+                "changes": changes.iter().take(MAX_SHOWN).map(change).collect::<Vec<_>>(),
+                "more_changes": changes.len().saturating_sub(MAX_SHOWN),
                 "needs_restart": needs_restart,
                 "warnings": warnings.iter().map(Finding::value).collect::<Vec<_>>(),
             }),
@@ -104,11 +104,11 @@ impl ReloadOutcome {
 }
 
 fn change(change: &Change) -> Value {
-    let Change { kind, id, what } = change;
+    let Change { kind, id, change: what } = change;
     match what {
-        What::Added => json!({ "kind": kind, "id": id, "what": "added" }),
-        What::Removed => json!({ "kind": kind, "id": id, "what": "removed" }),
-        What::Changed(how) => json!({ "kind": kind, "id": id, "what": "changed", "how": how }),
+        ChangeKind::Added => json!({ "kind": kind, "id": id, "what": "added" }),
+        ChangeKind::Removed => json!({ "kind": kind, "id": id, "what": "removed" }),
+        ChangeKind::Changed(how) => json!({ "kind": kind, "id": id, "what": "changed", "how": how }),
     }
 }
 
@@ -124,11 +124,11 @@ impl Display for ReloadOutcome {
                     write!(f, "warning {warning}")?;
                 }
                 writeln!(f, "reloaded: {hash}, {}", count(changes.len(), "change"))?;
-                for change in changes.iter().take(MOST_TOLD) {
+                for change in changes.iter().take(MAX_SHOWN) {
                     writeln!(f, "  {change}")?;
                 }
-                if changes.len() > MOST_TOLD {
-                    writeln!(f, "  and {} more", changes.len() - MOST_TOLD)?;
+                if changes.len() > MAX_SHOWN {
+                    writeln!(f, "  and {} more", changes.len() - MAX_SHOWN)?;
                 }
                 restart(f, needs_restart)
             }

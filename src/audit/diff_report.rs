@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::diff::{Differences, DifferenceGroup, LocationPair};
 use crate::config::count;
 use crate::dns::RecordType;
-use crate::world::MOST_TOLD;
+use crate::world::MAX_SHOWN;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -88,7 +88,7 @@ impl DiffReport<'_> {
         f: &mut fmt::Formatter<'_>,
         changes: impl ExactSizeIterator<Item = &'c crate::world::Change>,
     ) -> fmt::Result {
-        let (all, most) = (changes.len(), if self.is_whole { usize::MAX } else { MOST_TOLD });
+        let (all, most) = (changes.len(), if self.is_whole { usize::MAX } else { MAX_SHOWN });
         for change in changes.take(most) {
             writeln!(f, "    {change}")?;
         }

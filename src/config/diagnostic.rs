@@ -1,73 +1,73 @@
-//! What is wrong with a configuration, told all at once, each with its place and what to do about it.
+//! Diagnostics of a configuration: all in one report, each with its position and help.
 
 use std::fmt::{self, Write as _};
 
 use super::source::{Mark, SourceMap};
 
-/// Stable names of everything that can be wrong. The manual lists each with an example.
+/// Stable codes of diagnostics. The manual has an example of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Code {
-    /// The text is no TOML.
+    /// Invalid TOML.
     Syntax,
     /// A file cannot be read.
     UnreadableFile,
-    /// Files include each other in a circle, or too deep.
+    /// Files include each other in a cycle, or too deeply.
     IncludeLoop,
-    /// A table that may stand once stands twice.
+    /// A table that may occur once occurs twice.
     DuplicateSection,
-    /// A key that no table of this kind has.
+    /// A key that this table does not have.
     UnknownKey,
-    /// A key that must be there is not.
+    /// A required key is missing.
     MissingKey,
-    /// A value that cannot stand here.
+    /// A value that is not valid for its key.
     InvalidValue,
-    /// Two objects have one id.
+    /// Two objects have the same ID.
     DuplicateId,
-    /// A name that nothing in the configuration declares.
+    /// A reference to something that is not configured.
     UnknownReference,
     /// A subnet outside its VPC, or an address outside its subnet.
     OutsideCidr,
-    /// Two subnets, or two sites, that share addresses where they must not.
+    /// Two subnets, or two sites, with overlapping addresses.
     OverlappingCidr,
     /// A subnet without a route table.
     NoRouteTable,
-    /// Two routes of one table to one destination.
+    /// Two routes of one table for the same destination.
     DuplicateRoute,
-    /// A prefix list whose entries nobody has told.
+    /// A prefix list without known entries.
     UnknownPrefixList,
-    /// An endpoint service whose private names nobody has confirmed.
+    /// An endpoint service whose private DNS names are not known.
     UnknownService,
-    /// Private DNS that AWS's API would refuse.
+    /// Private DNS that AWS's API would reject.
     PrivateDnsRefused,
-    /// Two claims on one name that AWS's API would refuse.
+    /// Two claims on the same name that AWS's API would reject.
     ConflictingDomain,
-    /// Something of another account that was not shared.
+    /// An object of another account that is not shared.
     NotShared,
-    /// A record that cannot stand in its zone.
+    /// A record that is not valid in its zone.
     InvalidRecord,
-    /// A zone file with a mistake.
+    /// An error in a zone file.
     ZoneFile,
-    /// A private hosted zone that hides names which public DNS has.
+    /// A private hosted zone that hides names of public DNS.
     ZoneShadowsPublic,
-    /// A listener that cannot be told apart from another, or has nothing to serve.
+    /// A listener that conflicts with another one or is incomplete.
     Listener,
-    /// A certificate or a private key that no TLS can be spoken with.
+    /// A certificate or private key that is not usable for TLS.
     Certificate,
-    /// A listener that other hosts reach, without `server.allow`.
+    /// A listener that other hosts can reach, without `server.allow`.
     BeyondLoopback,
-    /// An admin address that other hosts reach, without `server.admin_hosts`.
+    /// An admin address that other hosts can reach, without `server.admin_hosts`.
     AdminBeyondLoopback,
-    /// A place that only a bound listener could tell.
+    /// A location that can be determined only by a listener with a view.
     AmbiguousPlace,
-    /// A name server that leads back to this daemon.
+    /// A name server that is a listener of this daemon.
     ForwardLoop,
-    /// Something legal that will surprise.
+    /// A valid configuration that is probably not intended.
     Surprising,
 }
 
 impl Code {
-    /// The name as it is printed, in kebab-case.
+    /// The code as it is printed, in kebab-case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Syntax => "syntax",
@@ -102,43 +102,43 @@ impl Code {
     }
 }
 
-/// Whether a finding stops the configuration from being used.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It must be mended first.
+    /// The configuration cannot be used.
     Error,
-    /// It works, and may not be what was meant.
+    /// The configuration can be used but may not be what was intended.
     Warning,
 }
 
-/// One finding.
+/// A diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Its stable name.
+    /// Its stable code.
     pub code: Code,
-    /// Whether it stops the configuration.
+    /// Its severity.
     pub severity: Severity,
-    /// Where.
+    /// Its position.
     pub mark: Mark,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
-/// Everything found wrong with one configuration.
+/// All diagnostics of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Report {
-    /// Tells an error.
+    /// Adds an error.
     pub fn error(&mut self, code: Code, mark: Mark, message: impl Into<String>) -> &mut Diagnostic {
         self.add(code, Severity::Error, mark, message.into())
     }
 
-    /// Tells a warning.
+    /// Adds a warning.
     pub fn warning(&mut self, code: Code, mark: Mark, message: impl Into<String>) -> &mut Diagnostic {
         self.add(code, Severity::Warning, mark, message.into())
     }
@@ -150,29 +150,29 @@ impl Report {
         &mut self.diagnostics[last]
     }
 
-    /// Whether anything stops the configuration from being used.
+    /// Whether there is an error.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.severity == Severity::Error)
     }
 
-    /// The findings in the order of their places.
+    /// The diagnostics in the order of their positions.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut all: Vec<&Diagnostic> = self.diagnostics.iter().collect();
         all.sort_by_key(|d| (d.mark, d.severity));
         all
     }
 
-    /// How many errors there are.
+    /// Number of errors.
     pub fn error_count(&self) -> usize {
         self.diagnostics.iter().filter(|d| d.severity == Severity::Error).count()
     }
 
-    /// How many warnings there are.
+    /// Number of warnings.
     pub fn warning_count(&self) -> usize {
         self.diagnostics.len() - self.error_count()
     }
 
-    /// The whole report as text for a person, one block a finding, and a closing count.
+    /// The complete report as text, one block per diagnostic, followed by a summary.
     pub fn render(&self, sources: &SourceMap) -> String {
         let mut out = String::new();
         for diagnostic in self.sorted() {
@@ -194,12 +194,12 @@ impl Report {
 }
 
 impl Diagnostic {
-    /// Adds how to mend it.
+    /// Adds help.
     pub fn help(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
     }
 
-    /// The finding on one line: `file:line:column: error[code]: message`.
+    /// The diagnostic on one line: `file:line:column: error[code]: message`.
     pub fn headline(&self, sources: &SourceMap) -> String {
         let severity = match self.severity {
             Severity::Error => "error",
@@ -213,7 +213,7 @@ impl Diagnostic {
     }
 }
 
-/// A message with what was written in it, of which a headline shows all: line breaks and the like are escaped.
+/// Escapes line breaks and control characters in a message, which may quote the configuration.
 fn on_one_line(message: String) -> String {
     if !message.contains(char::is_control) {
         return message;
@@ -233,7 +233,7 @@ pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A finding with the line it speaks of.
+/// A diagnostic with the line that it refers to.
 struct Rendered<'a> {
     diagnostic: &'a Diagnostic,
     sources: &'a SourceMap,
@@ -244,7 +244,7 @@ impl fmt::Display for Rendered<'_> {
         writeln!(f, "{}", self.diagnostic.headline(self.sources))?;
         if let Some(place) = self.sources.place(self.diagnostic.mark) {
             let number = place.line.to_string();
-            // Tabs are kept, so that the caret stands under what it means in any terminal.
+            // Tabs are kept, so that the caret is aligned in any terminal.
             let before = place.text.chars().take(place.column - 1);
             let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             writeln!(f, " {number} | {}", place.text)?;

@@ -1,4 +1,4 @@
-//! Files to one TOML document: reads, includes, merges, and keeps every place.
+//! From files to one TOML document: reads, includes and merges, and preserves positions.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -9,23 +9,23 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::diagnostic::{Code, Report};
 use super::source::{Mark, SourceMap};
 
-/// How deep files may include files.
+/// Maximum depth of includes.
 const MAX_INCLUDE_DEPTH: usize = 16;
 
-/// How files are read: the file system, unless a test plays it.
+/// Reads files: the file system, or a substitute in tests.
 pub type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
 
-/// A document whose spans are marks in the [`SourceMap`]'s numbering.
+/// A document whose spans are marks in the numbering of the [`SourceMap`].
 pub type Document<'a> = Spanned<DeTable<'a>>;
 
-/// Reads a file's text and everything that it includes, each file once.
+/// Reads the text of a file and everything that it includes, each file once.
 pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
     let mut gatherer = DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);
     gatherer.sources
 }
 
-/// Makes one document of all files: lists grow, anything else may stand once.
+/// Merges all files into one document: lists are concatenated, anything else may occur once.
 pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
     let mut merged = DeTable::new();
     for (base, text) in sources.based_texts() {
@@ -65,7 +65,7 @@ struct DocumentCollector<'a> {
     read_file: &'a ReadFile<'a>,
     report: &'a mut Report,
     sources: SourceMap,
-    /// The files being read now, outermost first.
+    /// The files being read, outermost first.
     open: Vec<PathBuf>,
 }
 
@@ -107,7 +107,7 @@ impl DocumentCollector<'_> {
     }
 }
 
-/// The same path without `a/../`, so that one file has one name.
+/// The same path without `a/../`, so that each file has one name.
 fn without_detours(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -122,9 +122,10 @@ fn without_detours(path: &Path) -> PathBuf {
     plain
 }
 
-/// The file names of a text's `include`, with their spans. `None` for what is no file name.
+/// The file names in the `include` of a text, with their spans. `None` for an element that is not a file
+/// name.
 fn includes(text: &str) -> Vec<(std::ops::Range<usize>, Option<PathBuf>)> {
-    // Most files include none, and large ones take long to read.
+    // Most files include none, and parsing large ones takes long.
     if !text.contains("include") {
         return Vec::new();
     }
@@ -138,7 +139,7 @@ fn includes(text: &str) -> Vec<(std::ops::Range<usize>, Option<PathBuf>)> {
     }
 }
 
-/// The same table with its spans moved to where its file stands in the shared numbering.
+/// The same table with its spans shifted to the base of its file.
 fn rebase_table(table: DeTable<'_>, base: usize) -> DeTable<'_> {
     let mut moved = DeTable::new();
     for (key, value) in table {

@@ -1,4 +1,5 @@
-//! `ip-ranges.json`: the address ranges of AWS's services, as AWS publishes them ("AWS IP address ranges syntax").
+//! `ip-ranges.json`: the address ranges of AWS services, as published by AWS ("AWS IP address ranges
+//! syntax").
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
@@ -23,22 +24,22 @@ struct V6Entry {
     service: String,
 }
 
-/// What is wrong with a document.
+/// An error in the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IpRangesError {
-    /// Where, counted from 1.
+    /// Its line, counted from 1.
     pub line: usize,
-    /// Where in that line, counted from 1.
+    /// Its column, counted from 1.
     pub column: usize,
-    /// What.
+    /// Its description.
     pub message: String,
 }
 
-/// Reads a whole document: each prefix with its service and region, in the order they stand, IPv4 first.
+/// Parses a document: each prefix with its service and region, in order, IPv4 first.
 ///
 /// # Errors
 ///
-/// The first mistake.
+/// The first error in the document.
 pub fn read(text: &str) -> Result<Vec<(IpNet, String, String)>, IpRangesError> {
     let document: IpRangesDocument = serde_json::from_str(text).map_err(|error| IpRangesError {
         line: error.line(),

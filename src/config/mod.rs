@@ -1,14 +1,13 @@
-//! What the user wrote: TOML with places, read into types, every mistake told at once.
+//! The configuration as written: TOML with positions, deserialised into types, with all errors in one report.
 //!
 //! ```text
-//!  text ──► pieces (nothing is wrong) ───────────────────────────────► Config
-//!    └────► document (includes merged, every span a mark) ──► repair ──► Config
+//!  text ──► pieces (no errors) ─────────────────────────────────────────► Config
+//!    └────► document (includes merged, every span a mark) ──► recovery ──► Config
 //!                         │                                      │
 //!                         └───────────► Report ◄─────────────────┘
 //! ```
 //!
-//! Nothing here knows what the words mean together; that is `world::compile`'s work, which adds to the
-//! same [`Report`].
+//! The meaning of the sections together is determined by `world::compile`, which adds to the same [`Report`].
 
 mod diagnostic;
 mod document;
@@ -35,50 +34,50 @@ pub use source::{Mark, Marked, SourcePosition, Placed, SourceMap, FromConfigStr}
 pub use text::{ServerScheme, Cidr, Destination, ExpectedLocation, ListenAddress, SourcePrefix, ServerAddress, ServerAddressError};
 pub use v1::*;
 
-/// The configuration that is used when none is named: a whole lab on loopback.
+/// The configuration that is used by default: a lab on loopback.
 pub const BUILT_IN_LAB: &str = include_str!("../../config/lab.toml");
 
-/// The name that the built-in lab goes by in messages.
+/// The name of the built-in lab in messages.
 pub const BUILT_IN_LAB_NAME: &str = "built-in lab";
 
-/// A configuration as read, with everything that was wrong with it so far.
+/// A loaded configuration with its diagnostics.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// What could be read. Complete only if the report has no errors.
     pub config: Config,
-    /// The files, for telling places.
+    /// The files, for positions.
     pub sources: SourceMap,
-    /// What is wrong.
+    /// The diagnostics.
     pub report: Report,
-    /// Ids that stood in parts too broken to read. A reference to one of them is no mistake of its own.
-    pub lost_ids: BTreeSet<String>,
-    /// Keys that could not be read, by where their table begins: they are wrong, not missing.
-    pub cut_keys: BTreeSet<(usize, String)>,
-    /// The zone files and certificates that it names, each with a hash of its text; `None` for one that cannot be read.
-    /// Filled while the world is compiled.
+    /// IDs in parts that were pruned as unreadable. A reference to one of them is not reported as dangling.
+    pub pruned_ids: BTreeSet<String>,
+    /// Keys that were pruned as unreadable, by the start of their table: they are invalid, not missing.
+    pub pruned_keys: BTreeSet<(usize, String)>,
+    /// The zone files and certificates that it refers to, each with a hash of its contents; `None` for one
+    /// that cannot be read. Filled while the world is compiled.
     pub named_files: BTreeMap<OsString, Option<u64>>,
-    /// What else was read to make the texts: files that the texts were made from, and their folders.
+    /// Other sources: files from which the texts were generated, and their directories.
     pub read_too: Vec<PathBuf>,
 }
 
 impl Loaded {
-    /// Every file that this configuration is made of: its own, then those it names.
+    /// Every file of this configuration: its own, then those that it refers to.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let own = self.sources.paths().chain(self.named_files.keys().map(Path::new));
         own.chain(self.read_too.iter().map(PathBuf::as_path))
     }
 }
 
-/// Reads a file and what it includes.
+/// Loads a file and its includes.
 ///
 /// # Errors
 ///
-/// Only when the file itself cannot be read. Mistakes in it go into [`Loaded::report`].
+/// Only if the file itself cannot be read. Errors in it are added to [`Loaded::report`].
 pub fn load(path: &Path) -> std::io::Result<Loaded> {
     load_with(path, &|path| std::fs::read_to_string(path))
 }
 
-/// The same where files are read in another way.
+/// The same with a function that reads files.
 ///
 /// # Errors
 ///
@@ -91,12 +90,12 @@ pub fn load_with(path: &Path, read_file: &ReadFile<'_>) -> std::io::Result<Loade
     Ok(loaded)
 }
 
-/// The built-in lab, read.
+/// Loads the built-in lab.
 pub fn load_built_in_lab() -> Loaded {
     load_text(Path::new(BUILT_IN_LAB_NAME), BUILT_IN_LAB.to_owned(), &|path| std::fs::read_to_string(path))
 }
 
-/// Reads a text as if it stood in the file `path`.
+/// Loads a text as if it were the contents of the file `path`.
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
     let sources = document::gather(path, text, read_file, &mut report);
@@ -110,5 +109,5 @@ pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded 
         }
     };
     let config = value.unwrap_or_default();
-    Loaded { config, sources, report, lost_ids, cut_keys, ..Loaded::default() }
+    Loaded { config, sources, report, pruned_ids: lost_ids, pruned_keys: cut_keys, ..Loaded::default() }
 }

@@ -1,13 +1,13 @@
-//! Reads files without a mistake, a piece at a time, so that a large configuration never stands in memory as one
-//! document of TOML, which takes some forty times the room of its text.
+//! Reads files without errors piece by piece, so that a large configuration is never in memory as one TOML
+//! document, which needs about forty times the memory of its text.
 //!
 //! ```text
-//!  text ──► pieces, cut before lines `[[name]]` ──► document ──► Config ──┐
-//!                                                   document ──► Config ──┴─► one Config
+//!  text ──► pieces, split before lines `[[name]]` ──► document ──► Config ──┐
+//!                                                     document ──► Config ──┴─► one Config
 //! ```
 //!
-//! Whatever is odd ends this way of reading; then the files are read whole, which tells every mistake. A cut
-//! inside a string or a list needs no care: the piece before it ends too early, and that is a mistake.
+//! Anything unusual ends this mode; the files are then read as a whole, which reports every error. A split
+//! inside a string or list needs no special handling: the piece before it is incomplete, which is an error.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,10 +18,10 @@ use toml::de::{DeTable, DeValue};
 use super::source::SourceMap;
 use super::v1::Config;
 
-/// How long a piece is at least, in octets, if it is not the last.
+/// Minimum length of a piece, in octets, unless it is the last.
 const PIECE: usize = 64 * 1024;
 
-/// Reads all files. `None`: something in them is wrong or odd, and they must be read whole.
+/// Reads all files. `None` if they contain errors or anything unusual and must be read as a whole.
 pub fn read(sources: &SourceMap) -> Option<Config> {
     let mut reader = PieceReader::default();
     for (base, text) in sources.based_texts() {
@@ -30,20 +30,20 @@ pub fn read(sources: &SourceMap) -> Option<Config> {
     Some(reader.config)
 }
 
-/// What was read so far.
+/// The state after some pieces.
 #[derive(Default)]
 struct PieceReader {
-    /// What it means, as far as it was read.
+    /// The configuration so far.
     config: Config,
-    /// The sections so far, and whether each is a list, which may go on in another piece.
+    /// The sections so far, and whether each is a list, which another piece may continue.
     sections: HashMap<String, bool>,
 }
 
 impl PieceReader {
-    /// Adds a file whose numbering begins at `base`.
+    /// Adds a file whose numbering starts at `base`.
     fn file(&mut self, base: usize, text: &str) -> Option<()> {
         let mut at = 0;
-        // What stands before the first header; a list among it must not go on below.
+        // The part before the first header; a list in it must not be continued.
         let mut head = HashSet::new();
         for (number, piece) in pieces(text).enumerate() {
             let mut table = whole(piece)?;
@@ -60,7 +60,7 @@ impl PieceReader {
         Some(())
     }
 
-    /// Adds a piece that stands at `at` in the numbering of all files.
+    /// Adds a piece at an offset in the numbering of all files.
     fn take(&mut self, mut table: DeTable<'_>, at: usize) -> Option<()> {
         for (key, value) in table.iter() {
             let is_list = matches!(value.get_ref(), DeValue::Array(_));
@@ -73,7 +73,7 @@ impl PieceReader {
             }
         }
         let has: HashSet<String> = table.keys().map(|key| key.get_ref().to_string()).collect();
-        // Nothing is told of keys, so theirs may stay.
+        // Diagnostics never refer to keys in this mode, so their spans remain.
         shift(&mut table, at);
         let document = Spanned::new(0..0, table);
         let piece = Config::deserialize(toml::de::Deserializer::from(document)).ok()?;
@@ -82,13 +82,13 @@ impl PieceReader {
     }
 }
 
-/// The document of a text; `None` if anything is wrong with it.
+/// The document of a text; `None` if it contains errors.
 fn whole(text: &str) -> Option<DeTable<'_>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     errors.is_empty().then(|| document.into_inner())
 }
 
-/// The text up to the first line `[[name]]`, empty perhaps, and then in pieces that begin with such a line.
+/// The text up to the first line `[[name]]`, possibly empty, and then pieces that start with such a line.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     let mut shortest = 0;
@@ -101,7 +101,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the first line `[[name]]` begins that is not among the first `shortest` octets.
+/// The offset of the first line `[[name]]` after the first `shortest` octets.
 fn next_cut(text: &str, shortest: usize) -> Option<usize> {
     let octets = text.as_bytes();
     if shortest == 0 && is_header(octets) {
@@ -116,21 +116,21 @@ fn next_cut(text: &str, shortest: usize) -> Option<usize> {
     }
 }
 
-/// Whether a text begins with `[[name]]`, the name a plain one.
+/// Whether a text starts with `[[name]]`, with a bare key.
 fn is_header(octets: &[u8]) -> bool {
     let Some(name) = octets.strip_prefix(b"[[") else { return false };
     let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
     name.iter().position(|octet| !is_plain(octet)).is_some_and(|end| name[end..].starts_with(b"]]"))
 }
 
-/// Moves the places of all values.
+/// Shifts the spans of all values.
 fn shift(table: &mut DeTable<'_>, by: usize) {
     for (_, value) in table.iter_mut() {
         shift_value(value, by);
     }
 }
 
-/// Moves the place of a value, and of those in it.
+/// Shifts the span of a value and those within it.
 fn shift_value(value: &mut Spanned<DeValue<'_>>, by: usize) {
     let span = value.span();
     let mut inner = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
@@ -186,16 +186,16 @@ mod tests {
     fn whatever_is_odd_is_read_whole() {
         let zones = zones(4000);
         for text in [
-            // A table that stands twice.
+            // A table that occurs twice.
             format!("[answers]\n{zones}[answers]\n"),
-            // A list that must not go on.
+            // A list that must not be continued.
             format!("hosted_zone = []\n{zones}"),
-            // A table of the list's last element, out of its piece.
+            // A subtable of the list's last element, in another piece.
             format!("[[vpc]]\nid = \"vpc-a\"\nregion = \"us-east-1\"\ncidr = []\n{zones}[[vpc.subnet]]\n"),
-            // A cut within a string, and one within a list.
+            // A split within a string, and within a list.
             format!("[[hosted_zone]]\nfile = '''\n{zones}'''\n"),
             format!("[[hosted_zone]]\nvpcs = [\n{zones}]\n"),
-            // No TOML, and no configuration.
+            // Invalid TOML, and an invalid configuration.
             format!("{zones}]"),
             format!("{zones}\n[nonsense]\n"),
         ] {

@@ -1,12 +1,13 @@
-//! Policies of endpoints: whether one is AWS's default ("Control access to VPC endpoints using endpoint policies").
+//! Endpoint policies: whether one is AWS's default ("Control access to VPC endpoints using endpoint
+//! policies").
 
 use serde_json::Value;
 
-/// Whether a policy lets everybody do everything, as the one that an endpoint has when none is said.
+/// Whether a policy allows everything to everyone, like the default policy of an endpoint.
 ///
 /// # Errors
 ///
-/// Why the text is no JSON.
+/// A description if the text is not valid JSON.
 pub fn allows_everything(text: &str) -> Result<bool, String> {
     let document: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let statement = match &document["Statement"] {

@@ -1,7 +1,8 @@
-//! Reads a document into types and tells every mistake, not the first one only.
+//! Deserialises a document and reports every error, not only the first one.
 //!
-//! A derived reader stops at its first error. So each error is noted, the smallest thing that is to blame
-//! is cut out of the document, and the rest is read again, until it reads or nothing can be cut.
+//! A derived deserialiser stops at its first error. Each error is therefore recorded, the smallest invalid
+//! part is pruned from the document, and the rest is deserialised again, until that succeeds or nothing can
+//! be pruned.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -14,22 +15,23 @@ use super::diagnostic::{Code, Report};
 use super::document::Document;
 use super::source::Mark;
 
-/// How many mistakes are told in one run. A file with more of them has one cause.
+/// Maximum number of reported errors per run. A file with more of them has a common cause.
 const MAX_MISTAKES: usize = 256;
 
-/// What could be read.
+/// The result.
 pub struct Recovered<T> {
-    /// The value, without what had to be cut out. `None` if not even that could be read.
+    /// The value, without the pruned parts. `None` if deserialisation failed nevertheless.
     pub value: Option<T>,
-    /// The ids that stood in what was cut out: a reference to one of them is no second mistake.
+    /// The IDs in pruned parts: references to them are not reported as dangling.
     pub lost_ids: BTreeSet<String>,
-    /// Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
+    /// Keys that were pruned, by the start of their table: they are invalid, not missing.
     pub cut_keys: BTreeSet<(usize, String)>,
 }
 
-/// Reads a document, mending it as it goes. `required` tells the keys that a table at a path must have.
+/// Deserialises a document with error recovery. `required` returns the keys that a table at a path must have.
 ///
-/// Each element of a list of sections is mended by itself: what a mistake costs does not grow with the document.
+/// Each element of a list of sections is handled on its own, so that the cost of an error does not grow with
+/// the document.
 pub fn read<T: DeserializeOwned>(
     document: Document<'_>,
     required: &dyn Fn(&[PathSegment]) -> Vec<String>,
@@ -50,17 +52,17 @@ pub fn read<T: DeserializeOwned>(
     Recovered { value, lost_ids: mender.lost_ids, cut_keys: mender.cut_keys }
 }
 
-/// A reader on its way through a document.
+/// The state of error recovery.
 struct ErrorRecovery<'a> {
-    /// Tells the keys that a table at a path must have.
+    /// Returns the keys that a table at a path must have.
     required: &'a dyn Fn(&[PathSegment]) -> Vec<String>,
-    /// What is told.
+    /// The report for diagnostics.
     report: &'a mut Report,
-    /// The ids in what was cut out.
+    /// The IDs in pruned parts.
     lost_ids: BTreeSet<String>,
-    /// Keys that were cut out of a table, by where the table begins: they are wrong, not missing.
+    /// Keys that were pruned, by the start of their table: they are invalid, not missing.
     cut_keys: BTreeSet<(usize, String)>,
-    /// How many mistakes were found.
+    /// Number of errors found.
     mistakes: usize,
 }
 
@@ -68,7 +70,7 @@ struct ErrorRecovery<'a> {
 type DocumentKey<'i> = Spanned<DeString<'i>>;
 
 impl ErrorRecovery<'_> {
-    /// What stands under a key of the root, mended. `None` if nothing of it is left.
+    /// The value of a top-level key after recovery. `None` if nothing is left of it.
     fn section<'i, T: DeserializeOwned>(
         &mut self,
         key: &DocumentKey<'i>,
@@ -84,7 +86,7 @@ impl ErrorRecovery<'_> {
         for item in items.by_ref() {
             let mut one = DeArray::new();
             one.push(item);
-            // Where the list itself was cut out, its key or its kind is wrong, for all its elements.
+            // If the list itself was pruned, its key or type is invalid, for all its elements.
             let Some(mended) = self.mend::<T>(key, Spanned::new(span.clone(), DeValue::Array(one))) else {
                 let rest = items.map(|item| item.into_inner());
                 rest.for_each(|item| note_ids(&item, &PathSegment::Index(0), &mut self.lost_ids));
@@ -97,7 +99,7 @@ impl ErrorRecovery<'_> {
         Some(Spanned::new(span, DeValue::Array(left)))
     }
 
-    /// The value of a key of the root, without what is wrong with it. `None` if nothing is left.
+    /// The value of a top-level key without its invalid parts. `None` if nothing is left.
     fn mend<'i, T: DeserializeOwned>(
         &mut self,
         key: &DocumentKey<'i>,
@@ -118,7 +120,7 @@ impl ErrorRecovery<'_> {
         None
     }
 
-    /// Tells a mistake and cuts it out. False if it cannot be cut.
+    /// Reports an error and prunes its cause. Returns false if it cannot be pruned.
     fn cut_mistake<T: DeserializeOwned>(
         &mut self,
         document: &mut Document<'_>,
@@ -134,7 +136,7 @@ impl ErrorRecovery<'_> {
         let mark = Mark::new(found.span.clone().unwrap_or(span));
         let report = &mut *self.report;
         if found.is_key {
-            // Who misspelt a key did not leave it out.
+            // A misspelt key is not also missing.
             let meant = tell_unknown_key(&message, mark, report);
             self.cut_keys.extend(meant.map(|key| (found.table, key)));
         } else if let Some((word, known)) = unknown_word(&message, "variant") {
@@ -155,7 +157,7 @@ impl ErrorRecovery<'_> {
     }
 }
 
-/// One step on the way from a document's root to a value.
+/// One segment of the path from a document's root to a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathSegment {
     /// Into a table.
@@ -166,11 +168,11 @@ pub enum PathSegment {
 
 struct ErrorSite {
     path: Vec<PathSegment>,
-    /// Whether the span is the key's, not the value's.
+    /// Whether the span is that of the key, not the value.
     is_key: bool,
-    /// The value's own place, where the error did not tell it.
+    /// The value's own span, if the error did not have one.
     span: Option<Range<usize>>,
-    /// Where the table begins that the value stands in, or that it is itself at the root.
+    /// The start of the table that contains the value, or of the value itself at the root.
     table: usize,
 }
 
@@ -222,8 +224,8 @@ fn find_value(
     (value.span() == *span).then(|| ErrorSite { path: path.clone(), is_key: false, span: None, table: at })
 }
 
-/// An error in a list blames the whole list. Finds the first element that brings the error alone: others may bring
-/// the same, which are found once this one is cut out.
+/// An error in a list has the span of the whole list. Finds the first element that causes the error on its
+/// own: others are found after this one has been pruned.
 fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite, message: &str) -> ErrorSite {
     let Some(DeValue::Array(items)) = value_at(document.get_ref(), &found.path) else { return found };
     let fails_with = |kept: Option<usize>| {
@@ -232,7 +234,7 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite,
         let error = T::deserialize(toml::de::Deserializer::from(rest)).err();
         error.is_some_and(|error| error.message().trim_end() == message)
     };
-    // What an empty list brings too is an error of the list, or of another place.
+    // If an empty list causes it too, it is an error of the list or of another part.
     if fails_with(None) {
         return found;
     }
@@ -246,7 +248,7 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite,
     found
 }
 
-/// Takes all elements but one, or all, out of the list at a path.
+/// Removes all elements but one, or all, from the list at a path.
 fn keep(table: &mut DeTable<'_>, path: &[PathSegment], kept: Option<usize>) {
     let mut here = ParentNode::Table(table);
     for step in path {
@@ -276,8 +278,8 @@ fn value_at<'a, 'i>(table: &'a DeTable<'i>, path: &[PathSegment]) -> Option<&'a 
     Some(here)
 }
 
-/// `unknown field `foo`, expected one of …` in the words of someone who wrote a file. Gives the key that was
-/// meant, if one is near enough.
+/// Reports serde's `unknown field `foo`, expected one of …`. Returns the key that was probably meant, if one
+/// is similar.
 fn tell_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<String> {
     let Some((key, known)) = unknown_word(message, "field") else {
         report.error(Code::InvalidValue, mark, message);
@@ -301,7 +303,7 @@ fn tell_unknown_word(word: &str, known: &[&str], mark: Mark, report: &mut Report
     }
 }
 
-/// Tells every required key that a table lacks, except those that were cut out as mistakes before.
+/// Reports every required key that a table lacks, except those that were pruned.
 fn tell_missing_keys(
     document: &mut Document<'_>,
     path: &[PathSegment],
@@ -324,7 +326,7 @@ fn tell_missing_keys(
     }
 }
 
-/// Takes the value at a path out of its table or list.
+/// Prunes the value at a path from its table or list.
 fn cut(table: &mut DeTable<'_>, path: &[PathSegment], lost_ids: &mut BTreeSet<String>) {
     let Some((last, way)) = path.split_last() else { return };
     let mut here = ParentNode::Table(table);
@@ -354,7 +356,7 @@ fn remove<'i>(items: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'
     gone
 }
 
-/// Notes the ids in what is cut out: values of `id` keys, in it or in what it holds.
+/// Records the IDs in a pruned part: values of `id` keys, in it or below it.
 fn note_ids(value: &DeValue<'_>, at: &PathSegment, lost_ids: &mut BTreeSet<String>) {
     match value {
         DeValue::String(text) if matches!(at, PathSegment::Key(key) if key == "id" || key == "name") => {
@@ -405,26 +407,26 @@ fn table_at<'a, 'i>(table: &'a mut DeTable<'i>, path: &[PathSegment]) -> Option<
     }
 }
 
-/// The key of serde's "missing field `x`".
+/// The key in serde's "missing field `x`".
 fn missing_key(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
-/// The word and the known words of serde's "unknown field `x`, expected one of `a`, `b`".
+/// The word and the valid words in serde's "unknown field `x`, expected one of `a`, `b`".
 fn unknown_word<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m str>)> {
     let rest = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?;
     let (word, expected) = rest.split_once('`')?;
     Some((word, expected.split('`').skip(1).step_by(2).collect()))
 }
 
-/// The known word nearest to a misspelt one, if any is near enough to be meant.
+/// The valid word most similar to a misspelt one, if any is similar enough.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = |k: &&&str| edit_distance(word, k);
     let best = known.iter().min_by_key(near)?;
     (edit_distance(word, best) <= 1 + word.len() / 4).then_some(*best)
 }
 
-/// A list for a message: all of it when short, else its beginning.
+/// A list for a message: complete if short, otherwise its beginning.
 pub fn shortened(known: &[&str]) -> String {
     const SHOWN: usize = 12;
     match known.len() {
@@ -433,7 +435,7 @@ pub fn shortened(known: &[&str]) -> String {
     }
 }
 
-/// Levenshtein's distance.
+/// Levenshtein distance.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

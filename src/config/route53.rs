@@ -1,7 +1,6 @@
-//! Record sets as Route 53's API has them in JSON: what `aws route53 list-resource-record-sets` prints, and change
-//! batches.
+//! Record sets in Route 53 JSON: the output of `aws route53 list-resource-record-sets`, and change batches.
 //!
-//! They become the same [`RecordText`]s that stand in TOML, with marks that count octets of their own file.
+//! They become the same [`RecordText`]s as in TOML, with marks relative to their own file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,67 +13,67 @@ use super::source::{Mark, Marked, FromConfigStr};
 use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
 
-/// Record sets out of one file.
+/// Record sets of one file.
 #[derive(Debug)]
 pub struct RecordSets {
-    /// The record sets, in their order. A mark in one is where it stands in the file.
+    /// The record sets, in order. Their marks are positions in the file.
     pub records: Vec<RecordText>,
-    /// For telling where.
+    /// For positions.
     pub lines: LineStarts,
 }
 
-/// Where the lines of a text begin.
+/// The offsets of line starts.
 #[derive(Debug)]
 pub struct LineStarts(Vec<usize>);
 
 impl LineStarts {
-    /// The lines of a text.
+    /// Finds the lines of a text.
     fn of(text: &str) -> Self {
         let feeds = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
         Self(std::iter::once(0).chain(feeds.map(|(feed, _)| feed + 1)).collect())
     }
 
-    /// The line of an octet and where in the line it stands, both from 1.
+    /// Line and column of an octet, counted from 1.
     pub fn place(&self, at: usize) -> (usize, usize) {
         let line = self.0.partition_point(|start| *start <= at);
         (line, at - self.0[line - 1] + 1)
     }
 
-    /// The octet at a line and a column, as `serde_json` counts them.
+    /// The octet at a line and column as counted by `serde_json`.
     fn octet(&self, line: usize, column: usize) -> usize {
         self.0.get(line.saturating_sub(1)).copied().unwrap_or_default() + column.saturating_sub(1)
     }
 }
 
-/// The whole of a file: one of two lists.
+/// The contents of a file: one of two lists.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document<'a> {
-    /// What a list of record sets holds.
+    /// The list of record sets.
     #[serde(borrow)]
     resource_record_sets: Option<Vec<&'a RawValue>>,
-    /// What a change batch holds.
+    /// The changes of a change batch.
     #[serde(borrow)]
     changes: Option<Vec<&'a RawValue>>,
-    /// Whether the list goes on elsewhere.
+    /// Whether the list continues on another page.
     is_truncated: Option<bool>,
-    /// Where the list goes on, as the AWS CLI has it.
+    /// Where the list continues, in the AWS CLI's form.
     next_token: Option<IgnoredAny>,
 }
 
-/// One change of a batch.
+/// A change in a batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Change<'a> {
-    /// What is done.
+    /// The action.
     #[serde(borrow)]
     action: Cow<'a, str>,
-    /// To what.
+    /// The record set.
     #[serde(borrow)]
     resource_record_set: &'a RawValue,
 }
 
-/// One record set (Route 53 API, `ResourceRecordSet`). Fields that no answer hangs on are passed over.
+/// A record set (Route 53 API, `ResourceRecordSet`). Fields that do not affect answers are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RecordSet {
@@ -128,7 +127,7 @@ struct Proximity {
     bias: Option<i32>,
 }
 
-/// A place on Earth, in degrees as text.
+/// Geographic coordinates, in degrees as text.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct CoordinatesEntry {
@@ -136,13 +135,13 @@ struct CoordinatesEntry {
     longitude: String,
 }
 
-/// Reads a file's text.
+/// Parses the text of a file.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, in the order of the lines.
+/// All errors, in the order of lines.
 pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
-    // Some shells write a byte order mark before what they redirect.
+    // Some shells write a byte order mark when output is redirected.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = RecordSetReader {
         text,
@@ -161,28 +160,28 @@ pub fn read(text: &str) -> Result<RecordSets, Vec<ZoneFileError>> {
     }
 }
 
-/// A reader on its way through a file.
+/// The state of parsing a file.
 struct RecordSetReader<'a> {
     text: &'a str,
     lines: LineStarts,
     records: Vec<RecordText>,
-    /// The record sets so far: their number, by name, type and identifier.
+    /// The record sets so far: their index, by name, type and set identifier.
     seen: HashMap<(String, String, Option<String>), usize>,
     errors: Vec<ZoneFileError>,
 }
 
 impl RecordSetReader<'_> {
-    /// Tells what is wrong at an octet.
+    /// Reports an error at an octet.
     fn error(&mut self, at: usize, message: impl Into<String>) {
         let (line, column) = self.lines.place(at);
         self.errors.push(ZoneFileError { line, column, message: message.into() });
     }
 
-    /// Tells what `serde_json` found in a part that begins at an octet.
+    /// Reports an error of `serde_json` in a part that starts at an octet.
     fn unreadable(&mut self, base: usize, part: &str, error: &serde_json::Error) {
         let within = LineStarts::of(part).octet(error.line(), error.column());
         let told = error.to_string();
-        // The place is told in front, counted in the file.
+        // The position is reported separately, relative to the file.
         let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
         let message = if error.is_eof() {
             format!("the JSON ends here, too early: {what}; was the file written to its end?")
@@ -194,7 +193,7 @@ impl RecordSetReader<'_> {
         self.error((base + within).min(self.text.len()), message);
     }
 
-    /// Where a part of the text begins.
+    /// The offset of a part within the text.
     fn base(&self, part: &RawValue) -> usize {
         part.get().as_ptr() as usize - self.text.as_ptr() as usize
     }
@@ -238,7 +237,7 @@ impl RecordSetReader<'_> {
         }
     }
 
-    /// Takes in a record set; one that stands already is replaced, or a mistake.
+    /// Adds a record set; a duplicate replaces the first one or is an error.
     fn record_set(&mut self, part: &RawValue, replaces: bool) {
         let base = self.base(part);
         let mark = Mark::new(base..base + part.get().len());
@@ -247,7 +246,7 @@ impl RecordSetReader<'_> {
             Err(error) => return self.unreadable(base, part.get(), &error),
         };
         let told = written.name.clone();
-        // One name may be written in several ways: `*` and `\052`, `A` and `a`.
+        // The same name can be written in several ways: `*` and `\052`, `A` and `a`.
         let plain = from_octal_escapes(&written.name).ok().and_then(|text| Name::parse(&text).ok());
         let name = plain.map_or_else(|| written.name.clone(), |name| name.to_string());
         let key = (name, written.r#type.to_ascii_uppercase(), written.set_identifier.clone());
@@ -272,9 +271,9 @@ impl RecordSetReader<'_> {
     }
 }
 
-/// A record set as it would stand in TOML, or everything that keeps it from being one.
+/// A record set as in TOML, or all its errors.
 fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
-    // Taken apart whole, so that a new field does not compile before it is read.
+    // Exhaustive, so that a new field must be handled.
     let RecordSet {
         name,
         r#type,
@@ -338,7 +337,7 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
     })
 }
 
-/// A value that is written as text.
+/// A value that is a string.
 fn read_text<T: FromConfigStr>(text: &str, mark: Mark, problems: &mut Vec<String>) -> Option<Marked<T>> {
     match text.parse() {
         Ok(value) => Some(Marked::new(value, mark)),
@@ -349,7 +348,7 @@ fn read_text<T: FromConfigStr>(text: &str, mark: Mark, problems: &mut Vec<String
     }
 }
 
-/// An alias target's name.
+/// The name of an alias target.
 fn target(text: &str, problems: &mut Vec<String>) -> Option<Name> {
     let name =
         from_octal_escapes(text).and_then(|text| Name::parse(&text).map_err(|error| error.to_string()));
@@ -460,7 +459,7 @@ mod tests {
     }
 
     proptest! {
-        /// A file damaged anywhere is read or refused.
+        /// A file that is damaged anywhere is parsed or rejected, without a panic.
         #[test]
         fn any_text_is_read_or_refused(at in 0usize..200, with in "[{}\\[\\]\",:a0é\\n\\\\]{0,3}") {
             let whole = r#"{"ResourceRecordSets":[{"Name":"a.é.","Type":"A","TTL":60,"ResourceRecords":[{"Value":"10.0.0.1"}],

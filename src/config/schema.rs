@@ -1,4 +1,4 @@
-//! The JSON Schema of the configuration, made from the types that read it.
+//! The JSON Schema of the configuration, generated from its types.
 
 use super::recovery::PathSegment;
 use super::v1::Config;
@@ -9,7 +9,7 @@ pub fn json_schema() -> String {
     format!("{:#}\n", schema.as_value())
 }
 
-/// The keys that a table at this path must have, as the schema says.
+/// The keys that a table at this path must have, according to the schema.
 pub fn required_keys(path: &[PathSegment]) -> Vec<String> {
     let schema = schemars::schema_for!(Config);
     let root = schema.as_value();

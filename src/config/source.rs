@@ -1,8 +1,8 @@
-//! Where things stand in the files a user wrote: files, marks, and values that keep their place.
+//! Positions in configuration files: files, marks, and values with marks.
 //!
-//! All files of one configuration share one numbering of octets, each file beginning where the one
-//! before it ended. A mark is a range in that numbering, so a value can be blamed on its file, line and
-//! column long after it was read.
+//! All files of a configuration share one numbering of octets, in which each file starts after the previous
+//! one. A mark is a range in that numbering, so that a value can be reported with file, line and column long
+//! after it was read.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::aws::public::stable_hash;
 
-/// A place: a range of octets in the numbering of a [`SourceMap`].
+/// A range of octets in the numbering of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark {
     start: usize,
@@ -24,20 +24,20 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The place of the octets in `range`.
+    /// The mark of a range.
     pub fn new(range: Range<usize>) -> Self {
         Self { start: range.start, end: range.end }
     }
 
-    /// The octets of this place.
+    /// The range of the mark.
     pub fn range(self) -> Range<usize> {
         self.start..self.end
     }
 }
 
-/// A value written as a string, and where.
+/// A value that is configured as a string, with its mark.
 ///
-/// Two of them are equal when their values are; the place does not count.
+/// Equality compares the values only.
 #[derive(Clone)]
 pub struct Marked<T> {
     value: T,
@@ -45,7 +45,7 @@ pub struct Marked<T> {
 }
 
 impl<T> Marked<T> {
-    /// A value with its place.
+    /// A value with its mark.
     pub fn new(value: T, mark: Mark) -> Self {
         Self { value, mark }
     }
@@ -55,18 +55,18 @@ impl<T> Marked<T> {
         &self.value
     }
 
-    /// Where it was written.
+    /// The mark.
     pub fn mark(&self) -> Mark {
         self.mark
     }
 
-    /// Another value made from this one, blamed on the same place.
+    /// Another value derived from this one, with the same mark.
     pub fn with<U>(&self, value: U) -> Marked<U> {
         Marked { value, mark: self.mark }
     }
 }
 
-/// A default: it was written nowhere, so nothing is ever blamed on it.
+/// A default: it is not in any file and is never the subject of a diagnostic.
 impl<T> From<T> for Marked<T> {
     fn from(value: T) -> Self {
         Self { value, mark: Mark::default() }
@@ -91,9 +91,9 @@ impl<T: fmt::Debug> fmt::Debug for Marked<T> {
     }
 }
 
-/// A value that stands in the configuration as a string.
+/// A value that is configured as a string.
 pub trait FromConfigStr: FromStr<Err: fmt::Display> {
-    /// What such a string is, with its article: "a VPC's id". Goes into messages and the schema.
+    /// A description of valid strings, with its article: "a VPC ID". Used in messages and in the schema.
     const EXPECTED: &'static str;
 }
 
@@ -105,7 +105,7 @@ impl<'de, T: FromConfigStr> Deserialize<'de> for Marked<T> {
     }
 }
 
-/// Reads a [`Text`] where a string must stand.
+/// Deserialises a [`FromConfigStr`] from a string.
 struct ParsedStr<T>(T);
 
 impl<'de, T: FromConfigStr> Deserialize<'de> for ParsedStr<T> {
@@ -121,7 +121,7 @@ impl<'de, T: FromConfigStr> Deserialize<'de> for ParsedStr<T> {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ParsedStr<T>, E> {
                 text.parse().map(ParsedStr).map_err(|error: T::Err| {
                     let told = error.to_string();
-                    // Errors of the standard library do not say what they speak of.
+                    // Errors of the standard library do not quote the string.
                     E::custom(if told.contains(text) && !text.is_empty() {
                         told
                     } else {
@@ -148,7 +148,7 @@ impl<T: FromConfigStr> JsonSchema for Marked<T> {
     }
 }
 
-/// A table, and where it stands: for mistakes that are none of its keys' own.
+/// A table with its mark, for errors that do not concern a single key.
 #[derive(Clone)]
 pub struct Placed<T> {
     value: T,
@@ -156,7 +156,7 @@ pub struct Placed<T> {
 }
 
 impl<T> Placed<T> {
-    /// Where the table stands.
+    /// The mark of the table.
     pub fn mark(&self) -> Mark {
         self.mark
     }
@@ -198,11 +198,11 @@ impl<T: JsonSchema> JsonSchema for Placed<T> {
     }
 }
 
-/// The files of one configuration, with their texts.
+/// The files of a configuration, with their contents.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
-    /// When the newest of the files was last changed. `None` for what is no file.
+    /// When the newest of the files was last modified. `None` for texts that are not files.
     pub modified: Option<SystemTime>,
 }
 
@@ -210,14 +210,14 @@ pub struct SourceMap {
 struct SourceFile {
     path: PathBuf,
     text: String,
-    /// Where this file's first octet stands in the shared numbering.
+    /// The offset of this file in the shared numbering.
     base: usize,
-    /// Where its lines begin, found when the first place is told.
+    /// The offsets of its lines, computed when the first position is requested.
     lines: OnceLock<Vec<usize>>,
 }
 
 impl SourceFile {
-    /// The line that an octet stands in, from 0, and where that line begins.
+    /// The line of an octet, counted from 0, and the offset of that line.
     fn line(&self, at: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
             let feeds = self.text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
@@ -228,61 +228,62 @@ impl SourceFile {
     }
 }
 
-/// A mark as a person reads it.
+/// The position of a mark for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePosition<'a> {
-    /// The file, as it was named.
+    /// The file, as named.
     pub path: &'a Path,
-    /// Line, from 1.
+    /// Line, counted from 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, counted from 1.
     pub column: usize,
-    /// The whole line.
+    /// The complete line.
     pub text: &'a str,
-    /// How many characters of the line the mark covers, at least 1.
+    /// Number of characters of the line that the mark covers, at least 1.
     pub width: usize,
 }
 
 impl SourceMap {
-    /// Takes in a file's text and says where its numbering begins.
+    /// Adds a file and returns its offset in the numbering.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: String) -> usize {
-        // One octet lies between two files, so that a mark at a file's end is still in that file.
+        // There is a gap of one octet between two files, so that a mark at a file's end is still within that
+        // file.
         let base = self.files.last().map_or(0, |file| file.base + file.text.len() + 1);
         self.files.push(SourceFile { path: path.into(), text, base, lines: OnceLock::new() });
         base
     }
 
-    /// The paths of the files, in the order they were read.
+    /// The paths of the files, in the order in which they were read.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())
     }
 
-    /// Gives a file another name in messages.
+    /// Sets the name of a file in messages.
     pub fn rename(&mut self, path: &Path, name: &Path) {
         for file in self.files.iter_mut().filter(|file| file.path == path) {
             name.clone_into(&mut file.path);
         }
     }
 
-    /// Where each file's numbering begins, and its text, in the order they were read.
+    /// The offset and contents of each file, in the order in which they were read.
     pub fn based_texts(&self) -> impl Iterator<Item = (usize, &str)> {
         self.files.iter().map(|file| (file.base, file.text.as_str()))
     }
 
-    /// A hash of all texts, the same for the same texts: 16 hexadecimal digits.
+    /// A hash of all contents as 16 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        // It stands in a metric, and must not change between runs or versions.
+        // Used in a metric; it must not change between runs or versions.
         let octets = self.files.iter().flat_map(|file| file.text.bytes().chain([0]));
         let hash = stable_hash(octets);
         format!("{hash:016x}")
     }
 
-    /// The file that holds a mark.
+    /// The file that contains a mark.
     pub fn path(&self, mark: Mark) -> Option<&Path> {
         self.file(mark).map(|file| file.path.as_path())
     }
 
-    /// Where a mark stands, for a person. `None` when no file was read at all.
+    /// The position of a mark for display. `None` if no file was read.
     pub fn place(&self, mark: Mark) -> Option<SourcePosition<'_>> {
         let file = self.file(mark)?;
         let at = (mark.start - file.base).min(file.text.len());

@@ -1,4 +1,4 @@
-//! The small texts of a configuration: prefixes, addresses, route destinations and targets.
+//! Strings in the configuration: prefixes, addresses, route destinations, name servers.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -48,17 +48,17 @@ impl FromConfigStr for String {
     const EXPECTED: &'static str = "a text";
 }
 
-/// A prefix without host bits, such as `10.0.0.0/16`.
+/// A CIDR prefix without host bits, such as `10.0.0.0/16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr(pub IpNet);
 
-/// Why a text is no prefix.
+/// Why a string is not a valid CIDR prefix.
 #[derive(Debug, Error)]
 pub enum CidrError {
     /// Neither an IPv4 nor an IPv6 prefix.
     #[error("`{0}` is no prefix: write an address and a length, such as `10.0.0.0/16`")]
     Shape(String),
-    /// The address has bits set beyond the length.
+    /// The address has bits set beyond the prefix length.
     #[error("`{0}` has bits set beyond its length: write `{1}`")]
     HostBits(String, IpNet),
 }
@@ -85,7 +85,7 @@ impl FromConfigStr for Cidr {
     const EXPECTED: &'static str = "a prefix, such as `10.0.0.0/16`";
 }
 
-/// One address or a prefix: who asks.
+/// A source address or prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourcePrefix(pub IpNet);
 
@@ -110,7 +110,7 @@ impl FromConfigStr for SourcePrefix {
     const EXPECTED: &'static str = "an address or a prefix";
 }
 
-/// Where a route leads, or what a security group's rule admits: a prefix, a prefix list or a group.
+/// The destination of a route or security group rule: a prefix, a prefix list or a security group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     /// A prefix.
@@ -149,52 +149,52 @@ impl FromConfigStr for Destination {
     const EXPECTED: &'static str = "a prefix or a prefix list's id";
 }
 
-/// The address of an upstream name server: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`, `tcp://192.0.2.53`,
-/// `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`.
+/// The address of an upstream name server: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`,
+/// `tcp://192.0.2.53`, `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerAddress {
-    /// The transport of queries to it.
+    /// The transport.
     pub carrier: ServerScheme,
     /// Its IP address: never unspecified, multicast, broadcast or IPv4-mapped.
     pub ip: IpAddr,
-    /// The zone of a link-local IPv6 address (RFC 4007 11): the name or the number of an interface. Present for
-    /// every link-local address and for no other.
+    /// The zone of a link-local IPv6 address (RFC 4007 section 11): the name or index of an interface.
+    /// Present for every link-local address and no other.
     pub zone: Option<String>,
     /// The port, never 0. `None`: the transport's default.
     pub port: Option<u16>,
 }
 
-/// The transport of queries to a name server.
+/// The transport to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServerScheme {
-    /// UDP, and TCP for what does not fit.
+    /// UDP, and TCP for truncated answers.
     Udp,
-    /// TCP alone.
+    /// TCP only.
     Tcp,
     /// DNS over TLS, with the name in the certificate.
     Tls(String),
-    /// DNS over HTTPS, with the name in the certificate, then the path.
+    /// DNS over HTTPS, with the name in the certificate and the path.
     Https(String, String),
 }
 
-/// Why a string is not the address of a name server, and what to write instead.
+/// Why a string is not a valid server address, with help.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct ServerAddressError {
-    /// What is wrong, with the string in it.
+    /// What is wrong, quoting the string.
     pub message: String,
-    /// What to write.
+    /// How to fix it.
     pub help: String,
 }
 
-/// The forms of a server's address, for help.
+/// The valid forms of a server address, for help.
 const TARGET_FORMS: &str = "write `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`";
 
-/// What a port is, for help.
+/// Valid ports, for help.
 const PORT_HELP: &str = "write a port between 1 and 65535, or none for the default of the transport";
 
 impl ServerAddress {
-    /// What such a string is, with its article, for the schema.
+    /// A description of valid strings, with its article, for the schema.
     pub const FORM: &'static str = "a name server, such as `192.0.2.53` or `tls://192.0.2.53#dns.example`";
 }
 
@@ -248,7 +248,7 @@ impl FromStr for ServerAddress {
             let why = "has a certificate's name, which only `tls://` and `https://` have";
             return Err(wrong(why, TARGET_FORMS.to_owned()));
         }
-        // Certificates have names without the final dot (RFC 6066 3).
+        // Names in certificates have no trailing dot (RFC 6066 section 3).
         let name = match name.map(|name| name.strip_suffix('.').unwrap_or(name)) {
             Some(name) if !name.is_empty() => name.to_owned(),
             _ if is_encrypted => {
@@ -274,24 +274,24 @@ impl FromStr for ServerAddress {
     }
 }
 
-/// Host, zone and port of an address, not yet parsed.
+/// Host, zone and port of an address, not parsed yet.
 struct Authority<'t> {
-    /// The IP address, if it is one.
+    /// The IP address, if valid.
     host: &'t str,
-    /// What follows a `%`.
+    /// The part after `%`.
     zone: Option<&'t str>,
-    /// What follows the last `:`.
+    /// The part after the last `:`.
     port: Option<&'t str>,
 }
 
 impl<'t> Authority<'t> {
-    /// Splits `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `fe80::1%eth0`, `[2001:db8::1]`, `[fe80::1%eth0]:53`.
-    /// `None` where brackets do not match.
+    /// Splits `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `fe80::1%eth0`, `[2001:db8::1]`,
+    /// `[fe80::1%eth0]:53`. `None` if brackets do not match.
     fn split(text: &'t str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (inner, after) = rest.split_once(']')?;
-                // Brackets are for IPv6 addresses alone (RFC 3986 3.2.2).
+                // Brackets are only for IPv6 addresses (RFC 3986 section 3.2.2).
                 if !inner.contains(':') {
                     return None;
                 }
@@ -313,7 +313,7 @@ impl<'t> Authority<'t> {
     }
 }
 
-/// The error for a host that is not an IP address. A host name gets a help of its own: it cannot be resolved
+/// The error for a host that is not an IP address. Host names get specific help: they cannot be resolved
 /// without a resolver, which is what is being configured.
 fn not_an_address(
     text: &str,
@@ -342,14 +342,14 @@ fn not_an_address(
     }
 }
 
-/// Why an address cannot be a server's, and what to write; `None` if it can.
+/// Why an address cannot be that of a server, and help; `None` if it can.
 fn unusable(ip: IpAddr) -> Option<(&'static str, String)> {
     let of_the_server = || "write the address of the server".to_owned();
     if ip.is_multicast() {
         return Some(("is a multicast address, not a server's", of_the_server()));
     }
     match ip {
-        // "This host on this network" (RFC 1122 3.2.1.3): never a destination.
+        // "This host on this network" (RFC 1122 section 3.2.1.3): never a destination.
         IpAddr::V4(v4) if v4.octets()[0] == 0 && !v4.is_unspecified() => {
             Some(("is in 0.0.0.0/8, where no server is", of_the_server()))
         }
@@ -369,7 +369,8 @@ fn unusable(ip: IpAddr) -> Option<(&'static str, String)> {
     }
 }
 
-/// A link-local IPv6 address has a zone, for it is another host on each link (RFC 4007 6); nothing else has one.
+/// A link-local IPv6 address must have a zone, because it is a different host on each link (RFC 4007 section
+/// 6); other addresses must not have one.
 fn check_zone(ip: IpAddr, zone: Option<&str>) -> Result<(), (&'static str, String)> {
     let is_link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     match zone {
@@ -389,8 +390,8 @@ fn check_zone(ip: IpAddr, zone: Option<&str>) -> Result<(), (&'static str, Strin
     }
 }
 
-/// Whether a certificate can be checked for this name: a host name (RFC 1123 2.1; an underscore is let through, as
-/// TLS libraries do, and a top-level domain is not a number) or an IP address.
+/// Whether a certificate can be verified for this name: a host name (RFC 1123 section 2.1; underscores are
+/// accepted, as in TLS libraries, and the top-level domain must not be numeric) or an IP address.
 fn is_certificate_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -426,7 +427,7 @@ impl fmt::Display for ServerAddress {
     }
 }
 
-/// Where a listener listens: an address and a port.
+/// The address and port of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenAddress(pub SocketAddr);
 
@@ -449,7 +450,7 @@ impl FromConfigStr for ListenAddress {
     const EXPECTED: &'static str = "an address with a port, such as `127.0.0.1:5300`";
 }
 
-/// A place by its name: a subnet's id, a site's id, or `outside`.
+/// A location by name: the ID of a subnet or site, or `outside`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExpectedLocation(pub String);
 

@@ -180,7 +180,7 @@ fn name_servers(world: &World) -> (usize, usize) {
         let sources = upstream.identity.sources.len().max(1);
         // What a site answers in process needs no socket.
         let servers = upstream.identity.servers.iter();
-        for server in servers.filter(|server| !world.played.contains_key(&server.address.ip())) {
+        for server in servers.filter(|server| !world.simulated_servers.contains_key(&server.address.ip())) {
             all += sources;
             udp += if server.transport == ServerTransport::Udp { sources } else { 0 };
         }

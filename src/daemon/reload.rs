@@ -25,7 +25,7 @@ use crate::config::{Code, Diagnostic, Loaded, Severity, SourceMap, count};
 use crate::import;
 use crate::serve::{Engine, tls};
 use crate::world::compile::compile;
-use crate::world::{MOST_TOLD, diff};
+use crate::world::{MAX_SHOWN, diff};
 
 /// How many may wait for the outcome of one reload.
 const MOST_ASKING: usize = 1024;
@@ -233,11 +233,11 @@ impl ReloadWork {
         self.engine.forwarder().world_replaced(&world);
         self.engine.live().replace(world);
         observer.reloaded(true);
-        for change in changes.iter().take(MOST_TOLD) {
+        for change in changes.iter().take(MAX_SHOWN) {
             tracing::info!("Changed: {change}.");
         }
-        if changes.len() > MOST_TOLD {
-            tracing::info!("And {} more changes.", changes.len() - MOST_TOLD);
+        if changes.len() > MAX_SHOWN {
+            tracing::info!("And {} more changes.", changes.len() - MAX_SHOWN);
         }
         for setting in &needs_restart {
             tracing::warn!("Needs a restart, while the rest applies now: {setting}.");

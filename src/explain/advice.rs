@@ -135,7 +135,7 @@ fn not_used(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>)
 fn gateways_of(world: &World, vantage: Vantage, way: Option<(IpAddr, &EgressPath)>) -> String {
     let meant = way.map(|(address, _)| nat64_embedded(address).map_or(address, IpAddr::V4));
     let holds = |endpoint: &&Endpoint| {
-        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.holds(address))
+        meant.is_none_or(|address| endpoint.prefixes.is_empty() || endpoint.covers(address))
     };
     let vpc = world.views[vantage.view].vpc().or(world.place_vpc_index(vantage.place));
     let endpoints = vpc.into_iter().flat_map(|vpc| &world.vpcs[vpc].endpoints);
@@ -242,7 +242,7 @@ fn goes_past(world: &World, vantage: Vantage, address: IpAddr, path: &EgressPath
     let table = &world.route_tables[own.route_table];
     let mut endpoints = world.vpcs[own.vpc].endpoints.iter();
     path.class != Class::GatewayEndpoint
-        && endpoints.any(|index| world.endpoints[*index].holds(address) && table.leads_to(*index))
+        && endpoints.any(|index| world.endpoints[*index].covers(address) && table.has_route_to(*index))
 }
 
 /// Which filter of a path refuses, and what.

@@ -60,7 +60,7 @@ fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Opti
     let embedded = IpAddr::V4(net::nat64_embedded(address)?);
     let of_vpc = world.vpcs[nat.vpc].endpoints.iter().map(|index| &world.endpoints[*index]);
     let ids: Vec<_> =
-        of_vpc.filter(|endpoint| endpoint.holds(embedded)).map(|endpoint| &*endpoint.id).collect();
+        of_vpc.filter(|endpoint| endpoint.covers(embedded)).map(|endpoint| &*endpoint.id).collect();
     Some(format!(
         "Associate the gateway endpoint ({}) with {}, which {} sends by: it costs nothing.",
         ids.join(", "),

@@ -94,7 +94,7 @@ pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcom
 /// Whether a way leads to a public address by no endpoint. What a client has no address for goes no way at all.
 pub fn goes_past_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
     let here = &world.places[vantage.place];
-    let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_family_of(one.address);
+    let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_address_of_family(one.address);
     let class = one.path.class;
     is_sent
         && is_globally_routed(meant(one.address))

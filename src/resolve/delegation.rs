@@ -43,7 +43,7 @@ pub struct Referral {
 /// The NS records by which a zone delegates the name of a question, if it does. DS records belong to the
 /// parent (RFC 4035 section 3.1.4.1).
 pub fn cut<'z>(zone: &'z Zone, question: &Question) -> Option<&'z RrSet> {
-    let servers = zone.cut(&question.qname)?;
+    let servers = zone.delegation(&question.qname)?;
     (question.qtype != RecordType::DS || question.qname != servers.owner).then_some(servers)
 }
 

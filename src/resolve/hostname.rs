@@ -69,13 +69,13 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
     let own = &world.vpcs[vpc];
     let computed = own.region == *region && address.is_private();
     let is_known = || {
-        let peers = own.named_peers.iter().chain(own.told_among.iter().flat_map(|all| all.iter()));
+        let peers = own.dns_peers.iter().chain(own.transit_peers.iter().flat_map(|all| all.iter()));
         let mut near = std::iter::once(own).chain(peers.map(|peer| &world.vpcs[*peer]));
-        near.any(|near| near.region == *region && near.holds(ip))
+        near.any(|near| near.region == *region && near.contains(ip))
     };
     let is_used = || {
         let mut homes = world.vpcs.iter().filter(|home| home.region == *region);
-        homes.any(|home| home.interfaces.contains_key(&ip) && (computed || home.holds(ip)))
+        homes.any(|home| home.interfaces.contains_key(&ip) && (computed || home.contains(ip)))
     };
     (computed || is_known()) && (world.answers.unused_ip_names || is_used())
 }
@@ -85,7 +85,7 @@ fn has_ip_name(world: &World, vpc: Index<Vpc>, region: &Region, address: Ipv4Add
 fn resource_name(world: &World, vpc: Index<Vpc>, region: &Region, label: &[u8]) -> Option<Vec<IpAddr>> {
     let instance = &world.instances[*world.public.resource_names.get(label)?];
     let home = world.subnets[instance.subnet].vpc;
-    let is_near = home == vpc || world.vpcs[vpc].is_told_of(home);
+    let is_near = home == vpc || world.vpcs[vpc].resolves_private_addresses_of(home);
     if !is_near || world.vpcs[home].region != *region {
         return None;
     }

@@ -34,7 +34,7 @@ pub fn known(world: &World, view: ViewId, question: &Question, now_s: u64) -> Op
         let instance = &world.instances[host.instance];
         let v6 = instance.ipv6_address.filter(|_| host.v6).map(IpAddr::V6);
         let both = |v4: Option<Ipv4Addr>| [v4.filter(|_| host.v4).map(IpAddr::V4), v6];
-        if is_inside(world, &world.views[view], instance) {
+        if resolves_to_private(world, &world.views[view], instance) {
             // The VPC's resolver generates this answer itself, so its TTL does not count down.
             return Some(addresses(world, question, EC2_INSIDE_TTL_S, both(instance.address)));
         }
@@ -121,10 +121,10 @@ fn by_gateway_endpoint(world: &World, view: ViewId, question: &Question) -> Opti
 /// Whether an instance's public name resolves to its private address: it does within its VPC, and where that
 /// VPC's private addresses can be resolved across a peering connection or a transit gateway; elsewhere it
 /// resolves to the public one ("DNS attributes for your VPC").
-fn is_inside(world: &World, view: &View, instance: &Instance) -> bool {
+fn resolves_to_private(world: &World, view: &View, instance: &Instance) -> bool {
     let home = world.subnets[instance.subnet].vpc;
     let Some(vpc) = view.vpc() else { return false };
-    (vpc == home && world.vpcs[home].dns_hostnames) || world.vpcs[vpc].is_told_of(home)
+    (vpc == home && world.vpcs[home].dns_hostnames) || world.vpcs[vpc].resolves_private_addresses_of(home)
 }
 
 /// A public name of an AWS service.

@@ -426,7 +426,7 @@ pub fn simulated_answer(
     now_s: u64,
 ) -> Option<Answer> {
     let upstream = target.upstream(world)?;
-    let player = |server: &Server| Some((server.address.ip(), world.played.get(&server.address.ip())?));
+    let player = |server: &Server| Some((server.address.ip(), world.simulated_servers.get(&server.address.ip())?));
     let (target, site) = upstream.identity.servers.iter().find_map(player)?;
     let site = &world.sites[*site];
     let Some(zone) = site.zones.longest(&question.qname) else {

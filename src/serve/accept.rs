@@ -58,7 +58,7 @@ pub(super) async fn accept_until<C>(
                 if is_peer_error(&error) {
                     continue;
                 }
-                warn_seldom(&mut warned, identity, &error);
+                warn_rate_limited(&mut warned, identity, &error);
                 tokio::select! {
                     biased;
                     () = &mut stop => break,
@@ -89,7 +89,7 @@ fn is_peer_error(error: &io::Error) -> bool {
     )
 }
 
-fn warn_seldom(warned: &mut Option<Instant>, identity: &ListenerIdentity, error: &io::Error) {
+fn warn_rate_limited(warned: &mut Option<Instant>, identity: &ListenerIdentity, error: &io::Error) {
     if warned.is_some_and(|at: Instant| at.elapsed() < WARNING_INTERVAL) {
         return;
     }
@@ -97,6 +97,6 @@ fn warn_seldom(warned: &mut Option<Instant>, identity: &ListenerIdentity, error:
     tracing::warn!(
         listener = %identity.server.label,
         %error,
-        "Cannot accept TCP connections; clients wait. If files are short, raise the limit (LimitNOFILE)."
+        "Cannot accept TCP connections. If the limit of open files is reached, raise it (LimitNOFILE)."
     );
 }

@@ -17,7 +17,7 @@ use super::upstream::UpstreamNumber;
 /// A holder may hold this multiple of the free capacity.
 const SHARE: usize = 3;
 
-/// Whether a holder of `held` permits may take another one when `free` are available.
+/// Whether a holder of `usage` permits may take another one when `free` are available.
 pub(super) fn within_share(usage: usize, free: usize) -> bool {
     usage < free.saturating_mul(SHARE)
 }
@@ -26,7 +26,7 @@ pub(super) fn within_share(usage: usize, free: usize) -> bool {
 #[derive(Debug)]
 pub struct Admission {
     capacity: usize,
-    held: Mutex<Usage>,
+    usage: Mutex<Usage>,
 }
 
 /// Permits in use, by upstream and by client. Only holders are in the maps, so both are bounded by the
@@ -42,13 +42,13 @@ struct Usage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The global limit is reached.
-    #[error("as many queries as may wait for other servers are waiting (max_waiting_queries)")]
+    #[error("too many queries are waiting for upstreams (max_waiting_queries)")]
     Full,
     /// The upstream has used up its share.
-    #[error("as many queries as may wait for these servers are waiting")]
+    #[error("too many queries are waiting for this upstream")]
     UpstreamShare,
     /// The client has used up its share.
-    #[error("as many queries of this client as may wait for these servers are waiting")]
+    #[error("too many queries of this client are waiting for this upstream")]
     ClientShare,
 }
 
@@ -69,7 +69,7 @@ impl Refusal {
 impl Admission {
     /// Creates a limit of `capacity` waiting queries.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, held: Mutex::default() }
+        Self { capacity, usage: Mutex::default() }
     }
 
     /// Admits a client's query to those that wait for an upstream.
@@ -79,29 +79,29 @@ impl Admission {
     /// If the global limit, the share of the upstream or the share of the client is reached.
     pub fn enter(self: &Arc<Self>, upstream: UpstreamNumber, client: IpAddr) -> Result<Permit, Refusal> {
         let client = network(client);
-        let mut held = self.lock();
-        let free = self.capacity.saturating_sub(held.all);
+        let mut usage = self.lock();
+        let free = self.capacity.saturating_sub(usage.all);
         if free == 0 {
             return Err(Refusal::Full);
         }
-        let of_upstream = held.upstreams.get(&upstream).copied().unwrap_or(0);
+        let of_upstream = usage.upstreams.get(&upstream).copied().unwrap_or(0);
         if !within_share(of_upstream, free) {
             return Err(Refusal::UpstreamShare);
         }
-        let room = (free.saturating_mul(SHARE) - of_upstream).min(free);
-        let of_client = held.clients.get(&client).copied().unwrap_or(0);
-        if !within_share(of_client, room) {
+        let remaining = (free.saturating_mul(SHARE) - of_upstream).min(free);
+        let of_client = usage.clients.get(&client).copied().unwrap_or(0);
+        if !within_share(of_client, remaining) {
             return Err(Refusal::ClientShare);
         }
-        held.all += 1;
-        *held.upstreams.entry(upstream).or_insert(0) += 1;
-        *held.clients.entry(client).or_insert(0) += 1;
-        drop(held);
+        usage.all += 1;
+        *usage.upstreams.entry(upstream).or_insert(0) += 1;
+        *usage.clients.entry(client).or_insert(0) += 1;
+        drop(usage);
         Ok(Permit { admission: self.clone(), upstream, client })
     }
 
     fn lock(&self) -> MutexGuard<'_, Usage> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,10 +124,10 @@ pub struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut held = self.admission.lock();
-        held.all = held.all.saturating_sub(1);
-        release(&mut held.upstreams, &self.upstream);
-        release(&mut held.clients, &self.client);
+        let mut usage = self.admission.lock();
+        usage.all = usage.all.saturating_sub(1);
+        release(&mut usage.upstreams, &self.upstream);
+        release(&mut usage.clients, &self.client);
     }
 }
 
@@ -161,46 +161,46 @@ mod tests {
     }
 
     #[test]
-    fn one_upstream_leaves_room_for_the_others() {
+    fn one_upstream_cannot_use_the_whole_capacity() {
         let admission = Arc::new(Admission::new(4096));
         // Many clients of one dead upstream.
-        let mut held = Vec::new();
+        let mut permits = Vec::new();
         for last in 0..=255 {
-            held.push(fill(&admission, 1, client(last)).0);
+            permits.push(fill(&admission, 1, client(last)).0);
         }
-        let dead: usize = held.iter().map(Vec::len).sum();
+        let dead: usize = permits.iter().map(Vec::len).sum();
         assert!((2900..=3073).contains(&dead), "three quarters of 4096: {dead}");
         let (others, _) = fill(&admission, 2, client(1));
         assert!(others.len() > 500, "{}", others.len());
-        drop((held, others));
+        drop((permits, others));
         assert!(admission.lock().upstreams.is_empty() && admission.lock().clients.is_empty());
         assert_eq!(admission.lock().all, 0);
     }
 
     #[test]
-    fn one_client_leaves_room_for_the_others_of_its_upstream() {
+    fn one_client_cannot_use_the_whole_share_of_an_upstream() {
         let admission = Arc::new(Admission::new(4096));
         let (flood, refusal) = fill(&admission, 1, client(1));
         assert_eq!(refusal, Refusal::ClientShare);
         assert!(flood.len() > 2000, "{}", flood.len());
         let (other, _) = fill(&admission, 1, client(2));
         assert!(other.len() > 100, "{}", other.len());
-        let (elsewhere, _) = fill(&admission, 2, client(3));
-        assert!(elsewhere.len() > 100, "{}", elsewhere.len());
+        let (other_upstream, _) = fill(&admission, 2, client(3));
+        assert!(other_upstream.len() > 100, "{}", other_upstream.len());
     }
 
     #[test]
-    fn addresses_of_one_ipv6_subnet_are_one_client() {
+    fn addresses_of_one_ipv6_subnet_count_as_one_client() {
         let admission = Arc::new(Admission::new(64));
         let address = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
-        let (_held, refusal) = fill(&admission, 1, address(1));
+        let (_permits, refusal) = fill(&admission, 1, address(1));
         assert_eq!(refusal, Refusal::ClientShare);
         assert_eq!(admission.enter(1, address(2)).unwrap_err(), Refusal::ClientShare);
         assert!(admission.enter(1, IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])).is_ok());
     }
 
     #[test]
-    fn no_capacity_admits_nobody() {
+    fn without_capacity_no_query_is_admitted() {
         let admission = Arc::new(Admission::new(0));
         assert_eq!(admission.enter(1, client(1)).unwrap_err(), Refusal::Full);
     }

@@ -100,10 +100,10 @@ pub fn path_texts(world: &World, vantage: Vantage, outcome: &Outcome) -> Vec<Str
 /// The distinct paths with their addresses, in the order of the answer.
 fn grouped(paths: &[AddressPath]) -> Vec<(&EgressPath, Vec<IpAddr>)> {
     let mut groups: Vec<(&EgressPath, Vec<IpAddr>)> = Vec::new();
-    for one in paths {
-        match groups.iter_mut().find(|(path, _)| path.has_same_annotation(&one.path)) {
-            Some((_, addresses)) => addresses.push(one.address),
-            None => groups.push((&one.path, vec![one.address])),
+    for address_path in paths {
+        match groups.iter_mut().find(|(path, _)| path.has_same_annotation(&address_path.path)) {
+            Some((_, addresses)) => addresses.push(address_path.address),
+            None => groups.push((&address_path.path, vec![address_path.address])),
         }
     }
     for (_, addresses) in &mut groups {
@@ -120,12 +120,12 @@ fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> S
     if !path.via.is_empty() {
         push_list(&mut text, " via=", path.via.iter().map(|id| &**id));
     }
-    let mut before = " addr=";
+    let mut separator = " addr=";
     for address in addresses.iter().take(MAX_ADDRESSES) {
-        text.push_str(before);
+        text.push_str(separator);
         // Writing to a String cannot fail.
         let _ = write!(text, "{address}");
-        before = ",";
+        separator = ",";
     }
     if addresses.len() > MAX_ADDRESSES {
         let _ = write!(text, "+{}", addresses.len() - MAX_ADDRESSES);
@@ -149,11 +149,11 @@ fn text(world: &World, from: &str, path: &EgressPath, addresses: &[IpAddr]) -> S
 
 /// Appends a key and its values, separated by commas.
 fn push_list<'v>(text: &mut String, key: &str, values: impl Iterator<Item = &'v str>) {
-    let mut before = key;
+    let mut separator = key;
     for value in values {
-        text.push_str(before);
+        text.push_str(separator);
         text.push_str(value);
-        before = ",";
+        separator = ",";
     }
 }
 

@@ -175,17 +175,17 @@ impl BindError {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => self.help_in_use(key),
             io::ErrorKind::PermissionDenied if self.address.port() < 1024 => format!(
-                "A port below 1024 needs the capability CAP_NET_BIND_SERVICE. Under systemd: \
-                 `AmbientCapabilities=CAP_NET_BIND_SERVICE`. By hand: `setcap cap_net_bind_service=+ep` on the \
-                 plustwo binary. Or give `{key}` a port above 1023."
+                "A port below 1024 requires the capability CAP_NET_BIND_SERVICE. Under systemd: \
+                 `AmbientCapabilities=CAP_NET_BIND_SERVICE`. Otherwise: run `setcap cap_net_bind_service=+ep` on the \
+                 plustwo binary. Or set `{key}` to a port above 1023."
             ),
-            io::ErrorKind::PermissionDenied => "The port needs no privilege, so a security policy \
-                forbids it: look for a denial of SELinux, AppArmor or seccomp \
+            io::ErrorKind::PermissionDenied => "The port requires no privilege, so a security policy \
+                denies it: look for a denial by SELinux, AppArmor or seccomp \
                 (`journalctl -t audit`)."
                 .into(),
             io::ErrorKind::AddrNotAvailable => self.help_not_available(),
             _ => format!(
-                "Check `{key}`: plustwo asked the system for {} over {}.",
+                "Check `{key}`: plustwo requested {} over {}.",
                 self.address, self.protocol
             ),
         }
@@ -198,15 +198,15 @@ impl BindError {
             Protocol::Tcp => "ss -ltnp",
         };
         let mut help = format!(
-            "Another process holds it, perhaps another plustwo: `{sockets} 'sport = :{port}'` shows \
-             which. Stop it, or give `{key}` another port."
+            "Another process uses it, perhaps another plustwo: run `{sockets} 'sport = :{port}'` to find \
+             it. Stop it, or set `{key}` to another port."
         );
         if port == 53 && self.address.ip().is_unspecified() {
             // systemd-resolved listens on 127.0.0.53:53 on many hosts, which conflicts with a wildcard
             // address.
             help.push_str(
-                " A resolver of the host itself (systemd-resolved, dnsmasq) often holds port 53 on \
-                 one address; listening on a specific address instead avoids it.",
+                " A resolver of the host itself (systemd-resolved, dnsmasq) often uses port 53 on \
+                 one address; listening on a specific address instead avoids the conflict.",
             );
         }
         help
@@ -216,8 +216,8 @@ impl BindError {
         let ip = self.address.ip();
         let (width, wildcard) = if ip.is_ipv4() { (32, "0.0.0.0") } else { (128, "[::]") };
         format!(
-            "Give it to an interface (`ip addr add {ip}/{width} dev lo`), or listen on {wildcard}, \
-             every address of the host."
+            "Assign it to an interface (`ip addr add {ip}/{width} dev lo`), or listen on {wildcard}, \
+             which covers every address of the host."
         )
     }
 }
@@ -226,20 +226,20 @@ impl BindError {
 mod tests {
     use super::*;
 
-    fn refused(address: &str, kind: io::ErrorKind) -> BindError {
+    fn bind_error(address: &str, kind: io::ErrorKind) -> BindError {
         let address = address.parse().expect("an address");
         BindError::new(Protocol::Udp, address, kind.into())
     }
 
     #[test]
     fn help_depends_on_the_reason() {
-        let privileged = refused("127.0.0.1:53", io::ErrorKind::PermissionDenied);
+        let privileged = bind_error("127.0.0.1:53", io::ErrorKind::PermissionDenied);
         assert!(privileged.help("[[listener]] address").contains("CAP_NET_BIND_SERVICE"));
-        let policy = refused("127.0.0.1:5300", io::ErrorKind::PermissionDenied);
+        let policy = bind_error("127.0.0.1:5300", io::ErrorKind::PermissionDenied);
         assert!(!policy.help("[[listener]] address").contains("CAP_NET_BIND_SERVICE"));
-        let absent = refused("169.254.169.253:53", io::ErrorKind::AddrNotAvailable);
+        let absent = bind_error("169.254.169.253:53", io::ErrorKind::AddrNotAvailable);
         assert!(absent.help("[[listener]] address").contains("ip addr add 169.254.169.253/32 dev lo"));
-        let shared = refused("0.0.0.0:53", io::ErrorKind::AddrInUse);
+        let shared = bind_error("0.0.0.0:53", io::ErrorKind::AddrInUse);
         assert!(shared.help("[[listener]] address").contains("systemd-resolved"));
     }
 }

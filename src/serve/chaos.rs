@@ -22,17 +22,17 @@ pub fn answer(
     let refused =
         |text: &str| Some(Answer::empty(Rcode::REFUSED).with_ede(Ede::new(Ede::NOT_SUPPORTED, text)));
     if !world.annotate.chaos {
-        return refused("CHAOS questions are turned off");
+        return refused("CHAOS queries are disabled (annotate.chaos)");
     }
     if !matches!(question.qtype, RecordType::TXT | RecordType::ANY) {
-        return refused("class CH has TXT records only");
+        return refused("only TXT records are served in class CH");
     }
     let texts = match question.qname.to_string().as_str() {
         "version.bind." | "version.server." => {
             vec![concat!("plustwo ", env!("CARGO_PKG_VERSION")).to_owned()]
         }
         "id.server." | "hostname.bind." => vec!["plustwo".to_owned()],
-        _ if !is_annotated => return refused("this client is not told paths (annotate.to)"),
+        _ if !is_annotated => return refused("paths are not shown to this client (annotate.to)"),
         "whoami.plustwo." => vec![
             format!("view={}", world.views[vantage.view].name),
             format!("place={}", world.place_name(vantage.place)),
@@ -62,12 +62,12 @@ pub fn explanation(
     for (Question { qtype, .. }, Inspected { result, .. }) in questions.iter().zip(results) {
         match result {
             Inspection::NoReply => {
-                texts = vec![format!("from={from} answer=none: DNS support is off")];
+                texts = vec![format!("from={from} answer=none: DNS support is disabled")];
                 break;
             }
             Inspection::NotQueried { upstream } => {
                 texts.push(format!(
-                    "type={qtype} from={from} upstream={upstream} queried=no: ask again in a second"
+                    "type={qtype} from={from} upstream={upstream} queried=no: retry in a second"
                 ));
             }
             Inspection::Answered(outcome) if *qtype == RecordType::AAAA && is_plain_absence(outcome) => {}

@@ -30,7 +30,7 @@ pub struct ClientContext {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientRejection {
     /// The source address is not allowed to query.
-    #[error("client={0} may not ask: it is in no declared place and not in server.allow")]
+    #[error("client={0} is not allowed to query: it is in no declared location and not in server.allow")]
     NotAllowed(IpAddr),
     /// The source has no location, or several possible ones.
     #[error(transparent)]
@@ -126,13 +126,13 @@ impl ClientCache {
     ) -> Option<&CachedClient> {
         let key = ClientKey { generation: world.generation, listener: listener.server.number, peer, subnet };
         // The remainder is less than the number of slots, so the cast is lossless.
-        let place = &mut self.slots[(self.hasher.hash_one(key) % SLOTS as u64) as usize];
-        if place.as_ref().is_none_or(|cached_client| cached_client.key != key) {
+        let slot = &mut self.slots[(self.hasher.hash_one(key) % SLOTS as u64) as usize];
+        if slot.as_ref().is_none_or(|cached_client| cached_client.key != key) {
             let ClientContext { client, subnet, vantage } = ClientContext::of(world, listener, peer, subnet);
             let vantage = vantage.ok()?;
             let is_annotated = annotate::annotates_by_default(world, peer);
-            *place = Some(CachedClient { key, client, subnet, vantage, is_annotated: is_annotated });
+            *slot = Some(CachedClient { key, client, subnet, vantage, is_annotated });
         }
-        place.as_ref()
+        slot.as_ref()
     }
 }

@@ -38,15 +38,16 @@ impl Denials {
         outcome: &Outcome,
         now: MonotonicSeconds,
     ) -> Option<Outcome> {
-        let is_meant =
+        let applies =
             world.answers.negative_soa == NegativeSoa::FirstOnly && outcome.answer.rcode == Rcode::NXDOMAIN;
-        let soa = outcome.answer.authority.iter().find(|set| is_meant && set.rtype == RecordType::SOA)?;
+        let soa = outcome.answer.authority.iter().find(|set| applies && set.rtype == RecordType::SOA)?;
         let key = self.hasher.hash_one((world.generation, view, &question.qname));
-        let mut annotation = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };
+        let mut without_soa = Outcome { cacheability: Cacheability::Never, ..outcome.clone() };
         match self.until.get(&key) {
-            Some(until) if now < until => annotation.answer.authority.clear(),
+            Some(until) if now < until => without_soa.answer.authority.clear(),
+            // The first reply has the record: the outcome is returned unchanged, apart from not being cached.
             _ => self.until.insert(key, now.plus(soa.ttl.into())),
         }
-        Some(annotation)
+        Some(without_soa)
     }
 }

@@ -92,19 +92,19 @@ impl DohListener {
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let tls = TlsAcceptor::from(server_config(certificate, ALPN).map_err(io::Error::other)?);
-        let house = DohContext { tls, limits, slots, identity, path };
-        Ok(Self { listener: TcpListener::from_std(listener)?, context: house })
+        let context = DohContext { tls, limits, slots, identity, path };
+        Ok(Self { listener: TcpListener::from_std(listener)?, context })
     }
 
     /// Serves until `stop`. After that, no connection is accepted, open connections have a grace period of
     /// one second to finish their requests in flight, and the remaining ones are aborted.
     pub async fn run(self, engine: Arc<Engine>, stop: impl Future<Output = ()>) {
-        let Self { listener, context: house } = self;
+        let Self { listener, context } = self;
         let serve = |stream, peer, closing| {
-            let connection = house.admit(stream, peer, &engine)?;
-            Some(connection.serve(house.tls.clone(), closing))
+            let connection = context.admit(stream, peer, &engine)?;
+            Some(connection.serve(context.tls.clone(), closing))
         };
-        accept_until(listener, &house.identity, &engine, stop, serve).await;
+        accept_until(listener, &context.identity, &engine, stop, serve).await;
     }
 }
 
@@ -147,13 +147,13 @@ impl Connection {
     async fn serve(self, tls: TlsAcceptor, mut closing: watch::Receiver<()>) {
         let Self { exchange, limits, mut pending, stream, _slot } = self;
         let exchange = Arc::new(exchange);
-        let shaken = tokio::select! {
+        let handshake = tokio::select! {
             biased;
             _ = closing.changed() => return,
-            shaken = tokio::time::timeout(limits.idle_timeout, tls.accept(stream)) => shaken,
+            handshake = tokio::time::timeout(limits.idle_timeout, tls.accept(stream)) => handshake,
         };
         let counters = exchange.engine.observer().listeners();
-        let stream = match shaken {
+        let stream = match handshake {
             Ok(Ok(stream)) => stream,
             Ok(Err(_)) => return counters.tls_handshake_errors.inc(),
             Err(_) => return counters.tcp_timeouts.inc(),
@@ -168,21 +168,21 @@ impl Connection {
             .max_local_error_reset_streams(MAX_ERROR_RESETS)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
-        let answering = exchange.clone();
+        let service_exchange = exchange.clone();
         let service = service_fn(move |request| {
-            let exchange = answering.clone();
+            let exchange = service_exchange.clone();
             async move { exchange.answer(request).await }
         });
-        let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             biased;
             // How the connection ended does not matter here.
-            _ = served.as_mut() => return,
+            _ = connection.as_mut() => return,
             _ = closing.changed() => {}
             () = idle(&mut pending, &limits) => exchange.engine.observer().listeners().tcp_timeouts.inc(),
         }
-        served.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, connection).await;
     }
 }
 

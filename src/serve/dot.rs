@@ -99,9 +99,9 @@ async fn serve(
     if stream.get_mut().0.detach().is_err() {
         return;
     }
-    let serve = move |own| async move {
+    let serve = move |worker| async move {
         if stream.get_mut().0.attach().is_ok() {
-            Connection::new(stream, client, own).serve(closing).await;
+            Connection::new(stream, client, worker).serve(closing).await;
         }
     };
     workers.run_on_next(serve).await;

@@ -332,7 +332,10 @@ impl Engine {
             if source.transport == Transport::Udp && self.forwarder.is_own_socket(source.peer) {
                 // Forwarding the query again would repeat the loop; the error is returned to the query that
                 // started it.
-                let text = format!("forwarding loop: the query for {} returned", query_state.query.question);
+                let text = format!(
+                    "forwarding loop: the query for {} returned to this resolver",
+                    query_state.query.question
+                );
                 let answer = Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text));
                 let outcome = Outcome::without_paths(answer, Source::Refused);
                 return self.reply(&world, worker, listener, &query_state, &outcome, out);
@@ -441,7 +444,8 @@ impl Engine {
         /// `whoami.plustwo. CH TXT`, a query without EDNS.
         const WHOAMI: &[u8] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x06whoami\x07plustwo\0\0\x10\0\x03";
         let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let source = MessageSource { peer: SocketAddr::new(localhost, 0), local: localhost, transport: Transport::Udp };
+        let peer = SocketAddr::new(localhost, 0);
+        let source = MessageSource { peer, local: localhost, transport: Transport::Udp };
         let listener = ListenerIdentity::new(0, source.peer);
         let world = self.live.load();
         let Ok(query) = Query::parse(WHOAMI) else { return false };

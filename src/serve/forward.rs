@@ -64,11 +64,11 @@ impl ForwardOptions {
 /// The source addresses that this host does not have, one sentence each: the queries of a rule are sent from
 /// the addresses of its outbound endpoint. Rules whose targets are simulated by a site send nothing.
 pub fn missing_sources(world: &World) -> Vec<String> {
-    let is_played = |upstream: &Upstream| {
-        upstream.identity.servers.iter().any(|server| world.played.contains_key(&server.address.ip()))
+    let is_simulated = |upstream: &Upstream| {
+        upstream.identity.servers.iter().any(|server| world.simulated_servers.contains_key(&server.address.ip()))
     };
     let mut sentences = Vec::new();
-    for upstream in world.upstreams.iter().filter(|upstream| !is_played(upstream)) {
+    for upstream in world.upstreams.iter().filter(|upstream| !is_simulated(upstream)) {
         let sources = &upstream.identity.sources;
         let missing: Vec<String> =
             sources.iter().filter(|source| !is_local_address(**source)).map(ToString::to_string).collect();
@@ -80,7 +80,7 @@ pub fn missing_sources(world: &World) -> Vec<String> {
             false => "its queries are sent from its other addresses only",
         };
         sentences.push(format!(
-            "{}: this host does not have the source address {}, so {effect} (`source = \"any\"` lifts this)",
+            "{}: this host does not have the source address {}, so {effect}; `source = \"any\"` permits any address",
             upstream.name,
             missing.join(" or ")
         ));
@@ -101,17 +101,18 @@ impl Forwarder {
         }
     }
 
-    /// A fresh cached answer and how long it may be cached further. Copies of it were served `given` times.
+    /// A fresh cached answer and how long it may be cached further. `expired_hits` is how many times the packet
+    /// cache served the reply that has just expired.
     /// If the answer is used frequently and expires soon, it is prefetched in a separate task.
     pub fn cached(
         self: &Arc<Self>,
         upstream: &Upstream,
         question: &Question,
         now: MonotonicSeconds,
-        given: u32,
+        expired_hits: u32,
     ) -> Option<(Answer, Cacheability)> {
         let metrics = self.observer.message_cache();
-        let Some(cached) = self.cache.fresh(self.number(upstream), question, now, given) else {
+        let Some(cached) = self.cache.fresh(self.number(upstream), question, now, expired_hits) else {
             metrics.misses.inc();
             return None;
         };
@@ -167,19 +168,19 @@ impl Forwarder {
             let fetched = match deadline {
                 None => fetched.await,
                 Some(deadline) => timeout_at(deadline.into(), fetched).await.unwrap_or_else(|_| {
-                    let text = format!("{}: the time for this query ended", upstream.name);
+                    let text = format!("{}: the query timed out", upstream.name);
                     let reason = Ede::new(Ede::NO_REACHABLE_AUTHORITY, text);
                     Err(Unanswered::without_upstream_edes(reason))
                 }),
             };
             return fetched.unwrap_or_else(Unanswered::into_answer);
         };
-        let progress = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
-        let until = progress + STALE_AFTER;
+        let sent = self.upstreams.in_flight_since(upstream, question).unwrap_or_else(Instant::now);
+        let until = sent + STALE_AFTER;
         let until = deadline.map_or(until, |deadline| deadline.min(until));
         let is_backing_off = self.upstreams.is_backing_off(upstream);
-        let (this, of, asked) = (self.clone(), upstream.clone(), question.clone());
-        let fetching = tokio::spawn(async move { this.fetch(&of, &asked, now).await });
+        let (this, owned_upstream, owned_question) = (self.clone(), upstream.clone(), question.clone());
+        let fetching = tokio::spawn(async move { this.fetch(&owned_upstream, &owned_question, now).await });
         let fetched = match is_backing_off {
             true => None,
             false => timeout_at(until.into(), fetching).await.ok(),
@@ -232,8 +233,8 @@ impl Forwarder {
     /// determining it visits every shard.
     fn report_size(&self, now_s: u64) {
         let is_new_second = self.reported_s.swap(now_s, Ordering::Relaxed) != now_s;
-        let is_turn = self.answers_stored.fetch_add(1, Ordering::Relaxed).is_multiple_of(REPORT_EVERY);
-        if is_new_second || is_turn {
+        let is_due = self.answers_stored.fetch_add(1, Ordering::Relaxed).is_multiple_of(REPORT_EVERY);
+        if is_new_second || is_due {
             let metrics = self.observer.message_cache();
             // Both are counts of objects in memory, so the casts are lossless.
             metrics.entries.set(self.cache.len() as i64);

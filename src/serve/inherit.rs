@@ -46,13 +46,13 @@ pub enum InheritError {
     /// No listener has its address.
     #[error(
         "no listener has the address of an inherited socket: {protocol} {} (descriptor {}{})",
-        annotation.address, annotation.descriptor, annotation.name.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default()
+        info.address, info.descriptor, info.name.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default()
     )]
     Unused {
         /// Its transport.
         protocol: Protocol,
         /// Its description.
-        annotation: SocketInfo,
+        info: SocketInfo,
     },
 }
 
@@ -64,7 +64,7 @@ impl InheritError {
                 "Use ListenDatagram= and ListenStream= with addresses in the socket unit."
             }
             Self::Unused { .. } => {
-                "Give a [[listener]] exactly this address, or take it out of the socket unit."
+                "Configure a [[listener]] with exactly this address, or remove it from the socket unit."
             }
         }
     }
@@ -88,17 +88,17 @@ impl Inherited {
         let mut inherited = Self::none();
         for index in 0..passed.len() {
             let descriptor = FIRST_DESCRIPTOR + index;
-            let no_socket = |source| InheritError::UnsupportedSocket { descriptor, source };
+            let unsupported = |source| InheritError::UnsupportedSocket { descriptor, source };
             // systemd uses `unknown` for a descriptor without a name.
             let name = names.get(index).filter(|name| !name.is_empty() && **name != "unknown");
-            let annotation =
+            let info =
                 |address| SocketInfo { descriptor, name: name.map(|name| (*name).to_owned()), address };
             if let Ok(Some(socket)) = passed.take_udp_socket(index) {
-                let address = socket.local_addr().map_err(no_socket)?;
-                inherited.udp.push((annotation(address), socket));
-            } else if let Some(socket) = passed.take_tcp_listener(index).map_err(no_socket)? {
-                let address = socket.local_addr().map_err(no_socket)?;
-                inherited.tcp.push((annotation(address), socket));
+                let address = socket.local_addr().map_err(unsupported)?;
+                inherited.udp.push((info(address), socket));
+            } else if let Some(socket) = passed.take_tcp_listener(index).map_err(unsupported)? {
+                let address = socket.local_addr().map_err(unsupported)?;
+                inherited.tcp.push((info(address), socket));
             }
         }
         Ok(inherited)
@@ -119,11 +119,11 @@ impl Inherited {
     /// # Errors
     /// The first socket that has not been taken.
     pub fn check_all_taken(&self) -> Result<(), InheritError> {
-        let udp = self.udp.iter().map(|(annotation, _)| (Protocol::Udp, annotation));
-        let mut left = udp.chain(self.tcp.iter().map(|(annotation, _)| (Protocol::Tcp, annotation)));
-        match left.next() {
-            Some((protocol, annotation)) => {
-                Err(InheritError::Unused { protocol, annotation: annotation.clone() })
+        let udp = self.udp.iter().map(|(info, _)| (Protocol::Udp, info));
+        let mut unused = udp.chain(self.tcp.iter().map(|(info, _)| (Protocol::Tcp, info)));
+        match unused.next() {
+            Some((protocol, info)) => {
+                Err(InheritError::Unused { protocol, info: info.clone() })
             }
             None => Ok(()),
         }
@@ -131,8 +131,8 @@ impl Inherited {
 }
 
 fn take<S>(sockets: &mut Vec<(SocketInfo, S)>, address: SocketAddr) -> Option<S> {
-    let at = sockets.iter().position(|(annotation, _)| annotation.address == address)?;
-    Some(sockets.remove(at).1)
+    let index = sockets.iter().position(|(info, _)| info.address == address)?;
+    Some(sockets.remove(index).1)
 }
 
 #[cfg(test)]
@@ -140,13 +140,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_taken_once_and_what_is_left_is_told() {
+    fn a_socket_is_taken_once_and_unused_ones_are_reported() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("an address");
-        let annotation = SocketInfo { descriptor: 3, name: Some("dns".into()), address };
-        let mut inherited = Inherited { udp: vec![(annotation, socket)], tcp: Vec::new() };
-        let left = inherited.check_all_taken().expect_err("one is left").to_string();
-        assert!(left.contains(&format!("UDP {address} (descriptor 3, `dns`)")), "{left}");
+        let info = SocketInfo { descriptor: 3, name: Some("dns".into()), address };
+        let mut inherited = Inherited { udp: vec![(info, socket)], tcp: Vec::new() };
+        let error = inherited.check_all_taken().expect_err("one is left").to_string();
+        assert!(error.contains(&format!("UDP {address} (descriptor 3, `dns`)")), "{error}");
         assert!(inherited.take_tcp(address).is_none());
         assert!(inherited.take_udp(address).is_some());
         assert!(inherited.take_udp(address).is_none());

@@ -39,15 +39,15 @@ impl Rate {
     /// Takes one token, if available.
     fn try_take(&self, now: Instant) -> bool {
         let mut bucket = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let gained =
+        let refill =
             now.saturating_duration_since(bucket.filled).as_secs_f64() * f64::from(QUERIES_PER_SECOND);
-        bucket.tokens = (bucket.tokens + gained).min(f64::from(QUERIES_PER_SECOND));
+        bucket.tokens = (bucket.tokens + refill).min(f64::from(QUERIES_PER_SECOND));
         bucket.filled = now;
-        let has_one = bucket.tokens >= 1.0;
-        if has_one {
+        let is_available = bucket.tokens >= 1.0;
+        if is_available {
             bucket.tokens -= 1.0;
         }
-        has_one
+        is_available
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_bounded_and_recovers() {
+    fn the_rate_is_limited_and_recovers() {
         let rate = Rate::default();
         let now = Instant::now();
         let taken = (0..1000).filter(|_| rate.try_take(now)).count();

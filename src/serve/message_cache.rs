@@ -164,19 +164,20 @@ impl MessageCache {
         }
     }
 
-    /// A fresh answer to a question. Copies of it were served `given` times since the last lookup.
+    /// A fresh answer to a question. `expired_hits` is how many times the packet cache served a reply made from
+    /// it since the last lookup.
     pub fn fresh(
         &self,
         upstream: UpstreamNumber,
         question: &Question,
         now: MonotonicSeconds,
-        given: u32,
+        expired_hits: u32,
     ) -> Option<Cached> {
         let key = CacheKeyRef { upstream, qclass: question.qclass, qname: &question.qname };
         // A lookup of another type is not a use of this entry: only hits are reported to the policy.
         let facts = self.entries.peek(&key)?;
         let fact = facts.find(question.qtype).filter(|fact| fact.is_fresh(now))?;
-        let lookups = given.saturating_add(1);
+        let lookups = expired_hits.saturating_add(1);
         let before = fact.hits.fetch_add(lookups, Ordering::Relaxed);
         if before < PREFETCH_HITS || before.is_multiple_of(REPORT_EVERY) {
             self.entries.get(&key);

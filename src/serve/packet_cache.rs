@@ -42,7 +42,7 @@ const OVERHEAD: u64 = 64;
 const MIN_BYTES: u64 = 64 << 10;
 
 /// Number of slots for questions that have arrived once, a power of two.
-const DOORKEEPER: usize = 1 << 17;
+const DOORKEEPER_SLOTS: usize = 1 << 17;
 
 /// The result of a lookup for a question from a location.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub enum Lookup<'c> {
     /// An entry that has expired.
     Expired {
         /// How many times it was served since the last such lookup.
-        given: u32,
+        hits: u32,
     },
     /// No usable entry.
     Miss,
@@ -113,17 +113,18 @@ impl Weighter<AnnotationKey, CachedAnnotation> for Weight {
 /// The packet cache of one worker.
 #[derive(Debug)]
 pub struct PacketCache {
-    answers: Cache<PacketKey, CachedReply, Weight, RandomState, DefaultLifecycle<PacketKey, CachedReply>>,
-    annotation: Cache<
+    replies: Cache<PacketKey, CachedReply, Weight, RandomState, DefaultLifecycle<PacketKey, CachedReply>>,
+    annotations: Cache<
         AnnotationKey,
         CachedAnnotation,
         Weight,
         RandomState,
         DefaultLifecycle<AnnotationKey, CachedAnnotation>,
     >,
-    asked_once: Doorkeeper,
+    doorkeeper: Doorkeeper,
+    /// The serial number of the newest reply.
     serial: u64,
-    is_on: bool,
+    is_enabled: bool,
 }
 
 /// A reply to be inserted.
@@ -155,50 +156,52 @@ impl PacketCache {
         let entries = usize::try_from(half / 400).unwrap_or(usize::MAX).clamp(64, 1 << 20);
         let state = RandomState::default;
         Self {
-            answers: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
-            annotation: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
-            asked_once: Doorkeeper::new(if max_bytes > 0 { DOORKEEPER } else { 1 }),
+            replies: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
+            annotations: Cache::with(entries, half, Weight, state(), DefaultLifecycle::default()),
+            doorkeeper: Doorkeeper::new(if max_bytes > 0 { DOORKEEPER_SLOTS } else { 1 }),
             serial: 0,
-            is_on: max_bytes > 0,
+            is_enabled: max_bytes > 0,
         }
     }
 
     /// Looks up the reply to a question and its annotation for a location.
     pub fn lookup(
         &self,
-        asked: &CacheQuestion<'_>,
+        question: &CacheQuestion<'_>,
         place: PlaceId,
         is_annotated: bool,
         generation: u64,
         now: MonotonicSeconds,
     ) -> Lookup<'_> {
+        // Entries of a previous generation are not removed by a reload: they are ignored here, and replaced or
+        // evicted later.
         let Some(cached_reply) =
-            self.answers.get(asked).filter(|cached_reply| cached_reply.belongs_to(generation))
+            self.replies.get(question).filter(|cached_reply| cached_reply.belongs_to(generation))
         else {
             return Lookup::Miss;
         };
         if cached_reply.is_expired(now) {
-            return Lookup::Expired { given: cached_reply.take_hits() };
+            return Lookup::Expired { hits: cached_reply.take_hits() };
         }
         if cached_reply.is_annotated_for(place, is_annotated) {
             return Lookup::Hit(cached_reply, AnnotationRef::First);
         }
         let annotation =
-            self.annotation.get(&AnnotationKey { serial: cached_reply.serial(), place, is_annotated });
+            self.annotations.get(&AnnotationKey { serial: cached_reply.serial(), place, is_annotated });
         annotation
             .map_or(Lookup::Miss, |annotation| Lookup::Hit(cached_reply, AnnotationRef::Other(annotation)))
     }
 
     /// Whether a reply to this question is to be inserted: the question has arrived before, according to the
     /// doorkeeper, which records it now.
-    pub fn admits(&mut self, asked: &CacheQuestion<'_>) -> bool {
-        self.is_on && self.asked_once.check_and_insert(asked)
+    pub fn admits(&mut self, question: &CacheQuestion<'_>) -> bool {
+        self.is_enabled && self.doorkeeper.check_and_insert(question)
     }
 
     /// Inserts a reply, if it can be served again, and its annotation for a location.
     pub fn insert(
         &mut self,
-        asked: &CacheQuestion<'_>,
+        question: &CacheQuestion<'_>,
         candidate: &ReplyCandidate<'_>,
         at: (PlaceId, bool),
         annotation: CachedAnnotation,
@@ -207,21 +210,23 @@ impl PacketCache {
         let is_fresh = |cached_reply: &&CachedReply| {
             cached_reply.belongs_to(generation) && !cached_reply.is_expired(now)
         };
-        if let Some(cached_reply) = self.answers.get(asked).filter(is_fresh) {
+        if let Some(cached_reply) = self.replies.get(question).filter(is_fresh) {
             // The reply is cached already, for another location: only the annotation is new.
             let (place, is_annotated) = at;
-            self.annotation
+            self.annotations
                 .insert(AnnotationKey { serial: cached_reply.serial(), place, is_annotated }, annotation);
             return;
         }
+        // A new serial number also invalidates the annotations of the reply that is replaced: their keys have the
+        // old number, are never looked up again and are evicted.
         self.serial += 1;
         if let Some(cached_reply) = CachedReply::of(candidate, self.serial, at, annotation) {
-            self.answers.insert(PacketKey::of(asked), cached_reply);
+            self.replies.insert(PacketKey::of(question), cached_reply);
         }
     }
 
     /// The number of replies, the number of further annotations, and the weight of all entries in octets.
     pub fn size(&self) -> (usize, usize, u64) {
-        (self.answers.len(), self.annotation.len(), self.answers.weight() + self.annotation.weight())
+        (self.replies.len(), self.annotations.len(), self.replies.weight() + self.annotations.weight())
     }
 }

@@ -55,15 +55,15 @@ impl Engine {
         outcome: &Outcome,
         out: &mut Vec<u8>,
     ) -> Progress {
-        let QueryState { query, source: source, .. } = query_state;
+        let QueryState { query, source, .. } = query_state;
         let view = query_state.vantage().map(|vantage| vantage.view);
-        let annotation = view.and_then(|view| {
+        let without_soa = view.and_then(|view| {
             self.denials.without_repeated_soa(world, view, &query.question, outcome, query_state.now)
         });
-        let outcome = annotation.as_ref().unwrap_or(outcome);
+        let outcome = without_soa.as_ref().unwrap_or(outcome);
         let annotations = annotations(world, query_state, outcome);
-        let slot = self.rotation_slot(&query.question.qname, query.question.qtype);
-        let rotation = self.next_rotation(slot);
+        let rotation_slot = self.rotation_slot(&query.question.qname, query.question.qtype);
+        let rotation = self.next_rotation(rotation_slot);
         let base = out.len();
         let limit = reply_limit(world, source.transport, query.edns.as_ref().map(|edns| edns.payload));
         let encoded =
@@ -72,9 +72,9 @@ impl Engine {
             return Progress::Dropped;
         }
         let event = event(world, listener, query_state, outcome, &encoded, rotation);
-        let noted = worker.recorder.observe(&event);
-        if !encoded.truncated && noted.is_for_every_rotation() {
-            cache_reply(world, worker, query_state, outcome, &out[base..], (rotation, slot), noted);
+        let counts = worker.recorder.observe(&event);
+        if !encoded.truncated && counts.is_for_every_rotation() {
+            cache_reply(world, worker, query_state, outcome, &out[base..], (rotation, rotation_slot), counts);
         }
         Progress::Replied
     }
@@ -128,7 +128,7 @@ fn event<'e>(
     encoded: &Encoded,
     rotation: usize,
 ) -> QueryEvent<'e> {
-    let QueryState { query, source: source, .. } = query_state;
+    let QueryState { query, source, .. } = query_state;
     QueryEvent {
         arrival: Arrival {
             server: &listener.server,
@@ -158,8 +158,8 @@ fn cache_reply(
     query_state: &QueryState,
     outcome: &Outcome,
     reply: &[u8],
-    (rotation, rotates_by): (usize, usize),
-    noted: PreparedCounts,
+    (rotation, rotation_slot): (usize, usize),
+    counts: PreparedCounts,
 ) {
     let query = &query_state.query;
     let Some(vantage @ Vantage { view, place }) = query_state.vantage() else { return };
@@ -171,8 +171,8 @@ fn cache_reply(
     }
     let (qtype, recursion_desired) = (query.question.qtype, query.recursion_desired);
     let name = worker.name.set(query.question.qname.as_wire());
-    let asked = CacheQuestion { view, qtype, recursion_desired, name };
-    if !worker.packets.admits(&asked) {
+    let question = CacheQuestion { view, qtype, recursion_desired, name };
+    if !worker.packets.admits(&question) {
         return;
     }
     let candidate = ReplyCandidate {
@@ -182,13 +182,13 @@ fn cache_reply(
         answer: &outcome.answer,
         cacheability: outcome.cacheability,
         rotation,
-        rotation_slot: rotates_by,
+        rotation_slot,
         now: query_state.now,
     };
     let is_annotated = annotate::annotates_by_default(world, query_state.source.peer.ip().to_canonical());
     let edes = if is_annotated { annotate::edes(world, vantage, outcome) } else { Vec::new() };
-    let annotation = CachedAnnotation { options: options(&outcome.answer, &edes), counts: noted };
-    worker.packets.insert(&asked, &candidate, (place, is_annotated), annotation);
+    let annotation = CachedAnnotation { options: options(&outcome.answer, &edes), counts };
+    worker.packets.insert(&question, &candidate, (place, is_annotated), annotation);
     worker.report_cache_size();
 }
 
@@ -222,7 +222,7 @@ pub(super) fn chaos_reply(
     outcome: &Outcome,
     out: &mut Vec<u8>,
 ) -> Progress {
-    let QueryState { query, source: source, .. } = query_state;
+    let QueryState { query, source, .. } = query_state;
     let annotations = Annotations { client_subnet: query_state.client.subnet, ..Annotations::default() };
     let limit = reply_limit(world, source.transport, query.edns.as_ref().map(|edns| edns.payload));
     if encode(query, &outcome.answer, &annotations, limit, 0, out).length == 0 {

@@ -75,10 +75,10 @@ impl DnsTcpListener {
             // The stream is registered with the worker's runtime instead.
             let stream = stream.into_std().ok()?;
             let workers = workers.clone();
-            let serve = move |own| async move {
+            let serve = move |worker| async move {
                 // A stream that cannot be registered is closed.
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    Connection::new(stream, client, own).serve(closing).await;
+                    Connection::new(stream, client, worker).serve(closing).await;
                 }
             };
             Some(async move { workers.run_on_next(serve).await })

@@ -54,7 +54,7 @@ pub struct InvalidPem {
 }
 
 impl InvalidPem {
-    /// Creates the error for a file from its cause: a predicate, such as "holds no certificate".
+    /// Creates the error for a file from its cause: a predicate, such as "contains no certificate".
     pub(super) fn new(file: &PemFile, why: String) -> Self {
         Self { file: file.clone(), why }
     }
@@ -65,14 +65,14 @@ impl InvalidPem {
 pub fn check(world: &World, report: &mut Report) -> bool {
     let before = report.error_count();
     for files in world.listeners.iter().filter_map(|listener| listener.tls()) {
-        if let Err(refused) = certified_key(files) {
-            report.error(Code::Certificate, refused.file.mark, refused.to_string());
+        if let Err(error) = certified_key(files) {
+            report.error(Code::Certificate, error.file.mark, error.to_string());
         }
     }
     let servers = world.upstreams.iter().flat_map(|upstream| upstream.identity.servers.iter());
     for trust in servers.filter_map(|server| server.tls.as_deref()) {
-        if let Err(refused) = upstream::check_trust(trust) {
-            report.error(Code::Certificate, refused.file.mark, refused.to_string());
+        if let Err(error) = upstream::check_trust(trust) {
+            report.error(Code::Certificate, error.file.mark, error.to_string());
         }
     }
     report.error_count() == before
@@ -101,10 +101,10 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// The certificates in a PEM file, in order; at least one.
 pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
-    let lookup: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
-    match lookup {
-        Ok(lookup) if lookup.is_empty() => Err(InvalidPem::new(file, "holds no certificate".to_owned())),
-        Ok(lookup) => Ok(lookup),
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(InvalidPem::new(file, "contains no certificate".to_owned())),
+        Ok(certificates) => Ok(certificates),
         Err(error) => Err(InvalidPem::new(file, not_pem(&error))),
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>
 /// Why a file cannot be read as PEM (RFC 7468).
 fn not_pem(error: &pem::Error) -> String {
     let why = match error {
-        pem::Error::MissingSectionEnd { .. } => "a section lacks its END line",
+        pem::Error::MissingSectionEnd { .. } => "a section has no END line",
         pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
         pem::Error::Base64Decode(_) => "a section is not base64",
         pem::Error::SectionTooLarge => "a section is too large",
@@ -123,30 +123,30 @@ fn not_pem(error: &pem::Error) -> String {
 
 /// A certificate with its chain and private key, verified to match.
 pub(super) fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, InvalidPem> {
-    let refused = |file: &PemFile, why: String| InvalidPem::new(file, why);
+    let invalid = |file: &PemFile, why: String| InvalidPem::new(file, why);
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(files.key.text.as_bytes()).map_err(|error| {
         let why = match error {
-            pem::Error::NoItemsFound => "holds no private key".to_owned(),
+            pem::Error::NoItemsFound => "contains no private key".to_owned(),
             error => not_pem(&error),
         };
-        refused(&files.key, why)
+        invalid(&files.key, why)
     })?;
     // Loaded separately from the certificate, so that the error names the right file.
     let key = provider()
         .key_provider
         .load_private_key(key)
-        .map_err(|error| refused(&files.key, format!("holds a private key that cannot be used: {error}")))?;
+        .map_err(|error| invalid(&files.key, format!("contains an unusable private key: {error}")))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
         Err(rustls::Error::InconsistentKeys(_)) => {
             let why = format!("is not the key of the certificate in `{}`", files.certificate.path.display());
-            Err(refused(&files.key, why))
+            Err(invalid(&files.key, why))
         }
         Err(error) => {
-            let why = format!("holds a certificate that cannot be used: {error}");
-            Err(refused(&files.certificate, why))
+            let why = format!("contains an unusable certificate: {error}");
+            Err(invalid(&files.certificate, why))
         }
     }
 }

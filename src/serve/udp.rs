@@ -78,35 +78,36 @@ impl UdpListener {
     pub async fn run(
         self,
         engine: Arc<Engine>,
-        own: LocalWorker,
+        worker: LocalWorker,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let Self { socket, bound, identity, backend } = self;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         engine.observer().watch_receive_buffers(&identity.server, bound);
-        let late =
+        let late_replies =
             Rc::new(LateReplies { outbox: RefCell::new(Outbox::new(backend, true)), ready: Notify::new() });
-        let (late_senders, mut paid) = mpsc::channel(1);
-        let mut serving = ServeLoop {
+        let (task_guard, mut all_tasks_ended) = mpsc::channel(1);
+        let mut serve_loop = ServeLoop {
             inbox: Inbox::new(backend, BATCH, ANY_DATAGRAM),
             outbox: Outbox::new(backend, true),
             socket: socket.clone(),
             bound,
-            late: late.clone(),
+            late_replies: late_replies.clone(),
             engine: engine.clone(),
             identity,
-            own,
-            owing: late_senders,
+            worker,
+            task_guard,
         };
-        let flushing = late.flush(&socket, &engine);
+        let flushing = late_replies.flush(&socket, &engine);
         let finishing = async {
-            serving.read_until(stop).await;
-            drop(serving);
-            while paid.recv().await.is_some() {}
+            serve_loop.read_until(stop).await;
+            drop(serve_loop);
+            // Completes when the last task has dropped its guard.
+            while all_tasks_ended.recv().await.is_some() {}
         };
         tokio::select! {
             () = flushing => {}
-            () = finishing => late.send(&socket, &engine),
+            () = finishing => late_replies.send(&socket, &engine),
         }
         Ok(())
     }
@@ -140,12 +141,12 @@ struct ServeLoop {
     outbox: Outbox,
     socket: Rc<UdpSocket>,
     bound: SocketAddr,
-    late: Rc<LateReplies>,
+    late_replies: Rc<LateReplies>,
     engine: Arc<Engine>,
     identity: Arc<ListenerIdentity>,
-    own: LocalWorker,
+    worker: LocalWorker,
     /// Held by the loop and by every task that owes a reply; the receiver completes when all are dropped.
-    owing: mpsc::Sender<()>,
+    task_guard: mpsc::Sender<()>,
 }
 
 /// How a batch ended.
@@ -194,19 +195,19 @@ impl ServeLoop {
             }
         };
         let moment = Moment::now();
-        let own = self.own.clone();
-        let mut worker = own.borrow_mut();
+        let local_worker = self.worker.clone();
+        let mut worker = local_worker.borrow_mut();
         for index in 0..received {
             let datagram = self.inbox.get(index);
-            let Some(asked) = query_origin(&datagram, self.bound) else { continue };
-            let source = MessageSource { peer: asked.peer, local: asked.local, transport: Transport::Udp };
+            let Some(origin) = query_origin(&datagram, self.bound) else { continue };
+            let source = MessageSource { peer: origin.peer, local: origin.local, transport: Transport::Udp };
             let out = self.outbox.buffer();
             let message = datagram.message;
             let incoming = IncomingMessage { listener: &self.identity, message, source: &source, moment };
             match self.engine.handle(&mut worker, &incoming, out) {
                 Progress::Dropped => self.outbox.roll_back(),
-                Progress::Replied => self.outbox.commit(Some(asked.peer), asked.source),
-                Progress::Pending(pending_query) => self.resolve_later(pending_query, asked),
+                Progress::Replied => self.outbox.commit(Some(origin.peer), origin.source),
+                Progress::Pending(pending_query) => self.resolve_later(pending_query, origin),
             }
         }
         worker.recorder.settle(moment.started);
@@ -220,25 +221,25 @@ impl ServeLoop {
     fn receive(&mut self) -> io::Result<usize> {
         let (inbox, socket, is_wildcard) = (&mut self.inbox, &*self.socket, self.bound.ip().is_unspecified());
         let mut received = 0;
-        let all = socket.try_io(Interest::READABLE, || {
+        let result = socket.try_io(Interest::READABLE, || {
             received = inbox.receive(socket.as_fd(), is_wildcard)?;
-            // Tells the runtime that nothing more is waiting, which saves another call.
+            // `WouldBlock` marks the socket as not readable in the runtime, which saves another call.
             if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
-        if received > 0 { Ok(received) } else { all.map(|()| 0) }
+        if received > 0 { Ok(received) } else { result.map(|()| 0) }
     }
 
     /// Answers a query in a separate task when its upstream has replied.
-    fn resolve_later(&self, pending_query: Box<PendingQuery>, asked: QueryOrigin) {
-        let (engine, identity, own) = (self.engine.clone(), self.identity.clone(), self.own.clone());
-        let (late, owing) = (self.late.clone(), self.owing.clone());
+    fn resolve_later(&self, pending_query: Box<PendingQuery>, origin: QueryOrigin) {
+        let (engine, identity, worker) = (self.engine.clone(), self.identity.clone(), self.worker.clone());
+        let (late_replies, task_guard) = (self.late_replies.clone(), self.task_guard.clone());
         tokio::task::spawn_local(async move {
-            let _owing = owing;
+            let _task_guard = task_guard;
             let resolved = engine.resolve(pending_query).await;
-            let mut outbox = late.outbox.borrow_mut();
-            if engine.finish(&mut own.borrow_mut(), &identity, &resolved, outbox.buffer()) {
-                outbox.commit(Some(asked.peer), asked.source);
-                late.ready.notify_one();
+            let mut outbox = late_replies.outbox.borrow_mut();
+            if engine.finish(&mut worker.borrow_mut(), &identity, &resolved, outbox.buffer()) {
+                outbox.commit(Some(origin.peer), origin.source);
+                late_replies.ready.notify_one();
             } else {
                 outbox.roll_back();
             }
@@ -279,8 +280,8 @@ fn send(outbox: &mut Outbox, socket: &UdpSocket, engine: &Engine) {
     }
 }
 
-/// Whether an error concerns a single datagram or was caused by an ICMP message or a signal: it says nothing
-/// about the socket, and peers can provoke it at will.
+/// Whether an error concerns a single datagram or was caused by an ICMP message or a signal: the
+/// socket itself still works, and peers can provoke it at will.
 fn is_peer_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -298,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_door_does_not_answer_itself() {
+    fn a_listener_does_not_answer_itself() {
         for (bound, peer, local, answers) in [
             ("127.0.0.1:53", "127.0.0.1:53", None, false),
             ("127.0.0.1:53", "127.0.0.2:53", None, true),
@@ -312,8 +313,8 @@ mod tests {
             let local = local.map(|local| (local.parse().expect("ip"), 0));
             let peer = Some(peer.parse().expect("an address"));
             let datagram = Received { message: b"", peer, local, truncated: false };
-            let asked = query_origin(&datagram, bound.parse().expect("an address"));
-            assert_eq!(asked.is_some(), answers, "{bound} {peer:?} {local:?}");
+            let origin = query_origin(&datagram, bound.parse().expect("an address"));
+            assert_eq!(origin.is_some(), answers, "{bound} {peer:?} {local:?}");
         }
     }
 }

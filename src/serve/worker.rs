@@ -41,7 +41,7 @@ impl Worker {
 
     /// Reports the size of the packet cache to the metrics.
     pub(super) fn report_cache_size(&self) {
-        let (answers, annotation, bytes) = self.packets.size();
-        self.recorder.set_packet_cache_size(answers, annotation, bytes);
+        let (replies, annotations, bytes) = self.packets.size();
+        self.recorder.set_packet_cache_size(replies, annotations, bytes);
     }
 }

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Engine, LocalWorker};
-use crate::observe::FLUSH_INTERVAL as FLUSH_INTERVAL;
+use crate::observe::FLUSH_INTERVAL;
 
 /// Tasks that may wait to be started by a worker.
 const TASK_QUEUE: usize = 1024;
@@ -58,11 +58,11 @@ impl Workers {
     where
         F: Future<Output = ()> + 'static,
     {
-        let (done, ended) = oneshot::channel();
-        let task: Task = Box::new(move |own| Box::pin(task(own)));
+        let (done, end) = oneshot::channel();
+        let task: Task = Box::new(move |worker| Box::pin(task(worker)));
         if self.queues[number % self.queues.len()].send((task, done)).await.is_ok() {
             // Both an error and a value mean that the task has ended.
-            let _ = ended.await;
+            let _ = end.await;
         }
     }
 
@@ -85,20 +85,20 @@ impl Workers {
 /// Starts the thread of one worker and returns its queue.
 fn start(engine: Arc<Engine>, number: usize, count: usize) -> io::Result<TaskQueue> {
     let (sender, queue) = mpsc::channel(TASK_QUEUE);
-    let (began, beginning) = std::sync::mpsc::channel();
+    let (started, start) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("worker-{number}"));
     thread.spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
-                // Nobody receives this if the start was abandoned.
-                let _ = began.send(Ok(()));
+                // Sending fails only if the caller no longer waits.
+                let _ = started.send(Ok(()));
                 work(&runtime, &engine, number, count, queue);
             }
-            Err(error) => drop(began.send(Err(error))),
+            Err(error) => drop(started.send(Err(error))),
         }
     })?;
-    beginning.recv().unwrap_or_else(|_| Err(io::Error::other("the thread ended at once")))?;
+    start.recv().unwrap_or_else(|_| Err(io::Error::other("the worker thread ended during startup")))?;
     Ok(sender)
 }
 
@@ -110,13 +110,13 @@ fn work(
     count: usize,
     mut queue: mpsc::Receiver<(Task, oneshot::Sender<()>)>,
 ) {
-    let own: LocalWorker = Rc::new(RefCell::new(engine.worker(count)));
+    let worker: LocalWorker = Rc::new(RefCell::new(engine.worker(count)));
     runtime.block_on(async {
-        if own.borrow().recorder.wants_times() {
-            tokio::task::spawn_local(flush_query_log(engine.clone(), own.clone(), number));
+        if worker.borrow().recorder.wants_times() {
+            tokio::task::spawn_local(flush_query_log(engine.clone(), worker.clone(), number));
         }
         while let Some((task, mut done)) = queue.recv().await {
-            let task = task(own.clone());
+            let task = task(worker.clone());
             tokio::task::spawn_local(async move {
                 tokio::select! {
                     () = task => {}
@@ -129,11 +129,11 @@ fn work(
 
 /// Periodically submits query log records that have not filled a page. The first worker also does this for
 /// the shared worker.
-async fn flush_query_log(engine: Arc<Engine>, own: LocalWorker, number: usize) {
+async fn flush_query_log(engine: Arc<Engine>, worker: LocalWorker, number: usize) {
     let mut tick = tokio::time::interval(FLUSH_INTERVAL);
     loop {
         tick.tick().await;
-        own.borrow_mut().recorder.flush_page();
+        worker.borrow_mut().recorder.flush_page();
         if number == 0 {
             engine.shared_worker().recorder.flush_page();
         }

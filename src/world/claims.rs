@@ -86,24 +86,24 @@ pub struct ViewGroup(u32);
 pub struct Claims {
     suffixes: SuffixMap<Node>,
     /// The groups of each view. Few views are in any.
-    circles: HashMap<Index<View>, Vec<ViewGroup>, foldhash::fast::RandomState>,
+    groups: HashMap<Index<View>, Vec<ViewGroup>, foldhash::fast::RandomState>,
     /// Number of groups.
-    circle_count: u32,
+    group_count: u32,
 }
 
 /// The claims on one name.
 #[derive(Debug, Default)]
 struct Node {
     /// Those of single views, by view, kind and source.
-    held: Vec<ScopedClaim>,
+    scoped: Vec<ScopedClaim>,
     /// Those of groups.
-    common: Vec<(ViewGroup, Claim)>,
+    group_claims: Vec<(ViewGroup, Claim)>,
 }
 
 impl Claims {
     /// Adds a claim.
     pub fn add(&mut self, suffix: Name, held: ScopedClaim) {
-        let node = &mut self.suffixes.entry_or_default(suffix).held;
+        let node = &mut self.suffixes.entry_or_default(suffix).scoped;
         if node.is_empty() {
             // Most claims apply to two views of one VPC.
             node.reserve_exact(2);
@@ -113,20 +113,20 @@ impl Claims {
     }
 
     /// Adds a group without views.
-    pub fn add_circle(&mut self) -> ViewGroup {
-        self.circle_count += 1;
-        ViewGroup(self.circle_count)
+    pub fn add_group(&mut self) -> ViewGroup {
+        self.group_count += 1;
+        ViewGroup(self.group_count)
     }
 
     /// Adds a view to a group.
     pub fn join(&mut self, view: Index<View>, circle: ViewGroup) {
-        self.circles.entry(view).or_default().push(circle);
+        self.groups.entry(view).or_default().push(circle);
     }
 
     /// Adds a claim that applies to every view of a group. It has lower precedence than the claims of a view
     /// itself on the name.
-    pub fn add_common(&mut self, suffix: Name, circle: ViewGroup, claim: Claim) {
-        self.suffixes.entry_or_default(suffix).common.push((circle, claim));
+    pub fn add_for_group(&mut self, suffix: Name, circle: ViewGroup, claim: Claim) {
+        self.suffixes.entry_or_default(suffix).group_claims.push((circle, claim));
     }
 
     /// The claims of one view that match a name, by precedence: most specific first, on the same name by kind
@@ -136,29 +136,29 @@ impl Claims {
         view: Index<View>,
         name: &'a Name,
     ) -> impl Iterator<Item = (usize, ScopedClaim)> + 'a {
-        let circles = self.circles.get(&view).map_or(&[][..], Vec::as_slice);
+        let circles = self.groups.get(&view).map_or(&[][..], Vec::as_slice);
         self.suffixes.covering(name).flat_map(move |(labels, node)| {
-            let common = (node.common.iter())
+            let common = (node.group_claims.iter())
                 .filter(|(circle, _)| circles.contains(circle))
-                .filter(move |(_, claim)| !of_view(&node.held, view).any(|held| held.claim == *claim))
+                .filter(move |(_, claim)| !of_view(&node.scoped, view).any(|held| held.claim == *claim))
                 .map(move |(_, claim)| ScopedClaim { view, source: ClaimSource::Local, claim: *claim });
-            of_view(&node.held, view).chain(common).map(move |held| (labels, held))
+            of_view(&node.scoped, view).chain(common).map(move |held| (labels, held))
         })
     }
 
     /// The claims of every view that match a name, most specific first, without those of groups.
     pub fn covering_any<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = ScopedClaim> + 'a {
-        self.suffixes.covering(name).flat_map(|(_, node)| node.held.iter().copied())
+        self.suffixes.covering(name).flat_map(|(_, node)| node.scoped.iter().copied())
     }
 
     /// The claims of one view on exactly this name, without those of its groups.
     pub fn at<'a>(&'a self, view: Index<View>, name: &Name) -> impl Iterator<Item = ScopedClaim> + 'a {
-        self.suffixes.get(name).into_iter().flat_map(move |node| of_view(&node.held, view))
+        self.suffixes.get(name).into_iter().flat_map(move |node| of_view(&node.scoped, view))
     }
 
     /// All claims except those of groups, in arbitrary order of names.
     pub fn iter(&self) -> impl Iterator<Item = ScopedClaim> {
-        self.suffixes.iter().flat_map(|(_, node)| &node.held).copied()
+        self.suffixes.iter().flat_map(|(_, node)| &node.scoped).copied()
     }
 
     /// Number of names with claims.
@@ -196,15 +196,15 @@ mod tests {
             Claim::Reverse(domains.add(InternalDomain { zone, names: Generated::Nothing }))
         });
         let mut claims = Claims::default();
-        let (circle, other) = (claims.add_circle(), claims.add_circle());
+        let (circle, other) = (claims.add_group(), claims.add_group());
         claims.join(inside, circle);
         for view in [inside, alone] {
             claims.add(name.clone(), ScopedClaim { view, source: ClaimSource::Local, claim: own });
         }
-        claims.add_common(name.clone(), other, of_others);
-        claims.add_common(name.clone(), circle, common);
-        claims.add_common(name, circle, own);
-        claims.add_common(deeper.clone(), circle, below);
+        claims.add_for_group(name.clone(), other, of_others);
+        claims.add_for_group(name.clone(), circle, common);
+        claims.add_for_group(name, circle, own);
+        claims.add_for_group(deeper.clone(), circle, below);
         let seen = |view| -> Vec<(usize, Claim)> {
             claims.covering(view, &deeper).map(|(labels, held)| (labels, held.claim)).collect()
         };

@@ -24,7 +24,7 @@ use super::World;
 pub use routes::table_id;
 
 /// Maximum number of changes that are shown; further ones are counted.
-pub const MOST_TOLD: usize = 50;
+pub const MAX_SHOWN: usize = 50;
 
 /// Maximum length of a field's value, in characters.
 const LONGEST_VALUE: usize = 120;
@@ -38,12 +38,12 @@ pub struct Change {
     /// Its ID; for a route, that of its table.
     pub id: String,
     /// What changed.
-    pub what: What,
+    pub change: ChangeKind,
 }
 
 /// What changed about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum ChangeKind {
     /// It was added.
     Added,
     /// It was removed.
@@ -54,11 +54,11 @@ pub enum What {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, id, what } = self;
+        let Self { kind, id, change: what } = self;
         match what {
-            What::Added => write!(f, "{kind} {id} added"),
-            What::Removed => write!(f, "{kind} {id} removed"),
-            What::Changed(how) => write!(f, "{kind} {id}: {how}"),
+            ChangeKind::Added => write!(f, "{kind} {id} added"),
+            ChangeKind::Removed => write!(f, "{kind} {id} removed"),
+            ChangeKind::Changed(how) => write!(f, "{kind} {id}: {how}"),
         }
     }
 }
@@ -86,36 +86,36 @@ struct Catalogue {
 
 impl Catalogue {
     fn of(objects: impl Iterator<Item = (String, Fields)>) -> Self {
-        let mut unique = Unique::default();
-        Self { objects: objects.map(|(id, fields)| (unique.give(id), fields)).collect() }
+        let mut unique = UniqueIds::default();
+        Self { objects: objects.map(|(id, fields)| (unique.next(id), fields)).collect() }
     }
 
     /// Adds the differences to a newer catalogue.
     fn compare(&self, new: &Self, kind: &'static str, changes: &mut Vec<Change>) {
-        let mut told = |id: &String, what| changes.push(Change { kind, id: id.clone(), what });
+        let mut told = |id: &String, what| changes.push(Change { kind, id: id.clone(), change: what });
         for (id, fields) in &self.objects {
             match new.objects.get(id) {
-                None => told(id, What::Removed),
-                Some(now) if now != fields => told(id, What::Changed(differing(fields, now))),
+                None => told(id, ChangeKind::Removed),
+                Some(now) if now != fields => told(id, ChangeKind::Changed(differing(fields, now))),
                 Some(_) => {}
             }
         }
         for id in new.objects.keys().filter(|id| !self.objects.contains_key(*id)) {
-            told(id, What::Added);
+            told(id, ChangeKind::Added);
         }
     }
 }
 
 /// Generates unique IDs.
 #[derive(Default)]
-struct Unique {
+struct UniqueIds {
     /// How often each was requested.
     asked: HashMap<String, usize>,
 }
 
-impl Unique {
+impl UniqueIds {
     /// The ID, or `id#2` if it is in use.
-    fn give(&mut self, id: String) -> String {
+    fn next(&mut self, id: String) -> String {
         let Some(asked) = self.asked.get_mut(&id) else {
             self.asked.insert(id.clone(), 1);
             return id;
@@ -123,7 +123,7 @@ impl Unique {
         *asked += 1;
         let next = format!("{id}#{asked}");
         // It may be a configured ID.
-        self.give(next)
+        self.next(next)
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Whether a gateway endpoint could carry traffic to an address.
-    pub fn holds(&self, address: IpAddr) -> bool {
+    pub fn covers(&self, address: IpAddr) -> bool {
         self.prefixes.iter().any(|prefix| prefix.contains(&address))
     }
 }
@@ -85,7 +85,7 @@ impl EndpointKind {
     }
 
     /// A description of the type, with its article.
-    pub fn told(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Interface => "an interface endpoint",
             Self::Gateway => "a gateway endpoint",
@@ -192,7 +192,7 @@ impl AddressFamilies {
     pub const BOTH: Self = Self { v4: true, v6: true };
 
     /// Whether the set contains an address's family.
-    pub fn hold(self, address: &IpAddr) -> bool {
+    pub fn contains(self, address: &IpAddr) -> bool {
         if address.is_ipv4() { self.v4 } else { self.v6 }
     }
 }

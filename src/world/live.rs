@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::World;
 
 /// Interval for checking whether the replaced world is still in use.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The current world.
 ///
@@ -44,7 +44,7 @@ impl Live {
         let old = self.world.swap(Arc::new(world));
         std::thread::spawn(move || {
             while Arc::strong_count(&old) > 1 {
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::sleep(CHECK_INTERVAL);
             }
             drop(old);
         });

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 pub use arena::{Arena, Index};
 pub use claims::{Claim, Claims, ScopedClaim, ClaimSource};
-pub use diff::{Change, MOST_TOLD, What, diff, table_id};
+pub use diff::{Change, MAX_SHOWN, ChangeKind, diff, table_id};
 pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, AddressFamilies, PrivateDns};
 pub use listener::{ListenerTransport, Listener, PemFile, TlsFiles};
 pub use live::Live;
@@ -117,7 +117,7 @@ pub struct World {
     /// Transit gateways.
     pub transit_gateways: Arena<TransitGateway>,
     /// AWS's IP ranges, if configured.
-    given_ranges: Option<Box<Ranges>>,
+    configured_ranges: Option<Box<Ranges>>,
     /// Instances of all VPCs.
     pub instances: Arena<Instance>,
     /// Inbound resolver endpoints.
@@ -149,7 +149,7 @@ pub struct World {
     /// Public DNS as known to the world.
     pub public: PublicDns,
     /// The site that simulates the name server at an address.
-    pub played: HashMap<IpAddr, Index<Site>>,
+    pub simulated_servers: HashMap<IpAddr, Index<Site>>,
     /// Expectations of the configuration.
     pub expectations: Vec<(Expect, Mark)>,
 }
@@ -318,7 +318,7 @@ impl World {
 
     /// AWS's IP ranges: the configured ones, or else the built-in ones.
     pub fn ranges(&self) -> &Ranges {
-        self.given_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
+        self.configured_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
     }
 
     /// The Availability Zone of a location's subnet.
@@ -336,6 +336,6 @@ impl World {
 
     /// Whether a client at this address may query: it is in a configured location, or its prefix is allowed.
     pub fn is_allowed(&self, client: IpAddr) -> bool {
-        self.places.holds(client) || self.allow.iter().any(|prefix| prefix.contains(&client))
+        self.places.contains(client) || self.allow.iter().any(|prefix| prefix.contains(&client))
     }
 }

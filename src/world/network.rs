@@ -39,7 +39,7 @@ pub struct TransitGateway {
     /// Its attachments.
     pub attachments: Vec<Attachment>,
     /// The attached VPCs whose resolvers return each other's private addresses, sorted.
-    pub told: Arc<[Index<Vpc>]>,
+    pub dns_members: Arc<[Index<Vpc>]>,
     /// Its route tables.
     pub route_tables: Vec<TransitGatewayRouteTable>,
     /// The indexes of attachments by ID.
@@ -65,7 +65,7 @@ pub struct Attachment {
     /// Whether it propagates IPv6 prefixes.
     pub propagates_ipv6: bool,
     /// Whether inbound rules can refer to security groups of VPCs behind other attachments.
-    pub groups_count: AccessDecision,
+    pub group_references: AccessDecision,
     /// The index of its associated route table. `None` if there is none.
     pub association: Option<usize>,
 }
@@ -144,7 +144,7 @@ impl TransitGateway {
         Self {
             id,
             attachments: Vec::new(),
-            told: Arc::default(),
+            dns_members: Arc::default(),
             route_tables: Vec::new(),
             by_id: HashMap::new(),
             by_vpc: HashMap::new(),
@@ -170,7 +170,7 @@ impl TransitGateway {
             rank,
             has_appliance_mode: false,
             propagates_ipv6: true,
-            groups_count: AccessDecision::Unknown,
+            group_references: AccessDecision::Unknown,
             association: None,
         });
         &mut self.attachments[number]

@@ -65,13 +65,13 @@ impl AclRules {
     }
 
     /// The rules that may match some addresses. For few rules, scanning is faster than a lookup.
-    fn speaking_of(&self, other: Addresses<'_>) -> Vec<&AclRule> {
+    fn applicable_to(&self, other: Addresses<'_>) -> Vec<&AclRule> {
         const FEW: usize = 32;
         if self.rules.len() <= FEW {
             return self.rules.iter().collect();
         }
         let mut numbers: Vec<usize> =
-            other.named_in(&self.by_prefix).flat_map(|(_, numbers)| numbers).copied().collect();
+            other.overlapping(&self.by_prefix).flat_map(|(_, numbers)| numbers).copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().map(|at| &self.rules[at]).collect()
@@ -80,8 +80,8 @@ impl AclRules {
     /// The decision of the rules of one direction for TCP between remote addresses and ports, and the number
     /// of the first rule that determines it. If it differs among the ports or addresses, the decision is
     /// unknown.
-    pub fn judge(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (AccessDecision, Option<u16>) {
-        Self::judged_by(self.speaking_of(other).into_iter(), ports, other)
+    pub fn evaluate(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (AccessDecision, Option<u16>) {
+        Self::judged_by(self.applicable_to(other).into_iter(), ports, other)
     }
 
     fn judged_by<'r>(
@@ -163,8 +163,8 @@ mod tests {
             allows: true,
         };
         let own: IpNet = "2001:db8::7/128".parse().unwrap();
-        let other = Addresses { prefixes: &[own], is_rest: true };
-        let judged = AclRules::new(vec![rule]).judge(EPHEMERAL_PORTS, other);
+        let other = Addresses { prefixes: &[own], is_remainder: true };
+        let judged = AclRules::new(vec![rule]).evaluate(EPHEMERAL_PORTS, other);
         assert_eq!(judged, (AccessDecision::Unknown, Some(110)));
     }
 
@@ -188,10 +188,10 @@ mod tests {
         let own: Vec<IpNet> = ["10.0.1.7/32", "10.0.2.0/24"].map(|text| text.parse().unwrap()).to_vec();
         for prefixes in [&own[..1], &own[1..], &own[..]] {
             for is_rest in [true, false] {
-                let other = Addresses { prefixes, is_rest };
+                let other = Addresses { prefixes, is_remainder: is_rest };
                 for ports in [443..=443, EPHEMERAL_PORTS] {
                     let walked = AclRules::judged_by(rules.iter(), ports.clone(), other);
-                    assert_eq!(rules.judge(ports, other), walked, "{other:?}");
+                    assert_eq!(rules.evaluate(ports, other), walked, "{other:?}");
                 }
             }
         }

@@ -35,10 +35,10 @@ pub struct Vpc {
     pub dns_hostnames: bool,
     /// The other VPCs whose private addresses its resolver returns because of peering connections with DNS
     /// resolution. Sorted and unique.
-    pub named_peers: Vec<Index<Self>>,
+    pub dns_peers: Vec<Index<Self>>,
     /// The VPCs, including itself, whose resolvers return each other's private addresses because of transit
     /// gateways: a sorted list for each gateway, shared by all its VPCs.
-    pub told_among: Vec<Arc<[Index<Self>]>>,
+    pub transit_peers: Vec<Arc<[Index<Self>]>>,
     /// The sites with a link that ends at a gateway of this VPC, sorted.
     pub linked_sites: Vec<Index<Site>>,
     /// Its endpoints.
@@ -64,14 +64,14 @@ pub struct Vpc {
 
 impl Vpc {
     /// Whether one of its CIDR blocks contains an address.
-    pub fn holds(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         self.cidrs.iter().any(|cidr| cidr.contains(&address))
     }
 
     /// Whether its resolver returns private addresses of another VPC.
-    pub fn is_told_of(&self, other: Index<Self>) -> bool {
-        let mut among = self.told_among.iter();
-        self.named_peers.binary_search(&other).is_ok() || among.any(|all| all.binary_search(&other).is_ok())
+    pub fn resolves_private_addresses_of(&self, other: Index<Self>) -> bool {
+        let mut among = self.transit_peers.iter();
+        self.dns_peers.binary_search(&other).is_ok() || among.any(|all| all.binary_search(&other).is_ok())
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Place {
     /// The prefixes that contain its addresses; smaller prefixes may be places of their own.
     pub prefixes: Vec<IpNet>,
     /// Additional addresses of its clients: the prefixes, or the address, of the other family.
-    pub beside: Vec<IpNet>,
+    pub other_family: Vec<IpNet>,
     /// For each of these prefixes, an address that is in none of the smaller ones.
     pub samples: Vec<IpAddr>,
     /// The network interface that has its single address, if it is configured.
@@ -43,8 +43,8 @@ pub struct Place {
 
 impl Place {
     /// Whether its clients have an address of the same family as another one.
-    pub fn has_family_of(&self, address: IpAddr) -> bool {
-        let mut own = self.prefixes.iter().chain(&self.beside);
+    pub fn has_address_of_family(&self, address: IpAddr) -> bool {
+        let mut own = self.prefixes.iter().chain(&self.other_family);
         own.any(|prefix| prefix.addr().is_ipv4() == address.is_ipv4())
     }
 }
@@ -134,7 +134,7 @@ impl Places {
     }
 
     /// Whether a configured place or client entry contains an address.
-    pub fn holds(&self, client: IpAddr) -> bool {
+    pub fn contains(&self, client: IpAddr) -> bool {
         self.clients.longest(client).is_some() || self.everywhere.longest(client).is_some()
     }
 

@@ -89,7 +89,7 @@ pub struct Appliance {
     /// Whether it has a public address, so that it can send to the internet from its own address.
     pub is_public: bool,
     /// Whether it forwards: its source/destination check is disabled.
-    pub passes_on: bool,
+    pub forwards: bool,
 }
 
 impl RouteTable {
@@ -111,7 +111,7 @@ impl RouteTable {
     /// Adds a route.
     pub fn add(&mut self, route: Route) {
         if let Target::GatewayEndpoint(endpoint) = route.target
-            && !self.leads_to(endpoint)
+            && !self.has_route_to(endpoint)
         {
             self.gateway_endpoints.push(endpoint);
         }
@@ -132,7 +132,7 @@ impl RouteTable {
     }
 
     /// Whether a route has this gateway endpoint as its target.
-    pub fn leads_to(&self, endpoint: Index<Endpoint>) -> bool {
+    pub fn has_route_to(&self, endpoint: Index<Endpoint>) -> bool {
         self.gateway_endpoints.contains(&endpoint)
     }
 

@@ -69,7 +69,7 @@ pub struct Addresses<'a> {
     /// The prefixes that contain them.
     pub prefixes: &'a [IpNet],
     /// Whether they exclude all smaller prefixes that rules contain, which belong to other places.
-    pub is_rest: bool,
+    pub is_remainder: bool,
 }
 
 /// The decision of a filter.
@@ -117,7 +117,7 @@ impl GroupRules {
 
     /// The decision for TCP to a port, and the index of the rule that determines it: the first of the most
     /// permissive ones.
-    pub fn judge(&self, port: u16, other: OtherEnd<'_>) -> RuleMatch {
+    pub fn evaluate(&self, port: u16, other: OtherEnd<'_>) -> RuleMatch {
         let mut said = (AccessDecision::Denied, None);
         let mut say = |admission: AccessDecision, numbers: &[usize]| {
             let first = numbers.iter().copied().find(|number| self.rules[*number].is_for(port));
@@ -126,7 +126,7 @@ impl GroupRules {
                 said = (admission, Some(number));
             }
         };
-        for (prefix, numbers) in other.addresses.named_in(&self.by_prefix) {
+        for (prefix, numbers) in other.addresses.overlapping(&self.by_prefix) {
             let admission = other.addresses.in_prefix(&prefix);
             if admission != AccessDecision::Denied {
                 say(admission, numbers);
@@ -153,13 +153,13 @@ impl GroupRule {
 
 impl Addresses<'_> {
     /// The prefixes of a map that overlap these addresses, with their values.
-    pub fn named_in<'m, T>(&self, map: &'m PrefixMap<T>) -> impl Iterator<Item = (IpNet, &'m T)> {
+    pub fn overlapping<'m, T>(&self, map: &'m PrefixMap<T>) -> impl Iterator<Item = (IpNet, &'m T)> {
         self.prefixes.iter().flat_map(|own| {
             let length = own.prefix_len();
             let wider =
                 map.covering(own.network()).into_iter().filter(move |(net, _)| net.prefix_len() <= length);
             // A single address, and a set that excludes smaller prefixes, overlap none.
-            let is_cut = !self.is_rest && usize::from(length) < usize::from(own.max_prefix_len());
+            let is_cut = !self.is_remainder && usize::from(length) < usize::from(own.max_prefix_len());
             let smaller = is_cut.then(|| map.inside(own)).into_iter().flatten();
             wider.chain(smaller.filter(move |(net, _)| net.prefix_len() > length))
         })
@@ -170,7 +170,7 @@ impl Addresses<'_> {
         let held = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
         if held > 0 && held == self.prefixes.len() {
             AccessDecision::Allowed
-        } else if held > 0 || (!self.is_rest && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
+        } else if held > 0 || (!self.is_remainder && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
             AccessDecision::Unknown
         } else {
             AccessDecision::Denied
@@ -229,8 +229,8 @@ mod tests {
                 [(&own[..1], true), (&own[1..], true), (&own[1..], false), (&own[..], false)]
             {
                 for groups in [None, Some(&groups[..0]), Some(&groups[..])] {
-                    let other = OtherEnd { addresses: Addresses { prefixes, is_rest }, groups };
-                    assert_eq!(rules.judge(443, other), walked(&rules, 443, other), "{rules:?} {other:?}");
+                    let other = OtherEnd { addresses: Addresses { prefixes, is_remainder: is_rest }, groups };
+                    assert_eq!(rules.evaluate(443, other), walked(&rules, 443, other), "{rules:?} {other:?}");
                 }
             }
         }

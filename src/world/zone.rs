@@ -17,9 +17,9 @@ pub struct Zone {
     /// The SOA record, included in negative answers with the negative TTL (RFC 2308 section 3).
     soa: RrSet,
     /// The node at the apex. Zones of generated names have no other node, and there are many of them.
-    top: Node,
+    apex_node: Node,
     /// Whether there are NS records below the apex.
-    has_cuts: bool,
+    has_delegations: bool,
     /// The nodes below the apex.
     nodes: HashMap<Name, Node, foldhash::fast::RandomState>,
 }
@@ -30,12 +30,12 @@ pub struct Node {
     /// The record sets, address types first.
     pub rrsets: Box<[RrSet]>,
     /// Features of Route 53. Few of the many names have any.
-    special: Option<Box<ApexRecords>>,
+    route53: Option<Box<Route53Records>>,
 }
 
 /// Route 53 features of an owner name, address types first.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct ApexRecords {
+struct Route53Records {
     /// Alias records: the type, and the name whose records are returned.
     aliases: Vec<(RecordType, Name)>,
     /// Record sets with a routing policy, at most one of each type.
@@ -89,7 +89,7 @@ pub enum RecordError {
 impl Zone {
     /// Creates a zone without names below the apex. The TTL of the SOA record is the negative TTL.
     pub fn new(apex: Name, soa: RrSet) -> Self {
-        Self { apex, soa, top: Node::default(), has_cuts: false, nodes: HashMap::default() }
+        Self { apex, soa, apex_node: Node::default(), has_delegations: false, nodes: HashMap::default() }
     }
 
     /// The apex.
@@ -114,12 +114,12 @@ impl Zone {
 
     /// The node of exactly this name in wire form.
     fn node_at(&self, owner: &[u8]) -> Option<&Node> {
-        if owner == self.apex.as_wire() { Some(&self.top) } else { self.nodes.get(owner) }
+        if owner == self.apex.as_wire() { Some(&self.apex_node) } else { self.nodes.get(owner) }
     }
 
     /// Every name with its node: the apex, then the others in arbitrary order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Name, &Node)> {
-        std::iter::once((&self.apex, &self.top)).chain(&self.nodes)
+        std::iter::once((&self.apex, &self.apex_node)).chain(&self.nodes)
     }
 
     /// Reserves capacity for more names.
@@ -142,7 +142,7 @@ impl Zone {
     /// them must be distinct.
     pub fn add_set(&mut self, set: RrSet) -> Result<(), RecordError> {
         self.check(&set.owner, set.rtype)?;
-        self.has_cuts |= set.rtype == RecordType::NS && set.owner != self.apex;
+        self.has_delegations |= set.rtype == RecordType::NS && set.owner != self.apex;
         let (owner, node) = self.make(set.owner);
         match node.rrsets.iter_mut().find(|have| have.rtype == set.rtype) {
             Some(have) => merge(have, &set.rdatas, set.ttl),
@@ -170,7 +170,7 @@ impl Zone {
         if node.rrset(rtype).is_some() {
             return Err(RecordError::AliasBesideValues(owner, rtype));
         }
-        let aliases = &mut node.special.get_or_insert_default().aliases;
+        let aliases = &mut node.route53.get_or_insert_default().aliases;
         aliases.push((rtype, target));
         aliases.sort_by_key(|(rtype, _)| !rtype.is_address());
         Ok(())
@@ -183,7 +183,7 @@ impl Zone {
         if node.rrset(sets.rtype).is_some() {
             return Err(RecordError::SimpleBesideRouted(owner, sets.rtype));
         }
-        let routed = &mut node.special.get_or_insert_default().routed;
+        let routed = &mut node.route53.get_or_insert_default().routed;
         routed.push(sets);
         routed.sort_by_key(|sets| !sets.rtype.is_address());
         Ok(())
@@ -220,7 +220,7 @@ impl Zone {
     /// The node of a name, created with the empty non-terminals above it, and the name as stored.
     fn make(&mut self, owner: Name) -> (Name, &mut Node) {
         if owner == self.apex {
-            return (self.apex.clone(), &mut self.top);
+            return (self.apex.clone(), &mut self.apex_node);
         }
         let apex = self.apex.as_wire().len();
         for (labels, above) in owner.suffixes().enumerate().skip(1) {
@@ -249,8 +249,8 @@ impl Zone {
     }
 
     /// The NS records of the topmost delegation at or above a name, below the apex (RFC 1034 section 4.3.2).
-    pub fn cut(&self, qname: &Name) -> Option<&RrSet> {
-        if !self.has_cuts {
+    pub fn delegation(&self, qname: &Name) -> Option<&RrSet> {
+        if !self.has_delegations {
             return None;
         }
         let apex = self.apex.as_wire().len();
@@ -346,12 +346,12 @@ impl Node {
 
     /// Alias records without a routing policy, address types first.
     pub fn aliases(&self) -> &[(RecordType, Name)] {
-        self.special.as_ref().map_or(&[], |special| &special.aliases)
+        self.route53.as_ref().map_or(&[], |special| &special.aliases)
     }
 
     /// Record sets with a routing policy, address types first.
     pub fn routed(&self) -> &[RoutedSets] {
-        self.special.as_ref().map_or(&[], |special| &special.routed)
+        self.route53.as_ref().map_or(&[], |special| &special.routed)
     }
 
     /// Every type at this name, those with values first.

@@ -49,9 +49,9 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
     for (settings, place, message) in [
         ("ca = \"none.pem\"", ":11:50: error[unreadable-file]", "none.pem`: No such file"),
         ("ca = \"der.pem\"", ":11:50: error[unreadable-file]", "der.pem`"),
-        ("ca = \"empty.pem\"", ":11:50: error[certificate]", "empty.pem` holds no certificate"),
-        ("ca = \"one.key.pem\"", ":11:50: error[certificate]", "one.key.pem` holds no certificate"),
-        ("ca = \"cut.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section lacks its END line"),
+        ("ca = \"empty.pem\"", ":11:50: error[certificate]", "empty.pem` contains no certificate"),
+        ("ca = \"one.key.pem\"", ":11:50: error[certificate]", "one.key.pem` contains no certificate"),
+        ("ca = \"cut.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section has no END line"),
         ("ca = \"odd.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section is not base64"),
         (
             "ca = \"bad.pem\"",
@@ -66,12 +66,12 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
         (
             "client_certificate = \"one.pem\", client_key = \"one.pem\"",
             ":11:90: error[certificate]",
-            "one.pem` holds no private key",
+            "one.pem` contains no private key",
         ),
         (
             "client_certificate = \"one.key.pem\", client_key = \"one.key.pem\"",
             ":11:66: error[certificate]",
-            "one.key.pem` holds no certificate",
+            "one.key.pem` contains no certificate",
         ),
         ("client_certificate = \"one.pem\"", ":11:66: error[missing-key]", "needs `client_key`"),
         ("client_key = \"one.key.pem\"", ":11:58: error[missing-key]", "needs `client_certificate`"),

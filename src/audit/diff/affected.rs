@@ -9,7 +9,7 @@ use crate::audit::survey::Survey;
 use crate::dns::Name;
 use crate::explain::Destination;
 use crate::resolve::{FilterId, Reason, Source};
-use crate::world::{Change, PlaceKind, What, World, table_id};
+use crate::world::{Change, PlaceKind, ChangeKind, World, table_id};
 
 /// Kinds of changes that no name goes otherwise by: who stands where, and where is listened.
 const WITHOUT_EFFECT: [&str; 2] = ["client", "listener"];
@@ -158,7 +158,7 @@ impl AffectedObjects {
         match change.kind {
             _ if !may_have_effect(change) => false,
             "route" => {
-                let What::Changed(how) = &change.what else { return self.tables.contains(id) };
+                let ChangeKind::Changed(how) = &change.change else { return self.tables.contains(id) };
                 let destination = how.split(' ').next().unwrap_or_default();
                 self.routes.contains(&(id.to_owned(), destination.to_owned())) || self.tables.contains(id)
             }

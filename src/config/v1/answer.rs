@@ -1,4 +1,4 @@
-//! Bounds on answers, annotations, and the internet behind the VPC.
+//! Bounds on answers, annotations, caches, and the internet.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,38 +12,39 @@ use crate::dns::{Name, RecordType};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answers {
-    /// The longest TTL that is sent, in seconds, whatever the source. AWS caps at 300.
+    /// Maximum TTL of all records, in seconds. AWS caps TTLs at 300.
     pub max_ttl: u32,
-    /// The longest TTL of a negative answer, in seconds.
+    /// Maximum TTL of negative answers, in seconds.
     pub max_negative_ttl: u32,
-    /// The largest UDP reply in octets, 512 to 4096. The reply's OPT still advertises 4096, as AWS does.
+    /// Maximum size of a UDP reply in octets, 512 to 4096. The OPT record of replies advertises 4096, as AWS
+    /// does.
     #[serde(deserialize_with = "udp_payload")]
     #[schemars(range(min = 512, max = 4096))]
     pub max_udp_payload: u16,
-    /// TTL of endpoint private DNS and `vpce-…` names, in seconds. 0 makes host caches transparent.
+    /// TTL of endpoint private DNS names and `vpce-…` names, in seconds. 0 disables caching by hosts.
     pub private_dns_ttl: u32,
-    /// TTL of the names that AWS generates in a VPC, and of their reverse, in seconds.
+    /// TTL of generated names in a VPC and of their reverse names, in seconds.
     pub generated_name_ttl: u32,
-    /// Whether `ip-…` names exist for addresses that nobody has, as they were seen to do in AWS. When false they
-    /// exist for declared addresses alone.
+    /// Whether `ip-…` names exist for addresses that no host has, as observed in AWS. If `false`, they exist
+    /// for configured addresses only.
     pub unused_ip_names: bool,
-    /// What a client hears in a VPC with `enable_dns_support = false`.
+    /// The reply to clients in a VPC with `enable_dns_support = false`.
     #[schemars(extend("default" = "silent"))]
     pub dns_support_off: DnsSupportOff,
-    /// On which NXDOMAIN replies the SOA record stands. AWS was seen to leave it out on cached ones.
+    /// Which NXDOMAIN replies include the SOA record. AWS was observed to omit it from cached ones.
     #[schemars(extend("default" = "always"))]
     pub negative_soa: NegativeSoa,
-    /// Who answers special-use names (`test`, `local`, `home.arpa`, private reverse zones and others) that no zone and
-    /// no rule claims: `local`, this resolver; or `forward`, the servers of `[internet]`.
+    /// How special-use names (`test`, `local`, `home.arpa`, private reverse zones and others) that no zone or
+    /// rule matches are answered: `local`, by this resolver; or `forward`, by the servers of `[internet]`.
     #[schemars(extend("default" = "local"))]
     pub special_use_names: SpecialUseNames,
 }
 
-/// What a VPC's resolver answers when DNS support is off.
+/// The reply of a VPC's resolver if DNS support is disabled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DnsSupportOff {
-    /// Nothing: clients time out.
+    /// None: clients time out.
     #[default]
     Silent,
     /// REFUSED.
@@ -52,29 +53,30 @@ pub enum DnsSupportOff {
     Servfail,
 }
 
-/// On which replies that deny a name the SOA record stands.
+/// Which NXDOMAIN replies include the SOA record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NegativeSoa {
-    /// On every one (RFC 2308 3).
+    /// All of them (RFC 2308 section 3).
     #[default]
     Always,
-    /// On the first one for a name and none of those within its TTL.
+    /// The first one for a name, but not those within its TTL.
     FirstOnly,
 }
 
-/// Who answers special-use names that nothing in the configuration claims.
+/// How special-use names without a claim are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SpecialUseNames {
-    /// This resolver, as their RFCs say: no such name leaves it.
+    /// By this resolver, as their RFCs specify: they are not forwarded.
     #[default]
     Local,
-    /// The servers of `[internet]`, for the case that those have such names. With a sealed internet they do not exist.
+    /// By the servers of `[internet]`, for networks in which these answer such names. With a sealed internet
+    /// they do not exist.
     Forward,
 }
 
-/// No client is promised less than 512 octets (RFC 1035 4.2.1), and no reply promises more than 4096.
+/// Every client accepts 512 octets (RFC 1035 section 4.2.1), and replies never advertise more than 4096.
 fn udp_payload<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let octets = u16::deserialize(deserializer)?;
     if (512..=4096).contains(&octets) {
@@ -99,18 +101,19 @@ impl Default for Answers {
     }
 }
 
-/// Who is told the path of an answer, and by which carrier.
+/// Annotations of answers with their egress paths.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Annotate {
-    /// Extended DNS Errors: `always` when the query has EDNS, `asked` when it carries option 65001, or `off`.
+    /// When Extended DNS Errors describe paths: `always` if the query has EDNS, `on-request` if it contains
+    /// option 65001, or `off`.
     #[schemars(extend("default" = "always"))]
     pub ede: EdeMode,
     /// Whether EDNS option 65001 is answered.
     pub option: bool,
-    /// Whether CHAOS TXT questions explain names.
+    /// Whether CHAOS TXT queries are answered with explanations of names.
     pub chaos: bool,
-    /// Which clients are told.
+    /// The clients that receive annotations.
     #[schemars(extend("default" = ["0.0.0.0/0", "::/0"]))]
     pub to: Vec<Marked<Cidr>>,
 }
@@ -123,23 +126,24 @@ impl Default for Annotate {
     }
 }
 
-/// When a reply carries Extended DNS Errors with its paths.
+/// When a reply has Extended DNS Errors with its paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EdeMode {
-    /// On each reply to a query with EDNS.
+    /// For each query with EDNS.
     Always,
-    /// On replies to queries that carry option 65001.
+    /// For queries that contain option 65001.
     Asked,
     /// Never.
     Off,
 }
 
-/// Replies that are kept as octets and given again, whoever made the answer.
+/// The packet caches: encoded replies, whatever the source of the answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PacketCache {
-    /// What they may weigh together, in octets, about; divided among the workers. 0: none is kept.
+    /// Approximate limit for all packet caches together, in octets; divided among the workers. 0 disables
+    /// them.
     pub max_bytes: u64,
 }
 
@@ -149,15 +153,16 @@ impl Default for PacketCache {
     }
 }
 
-/// Answers of other servers that are kept.
+/// The cache of answers of other name servers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageCache {
-    /// What they may weigh together, in octets, about.
+    /// Approximate limit in octets.
     pub max_bytes: u64,
-    /// How long one may be served past its TTL when no server answers, in seconds (RFC 8767). 0: never.
+    /// How long an answer may be served after its TTL if no server answers, in seconds (RFC 8767). 0 disables
+    /// stale answers.
     pub serve_stale_s: u32,
-    /// Whether one that is asked for often is fetched anew shortly before it ends.
+    /// Whether frequently used answers are prefetched shortly before they expire.
     pub prefetch: bool,
 }
 
@@ -167,17 +172,18 @@ impl Default for MessageCache {
     }
 }
 
-/// What answers names that nothing private claims.
+/// How names without a private claim are resolved.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Internet {
-    /// `sealed`: a small built-in public DNS, so that everything works with no network. `forward`: `servers`.
+    /// `sealed`: from a small built-in table, so that everything works without network access. `forward`: by
+    /// `servers`.
     #[schemars(extend("default" = "sealed"))]
     pub mode: InternetMode,
-    /// Whom to ask, when `mode = "forward"`. The world's own `vpce-…` and EC2 names are laid over them.
-    /// Addresses, or tables with settings.
+    /// The name servers for `mode = "forward"`, as addresses or tables with options. `vpce-…` names and EC2
+    /// names of this configuration are answered locally.
     pub servers: Vec<ServerEntry>,
-    /// In what order they are asked: `random` or `latency`.
+    /// The order in which the servers are queried: `random` or `latency`.
     #[schemars(extend("default" = "random"))]
     pub order: ServerOrder,
 }
@@ -188,24 +194,25 @@ impl Default for Internet {
     }
 }
 
-/// Where names that nothing private claims are looked up.
+/// How names without a private claim are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InternetMode {
-    /// In the built-in public DNS: AWS's public names, the world's `vpce-…` and EC2 names, `[[public]]`.
+    /// From the built-in table: AWS's public names, `vpce-…` and EC2 names of this configuration,
+    /// `[[public]]` records.
     Sealed,
-    /// At other name servers.
+    /// By other name servers.
     Forward,
 }
 
-/// In what order name servers are asked.
+/// The order in which name servers are queried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerOrder {
-    /// Any.
+    /// Random.
     #[default]
     Random,
-    /// The quickest first, by what was measured.
+    /// The fastest first, by measured round-trip time.
     Latency,
 }
 
@@ -213,7 +220,7 @@ pub enum ServerOrder {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Public {
-    /// The owner name, with or without its final dot. A leftmost `*` is a wildcard.
+    /// The owner name, with or without a trailing dot. A leftmost label `*` is a wildcard.
     pub name: Marked<Name>,
     /// The record type.
     #[serde(rename = "type")]

@@ -9,59 +9,61 @@ use crate::aws::{IdOrArn, Region, SecurityGroupId, SubnetId, VpcEndpointAssociat
 use crate::config::source::Marked;
 use crate::dns::Name;
 
-/// A VPC endpoint. A gateway endpoint's routes stand in the route tables.
+/// A VPC endpoint. The routes of a gateway endpoint are configured in the route tables.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// Its id.
+    /// The ID.
     pub id: Marked<VpcEndpointId>,
     /// `Interface`, `Gateway`, `GatewayLoadBalancer`, `Resource`, `ServiceNetwork` or `Tunnel`.
     #[serde(rename = "type")]
     pub endpoint_type: EndpointType,
-    /// The service's name, such as `com.amazonaws.ap-northeast-1.sns`. Resource, service-network and tunnel
-    /// endpoints have none.
+    /// The name of the service, such as `com.amazonaws.ap-northeast-1.sns`. Not used by resource,
+    /// service-network and tunnel endpoints.
     pub service: Option<Marked<String>>,
-    /// The region of the service, where it is another than the VPC's. Interface endpoints only.
+    /// The region of the service, if it differs from that of the VPC. Interface endpoints only.
     pub service_region: Option<Marked<Region>>,
     /// For a resource or tunnel endpoint: the resource configuration, `rcfg-…`, or its ARN.
     pub resource_configuration: Option<Marked<IdOrArn<kind::ResourceConfiguration>>>,
     /// For a service-network endpoint: the service network, `sn-…`, or its ARN.
     pub service_network: Option<Marked<IdOrArn<kind::ServiceNetwork>>>,
-    /// Whether the service's own names lead to this endpoint inside the VPC. When not said: yes for an
-    /// interface endpoint whose service offers it, except S3's; no for a resource or service-network endpoint.
+    /// Whether the service's private DNS names resolve to this endpoint within the VPC. Default: `true` for
+    /// an interface endpoint whose service has private DNS names, except S3; `false` for a resource or
+    /// service-network endpoint.
     pub private_dns_enabled: Option<bool>,
-    /// Whether private DNS is for queries through an inbound resolver endpoint only. When not said: yes for S3's
-    /// interface endpoint, no for others.
+    /// Whether private DNS applies only to queries through an inbound resolver endpoint. Default: `true` for
+    /// an S3 interface endpoint, otherwise `false`.
     pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
-    /// For a resource or service-network endpoint with private DNS: which private names get a private zone.
-    /// `VERIFIED_DOMAINS_ONLY` when not said.
+    /// For a resource or service-network endpoint with private DNS: which private DNS names have a private
+    /// zone. Default: `VERIFIED_DOMAINS_ONLY`.
     pub private_dns_preference: Option<PrivateDnsPreference>,
-    /// The names that the preference speaks of; `*.example.com` stands for everything below `example.com`.
+    /// The domains that the preference refers to; `*.example.com` matches all names below `example.com`.
     #[serde(default)]
     pub private_dns_specified_domains: Vec<Marked<Name>>,
-    /// The families of its addresses. When not said, worked out from its network interfaces.
+    /// The address families of the endpoint. Default: those of its network interfaces.
     pub ip_address_type: Option<IpAddressType>,
-    /// Which record types its names have. When not said: what its addresses are; `service-defined` for a
-    /// gateway endpoint.
+    /// The record types of its names. Default: those of its addresses; `service-defined` for a gateway
+    /// endpoint.
     pub dns_record_ip_type: Option<DnsRecordIpType>,
-    /// The private names, where the project's table of services does not know them or knows them otherwise.
+    /// The private DNS names, if the service is not in the project's table or has other names there.
     pub private_dns_names: Option<Vec<Marked<Name>>>,
-    /// Its own regional name, `vpce-….vpce.amazonaws.com`; made from its id when not said.
+    /// The regional endpoint-specific name, `vpce-….vpce.amazonaws.com`. Default: derived from the ID.
     pub dns_name: Option<Marked<Name>>,
-    /// The TCP port its service is reached at, which `reach` is judged by; the service's own when not said, and
-    /// 443 where that is not known.
+    /// The TCP port of the service, for which `reach` is evaluated. Default: that of the service, or 443 if
+    /// unknown.
     pub port: Option<u16>,
-    /// Its state. Only an endpoint that is `available` or `partial` has names.
+    /// The state. Only an endpoint that is `available` or `partial` has names.
     #[serde(default)]
     #[schemars(extend("default" = "available"))]
     pub state: EndpointState,
-    /// Its policy, as JSON text. It is told of where it is not AWS's default, which allows everything, and never judged:
-    /// it decides on requests, not on ways.
+    /// The endpoint policy, as JSON text. A policy other than AWS's default, which allows everything, is
+    /// mentioned in explanations but not evaluated: it applies to requests, not to paths.
     pub policy_document: Option<Marked<String>>,
-    /// Its network interfaces, one a zone.
+    /// The network interfaces, one per Availability Zone.
     #[serde(default)]
     pub network_interfaces: Vec<EndpointInterface>,
-    /// What a resource or service-network endpoint leads to, as `describe-vpc-endpoint-associations` tells it.
+    /// The associations of a resource or service-network endpoint, as returned by
+    /// `describe-vpc-endpoint-associations`.
     #[serde(default)]
     pub association: Vec<EndpointAssociation>,
 }
@@ -70,37 +72,37 @@ pub struct Endpoint {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointInterface {
-    /// The subnet it stands in.
+    /// The subnet.
     pub subnet: Marked<SubnetId>,
-    /// Its IPv4 address. An interface has this one, an IPv6 address, or both.
+    /// The IPv4 address. An interface has an IPv4 address, an IPv6 address, or both.
     pub address: Option<Marked<IpAddr>>,
-    /// Its IPv6 address.
+    /// The IPv6 address.
     pub ipv6_address: Option<Marked<IpAddr>>,
-    /// Its security groups. When none is said, everything is taken as admitted.
+    /// The security groups. Default: all traffic is allowed.
     #[serde(default)]
     pub security_groups: Vec<Marked<SecurityGroupId>>,
-    /// Whether its zone has a healthy target. Without one it drops out of the private and regional names, and
-    /// stays in the zonal one.
+    /// Whether the Availability Zone has a healthy target. An unhealthy interface is removed from the private
+    /// DNS names and the regional name and remains in the zonal name.
     #[serde(default = "yes")]
     pub healthy: bool,
 }
 
-/// A resource or service that an endpoint leads to (EC2 API, `VpcEndpointAssociation`).
+/// A resource or service of an endpoint (EC2 API, `VpcEndpointAssociation`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointAssociation {
-    /// Its id, `vpce-rsc-asc-…`.
+    /// The ID, `vpce-rsc-asc-…`.
     pub id: Option<Marked<VpcEndpointAssociationId>>,
     /// The resource configuration `rcfg-…` or the service `svc-…`, or its ARN.
     pub resource: Marked<IdOrArn<kind::LatticeResource>>,
-    /// Its own name in public DNS; made from the ids when not said.
+    /// The endpoint-specific name in public DNS. Default: derived from the IDs.
     pub dns_name: Option<Marked<Name>>,
-    /// Its private name, the custom domain name: what private DNS makes a zone for.
+    /// The private DNS name (custom domain name), for which private DNS creates a zone.
     pub private_dns_name: Option<Marked<Name>>,
-    /// Whether its provider has verified that domain. No when not said.
+    /// Whether the provider has verified the domain. Default: `false`.
     pub verified: Option<bool>,
-    /// Its own addresses, in subnets of the endpoint's network interfaces; those of the interfaces when none is
-    /// said.
+    /// The addresses of the association, in subnets of the endpoint's network interfaces. Default: those of
+    /// the network interfaces.
     #[serde(default)]
     pub addresses: Vec<Marked<IpAddr>>,
 }
@@ -114,15 +116,15 @@ pub enum EndpointType {
     Gateway,
     /// A hop to a Gateway Load Balancer.
     GatewayLoadBalancer,
-    /// Network interfaces that lead to a resource configuration of VPC Lattice.
+    /// Network interfaces for a resource configuration of VPC Lattice.
     Resource,
-    /// Network interfaces that lead to what is associated with a service network of VPC Lattice.
+    /// Network interfaces for the associations of a VPC Lattice service network.
     ServiceNetwork,
-    /// Addresses that GENEVE tunnels end at. It has no names in the VPC.
+    /// Addresses at which GENEVE tunnels end. It has no names in the VPC.
     Tunnel,
 }
 
-/// Which address records an endpoint's names have (EC2 API, `DnsRecordIpType`).
+/// The address records of an endpoint's names (EC2 API, `DnsRecordIpType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsRecordIpType {
@@ -132,74 +134,75 @@ pub enum DnsRecordIpType {
     Dualstack,
     /// AAAA.
     Ipv6,
-    /// Private names A, the endpoint's own names A and AAAA. Of a gateway endpoint: as public DNS has them.
+    /// A for private DNS names, A and AAAA for endpoint-specific names. For a gateway endpoint: as in public
+    /// DNS.
     ServiceDefined,
 }
 
-/// The families of an endpoint's addresses (EC2 API, `IpAddressType`).
+/// The address families of an endpoint (EC2 API, `IpAddressType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IpAddressType {
-    /// IPv4 alone.
+    /// IPv4 only.
     Ipv4,
     /// Both.
     Dualstack,
-    /// IPv6 alone.
+    /// IPv6 only.
     Ipv6,
 }
 
-/// Which private names of a resource or service-network endpoint get a private zone (EC2 API,
+/// Which private DNS names of a resource or service-network endpoint have a private zone (EC2 API,
 /// `DnsOptionsSpecification`, `PrivateDnsPreference`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PrivateDnsPreference {
     /// All of them.
     AllDomains,
-    /// Those whose domain its provider has verified.
+    /// Those whose domain the provider has verified.
     #[default]
     VerifiedDomainsOnly,
-    /// Those, and the specified ones.
+    /// Verified and specified ones.
     VerifiedDomainsAndSpecifiedDomains,
-    /// The specified ones alone.
+    /// Specified ones only.
     SpecifiedDomainsOnly,
 }
 
-/// The state of an endpoint (EC2 API, `State`). The API reference writes it as `PendingAcceptance`, its answers
-/// as `pendingAcceptance`; either is read.
+/// The state of an endpoint (EC2 API, `State`). Both spellings, `PendingAcceptance` in the API reference and
+/// `pendingAcceptance` in responses, are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EndpointState {
-    /// It works.
+    /// In service.
     #[default]
     #[serde(alias = "Available")]
     Available,
-    /// Its owner has not accepted it.
+    /// Waiting for acceptance by the owner of the service.
     #[serde(alias = "PendingAcceptance")]
     PendingAcceptance,
-    /// It is being made.
+    /// Being created.
     #[serde(alias = "Pending")]
     Pending,
-    /// It is being deleted.
+    /// Being deleted.
     #[serde(alias = "Deleting")]
     Deleting,
-    /// It is gone.
+    /// Deleted.
     #[serde(alias = "Deleted")]
     Deleted,
-    /// Its owner refused it.
+    /// Rejected by the owner of the service.
     #[serde(alias = "Rejected")]
     Rejected,
-    /// It could not be made.
+    /// Creation failed.
     #[serde(alias = "Failed")]
     Failed,
-    /// Nobody accepted it in time.
+    /// Not accepted in time.
     #[serde(alias = "Expired")]
     Expired,
-    /// Part of it works.
+    /// Partially in service.
     #[serde(alias = "Partial")]
     Partial,
 }
 
-/// The default of what is so unless somebody says otherwise.
+/// The default of settings that are enabled unless set otherwise.
 fn yes() -> bool {
     true
 }

@@ -1,4 +1,4 @@
-//! What a user expects of a configuration, checked by `plustwo check`.
+//! Expectations, verified by `plustwo check`.
 
 use std::net::IpAddr;
 
@@ -9,29 +9,30 @@ use crate::config::source::Marked;
 use crate::config::text::ExpectedLocation;
 use crate::dns::{Name, Rcode, RecordType};
 
-/// One expectation. What is not said is not checked.
+/// An expectation. Keys that are omitted are not checked.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// Who asks: a subnet's id, a site's id, `outside`, or an address.
+    /// The location of the client: the ID of a subnet or site, `outside`, or an address.
     pub from: Marked<ExpectedLocation>,
-    /// The name that is asked for.
+    /// The query name.
     pub name: Marked<Name>,
-    /// The record type; A unless said.
+    /// The record type. Default: A.
     #[serde(rename = "type")]
     pub record_type: Option<Marked<RecordType>>,
     /// The response code.
     pub rcode: Option<Marked<Rcode>>,
-    /// What answers, as the metric label `source` has it: `endpoint`, `private-hosted-zone`, `public`, …
+    /// The source of the answer, as in the metric label `source`: `endpoint`, `private-hosted-zone`,
+    /// `public`, …
     pub source: Option<Marked<String>>,
-    /// The addresses of the answer, in any order.
+    /// The addresses in the answer, in any order.
     pub addresses: Option<Vec<Marked<IpAddr>>>,
     /// The class of every path of the answer.
     pub path: Option<Marked<String>>,
-    /// An id that every path goes by.
+    /// An ID that every path contains.
     pub via: Option<Marked<String>>,
     /// The reach of every path: `ok`, `blocked`, `dead` or `unknown`.
     pub reach: Option<Marked<String>>,
-    /// A reason that the answer carries.
+    /// A reason that the answer has.
     pub reason: Option<Marked<String>>,
 }

@@ -1,7 +1,7 @@
-//! The sections of a configuration file, one file a group, as a user writes them.
+//! The sections of a configuration file, one module per group.
 //!
-//! AWS's objects keep AWS's API names in snake case. Unknown keys are mistakes. What a section means is
-//! told beside its fields: these texts are the schema's and the manual's too.
+//! Objects of AWS have the names of AWS's API in snake case. Unknown keys are errors. The doc comments of
+//! fields are the descriptions in the JSON Schema and in the manual.
 
 mod answer;
 mod endpoint;
@@ -45,41 +45,41 @@ use serde::Deserialize;
 
 use crate::config::source::{Marked, Placed};
 
-/// A whole configuration. Other files named in `include` are read as if they stood in this one.
+/// A configuration. Files named in `include` are read as parts of it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The daemon itself.
+    /// Settings of the daemon.
     #[serde(default)]
     pub server: Server,
-    /// Where it listens.
+    /// Listeners.
     #[serde(default)]
     pub listener: Vec<Placed<Listener>>,
     /// Bounds on answers.
     #[serde(default)]
     pub answers: Answers,
-    /// Who is told the path, and how.
+    /// Annotations of answers with their egress paths.
     #[serde(default)]
     pub annotate: Annotate,
-    /// What stands in for public DNS.
+    /// How names without a private claim are resolved.
     #[serde(default)]
     pub internet: Internet,
-    /// Answers of other servers that are kept.
+    /// The cache of answers of other name servers.
     #[serde(default)]
     pub message_cache: MessageCache,
-    /// Replies that are kept as octets.
+    /// The caches of encoded replies.
     #[serde(default)]
     pub packet_cache: PacketCache,
     /// The query log.
     #[serde(default)]
     pub query_log: QueryLog,
-    /// VPCs, with what is in them.
+    /// VPCs with their contents.
     #[serde(default)]
     pub vpc: Vec<Placed<Vpc>>,
     /// Private hosted zones.
     #[serde(default)]
     pub hosted_zone: Vec<HostedZone>,
-    /// What health checks say that record sets name.
+    /// States of health checks that record sets refer to.
     #[serde(default)]
     pub health_check: Vec<HealthCheck>,
     /// Inbound and outbound resolver endpoints.
@@ -97,22 +97,22 @@ pub struct Config {
     /// Transit gateways.
     #[serde(default)]
     pub transit_gateway: Vec<TransitGateway>,
-    /// Networks on premises.
+    /// On-premises networks.
     #[serde(default)]
     pub site: Vec<Site>,
-    /// Which place an address stands in, where its own prefix does not tell.
+    /// Locations of clients whose address is not in a subnet or site.
     #[serde(default)]
     pub client: Vec<Client>,
-    /// Managed prefix lists that the project does not know, or knows otherwise.
+    /// Managed prefix lists that the project does not know, or whose entries differ.
     #[serde(default)]
     pub prefix_list: Vec<PrefixList>,
     /// Records of the sealed internet.
     #[serde(default)]
     pub public: Vec<Public>,
-    /// AWS's published address ranges, ip-ranges.json, in place of the project's shorter table: they tell whose an
-    /// address is. Relative to this file.
+    /// AWS's published address ranges, ip-ranges.json, which replace the project's shorter table. They
+    /// determine the service and region of an address. Relative to this file.
     pub ip_ranges: Option<Marked<String>>,
-    /// What `plustwo check` expects of this configuration.
+    /// Expectations for `plustwo check`.
     #[serde(default)]
     pub expect: Vec<Expect>,
     /// Other files, relative to this one.
@@ -122,10 +122,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Takes in what stands in another piece of the same configuration: its lists behind the own ones, and each
-    /// other section that the piece has.
+    /// Merges another piece of the same configuration: appends its lists, and takes each other section that
+    /// the piece has.
     pub(super) fn take_in(&mut self, piece: Self, has: impl Fn(&str) -> bool) {
-        // Taken apart whole, so that a new section does not compile before it is sorted.
+        // Exhaustive, so that a new section must be handled.
         let Self {
             server,
             listener,

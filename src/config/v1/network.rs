@@ -1,4 +1,4 @@
-//! What joins VPCs: peering connections and transit gateways.
+//! Connections of VPCs: peering connections and transit gateways.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,11 +15,11 @@ use crate::config::text::Cidr;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VpcPeeringConnection {
-    /// Its id.
+    /// The ID.
     pub id: Marked<VpcPeeringConnectionId>,
-    /// The side that asked for it.
+    /// The requester side.
     pub requester: PeeringSide,
-    /// The side that accepted it.
+    /// The accepter side.
     pub accepter: PeeringSide,
 }
 
@@ -27,10 +27,9 @@ pub struct VpcPeeringConnection {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeeringSide {
-    /// Its VPC.
+    /// The VPC.
     pub vpc: Marked<VpcId>,
-    /// Whether the other side's resolver tells private addresses of this VPC: its instances' public names lead to
-    /// them there.
+    /// Whether the other side resolves public names of instances in this VPC to their private addresses.
     #[serde(default)]
     pub allow_dns_resolution_from_remote_vpc: bool,
 }
@@ -39,50 +38,51 @@ pub struct PeeringSide {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGateway {
-    /// Its id.
+    /// The ID.
     pub id: Marked<TransitGatewayId>,
-    /// Whether resolvers of attached VPCs tell private addresses of each other.
+    /// Whether attached VPCs resolve public names of each other's instances to their private addresses.
     #[serde(default = "yes")]
     pub dns_support: bool,
-    /// Whether rules of what comes in may name security groups of other VPCs attached to it. When it is not said, what such a
-    /// rule admits is not known.
+    /// Whether inbound rules can refer to security groups of other attached VPCs. If omitted, the decision of
+    /// such rules is unknown.
     pub security_group_referencing_support: Option<bool>,
-    /// The VPCs attached to it.
+    /// The attached VPCs.
     #[serde(default)]
     pub vpc_attachment: Vec<TransitGatewayVpcAttachment>,
-    /// What else is attached to it: sites by VPN or Direct Connect, other transit gateways.
+    /// Other attachments: sites by VPN or Direct Connect, other transit gateways.
     #[serde(default)]
     pub attachment: Vec<TransitGatewayAttachment>,
-    /// Its route tables. With none declared it has one, which every attachment is associated with and propagates to.
+    /// The route tables. If none is configured, there is one that every attachment is associated with and
+    /// propagates to.
     #[serde(default)]
     pub route_table: Vec<TransitGatewayRouteTable>,
 }
 
-/// An attachment of something else than a VPC to a transit gateway.
+/// An attachment of something other than a VPC to a transit gateway.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayAttachment {
-    /// Its id. The two ends of a peering, one at each transit gateway, have the same.
+    /// The ID. The two ends of a peering attachment, one at each transit gateway, have the same ID.
     pub id: Marked<TransitGatewayAttachmentId>,
-    /// The site behind it, for a VPN or Direct Connect.
+    /// For a VPN or Direct Connect attachment: the site.
     pub site: Option<Marked<SiteId>>,
-    /// The transit gateway behind it, for a peering.
+    /// For a peering attachment: the other transit gateway.
     pub transit_gateway: Option<Marked<TransitGatewayId>>,
-    /// What leads to the site: of routes that are propagated to one prefix, `direct-connect-gateway` goes before `connect`,
-    /// and that before `vpn`. A VPC's go before all of them.
+    /// How the site is connected. Among routes propagated for the same prefix, `direct-connect-gateway` takes
+    /// precedence over `connect`, and that over `vpn`. Routes of VPCs take precedence over all of them.
     #[serde(default)]
     #[schemars(extend("default" = "vpn"))]
     pub resource_type: AttachmentType,
 }
 
-/// What is attached to a transit gateway beside VPCs and other gateways (EC2 API, `TransitGatewayAttachmentResourceType`).
-/// In the order in which their propagated routes count.
+/// The type of an attachment other than a VPC (EC2 API, `TransitGatewayAttachmentResourceType`), in the order
+/// of precedence of their propagated routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttachmentType {
     /// A Direct Connect gateway.
     DirectConnectGateway,
-    /// A Connect attachment, by GRE.
+    /// A Connect attachment (GRE).
     Connect,
     /// A Site-to-Site VPN.
     #[default]
@@ -95,57 +95,59 @@ pub enum AttachmentType {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayRouteTable {
-    /// Its id.
+    /// The ID.
     pub id: Marked<TransitGatewayRouteTableId>,
-    /// The attachments whose traffic it routes.
+    /// The attachments that are associated with it.
     #[serde(default)]
     pub associations: Vec<Marked<TransitGatewayAttachmentId>>,
-    /// The attachments whose prefixes are routes in it.
+    /// The attachments that propagate routes to it.
     #[serde(default)]
     pub propagations: Vec<Marked<TransitGatewayAttachmentId>>,
-    /// Its static routes, and propagated ones that no attachment here brings.
+    /// Static routes, and propagated routes for which no configured attachment is the source.
     #[serde(default)]
     pub routes: Vec<TransitGatewayRoute>,
 }
 
-/// One route of a transit gateway's table.
+/// A route of a transit gateway's route table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayRoute {
-    /// What it matches.
+    /// The destination prefix.
     pub destination: Marked<Cidr>,
-    /// The attachment it leads to. None for a blackhole route.
+    /// The target attachment. Omitted for a blackhole route.
     pub attachment: Option<Marked<TransitGatewayAttachmentId>>,
     /// `active` or `blackhole`.
     #[serde(default)]
     #[schemars(extend("default" = "active"))]
     pub state: RouteState,
-    /// Whether an attachment propagated it. A static route to the same prefix goes first, and of propagated ones a VPC's.
+    /// Whether an attachment propagated it. A static route for the same prefix takes precedence, and among
+    /// propagated ones that of a VPC.
     #[serde(default)]
     pub propagated: bool,
 }
 
-/// A VPC's attachment to a transit gateway.
+/// The attachment of a VPC to a transit gateway.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransitGatewayVpcAttachment {
-    /// Its id.
+    /// The ID.
     pub id: Marked<TransitGatewayAttachmentId>,
     /// The VPC.
     pub vpc: Marked<VpcId>,
-    /// The subnets that its interfaces stand in, one a zone. With none said, it has one in every zone.
+    /// The subnets of its network interfaces, one per Availability Zone. Default: one in every Availability
+    /// Zone.
     #[serde(default)]
     pub subnets: Vec<Marked<SubnetId>>,
-    /// Whether this VPC takes part in what `dns_support` of the gateway is about.
+    /// Whether `dns_support` of the transit gateway applies to this VPC.
     #[serde(default = "yes")]
     pub dns_support: bool,
-    /// Whether it propagates the VPC's IPv6 prefixes. AWS has it off unless asked for.
+    /// Whether it propagates the VPC's IPv6 CIDR blocks. AWS's default is `false`.
     #[serde(default = "yes")]
     pub ipv6_support: bool,
-    /// Whether this VPC takes part in what `security_group_referencing_support` of the gateway is about.
+    /// Whether `security_group_referencing_support` of the transit gateway applies to this VPC.
     #[serde(default = "yes")]
     pub security_group_referencing_support: bool,
-    /// Whether a flow keeps to one of its interfaces, requests and replies alike, whatever zones they come from.
+    /// Whether both directions of a flow use the same network interface, regardless of Availability Zones.
     #[serde(default)]
     pub appliance_mode_support: bool,
 }

@@ -1,4 +1,4 @@
-//! Record sets, with what routing policies go by: the keys of the Route 53 API's `ResourceRecordSet` in snake case.
+//! Record sets, with routing policies: the keys of the Route 53 API's `ResourceRecordSet` in snake case.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,36 +15,36 @@ pub struct RecordText {
     pub name: Marked<String>,
     /// The record type.
     pub record_type: Marked<RecordType>,
-    /// TTL in seconds, if it is said.
+    /// TTL in seconds, if configured.
     pub ttl: Option<u32>,
     /// The data of its records.
     pub values: Option<Vec<Marked<String>>>,
     /// For an alias record: its target.
     pub alias: Option<Marked<Name>>,
-    /// What else it has. Most record sets have nothing of it, and there are many record sets.
+    /// Rarely used properties, boxed because there are many record sets.
     pub more: Option<Box<RecordMore>>,
 }
 
-/// What few record sets have.
+/// Rarely used properties of a record set.
 #[derive(Clone, Debug, Default)]
 pub struct RecordMore {
-    /// Whether an alias is as healthy as its target.
+    /// Whether an alias has the health of its target.
     pub evaluate_target_health: bool,
-    /// What tells it from the other record sets of its name and type.
+    /// The set identifier.
     pub set_identifier: Option<Marked<String>>,
-    /// Weighted: its weight.
+    /// Weighted: the weight.
     pub weight: Option<i32>,
-    /// Latency: the region that its resource is in.
+    /// Latency: the region of the resource.
     pub region: Option<Marked<Region>>,
-    /// Geolocation: whom it answers.
+    /// Geolocation: the location of the clients.
     pub geo_location: Option<GeoLocation>,
-    /// Geoproximity: where its resource is.
+    /// Geoproximity: the location of the resource.
     pub geo_proximity_location: Option<GeoProximityLocation>,
-    /// Failover: which of the two it is.
+    /// Failover: the role.
     pub failover: Option<Failover>,
     /// Multivalue answer: whether it is one of up to eight.
     pub multi_value_answer: bool,
-    /// The health check that says whether it may answer.
+    /// The health check.
     pub health_check_id: Option<Marked<String>>,
 }
 
@@ -52,42 +52,42 @@ pub struct RecordMore {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Flat {
-    /// The owner name: relative to the zone, absolute with a final dot, `@` or empty for the apex.
+    /// The owner name: relative to the zone, absolute with a trailing dot, `@` or empty for the apex.
     name: Marked<String>,
     /// The record type.
     #[serde(rename = "type")]
     record_type: Marked<RecordType>,
-    /// TTL in seconds; 300 unless said. An alias has its target's.
+    /// TTL in seconds. Default: 300. An alias record has the TTL of its target.
     ttl: Option<u32>,
-    /// The data, each with its fields as in a zone file. Names in it are absolute.
+    /// The data, with fields as in a zone file. Names in it are absolute.
     values: Option<Vec<Marked<String>>>,
-    /// For an alias record: the name whose records of the same type it answers with.
+    /// For an alias record: the name whose records of the same type are returned.
     alias: Option<Marked<Name>>,
-    /// For an alias record with a routing policy: whether it is as healthy as its target.
+    /// For an alias record with a routing policy: whether it has the health of its target.
     #[serde(default)]
     evaluate_target_health: bool,
-    /// With a routing policy: what tells it from the other record sets of its name and type.
+    /// With a routing policy: distinguishes it from other record sets of the same name and type.
     set_identifier: Option<Marked<String>>,
-    /// Weighted: how often it is drawn, 0 to 255, beside the others' weights.
+    /// Weighted: the weight, 0 to 255, relative to the sum of weights.
     weight: Option<i32>,
-    /// Latency: the region that its resource is in.
+    /// Latency: the region of the resource.
     region: Option<Marked<Region>>,
-    /// Geolocation: whom it answers.
+    /// Geolocation: the location of the clients.
     geo_location: Option<GeoLocation>,
-    /// Geoproximity: where its resource is.
+    /// Geoproximity: the location of the resource.
     geo_proximity_location: Option<GeoProximityLocation>,
     /// Failover: `PRIMARY` or `SECONDARY`.
     failover: Option<Failover>,
     /// Multivalue answer: whether it is one of up to eight.
     #[serde(default)]
     multi_value_answer: bool,
-    /// The health check that says whether it may answer.
+    /// The health check that determines whether it is used.
     health_check_id: Option<Marked<String>>,
 }
 
 impl From<Flat> for RecordText {
     fn from(flat: Flat) -> Self {
-        // Taken apart whole, so that a new key does not compile before it has its place.
+        // Exhaustive, so that a new key must be handled.
         let Flat {
             name,
             record_type,
@@ -120,7 +120,7 @@ impl From<Flat> for RecordText {
 }
 
 impl RecordMore {
-    /// What is kept of it: nothing where nothing is said.
+    /// The properties, or `None` if none is set.
     pub fn kept(self) -> Option<Box<Self>> {
         let says_something = self.evaluate_target_health
             || self.set_identifier.is_some()
@@ -129,7 +129,7 @@ impl RecordMore {
         says_something.then(|| Box::new(self))
     }
 
-    /// The keys of routing policies that are said.
+    /// The keys of routing policies that are set.
     pub fn policies(&self) -> Vec<&'static str> {
         let said = [
             ("weight", self.weight.is_some()),
@@ -153,49 +153,49 @@ impl JsonSchema for RecordText {
     }
 }
 
-/// Whom a geolocation record set answers (Route 53 API, `GeoLocation`).
+/// The location of the clients of a geolocation record set (Route 53 API, `GeoLocation`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeoLocation {
     /// A continent: `AF`, `AN`, `AS`, `EU`, `NA`, `OC` or `SA`.
     pub continent_code: Option<String>,
-    /// A country, such as `JP`; `*` is everybody whom no other record set answers.
+    /// A country, such as `JP`; `*` for all clients that no other record set matches.
     pub country_code: Option<String>,
-    /// A state of the United States or a region of Ukraine, beside the country.
+    /// A state of the United States or a region of Ukraine, in addition to the country.
     pub subdivision_code: Option<String>,
 }
 
-/// Where a geoproximity record set's resource is (Route 53 API, `GeoProximityLocation`).
+/// The location of a geoproximity record set's resource (Route 53 API, `GeoProximityLocation`).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeoProximityLocation {
     /// A region.
     pub aws_region: Option<Marked<Region>>,
-    /// A group of Local Zones. It is refused: where it lies is not known here.
+    /// A Local Zone group. Not supported, because its location is not known.
     pub local_zone_group: Option<String>,
-    /// A place on Earth.
+    /// Geographic coordinates.
     pub coordinates: Option<GeoCoordinates>,
-    /// How much nearer it counts, in hundredths: -99 to 99.
+    /// The bias, -99 to 99.
     #[serde(default)]
     pub bias: i32,
 }
 
-/// A place on Earth, in degrees.
+/// Geographic coordinates, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeoCoordinates {
-    /// From -90 in the south to 90 in the north.
+    /// From -90 (south) to 90 (north).
     pub latitude: f64,
-    /// From -180 in the west to 180 in the east.
+    /// From -180 (west) to 180 (east).
     pub longitude: f64,
 }
 
-/// Which of two record sets one is (Route 53 API, `Failover`).
+/// The role of a failover record set (Route 53 API, `Failover`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Failover {
-    /// The one that answers.
+    /// Answers while it is healthy.
     Primary,
-    /// The one that answers when the other is unhealthy.
+    /// Answers if the primary is unhealthy.
     Secondary,
 }

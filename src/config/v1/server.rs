@@ -1,4 +1,4 @@
-//! The daemon: its doors, who may ask, its bounds, its log.
+//! The daemon: admin address, listeners, clients, limits, query log.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -12,44 +12,46 @@ use crate::config::source::{Marked, FromConfigStr};
 use crate::config::text::{Cidr, ExpectedLocation, ListenAddress, SourcePrefix};
 use crate::dns::Name;
 
-/// The daemon itself. A change here needs a restart, but for `allow` and `trust_client_subnet`; a reload says so.
+/// Settings of the daemon. Changes take effect after a restart, except for `allow` and `trust_client_subnet`;
+/// a reload reports them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Where /metrics, /health, /ready and /v1 are served.
+    /// The address of /metrics, /health, /ready and /v1.
     #[schemars(extend("default" = "127.0.0.1:9530"))]
     pub admin: Marked<ListenAddress>,
-    /// Host names that requests to the admin address may be for, such as `plustwo.monitoring.svc`. IP addresses,
-    /// `localhost`, names below it and names of one label are always allowed; requests for any other host are answered
-    /// with 421, so that a web page cannot read the network by DNS rebinding.
+    /// Host names that are accepted in requests to the admin address, such as `plustwo.monitoring.svc`. IP
+    /// addresses, `localhost`, names below it and names of one label are always accepted; requests for other
+    /// hosts are answered with 421, which protects against DNS rebinding by web pages.
     pub admin_hosts: Option<Vec<Marked<Name>>>,
-    /// Threads that answer. One for each core unless said.
+    /// Number of worker threads. Default: one per core.
     pub workers: Option<NonZeroU16>,
-    /// Whose EDNS Client Subnet is believed.
+    /// Sources whose EDNS Client Subnet is trusted.
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub trust_client_subnet: Vec<Marked<Cidr>>,
-    /// Who may ask at all, beside every declared place.
+    /// Sources that may query, in addition to configured locations.
     #[schemars(extend("default" = ["127.0.0.0/8", "::1/128"]))]
     pub allow: Vec<Marked<Cidr>>,
-    /// TCP connections open at once, in all, those of DNS over TLS and over HTTPS included. Fewer where the limit of open
-    /// files does not suffice for them and the sockets to name servers; a warning at the start then names both numbers.
+    /// Maximum number of open TCP connections, including DNS over TLS and DNS over HTTPS. Reduced if the
+    /// limit of open files is too low for them and the sockets to name servers; a warning at startup states
+    /// both numbers.
     pub max_tcp_connections: u32,
-    /// TCP connections open at once from one address.
+    /// Maximum number of open TCP connections from one address.
     pub max_tcp_connections_per_client: u32,
-    /// Queries of one TCP connection, streams of one connection of DNS over HTTPS, that may wait for their answers at
-    /// once.
+    /// Maximum number of queries of one TCP connection, or streams of one DNS over HTTPS connection, that
+    /// wait for their answers.
     pub max_tcp_queries_in_flight: u32,
-    /// Seconds after which a silent TCP connection is closed, and which a TLS handshake may take.
+    /// Seconds after which an idle TCP connection is closed; also the limit for a TLS handshake.
     pub tcp_idle_timeout_s: u32,
-    /// Queries that may wait for other servers' answers at once. An upstream may hold at most three times what is free
-    /// for all, a client three times what its upstream may still take; one more is answered with a stale answer or
-    /// SERVFAIL.
+    /// Maximum number of queries that wait for answers of other servers. An upstream can hold at most three
+    /// times the free number, a client three times what its upstream can still take; further queries are
+    /// answered with a stale answer or SERVFAIL.
     pub max_waiting_queries: u32,
-    /// How many look-ups are remembered to tell a retransmission from a new one, for each worker.
+    /// Maximum number of lookups that each worker remembers to detect retransmissions.
     pub max_remembered_lookups: u32,
-    /// Whether a change to a file of the configuration reloads it.
+    /// Whether a change to a file of the configuration triggers a reload.
     pub watch: bool,
-    /// Seconds for which queries are still answered after SIGTERM, while /ready says no.
+    /// Seconds for which queries are still answered after SIGTERM, while /ready reports failure.
     pub lame_duck_s: u32,
 }
 
@@ -78,30 +80,30 @@ impl Default for Server {
     }
 }
 
-/// A door: for plain DNS, for DNS over TLS, or for DNS over HTTPS.
+/// A listener for plain DNS, DNS over TLS or DNS over HTTPS.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Address and port. A wildcard address answers from the address that was asked. When not said: with `vpc`, where
-    /// that VPC's resolver stands, its primary prefix's base plus two; with `inbound`, that endpoint's addresses; and
-    /// the usual port of the transport, 53, 853 or 443.
+    /// Address and port. A wildcard address replies from the address that was queried. Default: with `vpc`,
+    /// the VPC's primary CIDR block plus two; with `inbound`, the addresses of that endpoint; on port 53, 853
+    /// or 443 according to the transport.
     pub address: Option<Marked<ListenAddress>>,
-    /// Answers as this VPC's resolver, whoever asks.
+    /// Answers all clients as the resolver of this VPC.
     pub vpc: Option<Marked<VpcId>>,
-    /// Answers as this inbound endpoint, whoever asks.
+    /// Answers all clients as this inbound endpoint.
     pub inbound: Option<Marked<ResolverEndpointId>>,
-    /// `udp`, `tcp`, or both, which is usual; or `dot` alone, or `doh` alone.
+    /// `udp`, `tcp`, or both; or only `dot`, or only `doh`.
     #[serde(default = "plain_transports")]
     #[schemars(extend("default" = ["udp", "tcp"]))]
     pub transports: Vec<Transport>,
-    /// The PEM file with the certificate and the chain below it. `dot` and `doh` must have it, others may not.
+    /// PEM file with the certificate and its chain. Required for `dot` and `doh`, not allowed otherwise.
     pub certificate: Option<Marked<String>>,
-    /// The PEM file with the certificate's private key. `dot` and `doh` must have it, others may not.
+    /// PEM file with the private key of the certificate. Required for `dot` and `doh`, not allowed otherwise.
     pub key: Option<Marked<String>>,
-    /// The path that `doh` answers at; `/dns-query` unless said.
+    /// The path for `doh`. Default: `/dns-query`.
     pub path: Option<Marked<String>>,
-    /// The name that the certificate is for, of a `dot` or `doh` listener. With it `_dns.resolver.arpa` designates the
-    /// listener to clients that have the same view (RFC 9462). By default it designates none.
+    /// The name in the certificate of a `dot` or `doh` listener. If set, `_dns.resolver.arpa` advertises the
+    /// listener to clients that have the same view (RFC 9462).
     pub server_name: Option<Marked<Name>>,
 }
 
@@ -109,13 +111,13 @@ fn plain_transports() -> Vec<Transport> {
     vec![Transport::Udp, Transport::Tcp]
 }
 
-/// What carries DNS messages.
+/// A transport for DNS messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// Datagrams (RFC 1035 4.2.1).
+    /// UDP (RFC 1035 section 4.2.1).
     Udp,
-    /// A stream (RFC 7766).
+    /// TCP (RFC 7766).
     Tcp,
     /// DNS over TLS (RFC 7858).
     Dot,
@@ -123,30 +125,31 @@ pub enum Transport {
     Doh,
 }
 
-/// Which place a client stands in.
+/// The location of a client.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// The client's address, or a prefix of them.
+    /// The address or prefix of the client.
     pub source: Marked<SourcePrefix>,
-    /// A subnet's id, a site's id, or `outside`: some other network on the internet.
+    /// The ID of a subnet or site, or `outside`: another network on the internet.
     pub place: Marked<ExpectedLocation>,
 }
 
-/// The query log: one JSON object a line, as the VPC Resolver writes it, ours under `plustwo`.
+/// The query log: one JSON object per line, with the fields of the VPC Resolver's query log, and those of
+/// plustwo under `plustwo`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueryLog {
     /// `off`, `stdout` or `file`.
     #[schemars(extend("default" = "off"))]
     pub to: Marked<LogTo>,
-    /// The file, when `to = "file"`.
+    /// The file, for `to = "file"`.
     pub file: Option<String>,
-    /// Size in octets at which the file is put aside and a new one begun.
+    /// Size in octets at which the file is rotated.
     pub rotate_at_bytes: u64,
-    /// How many files that were put aside are kept.
+    /// Number of rotated files to keep.
     pub keep: u32,
-    /// Whether answers out of a cache are logged. AWS does not log them.
+    /// Whether answers from a cache are logged. AWS does not log them.
     pub log_cache_hits: bool,
 }
 
@@ -162,10 +165,10 @@ impl Default for QueryLog {
     }
 }
 
-/// Where the query log goes.
+/// The destination of the query log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogTo {
-    /// Nowhere.
+    /// None.
     Off,
     /// Standard output.
     Stdout,

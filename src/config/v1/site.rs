@@ -1,4 +1,4 @@
-//! Networks on premises.
+//! On-premises networks.
 
 use std::net::IpAddr;
 
@@ -11,28 +11,28 @@ use crate::config::source::Marked;
 use crate::config::text::Cidr;
 use crate::dns::Name;
 
-/// A network on premises.
+/// An on-premises network.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Site {
-    /// Its id.
+    /// The ID.
     pub id: Marked<SiteId>,
-    /// Its prefixes.
+    /// The prefixes.
     pub cidr: Vec<Marked<Cidr>>,
-    /// What its clients ask: an inbound endpoint's id, or `public`.
+    /// The resolver of its clients: the ID of an inbound endpoint, or `public`.
     #[serde(default = "public")]
     #[schemars(extend("default" = "public"))]
     pub resolver: Marked<String>,
-    /// Its links to VPCs.
+    /// The links to VPCs.
     #[serde(default)]
     pub links: Vec<Link>,
-    /// Whether it has an uplink to the internet of its own.
+    /// Whether it has an internet uplink.
     #[serde(default)]
     pub internet: bool,
-    /// Its own name servers.
+    /// The addresses of its name servers.
     #[serde(default)]
     pub dns: Vec<Marked<IpAddr>>,
-    /// Zones of its name servers, played in process.
+    /// Zones of its name servers, which are simulated in process.
     #[serde(default)]
     pub zone: Vec<SiteZone>,
 }
@@ -45,12 +45,12 @@ fn public() -> Marked<String> {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
-    /// The gateway it ends at: `vgw-…`, `dxgw-…` or `tgw-…`.
+    /// The gateway at its end: `vgw-…`, `dxgw-…` or `tgw-…`.
     pub target: Marked<LinkTargetId>,
-    /// The VPC behind it. A transit gateway's link needs none: its attachments tell.
+    /// The VPC behind it. Not needed for a transit gateway with configured attachments.
     pub vpc: Option<Marked<VpcId>>,
-    /// For a Direct Connect gateway: the virtual private gateway of that VPC which it is associated with. Any, when not
-    /// said.
+    /// For a Direct Connect gateway: the virtual private gateway of the VPC that it is associated with.
+    /// Default: any.
     pub gateway: Option<Marked<VirtualPrivateGatewayId>>,
 }
 
@@ -58,11 +58,12 @@ pub struct Link {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SiteZone {
-    /// Its name.
+    /// The name.
     pub name: Marked<Name>,
-    /// Its record sets.
+    /// The record sets.
     #[serde(default)]
     pub records: Vec<RecordText>,
-    /// A file with more of them: a zone file, or with the ending `.json` Route 53's JSON, as of a hosted zone.
+    /// A file with further record sets, as for a hosted zone: a zone file or, with the extension `.json`,
+    /// Route 53 JSON.
     pub file: Option<Marked<String>>,
 }

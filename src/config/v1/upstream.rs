@@ -1,4 +1,4 @@
-//! The elements of a list of upstream servers: an address alone, or a table with settings.
+//! Elements of a list of upstream servers: an address, or a table with options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,73 +12,74 @@ use super::yes;
 use crate::config::source::{Mark, Marked};
 use crate::config::text::ServerAddress;
 
-/// A name server with settings. Where none of them is needed, its address alone is written, as a string.
+/// A name server with options. Without options, a string with its address is sufficient.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamServer {
-    /// Its address, as in the short form: `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://192.0.2.53#dns.example`,
-    /// `https://192.0.2.53/dns-query#dns.example`, `fe80::1%eth0`.
+    /// The address, as in the short form: `192.0.2.53`, `tcp://192.0.2.53:5353`,
+    /// `tls://192.0.2.53#dns.example`, `https://192.0.2.53/dns-query#dns.example`, `fe80::1%eth0`.
     #[schemars(required)]
     pub address: Option<Marked<String>>,
-    /// Whether queries to it have an OPT record (EDNS, RFC 6891). `false`: never.
+    /// Whether queries contain an OPT record (EDNS, RFC 6891). `false` disables EDNS permanently.
     #[serde(default = "yes")]
     pub edns: bool,
-    /// Whether names are sent to it in random case over UDP (0x20), against forged replies. `false`: always in lower
-    /// case, for a server that treats case as meaning.
+    /// Whether names are sent in random case over UDP (0x20), as a protection against forged replies. `false`
+    /// for servers that treat case as significant.
     #[serde(default = "yes")]
     pub case: bool,
-    /// For TLS and HTTPS: a PEM file of the certificate authorities that may sign its certificate, in place of
-    /// Mozilla's. Relative to this file.
+    /// For TLS and HTTPS: a PEM file with the certificate authorities used instead of Mozilla's. Relative to
+    /// this file.
     pub ca: Option<Marked<String>>,
-    /// For TLS and HTTPS: `sha256/` and the SHA-256 of its public key (SubjectPublicKeyInfo) in base64; one of them must
-    /// match (RFC 7858 4.2). Without `ca` nothing else of its certificate is checked.
+    /// For TLS and HTTPS: `sha256/` and the base64-encoded SHA-256 hash of the public key
+    /// (SubjectPublicKeyInfo); one of them must match (RFC 7858 section 4.2). Without `ca`, nothing else in
+    /// the certificate is checked.
     #[serde(default)]
     pub spki_pin: Vec<Marked<String>>,
-    /// For TLS and HTTPS: a PEM file of the certificate that plustwo presents to it, and its chain. Relative to this
-    /// file.
+    /// For TLS and HTTPS: a PEM file with the client certificate and its chain. Relative to this file.
     pub client_certificate: Option<Marked<String>>,
-    /// The private key of `client_certificate`, a PEM file.
+    /// PEM file with the private key of `client_certificate`.
     pub client_key: Option<Marked<String>>,
 }
 
-/// One element of a list of servers.
+/// An element of a list of servers.
 ///
-/// Reading it never fails because of its address: the compiler reports one error for each bad server, at its place.
+/// Deserialisation does not fail because of the address: the compiler reports one error for each invalid
+/// server, at its position.
 #[derive(Clone)]
 pub struct ServerEntry {
-    /// The server. Without an address when the element is neither a string nor a table.
+    /// The server. Without an address if the element is neither a string nor a table.
     pub server: UpstreamServer,
-    /// What the element is if it is neither a string nor a table: "an integer".
+    /// The type of an element that is neither a string nor a table: "an integer".
     pub wrong_kind: Option<&'static str>,
     mark: Mark,
 }
 
 impl ServerEntry {
-    /// Where the element is written.
+    /// The position of the element.
     pub fn mark(&self) -> Mark {
         self.mark
     }
 }
 
-/// Without its place.
+/// Without its position.
 impl fmt::Debug for ServerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.server.fmt(f)
     }
 }
 
-/// An element without its place.
+/// An element without its position.
 struct Element {
     /// The server.
     server: UpstreamServer,
-    /// Whether it is the table form. Of the string form the address has the element's own place.
+    /// Whether it is a table. If it is a string, the address has the position of the element.
     is_table: bool,
     /// See [`ServerEntry::wrong_kind`].
     wrong_kind: Option<&'static str>,
 }
 
 impl Element {
-    /// A server with this address and default settings.
+    /// A server with this address and default options.
     fn short(address: Option<Marked<String>>, wrong_kind: Option<&'static str>) -> Self {
         let server = UpstreamServer {
             address,
@@ -107,7 +108,7 @@ impl<'de> Deserialize<'de> for ServerEntry {
 
 impl<'de> Deserialize<'de> for Element {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Reads either form, and notes what is neither.
+        /// Deserialises either form, and records any other type.
         struct Either;
 
         impl<'de> Visitor<'de> for Either {

@@ -19,52 +19,52 @@ use crate::config::text::{Cidr, Destination};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vpc {
-    /// Its id.
+    /// The ID.
     pub id: Marked<VpcId>,
-    /// Its region.
+    /// The region.
     pub region: Marked<Region>,
-    /// The account that owns it; stands in the query log.
+    /// The owner account, which is included in the query log.
     pub account: Option<Marked<String>>,
-    /// Its prefixes, the primary IPv4 one first.
+    /// The CIDR blocks, the primary IPv4 block first.
     pub cidr: Vec<Marked<Cidr>>,
-    /// Whether the resolver answers at all. When false it says nothing.
+    /// Whether DNS support is enabled. If `false`, the resolver does not reply.
     #[serde(default = "yes")]
     pub enable_dns_support: bool,
-    /// Whether instances have names. Private hosted zones and endpoint private DNS need this and
-    /// `enable_dns_support`. AWS's default is false.
+    /// Whether DNS host names are enabled. Private hosted zones and endpoint private DNS require this and
+    /// `enable_dns_support`. AWS's default is `false`.
     #[serde(default)]
     pub enable_dns_hostnames: bool,
-    /// Whether it has the reverse zones that AWS defines by itself, when it has host names (Route 53 Resolver API,
+    /// Whether it has autodefined reverse zones, if DNS host names are enabled (Route 53 Resolver API,
     /// `AutodefinedReverse`).
     #[serde(default)]
     #[schemars(extend("default" = "ENABLED"))]
     pub autodefined_reverse: AutodefinedReverse,
-    /// The internet gateway attached to it.
+    /// The attached internet gateway.
     pub internet_gateway: Option<Marked<InternetGatewayId>>,
-    /// The virtual private gateway attached to it.
+    /// The attached virtual private gateway.
     pub virtual_private_gateway: Option<Marked<VirtualPrivateGatewayId>>,
     /// The VPC Lattice service networks that it is associated with.
     #[serde(default)]
     pub service_networks: Vec<Marked<IdOrArn<kind::ServiceNetwork>>>,
-    /// Its subnets.
+    /// The subnets.
     #[serde(default)]
     pub subnet: Vec<Placed<Subnet>>,
-    /// Its route tables.
+    /// The route tables.
     #[serde(default)]
     pub route_table: Vec<RouteTable>,
-    /// Its NAT gateways.
+    /// The NAT gateways.
     #[serde(default)]
     pub nat_gateway: Vec<NatGateway>,
-    /// Its VPC endpoints.
+    /// The VPC endpoints.
     #[serde(default)]
     pub endpoint: Vec<Endpoint>,
-    /// Its security groups.
+    /// The security groups.
     #[serde(default)]
     pub security_group: Vec<SecurityGroup>,
-    /// Its network ACLs. With none declared, everything is taken as allowed.
+    /// The network ACLs. If none is configured, all traffic is allowed.
     #[serde(default)]
     pub network_acl: Vec<NetworkAcl>,
-    /// Network interfaces whose addresses matter and that are no instance's, endpoint's or gateway's.
+    /// Network interfaces whose addresses matter, except those of instances, endpoints and gateways.
     #[serde(default)]
     pub network_interface: Vec<NetworkInterface>,
     /// Instances whose addresses matter.
@@ -72,14 +72,14 @@ pub struct Vpc {
     pub instance: Vec<Placed<Instance>>,
 }
 
-/// Whether a VPC has reverse zones that AWS defines by itself (Route 53 Resolver API, `ResolverConfig`).
+/// Whether a VPC has autodefined reverse zones (Route 53 Resolver API, `ResolverConfig`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AutodefinedReverse {
     /// It has.
     #[default]
     Enabled,
-    /// Reverse names are asked of rules and of public DNS like others.
+    /// Reverse names are resolved by rules and public DNS.
     Disabled,
 }
 
@@ -87,24 +87,24 @@ pub enum AutodefinedReverse {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subnet {
-    /// Its id.
+    /// The ID.
     pub id: Marked<SubnetId>,
-    /// Its IPv4 prefix, inside the VPC's. None in a subnet of IPv6 alone.
+    /// The IPv4 CIDR block, within the VPC's. Omitted in an IPv6-only subnet.
     pub cidr: Option<Marked<Cidr>>,
-    /// Its IPv6 prefix, inside the VPC's.
+    /// The IPv6 CIDR block, within the VPC's.
     pub ipv6_cidr: Option<Marked<Cidr>>,
-    /// The zone's name, such as `ap-northeast-1a`.
+    /// The name of the Availability Zone, such as `ap-northeast-1a`.
     pub availability_zone: Marked<String>,
-    /// The route table associated with it; the VPC's main table when not said.
+    /// The associated route table. Default: the VPC's main route table.
     pub route_table: Option<Marked<RouteTableId>>,
-    /// The network ACL associated with it; the VPC's default one when not said.
+    /// The associated network ACL. Default: the VPC's default network ACL.
     pub network_acl: Option<Marked<NetworkAclId>>,
-    /// Whether instances get a public IPv4 address. Unknown when not said.
+    /// Whether instances receive a public IPv4 address. Unknown if omitted.
     pub map_public_ip_on_launch: Option<bool>,
-    /// Whether its clients get AAAA records made from A records, in 64:ff9b::/96 (DNS64).
+    /// Whether clients receive AAAA records synthesised from A records, in 64:ff9b::/96 (DNS64).
     #[serde(default)]
     pub enable_dns64: bool,
-    /// What instances in it have unless they say otherwise.
+    /// The default options of instances in it.
     pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptions>,
 }
 
@@ -112,8 +112,8 @@ pub struct Subnet {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrivateDnsNameOptions {
-    /// What an instance calls itself: `ip-name` unless said, `resource-name` in a subnet of IPv6 alone. Both names
-    /// are answered whatever it is.
+    /// The host name of an instance. Default: `ip-name`, or `resource-name` in an IPv6-only subnet. Both
+    /// names are answered in either case.
     pub hostname_type: Option<Marked<HostnameType>>,
     /// Whether the resource name, `i-…`, has an A record.
     #[serde(default)]
@@ -123,7 +123,7 @@ pub struct PrivateDnsNameOptions {
     pub enable_resource_name_dns_aaaa_record: bool,
 }
 
-/// What an instance calls itself (EC2 API, `HostnameType`).
+/// The host name of an instance (EC2 API, `HostnameType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostnameType {
     /// `ip-10-0-1-5`
@@ -133,7 +133,7 @@ pub enum HostnameType {
 }
 
 impl HostnameType {
-    /// The word of EC2's API.
+    /// Its spelling in EC2's API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::IpName => "ip-name",
@@ -162,44 +162,44 @@ impl FromConfigStr for HostnameType {
     const EXPECTED: &'static str = "a type of host names: `ip-name` or `resource-name`";
 }
 
-/// A route table. `local` routes are implied.
+/// A route table. `local` routes are implicit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTable {
-    /// Its id.
+    /// The ID.
     pub id: Marked<RouteTableId>,
-    /// Whether it is the VPC's main table.
+    /// Whether it is the VPC's main route table.
     #[serde(default)]
     pub main: bool,
-    /// Its routes, a gateway endpoint's too.
+    /// The routes, including those of gateway endpoints.
     #[serde(default)]
     pub routes: Vec<Route>,
 }
 
-/// One route.
+/// A route.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// A prefix or a prefix list.
     pub destination: Marked<Destination>,
-    /// Where it leads. A route that does not forward needs none: AWS forgets a target that is gone.
+    /// The target. Optional for a blackhole route: AWS does not retain targets that no longer exist.
     pub target: Option<Marked<RouteTarget>>,
     /// `active`, `blackhole` or `filtered`.
     #[serde(default)]
     #[schemars(extend("default" = "active"))]
     pub state: RouteState,
-    /// How it came into the table.
+    /// How it was created.
     #[serde(default)]
     #[schemars(extend("default" = "CreateRoute"))]
     pub origin: RouteOrigin,
-    /// For a propagated route: what it was learnt by. Of routes to one prefix Direct Connect's go first, then a VPN's
-    /// static ones, then a VPN's that BGP brought.
+    /// For a propagated route: its origin. Among routes for the same prefix, those of Direct Connect take
+    /// precedence, then static routes of a VPN, then BGP routes of a VPN.
     #[serde(default)]
     #[schemars(extend("default" = "vpn-bgp"))]
     pub learnt_by: LearntBy,
 }
 
-/// What a propagated route was learnt by (VPC User Guide, "Route priority").
+/// The origin of a propagated route (VPC User Guide, "Route priority").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LearntBy {
@@ -216,26 +216,26 @@ pub enum LearntBy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteState {
-    /// It forwards.
+    /// In use.
     #[default]
     Active,
-    /// Its target is gone; what it matches is dropped.
+    /// The target does not exist; matching traffic is dropped.
     Blackhole,
-    /// The route server holds it back; what it matches is dropped.
+    /// Withheld by the route server; matching traffic is dropped.
     Filtered,
 }
 
-/// How a route came into its table (EC2 API, `Route.Origin`).
+/// How a route was created (EC2 API, `Route.Origin`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum RouteOrigin {
-    /// Somebody wrote it.
+    /// Manually.
     #[default]
     CreateRoute,
-    /// It came with the table.
+    /// Together with the route table.
     CreateRouteTable,
-    /// A virtual private gateway propagated it.
+    /// Propagated by a virtual private gateway.
     EnableVgwRoutePropagation,
-    /// A route server advertised it.
+    /// Advertised by a route server.
     Advertisement,
 }
 
@@ -243,19 +243,19 @@ pub enum RouteOrigin {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatGateway {
-    /// Its id.
+    /// The ID.
     pub id: Marked<NatGatewayId>,
-    /// The subnet it stands in, whose route table its traffic follows. None for a regional one.
+    /// The subnet, whose route table its traffic follows. Omitted for a regional NAT gateway.
     pub subnet: Option<Marked<SubnetId>>,
     /// `zonal`, in one subnet, or `regional`, in none.
     #[serde(default)]
     #[schemars(extend("default" = "zonal"))]
     pub availability_mode: AvailabilityMode,
-    /// For a regional one: its own route table.
+    /// For a regional NAT gateway: its own route table.
     pub route_table: Option<Marked<RouteTableId>>,
-    /// The private address that it sends from inside the VPC and to private networks.
+    /// The private address from which it sends within the VPC and to private networks.
     pub address: Option<Marked<IpAddr>>,
-    /// The public address it sends from.
+    /// The public address from which it sends.
     pub public_address: Option<Marked<IpAddr>>,
     /// `public` or `private`.
     #[serde(default)]
@@ -263,123 +263,124 @@ pub struct NatGateway {
     pub connectivity_type: ConnectivityType,
 }
 
-/// Where a NAT gateway stands (EC2 API, `AvailabilityMode`).
+/// The availability mode of a NAT gateway (EC2 API, `AvailabilityMode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AvailabilityMode {
     /// In a subnet.
     #[default]
     Zonal,
-    /// In every zone that needs it, with a route table of its own.
+    /// In every Availability Zone that needs it, with a route table of its own.
     Regional,
 }
 
-/// Whether a NAT gateway may send to the internet (EC2 API, `ConnectivityType`).
+/// Whether a NAT gateway can send to the internet (EC2 API, `ConnectivityType`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectivityType {
     /// Through an internet gateway.
     #[default]
     Public,
-    /// To private networks only.
+    /// Only to private networks.
     Private,
 }
 
-/// A security group: what it admits, and what it lets out.
+/// A security group.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityGroup {
-    /// Its id.
+    /// The ID.
     pub id: Marked<SecurityGroupId>,
-    /// What may come in. Nothing, when empty.
+    /// The inbound rules. If empty, no traffic is allowed.
     #[serde(default)]
     pub ingress: Vec<Ingress>,
-    /// What may go out. Everything, when not said, as AWS makes groups.
+    /// The outbound rules. Default: all traffic is allowed, as in new security groups of AWS.
     pub egress: Option<Vec<Egress>>,
 }
 
-/// One rule of a security group.
+/// An inbound rule of a security group.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ingress {
-    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    /// `tcp`, `udp`, `icmp`, or `-1` for all protocols.
     #[serde(default = "any_protocol")]
     #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
-    /// First port; 0 when not said.
+    /// The first port. Default: 0.
     #[serde(default)]
     pub from_port: u16,
-    /// Last port; 65535 when not said.
+    /// The last port. Default: 65535.
     #[serde(default = "last_port")]
     pub to_port: u16,
-    /// Prefixes, prefix lists and other groups.
+    /// Prefixes, prefix lists and security groups.
     pub sources: Vec<Marked<Destination>>,
 }
 
-/// One rule of a security group for what goes out.
+/// An outbound rule of a security group.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Egress {
-    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    /// `tcp`, `udp`, `icmp`, or `-1` for all protocols.
     #[serde(default = "any_protocol")]
     #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
-    /// First port; 0 when not said.
+    /// The first port. Default: 0.
     #[serde(default)]
     pub from_port: u16,
-    /// Last port; 65535 when not said.
+    /// The last port. Default: 65535.
     #[serde(default = "last_port")]
     pub to_port: u16,
-    /// Prefixes, prefix lists and other groups.
+    /// Prefixes, prefix lists and security groups.
     pub destinations: Vec<Marked<Destination>>,
 }
 
-/// A network ACL: what passes into the subnets associated with it, and out of them, in the order of rule numbers.
+/// A network ACL for the subnets that are associated with it. Rules are evaluated in the order of their
+/// numbers.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkAcl {
-    /// Its id.
+    /// The ID.
     pub id: Marked<NetworkAclId>,
-    /// Whether it is the VPC's default one.
+    /// Whether it is the VPC's default network ACL.
     #[serde(default)]
     pub is_default: bool,
-    /// Its rules. What none of them speaks of is denied.
+    /// The rules. Traffic that none of them matches is denied.
     #[serde(default)]
     pub entries: Vec<NetworkAclEntry>,
 }
 
-/// One rule of a network ACL (EC2 API, `NetworkAclEntry`).
+/// A rule of a network ACL (EC2 API, `NetworkAclEntry`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkAclEntry {
-    /// Its place: the lowest number that matches decides.
+    /// The rule number: the lowest one that matches applies.
     pub rule_number: u16,
-    /// Whether it is for what goes out.
+    /// Whether it is an outbound rule.
     #[serde(default)]
     pub egress: bool,
-    /// `tcp`, `udp`, `icmp`, or `-1` for all, as AWS writes it.
+    /// `tcp`, `udp`, `icmp`, or `-1` for all protocols.
     #[serde(default = "any_protocol")]
     #[schemars(extend("default" = "-1"))]
     pub protocol: Marked<String>,
-    /// First port; 0 when not said.
+    /// The first port. Default: 0.
     #[serde(default)]
     pub from_port: u16,
-    /// Last port; 65535 when not said.
+    /// The last port. Default: 65535.
     #[serde(default = "last_port")]
     pub to_port: u16,
-    /// The prefix at the other end.
+    /// The remote prefix.
     pub cidr: Marked<Cidr>,
     /// `allow` or `deny`.
     pub rule_action: RuleAction,
 }
 
-/// What a rule of a network ACL does (EC2 API, `RuleAction`).
+/// The action of a network ACL rule (EC2 API, `RuleAction`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleAction {
-    /// It lets pass.
+    /// Allows traffic.
     Allow,
-    /// It drops.
+    /// Denies traffic.
     Deny,
 }
 
@@ -387,23 +388,24 @@ pub enum RuleAction {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkInterface {
-    /// Its id.
+    /// The ID.
     pub id: Marked<NetworkInterfaceId>,
-    /// The subnet it stands in.
+    /// The subnet.
     pub subnet: Marked<SubnetId>,
-    /// Its private IPv4 address. None in a subnet of IPv6 alone.
+    /// The private IPv4 address. Omitted in an IPv6-only subnet.
     pub address: Option<Marked<IpAddr>>,
-    /// Its IPv6 address, if it has one.
+    /// The IPv6 address, if it has one.
     pub ipv6_address: Option<Marked<IpAddr>>,
-    /// Its public IPv4 address, if it has one.
+    /// The public IPv4 address, if it has one.
     pub public_address: Option<Marked<IpAddr>>,
-    /// Its security groups. When none is said, everything is taken as admitted.
+    /// The security groups. Default: all traffic is allowed.
     #[serde(default)]
     pub security_groups: Vec<Marked<SecurityGroupId>>,
-    /// Whether it drops traffic that is neither from it nor to it. An appliance that routes lead to has this off.
+    /// Whether it drops traffic that is neither from it nor for it. Disabled for an appliance that forwards
+    /// traffic.
     #[serde(default = "yes")]
     pub source_dest_check: bool,
-    /// What it is, for people.
+    /// A description.
     pub description: Option<Marked<String>>,
 }
 
@@ -415,26 +417,27 @@ fn last_port() -> u16 {
     u16::MAX
 }
 
-/// An instance whose addresses matter: it has a public address, or groups of its own.
+/// An instance whose addresses matter: one with a public address or its own security groups.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
-    /// Its id.
+    /// The ID.
     pub id: Marked<InstanceId>,
-    /// The subnet it stands in.
+    /// The subnet.
     pub subnet: Marked<SubnetId>,
-    /// Its private IPv4 address. None in a subnet of IPv6 alone.
+    /// The private IPv4 address. Omitted in an IPv6-only subnet.
     pub address: Option<Marked<IpAddr>>,
-    /// Its IPv6 address, if it has one.
+    /// The IPv6 address, if it has one.
     pub ipv6_address: Option<Marked<IpAddr>>,
-    /// Its public IPv4 address, if it has one.
+    /// The public IPv4 address, if it has one.
     pub public_address: Option<Marked<IpAddr>>,
-    /// Its host names; its subnet's choice when not said.
+    /// The host name options. Default: those of the subnet.
     pub private_dns_name_options: Option<PrivateDnsNameOptions>,
-    /// Its security groups.
+    /// The security groups.
     #[serde(default)]
     pub security_groups: Vec<Marked<SecurityGroupId>>,
-    /// Whether it drops traffic that is neither from it nor to it. An appliance that routes lead to has this off.
+    /// Whether it drops traffic that is neither from it nor for it. Disabled for an appliance that forwards
+    /// traffic.
     #[serde(default = "yes")]
     pub source_dest_check: bool,
 }
@@ -443,12 +446,12 @@ pub struct Instance {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrefixList {
-    /// Its id, unique within its region only.
+    /// The ID, which is unique only within its region.
     pub id: Marked<PrefixListId>,
-    /// Its region.
+    /// The region.
     pub region: Marked<Region>,
-    /// Its name, such as `com.amazonaws.ap-northeast-1.s3`.
+    /// The name, such as `com.amazonaws.ap-northeast-1.s3`.
     pub name: Option<Marked<String>>,
-    /// Its prefixes.
+    /// The prefixes.
     pub entries: Vec<Marked<Cidr>>,
 }

@@ -14,28 +14,28 @@ use crate::dns::Name;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HostedZone {
-    /// Its id, such as `Z0123456789ABC`; its name serves as one unless said.
+    /// The ID, such as `Z0123456789ABC`. Default: the name.
     pub id: Option<Marked<HostedZoneId>>,
-    /// Its name.
+    /// The name.
     pub name: Marked<Name>,
-    /// The VPCs it is associated with. More see it through Profiles.
+    /// The VPCs that it is associated with directly. Others can be associated through Profiles.
     #[serde(default)]
     pub vpcs: Vec<Marked<VpcId>>,
-    /// Its record sets. Names and values are written as the Route 53 API has them, other octets as `\ooo` in octal.
+    /// The record sets. Names and values are in the form of the Route 53 API, with octal escapes `\ooo`.
     #[serde(default)]
     pub records: Vec<RecordText>,
-    /// A file with more of them, relative to this one: a zone file (RFC 1035 5), or with the ending `.json` what `aws
-    /// route53 list-resource-record-sets` prints, or a change batch.
+    /// A file with further record sets, relative to this one: a zone file (RFC 1035 section 5) or, with the
+    /// extension `.json`, the output of `aws route53 list-resource-record-sets` or a change batch.
     pub file: Option<Marked<String>>,
 }
 
-/// A health check, and what it says. One that is not declared says that all is well.
+/// The state of a health check. A health check that is not configured is healthy.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
-    /// Its id, as `health_check_id` of record sets names it.
+    /// The ID, to which `health_check_id` of record sets refers.
     pub id: Marked<String>,
-    /// Whether what it checks is healthy.
+    /// Whether it is healthy.
     #[serde(default = "super::yes")]
     pub healthy: bool,
 }
@@ -44,15 +44,16 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolverEndpoint {
-    /// Its id.
+    /// The ID.
     pub id: Marked<ResolverEndpointId>,
     /// `INBOUND`, `OUTBOUND` or `INBOUND_DELEGATION`.
     pub direction: Direction,
-    /// The VPC it stands in.
+    /// The VPC.
     pub vpc: Marked<VpcId>,
-    /// Its addresses, in subnets of that VPC.
+    /// The addresses, in subnets of the VPC.
     pub addresses: Vec<Marked<IpAddr>>,
-    /// For an inbound one: whether its clients get AAAA records made from A records, in 64:ff9b::/96.
+    /// For an inbound endpoint: whether its clients receive AAAA records synthesised from A records, in
+    /// 64:ff9b::/96.
     #[serde(default)]
     pub dns64_enabled: bool,
 }
@@ -61,11 +62,11 @@ pub struct ResolverEndpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Direction {
-    /// Others ask it.
+    /// Receives queries from other networks.
     Inbound,
-    /// Rules leave through it.
+    /// Sends queries for rules.
     Outbound,
-    /// Others ask it for zones that they delegate to it. It answers as an inbound one does.
+    /// Receives queries for zones that are delegated to it. It answers like an inbound endpoint.
     InboundDelegation,
 }
 
@@ -73,44 +74,45 @@ pub enum Direction {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolverRule {
-    /// Its id.
+    /// The ID.
     pub id: Marked<ResolverRuleId>,
     /// `FORWARD`, `SYSTEM` or `DELEGATE`.
     #[serde(rename = "type")]
     pub rule_type: RuleType,
-    /// The domain it is for, with everything below. For `FORWARD` and `SYSTEM`.
+    /// For `FORWARD` and `SYSTEM`: the domain, including its subdomains.
     pub domain: Option<Marked<Name>>,
-    /// For `DELEGATE`: the domain that the names of name servers are in. When an NS record of a delegated zone names
-    /// one of those, it is asked through the outbound endpoint.
+    /// For `DELEGATE`: the domain that contains names of name servers. If an NS record of a delegated zone
+    /// refers to one of these, it is queried through the outbound endpoint.
     pub delegation_record: Option<Marked<Name>>,
-    /// Where a FORWARD rule sends: addresses, or tables with settings.
+    /// For `FORWARD`: the name servers, as addresses or tables with options.
     #[serde(default)]
     pub targets: Vec<ServerEntry>,
-    /// The outbound endpoint it leaves through, from one of its addresses.
+    /// The outbound endpoint whose addresses are the source of its queries.
     pub endpoint: Option<Marked<ResolverEndpointId>>,
-    /// `any`: leaves from any address of this host although an outbound endpoint is named.
+    /// `any`: queries are sent from any address of this host, although an outbound endpoint is configured.
     #[serde(default)]
     #[schemars(extend("default" = "endpoint"))]
     pub source: RuleSource,
-    /// In what order its targets are asked: `random`, as AWS does, or `latency`.
+    /// The order in which its targets are queried: `random`, as in AWS, or `latency`.
     #[serde(default)]
     #[schemars(extend("default" = "random"))]
     pub order: ServerOrder,
-    /// The account that owns it; that of its VPCs unless said.
+    /// The account that owns it. Default: that of its VPCs.
     pub owner_id: Option<Marked<String>>,
-    /// Accounts that it is shared with (AWS RAM). Only their VPCs and the owner's may be associated with it.
+    /// Accounts that it is shared with (AWS RAM). Only VPCs of these accounts and of the owner can be
+    /// associated with it.
     #[serde(default)]
     pub shared_with: Vec<String>,
-    /// The VPCs it is associated with. More have it through Profiles.
+    /// The VPCs that it is associated with directly. Others can be associated through Profiles.
     #[serde(default)]
     pub vpcs: Vec<Marked<VpcId>>,
 }
 
-/// Where a rule's queries leave from.
+/// The source addresses of a rule's queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleSource {
-    /// An address of its outbound endpoint.
+    /// Those of its outbound endpoint.
     #[default]
     Endpoint,
     /// Any address of this host.
@@ -121,10 +123,10 @@ pub enum RuleSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RuleType {
-    /// Sends to other name servers.
+    /// Forwards to other name servers.
     Forward,
-    /// Resolves here what a wider FORWARD rule would send away.
+    /// Resolves locally what a less specific FORWARD rule would forward.
     System,
-    /// Asks name servers of delegated zones through an outbound endpoint.
+    /// Queries name servers of delegated zones through an outbound endpoint.
     Delegate,
 }

@@ -82,14 +82,14 @@ impl Walk<'_> {
             AccessDecision::Allowed if !self.entered_by_transit_gateway => far_groups,
             AccessDecision::Allowed | AccessDecision::Unknown | AccessDecision::Denied => Some(&[][..]),
         };
-        let other = OtherEnd { addresses: Addresses { prefixes: &to, is_rest: true }, groups: far_groups };
+        let other = OtherEnd { addresses: Addresses { prefixes: &to, is_remainder: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
             return;
         }
         let judge = |group: Index<SecurityGroup>| {
             let rules = self.world.security_groups[group].egress.as_ref();
-            rules.map_or((AccessDecision::Denied, None), |rules| rules.judge(port, other))
+            rules.map_or((AccessDecision::Denied, None), |rules| rules.evaluate(port, other))
         };
         filters.extend(most_permissive(own, judge, Direction::Egress));
     }
@@ -109,11 +109,11 @@ impl Walk<'_> {
             return;
         }
         let other = OtherEnd {
-            addresses: Addresses { prefixes: &own, is_rest: self.sender.source.is_remainder },
+            addresses: Addresses { prefixes: &own, is_remainder: self.sender.source.is_remainder },
             groups: self.referable_groups(owner),
         };
         let judge =
-            |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.judge(port, other);
+            |group: Index<SecurityGroup>| self.world.security_groups[group].ingress.evaluate(port, other);
         filters.extend(most_permissive(groups, judge, Direction::Ingress));
     }
 
@@ -142,8 +142,8 @@ impl Walk<'_> {
         let near = crossing.from.of_family(crossing.to.is_ipv4());
         // The remote end: the destination of outbound packets, the source of inbound ones.
         let other = match crossing.is_out {
-            true => Addresses { prefixes: &far_end, is_rest: true },
-            false => Addresses { prefixes: &near, is_rest: crossing.from.is_remainder },
+            true => Addresses { prefixes: &far_end, is_remainder: true },
+            false => Addresses { prefixes: &near, is_remainder: crossing.from.is_remainder },
         };
         let (forth, back) = match crossing.is_out {
             true => (&acl.egress, &acl.ingress),
@@ -154,7 +154,7 @@ impl Walk<'_> {
             false => (Direction::Ingress, Direction::Egress),
         };
         let mut judge = |rules: &AclRules, ports, direction| {
-            let (verdict, rule) = rules.judge(ports, other);
+            let (verdict, rule) = rules.evaluate(ports, other);
             let by = FilterId::NetworkAcl(index);
             filters.push(FilterResult { by, direction, verdict, rule: rule.map(usize::from) });
         };

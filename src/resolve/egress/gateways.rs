@@ -149,7 +149,7 @@ impl Walk<'_> {
             self.arrive(vpc);
             return;
         }
-        if !appliance.passes_on {
+        if !appliance.forwards {
             self.end(Reach::Dead, Some(Reason::SourceDestCheck));
             return;
         }

@@ -24,7 +24,7 @@ impl Walk<'_> {
             self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             return;
         };
-        if self.is_in_transit || !self.world.vpcs[far].holds(self.to) {
+        if self.is_in_transit || !self.world.vpcs[far].contains(self.to) {
             self.end(Reach::Dead, Some(Reason::PeeringNotTransitive));
             return;
         }
@@ -87,7 +87,7 @@ impl Walk<'_> {
                 AttachedTo::Vpc(..) => {
                     // Security groups of another VPC can be referenced if both attachments allow it.
                     let attachment = &gateway.attachments[number];
-                    let counting = gateway.attachments[from].groups_count.min(attachment.groups_count);
+                    let counting = gateway.attachments[from].group_references.min(attachment.group_references);
                     self.group_references = self.group_references.min(counting);
                     return self.enter_by_attachment(attachment, zone);
                 }
@@ -142,7 +142,7 @@ impl Walk<'_> {
         let entry = kept.or_else(|| subnets.iter().find(in_zone)).or(subnets.first()).copied();
         let Some(entry) = entry else {
             self.at = Some((vpc, None));
-            match self.world.vpcs[vpc].holds(self.to) {
+            match self.world.vpcs[vpc].contains(self.to) {
                 true => self.arrive(vpc),
                 false => self.end(Reach::Unknown, Some(Reason::TargetNotModelled)),
             }
@@ -279,7 +279,7 @@ impl Walk<'_> {
             LinkedTo::Vpc(_) if link.class == LinkClass::TransitGateway => {
                 self.end(Reach::Unknown, Some(Reason::TargetNotModelled));
             }
-            LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].holds(self.to) => {
+            LinkedTo::Vpc(vpc) if self.world.vpcs[vpc].contains(self.to) => {
                 self.is_in_transit = true;
                 self.entered_by_gateway = true;
                 self.arrive(vpc);

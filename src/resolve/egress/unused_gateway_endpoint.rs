@@ -18,7 +18,7 @@ pub(super) fn gateway_endpoint(
     let own = &world.subnets[subnet];
     let by_own_table = |address: IpAddr| {
         // A client cannot send to an address family that it does not have, whatever the route table contains.
-        here.has_family_of(address).then(|| unused(world, own.vpc, own.route_table, address))?
+        here.has_address_of_family(address).then(|| unused(world, own.vpc, own.route_table, address))?
     };
     match nat64_embedded(address) {
         None => by_own_table(address),
@@ -48,8 +48,8 @@ fn translated(
 fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpAddr) -> Option<Reason> {
     let vpc = &world.vpcs[vpc];
     let mut gateways = gateway_endpoints(world, vpc);
-    if let Some((index, _)) = gateways.find(|(_, endpoint)| endpoint.holds(address)) {
-        return Some(if world.route_tables[table].leads_to(index) {
+    if let Some((index, _)) = gateways.find(|(_, endpoint)| endpoint.covers(address)) {
+        return Some(if world.route_tables[table].has_route_to(index) {
             Reason::EndpointAvailableNotUsed
         } else {
             Reason::EndpointNotAssociatedWithTable

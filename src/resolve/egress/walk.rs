@@ -92,9 +92,9 @@ impl<'w> Walk<'w> {
             PlaceKind::Outside => ReturnDestination::Vpc(world.vpcs.next_index()),
         };
         let source = SourceAddresses {
-            prefixes: match here.beside.is_empty() {
+            prefixes: match here.other_family.is_empty() {
                 true => Cow::Borrowed(&here.prefixes),
-                false => here.prefixes.iter().chain(&here.beside).copied().collect(),
+                false => here.prefixes.iter().chain(&here.other_family).copied().collect(),
             },
             samples: Cow::Borrowed(&here.samples),
             is_remainder: true,
@@ -103,7 +103,7 @@ impl<'w> Walk<'w> {
         let has_family = match here.kind {
             // Each prefix of a site is a location, and its hosts may have addresses of several.
             PlaceKind::Site(site) => world.sites[site].cidrs.iter().any(is_of_family),
-            PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_family_of(to),
+            PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_address_of_family(to),
         };
         let sender = Sender { by: SenderKind::Client, source, home };
         Self { client_groups: groups, has_address_of_family: has_family, ..Self::new(world, sender, to, false) }

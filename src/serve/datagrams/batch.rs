@@ -23,7 +23,7 @@ use super::{LocalAddress, QueuedMessage, ReceiveBuffers, Received, SendFailures,
 
 /// Receives with recvmmsg(2).
 pub(super) struct Receiver {
-    rooms: ReceiveBuffers,
+    buffers: ReceiveBuffers,
     headers: Vec<mmsghdr>,
     /// One per header, like the next two: the targets of the pointers in the headers.
     parts: Vec<iovec>,
@@ -43,12 +43,12 @@ unsafe impl Sync for Receiver {}
 impl Receiver {
     /// Creates a receiver without datagrams. The headers point to their buffers from here on: no vector is
     /// ever resized.
-    pub fn new(mut rooms: ReceiveBuffers) -> Self {
-        let count = rooms.count;
-        let base = rooms.octets.as_mut_ptr();
+    pub fn new(mut buffers: ReceiveBuffers) -> Self {
+        let count = buffers.count;
+        let base = buffers.octets.as_mut_ptr();
         // `wrapping_add`, here and below: the result is within the allocation by construction.
-        let room = |index: usize| base.wrapping_add(index * rooms.stride).cast::<c_void>();
-        let parts = (0..count).map(|index| iovec { iov_base: room(index), iov_len: rooms.each }).collect();
+        let buffer = |index: usize| base.wrapping_add(index * buffers.stride).cast::<c_void>();
+        let parts = (0..count).map(|index| iovec { iov_base: buffer(index), iov_len: buffers.each }).collect();
         let mut receiver = Self {
             headers: (0..count).map(|_| empty_header()).collect(),
             parts,
@@ -56,7 +56,7 @@ impl Receiver {
             controls: vec![Control::EMPTY; count],
             received: 0,
             with_local: false,
-            rooms,
+            buffers,
         };
         receiver.link_headers();
         receiver.reset(count);
@@ -98,11 +98,11 @@ impl Receiver {
         let changed = mem::replace(&mut self.with_local, with_local) != with_local;
         self.reset(if changed { self.headers.len() } else { self.received });
         self.received = 0;
-        let most = self.headers.len() as c_uint;
-        // SAFETY: each of the `most` headers points to vectors of this struct, with their actual lengths, and
+        let capacity = self.headers.len() as c_uint;
+        // SAFETY: each of the `capacity` headers points to vectors of this struct, with their actual lengths, and
         // nothing else accesses them during the call. The last argument is null: no timeout.
         let received = unsafe {
-            recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), most, MSG_DONTWAIT as _, ptr::null_mut())
+            recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), capacity, MSG_DONTWAIT as _, ptr::null_mut())
         };
         self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         Ok(self.received)
@@ -110,10 +110,10 @@ impl Receiver {
 
     /// One of the received datagrams.
     pub fn get(&self, index: usize) -> Received<'_> {
-        assert!(index < self.received, "only what was received can be looked at");
+        assert!(index < self.received, "the index is within the last batch");
         let mmsghdr { msg_hdr: header, msg_len: length } = &self.headers[index];
         Received {
-            message: self.rooms.get(index, *length as usize),
+            message: self.buffers.get(index, *length as usize),
             peer: self.peers[index].get(header.msg_namelen),
             local: if self.with_local { self.local(index) } else { None },
             truncated: header.msg_flags & MSG_TRUNC != 0,
@@ -127,22 +127,22 @@ impl Receiver {
         let mut message = unsafe { CMSG_FIRSTHDR(header) };
         // SAFETY: the kernel has written complete, aligned control messages up to that length, and
         // `CMSG_NXTHDR` ends there.
-        while let Some(lookup) = unsafe { message.as_ref() } {
-            match (lookup.cmsg_level, lookup.cmsg_type) {
+        while let Some(found) = unsafe { message.as_ref() } {
+            match (found.cmsg_level, found.cmsg_type) {
                 (IPPROTO_IP, IP_PKTINFO) => {
                     // SAFETY: this is the data of a message of this type; it need not be aligned.
-                    let info = unsafe { CMSG_DATA(lookup).cast::<in_pktinfo>().read_unaligned() };
-                    let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
+                    let info = unsafe { CMSG_DATA(found).cast::<in_pktinfo>().read_unaligned() };
+                    let [spec_dst, destination] = [info.ipi_spec_dst, info.ipi_addr]
                         .map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
-                    return Some(ipv4_local(own, written));
+                    return Some(ipv4_local(spec_dst, destination));
                 }
                 (IPPROTO_IPV6, IPV6_PKTINFO) => {
                     // SAFETY: as above.
-                    let info = unsafe { CMSG_DATA(lookup).cast::<in6_pktinfo>().read_unaligned() };
+                    let info = unsafe { CMSG_DATA(found).cast::<in6_pktinfo>().read_unaligned() };
                     return Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex));
                 }
                 // SAFETY: `found` is a message within the control buffer that the header points to.
-                _ => message = unsafe { CMSG_NXTHDR(header, lookup) },
+                _ => message = unsafe { CMSG_NXTHDR(header, found) },
             }
         }
         None
@@ -210,10 +210,10 @@ impl Sender {
     }
 
     /// Sends messages with as few calls as possible: one, and another one for each message that fails.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], sealed: &[QueuedMessage]) -> SendFailures {
-        self.plan_batches(sealed);
-        self.prepare(octets, sealed);
-        let mut failed = SendFailures::default();
+    pub fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], queued: &[QueuedMessage]) -> SendFailures {
+        self.plan_batches(queued);
+        self.prepare(octets, queued);
+        let mut failures = SendFailures::default();
         let mut done = 0;
         while done < self.gso_batches.len() {
             let rest = &mut self.headers[done..self.gso_batches.len()];
@@ -230,12 +230,12 @@ impl Sender {
             let error = io::Error::last_os_error();
             let count = self.gso_batches[done].count;
             if count > 1 && is_segmentation_error(&error) {
-                return self.send_unsegmented(socket, octets, sealed, done, failed);
+                return self.send_unsegmented(socket, octets, queued, done, failures);
             }
-            failed.add(count, error);
+            failures.add(count, error);
             done += 1;
         }
-        failed
+        failures
     }
 
     /// Sends the remaining messages individually, and disables segmentation for later batches.
@@ -243,27 +243,27 @@ impl Sender {
         &mut self,
         socket: BorrowedFd<'_>,
         octets: &[u8],
-        sealed: &[QueuedMessage],
+        queued: &[QueuedMessage],
         done: usize,
-        mut failed: SendFailures,
+        mut failures: SendFailures,
     ) -> SendFailures {
         self.segmentation = false;
-        let left = sealed.iter().zip(&self.batch_of).filter(|(_, load)| **load >= done);
-        let left: Vec<QueuedMessage> = left.map(|(message, _)| *message).collect();
-        let SendFailures { count, error } = self.send(socket, octets, &left);
+        let remaining = queued.iter().zip(&self.batch_of).filter(|(_, batch)| **batch >= done);
+        let remaining: Vec<QueuedMessage> = remaining.map(|(message, _)| *message).collect();
+        let SendFailures { count, error } = self.send(socket, octets, &remaining);
         if let Some(error) = error {
-            failed.add(count, error);
+            failures.add(count, error);
         }
-        failed
+        failures
     }
 
     /// Decides which messages are sent together. Batches are sent in the order of their first messages, and a
     /// message can only join the last batch for its destination: messages to the same destination keep their
     /// order.
-    fn plan_batches(&mut self, sealed: &[QueuedMessage]) {
+    fn plan_batches(&mut self, queued: &[QueuedMessage]) {
         self.gso_batches.clear();
         self.batch_of.clear();
-        for message in sealed {
+        for message in queued {
             let length = message.end - message.start;
             let last = match self.segmentation {
                 true => self
@@ -271,58 +271,58 @@ impl Sender {
                     .iter()
                     .rev()
                     .take(LOOKBACK)
-                    .position(|load| load.same_destination(message)),
+                    .position(|batch| batch.same_destination(message)),
                 false => None,
             };
             let last = last.map(|back| self.gso_batches.len() - 1 - back);
-            let load = match last.filter(|last| self.gso_batches[*last].accepts(length)) {
-                Some(load) => {
-                    self.gso_batches[load].add(length);
-                    load
+            let batch = match last.filter(|last| self.gso_batches[*last].accepts(length)) {
+                Some(batch) => {
+                    self.gso_batches[batch].add(length);
+                    batch
                 }
                 None => {
                     self.gso_batches.push(GsoBatch::of(message));
                     self.gso_batches.len() - 1
                 }
             };
-            self.batch_of.push(load);
+            self.batch_of.push(batch);
         }
         let mut next = 0;
-        for load in &mut self.gso_batches {
-            load.next = next;
-            next += load.count;
+        for batch in &mut self.gso_batches {
+            batch.next = next;
+            next += batch.count;
         }
     }
 
     /// Writes a header for each batch. No vector is resized after the headers point to it.
-    fn prepare(&mut self, octets: &[u8], sealed: &[QueuedMessage]) {
-        if self.headers.len() < sealed.len() {
-            self.headers.resize_with(sealed.len(), empty_header);
-            self.controls.resize(sealed.len(), Control::EMPTY);
-            self.peers.resize(sealed.len(), Address::ANY);
-            self.parts.resize(sealed.len(), iovec { iov_base: ptr::null_mut(), iov_len: 0 });
+    fn prepare(&mut self, octets: &[u8], queued: &[QueuedMessage]) {
+        if self.headers.len() < queued.len() {
+            self.headers.resize_with(queued.len(), empty_header);
+            self.controls.resize(queued.len(), Control::EMPTY);
+            self.peers.resize(queued.len(), Address::ANY);
+            self.parts.resize(queued.len(), iovec { iov_base: ptr::null_mut(), iov_len: 0 });
         }
-        for (message, load) in sealed.iter().zip(&self.batch_of) {
+        for (message, batch) in queued.iter().zip(&self.batch_of) {
             let octets = &octets[message.start..message.end];
-            let load = &mut self.gso_batches[*load];
+            let batch = &mut self.gso_batches[*batch];
             // The kernel only reads, but the type is shared with receiving.
-            self.parts[load.next] =
+            self.parts[batch.next] =
                 iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
-            load.next += 1;
+            batch.next += 1;
         }
         let parts = self.parts.as_mut_ptr();
         let targets = self.headers.iter_mut().zip(&mut self.peers).zip(&mut self.controls);
-        for (((header, peer), control), load) in targets.zip(&self.gso_batches) {
+        for (((header, peer), control), batch) in targets.zip(&self.gso_batches) {
             let header = &mut header.msg_hdr;
             // `wrapping_add`: within the vector, whose elements up to `next` have just been written.
-            header.msg_iov = parts.wrapping_add(load.next - load.count);
-            header.msg_iovlen = load.count as _;
-            header.msg_namelen = load.to.map_or(0, |to| peer.set(to));
-            header.msg_name = if load.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
-            let mut length = load.from.map_or(0, |from| set_source(control, from));
-            if load.count > 1 {
+            header.msg_iov = parts.wrapping_add(batch.next - batch.count);
+            header.msg_iovlen = batch.count as _;
+            header.msg_namelen = batch.to.map_or(0, |to| peer.set(to));
+            header.msg_name = if batch.to.is_some() { ptr::from_mut(peer).cast() } else { ptr::null_mut() };
+            let mut length = batch.from.map_or(0, |from| set_source(control, from));
+            if batch.count > 1 {
                 // A segment has at most 1232 octets, so the cast is lossless.
-                length = control.add(length, IPPROTO_UDP, UDP_SEGMENT, load.length as u16);
+                length = control.add(length, IPPROTO_UDP, UDP_SEGMENT, batch.length as u16);
             }
             header.msg_control = if length > 0 { ptr::from_mut(control).cast() } else { ptr::null_mut() };
             // The type differs among C libraries; the length is less than 100.

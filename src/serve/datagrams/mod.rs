@@ -92,11 +92,11 @@ impl Inbox {
     /// Creates buffers for `datagrams` datagrams of `octets_each` octets. The system does not allocate memory
     /// that is never written.
     pub fn new(backend: Backend, datagrams: usize, octets_each: usize) -> Self {
-        let rooms = ReceiveBuffers::new(datagrams, octets_each);
+        let buffers = ReceiveBuffers::new(datagrams, octets_each);
         Self(match backend {
             #[cfg(target_os = "linux")]
-            Backend::Batch => Receiver::Batch(batch::Receiver::new(rooms)),
-            _ => Receiver::Plain(plain::Receiver::new(rooms)),
+            Backend::Batch => Receiver::Batch(batch::Receiver::new(buffers)),
+            _ => Receiver::Plain(plain::Receiver::new(buffers)),
         })
     }
 
@@ -259,7 +259,7 @@ impl Outbox {
 
     /// End of the last committed message.
     fn end(&self) -> usize {
-        self.queued.last().map_or(0, |sealed| sealed.end)
+        self.queued.last().map_or(0, |message| message.end)
     }
 }
 
@@ -291,11 +291,11 @@ impl ReceiveBuffers {
 }
 
 /// The destination address of a datagram from its IPv4 packet information.
-fn ipv4_local(own: Ipv4Addr, written: Ipv4Addr) -> LocalAddress {
-    // `ipi_addr`, the destination in the header, may be a broadcast address, from which no reply can be sent;
-    // otherwise both are equal. A packet received between the bind and the option that requests this
-    // information has only the latter.
-    (if own.is_unspecified() { written } else { own }.into(), 0)
+fn ipv4_local(spec_dst: Ipv4Addr, destination: Ipv4Addr) -> LocalAddress {
+    // `ipi_spec_dst` is the local address; `ipi_addr`, the destination in the header, may be a broadcast address,
+    // from which no reply can be sent. Otherwise both are equal. A packet that arrived between the bind and the
+    // option that requests this information has only `ipi_addr`.
+    (if spec_dst.is_unspecified() { destination } else { spec_dst }.into(), 0)
 }
 
 /// The destination address of a datagram from its IPv6 packet information.

@@ -12,7 +12,7 @@ use super::{LocalAddress, QueuedMessage, ReceiveBuffers, Received, SendFailures,
 /// Receives with recvmsg(2), as long as datagrams are waiting.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    rooms: ReceiveBuffers,
+    buffers: ReceiveBuffers,
     arrived: Vec<Arrived>,
     control: Vec<u8>,
     /// An error that followed some datagrams, to be returned by the next call.
@@ -30,14 +30,14 @@ struct Arrived {
 
 impl Receiver {
     /// Creates a receiver without datagrams.
-    pub fn new(rooms: ReceiveBuffers) -> Self {
-        let arrived = Vec::with_capacity(rooms.count);
-        Self { rooms, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
+    pub fn new(buffers: ReceiveBuffers) -> Self {
+        let arrived = Vec::with_capacity(buffers.count);
+        Self { buffers, arrived, control: nix::cmsg_space!(in6_pktinfo), error: None }
     }
 
     /// Maximum number of datagrams per call.
     pub fn capacity(&self) -> usize {
-        self.rooms.count
+        self.buffers.count
     }
 
     /// Receives until no datagram is waiting or all buffers are in use.
@@ -46,11 +46,11 @@ impl Receiver {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        while self.arrived.len() < self.rooms.count {
-            let start = self.arrived.len() * self.rooms.stride;
-            let room = &mut self.rooms.octets[start..start + self.rooms.each];
+        while self.arrived.len() < self.buffers.count {
+            let start = self.arrived.len() * self.buffers.stride;
+            let buffer = &mut self.buffers.octets[start..start + self.buffers.each];
             let control = with_local.then_some(&mut self.control);
-            match receive_one(socket.as_raw_fd(), room, control) {
+            match receive_one(socket.as_raw_fd(), buffer, control) {
                 Ok(arrived) => self.arrived.push(arrived),
                 Err(error) if self.arrived.is_empty() => return Err(error),
                 Err(error) => {
@@ -65,13 +65,13 @@ impl Receiver {
     /// One of the received datagrams.
     pub fn get(&self, index: usize) -> Received<'_> {
         let Arrived { length, peer, local, truncated } = self.arrived[index];
-        Received { message: self.rooms.get(index, length), peer, local, truncated }
+        Received { message: self.buffers.get(index, length), peer, local, truncated }
     }
 }
 
 /// Receives one datagram, and its destination if there is a control buffer.
-fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) -> io::Result<Arrived> {
-    let mut parts = [IoSliceMut::new(room)];
+fn receive_one(socket: RawFd, buffer: &mut [u8], control: Option<&mut Vec<u8>>) -> io::Result<Arrived> {
+    let mut parts = [IoSliceMut::new(buffer)];
     let with_local = control.is_some();
     let received = recvmsg::<SockaddrStorage>(
         socket,
@@ -95,9 +95,9 @@ fn receive_one(socket: RawFd, room: &mut [u8], control: Option<&mut Vec<u8>>) ->
 fn local_address(message: &ControlMessageOwned) -> Option<LocalAddress> {
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
-            let [own, written] = [info.ipi_spec_dst, info.ipi_addr]
+            let [spec_dst, destination] = [info.ipi_spec_dst, info.ipi_addr]
                 .map(|address| Ipv4Addr::from(address.s_addr.to_ne_bytes()));
-            Some(ipv4_local(own, written))
+            Some(ipv4_local(spec_dst, destination))
         }
         ControlMessageOwned::Ipv6PacketInfo(info) => {
             Some(ipv6_local(Ipv6Addr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex))
@@ -115,14 +115,14 @@ fn to_socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 /// Sends messages one by one.
-pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], sealed: &[QueuedMessage]) -> SendFailures {
-    let mut failed = SendFailures::default();
-    for message in sealed {
+pub(super) fn send(socket: BorrowedFd<'_>, octets: &[u8], queued: &[QueuedMessage]) -> SendFailures {
+    let mut failures = SendFailures::default();
+    for message in queued {
         if let Err(error) = send_one(socket.as_raw_fd(), &octets[message.start..message.end], message) {
-            failed.add(1, error);
+            failures.add(1, error);
         }
     }
-    failed
+    failures
 }
 
 /// Sends one message.

@@ -35,7 +35,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn texts_and_their_octets() {
+    fn decodes_canonical_texts_only() {
         let cases: &[(&str, Option<&[u8]>)] = &[
             ("", Some(b"")),
             ("Zg", Some(b"f")),

@@ -32,14 +32,14 @@ pub(super) struct Exchange {
 
 /// No reply is sent; hyper resets the stream, so that the client does not have to wait.
 #[derive(Debug, thiserror::Error)]
-#[error("the engine says nothing")]
+#[error("no reply is to be sent")]
 pub(super) struct NoReply;
 
 impl Exchange {
     /// Answers one request. Replies with a DNS error have status 200 like any other (RFC 8484 section 4.2.1).
     /// HEAD is answered like GET, without the content (RFC 9110 section 9.3.2).
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoReply> {
-        let _pending = InFlightGuard::new(&self.in_flight);
+        let _guard = InFlightGuard::new(&self.in_flight);
         let is_head = request.method() == Method::HEAD;
         let response = match self.message(request).await {
             Ok(message) => {
@@ -79,9 +79,9 @@ impl Exchange {
 
 /// The message of a GET request: the variable `dns`, in base64url without padding.
 fn message_of_query(query: &str) -> Result<Bytes, StatusCode> {
-    let written =
+    let encoded =
         query.split('&').find_map(|pair| pair.strip_prefix("dns=")).ok_or(StatusCode::BAD_REQUEST)?;
-    let message = base64url::decode(written).ok_or(StatusCode::BAD_REQUEST)?;
+    let message = base64url::decode(encoded).ok_or(StatusCode::BAD_REQUEST)?;
     if message.len() > MAX_MESSAGE {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -141,13 +141,13 @@ struct InFlightGuard<'a>(&'a watch::Sender<usize>);
 
 impl<'a> InFlightGuard<'a> {
     fn new(in_flight: &'a watch::Sender<usize>) -> Self {
-        in_flight.send_modify(|pending| *pending += 1);
+        in_flight.send_modify(|count| *count += 1);
         Self(in_flight)
     }
 }
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|pending| *pending -= 1);
+        self.0.send_modify(|count| *count -= 1);
     }
 }

@@ -90,7 +90,7 @@ pub(super) struct NameFacts {
     denial: Option<(u64, Arc<Fact>)>,
     /// The newest query that invalidated all older facts: the name did not exist, or was delegated to other
     /// servers.
-    ended: u64,
+    invalidated: u64,
     /// The newest query that found the name to exist.
     exists: u64,
     /// The newest queries that found it to be an alias, and to have records.
@@ -102,16 +102,16 @@ pub(super) struct NameFacts {
 impl NameFacts {
     /// The fact for a type.
     pub fn find(&self, qtype: RecordType) -> Option<&Fact> {
-        self.of_type(qtype).and_then(|lookup| lookup.fact.as_deref()).or_else(|| self.denial())
+        self.of_type(qtype).and_then(|entry| entry.fact.as_deref()).or_else(|| self.denial())
     }
 
     /// The same, unless a newer fact for another type contradicts it.
     pub fn find_uncontradicted(&self, qtype: RecordType) -> Option<&Fact> {
-        let is_contradicted = self.of_type(qtype).is_some_and(|lookup| {
+        let is_contradicted = self.of_type(qtype).is_some_and(|entry| {
             let newer = [(Statement::Alias, self.alias), (Statement::Records, self.records)];
             newer
                 .iter()
-                .any(|(other, sequence)| *sequence > lookup.sequence && other.contradicts(lookup.statement))
+                .any(|(other, sequence)| *sequence > entry.sequence && other.contradicts(entry.statement))
         });
         self.find(qtype).filter(|_| !is_contradicted)
     }
@@ -119,12 +119,12 @@ impl NameFacts {
     /// The weight of all facts, in octets.
     pub fn weight(&self) -> u64 {
         let weight = |fact: &Arc<Fact>| fact.weight;
-        let types = self.types.iter().map(|of| TYPE_OVERHEAD + of.fact.as_ref().map_or(0, weight));
+        let types = self.types.iter().map(|entry| TYPE_OVERHEAD + entry.fact.as_ref().map_or(0, weight));
         self.denial.as_ref().map_or(0, |(_, fact)| TYPE_OVERHEAD + fact.weight) + types.sum::<u64>()
     }
 
     /// The facts after the answer to a query for a type. `fact` is `None` if it is not cacheable. Entries
-    /// that weigh more than `largest` are not kept.
+    /// that weigh more than `largest` are not stored.
     pub fn with(
         mut self,
         statement: Statement,
@@ -137,19 +137,16 @@ impl NameFacts {
         let fact = fact.filter(|fact| fact.weight <= largest);
         match statement {
             Statement::NoSuchName => {
-                let is_newest =
-                    self.denial.as_ref().is_none_or(|(cached_client, _)| *cached_client < sequence);
-                if is_newest && sequence >= self.ended && sequence > self.exists {
+                let is_newest = self.denial.as_ref().is_none_or(|(denied, _)| *denied < sequence);
+                if is_newest && sequence >= self.invalidated && sequence > self.exists {
                     self.denial = fact.map(|fact| (sequence, fact));
                 }
             }
-            Statement::Referral => {
-                self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence)
-            }
-            _ if sequence < self.ended => {}
-            _ => match self.types.iter_mut().find(|cached_client| cached_client.qtype == qtype) {
-                Some(cached_client) if cached_client.sequence > sequence => {}
-                Some(cached_client) => *cached_client = TypeFact { qtype, sequence, statement, fact },
+            Statement::Referral => self.denial = self.denial.filter(|(denied, _)| *denied > sequence),
+            _ if sequence < self.invalidated => {}
+            _ => match self.types.iter_mut().find(|entry| entry.qtype == qtype) {
+                Some(entry) if entry.sequence > sequence => {}
+                Some(entry) => *entry = TypeFact { qtype, sequence, statement, fact },
                 None => self.types.push(TypeFact { qtype, sequence, statement, fact }),
             },
         }
@@ -163,8 +160,8 @@ impl NameFacts {
     pub fn with_contradiction(mut self, statement: Statement, sequence: u64) -> Self {
         match statement {
             Statement::NoSuchName | Statement::Referral => {
-                self.ended = self.ended.max(sequence);
-                self.types.retain(|cached_client| cached_client.sequence > sequence);
+                self.invalidated = self.invalidated.max(sequence);
+                self.types.retain(|entry| entry.sequence > sequence);
                 return self;
             }
             Statement::Alias => self.alias = self.alias.max(sequence),
@@ -172,7 +169,7 @@ impl NameFacts {
             Statement::NoData | Statement::NeutralRecords => {}
         }
         self.exists = self.exists.max(sequence);
-        self.denial = self.denial.filter(|(cached_client, _)| *cached_client > sequence);
+        self.denial = self.denial.filter(|(denied, _)| *denied > sequence);
         self
     }
 
@@ -183,24 +180,19 @@ impl NameFacts {
 
     /// What is known about a type.
     fn of_type(&self, qtype: RecordType) -> Option<&TypeFact> {
-        self.types.iter().find(|cached_client| cached_client.qtype == qtype)
+        self.types.iter().find(|entry| entry.qtype == qtype)
     }
 
     /// Evicts the least used type, preferably one without records. The type of `newest` is kept as long as
     /// there is another one.
     fn evict_one(&mut self, newest: RecordType) {
-        let value = |cached_client: &TypeFact| {
-            let hits = cached_client.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));
-            (
-                cached_client.qtype == newest,
-                cached_client.statement != Statement::NoData,
-                hits,
-                cached_client.sequence,
-            )
+        let value = |entry: &TypeFact| {
+            let hits = entry.fact.as_ref().map(|fact| fact.hits.load(Ordering::Relaxed));
+            (entry.qtype == newest, entry.statement != Statement::NoData, hits, entry.sequence)
         };
-        let least = (0..self.types.len()).min_by_key(|at| value(&self.types[*at]));
-        if let Some(least) = least {
-            self.types.swap_remove(least);
+        let least_used = (0..self.types.len()).min_by_key(|index| value(&self.types[*index]));
+        if let Some(index) = least_used {
+            self.types.swap_remove(index);
         }
     }
 }

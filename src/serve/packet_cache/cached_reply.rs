@@ -1,4 +1,8 @@
-//! A cached reply and how it is served: ID, case, TTLs and rotation are set, everything else is copied.
+//! A cached reply and how it is served: ID, case, CD bit, TTLs and rotation are set, everything else is
+//! copied.
+//!
+//! A lookup only has shared access to the cache, so what a hit changes is in cells: the TTLs and the number of
+//! hits. A worker's cache is used by one thread at a time.
 
 use std::cell::{Cell, RefCell};
 
@@ -24,18 +28,18 @@ pub struct CachedReply {
     /// Where the reply ends and the options begin.
     options_start: u16,
     /// Length of the name in the question section.
-    name: u16,
-    /// How many times it was served.
+    qname_length: u16,
+    /// How many times it was served since [`take_hits`](Self::take_hits).
     hits: Cell<u32>,
     /// The rotation counter of its question.
-    rotates_by: u32,
+    rotation_slot: u32,
     /// The location of the annotation, and whether it contains paths.
     place: PlaceId,
     is_annotated: bool,
     /// The record sets that rotate.
     rotation: Rotation,
     /// The counters for clients at that location.
-    noted: PreparedCounts,
+    counts: PreparedCounts,
     /// Offsets of the TTLs that count down.
     ageing_ttls: Box<[u16]>,
 }
@@ -45,7 +49,8 @@ pub struct CachedReply {
 enum Rotation {
     /// None.
     None,
-    /// One set with records of equal length.
+    /// One set with records of equal length: the usual case, several addresses of one name. Offsets are
+    /// computed instead of stored, so that a hit reads no further memory.
     Uniform {
         /// Offset of the first record.
         start: u16,
@@ -54,7 +59,7 @@ enum Rotation {
         /// Number of records.
         records: u16,
         /// The rotation in which they are stored.
-        rotation: u16,
+        stored: u16,
     },
     /// Any number of sets with records of any length.
     Sets(Box<[RotationSet]>),
@@ -68,7 +73,7 @@ struct RotationSet {
     /// End of the last record.
     end: u16,
     /// The rotation in which they are stored.
-    stand: usize,
+    stored: usize,
 }
 
 /// The query to which a cached reply is served.
@@ -90,7 +95,8 @@ pub struct CacheHit<'a> {
 }
 
 impl CachedReply {
-    /// Returns `None` if the reply cannot be served again.
+    /// Creates the cached form of a reply. Returns `None` if the reply cannot be served again: it is an error
+    /// or not cacheable, its TTL has expired, or one of its record sets cannot be rotated.
     pub(super) fn of(
         candidate: &ReplyCandidate<'_>,
         serial: u64,
@@ -102,43 +108,48 @@ impl CachedReply {
             reply,
             layout,
             answer,
-            cacheability: keep,
+            cacheability,
             rotation,
-            rotation_slot: rotates_by,
+            rotation_slot,
             now,
         } = *candidate;
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
         }
+        // Only TTLs that count down limit the lifetime: records of the world have their full TTL in every reply,
+        // for as long as their generation is current.
         let ageing = answer.answer.iter().chain(&answer.authority).filter(|set| set.ages);
-        let runs_out = ageing.map(|set| now.plus(set.ttl.into())).min();
-        let runs_out = runs_out.unwrap_or(MonotonicSeconds::new(u64::MAX));
-        let ends = match keep {
-            Cacheability::Generation => runs_out,
-            Cacheability::Until(until) => runs_out.min(until),
+        let ttl_end = ageing.map(|set| now.plus(set.ttl.into())).min();
+        let ttl_end = ttl_end.unwrap_or(MonotonicSeconds::new(u64::MAX));
+        let expires = match cacheability {
+            Cacheability::Generation => ttl_end,
+            Cacheability::Until(until) => ttl_end.min(until),
             Cacheability::Never => return None,
         };
-        let turning = Rotation::of(layout, rotation)?;
-        if ends <= now {
+        let rotation = Rotation::of(layout, rotation)?;
+        if expires <= now {
             return None;
         }
+        // The OPT record is not stored, because it depends on the query: whether there is one, its DO bit and
+        // its echoed options. `append` writes it, and then sets the additional count to 1.
         let mut octets = [reply.get(..layout.records_end)?, &annotation.options].concat();
         octets.get_mut(ARCOUNT..ARCOUNT + 2)?.fill(0);
         Some(Self {
             serial,
             generation,
-            expires: ends,
+            expires,
             octets: RefCell::new(octets.into()),
             ttls_as_of: Cell::new(now),
             // Offsets within a message fit into 16 bits, and rotation counters into 32.
             options_start: layout.records_end as u16,
-            name: layout.question.checked_sub(4)? as u16,
+            // The question section is the name, two octets of type and two of class.
+            qname_length: layout.question.checked_sub(4)? as u16,
             hits: Cell::new(0),
-            rotates_by: rotates_by as u32,
+            rotation_slot: rotation_slot as u32,
             place,
             is_annotated,
-            rotation: turning,
-            noted: annotation.counts,
+            rotation,
+            counts: annotation.counts,
             ageing_ttls: layout.ageing_ttls.as_slice().into(),
         })
     }
@@ -170,17 +181,19 @@ impl CachedReply {
 
     /// Approximate heap memory in octets.
     pub fn heap_octets(&self) -> usize {
-        let turning = match &self.rotation {
+        let rotation = match &self.rotation {
             Rotation::None | Rotation::Uniform { .. } => 0,
-            Rotation::Sets(sets) => sets.iter().map(|t| size_of::<RotationSet>() + 2 * t.starts.len()).sum(),
+            Rotation::Sets(sets) => {
+                sets.iter().map(|set| size_of::<RotationSet>() + 2 * set.starts.len()).sum()
+            }
         };
-        self.octets.borrow().len() + self.ageing_ttls.len() * 2 + turning + self.noted.heap_octets()
+        self.octets.borrow().len() + self.ageing_ttls.len() * 2 + rotation + self.counts.heap_octets()
     }
 
     /// The counters that a query increments.
     pub fn counts<'k>(&'k self, annotation: AnnotationRef<'k>) -> &'k PreparedCounts {
         match annotation {
-            AnnotationRef::First => &self.noted,
+            AnnotationRef::First => &self.counts,
             AnnotationRef::Other(annotation) => &annotation.counts,
         }
     }
@@ -188,22 +201,23 @@ impl CachedReply {
     /// Length of the complete reply, for a query with `echo` octets of echoed options in its OPT record, or
     /// without one.
     pub fn length(&self, annotation: AnnotationRef<'_>, echo: Option<usize>) -> usize {
-        let end = usize::from(self.options_start);
+        let reply = usize::from(self.options_start);
         let options = match annotation {
-            AnnotationRef::First => self.octets.borrow().len() - end,
+            AnnotationRef::First => self.octets.borrow().len() - reply,
             AnnotationRef::Other(annotation) => annotation.options.len(),
         };
-        end + echo.map_or(0, |echo| OPT_LENGTH + options + echo)
+        reply + echo.map_or(0, |echo| OPT_LENGTH + options + echo)
     }
 
     /// The rotation counter of its question, or `None` if nothing rotates.
     pub fn rotation_slot(&self) -> Option<usize> {
-        (!matches!(self.rotation, Rotation::None)).then_some(self.rotates_by as usize)
+        (!matches!(self.rotation, Rotation::None)).then_some(self.rotation_slot as usize)
     }
 
     /// Appends the reply to a query.
     pub fn append(&self, annotation: AnnotationRef<'_>, hit: &CacheHit<'_>, out: &mut Vec<u8>) {
         self.hits.set(self.hits.get().saturating_add(1));
+        // Once per second at most: hits within a second share the TTLs.
         if hit.now > self.ttls_as_of.get() && !self.ageing_ttls.is_empty() {
             self.age_ttls(hit.now);
         }
@@ -214,9 +228,12 @@ impl CachedReply {
         out[base..base + 2].copy_from_slice(&hit.id.to_be_bytes());
         let flags = &mut out[base + FLAGS_LOW];
         *flags = *flags & !CD_LOW | if hit.checking_disabled { CD_LOW } else { 0 };
+        // The key has the name in lower case, so the stored name can differ from the query's in case only, and
+        // has the same length. Clients that randomise the case ("0x20") require their own in the reply.
         let name = base + HEADER;
-        out[name..name + usize::from(self.name)].copy_from_slice(hit.qname_as_sent);
+        out[name..name + usize::from(self.qname_length)].copy_from_slice(hit.qname_as_sent);
         if let Some((dnssec_ok, echo)) = hit.edns {
+            // The stored count is 0, so its upper octet stays 0.
             out[base + ARCOUNT + 1] = 1;
             let options = match annotation {
                 AnnotationRef::First => options,
@@ -240,7 +257,8 @@ impl CachedReply {
 }
 
 impl Rotation {
-    /// Returns `None` if a set would have to rotate but cannot.
+    /// Returns `None` if a set would have to rotate but cannot: another record of the message points into
+    /// one of its records (RFC 1035 section 4.1.4), so moving the octets would break the reply.
     fn of(layout: &Layout, rotation: usize) -> Option<Self> {
         let several: Vec<&SetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
         if several.iter().any(|set| !set.turns) {
@@ -258,12 +276,15 @@ impl Rotation {
     }
 
     /// Appends a reply with its records in the given rotation.
+    ///
+    /// Rotating a set exchanges two adjacent ranges of octets, so the reply is copied in a few contiguous parts
+    /// and nothing is parsed.
     fn append(&self, reply: &[u8], rotation: usize, out: &mut Vec<u8>) {
         match self {
             Self::None => out.extend_from_slice(reply),
-            Self::Uniform { start, each, records, rotation: stand } => {
-                let [start, each, records, stand] = [*start, *each, *records, *stand].map(usize::from);
-                let first = first(rotation, stand, records);
+            Self::Uniform { start, each, records, stored } => {
+                let [start, each, records, stored] = [*start, *each, *records, *stored].map(usize::from);
+                let first = first(rotation, stored, records);
                 let (middle, end) = (start + first * each, start + records * each);
                 for part in [&reply[..start], &reply[middle..end], &reply[start..middle], &reply[end..]] {
                     out.extend_from_slice(part);
@@ -272,7 +293,7 @@ impl Rotation {
             Self::Sets(sets) => {
                 let mut done = 0;
                 for set in sets {
-                    let first = first(rotation, set.stand, set.starts.len());
+                    let first = first(rotation, set.stored, set.starts.len());
                     let [start, middle, end] = [set.starts[0], set.starts[first], set.end].map(usize::from);
                     for part in [&reply[done..start], &reply[middle..end], &reply[start..middle]] {
                         out.extend_from_slice(part);
@@ -285,10 +306,10 @@ impl Rotation {
     }
 }
 
-/// The index, within records stored in rotation `stand`, of the first record in another rotation. Both are
-/// taken modulo the number of records.
-fn first(rotation: usize, stand: usize, records: usize) -> usize {
-    (rotation % records + records - stand) % records
+/// The index, within records stored in the rotation `stored`, of the first record of another rotation.
+/// `stored` is less than the number of records, so the difference cannot underflow.
+fn first(rotation: usize, stored: usize, records: usize) -> usize {
+    (rotation % records + records - stored) % records
 }
 
 impl RotationSet {
@@ -297,7 +318,7 @@ impl RotationSet {
             starts: layout.starts[set.first..set.first + set.records].into(),
             // Offsets within a message fit into 16 bits.
             end: set.end as u16,
-            stand: rotation % set.records,
+            stored: rotation % set.records,
         }
     }
 
@@ -305,13 +326,13 @@ impl RotationSet {
     fn uniform(&self) -> Option<Rotation> {
         let (start, records) = (*self.starts.first()?, u16::try_from(self.starts.len()).ok()?);
         let each = (self.end - start) / records;
-        let is_even = self.starts.iter().zip(0..).all(|(at, number)| *at == start + number * each);
-        let stand = u16::try_from(self.stand).ok()?;
-        (is_even && start + records * each == self.end).then_some(Rotation::Uniform {
+        let is_uniform = self.starts.iter().zip(0..).all(|(at, number)| *at == start + number * each);
+        let stored = u16::try_from(self.stored).ok()?;
+        (is_uniform && start + records * each == self.end).then_some(Rotation::Uniform {
             start,
             each,
             records,
-            rotation: stand,
+            stored,
         })
     }
 }

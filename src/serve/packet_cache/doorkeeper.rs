@@ -16,17 +16,17 @@ pub(super) struct Doorkeeper {
 
 impl Doorkeeper {
     /// Creates an empty doorkeeper with `slots` slots, a power of two.
-    pub fn new(places: usize) -> Self {
-        Self { tags: vec![0; places].into(), hasher: RandomState::default() }
+    pub fn new(slots: usize) -> Self {
+        Self { tags: vec![0; slots].into(), hasher: RandomState::default() }
     }
 
     /// Returns whether a question has arrived before, and records it.
-    pub fn check_and_insert(&mut self, asked: &CacheQuestion<'_>) -> bool {
-        let hash = self.hasher.hash_one(asked);
+    pub fn check_and_insert(&mut self, question: &CacheQuestion<'_>) -> bool {
+        let hash = self.hasher.hash_one(question);
         // The remainder is less than the number of slots and sixteen bits fit into the tag, so both casts are
         // lossless. 0 marks an empty slot.
         let tag = ((hash >> 48) as u16).max(1);
-        let place = &mut self.tags[(hash % self.tags.len() as u64) as usize];
-        std::mem::replace(place, tag) == tag
+        let slot = &mut self.tags[(hash % self.tags.len() as u64) as usize];
+        std::mem::replace(slot, tag) == tag
     }
 }

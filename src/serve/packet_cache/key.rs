@@ -60,8 +60,8 @@ pub(super) struct PacketKey {
 
 impl PacketKey {
     /// Creates the key of a question.
-    pub fn of(asked: &CacheQuestion<'_>) -> Self {
-        let CacheQuestion { view, qtype, recursion_desired, name } = *asked;
+    pub fn of(question: &CacheQuestion<'_>) -> Self {
+        let CacheQuestion { view, qtype, recursion_desired, name } = *question;
         Self { view, qtype, recursion_desired, name: KeyName::of(name.wire()) }
     }
 
@@ -95,8 +95,8 @@ impl KeyName {
     fn of(wire: &[u8]) -> Self {
         let mut octets = [0; INLINE_OCTETS];
         match octets.get_mut(..wire.len()) {
-            Some(room) => {
-                room.copy_from_slice(wire);
+            Some(inline) => {
+                inline.copy_from_slice(wire);
                 // At most `INLINE_OCTETS`.
                 Self::Inline { length: wire.len() as u8, octets }
             }
@@ -125,8 +125,8 @@ impl Hash for PacketKey {
 }
 
 fn hash(view: ViewId, qtype: RecordType, recursion_desired: bool, name: &[u8], state: &mut impl Hasher) {
-    let asked = u64::from(view.number()) << 17 | u64::from(qtype.0) << 1 | u64::from(recursion_desired);
-    state.write_u64(asked);
+    let fields = u64::from(view.number()) << 17 | u64::from(qtype.0) << 1 | u64::from(recursion_desired);
+    state.write_u64(fields);
     state.write(name);
 }
 

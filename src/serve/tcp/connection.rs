@@ -31,7 +31,9 @@ const MAX_IN_FLIGHT: usize = 65_536;
 
 /// Minimum idle timeout: zero would cause a busy loop.
 const MIN_IDLE: Duration = Duration::from_millis(1);
-const LONGEST_IDLE: Duration = Duration::from_secs(86_400);
+
+/// Maximum idle timeout: one day.
+const MAX_IDLE: Duration = Duration::from_secs(86_400);
 
 /// The stream of a connection. A trait, so that the code for plain TCP contains no test for TLS.
 pub(in crate::serve) trait Transmission: AsyncRead + AsyncWrite + Unpin {
@@ -72,7 +74,7 @@ impl TcpClient {
             identity: Arc::clone(identity),
             source,
             queries_in_flight: limits.queries_in_flight.clamp(1, MAX_IN_FLIGHT),
-            idle_timeout: limits.idle_timeout.clamp(MIN_IDLE, LONGEST_IDLE),
+            idle_timeout: limits.idle_timeout.clamp(MIN_IDLE, MAX_IDLE),
             _slot: slot,
         }
     }
@@ -104,7 +106,7 @@ pub(in crate::serve) struct Connection<S> {
     // Declared before the client, whose slot must be released only after the stream is closed.
     stream: S,
     client: TcpClient,
-    own: LocalWorker,
+    worker: LocalWorker,
     frames: Frames,
     /// Replies to be written, each preceded by its length.
     batch: Vec<u8>,
@@ -128,18 +130,18 @@ enum ConnectionState {
 }
 
 impl<S: Transmission> Connection<S> {
-    pub(in crate::serve) fn new(stream: S, client: TcpClient, own: LocalWorker) -> Self {
+    pub(in crate::serve) fn new(stream: S, client: TcpClient, worker: LocalWorker) -> Self {
         // Bounded by the number of queries in flight.
-        let (later, late) = mpsc::unbounded_channel();
+        let (late_sender, late_replies) = mpsc::unbounded_channel();
         Self {
             stream,
             client,
-            own,
+            worker,
             frames: Frames::new(),
             batch: Vec::new(),
             in_flight: 0,
-            late_replies: late,
-            late_sender: later,
+            late_replies,
+            late_sender,
             active: Instant::now(),
         }
     }
@@ -149,15 +151,15 @@ impl<S: Transmission> Connection<S> {
     pub(in crate::serve) async fn serve(mut self, mut closing: watch::Receiver<()>) {
         let mut alarm = pin!(sleep_until(self.active + self.client.idle_timeout));
         loop {
-            let agreed = self.answer();
+            let is_framed = self.answer();
             if !self.batch.is_empty() && !self.write().await {
                 return;
             }
-            let then = match agreed {
+            let state = match is_framed {
                 true => self.next_event(&mut closing, &mut alarm).await,
                 false => ConnectionState::Draining,
             };
-            match then {
+            match state {
                 ConnectionState::Open => {}
                 ConnectionState::Draining => break,
                 ConnectionState::Closed => return self.close().await,
@@ -171,8 +173,8 @@ impl<S: Transmission> Connection<S> {
     fn answer(&mut self) -> bool {
         let moment = Moment::now();
         let TcpClient { engine, identity, source, queries_in_flight, .. } = &self.client;
-        let own = self.own.clone();
-        let mut worker = own.borrow_mut();
+        let local_worker = self.worker.clone();
+        let mut worker = local_worker.borrow_mut();
         while self.in_flight < *queries_in_flight && self.batch.len() < WRITE_BATCH {
             let Some(message) = self.frames.take() else { break };
             if message.is_empty() {
@@ -180,7 +182,7 @@ impl<S: Transmission> Connection<S> {
                 return false;
             }
             let frame = frames::begin(&mut self.batch);
-            let incoming = IncomingMessage { listener: identity, message, source: source, moment };
+            let incoming = IncomingMessage { listener: identity, message, source, moment };
             let progress = engine.handle(&mut worker, &incoming, &mut self.batch);
             let pads = pads_reply(source.transport, message);
             match progress {
@@ -194,7 +196,8 @@ impl<S: Transmission> Connection<S> {
                 Progress::Pending(pending_query) => {
                     self.batch.truncate(frame);
                     self.in_flight += 1;
-                    resolve_later(&self.client, own.clone(), pending_query, pads, self.late_sender.clone());
+                    let (worker, late_sender) = (local_worker.clone(), self.late_sender.clone());
+                    resolve_later(&self.client, worker, pending_query, pads, late_sender);
                 }
             }
             self.active = Instant::now();
@@ -209,7 +212,7 @@ impl<S: Transmission> Connection<S> {
         closing: &mut watch::Receiver<()>,
         alarm: &mut Pin<&mut Sleep>,
     ) -> ConnectionState {
-        if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.has_room() {
+        if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.can_start_query() {
             return ConnectionState::Open;
         }
         tokio::select! {
@@ -237,7 +240,7 @@ impl<S: Transmission> Connection<S> {
         }
     }
 
-    fn has_room(&self) -> bool {
+    fn can_start_query(&self) -> bool {
         self.in_flight < self.client.queries_in_flight
     }
 
@@ -279,10 +282,10 @@ impl<S: Transmission> Connection<S> {
             // TLS may buffer records; for TCP there is nothing to flush.
             self.stream.flush().await
         };
-        let written = timeout(self.client.idle_timeout, write).await;
+        let result = timeout(self.client.idle_timeout, write).await;
         self.batch.clear();
         self.batch.shrink_to(WRITE_BATCH + MAX_RETAINED);
-        match written {
+        match result {
             Ok(Ok(())) => {
                 self.active = Instant::now();
                 true
@@ -326,20 +329,20 @@ impl<S: Transmission> Connection<S> {
 /// Answers a query in a separate task when its upstream has replied.
 fn resolve_later(
     client: &TcpClient,
-    own: LocalWorker,
+    worker: LocalWorker,
     pending_query: Box<PendingQuery>,
     pads: bool,
-    later: mpsc::UnboundedSender<Option<Vec<u8>>>,
+    late_sender: mpsc::UnboundedSender<Option<Vec<u8>>>,
 ) {
     let (engine, identity) = (client.engine.clone(), client.identity.clone());
     tokio::task::spawn_local(async move {
         let resolved = engine.resolve(pending_query).await;
         let mut reply = Vec::with_capacity(512);
-        let is_said = engine.finish(&mut own.borrow_mut(), &identity, &resolved, &mut reply);
+        let has_reply = engine.finish(&mut worker.borrow_mut(), &identity, &resolved, &mut reply);
         if pads {
             pad(&mut reply, 0);
         }
         // The connection may have ended.
-        let _ = later.send(is_said.then_some(reply));
+        let _ = late_sender.send(has_reply.then_some(reply));
     });
 }

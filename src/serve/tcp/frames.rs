@@ -68,13 +68,13 @@ impl Frames {
     /// Discards taken messages and adapts the capacity.
     fn compact(&mut self) {
         // A read that filled the buffer has probably left more to read.
-        let busy = self.buffer.len() == self.buffer.capacity();
+        let is_full = self.buffer.len() == self.buffer.capacity();
         self.buffer.drain(..self.taken);
         self.taken = 0;
         if self.buffer.len() < INITIAL_CAPACITY && self.buffer.capacity() > MAX_RETAINED {
             self.buffer.shrink_to(MAX_RETAINED);
         }
-        self.buffer.reserve(if busy { BUSY_CAPACITY } else { INITIAL_CAPACITY });
+        self.buffer.reserve(if is_full { BUSY_CAPACITY } else { INITIAL_CAPACITY });
     }
 }
 
@@ -91,20 +91,20 @@ mod tests {
     /// Splits `stream` into messages, read `step` octets at a time.
     async fn messages(stream: &[u8], step: usize) -> (Vec<Vec<u8>>, Frames) {
         let mut frames = Frames::new();
-        let mut lookup = Vec::new();
+        let mut received = Vec::new();
         for mut part in stream.chunks(step) {
             while !part.is_empty() {
                 frames.fill(&mut part).await.expect("memory reads");
                 while let Some(message) = frames.take() {
-                    lookup.push(message.to_vec());
+                    received.push(message.to_vec());
                 }
             }
         }
-        (lookup, frames)
+        (received, frames)
     }
 
     #[tokio::test]
-    async fn messages_do_not_depend_on_how_they_arrive() {
+    async fn messages_do_not_depend_on_how_the_stream_is_split() {
         let sent: Vec<Vec<u8>> =
             [0, 1, 40, 511, 512, 513, 5000, 65_535, 12].map(|length| vec![7; length]).to_vec();
         let mut stream = Vec::new();
@@ -112,25 +112,25 @@ mod tests {
             append(&mut stream, message);
         }
         for step in [1, 2, 3, 500, 514, 4096, stream.len()] {
-            let (lookup, _) = messages(&stream, step).await;
-            assert!(lookup == sent, "in steps of {step}");
+            let (received, _) = messages(&stream, step).await;
+            assert!(received == sent, "in steps of {step}");
         }
     }
 
     #[tokio::test]
-    async fn room_is_given_back_after_a_big_message() {
+    async fn memory_is_released_after_a_large_message() {
         let mut stream = Vec::new();
         append(&mut stream, &[1; 65_535]);
-        let (lookup, mut frames) = messages(&stream, 1400).await;
-        assert_eq!(lookup.len(), 1);
+        let (received, mut frames) = messages(&stream, 1400).await;
+        assert_eq!(received.len(), 1);
         frames.compact();
         assert!(frames.buffer.capacity() <= 2 * MAX_RETAINED);
     }
 
     #[tokio::test]
-    async fn room_follows_what_arrives_not_what_is_announced() {
-        let (lookup, frames) = messages(&[0xff, 0xff, 1, 2, 3], 5).await;
-        assert!(lookup.is_empty());
+    async fn memory_depends_on_the_octets_received_not_on_the_announced_length() {
+        let (received, frames) = messages(&[0xff, 0xff, 1, 2, 3], 5).await;
+        assert!(received.is_empty());
         assert!(frames.buffer.capacity() <= 2 * INITIAL_CAPACITY);
     }
 }

@@ -34,12 +34,12 @@ impl TcpSlots {
     pub fn acquire(slots: &Arc<Self>, client: IpAddr, limits: &TcpLimits) -> Option<TcpSlot> {
         let client = client.to_canonical();
         let mut open = slots.lock();
-        let own = open.by_client.get(&client).copied().unwrap_or(0);
-        if open.total >= limits.connections || own >= limits.connections_per_client {
+        let of_client = open.by_client.get(&client).copied().unwrap_or(0);
+        if open.total >= limits.connections || of_client >= limits.connections_per_client {
             return None;
         }
         open.total += 1;
-        open.by_client.insert(client, own + 1);
+        open.by_client.insert(client, of_client + 1);
         drop(open);
         Some(TcpSlot { slots: Arc::clone(slots), client })
     }
@@ -61,9 +61,9 @@ impl Drop for TcpSlot {
     fn drop(&mut self) {
         let mut open = self.slots.lock();
         open.total = open.total.saturating_sub(1);
-        if let Some(own) = open.by_client.get_mut(&self.client) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
+        if let Some(of_client) = open.by_client.get_mut(&self.client) {
+            *of_client = of_client.saturating_sub(1);
+            if *of_client == 0 {
                 open.by_client.remove(&self.client);
             }
         }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_given_back_and_forgotten() {
+    fn a_slot_is_released_when_its_connection_ends() {
         let slots = Arc::new(TcpSlots::new());
         let limits = TcpLimits {
             connections: 3,
@@ -85,14 +85,14 @@ mod tests {
             queries_in_flight: 1,
             idle_timeout: Duration::from_secs(1),
         };
-        let take = |client: &str| TcpSlots::acquire(&slots, client.parse().expect("ip"), &limits);
-        let first = take("10.0.0.1").expect("first");
-        let second = take("::ffff:10.0.0.1").expect("second");
-        assert!(take("10.0.0.1").is_none(), "the client has its two");
-        let other = take("10.0.0.2").expect("another client");
-        assert!(take("10.0.0.3").is_none(), "three in all");
+        let acquire = |client: &str| TcpSlots::acquire(&slots, client.parse().expect("ip"), &limits);
+        let first = acquire("10.0.0.1").expect("first");
+        let second = acquire("::ffff:10.0.0.1").expect("second");
+        assert!(acquire("10.0.0.1").is_none(), "the limit per client is two");
+        let other = acquire("10.0.0.2").expect("another client");
+        assert!(acquire("10.0.0.3").is_none(), "the total limit is three");
         drop(first);
-        assert!(take("10.0.0.3").is_some());
+        assert!(acquire("10.0.0.3").is_some());
         drop((second, other));
         assert!(slots.lock().by_client.is_empty());
         assert_eq!(slots.lock().total, 0);

@@ -85,7 +85,7 @@ impl<'c> Compiler<'c> {
             .then(|| regional_name(written, service.as_ref(), &region))
             .flatten();
         if !is_available {
-            self.gone_names.extend(regional_name.take());
+            self.unavailable_names.extend(regional_name.take());
         }
         let made = Endpoint {
             id: written.id.value().text(),
@@ -110,7 +110,7 @@ impl<'c> Compiler<'c> {
         self.endpoints.add(made);
         self.ids.endpoints.insert(written.id.to_string(), (vpc, index));
         let made = CompiledEndpoint { written, index, vpc, region, records };
-        self.own_names(&made);
+        self.endpoint_specific_names(&made);
         made
     }
 
@@ -148,14 +148,14 @@ impl<'c> Compiler<'c> {
             match value {
                 Some((text, _)) if key == wanted => found = Some(text),
                 Some((_, mark)) => {
-                    let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.told());
+                    let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.describe());
                     self.report.error(Code::InvalidValue, mark, message);
                 }
                 None => {}
             }
         }
         if found.is_none() {
-            let message = format!("`{}` is {} and has no `{wanted}`", written.id, kind.told());
+            let message = format!("`{}` is {} and has no `{wanted}`", written.id, kind.describe());
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
             error.help(format!("write `{wanted} = \"{example}\"`"));
         }
@@ -172,7 +172,7 @@ impl<'c> Compiler<'c> {
             && kind != EndpointKind::Interface
             && region != home
         {
-            let message = format!("`{}` is {}: it stays in its VPC's region", written.id, kind.told());
+            let message = format!("`{}` is {}: it stays in its VPC's region", written.id, kind.describe());
             self.report.error(Code::InvalidValue, said.mark(), message);
         }
         let Some(service) = &written.service else { return home };

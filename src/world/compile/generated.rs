@@ -1,5 +1,5 @@
-//! The domains that a VPC's resolver answers by itself (Route 53 Developer Guide, "Domain names that VPC Resolver
-//! creates autodefined system rules for").
+//! The domains that a VPC's resolver answers itself (Route 53 Developer Guide, "Domain names that VPC
+//! Resolver creates autodefined system rules for").
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,25 +8,25 @@ use crate::aws::zones;
 use crate::config::AutodefinedReverse;
 use crate::dns::{Rdata, RecordType, reverse_name, reverse_zones};
 
-/// A domain as it is claimed in a VPC.
+/// A domain as a claim of a VPC.
 type Domain = (Name, Generated);
 
-/// The domains that are made, each once.
+/// The domains created so far, each once.
 struct GeneratedZones {
     domains: HashMap<Domain, Index<InternalDomain>>,
-    /// The name below which claims are for reverse names.
+    /// The domain of reverse names.
     arpa: Name,
 }
 
 impl GeneratedZones {
-    /// None yet.
+    /// Creates an empty set.
     fn new() -> Self {
         Self { domains: HashMap::new(), arpa: fact_name("arpa") }
     }
 }
 
 impl Compiler<'_> {
-    /// The domains of every VPC with host names.
+    /// The domains of every VPC with DNS host names.
     pub(super) fn generated_names(&mut self) {
         let mut made = GeneratedZones::new();
         let loopback = loopback_domains();
@@ -38,9 +38,9 @@ impl Compiler<'_> {
             self.vpcs.indexed().filter(|(_, vpc)| vpc.dns_hostnames).map(|(index, _)| index).collect();
         let mut with_reverse = HashSet::new();
         for index in with_names {
-            let own_word = !disabled.contains(&*self.vpcs[index].id);
+            let region_label = !disabled.contains(&*self.vpcs[index].id);
             let mut domains = self.host_domains(index);
-            if self.reverse_by_profile.get(&index).copied().unwrap_or(own_word) {
+            if self.reverse_by_profile.get(&index).copied().unwrap_or(region_label) {
                 domains.extend(self.reverse_domains(index));
                 with_reverse.insert(index);
             }
@@ -51,13 +51,13 @@ impl Compiler<'_> {
                 self.claim(index, &apex, ClaimSource::Local, claim);
             }
         }
-        let told: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.told.clone()).collect();
+        let told: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
         for joined in told.iter().filter(|joined| !joined.is_empty()) {
             self.common_reverse_domains(joined, &with_reverse, &mut made);
         }
     }
 
-    /// The claim of a domain, which is made once for all VPCs.
+    /// The claim of a domain, which is created once for all VPCs.
     fn domain_claim(&mut self, domain: Domain, made: &mut GeneratedZones) -> Claim {
         let claim_of = match &domain.1 {
             Generated::Reverse(..) => Claim::Reverse,
@@ -72,7 +72,8 @@ impl Compiler<'_> {
         claim_of(number)
     }
 
-    /// The reverse zones of VPCs that a transit gateway joins: those of all, for each that has reverse zones.
+    /// The reverse zones of VPCs that are connected by a transit gateway: those of all, for each VPC that has
+    /// reverse zones.
     fn common_reverse_domains(
         &mut self,
         joined: &[Index<Vpc>],
@@ -83,7 +84,7 @@ impl Compiler<'_> {
         for vpc in joined {
             add_prefix_zones(&mut zones, &self.vpcs[*vpc]);
         }
-        let circle = self.claims.add_circle();
+        let circle = self.claims.add_group();
         for vpc in joined.iter().filter(|vpc| with_reverse.contains(vpc)) {
             for view in [self.vpcs[*vpc].view, self.vpcs[*vpc].inbound_view] {
                 self.claims.join(view, circle);
@@ -92,19 +93,19 @@ impl Compiler<'_> {
         for domain in zones {
             let apex = domain.0.clone();
             let claim = self.domain_claim(domain, made);
-            self.claims.add_common(apex, circle, claim);
+            self.claims.add_for_group(apex, circle, claim);
         }
     }
 
-    /// The domains of host names: the VPC's region's, and those of other regions whose VPCs it hears of. A transit
-    /// gateway is of one region.
+    /// The domains of host names: that of the VPC's region, and those of other regions with VPCs whose names
+    /// it resolves. A transit gateway is in one region.
     fn host_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
         let vpc = &self.vpcs[index];
         let mut domains = Vec::new();
         if let Some(legacy) = vpc.region.legacy_internal_domain() {
             domains.push((fact_name(legacy), Generated::Nothing));
         }
-        let regions: BTreeSet<&Region> = (vpc.named_peers.iter().map(|peer| &self.vpcs[*peer].region))
+        let regions: BTreeSet<&Region> = (vpc.dns_peers.iter().map(|peer| &self.vpcs[*peer].region))
             .chain(std::iter::once(&vpc.region))
             .collect();
         for region in regions {
@@ -114,8 +115,8 @@ impl Compiler<'_> {
         domains
     }
 
-    /// The reverse zones: of private addresses, of the VPC's own prefixes, and of those it hears of across peering
-    /// connections. IPv6 addresses are public, and so are their reverse names.
+    /// The reverse zones: of private addresses, of the VPC's own CIDR blocks, and of those that it resolves
+    /// across peering connections. IPv6 addresses are public, and so are their reverse names.
     fn reverse_domains(&self, index: Index<Vpc>) -> Vec<Domain> {
         let vpc = &self.vpcs[index];
         let own = reverse_hosts(vpc);
@@ -129,12 +130,12 @@ impl Compiler<'_> {
     }
 }
 
-/// What stands in the reverse zones of a VPC's prefixes.
+/// The contents of the reverse zones of a VPC's CIDR blocks.
 fn reverse_hosts(vpc: &Vpc) -> Generated {
     Generated::Reverse(vpc.region.clone(), fact_name(&vpc.region.internal_domain()))
 }
 
-/// Adds the reverse zones of a VPC's prefixes. One that is there stays as it is.
+/// Adds the reverse zones of a VPC's CIDR blocks. Existing ones are not changed.
 fn add_prefix_zones(zones: &mut BTreeMap<Name, Generated>, vpc: &Vpc) {
     let hosts = reverse_hosts(vpc);
     for apex in prefix_zones(vpc) {
@@ -142,7 +143,7 @@ fn add_prefix_zones(zones: &mut BTreeMap<Name, Generated>, vpc: &Vpc) {
     }
 }
 
-/// The reverse zones of a VPC's IPv4 prefixes, cut at octets.
+/// The reverse zones of a VPC's IPv4 CIDR blocks, at octet boundaries.
 fn prefix_zones(vpc: &Vpc) -> impl Iterator<Item = Name> {
     let v4 = vpc.cidrs.iter().filter(|cidr| cidr.addr().is_ipv4());
     v4.flat_map(|cidr| reverse_zones(octet_aligned(*cidr)))
@@ -155,7 +156,7 @@ fn private_reverse_zones() -> Vec<Name> {
     fixed.chain(b).chain(metadata).collect()
 }
 
-/// The prefix that is covered by reverse zones on octets: nothing longer than a /24.
+/// The octet-aligned prefix that covers a CIDR block: at most a /24.
 fn octet_aligned(cidr: IpNet) -> IpNet {
     match cidr {
         IpNet::V4(net) if net.prefix_len() > 24 => {
@@ -165,16 +166,17 @@ fn octet_aligned(cidr: IpNet) -> IpNet {
     }
 }
 
-/// The domains of loopback's names and addresses.
+/// The domains of loopback names and addresses.
 fn loopback_domains() -> Vec<Name> {
     let mut domains: Vec<Name> = zones::LOOPBACK_ZONES.iter().map(|zone| fact_name(zone)).collect();
     domains.extend([Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED].map(|address| reverse_name(address.into())));
     domains
 }
 
-/// The zone of a domain, with the names in it that are not computed.
+/// The zone of a domain, with the names in it that are not generated.
 ///
-/// Loopback's names lead to loopback, `localhost` at any depth (RFC 6761 6.3); what AWS has in these zones is assumed.
+/// Names of loopback resolve to loopback addresses, `localhost` at any depth (RFC 6761 section 6.3); the
+/// contents of these zones in AWS are assumptions.
 fn domain_zone(apex: &Name, names: &Generated) -> Zone {
     let mut zone = records::internal_zone(apex.clone());
     let mut add = |owner: Name, rdata: (RecordType, Rdata)| {

@@ -12,7 +12,7 @@ use crate::aws::template::region_in_name;
 use crate::dns::{Name, RecordType};
 
 /// Maximum number of hidden names in a warning.
-const TOLD: usize = 3;
+const MAX_SHOWN: usize = 3;
 
 /// The names that each zone hides.
 type HiddenNames = BTreeMap<Index<HostedZone>, Vec<String>>;
@@ -26,8 +26,8 @@ impl Compiler<'_> {
         for (zone, names) in hidden {
             let Some(mark) = self.zone_marks.get(&zone).copied() else { continue };
             let apex = self.hosted_zones[zone].zone.apex();
-            let told = names.iter().take(TOLD).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let more = match names.len().saturating_sub(TOLD) {
+            let told = names.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let more = match names.len().saturating_sub(MAX_SHOWN) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
@@ -69,9 +69,9 @@ impl Compiler<'_> {
             };
             let zone = &self.hosted_zones[index].zone;
             let apex = zone.apex();
-            let is_near =
+            let is_related =
                 above.contains(apex.as_wire()) || apex.suffixes().any(|suffix| domains.contains(suffix));
-            if !is_near {
+            if !is_related {
                 continue;
             }
             let own = region_in_name(&plain(apex));

@@ -36,7 +36,7 @@ impl Compiler<'_> {
     ) {
         let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };
         let is_bare = written.address.is_none() && written.ipv6_address.is_none();
-        let was_cut = ["address", "ipv6_address"].iter().any(|key| self.was_cut(written, key));
+        let was_cut = ["address", "ipv6_address"].iter().any(|key| self.was_pruned(written, key));
         if is_bare && !was_cut {
             let message = format!("instance `{}` has no address", written.id);
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
@@ -74,7 +74,7 @@ impl Compiler<'_> {
             id: written.id.value().text(),
             subnet,
             is_public: public.is_some(),
-            passes_on: !written.source_dest_check,
+            forwards: !written.source_dest_check,
         };
         self.ids.appliances.insert(written.id.to_string(), (vpc, Arc::new(appliance)));
         self.public.resource_name(written.id.value().as_str(), made);

@@ -113,7 +113,7 @@ impl Compiler<'_> {
         let vpc = &self.vpcs[vpc];
         let Some(own) = resolver_address(vpc) else { return };
         let ip = listener.address.ip();
-        if vpc.holds(ip) && ip != IpAddr::V4(own) {
+        if vpc.contains(ip) && ip != IpAddr::V4(own) {
             let message = format!("VPC `{}` has its resolver at {own}, not at {ip}", vpc.id);
             let warning = self.report.warning(Code::Surprising, listener.mark, message);
             warning.help(format!(
@@ -136,11 +136,11 @@ impl Compiler<'_> {
                 None
             }
             (true, false, false) => {
-                self.refuse_keys(listener, "is for plain DNS");
+                self.reject_keys(listener, "is for plain DNS");
                 Some(ListenerTransport::Plain { udp, tcp })
             }
             (false, true, false) => {
-                self.refuse_path(listener, "is for `dot`");
+                self.reject_path(listener, "is for `dot`");
                 self.tls_files(listener).map(ListenerTransport::Dot)
             }
             (false, false, true) => {
@@ -158,17 +158,17 @@ impl Compiler<'_> {
         }
     }
 
-    fn refuse_keys(&mut self, listener: ListenerDraft<'_>, what: &str) {
+    fn reject_keys(&mut self, listener: ListenerDraft<'_>, what: &str) {
         for (key, value) in [("certificate", &listener.written.certificate), ("key", &listener.written.key)] {
             self.refuse(listener, key, value.as_ref(), what);
         }
         if let Some(name) = &listener.written.server_name {
             self.refuse(listener, "server_name", Some(&name.with(name.to_string())), what);
         }
-        self.refuse_path(listener, what);
+        self.reject_path(listener, what);
     }
 
-    fn refuse_path(&mut self, listener: ListenerDraft<'_>, what: &str) {
+    fn reject_path(&mut self, listener: ListenerDraft<'_>, what: &str) {
         self.refuse(listener, "path", listener.written.path.as_ref(), what);
     }
 

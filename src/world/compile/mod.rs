@@ -90,8 +90,8 @@ pub fn compile_with(loaded: &mut Loaded, read_file: &ReadFile<'_>) -> Option<Wor
 struct Compiler<'a> {
     config: &'a Config,
     sources: &'a SourceMap,
-    lost_ids: &'a BTreeSet<String>,
-    cut_keys: &'a BTreeSet<(usize, String)>,
+    pruned_ids: &'a BTreeSet<String>,
+    pruned_keys: &'a BTreeSet<(usize, String)>,
     report: &'a mut Report,
     named_files: &'a mut BTreeMap<OsString, Option<u64>>,
     read_file: &'a ReadFile<'a>,
@@ -136,7 +136,7 @@ struct Compiler<'a> {
     interfaces: Vec<u32>,
     ids: Ids,
     /// Whether it was reported that security groups are referenced but none is configured.
-    told_no_groups: bool,
+    missing_groups_reported: bool,
     /// Entries of configured prefix lists by region and ID.
     prefix_lists: HashMap<(Region, String), Vec<IpNet>>,
     /// Configured prefix lists that have a name, by region and name.
@@ -144,14 +144,14 @@ struct Compiler<'a> {
     /// Where the name of each hosted zone is configured.
     zone_marks: HashMap<Index<HostedZone>, Mark>,
     /// Endpoint-specific names of endpoints that are not available.
-    gone_names: HashSet<Name>,
+    unavailable_names: HashSet<Name>,
     /// Whether a part of the configuration was pruned as unreadable: dangling references to it are not errors
     /// of their own.
     was_cut: bool,
     /// Health checks that are unhealthy.
     unhealthy: HashSet<&'a str>,
     /// Number of dangling references that were reported.
-    told_unknown: usize,
+    unknown_references: usize,
 }
 
 /// What each configured ID refers to, with the position of its declaration.
@@ -192,7 +192,7 @@ enum Resolver {
 
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
-        let Loaded { config, sources, report, lost_ids, cut_keys, named_files, read_too: _ } = loaded;
+        let Loaded { config, sources, report, pruned_ids: lost_ids, pruned_keys: cut_keys, named_files, read_too: _ } = loaded;
         let was_cut = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
@@ -200,8 +200,8 @@ impl<'a> Compiler<'a> {
         Self {
             config,
             sources,
-            lost_ids,
-            cut_keys,
+            pruned_ids: lost_ids,
+            pruned_keys: cut_keys,
             report,
             named_files,
             read_file,
@@ -240,14 +240,14 @@ impl<'a> Compiler<'a> {
             given_ranges: None,
             interfaces: Vec::new(),
             ids: Ids::default(),
-            told_no_groups: false,
+            missing_groups_reported: false,
             prefix_lists: HashMap::new(),
             named_prefix_lists: HashMap::new(),
             zone_marks: HashMap::new(),
-            gone_names: HashSet::new(),
+            unavailable_names: HashSet::new(),
             was_cut,
             unhealthy: HashSet::new(),
-            told_unknown: 0,
+            unknown_references: 0,
         }
     }
 
@@ -273,11 +273,11 @@ impl<'a> Compiler<'a> {
     /// has been reported. `known` returns the IDs that it could refer to.
     fn unknown(&mut self, what: &str, id: &str, mark: Mark, known: impl Fn(&Self) -> Vec<&str>) {
         let broken = self.ids.declared.contains_key(id) && !known(self).contains(&id);
-        if broken || self.lost_ids.contains(id) {
+        if broken || self.pruned_ids.contains(id) {
             return;
         }
-        self.told_unknown += 1;
-        let help = (self.told_unknown <= MOST_HELPED).then(|| help_with_unknown(what, id, known(self)));
+        self.unknown_references += 1;
+        let help = (self.unknown_references <= MAX_SUGGESTIONS).then(|| help_with_unknown(what, id, known(self)));
         let error = self.report.error(Code::UnknownReference, mark, format!("no {what} `{id}` is declared"));
         if let Some(help) = help {
             error.help(help);
@@ -285,8 +285,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether a table lacks a key because it was pruned as unreadable, which has been reported.
-    fn was_cut<T>(&self, table: &Placed<T>, key: &str) -> bool {
-        self.cut_keys.contains(&(table.mark().range().start, key.to_owned()))
+    fn was_pruned<T>(&self, table: &Placed<T>, key: &str) -> bool {
+        self.pruned_keys.contains(&(table.mark().range().start, key.to_owned()))
     }
 
     /// Adds a view. One that differs from another only in DNS64 shares its claims.
@@ -329,7 +329,7 @@ impl<'a> Compiler<'a> {
     fn group_named(&mut self, id: &str, mark: Mark) -> Option<Index<SecurityGroup>> {
         let found = self.ids.security_groups.get(id).copied();
         if self.ids.security_groups.is_empty() {
-            if !std::mem::replace(&mut self.told_no_groups, true) {
+            if !std::mem::replace(&mut self.missing_groups_reported, true) {
                 let message = "no security group is declared, so everything is taken as admitted";
                 let warning = self.report.warning(Code::Surprising, mark, message);
                 warning.help("declare them to have `reach` checked: [[vpc.security_group]]");
@@ -424,7 +424,7 @@ impl<'a> Compiler<'a> {
             network_interfaces: self.network_interfaces,
             peering_connections: self.peering_connections,
             transit_gateways: self.transit_gateways,
-            given_ranges: self.given_ranges,
+            configured_ranges: self.given_ranges,
             instances: self.instances,
             inbound_endpoints: self.inbound_endpoints,
             sites: self.sites,
@@ -440,14 +440,14 @@ impl<'a> Compiler<'a> {
             places: self.places,
             claims: self.claims,
             public: public.finish(self.facts, designated),
-            played: self.played,
+            simulated_servers: self.played,
             expectations: self.expectations,
         }
     }
 }
 
 /// Similar IDs are suggested for this many dangling references.
-const MOST_HELPED: usize = 256;
+const MAX_SUGGESTIONS: usize = 256;
 
 /// Help for a dangling reference: the ID that was probably meant.
 fn help_with_unknown(what: &str, id: &str, mut known: Vec<&str>) -> String {

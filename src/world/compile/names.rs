@@ -120,7 +120,7 @@ impl Compiler<'_> {
             let Some(index) = self.vpc_named(vpc) else { continue };
             self.associate(index, vpc.mark(), &apex, made);
             if by_place {
-                self.check_region_place(index, vpc.mark());
+                self.check_vpc_location(index, vpc.mark());
             }
         }
     }

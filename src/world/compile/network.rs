@@ -32,8 +32,8 @@ impl Compiler<'_> {
             }
         }
         for (_, vpc) in self.vpcs.indexed_mut() {
-            vpc.named_peers.sort();
-            vpc.named_peers.dedup();
+            vpc.dns_peers.sort();
+            vpc.dns_peers.dedup();
         }
     }
 
@@ -73,7 +73,7 @@ impl Compiler<'_> {
                 return;
             }
         }
-        self.vpcs[remote].named_peers.push(vpc);
+        self.vpcs[remote].dns_peers.push(vpc);
         self.peered.entry(remote).or_default().insert(vpc);
     }
 
@@ -96,7 +96,7 @@ impl Compiler<'_> {
                 made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
             attached.has_appliance_mode = attachment.appliance_mode_support;
             attached.propagates_ipv6 = attachment.ipv6_support;
-            attached.groups_count = match written.security_group_referencing_support {
+            attached.group_references = match written.security_group_referencing_support {
                 Some(true) if attachment.security_group_referencing_support => AccessDecision::Allowed,
                 None if attachment.security_group_referencing_support => AccessDecision::Unknown,
                 Some(_) | None => AccessDecision::Denied,
@@ -121,9 +121,9 @@ impl Compiler<'_> {
             }
         }
         taking_part.sort_unstable();
-        made.told = taking_part.into();
-        for vpc in &*made.told {
-            self.vpcs[*vpc].told_among.push(made.told.clone());
+        made.dns_members = taking_part.into();
+        for vpc in &*made.dns_members {
+            self.vpcs[*vpc].transit_peers.push(made.dns_members.clone());
         }
         let made = self.transit_gateways.add(made);
         self.ids.transit_gateways.insert(written.id.to_string(), made);
@@ -370,7 +370,7 @@ impl Compiler<'_> {
                     id: written.id.value().text(),
                     subnet,
                     is_public: written.public_address.is_some(),
-                    passes_on: !written.source_dest_check,
+                    forwards: !written.source_dest_check,
                 };
                 self.ids.appliances.insert(written.id.to_string(), (index, Arc::new(appliance)));
             }

@@ -9,7 +9,7 @@ use crate::net::{PrefixMap, host};
 impl Compiler<'_> {
     /// Every place: each subnet with its splits, each site, and outside.
     pub(super) fn places(&mut self) {
-        let cuts = self.told_apart();
+        let cuts = self.place_splits();
         let mut interfaces = self.interfaces_by_subnet();
         for (index, subnet) in self.subnets.indexed() {
             let (name, vpc) = (subnet.id.clone(), subnet.vpc);
@@ -18,7 +18,7 @@ impl Compiler<'_> {
             let prefixes = subnet.cidrs.clone();
             // A configured address is a place of its own already.
             let declared = &self.vpcs[vpc].interfaces;
-            let mut inside = cuts_inside(cuts, &prefixes);
+            let mut inside = splits_inside(cuts, &prefixes);
             inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
             // There may be many splits, and each has the subnet's other CIDR block as its second prefix.
@@ -26,7 +26,7 @@ impl Compiler<'_> {
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
                 let beside = whole.iter().filter(is_other).copied().collect();
-                self.places.add(&name, Some(vpc), place_beside(kind, vec![cut], beside, cuts));
+                self.places.add(&name, Some(vpc), place_with_other_family(kind, vec![cut], beside, cuts));
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
             let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();
@@ -38,7 +38,7 @@ impl Compiler<'_> {
                 // For a resolver endpoint, it is unknown which addresses belong to the same interface.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
                 let beside = others.map(|other| (host(*other), *other)).collect();
-                let own = place_beside(kind, vec![host(*address)], beside, cuts);
+                let own = place_with_other_family(kind, vec![host(*address)], beside, cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
@@ -48,7 +48,7 @@ impl Compiler<'_> {
             let cuts = cuts.of_site(index);
             // Each prefix is a place of its own, because security groups may allow one and not the other.
             let mut own = prefixes.clone();
-            own.extend(cuts_inside(cuts, &prefixes));
+            own.extend(splits_inside(cuts, &prefixes));
             for prefix in own {
                 self.places.add(&name, None, place(kind, vec![prefix], cuts));
             }
@@ -142,14 +142,14 @@ impl Compiler<'_> {
 
 /// A place without a configured owner.
 fn place(kind: PlaceKind, prefixes: Vec<IpNet>, cuts: &PrefixMap<()>) -> Place {
-    place_beside(kind, prefixes, Vec::new(), cuts)
+    place_with_other_family(kind, prefixes, Vec::new(), cuts)
 }
 
 /// A prefix with an address in it that is in none of the splits.
 type Sampled = (IpNet, IpAddr);
 
 /// The same for clients that have addresses of the other family as well.
-fn place_beside(
+fn place_with_other_family(
     kind: PlaceKind,
     prefixes: Vec<IpNet>,
     beside: Vec<Sampled>,
@@ -158,7 +158,7 @@ fn place_beside(
     let own = prefixes.iter().map(|prefix| sample(prefix, cuts));
     let samples = own.chain(beside.iter().map(|(_, sample)| *sample)).collect();
     let beside = beside.into_iter().map(|(prefix, _)| prefix).collect();
-    Place { kind: kind, prefixes, beside, samples, interface: None }
+    Place { kind: kind, prefixes, other_family: beside, samples, interface: None }
 }
 
 /// An address of a prefix that is in none of the splits inside it; the first address if they cover it
@@ -186,7 +186,7 @@ fn after(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// The distinct splits inside prefixes.
-fn cuts_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
+fn splits_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
     let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
     let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();
     inside.sort();

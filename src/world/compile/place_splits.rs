@@ -93,7 +93,7 @@ impl NetworkPrefixes {
 impl Compiler<'_> {
     /// The prefixes that security groups, network ACLs and routes distinguish: addresses inside and outside
     /// of one of them may have different paths, or different return paths.
-    pub(super) fn told_apart(&self) -> PlaceSplits {
+    pub(super) fn place_splits(&self) -> PlaceSplits {
         let mut cuts = PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
         for (index, vpc) in self.vpcs.indexed() {
             // Local destinations.

@@ -36,7 +36,7 @@ impl Compiler<'_> {
                 continue;
             }
             let profile = self.profiles.add(Profile { id: written.id.value().text() });
-            let brought = self.brought(written);
+            let brought = self.claims(written);
             for association in &written.association {
                 let Some(vpc) = self.vpc_named(&association.vpc) else { continue };
                 let mark = association.vpc.mark();
@@ -45,14 +45,14 @@ impl Compiler<'_> {
                 if !self.may_associate(own, association, profile) {
                     continue;
                 }
-                self.bring(vpc, mark, ClaimSource::Profile { priority: association.priority, profile }, &brought);
+                self.add_profile_claims(vpc, mark, ClaimSource::Profile { priority: association.priority, profile }, &brought);
             }
         }
         self.reverse_settings(&taken);
     }
 
     /// Adds the claims of a Profile to a VPC: zones only with both DNS attributes.
-    fn bring(&mut self, vpc: Index<Vpc>, mark: Mark, origin: ClaimSource, brought: &ProfileClaims) {
+    fn add_profile_claims(&mut self, vpc: Index<Vpc>, mark: Mark, origin: ClaimSource, brought: &ProfileClaims) {
         let sees_zones = self.vpcs[vpc].dns_hostnames;
         let mut unseen = 0;
         for (name, claim) in brought {
@@ -82,7 +82,7 @@ impl Compiler<'_> {
 
     /// Adds a claim to a Profile, which can have one rule and one zone per name, like a VPC. Returns false
     /// after an error.
-    fn put(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut ProfileContents) -> bool {
+    fn add_to_profile(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut ProfileContents) -> bool {
         let taken = match held.taken.entry((name.clone(), claim.precedence())) {
             Entry::Vacant(entry) => {
                 entry.insert(claim);
@@ -104,7 +104,7 @@ impl Compiler<'_> {
     }
 
     /// The claims of a Profile.
-    fn brought(&mut self, written: &config::Profile) -> ProfileClaims {
+    fn claims(&mut self, written: &config::Profile) -> ProfileClaims {
         let mut held = ProfileContents::default();
         for id in &written.resolver_rules {
             if !self.is_first(id, &mut held) {
@@ -117,7 +117,7 @@ impl Compiler<'_> {
             };
             match rule_claim(self.rules[rule].kind, rule) {
                 Some(claim) => {
-                    self.put(id, self.rules[rule].domain.clone(), claim, &mut held);
+                    self.add_to_profile(id, self.rules[rule].domain.clone(), claim, &mut held);
                 }
                 None => {
                     let message =
@@ -135,7 +135,7 @@ impl Compiler<'_> {
             match self.ids.hosted_zones.get(&text).copied() {
                 Some(zone) => {
                     let apex = self.hosted_zones[zone].zone.apex().clone();
-                    self.put(id, apex, Claim::HostedZone(zone), &mut held);
+                    self.add_to_profile(id, apex, Claim::HostedZone(zone), &mut held);
                 }
                 None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
             }
@@ -173,7 +173,7 @@ impl Compiler<'_> {
             warning.help("give it `private_dns_enabled = true`");
         }
         for (apex, claim) in zones {
-            if !self.put(id, apex, claim, held) {
+            if !self.add_to_profile(id, apex, claim, held) {
                 return;
             }
         }

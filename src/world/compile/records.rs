@@ -109,7 +109,7 @@ impl RecordEntry<'_> {
 
 impl RecordPosition {
     /// A message, prefixed with the position in the referenced file.
-    fn told(&self, message: impl Display) -> String {
+    fn with_position(&self, message: impl Display) -> String {
         match &self.within {
             Some((path, line, column)) => format!("{}:{line}:{column}: {message}", path.display()),
             None => message.to_string(),
@@ -121,12 +121,12 @@ impl Compiler<'_> {
     /// Reports an invalid record set.
     pub(super) fn wrong_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
         let code = if place.within.is_some() { Code::ZoneFile } else { Code::InvalidRecord };
-        self.report.error(code, place.mark, place.told(message))
+        self.report.error(code, place.mark, place.with_position(message))
     }
 
     /// Reports a record set that is probably unintended.
     pub(super) fn surprising_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
-        self.report.warning(Code::Surprising, place.mark, place.told(message))
+        self.report.warning(Code::Surprising, place.mark, place.with_position(message))
     }
 
     /// Adds record sets; those with a routing policy after all are known.
@@ -147,7 +147,7 @@ impl Compiler<'_> {
         let rtype = *record.record_type.value();
         let Some(owner) = self.owner(record, zone.apex(), written) else { return };
         let from_file = matches!(written, RecordEntry::Json(..));
-        if from_file && is_made_by_aws(rtype, &owner, zone.apex()) {
+        if from_file && is_reserved(rtype, &owner, zone.apex()) {
             return;
         }
         if rtype == RecordType::SOA {
@@ -298,7 +298,7 @@ impl Compiler<'_> {
         let path = file.path.display();
         match file.contents {
             Err(ZoneFileProblem::Unreadable(error)) => self.unreadable(named, &file.path, &error),
-            Err(ZoneFileProblem::Mistakes(errors)) => {
+            Err(ZoneFileProblem::Errors(errors)) => {
                 for error in errors {
                     let message = format!("{path}:{}:{}: {}", error.line, error.column, error.message);
                     self.report.error(Code::ZoneFile, named.mark(), message);
@@ -319,7 +319,7 @@ impl Compiler<'_> {
 /// Adds the records of a zone file, and reports the line of each invalid one.
 fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl FnMut(usize, RecordError)) {
     let apex = zone.apex().clone();
-    records.retain(|record| !is_made_by_aws(record.rtype, &record.owner, &apex));
+    records.retain(|record| !is_reserved(record.rtype, &record.owner, &apex));
     let owners = records.chunk_by(|have, record| have.owner == record.owner).count();
     zone.reserve(owners);
     let of_one_set =
@@ -330,7 +330,7 @@ fn add_records(zone: &mut Zone, mut records: Vec<ZoneRecord>, mut refuse: impl F
 }
 
 /// Whether Route 53 adds this record itself to every private hosted zone.
-fn is_made_by_aws(rtype: RecordType, owner: &Name, apex: &Name) -> bool {
+fn is_reserved(rtype: RecordType, owner: &Name, apex: &Name) -> bool {
     rtype == RecordType::SOA || (rtype == RecordType::NS && owner == apex)
 }
 

@@ -99,7 +99,7 @@ impl Compiler<'_> {
             |have: &Route, destination: &IpNet| have.destination == *destination && have.rank == rank;
         for destination in destinations {
             self.check_family(&destination, &target, mark);
-            if !self.may_stand(index, &destination, &target, &rank, mark) {
+            if !self.is_allowed(index, &destination, &target, &rank, mark) {
                 continue;
             }
             let own = &mut self.vpcs[index];
@@ -227,7 +227,7 @@ impl Compiler<'_> {
             }
             EndpointKind::GatewayLoadBalancer => Some(Target::LoadBalancerEndpoint(endpoint)),
             kind => {
-                let message = format!("`{written}` is {}: no route leads to it", kind.told());
+                let message = format!("`{written}` is {}: no route leads to it", kind.describe());
                 let error = self.report.error(Code::InvalidValue, mark, message);
                 error.help("its network interfaces are inside the VPC, which the `local` route reaches");
                 None
@@ -255,7 +255,7 @@ impl Compiler<'_> {
     }
 
     /// Whether AWS allows such a route. Returns false for a route that is allowed but never applies.
-    fn may_stand(
+    fn is_allowed(
         &mut self,
         vpc: Index<Vpc>,
         destination: &IpNet,

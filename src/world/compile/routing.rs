@@ -191,7 +191,7 @@ impl Compiler<'_> {
             }));
         }
         if let Some(region) = &more.region {
-            self.known_place(region.value(), &written.place(region.mark()));
+            self.check_region_location(region.value(), &written.place(region.mark()));
             return Ok(Routing::Latency(region.value().clone()));
         }
         if let Some(at) = &more.geo_location {
@@ -203,7 +203,7 @@ impl Compiler<'_> {
             unreachable!("a record set with one routing policy has one of its keys")
         };
         if let Some(region) = &near.aws_region {
-            self.known_place(region.value(), &written.place(region.mark()));
+            self.check_region_location(region.value(), &written.place(region.mark()));
         }
         self.proximity(near).map(Routing::Geoproximity).map_err(|why| {
             self.wrong_record(place, format!("record `{}`: {why}", record.name));
@@ -239,7 +239,7 @@ impl Compiler<'_> {
     }
 
     /// Warns of a region without a known location.
-    fn known_place(&mut self, region: &Region, place: &RecordPosition) {
+    fn check_region_location(&mut self, region: &Region, place: &RecordPosition) {
         if self.facts.regions.of(region).is_none() {
             let message = format!("where region `{region}` lies is not known here");
             let help =
@@ -249,7 +249,7 @@ impl Compiler<'_> {
     }
 
     /// Warns of a VPC in a region without a known location, for a zone whose policies depend on it.
-    pub(super) fn check_region_place(&mut self, vpc: Index<Vpc>, mark: Mark) {
+    pub(super) fn check_vpc_location(&mut self, vpc: Index<Vpc>, mark: Mark) {
         let region = &self.vpcs[vpc].region;
         if self.facts.regions.of(region).is_none() {
             let message =
@@ -267,7 +267,7 @@ impl Compiler<'_> {
         if routed.groups.is_empty() {
             return false;
         }
-        let gone = |name: &Name| self.gone_names.contains(name);
+        let gone = |name: &Name| self.unavailable_names.contains(name);
         let healths: Vec<Vec<bool>> = routed
             .groups
             .iter()
@@ -285,7 +285,7 @@ impl Compiler<'_> {
             for (one, is_healthy) in group.iter_mut().zip(healths) {
                 one.set.is_healthy = is_healthy;
             }
-            by_place |= group.iter().any(|one| goes_by_place(one.set.routing.policy()));
+            by_place |= group.iter().any(|one| depends_on_location(one.set.routing.policy()));
             self.route_group(zone, owner, rtype, group);
         }
         by_place
@@ -346,7 +346,7 @@ impl Compiler<'_> {
     }
 
     /// Reports that a zone of a site cannot have routing policies.
-    pub(super) fn refuse_routed(&mut self, routed: &RoutedSetBuilder) {
+    pub(super) fn reject_routed(&mut self, routed: &RoutedSetBuilder) {
         for one in routed.groups.values().flatten() {
             let message = format!(
                 "record set `{}` has a routing policy, which only a private hosted zone can have",
@@ -358,7 +358,7 @@ impl Compiler<'_> {
 }
 
 /// Whether a policy depends on the client's location.
-fn goes_by_place(policy: RoutingPolicy) -> bool {
+fn depends_on_location(policy: RoutingPolicy) -> bool {
     match policy {
         RoutingPolicy::Latency | RoutingPolicy::Geolocation | RoutingPolicy::Geoproximity => true,
         RoutingPolicy::Weighted | RoutingPolicy::MultivalueAnswer | RoutingPolicy::Failover => false,

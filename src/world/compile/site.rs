@@ -17,7 +17,7 @@ impl Compiler<'_> {
             }
             let view = self.site_view(&written.resolver);
             let links = self.site_links(written);
-            let zones = self.played_zones(written);
+            let zones = self.simulated_zones(written);
             let index = self.sites.add(Site {
                 id: written.id.value().text(),
                 cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
@@ -119,7 +119,7 @@ impl Compiler<'_> {
     }
 
     /// The simulated zones of a site.
-    fn played_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
+    fn simulated_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
         let mut zones = SuffixMap::new();
         for played in &written.zone {
             let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
@@ -129,7 +129,7 @@ impl Compiler<'_> {
                 let read = self.one_zone_file(file, zone.apex());
                 self.zone_file(&mut zone, file, read, &mut routed);
             }
-            self.refuse_routed(&routed);
+            self.reject_routed(&routed);
             if zones.insert(played.name.value().clone(), zone).is_some() {
                 let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
                 self.report.error(Code::DuplicateId, played.name.mark(), message);

@@ -107,7 +107,7 @@ impl Compiler<'_> {
             let message = format!("{kind} where a name server is required: a string or a table");
             let error = self.report.error(Code::InvalidValue, entry.mark(), message);
             error.help("write `\"192.0.2.53\"` or `{ address = \"192.0.2.53\", edns = false }`");
-        } else if !self.cut_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
+        } else if !self.pruned_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
             let error = self.report.error(Code::MissingKey, entry.mark(), "`address` is missing here");
             error.help("write `{ address = \"192.0.2.53\" }`");
         }
@@ -195,7 +195,7 @@ impl Compiler<'_> {
     /// Reports a key without the other one that it requires.
     fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
         // A key that was pruned as unreadable has been reported.
-        if !self.cut_keys.contains(&(entry.mark().range().start, other.to_owned())) {
+        if !self.pruned_keys.contains(&(entry.mark().range().start, other.to_owned())) {
             let message = format!("`{key}` needs `{other}`, which is missing here");
             let error = self.report.error(Code::MissingKey, alone.mark(), message);
             error.help(format!("write `{other} = \"{other}.pem\"`, a file in PEM form"));
@@ -223,7 +223,7 @@ impl Compiler<'_> {
     }
 }
 
-/// An address as it is written in a URL.
+/// An address as in a URL.
 struct BracketedAddress(IpAddr);
 
 impl Display for BracketedAddress {
@@ -235,7 +235,7 @@ impl Display for BracketedAddress {
     }
 }
 
-/// The order as the world has it.
+/// The order as used by the world.
 pub(super) fn order(written: ServerOrder) -> Order {
     match written {
         ServerOrder::Random => Order::Random,
@@ -243,7 +243,7 @@ pub(super) fn order(written: ServerOrder) -> Order {
     }
 }
 
-/// A server at a target's address, with default settings and without the scope of its address.
+/// A server with a target's address and default options, without the scope of its address.
 fn server(target: &ServerAddress) -> Server {
     let transport = match &target.carrier {
         ServerScheme::Udp => ServerTransport::Udp,

@@ -12,7 +12,7 @@ use crate::dns::SuffixMap;
 
 /// The first address of a subnet, relative to its base, that can be assigned: AWS reserves those before it,
 /// and the last one ("Subnet CIDR blocks", VPC User Guide).
-const FIRST_FREE: u32 = 4;
+const FIRST_ASSIGNABLE: u32 = 4;
 
 impl Compiler<'_> {
     /// VPCs with everything in them that does not depend on routes or names.
@@ -41,7 +41,7 @@ impl Compiler<'_> {
         }
         // If an attribute is invalid, which is reported, errors that depend on its value are suppressed.
         let mistaken = contradicts
-            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_cut(vpc, key));
+            || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_pruned(vpc, key));
         let index = self.vpcs.next_index();
         let name = vpc.id.value().text();
         let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
@@ -59,8 +59,8 @@ impl Compiler<'_> {
             dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
             internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().text()),
             has_service_network: !vpc.service_networks.is_empty(),
-            named_peers: Vec::new(),
-            told_among: Vec::new(),
+            dns_peers: Vec::new(),
+            transit_peers: Vec::new(),
             linked_sites: Vec::new(),
             has_inner_routes: false,
             endpoints: Vec::new(),
@@ -140,7 +140,7 @@ impl Compiler<'_> {
     /// starts with that of the region.
     fn check_zone(&mut self, subnet: &Placed<config::Subnet>, region: &Region) {
         let zone = &subnet.availability_zone;
-        if self.was_cut(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
+        if self.was_pruned(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
             return;
         }
         let message = format!("zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
@@ -151,7 +151,7 @@ impl Compiler<'_> {
     /// Reports CIDR blocks of a subnet that are of the wrong address family.
     fn check_families(&mut self, subnet: &Placed<config::Subnet>) {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
-        let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_cut(subnet, key));
+        let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
         if is_bare && !was_cut {
             let message = format!("subnet `{}` has no prefix", subnet.id);
             let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
@@ -290,7 +290,7 @@ impl Compiler<'_> {
         };
         if let (IpNet::V4(net), IpAddr::V4(v4)) = (cidr, address.value()) {
             let offset = u32::from(*v4) - u32::from(net.network());
-            if offset < FIRST_FREE || *v4 == net.broadcast() {
+            if offset < FIRST_ASSIGNABLE || *v4 == net.broadcast() {
                 let message =
                     format!("{address} is one of the five addresses that AWS keeps in every subnet");
                 let error = self.report.error(Code::InvalidValue, address.mark(), message);

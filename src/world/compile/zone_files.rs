@@ -1,4 +1,4 @@
-//! Zone files, read on two threads: they know nothing of each other, and a world may have thousands.
+//! Zone files, read on two threads: they are independent of each other, and a world may have thousands.
 //!
 //! ```text
 //!  zones, a batch at a time ──► half: read, parse ──┐
@@ -12,30 +12,31 @@ use crate::config::HostedZone as Written;
 use crate::config::route53::{self, RecordSets};
 use crate::dns::{ZoneFileError, ZoneRecord, parse_zone_file};
 
-/// How many zones are read before the first of them is made: so many files' records stand in memory at once.
+/// Number of zone files that are read before their zones are created: the records of this many files are in
+/// memory at once.
 pub(super) const BATCH: usize = 128;
 
-/// Fewer files than this are read by one thread, which is quicker than to start another.
+/// Fewer files than this are read by one thread, because starting another one would take longer.
 const WORTH_A_THREAD: usize = 16;
 
-/// TTL of a record that says none, in seconds.
+/// TTL of a record without one, in seconds.
 pub(super) const DEFAULT_TTL_S: u32 = 300;
 
 /// A zone file as read.
 pub(super) struct ZoneFile {
-    /// Where it stands.
+    /// Its path.
     pub path: PathBuf,
-    /// A hash of its text. `None`: it cannot be read.
+    /// A hash of its contents. `None` if it cannot be read.
     pub hash: Option<u64>,
-    /// What it holds, or what is wrong with it.
+    /// Its contents, or its errors.
     pub contents: Result<Contents, ZoneFileProblem>,
 }
 
-/// What a file holds, by its format.
+/// The contents of a file, by format.
 pub(super) enum Contents {
-    /// Records of a master file (RFC 1035 5).
+    /// Records of a zone file (RFC 1035 section 5).
     Records(Vec<ZoneRecord>),
-    /// Record sets in Route 53's JSON.
+    /// Record sets in Route 53 JSON.
     RecordSets(RecordSets),
 }
 
@@ -43,15 +44,15 @@ pub(super) enum Contents {
 pub(super) enum ZoneFileProblem {
     /// It cannot be read.
     Unreadable(io::Error),
-    /// It holds mistakes.
-    Mistakes(Vec<ZoneFileError>),
+    /// It contains errors.
+    Errors(Vec<ZoneFileError>),
 }
 
-/// A file to read: where it stands, and the zone's apex.
+/// A file to read: its path, and the apex of the zone.
 type ZoneFileJob<'z> = Option<(PathBuf, &'z Name)>;
 
 impl Compiler<'_> {
-    /// The zone files of some zones, in their order. `None` for a zone that names none.
+    /// The zone files of some zones, in order. `None` for a zone without a file.
     pub(super) fn zone_files(&self, zones: &[Written]) -> Vec<Option<ZoneFile>> {
         let path = |zone: &Written| zone.file.as_ref().map(|file| self.resolve_path(file));
         let jobs: Vec<ZoneFileJob<'_>> =
@@ -70,13 +71,13 @@ impl Compiler<'_> {
         })
     }
 
-    /// The one zone file that is named here.
+    /// A single zone file.
     pub(super) fn one_zone_file(&self, file: &Marked<String>, apex: &Name) -> ZoneFile {
         read(&self.resolve_path(file), apex, self.read_file)
     }
 }
 
-/// Whether two threads are quicker than one.
+/// Whether two threads are faster than one.
 fn has_second_processor() -> bool {
     std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1)
 }
@@ -86,7 +87,7 @@ fn read_all(jobs: &[ZoneFileJob<'_>], read_file: &ReadFile<'_>) -> Vec<Option<Zo
     jobs.iter().map(|job| job.as_ref().map(|(path, apex)| read(path, apex, read_file))).collect()
 }
 
-/// Reads one file, of the zone with this apex.
+/// Reads the file of the zone with this apex.
 fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
     let path = path.to_owned();
     match read_file(&path) {
@@ -97,13 +98,13 @@ fn read(path: &Path, apex: &Name, read_file: &ReadFile<'_>) -> ZoneFile {
             } else {
                 parse_zone_file(&text, apex, DEFAULT_TTL_S).map(Contents::Records)
             };
-            ZoneFile { path, hash, contents: contents.map_err(ZoneFileProblem::Mistakes) }
+            ZoneFile { path, hash, contents: contents.map_err(ZoneFileProblem::Errors) }
         }
         Err(error) => ZoneFile { path, hash: None, contents: Err(ZoneFileProblem::Unreadable(error)) },
     }
 }
 
-/// Whether a file holds Route 53's JSON: its ending says so.
+/// Whether a file contains Route 53 JSON, according to its extension.
 fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }

@@ -113,7 +113,7 @@ fn vpc(world: &World, it: &Vpc) -> Fields {
         ("cidr", list(&it.cidrs)),
         ("enable_dns_support", it.dns_support.to_string()),
         ("enable_dns_hostnames", it.dns_hostnames.to_string()),
-        ("named_peers", list(it.named_peers.iter().map(|peer| &world.vpcs[*peer].id))),
+        ("named_peers", list(it.dns_peers.iter().map(|peer| &world.vpcs[*peer].id))),
         ("internet_gateway", it.internet_gateway.as_deref().unwrap_or_default().to_owned()),
         ("service_network", it.has_service_network.to_string()),
     ]
@@ -241,7 +241,7 @@ fn transit_gateway(world: &World, it: &TransitGateway) -> Fields {
         });
         format!("{}: {}", table.id.as_deref().unwrap_or("default"), list(routes))
     });
-    let told = list(it.told.iter().map(|vpc| &world.vpcs[*vpc].id));
+    let told = list(it.dns_members.iter().map(|vpc| &world.vpcs[*vpc].id));
     vec![("attachments", list(attachments)), ("dns_support", told), ("route_tables", list(routes))]
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Unique, What, list};
+use super::{Change, UniqueIds, ChangeKind, list};
 use crate::world::{Index, Route, RouteTable, World};
 
 /// The routes of a table: the target by destination or prefix list.
@@ -12,17 +12,17 @@ type Routes = BTreeMap<String, String>;
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let (was, is) = (old, new);
     let (old, new) = (tables(was), tables(is));
-    let table = |id: &str, what| Change { kind: "route-table", id: id.to_owned(), what };
+    let table = |id: &str, what| Change { kind: "route-table", id: id.to_owned(), change: what };
     for (id, before) in &old {
         match new.get(id) {
-            None => changes.push(table(id, What::Removed)),
+            None => changes.push(table(id, ChangeKind::Removed)),
             Some(after) => {
-                let route = |how| Change { kind: "route", id: id.clone(), what: What::Changed(how) };
+                let route = |how| Change { kind: "route", id: id.clone(), change: ChangeKind::Changed(how) };
                 changes.extend(differing(&routes(was, before), &routes(is, after)).into_iter().map(route));
             }
         }
     }
-    changes.extend(new.keys().filter(|id| !old.contains_key(*id)).map(|id| table(id, What::Added)));
+    changes.extend(new.keys().filter(|id| !old.contains_key(*id)).map(|id| table(id, ChangeKind::Added)));
 }
 
 fn differing(old: &Routes, new: &Routes) -> Vec<String> {
@@ -41,8 +41,8 @@ fn differing(old: &Routes, new: &Routes) -> Vec<String> {
 
 /// The tables by ID.
 fn tables(world: &World) -> BTreeMap<String, &RouteTable> {
-    let mut unique = Unique::default();
-    world.route_tables.indexed().map(|(index, table)| (unique.give(table_id(world, index)), table)).collect()
+    let mut unique = UniqueIds::default();
+    world.route_tables.indexed().map(|(index, table)| (unique.next(table_id(world, index)), table)).collect()
 }
 
 /// The ID of a table; the implicit table of a VPC is named after the VPC.

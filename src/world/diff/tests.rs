@@ -127,8 +127,8 @@ fn long_values_and_equal_ids_are_kept_apart() {
 
 #[test]
 fn an_id_is_given_once() {
-    let mut unique = Unique::default();
-    let given = ["a", "a", "b", "a#2", "a"].map(|id| unique.give(id.to_owned()));
+    let mut unique = UniqueIds::default();
+    let given = ["a", "a", "b", "a#2", "a"].map(|id| unique.next(id.to_owned()));
     assert_eq!(given, ["a", "a#2", "b", "a#2#2", "a#3"]);
 }
 

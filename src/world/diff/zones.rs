@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::objects::Holders;
-use super::{Change, Unique, What, list};
+use super::{Change, UniqueIds, ChangeKind, list};
 use crate::config::count;
 use crate::dns::{Name, RrSet};
 use crate::world::{Claim, Content, Node, World, Zone};
@@ -12,7 +12,7 @@ use crate::world::{Claim, Content, Node, World, Zone};
 const RECORDS_SHOWN: usize = 3;
 
 /// A zone with its views.
-struct Seen<'w> {
+struct ZoneInViews<'w> {
     zone: &'w Zone,
     views: String,
 }
@@ -20,24 +20,24 @@ struct Seen<'w> {
 /// Compares hosted zones, simulated zones of sites, and configured public records.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let (old, new) = (zones(old), zones(new));
-    let mut told = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), what });
+    let mut told = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), change: what });
     for (id, before) in &old {
         match new.get(id) {
-            None => told(id, What::Removed),
+            None => told(id, ChangeKind::Removed),
             Some(after) => {
                 if let Some(how) = differing(before, after) {
-                    told(id, What::Changed(how));
+                    told(id, ChangeKind::Changed(how));
                 }
             }
         }
     }
     for id in new.keys().filter(|id| !old.contains_key(*id)) {
-        told(id, What::Added);
+        told(id, ChangeKind::Added);
     }
 }
 
-fn zones(world: &World) -> BTreeMap<String, Seen<'_>> {
-    let (mut zones, mut unique) = (BTreeMap::new(), Unique::default());
+fn zones(world: &World) -> BTreeMap<String, ZoneInViews<'_>> {
+    let (mut zones, mut unique) = (BTreeMap::new(), UniqueIds::default());
     let holders = Holders::of_world(world);
     for (index, hosted) in world.hosted_zones.indexed() {
         let apex = hosted.zone.apex();
@@ -47,20 +47,20 @@ fn zones(world: &World) -> BTreeMap<String, Seen<'_>> {
         } else {
             format!("{apex} ({})", hosted.id)
         };
-        zones.insert(unique.give(id), Seen { zone: &hosted.zone, views });
+        zones.insert(unique.next(id), ZoneInViews { zone: &hosted.zone, views });
     }
     for site in world.sites.iter() {
         for (apex, zone) in site.zones.iter() {
-            let id = unique.give(format!("{apex} ({})", site.id));
-            zones.insert(id, Seen { zone, views: String::new() });
+            let id = unique.next(format!("{apex} ({})", site.id));
+            zones.insert(id, ZoneInViews { zone, views: String::new() });
         }
     }
-    zones.insert("public records".to_owned(), Seen { zone: &world.public.records, views: String::new() });
+    zones.insert("public records".to_owned(), ZoneInViews { zone: &world.public.records, views: String::new() });
     zones
 }
 
 /// How a zone differs; `None` if it does not.
-fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
+fn differing(old: &ZoneInViews<'_>, new: &ZoneInViews<'_>) -> Option<String> {
     let mut told = Vec::new();
     if old.views != new.views {
         told.push(format!("views {} → {}", super::shown(&old.views), super::shown(&new.views)));
@@ -73,7 +73,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
     for (owner, node) in old.zone.nodes() {
         match new.zone.node(owner) {
             None => {
-                removed += usize::from(holds_something(node));
+                removed += usize::from(has_records(node));
                 differing_records(owner, Some(node), None, &mut records);
             }
             Some(now) => {
@@ -84,7 +84,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
         }
     }
     for (owner, node) in new.zone.nodes().filter(|(owner, _)| old.zone.node(owner).is_none()) {
-        added += usize::from(holds_something(node));
+        added += usize::from(has_records(node));
         differing_records(owner, None, Some(node), &mut records);
     }
     for (n, what) in [(added, "added"), (removed, "removed"), (changed, "changed")] {
@@ -110,7 +110,7 @@ fn differing(old: &Seen<'_>, new: &Seen<'_>) -> Option<String> {
 }
 
 /// Empty non-terminals have no records and were not configured.
-fn holds_something(node: &Node) -> bool {
+fn has_records(node: &Node) -> bool {
     !node.is_empty_non_terminal()
 }
 

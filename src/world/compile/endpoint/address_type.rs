@@ -20,7 +20,7 @@ pub(super) fn of_private_names(records: DnsRecordIpType) -> AddressFamilies {
 }
 
 /// The address families of endpoint-specific names.
-pub(super) fn of_own_names(records: DnsRecordIpType) -> AddressFamilies {
+pub(super) fn of_endpoint_names(records: DnsRecordIpType) -> AddressFamilies {
     match records {
         DnsRecordIpType::Ipv4 => AddressFamilies { v4: true, v6: false },
         DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined => AddressFamilies::BOTH,
@@ -29,7 +29,7 @@ pub(super) fn of_own_names(records: DnsRecordIpType) -> AddressFamilies {
 }
 
 /// A record type as the API writes it.
-pub(super) fn record_word(records: DnsRecordIpType) -> &'static str {
+pub(super) fn record_type_name(records: DnsRecordIpType) -> &'static str {
     match records {
         DnsRecordIpType::Ipv4 => "ipv4",
         DnsRecordIpType::Dualstack => "dualstack",
@@ -39,7 +39,7 @@ pub(super) fn record_word(records: DnsRecordIpType) -> &'static str {
 }
 
 /// An address type as the API writes it.
-fn address_word(addresses: IpAddressType) -> &'static str {
+fn address_type_name(addresses: IpAddressType) -> &'static str {
     match addresses {
         IpAddressType::Ipv4 => "ipv4",
         IpAddressType::Dualstack => "dualstack",
@@ -74,12 +74,12 @@ impl Compiler<'_> {
             _ => false,
         };
         if !fits {
-            let word = record_word(said);
+            let word = record_type_name(said);
             let wanted = if wants_both { "dualstack".to_owned() } else { format!("{word} or dualstack") };
             let message = format!(
                 "DnsRecordIpType {word} needs an endpoint whose IpAddressType is {wanted}, and that of `{}` is {}",
                 written.id,
-                address_word(addresses)
+                address_type_name(addresses)
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
             error.help("give its interfaces addresses of those families, or say `ip_address_type`");
@@ -119,7 +119,7 @@ impl Compiler<'_> {
             let message = format!(
                 "IpAddressType of `{}` is {}, and its interface in `{}` has {have}",
                 written.id,
-                address_word(said),
+                address_type_name(said),
                 self.subnets[other.subnet].id
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);

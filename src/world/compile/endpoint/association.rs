@@ -17,14 +17,14 @@ impl Compiler<'_> {
         interfaces: &[EndpointInterface],
     ) -> Vec<EndpointAssociation> {
         if !kind.has_associations() {
-            self.refuse_association_keys(written, kind);
+            self.reject_association_keys(written, kind);
             return Vec::new();
         }
         let private = written.private_dns_names.as_ref().and_then(|names| names.first());
         let own = written.dns_name.as_ref().filter(|_| !written.association.is_empty());
         for (name, key) in [(private, "private_dns_name"), (own, "dns_name")] {
             let Some(name) = name else { continue };
-            let message = format!("`{}` is {}: its associations have names", written.id, kind.told());
+            let message = format!("`{}` is {}: its associations have names", written.id, kind.describe());
             let error = self.report.error(Code::InvalidValue, name.mark(), message);
             error.help(format!("write `{key}` in its [[vpc.endpoint.association]]"));
         }
@@ -106,7 +106,7 @@ impl Compiler<'_> {
     }
 
     /// Reports keys that require associations.
-    fn refuse_association_keys(&mut self, written: &config::Endpoint, kind: EndpointKind) {
+    fn reject_association_keys(&mut self, written: &config::Endpoint, kind: EndpointKind) {
         let first = written.association.first().map(|association| association.resource.mark());
         let preference = written.private_dns_preference.map(|_| written.id.mark());
         let domain = written.private_dns_specified_domains.first().map(|name| name.mark());
@@ -117,7 +117,7 @@ impl Compiler<'_> {
         ];
         for (key, mark) in keys {
             let Some(mark) = mark else { continue };
-            let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.told());
+            let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.describe());
             let error = self.report.error(Code::InvalidValue, mark, message);
             error.help("endpoints of the types Resource and ServiceNetwork have it");
         }

@@ -5,13 +5,13 @@ use crate::aws::endpoint_names;
 
 impl Compiler<'_> {
     /// The names of an endpoint: regional, zonal, and those of APIs; or one for each association.
-    pub(super) fn own_names(&mut self, made: &CompiledEndpoint<'_>) {
+    pub(super) fn endpoint_specific_names(&mut self, made: &CompiledEndpoint<'_>) {
         if !self.endpoints[made.index].is_available {
             return;
         }
         self.regional_and_zonal_names(made);
         self.api_aliases(made);
-        let families = address_type::of_own_names(made.records);
+        let families = address_type::of_endpoint_names(made.records);
         let endpoint = &self.endpoints[made.index];
         let ttl = self.config.answers.private_dns_ttl;
         for association in &endpoint.associations {
@@ -29,7 +29,7 @@ impl Compiler<'_> {
     fn regional_and_zonal_names(&mut self, made: &CompiledEndpoint<'_>) {
         let endpoint = &self.endpoints[made.index];
         let Some(regional) = endpoint.regional_name.clone() else { return };
-        let families = address_type::of_own_names(made.records);
+        let families = address_type::of_endpoint_names(made.records);
         // S3 names need an additional label (`bucket.vpce-…`), and names below them resolve at any depth.
         let is_wildcard = service::has_wildcard_names(&endpoint.service);
         let owner = |name: Name| if is_wildcard { name.prepend(b"*").unwrap_or(name) } else { name };
@@ -64,7 +64,7 @@ impl Compiler<'_> {
             return;
         };
         let ttl = self.config.answers.private_dns_ttl;
-        for address in answering(endpoint, address_type::of_own_names(made.records)) {
+        for address in answering(endpoint, address_type::of_endpoint_names(made.records)) {
             let (rtype, rdata) = Rdata::address_of(address);
             self.public.api_alias(owner.clone(), rtype, ttl, rdata);
         }
@@ -86,7 +86,7 @@ pub(super) fn association_addresses(
     if association.addresses.is_empty() {
         return answering(endpoint, families);
     }
-    let own = association.addresses.iter().filter(|(_, address)| families.hold(address));
+    let own = association.addresses.iter().filter(|(_, address)| families.contains(address));
     own.filter(|(number, _)| answers(endpoint, &endpoint.interfaces[*number])).map(|(_, a)| *a).collect()
 }
 

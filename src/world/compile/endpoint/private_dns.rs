@@ -78,7 +78,7 @@ impl Compiler<'_> {
             // A dual-stack name has both address families, whatever the record type excludes for the other
             // names.
             let families = if dualstack.contains(name) { AddressFamilies::BOTH } else { families };
-            cuts.entry(cut_of(name)).or_default().push((name.clone(), answering(endpoint, families)));
+            cuts.entry(zone_apex(name)).or_default().push((name.clone(), answering(endpoint, families)));
         }
         self.managed_zones(made, cuts);
     }
@@ -108,7 +108,7 @@ impl Compiler<'_> {
             let association = &endpoint.associations[number];
             let Some(name) = association.private_name.clone() else { continue };
             let addresses = association_addresses(endpoint, association, families);
-            self.managed_zones(made, PrivateZones::from([(cut_of(&name), vec![(name, addresses)])]));
+            self.managed_zones(made, PrivateZones::from([(zone_apex(&name), vec![(name, addresses)])]));
         }
     }
 
@@ -142,14 +142,14 @@ impl Compiler<'_> {
             Some(true) if !self.has_both_flags(made) => false,
             Some(true) if offered => true,
             Some(true) => {
-                self.refuse_private_dns(made, &name);
+                self.reject_private_dns(made, &name);
                 false
             }
         }
     }
 
     /// Reports that private DNS is enabled but no private DNS name is known.
-    fn refuse_private_dns(&mut self, made: &CompiledEndpoint<'_>, name: &str) {
+    fn reject_private_dns(&mut self, made: &CompiledEndpoint<'_>, name: &str) {
         let mark = made.written.id.mark();
         let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
         if row.is_some_and(|service| matches!(service.row.private_names, PrivateNames::NotOffered)) {
@@ -200,7 +200,7 @@ impl Compiler<'_> {
                 "To set PrivateDnsOnlyForInboundResolverEndpoint to true, the DnsRecordIpType of the Gateway endpoint \
                  {} must be {} or service-defined.",
                 gateway.written.id,
-                address_type::record_word(made.records)
+                address_type::record_type_name(made.records)
             );
             self.report.error(Code::PrivateDnsRefused, mark, message);
             return false;
@@ -280,6 +280,6 @@ impl Compiler<'_> {
 
 /// The apex of the zone of a private DNS name: the name itself, so that names above it are not affected; for
 /// a wildcard, the domain after `*.`.
-fn cut_of(name: &Name) -> Name {
+fn zone_apex(name: &Name) -> Name {
     if name.is_wildcard() { name.parent().unwrap_or_else(Name::root) } else { name.clone() }
 }
