@@ -1,4 +1,4 @@
-//! The program: reads its arguments, runs, says how it ended.
+//! The program: parses its arguments, runs a command and exits with its status.
 
 use clap::Parser;
 

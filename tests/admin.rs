@@ -9,14 +9,14 @@ use std::time::Duration;
 use common::Lab;
 
 /// How long to wait for a response.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const LAB: &str = include_str!("../config/lab.toml");
 
 /// The status and the body of the response to a request as it is written.
 fn send(lab: &Lab, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(lab.admin).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     // The server may answer and close before it has read all of it.
     let _ = stream.write_all(request.as_bytes());
     let mut octets = Vec::new();

@@ -72,11 +72,11 @@ fn a_hit_allocates_nothing() {
     let cookie: &[(u16, &[u8])] = &[(COOKIE, &[1, 2, 3, 4, 5, 6, 7, 8])];
     let subnet: &[(u16, &[u8])] = &[(CLIENT_SUBNET, &[0, 1, 32, 0, 10, 0, 2, 7])];
     let asked = [
-        ("an endpoint's name", Packet::ask(lab::SNS, A).opt(1232, cookie)),
-        ("from elsewhere", Packet::ask(lab::SNS, A).opt(1232, subnet)),
-        ("without EDNS", Packet::ask(lab::SNS, A)),
-        ("no data", Packet::ask(lab::SNS, AAAA).opt(1232, &[])),
-        ("a public name", Packet::ask("S3.ap-northeast-1.amazonaws.com", A).opt(1232, &[])),
+        ("an endpoint's name", Packet::query(lab::SNS, A).opt(1232, cookie)),
+        ("from elsewhere", Packet::query(lab::SNS, A).opt(1232, subnet)),
+        ("without EDNS", Packet::query(lab::SNS, A)),
+        ("no data", Packet::query(lab::SNS, AAAA).opt(1232, &[])),
+        ("a public name", Packet::query("S3.ap-northeast-1.amazonaws.com", A).opt(1232, &[])),
     ];
     for (what, packet) in asked {
         assert_eq!(allocations("", &packet.build()), 0, "{what}");
@@ -88,7 +88,7 @@ fn a_record_of_the_query_log_allocates_a_page_now_and_then() {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("query.log");
     let config = format!("[query_log]\nto = \"file\"\nfile = \"{}\"\n", log.display());
-    let pages = allocations(&config, &Packet::ask(lab::SNS, A).opt(1232, &[]).build());
+    let pages = allocations(&config, &Packet::query(lab::SNS, A).opt(1232, &[]).build());
     // A thousand records of some seven hundred octets are a dozen pages of sixty thousand.
     assert!(pages < 60, "{pages}");
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::process::{complained, plustwo, printed};
+use common::process::{stderr, plustwo, stdout};
 
 /// Two subnets, and the gateway endpoint in one table of two.
 const ASSOCIATED_WITH_THE_WRONG_TABLE: &str = r#"
@@ -96,13 +96,13 @@ fn an_endpoint_in_the_wrong_table_shows_in_one_row_of_two() {
     let names = write(dir.path(), "names", "s3.us-east-1.amazonaws.com\n");
     let from = ["--from", "subnet-main", "--from", "subnet-workers", "--from", "subnet-workers-too"];
     let arguments = [&["audit", "--config", &config, "--names", &names][..], &from].concat();
-    insta::assert_snapshot!(printed(&plustwo(&arguments)));
+    insta::assert_snapshot!(stdout(&plustwo(&arguments)));
     let failing = ["--fail-on", "nat-gateway,ENDPOINT_NOT_ASSOCIATED_WITH_TABLE,dead"];
     let output = plustwo(&[&arguments[..], &failing].concat());
     assert_eq!(output.status.code(), Some(1));
     // Places that are equal are one row.
     assert_eq!(
-        complained(&output),
+        stderr(&output),
         "plustwo: found nat-gateway (1 row): s3.us-east-1.amazonaws.com from subnet-workers, subnet-workers-too\n\
          plustwo: found ENDPOINT_NOT_ASSOCIATED_WITH_TABLE (1 row): s3.us-east-1.amazonaws.com from subnet-workers, \
          subnet-workers-too\n"
@@ -125,20 +125,20 @@ fn a_spoke_sees_what_is_shared_and_is_told_what_is_not() {
         "--from",
         "subnet-hub",
     ]);
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
 fn the_lab_is_counted_from_every_place() {
-    insta::assert_snapshot!(printed(&plustwo(&["audit", "--summary"])));
+    insta::assert_snapshot!(stdout(&plustwo(&["audit", "--summary"])));
 }
 
 #[test]
 fn a_bundle_has_one_verdict_and_names_what_spoils_it() {
-    let mut text = printed(&plustwo(&["audit", "--bundle", "ecr-pull", "--bundle", "ssm"]));
+    let mut text = stdout(&plustwo(&["audit", "--bundle", "ecr-pull", "--bundle", "ssm"]));
     text += "\n# list\n";
-    text += &printed(&plustwo(&["audit", "--bundle", "list"]));
+    text += &stdout(&plustwo(&["audit", "--bundle", "list"]));
     insta::assert_snapshot!(text);
     let broken =
         plustwo(&["audit", "--bundle", "ecr-pull", "--from", "subnet-isolated-a", "--fail-on", "broken"]);
@@ -161,7 +161,7 @@ fn a_spreadsheet_reads_csv() {
     let output = plustwo(&[
         "audit", "--bundle", "ecr-pull", "--from", "10.0.2.7", "--type", "both", "--format", "csv",
     ]);
-    insta::assert_snapshot!(printed(&output).replace("\r\n", "␍␊\n"));
+    insta::assert_snapshot!(stdout(&output).replace("\r\n", "␍␊\n"));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn rows_are_chosen_by_the_words_that_they_have() {
         "--only",
         "interface-endpoint,PRIVATE_DNS_DISABLED",
     ]);
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 /// An instance with a public address has another way out than its subnet: it is told by its address.
@@ -187,10 +187,10 @@ fn a_place_that_is_cut_out_of_another_is_told_by_its_address() {
         &lab.replace("map_public_ip_on_launch = true", "map_public_ip_on_launch = false"),
     );
     let output = plustwo(&["audit", "--config", &config, "--summary"]);
-    let text = printed(&output);
+    let text = stdout(&output);
     assert!(text.contains("subnet-public-a at 10.0.4.10/32 asking vpc-lab"), "{text}");
     // Where both are equal, the subnet alone is told; endpoints' interfaces ask nothing.
-    let text = printed(&plustwo(&["audit", "--summary"]));
+    let text = stdout(&plustwo(&["audit", "--summary"]));
     assert!(!text.contains(" at "), "{text}");
 }
 
@@ -200,13 +200,13 @@ fn prices_are_the_users_where_there_are_some() {
     let row = "ap-northeast-1\tnat-gateway\tgb\t0.031\t2026-11-01\tour contract\n";
     let prices = write(dir.path(), "prices.tsv", row);
     let audit = |file: &str| plustwo(&["audit", "--summary", "--from", "subnet-private-c", "--prices", file]);
-    let text = printed(&audit(&prices));
+    let text = stdout(&audit(&prices));
     assert!(text.contains("$0.031 a GB (2026-11-01)") && !text.contains("0.062"), "{text}");
     let wrong = write(dir.path(), "wrong.tsv", &format!("# prices\n{}", row.replace("0.031", "cheap")));
     let output = audit(&wrong);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
-        complained(&output),
+        stderr(&output),
         format!("plustwo: {wrong}:2:31: `cheap` is no price in US dollars, such as 0.045\n")
     );
 }
@@ -236,7 +236,7 @@ fn what_cannot_be_done_is_told_and_ends_with_2() {
         let output = plustwo(&[&["audit"], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let shown = arguments.join(" ").replace(dir.path().to_str().unwrap(), "DIR");
-        let complaint = complained(&output).replace(dir.path().to_str().unwrap(), "DIR");
+        let complaint = stderr(&output).replace(dir.path().to_str().unwrap(), "DIR");
         told += &format!("$ plustwo audit {shown}\n{complaint}\n");
     }
     insta::assert_snapshot!(told);
@@ -253,7 +253,7 @@ fn what_would_be_asked_of_others_is_said() {
     );
     let names = write(dir.path(), "names", "sqs.ap-northeast-1.amazonaws.com\n");
     let text =
-        printed(&plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-private-a"]));
+        stdout(&plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-private-a"]));
     assert!(text.ends_with(
         "note Nothing was sent: the sealed internet stands in for the servers that would be asked.\n"
     ));
@@ -280,7 +280,7 @@ fn an_audit_says_what_explain_says() {
             let common = ["--config", config, "--names", names, "--from", place];
             let audited = plustwo(&[&["audit", "--format", "json"][..], &common].concat());
             let audited: serde_json::Value = serde_json::from_slice(&audited.stdout).unwrap();
-            let explained = printed(&plustwo(&[&["explain", "--json"][..], &common].concat()));
+            let explained = stdout(&plustwo(&[&["explain", "--json"][..], &common].concat()));
             let rows = audited["groups"][0]["rows"].as_array().unwrap();
             for (row, line) in rows.iter().zip(explained.lines()) {
                 let told: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -362,7 +362,7 @@ values = ["198.51.100.1"]
     let names = "same.example.com\nother.example.com\nundeclared.example.com\nnowhere.example.com\n";
     let names = write(dir.path(), "names", names);
     let output = plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-near"]);
-    insta::assert_snapshot!(printed(&output) + &complained(&output));
+    insta::assert_snapshot!(stdout(&output) + &stderr(&output));
 }
 
 /// What is paid for names of one's own from a place of a network.
@@ -376,12 +376,12 @@ fn paid(network: &str, from: &str, names: &[(&str, &str)]) -> String {
     let asked = write(dir.path(), "names", &asked);
     let output =
         plustwo(&["audit", "--config", &config, "--names", &asked, "--from", from, "--format", "csv"]);
-    let text = printed(&output);
+    let text = stdout(&output);
     let lines = text.lines().skip(1).map(|line| {
         let cells: Vec<&str> = line.split(',').collect();
         format!("{} {} {}: {}\n", cells[2].trim_end_matches(".example.com"), cells[9], cells[11], cells[15])
     });
-    lines.collect::<String>() + &complained(&output)
+    lines.collect::<String>() + &stderr(&output)
 }
 
 /// Inside a VPC only what is no endpoint's pays for another zone.
@@ -474,7 +474,7 @@ fn a_network_without_places_says_so() {
     let told = [&empty, &site].map(|config| {
         let output = plustwo(&["audit", "--config", config, "--fail-on", "public"]);
         assert_eq!(output.status.code(), Some(0));
-        printed(&output)
+        stdout(&output)
     });
     insta::assert_snapshot!(told.join(""), @r"
     note There is nobody who asks: no subnet, and no site.
@@ -499,7 +499,7 @@ route_table = [{ id = "rtb-1", main = true }]
 "#;
     let config = write(dir.path(), "china.toml", network);
     let output = plustwo(&["audit", "--config", &config, "--bundle", "ssm"]);
-    insta::assert_snapshot!(printed(&output) + &complained(&output), @r"
+    insta::assert_snapshot!(stdout(&output) + &stderr(&output), @r"
     subnet-1 asking vpc-1
           3  no-address unknown
 
@@ -545,7 +545,7 @@ values = ["93.184.216.34"]
     let names = write(dir.path(), "names", "www.example.com\n");
     let output =
         plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-6", "--type", "AAAA"]);
-    let row = printed(&output).lines().find(|line| line.contains("www.example.com")).map(str::to_owned);
+    let row = stdout(&output).lines().find(|line| line.contains("www.example.com")).map(str::to_owned);
     let told: Vec<String> = row.unwrap().split("  ").map(|cell| cell.trim().to_owned()).collect();
     let told: Vec<&String> = told.iter().filter(|cell| !cell.is_empty()).collect();
     assert_eq!(told[..2], ["public", "www.example.com"]);

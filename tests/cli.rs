@@ -6,12 +6,12 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 
-use common::process::{PLUSTWO, Served, complained, lab_file, plustwo, printed};
+use common::process::{PLUSTWO, DaemonProcess, stderr, lab_file, plustwo, stdout};
 use common::{Client, Lab};
 
 #[test]
 fn help_tells_the_verbs() {
-    insta::assert_snapshot!(printed(&plustwo(&["--help"])));
+    insta::assert_snapshot!(stdout(&plustwo(&["--help"])));
 }
 
 #[test]
@@ -25,11 +25,11 @@ fn explain_tells_a_person() {
         ("nope.corp.internal", "site-office"),
         ("nowhere.example.net", "outside"),
     ] {
-        text.push_str(&printed(&plustwo(&["explain", name, "--from", from])));
+        text.push_str(&stdout(&plustwo(&["explain", name, "--from", from])));
     }
     let reverse = ["explain", "9.9.0.10.in-addr.arpa", "--type", "PTR", "--from", "subnet-private-a"];
-    text.push_str(&printed(&plustwo(&reverse)));
-    text.push_str(&printed(&plustwo(&["explain", "--address", "10.0.100.10", "--from", "site-office"])));
+    text.push_str(&stdout(&plustwo(&reverse)));
+    text.push_str(&stdout(&plustwo(&["explain", "--address", "10.0.100.10", "--from", "site-office"])));
     insta::assert_snapshot!(text);
 }
 
@@ -47,7 +47,7 @@ fn explain_takes_many_names() {
     fs::write(&names, "# two\nsns.ap-northeast-1.amazonaws.com\n\ndb.corp.internal\n").unwrap();
     let output = plustwo(&["explain", "--names", names.to_str().unwrap(), "--json"]);
     let lines: Vec<serde_json::Value> =
-        printed(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let asked: Vec<&str> = lines.iter().map(|line| line["question"]["name"].as_str().unwrap()).collect();
     assert_eq!(asked, ["sns.ap-northeast-1.amazonaws.com.", "db.corp.internal."]);
 }
@@ -57,7 +57,7 @@ fn an_ipv4_address_inside_an_ipv6_one_is_what_is_meant() {
     let told = ["52.219.195.254", "::ffff:52.219.195.254"].map(|address| {
         let output = plustwo(&["explain", "--address", address, "--from", "subnet-private-a"]);
         assert_eq!(output.status.code(), Some(0));
-        printed(&output)
+        stdout(&output)
     });
     assert!(told[0].contains("gateway-endpoint via vpce-s3") && told[0] == told[1], "{told:?}");
 }
@@ -66,7 +66,7 @@ fn an_ipv4_address_inside_an_ipv6_one_is_what_is_meant() {
 fn explain_from_nowhere_names_the_places() {
     let output = plustwo(&["explain", "a.example", "--from", "subnet-z"]);
     assert_eq!(output.status.code(), Some(1));
-    let told = complained(&output);
+    let told = stderr(&output);
     assert!(
         told.contains("`subnet-z` is neither a place nor an address") && told.contains("subnet-private-a"),
         "{told}"
@@ -96,7 +96,7 @@ fn output_that_cannot_be_written_is_told() {
         let full = fs::File::create("/dev/full").unwrap();
         let output = Command::new(PLUSTWO).args(*arguments).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}");
-        let told = complained(&output);
+        let told = stderr(&output);
         assert_eq!(
             told.lines().last(),
             Some("plustwo: cannot write to standard output: No space left on device (os error 28)"),
@@ -120,7 +120,7 @@ fn a_reader_that_went_away_is_no_trouble() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = Command::new(PLUSTWO).args(*arguments).stdout(writer).output().unwrap();
-        assert_eq!((output.status.code(), complained(&output).as_str()), (Some(0), ""), "{arguments:?}");
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
 
@@ -132,7 +132,7 @@ fn check_is_clean_for_the_lab_and_every_example() {
         if path.extension().is_some_and(|extension| extension == "toml") {
             seen += 1;
             let output = plustwo(&["check", "--config", path.to_str().unwrap()]);
-            assert_eq!(output.status.code(), Some(0), "{}: {}", path.display(), complained(&output));
+            assert_eq!(output.status.code(), Some(0), "{}: {}", path.display(), stderr(&output));
         }
     }
     assert!(seen >= 1);
@@ -147,7 +147,7 @@ fn check_tells_an_expectation_that_is_not_met() {
     fs::write(&path, lab + other).unwrap();
     let output = plustwo(&["check", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
-    let told = complained(&output);
+    let told = stderr(&output);
     assert!(told.contains("is `nat-gateway`, expected `gateway-endpoint`"), "{told}");
 }
 
@@ -155,7 +155,7 @@ fn check_tells_an_expectation_that_is_not_met() {
 fn check_of_a_wrong_file_is_trouble() {
     let output = plustwo(&["check", "--config", "tests/mistakes/many.toml"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complained(&output).contains("error[unknown-key]"));
+    assert!(stderr(&output).contains("error[unknown-key]"));
     assert_eq!(plustwo(&["check", "--config", "no/such/file.toml"]).status.code(), Some(2));
 }
 
@@ -188,11 +188,11 @@ fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
         let file = lab_file(dir.path(), &taken.to_string(), "127.0.0.1:0");
         let output = plustwo(&["serve", "--config", &file]);
         assert_eq!(output.status.code(), Some(2));
-        let told = complained(&output);
+        let told = stderr(&output);
         assert!(told.contains(&format!("cannot listen on {taken}")) && told.contains(key), "{told}");
     }
     let file = lab_file(dir.path(), "127.0.0.1:0", &other.admin.to_string());
-    let told = complained(&plustwo(&["serve", "--config", &file]));
+    let told = stderr(&plustwo(&["serve", "--config", &file]));
     assert!(told.contains(&other.admin.to_string()) && told.contains("[server] admin"), "{told}");
 }
 
@@ -200,9 +200,9 @@ fn a_port_in_use_is_told_with_its_address_and_what_to_do() {
 fn a_reload_changes_answers_and_a_bad_file_keeps_the_old_world() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_file(dir.path(), "127.0.0.1:0", "127.0.0.1:0");
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     let client = Client::new(served.dns.parse().unwrap(), [127, 0, 1, 1].into());
-    let answer = || client.ask("db.corp.internal", "A").addresses();
+    let answer = || client.query("db.corp.internal", "A").addresses();
     assert_eq!(answer(), ["10.0.1.20".parse::<std::net::IpAddr>().unwrap()]);
 
     let good = fs::read_to_string(&file).unwrap();

@@ -1,15 +1,15 @@
-//! Other people's stub resolvers through plustwo: glibc, Python, Node and Java, in a network namespace that the
-//! test makes for itself, with an /etc/resolv.conf of its own. Skipped with a word where that is not allowed, and
-//! each client where it is not installed.
+//! Existing stub resolvers with plustwo: glibc, Python, Node.js and Java, in a network namespace that the test
+//! creates, with its own /etc/resolv.conf. The test is skipped with a message if namespaces are not permitted, and
+//! so is each client that is not installed.
 
 use std::fs;
 use std::process::Command;
 
-/// What runs inside. It prints a line for each client: its name and the addresses it got.
-const INSIDE: &str = r#"
+/// The script that runs inside the namespace. It prints one line per client: its name and the addresses it received.
+const SCRIPT: &str = r#"
 set -u
 ip link set lo up
-# A global address, or resolvers that look for one believe that there is no network.
+# Resolvers that find no global address assume that there is no network.
 ip addr add 192.0.2.1/32 dev lo
 printf 'nameserver 127.0.0.1\noptions edns0\n' > "$DIR/resolv.conf"
 mount --bind "$DIR/resolv.conf" /etc/resolv.conf
@@ -40,27 +40,27 @@ wait $daemon
 "#;
 
 #[test]
-fn stub_resolvers_of_others_get_the_endpoints_addresses() {
+fn existing_stub_resolvers_get_the_addresses_of_the_endpoint() {
     let allowed = Command::new("unshare").args(["--net", "--mount", "true"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        println!("skipped: a network namespace of one's own needs root and unshare (util-linux)");
+        println!("skipped: a network namespace requires root and unshare (util-linux)");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let lab = fs::read_to_string("config/lab.toml").unwrap().replace("127.0.0.1:5300", "127.0.0.1:53");
     fs::write(dir.path().join("plustwo.toml"), lab).unwrap();
     let output = Command::new("unshare")
-        .args(["--net", "--mount", "bash", "-c", INSIDE])
+        .args(["--net", "--mount", "bash", "-c", SCRIPT])
         .env("DIR", dir.path())
         .env("PLUSTWO", env!("CARGO_BIN_EXE_plustwo"))
         .output()
         .unwrap();
-    let (told, complaints) =
+    let (stdout, stderr) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{told}{complaints}");
-    assert!(output.status.success(), "{complaints}");
-    assert!(told.lines().any(|line| line.starts_with("glibc ")), "{told}");
-    for line in told.lines() {
+    println!("{stdout}{stderr}");
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.lines().any(|line| line.starts_with("glibc ")), "{stdout}");
+    for line in stdout.lines() {
         let (client, addresses) = line.split_once(' ').unwrap_or((line, ""));
         assert_eq!(addresses, "10.0.100.20 10.0.200.20", "{client}");
     }

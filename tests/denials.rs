@@ -12,7 +12,7 @@ const ELSEWHERE: [u8; 4] = [127, 0, 99, 1];
 /// How many records stand in the authority sections of replies to one question, asked again and again.
 fn authorities(lab: &Lab, from: [u8; 4], name: &str, rtype: &str, rcode: ResponseCode) -> Vec<usize> {
     let ask = |_| {
-        let reply = Client::new(lab.dns, from.into()).ask(name, rtype);
+        let reply = Client::new(lab.dns, from.into()).query(name, rtype);
         assert_eq!(reply.message.metadata.response_code, rcode, "{name}");
         reply.message.authorities.len()
     };

@@ -12,14 +12,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::Client;
-use common::process::{PLUSTWO, Served};
+use common::process::{PLUSTWO, DaemonProcess};
 use test_server::{Behaviour, TestServer};
 
 /// How long to wait for what comes at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A daemon under limits of open files, that forwards everything to a name server.
-fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> Served {
+fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> DaemonProcess {
     let file = dir.join("plustwo.toml");
     let text = format!(
         "[server]\nadmin = \"127.0.0.1:0\"\nworkers = 2\nmax_tcp_connections_per_client = 1024\n\
@@ -33,7 +33,7 @@ fn serve_under(dir: &Path, soft: u32, hard: u32, server: &TestServer) -> Served 
     let script = format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\"");
     let mut command = Command::new("bash");
     command.args(["-c", &script, PLUSTWO, "serve", "--log-json", "--config", file.to_str().unwrap()]);
-    Served::start_as(command)
+    DaemonProcess::start_as(command)
 }
 
 /// So many connections on which nothing is sent.
@@ -52,10 +52,10 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 /// New names, each of which must be asked of the name server, are answered.
-fn assert_forwards(served: &Served, names: &[(&str, &str)]) {
+fn assert_forwards(served: &DaemonProcess, names: &[(&str, &str)]) {
     let client = Client::new(served.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
     for (name, address) in names {
-        assert_eq!(client.ask(name, "A").addresses(), [address.parse::<IpAddr>().unwrap()], "{name}");
+        assert_eq!(client.query(name, "A").addresses(), [address.parse::<IpAddr>().unwrap()], "{name}");
     }
 }
 
@@ -75,7 +75,7 @@ fn idle_connections_leave_room_for_forwarding_under_a_low_limit() {
     let _admin = idle(&served.admin, 200);
     // They are accepted in their order, so that the last ones are refused when all were looked at.
     let last = tcp.last_mut().unwrap();
-    last.set_read_timeout(Some(PATIENCE)).unwrap();
+    last.set_read_timeout(Some(TIMEOUT)).unwrap();
     assert!(matches!(last.read(&mut [0]), Ok(0) | Err(_)));
     assert!(!is_closed(&mut tcp[0]), "some are served");
     assert_forwards(&served, &names);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use common::process::{complained, plustwo, printed};
+use common::process::{stderr, plustwo, stdout};
 
 /// What the lab comes to when some of its text is another.
 fn changed(pairs: &[(&str, &str)]) -> Output {
@@ -31,14 +31,14 @@ fn compare(dir: &Path, before: &str, after: &str, more: &[&str]) -> Output {
 fn equal_networks_differ_in_nothing() {
     let output = changed(&[("# No way out at all.", "# No way out.")]);
     assert_eq!(output.status.code(), Some(0));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
 fn a_change_without_effect_on_any_name_is_told_and_is_no_difference() {
     let output = changed(&[("source = \"127.0.99.0/24\"", "source = \"127.0.98.0/24\"")]);
     assert_eq!(output.status.code(), Some(0));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_route_moves_many_names_at_once_and_is_named() {
     let nat = "routes = [\n  { destination = \"0.0.0.0/0\", target = \"nat-lab\" },\n  { destination = \"192";
     let output = changed(&[(nat, &nat.replace("nat-lab", "tgw-lab"))]);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn private_dns_turned_off_is_told_by_the_endpoint() {
     let sns = "service = \"com.amazonaws.ap-northeast-1.sns\"\nprivate_dns_enabled = true";
     let output = changed(&[(sns, &sns.replace("true", "false"))]);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
@@ -69,13 +69,13 @@ fn records_ttls_and_security_groups_are_told_apart() {
         ("sources = [\"10.0.0.0/16\", \"192.168.10.0/24\"]", "sources = [\"10.0.0.0/16\"]"),
     ]);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
 fn the_order_of_addresses_is_no_difference() {
     let output = changed(&[("\"10.0.1.30\", \"10.0.2.30\"", "\"10.0.2.30\", \"10.0.1.30\"")]);
-    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_place_of_one_network_alone_is_told() {
     let more = "\n[[site]]\nid = \"site-branch\"\ncidr = [\"192.168.20.0/24\"]\ninternet = true\n";
     let output = compare(dir.path(), &lab, &format!("{lab}{more}"), &[]);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn names_of_ones_own_are_asked_too() {
     let more = ["--names", names.to_str().unwrap()];
     let output = compare(dir.path(), &lab, &zone("\"vpc-lab\""), &more);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(printed(&output));
+    insta::assert_snapshot!(stdout(&output));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_program_reads_json() {
 fn a_wrong_configuration_is_trouble() {
     let output = plustwo(&["diff", "config/lab.toml", "tests/mistakes/many.toml"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complained(&output).contains("error[unknown-key]"));
+    assert!(stderr(&output).contains("error[unknown-key]"));
     assert_eq!(plustwo(&["diff", "no/such/file", "config/lab.toml"]).status.code(), Some(2));
     assert_eq!(plustwo(&["diff", "config/lab.toml"]).status.code(), Some(2));
 }
@@ -135,7 +135,7 @@ fn addresses_that_change_ways_among_themselves_are_told_one_by_one() {
         lab.replacen("id = \"rtb-isolated\"\nroutes = []", &route, 1) + two
     };
     let output = compare(dir.path(), &with("198.51.100.0/24"), &with("203.0.113.0/24"), &[]);
-    let text = printed(&output);
+    let text = stdout(&output);
     let group = text.split("\n\n").find(|group| group.starts_with("two.example.com")).expect(&text);
     insta::assert_snapshot!(group);
 }
@@ -173,7 +173,7 @@ fn a_way_back_that_is_gone_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let after =
         PEERED.replace(r#"routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }]"#, "routes = []");
-    let told = printed(&compare(dir.path(), PEERED, &after, &[]));
+    let told = stdout(&compare(dir.path(), PEERED, &after, &[]));
     let group = told.split("far.example.com from subnet-near").nth(1).unwrap();
     insta::assert_snapshot!(group.split("\n\n").next().unwrap(), @r"
 
@@ -193,7 +193,7 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
     let after = PEERED.replace(route, &format!("{endpoint}\n{route}"));
     // A change that has no part in it.
     let after = after.replace("values = [\"10.1.1.10\"]", "values = [\"10.1.1.11\"]");
-    let told = printed(&compare(dir.path(), PEERED, &after, &[]));
+    let told = stdout(&compare(dir.path(), PEERED, &after, &[]));
     let groups: Vec<&str> = told.split("\n\n").filter(|group| group.contains("from outside")).collect();
     assert!(!groups.is_empty() && !told.contains("because of one of"), "{told}");
     assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{told}");
@@ -222,7 +222,7 @@ endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-e
     let after = before.replace(r#"{ id = "sg-1" }"#, open);
     let route = r#"{ id = "rtb-2", routes = [{ destination = "192.0.2.0/24", target = "igw-1" }] }"#;
     let after = after.replace(r#"{ id = "rtb-2" }"#, route);
-    let told = printed(&compare(dir.path(), before, &after, &[]));
+    let told = stdout(&compare(dir.path(), before, &after, &[]));
     let group = told.split("\n\n").find(|group| group.contains("from subnet-1")).unwrap();
     insta::assert_snapshot!(group, @r"
     3 names from subnet-1

@@ -1,5 +1,5 @@
 //! The manual says what the program says: every key and word has its place in it, every whole configuration compiles,
-//! every transcript is what is printed, every link leads somewhere.
+//! every transcript is what is stdout, every link leads somewhere.
 //!
 //! `UPDATE_EXPECT=1 cargo test --test docs` writes the reference of every key and the transcripts anew.
 

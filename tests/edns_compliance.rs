@@ -186,7 +186,7 @@ fn start() -> (Server, Lab) {
 }
 
 fn packet(name: &str, rtype: u16, flags: u16, edns: Opt) -> Packet {
-    let packet = Packet::ask(name, rtype).flags(flags);
+    let packet = Packet::query(name, rtype).flags(flags);
     match edns {
         None => packet,
         Some((version, payload, flags, options)) => {

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 
 use client::{Doh, Dot, Identity};
-use common::process::Served;
+use common::process::DaemonProcess;
 use common::{Client, Lab, Reply, question, read_frame, write_frame};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RData;
@@ -194,7 +194,7 @@ fn a_private_name_overtakes_names_of_a_dead_server_over_tcp_and_tls() {
     let queries = private_name_behind_dead_ones();
 
     let mut tcp = TcpStream::connect(lab.dns).unwrap();
-    tcp.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    tcp.set_read_timeout(Some(common::TIMEOUT)).unwrap();
     for query in &queries {
         write_frame(&mut tcp, query);
     }
@@ -252,7 +252,7 @@ fn what_is_in_flight_is_answered_while_the_daemon_stops() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
-    upstream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    upstream.set_read_timeout(Some(common::TIMEOUT)).unwrap();
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-far\"\ntype = \"FORWARD\"\ndomain = \"far.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n",
@@ -301,10 +301,10 @@ fn a_handshake_that_does_not_end_is_cut_off_and_one_that_fails_is_counted() {
     let lab = Lab::start_with(&text);
     for listener in [lab.listeners[1], lab.listeners[2]] {
         let mut silent = TcpStream::connect(listener).unwrap();
-        silent.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        silent.set_read_timeout(Some(common::TIMEOUT)).unwrap();
         assert_eq!(std::io::Read::read(&mut silent, &mut [0]).unwrap(), 0, "closed by the server");
         let mut plain = TcpStream::connect(listener).unwrap();
-        plain.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        plain.set_read_timeout(Some(common::TIMEOUT)).unwrap();
         write_frame(&mut plain, &question(1, "db.corp.internal", 1, 1, true));
         // An alert, and the end.
         std::io::Read::read_to_end(&mut plain, &mut Vec::new()).unwrap();
@@ -368,7 +368,7 @@ fn a_padded_query_gets_a_padded_reply_where_nobody_can_read_it() {
 fn the_place_is_that_of_the_clients_address() {
     let setting = Setting::new();
     for from in [[127, 0, 1, 1], [127, 0, 3, 1], [127, 0, 10, 1], [127, 0, 99, 1]] {
-        let plain = Client::new(setting.lab.dns, from.into()).ask_chaos("whoami.plustwo");
+        let plain = Client::new(setting.lab.dns, from.into()).query_chaos("whoami.plustwo");
         let query = question(1, "whoami.plustwo", 16, 3, false);
         let mut dot = Dot::connect(setting.dot, from.into(), &setting.identity).unwrap();
         let mut doh = Doh::connect(setting.doh, from.into(), &setting.identity);
@@ -561,7 +561,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
     let text =
         lab.replace("address = \"127.0.0.1:5300\"\n", &listener).replace("127.0.0.1:9530", "127.0.0.1:0");
     fs::write(&file, text).unwrap();
-    let mut served = Served::start(file.to_str().unwrap());
+    let mut served = DaemonProcess::start(file.to_str().unwrap());
     let listener: SocketAddr = served.dns.parse().unwrap();
     let query = question(1, "db.corp.internal", 1, 1, true);
     let mut old = Dot::connect(listener, HOME.into(), &first).unwrap();

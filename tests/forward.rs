@@ -22,7 +22,7 @@ fn lab(servers: &[&TestServer], more: &str) -> Lab {
 }
 
 fn ask(lab: &Lab, name: &str) -> Reply {
-    Client::new(lab.dns, HOME.into()).ask(name, "A")
+    Client::new(lab.dns, HOME.into()).query(name, "A")
 }
 
 fn addresses(reply: &Reply) -> Vec<String> {
@@ -50,7 +50,7 @@ fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
         assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain);
         assert_eq!(reply.message.authorities.len(), 1);
     }
-    let nodata = Client::new(lab.dns, HOME.into()).ask("www.example", "AAAA");
+    let nodata = Client::new(lab.dns, HOME.into()).query("www.example", "AAAA");
     assert_eq!(nodata.message.metadata.response_code, ResponseCode::NoError);
     assert!(nodata.message.answers.is_empty());
 }
@@ -108,7 +108,7 @@ fn a_public_alias_of_a_private_name_is_answered_privately() {
     assert_eq!(api, ["10.0.100.40", "10.0.200.40"]);
     assert_eq!(addresses(&ask(&lab, "db.example")), ["10.0.4.10"]);
     let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
-    assert_eq!(addresses(&outside.ask("api.example", "A")), ["203.0.113.99"]);
+    assert_eq!(addresses(&outside.query("api.example", "A")), ["203.0.113.99"]);
     // A chain that stays outside is one question.
     let before = server.asked();
     let reply = ask(&lab, "a.example");
@@ -163,7 +163,7 @@ fn a_rule_asks_its_own_targets() {
     assert_eq!((office.asked(), internet.asked()), (1, 0));
     // The rule is the VPC's; from outside the name is the internet's.
     let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
-    assert_eq!(outside.ask("erp.branch.example", "A").message.metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!(outside.query("erp.branch.example", "A").message.metadata.response_code, ResponseCode::NXDomain);
 }
 
 #[test]
@@ -231,21 +231,21 @@ fn a_loop_by_way_of_another_server_ends() {
 
 #[test]
 fn kept_answers_outlive_a_reload() {
-    use common::process::Served;
+    use common::process::DaemonProcess;
     let server = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("plustwo.toml");
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
     let text = BUILT_IN_LAB.replace("127.0.0.1:5300", "127.0.0.1:0").replace("127.0.0.1:9530", "127.0.0.1:0");
     std::fs::write(&file, format!("{text}{internet}")).unwrap();
-    let mut served = Served::start(file.to_str().unwrap());
+    let mut served = DaemonProcess::start(file.to_str().unwrap());
     let client = Client::new(served.dns.parse().unwrap(), HOME.into());
-    assert_eq!(addresses(&client.ask("www.example", "A")), ["198.51.100.7"]);
+    assert_eq!(addresses(&client.query("www.example", "A")), ["198.51.100.7"]);
     std::fs::write(&file, format!("{text}{internet}").replace("10.0.1.20", "10.0.1.21")).unwrap();
     served.signal("-HUP");
     served.wait_for("Reloaded.");
-    assert_eq!(addresses(&client.ask("db.corp.internal", "A")), ["10.0.1.21"]);
-    assert_eq!(addresses(&client.ask("www.example", "A")), ["198.51.100.7"]);
+    assert_eq!(addresses(&client.query("db.corp.internal", "A")), ["10.0.1.21"]);
+    assert_eq!(addresses(&client.query("www.example", "A")), ["198.51.100.7"]);
     assert_eq!(server.asked(), 1);
     served.stop();
 }
@@ -274,7 +274,7 @@ fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() 
         for index in 0..50 {
             flood.send(&question(index, &format!("{index}.{round}.dead.example"), 1, 1, true));
         }
-        let reply = client.ask(&format!("{round}.example"), "A");
+        let reply = client.query(&format!("{round}.example"), "A");
         assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain, "{round}");
     }
     let refused = |reason: &str| lab.metric(&format!("plustwo_forward_refused_total{{reason=\"{reason}\"}}"));
@@ -301,7 +301,7 @@ fn every_query_of_a_flood_for_a_dead_target_gets_a_reply() {
 /// Asks until a reply is as wanted.
 fn ask_until(client: &Client, name: &str, wanted: impl Fn(&Reply) -> bool) -> Reply {
     loop {
-        let reply = client.ask(name, "A");
+        let reply = client.query(name, "A");
         if wanted(&reply) {
             return reply;
         }
@@ -318,7 +318,7 @@ fn while_all_servers_are_dead_what_is_cached_is_served_and_nothing_waits_for_the
     let lab = lab(&[&server], "");
     let client = Client::new(lab.dns, HOME.into());
     for name in &names {
-        assert_eq!(addresses(&client.ask(name, "A")), ["198.51.100.7"]);
+        assert_eq!(addresses(&client.query(name, "A")), ["198.51.100.7"]);
     }
     server.becomes(Behaviour::Silent);
     // Once its time has passed the name is stale: the server is queried, probed, and given up.
@@ -327,13 +327,13 @@ fn while_all_servers_are_dead_what_is_cached_is_served_and_nothing_waits_for_the
     while lab.metric(&format!("plustwo_forward_servers_backing_off{{source=\"\",to=\"{}\"}}", server.address))
         < 1.0
     {
-        client.ask("unseen.example", "A");
+        client.query("unseen.example", "A");
     }
     // From here on a trial query is all that is sent: as many stale answers as are asked for come at once, and a name
     // that was never seen fails at once, or is itself the trial.
     let before = server.asked();
     for name in names.iter().cycle().take(1000) {
-        let reply = client.ask(name, "A");
+        let reply = client.query(name, "A");
         assert!(stale(&reply) && addresses(&reply) == ["198.51.100.7"], "{name}: {reply:?}");
     }
     assert!(server.asked() - before < 50, "{} of 1000 queries were sent", server.asked() - before);
@@ -389,10 +389,10 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
         "db.corp.internal",
     ] {
         // The carriers first, so that none has another's answer to lean on.
-        let chaos = client.ask_chaos(name);
+        let chaos = client.query_chaos(name);
         let explained: serde_json::Value =
             serde_json::from_str(&lab.get(&format!("/v1/explain?name={name}&from=127.0.1.1"))).unwrap();
-        let reply = client.ask(name, "A");
+        let reply = client.query(name, "A");
         let rcode = reply.message.metadata.response_code;
         let rcode = if rcode == ResponseCode::NXDomain { "NXDOMAIN" } else { "NOERROR" };
         assert!(chaos[0].starts_with(&format!("type=A rcode={rcode} ")), "{name}: {chaos:?}");
@@ -429,7 +429,7 @@ fn an_explanation_of_what_nobody_answers_says_so_and_invents_nothing() {
     let silent = TestServer::start(Behaviour::Refused, &[]);
     let lab = lab(&[&silent], "");
     let client = Client::new(lab.dns, HOME.into());
-    let chaos = client.ask_chaos("s3.ap-northeast-1.amazonaws.com");
+    let chaos = client.query_chaos("s3.ap-northeast-1.amazonaws.com");
     assert!(chaos[0].starts_with("type=A rcode=SERVFAIL source=public"), "{chaos:?}");
     assert!(chaos.iter().all(|text| !text.starts_with("egress=")), "{chaos:?}");
     assert!(chaos.iter().any(|text| text.contains("answered REFUSED")), "{chaos:?}");
@@ -442,7 +442,7 @@ fn explanations_query_upstreams_at_a_bounded_rate_and_say_when_they_did_not() {
     let client = Client::new(lab.dns, HOME.into());
     let mut not_queried = None;
     for index in 0..2000 {
-        let texts = client.ask_chaos(&format!("{index}.example"));
+        let texts = client.query_chaos(&format!("{index}.example"));
         if texts[0].contains("queried=no") {
             not_queried = Some(texts);
             break;

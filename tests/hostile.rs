@@ -71,7 +71,7 @@ struct Asker {
 impl Asker {
     fn new() -> Self {
         let engine = lab::engine();
-        Self { worker: engine.worker(1), engine, listener: lab::listener(), reply: Vec::new() }
+        Self { worker: engine.worker(1), engine, listener: lab::listener_identity(), reply: Vec::new() }
     }
 
     /// The reply, if there is one, checked.
@@ -104,7 +104,7 @@ impl Asker {
             self.ask(&lab::query(7, 100), IpAddr::from([127, 0, 0, 1]), transport).expect("an answer");
             lab::assert_answered(&self.reply, 7);
         }
-        let s3 = Packet::ask("s3.ap-northeast-1.amazonaws.com", A).opt(1232, &[]).build();
+        let s3 = Packet::query("s3.ap-northeast-1.amazonaws.com", A).opt(1232, &[]).build();
         for (peer, path) in [([127, 0, 1, 1], "gateway-endpoint"), ([127, 0, 2, 1], "nat-gateway")] {
             let reply = self.ask(&s3, IpAddr::from(peer), Transport::Udp).expect("an answer");
             assert!(reply.edes()[0].1.starts_with(&format!("egress={path}")), "{:?}", reply.edes());
@@ -153,19 +153,19 @@ fn good() -> Vec<Vec<u8>> {
     let subnet: &[u8] = &[0, 1, 24, 0, 10, 0, 2];
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     [
-        Packet::ask(SNS, A),
-        Packet::ask(SNS, A).opt(1232, &[(PATHS, &[])]),
-        Packet::ask(SNS, AAAA).opt(4096, &[(COOKIE, b"12345678"), (CLIENT_SUBNET, subnet)]),
-        Packet::ask("x.apps.corp.internal", ANY).opt(512, &[]),
-        Packet::ask("queue.corp.internal", A),
-        Packet::ask("topics.corp.internal", AAAA),
-        Packet::ask("files.office.example", A).opt(0, &[]),
-        Packet::ask("10.100.0.10.in-addr.arpa", 12),
-        Packet::ask("ip-10-0-1-20.ap-northeast-1.compute.internal", A).opt(1232, &[(PATHS, &[])]),
-        Packet::ask_wire(&wire(SNS), TXT, CH).opt(1232, &[]),
-        Packet::ask_wire(&wire("whoami.plustwo"), TXT, CH),
-        Packet::ask("corp.internal", lab::IXFR).additional(&soa).counts([1, 0, 1, 0]),
-        Packet::ask("corp.internal", 6).opcode(4),
+        Packet::query(SNS, A),
+        Packet::query(SNS, A).opt(1232, &[(PATHS, &[])]),
+        Packet::query(SNS, AAAA).opt(4096, &[(COOKIE, b"12345678"), (CLIENT_SUBNET, subnet)]),
+        Packet::query("x.apps.corp.internal", ANY).opt(512, &[]),
+        Packet::query("queue.corp.internal", A),
+        Packet::query("topics.corp.internal", AAAA),
+        Packet::query("files.office.example", A).opt(0, &[]),
+        Packet::query("10.100.0.10.in-addr.arpa", 12),
+        Packet::query("ip-10-0-1-20.ap-northeast-1.compute.internal", A).opt(1232, &[(PATHS, &[])]),
+        Packet::query_wire(&wire(SNS), TXT, CH).opt(1232, &[]),
+        Packet::query_wire(&wire("whoami.plustwo"), TXT, CH),
+        Packet::query("corp.internal", lab::IXFR).additional(&soa).counts([1, 0, 1, 0]),
+        Packet::query("corp.internal", 6).opcode(4),
     ]
     .map(|packet| packet.build())
     .to_vec()
@@ -254,7 +254,7 @@ fn any_name_type_and_subnet_is_answered() {
         }
         let class = *random.pick(&[1, 1, 1, 3, 4, 255, 4660]);
         let qtype = if random.below(2) == 0 { random.below(300) as u16 } else { random.next() as u16 };
-        let mut packet = Packet::ask_wire(&name, qtype, class);
+        let mut packet = Packet::query_wire(&name, qtype, class);
         if random.below(3) > 0 {
             let (length, family) = (random.below(33) as u8, *random.pick(&[1, 2]));
             // Its bits after the prefix are zero, as they have to be.
@@ -302,7 +302,7 @@ impl Troubled {
             idle_timeout: Duration::from_secs(600),
         };
         let slots = Arc::new(TcpSlots::new());
-        let listener = DnsTcpListener::new(listener, lab::listener(), limits, slots).expect("a door");
+        let listener = DnsTcpListener::new(listener, lab::listener_identity(), limits, slots).expect("a listener");
         let engine = lab::engine();
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.run(engine.clone(), lab::workers(&engine), std::future::pending()));

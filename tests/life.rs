@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::process::{PLUSTWO, Served, complained, lab_file, plustwo, printed};
+use common::process::{PLUSTWO, DaemonProcess, stderr, lab_file, plustwo, stdout};
 use common::{Client, question};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -46,32 +46,32 @@ fn ip(text: &str) -> IpAddr {
 fn the_verb_reload_tells_what_came_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
-    let served = Served::start(&file);
+    let served = DaemonProcess::start(&file);
     let reload = || plustwo(&["reload", "--admin", &served.admin]);
 
     let unchanged = reload();
-    assert_eq!(unchanged.status.code(), Some(0), "{}", complained(&unchanged));
-    assert!(printed(&unchanged).starts_with("unchanged: "), "{}", printed(&unchanged));
+    assert_eq!(unchanged.status.code(), Some(0), "{}", stderr(&unchanged));
+    assert!(stdout(&unchanged).starts_with("unchanged: "), "{}", stdout(&unchanged));
 
     edit(&file, "10.0.1.20", "10.0.1.21");
     edit(&file, "watch = false", "watch = false\nlame_duck_s = 3");
     let good = reload();
-    assert_eq!(good.status.code(), Some(0), "{}", complained(&good));
-    let told = printed(&good);
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    let told = stdout(&good);
     assert!(told.contains("zone corp.internal. (ZLAB0CORPINTERNAL): 1 name changed"), "{told}");
     assert!(told.contains("needs a restart: [server] lame_duck_s: 0 → 3"), "{told}");
 
     edit(&file, "10.0.1.21", "10.0.1.999");
     let bad = reload();
     assert_eq!(bad.status.code(), Some(1));
-    let told = complained(&bad);
+    let told = stderr(&bad);
     assert!(told.contains("plustwo.toml:") && told.contains("10.0.1.999"), "{told}");
     assert!(told.contains("refused: 1 error; the old world stays"), "{told}");
 
     fs::remove_file(&file).unwrap();
     let gone = plustwo(&["reload", "--json", "--admin", &served.admin]);
     assert_eq!(gone.status.code(), Some(1));
-    assert!(printed(&gone).contains("\"code\":\"unreadable-file\""), "{}", printed(&gone));
+    assert!(stdout(&gone).contains("\"code\":\"unreadable-file\""), "{}", stdout(&gone));
 
     let admin = served.admin.clone();
     served.stop();
@@ -82,7 +82,7 @@ fn the_verb_reload_tells_what_came_of_it() {
 fn a_post_reloads_and_answers_with_the_changes() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "watch = false");
-    let served = Served::start(&file);
+    let served = DaemonProcess::start(&file);
     let post = || {
         let (status, body) = served.http("POST", "/v1/reload");
         let value: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -126,27 +126,27 @@ fn a_changed_file_is_noticed_however_it_is_written() {
     fs::write(&zone, "a 60 IN A 10.0.1.1\n").unwrap();
     let more = "\n[[hosted_zone]]\nname = \"x.internal\"\nvpcs = [\"vpc-lab\"]\nfile = \"zones/x.zone\"\n";
     fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
 
     let good = fs::read_to_string(&file).unwrap();
     rename_over(&file, &good.replace("10.0.1.20", "10.0.1.21"));
     served.wait_for("Reloaded.");
-    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.21")]);
+    assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.21")]);
 
     fs::write(&file, good.replace("10.0.1.20", "10.0.1.22")).unwrap();
     let seen = served.wait_for("Reloaded.");
     assert!(seen.iter().any(|line| line.contains("Changed: zone corp.internal.")), "{seen:?}");
-    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.22")]);
+    assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.22")]);
 
     fs::write(&zone, "a 60 IN A 10.0.1.2\n").unwrap();
     served.wait_for("Reloaded.");
-    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+    assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
 
     rename_over(&file, "nonsense");
     served.wait_for("The configuration is wrong; the old world stays.");
-    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+    assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
     served.stop();
 }
 
@@ -166,7 +166,7 @@ impl Load {
             std::thread::spawn(move || {
                 let client = Client::new(dns, ip("127.0.1.1"));
                 while !stop.load(Ordering::Relaxed) {
-                    right(&client.ask(name, "A").addresses());
+                    right(&client.query(name, "A").addresses());
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -201,7 +201,7 @@ fn reloads_under_load_lose_nothing_and_mix_nothing() {
         )
     };
     fs::write(&file, world(1)).unwrap();
-    let served = Served::start(&file);
+    let served = DaemonProcess::start(&file);
     let load = Load::start(served.dns.parse().unwrap(), "two.twin.internal", |addresses| {
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
@@ -244,7 +244,7 @@ fn the_service_manager_is_told() {
         }
         assert!(is_watchdog, "{told} instead of {wanted}");
     };
-    let served = Served::start_as(command);
+    let served = DaemonProcess::start_as(command);
     assert!(next("READY=1").contains("STATUS=Answering"));
     next("WATCHDOG=1");
     next("WATCHDOG=1");
@@ -294,7 +294,7 @@ fn a_restart_with_sockets_passed_in_loses_nothing() {
     let (udp, tcp) = sockets();
     let address = udp.local_addr().unwrap();
     let file = lab_with(dir.path(), &address.to_string(), "watch = false");
-    let mut served = Served::start_as(with_sockets(&file, &udp, &tcp));
+    let mut served = DaemonProcess::start_as(with_sockets(&file, &udp, &tcp));
     assert_eq!(served.dns, address.to_string());
     let load = Load::start(address, "db.corp.internal", |addresses| assert_eq!(addresses, [ip("10.0.1.20")]));
     for _ in 0..3 {
@@ -305,7 +305,7 @@ fn a_restart_with_sockets_passed_in_loses_nothing() {
         let query = question(7, "db.corp.internal", 1, 1, false);
         let length = u16::try_from(query.len()).unwrap().to_be_bytes();
         stream.write_all(&[&length[..], &query].concat()).unwrap();
-        served = Served::start_as(with_sockets(&file, &udp, &tcp));
+        served = DaemonProcess::start_as(with_sockets(&file, &udp, &tcp));
         let mut head = [0; 4];
         stream.read_exact(&mut head).unwrap();
         assert_eq!(head[2..], [0, 7]);
@@ -322,7 +322,7 @@ fn a_socket_that_no_listener_names_is_an_error() {
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let output = with_sockets(&file, &udp, &tcp).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = complained(&output);
+    let told = stderr(&output);
     let address = udp.local_addr().unwrap();
     assert!(told.contains(&format!("inherited socket: UDP {address} (descriptor 3, `dns`)")), "{told}");
     assert!(told.contains("socket unit"), "{told}");
@@ -333,20 +333,20 @@ fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
     let dir = tempfile::tempdir().unwrap();
     // Longer than any test waits: it is the second signal that ends it.
     let file = lab_with(dir.path(), "127.0.0.1:0", "lame_duck_s = 600");
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     assert!(served.http("GET", "/ready").0.contains(" 200 "));
     served.signal("-TERM");
     served.wait_for("Not ready any more; answering for 600 s yet.");
     assert!(served.http("GET", "/ready").0.contains(" 503 "));
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
-    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
+    assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
     served.signal("-INT");
     served.wait_for("A second signal: ending at once.");
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
 }
 
 /// The values of a reload by what came of it.
-fn reloads(served: &Served, result: &str) -> u32 {
+fn reloads(served: &DaemonProcess, result: &str) -> u32 {
     let page = served.http("GET", "/metrics").1;
     let series = format!("plustwo_config_reloads_total{{result=\"{result}\"}} ");
     page.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
@@ -357,10 +357,10 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
     let lab = fs::read_to_string(&file).unwrap();
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
-    let answer = || client.ask("db.corp.internal", "A").addresses();
+    let answer = || client.query("db.corp.internal", "A").addresses();
     // Cut to nothing, a comment alone, and the head of the file, which is valid by itself.
     let head = &lab[..lab.find("[[vpc]]").unwrap()];
     for (n, text) in ["", "# all of it is gone\n", head].into_iter().enumerate() {
@@ -383,7 +383,7 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
     assert!(status.contains(" 200 ") && value["result"] == "ok", "{status} {value}");
     assert_eq!(value["warnings"][0]["code"], "implausible", "{value}");
     served.wait_for("Applied because it was requested: no location is left");
-    let refused = client.ask("db.corp.internal", "A");
+    let refused = client.query("db.corp.internal", "A");
     assert_eq!(refused.message.metadata.response_code.to_string(), "Query Refused");
     served.stop();
 }
@@ -392,7 +392,7 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
 fn sighup_applies_what_the_watch_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let file = lab_with(dir.path(), "127.0.0.1:0", "");
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     fs::write(&file, "").unwrap();
     served.wait_for("Keeping the previous configuration: no location is left");
@@ -411,17 +411,17 @@ fn an_included_file_that_is_empty_for_a_moment_is_not_applied() {
     fs::write(&zones, zone).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("include = [\"zones.toml\"]\n{text}")).unwrap();
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
     for blank in ["", "\n\n"] {
         fs::write(&zones, blank).unwrap();
         served.wait_for("zones.toml is empty.");
-        assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.1")]);
+        assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.1")]);
     }
     fs::write(&zones, zone.replace("10.0.1.1", "10.0.1.2")).unwrap();
     served.wait_for("Reloaded.");
-    assert_eq!(client.ask("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
+    assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
     served.stop();
 }
 
@@ -435,7 +435,7 @@ fn the_vpc_of_an_open_listener_does_not_go_by_itself() {
         lab.replace("address = \"127.0.0.1:0\"\n", "address = \"127.0.0.1:0\"\nvpc = \"vpc-lab\"\n"),
     )
     .unwrap();
-    let mut served = Served::start(&file);
+    let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     let other = "[[vpc]]\nid = \"vpc-2\"\nregion = \"ap-northeast-1\"\ncidr = [\"10.7.0.0/16\"]\n\
                  subnet = [{ id = \"subnet-2\", cidr = \"10.7.1.0/24\", availability_zone = \"ap-northeast-1a\", \
@@ -443,6 +443,6 @@ fn the_vpc_of_an_open_listener_does_not_go_by_itself() {
     fs::write(&file, other).unwrap();
     served.wait_for("Keeping the previous configuration: VPC vpc-lab");
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
-    assert_eq!(client.ask("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
+    assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
     served.stop();
 }

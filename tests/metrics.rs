@@ -20,8 +20,8 @@ fn implied(lab: &Lab, endpoint: &str, service: &str, subnet: &str) -> f64 {
 /// As curl and every stub does it: a socket of its own for each look-up, A and AAAA.
 fn look_up(lab: &Lab, name: &str) -> Client {
     let client = Client::new(lab.dns, HOME.into());
-    client.ask(name, "A");
-    client.ask(name, "AAAA");
+    client.query(name, "A");
+    client.query(name, "AAAA");
     client
 }
 
@@ -52,7 +52,7 @@ fn twenty_look_ups_are_twenty_implied_connections() {
 fn a_client_in_an_endpoints_subnet_uses_the_interface_beside_it() {
     let lab = Lab::start();
     for _ in 0..4 {
-        Client::new(lab.dns, [127, 0, 200, 1].into()).ask("ec2.ap-northeast-1.amazonaws.com", "A");
+        Client::new(lab.dns, [127, 0, 200, 1].into()).query("ec2.ap-northeast-1.amazonaws.com", "A");
     }
     assert_eq!(implied(&lab, "vpce-ec2", "ec2", "subnet-endpoints-c"), 4.0);
     assert_eq!(implied(&lab, "vpce-ec2", "ec2", "subnet-endpoints-a"), 0.0);
@@ -75,8 +75,8 @@ fn over_tcp_every_reply_counts() {
 #[test]
 fn the_ways_out_are_counted_by_the_clients_subnet() {
     let lab = Lab::start();
-    Client::new(lab.dns, [127, 0, 2, 1].into()).ask("s3.ap-northeast-1.amazonaws.com", "A");
-    Client::new(lab.dns, [127, 0, 99, 1].into()).ask("s3.ap-northeast-1.amazonaws.com", "A");
+    Client::new(lab.dns, [127, 0, 2, 1].into()).query("s3.ap-northeast-1.amazonaws.com", "A");
+    Client::new(lab.dns, [127, 0, 99, 1].into()).query("s3.ap-northeast-1.amazonaws.com", "A");
     let answers = |vpc: &str, place: &str, path: &str| {
         lab.metric(&format!(
             "plustwo_egress_answers_total{{client_subnet_id=\"{place}\",client_vpc_id=\"{vpc}\",path=\"{path}\",reach=\"ok\"}}"

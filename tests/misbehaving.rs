@@ -101,7 +101,7 @@ fn met(behaviour: &Behaviour) -> String {
         rule("branch", url(&branch)),
         rule("good", good.address.to_string()),
     ));
-    let ask = |name: &str| Client::new(lab.dns, HOME.into()).ask(name, "A");
+    let ask = |name: &str| Client::new(lab.dns, HOME.into()).query(name, "A");
     // The names of others are answered while these two wait.
     let [by_internet, by_rule] = std::thread::scope(|scope| {
         let waiting = ["www.example", "www.branch.example"].map(|name| scope.spawn(move || ask(name)));

@@ -33,7 +33,7 @@ fn lab_with(server: &Server, more: &str) -> Lab {
 }
 
 fn ask(lab: &Lab, name: &str, qtype: u16) -> Reply {
-    send(lab, &Packet::ask(name, qtype).opt(1232, &[]))
+    send(lab, &Packet::query(name, qtype).opt(1232, &[]))
 }
 
 fn send(lab: &Lab, packet: &Packet) -> Reply {
@@ -97,7 +97,7 @@ fn special_use_names_do_not_leave() {
         for qtype in [A, AAAA, PTR, TXT, SVCB, SOA, NS, ANY] {
             // 127.0.99.1 is outside of every VPC.
             for client in [HOME, [127, 0, 99, 1]] {
-                let packet = Packet::ask(name, qtype).opt(1232, &[]);
+                let packet = Packet::query(name, qtype).opt(1232, &[]);
                 let reply = Reply::read(&Client::new(lab.dns, client.into()).exchange(&packet.build()));
                 let rcode = reply.rcode();
                 assert!(
@@ -119,7 +119,7 @@ fn special_use_names_are_answered_as_their_rfcs_say() {
     let server = Server::start(vec![]);
     let lab = lab_with(&server, "");
     let outside = |name: &str, qtype| {
-        let packet = Packet::ask(name, qtype);
+        let packet = Packet::query(name, qtype);
         Reply::read(&Client::new(lab.dns, [127, 0, 99, 1].into()).exchange(&packet.build()))
     };
     assert_eq!(outside("localhost", A).data(), ["127.0.0.1"]);
@@ -433,7 +433,7 @@ fn an_upstreams_extended_errors_are_passed_on() {
         assert_eq!(codes(&ask(&lab, "alias.example", A))[..3], [4, 15, 17]);
         assert_eq!(codes(&ask(&lab, "plain.example", A)), [0]);
         // Without EDNS there is nothing to carry them in; CD does not change the answer.
-        assert!(!send(&lab, &Packet::ask("ads.example", A)).has_opt());
-        assert_eq!(send(&lab, &Packet::ask("ads.example", A).flags(RD | CD)).flags() & CD, CD);
+        assert!(!send(&lab, &Packet::query("ads.example", A)).has_opt());
+        assert_eq!(send(&lab, &Packet::query("ads.example", A).flags(RD | CD)).flags() & CD, CD);
     }
 }

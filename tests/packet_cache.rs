@@ -1,5 +1,5 @@
-//! What comes out of the packet cache is what would be decided: up to the identifier, the case of the name, TTLs that
-//! count down, and rotation. And what it counts is the same.
+//! A reply from the packet cache equals the reply of a new decision, except for the ID, the case of the name, TTLs
+//! that count down, and rotation. The metrics are equal too.
 
 #[path = "lab/mod.rs"]
 mod lab;
@@ -14,7 +14,7 @@ use plustwo::serve::{
 };
 use proptest::prelude::*;
 
-/// The lab, with answers of every kind that a cache could get wrong.
+/// Additions to the lab: every kind of answer that a cache could handle incorrectly.
 const MORE: &str = r#"
 [[hosted_zone]]
 name = "kinds.example"
@@ -30,19 +30,19 @@ records = [
   { name = "https", type = "HTTPS", ttl = 60, values = ["1 . ipv4hint=10.0.1.1,52.219.0.1 ipv6hint=2001:db8::1"] },
   { name = "near", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "tokyo", region = "ap-northeast-1" },
   { name = "near", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "virginia", region = "us-east-1" },
-  { name = "spare", type = "A", alias = "many.kinds.example", set_identifier = "p", failover = "PRIMARY", health_check_id = "hc-ill" },
+  { name = "spare", type = "A", alias = "many.kinds.example", set_identifier = "p", failover = "PRIMARY", health_check_id = "hc-unhealthy" },
   { name = "spare", type = "A", alias = "near.kinds.example", set_identifier = "s", failover = "SECONDARY" },
   { name = "few", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "1", multi_value_answer = true },
   { name = "few", type = "A", ttl = 30, values = ["10.0.1.2"], set_identifier = "2", multi_value_answer = true },
   { name = "drawn", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "blue", weight = 1 },
   { name = "drawn", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "green", weight = 1 },
   { name = "alone", type = "A", ttl = 60, values = ["10.0.1.1"], set_identifier = "blue", weight = 1 },
-  { name = "alone", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "green", weight = 1, health_check_id = "hc-ill" },
+  { name = "alone", type = "A", ttl = 60, values = ["10.0.1.2"], set_identifier = "green", weight = 1, health_check_id = "hc-unhealthy" },
   { name = "leads", type = "CNAME", ttl = 60, values = ["drawn.kinds.example"] },
 ]
 
 [[health_check]]
-id = "hc-ill"
+id = "hc-unhealthy"
 healthy = false
 
 [[public]]
@@ -55,7 +55,7 @@ values = ["198.51.100.1", "198.51.100.2"]
 source = "127.0.9.0/24"
 place = "outside"
 
-# Two subnets of one VPC, whose resolver makes AAAA records for the one.
+# Two subnets of one VPC. DNS64 is enabled for one of them.
 [[vpc]]
 id = "vpc-six"
 region = "ap-northeast-1"
@@ -103,16 +103,16 @@ const NAMES: &[&str] = &[
     "",
 ];
 
-/// A query, who sends it, and how long after the one before.
+/// A query, its source, and the time since the previous one.
 #[derive(Clone, Debug)]
-struct Asked {
+struct TimedQuery {
     message: Vec<u8>,
     peer: IpAddr,
     transport: Transport,
     pause_ms: u64,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn timed_query() -> impl Strategy<Value = TimedQuery> {
     let name = (prop::sample::select(NAMES), any::<u32>()).prop_map(|(name, case)| {
         let mix = |(at, letter): (usize, char)| match case >> (at % 32) & 1 {
             1 => letter.to_ascii_uppercase(),
@@ -143,33 +143,33 @@ fn asked() -> impl Strategy<Value = Asked> {
     let transport = prop::sample::select(vec![Transport::Udp, Transport::Udp, Transport::Tcp]);
     (any::<u16>(), name, qtype, opt, peer, flags, class, transport, 0u64..900).prop_map(
         |(id, name, qtype, opt, peer, flags, class, transport, pause_ms)| {
-            let mut packet = Packet::ask_wire(&lab::wire(&name), qtype, class).id(id).flags(flags);
+            let mut packet = Packet::query_wire(&lab::wire(&name), qtype, class).id(id).flags(flags);
             if let Some((payload, option)) = opt {
                 let options: Vec<(u16, &[u8])> =
                     option.iter().map(|(code, data)| (*code, &data[..])).collect();
                 packet = packet.opt(payload, &options);
             }
-            Asked { message: packet.build(), peer: peer.into(), transport, pause_ms }
+            TimedQuery { message: packet.build(), peer: peer.into(), transport, pause_ms }
         },
     )
 }
 
-/// Someone who answers, and the time there.
-struct Side {
+/// An engine with a clock of its own.
+struct TestEngine {
     engine: Arc<Engine>,
     worker: Worker,
     listener: ListenerIdentity,
-    /// How much time has passed.
+    /// Time since the start.
     now: Duration,
-    /// What the wall clock shows, since 1970.
+    /// The wall clock: time since 1970.
     wall: Duration,
 }
 
-impl Side {
+impl TestEngine {
     fn new(cache: u64) -> Self {
         let text = lab::lab(&format!("{MORE}\n[packet_cache]\nmax_bytes = {cache}\n"));
         let (loaded, world) = lab::load(&text);
-        let engine = Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"));
+        let engine = Arc::new(Engine::open(&loaded.config, world).expect("no query log is configured"));
         let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
         Self {
             worker: engine.worker(1),
@@ -180,23 +180,23 @@ impl Side {
         }
     }
 
-    fn answer(&mut self, asked: &Asked) -> Option<Vec<u8>> {
-        let pause = Duration::from_millis(asked.pause_ms);
+    fn answer(&mut self, query: &TimedQuery) -> Option<Vec<u8>> {
+        let pause = Duration::from_millis(query.pause_ms);
         (self.now, self.wall) = (self.now + pause, self.wall + pause);
         let moment = Moment { started: self.engine.started() + self.now, at: UNIX_EPOCH + self.wall };
-        let peer = SocketAddr::new(asked.peer, 40_000);
-        let origin = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: asked.transport };
-        // Something before it, as in a batch.
+        let peer = SocketAddr::new(query.peer, 40_000);
+        let source = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport: query.transport };
+        // Octets of a previous reply, as in a batch.
         let mut out = vec![0xaa; 7];
         let incoming =
-            IncomingMessage { listener: &self.listener, message: &asked.message, source: &origin, moment };
-        let begun = self.engine.handle(&mut self.worker, &incoming, &mut out);
+            IncomingMessage { listener: &self.listener, message: &query.message, source: &source, moment };
+        let progress = self.engine.handle(&mut self.worker, &incoming, &mut out);
         self.worker.recorder.settle(moment.started);
-        matches!(begun, Progress::Replied).then(|| out.split_off(7))
+        matches!(progress, Progress::Replied).then(|| out.split_off(7))
     }
 
-    /// What was counted, but for what a cache counts of itself, how long it took, and on which subnet a connection was put,
-    /// which hangs on the rotation.
+    /// The metrics, except those of the cache itself, durations, and the subnets of implied connections, which depend
+    /// on the rotation.
     fn counts(&self) -> Vec<String> {
         let text = self.engine.observer().render();
         let is_compared = |line: &&str| {
@@ -222,10 +222,10 @@ impl Side {
     }
 }
 
-/// A reply without what may differ: header and question, the records with their TTLs, sorted, and the options.
-type Settled = (Vec<u8>, Vec<String>, Vec<(u16, Vec<u8>)>);
+/// The comparable parts of a reply: header and question, the sorted records with their TTLs, and the options.
+type Normalised = (Vec<u8>, Vec<String>, Vec<(u16, Vec<u8>)>);
 
-fn settled(raw: &[u8]) -> Settled {
+fn normalised(raw: &[u8]) -> Normalised {
     let reply = Reply::read(raw);
     let mut records: Vec<String> = reply
         .message
@@ -238,7 +238,7 @@ fn settled(raw: &[u8]) -> Settled {
         .collect();
     records.sort();
     let question_end = 12 + raw[12..].iter().position(|octet| *octet == 0).map_or(0, |at| at + 5);
-    // Header and question must be equal to the last octet; so must be everything in the OPT record.
+    // Header, question and OPT record must be equal octet by octet.
     let until = if reply.counts()[0] == 1 { question_end } else { 12 };
     (raw[..until].to_vec(), records, reply.options())
 }
@@ -247,14 +247,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn cached_is_uncached(questions in prop::collection::vec(asked(), 1..12), order in prop::collection::vec(0usize..12, 80)) {
-        let (mut cached, mut uncached) = (Side::new(1 << 20), Side::new(0));
-        for at in order {
-            let asked = &questions[at % questions.len()];
-            let (one, other) = (cached.answer(asked), uncached.answer(asked));
+    fn cached_replies_equal_uncached_replies(queries in prop::collection::vec(timed_query(), 1..12), order in prop::collection::vec(0usize..12, 80)) {
+        let (mut cached, mut uncached) = (TestEngine::new(1 << 20), TestEngine::new(0));
+        for index in order {
+            let query = &queries[index % queries.len()];
+            let (one, other) = (cached.answer(query), uncached.answer(query));
             prop_assert_eq!(one.as_ref().map(Vec::len), other.as_ref().map(Vec::len));
             if let (Some(one), Some(other)) = (one, other) {
-                prop_assert_eq!(settled(&one), settled(&other));
+                prop_assert_eq!(normalised(&one), normalised(&other));
             }
         }
         prop_assert_eq!(cached.counts(), uncached.counts());
@@ -262,14 +262,14 @@ proptest! {
     }
 }
 
-fn ask(name: &str, qtype: u16) -> Asked {
-    let message = Packet::ask(name, qtype).opt(1232, &[]).build();
-    Asked { message, peer: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp, pause_ms: 0 }
+fn plain_query(name: &str, qtype: u16) -> TimedQuery {
+    let message = Packet::query(name, qtype).opt(1232, &[]).build();
+    TimedQuery { message, peer: IpAddr::from([127, 0, 0, 1]), transport: Transport::Udp, pause_ms: 0 }
 }
 
 #[test]
-fn the_third_time_it_is_a_hit_for_all_that_can_be_kept() {
-    for (name, qtype, is_kept) in [
+fn the_third_query_is_a_hit_if_the_reply_is_cacheable() {
+    for (name, qtype, is_cacheable) in [
         ("sns.ap-northeast-1.amazonaws.com", A, true),
         ("sns.ap-northeast-1.amazonaws.com", AAAA, true),
         ("public.kinds.example", A, true),
@@ -282,117 +282,117 @@ fn the_third_time_it_is_a_hit_for_all_that_can_be_kept() {
         ("spare.kinds.example", A, true),
         ("few.kinds.example", A, true),
         ("alone.kinds.example", A, true),
-        // Who is drawn once need not be drawn again, whatever leads there.
+        // Weighted records are drawn for every query, also at the end of a CNAME.
         ("drawn.kinds.example", A, false),
         ("leads.kinds.example", A, false),
-        // Names in these records are compressed against each other.
+        // Names in these records are compressed, so the records cannot rotate.
         ("mail.kinds.example", 15, false),
         ("sns.ap-northeast-1.amazonaws.com", 252, false),
     ] {
-        let mut side = Side::new(1 << 20);
+        let mut server = TestEngine::new(1 << 20);
         for _ in 0..2 {
-            side.answer(&ask(name, qtype)).expect("a reply");
+            server.answer(&plain_query(name, qtype)).expect("a reply");
         }
-        assert_eq!(side.hits(), 0, "{name} {qtype}: seen once, it is not kept");
-        side.answer(&ask(name, qtype)).expect("a reply");
-        assert_eq!(side.hits(), u64::from(is_kept), "{name} {qtype}");
+        assert_eq!(server.hits(), 0, "{name} {qtype}: inserted by the second query only");
+        server.answer(&plain_query(name, qtype)).expect("a reply");
+        assert_eq!(server.hits(), u64::from(is_cacheable), "{name} {qtype}");
     }
 }
 
 #[test]
-fn what_is_drawn_is_drawn_anew_and_told_as_it_was_drawn() {
-    let mut side = Side::new(1 << 20);
-    let message = Packet::ask("leads.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
-    let asked = Asked { message, ..ask("leads.kinds.example", A) };
-    let direct = Packet::ask("drawn.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
-    let direct = Asked { message: direct, ..ask("drawn.kinds.example", A) };
+fn weighted_records_are_drawn_for_every_query_and_annotated_as_drawn() {
+    let mut server = TestEngine::new(1 << 20);
+    let message = Packet::query("leads.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
+    let query = TimedQuery { message, ..plain_query("leads.kinds.example", A) };
+    let direct = Packet::query("drawn.kinds.example", A).opt(4096, &[(PATHS, &[])]).build();
+    let direct = TimedQuery { message: direct, ..plain_query("drawn.kinds.example", A) };
     let mut seen = [0; 2];
     for _ in 0..100 {
         let is_green = |raw: &[u8]| Reply::read(raw).addresses().contains(&"10.0.1.2".to_owned());
-        seen[usize::from(is_green(&side.answer(&asked).expect("a reply")))] += 1;
-        let raw = side.answer(&direct).expect("a reply");
-        let told = String::from_utf8(Reply::read(&raw).option(PATHS).expect("it was asked for")).unwrap();
+        seen[usize::from(is_green(&server.answer(&query).expect("a reply")))] += 1;
+        let raw = server.answer(&direct).expect("a reply");
+        let annotation = String::from_utf8(Reply::read(&raw).option(PATHS).expect("requested")).unwrap();
         let set = if is_green(&raw) { "green" } else { "blue" };
-        assert!(told.contains(&format!("\"set_identifier\":\"{set}\"")), "{told}");
+        assert!(annotation.contains(&format!("\"set_identifier\":\"{set}\"")), "{annotation}");
     }
     assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
-    assert_eq!(side.hits(), 0);
+    assert_eq!(server.hits(), 0);
 }
 
 #[test]
-fn records_turn_with_every_hit() {
-    let mut side = Side::new(1 << 20);
+fn records_rotate_with_every_hit() {
+    let mut server = TestEngine::new(1 << 20);
     let firsts: Vec<String> = (0..10)
-        .map(|_| Reply::read(&side.answer(&ask("many.kinds.example", A)).expect("a reply")).data()[0].clone())
+        .map(|_| Reply::read(&server.answer(&plain_query("many.kinds.example", A)).expect("a reply")).data()[0].clone())
         .collect();
     assert_eq!(firsts[..5], firsts[5..]);
     let mut all = firsts[..5].to_vec();
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 5);
-    assert!(side.hits() >= 8);
+    assert!(server.hits() >= 8);
 }
 
 #[test]
-fn ttls_of_others_count_down_in_a_hit_and_ours_do_not() {
-    let mut side = Side::new(1 << 20);
+fn ttls_of_upstreams_count_down_in_hits_and_configured_ttls_do_not() {
+    let mut server = TestEngine::new(1 << 20);
     let mut ttl = |name: &str, pause_ms| {
-        let asked = Asked { pause_ms, ..ask(name, A) };
-        Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl
+        let query = TimedQuery { pause_ms, ..plain_query(name, A) };
+        Reply::read(&server.answer(&query).expect("a reply")).message.answers[0].ttl
     };
     let first = ttl("counts.down.example", 0);
     let seen: Vec<u32> = (0..8).map(|_| ttl("counts.down.example", 1000)).collect();
     let expected: Vec<u32> = (1..=8).map(|second| (first + 7 - 1 - second % 7) % 7 + 1).collect();
     assert_eq!(seen, expected, "after {first}");
-    let (ours, later) =
+    let (first, second) =
         (ttl("sns.ap-northeast-1.amazonaws.com", 0), ttl("sns.ap-northeast-1.amazonaws.com", 5000));
-    assert_eq!((ours, later, ttl("sns.ap-northeast-1.amazonaws.com", 5000)), (60, 60, 60));
+    assert_eq!((first, second, ttl("sns.ap-northeast-1.amazonaws.com", 5000)), (60, 60, 60));
 }
 
 #[test]
-fn a_new_world_forgets_every_reply() {
-    let mut side = Side::new(1 << 20);
+fn a_new_world_invalidates_every_reply() {
+    let mut server = TestEngine::new(1 << 20);
     for _ in 0..3 {
-        side.answer(&ask("many.kinds.example", A)).expect("a reply");
+        server.answer(&plain_query("many.kinds.example", A)).expect("a reply");
     }
-    assert_eq!(side.hits(), 1);
+    assert_eq!(server.hits(), 1);
     let (_, world) = lab::load(&lab::lab(&MORE.replace("10.0.1.3", "10.0.1.4")));
-    side.engine.live().replace(world);
+    server.engine.live().replace(world);
     for _ in 0..3 {
-        let reply = Reply::read(&side.answer(&ask("many.kinds.example", A)).expect("a reply"));
+        let reply = Reply::read(&server.answer(&plain_query("many.kinds.example", A)).expect("a reply"));
         assert!(reply.addresses().contains(&"10.0.1.4".to_owned()), "{:?}", reply.addresses());
     }
-    assert_eq!(side.hits(), 3, "the question is known, so its new answer is kept at once");
+    assert_eq!(server.hits(), 3, "the doorkeeper knows the question, so its new answer is inserted at once");
 }
 
 #[test]
 fn a_cache_stays_within_its_octets_under_a_flood() {
-    let mut side = Side::new(256 << 10);
-    let hot = ask("many.kinds.example", A);
+    let mut server = TestEngine::new(256 << 10);
+    let hot = plain_query("many.kinds.example", A);
     for number in 0..30_000 {
-        let asked = ask(&format!("flood{}.wild.kinds.example", number / 2), A);
-        side.answer(&asked).expect("a reply");
-        side.answer(&hot).expect("a reply");
+        let query = plain_query(&format!("flood{}.wild.kinds.example", number / 2), A);
+        server.answer(&query).expect("a reply");
+        server.answer(&hot).expect("a reply");
     }
-    let text = side.engine.observer().render();
+    let text = server.engine.observer().render();
     let bytes =
         text.lines().find_map(|line| line.strip_prefix("plustwo_packet_cache_bytes ")).expect("a gauge");
     assert!(bytes.parse::<u64>().expect("a number") <= 256 << 10, "{bytes}");
-    assert!(side.hits() > 29_000, "{} hits: the question that everybody asks stays", side.hits());
+    assert!(server.hits() > 29_000, "{} hits: the frequent question is not evicted", server.hits());
 }
 
 #[test]
-fn a_wall_clock_that_is_set_back_stops_no_ttl() {
-    let mut side = Side::new(1 << 20);
-    let asked = ask("counts.down.example", A);
+fn setting_back_the_wall_clock_does_not_stop_ttls() {
+    let mut server = TestEngine::new(1 << 20);
+    let query = plain_query("counts.down.example", A);
     for _ in 0..2 {
-        side.answer(&asked).expect("a reply");
+        server.answer(&query).expect("a reply");
     }
-    let before = Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl;
+    let before = Reply::read(&server.answer(&query).expect("a reply")).message.answers[0].ttl;
     for second in 1..=20 {
-        side.wall -= Duration::from_secs(3600);
-        let asked = Asked { pause_ms: 1000, ..asked.clone() };
-        let after = Reply::read(&side.answer(&asked).expect("a reply")).message.answers[0].ttl;
+        server.wall -= Duration::from_secs(3600);
+        let query = TimedQuery { pause_ms: 1000, ..query.clone() };
+        let after = Reply::read(&server.answer(&query).expect("a reply")).message.answers[0].ttl;
         assert_eq!(after, (before + 7 * 3 - 1 - second) % 7 + 1, "{second} s after {before}");
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::Client;
-use common::process::{PLUSTWO, Served, lab_file};
+use common::process::{PLUSTWO, DaemonProcess, lab_file};
 
 /// The lab with a query log in a file.
 fn lab_that_logs(dir: &Path, log: &Path, more: &str) -> String {
@@ -20,22 +20,22 @@ fn lab_that_logs(dir: &Path, log: &Path, more: &str) -> String {
 }
 
 /// Sends so many queries, one after the other.
-fn ask(served: &Served, queries: usize) {
+fn ask(served: &DaemonProcess, queries: usize) {
     let client = Client::new(served.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
     for _ in 0..queries {
-        assert_eq!(client.ask("db.corp.internal", "A").addresses(), [IpAddr::from([10, 0, 1, 20])]);
+        assert_eq!(client.query("db.corp.internal", "A").addresses(), [IpAddr::from([10, 0, 1, 20])]);
     }
 }
 
 /// How many records are missing by the metric.
-fn dropped_at(served: &Served) -> usize {
+fn dropped_at(served: &DaemonProcess) -> usize {
     let page = served.http("GET", "/metrics").1;
     let line = page.lines().find_map(|line| line.strip_prefix("plustwo_query_log_dropped_total "));
     line.expect("the series is there").parse().unwrap()
 }
 
 /// Asks until records are lost; returns how many queries that took.
-fn fill(served: &Served) -> usize {
+fn fill(served: &DaemonProcess) -> usize {
     let mut asked = 0;
     while dropped_at(served) == 0 {
         ask(served, 10);
@@ -61,11 +61,11 @@ fn lines(log: &Path) -> usize {
 }
 
 /// A daemon whose files may have so many KiB. A write that does not fit is an error, as on a full disk.
-fn with_files_of(kib: usize, file: &str) -> Served {
+fn with_files_of(kib: usize, file: &str) -> DaemonProcess {
     let script = format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" \"$@\"");
     let mut command = Command::new("bash");
     command.args(["-c", &script, PLUSTWO, "serve", "--log-json", "--config", file]);
-    Served::start_as(command)
+    DaemonProcess::start_as(command)
 }
 
 #[test]

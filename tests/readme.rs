@@ -36,13 +36,13 @@ fn the_readme_shows_what_dig_prints() {
 /// One row, and a look whether the carriers without EDNS tell the same.
 fn row(lab: &Lab, from: &str, name: &str) -> String {
     let client = Client::new(lab.dns, from.parse().unwrap());
-    let reply = client.ask(name, "A");
+    let reply = client.query(name, "A");
     let mut addresses: Vec<IpAddr> = reply.addresses();
     addresses.sort_unstable();
     let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let texts: Vec<String> = reply.extended_errors().into_iter().map(|(_, text)| text).collect();
 
-    let chaos = client.ask_chaos(name);
+    let chaos = client.query_chaos(name);
     for text in &texts {
         assert!(chaos.contains(text), "CHAOS TXT of {name} from {from} lacks {text}: {chaos:?}");
     }
@@ -70,7 +70,7 @@ fn the_lab_is_served_to_every_place_the_readme_names() {
         (200, "subnet-endpoints-c"),
     ] {
         let from: SocketAddr = format!("127.0.{third}.1:0").parse().unwrap();
-        let told = Client::new(lab.dns, from.ip()).ask_chaos("whoami.plustwo.");
+        let told = Client::new(lab.dns, from.ip()).query_chaos("whoami.plustwo.");
         assert!(told.contains(&format!("place={place}")), "127.0.{third}.1: {told:?}");
     }
 }

@@ -48,7 +48,7 @@ fn until_it_answers(server: &Server, name: &str) {
     let client = Client::new(server.address, [127, 0, 0, 1].into());
     let started = std::time::Instant::now();
     while started.elapsed() < std::time::Duration::from_secs(30) {
-        if client.try_ask(name).is_some() {
+        if client.try_query(name).is_some() {
             return;
         }
         std::thread::yield_now();
@@ -108,7 +108,7 @@ fn lab(servers: &[SocketAddr]) -> Lab {
 }
 
 fn ask(lab: &Lab, name: &str, rtype: &str) -> Reply {
-    Client::new(lab.dns, HOME.into()).ask(name, rtype)
+    Client::new(lab.dns, HOME.into()).query(name, rtype)
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_unbound_truncates_is_fetched_over_tcp() {
     let lab = lab(&[server.address]);
     let over_udp = ask(&lab, "large.example", "A");
     assert!(over_udp.message.metadata.truncation, "120 addresses do not fit a datagram to the client either");
-    let over_tcp = Client::new(lab.dns, HOME.into()).ask_tcp("large.example", "A");
+    let over_tcp = Client::new(lab.dns, HOME.into()).query_tcp("large.example", "A");
     assert_eq!(over_tcp.addresses().len(), 120);
 }
 

@@ -80,7 +80,7 @@ impl Lab {
     }
 
     async fn ask(&mut self, name: &str, qtype: u16) -> Reply {
-        let message = Packet::ask(name, qtype).opt(1232, &[]).build();
+        let message = Packet::query(name, qtype).opt(1232, &[]).build();
         let moment = Moment { started: self.start + self.now, at: self.wall };
         let local = IpAddr::from([127, 0, 0, 1]);
         let origin = MessageSource { peer: SocketAddr::new(local, 40_000), local, transport: Transport::Udp };

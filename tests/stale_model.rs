@@ -61,7 +61,7 @@ enum Event {
 }
 
 /// What a served answer is: which rcode, and of which version of the truth.
-type Served = Option<(Rcode, u32)>;
+type ServedAnswer = Option<(Rcode, u32)>;
 
 /// A fact as the model remembers it.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl Known {
 }
 
 /// What a served answer says, as far as it can be seen. A denial without an SOA record has no version.
-fn served(answer: Option<Answer>) -> Served {
+fn served(answer: Option<Answer>) -> ServedAnswer {
     let answer = answer?;
     let octets = |wire: &[u8]| u32::from_be_bytes(*wire.first_chunk().unwrap());
     let records = answer.answer.iter().rfind(|set| set.rtype != RecordType::CNAME);
@@ -177,7 +177,7 @@ struct Model {
 
 impl Model {
     /// What must be served for a question: the fact that nothing newer ended, within its time.
-    fn expected(&self, name: usize, qtype: usize, now_s: u64, is_stale: bool) -> Served {
+    fn expected(&self, name: usize, qtype: usize, now_s: u64, is_stale: bool) -> ServedAnswer {
         let holds = |known: &&Known| {
             let is_contradicted = |other: &Known| other.ends(known) || (is_stale && other.contradicts(known));
             let (fresh, stale) = known.limits();

@@ -132,7 +132,7 @@ async fn another_edns_version_is_badvers_with_opt() {
     let daemon = start().await;
     // What the options of another version look like is not known: these are not looked at.
     for data in [&[][..], &[0xff; 3]] {
-        let reply = daemon.udp(&Packet::ask(SNS, A).additional(&opt(1232, 1, data)).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).additional(&opt(1232, 1, data)).build()).await;
         assert_eq!(u16::from(reply.rcode()), BADVERS);
         assert_eq!(reply.raw[3] & 15, 0, "the lower half of BADVERS");
         assert_eq!(reply.counts(), [1, 0, 0, 1]);
@@ -146,13 +146,13 @@ async fn another_edns_version_is_badvers_with_opt() {
 #[tokio::test]
 async fn a_malformed_opt_is_formerr_without_opt() {
     let daemon = start().await;
-    let ask = || Packet::ask(SNS, A);
+    let ask = || Packet::query(SNS, A);
     let plain = opt(1232, 0, &[]);
     let with_owner = [&wire("example")[..], &plain[1..]].concat();
     // The owner is the root by way of a pointer to the end of the question's name.
     let at = u8::try_from(12 + wire(SNS).len() - 1).expect("fits");
     let with_pointer = [&[0xc0, at], &plain[1..]].concat();
-    let in_the_answer = Packet::ask(SNS, A).additional(&plain).counts([1, 1, 0, 0]);
+    let in_the_answer = Packet::query(SNS, A).additional(&plain).counts([1, 1, 0, 0]);
     let cases = [
         ("two", ask().additional(&plain).additional(&plain)),
         ("one with an owner", ask().additional(&with_owner)),
@@ -184,7 +184,7 @@ async fn a_malformed_client_subnet_is_formerr() {
         ("a scope in a query", &[0, 1, 24, 24, 10, 0, 1]),
     ];
     for (what, data) in cases {
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
         assert_eq!(reply.counts()[1], 0, "{what}");
     }
@@ -195,7 +195,7 @@ async fn a_malformed_client_subnet_is_formerr() {
 async fn without_opt_there_is_no_opt_and_512_octets_at_most() {
     let daemon = start().await;
     for (name, truncated) in [(SNS, false), ("nothing.corp.internal", false), (MANY, true)] {
-        let reply = daemon.udp(&Packet::ask(name, A).build()).await;
+        let reply = daemon.udp(&Packet::query(name, A).build()).await;
         assert!(!reply.has_opt(), "{name}");
         assert_eq!(reply.counts()[3], 0, "{name}");
         assert!(reply.raw.len() <= 512, "{name}: {}", reply.raw.len());
@@ -216,7 +216,7 @@ async fn unknown_options_and_cookies_are_ignored() {
         &[(64_999, b"7".as_slice()); 100],
     ];
     for options in given {
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, options).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, options).build()).await;
         assert_eq!(reply.addresses(), SNS_ADDRESSES);
         let codes: Vec<u16> = reply.options().into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, [lab::EDE], "{options:?}");
@@ -231,7 +231,7 @@ async fn every_udp_reply_fits_the_size_asked() {
     for size in [0, 1, 511, 512, 513, 600, 900, 1231, 1232, 1233, 4096, 65_535] {
         let most = usize::from(size).clamp(512, 1232);
         for name in names {
-            let reply = daemon.udp(&Packet::ask(name, A).opt(size, &[(PATHS, &[])]).build()).await;
+            let reply = daemon.udp(&Packet::query(name, A).opt(size, &[(PATHS, &[])]).build()).await;
             assert!(reply.raw.len() <= most, "{name} at {size}: {}", reply.raw.len());
             assert!(reply.has_opt(), "{name} at {size}");
             assert_eq!(reply.is_truncated(), name == MANY, "{name} at {size}");
@@ -243,7 +243,7 @@ async fn every_udp_reply_fits_the_size_asked() {
 #[tokio::test]
 async fn a_large_answer_is_truncated_with_opt_and_whole_over_tcp() {
     let daemon = start().await;
-    let question = Packet::ask(MANY, A).opt(1232, &[]).build();
+    let question = Packet::query(MANY, A).opt(1232, &[]).build();
     let short = daemon.udp(&question).await;
     assert!(short.is_truncated());
     assert!(short.has_opt());
@@ -260,7 +260,7 @@ async fn a_large_answer_is_truncated_with_opt_and_whole_over_tcp() {
 async fn other_opcodes_are_not_implemented() {
     let daemon = start().await;
     for (number, opcode) in [(2, OpCode::Status), (4, OpCode::Notify), (5, OpCode::Update)] {
-        let with_opt = Packet::ask("corp.internal", 6).opcode(number).opt(1232, &[]);
+        let with_opt = Packet::query("corp.internal", 6).opcode(number).opt(1232, &[]);
         let reply = daemon.udp(&with_opt.build()).await;
         assert_eq!(reply.rcode(), ResponseCode::NotImp, "{opcode:?}");
         assert_eq!(reply.message.metadata.op_code, opcode);
@@ -273,7 +273,7 @@ async fn other_opcodes_are_not_implemented() {
     }
     // A record in the answer section, as a NOTIFY has it (RFC 1996 3.7).
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
-    let notify = Packet::ask("corp.internal", 6).opcode(4).additional(&soa).counts([1, 1, 0, 0]);
+    let notify = Packet::query("corp.internal", 6).opcode(4).additional(&soa).counts([1, 1, 0, 0]);
     assert_eq!(daemon.udp(&notify.build()).await.rcode(), ResponseCode::NotImp);
     daemon.stop().await;
 }
@@ -286,12 +286,12 @@ async fn one_question_is_answered_and_no_other_number() {
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     assert_eq!(reply.counts(), [0; 4]);
     let again = [&wire("corp.internal")[..], &[0, 1, 0, 1]].concat();
-    let two = Packet::ask(SNS, A).additional(&again).counts([2, 0, 0, 0]);
+    let two = Packet::query(SNS, A).additional(&again).counts([2, 0, 0, 0]);
     let reply = daemon.udp(&two.build()).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     assert_eq!(reply.counts(), [0; 4]);
     // It says there are two, and there is one.
-    let reply = daemon.udp(&Packet::ask(SNS, A).counts([2, 0, 0, 0]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, A).counts([2, 0, 0, 0]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     daemon.stop().await;
 }
@@ -299,7 +299,7 @@ async fn one_question_is_answered_and_no_other_number() {
 #[tokio::test]
 async fn responses_and_short_packets_get_silence() {
     let daemon = start().await;
-    let response = Packet::ask(SNS, A).flags(0x8180).build();
+    let response = Packet::query(SNS, A).flags(0x8180).build();
     let mut silent = vec![response];
     silent.extend((0..12).map(|length| vec![0; length]));
     daemon.assert_silent(&silent).await;
@@ -321,12 +321,12 @@ async fn a_bad_name_is_formerr_without_a_question() {
         ("a name of 257 octets", &long_name),
     ];
     for (what, name) in cases {
-        let reply = daemon.udp(&Packet::ask_wire(name, A, lab::IN).build()).await;
+        let reply = daemon.udp(&Packet::query_wire(name, A, lab::IN).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
         assert_eq!(reply.counts(), [0; 4], "{what}");
     }
     // Cut anywhere behind the header, it is no query any more.
-    let whole = Packet::ask(SNS, A).opt(1232, &[]).build();
+    let whole = Packet::query(SNS, A).opt(1232, &[]).build();
     for length in 12..whole.len() {
         assert_eq!(daemon.udp(&whole[..length]).await.rcode(), ResponseCode::FormErr, "{length} octets");
     }
@@ -338,7 +338,7 @@ async fn the_longest_name_and_label_are_answered() {
     let daemon = start().await;
     let longest = [&wire(&vec!["a".repeat(63); 3].join("."))[..192], &[61], &[b'b'; 61], &[0]].concat();
     assert_eq!(longest.len(), 255);
-    let reply = daemon.udp(&Packet::ask_wire(&longest, A, lab::IN).opt(512, &[]).build()).await;
+    let reply = daemon.udp(&Packet::query_wire(&longest, A, lab::IN).opt(512, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NXDomain);
     assert_eq!(reply.raw[12..267], longest);
     daemon.stop().await;
@@ -348,7 +348,7 @@ async fn the_longest_name_and_label_are_answered() {
 async fn the_case_of_the_question_is_echoed() {
     let daemon = start().await;
     let name = "sNs.Ap-NoRtHeAsT-1.aMaZoNaWs.CoM";
-    let reply = daemon.udp(&Packet::ask(name, A).build()).await;
+    let reply = daemon.udp(&Packet::query(name, A).build()).await;
     assert_eq!(reply.raw[12..12 + wire(name).len()], wire(name));
     assert_eq!(reply.addresses(), SNS_ADDRESSES);
     daemon.stop().await;
@@ -358,14 +358,14 @@ async fn the_case_of_the_question_is_echoed() {
 async fn of_the_clients_flags_rd_and_cd_alone_are_copied() {
     let daemon = start().await;
     // AA, TC, RD, Z, AD and CD, all set by the client. `Reply::read` checks what must be clear.
-    let reply = daemon.udp(&Packet::ask(SNS, A).flags(0x0770).opt(1232, &[]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, A).flags(0x0770).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NoError);
     assert!(!reply.is_truncated());
     assert_eq!(reply.addresses(), SNS_ADDRESSES);
     assert_eq!(reply.flags() & (RD | CD), RD | CD);
     // Out of the packet cache too, whichever query came first (RFC 4035 3.2.2).
     for flags in [RD, RD | CD, RD, RD | CD, RD | CD, RD] {
-        let reply = daemon.udp(&Packet::ask(SNS, A).flags(flags).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).flags(flags).build()).await;
         assert_eq!(reply.flags() & (RD | CD), flags);
         assert_eq!(reply.addresses(), SNS_ADDRESSES);
     }
@@ -375,13 +375,13 @@ async fn of_the_clients_flags_rd_and_cd_alone_are_copied() {
 #[tokio::test]
 async fn recursion_is_not_available_to_those_who_may_not_query_nor_for_what_is_no_query() {
     let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
-    let nowhere = daemon.udp_from("127.0.60.1", &Packet::ask(SNS, A).build()).await;
+    let nowhere = daemon.udp_from("127.0.60.1", &Packet::query(SNS, A).build()).await;
     assert_eq!((nowhere.rcode(), nowhere.flags() & RA), (ResponseCode::Refused, 0));
-    let without_rd = daemon.udp(&Packet::ask(SNS, A).flags(CD).build()).await;
+    let without_rd = daemon.udp(&Packet::query(SNS, A).flags(CD).build()).await;
     assert_eq!((without_rd.rcode(), without_rd.flags() & (RA | CD)), (ResponseCode::Refused, RA | CD));
-    let malformed = daemon.udp(&Packet::ask(SNS, 41).flags(RD | CD).build()).await;
+    let malformed = daemon.udp(&Packet::query(SNS, 41).flags(RD | CD).build()).await;
     assert_eq!((malformed.rcode(), malformed.flags() & (RA | RD | CD)), (ResponseCode::FormErr, RD | CD));
-    let meta = daemon.udp(&Packet::ask(SNS, 249).flags(RD | CD).build()).await;
+    let meta = daemon.udp(&Packet::query(SNS, 249).flags(RD | CD).build()).await;
     assert_eq!((meta.rcode(), meta.flags() & (RA | RD | CD)), (ResponseCode::NotImp, RD | CD));
     daemon.stop().await;
 }
@@ -390,11 +390,11 @@ async fn recursion_is_not_available_to_those_who_may_not_query_nor_for_what_is_n
 async fn without_recursion_desired_nothing_is_served() {
     let daemon = start().await;
     for qtype in [ANY, AAAA, TXT, 65_280] {
-        let reply = daemon.udp(&Packet::ask(SNS, qtype).flags(0).opt(1232, &[]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, qtype).flags(0).opt(1232, &[]).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::Refused, "type {qtype}");
         assert_eq!(reply.edes()[0].0, NOT_SUPPORTED, "type {qtype}");
     }
-    let reply = daemon.udp(&Packet::ask(SNS, A).flags(0).opt(1232, &[]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, A).flags(0).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::Refused);
     assert!(!reply.message.metadata.recursion_desired);
     assert_eq!(reply.counts(), [1, 0, 0, 1]);
@@ -408,7 +408,7 @@ async fn without_recursion_desired_nothing_is_served() {
 async fn zone_transfers_are_refused() {
     let daemon = start().await;
     for qtype in [AXFR, IXFR] {
-        let question = Packet::ask("corp.internal", qtype).opt(1232, &[]).build();
+        let question = Packet::query("corp.internal", qtype).opt(1232, &[]).build();
         for reply in [daemon.udp(&question).await, daemon.tcp(&question).await] {
             assert_eq!(reply.rcode(), ResponseCode::Refused);
             assert_eq!(reply.counts(), [1, 0, 0, 1]);
@@ -417,7 +417,7 @@ async fn zone_transfers_are_refused() {
     }
     // The serial that an IXFR brings in its authority section (RFC 1995 3) is no mistake.
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
-    let ixfr = Packet::ask("corp.internal", IXFR).additional(&soa).counts([1, 0, 1, 0]);
+    let ixfr = Packet::query("corp.internal", IXFR).additional(&soa).counts([1, 0, 1, 0]);
     assert_eq!(daemon.udp(&ixfr.build()).await.rcode(), ResponseCode::Refused);
     daemon.stop().await;
 }
@@ -425,15 +425,15 @@ async fn zone_transfers_are_refused() {
 #[tokio::test]
 async fn any_is_answered_with_what_there_is() {
     let daemon = start().await;
-    let reply = daemon.udp(&Packet::ask(SNS, ANY).opt(1232, &[]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, ANY).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NoError);
     for address in SNS_ADDRESSES {
         assert!(reply.data().iter().any(|data| data == address), "{:?}", reply.data());
     }
-    let reply = daemon.udp(&Packet::ask("queue.corp.internal", ANY).build()).await;
+    let reply = daemon.udp(&Packet::query("queue.corp.internal", ANY).build()).await;
     let types: Vec<u16> = reply.message.answers.iter().map(|record| record.record_type().into()).collect();
     assert_eq!(types, [CNAME], "ANY asks for the alias, not for where it leads");
-    let reply = daemon.udp(&Packet::ask("nothing.corp.internal", ANY).build()).await;
+    let reply = daemon.udp(&Packet::query("nothing.corp.internal", ANY).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NXDomain);
     daemon.stop().await;
 }
@@ -441,10 +441,10 @@ async fn any_is_answered_with_what_there_is() {
 #[tokio::test]
 async fn meta_types_are_turned_away() {
     let daemon = start().await;
-    let reply = daemon.udp(&Packet::ask(SNS, 41).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, 41).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr, "OPT is no type to ask for");
     for qtype in [249, 250, 253, 254] {
-        let reply = daemon.udp(&Packet::ask(SNS, qtype).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, qtype).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::NotImp, "type {qtype}");
     }
     daemon.stop().await;
@@ -455,7 +455,7 @@ async fn meta_types_are_turned_away() {
 async fn reserved_types_are_refused_and_private_ones_are_data() {
     let daemon = start().await;
     for qtype in [0, 65_535] {
-        let question = Packet::ask(SNS, qtype).opt(1232, &[]).build();
+        let question = Packet::query(SNS, qtype).opt(1232, &[]).build();
         for reply in [daemon.udp(&question).await, daemon.tcp(&question).await] {
             assert_eq!(reply.rcode(), ResponseCode::Refused, "type {qtype}");
             assert_eq!(reply.counts(), [1, 0, 0, 1], "type {qtype}");
@@ -463,7 +463,7 @@ async fn reserved_types_are_refused_and_private_ones_are_data() {
         }
     }
     for qtype in [65_280, 65_534, 666] {
-        let reply = daemon.udp(&Packet::ask(SNS, qtype).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, qtype).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::NoError, "type {qtype}");
         assert_eq!(reply.counts(), [1, 0, 1, 0], "type {qtype}");
     }
@@ -473,7 +473,7 @@ async fn reserved_types_are_refused_and_private_ones_are_data() {
 #[tokio::test]
 async fn class_chaos_tells_about_the_resolver_and_about_names() {
     let daemon = start().await;
-    let chaos = |name: &str| Packet::ask_wire(&wire(name), TXT, CH).build();
+    let chaos = |name: &str| Packet::query_wire(&wire(name), TXT, CH).build();
     let reply = daemon.udp_from("127.0.3.1", &chaos("whoami.plustwo")).await;
     assert_eq!(reply.data(), ["view=vpc-lab", "place=subnet-isolated-a", "client=127.0.3.1/32"]);
     assert!(!reply.has_opt());
@@ -484,7 +484,7 @@ async fn class_chaos_tells_about_the_resolver_and_about_names() {
     let texts = reply.data();
     assert!(texts[0].starts_with("type=A rcode=NOERROR source=endpoint from=subnet-private-a"), "{texts:?}");
     assert!(texts[1].starts_with("egress=interface-endpoint via=vpce-sns"), "{texts:?}");
-    let reply = daemon.udp(&Packet::ask_wire(&wire("version.bind"), A, CH).build()).await;
+    let reply = daemon.udp(&Packet::query_wire(&wire("version.bind"), A, CH).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::Refused);
     daemon.stop().await;
 }
@@ -493,7 +493,7 @@ async fn class_chaos_tells_about_the_resolver_and_about_names() {
 async fn other_classes_are_refused() {
     let daemon = start().await;
     for class in [HS, 255, 254, 0, 65_535, 65_280] {
-        let reply = daemon.udp(&Packet::ask_wire(&wire(SNS), A, class).opt(1232, &[]).build()).await;
+        let reply = daemon.udp(&Packet::query_wire(&wire(SNS), A, class).opt(1232, &[]).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::Refused, "class {class}");
         assert_eq!(reply.counts(), [1, 0, 0, 1], "class {class}");
         assert_eq!(reply.edes()[0].0, NOT_SUPPORTED, "class {class}");
@@ -512,7 +512,7 @@ async fn a_trusted_client_subnet_is_followed_and_echoed_with_its_length_as_scope
         ([192, 168, 10, 0], 25, "site-office"),
     ] {
         let data = subnet(address, length);
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
         let mut echoed = data.clone();
         echoed[3] = length;
         assert_eq!(reply.option(CLIENT_SUBNET), Some(echoed));
@@ -525,7 +525,7 @@ async fn a_trusted_client_subnet_is_followed_and_echoed_with_its_length_as_scope
 async fn an_untrusted_client_subnet_is_neither_followed_nor_echoed() {
     let daemon = start_with("trust_client_subnet = [\"127.0.0.1/32\"]", "").await;
     let data = subnet([10, 0, 3, 7], 32);
-    let question = Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build();
+    let question = Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build();
     let reply = daemon.udp_from("127.0.0.2", &question).await;
     assert_eq!(reply.option(CLIENT_SUBNET), None);
     assert!(reply.edes()[0].1.contains("from=subnet-private-a"), "{:?}", reply.edes());
@@ -539,7 +539,7 @@ async fn a_client_subnet_over_two_places_is_refused_with_both_named() {
     let daemon = start().await;
     // 10.0.2.0/23 is 10.0.2.0/24 and 10.0.3.0/24.
     let data = subnet([10, 0, 2, 0], 23);
-    let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::Refused);
     assert_eq!(reply.counts(), [1, 0, 0, 1]);
     let (code, text) = reply.edes().remove(0);
@@ -552,7 +552,7 @@ async fn a_client_subnet_over_two_places_is_refused_with_both_named() {
 async fn a_client_subnet_of_length_0_counts_as_absent() {
     let daemon = start().await;
     for data in [&[0, 1, 0, 0], &[0, 2, 0, 0], &[0, 0, 0, 0]] {
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
         assert_eq!(reply.addresses(), SNS_ADDRESSES);
         assert!(reply.edes()[0].1.contains("from=subnet-private-a"), "{:?}", reply.edes());
         assert_eq!(reply.option(CLIENT_SUBNET), None);
@@ -564,16 +564,16 @@ async fn a_client_subnet_of_length_0_counts_as_absent() {
 async fn a_client_that_stands_nowhere_is_refused() {
     let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
     for client in ["127.0.50.1", "127.0.60.1"] {
-        let reply = daemon.udp_from(client, &Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+        let reply = daemon.udp_from(client, &Packet::query(SNS, A).opt(1232, &[]).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::Refused);
         assert_eq!(reply.counts(), [1, 0, 0, 1]);
         let (code, text) = reply.edes().remove(0);
         assert_eq!(code, PROHIBITED);
         assert!(text.contains(client), "{text}");
-        let plain = daemon.udp_from(client, &Packet::ask(SNS, A).build()).await;
+        let plain = daemon.udp_from(client, &Packet::query(SNS, A).build()).await;
         assert_eq!(plain.rcode(), ResponseCode::Refused);
         assert_eq!(plain.counts(), [1, 0, 0, 0]);
-        let chaos = Packet::ask_wire(&wire("whoami.plustwo"), TXT, CH).build();
+        let chaos = Packet::query_wire(&wire("whoami.plustwo"), TXT, CH).build();
         assert_eq!(daemon.udp_from(client, &chaos).await.rcode(), ResponseCode::Refused);
     }
     daemon.stop().await;
@@ -584,9 +584,9 @@ async fn a_client_that_stands_nowhere_is_refused() {
 #[tokio::test]
 async fn paths_for_programs_come_when_they_are_asked_for() {
     let daemon = start().await;
-    let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+    let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[]).build()).await;
     assert_eq!(reply.option(PATHS), None);
-    let reply = daemon.tcp(&Packet::ask(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
+    let reply = daemon.tcp(&Packet::query(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
     let data = reply.option(PATHS).expect("paths");
     let json = data.strip_prefix(b"plustwo/1 ").expect("its magic word");
     let paths: serde_json::Value = serde_json::from_slice(json).expect("JSON");
@@ -598,9 +598,9 @@ async fn paths_for_programs_come_when_they_are_asked_for() {
 async fn paths_for_people_follow_the_mode() {
     for (mode, unasked, asked) in [("always", 1, 1), ("asked", 0, 1), ("off", 0, 0)] {
         let daemon = start_with("", &format!("[annotate]\nede = \"{mode}\"\n")).await;
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[]).build()).await;
         assert_eq!(reply.edes().len(), unasked, "{mode}");
-        let reply = daemon.udp(&Packet::ask(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
+        let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
         assert_eq!(reply.edes().len(), asked, "{mode}");
         daemon.stop().await;
     }
@@ -624,7 +624,7 @@ async fn annotations_change_no_record_and_never_truncate() {
     for name in names {
         for qtype in [A, AAAA, TXT] {
             for size in [512, 1232] {
-                let question = Packet::ask(name, qtype).opt(size, &[(PATHS, &[])]).build();
+                let question = Packet::query(name, qtype).opt(size, &[(PATHS, &[])]).build();
                 let (with, without) = (told.udp(&question).await, untold.udp(&question).await);
                 let what = format!("{name} {qtype} at {size}");
                 assert_eq!(with.rcode(), without.rcode(), "{what}");
@@ -648,8 +648,8 @@ async fn records_rotate_for_a_client_that_asks_for_a_and_aaaa_in_turn() {
     for name in names {
         let mut first = Vec::new();
         for _ in 0..4 {
-            first.extend(daemon.udp(&Packet::ask(name, A).build()).await.data().into_iter().next());
-            daemon.udp(&Packet::ask(name, AAAA).build()).await;
+            first.extend(daemon.udp(&Packet::query(name, A).build()).await.data().into_iter().next());
+            daemon.udp(&Packet::query(name, AAAA).build()).await;
         }
         if first.len() == 4 && first[0] != first[1] && first[0] == first[2] && first[1] == first[3] {
             alternating += 1;

@@ -1,4 +1,4 @@
-//! `GET /v1/explain?name=&type=&from=`: the words of `explain --json`.
+//! `GET /v1/explain?name=&type=&from=`: the output of `explain --json`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,18 +15,18 @@ use crate::explain::{Explanation, PathExplanation, json as words, vantage};
 use crate::serve::Engine;
 use crate::serve::inspect::{Inspected, Inspection};
 
-/// What can be asked.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 pub struct ExplainQuery {
     /// The name.
     name: Option<String>,
-    /// The record type; A when not said.
+    /// The record type. Default: A.
     r#type: Option<String>,
-    /// A place's name or an address.
+    /// A location by name or address.
     from: String,
-    /// A resolver: a VPC's id, an inbound endpoint's id, or `public`.
+    /// A resolver: a VPC ID, an inbound endpoint ID, or `public`.
     view: Option<String>,
-    /// An address instead of a name: the path alone.
+    /// An address instead of a name: only its path is explained.
     address: Option<String>,
 }
 

@@ -1,12 +1,13 @@
-//! Which requests are answered at all: bounds on a request, and what a web page may not have a browser do.
+//! Checks on requests: limits, and protection against requests by web pages.
 //!
-//! Two attacks reach an admin address on loopback by way of a browser on the same host:
+//! Two attacks can reach an admin address on loopback through a browser on the same host:
 //!
-//! - **DNS rebinding.** A page of `evil.example` gets that name to resolve to 127.0.0.1; for the browser the admin
-//!   address then is the page's own origin, and the page reads `/v1/world`. The request names `evil.example` in
-//!   `Host`, so a request is answered only where `Host` cannot be a name that a stranger registered.
-//! - **Cross-site requests.** Any page may POST to any address, without reading the response. The browser says so in
-//!   `Origin` and `Sec-Fetch-Site` (Fetch Metadata Request Headers), which a page cannot set.
+//! - **DNS rebinding.** A page of `evil.example` makes that name resolve to 127.0.0.1; to the browser, the
+//!   admin address then has the page's own origin, and the page can read `/v1/network`. The `Host` of the
+//!   request is `evil.example`, so a request is answered only if `Host` cannot be a name that someone else
+//!   has registered.
+//! - **Cross-site requests.** Any page can POST to any address, without reading the response. The browser
+//!   reports this in `Origin` and `Sec-Fetch-Site` (Fetch Metadata Request Headers), which a page cannot set.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,36 +22,37 @@ use axum::response::{IntoResponse, Response};
 
 use crate::dns::Name;
 
-/// Octets that the body of a request may have. No page takes any.
+/// Maximum size of a request body in octets. No resource uses it.
 const MAX_BODY_OCTETS: u64 = 1024;
 
-/// How long a page may take.
+/// Time limit for a request.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long `POST /v1/reload` may take: somewhat longer than `plustwo reload` waits.
+/// Time limit for `POST /v1/reload`: longer than `plustwo reload` waits.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(130);
 
-/// The longest `Host` that a response repeats, in characters.
+/// Maximum length of a `Host` repeated in a response, in characters.
 const MAX_SHOWN: usize = 100;
 
-/// The names that `Host` may have in a request. Clones share them.
+/// The names allowed in `Host`. Clones share them.
 ///
-/// Allowed without being configured are IP addresses, `localhost` and the names below it (RFC 6761 section 6.3), and
-/// names of one label, which public DNS has no addresses for (RFC 7085): a container's or a service's name.
+/// IP addresses, `localhost` and the names below it (RFC 6761 section 6.3), and single-label names, which
+/// have no addresses in public DNS (RFC 7085), are allowed without being configured: these are names of
+/// containers or services.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedHosts {
-    /// In lower case, without the final dot.
+    /// In lower case, without the trailing dot.
     names: Arc<HashSet<String>>,
 }
 
 impl AllowedHosts {
-    /// The names of `[server] admin_hosts`, in addition to what is always allowed.
+    /// The names of `[server] admin_hosts`, in addition to those that are always allowed.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n Name>) -> Self {
         let names = names.into_iter().map(|name| normal(&name.to_string())).collect();
         Self { names: Arc::new(names) }
     }
 
-    /// Whether a request may name this host, a port included.
+    /// Whether a request may have this host, including a port.
     fn allows(&self, authority: &str) -> bool {
         let Some((host, _)) = split_port(authority) else { return false };
         if is_address(host) {
@@ -67,12 +69,12 @@ impl AllowedHosts {
     }
 }
 
-/// A name for comparison: lower case, without the final dot.
+/// A name for comparison: lower case, without the trailing dot.
 fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// Host and port of an authority (RFC 3986 section 3.2) without user information. `None`: it is none.
+/// Host and port of an authority (RFC 3986 section 3.2) without user information. `None` if it is invalid.
 fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let colon = match authority.strip_prefix('[') {
         Some(rest) => 1 + rest.find(']')? + 1,
@@ -101,14 +103,14 @@ fn is_address(host: &str) -> bool {
 enum Host<'r> {
     /// This one.
     Named(&'r str),
-    /// Nothing, as HTTP/1.0 permits; no browser does that.
+    /// None, as HTTP/1.0 permits; browsers always send one.
     Absent,
-    /// Several hosts, none where there must be one (RFC 9112 section 3.2), or one that is not text.
+    /// Several hosts, none where one is required (RFC 9112 section 3.2), or one that is not text.
     Malformed,
 }
 
-/// The host that a request is for: of its target where that is in absolute form (RFC 9112 section 3.2.2), else of
-/// `Host`.
+/// The host of a request: from its target if that is in absolute form (RFC 9112 section 3.2.2), otherwise
+/// from `Host`.
 fn host_of(request: &Request) -> Host<'_> {
     let mut fields = request.headers().get_all(header::HOST).iter();
     let (first, second) = (fields.next(), fields.next());
@@ -126,7 +128,7 @@ fn host_of(request: &Request) -> Host<'_> {
     }
 }
 
-/// Whether a browser sent a request that changes something on behalf of another site.
+/// Whether a browser sent a state-changing request on behalf of another site.
 fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     let site = headers.get_all("sec-fetch-site").iter();
     if site.into_iter().any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
@@ -138,8 +140,8 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&str>) -> bool {
     })
 }
 
-/// Whether an origin (RFC 6454 section 6.2) is the host of the request itself. The admin address speaks plain HTTP,
-/// but TLS may end at a proxy in front of it.
+/// Whether an origin (RFC 6454 section 6.2) is the host of the request itself. The admin address uses plain
+/// HTTP, but TLS may be terminated by a proxy in front of it.
 fn is_same_origin(origin: &str, host: &str) -> bool {
     let (authority, default) = match (origin.strip_prefix("http://"), origin.strip_prefix("https://")) {
         (Some(authority), _) => (authority, 80),
@@ -150,7 +152,7 @@ fn is_same_origin(origin: &str, host: &str) -> bool {
     parts(authority).is_some_and(|origin| Some(origin) == parts(host))
 }
 
-/// Answers a request within its bounds, or says why not.
+/// Answers a request within its limits, or rejects it.
 pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let host = match host_of(&request) {
@@ -171,7 +173,7 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     }
     let is_allowed = host.is_none_or(|host| hosts.allows(host));
     let path = request.uri().path();
-    // Both say in their first line whether, not what.
+    // The first line of both bodies is the status only.
     let is_status = matches!(path, "/health" | "/ready");
     if !is_allowed && !is_status {
         return misdirected(host.unwrap_or_default());
@@ -184,14 +186,14 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     if !is_allowed {
         response = first_line(response).await;
     }
-    // No page of another site may include what is served here, whatever it takes it for.
+    // Pages of other sites must not include these resources under any type.
     let fields = response.headers_mut();
     fields.insert("x-content-type-options", header::HeaderValue::from_static("nosniff"));
     fields.insert("cross-origin-resource-policy", header::HeaderValue::from_static("same-origin"));
     response
 }
 
-/// 421 (RFC 9110 section 15.5.20), and what to do about it.
+/// 421 (RFC 9110 section 15.5.20), with help.
 fn misdirected(host: &str) -> Response {
     let name = split_port(host).map_or(host, |(name, _)| name);
     let shown: String = name.chars().take(MAX_SHOWN).flat_map(char::escape_default).collect();
@@ -202,7 +204,7 @@ fn misdirected(host: &str) -> Response {
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
-/// A response with the first line of its body alone.
+/// A response with only the first line of its body.
 async fn first_line(response: Response) -> Response {
     let (head, body) = response.into_parts();
     let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The HTTP side: health, metrics, explanations, the world as JSON. Plain HTTP/1.1, for loopback or a
+//! The admin server: health, metrics, explanations, the network as JSON. Plain HTTP/1.1, for loopback or a
 //! trusted network.
 //!
-//! - `server`: connections and their bounds; `guard`: which requests are answered at all
+//! - `server`: connections and their limits; `guard`: checks on requests
 
 mod explain;
 mod guard;
@@ -30,29 +30,29 @@ use crate::serve::forward::missing_sources;
 /// The media type of Prometheus's text format, version 0.0.4.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the pages are made of.
+/// The state of the admin server.
 #[derive(Clone)]
 pub struct Admin {
-    /// What answers.
+    /// The engine.
     pub engine: Arc<Engine>,
-    /// Whether queries are being taken: false before the doors are open and while they drain.
+    /// Whether queries are accepted: false before the listeners are open and while they drain.
     pub ready: Arc<AtomicBool>,
-    /// Whom to ask for a reload.
+    /// Requests reloads.
     pub reload: ReloadHandle,
-    /// The names that requests may be for.
+    /// The allowed hosts.
     pub hosts: AllowedHosts,
-    /// Connections open at once; [`MAX_CONNECTIONS`] where the limit of open files has room for them.
+    /// Maximum number of open connections; [`MAX_CONNECTIONS`] if the limit of open files is sufficient.
     pub connections: usize,
 }
 
 impl Admin {
-    /// Serves until told to stop. Then requests that are being handled are finished.
+    /// Serves until it is stopped; then requests in progress are completed.
     pub async fn serve(self, listener: tokio::net::TcpListener, stop: impl Future<Output = ()>) {
         let (engine, bounds) = (self.engine.clone(), server::ServerLimits::of(self.connections));
         server::serve(listener, self.router(), bounds, engine.observer().listeners(), stop).await;
     }
 
-    /// The pages.
+    /// The router.
     pub fn router(self) -> Router {
         Router::new()
             .route("/health", get(health))
@@ -67,15 +67,15 @@ impl Admin {
     }
 }
 
-/// The process lives.
+/// The process is alive.
 async fn health() -> &'static str {
     "ok\n"
 }
 
-/// Queries are taken.
+/// Queries are accepted.
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.ready.load(Ordering::Acquire) {
-        // Ready all the same: everything but those rules is answered.
+        // Still ready: everything except those rules is answered.
         let world = admin.engine.live().load();
         let dead = admin.engine.forwarder().dead_upstreams(&world);
         let dead = dead.iter().map(|upstream| format!("{}: no name server is answering", upstream.name));

@@ -1,4 +1,4 @@
-//! `POST /v1/reload`: reads the configuration again and says what came of it.
+//! `POST /v1/reload`: reloads the configuration and reports the result.
 
 use std::fmt::{self, Display};
 use std::future::Future;
@@ -15,53 +15,53 @@ use super::Admin;
 use crate::config::count;
 use crate::world::{Change, MAX_SHOWN, ChangeKind};
 
-/// Asks whoever reloads for a reload, and waits for what comes of it. The daemon supplies it.
+/// Requests a reload and waits for its outcome. Supplied by the daemon.
 pub type ReloadHandle =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ReloadOutcome>> + Send>> + Send + Sync>;
 
-/// What came of a reload.
+/// The outcome of a reload.
 #[derive(Clone, Debug)]
 pub enum ReloadOutcome {
-    /// Another world answers now.
+    /// A new world is in use.
     Reloaded {
-        /// The new world's hash.
+        /// Its hash.
         hash: String,
-        /// What is otherwise in it.
+        /// Its differences.
         changes: Vec<Change>,
-        /// What was written and waits for a restart.
+        /// Changes that require a restart.
         needs_restart: Vec<String>,
-        /// What may not be what was meant.
+        /// Warnings.
         warnings: Vec<Finding>,
     },
-    /// The texts are those of the world in use; nothing was swapped.
+    /// The sources are those of the world in use; nothing was replaced.
     Unchanged {
-        /// The world's hash.
+        /// The hash of the world.
         hash: String,
-        /// What was written and waits for a restart.
+        /// Changes that require a restart.
         needs_restart: Vec<String>,
     },
-    /// The old world stays.
+    /// The previous world remains in use.
     Failed {
-        /// Why.
+        /// The errors.
         errors: Vec<Finding>,
     },
 }
 
-/// One finding of a reload, its place told.
+/// A finding of a reload, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Its stable name.
+    /// Its stable code.
     pub code: &'static str,
     /// `file:line:column`, or the file.
     pub place: String,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
-/// Reloads and answers: 200 when the configuration is in use, 422 when it is refused. JSON, or with
-/// `Accept: text/plain` words for a person.
+/// Reloads and responds: 200 if the configuration is in use, 422 if it was rejected. JSON, or text with
+/// `Accept: text/plain`.
 pub async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let outcome = (admin.reload)().await;
     let status = match *outcome {
@@ -76,7 +76,7 @@ pub async fn reload(State(admin): State<Admin>, headers: HeaderMap) -> Response 
 }
 
 impl ReloadOutcome {
-    /// As JSON.
+    /// The outcome as JSON.
     fn value(&self) -> Value {
         match self {
             Self::Reloaded { hash, changes, needs_restart, warnings } => json!({
@@ -112,7 +112,7 @@ fn change(change: &Change) -> Value {
     }
 }
 
-/// For a person.
+/// The outcome as text.
 impl Display for ReloadOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let restart = |f: &mut fmt::Formatter<'_>, settings: &[String]| {
@@ -153,7 +153,7 @@ impl Finding {
     }
 }
 
-/// On a line, with its help on a second.
+/// One line, followed by its help.
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, place, message, help } = self;

@@ -1,14 +1,14 @@
-//! The admin address as a server: which connections it holds, and for how long.
+//! Connections of the admin address and their limits.
 //!
 //! ```text
-//!  accept ─▶ room? ─ no ─▶ close the connection that is idle longest; where none is idle, the new one
-//!              │ yes
-//!              └▶ a task for each connection: hyper, HTTP/1.1 ─▶ guard.rs ─▶ the router
+//!  accept ─▶ within the limit? ─ no ─▶ close the connection that is idle longest; if none is idle, the new one
+//!                  │ yes
+//!                  └▶ a task per connection: hyper, HTTP/1.1 ─▶ guard.rs ─▶ the router
 //! ```
 //!
-//! The process has one pool of descriptors. A client of the admin address that opens connections and stays silent,
-//! sends a header octet by octet, or does not read its response must not use up those that DNS needs, so everything
-//! that holds a connection has a bound here.
+//! The process has one pool of descriptors. A client of the admin address that opens connections without
+//! sending anything, sends a header octet by octet, or does not read its response must not use up those that
+//! DNS needs, so everything that holds a connection is limited here.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,61 +30,61 @@ use tokio::time::Instant;
 
 use crate::observe::ListenerMetrics;
 
-/// Connections to the admin address open at once, where the limit of open files has room for them.
+/// Maximum number of open connections to the admin address, if the limit of open files is sufficient.
 pub const MAX_CONNECTIONS: usize = 64;
 
-/// What a connection may take; a test has shorter times.
+/// Limits of a connection; tests use shorter times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServerLimits {
-    /// Connections open at once, at least 1.
+    /// Open connections, at least 1.
     pub connections: usize,
-    /// How long a connection may take to send the whole header of a request, and how long it may be idle between two.
+    /// Time limit for the complete header of a request, and for idling between two requests.
     pub header: Duration,
-    /// How long a client may take to read a response.
+    /// Time limit for a client to read a response.
     pub response: Duration,
 }
 
 impl ServerLimits {
-    /// The usual times, for so many connections.
+    /// The usual times, for a number of connections.
     pub fn of(connections: usize) -> Self {
         Self { connections, header: Duration::from_secs(10), response: Duration::from_secs(60) }
     }
 }
 
-/// How long a connection that has no request in progress may take to close once the server is told to stop.
+/// Time limit for closing a connection without a request in progress when the server is stopped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Octets that a request's header may have; hyper answers a longer one with 431.
+/// Maximum size of a request's header in octets; hyper answers a longer one with 431.
 const MAX_HEADER_OCTETS: usize = 16 << 10;
 
-/// Fields that a request's header may have; hyper answers more with 431.
+/// Maximum number of fields in a request's header; hyper answers more with 431.
 const MAX_HEADER_FIELDS: usize = 64;
 
-/// Pause after an `accept` that failed for want of descriptors or memory: trying again at once would spin.
+/// Pause after an `accept` that failed for lack of descriptors or memory, to avoid a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The shortest time between two warnings about `accept`.
+/// Minimum interval between two warnings about `accept`.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No complete request has come since then.
+    /// No complete request has been received since this time.
     Idle(Instant),
-    /// A request is being handled; the handler has a timeout of its own.
+    /// A request is being handled; the handler has a time limit of its own.
     Handling,
-    /// A response was handed over to be written, at that time; once it is written the connection is idle.
+    /// A response was submitted for writing at this time; once it is written, the connection is idle.
     Responded(Instant),
 }
 
-/// A connection as the accept loop knows it.
+/// A connection in the accept loop.
 struct OpenConnections {
     phase: watch::Receiver<Phase>,
     task: AbortHandle,
 }
 
 impl OpenConnections {
-    /// Since when no request is being handled. `None`: one is.
+    /// Since when no request is being handled. `None` if one is.
     fn idle_since(&self) -> Option<Instant> {
         match *self.phase.borrow() {
             Phase::Idle(since) | Phase::Responded(since) => Some(since),
@@ -93,17 +93,17 @@ impl OpenConnections {
     }
 }
 
-/// The connections that are open.
+/// The open connections.
 struct Connections {
     tasks: JoinSet<()>,
     open: HashMap<Id, OpenConnections>,
-    /// How many may be.
+    /// Their maximum number.
     most: usize,
 }
 
 impl Connections {
-    /// Makes room for one more, closing the connection that is idle longest if there are as many as may be. False:
-    /// all of them are handling a request. The second value says whether one was closed.
+    /// Makes room for a connection, if necessary by closing the one that is idle longest. Returns false if
+    /// all of them are handling a request; the second value states whether one was closed.
     fn make_room(&mut self) -> (bool, bool) {
         if self.open.len() < self.most {
             return (true, false);
@@ -112,13 +112,13 @@ impl Connections {
         (closed, closed)
     }
 
-    /// Forgets a connection whose task has ended.
+    /// Removes a connection whose task has ended.
     fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
         self.open.remove(&id);
     }
 
-    /// Closes the connection that is idle longest. False: none is idle.
+    /// Closes the connection that is idle longest. Returns false if none is idle.
     fn close_idlest(&mut self) -> bool {
         let idle = self.open.iter().filter_map(|(id, open)| Some((open.idle_since()?, *id)));
         let Some((_, id)) = idle.min_by_key(|(since, _)| *since) else { return false };
@@ -129,8 +129,8 @@ impl Connections {
     }
 }
 
-/// Serves until `stop`: accepts connections within the bounds, and answers with the router. Then no connection is
-/// accepted, requests that are being handled are finished, and all others are closed.
+/// Serves until `stop`: accepts connections within the limits and answers with the router. Then no connection
+/// is accepted, requests in progress are completed, and all other connections are closed.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -159,7 +159,7 @@ pub(super) async fn serve(
                 if closed_one || !has_room {
                     metrics.admin_refused.inc();
                 }
-                // The descriptor of one that is closed is free when its task has ended, and not before.
+                // The descriptor of a closed connection is released only when its task has ended.
                 if closed_one && let Some(ended) = connections.tasks.join_next_with_id().await {
                     connections.forget(ended);
                 }
@@ -191,8 +191,8 @@ pub(super) async fn serve(
     while connections.tasks.join_next().await.is_some() {}
 }
 
-/// The life of one connection: until the client closes it, one of the bounds is reached, or `closing` loses its
-/// sender.
+/// Serves one connection until the client closes it, a limit is reached, or the sender of `closing` is
+/// dropped.
 async fn answer(
     (stream, client): (TcpStream, SocketAddr),
     router: Router,
@@ -221,7 +221,7 @@ async fn answer(
     let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
     loop {
         let deadline = match *seen.borrow_and_update() {
-            // hyper has the timer for headers; this one is for what it may not see.
+            // hyper has a timer for headers; this one covers what that may not.
             Phase::Idle(since) => Some(since + 2 * bounds.header),
             Phase::Handling => None,
             Phase::Responded(at) => Some(at + bounds.response),
@@ -234,7 +234,7 @@ async fn answer(
         };
         tokio::select! {
             biased;
-            // How it ended is the client's affair.
+            // How the connection ended does not matter here.
             _ = served.as_mut() => return,
             _ = closing.changed() => break,
             // The sender is in the service, which lives as long as the connection.
@@ -253,7 +253,8 @@ async fn answer(
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, served).await;
 }
 
-/// True where `accept` reports the failure of one connection while it was queued (accept(2), "Error handling").
+/// Whether an error of `accept` concerns one connection that failed while it was queued (accept(2), "Error
+/// handling").
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -285,7 +286,7 @@ mod tests {
     use crate::config::QueryLog;
     use crate::observe::{Observer, ObserverOptions};
 
-    /// A server with these bounds, until the sender is dropped.
+    /// Starts a server with these limits, which runs until the sender is dropped.
     async fn start(bounds: ServerLimits) -> (SocketAddr, Arc<Observer>, oneshot::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -313,7 +314,7 @@ mod tests {
         let (address, _, _stop) = start(short()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nX: ").await.unwrap();
-        // Until the server has closed it; the octets go on coming.
+        // Until the server has closed it, while octets continue to arrive.
         loop {
             if stream.write_all(b"x").await.is_err() {
                 break;
@@ -345,7 +346,7 @@ mod tests {
         let (address, _, _stop) = start(short()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-        // Writing fails when the server has closed the connection, although nothing was read.
+        // Writing fails after the server has closed the connection, although nothing was read.
         while stream.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -359,7 +360,7 @@ mod tests {
         let mut second = TcpStream::connect(address).await.unwrap();
         let mut third = TcpStream::connect(address).await.unwrap();
         let mut text = String::new();
-        // An end or a reset, as the system likes.
+        // An end of file or a reset, depending on the system.
         let _ = first.read_to_string(&mut text).await;
         assert_eq!(text, "");
         assert_eq!(observer.listeners().admin_refused.get(), 1);

@@ -1,4 +1,4 @@
-//! `GET /v1/world`: what is being served.
+//! `GET /v1/network`: the configured objects being served.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Admin;
 use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
-/// The world as JSON: its objects by id, not their inner workings.
+/// The network as JSON: objects by ID, without internal state.
 pub async fn world(State(admin): State<Admin>) -> Json<Value> {
     Json(value(&admin.engine.live().load()))
 }
@@ -106,7 +106,7 @@ fn site(world: &World, site: &Site) -> Value {
     })
 }
 
-/// The id of the VPC behind a link; a transit gateway's attachments tell.
+/// The ID of the VPC behind a link; for a transit gateway, its attachments determine it.
 fn linked_vpc<'w>(world: &'w World, link: &Link) -> Option<&'w str> {
     match link.to {
         LinkedTo::Vpc(vpc) => Some(&world.vpcs[vpc].id),

@@ -1,4 +1,4 @@
-//! Names that are needed together: one verdict for all of them.
+//! Bundles: names that are needed together, with one verdict for all of them.
 
 use super::locations::LocationGroup;
 use super::row::{Row, Verdict};
@@ -8,26 +8,26 @@ use crate::aws::bundles::Bundle;
 use crate::dns::Name;
 use crate::resolve::Reach;
 
-/// What a bundle comes to from one place.
+/// The verdict of a bundle from one location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BundleVerdict {
     /// Every name is reached privately.
     Private,
     /// Every name is reached publicly.
     Public,
-    /// Some names this way, some that way.
+    /// Some names are reached privately, others publicly.
     Mixed,
-    /// A name has no address, or nothing gets through to it.
+    /// A name has no address, or its traffic does not arrive.
     Broken,
-    /// Nobody can tell of a name whether it is reached.
+    /// It is unknown whether a name is reached.
     Unknown,
 }
 
 impl BundleVerdict {
-    /// All of them.
+    /// All variants.
     pub const ALL: &'static [Self] = &[Self::Private, Self::Public, Self::Mixed, Self::Broken, Self::Unknown];
 
-    /// The word for it.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Private => "private",
@@ -39,20 +39,20 @@ impl BundleVerdict {
     }
 }
 
-/// A bundle in a region, as one group of places has it.
+/// A bundle in a region, as seen from one group of locations.
 #[derive(Debug)]
 pub struct BundleRow<'s> {
-    /// The bundle's name.
+    /// The name of the bundle.
     pub bundle: &'s str,
     /// The region of its names.
     pub region: &'s Region,
     /// The verdict.
     pub verdict: BundleVerdict,
-    /// The rows that the verdict comes from: those that are broken, that nobody can tell of, or that are not private.
+    /// The rows that determine the verdict: those that are broken, unknown or not private.
     pub because: Vec<&'s Row>,
 }
 
-/// The verdict on each bundle in each region, from a group of places.
+/// The verdicts of each bundle in each region, from a group of locations.
 pub fn verdicts<'s>(
     survey: &'s Survey<'_>,
     group: &LocationGroup,
@@ -64,7 +64,7 @@ pub fn verdicts<'s>(
         for region in regions {
             let names: Vec<Name> =
                 bundle.hosts(region).iter().filter_map(|host| Name::parse(host).ok()).collect();
-            // With both record types asked for a name without one of them is no mistake.
+            // If both record types are requested, a name may lack one of them.
             let has_address =
                 |name: &Name| survey.rows(group).any(|row| row.question.qname == *name && row.has_address());
             let rows = survey.rows(group).filter(|row| names.contains(&row.question.qname));

@@ -1,4 +1,4 @@
-//! What is paid on a way: each thing that charges by the hour or by the gigabyte, wherever it stands on it.
+//! Charges on a path: every object that is charged per hour or per gigabyte.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,12 +10,12 @@ use crate::explain::Destination;
 use crate::resolve::{Class, EgressPath, PathEnd, Hop, Reach};
 use crate::world::{AttachedTo, EndpointKind, Index, PlaceKind, Subnet, Vantage, Vpc, World};
 
-/// Something that is paid for on a way, in the region whose price it has.
+/// A charge on a path, in the region that determines its price.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cost {
-    /// What.
+    /// The charge.
     pub charge: Charge,
-    /// Where.
+    /// The region.
     pub region: Region,
 }
 
@@ -31,14 +31,14 @@ impl PartialOrd for Cost {
     }
 }
 
-/// What charges in a world, by its id.
+/// The billable objects of a world, by ID.
 #[derive(Debug)]
 pub struct BillableHops<'w> {
     world: &'w World,
     by_id: HashMap<&'w str, BillableHop<'w>>,
 }
 
-/// What charges, with the region that it stands in.
+/// A billable object, with its region.
 #[derive(Clone, Copy, Debug)]
 enum BillableHop<'w> {
     Nat {
@@ -52,7 +52,7 @@ enum BillableHop<'w> {
     TransitGateway {
         region: Option<&'w Region>,
     },
-    /// Not by itself: by its address, and by where it stands.
+    /// Not billable itself, but its public address and its location are.
     Appliance {
         region: &'w Region,
         is_public: bool,
@@ -60,7 +60,7 @@ enum BillableHop<'w> {
 }
 
 impl<'w> BillableHops<'w> {
-    /// All of a world's.
+    /// All billable objects of a world.
     pub fn of_world(world: &'w World) -> Self {
         let region = |vpc: Index<Vpc>| &world.vpcs[vpc].region;
         let mut by_id = HashMap::new();
@@ -104,8 +104,8 @@ impl<'w> BillableHops<'w> {
         self.world
     }
 
-    /// What is paid on the way to an address. Nothing where nothing gets through, where only what AWS does not charge for
-    /// is passed, and where the way is not AWS's.
+    /// The charges on the path to an address. None if traffic does not arrive, if everything on the path is
+    /// free of charge, or if the path does not involve AWS.
     pub fn on(&self, vantage: Vantage, address: IpAddr, path: &EgressPath) -> Vec<Cost> {
         let world = self.world;
         let mut costs: Vec<Cost> = Vec::new();
@@ -155,7 +155,7 @@ impl<'w> BillableHops<'w> {
         match path.class {
             // The client's own address.
             Class::InternetGateway if address.is_ipv4() => add(Charge::PublicIpv4, home),
-            // One that is not declared is paid for all the same.
+            // A transit gateway that is not configured is charged for as well.
             Class::TransitGateway => add(Charge::TransitGateway, home.or(landed)),
             _ => {}
         }
@@ -175,7 +175,8 @@ impl<'w> BillableHops<'w> {
         costs
     }
 
-    /// Whether a VPN connection or Direct Connect carries it: from a site or to one, or through one to its uplink.
+    /// Whether a VPN connection or Direct Connect carries the traffic: from or to a site, or through a site
+    /// to its uplink.
     fn is_by_private_connection(&self, vantage: Vantage, path: &EgressPath) -> bool {
         let is_from_site = matches!(self.world.places[vantage.place].kind, PlaceKind::Site(_));
         let is_by_site = is_from_site || matches!(path.end, PathEnd::Site(_) | PathEnd::Public(_, None));
@@ -186,8 +187,8 @@ impl<'w> BillableHops<'w> {
         }
     }
 
-    /// Whether the last stretch of a way leads into another zone of its region, and pays for it: PrivateLink and transit
-    /// gateways carry between zones for nothing.
+    /// Whether the last hop of a path is in another Availability Zone of its region and is charged:
+    /// PrivateLink and transit gateways do not charge for that.
     fn crosses_zones_at_its_end(&self, vantage: Vantage, path: &EgressPath, passed: &PassedHop<'_>) -> bool {
         let PathEnd::Vpc(vpc, address) = path.end else { return false };
         let is_carried = path.endpoint.is_some() && path.class != Class::VpcPeering;
@@ -201,8 +202,8 @@ impl<'w> BillableHops<'w> {
         same_region && there.zip(passed.zone.as_ref()).is_some_and(|(there, here)| there != *here)
     }
 
-    /// What is paid for how far a way leads from a region: to another one, or out to the internet, which is also how China's
-    /// regions are reached. What leaves by a site's own uplink is the site's to pay.
+    /// The charge for leaving a region: to another region, or to the internet, which is also the path to
+    /// regions in China. Traffic through a site's own uplink is not charged by AWS.
     fn of_distance(
         &self,
         home: Option<&Region>,
@@ -223,19 +224,19 @@ impl<'w> BillableHops<'w> {
     }
 }
 
-/// What of a way tells what its next stretch costs.
+/// The part of a path that determines the cost of its next hop.
 #[derive(Default)]
 struct PassedHop<'w> {
-    /// The zone that the traffic is in.
+    /// The current Availability Zone.
     zone: Option<Arc<str>>,
-    /// Where the last appliance stands that sends by a public address of its own.
+    /// The region of the last appliance that sends from a public address of its own.
     appliance: Option<&'w Region>,
-    /// Whether a transit gateway carried it.
+    /// Whether a transit gateway carried the traffic.
     transit_gateway: bool,
 }
 
 impl PassedHop<'_> {
-    /// Goes on to a hop. Whether that stands in another zone.
+    /// Advances to a hop. Returns whether that is in another Availability Zone.
     fn changes_zone(&mut self, hop: &Hop) -> bool {
         let is_other =
             hop.availability_zone.as_ref().zip(self.zone.as_ref()).is_some_and(|(there, here)| there != here);
@@ -244,7 +245,7 @@ impl PassedHop<'_> {
     }
 }
 
-/// What is paid on a way, as words: `free` where it works and nothing is paid.
+/// The charges on a path as text: `free` if traffic arrives and nothing is charged.
 pub fn words(costs: &[Cost], path: &EgressPath) -> String {
     let paid: Vec<&str> =
         costs.iter().map(|cost| cost.charge.as_str()).filter(|word| *word != "gateway-endpoint").collect();

@@ -1,11 +1,11 @@
-//! An audit as CSV (RFC 4180): a line for each group of places, name and way.
+//! An audit as CSV (RFC 4180): one line for each group of locations, name and path.
 
 use super::cost;
 use super::row::{Row, PathCell};
 use super::survey::Survey;
 use super::keyword::Keyword;
 
-/// The first line.
+/// The header line.
 const HEAD: [&str; 17] = [
     "places",
     "resolver",
@@ -26,7 +26,7 @@ const HEAD: [&str; 17] = [
     "records",
 ];
 
-/// The whole text. Values of a list stand apart by blanks.
+/// The complete text. Values of a list are separated by blanks.
 pub fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
     let mut text = line(&HEAD.map(str::to_owned));
     for group in &survey.groups {
@@ -77,7 +77,7 @@ fn cells(places: &str, views: &str, row: &Row, way: Option<&PathCell>) -> [Strin
     ]
 }
 
-/// One line. A cell is quoted where it must be.
+/// A line. Cells are quoted if necessary.
 fn line(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
     format!("{}\r\n", cells.join(","))

@@ -1,7 +1,9 @@
-//! Two worlds: which names go otherwise from which places, and what in the world made it so.
+//! Comparison of two worlds: which names resolve or route differently from which locations, and which changes
+//! cause it.
 //!
-//! Rows are compared by what traffic sees of them: the answer, the way, the reach. Order of records, TTLs that count down
-//! and hints are no difference. Rows that differ in the same way from the same places are one group.
+//! Rows are compared by what affects traffic: the answer, the path, the reach. The order of records, TTLs
+//! that count down and hints are ignored. Rows that differ in the same way from the same locations form a
+//! group.
 
 mod row_change;
 mod affected;
@@ -22,43 +24,43 @@ use affected::AffectedObjects;
 
 pub use row_change::RowChange;
 
-/// How many rows of a group are looked at for what made the difference: they differ in the same way.
+/// Maximum number of rows of a group that are examined for causes: they differ in the same way.
 const MOST_ROWS_ASKED: usize = 100;
 
-/// What two worlds differ in.
+/// The differences between two worlds.
 #[derive(Debug)]
 pub struct Differences<'w> {
     /// Groups of rows, the largest first.
     pub groups: Vec<DifferenceGroup>,
-    /// Places of the old world alone.
+    /// Locations that exist only in the old world.
     pub only_before: Vec<String>,
-    /// Places of the new world alone.
+    /// Locations that exist only in the new world.
     pub only_after: Vec<String>,
-    /// What changed in the world, object by object.
+    /// The changes of the configuration, object by object.
     pub changes: Vec<Change>,
-    /// How many questions were asked.
+    /// Number of questions.
     pub asked: usize,
-    /// From how many places.
+    /// Number of locations.
     pub places: usize,
     surveys: [Survey<'w>; 2],
 }
 
-/// Names that go otherwise in the same way from the same places.
+/// Names that differ in the same way from the same locations.
 #[derive(Debug)]
 pub struct DifferenceGroup {
-    /// The places, as a person tells them.
+    /// The locations, as text.
     pub places: Vec<String>,
-    /// How.
+    /// How they differ.
     pub change: RowChange,
-    /// A row of each name, from the first of the places.
+    /// A row of each name, from the first of the locations.
     pub rows: Vec<LocationPair>,
-    /// What in the world made it so: the changes that the rows touch; all changes where none is touched.
+    /// The causes: the changes that affect the rows; all changes if none does.
     pub causes: Vec<Change>,
-    /// Whether the causes are touched by the rows.
+    /// Whether the causes affect the rows.
     pub is_attributed: bool,
 }
 
-/// One name in both worlds.
+/// A name in both worlds.
 #[derive(Clone, Debug)]
 pub struct LocationPair {
     /// In the old world.
@@ -68,12 +70,12 @@ pub struct LocationPair {
 }
 
 impl Differences<'_> {
-    /// Whether there is none.
+    /// Whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.only_before.is_empty() && self.only_after.is_empty()
     }
 
-    /// What the reader must know.
+    /// Notes for the reader.
     pub fn notes(&self) -> Vec<&'static str> {
         let mut notes = table::notes(&self.surveys[0]);
         for note in table::notes(&self.surveys[1]) {
@@ -85,13 +87,13 @@ impl Differences<'_> {
     }
 }
 
-/// A place of both worlds.
+/// A location in both worlds.
 struct BothWorlds {
     before: AuditLocation,
     after: AuditLocation,
 }
 
-/// Compares two worlds: the names of AWS's services in their regions, their own names, and some more.
+/// Compares two worlds: the names of AWS services in their regions, their own names, and additional ones.
 pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordType]) -> Differences<'w> {
     let questions = questions([old, new], more, types);
     let places = places(old, new);
@@ -111,7 +113,7 @@ pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordTy
     }
 }
 
-/// The places of one world that the other has none of that name for.
+/// The locations of one world that the other does not have.
 fn alone(one: &World, other: &World) -> Vec<String> {
     let mut names: Vec<String> = one
         .places
@@ -135,7 +137,7 @@ fn questions(worlds: [&World; 2], more: &[Name], types: &[RecordType]) -> Vec<Ar
     all.into_iter().map(|(name, rtype)| names::question(name, RecordType(rtype))).collect()
 }
 
-/// The places of both worlds, each with its fellow: by name, and those that are cut out by their addresses.
+/// The locations of both worlds, matched by name, and splits of a location by address.
 fn places(old: &World, new: &World) -> Vec<BothWorlds> {
     let mut pairs: Vec<(PlaceId, PlaceId)> = Vec::new();
     let mut known = HashSet::new();
@@ -180,7 +182,7 @@ fn places(old: &World, new: &World) -> Vec<BothWorlds> {
     pairs.into_iter().filter_map(both).collect()
 }
 
-/// The place of a name that holds an address.
+/// The place with a name that contains an address.
 fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
     let place = match world.places[world.place_named(name)?].kind {
         PlaceKind::Subnet(subnet) => world.places.find_in_vpc(address, world.subnets[subnet].vpc)?,
@@ -189,10 +191,10 @@ fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
     (*world.place_name(place) == *name && has_clients(world, place)).then_some(place)
 }
 
-/// Pairs of rows that differ, by the number of the question and how; with the places' numbers.
+/// Pairs of rows that differ, by question and difference; with the indexes of the locations.
 type FoundChanges<'s> = BTreeMap<(usize, RowChange), (Vec<usize>, &'s Row, &'s Row)>;
 
-/// The rows that differ, those of equal places once.
+/// The rows that differ, once for equal locations.
 fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChanges<'s> {
     let group_of = |survey: &Survey<'_>| {
         let mut of = HashMap::new();
@@ -202,7 +204,7 @@ fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChange
         of
     };
     let [of_before, of_after] = [group_of(&surveys[0]), group_of(&surveys[1])];
-    // Places that are equal in both worlds are compared once.
+    // Locations that are equal in both worlds are compared once.
     let mut classes: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     for (number, both) in places.iter().enumerate() {
         let class = (of_before[&both.before.vantage], of_after[&both.after.vantage]);
@@ -222,7 +224,7 @@ fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChange
     found
 }
 
-/// What differs, in groups: the names that go otherwise in the same way from the same places, with the causes.
+/// The differences, grouped by difference and locations, with their causes.
 fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) -> Vec<DifferenceGroup> {
     let mut together: BTreeMap<(RowChange, Vec<usize>), Vec<LocationPair>> = BTreeMap::new();
     for ((_, otherwise), (mut numbers, before, after)) in found(surveys, places) {
@@ -233,7 +235,7 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) 
     let group = |((change, numbers), rows): ((RowChange, Vec<usize>), Vec<LocationPair>)| {
         let askers: Vec<&BothWorlds> = numbers.iter().map(|number| &places[*number]).collect();
         let (causes, is_attributed) = causes(surveys, &askers, &rows, changes);
-        // A place that is cut out in one world alone is told by that world's prefixes.
+        // A location that is split in one world only is described by that world's prefixes.
         let told_by = |both: &&BothWorlds| {
             if both.before.prefixes.is_empty() { both.after.clone() } else { both.before.clone() }
         };
@@ -245,7 +247,7 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) 
     groups
 }
 
-/// The changes that rows touch; where they touch none, all that may have an effect. And whether they touch any.
+/// The changes that affect rows; if none does, all that may have an effect. And whether any affects them.
 fn causes(
     surveys: &[Survey<'_>; 2],
     askers: &[&BothWorlds],

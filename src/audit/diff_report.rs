@@ -1,4 +1,4 @@
-//! What two worlds differ in, as text that a person reads.
+//! The differences between two worlds as text.
 
 use std::fmt::{self, Display};
 
@@ -12,12 +12,12 @@ use crate::world::MAX_SHOWN;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// How many names of a group are shown.
+/// Maximum number of names of a group that are shown.
 const NAMES_SHOWN: usize = 10;
 
-/// Differences, in colour. Whoever prints it strips the colour where nobody sees it.
+/// Differences with colours, which are stripped when the output is not a terminal.
 pub struct DiffReport<'a> {
-    /// What was found.
+    /// The differences.
     pub found: &'a Differences<'a>,
     /// Whether every name and every change is shown.
     pub is_whole: bool,
@@ -43,7 +43,7 @@ impl Display for DiffReport<'_> {
             _ => format!("{}, {}", count(goes, "difference"), count(found.groups.len(), "group")),
         };
         writeln!(f, "{asked}: {otherwise}; {} in the network", count(found.changes.len(), "change"))?;
-        // Whoever sees no difference wants to know that something was changed at all.
+        // Without differences, it matters whether anything was changed at all.
         if found.groups.is_empty() {
             self.changes(f, found.changes.iter())?;
         }
@@ -99,7 +99,7 @@ impl DiffReport<'_> {
     }
 }
 
-/// A name; its type where that is not A.
+/// A name, with its type unless it is A.
 fn told(pair: &LocationPair) -> String {
     match pair.after.question.qtype {
         RecordType::A => pair.after.name(),

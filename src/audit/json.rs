@@ -12,10 +12,10 @@ use crate::aws::Region;
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::{Prices, Unit};
 
-/// The version of these words. It rises when a word changes its meaning or goes away.
+/// The version of the format. It increases when a key changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// A whole audit.
+/// A complete audit.
 pub fn audit(
     survey: &Survey<'_>,
     regions: &[Region],
@@ -62,7 +62,7 @@ fn bundle_row(row: &BundleRow<'_>) -> Value {
     })
 }
 
-/// One row. Without prices, where nobody asked for them.
+/// A row. Without prices if they are not requested.
 fn one(row: &Row, prices: &Prices) -> Value {
     json!({
         "name": row.name(),
@@ -101,14 +101,14 @@ fn charge(cost: &Cost, prices: &Prices) -> Value {
     json!({
         "charge": cost.charge.as_str(),
         "region": cost.region.as_str(),
-        // Decimals as they are written, which no binary fraction is.
+        // Decimal strings, because binary fractions would be inexact.
         "usd_hour": price(Unit::Hour).map(|price| &price.usd),
         "usd_gb": price(Unit::Gb).map(|price| &price.usd),
         "price_of": dates.min(),
     })
 }
 
-/// What two worlds differ in.
+/// The differences between two worlds.
 pub fn diff(found: &super::diff::Differences<'_>) -> Value {
     let side = |row: Option<&Row>| row.map(|row| one(row, &Prices::default()));
     let groups = found.groups.iter().map(|group| {

@@ -1,4 +1,4 @@
-//! Words that a row is looked for by: what `--fail-on` and `--only` take.
+//! Keywords that select rows: the values of `--fail-on` and `--only`.
 
 use super::bundle::BundleVerdict;
 use super::row::{Row, Verdict};
@@ -6,25 +6,25 @@ use crate::config::nearest;
 use crate::explain::SuggestionKind;
 use crate::resolve::{Class, Reach, Reason};
 
-/// A word of a row, or of the verdict on a bundle.
+/// A keyword of a row, or of the verdict of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyword {
     /// A verdict.
     Verdict(Verdict),
-    /// A bundle's verdict that rows do not have.
+    /// A bundle verdict that rows do not have.
     Bundle(BundleVerdict),
-    /// The reach of a way.
+    /// The reach of a path.
     Reach(Reach),
-    /// The class of a way.
+    /// The class of a path.
     Class(Class),
     /// A reason.
     Reason(Reason),
-    /// What is missed.
+    /// A suggestion.
     Missed(SuggestionKind),
 }
 
 impl Keyword {
-    /// All of them. A word that is both a class and a verdict or a reach is the latter.
+    /// All keywords. One that is both a class and a verdict or reach is the latter.
     pub fn all() -> impl Iterator<Item = Self> {
         let verdicts = Verdict::ALL.iter().copied().map(Self::Verdict);
         let bundles = BundleVerdict::ALL.iter().copied().map(Self::Bundle);
@@ -37,7 +37,7 @@ impl Keyword {
         all.chain(bundles)
     }
 
-    /// How it is written.
+    /// Its spelling.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Verdict(verdict) => verdict.as_str(),
@@ -49,7 +49,7 @@ impl Keyword {
         }
     }
 
-    /// Whether a row has it.
+    /// Whether a row matches.
     pub fn is_of(self, row: &Row) -> bool {
         match self {
             Self::Verdict(verdict) => row.verdict == verdict,
@@ -63,7 +63,7 @@ impl Keyword {
         }
     }
 
-    /// Whether a bundle's verdict is this word.
+    /// Whether the verdict of a bundle matches.
     pub fn is_of_bundle(self, verdict: BundleVerdict) -> bool {
         self.as_str() == verdict.as_str()
     }

@@ -1,4 +1,4 @@
-//! From where names are asked: places by their names, and the smaller ones that are cut out of them.
+//! Locations of an audit: places by name, and their splits.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use crate::explain::vantage;
 use crate::world::{Interface, PlaceId, PlaceKind, Vantage, World};
 
-/// Somebody who asks.
+/// A location of an audit.
 #[derive(Clone, Debug)]
 pub struct AuditLocation {
-    /// The place's name.
+    /// The name of the place.
     pub place: Arc<str>,
-    /// The prefixes of a place that is cut out of the one that the name means; else none.
+    /// The prefixes, for a split of the place that the name refers to; otherwise empty.
     pub prefixes: Vec<String>,
-    /// Where they stand and whom they ask.
+    /// Its view and place.
     pub vantage: Vantage,
 }
 
 impl AuditLocation {
-    /// How a person tells it.
+    /// Its description.
     pub fn told(&self) -> String {
         match self.prefixes.is_empty() {
             true => self.place.to_string(),
@@ -26,10 +26,10 @@ impl AuditLocation {
         }
     }
 
-    /// Somebody in a place; whom they ask where that is said.
+    /// The location of a place, with an optional resolver.
     pub(super) fn in_place(world: &World, place: PlaceId, view: Option<&str>) -> Result<Self, String> {
         let name = world.place_name(place);
-        // The vantage of the name says whose resolver is asked; which of its places it is, the number.
+        // The vantage of the name determines the resolver; the index determines which of its places it is.
         let Vantage { view, .. } = vantage(world, &name, view)?;
         let is_cut = world.place_named(&name) != Some(place);
         let prefixes = match is_cut {
@@ -40,7 +40,7 @@ impl AuditLocation {
     }
 }
 
-/// Whether anybody asks from a place: an endpoint's interface does not, nor does a gateway.
+/// Whether a place has clients: interfaces of endpoints and gateways send no queries.
 pub fn has_clients(world: &World, place: PlaceId) -> bool {
     !matches!(
         world.places[place].interface,
@@ -48,11 +48,11 @@ pub fn has_clients(world: &World, place: PlaceId) -> bool {
     )
 }
 
-/// Those who are named, by places or addresses; all subnets and sites where nobody is.
+/// The named locations, by name or address; by default all subnets and sites.
 ///
 /// # Errors
 ///
-/// What is wrong with a name, for a person.
+/// A description of an invalid name.
 pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
     if from.is_empty() {
         let all = world.places.indexed().map(|(index, _)| index);
@@ -71,22 +71,22 @@ pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<
     Ok(askers)
 }
 
-/// Places whose rows are all equal.
+/// Locations with identical rows.
 #[derive(Clone, Debug)]
 pub struct LocationGroup {
-    /// Who asks.
+    /// The locations.
     pub askers: Vec<AuditLocation>,
-    /// The rows of each chunk of the questions, by the chunk's own number.
+    /// The rows of each chunk of questions, by the chunk's own index.
     pub(super) rows: Vec<usize>,
 }
 
 impl LocationGroup {
-    /// The places as a person tells them.
+    /// Descriptions of the locations.
     pub fn places(&self) -> Vec<String> {
         told(self.askers.iter())
     }
 
-    /// The names of the resolvers that are asked, each once.
+    /// The distinct names of the resolvers.
     pub fn views<'w>(&self, world: &'w World) -> Vec<&'w str> {
         let mut views: Vec<&str> =
             self.askers.iter().map(|asker| &*world.views[asker.vantage.view].name).collect();
@@ -96,7 +96,7 @@ impl LocationGroup {
     }
 }
 
-/// Places as a person tells them: a cut place is told only where the place it is cut out of is not among them.
+/// Descriptions of locations: a split is listed only if the place that it belongs to is not.
 pub fn told<'a>(askers: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
     let whole: HashSet<&Arc<str>> =
         askers.clone().filter(|asker| asker.prefixes.is_empty()).map(|asker| &asker.place).collect();

@@ -1,16 +1,17 @@
-//! What every name comes to from every place: ways out in bulk, what they cost, and what a change would alter.
+//! Audits: every name from every location, with egress paths and charges, and comparison of two
+//! configurations.
 //!
 //! ```text
-//!  names.rs ─┐
-//!            ├─► Survey (survey.rs): one row for each place and question, equal places together ─► table · json · csv
-//!  places.rs ┘        │ row.rs  verdict, ways, what is missed       cost.rs  what is paid on the way
-//!                     ├─► bundle.rs  names that are needed together
-//!                     ├─► word.rs    words that a row is looked for by
-//!                     └─► diff.rs    two worlds, and what in them made the difference
+//!  names.rs ─────┐
+//!                ├─► Survey (survey.rs): one row per location and question, equal locations grouped ─► table · json · csv
+//!  locations.rs ─┘        │ row.rs  verdict, paths, suggestions          cost.rs  charges on a path
+//!                         ├─► bundle.rs   names that are needed together
+//!                         ├─► keyword.rs  keywords that select rows
+//!                         └─► diff.rs     two worlds, and the causes of their differences
 //! ```
 //!
-//! The decisions are those of the query path, made without sending anything: the sealed internet stands in for
-//! servers that would be asked.
+//! The decisions are those of the query path, made without sending anything: the sealed internet is used
+//! instead of servers that would be queried.
 
 pub(crate) mod bundle;
 pub(crate) mod cost;

@@ -1,4 +1,4 @@
-//! Which names are asked for.
+//! Names of an audit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::aws::service_names::sample;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::world::{PlaceKind, World, Zone};
 
-/// The regions of a world's VPCs, or of the VPCs that are asked from where places are named.
+/// The regions of a world's VPCs, or of the VPCs of the given locations.
 pub fn regions(world: &World, askers: &[AuditLocation], is_named: bool) -> Vec<Region> {
     let of_asker = |asker: &AuditLocation| match world.places[asker.vantage.place].kind {
         PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
@@ -30,14 +30,14 @@ pub fn regions(world: &World, askers: &[AuditLocation], is_named: bool) -> Vec<R
     regions
 }
 
-/// The names of AWS's services in some regions, in order, each once.
+/// The distinct names of AWS services in some regions, in order.
 pub fn service_names(world: &World, regions: &[Region]) -> Vec<Name> {
     let hosts: BTreeSet<String> =
         regions.iter().flat_map(|region| world.public.facts.service_names(region)).collect();
     hosts.iter().filter_map(|host| Name::parse(host).ok()).collect()
 }
 
-/// Each name asked for in each type.
+/// A question for each name and type.
 pub fn questions(names: &[Name], types: &[RecordType]) -> Vec<Arc<Question>> {
     let of_name = |name: &Name| types.iter().map(|qtype| question(name.clone(), *qtype)).collect::<Vec<_>>();
     names.iter().flat_map(of_name).collect()
@@ -48,13 +48,13 @@ pub fn question(qname: Name, qtype: RecordType) -> Arc<Question> {
     Arc::new(Question { qname, qtype, qclass: Class::IN })
 }
 
-/// What a world's own names are asked for: every name and type of its hosted zones, of its sites' zones and of its public
-/// records, its endpoints' names, the domains of its rules, and what it expects of itself.
+/// Questions for a world's own names: every name and type of its hosted zones, its sites' zones and its
+/// public records, the names of its endpoints, the domains of its rules, and its expectations.
 pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16)> {
     let mut all = BTreeSet::new();
     let mut add = |name: &Name, rtype: RecordType| {
         let name = match name.is_wildcard() {
-            // A wildcard of AWS's has the label that it has among the names of services.
+            // A wildcard of AWS has the label that is used among the service names.
             true => Name::parse(&sample(&name.to_string())).unwrap_or_else(|_| name.clone()),
             false => name.clone(),
         };
@@ -65,7 +65,7 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
     let zones: Vec<&Zone> = hosted.chain(played).chain([&world.public.records]).collect();
     for zone in zones {
         for (name, node) in zone.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
-            // A CNAME, and an alias, is followed to addresses.
+            // A CNAME or alias leads to addresses.
             let leads_on = node.types().any(|rtype| rtype == RecordType::CNAME);
             if leads_on {
                 types.iter().for_each(|rtype| add(name, *rtype));
@@ -75,7 +75,7 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
         }
     }
     for (name, node) in world.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
-        // The well-known name of RFC 7050 stands there too, the same in every world.
+        // The well-known name of RFC 7050 is in the zone as well, the same in every world.
         if name.labels().last() != Some(b"arpa") {
             node.types().for_each(|rtype| add(name, rtype));
         }

@@ -1,4 +1,4 @@
-//! One row: what one name comes to from one place.
+//! A row of an audit: the result of one name from one location.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::resolve::{
 };
 use crate::world::{ScopedClaim, ClaimSource, Vantage, World};
 
-/// Where an answer leads.
+/// Whether an answer leads to private or public destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
-    /// By private ways alone: to private addresses, or through endpoints.
+    /// Only private ones: private addresses, or through endpoints.
     Private,
-    /// To public addresses, by no endpoint.
+    /// Public addresses, not through an endpoint.
     Public,
-    /// Some addresses by private ways, others not.
+    /// Some of its addresses are private, others are not.
     Mixed,
-    /// Nowhere: there is no address.
+    /// None: there is no address.
     None,
 }
 
 impl Verdict {
-    /// All of them.
+    /// All variants.
     pub const ALL: &'static [Self] = &[Self::Private, Self::Public, Self::Mixed, Self::None];
 
-    /// The word for it.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Private => "private",
@@ -42,53 +42,54 @@ impl Verdict {
     }
 }
 
-/// What one name comes to from one place.
+/// The result of one name from one location.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The question.
     pub question: Arc<Question>,
-    /// Where the answer leads.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// What answered.
+    /// The source of the answer.
     pub source: Source,
-    /// The claim that answered: its kind and its id. `None`: public DNS.
+    /// The claim that answered: its kind and ID. `None` for public DNS.
     pub claim: Option<(&'static str, Arc<str>)>,
-    /// The Profile that the claim came through.
+    /// The Profile of the claim.
     pub profile: Option<Arc<str>>,
     /// The response code.
     pub rcode: Rcode,
-    /// Other records than addresses: CNAMEs on the way, and what was asked for, each with its data in order.
+    /// Records other than addresses: CNAMEs, and those of the queried type, each with its data in order.
     pub records: Vec<String>,
-    /// The TTLs of records that have theirs in full each time, by name and type.
+    /// The TTLs of records whose TTL does not count down, by name and type.
     pub ttls: Vec<(Name, RecordType, u32)>,
-    /// The ways, those that are told alike together.
+    /// The paths, with equal ones combined.
     pub ways: Vec<PathCell>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
-    /// What is one change away.
+    /// Suggestions.
     pub missed: Arc<[Suggestion]>,
-    /// Whether servers would be asked whose answer nobody knows here: a rule's, or public ones of a region without a table.
+    /// Whether servers would be queried whose answer is unknown: those of a rule, or public ones of a region
+    /// without a table.
     pub is_unasked: bool,
-    /// Whether the sealed internet stands in for others.
+    /// Whether the sealed internet was used instead of other servers.
     pub stands_in: bool,
 }
 
-/// A way that some of the addresses of an answer take.
+/// A path of some of the addresses of an answer.
 #[derive(Clone, Debug)]
 pub struct PathCell {
     /// The addresses, in order.
     pub addresses: Vec<IpAddr>,
-    /// The way of the first of them.
+    /// The path of the first address.
     pub path: Arc<EgressPath>,
-    /// Where it leads.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// Where it ends, for a person, each place once.
+    /// Its distinct destinations, as text.
     pub lands: Vec<String>,
-    /// What is paid on it.
+    /// Its charges.
     pub costs: Vec<Cost>,
 }
 
-/// Two rows that are equal say the same of one name.
+/// Equal rows have the same result for one name.
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
         self.question == other.question
@@ -103,7 +104,7 @@ impl PartialEq for Row {
     }
 }
 
-/// Two ways that are equal are told alike: which table matched is not told.
+/// Equal paths have the same description, which does not include the matched table.
 impl PartialEq for PathCell {
     fn eq(&self, other: &Self) -> bool {
         self.addresses == other.addresses
@@ -113,7 +114,7 @@ impl PartialEq for PathCell {
     }
 }
 
-/// Remembers who answered the name that was asked.
+/// Records the claim that answered the query name.
 #[derive(Default)]
 struct SelectedClaim(Option<ScopedClaim>);
 
@@ -129,11 +130,11 @@ impl Trace for SelectedClaim {
     fn routing(&mut self, _: &Name, _: RecordType, _: &RoutingDecision<'_>) {}
 }
 
-/// What is known of missed changes already: they hang on the VPC, not on the subnet.
+/// Suggestions found so far: they depend on the VPC, not on the subnet.
 pub type SuggestionsOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Suggestion]>;
 
 impl Row {
-    /// What a question comes to from a vantage. `None`: the resolver says nothing.
+    /// The result of a question from a vantage. `None` if the resolver does not reply.
     pub fn of(
         tolls: &BillableHops<'_>,
         vantage: Vantage,
@@ -142,7 +143,8 @@ impl Row {
     ) -> Option<Self> {
         let world = tolls.world();
         let mut first = SelectedClaim::default();
-        // Others' TTLs count down by the time, and records are drawn by a number: neither is of interest here.
+        // TTLs of forwarded answers depend on the time, and weighted records on a random number: neither
+        // matters here.
         let outcome = resolve(world, vantage, question, QueryContext::at(0), &mut first)?;
         let missed = missed(&outcome);
         let claim = first.0.filter(|_| !matches!(outcome.source, Source::Public | Source::SystemRule));
@@ -187,7 +189,7 @@ impl Row {
         })
     }
 
-    /// The row of a resolver that says nothing.
+    /// The row of a resolver that does not reply.
     pub fn silent(question: &Arc<Question>) -> Self {
         Self {
             question: question.clone(),
@@ -206,13 +208,13 @@ impl Row {
         }
     }
 
-    /// The name without the last dot.
+    /// The name without its trailing dot.
     pub fn name(&self) -> String {
         let name = self.question.qname.to_string();
         name.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(&name).to_owned()
     }
 
-    /// Who answered: kind and id of the claim, or the source.
+    /// The source of the answer: kind and ID of the claim, or the source.
     pub fn answered_by(&self) -> String {
         match &self.claim {
             Some((kind, id)) => format!("{kind} {}", id.trim_end_matches('.')),
@@ -220,7 +222,7 @@ impl Row {
         }
     }
 
-    /// Every reason of the row, each once.
+    /// Every distinct reason of the row.
     pub fn all_reasons(&self) -> Vec<Reason> {
         let mut all = Vec::new();
         let of_ways = self.ways.iter().flat_map(|way| way.path.reasons.iter());
@@ -232,7 +234,7 @@ impl Row {
         all
     }
 
-    /// The worst reach of its ways. `None`: there is no address, and so nothing to reach.
+    /// The worst reach of its paths. `None` if there is no address.
     pub fn reach(&self) -> Option<Reach> {
         let rank = |reach: &Reach| match reach {
             Reach::Ok => 0,
@@ -251,23 +253,24 @@ impl Row {
         all
     }
 
-    /// Whether the name has an address at all.
+    /// Whether the name has an address.
     pub fn has_address(&self) -> bool {
         !self.ways.is_empty()
     }
 }
 
-/// Whether a name is of a region whose public names no table has: China's, and others apart from the standard ones.
+/// Whether a name is of a region whose public names are not in any table: those in China, and others outside
+/// the standard partition.
 fn is_unlisted(name: &Name) -> bool {
     region_in_name(name.to_string().trim_end_matches('.')).is_some_and(|region| !has_standard_names(&region))
 }
 
-/// The verdict on several ways.
+/// The combined verdict of several paths.
 fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     verdicts.reduce(|one, other| if one == other { one } else { Verdict::Mixed }).unwrap_or(Verdict::None)
 }
 
-/// The ways of an outcome, those that are told alike together.
+/// The paths of an outcome, with equal ones combined.
 fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<PathCell> {
     let mut ways: Vec<PathCell> = Vec::new();
     for one in &outcome.paths {
@@ -301,8 +304,8 @@ fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Pa
     ways
 }
 
-/// Whether an address is reached privately: it is no public one, or an endpoint carries it. One of DNS64 stands for the IPv4
-/// address inside it.
+/// Whether an address is reached privately: it is not public, or an endpoint carries the traffic. For DNS64,
+/// the embedded IPv4 address counts.
 fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
     let address = nat64_embedded(address).map_or(address, IpAddr::V4);
     let is_private = path.endpoint.is_some()
@@ -311,7 +314,7 @@ fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
     if is_private { Verdict::Private } else { Verdict::Public }
 }
 
-/// Where a way ends, in few words.
+/// The destination of a path, in a few words.
 fn lands(world: &World, path: &EgressPath) -> Option<String> {
     match Destination::of(world, path) {
         Destination::Here | Destination::Unknown => None,

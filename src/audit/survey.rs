@@ -1,7 +1,8 @@
-//! Every question asked from every place.
+//! Every question from every location.
 //!
-//! The questions are dealt to as many threads as there are processors; each asks its own of all places and keeps every
-//! different run of rows once. Places are equal whose runs are the same in all of them, so no row is kept twice.
+//! The questions are divided among as many threads as there are CPUs; each thread resolves its questions from
+//! all locations and stores every distinct sequence of rows once. Locations are equal if their sequences are
+//! equal in all chunks, so no row is stored twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,29 +16,29 @@ use crate::explain::{Suggestion, goes_past_endpoints, missed};
 use crate::resolve::{Outcome, Reach, Source};
 use crate::world::{Index, ViewId, Vpc, World};
 
-/// What every question comes to from every place.
+/// The results of every question from every location.
 #[derive(Debug)]
 pub struct Survey<'w> {
     /// The world.
     pub world: &'w World,
     /// The questions, in order.
     pub questions: Vec<Arc<Question>>,
-    /// Places with equal rows, in the order of the first place.
+    /// Locations with equal rows, in the order of the first location.
     pub groups: Vec<LocationGroup>,
     chunks: Vec<Chunk>,
 }
 
-/// A part of the questions, asked from all places.
+/// A part of the questions, for all locations.
 #[derive(Debug)]
 struct Chunk {
-    /// The different runs of rows.
+    /// The distinct sequences of rows.
     runs: Vec<Vec<Row>>,
-    /// Which of them each asker has.
+    /// The sequence of each location.
     of_asker: Vec<usize>,
 }
 
 impl<'w> Survey<'w> {
-    /// Asks every question from every place.
+    /// Resolves every question from every location.
     pub fn of(world: &'w World, askers: &[AuditLocation], questions: Vec<Arc<Question>>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let size = questions.len().div_ceil(threads).max(1);
@@ -69,17 +70,17 @@ impl<'w> Survey<'w> {
         self.chunks.iter().zip(runs).flat_map(|(chunk, run)| &chunk.runs[run])
     }
 
-    /// Whether the sealed internet stands in for what would be asked of others.
+    /// Whether the sealed internet was used instead of other servers.
     pub fn stands_in(&self) -> bool {
         self.groups.iter().any(|group| self.rows(group).any(|row| row.stands_in))
     }
 
-    /// Whether there are rules whose servers are not asked.
+    /// Whether there are rules whose servers were not queried.
     pub fn is_unasked(&self) -> bool {
         self.has_unknown(|source| source != Source::Public)
     }
 
-    /// Whether there are names of regions whose public names are not known.
+    /// Whether there are names of regions whose public names are unknown.
     pub fn is_unlisted(&self) -> bool {
         self.has_unknown(|source| source == Source::Public)
     }
@@ -93,7 +94,7 @@ impl<'w> Survey<'w> {
 impl Chunk {
     fn of(world: &World, askers: &[AuditLocation], questions: &[Arc<Question>]) -> Self {
         let mut chunk = Self { runs: Vec::new(), of_asker: Vec::with_capacity(askers.len()) };
-        // By the verdicts and reaches of their rows: equal runs have equal ones.
+        // By the verdicts and reaches of their rows, which are equal for equal sequences.
         let mut by_look: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
         let tolls = BillableHops::of_world(world);
         let mut known = SurveyCache::default();
@@ -120,10 +121,11 @@ impl Chunk {
     }
 }
 
-/// What is missed, by all that it hangs on: the view, the VPC, the question, and which addresses go past endpoints.
+/// What suggestions depend on: the view, the VPC, the question, and which addresses are not reached through
+/// endpoints.
 type SuggestionKey = (ViewId, Option<Index<Vpc>>, usize, u64);
 
-/// What was found already.
+/// Suggestions found so far.
 #[derive(Default)]
 struct SurveyCache {
     missed: HashMap<SuggestionKey, Arc<[Suggestion]>>,
@@ -139,12 +141,12 @@ impl SurveyCache {
         outcome: &Outcome,
     ) -> Arc<[Suggestion]> {
         let vantage = asker.vantage;
-        // What is translated hangs on the NAT gateway's VPC, too.
+        // For translated addresses, they also depend on the NAT gateway's VPC.
         let is_translated = outcome.paths.iter().any(|one| one.path.translated_by.is_some());
         if outcome.paths.len() > 64 || is_translated {
             return missed(world, vantage, question, outcome).into();
         }
-        // An endpoint at the way's end or none, for each public address of the answer.
+        // Whether the path ends at an endpoint, for each public address of the answer.
         let past =
             outcome.paths.iter().enumerate().fold(0, |bits, (at, one)| {
                 bits | (u64::from(goes_past_endpoints(world, vantage, one)) << at)

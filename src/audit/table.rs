@@ -1,4 +1,4 @@
-//! An audit as text that a person reads.
+//! An audit as a text table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -21,19 +21,19 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
 
-/// An audit, in colour. Whoever prints it strips the colour where nobody sees it.
+/// An audit with colours, which are stripped when the output is not a terminal.
 pub struct Table<'a> {
-    /// What was asked and answered.
+    /// The results.
     pub survey: &'a Survey<'a>,
-    /// The regions whose names were asked for.
+    /// The regions of the names.
     pub regions: &'a [Region],
-    /// The bundles to judge.
+    /// The bundles.
     pub bundles: &'a [&'a Bundle],
-    /// Only rows with one of these words. None: all rows.
+    /// Only rows that match one of these keywords. Empty: all rows.
     pub only: &'a [Keyword],
-    /// Whether rows are left out and only counted.
+    /// Whether rows are only counted.
     pub is_summary: bool,
-    /// What things cost.
+    /// Prices.
     pub prices: &'a Prices,
 }
 
@@ -42,7 +42,7 @@ pub fn is_shown(row: &Row, only: &[Keyword]) -> bool {
     only.is_empty() || only.iter().any(|word| word.is_of(row))
 }
 
-/// What the reader must know about an audit.
+/// Notes about an audit.
 pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     let mut notes = Vec::new();
     if survey.groups.is_empty() {
@@ -62,7 +62,7 @@ pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     notes
 }
 
-/// A cell: what stands in it, and how it looks.
+/// A cell: its text and its style.
 type Cell = (String, Style);
 
 impl Display for Table<'_> {
@@ -126,7 +126,7 @@ impl Table<'_> {
         self.survey.rows(group).filter(|row| is_shown(row, self.only))
     }
 
-    /// The verdicts on the bundles, with a line for each name that spoils one.
+    /// The verdicts of the bundles, with a line for each name that prevents a better one.
     fn verdicts(&self, group: &LocationGroup) -> Vec<Vec<Cell>> {
         let mut lines = Vec::new();
         for row in bundle::verdicts(self.survey, group, self.bundles, self.regions) {
@@ -144,7 +144,7 @@ impl Table<'_> {
         lines
     }
 
-    /// How many names go which way, most first.
+    /// The number of names per path, highest first.
     fn counted(&self, group: &LocationGroup) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for row in self.shown(group) {
@@ -165,7 +165,7 @@ impl Table<'_> {
     }
 }
 
-/// Why a row spoils a bundle.
+/// Why a row prevents a better verdict.
 fn because(row: &Row) -> String {
     let told = match row.reach() {
         Some(Reach::Ok) => row.verdict.as_str().to_owned(),
@@ -177,7 +177,7 @@ fn because(row: &Row) -> String {
     format!("{} is {told}{colon}{hints}", row.name())
 }
 
-/// The lines of one row: one for each of its ways.
+/// The lines of a row: one for each of its paths.
 fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
     let line = |way: Option<&PathCell>, is_first: bool| {
         let verdict = way.map_or(row.verdict, |way| way.verdict);
@@ -207,7 +207,7 @@ fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
     }
 }
 
-/// The reasons of a way, or of all, and what is missed.
+/// The reasons of a path, or of all paths, and suggestions.
 fn hints(row: &Row, way: Option<&PathCell>) -> String {
     let reasons = match way {
         Some(way) => way.path.reasons.clone(),
@@ -277,7 +277,7 @@ fn reach_style(reach: Reach) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-/// Lines with their cells below each other. A column that is empty but for its head is left out.
+/// Lines with aligned cells. A column that is empty except for its header is omitted.
 fn aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<Cell>]) -> fmt::Result {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let has_head = lines.first().is_some_and(|line| line.iter().all(|(_, style)| *style == DIM));
@@ -308,7 +308,7 @@ fn aligned(f: &mut fmt::Formatter<'_>, lines: &[Vec<Cell>]) -> fmt::Result {
     Ok(())
 }
 
-/// The bundles that there are, what each is for and who says so.
+/// The available bundles with their purpose and source.
 pub struct BundleList<'a>(pub &'a [Bundle]);
 
 impl Display for BundleList<'_> {

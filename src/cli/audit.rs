@@ -17,41 +17,43 @@ use crate::config::{count, nearest};
 use crate::dns::{Name, RecordType};
 use crate::world::World;
 
-/// The bundle that stands for telling all bundles.
+/// The value of `--bundle` that lists all bundles.
 const LIST: &str = "list";
 
-/// Tells of every service name of AWS which way it goes from every place.
+/// Audit the egress path and cost of every AWS service name from every location. Offline
 #[derive(Debug, clap::Args)]
 pub struct Audit {
-    /// Who asks: a subnet's id, a site's id, `outside`, or an address; more than once for several. Every subnet and site
-    /// when not said.
+    /// Location of the client: a subnet ID, a site ID, `outside` or an IP address; can be repeated [default:
+    /// every subnet and site]
     #[arg(long, short, value_name = "PLACE")]
     from: Vec<String>,
-    /// Whose resolver is asked: a VPC's id, an inbound endpoint's id, or `public`. That of each place when not said.
+    /// Resolver to query: a VPC ID, an inbound endpoint ID or `public` [default: that of each location]
     #[arg(long, value_name = "RESOLVER")]
     view: Option<String>,
-    /// A file with a name a line, instead of the service names of AWS.
+    /// File with one name per line, instead of the AWS service names
     #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
     names: Option<PathBuf>,
-    /// Only the names that this needs, with one verdict for all of them; more than once for several. `list` prints all.
+    /// Audit only the names of this bundle, with one verdict for all of them; can be repeated. `list` prints
+    /// all bundles
     #[arg(long, value_name = "NAME")]
     bundle: Vec<String>,
-    /// The record type.
+    /// Record type
     #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A", ignore_case = true)]
     types: Types,
-    /// Only rows that have one of these words: a verdict, a reach, a path class, a reason, or what is missed.
+    /// Show only rows that match one of these keywords: a verdict, reach, path class, or code of a reason or
+    /// suggestion
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
     only: Vec<Keyword>,
-    /// Ends with 1 if a row, or the verdict on a bundle, has one of these words.
+    /// Exit with status 1 if any row, or the verdict of a bundle, matches one of these keywords
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
     fail_on: Vec<Keyword>,
-    /// Counts rows and shows none.
+    /// Count rows without showing them
     #[arg(long)]
     summary: bool,
-    /// A table of prices instead of the built-in one.
+    /// Table of prices to use instead of the built-in one
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// How it is told.
+    /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
     #[command(flatten)]
@@ -60,29 +62,29 @@ pub struct Audit {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A table for people.
+    /// Table
     Text,
-    /// JSON, for programs.
+    /// JSON
     Json,
-    /// CSV, a line for each name and way.
+    /// CSV, with one line per name and path
     Csv,
 }
 
-/// Record types to ask for.
+/// Record types of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Types {
-    /// IPv4 addresses.
+    /// IPv4 addresses
     #[value(name = "A")]
     A,
-    /// IPv6 addresses.
+    /// IPv6 addresses
     #[value(name = "AAAA")]
     Aaaa,
-    /// Both.
+    /// Both
     Both,
 }
 
 impl Types {
-    /// The types.
+    /// The record types.
     pub(super) fn list(self) -> &'static [RecordType] {
         match self {
             Self::A => &[RecordType::A],
@@ -93,8 +95,8 @@ impl Types {
 }
 
 impl Audit {
-    /// Audits. 0: nothing of what was looked for; 1: something of it; 2: there is no telling; 3: the output cannot be
-    /// written.
+    /// Runs the audit. Status 0: no keyword matched; 1: a keyword matched; 2: an error; 3: the output cannot
+    /// be written.
     pub fn run(self) -> Exit {
         if self.bundle.iter().any(|name| name == LIST) {
             out::print(BundleList(&Facts::built_in().bundles))?;
@@ -121,7 +123,7 @@ impl Audit {
         Ok(ExitCode::Differences)
     }
 
-    /// Prints the rows in the form that was asked for.
+    /// Prints the rows in the requested format.
     fn print(
         &self,
         survey: &Survey<'_>,
@@ -140,8 +142,8 @@ impl Audit {
         }
     }
 
-    /// A word that rows do not have is looked for in vain where there is no bundle: a gate that never shuts. Only rows are
-    /// shown, so no word for bundles chooses any.
+    /// Rejects keywords that can never match: those of bundles if no bundle is audited, and in `--only`,
+    /// which selects rows.
     fn check_words(&self, bundles: &[&Bundle]) -> Result<(), String> {
         let of_bundles = |words: &[Keyword]| words.iter().find(|word| matches!(word, Keyword::Bundle(_))).copied();
         if let Some(word) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
@@ -153,7 +155,7 @@ impl Audit {
         }
     }
 
-    /// What was found of each of the words that are looked for.
+    /// The matches of each keyword.
     fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<KeywordMatch> {
         let of_word = |word: &Keyword| {
             let (mut rows, mut first) = (0, None);
@@ -205,13 +207,13 @@ impl Audit {
     }
 }
 
-/// What was found of a word that was looked for.
+/// The matches of one keyword.
 struct KeywordMatch {
-    /// The word.
+    /// The keyword.
     word: Keyword,
-    /// How many rows have it, those of bundles among them.
+    /// Number of matching rows, including those of bundles.
     rows: usize,
-    /// The first: a name or a bundle, and from where.
+    /// The first: a name or bundle, and its location.
     first: String,
 }
 

@@ -10,7 +10,7 @@ use crate::resolve::{AddressPath, Class, Outcome, QueryContext, Reach, Reason, N
 use crate::serve::forward::missing_sources;
 use crate::world::World;
 
-/// Reads a configuration, tells every mistake, and checks what it expects of itself.
+/// Validate a configuration and verify its expectations. Offline
 #[derive(Debug, clap::Args)]
 pub struct Check {
     #[command(flatten)]
@@ -18,8 +18,8 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks. 0: all is well; 1: an expectation is not met; 2: the configuration is wrong; 3: the
-    /// output cannot be written.
+    /// Runs the check. Status 0: no errors; 1: an expectation is not met; 2: the configuration is invalid; 3:
+    /// the output cannot be written.
     pub fn run(self) -> Exit {
         let (loaded, world) = self.config.load_to_compare()?;
         let mut failed = 0;
@@ -53,7 +53,7 @@ fn place(sources: &SourceMap, mark: Mark) -> String {
     sources.place(mark).map_or_else(String::new, |p| format!("{}:{}:{}", p.path.display(), p.line, p.column))
 }
 
-/// What is otherwise than expected.
+/// How an answer differs from an expectation.
 fn differences(world: &World, expect: &Expect) -> Vec<String> {
     let vantage = match vantage(world, &expect.from.value().0, None) {
         Ok(vantage) => vantage,
@@ -67,7 +67,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     compare(expect, &outcome)
 }
 
-/// What of an outcome is otherwise: the answer as a whole, then the way to each address.
+/// How an outcome differs: the answer as a whole, then the path to each address.
 fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     let mut differences = unknown_words(expect);
     compare_answer(expect, outcome, &mut differences);
@@ -77,7 +77,7 @@ fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
     differences
 }
 
-/// Tells of something that is found and not expected.
+/// Describes a difference.
 fn differs(what: &str, expected: &str, found: &str) -> String {
     format!("{what} is `{found}`, expected `{expected}`")
 }
@@ -135,7 +135,7 @@ fn compare_way(expect: &Expect, one: &AddressPath, differences: &mut Vec<String>
     }
 }
 
-/// Words that no answer could ever have.
+/// Words in an expectation that no answer can have.
 fn unknown_words(expect: &Expect) -> Vec<String> {
     let classes: Vec<&str> = Class::ALL.iter().map(|class| class.as_str()).collect();
     let reaches: Vec<&str> = Reach::ALL.iter().map(|reach| reach.as_str()).collect();

@@ -11,42 +11,42 @@ use crate::audit::diff_report::DiffReport;
 use crate::audit::{diff, json};
 use crate::world::World;
 
-/// Tells which names go otherwise from which places under another configuration, and why.
+/// Show which names resolve or route differently under another configuration, and why. Offline
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// The configuration as it was.
+    /// Current configuration: a file or a directory of AWS documents
     before: PathBuf,
-    /// The configuration as it is to be.
+    /// Changed configuration: a file or a directory of AWS documents
     after: PathBuf,
-    /// A file with a name a line, asked for beside the others.
+    /// File with one name per line, in addition to the names of the configurations
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
-    /// The record type that service names are asked for. Names in zones are asked for all types that they have.
+    /// Record type of AWS service names. Names in zones are compared in all their types
     #[arg(long = "type", short = 't', value_name = "TYPE", default_value = "A", ignore_case = true)]
     types: Types,
-    /// Shows every name and every change.
+    /// Show every name and every change
     #[arg(long)]
     all: bool,
-    /// How it is told.
+    /// Output format
     #[arg(long, default_value = "text")]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text
     Text,
-    /// JSON, for programs.
+    /// JSON
     Json,
 }
 
 impl Diff {
-    /// Compares. 0: nothing goes otherwise; 1: something does; 2: a configuration is wrong; 3: the output cannot
-    /// be written.
+    /// Runs the comparison. Status 0: no differences; 1: differences; 2: a configuration is invalid; 3: the
+    /// output cannot be written.
     pub fn run(self) -> Exit {
         let names =
             self.names.as_deref().map(read_names).transpose().map_err(out::trouble)?.unwrap_or_default();
-        // What is wrong with both is told at once.
+        // Errors of both configurations are reported in one run.
         let (old, new) = (load(&self.before), load(&self.after));
         let (old, new) = (old?, new?);
         let found = diff::diff(&old, &new, &names, self.types.list());
@@ -58,7 +58,7 @@ impl Diff {
     }
 }
 
-/// The world of a configuration. What is wrong with it is printed.
+/// The world of a configuration. Errors are printed.
 fn load(path: &Path) -> Result<World, ExitCode> {
     ConfigArgs { config: Some(path.to_path_buf()) }.load_to_compare().map(|(_, world)| world)
 }

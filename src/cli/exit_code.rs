@@ -1,22 +1,22 @@
-//! How a run ended, as a number.
+//! Exit status.
 
-/// How a run ended. The daemon's codes; verbs that compare use 0 clean, 1 differences, 2 trouble. All of them end with
-/// [`ExitCode::Filesystem`] where their output cannot be written.
+/// The exit status of a command. Commands that compare use 0 for no differences, 1 for differences and 2 for
+/// errors. All commands exit with [`ExitCode::Filesystem`] if their output cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
-    /// It did what was asked.
+    /// Success.
     Success,
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     Config,
-    /// The network refused: an address in use, no right to a port.
+    /// A network error: an address in use, or missing privileges for a port.
     Network,
-    /// A file cannot be read or written, nor standard output.
+    /// A file cannot be read or written, or standard output cannot be written.
     Filesystem,
-    /// Anything else.
+    /// Any other error.
     Other,
-    /// A verb that compares found differences.
+    /// A comparison found differences.
     Differences,
-    /// A verb that compares could not compare.
+    /// A comparison failed.
     Failure,
 }
 

@@ -12,35 +12,35 @@ use crate::explain::{Explanation, PathExplanation, json, vantage};
 use crate::resolve::QueryContext;
 use crate::world::{Vantage, World};
 
-/// Who asks when nobody is named.
+/// The default client.
 const HOME: &str = "127.0.0.1";
 
-/// Tells why a name is answered as it is, and which way its traffic goes.
+/// Explain how a name resolves from a location and which path its traffic takes. Offline
 #[derive(Debug, clap::Args)]
 pub struct Explain {
-    /// The name.
+    /// Name to resolve
     #[arg(required_unless_present_any = ["address", "names"])]
     name: Option<Name>,
-    /// The record type.
+    /// Record type
     #[arg(long = "type", short = 't', default_value = "A")]
     record_type: RecordType,
-    /// Who asks: a subnet's id, a site's id, `outside`, or an address. The lab's first private subnet when
-    /// not said.
+    /// Location of the client: a subnet ID, a site ID, `outside` or an IP address [default: the first private
+    /// subnet of the lab]
     #[arg(long, short, value_name = "PLACE")]
     from: Option<String>,
-    /// Whose resolver is asked: a VPC's id, an inbound endpoint's id, or `public`. That of the place when not said.
+    /// Resolver to query: a VPC ID, an inbound endpoint ID or `public` [default: that of the location]
     #[arg(long, value_name = "RESOLVER")]
     view: Option<String>,
-    /// The random number that weighted records are drawn by.
+    /// Random number for the selection of weighted records
     #[arg(long, value_name = "N", default_value_t = 0)]
     draw: u64,
-    /// The path to this address alone, no name.
+    /// Explain only the path to this address, without a name
     #[arg(long, value_name = "IP", conflicts_with_all = ["name", "names"])]
     address: Option<IpAddr>,
-    /// A file with a name a line.
+    /// File with one name per line
     #[arg(long, value_name = "FILE", conflicts_with = "name")]
     names: Option<PathBuf>,
-    /// JSON, for programs.
+    /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct Explain {
 }
 
 impl Explain {
-    /// Explains.
+    /// Runs the command.
     pub fn run(self) -> Exit {
         let (_, world) = self.config.load()?;
         let from = self.from.as_deref().unwrap_or(HOME);
@@ -59,7 +59,7 @@ impl Explain {
             ExitCode::Config
         })?;
         if let Some(address) = self.address {
-            // An IPv4 address may be written inside an IPv6 one; what is sent goes by IPv4.
+            // An IPv4 address may be written as an IPv4-mapped one; traffic to it uses IPv4.
             return self.path(&world, vantage, address.to_canonical());
         }
         for name in self.all_names()? {
@@ -87,7 +87,7 @@ impl Explain {
         Ok(ExitCode::Success)
     }
 
-    /// One document is laid out for reading; of many each has a line.
+    /// A single document is pretty-printed; several are printed on one line each.
     fn pretty(&self, value: &impl std::fmt::Display) -> String {
         if self.names.is_some() { format!("{value}") } else { format!("{value:#}") }
     }

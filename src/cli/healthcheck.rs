@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use super::{Exit, ExitCode, http, out};
 
-/// How long to wait for an answer.
+/// Timeout.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks a running plustwo whether it is ready.
+/// Query whether a running daemon is ready, for container health checks
 #[derive(Debug, clap::Args)]
 pub struct Healthcheck {
-    /// Its admin address.
+    /// Admin address of the daemon
     #[arg(long, default_value = "127.0.0.1:9530", value_name = "ADDRESS")]
     admin: SocketAddr,
 }
 
 impl Healthcheck {
-    /// 0: it is ready. 2: it is not, or nobody is there.
+    /// Status 0: ready; 2: not ready, or not reachable.
     pub fn run(self) -> Exit {
         match http::ask(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
             Ok(answer) if answer.status() == 200 => Ok(ExitCode::Success),

@@ -1,35 +1,35 @@
-//! The admin pages as verbs ask them: one request, one answer, no HTTP library.
+//! A minimal HTTP client for the admin address: one request, one response.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long to wait for a connection.
+/// Timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The longest answer that is read; whoever sends more is no plustwo.
+/// Maximum size of a response.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
-/// An answer.
+/// A response.
 pub struct Answer {
-    /// Its status line.
+    /// The status line.
     pub status_line: String,
-    /// Its body.
+    /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// The number of its status; 0 for what is no HTTP.
+    /// The status code; 0 if the response is not HTTP.
     pub fn status(&self) -> u16 {
         self.status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 }
 
-/// Asks for a page, and waits for it at most so long.
+/// Requests a path, with a time limit.
 ///
 /// # Errors
 ///
-/// When nobody is there, or nobody answers in time.
+/// If the server is not reachable or does not respond in time.
 pub fn ask(
     admin: SocketAddr,
     method: &str,

@@ -9,59 +9,59 @@ use crate::import::{self as importer, Imported, Options, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
 
-/// Makes a configuration of what other tools know.
+/// Convert documents of other tools to a configuration
 #[derive(Debug, clap::Args)]
 pub struct Import {
     #[command(subcommand)]
     from: ImportSource,
 }
 
-/// Where from.
+/// The source.
 #[derive(Debug, Subcommand)]
 enum ImportSource {
-    /// From a folder of what `aws … describe-*`, `get-*` and `list-*` printed as JSON.
+    /// Convert the JSON output of `aws … describe-*`, `get-*` and `list-*` commands
     Aws(Aws),
 }
 
-/// From AWS's documents.
+/// Documents of the AWS CLI.
 #[derive(Debug, clap::Args)]
 struct Aws {
-    /// The folder, with folders in it as one likes. Files may have any name.
+    /// Directory with the documents, in any structure and with any file names
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Where the configuration goes; standard output when not said.
+    /// File for the configuration [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The region of VPCs that neither a document nor a folder's name tells it of.
+    /// Region of VPCs for which neither a document nor a directory name states it
     #[arg(long, value_parser = region)]
     region: Option<String>,
-    /// The account of VPCs that neither a document nor a folder's name tells it of.
+    /// Account of VPCs for which neither a document nor a directory name states it
     #[arg(long)]
     account: Option<String>,
-    /// How the report of what was read, what is missing and what was not understood is told, on standard error.
+    /// Format of the report of read, missing and unsupported objects, which is printed to standard error
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     report: ReportFormat,
 }
 
-/// The form of the report.
+/// Report format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
-    /// For people.
+    /// Text
     Text,
-    /// For programs.
+    /// JSON
     Json,
-    /// None.
+    /// No report
     None,
 }
 
-/// Reads a region's name.
+/// Parses the name of a region.
 fn region(text: &str) -> Result<String, String> {
     if is_region(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no region's name")) }
 }
 
 impl Import {
-    /// Imports. 0: the configuration is good; 1: a document is wrong, or the configuration is; 3: a file cannot be
-    /// read or written.
+    /// Runs the import. Status 0: the configuration is valid; 1: a document or the configuration is invalid;
+    /// 3: a file cannot be read or written.
     pub fn run(self) -> Exit {
         let ImportSource::Aws(aws) = self.from;
         aws.run()
@@ -87,7 +87,7 @@ impl Aws {
         self.check(&imported)
     }
 
-    /// Tells what became of the documents, and what is wrong with them or with the configuration that they make.
+    /// Reports the disposition of the documents, and the errors in them or in the resulting configuration.
     fn check(&self, imported: &Imported) -> Exit {
         let name = self.out.clone().unwrap_or_else(|| importer::named(&self.folder));
         let mut loaded = imported.load(&name);
@@ -102,7 +102,7 @@ impl Aws {
             }
             ReportFormat::Text | ReportFormat::None => {}
         }
-        // A program that reads the report has them in it.
+        // The JSON report contains them.
         if self.report != ReportFormat::Json && (world.is_none() || report.warning_count() > 0) {
             out::report(report.render(sources))?;
         }

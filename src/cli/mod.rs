@@ -1,4 +1,4 @@
-//! The words a person types. The only floor that prints.
+//! The command line. The only layer that prints.
 
 mod audit;
 mod check;
@@ -27,7 +27,7 @@ use crate::serve::tls;
 use crate::world::World;
 use crate::world::compile::compile;
 
-/// The resolver at VPC base + 2, which says of every answer which way out it implies.
+/// VPC resolver that annotates every answer with the egress path it implies
 #[derive(Debug, Parser)]
 #[command(name = "plustwo", version, max_term_width = 100)]
 pub struct Cli {
@@ -37,31 +37,31 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answers DNS. With no --config it serves the built-in lab.
+    /// Answer DNS queries
     Serve(serve::Serve),
-    /// Reads a configuration, tells every mistake, and checks what it expects of itself.
+    /// Validate a configuration and verify its expectations. Offline
     Check(check::Check),
-    /// Tells why a name is answered as it is from a place, and which way its traffic goes. Sends nothing.
+    /// Explain how a name resolves from a location and which path its traffic takes. Offline
     Explain(explain::Explain),
-    /// Tells of every service name of AWS which way it goes from every place, and what is paid for it. Sends nothing.
+    /// Audit the egress path and cost of every AWS service name from every location. Offline
     Audit(audit::Audit),
-    /// Tells which names go otherwise from which places under another configuration, and why. Sends nothing.
+    /// Show which names resolve or route differently under another configuration, and why. Offline
     Diff(diff::Diff),
-    /// Prints the JSON Schema of the configuration.
+    /// Print the JSON Schema of the configuration
     Schema(schema::Schema),
-    /// Asks a running plustwo whether it is ready; for containers.
+    /// Query whether a running daemon is ready, for container health checks
     Healthcheck(healthcheck::Healthcheck),
-    /// Has a running plustwo read its configuration again, and tells what came of it.
+    /// Reload the configuration of a running daemon and report the result
     Reload(reload::Reload),
-    /// Makes a configuration of what other tools know.
+    /// Convert documents of other tools to a configuration
     Import(import::Import),
 }
 
-/// How a verb ends: when it has done what was asked, or, as an error, before that.
+/// The result of a command: completed, or failed before that.
 type Exit = Result<ExitCode, ExitCode>;
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     pub fn run(self) -> ExitCode {
         let ended = match self.verb {
             Command::Serve(verb) => verb.run(),
@@ -78,16 +78,16 @@ impl Cli {
     }
 }
 
-/// Which configuration.
+/// The configuration.
 #[derive(Debug, Clone, clap::Args)]
 struct ConfigArgs {
-    /// The configuration file, or a folder of what the AWS CLI printed. The built-in lab when not said.
+    /// Configuration file, or directory of AWS CLI documents [default: the built-in lab]
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl ConfigArgs {
-    /// Reads and compiles. Mistakes and warnings are printed; with a mistake there is no world.
+    /// Loads and compiles. Errors and warnings are printed; with an error there is no world.
     fn load(&self) -> Result<(Loaded, World), ExitCode> {
         let mut loaded = match &self.config {
             None => config::load_built_in_lab(),
@@ -104,7 +104,7 @@ impl ConfigArgs {
         };
         let world = compile(&mut loaded).filter(|world| tls::check(world, &mut loaded.report));
         if world.is_none() || loaded.report.warning_count() > 0 {
-            // A daemon starts with warnings that nobody can be told; of mistakes the exit code tells, too.
+            // A daemon starts even if warnings cannot be printed; for errors, the exit status is sufficient.
             _ = out::report(loaded.report.render(&loaded.sources));
         }
         match world {
@@ -113,18 +113,18 @@ impl ConfigArgs {
         }
     }
 
-    /// Reads and compiles for a verb that compares: with a mistake it cannot.
+    /// Loads and compiles for a command that compares, which fails with an error.
     fn load_to_compare(&self) -> Result<(Loaded, World), ExitCode> {
         self.load().map_err(|_| ExitCode::Failure)
     }
 
-    /// The name it goes by.
+    /// Its name in messages.
     fn name(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(config::BUILT_IN_LAB_NAME))
     }
 }
 
-/// One line for each folder of AWS's documents that lacks something.
+/// One line for each directory of AWS documents that is incomplete.
 fn report_imports(source: &SourceDirectory) {
     for (folder, report) in &source.imports {
         if let Some(summary) = report.summary() {

@@ -1,15 +1,15 @@
-//! Files with a name a line.
+//! Files with one name per line.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::dns::{Name, NameError};
 
-/// Why there are no names.
+/// Why names cannot be read.
 pub enum NamesError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
-    /// A line, counted from 1, holds no name.
+    /// A line, counted from 1, is not a valid name.
     Wrong(PathBuf, usize, NameError),
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for NamesError {
     }
 }
 
-/// The names of a file, a line each; empty lines and those that begin with `#` hold none.
+/// The names in a file; empty lines and lines that start with `#` are ignored.
 pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| NamesError::Unreadable(path.to_owned(), error))?;

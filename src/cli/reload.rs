@@ -1,26 +1,27 @@
-//! `plustwo reload`: what SIGHUP does, with the outcome told.
+//! `plustwo reload`: a reload as by SIGHUP, with a report of its result.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Exit, ExitCode, http, out};
 
-/// How long a reload may take.
+/// Time limit for a reload.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Has a running plustwo read its configuration again, and tells what came of it.
+/// Reload the configuration of a running daemon and report the result
 #[derive(Debug, clap::Args)]
 pub struct Reload {
-    /// Its admin address.
+    /// Admin address of the daemon
     #[arg(long, default_value = "127.0.0.1:9530", value_name = "ADDRESS")]
     admin: SocketAddr,
-    /// Prints JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Reload {
-    /// 0: the configuration is in use. 1: it is refused, and the old one stays. 2: nobody answers.
+    /// Status 0: the configuration is in use; 1: it was rejected, and the previous one remains; 2: the daemon
+    /// is not reachable.
     pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
         let answer = http::ask(self.admin, "POST", "/v1/reload", accept, PATIENCE)
@@ -30,7 +31,7 @@ impl Reload {
                 out::print_line(answer.body.trim_end())?;
                 Ok(ExitCode::Success)
             }
-            // What a program asked for goes where it reads.
+            // JSON output is printed to standard output.
             422 if self.json => {
                 out::print_line(answer.body.trim_end())?;
                 Ok(ExitCode::Differences)

@@ -3,12 +3,12 @@
 use super::{Exit, ExitCode, out};
 use crate::config::json_schema;
 
-/// Prints the JSON Schema of the configuration.
+/// Print the JSON Schema of the configuration
 #[derive(Debug, clap::Args)]
 pub struct Schema {}
 
 impl Schema {
-    /// Prints it.
+    /// Prints the schema.
     pub fn run(self) -> Exit {
         out::print(json_schema())?;
         Ok(ExitCode::Success)

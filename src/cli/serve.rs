@@ -10,20 +10,20 @@ use crate::daemon::{Daemon, ExitReason, Loader, StartError};
 use crate::dns::LOG_FILTER;
 use crate::serve::inherit::Inherited;
 
-/// Answers DNS.
+/// Answer DNS queries
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Logs as JSON, one object a line.
+    /// Log JSON, one object per line
     #[arg(long)]
     log_json: bool,
 }
 
 impl Serve {
-    /// Serves until it is told to stop.
+    /// Serves until it is stopped.
     pub fn run(self) -> Exit {
-        // First of all: it changes the environment, which must not happen beside other threads.
+        // Must be first: it changes the environment, which is unsafe after threads have been started.
         let inherited = Inherited::from_environment();
         start_logging(self.log_json);
         let (loader, config) = (Loader::start(), self.config.clone());
@@ -41,10 +41,10 @@ impl Serve {
         let name = self.config.name().to_owned();
         let ended = runtime.block_on(async move {
             let daemon = Daemon::start_with(self.config.config, &loaded, world, inherited, loader)?;
-            // What was written is as large as what it means, and nobody needs it any more.
+            // The loaded configuration is as large as the world and is no longer needed.
             drop(loaded);
             if std::io::stdout().is_terminal() {
-                // A terminal that is not there any more is no reason not to answer.
+                // The daemon serves even if the terminal is gone.
                 _ = out::print(Started::of(&name, &daemon));
             }
             for (listener, address) in daemon.addresses() {
@@ -62,13 +62,13 @@ impl Serve {
     }
 }
 
-/// The library of the file watch tells of folders that went away, which the watch expects.
+/// The file watch library logs removed directories, which the watch expects.
 const QUIET: &str = "notify=error";
 
-/// Logs go to standard error; RUST_LOG says which.
+/// Logs to standard error, filtered by RUST_LOG.
 fn start_logging(json: bool) {
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
-    // What is asked stands behind, so that it wins where it names the same crate.
+    // The user's filter is last, so that it overrides directives for the same crate.
     let filter = EnvFilter::try_new(format!("{QUIET},{LOG_FILTER},{asked}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{LOG_FILTER},info")));
     let logs =
@@ -80,13 +80,13 @@ fn start_logging(json: bool) {
     }
 }
 
-/// Prints what went wrong with all its causes, and what to do.
+/// Prints an error with its causes, and help.
 fn tell(error: &StartError) -> ExitCode {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
-        // What a bind error says holds the system's words already.
+        // The message of a bind error already contains the system's text.
         if !text.contains(&inner_text) && !matches!(error, StartError::Bind(_) | StartError::Admin(_)) {
             text.push_str(": ");
             text.push_str(&inner_text);

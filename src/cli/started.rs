@@ -1,4 +1,4 @@
-//! What a person sees who starts the daemon on a terminal.
+//! The message printed when the daemon starts on a terminal.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -16,10 +16,10 @@ use crate::world::{
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// How many places there are lines to try for.
+/// Maximum number of locations with example commands.
 const MAX_PLACES: usize = 5;
 
-/// What is served, and a few lines to try.
+/// What is served, and example commands.
 pub struct Started {
     config: String,
     live: Arc<Live>,
@@ -28,7 +28,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// The text for a daemon whose doors are open.
+    /// The message for a daemon whose listeners are open.
     pub fn of(config: &Path, daemon: &Daemon) -> Self {
         Self {
             config: config.display().to_string(),
@@ -88,7 +88,7 @@ impl Display for Started {
     }
 }
 
-/// What an endpoint does to names, in a few words.
+/// The effect of an endpoint on names, in a few words.
 fn note(endpoint: &Endpoint) -> String {
     let kind = match endpoint.kind {
         EndpointKind::Interface => "",
@@ -115,7 +115,7 @@ fn note(endpoint: &Endpoint) -> String {
 }
 
 impl Started {
-    /// A `dig` line for the first places that loopback stands in.
+    /// A `dig` command for the first locations of loopback addresses.
     fn lines_to_try(&self, world: &World, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let near = |address: &SocketAddr| address.ip().is_loopback() || address.ip().is_unspecified();
         let mut plain = self.listeners.iter().filter(|(listener, _)| listener.tls().is_none());

@@ -1,16 +1,16 @@
-//! The process's descriptors: one pool, and who may take how many of it.
+//! File descriptors of the process: one pool, divided among their users.
 //!
-//! Listeners, connections of clients, the admin address, files and sockets to name servers share the limit of open
-//! files (`RLIMIT_NOFILE`). Clients decide how many connections there are, so without a bound below that limit idle
-//! connections take the descriptors that forwarding needs. At the start the soft limit is raised to the hard one and
-//! the pool is divided:
+//! Listeners, client connections, the admin address, files and sockets to name servers share the limit of
+//! open files (`RLIMIT_NOFILE`). Clients determine the number of connections, so without a bound below that
+//! limit, idle connections would use up the descriptors that forwarding needs. At startup, the soft limit is
+//! raised to the hard limit and the pool is divided:
 //!
 //! ```text
-//!  limit ─┬─ open at the start: listeners, runtimes, logs
+//!  limit ─┬─ open at startup: listeners, runtimes, logs
 //!         ├─ MARGIN: files that a reload reads, connections that are being closed, …
 //!         ├─ admin connections
 //!         ├─ sockets to name servers: as many as can ever be open
-//!         └─ connections of clients: what is left, `max_tcp_connections` at most
+//!         └─ client connections: the rest, at most `max_tcp_connections`
 //! ```
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -19,29 +19,29 @@ use crate::admin;
 use crate::config;
 use crate::world::{ListenerTransport, Listener, ServerTransport, World};
 
-/// Descriptors for what has no share of its own: files that a reload reads, standard streams, the file watch,
-/// connections that were accepted and are closed at once, sockets to name servers that were replaced and still wait
-/// for a response.
+/// Descriptors without a share of their own: files that a reload reads, standard streams, the file watch,
+/// accepted connections that are closed immediately, replaced sockets to name servers that still wait for
+/// responses.
 const MARGIN: usize = 32;
 
-/// Descriptors of a worker's runtime: epoll, its waker and timer.
+/// Descriptors of a worker's runtime: epoll, waker and timer.
 const OF_A_RUNTIME: usize = 4;
 
-/// UDP sockets of one runtime to one name server where nothing is cut: the default of
+/// UDP sockets of one runtime to one name server, if not reduced: the default of
 /// [`UpstreamOptions`](crate::serve::upstream::UpstreamOptions).
 const SOCKETS_PER_SERVER: usize = 64;
 
-/// Connections to one name server: the one in use, and one that is being replaced.
+/// Connections to one name server: the current one, and one that is being replaced.
 const STREAMS_PER_SERVER: usize = 2;
 
-/// Of the descriptors that can be divided clients get this part at least, however many name servers there are.
+/// Clients get at least this fraction of the divisible descriptors, regardless of the number of name servers.
 const CLIENTS_PART: usize = 4;
 
-/// Of the descriptors that can be divided the admin address gets this part at most.
+/// The admin address gets at most this fraction of the divisible descriptors.
 const ADMIN_PART: usize = 8;
 
-/// Raises the soft limit of open files to the hard one, and returns the limit that holds. `None`: the system does not
-/// tell it.
+/// Raises the soft limit of open files to the hard limit, and returns the resulting limit. `None` if the
+/// system does not report it.
 pub fn raise_limit() -> Option<usize> {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,
@@ -69,25 +69,25 @@ pub fn raise_limit() -> Option<usize> {
     Some(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// What descriptors are needed for.
+/// The demand for descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// What is open at the start, and the listeners.
+    /// Those open at startup, and the listeners.
     pub fixed: usize,
-    /// Connections of clients at most: `max_tcp_connections`.
+    /// Maximum number of client connections: `max_tcp_connections`.
     pub connections: usize,
     /// Name servers that are queried over UDP.
     pub udp_servers: usize,
     /// All name servers, each of which may have connections.
     pub servers: usize,
-    /// Runtimes that query them, each with sockets of its own: one for each worker and the one for the rest.
+    /// Runtimes that query them, each with its own sockets: one per worker and the main one.
     pub runtimes: usize,
 }
 
-/// How the descriptors are divided.
+/// The division of the descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Connections of clients, over all transports together.
+    /// Client connections of all transports together.
     pub connections: usize,
     /// Connections to the admin address.
     pub admin: usize,
@@ -96,7 +96,7 @@ pub struct Shares {
 }
 
 impl Demand {
-    /// What a configuration needs, with so many workers. `open` descriptors are open already.
+    /// The demand of a configuration with a number of workers. `open` descriptors are open already.
     pub fn of(server: &config::Server, world: &World, workers: usize, open: usize) -> Self {
         let (udp_servers, servers) = name_servers(world);
         let listeners: usize = world.listeners.iter().map(|listener| sockets_of(listener, workers)).sum();
@@ -111,8 +111,8 @@ impl Demand {
         }
     }
 
-    /// Divides a limit. Connections of clients are cut first, down to a quarter of what can be divided; then sockets to
-    /// name servers, which make it easier to forge a response the fewer they are.
+    /// Divides a limit. Client connections are reduced first, to a quarter of the divisible descriptors; then
+    /// sockets to name servers, of which fewer make it easier to forge a response.
     pub fn divide(&self, limit: usize) -> Shares {
         let spare = limit.saturating_sub(self.fixed + MARGIN);
         let admin = admin::MAX_CONNECTIONS.min(spare / ADMIN_PART).max(1);
@@ -126,24 +126,24 @@ impl Demand {
         Shares { connections, admin, sockets_per_server }
     }
 
-    /// The descriptors to name servers, with so many UDP sockets of a runtime to each.
+    /// The descriptors to name servers, for a number of UDP sockets per runtime and server.
     fn upstream(&self, sockets_per_server: usize) -> usize {
         let udp = self.udp_servers.saturating_mul(self.runtimes).saturating_mul(sockets_per_server);
         udp.saturating_add(self.servers * STREAMS_PER_SERVER)
     }
 
-    /// The limit with which nothing is cut.
+    /// The limit with which nothing is reduced.
     pub fn wanted(&self) -> usize {
         let upstream = self.upstream(SOCKETS_PER_SERVER);
-        // An eighth of what can be divided goes to the admin address, so that this much must be there.
+        // The admin address gets an eighth of the divisible descriptors, which determines the minimum.
         let divided =
             (self.connections + upstream + admin::MAX_CONNECTIONS).max(admin::MAX_CONNECTIONS * ADMIN_PART);
         self.fixed + MARGIN + divided
     }
 }
 
-/// Raises the limit of open files and divides it for a configuration. Where it does not suffice a warning names the
-/// bounds that hold and the limit that would do.
+/// Raises the limit of open files and divides it for a configuration. If it is too low, a warning states the
+/// resulting bounds and the limit that would be sufficient.
 pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares {
     let Some(limit) = raise_limit() else {
         return Shares {
@@ -172,13 +172,13 @@ pub fn shares(server: &config::Server, world: &World, workers: usize) -> Shares 
     shares
 }
 
-/// Name servers that a configuration sends queries to, each counted once for each address that queries leave from:
-/// those over UDP, and all.
+/// Name servers to which a configuration sends queries, counted once per source address: those over UDP, and
+/// all.
 fn name_servers(world: &World) -> (usize, usize) {
     let (mut udp, mut all) = (0, 0);
     for upstream in world.upstreams.iter() {
         let sources = upstream.identity.sources.len().max(1);
-        // What a site answers in process needs no socket.
+        // Simulated servers need no sockets.
         let servers = upstream.identity.servers.iter();
         for server in servers.filter(|server| !world.simulated_servers.contains_key(&server.address.ip())) {
             all += sources;
@@ -197,7 +197,7 @@ fn sockets_of(listener: &Listener, workers: usize) -> usize {
     }
 }
 
-/// How many descriptors are open; an estimate where the system does not tell.
+/// Number of open descriptors; an estimate if the system does not report it.
 fn open_now() -> usize {
     const ESTIMATE: usize = 16;
     std::fs::read_dir("/proc/self/fd").map_or(ESTIMATE, |open| open.count())
@@ -245,7 +245,7 @@ mod tests {
                     + shares.admin
                     + shares.connections
                     + demand.upstream(shares.sockets_per_server);
-                // One socket of each runtime to each server is the least there is.
+                // The minimum is one socket per runtime and server.
                 let least = demand.fixed + MARGIN + 1 + demand.upstream(1);
                 let least = least + (limit.saturating_sub(demand.fixed + MARGIN)) / CLIENTS_PART + 64;
                 assert!(taken <= limit.max(least), "{servers} {limit}: {shares:?} take {taken}");

@@ -1,29 +1,29 @@
-//! What only a start applies: doors, the admin address, limits, the query log.
+//! Settings that take effect only at startup: listeners, the admin address, limits, the query log.
 
 use std::net::SocketAddr;
 
 use crate::config::{Config, QueryLog, Server};
 use crate::world::{Listener, World};
 
-/// Those settings as a person reads them, as they were at the start.
+/// These settings as text, as of startup.
 #[derive(Debug)]
 pub struct FixedSettings {
     settings: Vec<(&'static str, String)>,
     listeners: Vec<ListenerAddresses>,
 }
 
-/// A listener's address, and what carries messages to it.
+/// A listener's address, and its transports.
 type ListenerAddresses = (SocketAddr, String);
 
 impl FixedSettings {
-    /// The settings of a configuration and the doors of its world.
+    /// The settings of a configuration and the listeners of its world.
     pub fn of(config: &Config, world: &World) -> Self {
-        // Taken apart whole, so that a new key does not compile before it is sorted.
+        // Exhaustive, so that a new key must be classified.
         let Server {
             admin,
             admin_hosts,
             workers,
-            trust_client_subnet: _, // a world's, as is `allow`
+            trust_client_subnet: _, // belongs to the world, like `allow`
             allow: _,
             max_tcp_connections,
             max_tcp_connections_per_client,
@@ -67,7 +67,7 @@ impl FixedSettings {
         Self { settings, listeners }
     }
 
-    /// What is otherwise in a newer configuration, each on a line. Empty: nothing waits for a restart.
+    /// The differences to a newer configuration, one per line. Empty if no restart is needed.
     pub fn waiting(&self, newer: &Self) -> Vec<String> {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
@@ -82,7 +82,7 @@ impl FixedSettings {
     }
 }
 
-/// What carries messages to a listener, as a person reads it.
+/// The transports of a listener as text.
 fn carriers(listener: &Listener) -> String {
     let path = listener.http_path().map(|path| format!(" {path}")).unwrap_or_default();
     format!("{}{path}", listener.transports().join(" "))

@@ -1,22 +1,23 @@
-//! What a new configuration lacks that is surely needed: valid, and surely not meant.
+//! Configurations that are valid but lack something that is certainly needed.
 //!
-//! An empty file is a valid configuration, in which nobody has a location and every client is REFUSED. A file is empty
-//! for a moment while an editor writes it, while the disk is full, or after `: > plustwo.toml`; a folder of documents
-//! is while it is exported again. A reload because of the file watch comes at such a moment without anybody's asking,
-//! so what looks like one keeps the previous configuration. A reload that is asked for applies it, with a warning.
+//! An empty file is a valid configuration, in which no client has a location and every query is refused. A
+//! file is empty for a moment while an editor writes it, while the disk is full, or after `: > plustwo.toml`,
+//! and so is a directory of documents while it is exported again. A reload by the file watch may happen at
+//! such a moment, so an implausible configuration is not applied. A reload on request applies it, with a
+//! warning.
 
 use crate::world::{Listener, ViewKind, World};
 
-/// From how many objects of a kind on it is implausible that a change removes all of them.
+/// Number of objects of a kind from which on it is implausible that a change removes all of them.
 const SEVERAL: usize = 3;
 
-/// What the new configuration lacks, each as a clause: "no location is left: …". Empty: it is plausible.
+/// What the new configuration lacks, each as a clause: "no location is left: …". Empty if it is plausible.
 ///
-/// - No location is left, where there was one: no VPC with subnets, no site and no client.
-/// - No VPC with subnets is left, where there was one.
-/// - The VPC or the inbound endpoint of an open listener that is bound is not declared any more.
-/// - Of several hosted zones, resolver rules or endpoints none is left, as after an included file or a folder of
-///   documents was empty.
+/// - No location is left: no VPC with subnets, no site and no client.
+/// - No VPC with subnets is left.
+/// - The VPC or inbound endpoint of an open listener is no longer configured.
+/// - Of several hosted zones, resolver rules or endpoints none is left, as with an empty included file or
+///   directory of documents.
 pub fn missing(old: &World, new: &World) -> Vec<String> {
     let mut missing = Vec::new();
     let locations = |world: &World| {
@@ -44,7 +45,7 @@ pub fn missing(old: &World, new: &World) -> Vec<String> {
     missing
 }
 
-/// What a listener of the old configuration is bound to that the new one does not declare.
+/// The VPC or inbound endpoint of an old listener that is no longer configured.
 fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
     let (vpc, is_inbound) = match old.views[listener.view?].kind {
         ViewKind::Vpc(vpc) => (&old.vpcs[vpc].id, false),

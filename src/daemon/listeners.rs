@@ -1,4 +1,4 @@
-//! Opens what the listeners of a world say, and runs it.
+//! Opens and runs the configured listeners.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,11 +23,11 @@ use crate::serve::workers::Workers;
 use crate::serve::{Engine, ListenerIdentity};
 use crate::world::{ListenerTransport, Listener, TlsFiles, World};
 
-/// The certificates of encrypted doors, each with the listener's address as written: its identity over
-/// reloads.
+/// The certificates of encrypted listeners, each with the listener's address as configured, which identifies
+/// it across reloads.
 pub(super) type Certificates = Vec<(SocketAddr, Arc<Certificate>)>;
 
-/// Open doors that answer nobody yet.
+/// Open listeners that do not answer yet.
 pub(super) struct Listeners {
     /// Each with the number of the worker that reads it.
     udp: Vec<(usize, UdpListener)>,
@@ -42,8 +42,8 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens every listener of a world, or none. `connections` of clients are accepted at once, over all transports
-    /// together.
+    /// Opens every listener of a world, or none. `connections` is the limit of client connections over all
+    /// transports.
     pub(super) fn open(
         server: &config::Server,
         connections: usize,
@@ -75,7 +75,7 @@ impl Listeners {
         Ok(opened)
     }
 
-    /// Opens one listener and tells the address it has.
+    /// Opens one listener and returns its address.
     fn open_one(
         &mut self,
         number: usize,
@@ -91,7 +91,7 @@ impl Listeners {
                 let address = sockets.address().transpose().map_err(opening)?.unwrap_or(listener.address);
                 for (reader, socket) in sockets.udp.into_iter().enumerate() {
                     let udp = UdpListener::new(socket, identity.clone(), Backend::best()).map_err(opening)?;
-                    // Doors that have one reader do not all have the same.
+                    // Distributes listeners with a single reader among the workers.
                     self.udp.push(((number + reader) % workers, udp));
                 }
                 if let Some(socket) = sockets.tcp {
@@ -124,7 +124,7 @@ impl Listeners {
         Ok(certificate)
     }
 
-    /// The listeners with the addresses they have, which differ where the port was 0.
+    /// The listeners with their actual addresses, which differ if the configured port is 0.
     pub(super) fn addresses(&self) -> &[(Listener, SocketAddr)] {
         &self.addresses
     }
@@ -134,7 +134,7 @@ impl Listeners {
         &self.certificates
     }
 
-    /// Lets every door answer, each until its own `told()`. `open` counts those that do.
+    /// Runs every listener until its `stop()` completes. `open` counts the running ones.
     pub(super) fn run<T>(
         self,
         engine: &Arc<Engine>,
@@ -164,7 +164,7 @@ impl Listeners {
     }
 }
 
-/// Runs a UDP door on the thread of the worker that reads it.
+/// Runs a UDP listener on the thread of its worker.
 async fn read_on<T>(workers: Workers, reader: usize, listener: UdpListener, engine: Arc<Engine>, told: T)
 where
     T: Future<Output = ()> + Send + 'static,
@@ -177,7 +177,7 @@ where
     workers.run(reader, run).await;
 }
 
-/// Runs a door that is counted as open until it ends, however it does.
+/// Runs a listener that is counted as open until it ends, however that happens.
 fn counted<D: Future<Output = ()>>(
     open: &Arc<AtomicUsize>,
     listener: D,
@@ -196,7 +196,8 @@ fn counted<D: Future<Output = ()>>(
     }
 }
 
-/// Takes over the certificates of a world that was checked. One that goes bad in between stays as it was.
+/// Replaces the certificates by those of a checked world. If a file has become invalid in the meantime, the
+/// previous certificate remains.
 pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
     for listener in &world.listeners {
         let Some(files) = listener.tls() else { continue };
@@ -210,7 +211,7 @@ pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
     }
 }
 
-/// A socket for streams, passed in or bound.
+/// A stream socket, inherited or bound.
 fn stream(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
     match inherited.take_tcp(address) {
         Some(listener) => Ok(listener),

@@ -1,21 +1,21 @@
-//! The thread that worlds are made on: at the start and at each reload, one after the other.
+//! The thread on which worlds are created: at startup and for each reload, one after the other.
 //!
-//! An allocator gives each thread a region of its own. What one world leaves behind there the next one takes, so
-//! that a daemon holds two worlds' memory after a reload, and no more after a hundred. Were each world made on
-//! another thread, every region would keep what it once had.
+//! An allocator assigns an arena to each thread. Memory freed by one world in that arena is reused by the
+//! next one, so that a daemon holds the memory of two worlds after a reload, and no more after a hundred.
+//! With a different thread for each world, every arena would keep its memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-/// Something to do.
+/// A job.
 type LoadJob = Box<dyn FnOnce() + Send>;
 
-/// The way to the thread, which ends when nobody can ask it any more.
+/// Handle to the thread, which ends when all handles are dropped.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    /// What it is to do.
+    /// The queue of jobs.
     queue: mpsc::Sender<LoadJob>,
 }
 
@@ -25,17 +25,17 @@ impl Loader {
         let (queue, works) = mpsc::channel::<LoadJob>();
         std::thread::spawn(move || {
             for work in works {
-                // Who asked hears nothing and so knows of the panic, which has told itself.
+                // The caller receives nothing and so detects the panic, which has been reported.
                 let _ = catch_unwind(AssertUnwindSafe(work));
             }
         });
         Self { queue }
     }
 
-    /// Does something there. Nothing is received when it panics.
+    /// Runs a function on the thread. Nothing is received if it panics.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
         let (done, told) = oneshot::channel();
-        // Who asked may have gone meanwhile.
+        // The receiver may have been dropped.
         let work = move || drop(done.send(work()));
         self.queue.send(Box::new(work)).expect("the thread lives as long as somebody can ask it");
         told

@@ -1,15 +1,16 @@
-//! Wiring: opens the doors, runs them, reloads the world, stops. The only module that reads signals.
+//! Wiring: opens and runs listeners, reloads the world, stops. The only module that handles signals.
 //!
-//! - `descriptors`: the limit of open files, and how it is divided
-//! - `listeners`: what the listeners say; `open`: sockets, inherited or bound; `fixed`: what only a start applies
-//! - `life`: from open doors to closed ones; `systemd`: what the service manager is told
-//! - `reload`: one at a time, for signals, `watch` and the admin pages; `loader`: the thread it is done on;
-//!   `implausible`: what the watch does not apply
+//! - `descriptors`: the limit of open files, and its division
+//! - `listeners`: configured listeners; `open`: inherited or bound sockets; `fixed`: settings that need a
+//!   restart
+//! - `lifecycle`: from startup to shutdown; `systemd`: notifications to the service manager
+//! - `reload`: one at a time, by signal, `watch` or admin request; `loader`: the thread for it;
+//!   `implausible`: configurations that the watch does not apply
 
 mod descriptors;
 mod fixed;
 mod implausible;
-mod life;
+mod lifecycle;
 mod listeners;
 mod loader;
 mod open;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use life::ExitReason;
+pub use lifecycle::ExitReason;
 pub use loader::Loader;
 
 use self::listeners::Listeners;
@@ -50,27 +51,27 @@ pub enum StartError {
     /// The admin address cannot be opened.
     #[error("the admin address: {0}")]
     Admin(#[source] BindError),
-    /// A socket was passed in that nobody listens on.
+    /// An inherited socket belongs to no listener.
     #[error(transparent)]
     Inherited(#[from] InheritError),
-    /// A certificate cannot be used.
+    /// A certificate is not usable.
     #[error("a certificate")]
     Certificate(#[source] InvalidPem),
     /// The query log cannot be opened.
     #[error("the query log")]
     QueryLog(#[source] crate::observe::ObserverError),
-    /// The system refuses something else.
+    /// Another system error.
     #[error("{doing}")]
     System {
-        /// What was being done.
+        /// The failed operation.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// A daemon whose doors are open and that answers nobody yet.
+/// A daemon whose listeners are open but do not answer yet.
 pub struct Daemon {
     engine: Arc<Engine>,
     workers: Workers,
@@ -79,28 +80,28 @@ pub struct Daemon {
     listeners: Listeners,
     reloader: Reloader,
     reloads: Reloads,
-    /// Whether changed files are noticed.
+    /// Whether changed files trigger a reload.
     watches: bool,
-    /// How long it goes on answering once it is told to end.
+    /// How long it continues to answer after it has been stopped.
     lame_duck: Duration,
 }
 
 impl Daemon {
-    /// Opens every door of a world. Must be called within a tokio runtime.
+    /// Opens every listener of a world. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// When an address cannot be had, or the query log cannot be opened.
+    /// If an address cannot be bound or the query log cannot be opened.
     pub fn start(config_path: Option<PathBuf>, loaded: &Loaded, world: World) -> Result<Self, StartError> {
         Self::start_with(config_path, loaded, world, Inherited::none(), Loader::start())
     }
 
-    /// The same with sockets that were passed in: a listener with the address of one of them takes it. Later worlds
-    /// are made by the loader.
+    /// The same with inherited sockets, which are used by the listeners with their addresses. Later worlds
+    /// are created by the loader.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), and when no listener has the address of a socket that was passed in.
+    /// As [`start`](Self::start), and if no listener has the address of an inherited socket.
     pub fn start_with(
         config_path: Option<PathBuf>,
         loaded: &Loaded,
@@ -133,34 +134,34 @@ impl Daemon {
         Ok(Self { engine, workers, admin, admin_listener, listeners, reloader, reloads, watches, lame_duck })
     }
 
-    /// The listeners with the addresses they have, which differ where the port was 0.
+    /// The listeners with their actual addresses, which differ if the configured port is 0.
     pub fn addresses(&self) -> &[(Listener, SocketAddr)] {
         self.listeners.addresses()
     }
 
-    /// The address that the admin pages are served at.
+    /// The admin address.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// If the system does not report it.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
         self.admin_listener.local_addr()
     }
 
-    /// The engine behind the doors.
+    /// The engine.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 }
 
-/// Logs the source addresses of upstream queries that this host does not have: at the start, and at each reload.
+/// Logs source addresses of upstream queries that this host does not have: at startup, and after each reload.
 fn warn_of_missing_sources(world: &World) {
     for sentence in missing_sources(world) {
         tracing::warn!("{sentence}.");
     }
 }
 
-/// How many threads answer: as the configuration says, or one for each core.
+/// Number of worker threads: as configured, or one per core.
 pub fn worker_count(server: &config::Server) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     server.workers.map_or_else(cores, |workers| workers.get().into())

@@ -1,4 +1,4 @@
-//! Opening doors: each listener's sockets, inherited or bound.
+//! Sockets of listeners, inherited or bound.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -7,23 +7,24 @@ use super::StartError;
 use crate::serve::bind::{BindError, bind_both, bind_tcp, bind_udp, bind_udp_shared};
 use crate::serve::inherit::Inherited;
 
-/// The sockets of one listener. One of them at least is there.
+/// The sockets of one listener, at least one.
 pub struct Sockets {
-    /// For datagrams, one for each worker; only one where it was passed in.
+    /// UDP sockets, one per worker; a single one if it was inherited.
     pub udp: Vec<UdpSocket>,
-    /// For connections.
+    /// The TCP listener.
     pub tcp: Option<TcpListener>,
 }
 
 impl Sockets {
-    /// Takes what was passed in for the listener's address, and binds the rest: of UDP sockets one for each worker.
+    /// Takes inherited sockets with the listener's address, and binds the others, with one UDP socket per
+    /// worker.
     ///
-    /// A socket that was passed in stays alone: beside it others would take datagrams along when this process ends,
-    /// and that none is lost then is what it was passed in for.
+    /// An inherited UDP socket remains the only one: others would receive a share of the datagrams, which
+    /// would be lost when this process ends, and avoiding that is the purpose of inheriting it.
     ///
     /// # Errors
     ///
-    /// When an address cannot be had.
+    /// If an address cannot be bound.
     pub fn open(
         address: SocketAddr,
         (wants_udp, wants_tcp): (bool, bool),
@@ -50,24 +51,25 @@ impl Sockets {
         Ok(Self { udp, tcp })
     }
 
-    /// The address they have, which differs from the listener's where its port is 0. `None`: there are none.
+    /// The actual address, which differs from the listener's if its port is 0. `None` if there are no
+    /// sockets.
     pub fn address(&self) -> Option<io::Result<SocketAddr>> {
         let udp = self.udp.first().map(UdpSocket::local_addr);
         udp.or_else(|| self.tcp.as_ref().map(TcpListener::local_addr))
     }
 }
 
-/// As many sockets on the address of the first.
+/// One socket per worker on the address of the first.
 fn one_for_each(workers: usize, first: UdpSocket) -> Result<Vec<UdpSocket>, BindError> {
     let others = (1..workers).map(|_| bind_udp_shared(&first)).collect::<Result<Vec<_>, _>>()?;
     Ok(std::iter::once(first).chain(others).collect())
 }
 
-/// The socket of the admin pages.
+/// The socket of the admin address.
 ///
 /// # Errors
 ///
-/// When the address cannot be had.
+/// If the address cannot be bound.
 pub fn admin(address: SocketAddr, inherited: &mut Inherited) -> Result<TcpListener, StartError> {
     match inherited.take_tcp(address) {
         Some(listener) => Ok(listener),

@@ -1,12 +1,12 @@
-//! Reloading: one at a time, at most one waiting, which everybody joins who asks meanwhile.
+//! Reloads: one at a time, with at most one waiting, which all requests in the meantime share.
 //!
 //! ```text
 //!  SIGHUP ─┐                       ┌─► compile on the loader's thread ─► diff ─► swap
-//!  watch  ─┼─► Reloads (a queue) ─►│ Reloader                             (or keep the old world)
-//!  admin  ─┘                       └─► the outcome, to all who asked before it began
+//!  watch  ─┼─► Reloads (a queue) ─►│ Reloader                             (or keep the previous world)
+//!  admin  ─┘                       └─► the outcome, to all requests received before it began
 //! ```
 //!
-//! A configuration that is valid and implausible (`implausible`) is applied only where an operator requested the
+//! A configuration that is valid but implausible (`implausible`) is applied only if an operator requested the
 //! reload.
 
 use std::collections::{BTreeSet, HashSet};
@@ -27,32 +27,32 @@ use crate::serve::{Engine, tls};
 use crate::world::compile::compile;
 use crate::world::{MAX_SHOWN, diff};
 
-/// How many may wait for the outcome of one reload.
+/// Maximum number of requests that wait for one reload.
 const MOST_ASKING: usize = 1024;
 
-/// Why a reload happens.
+/// The cause of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// An operator requested it: SIGHUP, `plustwo reload` or `POST /v1/reload`.
     Requested,
-    /// The file watch saw a changed file. A configuration that is valid and implausible is not applied then.
+    /// The file watch detected a changed file. A configuration that is valid but implausible is not applied.
     FileWatch,
 }
 
-/// Somebody who waits for an outcome.
+/// A request that waits for an outcome.
 struct ReloadRequest {
     cause: Cause,
     outcome: oneshot::Sender<Arc<ReloadOutcome>>,
 }
 
-/// Asks for reloads. Signals, the file watch and the admin pages share it.
+/// Handle for requesting reloads, shared by signals, the file watch and the admin server.
 #[derive(Clone)]
 pub struct Reloads {
     queue: mpsc::Sender<ReloadRequest>,
 }
 
 impl Reloads {
-    /// Reloads, and returns the outcome. A request that comes during a reload gets the next one.
+    /// Reloads and returns the outcome. A request during a reload gets the next one.
     pub async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
         let (outcome, told) = oneshot::channel();
         if self.queue.send(ReloadRequest { cause, outcome }).await.is_ok()
@@ -64,7 +64,7 @@ impl Reloads {
         Arc::new(ReloadOutcome::Failed { errors: vec![own("stopping", String::new(), message)] })
     }
 
-    /// The same as the admin pages take it.
+    /// The same for the admin server.
     pub fn handle(&self) -> ReloadHandle {
         let reloads = self.clone();
         Arc::new(move || {
@@ -74,28 +74,28 @@ impl Reloads {
     }
 }
 
-/// Does the reloads that are asked for.
+/// Performs requested reloads.
 pub struct Reloader {
     queue: mpsc::Receiver<ReloadRequest>,
     work: Arc<ReloadWork>,
     loader: Loader,
-    /// The files of the configuration as last read, for the watch.
+    /// The files of the most recently read configuration, for the watch.
     files: watch::Sender<Vec<PathBuf>>,
 }
 
-/// What a reload needs.
+/// The inputs of a reload.
 struct ReloadWork {
     engine: Arc<Engine>,
-    /// Where the configuration comes from. `None`: the built-in lab.
+    /// The source of the configuration. `None`: the built-in lab.
     path: Option<PathBuf>,
     at_start: FixedSettings,
     certificates: Certificates,
-    /// The files of the configuration in use that had text when it was read.
+    /// The files of the current configuration that were not empty when it was read.
     filled: Mutex<Vec<PathBuf>>,
 }
 
 impl Reloader {
-    /// A reloader for a configuration that is in use, and the way to ask it.
+    /// Creates a reloader for a configuration in use, and a handle to it.
     pub fn new(
         engine: Arc<Engine>,
         path: Option<PathBuf>,
@@ -111,12 +111,12 @@ impl Reloader {
         (Self { queue, work, loader, files }, Reloads { queue: asking })
     }
 
-    /// The files of the configuration, told anew when a reload finds others.
+    /// The files of the configuration, updated when a reload finds others.
     pub fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
         self.files.subscribe()
     }
 
-    /// Reloads when asked, until nobody can ask any more.
+    /// Reloads on request, until all handles are dropped.
     pub async fn run(mut self) {
         let mut asking = Vec::new();
         while self.queue.recv_many(&mut asking, MOST_ASKING).await > 0 {
@@ -124,7 +124,7 @@ impl Reloader {
             let work = self.work.clone();
             let is_requested = asking.iter().any(|asking| asking.cause == Cause::Requested);
             let cause = if is_requested { Cause::Requested } else { Cause::FileWatch };
-            // Compiling takes a while; the doors go on meanwhile.
+            // Compiling takes time, during which the listeners continue.
             let done = self.loader.run(move || work.reload(cause)).await;
             let (outcome, files) = done.unwrap_or_else(|_| {
                 tracing::error!("The reload broke off; the old world stays.");
@@ -136,14 +136,14 @@ impl Reloader {
             self.tell_files(files.unwrap_or_default(), matches!(outcome, ReloadOutcome::Failed { .. }));
             let outcome = Arc::new(outcome);
             for asking in asking.drain(..) {
-                // Who has gone does not want to know.
+                // The requester may be gone.
                 let _ = asking.outcome.send(outcome.clone());
             }
         }
     }
 
-    /// Says which files are to be watched. A configuration that is wrong may name too few: the ones that
-    /// are missing are those that a person is about to mend.
+    /// Updates the files to be watched. An invalid configuration may refer to too few: those that are missing
+    /// are the ones that will be fixed.
     fn tell_files(&self, mut files: Vec<PathBuf>, failed: bool) {
         self.files.send_if_modified(|known| {
             if failed {
@@ -162,8 +162,8 @@ impl Reloader {
 }
 
 impl ReloadWork {
-    /// Reads the configuration again and replaces the world, or keeps the old one and says why. With the
-    /// outcome go the files that were read, when there were any.
+    /// Reads the configuration and replaces the world, or keeps the previous one with the reason. The outcome
+    /// is accompanied by the files that were read, if any.
     fn reload(&self, cause: Cause) -> (ReloadOutcome, Option<Vec<PathBuf>>) {
         let observer = self.engine.observer();
         let old = self.engine.live().load_full();
@@ -171,7 +171,7 @@ impl ReloadWork {
             tracing::info!("The built-in lab does not change; nothing to reload.");
             return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
         };
-        // Before they are read, so that what is written meanwhile is not missed.
+        // Checked before reading, so that changes in the meantime are detected.
         let had_text = lock(&self.filled).clone();
         let emptied_before = emptied(&had_text);
         let mut loaded = match import::load(path) {
@@ -214,10 +214,11 @@ impl ReloadWork {
             let errors = missing.into_iter().map(|missing| implausible(&place, missing)).collect();
             return (ReloadOutcome::Failed { errors }, Some(files));
         }
-        // Renewed files have their old names, so they are taken over even when nothing else changed.
+        // Renewed certificates have the same file names, so they are reloaded even if nothing else has
+        // changed.
         replace_certificates(&self.certificates, &world);
         let needs_restart = self.at_start.waiting(&FixedSettings::of(&loaded.config, &world));
-        // What was written is as large as what it means; two worlds are enough to hold at once.
+        // The loaded configuration is as large as the world; two worlds in memory are enough.
         drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
         if hash == old.hash {
@@ -252,7 +253,7 @@ impl ReloadWork {
     }
 }
 
-/// The help of a reload that keeps the previous configuration although the new one is valid.
+/// Help for a reload that keeps the previous configuration although the new one is valid.
 const APPLY_ANYWAY: &str = "If it is meant, apply it with `plustwo reload`, SIGHUP or POST /v1/reload.";
 
 /// A clause of [`implausible::missing`] as a finding.
@@ -265,10 +266,10 @@ fn implausible(place: &str, missing: String) -> Finding {
     }
 }
 
-/// The longest text that is looked at to see whether it is blank, in octets.
+/// Maximum size of a file that is checked for being blank, in octets.
 const BLANK_AT_MOST: u64 = 64;
 
-/// Whether a file is there and holds nothing, or nothing but a few blanks; whether a folder is there and holds no file.
+/// Whether a file exists and is empty or blank, or whether a directory exists and contains no files.
 fn is_blank(file: &Path) -> bool {
     let Ok(found) = std::fs::metadata(file) else { return false };
     if found.is_dir() {
@@ -278,22 +279,22 @@ fn is_blank(file: &Path) -> bool {
     found.is_file() && (found.len() == 0 || (found.len() <= BLANK_AT_MOST && is_white()))
 }
 
-/// The files that hold something.
+/// The files that are not empty.
 fn filled<'f>(files: impl Iterator<Item = &'f Path>) -> Vec<PathBuf> {
     files.filter(|file| !is_blank(file)).map(Path::to_owned).collect()
 }
 
-/// The files that held something and are blank now.
+/// The files that were not empty and are blank now.
 fn emptied(filled: &[PathBuf]) -> Vec<PathBuf> {
     filled.iter().filter(|file| is_blank(file)).cloned().collect()
 }
 
-/// Nothing can be half done under these locks.
+/// No update can be left incomplete under these locks, so poisoning is ignored.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A finding of no diagnostic: a file that cannot be read, or a reload that did not happen.
+/// A finding that is not a diagnostic: a file that cannot be read, or a reload that was not performed.
 fn own(code: &'static str, place: String, message: String) -> Finding {
     Finding { code, place, message, help: None }
 }
@@ -309,7 +310,7 @@ fn placed(finding: &Diagnostic, sources: &SourceMap) -> Finding {
     }
 }
 
-/// The line that `systemctl status` shows.
+/// The status line for `systemctl status`.
 fn status(outcome: &ReloadOutcome) -> String {
     match outcome {
         ReloadOutcome::Reloaded { hash, .. } | ReloadOutcome::Unchanged { hash, .. } => {

@@ -1,15 +1,16 @@
-//! What the service manager is told (sd_notify(3)). Without `NOTIFY_SOCKET` nothing is told to anybody.
+//! Notifications to the service manager (sd_notify(3)). Without `NOTIFY_SOCKET`, nothing is sent.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The doors are open, or a reload is over.
+/// Listeners are open, or a reload has ended.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload begins. The time says which signal it answers: systemd waits for one later than its own.
+/// A reload begins. The timestamp identifies the signal that it answers: systemd waits for one later than its
+/// own.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -17,17 +18,17 @@ pub fn reloading() {
     }
 }
 
-/// The end has begun.
+/// Shutdown has begun.
 pub fn stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// How often the watchdog is to be fed: twice as often as it looks. `None`: there is none.
+/// Interval for notifying the watchdog: half of its timeout. `None` if it is disabled.
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|patience| patience / 2).filter(|interval| !interval.is_zero())
 }
 
-/// It lives.
+/// Notifies the watchdog.
 pub fn feed_watchdog() {
     tell(&[NotifyState::Watchdog]);
 }

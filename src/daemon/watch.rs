@@ -1,9 +1,9 @@
 //! The file watch: a reload when a file of the configuration changes.
 //!
-//! Folders are watched, not files: editors write a new file and rename it over the old one, and Kubernetes
-//! swaps a link to a folder, and both leave a watch on the file itself with a file that nobody reads any
-//! more. An event in a folder is a reason to look; only files that look otherwise than before are a
-//! reason to reload.
+//! Directories are watched, not files: editors write a new file and rename it over the old one, and
+//! Kubernetes replaces a link to a directory; in both cases a watch on the file itself would refer to an
+//! obsolete file. An event in a directory triggers a check; only files whose metadata has changed trigger a
+//! reload.
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
@@ -17,22 +17,22 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::reload::{Cause, Reloads};
 
-/// How long it must be quiet before files are looked at: whoever writes has finished by then.
+/// Period without events after which files are checked, so that writers have finished.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// How long to wait for quiet in a folder that never is.
+/// Maximum time to wait for such a period.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How a file looks from outside. `None`: it is not there.
+/// The metadata of a file. `None` if it does not exist.
 type FileState = Option<(SystemTime, u64, u64, u64)>;
 
-/// Watches the folders of the files and reloads when one of the files looks otherwise. Ends when nobody
-/// tells files any more, or when the system does not let it watch.
+/// Watches the directories of the files and reloads when a file has changed. Ends when the sender is dropped,
+/// or if watching is not possible.
 pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
-    // One waiting event says as much as a thousand.
+    // One pending event is as good as a thousand.
     let (event, mut events) = mpsc::channel(1);
     let watcher = notify::recommended_watcher(move |seen: notify::Result<Event>| {
-        // An error (events were lost) is a reason to look, too; reading is none.
+        // An error (lost events) triggers a check, too; read access does not.
         if !matches!(seen, Ok(Event { kind: EventKind::Access(_), .. })) {
             let _ = event.try_send(());
         }
@@ -57,8 +57,8 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 let before: HashMap<PathBuf, FileState> = watched.iter().cloned().zip(known).collect();
                 watched = files.borrow_and_update().as_slice().into();
                 folders.watch(&watched).await;
-                // The files that are new in the list have just been read; of the others the looks stay, or
-                // an event that waits would find nothing new.
+                // Files that are new in the list have just been read; for the others, the known state is
+                // kept, or a pending event would find no change.
                 let now = looks(&watched).await;
                 let kept = watched.iter().zip(now).map(|(file, now)| before.get(file).copied().unwrap_or(now));
                 known = kept.collect();
@@ -68,13 +68,13 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                     return;
                 }
                 quiet(&mut events).await;
-                // Before they are read: what is written meanwhile makes another event and other looks.
+                // Recorded before reading: later changes cause another event and another state.
                 let now = looks(&watched).await;
                 if now != known {
                     known = now;
                     tracing::info!("A file of the configuration changed.");
                     reloads.reload(Cause::FileWatch).await;
-                    // A link may lead into another folder now.
+                    // A link may point to another directory now.
                     folders.watch(&watched).await;
                 }
             }
@@ -82,18 +82,18 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
     }
 }
 
-/// Waits until no event has come for a while.
+/// Waits until no event has occurred for some time.
 async fn quiet(events: &mut mpsc::Receiver<()>) {
     let end = Instant::now() + PATIENCE;
     let settled = async { while let Ok(Some(())) = timeout(QUIET, events.recv()).await {} };
-    // In a folder that is never quiet the files are looked at all the same.
+    // In a directory that is never quiet, the files are checked nevertheless.
     let _ = timeout_at(end, settled).await;
 }
 
 /// The files of the configuration.
 type Files = Arc<[PathBuf]>;
 
-/// How the files look, in their order.
+/// The state of the files, in order.
 async fn looks(files: &Files) -> Vec<FileState> {
     let look = |file: &PathBuf| -> FileState {
         let seen = std::fs::metadata(file).ok()?;
@@ -102,8 +102,8 @@ async fn looks(files: &Files) -> Vec<FileState> {
     with_files(files, move |files| files.iter().map(look).collect()).await
 }
 
-/// Asks the file system on a thread that may wait for it: there may be thousands of files, and the doors'
-/// threads have answers to give.
+/// Runs a file system operation on a thread for blocking work: there may be thousands of files, and the
+/// listeners' threads must not wait.
 async fn with_files<T: Send + 'static>(
     files: &Files,
     ask: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
@@ -113,18 +113,18 @@ async fn with_files<T: Send + 'static>(
     asked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
-/// The folders under watch.
+/// The watched directories.
 struct WatchedDirectories {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
 
 impl WatchedDirectories {
-    /// Watches the folders of these files and no others.
+    /// Watches exactly the directories of these files.
     async fn watch(&mut self, files: &Files) {
         let wanted = with_files(files, folders_of).await;
         for folder in self.watched.difference(&wanted) {
-            // A folder that is gone is watched no more by itself.
+            // A removed directory is no longer watched anyway.
             let _ = self.watcher.unwatch(folder);
         }
         for folder in wanted.difference(&self.watched) {
@@ -136,7 +136,7 @@ impl WatchedDirectories {
     }
 }
 
-/// The folders the files are named in, and those they lie in where links lead elsewhere.
+/// The directories in which the files are named, and those in which they are located after following links.
 fn folders_of(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     let folder = |file: &Path| match file.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),

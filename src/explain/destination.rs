@@ -1,46 +1,47 @@
-//! Where traffic lands, in the words of the configuration and of AWS's published ranges.
+//! The destination of traffic, according to the configuration and AWS's published IP ranges.
 
 use std::sync::Arc;
 
 use crate::resolve::{EgressPath, PathEnd};
 use crate::world::{Interface, PlaceKind, World};
 
-/// Where traffic lands.
+/// The destination of traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// At the sender's own host, or at a link-local service of its VPC.
+    /// The client's own host, or a link-local service of its VPC.
     Here,
-    /// At an address of a VPC.
+    /// An address of a VPC.
     Subnet {
-        /// The VPC's id.
+        /// The ID of the VPC.
         vpc: Arc<str>,
-        /// The subnet's id. `None`: no declared subnet has the address.
+        /// The ID of the subnet. `None` if no configured subnet contains the address.
         subnet: Option<Arc<str>>,
-        /// The id of what has the address, where that is declared.
+        /// The ID of the object that has the address, if configured.
         owner: Option<Arc<str>>,
     },
-    /// In a network on premises, by its id.
+    /// An on-premises network, by ID.
     Site(Arc<str>),
-    /// At an address of AWS.
+    /// An address of AWS.
     Service {
-        /// The service as ip-ranges.json has it, such as `S3`; `AMAZON` is none in particular.
+        /// The service according to ip-ranges.json, such as `S3`; `AMAZON` is unspecific.
         service: Arc<str>,
-        /// The region as ip-ranges.json has it.
+        /// The region according to ip-ranges.json.
         region: Option<Arc<str>>,
-        /// Whether the traffic stays on AWS's network: it does from a VPC, by whatever gateway, unless one end is in China
-        /// (Amazon VPC FAQ, "Does traffic go over the internet when two instances communicate using public IP addresses").
+        /// Whether the traffic stays on AWS's network: it does from a VPC through any gateway, unless one end
+        /// is in China (Amazon VPC FAQ, "Does traffic go over the internet when two instances communicate
+        /// using public IP addresses").
         stays_on_aws_network: bool,
     },
-    /// At some other public address.
+    /// Any other public address.
     Internet,
-    /// Nowhere: it is dropped.
+    /// None: traffic is dropped.
     Nowhere,
-    /// Nobody can tell from this configuration.
+    /// Unknown: the configuration does not determine it.
     Unknown,
 }
 
 impl Destination {
-    /// Where a path of this world ends.
+    /// The destination of a path.
     pub fn of(world: &World, path: &EgressPath) -> Self {
         match path.end {
             PathEnd::Here => Self::Here,

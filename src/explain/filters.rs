@@ -1,25 +1,25 @@
-//! What security groups and network ACLs on a way say, and by which rule.
+//! Results of security groups and network ACLs on a path, with the rules that matched.
 
 use std::sync::Arc;
 
 use crate::resolve::{Direction, FilterResult, FilterId};
 use crate::world::{AccessDecision, GroupRule, Peer, World};
 
-/// What one filter says.
+/// The result of one filter.
 #[derive(Clone, Debug)]
 pub struct FilterLine {
-    /// Its id.
+    /// Its ID.
     pub id: Arc<str>,
-    /// Of its rules in which direction.
+    /// The direction of the evaluated rules.
     pub direction: Direction,
-    /// What it says.
+    /// The decision.
     pub verdict: AccessDecision,
-    /// The rule that decided: of a security group what it says, of a network ACL its number before that.
+    /// The rule that matched: its contents, for a network ACL after its number.
     pub rule: Option<String>,
 }
 
 impl FilterLine {
-    /// What a filter of a path says, in words.
+    /// The result of a filter as text.
     pub fn of(world: &World, filter: &FilterResult) -> Self {
         let (id, rule) = match filter.by {
             FilterId::SecurityGroup(index) => {
@@ -51,7 +51,7 @@ impl FilterLine {
 }
 
 impl AccessDecision {
-    /// The word for it.
+    /// Its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "admitted",
@@ -75,7 +75,7 @@ fn group_rule(world: &World, rule: &GroupRule) -> String {
     format!("{} {}", ports(rule.from_port, rule.to_port), told.join(", "))
 }
 
-/// Ports as a rule has them. Rules for every protocol have every port.
+/// Ports of a rule. Rules for all protocols have all ports.
 fn ports(first: u16, last: u16) -> String {
     match (first, last) {
         (0, u16::MAX) => "all ports".to_owned(),

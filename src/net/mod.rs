@@ -1,6 +1,6 @@
-//! Address vocabulary: longest-prefix match and the kinds of addresses that decide a way out.
+//! IP addresses: longest-prefix match, and classes of addresses that determine a path.
 //!
-//! Knows nothing of DNS and nothing of AWS's services.
+//! Independent of DNS and of AWS services.
 
 mod prefix_map;
 mod special;
@@ -14,12 +14,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The prefix that holds just this address: /32 for IPv4, /128 for IPv6.
+/// The prefix that contains only this address: /32 for IPv4, /128 for IPv6.
 pub fn host(address: IpAddr) -> IpNet {
     IpNet::from(address)
 }
 
-/// Whether two prefixes share an address, which for prefixes means that one holds the other.
+/// Whether two prefixes overlap, which means that one contains the other.
 pub fn overlaps(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
 }

@@ -1,12 +1,12 @@
-//! Longest-prefix match over IPv4 and IPv6 prefixes.
+//! Longest-prefix match for IPv4 and IPv6 prefixes.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A map from prefixes to values, asked by longest match.
+/// A map from prefixes to values with longest-prefix match.
 ///
-/// The two families are independent of each other, as they are in a VPC's route table.
+/// The two address families are independent of each other, as in a VPC's route table.
 #[derive(Clone)]
 pub struct PrefixMap<T> {
     v4: prefix_trie::PrefixMap<Ipv4Net, T>,
@@ -14,12 +14,12 @@ pub struct PrefixMap<T> {
 }
 
 impl<T> PrefixMap<T> {
-    /// An empty map.
+    /// Creates an empty map.
     pub fn new() -> Self {
         Self { v4: prefix_trie::PrefixMap::new(), v6: prefix_trie::PrefixMap::new() }
     }
 
-    /// Sets the value at a prefix and gives back the one that stood there. Host bits are ignored.
+    /// Sets the value of a prefix and returns the previous one. Host bits are ignored.
     pub fn insert(&mut self, prefix: IpNet, value: T) -> Option<T> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.insert(net, value),
@@ -27,7 +27,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The value at exactly this prefix.
+    /// The value of exactly this prefix.
     pub fn get(&self, prefix: &IpNet) -> Option<&T> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.get(&net),
@@ -35,7 +35,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The value at exactly this prefix, made by `default` when there is none.
+    /// The value of exactly this prefix, created by `default` if there is none.
     pub fn get_or_insert_with(&mut self, prefix: IpNet, default: impl FnOnce() -> T) -> &mut T {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.entry(net).or_insert_with(default),
@@ -43,12 +43,12 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The longest prefix that holds the address, with its value.
+    /// The longest prefix that contains the address, with its value.
     pub fn longest(&self, address: IpAddr) -> Option<(IpNet, &T)> {
         self.longest_covering(&IpNet::from(address))
     }
 
-    /// The longest prefix that holds the whole of `prefix` (itself included), with its value.
+    /// The longest prefix that contains all of `prefix` (possibly itself), with its value.
     pub fn longest_covering(&self, prefix: &IpNet) -> Option<(IpNet, &T)> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.get_lpm(&net).map(|(p, v)| (IpNet::V4(*p), v)),
@@ -56,7 +56,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix that holds the address, shortest first.
+    /// Every prefix that contains the address, shortest first.
     pub fn covering(&self, address: IpAddr) -> Vec<(IpNet, &T)> {
         match address {
             IpAddr::V4(a) => self.v4.cover(&Ipv4Net::from(a)).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
@@ -64,7 +64,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix at or inside `prefix`, in the order of addresses.
+    /// Every prefix equal to or within `prefix`, in the order of addresses.
     pub fn inside(&self, prefix: &IpNet) -> Vec<(IpNet, &T)> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.children(&net).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
@@ -72,7 +72,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix that shares addresses with `prefix`: those that hold it, and those inside it.
+    /// Every prefix that overlaps `prefix`: those that contain it, and those within it.
     pub fn overlapping(&self, prefix: &IpNet) -> impl Iterator<Item = (IpNet, &T)> {
         let length = prefix.prefix_len();
         let wider = self.covering(prefix.network()).into_iter().filter(move |(p, _)| p.prefix_len() < length);
@@ -85,12 +85,12 @@ impl<T> PrefixMap<T> {
         v4.chain(self.v6.iter().map(|(p, v)| (IpNet::V6(*p), v)))
     }
 
-    /// How many prefixes the map holds.
+    /// Number of prefixes.
     pub fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 
-    /// Whether the map holds no prefix.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn net() -> impl Strategy<Value = IpNet> {
-        // Few distinct high bits, so that prefixes do nest.
+        // Few distinct high bits, so that prefixes are nested.
         let v4 = (0u32..16, 0u8..=32).prop_map(|(n, len)| {
             let address = Ipv4Addr::from(n << 28 | n << 3);
             IpNet::V4(Ipv4Net::new(address, len).unwrap().trunc())

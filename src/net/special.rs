@@ -1,4 +1,4 @@
-//! Addresses that mean something before any route is looked at.
+//! Addresses with a meaning that precedes any route.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,11 +7,11 @@ pub fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
 }
 
-/// The link-local services of a VPC: 169.254.168.0/22 and fd00:ec2::/32 without VPC Lattice's part,
-/// and the rest of 169.254.0.0/16 and fe80::/10, which no router forwards (RFC 3927, RFC 4291).
+/// The link-local services of a VPC: 169.254.168.0/22 and fd00:ec2::/32 without the part of VPC Lattice, and
+/// the rest of 169.254.0.0/16 and fe80::/10, which routers do not forward (RFC 3927, RFC 4291).
 ///
-/// Route tables cannot hold routes inside those ranges, and wider routes never forward them
-/// (VPC User Guide, "Route tables": reserved addresses).
+/// Route tables cannot contain routes within those ranges, and less specific routes do not apply to them (VPC
+/// User Guide, "Route tables": reserved addresses).
 pub fn is_link_local_service(address: IpAddr) -> bool {
     if is_vpc_lattice(address) {
         return false;
@@ -22,7 +22,7 @@ pub fn is_link_local_service(address: IpAddr) -> bool {
     }
 }
 
-/// VPC Lattice's service addresses: 169.254.171.0/24 and fd00:ec2:80::/64.
+/// Service addresses of VPC Lattice: 169.254.171.0/24 and fd00:ec2:80::/64.
 pub fn is_vpc_lattice(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => a.octets()[..3] == [169, 254, 171],
@@ -30,7 +30,7 @@ pub fn is_vpc_lattice(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address inside the well-known NAT64 prefix 64:ff9b::/96 (RFC 6052 2.1).
+/// The IPv4 address embedded in the well-known NAT64 prefix 64:ff9b::/96 (RFC 6052 section 2.1).
 pub fn nat64_embedded(address: IpAddr) -> Option<Ipv4Addr> {
     match address {
         IpAddr::V6(a) if a.segments()[..6] == [0x0064, 0xff9b, 0, 0, 0, 0] => {
@@ -41,17 +41,17 @@ pub fn nat64_embedded(address: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address that stands for an IPv4 address in the well-known NAT64 prefix (RFC 6052 2.2).
+/// The address that represents an IPv4 address in the well-known NAT64 prefix (RFC 6052 section 2.2).
 pub fn nat64_of(address: Ipv4Addr) -> Ipv6Addr {
     let [a, b, c, d] = address.octets();
     let pair = |high, low| u16::from_be_bytes([high, low]);
     Ipv6Addr::new(0x0064, 0xff9b, 0, 0, 0, 0, pair(a, b), pair(c, d))
 }
 
-/// Whether the internet carries traffic to this address: not private (RFC 1918, RFC 6598, RFC 4193),
-/// not loopback, link-local, multicast or reserved.
+/// Whether the internet routes this address: not private (RFC 1918, RFC 6598, RFC 4193), loopback,
+/// link-local, multicast or reserved.
 ///
-/// The documentation prefixes (RFC 5737, RFC 3849) count as public: examples use them so.
+/// The documentation prefixes (RFC 5737, RFC 3849) are treated as public, because examples use them.
 pub fn is_globally_routed(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(a) => is_global_v4(a),

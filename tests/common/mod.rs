@@ -19,7 +19,7 @@ use plustwo::world::compile::compile;
 use tokio::sync::watch;
 
 /// Long enough that only a reply that never comes runs into it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A daemon in this process, on ports of its own. It stops when dropped.
 pub struct Lab {
@@ -67,7 +67,7 @@ impl Lab {
     /// The status line and the body of an HTTP page.
     pub fn get_with_status(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.admin).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -90,7 +90,7 @@ impl Lab {
             if found == value {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{series} is {found}, not {value}");
+            assert!(begun.elapsed() < TIMEOUT, "{series} is {found}, not {value}");
         }
     }
 }
@@ -114,7 +114,7 @@ impl Client {
     pub fn new(server: SocketAddr, from: IpAddr) -> Self {
         let socket = UdpSocket::bind((from, 0)).unwrap();
         socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self { socket }
     }
 
@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// Asks for addresses, and waits for a moment only.
-    pub fn try_ask(&self, name: &str) -> Option<Reply> {
+    pub fn try_query(&self, name: &str) -> Option<Reply> {
         self.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         self.socket.send(&question(3, name, 1, 1, true)).ok()?;
         let mut reply = vec![0; 65_535];
@@ -137,11 +137,11 @@ impl Client {
     }
 
     /// Asks in class IN over TCP, from 127.0.0.1.
-    pub fn ask_tcp(&self, name: &str, rtype: &str) -> Reply {
+    pub fn query_tcp(&self, name: &str, rtype: &str) -> Reply {
         let server = self.socket.peer_addr().unwrap();
         // Loopback's 127.0.0.1 and 127.0.1.1 stand in the same place of the lab.
         let mut stream = TcpStream::connect(server).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let message = question(4, name, rtype_code(rtype), 1, true);
         write_frame(&mut stream, &message);
         Reply::of(&read_frame(&mut stream))
@@ -161,12 +161,12 @@ impl Client {
     }
 
     /// Asks in class IN, with EDNS.
-    pub fn ask(&self, name: &str, rtype: &str) -> Reply {
+    pub fn query(&self, name: &str, rtype: &str) -> Reply {
         Reply::of(&self.exchange(&question(1, name, rtype_code(rtype), 1, true)))
     }
 
     /// The strings of a CHAOS TXT answer, asked without EDNS.
-    pub fn ask_chaos(&self, name: &str) -> Vec<String> {
+    pub fn query_chaos(&self, name: &str) -> Vec<String> {
         Reply::of(&self.exchange(&question(2, name, 16, 3, false))).strings()
     }
 }

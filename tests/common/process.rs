@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// The program that cargo built.
 pub const PLUSTWO: &str = env!("CARGO_BIN_EXE_plustwo");
@@ -17,12 +17,12 @@ pub fn plustwo(arguments: &[&str]) -> Output {
 }
 
 /// Its standard output.
-pub fn printed(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Its standard error.
-pub fn complained(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -35,7 +35,7 @@ pub fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
 }
 
 /// A daemon in a process of its own. Killed, if the test did not end it.
-pub struct Served {
+pub struct DaemonProcess {
     /// The process.
     pub child: Child,
     /// Where it answers DNS.
@@ -45,7 +45,7 @@ pub struct Served {
     log: BufReader<ChildStderr>,
 }
 
-impl Served {
+impl DaemonProcess {
     /// Serves a file.
     pub fn start(file: &str) -> Self {
         let mut command = Command::new(PLUSTWO);
@@ -97,7 +97,7 @@ impl Served {
     /// The status line and the body of what it answers over HTTP.
     pub fn http(&self, method: &str, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -118,7 +118,7 @@ fn next_entry(log: &mut BufReader<ChildStderr>) -> Option<serde_json::Value> {
     None
 }
 
-impl Drop for Served {
+impl Drop for DaemonProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use crate::common::Reply;
 
 /// Long enough that only a reply that never comes runs into it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A certificate for loopback addresses and its key, in files.
 pub struct Identity {
@@ -70,7 +70,7 @@ fn runtime() -> Runtime {
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("a reply comes")
+    tokio::time::timeout(TIMEOUT, future).await.expect("a reply comes")
 }
 
 /// A connection over which messages go as over TCP.

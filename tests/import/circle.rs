@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::common::process::{complained, plustwo, printed};
+use super::common::process::{stderr, plustwo, stdout};
 use super::lab::{readme_names, without_ttls};
 use super::{folder, imported, world};
 
@@ -22,8 +22,8 @@ fn places(text: &str) -> Vec<String> {
 fn explained(config: &Path, names: &Path, from: &str) -> Vec<serde_json::Value> {
     let [config, names] = [config, names].map(|path| path.to_str().unwrap());
     let output = plustwo(&["explain", "--names", names, "--json", "--from", from, "--config", config]);
-    let told = printed(&output);
-    assert!(!told.is_empty(), "from {from}: {}", complained(&output));
+    let told = stdout(&output);
+    assert!(!told.is_empty(), "from {from}: {}", stderr(&output));
     told.lines().map(|line| without_ttls(serde_json::from_str(line).unwrap())).collect()
 }
 
@@ -37,7 +37,7 @@ fn the_text_answers_as_the_folder_does() {
         let [text, names] = ["made.toml", "names"].map(|file| dir.path().join(file));
         let made =
             plustwo(&["import", "aws", folder(name).to_str().unwrap(), "--out", text.to_str().unwrap()]);
-        assert!(made.status.success(), "{}", complained(&made));
+        assert!(made.status.success(), "{}", stderr(&made));
         let mut asked = readme_names();
         asked.extend(own.iter().map(|name| (*name).to_owned()));
         fs::write(&names, asked.join("\n")).unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::common::process::{complained, printed};
+use super::common::process::{stderr, stdout};
 use super::imported;
 
 /// Answers as the AWS CLI does. One call may not be made, another one is refused when it is made again, and a third one leaves
@@ -44,8 +44,8 @@ fn export(dir: &Path, arguments: &[&str]) -> Output {
 fn the_export_script_only_reads() {
     let output =
         Command::new("sh").args(["tools/aws-export.sh", "--dry-run", "eu-west-1", "DIR"]).output().unwrap();
-    let calls = printed(&output);
-    assert!(output.status.success() && calls.lines().count() > 40, "{calls}{}", complained(&output));
+    let calls = stdout(&output);
+    assert!(output.status.success() && calls.lines().count() > 40, "{calls}{}", stderr(&output));
     for call in calls.lines() {
         let words: Vec<&str> = call.split(' ').collect();
         assert_eq!(words[0], "aws", "{call}");
@@ -61,7 +61,7 @@ fn a_call_that_may_not_be_made_loses_no_other() {
     let folder = dir.path().join("made for this");
     let arguments = ["--profile", "one with spaces", "eu-west-1", folder.to_str().unwrap()];
     let output = export(dir.path(), &arguments);
-    let told = complained(&output);
+    let told = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("left out: aws ec2 describe-nat-gateways\n"), "{told}");
     assert!(

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::common::Client;
-use super::common::process::{Served, complained, plustwo, printed};
+use super::common::process::{DaemonProcess, stderr, plustwo, stdout};
 use super::{folder, gather};
 
 /// From everywhere, every name of the README's table, and the lab's own names.
@@ -36,7 +36,7 @@ fn the_lab_as_aws_tells_it_answers_as_the_lab_does() {
             let names = file.to_str().unwrap();
             let output =
                 plustwo(&["explain", "--names", names, "--json", "--from", from, "--config", config]);
-            printed(&output).lines().map(|line| without_ttls(serde_json::from_str(line).unwrap())).collect()
+            stdout(&output).lines().map(|line| without_ttls(serde_json::from_str(line).unwrap())).collect()
         };
         let (lab, imported) = (explain("config/lab.toml"), explain("tests/import/lab/lab.toml"));
         assert_eq!(lab.len(), names.len());
@@ -67,7 +67,7 @@ pub fn without_ttls(mut told: Value) -> Value {
 #[test]
 fn the_lab_as_aws_tells_it_meets_the_labs_expectations() {
     let output = plustwo(&["check", "--config", "tests/import/lab/lab.toml"]);
-    assert!(printed(&output).contains("6 expectations, 0 differences"), "{}", printed(&output));
+    assert!(stdout(&output).contains("6 expectations, 0 differences"), "{}", stdout(&output));
 }
 
 /// A copy of the lab's folder, on free ports.
@@ -90,10 +90,10 @@ fn copy(dir: &Path) -> String {
 #[test]
 fn a_changed_document_reloads_and_a_broken_one_keeps_the_old_world() {
     let dir = tempfile::tempdir().unwrap();
-    let mut served = Served::start(&copy(dir.path()));
+    let mut served = DaemonProcess::start(&copy(dir.path()));
     let client = Client::new(served.dns.parse().unwrap(), [127, 0, 1, 1].into());
     let answers = |address: &str| {
-        let found = client.ask("db.corp.internal", "A").addresses();
+        let found = client.query("db.corp.internal", "A").addresses();
         assert_eq!(found, [address.parse::<IpAddr>().unwrap()]);
     };
     answers("10.0.1.20");
@@ -114,8 +114,8 @@ fn a_changed_document_reloads_and_a_broken_one_keeps_the_old_world() {
 fn a_folder_alone_is_a_configuration() {
     let address = ["explain", "--address", "10.0.100.10", "--from", "subnet-isolated-a"];
     let output = plustwo(&[&address[..], &["--config", "tests/import/lab/aws"]].concat());
-    assert!(printed(&output).contains("interface-endpoint via vpce-ec2"), "{}", printed(&output));
-    assert!(complained(&output).contains("1 thing missing"), "{}", complained(&output));
+    assert!(stdout(&output).contains("interface-endpoint via vpce-ec2"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("1 thing missing"), "{}", stderr(&output));
     // What is wrong with it is told at the lines that `plustwo import aws` prints.
     let dir = tempfile::tempdir().unwrap();
     copy(dir.path());
@@ -123,8 +123,8 @@ fn a_folder_alone_is_a_configuration() {
     let text = fs::read_to_string(&subnets).unwrap().replace("10.0.3.0/24", "10.9.3.0/24");
     fs::write(&subnets, text).unwrap();
     let aws = dir.path().join("aws");
-    let told = complained(&plustwo(&["check", "--config", aws.to_str().unwrap()]));
+    let told = stderr(&plustwo(&["check", "--config", aws.to_str().unwrap()]));
     assert!(told.contains("aws (as configuration):35:8: error[outside-cidr]"), "{told}");
-    let text = printed(&plustwo(&["import", "aws", aws.to_str().unwrap()]));
+    let text = stdout(&plustwo(&["import", "aws", aws.to_str().unwrap()]));
     assert_eq!(text.lines().nth(34), Some("cidr = \"10.9.3.0/24\""));
 }

@@ -12,7 +12,7 @@ mod strange;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::process::{complained, plustwo, printed};
+use common::process::{stderr, plustwo, stdout};
 use plustwo::import::{Imported, Options, import, load, named};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
@@ -127,12 +127,12 @@ fn the_region_of_a_vpc_may_be_said() {
     let output = plustwo(&["import", "aws", path]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        complained(&output).contains("nothing tells the region of VPC `vpc-a`"),
+        stderr(&output).contains("nothing tells the region of VPC `vpc-a`"),
         "{}",
-        complained(&output)
+        stderr(&output)
     );
     let output = plustwo(&["import", "aws", path, "--region", "eu-west-1", "--account", "111122223333"]);
-    assert!(printed(&output).contains("region = \"eu-west-1\"\naccount = \"111122223333\""));
+    assert!(stdout(&output).contains("region = \"eu-west-1\"\naccount = \"111122223333\""));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn no_import_without_its_folder() {
     let empty = tempfile::tempdir().unwrap();
     let output = plustwo(&["check", "--config", empty.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complained(&output).contains("has no files"), "{}", complained(&output));
+    assert!(stderr(&output).contains("has no files"), "{}", stderr(&output));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use plustwo::import::Imported;
 
-use super::common::process::{plustwo, printed};
+use super::common::process::{plustwo, stdout};
 use super::{imported, world, written};
 
 /// A VPC with IPv6, an internet gateway and two subnets.
@@ -104,7 +104,7 @@ fn a_route_whose_target_is_gone_needs_none() {
     let dir = written(&[("made.toml", &imported.text)]);
     let config = dir.path().join("made.toml");
     let way = ["explain", "--json", "--address", "172.16.1.9", "--from", "subnet-a", "--config"];
-    let told = printed(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
+    let told = stdout(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let path = &told["path"];
     assert_eq!((&path["class"], &path["reach"]), (&"blackhole".into(), &"dead".into()), "{told}");
@@ -292,7 +292,7 @@ fn a_regional_nat_gateway_routes_by_its_own_table() {
     let dir = written(&[("made.toml", text)]);
     let config = dir.path().join("made.toml");
     let way = ["explain", "--json", "--address", "203.0.113.9", "--from", "subnet-a", "--config"];
-    let told = printed(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
+    let told = stdout(&plustwo(&[&way[..], &[config.to_str().unwrap()]].concat()));
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let path = &told["path"];
     assert_eq!((&path["class"], &path["reach"]), (&"nat-gateway".into(), &"ok".into()), "{told}");

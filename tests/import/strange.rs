@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plustwo::import::{Imported, Options, import};
 
-use super::common::process::{plustwo, printed};
+use super::common::process::{plustwo, stdout};
 use super::{imported, refused, world, written};
 
 /// A VPC with a subnet, and its main route table.
@@ -296,7 +296,7 @@ fn a_peering_of_transit_gateways_has_two_ends() {
     assert!(imported.report.not_understood.is_empty(), "{}", imported.report);
     let explain = ["explain", "--json", "--address", "10.2.0.9", "--from", "subnet-a", "--config"];
     let output = plustwo(&[&explain[..], &[dir.path().to_str().unwrap()]].concat());
-    let told: serde_json::Value = serde_json::from_str(&printed(&output)).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(told["path"]["via"], serde_json::json!(["tgw-a", "tgw-b"]), "{told}");
     assert_eq!(told["path"]["reach"], "ok", "{told}");
 }

@@ -1,9 +1,9 @@
-//! What the tests of the doors share: the built-in lab, messages made by hand, and replies read back.
+//! Shared parts of the listener and engine tests: the built-in lab, hand-written messages and parsed replies.
 //!
-//! A message is made octet by octet, so that any part of it can be wrong; a reply is read with
-//! `hickory_proto`, which knows nothing of how it was written.
+//! Messages are written octet by octet, so that any part of them can be invalid. Replies are parsed with
+//! `hickory_proto`, an independent implementation.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub const SNS: &str = "sns.ap-northeast-1.amazonaws.com";
 /// What [`SNS`] resolves to.
 pub const SNS_ADDRESSES: [&str; 2] = ["10.0.100.20", "10.0.200.20"];
 
-// Types and classes, as numbers of the wire.
+// Types and classes (RFC 1035 section 3.2).
 pub const A: u16 = 1;
 pub const CNAME: u16 = 5;
 pub const TXT: u16 = 16;
@@ -34,20 +34,20 @@ pub const IN: u16 = 1;
 pub const CH: u16 = 3;
 pub const HS: u16 = 4;
 
-// Bits of the flags.
+// Header flags.
 pub const TC: u16 = 0x0200;
 pub const RD: u16 = 0x0100;
 pub const RA: u16 = 0x0080;
 pub const CD: u16 = 0x0010;
 
-// Codes of EDNS options.
+// EDNS option codes.
 pub const CLIENT_SUBNET: u16 = 8;
 pub const COOKIE: u16 = 10;
 pub const PADDING: u16 = 12;
 pub const EDE: u16 = 15;
 pub const PATHS: u16 = 65_001;
 
-/// Reads and compiles a configuration that has no mistakes.
+/// Loads and compiles a valid configuration.
 pub fn load(text: &str) -> (Loaded, World) {
     let read_file = |path: &Path| std::fs::read_to_string(path);
     let mut loaded = load_text(Path::new("test.toml"), text.to_owned(), &read_file);
@@ -56,7 +56,7 @@ pub fn load(text: &str) -> (Loaded, World) {
     (loaded, world)
 }
 
-/// The built-in lab with IPv6's loopback standing where 127.0.0.1 stands, and `more` at its end.
+/// The built-in lab with the IPv6 loopback address at the location of 127.0.0.1, followed by `more`.
 pub fn lab(more: &str) -> String {
     format!("{BUILT_IN_LAB}\n[[client]]\nsource = \"::1/128\"\nplace = \"subnet-private-a\"\n{more}")
 }
@@ -64,26 +64,26 @@ pub fn lab(more: &str) -> String {
 /// An engine over the [`lab`].
 pub fn engine() -> Arc<Engine> {
     let (loaded, world) = load(&lab(""));
-    Arc::new(Engine::open(&loaded.config, world).expect("there is no query log to open"))
+    Arc::new(Engine::open(&loaded.config, world).expect("no query log is configured"))
 }
 
-/// A thread that answers for an engine.
+/// A worker thread for an engine.
 pub fn workers(engine: &Arc<Engine>) -> Workers {
     Workers::start(engine, 1).expect("a thread")
 }
 
-/// A door that is bound to no view.
-pub fn listener() -> Arc<ListenerIdentity> {
+/// A listener that is not bound to a view.
+pub fn listener_identity() -> Arc<ListenerIdentity> {
     Arc::new(ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address")))
 }
 
-/// The shortest message that [`query`] makes.
+/// Length of the shortest message that [`query`] returns.
 pub const SHORTEST: usize = 65;
 
 /// A query for the addresses of [`SNS`], padded to `length` octets, [`SHORTEST`] or more.
 pub fn query(id: u16, length: usize) -> Vec<u8> {
-    let padding = vec![0; length.checked_sub(SHORTEST).expect("no shorter than the shortest")];
-    let message = Packet::ask(SNS, A).id(id).opt(4096, &[(PADDING, &padding)]).build();
+    let padding = vec![0; length.checked_sub(SHORTEST).expect("at least the shortest length")];
+    let message = Packet::query(SNS, A).id(id).opt(4096, &[(PADDING, &padding)]).build();
     assert_eq!(message.len(), length);
     message
 }
@@ -97,7 +97,7 @@ pub fn assert_answered(reply: &[u8], id: u16) {
     assert_eq!(reply.addresses(), SNS_ADDRESSES);
 }
 
-/// A name in wire form. Labels may be as long as an octet can say, which is longer than they may be.
+/// A name in wire form. Labels may have up to 255 octets, more than the DNS allows.
 pub fn wire(name: &str) -> Vec<u8> {
     let mut wire = Vec::new();
     for label in name.split('.').filter(|label| !label.is_empty()) {
@@ -126,12 +126,12 @@ pub fn options(options: &[(u16, &[u8])]) -> Vec<u8> {
     data
 }
 
-/// A message on its way: header, question, and whatever comes after them.
+/// A message to be built: header, question and further records.
 #[derive(Clone, Debug)]
 pub struct Packet {
     id: u16,
     flags: u16,
-    /// The counts of the header, true or not.
+    /// The counts in the header, which need not be correct.
     counts: [u16; 4],
     question: Vec<u8>,
     rest: Vec<u8>,
@@ -139,12 +139,12 @@ pub struct Packet {
 
 impl Packet {
     /// A query with RD set and nothing after the question.
-    pub fn ask(name: &str, qtype: u16) -> Self {
-        Self::ask_wire(&wire(name), qtype, IN)
+    pub fn query(name: &str, qtype: u16) -> Self {
+        Self::query_wire(&wire(name), qtype, IN)
     }
 
-    /// The same, with the name as it is to be on the wire and a class.
-    pub fn ask_wire(name: &[u8], qtype: u16, class: u16) -> Self {
+    /// The same, with the name in wire form and a class.
+    pub fn query_wire(name: &[u8], qtype: u16, class: u16) -> Self {
         let question = [name, &qtype.to_be_bytes(), &class.to_be_bytes()].concat();
         Self { id: 0x1234, flags: RD, counts: [1, 0, 0, 0], question, rest: Vec::new() }
     }
@@ -161,14 +161,14 @@ impl Packet {
         Self { flags: self.flags | opcode << 11, ..self }
     }
 
-    /// The counts of questions, answers, authorities and additional records, whatever there is.
+    /// Sets the counts of questions, answers, authority and additional records, whatever the message contains.
     pub fn counts(self, counts: [u16; 4]) -> Self {
         Self { counts, ..self }
     }
 
     /// Adds an OPT record of version 0.
-    pub fn opt(self, payload: u16, given: &[(u16, &[u8])]) -> Self {
-        self.additional(&opt(payload, 0, &options(given)))
+    pub fn opt(self, payload: u16, options: &[(u16, &[u8])]) -> Self {
+        self.additional(&opt(payload, 0, &self::options(options)))
     }
 
     /// Adds octets as one more additional record.
@@ -189,7 +189,7 @@ impl Packet {
     }
 }
 
-/// A reply, as octets and as `hickory_proto` reads it.
+/// A reply, in wire form and parsed by `hickory_proto`.
 #[derive(Debug)]
 pub struct Reply {
     pub raw: Vec<u8>,
@@ -197,13 +197,13 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply. What every reply has to be is checked here: a whole response and nothing behind it,
-    /// with AA, Z and AD clear, and RA as the rcode has it: clear where the message was not taken as a query.
+    /// Parses a reply and checks what applies to every reply: it is a complete response without trailing octets,
+    /// AA, Z and AD are clear, and RA is clear if the message was not accepted as a query.
     #[track_caller]
     pub fn read(raw: &[u8]) -> Self {
         let message = Message::from_vec(raw).expect("a message");
         assert_eq!(message.metadata.message_type, MessageType::Response);
-        assert_eq!(end(raw), Some(raw.len()), "the counts say where the message ends");
+        assert_eq!(end(raw), Some(raw.len()), "the counts match the length of the message");
         let flags = u16::from_be_bytes([raw[2], raw[3]]);
         assert_eq!(flags & 0x0460, 0, "flags {flags:#06x}");
         match message.metadata.response_code {
@@ -215,22 +215,22 @@ impl Reply {
         Self { raw: raw.to_vec(), message }
     }
 
-    /// The rcode, its upper bits out of the OPT record.
+    /// The rcode, including the upper bits from the OPT record.
     pub fn rcode(&self) -> ResponseCode {
         self.message.metadata.response_code
     }
 
-    /// The flags, and the opcode and rcode with them.
+    /// The flags, including opcode and rcode.
     pub fn flags(&self) -> u16 {
         u16::from_be_bytes([self.raw[2], self.raw[3]])
     }
 
-    /// TC.
+    /// Whether TC is set.
     pub fn is_truncated(&self) -> bool {
         self.message.metadata.truncation
     }
 
-    /// The counts of the header.
+    /// The counts in the header.
     pub fn counts(&self) -> [u16; 4] {
         [4, 6, 8, 10].map(|at| u16::from_be_bytes([self.raw[at], self.raw[at + 1]]))
     }
@@ -264,19 +264,19 @@ impl Reply {
             .collect()
     }
 
-    /// The data of the answers as text, in their order.
+    /// The data of the answers as text, in order.
     pub fn data(&self) -> Vec<String> {
         self.message.answers.iter().map(|record| record.data.to_string()).collect()
     }
 
-    /// The data of the answers as text, sorted, since records rotate.
+    /// The data of the answers as text, sorted because records rotate.
     pub fn addresses(&self) -> Vec<String> {
         let mut data = self.data();
         data.sort();
         data
     }
 
-    /// All records but OPT as text, sorted. Without TTLs, which may count down between two replies.
+    /// All records except OPT as text, sorted. TTLs are omitted, because they may count down between two replies.
     pub fn records(&self) -> Vec<String> {
         let text = |record: &Record| format!("{} {} {}", record.name, record.record_type(), record.data);
         let sections = [&self.message.answers, &self.message.authorities, &self.message.additionals];
@@ -292,7 +292,7 @@ impl Reply {
     }
 }
 
-/// Where a message ends by its own counts; `None` where that is past its octets.
+/// The end of a message according to its counts; `None` if that is past its last octet.
 pub fn end(message: &[u8]) -> Option<usize> {
     let word = |at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
     let name = |mut at: usize| loop {

@@ -1,7 +1,6 @@
-//! The plain DNS doors over loopback: real sockets on port 0, the built-in lab, no clocks.
+//! The UDP and TCP listeners over loopback: real sockets on port 0 and the built-in lab.
 //!
-//! Nothing here waits by sleeping. Each test waits for something to happen, and [`soon`] makes one that
-//! would wait for ever a failure.
+//! Tests wait for events instead of sleeping. [`soon`] turns a wait that never ends into a failure.
 
 mod bind;
 #[path = "../lab/mod.rs"]
@@ -17,7 +16,7 @@ use plustwo::serve::Engine;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// What [`lab::query`] makes with this identifier, as a response: a reply to it would start a loop.
+/// The message of [`lab::query`] with the QR bit set. Answering it would start a loop.
 fn response(id: u16, length: usize) -> Vec<u8> {
     let mut message = lab::query(id, length);
     message[2] |= 0x80;
@@ -28,7 +27,7 @@ fn port_zero(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse::<IpAddr>().expect("an IP address"), 0)
 }
 
-/// A door that is being run.
+/// A running listener.
 struct Running {
     address: SocketAddr,
     engine: Arc<Engine>,
@@ -37,19 +36,19 @@ struct Running {
 }
 
 impl Running {
-    /// Tells the door to stop, and waits until it has.
+    /// Stops the listener and waits until it has ended.
     async fn stop(self) {
         let _ = self.stop.send(());
-        soon(self.task).await.expect("the door does not panic");
+        soon(self.task).await.expect("the listener does not panic");
     }
 }
 
-/// The stop signal for a door, from its sender.
+/// Completes when the sender of the stop signal is used or dropped.
 async fn stopped(signal: oneshot::Receiver<()>) {
     let _ = signal.await;
 }
 
-/// What `future` gives; a failure where it would hang.
+/// Awaits a future; panics if it takes a minute.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this does not hang")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("completes in time")
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::lab::{SHORTEST, assert_answered, engine, listener, query, workers};
+use crate::lab::{SHORTEST, assert_answered, engine, listener_identity, query, workers};
 use crate::{Running, port_zero, soon, stopped};
 
 fn limits() -> TcpLimits {
@@ -22,14 +22,14 @@ fn limits() -> TcpLimits {
     }
 }
 
-/// Short enough that tests which wait for it are quick; none asserts how long it takes.
-const SHORT: Duration = Duration::from_millis(200);
+/// A short idle timeout, for tests that wait for it. No test asserts how long it takes.
+const SHORT_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn open(limits: TcpLimits) -> Running {
     let listener = bind_tcp(port_zero("127.0.0.1")).expect("a free port");
     let address = listener.local_addr().expect("an address");
     let slots = Arc::new(TcpSlots::new());
-    let tcp = DnsTcpListener::new(listener, listener(), limits, slots).expect("a door");
+    let tcp = DnsTcpListener::new(listener, listener_identity(), limits, slots).expect("a listener");
     let engine = engine();
     let (stop, signal) = oneshot::channel();
     let task = tokio::spawn(tcp.run(engine.clone(), workers(&engine), stopped(signal)));
@@ -56,13 +56,13 @@ async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     .await
 }
 
-async fn ask(stream: &mut TcpStream, message: &[u8]) -> io::Result<Vec<u8>> {
+async fn exchange(stream: &mut TcpStream, message: &[u8]) -> io::Result<Vec<u8>> {
     stream.write_all(&framed(message)).await?;
     receive(stream).await
 }
 
-/// True when the other side closes, in order or not, without another octet.
-async fn closes(stream: &mut TcpStream) -> bool {
+/// Whether the server closes the connection without sending another octet.
+async fn is_closed(stream: &mut TcpStream) -> bool {
     let mut octet = [0];
     !matches!(soon(stream.read(&mut octet)).await, Ok(1..))
 }
@@ -85,7 +85,7 @@ async fn a_hundred_queries_in_one_write_are_all_answered() {
 }
 
 #[tokio::test]
-async fn a_query_may_come_one_octet_at_a_time() {
+async fn a_query_may_arrive_one_octet_at_a_time() {
     let listener = open(limits());
     let mut client = connect(&listener).await;
     client.set_nodelay(true).expect("no delay");
@@ -98,23 +98,23 @@ async fn a_query_may_come_one_octet_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_message_without_octets_closes_after_the_replies_before_it() {
+async fn an_empty_message_closes_the_connection_after_the_pending_replies() {
     let listener = open(limits());
     let mut client = connect(&listener).await;
     let stream = [framed(&query(6, 100)), framed(&[])].concat();
     client.write_all(&stream).await.expect("written");
     assert_answered(&receive(&mut client).await.expect("a reply"), 6);
-    assert!(closes(&mut client).await);
+    assert!(is_closed(&mut client).await);
     listener.stop().await;
 }
 
 #[tokio::test]
-async fn garbage_is_not_answered_and_the_connection_stays() {
+async fn garbage_is_not_answered_and_the_connection_stays_open() {
     let listener = open(limits());
     let mut client = connect(&listener).await;
     let garbage = [framed(&[0xff]), framed(&[0xff; 4000])].concat();
     client.write_all(&garbage).await.expect("written");
-    let answer = ask(&mut client, &query(7, 100)).await;
+    let answer = exchange(&mut client, &query(7, 100)).await;
     assert_answered(&answer.expect("a reply"), 7);
     listener.stop().await;
 }
@@ -124,7 +124,7 @@ async fn the_longest_message_is_answered() {
     let listener = open(limits());
     let mut client = connect(&listener).await;
     for (id, length) in [(1, 65_535), (2, SHORTEST), (3, 65_535)] {
-        let answer = ask(&mut client, &query(id, length)).await;
+        let answer = exchange(&mut client, &query(id, length)).await;
         assert_answered(&answer.expect("a reply"), id);
     }
     listener.stop().await;
@@ -151,29 +151,29 @@ async fn a_half_closed_connection_gets_its_answers() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_take_more_than_its_share() {
+async fn connections_are_limited_per_client_and_in_total() {
     let listener = open(TcpLimits { connections: 3, connections_per_client: 2, ..limits() });
     let mut first = connect(&listener).await;
     let mut second = connect(&listener).await;
-    ask(&mut first, &query(1, 100)).await.expect("served");
-    ask(&mut second, &query(2, 100)).await.expect("served");
+    exchange(&mut first, &query(1, 100)).await.expect("served");
+    exchange(&mut second, &query(2, 100)).await.expect("served");
     let mut third = connect(&listener).await;
-    assert!(closes(&mut third).await);
+    assert!(is_closed(&mut third).await);
 
     let mut other = connect_from("127.0.0.2", listener.address).await;
-    let answer = ask(&mut other, &query(3, 100)).await;
-    answer.expect("another client has a share of its own");
+    let answer = exchange(&mut other, &query(3, 100)).await;
+    answer.expect("another client has its own limit");
     let mut full = connect_from("127.0.0.3", listener.address).await;
-    assert!(closes(&mut full).await, "three in all");
+    assert!(is_closed(&mut full).await, "the total limit is three");
     assert_eq!(listener.engine.observer().listeners().tcp_refused.get(), 2);
     assert_eq!(listener.engine.observer().listeners().tcp_connections.get(), 3);
 
     drop(first);
-    // The place is free as soon as the door has noticed.
+    // The slot is free as soon as the listener has noticed the end.
     soon(async {
         loop {
-            let mut again = connect(&listener).await;
-            if ask(&mut again, &query(4, 100)).await.is_ok() {
+            let mut retry = connect(&listener).await;
+            if exchange(&mut retry, &query(4, 100)).await.is_ok() {
                 break;
             }
         }
@@ -189,22 +189,22 @@ async fn connect_from(ip: &str, to: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_client_that_never_reads_is_dropped_while_another_is_served() {
-    let listener = open(TcpLimits { idle_timeout: SHORT, ..limits() });
+async fn a_client_that_never_reads_is_disconnected_while_others_are_served() {
+    let listener = open(TcpLimits { idle_timeout: SHORT_TIMEOUT, ..limits() });
     let socket = TcpSocket::new_v4().expect("a socket");
-    // Replies are short; a small buffer is full of them soon.
+    // Replies are short: a small buffer fills up soon.
     socket.set_recv_buffer_size(4096).expect("a small buffer");
-    let mut deaf = soon(socket.connect(listener.address)).await.expect("connected");
-    let shouting = tokio::spawn(async move {
+    let mut unread = soon(socket.connect(listener.address)).await.expect("connected");
+    let flood = tokio::spawn(async move {
         let questions = framed(&query(1, SHORTEST)).repeat(100);
-        // Ends when the door cuts it off: its replies fill the buffers between, which are finite.
-        while deaf.write_all(&questions).await.is_ok() {}
+        // Ends when the listener closes the connection: the replies fill all buffers in between.
+        while unread.write_all(&questions).await.is_ok() {}
     });
     let mut served = 0;
-    while !shouting.is_finished() {
+    while !flood.is_finished() {
         let mut client = connect(&listener).await;
-        // On a busy machine this test may itself be slower than the idle timeout.
-        if let Ok(answer) = ask(&mut client, &query(2, 100)).await {
+        // On a busy machine, this test itself may be slower than the idle timeout.
+        if let Ok(answer) = exchange(&mut client, &query(2, 100)).await {
             assert_answered(&answer, 2);
             served += 1;
         }
@@ -215,20 +215,20 @@ async fn a_client_that_never_reads_is_dropped_while_another_is_served() {
 }
 
 #[tokio::test]
-async fn a_connection_is_idle_however_it_dribbles() {
-    let listener = open(TcpLimits { idle_timeout: SHORT, ..limits() });
+async fn single_octets_do_not_extend_the_idle_timeout() {
+    let listener = open(TcpLimits { idle_timeout: SHORT_TIMEOUT, ..limits() });
     let mut silent = connect(&listener).await;
-    assert!(closes(&mut silent).await);
+    assert!(is_closed(&mut silent).await);
 
-    let mut dribbling = connect(&listener).await;
-    let (mut input, mut output) = dribbling.split();
+    let mut slow = connect(&listener).await;
+    let (mut input, mut output) = slow.split();
     output.write_all(&[0xff, 0xff]).await.expect("written");
     let mut octet = [0];
     soon(async {
         loop {
             tokio::select! {
                 read = input.read(&mut octet) => break assert!(!matches!(read, Ok(1..))),
-                () = tokio::time::sleep(SHORT / 20) => {
+                () = tokio::time::sleep(SHORT_TIMEOUT / 20) => {
                     let _ = output.write_all(&[0]).await;
                 }
             }
@@ -240,13 +240,13 @@ async fn a_connection_is_idle_however_it_dribbles() {
 }
 
 #[tokio::test]
-async fn a_stopped_door_closes_its_connections_and_leaves_its_port() {
+async fn a_stopped_listener_closes_its_connections_and_releases_its_port() {
     let listener = open(limits());
     let (address, engine) = (listener.address, listener.engine.clone());
     let mut client = connect(&listener).await;
-    ask(&mut client, &query(1, 100)).await.expect("served");
+    exchange(&mut client, &query(1, 100)).await.expect("served");
     listener.stop().await;
-    assert!(closes(&mut client).await);
+    assert!(is_closed(&mut client).await);
     assert_eq!(engine.observer().listeners().tcp_connections.get(), 0);
-    bind_tcp(address).expect("the port is free again, TIME_WAIT or not");
+    bind_tcp(address).expect("the port is free again despite TIME_WAIT");
 }

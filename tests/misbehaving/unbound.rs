@@ -17,7 +17,7 @@ use crate::{RECORDS, cell, for_each};
 const FILE: &str = "tests/misbehaving/unbound.txt";
 
 /// How long a reply is waited for. Clients give up sooner.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What was measured, by the names of the behaviours.
 pub fn read() -> BTreeMap<String, String> {
@@ -100,14 +100,14 @@ fn measure() {
         for _ in 0..TRIES {
             let server = TestServer::start(behaviour.clone(), RECORDS);
             let unbound = Unbound::start(program, server.address, behaviour.is_about_connections());
-            if let Some(reply) = unbound.ask("www.example", PATIENCE) {
+            if let Some(reply) = unbound.ask("www.example", TIMEOUT) {
                 return match Message::from_vec(&reply) {
                     Ok(message) => cell(&Reply { message }, &server),
                     Err(_) => "a malformed message".to_owned(),
                 };
             }
         }
-        format!("no reply within {} seconds", PATIENCE.as_secs())
+        format!("no reply within {} seconds", TIMEOUT.as_secs())
     });
     let mut text = format!(
         "# Unbound {version} as a forwarder to each server; cargo test --test misbehaving -- --ignored measures again.\n"

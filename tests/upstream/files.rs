@@ -6,7 +6,7 @@ use std::path::Path;
 use hickory_proto::op::ResponseCode;
 
 use crate::common::Client;
-use crate::common::process::{Served, complained, plustwo};
+use crate::common::process::{DaemonProcess, stderr, plustwo};
 use crate::encrypted::{BOTH, Encrypted, Identity, NAME, Protocol, authority};
 
 /// A configuration that forwards everything to one server.
@@ -44,7 +44,7 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
         let server = format!("{{ address = \"tls://192.0.2.53#{NAME}\", {settings} }}");
         fs::write(&file, configuration(&server)).unwrap();
         let output = plustwo(&["check", "--config", file.to_str().unwrap()]);
-        (output.status.code(), complained(&output))
+        (output.status.code(), stderr(&output))
     };
     for (settings, place, message) in [
         ("ca = \"none.pem\"", ":11:50: error[unreadable-file]", "none.pem`: No such file"),
@@ -105,9 +105,9 @@ async fn a_reload_takes_over_a_replaced_ca() {
             fs::write(&ca, old.pem()).unwrap();
             fs::write(&file, configuration(&format!("{{ address = \"{address}\", ca = \"ca.pem\" }}")))
                 .unwrap();
-            let mut served = Served::start(file.to_str().unwrap());
+            let mut served = DaemonProcess::start(file.to_str().unwrap());
             let client = Client::new(served.dns.parse().unwrap(), [127, 0, 0, 1].into());
-            let refused = client.ask("a.example", "A");
+            let refused = client.query("a.example", "A");
             assert_eq!(refused.message.metadata.response_code, ResponseCode::ServFail);
             let texts: Vec<String> = refused.extended_errors().into_iter().map(|(_, text)| text).collect();
             let expected = format!(
@@ -119,7 +119,7 @@ async fn a_reload_takes_over_a_replaced_ca() {
             served.signal("-HUP");
             let seen = served.wait_for("Reloaded.");
             assert!(seen.iter().any(|line| line.contains("ca=")), "the log names what changed: {seen:?}");
-            let answered = client.ask("a.example", "A");
+            let answered = client.query("a.example", "A");
             assert_eq!(answered.message.metadata.response_code, ResponseCode::NoError);
             assert_eq!(answered.addresses().len(), 1);
             served.stop();

@@ -1,4 +1,4 @@
-//! Which of the changes between two worlds made a difference: those that the rows touch on their ways.
+//! Which changes between two worlds cause a difference: those of objects on the paths of the rows.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use crate::explain::Destination;
 use crate::resolve::{FilterId, Reason, Source};
 use crate::world::{Change, PlaceKind, ChangeKind, World, table_id};
 
-/// Kinds of changes that no name goes otherwise by: who stands where, and where is listened.
+/// Kinds of changes that cannot affect a name: locations of clients, and listeners.
 const WITHOUT_EFFECT: [&str; 2] = ["client", "listener"];
 
-/// What rows touch: everything by id that their claims and ways pass.
+/// Objects that can affect rows: the IDs of their claims and of the objects on their paths.
 #[derive(Default)]
 pub(super) struct AffectedObjects {
     ids: BTreeSet<String>,
-    /// Routes by table and destination, prefix or prefix list.
+    /// Routes by table and destination, which is a prefix or prefix list.
     routes: BTreeSet<(String, String)>,
-    /// Tables that a way follows beyond its first route.
+    /// Tables that a path visits after its first route.
     tables: BTreeSet<String>,
     names: Vec<Name>,
     /// Whether TTLs or response codes differ.
     is_bounded: bool,
-    /// Whether answers differ, not their ways alone.
+    /// Whether answers differ, not only their paths.
     is_answer: bool,
     /// Whether public DNS answers in one of the worlds.
     is_public: bool,
@@ -46,7 +46,7 @@ impl AffectedObjects {
             for (world, row) in [(surveys[0].world, &pair.before), (surveys[1].world, &pair.after)] {
                 touched.row(world, row);
             }
-            // What came through before comes through no more, or the other way round.
+            // Traffic arrives in one world but not in the other.
             let is_of_replies =
                 |reason: &Reason| matches!(reason, Reason::NoReturnRoute | Reason::AsymmetricRouting);
             let by_replies = |row: &Row| row.all_reasons().iter().any(is_of_replies);
@@ -67,7 +67,7 @@ impl AffectedObjects {
         touched
     }
 
-    /// A place touches itself and its VPC.
+    /// A location affects itself and its VPC.
     fn place(&mut self, world: &World, asker: &AuditLocation) {
         self.ids.insert(asker.place.to_string());
         if let Some(vpc) = world.place_vpc(asker.vantage.place) {
@@ -75,7 +75,7 @@ impl AffectedObjects {
         }
         if let PlaceKind::Subnet(subnet) = world.places[asker.vantage.place].kind {
             let table = world.subnets[subnet].route_table;
-            // One that has no id is told by its VPC's, which no way has.
+            // An implicit table is identified by its VPC's ID, which is not on any path.
             if world.route_tables[table].id.is_none() {
                 self.tables.insert(table_id(world, table));
             }
@@ -102,7 +102,7 @@ impl AffectedObjects {
                 self.ids.insert(hop.id.to_string());
                 if let Some(id) = &hop.subnet {
                     self.ids.insert(id.to_string());
-                    // The table of where it lands is for replies.
+                    // The table of the destination is for return traffic.
                     if left > 0 || !lands_at_interface {
                         self.table_of(world, id);
                     }
@@ -122,7 +122,7 @@ impl AffectedObjects {
         }
     }
 
-    /// The tables that replies begin with.
+    /// The tables at which return paths start.
     fn ways_back(&mut self, world: &World, row: &Row) {
         for way in &row.ways {
             if let Destination::Subnet { subnet: Some(subnet), .. } = Destination::of(world, &way.path) {
@@ -131,7 +131,7 @@ impl AffectedObjects {
         }
     }
 
-    /// The table that traffic in a subnet follows.
+    /// The route table of a subnet.
     fn table_of(&mut self, world: &World, subnet: &str) {
         let place = world.place_named(subnet).map(|place| world.places[place].kind);
         if let Some(PlaceKind::Subnet(subnet)) = place {
@@ -139,7 +139,7 @@ impl AffectedObjects {
         }
     }
 
-    /// An endpoint's own names are public, and lead to it wherever they are asked.
+    /// Endpoint-specific names are public and resolve to the endpoint everywhere.
     fn names_of_endpoints(&mut self, world: &World) {
         let names: Vec<String> = self.names.iter().map(Name::to_string).collect();
         let names: Vec<&String> = names.iter().filter(|name| name.contains(".vpce.")).collect();
@@ -152,7 +152,7 @@ impl AffectedObjects {
         }
     }
 
-    /// Whether a change is one of what is touched.
+    /// Whether a change is one of an affecting object.
     pub(super) fn by(&self, change: &Change) -> bool {
         let id = change.id.as_str();
         match change.kind {
@@ -173,7 +173,7 @@ impl AffectedObjects {
         }
     }
 
-    /// Whether a zone is touched, by its apex or by its id in brackets.
+    /// Whether a zone affects the rows, by its apex or its ID in brackets.
     fn zone(&self, id: &str) -> bool {
         if id == "public records" {
             return self.is_public && self.is_answer;
@@ -190,12 +190,12 @@ impl AffectedObjects {
     }
 }
 
-/// Whether a name may go otherwise by a change.
+/// Whether a change can affect a name.
 pub(super) fn may_have_effect(change: &Change) -> bool {
     !WITHOUT_EFFECT.contains(&change.kind)
 }
 
-/// Whether a name is an endpoint's regional one, one of its zones', or below them.
+/// Whether a name is an endpoint's regional name, one of its zonal names, or below them.
 fn is_name_of(name: &str, regional: &str) -> bool {
     let Some((first, rest)) = regional.split_once('.') else { return false };
     let above = name.strip_suffix(rest).and_then(|above| above.strip_suffix('.'));

@@ -1,11 +1,11 @@
-//! How a row differs from its fellow of the other world, in words: rows of which the same is told are told together.
+//! Descriptions of how two rows differ: rows with the same description are grouped.
 
 use std::collections::BTreeSet;
 
 use crate::audit::row::{Row, PathCell};
 use crate::resolve::EgressPath;
 
-/// What was, and what is.
+/// The result in both worlds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowChange {
     /// In the old world.
@@ -15,7 +15,7 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    /// How two rows differ; `None` where traffic sees no difference.
+    /// How two rows differ; `None` if the difference does not affect traffic.
     pub(super) fn of(before: &Row, after: &Row) -> Option<Self> {
         if !differ(before, after) {
             return None;
@@ -24,12 +24,12 @@ impl RowChange {
         if told.before != told.after {
             return Some(told);
         }
-        // The same ways, with their addresses dealt out otherwise.
+        // The same paths with a different assignment of addresses.
         Some(Self { before: way_by_way(before), after: way_by_way(after) })
     }
 }
 
-/// Whether traffic sees a difference.
+/// Whether traffic is affected.
 fn differ(before: &Row, after: &Row) -> bool {
     let ways = |row: &Row| {
         let way = |way: &PathCell| {
@@ -44,8 +44,8 @@ fn differ(before: &Row, after: &Row) -> bool {
         || ways(before) != ways(after)
 }
 
-/// What a row says, as far as the other says otherwise. Addresses stand in it only where nothing else tells the two apart,
-/// so that names with addresses of their own are told together.
+/// The parts of a row that differ from another one. Addresses are included only if nothing else differs, so
+/// that names with different addresses can be grouped.
 fn described(row: &Row, other: &Row) -> String {
     let plain = |row: &Row| {
         let mut ways: Vec<String> = Vec::new();
@@ -94,7 +94,7 @@ fn described(row: &Row, other: &Row) -> String {
     told
 }
 
-/// Each way with its addresses.
+/// Each path with its addresses.
 fn way_by_way(row: &Row) -> String {
     let told = row.ways.iter().map(|way| {
         let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();

@@ -1,9 +1,9 @@
-//! From open doors to closed ones: signals, the lame duck, the drain.
+//! From startup to shutdown: signals, lame-duck mode, draining.
 //!
 //! ```text
-//!  doors open ─► READY ─► answering ─► SIGTERM ─► lame duck ─► drain ─► closed
-//!                            │          STOPPING    /ready: no   what is in flight, bounded
-//!                            └─ SIGHUP, watch, /v1/reload: RELOADING … READY
+//!  listeners open ─► READY ─► answering ─► SIGTERM ─► lame duck ─► drain ─► closed
+//!                                 │        STOPPING   /ready: no   queries in flight, bounded
+//!                                 └─ SIGHUP, watch, /v1/reload: RELOADING … READY
 //! ```
 
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use super::{Daemon, StartError, systemd, watch as file_watch};
 use crate::serve::Engine;
 use crate::serve::workers::Workers;
 
-/// How long doors may take to finish what is in flight once they are told to stop.
+/// How long listeners may take to finish queries in flight after they have been stopped.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How a life ended.
+/// How the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitReason {
-    /// What was in flight is finished, or had its time.
+    /// Queries in flight were completed, or timed out.
     Drained,
-    /// A second signal: whatever was in flight is lost.
+    /// A second signal: queries in flight are lost.
     AtOnce,
 }
 
@@ -35,7 +35,7 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// When signals cannot be heard.
+    /// If signal handlers cannot be installed.
     pub async fn run_until_signalled(self) -> Result<ExitReason, StartError> {
         let listen =
             |kind| signal(kind).map_err(|source| StartError::System { doing: "listen for signals", source });
@@ -61,7 +61,7 @@ impl Daemon {
                 () = end.recv() => break,
                 _ = hang_up.recv() => {
                     let (reloads, engine) = (reloads.clone(), engine.clone());
-                    // A task of its own, so that a long reload keeps nobody from stopping.
+                    // A separate task, so that a long reload does not delay shutdown.
                     tokio::spawn(async move {
                         reloads.reload(Cause::Requested).await;
                         engine.observer().reopen_query_log();
@@ -89,13 +89,13 @@ impl Daemon {
         Ok(ExitReason::Drained)
     }
 
-    /// Answers until told to stop, then finishes what is in flight, bounded.
+    /// Answers until it is stopped, then completes queries in flight, within a time limit.
     pub async fn run(self, stopped: watch::Receiver<bool>) {
         let (opened, _) = oneshot::channel();
         self.answer(stopped, opened).await;
     }
 
-    /// The same, and says when the doors are open.
+    /// The same, and signals when the listeners are open.
     async fn answer(self, stopped: watch::Receiver<bool>, opened: oneshot::Sender<()>) {
         let ready = self.admin.ready.clone();
         let open = Arc::new(AtomicUsize::new(0));
@@ -125,7 +125,7 @@ impl Daemon {
     }
 }
 
-/// Writes what the workers still hold of the query log: the process does not wait for their threads.
+/// Writes the query log records that the workers still hold: the process does not wait for their threads.
 async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
     let handed_over = async {
         for number in 0..workers.count() {
@@ -138,7 +138,7 @@ async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
     engine.observer().flush_query_log(DRAIN);
 }
 
-/// The two signals that end the daemon.
+/// The two signals that stop the daemon.
 struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -158,8 +158,8 @@ fn at_once() -> ExitReason {
     ExitReason::AtOnce
 }
 
-/// Says that it lives, as long as every door is open, every worker's thread has its turns and a question becomes
-/// an answer. While doors drain it only says that it runs.
+/// Notifies the service manager's watchdog, as long as every listener is open, every worker's thread makes
+/// progress and a built-in question is answered. While listeners drain, only that the process runs.
 async fn feed_watchdog(
     interval: Duration,
     engine: Arc<Engine>,
@@ -183,7 +183,7 @@ async fn feed_watchdog(
     }
 }
 
-/// Waits for a stop signal; a sender that is gone is one too.
+/// Waits for a stop signal; a dropped sender counts as one.
 async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
