@@ -1,50 +1,51 @@
-//! Instructions of what is done for each query, counted by valgrind.
+//! Instruction counts of the work per query, measured with valgrind.
 //!
-//! A count is the same on a busy machine as on an idle one, but for a few in a hundred where the seed of a hash or
-//! the place of memory is by chance. It says nothing of system calls, of memory that is far away, or of waiting: for
-//! those there is `benches/peers`.
+//! A count does not depend on the load of the machine. It varies by a few per cent, because hash seeds and
+//! memory addresses are random. It does not include system calls, cache misses and waiting; for those there
+//! is `benches/peers`.
 //!
-//! Needs valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. Without them it says so and ends
-//! well: whoever runs every benchmark need not have them.
+//! Requires valgrind and `cargo install gungraun-runner --version 0.20.0 --locked`. If they are not
+//! installed, the benchmark prints a message and succeeds, so that `cargo bench` does not require them.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// The version of the runner, which must be the library's.
+/// The version of the runner, which must be that of the library.
 const RUNNER: &str = "0.20.0";
 
 fn main() -> ExitCode {
-    // The runner starts this program once more for each count.
-    let is_counted = std::env::args().nth(1).is_some_and(|word| word == "--gungraun-run");
+    // The runner starts this program again for each count.
+    let is_counted = std::env::args().nth(1).is_some_and(|argument| argument == "--gungraun-run");
     if is_counted || has_tools() {
         counted::run();
     }
     ExitCode::SUCCESS
 }
 
-/// Whether everything that counts is there; tells what is not.
+/// Whether the required tools are installed. Prints those that are not.
 fn has_tools() -> bool {
-    let tools = [("valgrind", "Debian: valgrind".to_owned()), ("gungraun-runner", install())];
-    let missing = tools.into_iter().filter(|(tool, _)| !starts(tool));
-    missing.inspect(|(tool, from)| eprintln!("nothing is counted: there is no {tool} ({from})")).count() == 0
+    let tools = [("valgrind", "Debian: valgrind".to_owned()), ("gungraun-runner", install_command())];
+    let missing = tools.into_iter().filter(|(tool, _)| !is_installed(tool));
+    missing.inspect(|(tool, from)| eprintln!("skipped: {tool} is not installed ({from})")).count() == 0
 }
 
-/// How the runner is had.
-fn install() -> String {
+/// The command that installs the runner.
+fn install_command() -> String {
     format!("cargo install gungraun-runner --version {RUNNER} --locked")
 }
 
-fn starts(tool: &str) -> bool {
+fn is_installed(tool: &str) -> bool {
     let is_named =
         tool == "gungraun-runner" && option_env!("GUNGRAUN_RUNNER").is_some_and(|p| Path::new(p).is_file());
     let started = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     is_named || started.is_ok()
 }
 
-/// What is counted. Everything is made before, and kept: neither is part of a count.
+/// The benchmarks. Inputs are created in advance and leaked, so that neither creating nor dropping them is
+/// counted.
 ///
-/// The macro takes no doc comments, so what is counted stands in plain ones.
-#[allow(unused_qualifications, reason = "the macro writes paths where a name would do")]
+/// The macro does not accept doc comments, so the benchmarks have plain ones.
+#[allow(unused_qualifications, reason = "the macro generates qualified paths")]
 mod counted {
     use std::fmt::Write;
     use std::hint::black_box;
@@ -58,37 +59,38 @@ mod counted {
     use plustwo::config;
     use plustwo::dns::{Annotations, Class, Name, Peek, Query, Question, RecordType, SuffixMap, encode};
     use plustwo::net::PrefixMap;
-    use plustwo::resolve::{EgressPath, Outcome, QueryContext, NoTrace, egress, resolve};
+    use plustwo::resolve::{EgressPath, NoTrace, Outcome, QueryContext, egress, resolve};
     use plustwo::serve::{
         Engine, IncomingMessage, ListenerIdentity, MessageSource, Moment, Transport, Worker, annotate,
     };
     use plustwo::world::{Vantage, World, compile};
 
-    // ---- what is made before ----------------------------------------------------------------------------
+    // ---- inputs
+    // --------------------------------------------------------------------------------------------
 
-    /// A query as it comes over the wire, with EDNS.
+    /// A query in wire form, with EDNS.
     const MESSAGE: &[u8] =
         b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x03api\x02z7\x04corp\x08internal\0\0\x01\0\x01\
         \0\0\x29\x04\xd0\0\0\0\0\0\0";
 
-    /// The name that it asks for.
+    /// The query name.
     const NAME: &str = "api.z7.corp.internal";
 
-    /// A world, and who asks in it.
-    struct Stage {
+    /// A world, and a client and a name in it.
+    struct Scenario {
         world: World,
         vantage: Vantage,
         name: Name,
     }
 
-    impl Stage {
-        /// The name's addresses are asked for.
+    impl Scenario {
+        /// The question for the IPv4 addresses of the name.
         fn question(&self) -> Question {
             Question { qname: self.name.clone(), qtype: RecordType::A, qclass: Class::IN }
         }
     }
 
-    /// One VPC with so many hosted zones of one host each, as a configuration.
+    /// The configuration of one VPC with hosted zones of one host each.
     fn text(zones: usize) -> String {
         let mut text = String::from(
             r#"
@@ -119,35 +121,35 @@ mod counted {
         text
     }
 
-    /// A configuration and what it means.
+    /// Loads and compiles a configuration.
     fn load(text: String) -> (config::Loaded, World) {
-        let nothing = |_: &Path| Err(std::io::Error::other("nothing is included"));
-        let mut loaded = config::load_text(Path::new("micro.toml"), text, &nothing);
-        let world = compile::compile_with(&mut loaded, &nothing);
+        let read_file = |_: &Path| Err(std::io::Error::other("no includes"));
+        let mut loaded = config::load_text(Path::new("micro.toml"), text, &read_file);
+        let world = compile::compile_with(&mut loaded, &read_file);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
         (loaded, world)
     }
 
-    /// The same, and who asks.
-    fn stage(zones: usize) -> &'static Stage {
+    /// The world of a configuration, with a client and a name.
+    fn scenario(zones: usize) -> &'static Scenario {
         let (_, world) = load(text(zones));
         let client: IpNet = "10.0.0.9/32".parse().expect("a prefix");
-        let vantage = world.vantage(client, None).expect("the client stands in the subnet");
-        let stage = Stage { world, vantage, name: name() };
-        // What is made when it is first used is no part of a query.
-        black_box(resolve(&stage.world, vantage, &stage.question(), QueryContext::at(0), &mut NoTrace));
-        Box::leak(Box::new(stage))
+        let vantage = world.vantage(client, None).expect("the client is in the subnet");
+        let scenario = Scenario { world, vantage, name: name() };
+        // Lazily initialised data is not part of a query.
+        black_box(resolve(&scenario.world, vantage, &scenario.question(), QueryContext::at(0), &mut NoTrace));
+        Box::leak(Box::new(scenario))
     }
 
-    /// Somebody who answers [`MESSAGE`], and room for the reply.
-    struct Answering {
+    /// An engine that answers [`MESSAGE`], and a buffer for the reply.
+    struct TestServer {
         engine: Engine,
         worker: Worker,
         listener: ListenerIdentity,
         out: Vec<u8>,
     }
 
-    impl Answering {
+    impl TestServer {
         fn answer(&mut self, message: &[u8]) -> usize {
             let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
             let source =
@@ -160,18 +162,18 @@ mod counted {
         }
     }
 
-    /// One who has answered it before, with so many octets for replies that are given again.
-    fn answering(packet_cache: u64) -> &'static Mutex<Answering> {
+    /// An engine that has answered the message before, with a packet cache of this size.
+    fn server(packet_cache: u64) -> &'static Mutex<TestServer> {
         let text = format!("[packet_cache]\nmax_bytes = {packet_cache}\n{}", text(10));
         let (loaded, world) = load(text);
-        let engine = Engine::open(&loaded.config, world).expect("no query log is to be opened");
+        let engine = Engine::open(&loaded.config, world).expect("no query log is configured");
         let listener = ListenerIdentity::new(0, SocketAddr::from(([127, 0, 0, 1], 53)));
-        let mut answering =
-            Answering { worker: engine.worker(1), engine, listener, out: Vec::with_capacity(512) };
+        let mut server =
+            TestServer { worker: engine.worker(1), engine, listener, out: Vec::with_capacity(512) };
         for _ in 0..3 {
-            assert!(answering.answer(MESSAGE) > 100, "there is an answer");
+            assert!(server.answer(MESSAGE) > 100, "there is a reply");
         }
-        Box::leak(Box::new(Mutex::new(answering)))
+        Box::leak(Box::new(Mutex::new(server)))
     }
 
     fn name() -> Name {
@@ -186,7 +188,7 @@ mod counted {
     fn prefixes(count: u32) -> &'static PrefixMap<u32> {
         let mut map = PrefixMap::new();
         for number in 0..count {
-            // Spread over all addresses, of lengths from 16 to 28.
+            // Spread over all addresses, with lengths from 16 to 28.
             let address = Ipv4Addr::from(number.wrapping_mul(0x9e37_79b1));
             let prefix = Ipv4Net::new(address, 16 + (number % 13) as u8).expect("a length");
             map.insert(prefix.into(), number);
@@ -196,58 +198,65 @@ mod counted {
 
     fn reply() -> &'static (Query, Outcome) {
         let query = Query::parse(MESSAGE).expect("a query");
-        let stage = stage(10);
-        let outcome = resolve(&stage.world, stage.vantage, &query.question, QueryContext::at(0), &mut NoTrace);
+        let scenario = scenario(10);
+        let outcome =
+            resolve(&scenario.world, scenario.vantage, &query.question, QueryContext::at(0), &mut NoTrace);
         Box::leak(Box::new((query, outcome.expect("the VPC's resolver answers"))))
     }
 
-    fn told() -> &'static (&'static Stage, Outcome) {
-        let stage = stage(10);
-        let outcome =
-            resolve(&stage.world, stage.vantage, &stage.question(), QueryContext::at(0), &mut NoTrace);
-        Box::leak(Box::new((stage, outcome.expect("the VPC's resolver answers"))))
+    fn annotated() -> &'static (&'static Scenario, Outcome) {
+        let scenario = scenario(10);
+        let outcome = resolve(
+            &scenario.world,
+            scenario.vantage,
+            &scenario.question(),
+            QueryContext::at(0),
+            &mut NoTrace,
+        );
+        Box::leak(Box::new((scenario, outcome.expect("the VPC's resolver answers"))))
     }
 
-    // ---- what is counted --------------------------------------------------------------------------------
+    // ---- benchmarks
+    // ----------------------------------------------------------------------------------------
 
-    // A whole query: decided, and given again out of the packet cache.
+    // A complete query: decided, and served from the packet cache.
     #[library_benchmark]
-    #[bench::decided(answering(0))]
-    #[bench::given_again(answering(1 << 20))]
-    fn answer(answering: &Mutex<Answering>) -> usize {
-        black_box(answering.lock().expect("nobody else").answer(black_box(MESSAGE)))
+    #[bench::decided(server(0))]
+    #[bench::cached(server(1 << 20))]
+    fn answer(server: &Mutex<TestServer>) -> usize {
+        black_box(server.lock().expect("not poisoned").answer(black_box(MESSAGE)))
     }
 
-    // Enough of a message to look for its answer.
+    // The partial parse for a packet cache lookup.
     #[library_benchmark]
     #[bench::with_edns(MESSAGE)]
     fn peek(message: &'static [u8]) -> Option<Peek<'static>> {
-        black_box(Peek::of(black_box(message), annotate::PATHS_OPTION))
+        black_box(Peek::parse(black_box(message), annotate::PATHS_OPTION))
     }
 
-    // The paths of an answer as text for people.
+    // The annotation of an answer as text.
     #[library_benchmark]
-    #[bench::two_addresses(told())]
-    fn annotate_answer(case: &(&'static Stage, Outcome)) -> Vec<String> {
-        let (stage, outcome) = case;
-        black_box(annotate::path_texts(&stage.world, stage.vantage, black_box(outcome)))
+    #[bench::two_addresses(annotated())]
+    fn annotate_answer(case: &(&'static Scenario, Outcome)) -> Vec<String> {
+        let (scenario, outcome) = case;
+        black_box(annotate::path_texts(&scenario.world, scenario.vantage, black_box(outcome)))
     }
 
-    // A message becomes a query.
+    // Parsing a query.
     #[library_benchmark]
     #[bench::with_edns(MESSAGE)]
     fn query_parse(message: &[u8]) -> Query {
         black_box(Query::parse(black_box(message)).expect("a query"))
     }
 
-    // A text becomes a name.
+    // Parsing a name.
     #[library_benchmark]
     #[bench::four_labels(NAME)]
     fn name_parse(text: &str) -> Name {
         black_box(Name::parse(black_box(text)).expect("a name"))
     }
 
-    // Everything at or above a name.
+    // All suffixes of a name in a suffix map.
     #[library_benchmark]
     #[bench::of_10(suffixes(10))]
     #[bench::of_10_000(suffixes(10_000))]
@@ -257,46 +266,46 @@ mod counted {
 
     // The claims on a name in one view.
     #[library_benchmark]
-    #[bench::of_10(stage(10))]
-    #[bench::of_10_000(stage(10_000))]
-    fn claims_covering(stage: &Stage) -> usize {
-        let claims = stage.world.claims.covering(stage.vantage.view, black_box(&stage.name));
+    #[bench::of_10(scenario(10))]
+    #[bench::of_10_000(scenario(10_000))]
+    fn claims_covering(scenario: &Scenario) -> usize {
+        let claims = scenario.world.claims.covering(scenario.vantage.view, black_box(&scenario.name));
         black_box(claims.count())
     }
 
-    // The longest prefix that holds an address.
+    // The longest prefix that contains an address.
     #[library_benchmark]
     #[bench::of_10(prefixes(10))]
     #[bench::of_100_000(prefixes(100_000))]
     fn prefix_map_longest(map: &PrefixMap<u32>) -> Option<u32> {
         let address = IpAddr::V4(Ipv4Addr::new(158, 55, 121, 180));
-        black_box(map.longest(black_box(address)).map(|(_, number)| *number))
+        black_box(map.longest_match(black_box(address)).map(|(_, number)| *number))
     }
 
-    // A private name to its end: claim, zone, and the way out of each address.
+    // The complete resolution of a private name: claim, zone, and the egress path of each address.
     #[library_benchmark]
-    #[bench::of_10_zones(stage(10))]
-    #[bench::of_10_000_zones(stage(10_000))]
-    fn resolve_private(stage: &Stage) -> Option<Outcome> {
-        let question = stage.question();
+    #[bench::of_10_zones(scenario(10))]
+    #[bench::of_10_000_zones(scenario(10_000))]
+    fn resolve_private(scenario: &Scenario) -> Option<Outcome> {
+        let question = scenario.question();
         black_box(resolve(
-            &stage.world,
-            stage.vantage,
+            &scenario.world,
+            scenario.vantage,
             black_box(&question),
             QueryContext::at(0),
             &mut NoTrace,
         ))
     }
 
-    // The way to an address of the VPC, and to one behind the NAT gateway.
+    // The paths to an address of the VPC and to one behind the NAT gateway.
     #[library_benchmark]
-    #[bench::local(stage(10), Ipv4Addr::new(10, 0, 1, 1))]
-    #[bench::nat_gateway(stage(10), Ipv4Addr::new(203, 0, 113, 9))]
-    fn egress_path(stage: &Stage, address: Ipv4Addr) -> EgressPath {
-        black_box(egress::path(&stage.world, stage.vantage.place, black_box(address.into())))
+    #[bench::local(scenario(10), Ipv4Addr::new(10, 0, 1, 1))]
+    #[bench::nat_gateway(scenario(10), Ipv4Addr::new(203, 0, 113, 9))]
+    fn egress_path(scenario: &Scenario, address: Ipv4Addr) -> EgressPath {
+        black_box(egress::path(&scenario.world, scenario.vantage.place, black_box(address.into())))
     }
 
-    // An answer of two addresses becomes a message.
+    // Encoding an answer with two addresses.
     #[library_benchmark]
     #[bench::two_addresses(reply())]
     fn encode_reply(case: &(Query, Outcome)) -> Vec<u8> {
@@ -324,7 +333,7 @@ mod counted {
 
     gungraun::main!(library_benchmark_groups = micro);
 
-    /// The benchmark's own main function, which its macro makes private.
+    /// Runs the main function of the benchmarks, which the macro makes private.
     pub fn run() {
         main();
     }

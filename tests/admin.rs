@@ -43,7 +43,7 @@ fn a_name_of_a_stranger_reads_nothing_of_the_network() {
     let lab = Lab::start_with(&text);
     let secret = "vpc-lab";
     for path in
-        ["/v1/world", "/metrics", "/v1/explain?name=db.corp.internal&from=subnet-private-a", "/nothing"]
+        ["/v1/network", "/metrics", "/v1/explain?name=db.corp.internal&from=subnet-private-a", "/nothing"]
     {
         for host in ["evil.example", "evil.example:9530", "127.0.0.1.evil.example", "svc", "x@127.0.0.1"] {
             let (status, body) = get(&lab, path, host);
@@ -55,17 +55,17 @@ fn a_name_of_a_stranger_reads_nothing_of_the_network() {
     for host in ["127.0.0.1", "10.0.0.2:9530", "[::1]:9530", "localhost:9530", "plustwo.monitoring.svc:9530"]
     {
         assert_eq!(get(&lab, "/metrics", host).0, 200, "{host}");
-        let (status, body) = get(&lab, "/v1/world", host);
+        let (status, body) = get(&lab, "/v1/network", host);
         assert!(status == 200 && body.contains(secret), "{host}: {status}");
     }
     // The host of a target in absolute form counts, not the field.
     let absolute =
-        "GET http://evil.example/v1/world HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        "GET http://evil.example/v1/network HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
     assert_eq!(send(&lab, absolute).0, 421);
     let twice =
-        "GET /v1/world HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+        "GET /v1/network HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert_eq!(send(&lab, twice).0, 400);
-    assert_eq!(send(&lab, "GET /v1/world HTTP/1.1\r\nConnection: close\r\n\r\n").0, 400);
+    assert_eq!(send(&lab, "GET /v1/network HTTP/1.1\r\nConnection: close\r\n\r\n").0, 400);
     assert_eq!(send(&lab, "GET /health HTTP/1.0\r\n\r\n").0, 200);
     assert_eq!(
         send(&lab, "POST /v1/reload HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").0,

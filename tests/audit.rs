@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::process::{stderr, plustwo, stdout};
+use common::process::{plustwo, stderr, stdout};
 
 /// Two subnets, and the gateway endpoint in one table of two.
 const ASSOCIATED_WITH_THE_WRONG_TABLE: &str = r#"
@@ -215,7 +215,7 @@ fn prices_are_the_users_where_there_are_some() {
 fn what_cannot_be_done_is_told_and_ends_with_2() {
     let dir = tempfile::tempdir().unwrap();
     let names = write(dir.path(), "names", "good.example\nbad..example\n");
-    let mut told = String::new();
+    let mut described = String::new();
     for arguments in [
         &["--fail-on", "deda"][..],
         &["--fail-on", "NAT_GATEWAY"],
@@ -237,9 +237,9 @@ fn what_cannot_be_done_is_told_and_ends_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let shown = arguments.join(" ").replace(dir.path().to_str().unwrap(), "DIR");
         let complaint = stderr(&output).replace(dir.path().to_str().unwrap(), "DIR");
-        told += &format!("$ plustwo audit {shown}\n{complaint}\n");
+        described += &format!("$ plustwo audit {shown}\n{complaint}\n");
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(described);
 }
 
 #[test]
@@ -283,23 +283,23 @@ fn an_audit_says_what_explain_says() {
             let explained = stdout(&plustwo(&[&["explain", "--json"][..], &common].concat()));
             let rows = audited["groups"][0]["rows"].as_array().unwrap();
             for (row, line) in rows.iter().zip(explained.lines()) {
-                let told: serde_json::Value = serde_json::from_str(line).unwrap();
+                let described: serde_json::Value = serde_json::from_str(line).unwrap();
                 compared += 1;
-                assert_eq!(told["question"]["name"], format!("{}.", row["name"].as_str().unwrap()));
-                assert_eq!(told["rcode"], row["rcode"], "{line}");
-                assert_eq!(told["decision"]["source"], row["source"], "{line}");
-                assert_eq!(told["reasons"], row["reasons"], "{line}");
-                assert_eq!(told["missed"], row["missed"], "{line}");
+                assert_eq!(described["question"]["name"], format!("{}.", row["name"].as_str().unwrap()));
+                assert_eq!(described["rcode"], row["rcode"], "{line}");
+                assert_eq!(described["decision"]["source"], row["source"], "{line}");
+                assert_eq!(described["reasons"], row["reasons"], "{line}");
+                assert_eq!(described["missed"], row["missed"], "{line}");
                 let ways = row["ways"].as_array().unwrap();
                 for answer in
-                    told["answers"].as_array().unwrap().iter().filter(|answer| answer["type"] == "A")
+                    described["answers"].as_array().unwrap().iter().filter(|answer| answer["type"] == "A")
                 {
-                    let has = |way: &&serde_json::Value| {
-                        way["addresses"].as_array().unwrap().contains(&answer["data"])
+                    let has = |path: &&serde_json::Value| {
+                        path["addresses"].as_array().unwrap().contains(&answer["data"])
                     };
-                    let way = ways.iter().find(has).unwrap_or_else(|| panic!("no way of {answer}: {row}"));
+                    let path = ways.iter().find(has).unwrap_or_else(|| panic!("no way of {answer}: {row}"));
                     for key in ["class", "via", "reach", "reasons"] {
-                        assert_eq!(answer["path"][key], way[key], "{key} of {line}");
+                        assert_eq!(answer["path"][key], path[key], "{key} of {line}");
                     }
                 }
             }
@@ -471,12 +471,12 @@ fn a_network_without_places_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let empty = write(dir.path(), "empty.toml", "");
     let site = write(dir.path(), "site.toml", "[[site]]\nid = \"site-1\"\ncidr = [\"10.0.0.0/8\"]\n");
-    let told = [&empty, &site].map(|config| {
+    let described = [&empty, &site].map(|config| {
         let output = plustwo(&["audit", "--config", config, "--fail-on", "public"]);
         assert_eq!(output.status.code(), Some(0));
         stdout(&output)
     });
-    insta::assert_snapshot!(told.join(""), @r"
+    insta::assert_snapshot!(described.join(""), @r"
     note There is nobody who asks: no subnet, and no site.
     site-1 asking public
        none
@@ -507,7 +507,7 @@ route_table = [{ id = "rtb-1", main = true }]
                     ssmmessages.cn-north-1.amazonaws.com.cn is unknown
                     ec2messages.cn-north-1.amazonaws.com.cn is unknown
 
-                  name                                     answered by  way        reach    cost
+                  name                                     answered by  path        reach    cost
       no-address  ssm.cn-north-1.amazonaws.com.cn          public       not asked  unknown  -
       no-address  ssmmessages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
       no-address  ec2messages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
@@ -546,8 +546,8 @@ values = ["93.184.216.34"]
     let output =
         plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-6", "--type", "AAAA"]);
     let row = stdout(&output).lines().find(|line| line.contains("www.example.com")).map(str::to_owned);
-    let told: Vec<String> = row.unwrap().split("  ").map(|cell| cell.trim().to_owned()).collect();
-    let told: Vec<&String> = told.iter().filter(|cell| !cell.is_empty()).collect();
-    assert_eq!(told[..2], ["public", "www.example.com"]);
-    assert!(told.contains(&&"nat-gateway + public-ipv4 + internet-out".to_owned()), "{told:?}");
+    let described: Vec<String> = row.unwrap().split("  ").map(|cell| cell.trim().to_owned()).collect();
+    let described: Vec<&String> = described.iter().filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(described[..2], ["public", "www.example.com"]);
+    assert!(described.contains(&&"nat-gateway + public-ipv4 + internet-out".to_owned()), "{described:?}");
 }

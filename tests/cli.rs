@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 
-use common::process::{PLUSTWO, DaemonProcess, stderr, lab_file, plustwo, stdout};
+use common::process::{DaemonProcess, PLUSTWO, lab_file, plustwo, stderr, stdout};
 use common::{Client, Lab};
 
 #[test]

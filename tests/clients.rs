@@ -1,11 +1,12 @@
-//! Existing stub resolvers with plustwo: glibc, Python, Node.js and Java, in a network namespace that the test
-//! creates, with its own /etc/resolv.conf. The test is skipped with a message if namespaces are not permitted, and
-//! so is each client that is not installed.
+//! Existing stub resolvers with plustwo: glibc, Python, Node.js and Java, in a network namespace that the
+//! test creates, with its own /etc/resolv.conf. The test is skipped with a message if namespaces are not
+//! permitted, and so is each client that is not installed.
 
 use std::fs;
 use std::process::Command;
 
-/// The script that runs inside the namespace. It prints one line per client: its name and the addresses it received.
+/// The script that runs inside the namespace. It prints one line per client: its name and the addresses it
+/// received.
 const SCRIPT: &str = r#"
 set -u
 ip link set lo up
@@ -55,8 +56,7 @@ fn existing_stub_resolvers_get_the_addresses_of_the_endpoint() {
         .env("PLUSTWO", env!("CARGO_BIN_EXE_plustwo"))
         .output()
         .unwrap();
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{stdout}{stderr}");
     assert!(output.status.success(), "{stderr}");
     assert!(stdout.lines().any(|line| line.starts_with("glibc ")), "{stdout}");

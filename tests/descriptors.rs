@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::Client;
-use common::process::{PLUSTWO, DaemonProcess};
+use common::process::{DaemonProcess, PLUSTWO};
 use test_server::{Behaviour, TestServer};
 
 /// How long to wait for what comes at once.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use common::process::{stderr, plustwo, stdout};
+use common::process::{plustwo, stderr, stdout};
 
 /// What the lab comes to when some of its text is another.
 fn changed(pairs: &[(&str, &str)]) -> Output {
@@ -173,8 +173,8 @@ fn a_way_back_that_is_gone_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let after =
         PEERED.replace(r#"routes = [{ destination = "10.0.0.0/16", target = "pcx-1" }]"#, "routes = []");
-    let told = stdout(&compare(dir.path(), PEERED, &after, &[]));
-    let group = told.split("far.example.com from subnet-near").nth(1).unwrap();
+    let described = stdout(&compare(dir.path(), PEERED, &after, &[]));
+    let group = described.split("far.example.com from subnet-near").nth(1).unwrap();
     insta::assert_snapshot!(group.split("\n\n").next().unwrap(), @r"
 
       - vpc-peering via pcx-1 ok
@@ -193,10 +193,10 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
     let after = PEERED.replace(route, &format!("{endpoint}\n{route}"));
     // A change that has no part in it.
     let after = after.replace("values = [\"10.1.1.10\"]", "values = [\"10.1.1.11\"]");
-    let told = stdout(&compare(dir.path(), PEERED, &after, &[]));
-    let groups: Vec<&str> = told.split("\n\n").filter(|group| group.contains("from outside")).collect();
-    assert!(!groups.is_empty() && !told.contains("because of one of"), "{told}");
-    assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{told}");
+    let described = stdout(&compare(dir.path(), PEERED, &after, &[]));
+    let groups: Vec<&str> = described.split("\n\n").filter(|group| group.contains("from outside")).collect();
+    assert!(!groups.is_empty() && !described.contains("because of one of"), "{described}");
+    assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{described}");
 }
 
 /// The table of the subnet that an endpoint stands in has a say in replies alone.
@@ -222,8 +222,8 @@ endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-e
     let after = before.replace(r#"{ id = "sg-1" }"#, open);
     let route = r#"{ id = "rtb-2", routes = [{ destination = "192.0.2.0/24", target = "igw-1" }] }"#;
     let after = after.replace(r#"{ id = "rtb-2" }"#, route);
-    let told = stdout(&compare(dir.path(), before, &after, &[]));
-    let group = told.split("\n\n").find(|group| group.contains("from subnet-1")).unwrap();
+    let described = stdout(&compare(dir.path(), before, &after, &[]));
+    let group = described.split("\n\n").find(|group| group.contains("from subnet-1")).unwrap();
     insta::assert_snapshot!(group, @r"
     3 names from subnet-1
       - interface-endpoint via vpce-kms blocked

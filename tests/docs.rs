@@ -48,7 +48,7 @@ fn every_word_of_an_audit_is_explained() {
     let facts = Facts::built_in();
     let bundles = facts.bundles.iter().map(|bundle| bundle.name.as_str());
     assert_eq!(lacking(&page, bundles), Vec::<String>::new(), "docs/audit.md lacks bundles");
-    let newest = facts.prices.newest().expect("there are prices");
+    let newest = facts.prices.newest_date().expect("there are prices");
     assert!(page.contains(newest), "docs/audit.md does not say that the newest price is of {newest}");
 }
 

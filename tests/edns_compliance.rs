@@ -22,7 +22,7 @@ use std::net::TcpStream;
 use common::{Client, Lab, read_frame, write_frame};
 use hickory_proto::op::ResponseCode;
 use lab::{A, CD, CLIENT_SUBNET, COOKIE, EDE, Packet, RA, RD, Reply, TC, opt, wire};
-use name_server::{Sent, Server};
+use name_server::{Response, Server};
 use plustwo::config::BUILT_IN_LAB;
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
@@ -166,9 +166,9 @@ const LARGE: &str = "many.corp-two.internal";
 fn start() -> (Server, Lab) {
     let soa = [wire("ns.example.com"), wire("admin.example.com"), vec![0; 16], vec![0, 0, 0, 60]].concat();
     let name = "example.com";
-    let answer = |rtype| (name, rtype, Sent::records(vec![(name, SOA, soa.clone())]));
+    let answer = |rtype| (name, rtype, Response::records(vec![(name, SOA, soa.clone())]));
     let nothing = |rtype| {
-        let denial = Sent { authority: vec![(name, SOA, soa.clone())], ..Sent::default() };
+        let denial = Response { authority: vec![(name, SOA, soa.clone())], ..Response::default() };
         (name, rtype, denial)
     };
     let mut replies: Vec<_> = TYPES.iter().chain(&[TYPE666]).map(|rtype| nothing(*rtype)).collect();

@@ -18,7 +18,7 @@ use std::path::Path;
 use drawn::Dice;
 use model::Net;
 use plustwo::config;
-use plustwo::net::host;
+use plustwo::net::host_prefix;
 use plustwo::resolve::egress::{MAX_HOPS, path};
 use plustwo::resolve::{Class, EgressPath, Reach, Reason};
 use plustwo::world::World;
@@ -74,7 +74,7 @@ proptest! {
             let bound = world.vpcs.indexed().find(|(_, vpc)| *vpc.id == *net.vpc_id(client.vpc)).unwrap().0;
             for to in net.destinations() {
                 let Some(source) = client.address_for(to) else { continue };
-                let place = world.places.find(host(source), Some(bound)).unwrap();
+                let place = world.places.find(host_prefix(source), Some(bound)).unwrap();
                 let found = path(&world, place, to);
                 let expected = naive::path(&net, &client, to);
                 prop_assert!(found.hops.len() <= MOST_HOPS, "{} hops", found.hops.len());
@@ -102,7 +102,7 @@ proptest! {
             let mut said: Vec<(_, IpAddr, Vec<_>)> = Vec::new();
             for client in net.many_clients(number) {
                 for source in client.addresses() {
-                    let place = world.places.find(host(source), Some(bound)).unwrap();
+                    let place = world.places.find(host_prefix(source), Some(bound)).unwrap();
                     let ways: Vec<_> = (net.destinations().into_iter())
                         .filter(|to| client.address_for(*to) == Some(source))
                         .map(|to| naive::path(&net, &client, to).words())

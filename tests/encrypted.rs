@@ -1,4 +1,4 @@
-//! DNS over TLS and DNS over HTTPS say what plain DNS says, and prove themselves with a certificate that a
+//! DNS over TLS and DNS over HTTPS give the same answers as plain DNS, with a server certificate that a
 //! reload replaces.
 
 #[path = "encrypted/client.rs"]
@@ -25,7 +25,7 @@ const DOH: &str = "127.0.0.3";
 const HOME: [u8; 4] = [127, 0, 1, 1];
 const EC2: &str = "ec2.ap-northeast-1.amazonaws.com";
 
-/// The lab with listeners of every kind. Their addresses differ, as their ports are all 0.
+/// The lab with listeners of every kind. They have different addresses, because all ports are 0.
 fn listeners(identity: &Identity) -> String {
     let files = format!("certificate = {:?}\nkey = {:?}\n", identity.certificate, identity.key);
     let mut text = config::BUILT_IN_LAB.to_owned();
@@ -90,7 +90,7 @@ fn queries() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_transport_gives_one_answer() {
+fn all_transports_give_the_same_answer() {
     let setting = Setting::new();
     let udp = Client::new(setting.lab.dns, HOME.into());
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
@@ -101,16 +101,16 @@ fn every_transport_gives_one_answer() {
         let over_tls = Message::from_vec(&dot.exchange(&query)).unwrap();
         assert_eq!(over_tls.metadata, expected.metadata);
         assert_eq!(over_tls, expected);
-        // `Query` compares without case; what was asked is sent back octet for octet.
-        let spelt = |message: &Message| message.queries[0].name().to_string();
-        assert_eq!(spelt(&over_tls), spelt(&expected));
-        assert_eq!(doh.post(&query), plain, "POST of {}", spelt(&expected));
-        assert_eq!(doh.get(&query), plain, "GET of {}", spelt(&expected));
+        // `Query` compares names without case, but the reply must repeat the name exactly.
+        let qname = |message: &Message| message.queries[0].name().to_string();
+        assert_eq!(qname(&over_tls), qname(&expected));
+        assert_eq!(doh.post(&query), plain, "POST of {}", qname(&expected));
+        assert_eq!(doh.get(&query), plain, "GET of {}", qname(&expected));
     }
 }
 
 #[test]
-fn header_and_extended_rcode_go_through() {
+fn header_and_extended_rcode_are_preserved() {
     let setting = Setting::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let reply = Reply::of(&dot.exchange(&question(1, EC2, 1, 1, true))).message;
@@ -127,7 +127,7 @@ fn header_and_extended_rcode_go_through() {
 }
 
 #[test]
-fn extended_errors_and_the_option_survive() {
+fn extended_errors_and_the_option_are_preserved() {
     let setting = Setting::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
@@ -149,7 +149,7 @@ fn extended_errors_and_the_option_survive() {
 }
 
 #[test]
-fn queries_of_one_connection_may_be_sent_ahead() {
+fn queries_of_one_connection_may_be_pipelined() {
     let setting = Setting::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let (first, second) =
@@ -180,18 +180,18 @@ fn lab_with_dead_server(identity: &Identity) -> (Lab, TestServer) {
     (Lab::start_with(&(listeners(identity) + &rule)), dead)
 }
 
-/// Three names of a dead server and, behind them, a private name: ID 4.
-fn private_name_behind_dead_ones() -> Vec<Vec<u8>> {
+/// Queries for three names of a dead server, followed by one for a private name, with ID 4.
+fn private_name_after_dead_names() -> Vec<Vec<u8>> {
     let dead = (1..4).map(|id| question(id, &format!("n{id}.dead.example"), 1, 1, true));
     dead.chain([question(4, "db.corp.internal", 1, 1, true)]).collect()
 }
 
 #[test]
-fn a_private_name_overtakes_names_of_a_dead_server_over_tcp_and_tls() {
+fn a_private_name_does_not_wait_for_a_dead_server_over_tcp_and_tls() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let (lab, _dead) = lab_with_dead_server(&identity);
-    let queries = private_name_behind_dead_ones();
+    let queries = private_name_after_dead_names();
 
     let mut tcp = TcpStream::connect(lab.dns).unwrap();
     tcp.set_read_timeout(Some(common::TIMEOUT)).unwrap();
@@ -209,16 +209,16 @@ fn a_private_name_overtakes_names_of_a_dead_server_over_tcp_and_tls() {
 }
 
 #[test]
-fn a_private_name_overtakes_names_of_a_dead_server_over_https() {
+fn a_private_name_does_not_wait_for_a_dead_server_over_https() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let (lab, _dead) = lab_with_dead_server(&identity);
     let mut doh = Doh::connect(lab.listeners[2], HOME.into(), &identity);
-    assert_eq!(doh.first_reply(&private_name_behind_dead_ones()).message.metadata.id, 4);
+    assert_eq!(doh.first_reply(&private_name_after_dead_names()).message.metadata.id, 4);
 }
 
 #[test]
-fn what_was_asked_is_answered_after_the_client_has_half_closed() {
+fn queries_are_answered_after_the_client_has_half_closed() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let far = TestServer::start(Behaviour::Honest, &[("www.far.example", "198.51.100.7")]);
@@ -229,7 +229,7 @@ fn what_was_asked_is_answered_after_the_client_has_half_closed() {
     );
     let lab = Lab::start_with(&(listeners(&identity) + &rule));
     let mut dot = Dot::connect(lab.listeners[1], HOME.into(), &identity).unwrap();
-    // One waits for an upstream when the end comes, the other does not.
+    // At the end of the stream, one of them waits for an upstream and the other does not.
     dot.send(&[&question(1, "www.far.example", 1, 1, true), &question(2, "db.corp.internal", 1, 1, true)]);
     dot.half_close();
     let mut answered = [dot.receive(), dot.receive()].map(|reply| Reply::of(&reply).message.metadata.id);
@@ -238,7 +238,7 @@ fn what_was_asked_is_answered_after_the_client_has_half_closed() {
     assert!(dot.is_closed_in_order(), "close_notify comes before the end of the stream");
 }
 
-/// The reply "no such name" to a query of a resolver: its header and its question, sent back.
+/// An NXDOMAIN reply to a query of a resolver, with its header and question only.
 fn nxdomain(query: &[u8]) -> Vec<u8> {
     let question_end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
     let mut reply = query[..question_end].to_vec();
@@ -248,7 +248,7 @@ fn nxdomain(query: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_in_flight_is_answered_while_the_daemon_stops() {
+fn queries_in_flight_are_answered_while_the_daemon_stops() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -265,7 +265,7 @@ fn what_is_in_flight_is_answered_while_the_daemon_stops() {
     let mut query = [0; 512];
     let (length, resolver) = upstream.recv_from(&mut query).unwrap();
     let stopping = std::thread::spawn(move || drop(lab));
-    // It stops as soon as it accepts nobody.
+    // It is stopping as soon as it accepts no connection.
     while TcpStream::connect(listener).is_ok() {}
     upstream.send_to(&nxdomain(&query[..length]), resolver).unwrap();
     assert_eq!(Reply::of(&dot.receive()).message.metadata.id, 7);
@@ -274,7 +274,7 @@ fn what_is_in_flight_is_answered_while_the_daemon_stops() {
 }
 
 #[test]
-fn idle_connections_over_tls_are_bounded_for_each_client_and_stop_no_other() {
+fn idle_connections_over_tls_are_limited_per_client_and_do_not_affect_others() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 3\n");
@@ -294,7 +294,7 @@ fn idle_connections_over_tls_are_bounded_for_each_client_and_stop_no_other() {
 }
 
 #[test]
-fn a_handshake_that_does_not_end_is_cut_off_and_one_that_fails_is_counted() {
+fn a_handshake_times_out_and_a_failed_one_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let text = listeners(&identity).replace("[server]\n", "[server]\ntcp_idle_timeout_s = 1\n");
@@ -306,7 +306,7 @@ fn a_handshake_that_does_not_end_is_cut_off_and_one_that_fails_is_counted() {
         let mut plain = TcpStream::connect(listener).unwrap();
         plain.set_read_timeout(Some(common::TIMEOUT)).unwrap();
         write_frame(&mut plain, &question(1, "db.corp.internal", 1, 1, true));
-        // An alert, and the end.
+        // An alert, then the end of the stream.
         std::io::Read::read_to_end(&mut plain, &mut Vec::new()).unwrap();
     }
     lab.wait_for_metric("plustwo_tcp_timeouts_total", 2.0);
@@ -322,7 +322,7 @@ fn a_session_is_resumed() {
     let mut kinds = Vec::new();
     for _ in 0..2 {
         let mut dot = Dot::connect_with(setting.dot, HOME.into(), config.clone()).unwrap();
-        // Tickets come with the first reply at the latest.
+        // Tickets arrive with the first reply at the latest.
         dot.exchange(&query);
         kinds.push(dot.handshake_kind());
     }
@@ -330,7 +330,7 @@ fn a_session_is_resumed() {
 }
 
 #[test]
-fn a_padded_query_gets_a_padded_reply_where_nobody_can_read_it() {
+fn a_padded_query_gets_a_padded_reply_over_encrypted_transports() {
     let setting = Setting::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
@@ -342,7 +342,7 @@ fn a_padded_query_gets_a_padded_reply_where_nobody_can_read_it() {
         // Padding of no octets, and some before another option.
         for options in [&b"\0\x0c\0\0"[..], b"\0\x0c\0\x05\0\0\0\0\0\0\x0a\0\x08abcdefgh"] {
             let padded = with_options(plain.clone(), options);
-            // The second time out of the packet cache.
+            // The second reply comes from the packet cache.
             for _ in 0..2 {
                 for reply in [dot.exchange(&padded), doh.post(&padded), doh.get(&padded)] {
                     assert_eq!(reply.len() % 468, 0, "{name}");
@@ -357,15 +357,15 @@ fn a_padded_query_gets_a_padded_reply_where_nobody_can_read_it() {
             assert!(!Reply::of(&read_frame(&mut tcp)).has_option(12), "{name}");
         }
     }
-    // What is refused before it becomes a question is padded as well.
-    let mut other_version = with_options(question(4, "db.corp.internal", 1, 1, true), b"");
-    other_version[2] |= 0x10; // another opcode
-    let refused = dot.exchange(&with_options(other_version, b"\0\x0c\0\0"));
+    // A message that is rejected before it is parsed as a query is padded as well.
+    let mut other_opcode = with_options(question(4, "db.corp.internal", 1, 1, true), b"");
+    other_opcode[2] |= 0x10; // another opcode
+    let refused = dot.exchange(&with_options(other_opcode, b"\0\x0c\0\0"));
     assert_eq!((refused.len(), Reply::of(&refused).has_option(12)), (468, true));
 }
 
 #[test]
-fn the_place_is_that_of_the_clients_address() {
+fn the_location_depends_on_the_address_of_the_client() {
     let setting = Setting::new();
     for from in [[127, 0, 1, 1], [127, 0, 3, 1], [127, 0, 10, 1], [127, 0, 99, 1]] {
         let plain = Client::new(setting.lab.dns, from.into()).query_chaos("whoami.plustwo");
@@ -376,15 +376,15 @@ fn the_place_is_that_of_the_clients_address() {
             assert_eq!(Reply::of(&octets).strings(), plain);
         }
     }
-    // Bound to the VPC, the door answers in its view whoever asks.
+    // A listener bound to the VPC uses its view for every client.
     let bound = setting.lab.listeners[3];
     let mut dot = Dot::connect(bound, [127, 0, 99, 1].into(), &setting.identity).unwrap();
-    let told = Reply::of(&dot.exchange(&question(1, "whoami.plustwo", 16, 3, false))).strings();
-    assert_eq!(told[..2], ["view=vpc-lab", "place=outside"]);
+    let strings = Reply::of(&dot.exchange(&question(1, "whoami.plustwo", 16, 3, false))).strings();
+    assert_eq!(strings[..2], ["view=vpc-lab", "place=outside"]);
 }
 
 #[test]
-fn every_reply_implies_a_connection_and_is_counted_by_its_transport() {
+fn every_reply_implies_a_connection_and_is_counted_by_transport() {
     let setting = Setting::new();
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
@@ -409,7 +409,7 @@ fn every_reply_implies_a_connection_and_is_counted_by_its_transport() {
 }
 
 #[test]
-fn http_says_what_is_wrong_with_a_request() {
+fn invalid_requests_get_an_http_error_status() {
     /// Method, path, media type, body; status.
     type Case<'a> = (&'a str, &'a str, Option<&'a str>, &'a [u8], u16);
 
@@ -440,32 +440,32 @@ fn http_says_what_is_wrong_with_a_request() {
 }
 
 #[test]
-fn head_is_answered_as_get_without_the_content() {
+fn head_is_answered_like_get_without_content() {
     let setting = Setting::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let query = question(1, "db.corp.internal", 1, 1, true);
     let path = format!("/dns-query?dns={}", client::base64url(&query));
     for (path, status) in [(&*path, 200), ("/dns-query", 400), ("/other", 404)] {
-        let (got, mut headers, content) = doh.whole_request("GET", path, None, b"").unwrap();
-        let (found, without, nothing) = doh.whole_request("HEAD", path, None, b"").unwrap();
-        assert_eq!((got, found), (status, status), "{path}");
-        assert!(!content.is_empty() && nothing.is_empty(), "{path}");
-        // Another second may have begun.
-        headers.insert("date", without["date"].clone());
-        assert_eq!(without, headers, "{path}");
-        assert_eq!(without["content-length"], content.len().to_string(), "{path}");
+        let (get_status, mut headers, content) = doh.full_request("GET", path, None, b"").unwrap();
+        let (head_status, head_headers, no_content) = doh.full_request("HEAD", path, None, b"").unwrap();
+        assert_eq!((get_status, head_status), (status, status), "{path}");
+        assert!(!content.is_empty() && no_content.is_empty(), "{path}");
+        // The clock may have advanced by a second.
+        headers.insert("date", head_headers["date"].clone());
+        assert_eq!(head_headers, headers, "{path}");
+        assert_eq!(head_headers["content-length"], content.len().to_string(), "{path}");
     }
-    let (_, headers, _) = doh.whole_request("PUT", "/dns-query", None, b"").unwrap();
+    let (_, headers, _) = doh.full_request("PUT", "/dns-query", None, b"").unwrap();
     assert_eq!(headers["allow"], "GET, HEAD, POST");
 }
 
 #[test]
-fn http_caches_may_keep_a_reply_as_long_as_its_records() {
+fn http_caches_may_store_a_reply_for_the_ttl_of_its_records() {
     let setting = Setting::new();
     let mut doh = Doh::connect(setting.doh, HOME.into(), &setting.identity);
     let mut cache_control = |query: Vec<u8>| {
         let path = format!("/dns-query?dns={}", client::base64url(&query));
-        let (_, headers, content) = doh.whole_request("GET", &path, None, b"").unwrap();
+        let (_, headers, content) = doh.full_request("GET", &path, None, b"").unwrap();
         (headers["cache-control"].to_str().unwrap().to_owned(), Reply::of(&content).message)
     };
     let (found, message) = cache_control(question(1, EC2, 1, 1, true));
@@ -493,7 +493,7 @@ fn a_request_with_endless_header_fields_is_refused() {
 }
 
 #[test]
-fn what_is_no_query_gets_no_answer_and_does_no_harm() {
+fn a_message_that_is_not_a_query_is_not_answered_and_does_no_harm() {
     let setting = Setting::new();
     let query = question(1, "db.corp.internal", 1, 1, true);
     let mut response = query.clone();
@@ -514,7 +514,7 @@ fn what_is_no_query_gets_no_answer_and_does_no_harm() {
 }
 
 #[test]
-fn connections_over_https_count_with_those_over_tcp() {
+fn connections_over_https_count_towards_the_limits_of_tcp() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::new(dir.path(), "first");
     let text = listeners(&identity).replace("[server]\n", "[server]\nmax_tcp_connections_per_client = 1\n");
@@ -529,12 +529,12 @@ fn connections_over_https_count_with_those_over_tcp() {
 }
 
 #[test]
-fn the_world_and_the_stop_are_as_they_are_for_plain_doors() {
+fn encrypted_listeners_are_listed_and_stopped_like_plain_ones() {
     let setting = Setting::new();
-    let page: serde_json::Value = serde_json::from_str(&setting.lab.get("/v1/world")).unwrap();
-    let told: Vec<String> =
+    let page: serde_json::Value = serde_json::from_str(&setting.lab.get("/v1/network")).unwrap();
+    let transports: Vec<String> =
         page["listeners"].as_array().unwrap().iter().map(|l| l["transports"].to_string()).collect();
-    assert_eq!(told, [r#"["udp","tcp"]"#, r#"["dot"]"#, r#"["doh"]"#, r#"["dot"]"#, r#"["doh"]"#]);
+    assert_eq!(transports, [r#"["udp","tcp"]"#, r#"["dot"]"#, r#"["doh"]"#, r#"["dot"]"#, r#"["doh"]"#]);
     assert_eq!(page["listeners"][4]["path"], "/other");
 
     let mut dot = Dot::connect(setting.dot, HOME.into(), &setting.identity).unwrap();
@@ -550,7 +550,7 @@ fn the_world_and_the_stop_are_as_they_are_for_plain_doors() {
 }
 
 #[test]
-fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
+fn a_reload_replaces_the_certificate_unless_the_new_one_is_invalid() {
     let dir = tempfile::tempdir().unwrap();
     let first = Identity::new(dir.path(), "served");
     let file = dir.path().join("plustwo.toml");
@@ -567,7 +567,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
     let mut old = Dot::connect(listener, HOME.into(), &first).unwrap();
     assert_eq!(old.certificate(), first.der);
 
-    let second = Identity::new(dir.path(), "served"); // over the first one's files
+    let second = Identity::new(dir.path(), "served"); // overwrites the files of the first one
     served.signal("-HUP");
     served.wait_for("Reloaded.");
     let mut new = Dot::connect(listener, HOME.into(), &second).unwrap();
@@ -578,7 +578,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
 
     fs::copy(&second.key, &second.certificate).unwrap();
     served.signal("-HUP");
-    served.wait_for("served.cert.pem` contains no certificate"); // says why
+    served.wait_for("served.cert.pem` contains no certificate");
     served.wait_for("The configuration is wrong; the old world stays.");
     let still = Dot::connect(listener, HOME.into(), &second).unwrap();
     assert_eq!(still.certificate(), second.der);
@@ -587,7 +587,7 @@ fn a_reload_replaces_the_certificate_and_a_bad_one_keeps_the_old() {
 }
 
 #[test]
-fn mistakes_are_told_at_their_place() {
+fn configuration_errors_are_reported_at_their_location() {
     let dir = tempfile::tempdir().unwrap();
     Identity::new(dir.path(), "one");
     Identity::new(dir.path(), "two");
@@ -634,25 +634,25 @@ fn mistakes_are_told_at_their_place() {
             "is not the key of the certificate in",
         ),
     ];
-    for (keys, place, message) in cases {
+    for (keys, location, message) in cases {
         fs::write(&file, format!("[[listener]]\naddress = \"127.0.0.1:853\"\n{keys}")).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_plustwo"))
             .args(["check", "--config", file.to_str().unwrap()])
             .output()
             .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{keys}{told}");
-        assert!(told.contains(place) && told.contains(message), "{keys}{told}");
-        assert!(!told.contains("BEGIN "), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{keys}{stderr}");
+        assert!(stderr.contains(location) && stderr.contains(message), "{keys}{stderr}");
+        assert!(!stderr.contains("BEGIN "), "{stderr}");
     }
 }
 
 #[test]
 fn kdig_is_answered() {
     let setting = Setting::new();
-    let ways =
+    let commands =
         [(setting.dot, &["+tls"][..]), (setting.doh, &["+https"]), (setting.doh, &["+https", "+https-get"])];
-    for (listener, options) in ways {
+    for (listener, options) in commands {
         let kdig = Command::new("kdig")
             .args(["-b", "127.0.1.1", &format!("@{}", listener.ip()), "-p", &listener.port().to_string()])
             .args(options)
@@ -662,8 +662,8 @@ fn kdig_is_answered() {
             println!("skipped: kdig is not installed");
             return;
         };
-        let told = String::from_utf8(output.stdout).unwrap();
-        assert!(told.contains("status: NOERROR") && told.contains("10.0.1.20"), "{options:?}: {told}");
-        assert!(told.contains("egress=local"), "{options:?}: {told}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.contains("status: NOERROR") && stdout.contains("10.0.1.20"), "{options:?}: {stdout}");
+        assert!(stdout.contains("egress=local"), "{options:?}: {stdout}");
     }
 }

@@ -163,7 +163,10 @@ fn a_rule_asks_its_own_targets() {
     assert_eq!((office.asked(), internet.asked()), (1, 0));
     // The rule is the VPC's; from outside the name is the internet's.
     let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
-    assert_eq!(outside.query("erp.branch.example", "A").message.metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!(
+        outside.query("erp.branch.example", "A").message.metadata.response_code,
+        ResponseCode::NXDomain
+    );
 }
 
 #[test]

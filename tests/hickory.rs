@@ -1,5 +1,5 @@
-//! hickory-server as the name server that is forwarded to, over each transport: another implementation of the server's
-//! side of DNS over UDP, TCP, TLS and HTTPS, whose replies are encoded by none of this project's code.
+//! hickory-server as upstream, over each transport: an independent implementation of the server side of DNS
+//! over UDP, TCP, TLS and HTTPS, whose replies are not encoded by code of this project.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,18 +24,18 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, UdpSocket};
 
-/// Long enough for loopback under load.
+/// Sufficient for loopback under load.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Replies that one of its TCP connections may hold back.
+/// Replies that the server may buffer per TCP connection.
 const RESPONSE_BUFFER: usize = 64;
 
-/// A name of the zone.
+/// Parses a name.
 fn name(text: &str) -> HickoryName {
     HickoryName::from_str(text).unwrap()
 }
 
-/// A zone with an address, an alias and a text that is too long for a datagram.
+/// A zone with an address, an alias and a TXT record set that is too long for a datagram.
 fn zone() -> Catalog {
     let origin = name("hickory.example.");
     let mut zone: InMemoryZoneHandler<TokioRuntimeProvider> =
@@ -56,7 +56,7 @@ fn zone() -> Catalog {
     catalog
 }
 
-/// A server's side of TLS with a certificate for `dns.example`, and the trust in its authority.
+/// TLS server settings with a certificate for `dns.example`, by ALPN protocol, and trust in its CA.
 fn tls() -> (impl Fn(&str) -> Arc<ServerConfig>, Trust) {
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
@@ -82,7 +82,7 @@ fn tls() -> (impl Fn(&str) -> Arc<ServerConfig>, Trust) {
     (config, trust)
 }
 
-/// The running server, and how it is reached over each transport.
+/// The running server, its addresses by transport, and trust in its certificate.
 async fn start() -> (HickoryServer<Catalog>, Vec<Server>, Trust) {
     let (config, trust) = tls();
     let mut server = HickoryServer::new(zone());
@@ -92,10 +92,10 @@ async fn start() -> (HickoryServer<Catalog>, Vec<Server>, Trust) {
     server.register_socket(UdpSocket::from_std(udp).unwrap());
     server.register_listener(TcpListener::from_std(tcp).unwrap(), TIMEOUT, RESPONSE_BUFFER);
     let dot = TcpListener::bind(localhost).await.unwrap();
-    let secure = dot.local_addr().unwrap();
+    let dot_address = dot.local_addr().unwrap();
     server.register_tls_listener_with_tls_config(dot, TIMEOUT, config("dot")).unwrap();
     let doh = TcpListener::bind(localhost).await.unwrap();
-    let http = doh.local_addr().unwrap();
+    let doh_address = doh.local_addr().unwrap();
     let path = "/dns-query".to_owned();
     server
         .register_https_listener_with_tls_config(
@@ -110,8 +110,8 @@ async fn start() -> (HickoryServer<Catalog>, Vec<Server>, Trust) {
     let servers = vec![
         to(plain, ServerTransport::Udp),
         to(plain, ServerTransport::Tcp),
-        to(secure, ServerTransport::Tls { name: "dns.example".into() }),
-        to(http, ServerTransport::Https { name: "dns.example".into(), path: "/dns-query".into() }),
+        to(dot_address, ServerTransport::Tls { name: "dns.example".into() }),
+        to(doh_address, ServerTransport::Https { name: "dns.example".into(), path: "/dns-query".into() }),
     ];
     (server, servers, trust)
 }
@@ -120,14 +120,15 @@ fn question(text: &str, qtype: RecordType) -> Question {
     Question { qname: Name::parse(text).unwrap(), qtype, qclass: Class::IN }
 }
 
-/// The types of the records of an answer, and the number of their data.
+/// The rcode, the number of records by type in the answer section, and the number of record sets in the
+/// authority section.
 fn shape(answer: &Answer) -> (Rcode, BTreeMap<u16, usize>, usize) {
     let sets = answer.answer.iter().map(|set| (set.rtype.0, set.rotated(0).count()));
     (answer.rcode, sets.collect(), answer.authority.len())
 }
 
 #[tokio::test]
-async fn hickory_server_is_understood_over_every_transport() {
+async fn answers_of_hickory_server_are_accepted_over_every_transport() {
     let (_server, servers, trust) = start().await;
     let observer =
         Observer::new(ObserverOptions { query_log: QueryLog::default(), remembered_lookups: 1 }).unwrap();
@@ -135,7 +136,7 @@ async fn hickory_server_is_understood_over_every_transport() {
         UpstreamOptions { try_timeout: TIMEOUT, total_timeout: TIMEOUT, trust, ..UpstreamOptions::default() };
     let upstreams = Upstreams::new(options, observer.forward().clone());
     for server in servers {
-        let over = server.to_string();
+        let transport = server.to_string();
         let identity =
             UpstreamIdentity { servers: [server].into(), order: Order::Random, sources: Arc::from([]) };
         let upstream = Upstream { name: "rslvr-rr-hickory".into(), identity };
@@ -143,7 +144,7 @@ async fn hickory_server_is_understood_over_every_transport() {
         let cases = [
             ("www", RecordType::A, (Rcode::NOERROR, BTreeMap::from([(a, 1)]), 0)),
             ("alias", RecordType::A, (Rcode::NOERROR, BTreeMap::from([(cname, 1), (a, 1)]), 0)),
-            // Truncated over UDP, and asked for over TCP.
+            // Truncated over UDP, so the query is repeated over TCP.
             ("long", RecordType::TXT, (Rcode::NOERROR, BTreeMap::from([(txt, 1)]), 0)),
             ("www", RecordType::AAAA, (Rcode::NOERROR, BTreeMap::new(), 1)),
             ("none", RecordType::A, (Rcode::NXDOMAIN, BTreeMap::new(), 1)),
@@ -151,8 +152,8 @@ async fn hickory_server_is_understood_over_every_transport() {
         for (label, qtype, expected) in cases {
             let question = question(&format!("{label}.hickory.example"), qtype);
             let answer = upstreams.query(&upstream, &question, |_, _| {}).await;
-            let answer = answer.unwrap_or_else(|failure| panic!("{question} over {over}: {failure:?}"));
-            assert_eq!(shape(&answer), expected, "{question} over {over}");
+            let answer = answer.unwrap_or_else(|failure| panic!("{question} over {transport}: {failure:?}"));
+            assert_eq!(shape(&answer), expected, "{question} over {transport}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab::{A, AAAA, ANY, CH, CLIENT_SUBNET, COOKIE, PATHS, Packet, Reply, SHORTEST, SNS, TXT, wire};
-use plustwo::dns::{Query, Rejected};
+use plustwo::dns::{Query, QueryError};
 use plustwo::serve::bind::bind_tcp;
 use plustwo::serve::tcp::{DnsTcpListener, TcpLimits, TcpSlots};
 use plustwo::serve::{
@@ -121,8 +121,8 @@ fn most_octets(message: &[u8], transport: Transport) -> usize {
             let payload = query.edns.map_or(512, |edns| usize::from(edns.payload));
             payload.clamp(512, LARGEST_UDP)
         }
-        (Err(Rejected::Reply(_)), _) => message.len(),
-        (Err(Rejected::Silence(_)), _) => 0,
+        (Err(QueryError::Reject(_)), _) => message.len(),
+        (Err(QueryError::Discard(_)), _) => 0,
     }
 }
 
@@ -302,7 +302,8 @@ impl Troubled {
             idle_timeout: Duration::from_secs(600),
         };
         let slots = Arc::new(TcpSlots::new());
-        let listener = DnsTcpListener::new(listener, lab::listener_identity(), limits, slots).expect("a listener");
+        let listener =
+            DnsTcpListener::new(listener, lab::listener_identity(), limits, slots).expect("a listener");
         let engine = lab::engine();
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.run(engine.clone(), lab::workers(&engine), std::future::pending()));

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::process::{PLUSTWO, DaemonProcess, stderr, lab_file, plustwo, stdout};
+use common::process::{DaemonProcess, PLUSTWO, lab_file, plustwo, stderr, stdout};
 use common::{Client, question};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 

@@ -104,7 +104,7 @@ fn the_pages_say_what_they_are() {
     assert!(status.contains("400") && body.contains("empty label"), "{status} {body}");
     let (status, body) = lab.get_with_status("/v1/explain?name=a.example&from=nowhere");
     assert!(status.contains("400") && body.contains("neither a place nor an address"), "{status} {body}");
-    assert!(lab.get("/v1/world").contains("\"id\":\"vpce-sns\""));
+    assert!(lab.get("/v1/network").contains("\"id\":\"vpce-sns\""));
 }
 
 #[test]

@@ -9,10 +9,10 @@ mod name_server;
 use common::{Client, Lab};
 use hickory_proto::op::ResponseCode;
 use lab::{A, AAAA, ANY, CD, CNAME, EDE, Packet, RD, Reply, TXT, wire};
-use name_server::{Sent, Server};
+use name_server::{Response, Server};
 use plustwo::config::BUILT_IN_LAB;
 use plustwo::dns::{Class, Question, RecordType};
-use plustwo::resolve::{QueryContext, NoTrace, resolve};
+use plustwo::resolve::{NoTrace, QueryContext, resolve};
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
 
@@ -149,7 +149,7 @@ fn special_use_names_are_answered_as_their_rfcs_say() {
 
 #[test]
 fn what_is_configured_goes_before_special_use_names() {
-    let addresses = |last: u8| Sent::records(vec![("", A, vec![192, 0, 2, last])]);
+    let addresses = |last: u8| Response::records(vec![("", A, vec![192, 0, 2, last])]);
     let at = |name: &'static str, last| {
         let mut sent = addresses(last);
         sent.answers[0].0 = name;
@@ -232,9 +232,9 @@ fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() 
 fn the_root_is_the_internets() {
     let soa = [&b"\x01a\0\x01b\0"[..], &[0; 16], &[0, 0, 0, 60]].concat();
     let server = Server::start(vec![
-        ("", NS, Sent::records(vec![("", NS, wire("a.root-servers.net"))])),
-        ("", SOA, Sent::records(vec![("", SOA, soa)])),
-        ("", DNSKEY, Sent::records(vec![("", DNSKEY, vec![1, 1, 3, 8, 0])])),
+        ("", NS, Response::records(vec![("", NS, wire("a.root-servers.net"))])),
+        ("", SOA, Response::records(vec![("", SOA, soa)])),
+        ("", DNSKEY, Response::records(vec![("", DNSKEY, vec![1, 1, 3, 8, 0])])),
     ]);
     let lab = lab_with(&server, "");
     assert_eq!(answers(&ask(&lab, "", NS)), [". NS a.root-servers.net."]);
@@ -253,17 +253,20 @@ fn the_root_is_the_internets() {
 fn records_of_which_none_was_asked_for_are_servfail() {
     let address = |owner: &'static str| (owner, A, vec![192, 0, 2, 1]);
     let server = Server::start(vec![
-        ("other.example", A, Sent::records(vec![address("evil.example")])),
-        ("type.example", A, Sent::records(vec![("type.example", TXT, b"\x01t".to_vec())])),
-        ("sig.example", A, Sent::records(vec![("sig.example", 46, vec![0; 20])])),
-        ("below.example", A, Sent::records(vec![address("x.below.example")])),
-        ("empty.example", A, Sent::default()),
+        ("other.example", A, Response::records(vec![address("evil.example")])),
+        ("type.example", A, Response::records(vec![("type.example", TXT, b"\x01t".to_vec())])),
+        ("sig.example", A, Response::records(vec![("sig.example", 46, vec![0; 20])])),
+        ("below.example", A, Response::records(vec![address("x.below.example")])),
+        ("empty.example", A, Response::default()),
         (
             "chain.example",
             A,
-            Sent::records(vec![("chain.example", CNAME, wire("target.example")), address("evil.example")]),
+            Response::records(vec![
+                ("chain.example", CNAME, wire("target.example")),
+                address("evil.example"),
+            ]),
         ),
-        ("target.example", A, Sent::records(vec![address("target.example")])),
+        ("target.example", A, Response::records(vec![address("target.example")])),
     ]);
     let lab = lab_with(&server, "");
     for name in ["other.example", "type.example", "sig.example", "below.example"] {
@@ -286,22 +289,22 @@ fn records_of_which_none_was_asked_for_are_servfail() {
 fn a_dname_gets_its_cname_and_is_followed() {
     let dname = || ("old.example", DNAME, wire("New.example"));
     let server = Server::start(vec![
-        ("a.old.example", A, Sent::records(vec![dname()])),
-        ("a.new.example", A, Sent::records(vec![("a.new.example", A, vec![192, 0, 2, 7])])),
+        ("a.old.example", A, Response::records(vec![dname()])),
+        ("a.new.example", A, Response::records(vec![("a.new.example", A, vec![192, 0, 2, 7])])),
         // With the address at once, and with a CNAME that says something else.
-        ("b.old.example", A, Sent::records(vec![dname(), ("b.new.example", A, vec![192, 0, 2, 8])])),
+        ("b.old.example", A, Response::records(vec![dname(), ("b.new.example", A, vec![192, 0, 2, 8])])),
         (
             "c.old.example",
             A,
-            Sent::records(vec![
+            Response::records(vec![
                 dname(),
                 ("c.old.example", CNAME, wire("evil.example")),
                 ("evil.example", A, vec![192, 0, 2, 66]),
             ]),
         ),
-        ("c.new.example", A, Sent::records(vec![("c.new.example", A, vec![192, 0, 2, 9])])),
-        ("old.example", A, Sent::records(vec![dname()])),
-        ("d.old.example", CNAME, Sent::records(vec![dname()])),
+        ("c.new.example", A, Response::records(vec![("c.new.example", A, vec![192, 0, 2, 9])])),
+        ("old.example", A, Response::records(vec![dname()])),
+        ("d.old.example", CNAME, Response::records(vec![dname()])),
     ]);
     let lab = lab_with(&server, "");
     for (label, last) in [("a", 7), ("b", 8), ("c", 9), ("a", 7)] {
@@ -327,10 +330,11 @@ fn dnames_are_bounded() {
     let long: &'static str = format!("{label}.{label}.{label}.short.example").leak();
     let target: &'static str = format!("{}.example", "b".repeat(63)).leak();
     // Every name below it has one label more behind it, until it is too long.
-    let grows =
-        |name: &'static str| (name, A, Sent::records(vec![("loop.example", DNAME, wire("x.loop.example"))]));
-    let redirected = Sent::records(vec![("short.example", DNAME, wire(target))]);
-    let refused = Sent { rcode: 6, ..redirected.clone() };
+    let grows = |name: &'static str| {
+        (name, A, Response::records(vec![("loop.example", DNAME, wire("x.loop.example"))]))
+    };
+    let redirected = Response::records(vec![("short.example", DNAME, wire(target))]);
+    let refused = Response { rcode: 6, ..redirected.clone() };
     let mut replies = vec![(long, A, redirected), (long, AAAA, refused)];
     let mut name = "a.loop.example".to_owned();
     for _ in 0..20 {
@@ -357,12 +361,12 @@ fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
         (
             "7.2.0.8.in-addr.arpa",
             PTR,
-            Sent::records(vec![("7.2.0.8.in-addr.arpa", PTR, wire("Host.Example.COM"))]),
+            Response::records(vec![("7.2.0.8.in-addr.arpa", PTR, wire("Host.Example.COM"))]),
         ),
         (
             "example.com",
             MX,
-            Sent::records(vec![
+            Response::records(vec![
                 ("example.com", MX, [&[0, 1][..], &wire("Mail.Example.COM")].concat()),
                 ("example.com", MX, [&[0, 2][..], &wire("mail.example.com")].concat()),
             ]),
@@ -370,12 +374,12 @@ fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
         (
             "www.example.com",
             A,
-            Sent::records(vec![
+            Response::records(vec![
                 ("www.example.com", CNAME, wire("Web.EXAMPLE.com")),
                 ("web.example.com", A, vec![192, 0, 2, 1]),
             ]),
         ),
-        ("mb.example.com", MB, Sent::records(vec![("mb.example.com", MB, b"\x01M\xc0\x0f".to_vec())])),
+        ("mb.example.com", MB, Response::records(vec![("mb.example.com", MB, b"\x01M\xc0\x0f".to_vec())])),
     ]);
     let lab = lab_with(&server, "");
     for name in ["example.com", "EXAMPLE.com", "eXaMpLe.cOm", "example.COM"] {
@@ -399,26 +403,26 @@ fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
 #[test]
 fn an_upstreams_extended_errors_are_passed_on() {
     let ede = |code: u8, text: &str| (EDE, [&[0, code][..], text.as_bytes()].concat());
-    let blocked = Sent {
+    let blocked = Response {
         options: vec![ede(15, "by list\x07 \"ads\""), ede(17, ""), (10, vec![1; 16])],
-        ..Sent::records(vec![("ads.example", A, vec![0, 0, 0, 0])])
+        ..Response::records(vec![("ads.example", A, vec![0, 0, 0, 0])])
     };
     let soa = [vec![0, 0], vec![0; 16], vec![0, 0, 0, 60]].concat();
-    let censored = Sent {
+    let censored = Response {
         rcode: 3,
         authority: vec![("example", SOA, soa)],
         options: vec![ede(16, "court order")],
-        ..Sent::default()
+        ..Response::default()
     };
-    let alias = Sent {
+    let alias = Response {
         options: vec![ede(4, "forged")],
-        ..Sent::records(vec![("alias.example", CNAME, wire("ads.example"))])
+        ..Response::records(vec![("alias.example", CNAME, wire("ads.example"))])
     };
     let server = Server::start(vec![
         ("ads.example", A, blocked),
         ("censored.example", A, censored),
         ("alias.example", A, alias),
-        ("plain.example", A, Sent::records(vec![("plain.example", A, vec![192, 0, 2, 1])])),
+        ("plain.example", A, Response::records(vec![("plain.example", A, vec![192, 0, 2, 1])])),
     ]);
     let lab = lab_with(&server, "");
     let codes = |reply: &Reply| -> Vec<u16> { reply.edes().into_iter().map(|(code, _)| code).collect() };

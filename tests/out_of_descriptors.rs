@@ -25,8 +25,8 @@ async fn a_door_without_descriptors_serves_as_soon_as_there_are_some() {
     };
     let listener = bind_tcp("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let listener =
-        DnsTcpListener::new(listener, lab::listener_identity(), limits, Arc::new(TcpSlots::new())).expect("a listener");
+    let listener = DnsTcpListener::new(listener, lab::listener_identity(), limits, Arc::new(TcpSlots::new()))
+        .expect("a listener");
     let (stop, signal) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(listener.run(engine.clone(), lab::workers(&engine), async {
         let _ = signal.await;

@@ -1,5 +1,5 @@
-//! A reply from the packet cache equals the reply of a new decision, except for the ID, the case of the name, TTLs
-//! that count down, and rotation. The metrics are equal too.
+//! A reply from the packet cache equals the reply of a new decision, except for the ID, the case of the name,
+//! TTLs that count down, and rotation. The metrics are equal too.
 
 #[path = "lab/mod.rs"]
 mod lab;
@@ -195,8 +195,8 @@ impl TestEngine {
         matches!(progress, Progress::Replied).then(|| out.split_off(7))
     }
 
-    /// The metrics, except those of the cache itself, durations, and the subnets of implied connections, which depend
-    /// on the rotation.
+    /// The metrics, except those of the cache itself, durations, and the subnets of implied connections,
+    /// which depend on the rotation.
     fn counts(&self) -> Vec<String> {
         let text = self.engine.observer().render();
         let is_compared = |line: &&str| {
@@ -323,7 +323,10 @@ fn weighted_records_are_drawn_for_every_query_and_annotated_as_drawn() {
 fn records_rotate_with_every_hit() {
     let mut server = TestEngine::new(1 << 20);
     let firsts: Vec<String> = (0..10)
-        .map(|_| Reply::read(&server.answer(&plain_query("many.kinds.example", A)).expect("a reply")).data()[0].clone())
+        .map(|_| {
+            Reply::read(&server.answer(&plain_query("many.kinds.example", A)).expect("a reply")).data()[0]
+                .clone()
+        })
         .collect();
     assert_eq!(firsts[..5], firsts[5..]);
     let mut all = firsts[..5].to_vec();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::Client;
-use common::process::{PLUSTWO, DaemonProcess, lab_file};
+use common::process::{DaemonProcess, PLUSTWO, lab_file};
 
 /// The lab with a query log in a file.
 fn lab_that_logs(dir: &Path, log: &Path, more: &str) -> String {

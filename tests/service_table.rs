@@ -14,7 +14,7 @@ use plustwo::aws::{Facts, Region};
 use plustwo::config::{self, Loaded};
 use plustwo::dns::{Class, Name, Question, Rcode, RecordType};
 use plustwo::explain::{Explanation, vantage};
-use plustwo::resolve::{Outcome, QueryContext, NoTrace, Source, resolve};
+use plustwo::resolve::{NoTrace, Outcome, QueryContext, Source, resolve};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 
@@ -96,12 +96,12 @@ fn fill_service(row: &ServiceRow, region: &Region) -> String {
 /// The public hosts of a service, without wildcards.
 fn hosts_of(service: &str, region: &Region) -> Vec<String> {
     let facts = Facts::built_in();
-    let hosts = facts.public.templates().filter(|template| template.contains(REGION));
+    let hosts = facts.public_names.templates().filter(|template| template.contains(REGION));
     let hosts = hosts.map(|template| fill(&template.replace('*', "x"), region));
     hosts
         .filter(|host| {
-            let found = facts.public.find(host);
-            found.is_some_and(|found| found.services_from(region).iter().any(|own| own == service))
+            let found = facts.public_names.find(host);
+            found.is_some_and(|found| found.endpoint_services_from(region).iter().any(|own| own == service))
         })
         .collect()
 }
@@ -243,7 +243,7 @@ impl Case {
         let question = Question { qname: host.parse().unwrap(), qtype: RecordType::A, qclass: Class::IN };
         let told =
             Explanation::of(&self.world, from, &question, QueryContext::at(0)).expect("the resolver answers");
-        let won: Vec<_> = told.claims.iter().filter(|claim| claim.wins).collect();
+        let won: Vec<_> = told.claims.iter().filter(|claim| claim.is_selected).collect();
         let [won] = won[..] else { panic!("{} claims won {host}", won.len()) };
         assert_eq!((won.kind, &*won.id), ("endpoint", "vpce-walk"), "{host}");
         assert!(won.rule.contains("hidden zone, cut at the private name"), "{host}: {}", won.rule);

@@ -596,7 +596,7 @@ async fn paths_for_programs_come_when_they_are_asked_for() {
 
 #[tokio::test]
 async fn paths_for_people_follow_the_mode() {
-    for (mode, unasked, asked) in [("always", 1, 1), ("asked", 0, 1), ("off", 0, 0)] {
+    for (mode, unasked, asked) in [("always", 1, 1), ("on-request", 0, 1), ("off", 0, 0)] {
         let daemon = start_with("", &format!("[annotate]\nede = \"{mode}\"\n")).await;
         let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[]).build()).await;
         assert_eq!(reply.edes().len(), unasked, "{mode}");

@@ -1,4 +1,4 @@
-//! Many datagrams in one system call.
+//! Batched sending and receiving of datagrams.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
@@ -6,33 +6,33 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt};
 
-/// The most datagrams in one call.
+/// Maximum number of datagrams per call.
 pub const BATCH: usize = 64;
 
-/// The longest datagram that is read whole. All queries allow replies of 1232 octets.
+/// Maximum length of a received datagram. All queries announce a payload size of 1232 octets.
 const LONGEST: usize = 2048;
 
-/// Room for datagrams that come in.
+/// Buffers for received datagrams.
 pub struct Inbox {
     headers: MultiHeaders<SockaddrIn>,
-    room: Box<[[u8; LONGEST]]>,
+    buffers: Box<[[u8; LONGEST]]>,
 }
 
 impl Inbox {
-    /// Room for one batch.
+    /// Creates buffers for one batch.
     pub fn new() -> Self {
-        let room = vec![[0; LONGEST]; BATCH].into_boxed_slice();
-        Self { headers: MultiHeaders::preallocate(BATCH, None), room }
+        let buffers = vec![[0; LONGEST]; BATCH].into_boxed_slice();
+        Self { headers: MultiHeaders::preallocate(BATCH, None), buffers }
     }
 
-    /// Hands on what has come; how many datagrams it was.
+    /// Receives waiting datagrams, calls `each` for each of them, and returns their number.
     pub fn receive(
         &mut self,
         socket: &UdpSocket,
         flags: MsgFlags,
         mut each: impl FnMut(&[u8], Option<SockaddrIn>),
     ) -> io::Result<usize> {
-        let mut slices: Vec<_> = self.room.iter_mut().map(|room| [IoSliceMut::new(room)]).collect();
+        let mut slices: Vec<_> = self.buffers.iter_mut().map(|buffers| [IoSliceMut::new(buffers)]).collect();
         let received = recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
         let mut count = 0;
         for message in received {
@@ -43,18 +43,19 @@ impl Inbox {
     }
 }
 
-/// Headers of datagrams that go out.
+/// Headers of datagrams to be sent.
 pub struct Outbox {
     headers: MultiHeaders<SockaddrIn>,
 }
 
 impl Outbox {
-    /// Room for one batch.
+    /// Creates headers for one batch.
     pub fn new() -> Self {
         Self { headers: MultiHeaders::preallocate(BATCH, None) }
     }
 
-    /// Sends at most one batch, each to its address, or where the socket is connected to; how many went.
+    /// Sends at most one batch, each datagram to its address or, if that is `None`, to the address that the
+    /// socket is connected to. Returns the number of datagrams sent.
     pub fn send(
         &mut self,
         socket: &UdpSocket,
@@ -67,8 +68,8 @@ impl Outbox {
     }
 }
 
-/// Has the kernel keep many datagrams: what is lost is to be the server's doing.
-pub fn widen(socket: &UdpSocket) -> io::Result<()> {
+/// Enlarges the socket buffers, so that datagrams are lost only if the server does not keep up.
+pub fn enlarge_buffers(socket: &UdpSocket) -> io::Result<()> {
     setsockopt(socket, sockopt::RcvBuf, &(4 << 20))?;
     setsockopt(socket, sockopt::SndBuf, &(4 << 20))?;
     Ok(())

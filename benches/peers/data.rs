@@ -1,11 +1,11 @@
-//! The data that every server has, and chance that is the same in every run.
+//! The data that all servers serve, and pseudo-random numbers that are the same in every run.
 
 pub mod worlds;
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-/// The region that the VPC stands in.
+/// The region of the VPC.
 pub const REGION: &str = "ap-northeast-1";
 
 /// Services with an interface endpoint, each with the private name `SERVICE.REGION.amazonaws.com`.
@@ -48,13 +48,13 @@ pub struct Zone {
 /// A name with its addresses.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// The whole name, without the final dot.
+    /// The full name, without the final dot.
     pub name: String,
     /// Its two addresses.
     pub addresses: [Ipv4Addr; 2],
 }
 
-/// So many zones with so many hosts each.
+/// Creates `count` zones with `hosts` hosts each.
 pub fn zones(count: usize, hosts: usize) -> Vec<Zone> {
     let zone = |number: usize| {
         let name = format!("z{number}.corp.internal");
@@ -67,17 +67,17 @@ pub fn zones(count: usize, hosts: usize) -> Vec<Zone> {
     (0..count).map(zone).collect()
 }
 
-/// An address of the VPC, which has 10.0.0.0/16; they come again after 65,536.
+/// An address of the VPC, which has 10.0.0.0/16. Addresses repeat after 65,536.
 fn address(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, (number >> 8) as u8, number as u8)
 }
 
-/// The name in a zone that is there after its data changed.
+/// The name that a zone has only after its data has changed.
 pub fn fresh_name(zone: &Zone) -> String {
     format!("fresh.{}", zone.name)
 }
 
-/// The zones with one more name each.
+/// The zones with one additional name each.
 pub fn changed(zones: &[Zone]) -> Vec<Zone> {
     let mut zones = zones.to_vec();
     for zone in &mut zones {
@@ -86,7 +86,7 @@ pub fn changed(zones: &[Zone]) -> Vec<Zone> {
     zones
 }
 
-/// The lines of a zone file (RFC 1035 5) that hold the zone's addresses.
+/// The lines of a zone file (RFC 1035 section 5) with the zone's addresses.
 pub fn address_lines(zone: &Zone) -> String {
     let mut text = String::new();
     for (host, address) in pairs(zone) {
@@ -100,17 +100,17 @@ pub fn pairs(zone: &Zone) -> impl Iterator<Item = (&Host, Ipv4Addr)> {
     zone.hosts.iter().flat_map(|host| host.addresses.iter().map(move |address| (host, *address)))
 }
 
-/// Numbers by chance, the same for the same seed (SplitMix64).
+/// Pseudo-random numbers, the same for the same seed (SplitMix64).
 #[derive(Clone, Debug)]
-pub struct Chance(u64);
+pub struct Rng(u64);
 
-impl Chance {
-    /// Begins with a seed.
+impl Rng {
+    /// Creates a generator with a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Any number. No two of the first 2^64 are the same.
+    /// The next number. The first 2^64 numbers are distinct.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -119,25 +119,25 @@ impl Chance {
         mixed ^ mixed >> 31
     }
 
-    /// A number from 0 up to 1.
+    /// A number in the range from 0 (inclusive) to 1 (exclusive).
     pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number below a bound.
+    /// A number less than a bound.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.share() * bound as f64) as usize
     }
 }
 
-/// Ranks from 0 on, the chance of each in proportion to one over its place: Zipf with exponent 1.
+/// Zipf distribution with exponent 1 over ranks counted from 0.
 #[derive(Clone, Debug)]
 pub struct Zipf {
     sums: Vec<f64>,
 }
 
 impl Zipf {
-    /// So many ranks.
+    /// Creates a distribution over a number of ranks.
     pub fn new(ranks: usize) -> Self {
         let weights = (1..=ranks).map(|place| 1.0 / place as f64);
         let sums = weights.scan(0.0, |sum, weight| {
@@ -147,10 +147,10 @@ impl Zipf {
         Self { sums: sums.collect() }
     }
 
-    /// One rank.
-    pub fn draw(&self, chance: &mut Chance) -> usize {
+    /// A random rank.
+    pub fn draw(&self, rng: &mut Rng) -> usize {
         let all = self.sums.last().copied().unwrap_or_default();
-        let wanted = chance.share() * all;
+        let wanted = rng.share() * all;
         self.sums.partition_point(|sum| *sum <= wanted).min(self.sums.len() - 1)
     }
 }

@@ -1,12 +1,13 @@
-//! The load generator: queries out, replies in and checked, over UDP.
+//! The load generator over UDP: sends queries, receives replies and checks them.
 //!
 //! ```text
 //!  for each socket that is ready:  recvmmsg ─► check, count ─► as many new queries ─► sendmmsg
 //! ```
 //!
-//! With a number outstanding the generator does not sleep until a reply comes: it looks again after a moment, or at
-//! once where it spins. So servers do not pay for waking it, and replies are taken in batches, whoever sends them
-//! one by one. At a fixed rate a reply wakes it, since its time is what is measured.
+//! With a number outstanding, the generator does not sleep until a reply arrives: it checks again after a
+//! pause, or immediately if it spins. Thus servers do not pay for waking it, and replies are received in
+//! batches even if they are sent one by one. At a fixed rate, a reply wakes the generator, because the
+//! response time is measured.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -18,57 +19,60 @@ use nix::sys::socket::{MsgFlags, SockaddrIn};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::batch::{BATCH, Inbox, Outbox, widen};
-use crate::flight::{Flights, Pace, Serials, Slot, Tally, Until, Watch};
+use crate::batch::{BATCH, Inbox, Outbox, enlarge_buffers};
+use crate::in_flight::{LoadEnd, LoadResult, Pace, PendingQueries, Serials, Slot, Stopwatch};
 use crate::machine;
 use crate::workload::Plan;
 
-/// How long it rests with a number outstanding. The system makes some 70 µs of it; in `pin1` the queries on their way
-/// are work for 200 µs at least.
-pub const REST: Duration = Duration::from_micros(20);
+/// Pause with a number outstanding. The system extends it to about 70 µs; in `pin1` the queries in flight
+/// take at least 200 µs.
+pub const POLL_PAUSE: Duration = Duration::from_micros(20);
 
-/// How long it waits at most at a fixed rate, or until the next query is due if that is later.
+/// Maximum wait at a fixed rate, unless the next query is due later.
 const TICK: Duration = Duration::from_micros(50);
 
-/// How long no stale answer must have come for a load to be settled, in nanoseconds.
+/// How long no stale answer must have arrived for a load to be settled, in nanoseconds.
 const SETTLED: u64 = 1_000_000_000;
 
-/// How long the generator may be kept from running before its schedule waits for it, in nanoseconds.
+/// How long the generator may be delayed by the system before its schedule is delayed as well, in
+/// nanoseconds.
 const STALL: u64 = 1_000_000;
 
-/// How often lost queries are looked for, in nanoseconds.
+/// Interval of the search for lost queries, in nanoseconds.
 const SWEEP: u64 = 50_000_000;
 
 /// A load on one server.
 #[derive(Clone, Debug)]
 pub struct Load<'p> {
-    /// What is asked.
+    /// The queries.
     pub plan: &'p Plan,
-    /// Numbers for new names.
+    /// Serial numbers for new names.
     pub serials: &'p Serials,
-    /// Whom.
+    /// The address of the server.
     pub server: SocketAddr,
-    /// From how many sockets.
+    /// Number of sockets.
     pub sockets: usize,
-    /// Whether each socket has a loopback address of its own, as that many clients: servers have bounds for each.
+    /// Whether each socket has its own loopback address, as different clients have: servers have limits per
+    /// client.
     pub are_clients: bool,
-    /// How fast.
+    /// When the next query is sent.
     pub pace: Pace,
-    /// How long.
-    pub until: Until,
+    /// How long queries are sent.
+    pub until: LoadEnd,
     /// Whether the generator never sleeps.
     pub spins: bool,
-    /// The processor that it stays on.
+    /// The processor that the generator is pinned to.
     pub cpu: Option<usize>,
-    /// How long a reply is waited for.
-    pub patience: Duration,
-    /// The second octet of IPv4 addresses that are not stale. The load ends once only those are received.
+    /// Time limit for a reply.
+    pub reply_timeout: Duration,
+    /// The second octet of IPv4 addresses that are not stale. If set, the load ends when only those are
+    /// received.
     pub fresh: Option<u8>,
 }
 
 impl Load<'_> {
-    /// Runs it on a thread of its own.
-    pub fn run(&self) -> io::Result<Tally> {
+    /// Runs the load on a separate thread.
+    pub fn run(&self) -> io::Result<LoadResult> {
         let run = || {
             machine::pin(self.cpu);
             Generator::new(self)?.run()
@@ -77,7 +81,7 @@ impl Load<'_> {
     }
 }
 
-/// The processor time of the calling thread, in seconds.
+/// Processor time of the calling thread, in seconds.
 pub fn thread_cpu() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from);
     time.as_secs_f64()
@@ -86,17 +90,18 @@ pub fn thread_cpu() -> f64 {
 struct Generator<'p> {
     load: &'p Load<'p>,
     sockets: Vec<UdpSocket>,
-    flights: Vec<Flights<'p>>,
+    pending: Vec<PendingQueries<'p>>,
     inbox: Inbox,
     outbox: Outbox,
     batch: Vec<Slot>,
-    /// The sockets to look at next.
+    /// The sockets to be checked next.
     ready: Vec<bool>,
-    watch: Watch,
-    /// For how long the generator itself was kept from running. What was due then is put off by as much: it is
-    /// not the server that was slow, and no client sends it all at once.
+    stopwatch: Stopwatch,
+    /// How long the generator itself was delayed by the system. Queries that were due meanwhile are postponed
+    /// by the same time: the server did not cause the delay, and real clients would not send them all at
+    /// once.
     stalled: u64,
-    shard: Tally,
+    result: LoadResult,
 }
 
 impl<'p> Generator<'p> {
@@ -107,100 +112,100 @@ impl<'p> Generator<'p> {
         };
         let socket = |number| socket(address(number), load.server);
         let sockets: io::Result<Vec<UdpSocket>> = (0..load.sockets).map(socket).collect();
-        let flights = |number| Flights::new(load, (number, load.sockets));
+        let pending = |number| PendingQueries::new(load, (number, load.sockets));
         Ok(Self {
             load,
             sockets: sockets?,
-            flights: (0..load.sockets).map(flights).collect(),
+            pending: (0..load.sockets).map(pending).collect(),
             inbox: Inbox::new(),
             outbox: Outbox::new(),
             batch: Vec::with_capacity(BATCH),
             ready: vec![true; load.sockets],
-            watch: Watch::start(),
+            stopwatch: Stopwatch::start(),
             stalled: 0,
-            shard: Tally::default(),
+            result: LoadResult::default(),
         })
     }
 
-    fn run(mut self) -> io::Result<Tally> {
+    fn run(mut self) -> io::Result<LoadResult> {
         let cpu = thread_cpu();
-        self.watch = Watch::start();
+        self.stopwatch = Stopwatch::start();
         self.send_and_receive()?;
-        self.shard.seconds = self.watch.now() as f64 / 1e9;
+        self.result.seconds = self.stopwatch.now() as f64 / 1e9;
         self.drain()?;
-        self.shard.generator_cpu = thread_cpu() - cpu;
+        self.result.generator_cpu = thread_cpu() - cpu;
         for socket in &self.sockets {
-            self.shard.dropped_here += machine::udp_drops(socket.local_addr()?.port());
+            self.result.dropped_at_generator += machine::udp_drops(socket.local_addr()?.port());
         }
-        Ok(self.shard)
+        Ok(self.result)
     }
 
-    /// Until its time is over, or the plan is at its end.
+    /// Sends and receives until the time limit or the end of the plan.
     fn send_and_receive(&mut self) -> io::Result<()> {
         let end = match self.load.until {
-            Until::Time(time) => time.as_nanos() as u64,
-            Until::Once => u64::MAX,
+            LoadEnd::Time(time) => time.as_nanos() as u64,
+            LoadEnd::Once => u64::MAX,
         };
         let mut next_sweep = SWEEP;
-        let mut turn = 0;
-        let mut last = self.watch.now();
+        let mut first_socket = 0;
+        let mut last = self.stopwatch.now();
         loop {
-            let now = self.watch.now();
+            let now = self.stopwatch.now();
             self.stalled += (now - last).saturating_sub(STALL);
             last = now;
-            if now >= end || self.flights.iter().all(Flights::is_done) || self.is_settled(now) {
+            if now >= end || self.pending.iter().all(PendingQueries::is_done) || self.is_settled(now) {
                 return Ok(());
             }
-            let before = self.shard.answered;
+            let before = self.result.answered;
             for step in 0..self.sockets.len() {
-                // At a fixed rate what is due goes to the next socket each time.
-                let number = (turn + step) % self.sockets.len();
+                // At a fixed rate, each iteration starts with another socket.
+                let number = (first_socket + step) % self.sockets.len();
                 if self.ready[number] {
                     self.receive(number)?;
                     self.send(number)?;
                 }
             }
-            turn += 1;
+            first_socket += 1;
             if now >= next_sweep {
                 next_sweep = now + SWEEP;
-                self.flights.iter_mut().for_each(|flights| flights.expire(now, false, &mut self.shard));
+                self.pending.iter_mut().for_each(|pending| pending.expire(now, false, &mut self.result));
             }
-            if !self.load.spins && self.shard.answered == before {
+            if !self.load.spins && self.result.answered == before {
                 self.wait()?;
             }
         }
     }
 
-    /// Whether fresh answers are received, and no stale one has been for a while.
+    /// Whether fresh answers are received and no stale one has been received for a while.
     fn is_settled(&self, now: u64) -> bool {
-        let Tally { first_fresh, last_stale, .. } = &self.shard;
+        let LoadResult { first_fresh, last_stale, .. } = &self.result;
         first_fresh.is_some_and(|first| now.saturating_sub(last_stale.unwrap_or(0).max(first)) > SETTLED)
     }
 
-    /// Waits for replies that are still to come, and gives up the rest.
+    /// Waits for the remaining replies, and gives up the others.
     fn drain(&mut self) -> io::Result<()> {
-        let end = self.watch.now() + self.load.patience.as_nanos() as u64;
-        while self.flights.iter().any(|flights| flights.on_their_way() > 0) && self.watch.now() < end {
+        let end = self.stopwatch.now() + self.load.reply_timeout.as_nanos() as u64;
+        while self.pending.iter().any(|pending| pending.in_flight_count() > 0) && self.stopwatch.now() < end {
             self.wait()?;
             for number in 0..self.sockets.len() {
                 self.receive(number)?;
             }
         }
-        self.flights.iter_mut().for_each(|flights| flights.expire(0, true, &mut self.shard));
+        self.pending.iter_mut().for_each(|pending| pending.expire(0, true, &mut self.result));
         Ok(())
     }
 
-    /// Takes in what has come to one socket.
+    /// Receives the datagrams that are waiting on one socket.
     fn receive(&mut self, number: usize) -> io::Result<()> {
-        let Self { sockets, flights, inbox, shard, watch, .. } = self;
-        let flights = &mut flights[number];
-        if flights.on_their_way() == 0 {
+        let Self { sockets, pending, inbox, result, stopwatch, .. } = self;
+        let pending = &mut pending[number];
+        if pending.in_flight_count() == 0 {
             return Ok(());
         }
         let mut at = None;
         let received = inbox.receive(&sockets[number], MsgFlags::MSG_DONTWAIT, |message, _| {
-            let at = *at.get_or_insert_with(|| watch.now());
-            flights.land(message, at, shard);
+            let at = *at.get_or_insert_with(|| stopwatch.now());
+            pending.receive_reply(message, at, result);
         });
         match received {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -208,28 +213,28 @@ impl<'p> Generator<'p> {
         }
     }
 
-    /// Sends what may be sent from one socket.
+    /// Sends the queries that are due on one socket.
     fn send(&mut self, number: usize) -> io::Result<()> {
-        let now = self.watch.now();
-        let flights = &mut self.flights[number];
+        let now = self.stopwatch.now();
+        let pending = &mut self.pending[number];
         self.batch.clear();
         let most = match self.load.pace {
-            Pace::Outstanding(all) => (all / self.sockets.len()).saturating_sub(flights.on_their_way()),
+            Pace::Outstanding(all) => (all / self.sockets.len()).saturating_sub(pending.in_flight_count()),
             Pace::Rate(rate) => {
                 let due = (now - self.stalled.min(now)) as f64 * rate / 1e9;
-                (due as u64).saturating_sub(self.shard.sent) as usize
+                (due as u64).saturating_sub(self.result.sent) as usize
             }
         };
         for index in 0..most.min(BATCH) {
             let sent = match self.load.pace {
                 Pace::Outstanding(_) => now,
-                // Waiting for its turn is part of the time that an answer takes.
+                // The response time includes the time since the query was due.
                 Pace::Rate(rate) => {
-                    let due = (self.shard.sent + index as u64) as f64 * 1e9 / rate;
+                    let due = (self.result.sent + index as u64) as f64 * 1e9 / rate;
                     due as u64 + self.stalled
                 }
             };
-            match flights.launch(sent) {
+            match pending.next_query(sent) {
                 Some(slot) => self.batch.push(slot),
                 None => break,
             }
@@ -240,28 +245,28 @@ impl<'p> Generator<'p> {
     fn send_batch(&mut self, number: usize) -> io::Result<()> {
         /// The sockets are connected.
         const TO: [Option<SockaddrIn>; BATCH] = [None; BATCH];
-        let flights = &mut self.flights[number];
-        let slices: Vec<_> = self.batch.iter().map(|slot| [IoSlice::new(flights.wire(*slot))]).collect();
+        let pending = &mut self.pending[number];
+        let slices: Vec<_> = self.batch.iter().map(|slot| [IoSlice::new(pending.wire(*slot))]).collect();
         let sent = match self.outbox.send(&self.sockets[number], &slices, &TO[..slices.len()]) {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
         for slot in &self.batch[sent..] {
-            flights.forget(*slot);
+            pending.cancel(*slot);
         }
-        self.shard.sent += sent as u64;
+        self.result.sent += sent as u64;
         Ok(())
     }
 
-    /// Rests for a moment, or at a fixed rate until a reply comes or the next query may be due.
+    /// Pauses briefly; at a fixed rate, waits for a reply or until the next query is due.
     fn wait(&mut self) -> io::Result<()> {
         let Pace::Rate(rate) = self.load.pace else {
-            std::thread::sleep(REST);
+            std::thread::sleep(POLL_PAUSE);
             return Ok(());
         };
-        let due = (self.shard.sent as f64 * 1e9 / rate) as u64 + self.stalled;
-        let tick = TICK.max(Duration::from_nanos(due.saturating_sub(self.watch.now())));
+        let due = (self.result.sent as f64 * 1e9 / rate) as u64 + self.stalled;
+        let tick = TICK.max(Duration::from_nanos(due.saturating_sub(self.stopwatch.now())));
         let poll = |socket| PollFd::new(UdpSocket::as_fd(socket), PollFlags::POLLIN);
         let mut polled: Vec<PollFd<'_>> = self.sockets.iter().map(poll).collect();
         let count = ppoll(&mut polled, Some(TimeSpec::from_duration(tick)), None)?;
@@ -274,7 +279,7 @@ impl<'p> Generator<'p> {
 
 fn socket(address: Ipv4Addr, server: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((address, 0))?;
-    widen(&socket)?;
+    enlarge_buffers(&socket)?;
     socket.connect(server)?;
     Ok(socket)
 }

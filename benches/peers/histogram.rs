@@ -1,6 +1,6 @@
-//! Times, counted in buckets that are a thirty-second of their value wide at most.
+//! A histogram of times, with buckets whose width is at most 1/32 of their value.
 
-/// Buckets for each power of two.
+/// Buckets per power of two.
 const STEPS: u64 = 32;
 
 /// Counts times in nanoseconds.
@@ -17,13 +17,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Takes in a time.
+    /// Adds a time.
     pub fn add(&mut self, nanoseconds: u64) {
         self.counts[bucket(nanoseconds)] += 1;
         self.longest = self.longest.max(nanoseconds);
     }
 
-    /// The time that a share of all stays within, in microseconds; 0 when there is none.
+    /// The quantile of all times, in microseconds; 0 if there are none.
     pub fn quantile(&self, share: f64) -> f64 {
         let total: u64 = self.counts.iter().sum();
         let wanted = (total as f64 * share).ceil() as u64;
@@ -37,8 +37,8 @@ impl Histogram {
         0.0
     }
 
-    /// The time that a share of `total` stays within, in microseconds. Those that are not counted here take longer than
-    /// all others; infinite when one of them is reached.
+    /// The quantile of `total` times, in microseconds. Those that were not added count as longer than all
+    /// others; the result is infinite if the quantile is one of them.
     pub fn quantile_of(&self, share: f64, total: u64) -> f64 {
         let wanted = (total as f64 * share).ceil();
         let counted: u64 = self.counts.iter().sum();
@@ -55,7 +55,7 @@ impl Histogram {
     }
 }
 
-/// The bucket of a value: below [`STEPS`] one for each, above that as many for each power of two.
+/// The bucket of a value: one bucket per value below [`STEPS`], and [`STEPS`] buckets per power of two above.
 fn bucket(value: u64) -> usize {
     if value < STEPS {
         return value as usize;
@@ -64,7 +64,7 @@ fn bucket(value: u64) -> usize {
     ((power + 1) * STEPS + (value >> power) % STEPS) as usize
 }
 
-/// A value in the middle of a bucket.
+/// The middle of a bucket.
 fn middle(index: u64) -> u64 {
     if index < STEPS {
         return index;

@@ -1,4 +1,4 @@
-//! Where the benchmark runs: processors, a network of its own, what is installed.
+//! The environment of the benchmark: processors, network namespace, installed programs.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,26 +10,28 @@ use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, setns
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
-/// Puts the calling thread, and what it starts from then on, on one processor; with `None` on all.
+/// Pins the calling thread, and threads and processes that it starts later, to one processor; `None` means
+/// all.
 pub fn pin(cpu: Option<usize>) {
     let mut set = CpuSet::new();
     let cpus = cpu.map_or(0..CpuSet::count(), |cpu| cpu..cpu + 1);
     for cpu in cpus {
-        set.set(cpu).expect("the set has room for each of its processors");
+        set.set(cpu).expect("the processor is within the set");
     }
     if let Err(error) = sched_setaffinity(Pid::from_raw(0), &set) {
-        eprintln!("no thread can be kept on processor {cpu:?}: {error}");
+        eprintln!("cannot pin a thread to processor {cpu:?}: {error}");
     }
 }
 
-/// The processors that may be used.
+/// The processors that this process may use.
 pub fn processors() -> Vec<usize> {
-    let set = sched_getaffinity(Pid::from_raw(0)).expect("a process may ask where it runs");
+    let set = sched_getaffinity(Pid::from_raw(0)).expect("the affinity can be read");
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }
 
-/// Moves this process into a network that has nothing but loopback. Must come before any thread.
-pub fn leave_the_network() -> io::Result<()> {
+/// Moves this process into a network namespace that has only loopback. Must be called before any thread is
+/// started.
+pub fn enter_own_network() -> io::Result<()> {
     let before = File::open("/proc/self/ns/net")?;
     unshare(CloneFlags::CLONE_NEWNET)?;
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
@@ -40,15 +42,15 @@ pub fn leave_the_network() -> io::Result<()> {
     Err(up.err().unwrap_or_else(|| io::Error::other("`ip link set lo up` failed")))
 }
 
-/// Allows as many open files as the system lets it; servers inherit it.
+/// Raises the limit of open files as far as permitted; servers inherit it.
 pub fn raise_file_limit() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(65_536), most);
     }
 }
 
-/// How many datagrams the kernel has dropped because a UDP socket of this port was full, over all sockets of the port
-/// (the column `drops` of proc_net_udp(5)).
+/// The number of datagrams that the kernel has dropped because a UDP socket was full, over all sockets with
+/// this port (column `drops`, proc_net_udp(5)).
 pub fn udp_drops(port: u16) -> u64 {
     let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let suffix = format!(":{port:04X}");
@@ -60,26 +62,26 @@ pub fn udp_drops(port: u16) -> u64 {
     table.lines().skip(1).filter_map(drops).sum()
 }
 
-/// A program of the path, or of the folders that Debian keeps daemons in.
+/// The path of a program in `PATH` or in the folders where Debian installs daemons.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// Ports that nobody has, from one on. They lie below those that the system gives to clients.
+/// Free ports, in ascending order. They are below the range that the system assigns to clients.
 #[derive(Debug)]
 pub struct Ports {
     next: u16,
 }
 
 impl Ports {
-    /// Ports from 5301 on.
+    /// Starts with port 5301.
     pub fn new() -> Self {
         Self { next: 5301 }
     }
 
-    /// A port that is free for UDP and TCP now.
+    /// The next port that is free for both UDP and TCP.
     pub fn take(&mut self) -> io::Result<u16> {
         while self.next < 32_000 {
             let port = self.next;
@@ -93,13 +95,13 @@ impl Ports {
     }
 }
 
-/// The processor and the kernel, in words.
+/// The model of the processor, the number of processors, and the version of the kernel.
 pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let model = model.map_or("unknown", |(_, model)| model.trim());
-    // What follows the number is who built it.
+    // The rest of the version identifies the build.
     let kernel = kernel.trim().split('-').next().unwrap_or_default();
     format!("{model}, {} processors, Linux {kernel}", processors().len())
 }

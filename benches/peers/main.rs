@@ -1,28 +1,28 @@
-//! Servers side by side on loopback: the same data, the same queries, one after the other in each round.
+//! Comparison of servers on loopback: the same data and the same queries, one server after the other in each
+//! round.
 //!
 //! ```text
-//!  main ──► rounds ──► server ──► peers          configurations; who is started how
-//!             │           └────── process        start, processor time, memory, end
-//!             ├─────► generator, stream          load over UDP, over TCP
-//!             │           └── flight ── wire     queries on their way; every reply is checked
-//!             │           └── workload ── data   what is asked
-//!             ├─────► upstream                   the name server that all forward to
-//!             ├─────► metrics                    plustwo's counters against what was received
-//!             ├─────► report                     tables, JSON
-//!             ├─────► growth ── plot             worlds that grow; a picture
-//!             └─────► outage                     name servers that do not answer
+//!  main ──► rounds ──► server ──► peers           configuration and start of each server
+//!             │           └────── process         start, processor time, memory, end
+//!             ├─────► generator, stream           load over UDP, over TCP
+//!             │           └── in_flight ── wire   queries in flight; every reply is checked
+//!             │           └── workload ── data    the queries
+//!             ├─────► upstream                    the name server that all servers forward to
+//!             ├─────► metrics                     plustwo's counters compared with the received replies
+//!             ├─────► report                      tables, JSON
+//!             ├─────► growth ── plot              configurations of increasing size; a plot
+//!             └─────► outage                      name servers that do not answer
 //! ```
 //!
 //! `cargo bench --bench peers` takes about two minutes, `-- --full` more than half an hour; `-- --help` lists
-//! the rest.
-//! `benches/README.md` says how to read the figures.
+//! the options. `benches/README.md` explains how to read the figures.
 
 mod batch;
 mod data;
-mod flight;
 mod generator;
 mod growth;
 mod histogram;
+mod in_flight;
 mod machine;
 mod metrics;
 mod outage;
@@ -47,16 +47,16 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use data::worlds::Thing;
+use data::worlds::Dimension;
 use machine::Ports;
 use peers::Kind;
-use process::Brood;
+use process::Cleanup;
 use report::Record;
-use rounds::{Bench, Site};
+use rounds::{Bench, Environment};
 use setup::{Setup, SetupName};
 use workload::Workload;
 
-/// What is measured unless something is asked for.
+/// The workloads that are measured by default.
 const SHORT: [Workload; 6] = [
     Workload::Local,
     Workload::Cached,
@@ -66,46 +66,46 @@ const SHORT: [Workload; 6] = [
     Workload::Ceiling,
 ];
 
-/// plustwo beside other servers, on loopback.
+/// Benchmark of plustwo and other DNS servers on loopback
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --bench peers --")]
 struct Arguments {
-    /// Everything but growth and outage: all workloads, each in every set-up that suits it, seven rounds of two seconds.
+    /// Run all workloads except growth and outage in every suitable set-up, with seven rounds of two seconds
     #[arg(long)]
     full: bool,
-    /// What is measured.
+    /// Workloads to measure
     #[arg(long, value_delimiter = ',', value_enum)]
     workloads: Vec<Workload>,
-    /// Who stays on which processor; pin1 unless said, and free2 for workers and outage.
+    /// Set-ups [default: pin1; free2 for workers and outage]
     #[arg(long, value_delimiter = ',', value_enum)]
     setups: Vec<SetupName>,
-    /// Which servers; all that are installed unless said.
+    /// Servers to measure [default: all that are installed]
     #[arg(long, value_delimiter = ',', value_enum)]
     peers: Vec<Kind>,
-    /// Whom the others are compared with.
+    /// Server that the others are compared with
     #[arg(long, value_enum, default_value = "unbound")]
     base: Kind,
-    /// What grows in growth; everything unless said.
+    /// Dimensions that grow in the growth workload [default: all]
     #[arg(long, value_delimiter = ',', value_enum)]
-    things: Vec<Thing>,
-    /// How many rounds: 3 unless said, and 1 of growth and of outage.
+    dimensions: Vec<Dimension>,
+    /// Number of rounds [default: 3; 1 for growth and outage]
     #[arg(long)]
     rounds: Option<usize>,
-    /// For how long a server is loaded in each round, in seconds: 1 unless said. Reload and outage have times of their own.
+    /// Load time per server and round, in seconds [default: 1]. Reload and outage have fixed times
     #[arg(long)]
     seconds: Option<f64>,
-    /// Appends a JSON object for each run to this file.
+    /// Append a JSON object per run to this file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Writes the tables into this file; between `<!-- figures -->` and `<!-- /figures -->` if it has them, growth between
-    /// `<!-- growth -->` and `<!-- /growth -->`, with a picture beside the file, and outage between `<!-- outage -->` and
-    /// `<!-- /outage -->`.
+    /// Write the tables into this file: between `<!-- figures -->` and `<!-- /figures -->` if it has these
+    /// markers, growth between `<!-- growth -->` and `<!-- /growth -->` with a plot next to the file, and
+    /// outage between `<!-- outage -->` and `<!-- /outage -->`
     #[arg(long)]
     markdown: Option<PathBuf>,
-    /// Stays in the network that it was started in, on high ports of loopback.
+    /// Do not create a network namespace; use high ports on loopback
     #[arg(long)]
     stay: bool,
-    /// What cargo says to every benchmark.
+    /// Passed by cargo to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -131,13 +131,13 @@ impl Arguments {
         }
     }
 
-    /// The servers that are asked for and installed, the base first. Others are named on standard error.
+    /// The selected servers that are installed, the base first. The others are listed on standard error.
     fn kinds(&self) -> Vec<Kind> {
-        let asked = if self.peers.is_empty() { Kind::value_variants() } else { &self.peers };
+        let requested = if self.peers.is_empty() { Kind::value_variants() } else { &self.peers };
         let (found, missing): (Vec<Kind>, Vec<Kind>) =
-            asked.iter().partition(|kind| kind.program().is_some_and(|program| program.is_file()));
+            requested.iter().partition(|kind| kind.program().is_some_and(|program| program.is_file()));
         for kind in missing {
-            eprintln!("{} is left out: it is not installed (Debian: {})", kind.name(), kind.package());
+            eprintln!("{} is skipped: it is not installed (Debian: {})", kind.name(), kind.package());
         }
         let mut kinds = found;
         kinds.sort_by_key(|kind| *kind != self.base);
@@ -148,12 +148,12 @@ impl Arguments {
         self.rounds.unwrap_or(if self.full { 7 } else { 3 })
     }
 
-    /// What grows in growth.
-    fn things(&self) -> &[Thing] {
-        if self.things.is_empty() { Thing::value_variants() } else { &self.things }
+    /// The selected dimensions of growth.
+    fn dimensions(&self) -> &[Dimension] {
+        if self.dimensions.is_empty() { Dimension::value_variants() } else { &self.dimensions }
     }
 
-    /// One round of growth, or of outage, takes as long as three of all else.
+    /// Number of rounds of growth and outage. One of them takes as long as three rounds of other workloads.
     fn long_rounds(&self) -> usize {
         self.rounds.unwrap_or(1)
     }
@@ -167,7 +167,7 @@ impl Arguments {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     let outcome = match &words[..] {
-        [_, word, port] if word == "--canned" => canned(port),
+        [_, word, port] if word == "--canned" => run_canned(port),
         _ => run(&Arguments::parse()),
     };
     match outcome {
@@ -179,26 +179,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// The least that a server can do, as a process of its own so that its processor time is seen like another's.
-fn canned(port: &str) -> io::Result<()> {
+/// Runs the simplest possible server, in a separate process so that its processor time is measured like that
+/// of the others.
+fn run_canned(port: &str) -> io::Result<()> {
     let port: u16 = port.parse().map_err(io::Error::other)?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
-    upstream::serve(&socket, upstream::Manner::Canned)
+    upstream::serve(&socket, upstream::ReplyMode::Canned)
 }
 
 fn run(arguments: &Arguments) -> io::Result<()> {
     if !arguments.stay {
-        match machine::leave_the_network() {
-            Ok(()) => eprintln!("in a network of its own, which has only loopback"),
-            Err(error) => eprintln!("on high ports of this network, since no other can be had: {error}"),
+        match machine::enter_own_network() {
+            Ok(()) => eprintln!("in a network namespace with loopback only"),
+            Err(error) => eprintln!("on high ports, because no network namespace can be created: {error}"),
         }
     }
     machine::raise_file_limit();
     let processors = machine::processors();
     let mut bench = Bench {
-        brood: Brood::end_with_this_process()?,
+        cleanup: Cleanup::on_exit()?,
         ports: Ports::new(),
-        serials: flight::Serials::new(),
+        serials: in_flight::Serials::new(),
         kinds: arguments.kinds(),
         base: arguments.base,
         rounds: arguments.rounds(),
@@ -218,24 +219,24 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         let setup = match Setup::new(name, &processors) {
             Ok(setup) => setup,
             Err(sentence) => {
-                eprintln!("left out: {sentence}");
+                eprintln!("skipped: {sentence}");
                 continue;
             }
         };
-        let site = Site { setup: &setup, upstream: upstream::start(setup.generator_cpu)? };
+        let environment = Environment { setup: &setup, upstream: upstream::start(setup.generator_cpu)? };
         for workload in workloads {
             if matches!(workload, Workload::Growth | Workload::Outage) {
                 bench.rounds = arguments.long_rounds();
                 match workload {
                     Workload::Growth => {
-                        growth.push_str(&measure_growth(&mut bench, site, arguments, json.as_mut())?);
+                        growth.push_str(&measure_growth(&mut bench, environment, arguments, json.as_mut())?);
                     }
-                    _ => outage.push_str(&measure_outage(&mut bench, site, arguments, json.as_mut())?),
+                    _ => outage.push_str(&measure_outage(&mut bench, environment, arguments, json.as_mut())?),
                 }
                 bench.rounds = arguments.rounds();
                 continue;
             }
-            let records = measure(&mut bench, site, workload, json.as_mut())?;
+            let records = measure(&mut bench, environment, workload, json.as_mut())?;
             let table = report::table(&setup, workload, &records, bench.base.name());
             println!("{table}");
             figures.push_str(&table);
@@ -260,15 +261,15 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// Measures one workload, and tells each record as it comes.
+/// Measures one workload, and prints each record when it is complete.
 fn measure(
     bench: &mut Bench,
-    site: Site<'_>,
+    environment: Environment<'_>,
     workload: Workload,
     json: Option<&mut File>,
 ) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
-    bench.run(site, workload, &mut |record| {
+    bench.run(environment, workload, &mut |record| {
         eprintln!("{}", record.line());
         records.push(record);
     })?;
@@ -280,16 +281,16 @@ fn measure(
     Ok(records)
 }
 
-/// Measures growth, and draws it beside the page if there is one; what is to stand in the page.
+/// Measures growth, draws the plot if there is a page, and returns the text for the page.
 fn measure_growth(
     bench: &mut Bench,
-    site: Site<'_>,
+    environment: Environment<'_>,
     arguments: &Arguments,
     json: Option<&mut File>,
 ) -> io::Result<String> {
     let mut records = Vec::new();
-    for thing in arguments.things() {
-        bench.growth(site, *thing, &mut |record| {
+    for dimension in arguments.dimensions() {
+        bench.growth(environment, *dimension, &mut |record| {
             eprintln!("{}", record.line());
             records.push(record);
         })?;
@@ -299,12 +300,12 @@ fn measure_growth(
             writeln!(file, "{}", serde_json::to_string(record)?)?;
         }
     }
-    let found = growth::Found(&records);
+    let found = growth::GrowthResults(&records);
     let table = found.table();
     println!("{table}");
     let mut text = head(arguments, &[Kind::Plustwo]);
     let rounds = if bench.rounds == 1 { "one round".to_owned() } else { format!("{} rounds", bench.rounds) };
-    let (setup, seconds) = (report::capital(&site.setup.meaning()), bench.time.as_secs_f64());
+    let (setup, seconds) = (report::capitalised(&environment.setup.summary()), bench.time.as_secs_f64());
     text.push_str(&format!("{setup}; {rounds} of {seconds} s.\n\n"));
     if let Some(page) = &arguments.markdown {
         text.push_str(&draw(page, &found)?);
@@ -312,15 +313,15 @@ fn measure_growth(
     Ok(text + &table + "\n")
 }
 
-/// Measures outages; returns the part of the page.
+/// Measures outages and returns the text for the page.
 fn measure_outage(
     bench: &mut Bench,
-    site: Site<'_>,
+    environment: Environment<'_>,
     arguments: &Arguments,
     json: Option<&mut File>,
 ) -> io::Result<String> {
     let mut records = Vec::new();
-    bench.outage(site, &mut |record| {
+    bench.outage(environment, &mut |record| {
         eprintln!("{}", record.line());
         records.push(record);
     })?;
@@ -329,32 +330,32 @@ fn measure_outage(
             writeln!(file, "{}", serde_json::to_string(record)?)?;
         }
     }
-    let tables = outage::tables(site.setup, &records, bench.base.name());
+    let tables = outage::tables(environment.setup, &records, bench.base.name());
     println!("{tables}");
     let kinds: Vec<Kind> =
-        bench.kinds.iter().copied().filter(|kind| kind.takes_part(Workload::Outage)).collect();
+        bench.kinds.iter().copied().filter(|kind| kind.supports(Workload::Outage)).collect();
     Ok(head(arguments, &kinds) + &tables)
 }
 
-/// Writes the picture of growth beside a page; the line that shows it.
-fn draw(page: &Path, found: &growth::Found<'_>) -> io::Result<String> {
+/// Writes the plot of growth next to a page and returns the line that includes it.
+fn draw(page: &Path, found: &growth::GrowthResults<'_>) -> io::Result<String> {
     let stem = page.file_stem().unwrap_or_default().to_string_lossy();
     let name = format!("{stem}-growth.svg");
-    let title = "CPU an answer that is decided, against growth";
-    let picture = plot::svg(title, "how many there are", "CPU µs an answer", &found.lines());
+    let title = "CPU per decided answer against growth";
+    let picture = plot::svg(title, "number of objects", "CPU µs per answer", &found.lines());
     fs::write(page.with_file_name(&name), picture)?;
-    Ok(format!("![{title}: a line for each thing of the table below.]({name})\n\n"))
+    Ok(format!("![{title}: one line per dimension of the table below.]({name})\n\n"))
 }
 
-/// The command, the machine and the servers' versions.
+/// The command, the machine and the versions of the servers.
 fn head(arguments: &Arguments, kinds: &[Kind]) -> String {
     let files = [&arguments.json, &arguments.markdown];
     let files: Vec<String> = files.into_iter().flatten().map(|file| file.display().to_string()).collect();
-    // Where it was written to is not what was measured.
-    let is_told = |word: &String| {
+    // The output files are not relevant to the measurement.
+    let is_relevant = |word: &String| {
         !files.contains(word) && !["--bench", "--json", "--markdown"].contains(&word.as_str())
     };
-    let words: Vec<String> = std::env::args().skip(1).filter(is_told).collect();
+    let words: Vec<String> = std::env::args().skip(1).filter(is_relevant).collect();
     let separator = if words.is_empty() { "" } else { " -- " };
     let versions: Vec<String> = kinds.iter().map(|kind| version(*kind)).collect();
     format!(
@@ -365,7 +366,7 @@ fn head(arguments: &Arguments, kinds: &[Kind]) -> String {
     )
 }
 
-/// A server's name with the version that it tells.
+/// The name of a server with its version.
 fn version(kind: Kind) -> String {
     let flag = match kind {
         Kind::Unbound | Kind::Named | Kind::Kresd => "-V",

@@ -1,17 +1,17 @@
-//! plustwo's own counters, held against what the generator received.
+//! Comparison of plustwo's own counters with the received replies.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use crate::flight::Tally;
+use crate::in_flight::LoadResult;
 
-/// The page of metrics at one time.
+/// The response of `/metrics` at one time.
 #[derive(Clone, Debug)]
-pub struct Page(String);
+pub struct MetricsPage(String);
 
-impl Page {
-    /// Asks for it.
+impl MetricsPage {
+    /// Requests the metrics.
     pub fn read(port: u16) -> io::Result<Self> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -24,36 +24,37 @@ impl Page {
     /// The sum of a metric's series whose labels contain a text.
     fn sum(&self, metric: &str, label: &str) -> u64 {
         let series = self.0.lines().filter_map(|line| line.strip_prefix(metric)?.rsplit_once(' '));
-        let fitting = series
+        let matching = series
             .filter(|(labels, _)| (labels.is_empty() || labels.starts_with('{')) && labels.contains(label));
-        fitting.filter_map(|(_, value)| value.parse::<f64>().ok()).sum::<f64>() as u64
+        matching.filter_map(|(_, value)| value.parse::<f64>().ok()).sum::<f64>() as u64
     }
 }
 
-/// What does not fit between two pages and what was received between them; empty when all is well.
+/// The differences between two responses and the replies received in between; empty if there are none.
 ///
-/// A query that counts as lost may have been answered too late: then a counter may have grown by more than
-/// what was received, but not by more than what was sent.
-pub fn differences(before: &Page, after: &Page, shard: &Tally) -> Vec<String> {
+/// A query that counts as lost may have been answered too late. Therefore, a counter may grow by more than
+/// the number of replies received, but not by more than the number of queries sent.
+pub fn differences(before: &MetricsPage, after: &MetricsPage, result: &LoadResult) -> Vec<String> {
     let mut found = Vec::new();
-    let mut hold = |metric: &str, label: &str, received: u64| {
-        let grown = after.sum(metric, label).saturating_sub(before.sum(metric, label));
-        if grown < received || grown > received + shard.dropped_at {
+    let mut check = |metric: &str, label: &str, received: u64| {
+        let start_with_world = after.sum(metric, label).saturating_sub(before.sum(metric, label));
+        if start_with_world < received || start_with_world > received + result.lost {
             found.push(format!(
-                "{metric}{{{label}}} grew by {grown}; {received} replies were received and {} lost",
-                shard.dropped_at
+                "{metric}{{{label}}} grew by {start_with_world}; {received} replies were received and {} lost",
+                result.lost
             ));
         }
     };
-    hold("plustwo_dns_responses_total", "", shard.answered);
-    hold("plustwo_privatelink_implied_new_connections_total", "", shard.connections);
-    hold("plustwo_egress_answers_total", "", shard.ways.iter().map(|(_, count)| count).sum());
-    for (class, count) in &shard.ways {
+    check("plustwo_dns_responses_total", "", result.answered);
+    check("plustwo_privatelink_implied_new_connections_total", "", result.connections);
+    check("plustwo_egress_answers_total", "", result.paths.iter().map(|(_, count)| count).sum());
+    for (class, count) in &result.paths {
         let class = String::from_utf8_lossy(class);
-        hold("plustwo_egress_answers_total", &format!("path=\"{class}\""), *count);
+        check("plustwo_egress_answers_total", &format!("path=\"{class}\""), *count);
     }
-    if shard.untold > 0 {
-        found.push(format!("{} replies hold an address and no EDE that begins `egress=`", shard.untold));
+    if result.unannotated > 0 {
+        found
+            .push(format!("{} replies hold an address and no EDE that begins `egress=`", result.unannotated));
     }
     found
 }

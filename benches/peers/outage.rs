@@ -1,13 +1,14 @@
-//! Name servers that do not answer: what becomes of other names, and of names whose answers have expired.
+//! Name servers that do not answer: the effect on other names, and on names whose cached answers have
+//! expired.
 //!
 //! ```text
-//!  dead target    a server's cold start: new names of a zone whose name server never answers, at three rates, and at
-//!                 the same time new names of a zone whose name server does
+//!  dead target    from a cold start: new names of a zone whose name server never answers, at three rates, together
+//!                 with new names of a zone whose name server answers
 //!
-//!  expired names  cached, then  ── upstream silent ── TTL passes ── queried ── upstream answers again ── queried
+//!  expired names  cached, then  ── upstream silent ── TTL expires ── queried ── upstream answers again ── queried
 //! ```
 //!
-//! Each server is started for each part, one after the other, and stays idle while another is loaded.
+//! Servers are measured one after the other and started again for each part; the others are idle meanwhile.
 
 use std::fmt::Write;
 use std::io;
@@ -18,16 +19,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::data::{self, Zone};
-use crate::flight::{Pace, Tally, Until};
 use crate::generator::Load;
 use crate::histogram::Histogram;
+use crate::in_flight::{LoadEnd, LoadResult, Pace};
 use crate::machine::udp_drops;
 use crate::peers::{DEAD_ZONE, Data, Kind, LIVING_ZONE, Outage};
 use crate::report::{median, number};
-use crate::rounds::{Bench, START, Site, watched};
-use crate::server::{Contestant, Server};
+use crate::rounds::{Bench, Environment, START, run_checked};
+use crate::server::{Participant, Server};
 use crate::setup::Setup;
-use crate::upstream::{self, SHORT_TTL, Switch};
+use crate::upstream::{self, SHORT_TTL, UpstreamSwitch};
 use crate::workload::{Plan, Workload};
 
 /// Queries per second for new names of the zone whose name server never answers.
@@ -36,10 +37,10 @@ const DEAD_RATES: [f64; 3] = [1500.0, 3000.0, 6000.0];
 /// Queries per second for new names of the zone whose name server answers.
 const LIVING_RATE: f64 = 1000.0;
 
-/// How long both are sent.
+/// How long both are queried.
 const DEAD_TIME: Duration = Duration::from_secs(12);
 
-/// How many names are cached and expire.
+/// Number of names that are cached and expire.
 const EXPIRED_NAMES: usize = 200;
 
 /// Queries per second for them.
@@ -48,13 +49,13 @@ const EXPIRED_RATE: f64 = 5000.0;
 /// How long they are queried while the upstream is silent.
 const EXPIRED_TIME: Duration = Duration::from_secs(16);
 
-/// How long they are queried at most from when the upstream answers again.
+/// How long they are queried at most after the upstream answers again.
 const RETURN_TIME: Duration = Duration::from_secs(30);
 
 /// How long a stub resolver waits for a reply (resolv.conf(5), `timeout`).
 const STUB_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sockets of each load, each with an address of its own: enough that none reaches what a server allows one client
+/// Sockets of each load, each with its own address, so that none reaches the limit of a server per client
 /// (Unbound: 1,000 waiting replies, `wait-limit`).
 const SOCKETS: usize = 16;
 
@@ -64,18 +65,18 @@ const DEAD_TARGET: &str = "dead target";
 /// The part with expired names.
 const EXPIRED: &str = "expired names";
 
-/// What one server did in one part.
+/// The result of one server in one part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
-    /// The set-up's name.
+    /// The name of the set-up.
     pub setup: &'static str,
-    /// The workload's name.
+    /// The name of the workload.
     pub workload: &'static str,
     /// The part.
     pub part: &'static str,
     /// The server.
     pub server: String,
-    /// How many rounds came before.
+    /// The number of the round, counted from 0.
     pub round: usize,
     /// Queries per second to the dead name server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,13 +86,14 @@ pub struct Record {
     /// The queries to the dead name server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead: Option<Figures>,
-    /// Seconds from when the upstream answered again to the first fresh answer.
+    /// Seconds from the time when the upstream answered again to the first fresh answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fresh_s: Option<f64>,
-    /// Seconds from when the upstream answered again to the last stale answer; infinite if they did not end.
+    /// Seconds from the time when the upstream answered again to the last stale answer; infinite if they did
+    /// not end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_stale_s: Option<f64>,
-    /// How much of a processor the server used.
+    /// Processor seconds of the server per second.
     pub server_cpu: f64,
     /// Queries that the kernel dropped because the server's socket was full.
     pub dropped_by_server: u64,
@@ -99,8 +101,8 @@ pub struct Record {
     pub dropped_by_generator: u64,
 }
 
-/// The figures of one load. Shares are of all queries; a time is of all queries too, where one without such a reply takes
-/// longer than all others: infinite means that the quantile falls on one.
+/// The figures of one load. Shares are relative to all queries. Times include all queries: one without a
+/// matching reply counts as longer than all others, and a quantile that falls on one is infinite.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     /// Queries per second that were sent.
@@ -117,36 +119,36 @@ pub struct Figures {
     pub worst_second: f64,
     /// The share with data in each second.
     pub by_second: Vec<f64>,
-    /// The time that half stay within, in milliseconds.
+    /// The median time, in milliseconds.
     pub p50_ms: f64,
-    /// The time that 99 % stay within, in milliseconds.
+    /// The 99th percentile of the times, in milliseconds.
     pub p99_ms: f64,
 }
 
 impl Figures {
-    /// Times are of replies with data.
-    fn of_data(shard: &Tally) -> Self {
-        Self::of(shard, &shard.data_times)
+    /// Figures whose times are those of replies with data.
+    fn of_data(result: &LoadResult) -> Self {
+        Self::of(result, &result.data_times)
     }
 
-    /// Times are of any reply.
-    fn of_replies(shard: &Tally) -> Self {
-        Self::of(shard, &shard.times)
+    /// Figures whose times are those of all replies.
+    fn of_replies(result: &LoadResult) -> Self {
+        Self::of(result, &result.times)
     }
 
-    fn of(shard: &Tally, times: &Histogram) -> Self {
-        let sent = shard.sent.max(1);
+    fn of(result: &LoadResult, times: &Histogram) -> Self {
+        let sent = result.sent.max(1);
         let share = |count: u64| count as f64 / sent as f64;
-        let data: u64 = shard.by_second.iter().map(|[data, _]| data).sum();
+        let data: u64 = result.by_second.iter().map(|[data, _]| data).sum();
         let in_second = |[data, others]: &[u64; 2]| *data as f64 / (data + others).max(1) as f64;
-        let whole = (shard.seconds as usize).max(1);
-        let by_second: Vec<f64> = shard.by_second.iter().take(whole).map(in_second).collect();
+        let whole = (result.seconds as usize).max(1);
+        let by_second: Vec<f64> = result.by_second.iter().take(whole).map(in_second).collect();
         Self {
-            rate: shard.sent as f64 / shard.seconds,
-            sent: shard.sent,
+            rate: result.sent as f64 / result.seconds,
+            sent: result.sent,
             data: share(data),
-            replied: share(shard.answered),
-            servfail: share(shard.rcodes[2]),
+            replied: share(result.answered),
+            servfail: share(result.rcodes[2]),
             worst_second: by_second.iter().copied().fold(1.0, f64::min),
             by_second,
             p50_ms: times.quantile_of(0.5, sent) / 1e3,
@@ -156,7 +158,7 @@ impl Figures {
 }
 
 impl Record {
-    /// The record in a line, for standard error.
+    /// The record as one line, for standard error.
     pub fn line(&self) -> String {
         let Self { setup, part, server, round, living, .. } = self;
         let mut line = format!("{setup} outage, {part}, round {}, {server}", round + 1);
@@ -178,87 +180,89 @@ impl Record {
             );
         }
         if let (Some(first), Some(last)) = (self.first_fresh_s, self.last_stale_s) {
-            let _ = write!(line, "; fresh answers from {first:.1} s on, no stale one after {last:.1} s");
+            let _ = write!(line, "; first fresh answer after {first:.1} s, last stale one after {last:.1} s");
         }
         let _ = write!(
             line,
-            "; sent {:.0}/s, {:.2} of a processor, dropped at the server's socket {}, at the generator's {}",
+            "; sent {:.0}/s, server CPU {:.2}, dropped at the server's socket {}, at the generator's {}",
             living.rate, self.server_cpu, self.dropped_by_server, self.dropped_by_generator
         );
         line
     }
 }
 
-/// Name servers that can be made to fail.
+/// The name servers of this workload, which can be made to fail.
 struct NameServers {
-    /// Never answers. It stays bound, so that no ICMP error says that it is dead.
+    /// Never answers. It stays bound, so that no ICMP error is sent.
     dead: UdpSocket,
-    /// The port of the other.
+    /// The port of the other one.
     port: u16,
-    switch: std::sync::Arc<Switch>,
+    switch: std::sync::Arc<UpstreamSwitch>,
 }
 
 impl Bench {
-    /// Measures both parts; passes each record on when it is complete.
-    pub fn outage(&mut self, site: Site<'_>, each: &mut dyn FnMut(Record)) -> io::Result<()> {
-        let (port, switch) = upstream::start_switched(site.setup.generator_cpu)?;
+    /// Measures both parts, and passes on each record when it is complete.
+    pub fn outage(&mut self, environment: Environment<'_>, each: &mut dyn FnMut(Record)) -> io::Result<()> {
+        let (port, switch) = upstream::start_switched(environment.setup.generator_cpu)?;
         let dead = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let servers = NameServers { dead, port, switch };
-        let site = Site { upstream: servers.port, ..site };
+        let environment = Environment { upstream: servers.port, ..environment };
         let zones = data::zones(1, 1);
         for round in 0..self.rounds {
             for rate in DEAD_RATES {
-                for contestant in self.in_turn(site.setup, &servers, &[None], round)? {
+                for participant in self.participants_of_round(environment.setup, &servers, &[None], round)? {
                     servers.switch.restore();
-                    let server = self.start_and_wait(site, contestant, &zones)?;
-                    each(self.dead_target(site.setup, &server, rate, round)?);
+                    let server = self.start_and_wait(environment, participant, &zones)?;
+                    each(self.dead_target(environment.setup, &server, rate, round)?);
                 }
             }
-            for contestant in self.in_turn(site.setup, &servers, &[None, Some(1800)], round)? {
+            for participant in
+                self.participants_of_round(environment.setup, &servers, &[None, Some(1800)], round)?
+            {
                 servers.switch.restore();
-                let server = self.start_and_wait(site, contestant, &zones)?;
-                each(self.expired(site.setup, &server, &servers.switch, round)?);
+                let server = self.start_and_wait(environment, participant, &zones)?;
+                each(self.expired(environment.setup, &server, &servers.switch, round)?);
             }
         }
         Ok(())
     }
 
-    /// The servers of a round, in the other order every other time; Unbound once for each of these times after which a
-    /// client receives a stale answer.
-    fn in_turn(
+    /// The servers of a round, in reverse order in every other round. Unbound occurs once for each of these
+    /// times after which a client receives a stale answer.
+    fn participants_of_round(
         &self,
         setup: &Setup,
         servers: &NameServers,
         stale_after_ms: &[Option<u32>],
         round: usize,
-    ) -> io::Result<Vec<Contestant>> {
+    ) -> io::Result<Vec<Participant>> {
         let dead = servers.dead.local_addr()?.port();
-        let mut contestants = Vec::new();
-        for kind in self.kinds.iter().filter(|kind| kind.takes_part(Workload::Outage)) {
+        let mut participants = Vec::new();
+        for kind in self.kinds.iter().filter(|kind| kind.supports(Workload::Outage)) {
             let variants = if *kind == Kind::Unbound { stale_after_ms } else { &[None] };
             for stale_after_ms in variants.iter().copied() {
-                let contestant = Contestant::new(*kind, setup.threads);
+                let participant = Participant::new(*kind, setup.threads);
                 let label = match stale_after_ms {
-                    Some(ms) => format!("{}, client timeout {ms} ms", contestant.label),
-                    None => contestant.label,
+                    Some(ms) => format!("{}, client timeout {ms} ms", participant.label),
+                    None => participant.label,
                 };
                 let outage = Some(Outage { dead, stale_after_ms });
-                contestants.push(Contestant { label, outage, ..contestant });
+                participants.push(Participant { label, outage, ..participant });
             }
         }
         if round % 2 == 1 {
-            contestants.reverse();
+            participants.reverse();
         }
-        Ok(contestants)
+        Ok(participants)
     }
 
     fn start_and_wait<'d>(
         &mut self,
-        site: Site<'_>,
-        contestant: Contestant,
+        environment: Environment<'_>,
+        participant: Participant,
         zones: &'d [Zone],
     ) -> io::Result<Server<'d>> {
-        let mut server = self.start(site, contestant, Data::Zones(zones))?;
+        let mut server = self.start(environment, participant, Data::Zones(zones))?;
         server.wait_for(&zones[0].hosts[0].name, START)?;
         Ok(server)
     }
@@ -270,16 +274,16 @@ impl Bench {
         plan: &'l Plan,
         server: &Server<'_>,
         pace: Pace,
-        until: Until,
+        until: LoadEnd,
     ) -> Load<'l> {
         let load = self.load(setup, plan, server, pace, until);
-        Load { sockets: SOCKETS, are_clients: true, patience: STUB_TIMEOUT, ..load }
+        Load { sockets: SOCKETS, are_clients: true, reply_timeout: STUB_TIMEOUT, ..load }
     }
 
     /// New names of both zones at the same time.
     fn dead_target(&self, setup: &Setup, server: &Server<'_>, rate: f64, round: usize) -> io::Result<Record> {
         let (of_dead, of_living) = (Plan::new_names(DEAD_ZONE), Plan::new_names(LIVING_ZONE));
-        let until = Until::Time(DEAD_TIME);
+        let until = LoadEnd::Time(DEAD_TIME);
         let dead = self.outage_load(setup, &of_dead, server, Pace::Rate(rate), until);
         let living = self.outage_load(setup, &of_living, server, Pace::Rate(LIVING_RATE), until);
         let both = || {
@@ -303,23 +307,26 @@ impl Bench {
         &self,
         setup: &Setup,
         server: &Server<'_>,
-        switch: &Switch,
+        switch: &UpstreamSwitch,
         round: usize,
     ) -> io::Result<Record> {
         let names = (0..EXPIRED_NAMES).map(|number| format!("host{number}.{LIVING_ZONE}"));
         let plan = Plan::each(names);
-        let warming = self.outage_load(setup, &plan, server, Pace::Outstanding(SOCKETS), Until::Once);
+        let warming = self.outage_load(setup, &plan, server, Pace::Outstanding(SOCKETS), LoadEnd::Once);
         let warmed = warming.run()?;
         if warmed.by_second.iter().map(|[data, _]| data).sum::<u64>() < EXPIRED_NAMES as u64 {
-            return Err(io::Error::other(format!("{} was not warmed", server.contestant.label)));
+            return Err(io::Error::other(format!(
+                "the cache of {} was not filled",
+                server.participant.label
+            )));
         }
         switch.silence();
         thread::sleep(Duration::from_secs(u64::from(SHORT_TTL) + 1));
         let load =
-            self.outage_load(setup, &plan, server, Pace::Rate(EXPIRED_RATE), Until::Time(EXPIRED_TIME));
+            self.outage_load(setup, &plan, server, Pace::Rate(EXPIRED_RATE), LoadEnd::Time(EXPIRED_TIME));
         let ([living], record) = record(setup, server, EXPIRED, round, || Ok([load.run()?]))?;
         let fresh = Some(switch.restore());
-        let returned = Load { until: Until::Time(RETURN_TIME), fresh, ..load }.run()?;
+        let returned = Load { until: LoadEnd::Time(RETURN_TIME), fresh, ..load }.run()?;
         let seconds = |time: Option<u64>| time.map(|nanoseconds| nanoseconds as f64 / 1e9);
         let settled = returned.seconds < RETURN_TIME.as_secs_f64();
         let last_stale = seconds(returned.last_stale).unwrap_or(0.0);
@@ -332,34 +339,34 @@ impl Bench {
     }
 }
 
-/// Runs loads; returns what became of them and a record that lacks it.
+/// Runs loads. Returns their results and a record without their figures.
 fn record<const LOADS: usize>(
     setup: &Setup,
     server: &Server<'_>,
     part: &'static str,
     round: usize,
-    run: impl Fn() -> io::Result<[Tally; LOADS]>,
-) -> io::Result<([Tally; LOADS], Record)> {
+    run: impl Fn() -> io::Result<[LoadResult; LOADS]>,
+) -> io::Result<([LoadResult; LOADS], Record)> {
     let port = server.address().port();
     let dropped = udp_drops(port);
-    let (tallies, cpu) = watched(server, run)?;
-    let seconds = tallies.iter().map(|shard| shard.seconds).fold(0.0, f64::max);
+    let (results, cpu) = run_checked(server, run)?;
+    let seconds = results.iter().map(|result| result.seconds).fold(0.0, f64::max);
     let record = Record {
         setup: setup.name,
         workload: Workload::Outage.name(),
         part,
-        server: server.contestant.label.clone(),
+        server: server.participant.label.clone(),
         round,
         dead_rate: None,
-        living: Figures::of_data(&Tally::default()),
+        living: Figures::of_data(&LoadResult::default()),
         dead: None,
         first_fresh_s: None,
         last_stale_s: None,
         server_cpu: cpu / seconds,
         dropped_by_server: udp_drops(port).saturating_sub(dropped),
-        dropped_by_generator: tallies.iter().map(|shard| shard.dropped_here).sum(),
+        dropped_by_generator: results.iter().map(|result| result.dropped_at_generator).sum(),
     };
-    Ok((tallies, record))
+    Ok((results, record))
 }
 
 // ---- tables ---------------------------------------------------------------------------------------------
@@ -369,7 +376,7 @@ pub fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     let rounds = records.iter().map(|record| record.round + 1).max().unwrap_or(0);
     let rounds = if rounds == 1 { "One round".to_owned() } else { format!("{rounds} rounds, medians") };
     let threads = match setup.server_cpu {
-        Some(_) => "the server has one thread on a processor of its own".to_owned(),
+        Some(_) => "the server has one thread on its own processor".to_owned(),
         None => format!("the server has {} threads; nothing is pinned", setup.threads),
     };
     let mut text = format!("### {DEAD_TARGET}, {}\n\n", setup.name);
@@ -440,7 +447,8 @@ pub fn tables(setup: &Setup, records: &[Record], base: &str) -> String {
     text
 }
 
-/// What the figures would be worth less for: rates that were not reached, and datagrams that the kernel dropped.
+/// What would make the figures less reliable: rates that were not reached, and datagrams that the kernel
+/// dropped.
 fn losses(records: &[Record]) -> String {
     let sent = records.iter().flat_map(|record| {
         let living = if record.part == EXPIRED { EXPIRED_RATE } else { LIVING_RATE };
@@ -476,17 +484,18 @@ fn middle(runs: &[&Record], figure: impl Fn(&Record) -> Option<f64>) -> f64 {
     median(runs.iter().filter_map(|run| figure(run)).collect()).unwrap_or(f64::NAN)
 }
 
-/// The median ratio of the 99th percentile to the base's in the same round.
+/// The median ratio of the 99th percentile to that of the base in the same round.
 fn ratio(runs: &[&Record], all: &[&Record], base: &str) -> String {
     let paired = runs.iter().filter_map(|run| {
-        let beside = all.iter().find(|record| record.server == base && record.round == run.round)?;
-        Some(run.living.p99_ms / beside.living.p99_ms)
+        let base_run = all.iter().find(|record| record.server == base && record.round == run.round)?;
+        Some(run.living.p99_ms / base_run.living.p99_ms)
     });
     let ratios: Vec<f64> = paired.filter(|ratio| ratio.is_finite() && *ratio > 0.0).collect();
     median(ratios).map_or("–".to_owned(), |ratio| number(ratio, if ratio < 10.0 { 2 } else { 0 }))
 }
 
-/// A share in per cent. Only a share of one is 100 %, and only one of nothing is 0 %.
+/// A share as a percentage. Only a share of exactly 1 is shown as 100 %, and only a share of exactly 0 as 0
+/// %.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
@@ -509,7 +518,7 @@ fn time(milliseconds: f64) -> String {
     }
 }
 
-/// A time in seconds, up to the longest that is waited for.
+/// A time in seconds, limited to the longest time measured.
 fn seconds(seconds: f64) -> String {
     match seconds {
         f64::INFINITY => format!("> {}", RETURN_TIME.as_secs()),

@@ -1,7 +1,7 @@
-//! The servers: what each is called, how it is configured, how it is started and told of new data.
+//! The servers: names, configuration, start and notification of new data.
 //!
-//! All get the same zones, the same name server to forward to, and the same number of threads. None checks
-//! DNSSEC, limits rates or lacks room in its cache; what a server cannot be told is said where it stands.
+//! All of them have the same zones, the same upstream and the same number of threads. None validates DNSSEC,
+//! limits rates or has a cache that is too small. Exceptions are stated where they occur.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,28 +19,28 @@ use crate::workload::Workload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum Kind {
-    /// This project.
+    /// This project
     Plustwo,
-    /// Unbound.
+    /// Unbound
     Unbound,
-    /// NSD, which has local names only.
+    /// NSD, for local names only
     Nsd,
-    /// dnsmasq, which has one thread always.
+    /// dnsmasq, always with one thread
     Dnsmasq,
-    /// BIND 9.
+    /// BIND 9
     Named,
-    /// Knot Resolver.
+    /// Knot Resolver
     Kresd,
-    /// PowerDNS Recursor.
+    /// PowerDNS Recursor
     #[value(name = "pdns_recursor")]
     PdnsRecursor,
-    /// The least that a server can do. It is part of this program.
+    /// The simplest possible server, which is part of this program
     #[value(skip)]
     Ceiling,
 }
 
 impl Kind {
-    /// The program's name, which tables show.
+    /// The name of the program, which is used in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plustwo => "plustwo",
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Debian's package with it.
+    /// The Debian package that contains it.
     pub fn package(self) -> &'static str {
         match self {
             Self::Unbound => "unbound",
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// Where the program is; cargo built our own.
+    /// The path of the program. plustwo is the one that cargo built.
     pub fn program(self) -> Option<PathBuf> {
         match self {
             Self::Plustwo => Some(env!("CARGO_BIN_EXE_plustwo").into()),
@@ -76,58 +76,59 @@ impl Kind {
         }
     }
 
-    /// Whether it can be measured at this.
-    pub fn takes_part(self, workload: Workload) -> bool {
+    /// Whether the server can be measured with a workload.
+    pub fn supports(self, workload: Workload) -> bool {
         match self {
             Self::Plustwo => true,
             Self::Ceiling => workload == Workload::Ceiling,
-            Self::Nsd => !workload.forwards() && !workload.is_for_plustwo_alone(),
-            // The others are not configured for it.
+            Self::Nsd => !workload.forwards() && !workload.is_plustwo_only(),
+            // No configuration is written for the others.
             _ if workload == Workload::Outage => self == Self::Unbound,
-            // Its hosts can be read again only over a control socket, by a program that Debian does not have.
-            Self::Kresd => workload != Workload::Reload && !workload.is_for_plustwo_alone(),
-            _ => !workload.is_for_plustwo_alone(),
+            // It can only reload its hosts over a control socket, with a program that Debian does not
+            // package.
+            Self::Kresd => workload != Workload::Reload && !workload.is_plustwo_only(),
+            _ => !workload.is_plustwo_only(),
         }
     }
 }
 
 impl Workload {
-    /// Whether there is nothing in it that others could be asked to do.
-    pub fn is_for_plustwo_alone(self) -> bool {
+    /// Whether only plustwo has what the workload measures.
+    pub fn is_plustwo_only(self) -> bool {
         matches!(self, Self::Endpoint | Self::Workers | Self::Log | Self::Growth | Self::Ceiling)
     }
 }
 
-/// What a server is to be like.
+/// The settings of a server.
 #[derive(Clone, Debug)]
-pub struct Task<'d> {
-    /// A folder of its own.
+pub struct ServerSpec<'d> {
+    /// A folder for its files.
     pub folder: &'d Path,
-    /// Where it answers.
+    /// The port on which it answers.
     pub port: u16,
-    /// A second port, for its administration.
+    /// A second port, for administration.
     pub admin: u16,
-    /// The port of the name server above.
+    /// The port of the upstream.
     pub upstream: u16,
-    /// How many threads (or processes) answer.
+    /// Number of threads or processes that answer.
     pub threads: usize,
-    /// What it answers out of.
+    /// The data that it serves.
     pub data: Data<'d>,
-    /// Whether it writes a query log (plustwo alone).
+    /// Whether it writes a query log (plustwo only).
     pub query_log: bool,
-    /// Whether it keeps replies as octets (plustwo alone).
+    /// Whether its packet cache is enabled (plustwo only).
     pub packet_cache: bool,
-    /// What it needs for `outage`.
+    /// Additional settings for `outage`.
     pub outage: Option<Outage>,
 }
 
-/// What a server's configuration has in addition for `outage`: a forwarded zone for each of two name servers, and stale
-/// answers.
+/// Additional settings for `outage`: a forwarded zone for each of two name servers, and stale answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// The port of a name server that never answers.
     pub dead: u16,
-    /// After how many milliseconds a client receives a stale answer, where that can be set. `None`: the default.
+    /// Milliseconds after which a client receives a stale answer, if this can be configured. `None` means the
+    /// default.
     pub stale_after_ms: Option<u32>,
 }
 
@@ -137,17 +138,17 @@ pub const DEAD_ZONE: &str = "dead.example";
 /// The zone that is forwarded to the upstream.
 pub const LIVING_ZONE: &str = "alive.example";
 
-/// What a server answers out of.
+/// The data of a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'d> {
-    /// Zones, which every server can have.
+    /// Zones, which every server can serve.
     Zones(&'d [Zone]),
-    /// A world, as the rest of plustwo's configuration.
+    /// A world: the rest of plustwo's configuration.
     World(&'d str),
 }
 
 impl<'d> Data<'d> {
-    /// Its zones. Those of a world are not told apart from the rest of it.
+    /// The zones; none for a world, whose zones are part of the configuration.
     fn zones(self) -> &'d [Zone] {
         match self {
             Self::Zones(zones) => zones,
@@ -156,63 +157,63 @@ impl<'d> Data<'d> {
     }
 }
 
-/// How a server is started and told of new data.
+/// How a server is started, and notified of new data.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// Command lines, one for each process.
+    /// Command lines, one per process.
     pub lines: Vec<Vec<String>>,
-    /// How it is told.
+    /// How it is notified.
     pub reload: Option<Reload>,
 }
 
-/// How a server is told that its data changed.
+/// How a server is notified of new data.
 #[derive(Clone, Debug)]
 pub enum Reload {
     /// A signal to its first process.
     Signal(Signal),
-    /// A program.
+    /// A command.
     Line(Vec<String>),
 }
 
 impl Kind {
     /// Writes configuration and data.
-    pub fn prepare(self, task: &Task<'_>) -> io::Result<Launch> {
-        self.write_data(task, task.data.zones(), 1)?;
+    pub fn prepare(self, spec: &ServerSpec<'_>) -> io::Result<Launch> {
+        self.write_data(spec, spec.data.zones(), 1)?;
         let program = self.program().ok_or_else(|| io::Error::other(format!("no {}", self.name())))?;
         let program = program.to_string_lossy().into_owned();
         match self {
-            Self::Plustwo => plustwo(task, program),
-            Self::Unbound => unbound(task, program),
-            Self::Nsd => nsd(task, program),
-            Self::Dnsmasq => dnsmasq(task, program),
-            Self::Named => named(task, program),
-            Self::Kresd => kresd(task, program),
-            Self::PdnsRecursor => pdns_recursor(task, program),
-            Self::Ceiling => Ok(one(vec![program, "--canned".into(), task.port.to_string()], None)),
+            Self::Plustwo => plustwo(spec, program),
+            Self::Unbound => unbound(spec, program),
+            Self::Nsd => nsd(spec, program),
+            Self::Dnsmasq => dnsmasq(spec, program),
+            Self::Named => named(spec, program),
+            Self::Kresd => kresd(spec, program),
+            Self::PdnsRecursor => pdns_recursor(spec, program),
+            Self::Ceiling => Ok(one(vec![program, "--canned".into(), spec.port.to_string()], None)),
         }
     }
 
-    /// Writes the data of zones. The serial must grow for it to be read again.
-    pub fn write_data(self, task: &Task<'_>, zones: &[Zone], serial: u32) -> io::Result<()> {
+    /// Writes the data of zones. Servers only reload a zone if its serial has increased.
+    pub fn write_data(self, spec: &ServerSpec<'_>, zones: &[Zone], serial: u32) -> io::Result<()> {
         match self {
             Self::Plustwo | Self::Nsd | Self::Named | Self::PdnsRecursor => {
                 let has_soa = self != Self::Plustwo;
-                zones.iter().try_for_each(|zone| write_zone_file(task, zone, has_soa.then_some(serial)))
+                zones.iter().try_for_each(|zone| write_zone_file(spec, zone, has_soa.then_some(serial)))
             }
-            Self::Unbound => write_local_data(task, zones),
-            Self::Dnsmasq | Self::Kresd => write_hosts(task, zones),
+            Self::Unbound => write_local_data(spec, zones),
+            Self::Dnsmasq | Self::Kresd => write_hosts(spec, zones),
             Self::Ceiling => Ok(()),
         }
     }
 }
 
-impl Task<'_> {
-    /// Where it answers.
+impl ServerSpec<'_> {
+    /// The address on which it answers.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// A file in its folder.
+    /// The path of a file in its folder.
     fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
@@ -223,7 +224,7 @@ impl Task<'_> {
         Ok(file)
     }
 
-    /// A text for each zone, one after the other.
+    /// The concatenation of a text for each zone.
     fn each_zone(&self, text: impl Fn(&str, String) -> String) -> String {
         self.data.zones().iter().map(|zone| text(&zone.name, self.file(&zone_file(zone)))).collect()
     }
@@ -245,8 +246,9 @@ fn zone_file(zone: &Zone) -> String {
     format!("{}.zone", zone.name)
 }
 
-/// A zone file (RFC 1035 5). Route 53 has SOA and NS records of its own, so plustwo's has none.
-fn write_zone_file(task: &Task<'_>, zone: &Zone, serial: Option<u32>) -> io::Result<()> {
+/// Writes a zone file (RFC 1035 section 5). plustwo's has no SOA and NS records, because Route 53 creates
+/// them.
+fn write_zone_file(spec: &ServerSpec<'_>, zone: &Zone, serial: Option<u32>) -> io::Result<()> {
     let name = &zone.name;
     let mut text = String::new();
     if let Some(serial) = serial {
@@ -254,11 +256,11 @@ fn write_zone_file(task: &Task<'_>, zone: &Zone, serial: Option<u32>) -> io::Res
         let _ = writeln!(text, "{name}. 60 IN NS ns.{name}.\nns.{name}. 60 IN A 127.0.0.1");
     }
     text.push_str(&address_lines(zone));
-    task.write(&zone_file(zone), text).map(|_| ())
+    spec.write(&zone_file(zone), text).map(|_| ())
 }
 
-/// The part of unbound's configuration that holds local data.
-fn write_local_data(task: &Task<'_>, zones: &[Zone]) -> io::Result<()> {
+/// Writes the part of Unbound's configuration that contains local data.
+fn write_local_data(spec: &ServerSpec<'_>, zones: &[Zone]) -> io::Result<()> {
     let mut text = String::from("server:\n");
     for zone in zones {
         let _ = writeln!(text, "local-zone: \"{}.\" static", zone.name);
@@ -266,48 +268,48 @@ fn write_local_data(task: &Task<'_>, zones: &[Zone]) -> io::Result<()> {
             let _ = writeln!(text, "local-data: \"{}. 60 IN A {address}\"", host.name);
         }
     }
-    task.write("local.conf", text).map(|_| ())
+    spec.write("local.conf", text).map(|_| ())
 }
 
-/// The data as hosts(5) has them.
-fn write_hosts(task: &Task<'_>, zones: &[Zone]) -> io::Result<()> {
+/// Writes the data in the format of hosts(5).
+fn write_hosts(spec: &ServerSpec<'_>, zones: &[Zone]) -> io::Result<()> {
     let lines = zones.iter().flat_map(pairs).map(|(host, address)| format!("{address} {}\n", host.name));
-    task.write("hosts", lines.collect::<String>()).map(|_| ())
+    spec.write("hosts", lines.collect::<String>()).map(|_| ())
 }
 
 // ---- servers --------------------------------------------------------------------------------------------
 
-/// Out of a world, or of the one VPC that has the zones.
-fn plustwo(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let world = match task.data {
-        Data::Zones(_) => vpc_with_zones(task),
+/// plustwo, with a world or with one VPC that has the zones.
+fn plustwo(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let world = match spec.data {
+        Data::Zones(_) => vpc_with_zones(spec),
         Data::World(world) => world.to_owned(),
     };
-    let rules = task.outage.map(|outage| plustwo_outage(task, outage)).unwrap_or_default();
-    let config = task.write("plustwo.toml", plustwo_itself(task) + &world + &rules)?;
+    let rules = spec.outage.map(|outage| plustwo_outage(spec, outage)).unwrap_or_default();
+    let config = spec.write("plustwo.toml", plustwo_base(spec) + &world + &rules)?;
     let reload = Reload::Signal(Signal::SIGHUP);
     Ok(one(line([&program, "serve", "--config", &config]), Some(reload)))
 }
 
-/// The part of plustwo's configuration that is for `outage` alone.
-fn plustwo_outage(task: &Task<'_>, outage: Outage) -> String {
+/// The part of plustwo's configuration that is specific to `outage`.
+fn plustwo_outage(spec: &ServerSpec<'_>, outage: Outage) -> String {
     let rule = |id: &str, domain: &str, port: u16| {
         format!(
             "\n[[resolver_rule]]\nid = \"rslvr-rr-{id}\"\ntype = \"FORWARD\"\ndomain = \"{domain}\"\n\
              targets = [\"127.0.0.1:{port}\"]\nvpcs = [\"vpc-1\"]\n"
         )
     };
-    rule("dead", DEAD_ZONE, outage.dead) + &rule("alive", LIVING_ZONE, task.upstream)
+    rule("dead", DEAD_ZONE, outage.dead) + &rule("alive", LIVING_ZONE, spec.upstream)
 }
 
-/// What plustwo's configuration says of itself.
-fn plustwo_itself(task: &Task<'_>) -> String {
-    let Task { port, admin, upstream, threads, .. } = task;
-    let log = match task.query_log {
-        true => format!("[query_log]\nto = \"file\"\nfile = \"{}\"\n", task.file("queries.log")),
+/// The part of plustwo's configuration that does not depend on the data.
+fn plustwo_base(spec: &ServerSpec<'_>) -> String {
+    let ServerSpec { port, admin, upstream, threads, .. } = spec;
+    let log = match spec.query_log {
+        true => format!("[query_log]\nto = \"file\"\nfile = \"{}\"\n", spec.file("queries.log")),
         false => String::new(),
     };
-    let cache = if task.packet_cache { "" } else { "[packet_cache]\nmax_bytes = 0\n" };
+    let cache = if spec.packet_cache { "" } else { "[packet_cache]\nmax_bytes = 0\n" };
     format!(
         r#"[server]
 admin = "127.0.0.1:{admin}"
@@ -330,10 +332,10 @@ max_negative_ttl = 900
     )
 }
 
-/// One VPC with a NAT gateway and interface endpoints; whoever asks stands in its private subnet.
-fn vpc_with_zones(task: &Task<'_>) -> String {
+/// One VPC with a NAT gateway and interface endpoints. All clients are in its private subnet.
+fn vpc_with_zones(spec: &ServerSpec<'_>) -> String {
     let endpoints = SERVICES.iter().enumerate().map(|(number, service)| endpoint(number, service));
-    let zones = task.each_zone(|zone, file| {
+    let zones = spec.each_zone(|zone, file| {
         format!("[[hosted_zone]]\nname = \"{zone}\"\nvpcs = [\"vpc-1\"]\nfile = \"{file}\"\n\n")
     });
     format!(
@@ -373,12 +375,12 @@ fn endpoint(number: usize, service: &str) -> String {
     )
 }
 
-fn unbound(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, upstream, threads, .. } = task;
+fn unbound(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, upstream, threads, .. } = spec;
     let bounds = "    outgoing-range: 8192\n    num-queries-per-thread: 4096\n";
-    let (bounds, outage) = match task.outage {
-        // As they are by default.
-        Some(outage) => ("", unbound_outage(task, outage)),
+    let (bounds, outage) = match spec.outage {
+        // These are the defaults.
+        Some(outage) => ("", unbound_outage(spec, outage)),
         None => (bounds, String::new()),
     };
     let text = format!(
@@ -414,15 +416,15 @@ forward-zone:
     name: "."
     forward-addr: 127.0.0.1@{upstream}
 {outage}"#,
-        folder = task.folder.display()
+        folder = spec.folder.display()
     );
-    let config = task.write("unbound.conf", text)?;
+    let config = spec.write("unbound.conf", text)?;
     let control = line(["unbound-control", "-c", &config, "reload"]);
     Ok(one(line([&program, "-d", "-c", &config]), Some(Reload::Line(control))))
 }
 
-/// The part of Unbound's configuration that is for `outage` alone.
-fn unbound_outage(task: &Task<'_>, outage: Outage) -> String {
+/// The part of Unbound's configuration that is specific to `outage`.
+fn unbound_outage(spec: &ServerSpec<'_>, outage: Outage) -> String {
     let zone = |name: &str, port: u16| {
         format!("forward-zone:\n    name: \"{name}\"\n    forward-addr: 127.0.0.1@{port}\n")
     };
@@ -430,15 +432,15 @@ fn unbound_outage(task: &Task<'_>, outage: Outage) -> String {
     format!(
         "{}{}server:\n    serve-expired: yes\n{}",
         zone(DEAD_ZONE, outage.dead),
-        zone(LIVING_ZONE, task.upstream),
+        zone(LIVING_ZONE, spec.upstream),
         timeout.unwrap_or_default()
     )
 }
 
-fn nsd(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, threads, .. } = task;
+fn nsd(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, threads, .. } = spec;
     let zones =
-        task.each_zone(|zone, file| format!("zone:\n    name: \"{zone}\"\n    zonefile: \"{file}\"\n"));
+        spec.each_zone(|zone, file| format!("zone:\n    name: \"{zone}\"\n    zonefile: \"{file}\"\n"));
     let text = format!(
         r#"server:
     ip-address: 127.0.0.1@{port}
@@ -458,34 +460,34 @@ fn nsd(task: &Task<'_>, program: String) -> io::Result<Launch> {
 remote-control:
     control-enable: no
 {zones}"#,
-        folder = task.folder.display()
+        folder = spec.folder.display()
     );
-    let config = task.write("nsd.conf", text)?;
+    let config = spec.write("nsd.conf", text)?;
     Ok(one(line([&program, "-d", "-c", &config]), Some(Reload::Signal(Signal::SIGHUP))))
 }
 
-/// It has one thread always, and a process for each TCP connection.
-fn dnsmasq(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, upstream, .. } = task;
-    let local: String = task.data.zones().iter().map(|zone| format!("local=/{}/\n", zone.name)).collect();
-    // 10,000 names with two types, one or two records each. A larger cache makes it slower to fill.
+/// dnsmasq always has one thread, and a process for each TCP connection.
+fn dnsmasq(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, upstream, .. } = spec;
+    let local: String = spec.data.zones().iter().map(|zone| format!("local=/{}/\n", zone.name)).collect();
+    // 10,000 names with two types, one or two records each. A larger cache slows down filling it.
     let text = format!(
         "port={port}\nlisten-address=127.0.0.1\nbind-interfaces\nno-resolv\nno-hosts\nno-poll\n\
          server=127.0.0.1#{upstream}\ncache-size=40000\ndns-forward-max=10000\nlocal-ttl=60\nuser=root\n\
          addn-hosts={}\npid-file={}\nlog-facility={}\n{local}",
-        task.file("hosts"),
-        task.file("pid"),
-        task.file("log")
+        spec.file("hosts"),
+        spec.file("pid"),
+        spec.file("log")
     );
-    let config = task.write("dnsmasq.conf", text)?;
+    let config = spec.write("dnsmasq.conf", text)?;
     Ok(one(line([&program, "-k", "-C", &config]), Some(Reload::Signal(Signal::SIGHUP))))
 }
 
-fn named(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, admin, upstream, threads, .. } = task;
+fn named(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, admin, upstream, threads, .. } = spec;
     let key = "key \"bench\" { algorithm hmac-sha256; secret \"b25seSBvbiBsb29wYmFjaw==\"; };\n";
     let zones =
-        task.each_zone(|zone, file| format!("zone \"{zone}\" {{ type primary; file \"{file}\"; }};\n"));
+        spec.each_zone(|zone, file| format!("zone \"{zone}\" {{ type primary; file \"{file}\"; }};\n"));
     let text = format!(
         r#"{key}controls {{ inet 127.0.0.1 port {admin} allow {{ 127.0.0.1; }} keys {{ "bench"; }}; }};
 options {{
@@ -498,20 +500,20 @@ options {{
 }};
 logging {{ channel file {{ file "{folder}/log"; severity warning; }}; category default {{ file; }}; }};
 {zones}"#,
-        folder = task.folder.display()
+        folder = spec.folder.display()
     );
-    let config = task.write("named.conf", text)?;
+    let config = spec.write("named.conf", text)?;
     let control = format!(
         "{key}options {{ default-key \"bench\"; default-server 127.0.0.1; default-port {admin}; }};\n"
     );
-    let control = task.write("rndc.conf", control)?;
+    let control = spec.write("rndc.conf", control)?;
     let reload = Reload::Line(line(["rndc", "-c", &control, "reload"]));
     Ok(one(line([&program, "-f", "-n", &threads.to_string(), "-c", &config]), Some(reload)))
 }
 
-/// One process for each thread; they share the cache in its folder.
-fn kresd(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, upstream, .. } = task;
+/// One process per thread; they share the cache in the folder.
+fn kresd(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, upstream, .. } = spec;
     let text = format!(
         r#"net.ipv6 = false
 net.listen('127.0.0.1', {port}, {{ kind = 'dns' }})
@@ -525,24 +527,24 @@ hints.ttl(60)
 hints.add_hosts('{hosts}')
 policy.add(policy.all(policy.FORWARD('127.0.0.1@{upstream}')))
 "#,
-        folder = task.folder.display(),
-        hosts = task.file("hosts")
+        folder = spec.folder.display(),
+        hosts = spec.file("hosts")
     );
-    let config = task.write("kresd.conf", text)?;
-    let folder = task.folder.to_string_lossy();
+    let config = spec.write("kresd.conf", text)?;
+    let folder = spec.folder.to_string_lossy();
     let process = line([&program, "-n", "-c", &config, &folder]);
-    Ok(Launch { lines: vec![process; task.threads], reload: None })
+    Ok(Launch { lines: vec![process; spec.threads], reload: None })
 }
 
-fn pdns_recursor(task: &Task<'_>, program: String) -> io::Result<Launch> {
-    let Task { port, upstream, threads, .. } = task;
-    let zones: Vec<String> = task
+fn pdns_recursor(spec: &ServerSpec<'_>, program: String) -> io::Result<Launch> {
+    let ServerSpec { port, upstream, threads, .. } = spec;
+    let zones: Vec<String> = spec
         .data
         .zones()
         .iter()
-        .map(|zone| format!("{}={}", zone.name, task.file(&zone_file(zone))))
+        .map(|zone| format!("{}={}", zone.name, spec.file(&zone_file(zone))))
         .collect();
-    let folder = task.folder.display();
+    let folder = spec.folder.display();
     let text = format!(
         "local-address=127.0.0.1\nlocal-port={port}\nthreads={threads}\nreuseport=yes\n\
          pdns-distributes-queries=no\nallow-from=127.0.0.0/8\ndont-query=\ndnssec=off\n\
@@ -552,7 +554,7 @@ fn pdns_recursor(task: &Task<'_>, program: String) -> io::Result<Launch> {
          forward-zones-recurse=.=127.0.0.1:{upstream}\nauth-zones={}\n",
         zones.join(",")
     );
-    task.write("recursor.conf", text)?;
+    spec.write("recursor.conf", text)?;
     let folder = format!("--config-dir={folder}");
     let reload = Reload::Line(line(["rec_control", &folder, "reload-zones"]));
     Ok(one(line([&program, &folder]), Some(reload)))

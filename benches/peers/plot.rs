@@ -1,36 +1,36 @@
-//! A plot as an SVG picture: lines over two logarithmic axes, readable on a light page and on a dark one.
+//! A plot as an SVG image: lines over two logarithmic axes, readable on light and dark pages.
 //!
 //! ```text
-//!   500 ┤             ╭── the line's name, moved aside
-//!   200 ┤        ╭────╯   where two would meet
+//!   500 ┤             ╭── the label of the line, moved
+//!   200 ┤        ╭────╯   if two would overlap
 //!       └──┬──┬──┬──┬
 //! ```
 
 use std::fmt::Write;
 
-/// A line with its name.
+/// A line with its label.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// What stands at its end.
+    /// The label at its end.
     pub name: &'static str,
-    /// Its points, from left to right. Both numbers are above 0.
+    /// Its points, from left to right. Both coordinates are positive.
     pub points: Vec<(f64, f64)>,
 }
 
-/// The picture's size.
+/// The size of the image.
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 460.0;
 
-/// Where the axes stand: left, right, top, bottom. What is right of them has the names.
+/// The position of the axes: left, right, top, bottom. The labels are to the right of them.
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 660.0;
 const TOP: f64 = 48.0;
 const BOTTOM: f64 = 400.0;
 
-/// How far names stand from each other.
-const APART: f64 = 18.0;
+/// Minimum vertical distance between labels.
+const LABEL_DISTANCE: f64 = 18.0;
 
-/// The lines' colours, on a light page and on a dark one.
+/// The colours of the lines, on a light page and on a dark page.
 const COLOURS: [(&str, &str); 10] = [
     ("#1f6fb4", "#6cb6ff"),
     ("#c8384c", "#ff8590"),
@@ -44,25 +44,25 @@ const COLOURS: [(&str, &str); 10] = [
     ("#8b5a4a", "#d3a08e"),
 ];
 
-/// Draws lines. The picture says of itself which colours suit a dark page, so that it needs no second one.
+/// Draws lines. The image contains a style for dark pages, so one image is enough.
 pub fn svg(title: &str, across: &str, up: &str, lines: &[Line]) -> String {
     let scale = Scale::of(lines);
     let mut text = head(title);
     scale.write_grid(&mut text);
     write_titles(&mut text, title, across, up);
-    let mut ends: Vec<(usize, f64)> = Vec::new();
+    let mut labels: Vec<(usize, f64)> = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         scale.write_line(&mut text, number, line);
-        ends.extend(line.points.last().map(|(_, y)| (number, scale.y(*y))));
+        labels.extend(line.points.last().map(|(_, y)| (number, scale.y(*y))));
     }
-    for (number, y) in apart(ends) {
+    for (number, y) in separate(labels) {
         write_name(&mut text, number, lines[number].name, y);
     }
     text.push_str("</svg>\n");
     text
 }
 
-/// What the picture begins with: its colours and its page.
+/// The start of the image: its styles and background.
 fn head(title: &str) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
@@ -79,16 +79,16 @@ fn head(title: &str) -> String {
     text
 }
 
-/// The colours of page, title, other words, grid, and lines.
+/// The colours of page, title, other text, grid and lines.
 fn style(
     page: &str,
     title: &str,
-    word: &str,
+    label: &str,
     grid: &str,
     line: fn(&(&'static str, &'static str)) -> &'static str,
 ) -> String {
     let mut text = format!(
-        ".page {{ fill: {page}; }}\n.title {{ fill: {title}; }}\n.word {{ fill: {word}; }}\n\
+        ".page {{ fill: {page}; }}\n.title {{ fill: {title}; }}\n.word {{ fill: {label}; }}\n\
          .grid {{ stroke: {grid}; }}\n"
     );
     for (number, colour) in COLOURS.iter().map(line).enumerate() {
@@ -97,7 +97,7 @@ fn style(
     text
 }
 
-/// The title, and what the axes are.
+/// The titles of the image and of the axes.
 fn write_titles(text: &mut String, title: &str, across: &str, up: &str) {
     let (middle, below) = ((LEFT + RIGHT) / 2.0, BOTTOM + 42.0);
     let _ = write!(
@@ -109,7 +109,7 @@ fn write_titles(text: &mut String, title: &str, across: &str, up: &str) {
     );
 }
 
-/// The name at the end of a line.
+/// The label at the end of a line.
 fn write_name(text: &mut String, number: usize, name: &str, y: f64) {
     let class = number % COLOURS.len();
     let _ = writeln!(
@@ -120,32 +120,32 @@ fn write_name(text: &mut String, number: usize, name: &str, y: f64) {
     );
 }
 
-/// Moves names so far down that none stands in another; all of them up again where the last would leave the picture.
-fn apart(mut ends: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
-    ends.sort_by(|a, b| a.1.total_cmp(&b.1));
+/// Moves labels down until none overlaps another, and up again if the last one would be outside the image.
+fn separate(mut labels: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
+    labels.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mut least = f64::MIN;
-    for (_, y) in &mut ends {
+    for (_, y) in &mut labels {
         *y = y.max(least);
-        least = *y + APART;
+        least = *y + LABEL_DISTANCE;
     }
     let mut most = BOTTOM;
-    for (_, y) in ends.iter_mut().rev() {
+    for (_, y) in labels.iter_mut().rev() {
         *y = y.min(most);
-        most = *y - APART;
+        most = *y - LABEL_DISTANCE;
     }
-    ends
+    labels
 }
 
-/// Where numbers stand.
+/// The mapping of values to positions.
 struct Scale {
-    /// The least and the most across, as logarithms.
+    /// Minimum and maximum of the horizontal axis, as logarithms.
     across: (f64, f64),
-    /// The least and the most up, as logarithms.
+    /// Minimum and maximum of the vertical axis, as logarithms.
     up: (f64, f64),
 }
 
 impl Scale {
-    /// From 1, 2 or 5 of a power of ten to another such, around all lines.
+    /// Axes that contain all lines, and start and end at 1, 2 or 5 times a power of ten.
     fn of(lines: &[Line]) -> Self {
         let points = || lines.iter().flat_map(|line| &line.points);
         let range = |values: Vec<f64>| {
@@ -161,17 +161,17 @@ impl Scale {
         }
     }
 
-    /// Where a number stands across.
+    /// The horizontal position of a value.
     fn x(&self, value: f64) -> f64 {
         LEFT + (value.log10() - self.across.0) / (self.across.1 - self.across.0) * (RIGHT - LEFT)
     }
 
-    /// Where a number stands up.
+    /// The vertical position of a value.
     fn y(&self, value: f64) -> f64 {
         BOTTOM - (value.log10() - self.up.0) / (self.up.1 - self.up.0) * (BOTTOM - TOP)
     }
 
-    /// The grid: across each power of ten, up 1, 2 and 5 of each.
+    /// The grid: powers of ten horizontally; 1, 2 and 5 times powers of ten vertically.
     fn write_grid(&self, text: &mut String) {
         let within = |value: &f64, (from, to): (f64, f64)| (from - 1e-9..=to + 1e-9).contains(&value.log10());
         for value in steps().filter(|value| within(value, self.up)) {
@@ -197,7 +197,8 @@ impl Scale {
         }
     }
 
-    /// A line with a dot at each point. Every second is broken, for those who do not tell the colours apart.
+    /// A line with a dot at each point. Every other line is dashed, for readers who do not distinguish the
+    /// colours.
     fn write_line(&self, text: &mut String, number: usize, line: &Line) {
         let class = number % COLOURS.len();
         let points: Vec<(f64, f64)> = line.points.iter().map(|(x, y)| (self.x(*x), self.y(*y))).collect();
@@ -211,11 +212,11 @@ impl Scale {
     }
 }
 
-/// 1, 2 and 5 of each power of ten, from the least on.
+/// 1, 2 and 5 times each power of ten, in ascending order.
 fn steps() -> impl Iterator<Item = f64> {
     (-3..9).flat_map(|power: i32| {
         [1.0, 2.0, 5.0].map(|step| match power {
-            // Whole parts, so that 0.2 is not 0.2 and something.
+            // Division by a whole number, so that 0.2 is exact.
             ..0 => step / 10f64.powi(-power),
             _ => step * 10f64.powi(power),
         })

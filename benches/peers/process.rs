@@ -1,4 +1,4 @@
-//! Processes: started, measured and ended. None outlives the benchmark.
+//! Processes of servers: starting, measuring and ending them. None outlives the benchmark.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,78 +14,78 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use crate::machine;
 
-/// How long a process may take to end by itself.
+/// How long a process may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What must not outlive the benchmark, so that a signal takes it away too.
+/// Processes and folders that must not outlive the benchmark. They are removed when a signal ends it.
 #[derive(Clone, Debug, Default)]
-pub struct Brood(Arc<Mutex<Young>>);
+pub struct Cleanup(Arc<Mutex<CleanupTargets>>);
 
-/// Processes that run now, and folders that are there now.
+/// The running processes and existing folders.
 #[derive(Debug, Default)]
-struct Young {
+struct CleanupTargets {
     processes: BTreeSet<i32>,
     folders: BTreeSet<PathBuf>,
 }
 
-impl Brood {
-    /// Ends every process when this one is told to end. Must come before any other thread, which would
-    /// take the signals itself.
-    pub fn end_with_this_process() -> io::Result<Self> {
-        let brood = Self::default();
-        let signals = ends();
+impl Cleanup {
+    /// Ends every process when this process receives a termination signal. Must be called before any other
+    /// thread is started, because that thread would receive the signals.
+    pub fn on_exit() -> io::Result<Self> {
+        let cleanup = Self::default();
+        let signals = termination_signals();
         signals.thread_block()?;
-        let doomed = brood.clone();
+        let at_exit = cleanup.clone();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let _ = signals.wait();
-            let young = doomed.young();
-            young.processes.iter().for_each(|pid| end_tree(*pid, Signal::SIGKILL));
-            for folder in &young.folders {
+            let targets = at_exit.targets();
+            targets.processes.iter().for_each(|pid| kill_tree(*pid, Signal::SIGKILL));
+            for folder in &targets.folders {
                 let _ = fs::remove_dir_all(folder);
             }
             std::process::exit(130);
         })?;
-        Ok(brood)
+        Ok(cleanup)
     }
 
-    /// Has a folder removed too. One that is gone already does no harm.
+    /// Adds a folder to be removed. It may already have been removed.
     pub fn add_folder(&self, folder: &Path) {
-        self.young().folders.insert(folder.to_owned());
+        self.targets().folders.insert(folder.to_owned());
     }
 
     fn add(&self, pid: i32) {
-        self.young().processes.insert(pid);
+        self.targets().processes.insert(pid);
     }
 
     fn remove(&self, pid: i32) {
-        self.young().processes.remove(&pid);
+        self.targets().processes.remove(&pid);
     }
 
-    fn young(&self) -> MutexGuard<'_, Young> {
+    fn targets(&self) -> MutexGuard<'_, CleanupTargets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A process of a server. It ends when dropped.
+/// A process of a server. It is ended when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    brood: Brood,
+    cleanup: Cleanup,
 }
 
 impl Process {
-    /// Starts a command line on one processor, or on all. What it prints is added to a file.
-    pub fn start(line: &[String], cpu: Option<usize>, log: &Path, brood: &Brood) -> io::Result<Self> {
+    /// Starts a command line on one processor, or on all. Its output is appended to a file.
+    pub fn start(line: &[String], cpu: Option<usize>, log: &Path, cleanup: &Cleanup) -> io::Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(&line[0]);
         command.args(&line[1..]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = thread::scope(|scope| scope.spawn(|| spawn(&mut command, cpu)).join());
         let child = child.expect("starting a process does not panic")?;
-        brood.add(child.id() as i32);
-        Ok(Self { child, brood: brood.clone() })
+        cleanup.add(child.id() as i32);
+        Ok(Self { child, cleanup: cleanup.clone() })
     }
 
-    /// Its number.
+    /// Its process ID.
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
     }
@@ -95,12 +95,12 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to it.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 
-    fn ends_within(&mut self, time: Duration) -> bool {
+    fn wait_for_end(&mut self, time: Duration) -> bool {
         let end = Instant::now() + time;
         while Instant::now() < end {
             if self.has_ended() {
@@ -116,36 +116,36 @@ impl Drop for Process {
     fn drop(&mut self) {
         if !self.has_ended() {
             let _ = self.signal(Signal::SIGTERM);
-            if !self.ends_within(GRACE) {
-                end_tree(self.pid(), Signal::SIGKILL);
+            if !self.wait_for_end(GRACE) {
+                kill_tree(self.pid(), Signal::SIGKILL);
                 let _ = self.child.wait();
             }
         }
-        self.brood.remove(self.pid());
+        self.cleanup.remove(self.pid());
     }
 }
 
-/// Starts a process that hears signals and stays on one processor. On a thread of its own, since a process takes
-/// both from the thread that starts it.
+/// Starts a process that receives termination signals and is pinned to one processor. Called on a separate
+/// thread, because a process inherits both settings from the thread that starts it.
 fn spawn(command: &mut Command, cpu: Option<usize>) -> io::Result<Child> {
     machine::pin(cpu);
-    ends().thread_unblock()?;
+    termination_signals().thread_unblock()?;
     command.spawn()
 }
 
 /// The signals that end this process.
-fn ends() -> SigSet {
+fn termination_signals() -> SigSet {
     SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
 }
 
-/// Sends a signal to a process and to all below it, the youngest first.
-fn end_tree(pid: i32, signal: Signal) {
+/// Sends a signal to a process and all its descendants, the youngest first.
+fn kill_tree(pid: i32, signal: Signal) {
     for pid in tree(pid).into_iter().rev() {
         let _ = kill(Pid::from_raw(pid), signal);
     }
 }
 
-/// A process and all below it.
+/// A process and all its descendants.
 fn tree(pid: i32) -> Vec<i32> {
     let mut all = vec![pid];
     let mut at = 0;
@@ -156,31 +156,32 @@ fn tree(pid: i32) -> Vec<i32> {
     all
 }
 
-/// The children of each of a process's threads.
+/// The children of all threads of a process.
 fn children(pid: i32) -> Vec<i32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let lists = tasks.flatten().filter_map(|spec| fs::read_to_string(spec.path().join("children")).ok());
     lists
         .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
 }
 
-/// Processor seconds, user and system, of processes and all below them, those that have ended included.
+/// Processor time of processes and all their descendants, including those that have ended: user and system
+/// time in seconds.
 pub fn cpu_seconds(processes: &[Process]) -> f64 {
     let ticks: u64 = all(processes).map(ticks).sum();
     let a_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     ticks as f64 / a_second as f64
 }
 
-/// `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5).
+/// The sum of `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5).
 fn ticks(pid: i32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before may hold spaces and parentheses; the state after it is field 3.
+    // The preceding name may contain spaces and parentheses; the state after it is field 3.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// Resident memory of processes and all below them, in MiB.
+/// Resident memory of processes and all their descendants, in MiB.
 pub fn memory_mib(processes: &[Process]) -> f64 {
     all(processes).map(resident_kib).sum::<f64>() / 1024.0
 }

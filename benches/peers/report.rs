@@ -1,25 +1,25 @@
-//! What was measured, as JSON objects and as Markdown tables.
+//! Results as JSON objects and as Markdown tables.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::flight::Tally;
-use crate::server::Contestant;
+use crate::in_flight::LoadResult;
+use crate::server::Participant;
 use crate::setup::Setup;
 use crate::workload::Workload;
 
-/// What one server did in one round.
+/// The result of one server in one round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
-    /// The set-up's name.
+    /// The name of the set-up.
     pub setup: &'static str,
-    /// The workload's name.
+    /// The name of the workload.
     pub workload: &'static str,
-    /// Who answered.
+    /// The server.
     pub server: String,
-    /// How many rounds came before.
+    /// The number of the round, counted from 0.
     pub round: usize,
     /// The figures.
     #[serde(flatten)]
@@ -27,89 +27,89 @@ pub struct Record {
 }
 
 impl Record {
-    /// Puts figures in their place.
+    /// Creates a record.
     pub fn new(
         setup: &Setup,
         workload: Workload,
-        contestant: &Contestant,
+        participant: &Participant,
         round: usize,
         figures: Figures,
     ) -> Self {
-        let server = contestant.label.clone();
+        let server = participant.label.clone();
         Self { setup: setup.name, workload: workload.name(), server, round, figures }
     }
 
-    /// The record in a line, for whoever waits.
+    /// The record as one line, for standard error.
     pub fn line(&self) -> String {
         let Self { setup, workload, server, round, figures } = self;
-        let cpu = figures.cpu_us.map_or(String::new(), |cpu| format!(", {cpu:.2} µs CPU an answer"));
+        let cpu = figures.cpu_us.map_or(String::new(), |cpu| format!(", {cpu:.2} µs CPU per answer"));
         format!(
             "{setup} {workload} round {} {server}: {:.0} answers/s{cpu}, {} lost",
             round + 1,
             figures.answers_s,
-            figures.dropped_at
+            figures.lost
         )
     }
 }
 
-/// The figures of a run. Times are in the unit that their name ends with.
+/// The figures of a run. The suffix of a name is the unit.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Figures {
     /// Queries sent.
     pub sent: u64,
-    /// Replies that fitted.
+    /// Replies that match a query.
     pub answered: u64,
     /// Queries without a reply within two seconds.
-    pub dropped_at: u64,
-    /// Replies NXDOMAIN.
+    pub lost: u64,
+    /// Replies with NXDOMAIN.
     pub nxdomain: u64,
-    /// Replies SERVFAIL or REFUSED.
+    /// Replies with SERVFAIL or REFUSED.
     pub failed: u64,
-    /// Answers a second.
+    /// Answers per second.
     pub answers_s: f64,
-    /// The server's processor time for an answer, user and system, children included.
+    /// Processor time of the server per answer: user and system time, including child processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us: Option<f64>,
-    /// How much of a processor the server had.
+    /// Processor seconds of the server per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu: Option<f64>,
-    /// The generator's own, where it does not spin.
+    /// Processor time of the generator per answer, if it does not spin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator_us: Option<f64>,
-    /// Queries a second, where their rate is fixed.
+    /// Queries per second, if the rate is fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// The time that half of all replies took at most.
+    /// Median response time.
     pub p50_us: f64,
-    /// The time that 99 % took at most.
+    /// 99th percentile of the response times.
     pub p99_us: f64,
-    /// The time that 99.9 % took at most.
+    /// 99.9th percentile of the response times.
     pub p999_us: f64,
-    /// The longest time.
+    /// The longest response time.
     pub longest_us: f64,
-    /// Resident memory after the run; of `scale`, before it.
+    /// Resident memory after the run; for `scale`, before it.
     pub rss_mib: f64,
-    /// From the start of the process until it answered out of its last zone.
+    /// Time from the start of the process to the first answer from its last zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_s: Option<f64>,
-    /// From being told that data changed until the new name was answered.
+    /// Time from the notification of changed data to the first answer for the new name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fresh_s: Option<f64>,
 }
 
 impl Figures {
-    /// The figures of a load, with the processor seconds that the server took.
-    pub fn new(shard: &Tally, cpu: f64) -> Self {
-        let times = &shard.times;
+    /// The figures of a load, given the processor seconds of the server.
+    pub fn new(result: &LoadResult, cpu: f64) -> Self {
+        let times = &result.times;
         Self {
-            sent: shard.sent,
-            answered: shard.answered,
-            dropped_at: shard.dropped_at,
-            nxdomain: shard.rcodes[3],
-            failed: shard.rcodes[2] + shard.rcodes[5],
-            answers_s: shard.answered as f64 / shard.seconds,
-            cpu_us: Some(cpu * 1e6 / shard.answered.max(1) as f64),
-            server_cpu: Some(cpu / shard.seconds),
+            sent: result.sent,
+            answered: result.answered,
+            lost: result.lost,
+            nxdomain: result.rcodes[3],
+            failed: result.rcodes[2] + result.rcodes[5],
+            answers_s: result.answered as f64 / result.seconds,
+            cpu_us: Some(cpu * 1e6 / result.answered.max(1) as f64),
+            server_cpu: Some(cpu / result.seconds),
             p50_us: times.quantile(0.5),
             p99_us: times.quantile(0.99),
             p999_us: times.quantile(0.999),
@@ -124,10 +124,10 @@ impl Figures {
 /// The runs of one server.
 type Runs<'r> = Vec<&'r Record>;
 
-/// A column: its head, and its cell for the runs of a server beside those of the base.
+/// A column: its heading, and its cell for the runs of a server and those of the base.
 type Column = (&'static str, fn(&Runs<'_>, &Runs<'_>) -> String);
 
-/// The table of one workload in one set-up. The servers stand in the order of their CPU an answer.
+/// The table of one workload in one set-up. Servers are sorted by their CPU time per answer.
 pub fn table(setup: &Setup, workload: Workload, records: &[Record], base: &str) -> String {
     let base = base_of(workload, base);
     let mut servers: BTreeMap<&str, Runs<'_>> = BTreeMap::new();
@@ -138,7 +138,7 @@ pub fn table(setup: &Setup, workload: Workload, records: &[Record], base: &str) 
     let columns = columns(workload);
     let heads: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     let mut text = format!("### {}, {}\n\n", workload.name(), setup.name);
-    let _ = writeln!(text, "{}. {} rounds; {}.\n", capital(workload.meaning()), rounds, setup.meaning());
+    let _ = writeln!(text, "{}. {} rounds; {}.\n", capitalised(workload.summary()), rounds, setup.summary());
     let _ = writeln!(text, "| server | {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len() + 1));
     let none = Vec::new();
     let base_runs = servers.get(base).unwrap_or(&none);
@@ -151,7 +151,7 @@ pub fn table(setup: &Setup, workload: Workload, records: &[Record], base: &str) 
     text
 }
 
-/// Whom a workload compares with.
+/// The base that a workload compares with.
 fn base_of(workload: Workload, base: &str) -> &str {
     match workload {
         Workload::Workers => "plustwo, 1 worker",
@@ -163,9 +163,9 @@ fn base_of(workload: Workload, base: &str) -> &str {
 fn columns(workload: Workload) -> Vec<Column> {
     let rate: Column = ("answers/s", |runs, _| spread(runs, |f| Some(f.answers_s), 0));
     let rate_ratio: Column = ("ratio", |runs, base| ratio(runs, base, |f| Some(f.answers_s)));
-    let cpu: Column = ("CPU µs an answer", |runs, _| spread(runs, |f| f.cpu_us, 2));
+    let cpu: Column = ("CPU µs per answer", |runs, _| spread(runs, |f| f.cpu_us, 2));
     let cpu_ratio: Column = ("ratio", |runs, base| ratio(runs, base, |f| f.cpu_us));
-    let dropped_at: Column = ("lost", |runs, _| sum(runs, |f| f.dropped_at));
+    let lost: Column = ("lost", |runs, _| sum(runs, |f| f.lost));
     let failed: Column = ("failed", |runs, _| sum(runs, |f| f.failed));
     let p50: Column = ("p50 µs", |runs, _| middle(runs, |f| Some(f.p50_us), 0));
     let p99: Column = ("p99 µs", |runs, _| middle(runs, |f| Some(f.p99_us), 0));
@@ -173,19 +173,19 @@ fn columns(workload: Workload) -> Vec<Column> {
     let longest: Column = ("longest ms", |runs, _| spread(runs, |f| Some(f.longest_us / 1e3), 1));
     let memory: Column = ("RSS MiB", |runs, _| middle(runs, |f| Some(f.rss_mib), 0));
     let share: Column = ("server CPU", |runs, _| middle(runs, |f| f.server_cpu, 2));
-    let generator: Column = ("generator µs a query", |runs, _| middle(runs, |f| f.generator_us, 2));
-    let asked: Column = ("queries/s", |runs, _| middle(runs, |f| f.rate, 0));
+    let generator: Column = ("generator µs per query", |runs, _| middle(runs, |f| f.generator_us, 2));
+    let rate_set: Column = ("queries/s", |runs, _| middle(runs, |f| f.rate, 0));
     let start: Column = ("first answer after s", |runs, _| spread(runs, |f| f.start_s, 2));
     let fresh: Column = ("new name after s", |runs, _| spread(runs, |f| f.fresh_s, 3));
     match workload {
-        Workload::Latency => vec![asked, p50, p99, p999, longest, cpu, cpu_ratio, dropped_at],
-        Workload::Scale => vec![start, memory, rate, cpu, cpu_ratio, dropped_at],
-        Workload::Reload => vec![asked, dropped_at, failed, longest, fresh, p99, memory],
-        _ => vec![rate, rate_ratio, cpu, cpu_ratio, share, dropped_at, failed, p50, p99, memory, generator],
+        Workload::Latency => vec![rate_set, p50, p99, p999, longest, cpu, cpu_ratio, lost],
+        Workload::Scale => vec![start, memory, rate, cpu, cpu_ratio, lost],
+        Workload::Reload => vec![rate_set, lost, failed, longest, fresh, p99, memory],
+        _ => vec![rate, rate_ratio, cpu, cpu_ratio, share, lost, failed, p50, p99, memory, generator],
     }
 }
 
-/// What rows are sorted by.
+/// The value that rows are sorted by.
 fn order(runs: &Runs<'_>) -> f64 {
     let by_cpu = median(values(runs, |f| f.cpu_us));
     by_cpu.or_else(|| median(values(runs, |f| f.fresh_s))).unwrap_or(f64::MAX)
@@ -204,16 +204,16 @@ fn middle(runs: &Runs<'_>, figure: fn(&Figures) -> Option<f64>, places: usize) -
     median(values(runs, figure)).map_or("–".to_owned(), |value| number(value, places))
 }
 
-/// The median, with the smallest and the largest.
+/// The median, with minimum and maximum.
 fn spread(runs: &Runs<'_>, figure: fn(&Figures) -> Option<f64>, places: usize) -> String {
     spread_of(values(runs, figure), places)
 }
 
-/// The ratio to the base in the same round: what is slow for all cancels out.
+/// The ratio to the base in the same round, so that what slows down all servers cancels out.
 fn ratio(runs: &Runs<'_>, base: &Runs<'_>, figure: fn(&Figures) -> Option<f64>) -> String {
     let paired = runs.iter().filter_map(|run| {
-        let beside = base.iter().find(|beside| beside.round == run.round)?;
-        Some(figure(&run.figures)? / figure(&beside.figures)?)
+        let base_run = base.iter().find(|base_run| base_run.round == run.round)?;
+        Some(figure(&run.figures)? / figure(&base_run.figures)?)
     });
     spread_of(paired.filter(|ratio| ratio.is_finite()).collect(), 2)
 }
@@ -226,7 +226,7 @@ fn spread_of(values: Vec<f64>, places: usize) -> String {
     median(values).map_or("–".to_owned(), cell)
 }
 
-/// The middle of some values. `None`: there are none.
+/// The median of values. `None` if there are none.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
@@ -237,7 +237,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-/// A number with commas between thousands.
+/// A number with thousands separators.
 pub fn number(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -251,32 +251,33 @@ pub fn number(value: f64, places: usize) -> String {
     grouped + rest
 }
 
-/// A text whose first letter is a capital.
-pub fn capital(text: &str) -> String {
+/// The text with a capital first letter.
+pub fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
 // ---- a page ---------------------------------------------------------------------------------------------
 
-/// A part of a page: the word in its marks, `<!-- WORD -->` and `<!-- /WORD -->`, and what is to stand between them.
+/// A part of a page: the marker, as in `<!-- MARKER -->` and `<!-- /MARKER -->`, and the text to be placed
+/// between them.
 pub type Part<'t> = (&'static str, &'t str);
 
-/// A page with new text between its marks; a page without any of these marks becomes these texts.
+/// The page with new text between its markers. A page without any of these markers is replaced by the texts.
 pub fn fill_in(page: &str, parts: &[Part<'_>]) -> String {
-    if parts.iter().all(|(word, _)| between_marks(page, word).is_none()) {
+    if parts.iter().all(|(marker, _)| between_marks(page, marker).is_none()) {
         return parts.iter().map(|(_, text)| *text).collect();
     }
-    parts.iter().fold(page.to_owned(), |page, (word, text)| match between_marks(&page, word) {
+    parts.iter().fold(page.to_owned(), |page, (marker, text)| match between_marks(&page, marker) {
         Some((from, to)) => format!("{}\n{}\n\n{}", &page[..from], text.trim(), &page[to..]),
         None => page,
     })
 }
 
-/// Where the text between two marks begins and ends.
-fn between_marks(page: &str, word: &str) -> Option<(usize, usize)> {
-    let begin = format!("<!-- {word} -->\n");
+/// Start and end of the text between two markers.
+fn between_marks(page: &str, marker: &str) -> Option<(usize, usize)> {
+    let begin = format!("<!-- {marker} -->\n");
     let from = page.find(&begin)? + begin.len();
-    let to = page[from..].find(&format!("<!-- /{word} -->\n"))? + from;
+    let to = page[from..].find(&format!("<!-- /{marker} -->\n"))? + from;
     Some((from, to))
 }

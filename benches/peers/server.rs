@@ -1,4 +1,4 @@
-//! A server that runs with a configuration of its own.
+//! A running server with its configuration.
 
 use std::fs;
 use std::io;
@@ -11,53 +11,53 @@ use tempfile::TempDir;
 
 use crate::data::Zone;
 use crate::machine::{self, Ports};
-use crate::metrics::Page;
-use crate::peers::{Data, Kind, Launch, Outage, Reload, Task};
-use crate::process::{Brood, Process, cpu_seconds, memory_mib};
+use crate::metrics::MetricsPage;
+use crate::peers::{Data, Kind, Launch, Outage, Reload, ServerSpec};
+use crate::process::{Cleanup, Process, cpu_seconds, memory_mib};
 use crate::wire::{HEADER, Reply, Template, Type};
 
-/// Who takes part, and how.
+/// A server that takes part, with its variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contestant {
-    /// As it is called in tables.
+pub struct Participant {
+    /// Its name in tables.
     pub label: String,
-    /// Which server.
+    /// The kind of server.
     pub kind: Kind,
-    /// How many threads answer.
+    /// Number of server threads.
     pub threads: usize,
-    /// Whether it writes a query log (plustwo alone).
+    /// Whether it writes a query log (plustwo only).
     pub query_log: bool,
-    /// Whether it keeps replies as octets (plustwo alone).
+    /// Whether its packet cache is enabled (plustwo only).
     pub packet_cache: bool,
-    /// What it needs for `outage`.
+    /// Additional settings for `outage`.
     pub outage: Option<Outage>,
 }
 
-impl Contestant {
-    /// A server under its own name.
+impl Participant {
+    /// A server with its default name and settings.
     pub fn new(kind: Kind, threads: usize) -> Self {
         let label = kind.name().to_owned();
         Self { label, kind, threads, query_log: false, packet_cache: true, outage: None }
     }
 }
 
-/// Where a server is to run.
+/// Where a server runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Stand<'b> {
-    /// The processor that it stays on.
+pub struct Placement<'b> {
+    /// The processor that it is pinned to.
     pub cpu: Option<usize>,
-    /// The port of the name server above.
+    /// The port of the upstream.
     pub upstream: u16,
-    /// Who ends it when the benchmark is ended.
-    pub brood: &'b Brood,
+    /// Ends the server when the benchmark ends.
+    pub cleanup: &'b Cleanup,
 }
 
-/// A running server. It ends when dropped.
+/// A running server. It is ended when dropped.
 #[derive(Debug)]
 pub struct Server<'d> {
-    /// Who it is.
-    pub contestant: Contestant,
-    // Before its folder, so that it has ended when that goes away.
+    /// The server and its variant.
+    pub participant: Participant,
+    // Declared before the folder, so that the processes end before it is removed.
     processes: Vec<Process>,
     launch: Launch,
     folder: TempDir,
@@ -69,10 +69,10 @@ pub struct Server<'d> {
 }
 
 impl<'d> Server<'d> {
-    /// Writes its configuration and starts it. It may not answer yet.
+    /// Writes the configuration and starts the server, which may not answer immediately.
     pub fn start(
-        contestant: Contestant,
-        stand: Stand<'_>,
+        participant: Participant,
+        placement: Placement<'_>,
         data: Data<'d>,
         ports: &mut Ports,
     ) -> io::Result<Self> {
@@ -82,41 +82,41 @@ impl<'d> Server<'d> {
             folder: tempfile::Builder::new().prefix("plustwo-bench-").tempdir()?,
             port: ports.take()?,
             admin: ports.take()?,
-            upstream: stand.upstream,
+            upstream: placement.upstream,
             data,
             started: Instant::now(),
-            contestant,
+            participant,
         };
-        stand.brood.add_folder(server.folder.path());
-        server.launch = server.contestant.kind.prepare(&server.task())?;
+        placement.cleanup.add_folder(server.folder.path());
+        server.launch = server.participant.kind.prepare(&server.spec())?;
         server.started = Instant::now();
         let log = server.folder.path().join("out");
         for line in &server.launch.lines {
-            server.processes.push(Process::start(line, stand.cpu, &log, stand.brood)?);
+            server.processes.push(Process::start(line, placement.cpu, &log, placement.cleanup)?);
         }
         Ok(server)
     }
 
-    fn task(&self) -> Task<'_> {
-        Task {
+    fn spec(&self) -> ServerSpec<'_> {
+        ServerSpec {
             folder: self.folder.path(),
             port: self.port,
             admin: self.admin,
             upstream: self.upstream,
-            threads: self.contestant.threads,
+            threads: self.participant.threads,
             data: self.data,
-            query_log: self.contestant.query_log,
-            packet_cache: self.contestant.packet_cache,
-            outage: self.contestant.outage,
+            query_log: self.participant.query_log,
+            packet_cache: self.participant.packet_cache,
+            outage: self.participant.outage,
         }
     }
 
-    /// Where it answers.
+    /// The address on which it answers.
     pub fn address(&self) -> SocketAddr {
-        self.task().address()
+        self.spec().address()
     }
 
-    /// Waits until it answers a name with an address; how long that took since its start.
+    /// Waits until the server answers a query for a name with an address. Returns the time since its start.
     pub fn wait_for(&mut self, name: &str, longest: Duration) -> io::Result<Duration> {
         while self.started.elapsed() < longest {
             if self.has_address(name) {
@@ -130,12 +130,12 @@ impl<'d> Server<'d> {
         Err(self.failure("does not answer"))
     }
 
-    /// Whether it answers a name with an address now.
+    /// Whether the server answers a query for a name with an address now.
     pub fn has_address(&self, name: &str) -> bool {
-        ask(self.address(), name).unwrap_or(false)
+        query_once(self.address(), name).unwrap_or(false)
     }
 
-    /// What went wrong, with the last that it printed.
+    /// An error with the last lines of the server's output.
     fn failure(&self, what: &str) -> io::Error {
         let printed: String = ["out", "log"]
             .iter()
@@ -143,29 +143,29 @@ impl<'d> Server<'d> {
             .collect();
         let last: Vec<&str> = printed.lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
-        io::Error::other(format!("{} {what}: {}", self.contestant.label, last.join(" | ")))
+        io::Error::other(format!("{} {what}: {}", self.participant.label, last.join(" | ")))
     }
 
-    /// Writes other data where it reads its own from; it does not know yet.
+    /// Replaces the data files of the server, without notifying it.
     pub fn rewrite(&self, zones: &[Zone]) -> io::Result<()> {
-        self.contestant.kind.write_data(&self.task(), zones, 2)
+        self.participant.kind.write_data(&self.spec(), zones, 2)
     }
 
-    /// Tells it that its data changed.
+    /// Notifies the server that its data has changed.
     pub fn reload(&self) -> io::Result<()> {
         match &self.launch.reload {
             Some(Reload::Signal(signal)) => self.processes[0].signal(*signal),
             Some(Reload::Line(line)) => {
                 let program = machine::program(&line[0]).unwrap_or_else(|| line[0].clone().into());
-                let told = Command::new(program).args(&line[1..]).output()?;
-                let said = || io::Error::other(String::from_utf8_lossy(&told.stderr).into_owned());
-                told.status.success().then_some(()).ok_or_else(said)
+                let output = Command::new(program).args(&line[1..]).output()?;
+                let failure_text = || io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned());
+                output.status.success().then_some(()).ok_or_else(failure_text)
             }
-            None => Err(io::Error::other(format!("{} cannot be told", self.contestant.label))),
+            None => Err(io::Error::other(format!("{} cannot be notified", self.participant.label))),
         }
     }
 
-    /// Processor seconds so far.
+    /// Processor seconds used so far.
     pub fn cpu_seconds(&self) -> f64 {
         cpu_seconds(&self.processes)
     }
@@ -175,14 +175,14 @@ impl<'d> Server<'d> {
         memory_mib(&self.processes)
     }
 
-    /// The page of metrics, of a server that is ours.
-    pub fn metrics(&self) -> io::Result<Option<Page>> {
-        (self.contestant.kind == Kind::Plustwo).then(|| Page::read(self.admin)).transpose()
+    /// The metrics, if the server is plustwo.
+    pub fn metrics(&self) -> io::Result<Option<MetricsPage>> {
+        (self.participant.kind == Kind::Plustwo).then(|| MetricsPage::read(self.admin)).transpose()
     }
 }
 
-/// Whether a server answers a name with an address.
-fn ask(server: SocketAddr, name: &str) -> io::Result<bool> {
+/// Whether a server answers a query for a name with an address.
+fn query_once(server: SocketAddr, name: &str) -> io::Result<bool> {
     let template = Template::new(name, Type::A);
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;

@@ -1,38 +1,38 @@
-//! Who stays on which processor.
+//! Set-ups: the assignment of servers and load to processors.
 
-/// A set-up's name.
+/// The name of a set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum SetupName {
-    /// The server, with one thread, has a processor of its own; generator and upstream share another.
+    /// The server, with one thread, has its own processor; generator and upstream share another
     Pin1,
-    /// The server has two threads, and the system places everybody.
+    /// The server has two threads, and nothing is pinned
     Free2,
 }
 
 /// How servers and load share the machine.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Its name, as tables show it.
+    /// Its name in tables.
     pub name: &'static str,
     /// The processor of the server.
     pub server_cpu: Option<usize>,
     /// The processor of generator and upstream.
     pub generator_cpu: Option<usize>,
-    /// Threads that answer.
+    /// Number of server threads.
     pub threads: usize,
-    /// Sockets that ask.
+    /// Number of client sockets.
     pub sockets: usize,
-    /// Queries on their way at once, over all sockets.
+    /// Number of queries in flight, over all sockets.
     pub outstanding: usize,
 }
 
 impl Setup {
-    /// A set-up on a machine with these processors.
+    /// Creates a set-up for a machine with these processors.
     ///
     /// # Errors
     ///
-    /// There is one processor only, and two are to be kept apart.
+    /// The set-up needs two processors and there is only one.
     pub fn new(name: SetupName, processors: &[usize]) -> Result<Self, String> {
         match (name, processors) {
             (SetupName::Pin1, [server, generator, ..]) => Ok(Self {
@@ -55,16 +55,16 @@ impl Setup {
         }
     }
 
-    /// What it is, for the head of a table.
-    pub fn meaning(&self) -> String {
+    /// Description for the heading of a table.
+    pub fn summary(&self) -> String {
         match (self.server_cpu, self.generator_cpu) {
             (Some(server), Some(generator)) => format!(
                 "server: one thread on processor {server}; generator and upstream on processor {generator}; {} \
-                 queries on their way over {} sockets",
+                 queries in flight over {} sockets",
                 self.outstanding, self.sockets
             ),
             _ => format!(
-                "server: {} threads; nothing is pinned; {} queries on their way over {} sockets",
+                "server: {} threads; nothing is pinned; {} queries in flight over {} sockets",
                 self.threads, self.outstanding, self.sockets
             ),
         }

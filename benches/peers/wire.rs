@@ -1,16 +1,16 @@
-//! Messages as octets: queries to be sent, and replies to be checked.
+//! Messages in wire form: queries to be sent, and replies to be checked.
 //!
-//! This is not the project's own reading and writing of messages: what checks a program is not made of it.
+//! This does not use the project's own parser and encoder, because the check must be independent of them.
 
 use std::net::Ipv4Addr;
 
-/// The length of a header (RFC 1035 4.1.1).
+/// Length of a header (RFC 1035 section 4.1.1).
 pub const HEADER: usize = 12;
 
-/// How many octets of the first label a query makes new each time it is sent.
+/// Number of octets of the first label that differ in every query.
 const UNIQUE: usize = 16;
 
-/// The two types that are asked for.
+/// The query types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// IPv4 addresses.
@@ -22,25 +22,25 @@ pub enum Type {
 /// The type of an OPT record (RFC 6891).
 const OPT: u16 = 41;
 
-/// The option that holds a client's network, EDNS Client Subnet (RFC 7871).
+/// The code of the EDNS Client Subnet option (RFC 7871).
 const CLIENT_SUBNET: u8 = 8;
 
-/// The option that holds an Extended DNS Error (RFC 8914).
+/// The code of the Extended DNS Error option (RFC 8914).
 const EDE: u16 = 15;
 
 /// A query that can be sent any number of times.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// The message, its ID 0.
+    /// The message, with ID 0.
     pub wire: Box<[u8]>,
-    /// How long name, type and class are.
+    /// Length of the question: name, type and class.
     pub question_length: usize,
-    /// Where the octets are that are new each time.
+    /// Offset of the octets that differ in every query.
     unique_at: Option<usize>,
 }
 
 impl Template {
-    /// A question for a name, with EDNS and room for 1232 octets.
+    /// Creates a query for a name, with EDNS and a payload size of 1232 octets.
     pub fn new(name: &str, qtype: Type) -> Self {
         let mut wire = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
         for label in name.split('.') {
@@ -53,26 +53,26 @@ impl Template {
         Self { wire: wire.into(), question_length, unique_at: None }
     }
 
-    /// A question that is asked for somebody else, whose whole address it tells.
-    pub fn on_behalf(name: &str, qtype: Type, asker: Ipv4Addr) -> Self {
+    /// Creates a query with an EDNS Client Subnet of a whole IPv4 address.
+    pub fn with_client_subnet(name: &str, qtype: Type, client_subnet: Ipv4Addr) -> Self {
         let template = Self::new(name, qtype);
         let mut wire = template.wire.into_vec();
         let length_at = wire.len() - 1;
-        // The option's length, the family of IPv4, 32 bits told, and none that the answer depends on.
+        // Option length, address family IPv4, source prefix length 32, scope prefix length 0.
         wire.extend_from_slice(&[0, CLIENT_SUBNET, 0, 8, 0, 1, 32, 0]);
-        wire.extend_from_slice(&asker.octets());
+        wire.extend_from_slice(&client_subnet.octets());
         wire[length_at] = 12;
         Self { wire: wire.into(), ..template }
     }
 
-    /// A question whose first label is another each time.
+    /// Creates a query whose first label is different every time.
     pub fn unique(parent: &str, qtype: Type) -> Self {
         let mut template = Self::new(&format!("{}.{parent}", "0".repeat(UNIQUE)), qtype);
         template.unique_at = Some(HEADER + 1);
         template
     }
 
-    /// Writes the message with an ID, and with `serial` in its first label if that is to be new.
+    /// Writes the message with an ID and, if the first label is to be unique, with `serial` in it.
     pub fn write(&self, id: u16, serial: impl FnOnce() -> u64, out: &mut [u8]) {
         out[..self.wire.len()].copy_from_slice(&self.wire);
         out[..2].copy_from_slice(&id.to_be_bytes());
@@ -86,21 +86,21 @@ impl Template {
     }
 }
 
-/// What a reply says.
+/// The parsed content of a reply.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reply<'r> {
     /// The rcode in the header.
     pub rcode: u8,
-    /// How many addresses the answer section holds.
+    /// Number of addresses in the answer section.
     pub addresses: u16,
-    /// The octets of the first of them.
+    /// The octets of the first address.
     pub address: &'r [u8],
     /// The texts of the first Extended DNS Errors.
     pub errors: [&'r [u8]; 5],
 }
 
 impl<'r> Reply<'r> {
-    /// Reads a reply whose question has been compared. `None`: it is malformed.
+    /// Parses a reply whose question has been compared. `None` if it is malformed.
     pub fn read(message: &'r [u8], question_length: usize) -> Option<Self> {
         let count = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
         let mut reply = Self { rcode: message[3] & 15, ..Self::default() };
@@ -123,34 +123,34 @@ impl<'r> Reply<'r> {
         Some(reply)
     }
 
-    /// The distinct ways out that the reply tells: class and reach, as they are counted.
-    pub fn ways(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+    /// The distinct egress paths in the annotations of the reply: class and reach, as the metrics count them.
+    pub fn paths(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
         let errors = self.errors;
-        let told = move |at: usize| way(errors[at]);
-        let is_first = move |&at: &usize| at == 0 || !(0..at).any(|earlier| told(earlier) == told(at));
-        (0..errors.len()).filter(is_first).filter_map(told)
+        let path_of = move |at: usize| parse_path(errors[at]);
+        let is_first = move |&at: &usize| at == 0 || !(0..at).any(|earlier| path_of(earlier) == path_of(at));
+        (0..errors.len()).filter(is_first).filter_map(path_of)
     }
 }
 
-/// Class and reach of an Extended DNS Error that tells a way out.
-fn way(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let class = word(text.strip_prefix(b"egress=")?);
-    let told = !matches!(class, b"none" | b"more");
-    told.then(|| (class, after(text, b" reach=").map_or(&[][..], word)))
+/// Class and reach in an Extended DNS Error that describes an egress path.
+fn parse_path(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let class = first_word(text.strip_prefix(b"egress=")?);
+    let path_of = !matches!(class, b"none" | b"more");
+    path_of.then(|| (class, after_last(text, b" reach=").map_or(&[][..], first_word)))
 }
 
-/// What comes before the first space.
-fn word(text: &[u8]) -> &[u8] {
+/// The text before the first space.
+fn first_word(text: &[u8]) -> &[u8] {
     text.split(|octet| *octet == b' ').next().unwrap_or(text)
 }
 
-/// What comes after the last place of a key.
-fn after<'t>(text: &'t [u8], key: &[u8]) -> Option<&'t [u8]> {
+/// The text after the last occurrence of a key.
+fn after_last<'t>(text: &'t [u8], key: &[u8]) -> Option<&'t [u8]> {
     let at = text.windows(key.len()).rposition(|window| window == key)?;
     Some(&text[at + key.len()..])
 }
 
-/// The texts of the first extended errors among an OPT record's options.
+/// The texts of the first Extended DNS Errors in the options of an OPT record.
 fn extended_errors(mut options: &[u8]) -> Option<[&[u8]; 5]> {
     let mut errors: [&[u8]; 5] = [&[]; 5];
     let mut found = 0;
@@ -166,7 +166,7 @@ fn extended_errors(mut options: &[u8]) -> Option<[&[u8]; 5]> {
     Some(errors)
 }
 
-/// Reads records from front to back. `None` means that they end too early.
+/// Reads records in order. `None` means that the message ends too early.
 struct Reader<'r> {
     rest: &'r [u8],
 }

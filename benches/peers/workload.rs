@@ -1,58 +1,58 @@
-//! What is asked in which order.
+//! Workloads: which queries are sent, and in which order.
 
 use crate::data::worlds::{Question, World};
-use crate::data::{Chance, REGION, SERVICES, Zipf, Zone};
+use crate::data::{REGION, Rng, SERVICES, Zipf, Zone};
 use crate::setup::SetupName;
 use crate::wire::{Template, Type};
 
-/// How many forwarded names there are.
+/// Number of forwarded names.
 const FORWARDED: usize = 10_000;
 
-/// How many names that do not exist.
-const NOWHERE: usize = 2_000;
+/// Number of names that do not exist.
+const NONEXISTENT: usize = 2_000;
 
-/// How many queries are drawn before they come again in the same order.
-const DRAWN: usize = (1 << 17) - 1;
+/// Number of random queries before the order repeats.
+const ORDER_LENGTH: usize = (1 << 17) - 1;
 
-/// Of a hundred questions, those for IPv4 addresses; the others are for IPv6 addresses.
-const A_IN_100: usize = 65;
+/// Percentage of A queries; the others are AAAA queries.
+const A_PERCENT: usize = 65;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "lower")]
 pub enum Workload {
-    /// 1,000 names in 10 private zones, two A records each.
+    /// 1,000 names in 10 private zones, with two A records each
     Local,
-    /// 10,000 forwarded names out of a warm cache, by Zipf's law.
+    /// 10,000 forwarded names from a warm cache, by Zipf's law
     Cached,
-    /// 70 % cached, 20 % local, 9 % names that do not exist, 1 % names never asked before.
+    /// 70 % cached, 20 % local, 9 % names that do not exist, 1 % new names
     Mixed,
-    /// A name never asked before in each query.
+    /// A new name in every query
     Miss,
-    /// Local, over 20 TCP connections with several queries in flight each.
+    /// Local, over 20 TCP connections with several queries in flight each
     Tcp,
-    /// Names of interface endpoints, so that implied connections are counted. plustwo alone.
+    /// Names of interface endpoints, so that implied connections are counted; plustwo only
     Endpoint,
-    /// Local, at half of the base's highest rate: how long answers take.
+    /// Local, at half of the base's maximum rate: response times
     Latency,
-    /// 10,000 zones with 10 names each: start, memory, and CPU an answer.
+    /// 10,000 zones with 10 names each: start-up time, memory, and CPU per answer
     Scale,
-    /// Data change under 10,000 queries a second.
+    /// Data change at 10,000 queries per second
     Reload,
-    /// plustwo with one worker and with two.
+    /// plustwo with one worker and with two
     Workers,
-    /// plustwo with the query log and without.
+    /// plustwo with and without the query log
     Log,
-    /// Worlds that grow in one thing alone. plustwo alone, and only where it is asked for by name.
+    /// Configurations that grow in one dimension; plustwo only, and only if selected
     Growth,
-    /// Name servers that do not answer. Only where it is named.
+    /// Name servers that do not answer; only if selected
     Outage,
-    /// The least that a server can do, for orientation, and what the load generator costs.
+    /// The simplest possible server, for orientation, and the cost of the load generator
     Ceiling,
 }
 
 impl Workload {
-    /// As it is written on the command line and in tables.
+    /// Its name on the command line and in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -72,27 +72,28 @@ impl Workload {
         }
     }
 
-    /// What it is, for the head of its table.
-    pub fn meaning(self) -> &'static str {
+    /// Description for the heading of its table.
+    pub fn summary(self) -> &'static str {
         match self {
             Self::Local => "1,000 names in 10 private zones, two A records each; AAAA has no data",
-            Self::Cached => "10,000 forwarded names by Zipf's law, one or two records, out of a warm cache",
-            Self::Mixed => "70 % cached, 20 % local, 9 % NXDOMAIN, 1 % names never asked before",
-            Self::Miss => "a name never asked before in each query",
-            Self::Tcp => "local over 20 TCP connections, several queries in flight on each",
+            Self::Cached => "10,000 forwarded names by Zipf's law, one or two records, from a warm cache",
+            Self::Mixed => "70 % cached, 20 % local, 9 % NXDOMAIN, 1 % new names",
+            Self::Miss => "a new name in every query",
+            Self::Tcp => "local over 20 TCP connections with several queries in flight each",
             Self::Endpoint => "names of 24 interface endpoints; implied connections are counted",
-            Self::Latency => "local at a fixed rate, half of the base's highest",
+            Self::Latency => "local at a fixed rate, half of the base's maximum",
             Self::Scale => "10,000 zones with 10 names each",
-            Self::Reload => "10,000 names; data change under 10,000 queries a second",
+            Self::Reload => "10,000 names; data change at 10,000 queries per second",
             Self::Workers => "plustwo with one worker and with two, local",
-            Self::Log => "plustwo with the query log to a file and without, local",
-            Self::Growth => "worlds that grow in one thing alone",
+            Self::Log => "plustwo with and without the query log to a file, local",
+            Self::Growth => "worlds that grow in one dimension",
             Self::Outage => "name servers that do not answer",
-            Self::Ceiling => "local against recvmmsg, a canned reply, sendmmsg; the generator does not spin",
+            Self::Ceiling => "local with recvmmsg, a canned reply and sendmmsg; the generator does not spin",
         }
     }
 
-    /// The set-ups that suit it, the usual one first. CPU an answer needs no second one where threads do not matter.
+    /// The set-ups that are suitable, the usual one first. For CPU per answer one is enough, unless the
+    /// number of threads matters.
     pub fn setups(self) -> &'static [SetupName] {
         match self {
             Self::Workers | Self::Outage => &[SetupName::Free2],
@@ -108,13 +109,13 @@ impl Workload {
         matches!(self, Self::Cached | Self::Mixed)
     }
 
-    /// Whether answers need the name server above.
+    /// Whether answers require the upstream.
     pub fn forwards(self) -> bool {
         matches!(self, Self::Cached | Self::Mixed | Self::Miss | Self::Outage)
     }
 
-    /// Whether the generator spins where it has a processor of its own, so that waking it is not on the
-    /// server's bill. Not where the upstream shares that processor.
+    /// Whether the generator spins if it has its own processor, so that the server does not pay for waking
+    /// it. Not if the upstream shares that processor.
     pub fn spins(self) -> bool {
         matches!(self, Self::Local | Self::Cached | Self::Latency | Self::Log | Self::Growth)
     }
@@ -125,49 +126,49 @@ impl Workload {
 pub struct Plan {
     /// The queries.
     pub templates: Vec<Template>,
-    /// Numbers of queries.
+    /// Indices of queries.
     pub order: Vec<u32>,
 }
 
 impl Plan {
-    /// What a workload asks of servers that have these zones.
+    /// The queries of a workload for servers with these zones.
     pub fn new(workload: Workload, zones: &[Zone]) -> Self {
-        let mut deck = Deck::default();
-        let new_names = |deck: &mut Deck| deck.add_unique("new.example.com");
+        let mut queries = QuerySet::default();
+        let new_names = |queries: &mut QuerySet| queries.add_unique("new.example.com");
         let local: Vec<u32> =
-            zones.iter().flat_map(|zone| &zone.hosts).map(|host| deck.add(&host.name)).collect();
-        let mut chance = Chance::new(20);
-        let draw_local = |chance: &mut Chance| local[chance.below(local.len())];
+            zones.iter().flat_map(|zone| &zone.hosts).map(|host| queries.add(&host.name)).collect();
+        let mut rng = Rng::new(20);
+        let draw_local = |rng: &mut Rng| local[rng.below(local.len())];
         let order = match workload {
             Workload::Endpoint => return endpoints(),
             Workload::Cached => {
-                let (names, zipf) = (deck.add_all(forwarded()), Zipf::new(FORWARDED));
-                drawn(&mut chance, |chance| names[zipf.draw(chance)])
+                let (names, zipf) = (queries.add_all(forwarded()), Zipf::new(FORWARDED));
+                random_order(&mut rng, |rng| names[zipf.draw(rng)])
             }
             Workload::Miss => {
-                let miss = new_names(&mut deck);
-                drawn(&mut chance, |_| miss)
+                let miss = new_names(&mut queries);
+                random_order(&mut rng, |_| miss)
             }
             Workload::Mixed => {
-                let (names, by_name) = (deck.add_all(forwarded()), Zipf::new(FORWARDED));
-                let (nowhere, by_nowhere) = (deck.add_all(nowhere()), Zipf::new(NOWHERE));
-                let miss = new_names(&mut deck);
-                drawn(&mut chance, |chance| match chance.below(100) {
-                    0..70 => names[by_name.draw(chance)],
-                    70..90 => draw_local(chance),
-                    90..99 => nowhere[by_nowhere.draw(chance)],
+                let (names, by_name) = (queries.add_all(forwarded()), Zipf::new(FORWARDED));
+                let (nonexistent, by_nowhere) = (queries.add_all(nonexistent()), Zipf::new(NONEXISTENT));
+                let miss = new_names(&mut queries);
+                random_order(&mut rng, |rng| match rng.below(100) {
+                    0..70 => names[by_name.draw(rng)],
+                    70..90 => draw_local(rng),
+                    90..99 => nonexistent[by_nowhere.draw(rng)],
                     _ => miss,
                 })
             }
-            _ => drawn(&mut chance, draw_local),
+            _ => random_order(&mut rng, draw_local),
         };
-        Self { templates: deck.templates, order }
+        Self { templates: queries.templates, order }
     }
 
-    /// Everything that is asked of a world, one after the other.
+    /// Each query of a world once, in order.
     pub fn of_world(world: &World) -> Self {
-        let template = |question: &Question| match question.asker {
-            Some(asker) => Template::on_behalf(&question.name, Type::A, asker),
+        let template = |question: &Question| match question.client_subnet {
+            Some(client_subnet) => Template::with_client_subnet(&question.name, Type::A, client_subnet),
             None => Template::new(&question.name, Type::A),
         };
         let templates: Vec<Template> = world.questions.iter().map(template).collect();
@@ -175,40 +176,40 @@ impl Plan {
         Self { templates, order }
     }
 
-    /// A name below `parent` that was never queried before, in each query.
+    /// A new name below `parent` in every query.
     pub fn new_names(parent: &str) -> Self {
-        let mut deck = Deck::default();
-        let name = deck.add_unique(parent);
-        let order = drawn(&mut Chance::new(21), |_| name);
-        Self { templates: deck.templates, order }
+        let mut queries = QuerySet::default();
+        let name = queries.add_unique(parent);
+        let order = random_order(&mut Rng::new(21), |_| name);
+        Self { templates: queries.templates, order }
     }
 
-    /// The IPv4 addresses of each name in turn.
+    /// An A query for each name, in order.
     pub fn each(names: impl Iterator<Item = String>) -> Self {
         let templates: Vec<Template> = names.map(|name| Template::new(&name, Type::A)).collect();
         let order = (0..templates.len() as u32).collect();
         Self { templates, order }
     }
 
-    /// Every forwarded name with each type once, and every name that does not exist: fills caches.
+    /// Each forwarded name and each name that does not exist, once per type: fills the caches.
     pub fn warming() -> Self {
-        let mut deck = Deck::default();
-        for name in forwarded().chain(nowhere()) {
-            deck.add(&name);
+        let mut queries = QuerySet::default();
+        for name in forwarded().chain(nonexistent()) {
+            queries.add(&name);
         }
-        let order = (0..deck.templates.len() as u32).collect();
-        Self { templates: deck.templates, order }
+        let order = (0..queries.templates.len() as u32).collect();
+        Self { templates: queries.templates, order }
     }
 }
 
 /// Queries in pairs: A, then AAAA.
 #[derive(Default)]
-struct Deck {
+struct QuerySet {
     templates: Vec<Template>,
 }
 
-impl Deck {
-    /// Takes in a name; gives the number of its query for A.
+impl QuerySet {
+    /// Adds a name and returns the index of its A query.
     fn add(&mut self, name: &str) -> u32 {
         self.pair(|qtype| Template::new(name, qtype))
     }
@@ -217,7 +218,7 @@ impl Deck {
         names.map(|name| self.add(&name)).collect()
     }
 
-    /// A name below `parent` that is another in each query.
+    /// Adds a name below `parent` that is different in every query.
     fn add_unique(&mut self, parent: &str) -> u32 {
         self.pair(|qtype| Template::unique(parent, qtype))
     }
@@ -228,30 +229,30 @@ impl Deck {
     }
 }
 
-/// An order by chance: the number of a name's query for A, or the one after it.
-fn drawn(chance: &mut Chance, mut name: impl FnMut(&mut Chance) -> u32) -> Vec<u32> {
+/// A random order. `name` returns the index of a name's A query; the AAAA query follows it.
+fn random_order(rng: &mut Rng, mut name: impl FnMut(&mut Rng) -> u32) -> Vec<u32> {
     let query = |_| {
-        let first = name(chance);
-        first + u32::from(chance.below(100) >= A_IN_100)
+        let first = name(rng);
+        first + u32::from(rng.below(100) >= A_PERCENT)
     };
-    (0..DRAWN).map(query).collect()
+    (0..ORDER_LENGTH).map(query).collect()
 }
 
-/// The forwarded names, those asked most first; several share a parent.
+/// The forwarded names, the most frequent first. Several share a parent.
 fn forwarded() -> impl Iterator<Item = String> {
     (0..FORWARDED).map(|number| format!("host{}.d{}.example.net", number % 50, number * 7 % FORWARDED))
 }
 
-/// Names that the name server above does not know.
-fn nowhere() -> impl Iterator<Item = String> {
-    (0..NOWHERE).map(|number| format!("nx{number}.d{number}.example.org"))
+/// Names that do not exist according to the upstream.
+fn nonexistent() -> impl Iterator<Item = String> {
+    (0..NONEXISTENT).map(|number| format!("nx{number}.d{number}.example.org"))
 }
 
-/// The private names of the endpoints: 24 times A and 13 times AAAA, each name once with each type.
+/// The private names of the endpoints: 24 A queries and 13 AAAA queries, each name at most once per type.
 ///
-/// A look-up that comes again from the same port with the same ID and name counts as a retransmission. IDs
-/// go up by one, and 37 has no factor in common with 65,536: the same pair comes after 2.4 million queries
-/// of one socket.
+/// A repeated lookup from the same port with the same ID and name counts as a retransmission. IDs increase by
+/// one, and 37 and 65,536 have no common factor: the same pair repeats after 2.4 million queries of one
+/// socket.
 fn endpoints() -> Plan {
     let name = |service: &str| format!("{service}.{REGION}.amazonaws.com");
     let mut templates = Vec::new();

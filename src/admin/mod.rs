@@ -5,9 +5,9 @@
 
 mod explain;
 mod guard;
+mod network;
 mod reload;
 mod server;
-mod world;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ impl Admin {
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
             .route("/v1/explain", get(explain::explain))
-            .route("/v1/world", get(world::world))
+            .route("/v1/network", get(network::network))
+            .route("/v1/world", get(renamed_to_network))
             .route("/v1/reload", post(reload::reload))
             .fallback(not_found)
             .layer(middleware::from_fn_with_state(self.hosts.clone(), guard::guard))
@@ -93,6 +94,11 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 async fn not_found() -> Response {
     let pages =
-        "there are: /health /ready /metrics /v1/explain?name=&type=&from= /v1/world, POST /v1/reload\n";
+        "resources: /health /ready /metrics /v1/explain?name=&type=&from= /v1/network, POST /v1/reload\n";
     (StatusCode::NOT_FOUND, pages).into_response()
+}
+
+/// The former path of `/v1/network`: 410 (RFC 9110 section 15.5.11) with the new path.
+async fn renamed_to_network() -> (StatusCode, &'static str) {
+    (StatusCode::GONE, "/v1/world was renamed: use /v1/network\n")
 }

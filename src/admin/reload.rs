@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use crate::config::count;
-use crate::world::{Change, MAX_SHOWN, ChangeKind};
+use crate::world::{Change, ChangeKind, MAX_SHOWN};
 
 /// Requests a reload and waits for its outcome. Supplied by the daemon.
 pub type ReloadHandle =

@@ -306,7 +306,11 @@ mod tests {
     }
 
     fn short() -> ServerLimits {
-        ServerLimits { connections: 2, header: Duration::from_millis(100), response: Duration::from_millis(100) }
+        ServerLimits {
+            connections: 2,
+            header: Duration::from_millis(100),
+            response: Duration::from_millis(100),
+        }
     }
 
     #[tokio::test]

@@ -59,7 +59,7 @@ pub fn verdicts<'s>(
     bundles: &[&'s Bundle],
     regions: &'s [Region],
 ) -> Vec<BundleRow<'s>> {
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for bundle in bundles {
         for region in regions {
             let names: Vec<Name> =
@@ -71,10 +71,10 @@ pub fn verdicts<'s>(
             let counted: Vec<&Row> =
                 rows.filter(|row| row.has_address() || !has_address(&row.question.qname)).collect();
             let (verdict, because) = judge(&counted);
-            told.push(BundleRow { bundle: &bundle.name, region, verdict, because });
+            described.push(BundleRow { bundle: &bundle.name, region, verdict, because });
         }
     }
-    told
+    described
 }
 
 fn judge<'s>(rows: &[&'s Row]) -> (BundleVerdict, Vec<&'s Row>) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::aws::Region;
 use crate::aws::prices::Charge;
 use crate::explain::Destination;
-use crate::resolve::{Class, EgressPath, PathEnd, Hop, Reach};
+use crate::resolve::{Class, EgressPath, Hop, PathEnd, Reach};
 use crate::world::{AttachedTo, EndpointKind, Index, PlaceKind, Subnet, Vantage, Vpc, World};
 
 /// A charge on a path, in the region that determines its price.
@@ -246,9 +246,12 @@ impl PassedHop<'_> {
 }
 
 /// The charges on a path as text: `free` if traffic arrives and nothing is charged.
-pub fn words(costs: &[Cost], path: &EgressPath) -> String {
-    let paid: Vec<&str> =
-        costs.iter().map(|cost| cost.charge.as_str()).filter(|word| *word != "gateway-endpoint").collect();
+pub fn describe(costs: &[Cost], path: &EgressPath) -> String {
+    let paid: Vec<&str> = costs
+        .iter()
+        .map(|cost| cost.charge.as_str())
+        .filter(|keyword| *keyword != "gateway-endpoint")
+        .collect();
     let is_aws = !matches!(path.class, Class::Internet | Class::OnPremises | Class::Unknown);
     match (paid.is_empty(), path.reach) {
         (false, _) => paid.join(" + "),

@@ -1,9 +1,9 @@
 //! An audit as CSV (RFC 4180): one line for each group of locations, name and path.
 
 use super::cost;
-use super::row::{Row, PathCell};
-use super::survey::Survey;
 use super::keyword::Keyword;
+use super::row::{PathCell, Row};
+use super::survey::Survey;
 
 /// The header line.
 const HEAD: [&str; 17] = [
@@ -20,8 +20,8 @@ const HEAD: [&str; 17] = [
     "via",
     "reach",
     "reasons",
-    "missed",
-    "lands",
+    "suggestions",
+    "destination",
     "cost",
     "records",
 ];
@@ -37,31 +37,31 @@ pub fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
                 true => vec![None],
                 false => row.ways.iter().map(Some).collect(),
             };
-            for way in ways {
-                text += &line(&cells(&places, &views, row, way));
+            for path in ways {
+                text += &line(&cells(&places, &views, row, path));
             }
         }
     }
     text
 }
 
-fn cells(places: &str, views: &str, row: &Row, way: Option<&PathCell>) -> [String; 17] {
-    let path = way.map(|way| &way.path);
+fn cells(places: &str, views: &str, row: &Row, cell: Option<&PathCell>) -> [String; 17] {
+    let path = cell.map(|cell| &cell.path);
     let reasons: Vec<&str> = match path {
         Some(path) => path.reasons.iter().map(|reason| reason.as_str()).collect(),
         None => row.reasons.iter().map(|reason| reason.as_str()).collect(),
     };
-    let missed: Vec<String> =
-        row.missed.iter().map(|missed| format!("{}:{}", missed.kind.as_str(), missed.id)).collect();
-    let addresses = way.map_or_else(String::new, |way| {
-        way.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    let suggestions: Vec<String> =
+        row.suggestions.iter().map(|it| format!("{}:{}", it.kind.as_str(), it.id)).collect();
+    let addresses = cell.map_or_else(String::new, |cell| {
+        cell.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     });
     [
         places.to_owned(),
         views.to_owned(),
         row.name(),
         row.question.qtype.to_string(),
-        way.map_or(row.verdict, |way| way.verdict).as_str().to_owned(),
+        cell.map_or(row.verdict, |cell| cell.verdict).as_str().to_owned(),
         row.source.as_str().to_owned(),
         row.answered_by(),
         row.rcode.to_string(),
@@ -70,9 +70,9 @@ fn cells(places: &str, views: &str, row: &Row, way: Option<&PathCell>) -> [Strin
         path.map_or_else(String::new, |path| path.via.join(" ")),
         path.map(|path| path.reach).or(row.reach()).map_or("", |reach| reach.as_str()).to_owned(),
         reasons.join(" "),
-        missed.join(" "),
-        way.map_or_else(String::new, |way| way.lands.join("; ")),
-        way.map_or_else(String::new, |way| cost::words(&way.costs, &way.path)),
+        suggestions.join(" "),
+        cell.map_or_else(String::new, |cell| cell.destinations.join("; ")),
+        cell.map_or_else(String::new, |cell| cost::describe(&cell.costs, &cell.path)),
         row.records.join("; "),
     ]
 }

@@ -5,27 +5,27 @@
 //! that count down and hints are ignored. Rows that differ in the same way from the same locations form a
 //! group.
 
-mod row_change;
 mod affected;
+mod row_change;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::locations::{AuditLocation, described, has_clients};
 use super::names;
-use super::locations::{AuditLocation, has_clients, told};
 use super::row::Row;
 use super::survey::Survey;
 use super::table;
 use crate::dns::{Name, Question, RecordType};
-use crate::net::host;
+use crate::net::host_prefix;
 use crate::world::{Change, PlaceId, PlaceKind, World, diff as changes};
 use affected::AffectedObjects;
 
 pub use row_change::RowChange;
 
 /// Maximum number of rows of a group that are examined for causes: they differ in the same way.
-const MOST_ROWS_ASKED: usize = 100;
+const MAX_ROWS_EXAMINED: usize = 100;
 
 /// The differences between two worlds.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ fn places(old: &World, new: &World) -> Vec<BothWorlds> {
 fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
     let place = match world.places[world.place_named(name)?].kind {
         PlaceKind::Subnet(subnet) => world.places.find_in_vpc(address, world.subnets[subnet].vpc)?,
-        PlaceKind::Site(_) | PlaceKind::Outside => world.places.find(host(address), None).ok()?,
+        PlaceKind::Site(_) | PlaceKind::Outside => world.places.find(host_prefix(address), None).ok()?,
     };
     (*world.place_name(place) == *name && has_clients(world, place)).then_some(place)
 }
@@ -195,11 +195,11 @@ fn at(world: &World, name: &str, address: IpAddr) -> Option<PlaceId> {
 type FoundChanges<'s> = BTreeMap<(usize, RowChange), (Vec<usize>, &'s Row, &'s Row)>;
 
 /// The rows that differ, once for equal locations.
-fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChanges<'s> {
+fn find_changes<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChanges<'s> {
     let group_of = |survey: &Survey<'_>| {
         let mut of = HashMap::new();
         for (number, group) in survey.groups.iter().enumerate() {
-            of.extend(group.askers.iter().map(|asker| (asker.vantage, number)));
+            of.extend(group.locations.iter().map(|location| (location.vantage, number)));
         }
         of
     };
@@ -227,20 +227,20 @@ fn found<'s>(surveys: &'s [Survey<'_>; 2], places: &[BothWorlds]) -> FoundChange
 /// The differences, grouped by difference and locations, with their causes.
 fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) -> Vec<DifferenceGroup> {
     let mut together: BTreeMap<(RowChange, Vec<usize>), Vec<LocationPair>> = BTreeMap::new();
-    for ((_, otherwise), (mut numbers, before, after)) in found(surveys, places) {
+    for ((_, otherwise), (mut numbers, before, after)) in find_changes(surveys, places) {
         numbers.sort_unstable();
         let pair = LocationPair { before: before.clone(), after: after.clone() };
         together.entry((otherwise, numbers)).or_default().push(pair);
     }
     let group = |((change, numbers), rows): ((RowChange, Vec<usize>), Vec<LocationPair>)| {
-        let askers: Vec<&BothWorlds> = numbers.iter().map(|number| &places[*number]).collect();
-        let (causes, is_attributed) = causes(surveys, &askers, &rows, changes);
+        let locations: Vec<&BothWorlds> = numbers.iter().map(|number| &places[*number]).collect();
+        let (causes, is_attributed) = causes(surveys, &locations, &rows, changes);
         // A location that is split in one world only is described by that world's prefixes.
         let told_by = |both: &&BothWorlds| {
             if both.before.prefixes.is_empty() { both.after.clone() } else { both.before.clone() }
         };
-        let askers: Vec<AuditLocation> = askers.iter().map(told_by).collect();
-        DifferenceGroup { places: told(askers.iter()), change, rows, causes, is_attributed }
+        let locations: Vec<AuditLocation> = locations.iter().map(told_by).collect();
+        DifferenceGroup { places: described(locations.iter()), change, rows, causes, is_attributed }
     };
     let mut groups: Vec<DifferenceGroup> = together.into_iter().map(group).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.rows.len()));
@@ -250,11 +250,11 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) 
 /// The changes that affect rows; if none does, all that may have an effect. And whether any affects them.
 fn causes(
     surveys: &[Survey<'_>; 2],
-    askers: &[&BothWorlds],
+    locations: &[&BothWorlds],
     rows: &[LocationPair],
     changes: &[Change],
 ) -> (Vec<Change>, bool) {
-    let touched = AffectedObjects::of(surveys, askers, rows.iter().take(MOST_ROWS_ASKED));
+    let touched = AffectedObjects::of(surveys, locations, rows.iter().take(MAX_ROWS_EXAMINED));
     let causes: Vec<Change> = changes.iter().filter(|change| touched.by(change)).cloned().collect();
     if !causes.is_empty() {
         return (causes, true);

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Style};
 
-use super::diff::{Differences, DifferenceGroup, LocationPair};
+use super::diff::{DifferenceGroup, Differences, LocationPair};
 use crate::config::count;
 use crate::dns::RecordType;
 use crate::world::MAX_SHOWN;
@@ -20,7 +20,7 @@ pub struct DiffReport<'a> {
     /// The differences.
     pub found: &'a Differences<'a>,
     /// Whether every name and every change is shown.
-    pub is_whole: bool,
+    pub shows_all: bool,
 }
 
 impl Display for DiffReport<'_> {
@@ -59,7 +59,7 @@ impl DiffReport<'_> {
         let red = Style::new().fg_color(Some(AnsiColor::Red.into()));
         let green = Style::new().fg_color(Some(AnsiColor::Green.into()));
         let names = match &group.rows[..] {
-            [one] => told(one),
+            [one] => describe(one),
             rows => count(rows.len(), "name"),
         };
         writeln!(f, "{BOLD}{names}{BOLD:#} {DIM}from{DIM:#} {}", group.places.join(", "))?;
@@ -72,9 +72,9 @@ impl DiffReport<'_> {
         self.changes(f, group.causes.iter())?;
         if group.rows.len() > 1 {
             writeln!(f, "  {DIM}names{DIM:#}")?;
-            let most = if self.is_whole { usize::MAX } else { NAMES_SHOWN };
+            let most = if self.shows_all { usize::MAX } else { NAMES_SHOWN };
             for pair in group.rows.iter().take(most) {
-                writeln!(f, "    {}", told(pair))?;
+                writeln!(f, "    {}", describe(pair))?;
             }
             if group.rows.len() > most {
                 writeln!(f, "    … and {} more", group.rows.len() - most)?;
@@ -88,7 +88,7 @@ impl DiffReport<'_> {
         f: &mut fmt::Formatter<'_>,
         changes: impl ExactSizeIterator<Item = &'c crate::world::Change>,
     ) -> fmt::Result {
-        let (all, most) = (changes.len(), if self.is_whole { usize::MAX } else { MAX_SHOWN });
+        let (all, most) = (changes.len(), if self.shows_all { usize::MAX } else { MAX_SHOWN });
         for change in changes.take(most) {
             writeln!(f, "    {change}")?;
         }
@@ -100,7 +100,7 @@ impl DiffReport<'_> {
 }
 
 /// A name, with its type unless it is A.
-fn told(pair: &LocationPair) -> String {
+fn describe(pair: &LocationPair) -> String {
     match pair.after.question.qtype {
         RecordType::A => pair.after.name(),
         other => format!("{} {other}", pair.after.name()),

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::bundle::{self, BundleRow};
 use super::cost::{self, Cost};
-use super::row::{Row, PathCell};
+use super::keyword::Keyword;
+use super::row::{PathCell, Row};
 use super::survey::Survey;
 use super::table::{is_shown, notes};
-use super::keyword::Keyword;
 use crate::aws::Region;
 use crate::aws::bundles::Bundle;
-use crate::aws::prices::{Prices, Unit};
+use crate::aws::prices::{Prices, PricingUnit};
 
 /// The version of the format. It increases when a key changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -27,15 +27,16 @@ pub fn audit(
         .groups
         .iter()
         .map(|group| {
-            let askers = group.askers.iter().map(|asker| {
+            let locations = group.locations.iter().map(|location| {
                 json!({
-                    "place": &*asker.place,
-                    "prefixes": asker.prefixes,
-                    "resolver": &*survey.world.views[asker.vantage.view].name,
+                    "place": &*location.place,
+                    "prefixes": location.prefixes,
+                    "resolver": &*survey.world.views[location.vantage.view].name,
                 })
             });
             let rows = survey.rows(group).filter(|row| is_shown(row, only)).map(|row| one(row, prices));
-            let mut value = json!({ "places": askers.collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>() });
+            let mut value =
+                json!({ "places": locations.collect::<Vec<_>>(), "rows": rows.collect::<Vec<_>>() });
             if !bundles.is_empty() {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
                 value["bundles"] = verdicts.iter().map(bundle_row).collect();
@@ -48,7 +49,7 @@ pub fn audit(
         "regions": regions.iter().map(Region::as_str).collect::<Vec<_>>(),
         "names": survey.questions.len(),
         "groups": groups,
-        "prices_of": prices.newest(),
+        "prices_of": prices.newest_date(),
         "notes": notes(survey),
     })
 }
@@ -72,38 +73,39 @@ fn one(row: &Row, prices: &Prices) -> Value {
         "claim": row.claim.as_ref().map(|(kind, id)| json!({ "kind": kind, "id": &**id, "profile": row.profile.as_deref() })),
         "rcode": row.rcode.to_string(),
         "records": row.records,
-        "ways": row.ways.iter().map(|way| way_of(way, prices)).collect::<Vec<_>>(),
+        "ways": row.ways.iter().map(|path| way_of(path, prices)).collect::<Vec<_>>(),
         "reasons": row.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-        "missed": row.missed.iter().map(|missed| json!({
-            "reason": missed.kind.as_str(),
-            "id": missed.id,
+        "suggestions": row.suggestions.iter().map(|it| json!({
+            "reason": it.kind.as_str(),
+            "id": it.id,
         })).collect::<Vec<_>>(),
     })
 }
 
-fn way_of(way: &PathCell, prices: &Prices) -> Value {
+fn way_of(path: &PathCell, prices: &Prices) -> Value {
     json!({
-        "addresses": way.addresses,
-        "verdict": way.verdict.as_str(),
-        "class": way.path.class.as_str(),
-        "via": way.path.via.iter().map(|id| &**id).collect::<Vec<_>>(),
-        "reach": way.path.reach.as_str(),
-        "reasons": way.path.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-        "lands": way.lands,
-        "cost": cost::words(&way.costs, &way.path),
-        "charges": way.costs.iter().map(|cost| charge(cost, prices)).collect::<Vec<_>>(),
+        "addresses": path.addresses,
+        "verdict": path.verdict.as_str(),
+        "class": path.path.class.as_str(),
+        "via": path.path.via.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "reach": path.path.reach.as_str(),
+        "reasons": path.path.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
+        "destination": path.destinations,
+        "cost": cost::describe(&path.costs, &path.path),
+        "charges": path.costs.iter().map(|cost| charge(cost, prices)).collect::<Vec<_>>(),
     })
 }
 
 fn charge(cost: &Cost, prices: &Prices) -> Value {
     let price = |unit| prices.find(&cost.region, cost.charge, unit);
-    let dates = [Unit::Hour, Unit::Gb].into_iter().filter_map(price).map(|price| price.date.as_str());
+    let dates =
+        [PricingUnit::Hour, PricingUnit::Gb].into_iter().filter_map(price).map(|price| price.date.as_str());
     json!({
         "charge": cost.charge.as_str(),
         "region": cost.region.as_str(),
         // Decimal strings, because binary fractions would be inexact.
-        "usd_hour": price(Unit::Hour).map(|price| &price.usd),
-        "usd_gb": price(Unit::Gb).map(|price| &price.usd),
+        "usd_hour": price(PricingUnit::Hour).map(|price| &price.usd),
+        "usd_gb": price(PricingUnit::Gb).map(|price| &price.usd),
         "price_of": dates.min(),
     })
 }

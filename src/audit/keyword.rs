@@ -2,7 +2,7 @@
 
 use super::bundle::BundleVerdict;
 use super::row::{Row, Verdict};
-use crate::config::nearest;
+use crate::config::correction;
 use crate::explain::SuggestionKind;
 use crate::resolve::{Class, Reach, Reason};
 
@@ -20,7 +20,7 @@ pub enum Keyword {
     /// A reason.
     Reason(Reason),
     /// A suggestion.
-    Missed(SuggestionKind),
+    Suggestion(SuggestionKind),
 }
 
 impl Keyword {
@@ -32,8 +32,8 @@ impl Keyword {
         let classes =
             Class::ALL.iter().copied().filter(|class| !matches!(class, Class::Unknown | Class::None));
         let reasons = Reason::ALL.iter().copied().map(Self::Reason);
-        let missed = SuggestionKind::ALL.iter().copied().map(Self::Missed);
-        let all = verdicts.chain(reaches).chain(classes.map(Self::Class)).chain(reasons).chain(missed);
+        let suggestions = SuggestionKind::ALL.iter().copied().map(Self::Suggestion);
+        let all = verdicts.chain(reaches).chain(classes.map(Self::Class)).chain(reasons).chain(suggestions);
         all.chain(bundles)
     }
 
@@ -45,26 +45,26 @@ impl Keyword {
             Self::Reach(reach) => reach.as_str(),
             Self::Class(class) => class.as_str(),
             Self::Reason(reason) => reason.as_str(),
-            Self::Missed(change) => change.as_str(),
+            Self::Suggestion(change) => change.as_str(),
         }
     }
 
     /// Whether a row matches.
-    pub fn is_of(self, row: &Row) -> bool {
+    pub fn matches(self, row: &Row) -> bool {
         match self {
             Self::Verdict(verdict) => row.verdict == verdict,
             Self::Bundle(_) => false,
             Self::Reach(reach) => {
-                row.ways.iter().any(|way| way.path.reach == reach) || row.reach() == Some(reach)
+                row.ways.iter().any(|path| path.path.reach == reach) || row.reach() == Some(reach)
             }
-            Self::Class(class) => row.ways.iter().any(|way| way.path.class == class),
+            Self::Class(class) => row.ways.iter().any(|path| path.path.class == class),
             Self::Reason(reason) => row.all_reasons().contains(&reason),
-            Self::Missed(change) => row.missed.iter().any(|missed| missed.kind == change),
+            Self::Suggestion(change) => row.suggestions.iter().any(|suggestions| suggestions.kind == change),
         }
     }
 
     /// Whether the verdict of a bundle matches.
-    pub fn is_of_bundle(self, verdict: BundleVerdict) -> bool {
+    pub fn matches_bundle(self, verdict: BundleVerdict) -> bool {
         self.as_str() == verdict.as_str()
     }
 }
@@ -73,16 +73,15 @@ impl std::str::FromStr for Keyword {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(word) = Self::all().find(|word| word.as_str() == text) {
-            return Ok(word);
+        if let Some(keyword) = Self::all().find(|keyword| keyword.as_str() == text) {
+            return Ok(keyword);
         }
         let known: Vec<&str> = Self::all().map(Self::as_str).collect();
-        let otherwise_written = known.iter().copied().find(|word| word.eq_ignore_ascii_case(text));
-        let near = otherwise_written.or_else(|| nearest(text, &known));
-        let near = near.map(|near| format!("; did you mean `{near}`?"));
-        Err(format!(
-            "there is no verdict, reach, path class, reason or missed change `{text}`{}",
-            near.unwrap_or_default()
-        ))
+        let other_case = known.iter().find(|keyword| keyword.eq_ignore_ascii_case(text));
+        let correction = match other_case {
+            Some(keyword) => format!("; did you mean `{keyword}`?"),
+            None => correction(text, &known),
+        };
+        Err(format!("unknown verdict, reach, path class, reason or suggestion `{text}`{correction}"))
     }
 }

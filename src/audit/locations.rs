@@ -19,7 +19,7 @@ pub struct AuditLocation {
 
 impl AuditLocation {
     /// Its description.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         match self.prefixes.is_empty() {
             true => self.place.to_string(),
             false => format!("{} at {}", self.place, self.prefixes.join(", ")),
@@ -53,29 +53,29 @@ pub fn has_clients(world: &World, place: PlaceId) -> bool {
 /// # Errors
 ///
 /// A description of an invalid name.
-pub fn askers(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
+pub fn locations(world: &World, from: &[String], view: Option<&str>) -> Result<Vec<AuditLocation>, String> {
     if from.is_empty() {
         let all = world.places.indexed().map(|(index, _)| index);
-        let clients = all
-            .filter(|place| has_clients(world, *place) && world.places[*place].kind != PlaceKind::Outside);
+        let clients =
+            all.filter(|place| has_clients(world, *place) && world.places[*place].kind != PlaceKind::Outside);
         return clients.map(|place| AuditLocation::in_place(world, place, view)).collect();
     }
-    let mut askers: Vec<AuditLocation> = Vec::new();
-    for word in from {
-        let found = vantage(world, word, view)?;
-        let asker = AuditLocation { vantage: found, ..AuditLocation::in_place(world, found.place, view)? };
-        if !askers.iter().any(|have| have.vantage == asker.vantage) {
-            askers.push(asker);
+    let mut locations: Vec<AuditLocation> = Vec::new();
+    for keyword in from {
+        let found = vantage(world, keyword, view)?;
+        let location = AuditLocation { vantage: found, ..AuditLocation::in_place(world, found.place, view)? };
+        if !locations.iter().any(|have| have.vantage == location.vantage) {
+            locations.push(location);
         }
     }
-    Ok(askers)
+    Ok(locations)
 }
 
 /// Locations with identical rows.
 #[derive(Clone, Debug)]
 pub struct LocationGroup {
     /// The locations.
-    pub askers: Vec<AuditLocation>,
+    pub locations: Vec<AuditLocation>,
     /// The rows of each chunk of questions, by the chunk's own index.
     pub(super) rows: Vec<usize>,
 }
@@ -83,13 +83,13 @@ pub struct LocationGroup {
 impl LocationGroup {
     /// Descriptions of the locations.
     pub fn places(&self) -> Vec<String> {
-        told(self.askers.iter())
+        described(self.locations.iter())
     }
 
     /// The distinct names of the resolvers.
     pub fn views<'w>(&self, world: &'w World) -> Vec<&'w str> {
         let mut views: Vec<&str> =
-            self.askers.iter().map(|asker| &*world.views[asker.vantage.view].name).collect();
+            self.locations.iter().map(|location| &*world.views[location.vantage.view].name).collect();
         views.sort_unstable();
         views.dedup();
         views
@@ -97,9 +97,13 @@ impl LocationGroup {
 }
 
 /// Descriptions of locations: a split is listed only if the place that it belongs to is not.
-pub fn told<'a>(askers: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
-    let whole: HashSet<&Arc<str>> =
-        askers.clone().filter(|asker| asker.prefixes.is_empty()).map(|asker| &asker.place).collect();
-    let is_told = |asker: &&AuditLocation| asker.prefixes.is_empty() || !whole.contains(&asker.place);
-    askers.filter(is_told).map(AuditLocation::told).collect()
+pub fn described<'a>(locations: impl Iterator<Item = &'a AuditLocation> + Clone) -> Vec<String> {
+    let whole: HashSet<&Arc<str>> = locations
+        .clone()
+        .filter(|location| location.prefixes.is_empty())
+        .map(|location| &location.place)
+        .collect();
+    let is_told =
+        |location: &&AuditLocation| location.prefixes.is_empty() || !whole.contains(&location.place);
+    locations.filter(is_told).map(AuditLocation::describe).collect()
 }

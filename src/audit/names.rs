@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::locations::AuditLocation;
 use crate::aws::Region;
-use crate::aws::service_names::sample;
+use crate::aws::service_names::example_host;
 use crate::dns::{Class, Name, Question, RecordType};
 use crate::world::{PlaceKind, World, Zone};
 
 /// The regions of a world's VPCs, or of the VPCs of the given locations.
-pub fn regions(world: &World, askers: &[AuditLocation], is_named: bool) -> Vec<Region> {
-    let of_asker = |asker: &AuditLocation| match world.places[asker.vantage.place].kind {
+pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Vec<Region> {
+    let of_asker = |location: &AuditLocation| match world.places[location.vantage.place].kind {
         PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
-        PlaceKind::Site(_) | PlaceKind::Outside => world.views[asker.vantage.view].vpc(),
+        PlaceKind::Site(_) | PlaceKind::Outside => world.views[location.vantage.view].vpc(),
     };
     let mut regions: Vec<Region> = Vec::new();
     let mut add = |region: &Region| {
@@ -21,7 +21,7 @@ pub fn regions(world: &World, askers: &[AuditLocation], is_named: bool) -> Vec<R
             regions.push(region.clone());
         }
     };
-    let asked = || askers.iter().filter(|_| is_named).filter_map(of_asker);
+    let asked = || locations.iter().filter(|_| is_named).filter_map(of_asker);
     match asked().next().is_some() {
         true => asked().for_each(|vpc| add(&world.vpcs[vpc].region)),
         false => world.vpcs.iter().for_each(|vpc| add(&vpc.region)),
@@ -55,7 +55,7 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
     let mut add = |name: &Name, rtype: RecordType| {
         let name = match name.is_wildcard() {
             // A wildcard of AWS has the label that is used among the service names.
-            true => Name::parse(&sample(&name.to_string())).unwrap_or_else(|_| name.clone()),
+            true => Name::parse(&example_host(&name.to_string())).unwrap_or_else(|_| name.clone()),
             false => name.clone(),
         };
         all.insert((name, rtype.0));
@@ -70,8 +70,8 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
             if leads_on {
                 types.iter().for_each(|rtype| add(name, *rtype));
             }
-            let told = node.types().filter(|rtype| !matches!(*rtype, RecordType::SOA | RecordType::NS));
-            told.for_each(|rtype| add(name, rtype));
+            let described = node.types().filter(|rtype| !matches!(*rtype, RecordType::SOA | RecordType::NS));
+            described.for_each(|rtype| add(name, rtype));
         }
     }
     for (name, node) in world.public.overlay.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {

@@ -3,16 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cost::{Cost, BillableHops};
-use crate::aws::template::{has_standard_names, region_in_name};
+use super::cost::{BillableHops, Cost};
+use crate::aws::template::{region_in_name, uses_standard_names};
 use crate::dns::{Ede, Name, Question, Rcode, RecordType};
 use crate::explain::Destination;
 use crate::explain::{self, Suggestion, claim_of};
-use crate::net::{is_globally_routed, nat64_embedded};
+use crate::net::{is_globally_routed, nat64_to_ipv4};
 use crate::resolve::{
-    RoutingDecision, Class, EgressPath, Outcome, QueryContext, Reach, Reason, Referral, Source, Trace, resolve,
+    Class, EgressPath, Outcome, QueryContext, Reach, Reason, Referral, RoutingDecision, Source, Trace,
+    resolve,
 };
-use crate::world::{ScopedClaim, ClaimSource, Vantage, World};
+use crate::world::{ClaimSource, ScopedClaim, Vantage, World};
 
 /// Whether an answer leads to private or public destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,12 +67,12 @@ pub struct Row {
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// Suggestions.
-    pub missed: Arc<[Suggestion]>,
+    pub suggestions: Arc<[Suggestion]>,
     /// Whether servers would be queried whose answer is unknown: those of a rule, or public ones of a region
     /// without a table.
-    pub is_unasked: bool,
+    pub is_unresolved: bool,
     /// Whether the sealed internet was used instead of other servers.
-    pub stands_in: bool,
+    pub uses_sealed_internet: bool,
 }
 
 /// A path of some of the addresses of an answer.
@@ -84,7 +85,7 @@ pub struct PathCell {
     /// Its verdict.
     pub verdict: Verdict,
     /// Its distinct destinations, as text.
-    pub lands: Vec<String>,
+    pub destinations: Vec<String>,
     /// Its charges.
     pub costs: Vec<Cost>,
 }
@@ -94,12 +95,13 @@ impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
         self.question == other.question
             && (self.verdict, self.source, self.rcode) == (other.verdict, other.source, other.rcode)
-            && (self.is_unasked, self.stands_in) == (other.is_unasked, other.stands_in)
+            && (self.is_unresolved, self.uses_sealed_internet)
+                == (other.is_unresolved, other.uses_sealed_internet)
             && (&self.claim, &self.profile) == (&other.claim, &other.profile)
             && self.records == other.records
             && self.ttls == other.ttls
             && self.reasons == other.reasons
-            && self.missed == other.missed
+            && self.suggestions == other.suggestions
             && self.ways == other.ways
     }
 }
@@ -109,7 +111,7 @@ impl PartialEq for PathCell {
     fn eq(&self, other: &Self) -> bool {
         self.addresses == other.addresses
             && self.path.has_same_annotation(&other.path)
-            && self.lands == other.lands
+            && self.destinations == other.destinations
             && self.costs == other.costs
     }
 }
@@ -136,17 +138,17 @@ pub type SuggestionsOf<'m> = &'m mut dyn FnMut(&Outcome) -> Arc<[Suggestion]>;
 impl Row {
     /// The result of a question from a vantage. `None` if the resolver does not reply.
     pub fn of(
-        tolls: &BillableHops<'_>,
+        billable_hops: &BillableHops<'_>,
         vantage: Vantage,
         question: &Arc<Question>,
-        missed: SuggestionsOf<'_>,
+        suggestions: SuggestionsOf<'_>,
     ) -> Option<Self> {
-        let world = tolls.world();
+        let world = billable_hops.world();
         let mut first = SelectedClaim::default();
         // TTLs of forwarded answers depend on the time, and weighted records on a random number: neither
         // matters here.
         let outcome = resolve(world, vantage, question, QueryContext::at(0), &mut first)?;
-        let missed = missed(&outcome);
+        let suggestions = suggestions(&outcome);
         let claim = first.0.filter(|_| !matches!(outcome.source, Source::Public | Source::SystemRule));
         let sets = &outcome.answer.answer;
         let is_address = |rtype: RecordType| matches!(rtype, RecordType::A | RecordType::AAAA);
@@ -156,7 +158,7 @@ impl Row {
             data.sort_unstable();
             records.extend(data.into_iter().map(|data| format!("{} {} {data}", set.owner, set.rtype)));
         }
-        let ways = ways(tolls, vantage, &outcome);
+        let ways = paths(billable_hops, vantage, &outcome);
         let is_unasked = match outcome.source {
             Source::ForwardRule => {
                 outcome.answer.rcode == Rcode::SERVFAIL
@@ -167,7 +169,7 @@ impl Row {
         };
         Some(Self {
             question: question.clone(),
-            verdict: together(ways.iter().map(|way| way.verdict)),
+            verdict: combined_verdict(ways.iter().map(|path| path.verdict)),
             source: outcome.source,
             claim: claim.map(|held| claim_of(world, held.claim)),
             profile: claim.and_then(|held| match held.source {
@@ -182,15 +184,15 @@ impl Row {
                 .map(|set| (set.owner.clone(), set.rtype, set.ttl))
                 .collect(),
             ways,
-            missed,
-            is_unasked,
-            stands_in: explain::stands_in(world, &outcome),
+            suggestions: suggestions,
+            is_unresolved: is_unasked,
+            uses_sealed_internet: explain::uses_sealed_internet(world, &outcome),
             reasons: outcome.reasons,
         })
     }
 
     /// The row of a resolver that does not reply.
-    pub fn silent(question: &Arc<Question>) -> Self {
+    pub fn no_reply(question: &Arc<Question>) -> Self {
         Self {
             question: question.clone(),
             verdict: Verdict::None,
@@ -202,9 +204,9 @@ impl Row {
             ttls: Vec::new(),
             ways: Vec::new(),
             reasons: Vec::new(),
-            missed: Arc::from([]),
-            is_unasked: false,
-            stands_in: false,
+            suggestions: Arc::from([]),
+            is_unresolved: false,
+            uses_sealed_internet: false,
         }
     }
 
@@ -225,7 +227,7 @@ impl Row {
     /// Every distinct reason of the row.
     pub fn all_reasons(&self) -> Vec<Reason> {
         let mut all = Vec::new();
-        let of_ways = self.ways.iter().flat_map(|way| way.path.reasons.iter());
+        let of_ways = self.ways.iter().flat_map(|path| path.path.reasons.iter());
         for reason in self.reasons.iter().chain(of_ways) {
             if !all.contains(reason) {
                 all.push(*reason);
@@ -242,13 +244,13 @@ impl Row {
             Reach::Blocked => 2,
             Reach::Dead => 3,
         };
-        let worst = self.ways.iter().map(|way| way.path.reach).max_by_key(rank);
-        worst.or(self.is_unasked.then_some(Reach::Unknown))
+        let worst = self.ways.iter().map(|path| path.path.reach).max_by_key(rank);
+        worst.or(self.is_unresolved.then_some(Reach::Unknown))
     }
 
     /// Every address of the answer, in order.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> = self.ways.iter().flat_map(|way| way.addresses.iter().copied()).collect();
+        let mut all: Vec<IpAddr> = self.ways.iter().flat_map(|path| path.addresses.iter().copied()).collect();
         all.sort_unstable();
         all
     }
@@ -262,27 +264,29 @@ impl Row {
 /// Whether a name is of a region whose public names are not in any table: those in China, and others outside
 /// the standard partition.
 fn is_unlisted(name: &Name) -> bool {
-    region_in_name(name.to_string().trim_end_matches('.')).is_some_and(|region| !has_standard_names(&region))
+    region_in_name(name.to_string().trim_end_matches('.')).is_some_and(|region| !uses_standard_names(&region))
 }
 
 /// The combined verdict of several paths.
-fn together(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+fn combined_verdict(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     verdicts.reduce(|one, other| if one == other { one } else { Verdict::Mixed }).unwrap_or(Verdict::None)
 }
 
 /// The paths of an outcome, with equal ones combined.
-fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<PathCell> {
+fn paths(billable_hops: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<PathCell> {
     let mut ways: Vec<PathCell> = Vec::new();
     for one in &outcome.paths {
-        let (verdict, lands) = (verdict(one.address, &one.path), lands(tolls.world(), &one.path));
-        let like = |way: &&mut PathCell| way.verdict == verdict && way.path.has_same_annotation(&one.path);
+        let (verdict, destinations) =
+            (verdict(one.address, &one.path), destinations(billable_hops.world(), &one.path));
+        let like = |path: &&mut PathCell| path.verdict == verdict && path.path.has_same_annotation(&one.path);
         match ways.iter_mut().find(like) {
-            Some(way) => {
-                way.addresses.push(one.address);
-                way.lands.extend(lands.filter(|lands| !way.lands.contains(lands)));
-                for cost in tolls.on(vantage, one.address, &one.path) {
-                    if !way.costs.contains(&cost) {
-                        way.costs.push(cost);
+            Some(path) => {
+                path.addresses.push(one.address);
+                path.destinations
+                    .extend(destinations.filter(|destinations| !path.destinations.contains(destinations)));
+                for cost in billable_hops.on(vantage, one.address, &one.path) {
+                    if !path.costs.contains(&cost) {
+                        path.costs.push(cost);
                     }
                 }
             }
@@ -290,15 +294,15 @@ fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Pa
                 addresses: vec![one.address],
                 path: one.path.clone(),
                 verdict,
-                lands: lands.into_iter().collect(),
-                costs: tolls.on(vantage, one.address, &one.path),
+                destinations: destinations.into_iter().collect(),
+                costs: billable_hops.on(vantage, one.address, &one.path),
             }),
         }
     }
-    for way in &mut ways {
-        way.addresses.sort_unstable();
-        way.lands.sort_unstable();
-        way.costs.sort_unstable();
+    for path in &mut ways {
+        path.addresses.sort_unstable();
+        path.destinations.sort_unstable();
+        path.costs.sort_unstable();
     }
     ways.sort_by(|one, other| one.addresses.cmp(&other.addresses));
     ways
@@ -307,7 +311,7 @@ fn ways(tolls: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<Pa
 /// Whether an address is reached privately: it is not public, or an endpoint carries the traffic. For DNS64,
 /// the embedded IPv4 address counts.
 fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
-    let address = nat64_embedded(address).map_or(address, IpAddr::V4);
+    let address = nat64_to_ipv4(address).map_or(address, IpAddr::V4);
     let is_private = path.endpoint.is_some()
         || matches!(path.class, Class::GatewayEndpoint | Class::VpcLattice)
         || !is_globally_routed(address);
@@ -315,7 +319,7 @@ fn verdict(address: IpAddr, path: &EgressPath) -> Verdict {
 }
 
 /// The destination of a path, in a few words.
-fn lands(world: &World, path: &EgressPath) -> Option<String> {
+fn destinations(world: &World, path: &EgressPath) -> Option<String> {
     match Destination::of(world, path) {
         Destination::Here | Destination::Unknown => None,
         Destination::Nowhere => Some("nowhere".to_owned()),

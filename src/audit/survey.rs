@@ -12,7 +12,7 @@ use super::cost::BillableHops;
 use super::locations::{AuditLocation, LocationGroup};
 use super::row::{Row, Verdict};
 use crate::dns::Question;
-use crate::explain::{Suggestion, goes_past_endpoints, missed};
+use crate::explain::{Suggestion, bypasses_endpoints, suggestions};
 use crate::resolve::{Outcome, Reach, Source};
 use crate::world::{Index, ViewId, Vpc, World};
 
@@ -34,30 +34,30 @@ struct Chunk {
     /// The distinct sequences of rows.
     runs: Vec<Vec<Row>>,
     /// The sequence of each location.
-    of_asker: Vec<usize>,
+    of_location: Vec<usize>,
 }
 
 impl<'w> Survey<'w> {
     /// Resolves every question from every location.
-    pub fn of(world: &'w World, askers: &[AuditLocation], questions: Vec<Arc<Question>>) -> Self {
+    pub fn of(world: &'w World, locations: &[AuditLocation], questions: Vec<Arc<Question>>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let size = questions.len().div_ceil(threads).max(1);
         let chunks: Vec<Chunk> = thread::scope(|scope| {
             let parts: Vec<_> = questions
                 .chunks(size)
-                .map(|part| scope.spawn(move || Chunk::of(world, askers, part)))
+                .map(|part| scope.spawn(move || Chunk::of(world, locations, part)))
                 .collect();
             parts.into_iter().map(|part| part.join().expect("asking a question does not panic")).collect()
         });
         let mut groups: Vec<LocationGroup> = Vec::new();
         let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
-        for (number, asker) in askers.iter().enumerate() {
-            let rows: Vec<usize> = chunks.iter().map(|chunk| chunk.of_asker[number]).collect();
+        for (number, location) in locations.iter().enumerate() {
+            let rows: Vec<usize> = chunks.iter().map(|chunk| chunk.of_location[number]).collect();
             match known.get(&rows) {
-                Some(group) => groups[*group].askers.push(asker.clone()),
+                Some(group) => groups[*group].locations.push(location.clone()),
                 None => {
                     known.insert(rows.clone(), groups.len());
-                    groups.push(LocationGroup { askers: vec![asker.clone()], rows });
+                    groups.push(LocationGroup { locations: vec![location.clone()], rows });
                 }
             }
         }
@@ -71,12 +71,12 @@ impl<'w> Survey<'w> {
     }
 
     /// Whether the sealed internet was used instead of other servers.
-    pub fn stands_in(&self) -> bool {
-        self.groups.iter().any(|group| self.rows(group).any(|row| row.stands_in))
+    pub fn uses_sealed_internet(&self) -> bool {
+        self.groups.iter().any(|group| self.rows(group).any(|row| row.uses_sealed_internet))
     }
 
     /// Whether there are rules whose servers were not queried.
-    pub fn is_unasked(&self) -> bool {
+    pub fn is_unresolved(&self) -> bool {
         self.has_unknown(|source| source != Source::Public)
     }
 
@@ -86,26 +86,28 @@ impl<'w> Survey<'w> {
     }
 
     fn has_unknown(&self, wanted: impl Fn(Source) -> bool) -> bool {
-        let is_one = |row: &Row| row.is_unasked && wanted(row.source);
+        let is_one = |row: &Row| row.is_unresolved && wanted(row.source);
         self.groups.iter().any(|group| self.rows(group).any(is_one))
     }
 }
 
 impl Chunk {
-    fn of(world: &World, askers: &[AuditLocation], questions: &[Arc<Question>]) -> Self {
-        let mut chunk = Self { runs: Vec::new(), of_asker: Vec::with_capacity(askers.len()) };
+    fn of(world: &World, locations: &[AuditLocation], questions: &[Arc<Question>]) -> Self {
+        let mut chunk = Self { runs: Vec::new(), of_location: Vec::with_capacity(locations.len()) };
         // By the verdicts and reaches of their rows, which are equal for equal sequences.
         let mut by_look: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
-        let tolls = BillableHops::of_world(world);
+        let billable_hops = BillableHops::of_world(world);
         let mut known = SurveyCache::default();
-        for asker in askers {
-            let vantage = asker.vantage;
+        for location in locations {
+            let vantage = location.vantage;
             let rows: Vec<Row> = questions
                 .iter()
                 .enumerate()
                 .map(|(number, question)| {
-                    let mut missed = |outcome: &_| known.missed(world, asker, number, question, outcome);
-                    Row::of(&tolls, vantage, question, &mut missed).unwrap_or_else(|| Row::silent(question))
+                    let mut suggestions =
+                        |outcome: &_| known.suggestions(world, location, number, question, outcome);
+                    Row::of(&billable_hops, vantage, question, &mut suggestions)
+                        .unwrap_or_else(|| Row::no_reply(question))
                 })
                 .collect();
             let look = rows.iter().map(|row| (row.verdict, row.reach())).collect();
@@ -115,7 +117,7 @@ impl Chunk {
                 alike.push(chunk.runs.len() - 1);
                 chunk.runs.len() - 1
             });
-            chunk.of_asker.push(run);
+            chunk.of_location.push(run);
         }
         chunk
     }
@@ -128,31 +130,32 @@ type SuggestionKey = (ViewId, Option<Index<Vpc>>, usize, u64);
 /// Suggestions found so far.
 #[derive(Default)]
 struct SurveyCache {
-    missed: HashMap<SuggestionKey, Arc<[Suggestion]>>,
+    suggestions: HashMap<SuggestionKey, Arc<[Suggestion]>>,
 }
 
 impl SurveyCache {
-    fn missed(
+    fn suggestions(
         &mut self,
         world: &World,
-        asker: &AuditLocation,
+        location: &AuditLocation,
         number: usize,
         question: &Question,
         outcome: &Outcome,
     ) -> Arc<[Suggestion]> {
-        let vantage = asker.vantage;
+        let vantage = location.vantage;
         // For translated addresses, they also depend on the NAT gateway's VPC.
         let is_translated = outcome.paths.iter().any(|one| one.path.translated_by.is_some());
         if outcome.paths.len() > 64 || is_translated {
-            return missed(world, vantage, question, outcome).into();
+            return suggestions(world, vantage, question, outcome).into();
         }
         // Whether the path ends at an endpoint, for each public address of the answer.
-        let past =
-            outcome.paths.iter().enumerate().fold(0, |bits, (at, one)| {
-                bits | (u64::from(goes_past_endpoints(world, vantage, one)) << at)
-            });
+        let past = outcome
+            .paths
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (at, one)| bits | (u64::from(bypasses_endpoints(world, vantage, one)) << at));
         let key = (vantage.view, world.place_vpc_index(vantage.place), number, past);
-        let look = || missed(world, vantage, question, outcome).into();
-        self.missed.entry(key).or_insert_with(look).clone()
+        let look = || suggestions(world, vantage, question, outcome).into();
+        self.suggestions.entry(key).or_insert_with(look).clone()
     }
 }

@@ -7,13 +7,13 @@ use anstyle::{AnsiColor, Style};
 
 use super::bundle::{self, BundleVerdict};
 use super::cost::{self, Cost};
-use super::locations::LocationGroup;
-use super::row::{Row, Verdict, PathCell};
-use super::survey::Survey;
 use super::keyword::Keyword;
+use super::locations::LocationGroup;
+use super::row::{PathCell, Row, Verdict};
+use super::survey::Survey;
 use crate::aws::Region;
 use crate::aws::bundles::Bundle;
-use crate::aws::prices::{Charge, Prices, Unit};
+use crate::aws::prices::{Charge, Prices, PricingUnit};
 use crate::dns::RecordType;
 use crate::resolve::Reach;
 
@@ -39,7 +39,7 @@ pub struct Table<'a> {
 
 /// Whether a row is shown.
 pub fn is_shown(row: &Row, only: &[Keyword]) -> bool {
-    only.is_empty() || only.iter().any(|word| word.is_of(row))
+    only.is_empty() || only.iter().any(|keyword| keyword.matches(row))
 }
 
 /// Notes about an audit.
@@ -50,10 +50,10 @@ pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     } else if survey.questions.is_empty() {
         notes.push("There is nothing to ask for: no VPC, and so no region whose names are meant.");
     }
-    if survey.stands_in() {
+    if survey.uses_sealed_internet() {
         notes.push("Nothing was sent: the sealed internet stands in for the servers that would be asked.");
     }
-    if survey.is_unasked() {
+    if survey.is_unresolved() {
         notes.push("Nothing was sent: what the servers of a forwarding rule would answer is not known here.");
     }
     if survey.is_unlisted() {
@@ -74,7 +74,7 @@ impl Display for Table<'_> {
             self.group(f, group)?;
         }
         let shown = self.survey.groups.iter().flat_map(|group| self.shown(group));
-        let all = shown.flat_map(|row| &row.ways).flat_map(|way| &way.costs);
+        let all = shown.flat_map(|row| &row.ways).flat_map(|path| &path.costs);
         let costs: BTreeSet<&Cost> = all.filter(|cost| cost.charge != Charge::GatewayEndpoint).collect();
         if !costs.is_empty() {
             writeln!(f, "\n{BOLD}what is paid{BOLD:#}")?;
@@ -101,8 +101,8 @@ impl Table<'_> {
         if counted.is_empty() {
             writeln!(f, "  {:>5}", "none")?;
         }
-        for (told, number) in counted {
-            writeln!(f, "  {number:>5}  {told}")?;
+        for (described, number) in counted {
+            writeln!(f, "  {number:>5}  {described}")?;
         }
         if !self.bundles.is_empty() {
             writeln!(f)?;
@@ -115,7 +115,7 @@ impl Table<'_> {
         writeln!(f)?;
         let names_types = self.survey.questions.iter().any(|question| question.qtype != RecordType::A);
         let head = ["", "name", "type", "answered by", "way", "reach", "lands", "cost", "hints"];
-        let head = head.map(|word| (word.to_owned(), DIM));
+        let head = head.map(|keyword| (keyword.to_owned(), DIM));
         let lines = rows.iter().flat_map(|row| lines(row, names_types));
         let lines: Vec<Vec<Cell>> = [head.to_vec()].into_iter().chain(lines).collect();
         aligned(f, &lines)
@@ -139,7 +139,7 @@ impl Table<'_> {
                 (because.next().unwrap_or_default(), PLAIN),
             ]);
             let nothing = || (String::new(), PLAIN);
-            lines.extend(because.map(|told| vec![nothing(), nothing(), nothing(), (told, PLAIN)]));
+            lines.extend(because.map(|described| vec![nothing(), nothing(), nothing(), (described, PLAIN)]));
         }
         lines
     }
@@ -148,16 +148,16 @@ impl Table<'_> {
     fn counted(&self, group: &LocationGroup) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for row in self.shown(group) {
-            let mut classes: Vec<&str> = row.ways.iter().map(|way| way.path.class.as_str()).collect();
+            let mut classes: Vec<&str> = row.ways.iter().map(|path| path.path.class.as_str()).collect();
             classes.dedup();
-            let told = match row.reach() {
+            let described = match row.reach() {
                 Some(reach) if row.has_address() => {
                     format!("{} {} {}", row.verdict.as_str(), classes.join(" and "), reach.as_str())
                 }
-                _ if row.is_unasked => format!("{} unknown", row.verdict.as_str()),
+                _ if row.is_unresolved => format!("{} unknown", row.verdict.as_str()),
                 _ => format!("{} {}", row.verdict.as_str(), row.rcode),
             };
-            *counts.entry(told).or_default() += 1;
+            *counts.entry(described).or_default() += 1;
         }
         let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
@@ -167,26 +167,26 @@ impl Table<'_> {
 
 /// Why a row prevents a better verdict.
 fn because(row: &Row) -> String {
-    let told = match row.reach() {
+    let described = match row.reach() {
         Some(Reach::Ok) => row.verdict.as_str().to_owned(),
         Some(reach) => reach.as_str().to_owned(),
         None => row.rcode.to_string(),
     };
     let hints = hints(row, None);
     let colon = if hints.is_empty() { "" } else { ": " };
-    format!("{} is {told}{colon}{hints}", row.name())
+    format!("{} is {described}{colon}{hints}", row.name())
 }
 
 /// The lines of a row: one for each of its paths.
 fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
-    let line = |way: Option<&PathCell>, is_first: bool| {
-        let verdict = way.map_or(row.verdict, |way| way.verdict);
-        let reach = way.map(|way| way.path.reach).or(row.reach());
+    let line = |path: Option<&PathCell>, is_first: bool| {
+        let verdict = path.map_or(row.verdict, |path| path.verdict);
+        let reach = path.map(|path| path.path.reach).or(row.reach());
         let first = |text: String| if is_first { text } else { String::new() };
-        let told = match way {
-            Some(way) if way.path.via.is_empty() => way.path.class.as_str().to_owned(),
-            Some(way) => format!("{} via {}", way.path.class.as_str(), way.path.via.join(" → ")),
-            None if row.is_unasked => "not asked".to_owned(),
+        let described = match path {
+            Some(path) if path.path.via.is_empty() => path.path.class.as_str().to_owned(),
+            Some(path) => format!("{} via {}", path.path.class.as_str(), path.path.via.join(" → ")),
+            None if row.is_unresolved => "not asked".to_owned(),
             None => row.rcode.to_string(),
         };
         vec![
@@ -194,59 +194,59 @@ fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
             (first(row.name()), PLAIN),
             (first(if names_type { row.question.qtype.to_string() } else { String::new() }), PLAIN),
             (first(row.answered_by()), PLAIN),
-            (told, PLAIN),
+            (described, PLAIN),
             (reach.map_or("-", |reach| reach.as_str()).to_owned(), reach.map_or(PLAIN, reach_style)),
-            (way.map_or_else(String::new, |way| way.lands.join(", ")), PLAIN),
-            (way.map_or_else(|| "-".to_owned(), |way| cost::words(&way.costs, &way.path)), PLAIN),
-            (if is_first { hints(row, way) } else { way_hints(way) }, PLAIN),
+            (path.map_or_else(String::new, |path| path.destinations.join(", ")), PLAIN),
+            (path.map_or_else(|| "-".to_owned(), |path| cost::describe(&path.costs, &path.path)), PLAIN),
+            (if is_first { hints(row, path) } else { way_hints(path) }, PLAIN),
         ]
     };
     match row.ways.is_empty() {
         true => vec![line(None, true)],
-        false => row.ways.iter().enumerate().map(|(at, way)| line(Some(way), at == 0)).collect(),
+        false => row.ways.iter().enumerate().map(|(at, path)| line(Some(path), at == 0)).collect(),
     }
 }
 
 /// The reasons of a path, or of all paths, and suggestions.
-fn hints(row: &Row, way: Option<&PathCell>) -> String {
-    let reasons = match way {
-        Some(way) => way.path.reasons.clone(),
+fn hints(row: &Row, path: Option<&PathCell>) -> String {
+    let reasons = match path {
+        Some(path) => path.path.reasons.clone(),
         None => row.all_reasons(),
     };
-    let mut told: Vec<String> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
+    let mut described: Vec<String> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
     let mut last = None;
-    for missed in row.missed.iter() {
-        match (told.last_mut(), last == Some(missed.kind)) {
-            (Some(told), true) => told.push_str(&format!(" {}", missed.id)),
-            _ => told.push(format!("{} {}", missed.kind.as_str(), missed.id)),
+    for suggestions in row.suggestions.iter() {
+        match (described.last_mut(), last == Some(suggestions.kind)) {
+            (Some(described), true) => described.push_str(&format!(" {}", suggestions.id)),
+            _ => described.push(format!("{} {}", suggestions.kind.as_str(), suggestions.id)),
         }
-        last = Some(missed.kind);
+        last = Some(suggestions.kind);
     }
-    told.join(", ")
+    described.join(", ")
 }
 
-fn way_hints(way: Option<&PathCell>) -> String {
-    let reasons = way.into_iter().flat_map(|way| &way.path.reasons);
+fn way_hints(path: Option<&PathCell>) -> String {
+    let reasons = path.into_iter().flat_map(|path| &path.path.reasons);
     reasons.map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn price_line(cost: &Cost, prices: &Prices) -> Vec<Cell> {
     let price = |unit| prices.find(&cost.region, cost.charge, unit);
-    let (hour, gb) = (price(Unit::Hour), price(Unit::Gb));
-    let told: Vec<String> = [(hour, "an hour"), (gb, "a GB")]
+    let (hour, gb) = (price(PricingUnit::Hour), price(PricingUnit::Gb));
+    let described: Vec<String> = [(hour, "an hour"), (gb, "a GB")]
         .into_iter()
         .filter_map(|(price, unit)| price.map(|price| format!("${} {unit}", price.usd)))
         .collect();
     let dates: Vec<&str> = [hour, gb].into_iter().flatten().map(|price| price.date.as_str()).collect();
-    let told = match dates.iter().min() {
+    let described = match dates.iter().min() {
         None => "no price in the table".to_owned(),
-        Some(date) => format!("{} ({date})", told.join(", ")),
+        Some(date) => format!("{} ({date})", described.join(", ")),
     };
     vec![
         (cost.charge.as_str().to_owned(), PLAIN),
         (cost.region.to_string(), PLAIN),
-        (cost.charge.paid_by().to_owned(), PLAIN),
-        (told, PLAIN),
+        (cost.charge.billing_basis().to_owned(), PLAIN),
+        (described, PLAIN),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::facts::{TableError, lines};
 use super::region::Region;
-use super::service_names::sample;
+use super::service_names::example_host;
 use super::template::fill;
 
 /// Names that are needed together.
@@ -19,7 +19,7 @@ pub struct Bundle {
 impl Bundle {
     /// Its names in a region; a sample stands in place of a wildcard's label.
     pub fn hosts(&self, region: &Region) -> Vec<String> {
-        self.names.iter().map(|(template, _)| sample(&fill(template, region))).collect()
+        self.names.iter().map(|(template, _)| example_host(&fill(template, region))).collect()
     }
 
     /// The templates of its names.
@@ -65,7 +65,7 @@ mod tests {
         assert!(facts.bundles.len() >= 8);
         for bundle in &facts.bundles {
             for host in bundle.hosts(&tokyo) {
-                assert!(facts.public.find(&host).is_some(), "{}: {host}", bundle.name);
+                assert!(facts.public_names.find(&host).is_some(), "{}: {host}", bundle.name);
             }
             assert!(bundle.sources().iter().all(|page| page.starts_with("https://docs.aws.amazon.com/")));
         }

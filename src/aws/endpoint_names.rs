@@ -16,24 +16,24 @@ const SERVICE_LABEL: &str = "7d67968";
 const S3_FAMILIES: [&str; 3] = ["s3", "s3-control", "s3-accesspoint"];
 
 /// The public name of what a resource endpoint leads to.
-pub fn resource_name(endpoint: &str, configuration: &str, region: &Region) -> String {
+pub fn resource_endpoint_name(endpoint: &str, configuration: &str, region: &Region) -> String {
     format!("{endpoint}.{configuration}.{RESOURCE_LABEL}.vpc-lattice-rsc.{region}.on.aws")
 }
 
 /// The public name of what a service-network endpoint leads to: a resource configuration `rcfg-…` or a service.
 /// `token` stands for the id of its association with the service network, which EC2 does not tell.
-pub fn service_network_name(endpoint: &str, token: &str, resource: &str, region: &Region) -> String {
+pub fn service_network_endpoint_name(endpoint: &str, token: &str, resource: &str, region: &Region) -> String {
     if resource.starts_with("rcfg-") {
-        return resource_name(&format!("{endpoint}-snra-{token}"), resource, region);
+        return resource_endpoint_name(&format!("{endpoint}-snra-{token}"), resource, region);
     }
     format!("{endpoint}-snsa-{token}.{SERVICE_LABEL}.vpc-lattice-svcs.{region}.on.aws")
 }
 
 /// Where the labels part in `<api-id>-vpce-…`, the first label of an API's alias at an endpoint (API Gateway
 /// guide, "Invoke a private API"): what comes after is the endpoint's id.
-pub fn api_alias(label: &[u8]) -> Option<&[u8]> {
-    const MARK: &[u8] = b"-vpce-";
-    let at = label.windows(MARK.len()).position(|window| window == MARK).filter(|at| *at > 0)?;
+pub fn endpoint_id_in_api_alias(label: &[u8]) -> Option<&[u8]> {
+    const SEPARATOR: &[u8] = b"-vpce-";
+    let at = label.windows(SEPARATOR.len()).position(|window| window == SEPARATOR).filter(|at| *at > 0)?;
     Some(&label[at + 1..])
 }
 
@@ -77,7 +77,7 @@ mod tests {
             ("vpce-api", None),
             ("abc", None),
         ] {
-            assert_eq!(api_alias(label.as_bytes()), endpoint.map(str::as_bytes), "{label}");
+            assert_eq!(endpoint_id_in_api_alias(label.as_bytes()), endpoint.map(str::as_bytes), "{label}");
         }
         assert_eq!(api_domain(&tokyo()), "execute-api.ap-northeast-1.amazonaws.com");
     }
@@ -86,15 +86,15 @@ mod tests {
     fn names_of_lattice_are_as_seen() {
         let ohio = Region::parse("us-east-2").unwrap();
         assert_eq!(
-            resource_name("vpce-019b90d6f16d4f958", "rcfg-07129f3acded87625", &ohio),
+            resource_endpoint_name("vpce-019b90d6f16d4f958", "rcfg-07129f3acded87625", &ohio),
             "vpce-019b90d6f16d4f958.rcfg-07129f3acded87625.4232ccc.vpc-lattice-rsc.us-east-2.on.aws"
         );
         assert_eq!(
-            service_network_name("vpce-1", "08ab", "rcfg-2", &ohio),
+            service_network_endpoint_name("vpce-1", "08ab", "rcfg-2", &ohio),
             "vpce-1-snra-08ab.rcfg-2.4232ccc.vpc-lattice-rsc.us-east-2.on.aws"
         );
         assert_eq!(
-            service_network_name("vpce-1", "08ab", "svc-2", &ohio),
+            service_network_endpoint_name("vpce-1", "08ab", "svc-2", &ohio),
             "vpce-1-snsa-08ab.7d67968.vpc-lattice-svcs.us-east-2.on.aws"
         );
     }

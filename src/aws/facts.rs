@@ -9,8 +9,8 @@ use super::bundles::{self, Bundle};
 use super::geography::RegionLocations;
 use super::prefix_list::PrefixLists;
 use super::prices::Prices;
-use super::public::{PublicHost, PublicNames, stable_address};
-use super::ranges::Ranges;
+use super::public_names::{PublicHost, PublicNames, stable_address};
+use super::ranges::IpRanges;
 use super::region::Region;
 use super::service::ServiceTable;
 
@@ -23,9 +23,9 @@ pub struct Facts {
     /// Prefix lists that AWS manages.
     pub prefix_lists: PrefixLists,
     /// Public host names of AWS services.
-    pub public: PublicNames,
+    pub public_names: PublicNames,
     /// Address ranges out of `ip-ranges.json`.
-    pub ranges: Ranges,
+    pub ranges: IpRanges,
     /// Where regions lie.
     pub regions: RegionLocations,
     /// What needs several names at once.
@@ -36,14 +36,14 @@ pub struct Facts {
 
 /// A line of a table that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{table} line {line}: {problem}")]
+#[error("{table} line {line}: {message}")]
 pub struct TableError {
     /// File name of the table.
     pub table: &'static str,
     /// Line, counted from 1.
     pub line: usize,
     /// What is wrong with it.
-    pub problem: String,
+    pub message: String,
 }
 
 static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
@@ -52,7 +52,7 @@ static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
 });
 
 /// Global services live in us-east-1 (PrivateLink guide, AWS services that integrate).
-pub(super) static HOME: LazyLock<Region> =
+pub(super) static GLOBAL_SERVICES_REGION: LazyLock<Region> =
     LazyLock::new(|| Region::known("us-east-1").expect("us-east-1 is a known region"));
 
 impl Facts {
@@ -65,14 +65,14 @@ impl Facts {
         Ok(Self {
             services: ServiceTable::parse(include_str!("data/services.tsv"))?,
             prefix_lists: PrefixLists::parse(include_str!("data/prefix_lists.tsv"))?,
-            public: PublicNames::parse(include_str!("data/public_names.tsv"))?,
-            ranges: Ranges::parse(include_str!("data/ranges.tsv"))?,
+            public_names: PublicNames::parse(include_str!("data/public_names.tsv"))?,
+            ranges: IpRanges::parse(include_str!("data/ranges.tsv"))?,
             regions: RegionLocations::parse(include_str!("data/regions.tsv"))?,
             bundles: bundles::parse(include_str!("data/bundles.tsv"))?,
             prices: Prices::parse(include_str!("data/prices.tsv")).map_err(|error| TableError {
                 table: "prices.tsv",
                 line: error.line,
-                problem: error.problem,
+                message: error.message,
             })?,
         })
     }
@@ -90,7 +90,7 @@ impl Facts {
         host: &str,
         found: &PublicHost<'_>,
     ) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
-        let region = found.region.as_ref().unwrap_or(&HOME);
+        let region = found.region.as_ref().unwrap_or(&GLOBAL_SERVICES_REGION);
         let listed = match found.service_range {
             "S3" => self.prefix_lists.for_service(region, "s3"),
             "DYNAMODB" => self.prefix_lists.for_service(region, "dynamodb"),
@@ -146,8 +146,8 @@ pub(super) struct TableLine<'a, const N: usize> {
 
 impl<const N: usize> TableLine<'_, N> {
     /// An error that names this line.
-    pub fn error(&self, problem: impl ToString) -> TableError {
-        TableError { table: self.table, line: self.line, problem: problem.to_string() }
+    pub fn error(&self, message: impl ToString) -> TableError {
+        TableError { table: self.table, line: self.line, message: message.to_string() }
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn lines<'a, const N: usize>(
         let cells = cells.try_into().map_err(|_| TableError {
             table,
             line,
-            problem: format!("{count} columns where {N} are due"),
+            message: format!("{count} columns where {N} are due"),
         })?;
         Ok(TableLine { table, line, cells })
     })
@@ -183,7 +183,7 @@ mod tests {
     fn built_in_tables_parse() {
         let facts = Facts::parse().unwrap();
         assert!(facts.services.rows().len() > 300);
-        assert!(facts.public.templates().count() > 800);
+        assert!(facts.public_names.templates().count() > 800);
         assert!(facts.prefix_lists.iter().count() > 30);
     }
 
@@ -197,7 +197,7 @@ mod tests {
 
     fn addresses(host: &str) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
         let facts = Facts::built_in();
-        facts.public_addresses(host, &facts.public.find(host).unwrap())
+        facts.public_addresses(host, &facts.public_names.find(host).unwrap())
     }
 
     #[test]
@@ -248,12 +248,12 @@ mod tests {
     #[test]
     fn every_host_has_an_address_in_every_region() {
         let facts = Facts::built_in();
-        for template in facts.public.templates() {
+        for template in facts.public_names.templates() {
             let host = template.replace('*', "x");
             for region in crate::aws::region::known_regions() {
                 let region = Region::parse(region).unwrap();
                 let host = fill(&host, &region);
-                let Some(found) = facts.public.find(&host) else {
+                let Some(found) = facts.public_names.find(&host) else {
                     continue;
                 };
                 let (v4, v6) = facts.public_addresses(&host, &found);

@@ -62,7 +62,7 @@ pub struct RegionLocation {
 /// Where regions lie, some forty of them.
 #[derive(Debug, Default)]
 pub struct RegionLocations {
-    places: HashMap<Region, RegionLocation>,
+    by_region: HashMap<Region, RegionLocation>,
 }
 
 /// The codes of continents in the Route 53 API ("GeoLocation").
@@ -70,8 +70,8 @@ pub const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
 impl RegionLocations {
     /// Where a region lies; `None` if the table lacks it.
-    pub fn of(&self, region: &Region) -> Option<&RegionLocation> {
-        self.places.get(region)
+    pub fn get(&self, region: &Region) -> Option<&RegionLocation> {
+        self.by_region.get(region)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, TableError> {
@@ -93,7 +93,7 @@ impl RegionLocations {
             };
             places.insert(Region::parse(region).map_err(|error| line.error(error))?, place);
         }
-        Ok(Self { places })
+        Ok(Self { by_region: places })
     }
 }
 
@@ -119,10 +119,10 @@ mod tests {
         let lacking: Vec<&str> = crate::aws::region::known_regions()
             .iter()
             .copied()
-            .filter(|region| places.of(&Region::parse(region).unwrap()).is_none())
+            .filter(|region| places.get(&Region::parse(region).unwrap()).is_none())
             .collect();
         assert_eq!(lacking, ["me-west-1", "sa-west-1", "us-south-1"]);
-        let virginia = places.of(&Region::parse("us-east-1").unwrap()).unwrap();
+        let virginia = places.get(&Region::parse("us-east-1").unwrap()).unwrap();
         assert_eq!((virginia.country.as_str(), virginia.subdivision.as_deref()), ("US", Some("VA")));
     }
 }

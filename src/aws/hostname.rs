@@ -10,18 +10,18 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The label of a private address: `ip-10-0-1-5`.
 pub fn ip_label(address: Ipv4Addr) -> String {
-    label("ip", address)
+    ipv4_label("ip", address)
 }
 
 /// Reads `ip-a-b-c-d`: lower case, four decimal octets without leading zeros,
 /// nothing before or after.
 pub fn parse_ip_label(label: &[u8]) -> Option<Ipv4Addr> {
-    octets(label.strip_prefix(b"ip-")?)
+    parse_octets(label.strip_prefix(b"ip-")?)
 }
 
 /// The label of a public address: `ec2-203-0-113-25`.
 pub fn public_ec2_label(address: Ipv4Addr) -> String {
-    label("ec2", address)
+    ipv4_label("ec2", address)
 }
 
 /// The label of a public IPv6 address: 25 digits to the base of 36, five to a group (EC2 guide, "Hostname types").
@@ -51,21 +51,21 @@ fn base36(mut number: u128) -> String {
     digits.iter().rev().map(|digit| char::from(*digit)).collect()
 }
 
-fn label(prefix: &str, address: Ipv4Addr) -> String {
+fn ipv4_label(prefix: &str, address: Ipv4Addr) -> String {
     let [a, b, c, d] = address.octets();
     format!("{prefix}-{a}-{b}-{c}-{d}")
 }
 
-fn octets(text: &[u8]) -> Option<Ipv4Addr> {
+fn parse_octets(text: &[u8]) -> Option<Ipv4Addr> {
     let mut out = [0u8; 4];
     let mut parts = text.split(|&b| b == b'-');
     for slot in &mut out {
-        *slot = octet(parts.next()?)?;
+        *slot = parse_octet(parts.next()?)?;
     }
     parts.next().is_none().then(|| out.into())
 }
 
-fn octet(text: &[u8]) -> Option<u8> {
+fn parse_octet(text: &[u8]) -> Option<u8> {
     if !(1..=3).contains(&text.len()) || (text.len() > 1 && text[0] == b'0') {
         return None;
     }
@@ -77,7 +77,7 @@ fn octet(text: &[u8]) -> Option<u8> {
 
 /// The service label that ip-ranges.json uses for a service's name: `S3` for
 /// `com.amazonaws.ap-northeast-1.s3`.
-pub fn service_label(service_name: &str) -> String {
+pub fn ip_ranges_service(service_name: &str) -> String {
     service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()
 }
 

@@ -19,7 +19,7 @@ pub trait IdKind: Clone + PartialEq + Eq + Hash + PartialOrd + Ord {
     /// The prefixes that such an id may begin with.
     const PREFIXES: &'static [&'static str];
     /// What it names, with its article, for messages.
-    const WHAT: &'static str;
+    const EXPECTED: &'static str;
 }
 
 /// An id of the kind `K`, as written.
@@ -36,7 +36,7 @@ impl<K: IdKind> Id<K> {
     }
 
     /// The id's text, shared.
-    pub fn text(&self) -> Arc<str> {
+    pub fn to_shared(&self) -> Arc<str> {
         self.text.clone()
     }
 }
@@ -46,7 +46,7 @@ impl<K: IdKind> Id<K> {
 pub enum IdError {
     /// It begins with another prefix.
     #[error("`{text}` is not {what}: it begins with `{}`", prefixes.join("` or `"))]
-    Prefix {
+    WrongPrefix {
         /// What was read.
         text: String,
         /// What was wanted.
@@ -56,7 +56,7 @@ pub enum IdError {
     },
     /// It holds something that an id cannot.
     #[error("`{0}` is not an id: letters, digits, `-` and `_` only, at most 128 of them")]
-    Characters(String),
+    InvalidCharacters(String),
 }
 
 impl<K: IdKind> FromStr for Id<K> {
@@ -66,11 +66,11 @@ impl<K: IdKind> FromStr for Id<K> {
         let fits = |prefix: &&str| text.len() > prefix.len() && text.starts_with(*prefix);
         if !K::PREFIXES.iter().any(fits) {
             let text = text.to_owned();
-            return Err(IdError::Prefix { text, what: K::WHAT, prefixes: K::PREFIXES });
+            return Err(IdError::WrongPrefix { text, what: K::EXPECTED, prefixes: K::PREFIXES });
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if text.len() > MAX_LEN || !text.bytes().all(plain) {
-            return Err(IdError::Characters(text.to_owned()));
+            return Err(IdError::InvalidCharacters(text.to_owned()));
         }
         Ok(Self { text: text.into(), kind: PhantomData })
     }
@@ -125,7 +125,7 @@ macro_rules! id_kinds {
                 pub enum $kind {}
                 impl super::IdKind for $kind {
                     const PREFIXES: &'static [&'static str] = &[$($prefix),+];
-                    const WHAT: &'static str = concat!($what, "'s id");
+                    const EXPECTED: &'static str = concat!($what, "'s id");
                 }
             )+
         }

@@ -71,7 +71,7 @@ impl Charge {
     }
 
     /// What it is paid by, as a person says it.
-    pub fn paid_by(self) -> &'static str {
+    pub fn billing_basis(self) -> &'static str {
         match self {
             Self::GatewayEndpoint => "free",
             Self::InterfaceEndpoint
@@ -90,14 +90,14 @@ impl Charge {
 
 /// What a price is for one of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub enum PricingUnit {
     /// An hour.
     Hour,
     /// A gigabyte.
     Gb,
 }
 
-impl Unit {
+impl PricingUnit {
     fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -130,7 +130,7 @@ struct PriceRow {
     /// `*`: every region.
     region: String,
     charge: Charge,
-    unit: Unit,
+    unit: PricingUnit,
     price: Price,
 }
 
@@ -142,12 +142,12 @@ pub struct PriceError {
     /// The column, in characters.
     pub column: usize,
     /// What is wrong.
-    pub problem: String,
+    pub message: String,
 }
 
 impl fmt::Display for PriceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
     }
 }
 
@@ -157,14 +157,14 @@ impl Prices {
     /// # Errors
     ///
     /// The first line that cannot be read.
-    pub fn read(octets: &[u8]) -> Result<Self, PriceError> {
+    pub fn parse_bytes(octets: &[u8]) -> Result<Self, PriceError> {
         match std::str::from_utf8(octets) {
             Ok(text) => Self::parse(text.strip_prefix('\u{feff}').unwrap_or(text)),
             Err(error) => {
                 let good = String::from_utf8_lossy(&octets[..error.valid_up_to()]);
                 let line = good.matches('\n').count() + 1;
                 let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                Err(PriceError { line, column, problem: "this is no UTF-8".to_owned() })
+                Err(PriceError { line, column, message: "this is no UTF-8".to_owned() })
             }
         }
     }
@@ -180,9 +180,13 @@ impl Prices {
             if line.trim().is_empty() || line.trim_start().starts_with('#') {
                 continue;
             }
-            let row =
-                row(line).map_err(|(column, problem)| PriceError { line: number + 1, column, problem })?;
-            if let Some(first) = prices.rows.iter().find(|have| have.is_of(&row.region, row.charge, row.unit))
+            let row = parse_row(line).map_err(|(column, problem)| PriceError {
+                line: number + 1,
+                column,
+                message: problem,
+            })?;
+            if let Some(first) =
+                prices.rows.iter().find(|have| have.matches(&row.region, row.charge, row.unit))
             {
                 let problem = format!(
                     "{} has a price for {} by {} already, in line {}",
@@ -191,7 +195,7 @@ impl Prices {
                     row.unit.as_str(),
                     first.line
                 );
-                return Err(PriceError { line: number + 1, column: 1, problem });
+                return Err(PriceError { line: number + 1, column: 1, message: problem });
             }
             prices.rows.push(PriceRow { line: number + 1, ..row });
         }
@@ -199,32 +203,32 @@ impl Prices {
     }
 
     /// The price of a charge in a region: its own, else that of every region.
-    pub fn find(&self, region: &Region, charge: Charge, unit: Unit) -> Option<&Price> {
-        self.at(region.as_str(), charge, unit).or_else(|| self.at("*", charge, unit))
+    pub fn find(&self, region: &Region, charge: Charge, unit: PricingUnit) -> Option<&Price> {
+        self.find_exact(region.as_str(), charge, unit).or_else(|| self.find_exact("*", charge, unit))
     }
 
     /// The newest day of the table.
-    pub fn newest(&self) -> Option<&str> {
+    pub fn newest_date(&self) -> Option<&str> {
         self.rows.iter().map(|row| row.price.date.as_str()).max()
     }
 
-    fn at(&self, region: &str, charge: Charge, unit: Unit) -> Option<&Price> {
-        self.rows.iter().find(|row| row.is_of(region, charge, unit)).map(|row| &row.price)
+    fn find_exact(&self, region: &str, charge: Charge, unit: PricingUnit) -> Option<&Price> {
+        self.rows.iter().find(|row| row.matches(region, charge, unit)).map(|row| &row.price)
     }
 }
 
 impl PriceRow {
-    fn is_of(&self, region: &str, charge: Charge, unit: Unit) -> bool {
+    fn matches(&self, region: &str, charge: Charge, unit: PricingUnit) -> bool {
         self.region == region && self.charge == charge && self.unit == unit
     }
 }
 
-fn counted(number: usize, what: &str) -> String {
+fn pluralise(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A row, or the column of what is wrong with it and what that is.
-fn row(line: &str) -> Result<PriceRow, (usize, String)> {
+fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
     let mut cells = Vec::new();
     let mut column = 1;
     for cell in line.split('\t') {
@@ -234,7 +238,7 @@ fn row(line: &str) -> Result<PriceRow, (usize, String)> {
     let count = cells.len();
     let [region, charge, unit, usd, date, source]: [(usize, &str); 6] = cells
         .try_into()
-        .map_err(|_| (1, format!("{} apart by tabs where 6 are due", counted(count, "column"))))?;
+        .map_err(|_| (1, format!("{} apart by tabs where 6 are due", pluralise(count, "column"))))?;
     if region.1 != "*" {
         Region::parse(region.1).map_err(|_| (region.0, format!("`{}` is no region, nor `*`", region.1)))?;
     }
@@ -243,8 +247,8 @@ fn row(line: &str) -> Result<PriceRow, (usize, String)> {
     let charge =
         *named.ok_or_else(|| (charge.0, format!("`{}` is no charge; there are {}", charge.1, known())))?;
     let unit = match unit.1 {
-        "hour" => Unit::Hour,
-        "gb" => Unit::Gb,
+        "hour" => PricingUnit::Hour,
+        "gb" => PricingUnit::Gb,
         other => return Err((unit.0, format!("`{other}` is no unit; there are hour and gb"))),
     };
     let is_decimal = |text: &str| {
@@ -255,7 +259,7 @@ fn row(line: &str) -> Result<PriceRow, (usize, String)> {
     if !is_decimal(usd.1) {
         return Err((usd.0, format!("`{}` is no price in US dollars, such as 0.045", usd.1)));
     }
-    if !is_day(date.1) {
+    if !is_date(date.1) {
         return Err((date.0, format!("`{}` is no day, such as 2026-09-25", date.1)));
     }
     if source.1.trim().is_empty() {
@@ -266,7 +270,7 @@ fn row(line: &str) -> Result<PriceRow, (usize, String)> {
 }
 
 /// Whether a text is a day of the calendar, `2026-09-25` (RFC 3339, `full-date`).
-fn is_day(text: &str) -> bool {
+fn is_date(text: &str) -> bool {
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| text.parse::<u32>().ok())?
@@ -297,10 +301,10 @@ mod tests {
         let prices = &super::super::Facts::built_in().prices;
         let tokyo = Region::parse("ap-northeast-1").unwrap();
         let usd = |charge, unit| prices.find(&tokyo, charge, unit).map(|price| price.usd.as_str());
-        assert_eq!(usd(Charge::NatGateway, Unit::Gb), Some("0.062"));
-        assert_eq!(usd(Charge::PublicIpv4, Unit::Hour), Some("0.005"));
-        assert_eq!(usd(Charge::PrivateConnection, Unit::Hour), None);
-        assert!(prices.newest().is_some());
+        assert_eq!(usd(Charge::NatGateway, PricingUnit::Gb), Some("0.062"));
+        assert_eq!(usd(Charge::PublicIpv4, PricingUnit::Hour), Some("0.005"));
+        assert_eq!(usd(Charge::PrivateConnection, PricingUnit::Hour), None);
+        assert!(prices.newest_date().is_some());
     }
 
     #[test]
@@ -327,7 +331,7 @@ mod tests {
     #[test]
     fn a_day_is_one_of_the_calendar() {
         for day in ["2026-09-25", "2026-01-31", "2024-02-29", "2000-02-29", "2026-12-31"] {
-            assert!(is_day(day), "{day}");
+            assert!(is_date(day), "{day}");
         }
         for text in [
             "2026-02-31",
@@ -345,17 +349,18 @@ mod tests {
             "+026-01-01",
             "",
         ] {
-            assert!(!is_day(text), "{text}");
+            assert!(!is_date(text), "{text}");
         }
     }
 
     #[test]
     fn what_spreadsheets_write_is_read() {
         let row = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
-        let prices = Prices::read(format!("\u{feff}{row}\r\n  \r\n  # a remark\r\n").as_bytes()).unwrap();
-        let price = prices.find(&Region::parse("us-east-1").unwrap(), Charge::NatGateway, Unit::Hour);
+        let prices =
+            Prices::parse_bytes(format!("\u{feff}{row}\r\n  \r\n  # a remark\r\n").as_bytes()).unwrap();
+        let price = prices.find(&Region::parse("us-east-1").unwrap(), Charge::NatGateway, PricingUnit::Hour);
         assert_eq!(price.map(|price| price.source.as_str()), Some("https://example.com"));
         let latin = [row.as_bytes(), b"\nus-east-1\t\xe9"].concat();
-        assert_eq!(Prices::read(&latin).unwrap_err().to_string(), "2:11: this is no UTF-8");
+        assert_eq!(Prices::parse_bytes(&latin).unwrap_err().to_string(), "2:11: this is no UTF-8");
     }
 }

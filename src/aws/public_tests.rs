@@ -3,12 +3,12 @@ use crate::aws::Facts;
 use crate::aws::service::PrivateNames;
 
 fn names() -> &'static PublicNames {
-    &Facts::built_in().public
+    &Facts::built_in().public_names
 }
 
 fn service(host: &str) -> String {
-    match names().find(host).unwrap_or_else(|| panic!("{host}")).offer {
-        EndpointOffer::Service(s) => s,
+    match names().find(host).unwrap_or_else(|| panic!("{host}")).endpoint_support {
+        EndpointSupport::Service(s) => s,
         other => panic!("{host}: {other:?}"),
     }
 }
@@ -24,7 +24,10 @@ fn private_names_are_public_names() {
             let host = fill(name, &home).replace('*', "x");
             let found = names().find(&host).unwrap_or_else(|| panic!("{host}"));
             assert_eq!(found.template, name);
-            assert_eq!(service(&host), fill(&row.template, found.region.as_ref().unwrap_or(&HOME)));
+            assert_eq!(
+                service(&host),
+                fill(&row.template, found.region.as_ref().unwrap_or(&GLOBAL_SERVICES_REGION))
+            );
         }
     }
 }
@@ -33,7 +36,7 @@ fn private_names_are_public_names() {
 fn a_global_host_is_served_by_the_vpcs_region_too() {
     let tokyo = Region::parse("ap-northeast-1").unwrap();
     let from_tokyo =
-        |host: &str| names().find(host).unwrap_or_else(|| panic!("{host}")).services_from(&tokyo);
+        |host: &str| names().find(host).unwrap_or_else(|| panic!("{host}")).endpoint_services_from(&tokyo);
     assert_eq!(
         from_tokyo("sts.amazonaws.com"),
         ["com.amazonaws.us-east-1.sts", "com.amazonaws.ap-northeast-1.sts"]
@@ -73,7 +76,7 @@ fn look_ups() {
         assert_eq!(service(host), expected, "{host}");
     }
     for host in ["x.auth.eu-west-1.amazoncognito.com", "d1.cloudfront.net", "x.lambda-url.eu-west-1.on.aws"] {
-        assert_eq!(names().find(host).unwrap().offer, EndpointOffer::None);
+        assert_eq!(names().find(host).unwrap().endpoint_support, EndpointSupport::None);
     }
     for host in [
         "ec2.zz-nowhere-1.amazonaws.com",
@@ -109,13 +112,13 @@ fn endpoint_columns_name_services() {
     use crate::aws::service::EndpointKind;
     let facts = Facts::built_in();
     for row in &names().rows {
-        if row.offer == "none" || row.offer == "?" {
+        if row.endpoint_service == "none" || row.endpoint_service == "?" {
             continue;
         }
-        let name = fill(&row.offer, &HOME);
+        let name = fill(&row.endpoint_service, &GLOBAL_SERVICES_REGION);
         let found = [EndpointKind::Interface, EndpointKind::Gateway]
             .iter()
-            .any(|k| facts.services.find(&name, *k, &HOME).is_some());
+            .any(|k| facts.services.find(&name, *k, &GLOBAL_SERVICES_REGION).is_some());
         assert!(found, "{} -> {name}", row.template);
     }
 }
@@ -149,7 +152,7 @@ fn addresses_are_stable_and_inside() {
 
 #[test]
 fn every_host_lies_at_or_below_one_of_few_domains() {
-    let names = &Facts::built_in().public;
+    let names = &Facts::built_in().public_names;
     let domains: Vec<&str> = names.domains().collect();
     assert!(domains.contains(&"amazonaws.com") && domains.contains(&"cloudfront.net"), "{domains:?}");
     assert!(domains.len() < 300 && !domains.contains(&""), "{}", domains.len());

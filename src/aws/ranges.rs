@@ -15,7 +15,7 @@ use super::facts::{TableError, lines, prefixes};
 /// DYNAMODB and API_GATEWAY and for CLOUDFRONT, and only a handful a region for EC2
 /// and AMAZON. An address it does not know may still be AWS's.
 #[derive(Debug, Default)]
-pub struct Ranges {
+pub struct IpRanges {
     by_service: BTreeMap<String, BTreeMap<String, Vec<IpNet>>>,
     /// Service and region.
     owners: Vec<(String, String)>,
@@ -25,9 +25,9 @@ pub struct Ranges {
 }
 
 /// Where AWS publishes its ranges.
-pub const PUBLISHED_AT: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
+pub const IP_RANGES_URL: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
 
-impl Ranges {
+impl IpRanges {
     /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
     /// read elsewhere gives them. The order of prefixes is kept.
     pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Self {
@@ -54,8 +54,12 @@ impl Ranges {
     /// of equal ones any other than EC2, which lends its ranges to other services.
     pub fn owner(&self, address: IpAddr) -> Option<(&str, &str)> {
         let best = match address {
-            IpAddr::V4(a) => self.best(self.v4.cover(&Ipv4Net::from(a)).map(|(n, o)| (n.prefix_len(), o))),
-            IpAddr::V6(a) => self.best(self.v6.cover(&Ipv6Net::from(a)).map(|(n, o)| (n.prefix_len(), o))),
+            IpAddr::V4(a) => {
+                self.most_specific(self.v4.cover(&Ipv4Net::from(a)).map(|(n, o)| (n.prefix_len(), o)))
+            }
+            IpAddr::V6(a) => {
+                self.most_specific(self.v6.cover(&Ipv6Net::from(a)).map(|(n, o)| (n.prefix_len(), o)))
+            }
         }?;
         let (service, region) = &self.owners[best as usize];
         Some((service, region))
@@ -66,7 +70,7 @@ impl Ranges {
         self.by_service.get(service).and_then(|r| r.get(region)).map_or(&[], Vec::as_slice)
     }
 
-    fn best<'a>(&self, covering: impl Iterator<Item = (u8, &'a Vec<u32>)>) -> Option<u32> {
+    fn most_specific<'a>(&self, covering: impl Iterator<Item = (u8, &'a Vec<u32>)>) -> Option<u32> {
         covering
             .flat_map(|(length, owners)| owners.iter().map(move |&o| (length, o)))
             .max_by_key(|&(length, o)| {
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn owner_is_the_most_specific() {
         let entry = |n: &str, s: &str| (net(n), s.to_string(), "us-east-1".to_string());
-        let ranges = Ranges::from_entries(
+        let ranges = IpRanges::from_entries(
             [
                 entry("10.0.0.0/8", "EC2"),
                 entry("10.0.0.0/8", "AMAZON"),

@@ -48,7 +48,7 @@ pub struct RouteTarget {
 
 impl RouteTarget {
     /// What a route led to that does not say so any more. It goes by the word for the route itself.
-    pub fn gone() -> Self {
+    pub fn blackhole() -> Self {
         Self { kind: RouteTargetKind::NetworkInterface, id: "blackhole".into() }
     }
 }

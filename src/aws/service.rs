@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use super::facts::{HOME, TableError, lines};
+use super::facts::{GLOBAL_SERVICES_REGION, TableError, lines};
 use super::region::{Partition, Region};
 use super::template::{REGION, TemplateIndex, fill, region_in_label, region_in_name};
 
@@ -159,7 +159,9 @@ impl ServiceTable {
         let mut found: Vec<Service<'_>> = Vec::new();
         self.by_host.visit(host, |row, region| {
             let row = &self.rows[row as usize];
-            let region = region.or_else(|| region_in_name(&row.template)).unwrap_or_else(|| HOME.clone());
+            let region = region
+                .or_else(|| region_in_name(&row.template))
+                .unwrap_or_else(|| GLOBAL_SERVICES_REGION.clone());
             let service = Service { row, region };
             let name = service.name();
             // A row of one region replaces the folded row of its service.
@@ -224,13 +226,13 @@ pub fn vpce_domain(service_name: &str, region: &Region) -> String {
 }
 
 /// The region that a service's name carries, known or not. `None` for a global service.
-pub fn region_of(service_name: &str) -> Option<Region> {
+pub fn region_in_service_name(service_name: &str) -> Option<Region> {
     service_name.split('.').take(4).find_map(|label| Region::parse(label).ok())
 }
 
 /// Whether an endpoint of another region may lead to a service: those of customers, and the few of AWS's own
 /// (PrivateLink guide, "Cross-Region enabled AWS services", as of 2025-12).
-pub fn is_offered_across_regions(service_name: &str) -> bool {
+pub fn supports_cross_region(service_name: &str) -> bool {
     const OFFERED: [&str; 12] = [
         "s3",
         "iam",
@@ -247,18 +249,18 @@ pub fn is_offered_across_regions(service_name: &str) -> bool {
     ];
     let labels: Vec<&str> = service_name.split('.').collect();
     let own: Vec<&str> = labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
-    is_customers(service_name) || OFFERED.contains(&own.join(".").as_str())
+    is_customer_service(service_name) || OFFERED.contains(&own.join(".").as_str())
 }
 
 /// The region that a global service's endpoints are made in, where AWS names one: elsewhere they are endpoints to
 /// another region (PrivateLink guide, as of 2025-12, which says it of Route 53 alone; the others are taken alike).
-pub fn home_of_global(service_name: &str) -> Option<&'static Region> {
+pub fn global_service_region(service_name: &str) -> Option<&'static Region> {
     const AT_HOME: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
-    AT_HOME.contains(&service_name).then_some(&HOME)
+    AT_HOME.contains(&service_name).then_some(&GLOBAL_SERVICES_REGION)
 }
 
 /// Whether this is an endpoint service of a customer's: `com.amazonaws.vpce.<region>.vpce-svc-…`.
-pub fn is_customers(service_name: &str) -> bool {
+pub fn is_customer_service(service_name: &str) -> bool {
     service_name.contains(".vpce-svc-")
 }
 

@@ -6,7 +6,7 @@ use super::service::Service;
 use super::template::region_in_name;
 
 /// What stands for the wildcard's label, by what follows it. The shape is that of AWS's examples.
-const SAMPLES: [(&str, &str); 5] = [
+const EXAMPLE_LABELS: [(&str, &str); 5] = [
     ("dkr.ecr.", "123456789012"),
     ("dkr-ecr.", "123456789012"),
     ("execute-api.", "a1b2c3d4e5"),
@@ -15,10 +15,12 @@ const SAMPLES: [(&str, &str); 5] = [
 ];
 
 /// A name that a wildcard covers; another name is left as it is.
-pub fn sample(host: &str) -> String {
+pub fn example_host(host: &str) -> String {
     let Some(parent) = host.strip_prefix("*.") else { return host.to_owned() };
-    let label =
-        SAMPLES.iter().find(|(start, _)| parent.starts_with(start)).map_or("example", |(_, label)| label);
+    let label = EXAMPLE_LABELS
+        .iter()
+        .find(|(start, _)| parent.starts_with(start))
+        .map_or("example", |(_, label)| label);
     format!("{label}.{parent}")
 }
 
@@ -27,14 +29,15 @@ impl Facts {
     /// region, and the private names that endpoint services of the region have. Each once, in the order of names, a
     /// sample for each wildcard.
     pub fn service_names(&self, region: &Region) -> Vec<String> {
-        let mut names: Vec<String> = self.public.hosts(region).map(|host| sample(&host)).collect();
+        let mut names: Vec<String> =
+            self.public_names.hosts(region).map(|host| example_host(&host)).collect();
         // The well-known name of RFC 7050 is no service.
         names.retain(|name| !name.ends_with(".arpa"));
         for row in self.services.rows() {
             let own = region_in_name(&row.template);
             if own.is_none_or(|own| own == *region) {
                 let service = Service { row, region: region.clone() };
-                names.extend(service.private_names().into_iter().flatten().map(|name| sample(&name)));
+                names.extend(service.private_names().into_iter().flatten().map(|name| example_host(&name)));
             }
         }
         names.sort_unstable();
@@ -49,13 +52,13 @@ mod tests {
 
     #[test]
     fn wildcards_have_a_sample() {
-        assert_eq!(sample("*.s3.eu-west-1.amazonaws.com"), "example-bucket.s3.eu-west-1.amazonaws.com");
+        assert_eq!(example_host("*.s3.eu-west-1.amazonaws.com"), "example-bucket.s3.eu-west-1.amazonaws.com");
         assert_eq!(
-            sample("*.s3-control.eu-west-1.amazonaws.com"),
+            example_host("*.s3-control.eu-west-1.amazonaws.com"),
             "example-bucket.s3-control.eu-west-1.amazonaws.com"
         );
-        assert_eq!(sample("*.lambda-url.eu-west-1.on.aws"), "example.lambda-url.eu-west-1.on.aws");
-        assert_eq!(sample("sns.eu-west-1.amazonaws.com"), "sns.eu-west-1.amazonaws.com");
+        assert_eq!(example_host("*.lambda-url.eu-west-1.on.aws"), "example.lambda-url.eu-west-1.on.aws");
+        assert_eq!(example_host("sns.eu-west-1.amazonaws.com"), "sns.eu-west-1.amazonaws.com");
     }
 
     #[test]

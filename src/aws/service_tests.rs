@@ -109,14 +109,14 @@ fn few_services_are_offered_across_regions() {
         "com.amazonaws.us-west-2.ecr.dkr",
         "com.amazonaws.vpce.us-west-2.vpce-svc-071afff70666e61e0",
     ] {
-        assert!(is_offered_across_regions(offered), "{offered}");
+        assert!(supports_cross_region(offered), "{offered}");
     }
     for not in
         ["com.amazonaws.us-west-2.sns", "com.amazonaws.us-west-2.ecs-agent", "com.amazonaws.cloudfront"]
     {
-        assert!(!is_offered_across_regions(not), "{not}");
+        assert!(!supports_cross_region(not), "{not}");
     }
-    let region = |name: &str| region_of(name).map(|region| region.as_str().to_owned());
+    let region = |name: &str| region_in_service_name(name).map(|region| region.as_str().to_owned());
     assert_eq!(region("com.amazonaws.zz-nowhere-1.sns").as_deref(), Some("zz-nowhere-1"));
     assert_eq!(region("com.amazonaws.vpce.us-west-2.vpce-svc-1").as_deref(), Some("us-west-2"));
     assert_eq!(region("com.amazonaws.s3-global.accesspoint"), None);

@@ -49,12 +49,12 @@ pub fn region_in_name(name: &str) -> Option<Region> {
 
 /// Whether names of a region may match the tables: they hold the names of the
 /// standard partition, which GovCloud shares.
-pub fn has_standard_names(region: &Region) -> bool {
+pub fn uses_standard_names(region: &Region) -> bool {
     matches!(region.partition(), Partition::Aws | Partition::AwsUsGov)
 }
 
 /// The last label of a host, and the last two: the whole where there are no more.
-fn ends(host: &str) -> [&str; 2] {
+fn last_labels(host: &str) -> [&str; 2] {
     let mut dots = host.rmatch_indices('.').map(|(at, _)| &host[at + 1..]);
     [dots.next().unwrap_or(host), dots.next().unwrap_or(host)]
 }
@@ -68,7 +68,7 @@ fn ends(host: &str) -> [&str; 2] {
 pub struct TemplateIndex {
     exact: foldhash::HashMap<Box<str>, Vec<u32>>,
     /// Keyed by what follows `*.`.
-    wild: foldhash::HashMap<Box<str>, Vec<u32>>,
+    wildcard: foldhash::HashMap<Box<str>, Vec<u32>>,
     /// Labels of the longest key: no longer tail of a host can match.
     max_labels: usize,
     /// What keys end in: their last two labels, or the last one alone where that is all, or where a region may
@@ -80,11 +80,11 @@ impl TemplateIndex {
     /// Adds a template; one template may belong to several rows.
     pub fn insert(&mut self, template: &str, row: u32) {
         let (map, key) = match template.strip_prefix("*.") {
-            Some(parent) => (&mut self.wild, parent),
+            Some(parent) => (&mut self.wildcard, parent),
             None => (&mut self.exact, template),
         };
         self.max_labels = self.max_labels.max(key.split('.').count());
-        let [one, two] = ends(key);
+        let [one, two] = last_labels(key);
         self.ends.insert(if two.contains(REGION) { one } else { two }.into());
         map.entry(key.into()).or_default().push(row);
     }
@@ -97,7 +97,7 @@ impl TemplateIndex {
         host: &str,
         mut see: impl FnMut(u32, Option<Region>) -> ControlFlow<T>,
     ) -> Option<T> {
-        if !ends(host).iter().any(|end| self.ends.contains(*end)) {
+        if !last_labels(host).iter().any(|end| self.ends.contains(*end)) {
             return None;
         }
         // Starts of the last labels, leftmost first, as many as a key may have.
@@ -112,7 +112,7 @@ impl TemplateIndex {
             .filter_map(|&s| {
                 let label = host[s..].split('.').next()?;
                 let (at, region) = region_in_label(label)?;
-                has_standard_names(&region).then(|| (s + at, s + label.len(), region))
+                uses_standard_names(&region).then(|| (s + at, s + label.len(), region))
             })
             .collect();
 
@@ -141,7 +141,7 @@ impl TemplateIndex {
         {
             return Some(t);
         }
-        starts.iter().filter(|&&tail| tail != 0).find_map(|&tail| look(&self.wild, tail))
+        starts.iter().filter(|&&tail| tail != 0).find_map(|&tail| look(&self.wildcard, tail))
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(hits(&index, "amazonaws.com"), []);
         assert_eq!(hits(&index, "s3.zz-nowhere-1.amazonaws.com"), [none(3)]);
         assert_eq!(hits(&index, ""), []);
-        assert_eq!(index.exact.len() + index.wild.len(), 5);
+        assert_eq!(index.exact.len() + index.wildcard.len(), 5);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use clap::ValueEnum;
 
 use super::names::read_names;
 use super::{ConfigArgs, Exit, ExitCode, out};
-use crate::audit::locations::askers;
+use crate::audit::locations::locations;
 use crate::audit::table::{BundleList, Table};
-use crate::audit::{Survey, Keyword, bundle, csv, json, names};
+use crate::audit::{Keyword, Survey, bundle, csv, json, names};
 use crate::aws::bundles::Bundle;
 use crate::aws::prices::Prices;
 use crate::aws::{Facts, Region};
@@ -102,23 +102,23 @@ impl Audit {
             out::print(BundleList(&Facts::built_in().bundles))?;
             return Ok(ExitCode::Success);
         }
-        let bundles = self.bundles().map_err(out::trouble)?;
-        self.check_words(&bundles).map_err(out::trouble)?;
-        let given = self.prices.as_deref().map(read_prices).transpose().map_err(out::trouble)?;
+        let bundles = self.bundles().map_err(out::fail)?;
+        self.check_keywords(&bundles).map_err(out::fail)?;
+        let given = self.prices.as_deref().map(read_prices).transpose().map_err(out::fail)?;
         let prices = given.as_ref().unwrap_or(&Facts::built_in().prices);
         let (_, world) = self.config.load_to_compare()?;
-        let askers = askers(&world, &self.from, self.view.as_deref()).map_err(out::trouble)?;
-        let regions = names::regions(&world, &askers, !self.from.is_empty());
-        let names = self.all_names(&world, &bundles, &regions).map_err(out::trouble)?;
-        let survey = Survey::of(&world, &askers, names::questions(&names, self.types.list()));
+        let locations = locations(&world, &self.from, self.view.as_deref()).map_err(out::fail)?;
+        let regions = names::regions(&world, &locations, !self.from.is_empty());
+        let names = self.all_names(&world, &bundles, &regions).map_err(out::fail)?;
+        let survey = Survey::of(&world, &locations, names::questions(&names, self.types.list()));
         self.print(&survey, &bundles, &regions, prices)?;
-        let found = self.found(&survey, &bundles, &regions);
+        let found = self.keyword_matches(&survey, &bundles, &regions);
         if found.is_empty() {
             return Ok(ExitCode::Success);
         }
         for one in &found {
             let rows = count(one.rows, "row");
-            out::complain(format_args!("found {} ({rows}): {}", one.word.as_str(), one.first));
+            out::report_error(format_args!("found {} ({rows}): {}", one.keyword.as_str(), one.first));
         }
         Ok(ExitCode::Differences)
     }
@@ -144,34 +144,43 @@ impl Audit {
 
     /// Rejects keywords that can never match: those of bundles if no bundle is audited, and in `--only`,
     /// which selects rows.
-    fn check_words(&self, bundles: &[&Bundle]) -> Result<(), String> {
-        let of_bundles = |words: &[Keyword]| words.iter().find(|word| matches!(word, Keyword::Bundle(_))).copied();
-        if let Some(word) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
-            return Err(format!("`{}` is said of bundles alone: name one with `--bundle`", word.as_str()));
+    fn check_keywords(&self, bundles: &[&Bundle]) -> Result<(), String> {
+        let of_bundles = |keywords: &[Keyword]| {
+            keywords.iter().find(|keyword| matches!(keyword, Keyword::Bundle(_))).copied()
+        };
+        if let Some(keyword) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
+            return Err(format!("`{}` is said of bundles alone: name one with `--bundle`", keyword.as_str()));
         }
         match of_bundles(&self.only) {
-            Some(word) => Err(format!("`{}` is said of bundles, and `--only` chooses rows", word.as_str())),
+            Some(keyword) => {
+                Err(format!("`{}` is said of bundles, and `--only` chooses rows", keyword.as_str()))
+            }
             None => Ok(()),
         }
     }
 
     /// The matches of each keyword.
-    fn found(&self, survey: &Survey<'_>, bundles: &[&Bundle], regions: &[Region]) -> Vec<KeywordMatch> {
-        let of_word = |word: &Keyword| {
+    fn keyword_matches(
+        &self,
+        survey: &Survey<'_>,
+        bundles: &[&Bundle],
+        regions: &[Region],
+    ) -> Vec<KeywordMatch> {
+        let of_word = |keyword: &Keyword| {
             let (mut rows, mut first) = (0, None);
             for group in &survey.groups {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
                 let judged = verdicts
                     .iter()
-                    .filter(|row| word.is_of_bundle(row.verdict))
+                    .filter(|row| keyword.matches_bundle(row.verdict))
                     .map(|row| row.bundle.to_owned());
-                let having = survey.rows(group).filter(|row| word.is_of(row)).map(|row| row.name());
+                let having = survey.rows(group).filter(|row| keyword.matches(row)).map(|row| row.name());
                 for name in judged.chain(having) {
                     rows += 1;
                     first.get_or_insert_with(|| format!("{name} from {}", group.places().join(", ")));
                 }
             }
-            first.map(|first| KeywordMatch { word: *word, rows, first })
+            first.map(|first| KeywordMatch { keyword: *keyword, rows, first })
         };
         self.fail_on.iter().filter_map(of_word).collect()
     }
@@ -210,7 +219,7 @@ impl Audit {
 /// The matches of one keyword.
 struct KeywordMatch {
     /// The keyword.
-    word: Keyword,
+    keyword: Keyword,
     /// Number of matching rows, including those of bundles.
     rows: usize,
     /// The first: a name or bundle, and its location.
@@ -219,5 +228,5 @@ struct KeywordMatch {
 
 fn read_prices(path: &Path) -> Result<Prices, String> {
     let octets = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Prices::read(&octets).map_err(|error| format!("{}:{error}", path.display()))
+    Prices::parse_bytes(&octets).map_err(|error| format!("{}:{error}", path.display()))
 }

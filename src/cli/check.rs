@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::{ConfigArgs, Exit, ExitCode, out};
-use crate::config::{Expect, Mark, Marked, SourceMap, count, nearest};
+use crate::config::{Expect, Mark, Marked, SourceMap, correction, count};
 use crate::dns::{self, Question, RecordType};
 use crate::explain::vantage;
-use crate::resolve::{AddressPath, Class, Outcome, QueryContext, Reach, Reason, NoTrace, Source, resolve};
+use crate::resolve::{AddressPath, Class, NoTrace, Outcome, QueryContext, Reach, Reason, Source, resolve};
 use crate::serve::forward::missing_sources;
 use crate::world::World;
 
@@ -26,12 +26,15 @@ impl Check {
         for (expect, mark) in &world.expectations {
             for difference in differences(&world, expect) {
                 failed += 1;
-                let told = place(&loaded.sources, *mark);
-                out::tell(format_args!("{told}: {} from {}: {difference}", expect.name, expect.from));
+                let described = place(&loaded.sources, *mark);
+                out::print_error_line(format_args!(
+                    "{described}: {} from {}: {difference}",
+                    expect.name, expect.from
+                ));
             }
         }
         for sentence in missing_sources(&world) {
-            out::tell(format_args!("warning: {sentence}"));
+            out::print_error_line(format_args!("warning: {sentence}"));
         }
         let total = world.expectations.len();
         let name = self.config.name().display();
@@ -69,10 +72,10 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
 
 /// How an outcome differs: the answer as a whole, then the path to each address.
 fn compare(expect: &Expect, outcome: &Outcome) -> Vec<String> {
-    let mut differences = unknown_words(expect);
+    let mut differences = unknown_values(expect);
     compare_answer(expect, outcome, &mut differences);
     for one in &outcome.paths {
-        compare_way(expect, one, &mut differences);
+        compare_path(expect, one, &mut differences);
     }
     differences
 }
@@ -116,7 +119,7 @@ fn compare_answer(expect: &Expect, outcome: &Outcome, differences: &mut Vec<Stri
     }
 }
 
-fn compare_way(expect: &Expect, one: &AddressPath, differences: &mut Vec<String>) {
+fn compare_path(expect: &Expect, one: &AddressPath, differences: &mut Vec<String>) {
     let path = &one.path;
     if let Some(class) = &expect.path
         && class.value() != path.class.as_str()
@@ -135,8 +138,8 @@ fn compare_way(expect: &Expect, one: &AddressPath, differences: &mut Vec<String>
     }
 }
 
-/// Words in an expectation that no answer can have.
-fn unknown_words(expect: &Expect) -> Vec<String> {
+/// Unknown values in an expectation.
+fn unknown_values(expect: &Expect) -> Vec<String> {
     let classes: Vec<&str> = Class::ALL.iter().map(|class| class.as_str()).collect();
     let reaches: Vec<&str> = Reach::ALL.iter().map(|reach| reach.as_str()).collect();
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
@@ -148,12 +151,11 @@ fn unknown_words(expect: &Expect) -> Vec<String> {
         ("source", &expect.source, sources),
     ];
     let mut unknown = Vec::new();
-    for (key, word, known) in written {
-        if let Some(word) = word.as_ref().map(Marked::value)
-            && !known.contains(&word.as_str())
+    for (key, keyword, known) in written {
+        if let Some(keyword) = keyword.as_ref().map(Marked::value)
+            && !known.contains(&keyword.as_str())
         {
-            let near = nearest(word, &known).map(|near| format!("; did you mean `{near}`?"));
-            unknown.push(format!("there is no {key} `{word}`{}", near.unwrap_or_default()));
+            unknown.push(format!("unknown {key} `{keyword}`{}", correction(keyword, &known)));
         }
     }
     unknown

@@ -44,14 +44,13 @@ impl Diff {
     /// Runs the comparison. Status 0: no differences; 1: differences; 2: a configuration is invalid; 3: the
     /// output cannot be written.
     pub fn run(self) -> Exit {
-        let names =
-            self.names.as_deref().map(read_names).transpose().map_err(out::trouble)?.unwrap_or_default();
+        let names = self.names.as_deref().map(read_names).transpose().map_err(out::fail)?.unwrap_or_default();
         // Errors of both configurations are reported in one run.
         let (old, new) = (load(&self.before), load(&self.after));
         let (old, new) = (old?, new?);
         let found = diff::diff(&old, &new, &names, self.types.list());
         match self.format {
-            Format::Text => out::print(DiffReport { found: &found, is_whole: self.all })?,
+            Format::Text => out::print(DiffReport { found: &found, shows_all: self.all })?,
             Format::Json => out::print_line(format_args!("{:#}", json::diff(&found)))?,
         }
         Ok(if found.is_empty() { ExitCode::Success } else { ExitCode::Differences })

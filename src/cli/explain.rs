@@ -7,13 +7,13 @@ use std::time::SystemTime;
 use super::names::{NamesError, read_names};
 use super::{ConfigArgs, Exit, ExitCode, out};
 use crate::dns::{Class, Name, Question, RecordType};
-use crate::explain::text::{PathText, ExplanationText};
+use crate::explain::text::{ExplanationText, PathText};
 use crate::explain::{Explanation, PathExplanation, json, vantage};
 use crate::resolve::QueryContext;
 use crate::world::{Vantage, World};
 
 /// The default client.
-const HOME: &str = "127.0.0.1";
+const DEFAULT_CLIENT: &str = "127.0.0.1";
 
 /// Explain how a name resolves from a location and which path its traffic takes. Offline
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub struct Explain {
     view: Option<String>,
     /// Random number for the selection of weighted records
     #[arg(long, value_name = "N", default_value_t = 0)]
-    draw: u64,
+    random: u64,
     /// Explain only the path to this address, without a name
     #[arg(long, value_name = "IP", conflicts_with_all = ["name", "names"])]
     address: Option<IpAddr>,
@@ -51,9 +51,9 @@ impl Explain {
     /// Runs the command.
     pub fn run(self) -> Exit {
         let (_, world) = self.config.load()?;
-        let from = self.from.as_deref().unwrap_or(HOME);
+        let from = self.from.as_deref().unwrap_or(DEFAULT_CLIENT);
         let vantage = vantage(&world, from, self.view.as_deref()).map_err(|message| {
-            out::complain(format_args!(
+            out::report_error(format_args!(
                 "{message}; say `--from` with a place or an address, and `--view` with a resolver or not at all"
             ));
             ExitCode::Config
@@ -65,10 +65,14 @@ impl Explain {
         for name in self.all_names()? {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
             let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            match Explanation::of(&world, vantage, &question, QueryContext { now: now_s, random: self.draw })
-            {
-                Some(told) if self.json => out::print_line(self.pretty(&json::value(&told)))?,
-                Some(told) => out::print_line(ExplanationText(&told))?,
+            match Explanation::of(
+                &world,
+                vantage,
+                &question,
+                QueryContext { now: now_s, random: self.random },
+            ) {
+                Some(described) if self.json => out::print_line(self.pretty(&json::value(&described)))?,
+                Some(described) => out::print_line(ExplanationText(&described))?,
                 None => out::print_line(format_args!(
                     "{question}: the VPC's DNS support is off, so nothing answers"
                 ))?,
@@ -78,11 +82,11 @@ impl Explain {
     }
 
     fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> Exit {
-        let told = PathExplanation::of(world, vantage, address);
+        let described = PathExplanation::of(world, vantage, address);
         if self.json {
-            out::print_line(self.pretty(&json::path_value(&told)))?;
+            out::print_line(self.pretty(&json::path_value(&described)))?;
         } else {
-            out::print_line(PathText(&told))?;
+            out::print_line(PathText(&described))?;
         }
         Ok(ExitCode::Success)
     }
@@ -95,7 +99,7 @@ impl Explain {
     fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
         let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
         read_names(file).map_err(|trouble| {
-            out::complain(&trouble);
+            out::report_error(&trouble);
             match trouble {
                 NamesError::Unreadable(..) => ExitCode::Filesystem,
                 NamesError::Wrong(..) => ExitCode::Config,

@@ -19,12 +19,10 @@ pub struct Healthcheck {
 impl Healthcheck {
     /// Status 0: ready; 2: not ready, or not reachable.
     pub fn run(self) -> Exit {
-        match http::ask(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
+        match http::request(self.admin, "GET", "/ready", "*/*", TIMEOUT) {
             Ok(answer) if answer.status() == 200 => Ok(ExitCode::Success),
-            Ok(answer) => {
-                Err(out::trouble(format_args!("{} is not ready: {}", self.admin, answer.status_line)))
-            }
-            Err(error) => Err(out::trouble(format_args!("{}: {error}", self.admin))),
+            Ok(answer) => Err(out::fail(format_args!("{} is not ready: {}", self.admin, answer.status_line))),
+            Err(error) => Err(out::fail(format_args!("{}: {error}", self.admin))),
         }
     }
 }

@@ -11,14 +11,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// A response.
-pub struct Answer {
+pub struct HttpResponse {
     /// The status line.
     pub status_line: String,
     /// The body.
     pub body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     /// The status code; 0 if the response is not HTTP.
     pub fn status(&self) -> u16 {
         self.status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
@@ -30,13 +30,13 @@ impl Answer {
 /// # Errors
 ///
 /// If the server is not reachable or does not respond in time.
-pub fn ask(
+pub fn request(
     admin: SocketAddr,
     method: &str,
     path: &str,
     accept: &str,
     patience: Duration,
-) -> io::Result<Answer> {
+) -> io::Result<HttpResponse> {
     let mut stream = TcpStream::connect_timeout(&admin, CONNECT_TIMEOUT)?;
     stream.set_read_timeout(Some(patience))?;
     let request = format!(
@@ -48,5 +48,5 @@ pub fn ask(
     stream.take(LONGEST_ANSWER).read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status_line = head.lines().next().unwrap_or_default().to_owned();
-    Ok(Answer { status_line, body: body.to_owned() })
+    Ok(HttpResponse { status_line, body: body.to_owned() })
 }

@@ -72,14 +72,14 @@ impl Aws {
     fn run(self) -> Exit {
         let options = Options { region: self.region.clone(), account: self.account.clone() };
         let imported = importer::import(&self.folder, &options).map_err(|error| {
-            out::complain(format_args!("cannot read {}: {error}", self.folder.display()));
+            out::report_error(format_args!("cannot read {}: {error}", self.folder.display()));
             ExitCode::Filesystem
         })?;
         if imported.is_whole() {
             match &self.out {
                 None => out::print(&imported.text)?,
                 Some(file) => std::fs::write(file, &imported.text).map_err(|error| {
-                    out::complain(format_args!("cannot write {}: {error}", file.display()));
+                    out::report_error(format_args!("cannot write {}: {error}", file.display()));
                     ExitCode::Filesystem
                 })?,
             }

@@ -97,7 +97,7 @@ impl ConfigArgs {
                     source.loaded
                 }
                 Err(error) => {
-                    out::complain(format_args!("cannot read {}: {error}", path.display()));
+                    out::report_error(format_args!("cannot read {}: {error}", path.display()));
                     return Err(ExitCode::Filesystem);
                 }
             },
@@ -129,7 +129,9 @@ fn report_imports(source: &SourceDirectory) {
     for (folder, report) in &source.imports {
         if let Some(summary) = report.summary() {
             let folder = folder.display();
-            out::tell(format_args!("{folder}: {summary}; `plustwo import aws {folder}` tells what"));
+            out::print_error_line(format_args!(
+                "{folder}: {summary}; `plustwo import aws {folder}` tells what"
+            ));
         }
     }
 }

@@ -27,9 +27,11 @@ pub fn read_names(path: &Path) -> Result<Vec<Name>, NamesError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| NamesError::Unreadable(path.to_owned(), error))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let words = text.lines().map(str::trim).enumerate();
-    let names = words.filter(|(_, word)| !word.is_empty() && !word.starts_with('#')).map(|(number, word)| {
-        word.parse().map_err(|error| NamesError::Wrong(path.to_owned(), number + 1, error))
-    });
+    let keywords = text.lines().map(str::trim).enumerate();
+    let names = keywords.filter(|(_, keyword)| !keyword.is_empty() && !keyword.starts_with('#')).map(
+        |(number, keyword)| {
+            keyword.parse().map_err(|error| NamesError::Wrong(path.to_owned(), number + 1, error))
+        },
+    );
     names.collect()
 }

@@ -15,7 +15,7 @@ use super::ExitCode;
 /// [`ExitCode::Filesystem`] if it cannot be written, which is reported on standard error.
 pub fn print(text: impl Display) -> Result<(), ExitCode> {
     write(anstream::stdout(), format_args!("{text}")).map_err(|error| {
-        complain(format_args!("cannot write to standard output: {error}"));
+        report_error(format_args!("cannot write to standard output: {error}"));
         ExitCode::Filesystem
     })
 }
@@ -39,18 +39,18 @@ pub fn report(text: impl Display) -> Result<(), ExitCode> {
 }
 
 /// Prints a line to standard error. If that fails, only the exit status remains.
-pub fn tell(text: impl Display) {
+pub fn print_error_line(text: impl Display) {
     _ = report(format_args!("{text}\n"));
 }
 
 /// Prints an error or finding to standard error.
-pub fn complain(text: impl Display) {
-    tell(format_args!("plustwo: {text}"));
+pub fn report_error(text: impl Display) {
+    print_error_line(format_args!("plustwo: {text}"));
 }
 
 /// Prints to standard error why a command that compares failed.
-pub fn trouble(text: impl Display) -> ExitCode {
-    complain(text);
+pub fn fail(text: impl Display) -> ExitCode {
+    report_error(text);
     ExitCode::Failure
 }
 

@@ -24,8 +24,8 @@ impl Reload {
     /// is not reachable.
     pub fn run(self) -> Exit {
         let accept = if self.json { "application/json" } else { "text/plain" };
-        let answer = http::ask(self.admin, "POST", "/v1/reload", accept, PATIENCE)
-            .map_err(|error| out::trouble(format_args!("{}: {error}", self.admin)))?;
+        let answer = http::request(self.admin, "POST", "/v1/reload", accept, PATIENCE)
+            .map_err(|error| out::fail(format_args!("{}: {error}", self.admin)))?;
         match answer.status() {
             200 => {
                 out::print_line(answer.body.trim_end())?;
@@ -37,10 +37,10 @@ impl Reload {
                 Ok(ExitCode::Differences)
             }
             422 => {
-                out::tell(answer.body.trim_end());
+                out::print_error_line(answer.body.trim_end());
                 Ok(ExitCode::Differences)
             }
-            _ => Err(out::trouble(format_args!("{} does not reload: {}", self.admin, answer.status_line))),
+            _ => Err(out::fail(format_args!("{} does not reload: {}", self.admin, answer.status_line))),
         }
     }
 }

@@ -29,13 +29,13 @@ impl Serve {
         let (loader, config) = (Loader::start(), self.config.clone());
         let loaded = loader.run(move || config.load()).blocking_recv();
         let (loaded, world) = loaded.unwrap_or(Err(ExitCode::Other))?;
-        let inherited = inherited.map_err(|error| tell(&error.into()))?;
+        let inherited = inherited.map_err(|error| report_start_error(&error.into()))?;
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if let Some(workers) = loaded.config.server.workers {
             runtime.worker_threads(workers.get().into());
         }
         let runtime = runtime.enable_all().build().map_err(|error| {
-            out::complain(format_args!("cannot start threads: {error}"));
+            out::report_error(format_args!("cannot start threads: {error}"));
             ExitCode::Other
         })?;
         let name = self.config.name().to_owned();
@@ -55,7 +55,7 @@ impl Serve {
             }
             daemon.run_until_signalled().await
         });
-        if matches!(ended.map_err(|error| tell(&error))?, ExitReason::AtOnce) {
+        if matches!(ended.map_err(|error| report_start_error(&error))?, ExitReason::AtOnce) {
             runtime.shutdown_background();
         }
         Ok(ExitCode::Success)
@@ -81,7 +81,7 @@ fn start_logging(json: bool) {
 }
 
 /// Prints an error with its causes, and help.
-fn tell(error: &StartError) -> ExitCode {
+fn report_start_error(error: &StartError) -> ExitCode {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -93,19 +93,19 @@ fn tell(error: &StartError) -> ExitCode {
         }
         cause = inner.source();
     }
-    out::complain(text);
+    out::report_error(text);
     match error {
         StartError::Bind(bind) => {
-            out::tell(format_args!("   help: {}", bind.help("[[listener]] address")));
+            out::print_error_line(format_args!("   help: {}", bind.help("[[listener]] address")));
             ExitCode::Network
         }
         StartError::Admin(bind) => {
-            out::tell(format_args!("   help: {}", bind.help("[server] admin")));
+            out::print_error_line(format_args!("   help: {}", bind.help("[server] admin")));
             ExitCode::Network
         }
         StartError::Certificate(_) => ExitCode::Config,
         StartError::Inherited(inherited) => {
-            out::tell(format_args!("   help: {}", inherited.help()));
+            out::print_error_line(format_args!("   help: {}", inherited.help()));
             ExitCode::Network
         }
         StartError::QueryLog(_) => ExitCode::Filesystem,

@@ -10,7 +10,8 @@ use anstyle::Style;
 
 use crate::daemon::Daemon;
 use crate::world::{
-    ListenerTransport, Endpoint, EndpointKind, Index, Listener, Live, PrivateDns, PlaceKind, Subnet, Vpc, World,
+    Endpoint, EndpointKind, Index, Listener, ListenerTransport, Live, PlaceKind, PrivateDns, Subnet, Vpc,
+    World,
 };
 
 const BOLD: Style = Style::new().bold();
@@ -82,7 +83,7 @@ impl Display for Started {
             }
         }
         if let Some(admin) = self.admin {
-            writeln!(f, "  HTTP   http://{admin}/metrics  /v1/explain  /v1/world")?;
+            writeln!(f, "  HTTP   http://{admin}/metrics  /v1/explain  /v1/network")?;
         }
         self.lines_to_try(&world, f)
     }
@@ -135,11 +136,11 @@ impl Started {
                 |name| name.to_string().trim_end_matches('.').to_owned(),
             );
         writeln!(f, "\n  try:\n    dig @{server}{port} {name}")?;
-        let mut told: Vec<Arc<str>> = Vec::new();
+        let mut described: Vec<Arc<str>> = Vec::new();
         for (source, place) in world.places.clients() {
             let place_name = world.place_name(place);
             let loopback = source.addr().is_loopback() && source.addr().is_ipv4();
-            if !loopback || told.contains(&place_name) || told.len() >= MAX_PLACES {
+            if !loopback || described.contains(&place_name) || described.len() >= MAX_PLACES {
                 continue;
             }
             if let Some(address) = source.hosts().next() {
@@ -152,7 +153,7 @@ impl Started {
                     "    dig -b {address} @{server}{port} {name}   {DIM}# {what} {place_name}{DIM:#}"
                 )?;
             }
-            told.push(place_name);
+            described.push(place_name);
         }
         writeln!(f, "    plustwo explain {name}\n")
     }

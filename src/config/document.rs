@@ -20,7 +20,8 @@ pub type Document<'a> = Spanned<DeTable<'a>>;
 
 /// Reads the text of a file and everything that it includes, each file once.
 pub fn gather(path: &Path, text: String, read_file: &ReadFile<'_>, report: &mut Report) -> SourceMap {
-    let mut gatherer = DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
+    let mut gatherer =
+        DocumentCollector { read_file, report, sources: SourceMap::default(), open: Vec::new() };
     gatherer.take(path, text);
     gatherer.sources
 }
@@ -33,7 +34,7 @@ pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let mark = Mark::new(span.start + base..span.end + base);
-            let message = error.message().lines().next().unwrap_or("this is no TOML").to_owned();
+            let message = error.message().lines().next().unwrap_or("invalid TOML").to_owned();
             report.error(Code::Syntax, mark, message);
         }
         let table = table.into_inner();
@@ -52,7 +53,7 @@ pub fn merge<'a>(sources: &'a SourceMap, report: &mut Report) -> Document<'a> {
                     }
                 }
                 (Some(_), _) => {
-                    let message = format!("`{}` already stands in another file", key.get_ref());
+                    let message = format!("`{}` is already defined in another file", key.get_ref());
                     report.error(Code::DuplicateSection, Mark::new(key.span()), message);
                 }
             }
@@ -79,7 +80,7 @@ impl DocumentCollector<'_> {
             match name {
                 Some(name) => self.include(&without_detours(&path.with_file_name(name)), mark),
                 None => {
-                    let message = "`include` is a list of file names";
+                    let message = "`include` must be a list of file names";
                     self.report.error(Code::InvalidValue, mark, message);
                 }
             }
@@ -89,7 +90,7 @@ impl DocumentCollector<'_> {
 
     fn include(&mut self, path: &Path, mark: Mark) {
         if self.open.iter().any(|open| open == path) || self.open.len() >= MAX_INCLUDE_DEPTH {
-            let message = format!("`{}` includes itself, by way of other files", path.display());
+            let message = format!("`{}` includes itself through other files", path.display());
             self.report.error(Code::IncludeLoop, mark, message);
             return;
         }
@@ -100,7 +101,7 @@ impl DocumentCollector<'_> {
             Ok(text) => self.take(path, text),
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());
-                let help = "names stand relative to the file that includes";
+                let help = "file names are relative to the including file";
                 self.report.error(Code::UnreadableFile, mark, message).help(help);
             }
         }

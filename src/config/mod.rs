@@ -28,10 +28,13 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{Code, Diagnostic, Report, Severity, count};
 pub use document::ReadFile;
 use recovery::Recovered;
-pub use recovery::{nearest, shortened};
+pub use recovery::{correction, nearest, shortened};
 pub use schema::json_schema;
-pub use source::{Mark, Marked, SourcePosition, Placed, SourceMap, FromConfigStr};
-pub use text::{ServerScheme, Cidr, Destination, ExpectedLocation, ListenAddress, SourcePrefix, ServerAddress, ServerAddressError};
+pub use source::{FromConfigStr, Mark, Marked, Placed, SourceMap, SourcePosition};
+pub use text::{
+    Cidr, Destination, ExpectedLocation, ListenAddress, ServerAddress, ServerAddressError, ServerScheme,
+    SourcePrefix,
+};
 pub use v1::*;
 
 /// The configuration that is used by default: a lab on loopback.
@@ -99,9 +102,9 @@ pub fn load_built_in_lab() -> Loaded {
 pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded {
     let mut report = Report::default();
     let sources = document::gather(path, text, read_file, &mut report);
-    let Recovered { value, lost_ids, cut_keys } = match pieces::read(&sources) {
+    let Recovered { value, pruned_ids, pruned_keys } = match pieces::read(&sources) {
         Some(config) => {
-            Recovered { value: Some(config), lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new() }
+            Recovered { value: Some(config), pruned_ids: BTreeSet::new(), pruned_keys: BTreeSet::new() }
         }
         None => {
             let document = document::merge(&sources, &mut report);
@@ -109,5 +112,5 @@ pub fn load_text(path: &Path, text: String, read_file: &ReadFile<'_>) -> Loaded 
         }
     };
     let config = value.unwrap_or_default();
-    Loaded { config, sources, report, pruned_ids: lost_ids, pruned_keys: cut_keys, ..Loaded::default() }
+    Loaded { config, sources, report, pruned_ids, pruned_keys, ..Loaded::default() }
 }

@@ -16,16 +16,16 @@ use super::document::Document;
 use super::source::Mark;
 
 /// Maximum number of reported errors per run. A file with more of them has a common cause.
-const MAX_MISTAKES: usize = 256;
+const MAX_ERRORS: usize = 256;
 
 /// The result.
 pub struct Recovered<T> {
     /// The value, without the pruned parts. `None` if deserialisation failed nevertheless.
     pub value: Option<T>,
     /// The IDs in pruned parts: references to them are not reported as dangling.
-    pub lost_ids: BTreeSet<String>,
+    pub pruned_ids: BTreeSet<String>,
     /// Keys that were pruned, by the start of their table: they are invalid, not missing.
-    pub cut_keys: BTreeSet<(usize, String)>,
+    pub pruned_keys: BTreeSet<(usize, String)>,
 }
 
 /// Deserialises a document with error recovery. `required` returns the keys that a table at a path must have.
@@ -37,19 +37,24 @@ pub fn read<T: DeserializeOwned>(
     required: &dyn Fn(&[PathSegment]) -> Vec<String>,
     report: &mut Report,
 ) -> Recovered<T> {
-    let mut mender =
-        ErrorRecovery { required, report, lost_ids: BTreeSet::new(), cut_keys: BTreeSet::new(), mistakes: 0 };
-    let mut mended = DeTable::new();
+    let mut recovery = ErrorRecovery {
+        required,
+        report,
+        pruned_ids: BTreeSet::new(),
+        pruned_keys: BTreeSet::new(),
+        errors: 0,
+    };
+    let mut recovered = DeTable::new();
     for (key, value) in document.into_inner() {
-        if let Some(value) = mender.section::<T>(&key, value) {
-            mended.insert(key, value);
+        if let Some(value) = recovery.section::<T>(&key, value) {
+            recovered.insert(key, value);
         }
     }
-    let value = match mender.mistakes {
-        ..MAX_MISTAKES => T::deserialize(toml::de::Deserializer::from(Spanned::new(0..0, mended))).ok(),
+    let value = match recovery.errors {
+        ..MAX_ERRORS => T::deserialize(toml::de::Deserializer::from(Spanned::new(0..0, recovered))).ok(),
         _ => None,
     };
-    Recovered { value, lost_ids: mender.lost_ids, cut_keys: mender.cut_keys }
+    Recovered { value, pruned_ids: recovery.pruned_ids, pruned_keys: recovery.pruned_keys }
 }
 
 /// The state of error recovery.
@@ -59,11 +64,11 @@ struct ErrorRecovery<'a> {
     /// The report for diagnostics.
     report: &'a mut Report,
     /// The IDs in pruned parts.
-    lost_ids: BTreeSet<String>,
+    pruned_ids: BTreeSet<String>,
     /// Keys that were pruned, by the start of their table: they are invalid, not missing.
-    cut_keys: BTreeSet<(usize, String)>,
+    pruned_keys: BTreeSet<(usize, String)>,
     /// Number of errors found.
-    mistakes: usize,
+    errors: usize,
 }
 
 /// A key of a document.
@@ -79,7 +84,7 @@ impl ErrorRecovery<'_> {
         let span = value.span();
         let items = match value.into_inner() {
             DeValue::Array(items) if !items.is_empty() => items,
-            other => return self.mend::<T>(key, Spanned::new(span, other)),
+            other => return self.recover::<T>(key, Spanned::new(span, other)),
         };
         let mut left = DeArray::new();
         let mut items = items.into_iter();
@@ -87,12 +92,13 @@ impl ErrorRecovery<'_> {
             let mut one = DeArray::new();
             one.push(item);
             // If the list itself was pruned, its key or type is invalid, for all its elements.
-            let Some(mended) = self.mend::<T>(key, Spanned::new(span.clone(), DeValue::Array(one))) else {
+            let Some(recovered) = self.recover::<T>(key, Spanned::new(span.clone(), DeValue::Array(one)))
+            else {
                 let rest = items.map(|item| item.into_inner());
-                rest.for_each(|item| note_ids(&item, &PathSegment::Index(0), &mut self.lost_ids));
+                rest.for_each(|item| collect_ids(&item, &PathSegment::Index(0), &mut self.pruned_ids));
                 return None;
             };
-            if let DeValue::Array(one) = mended.into_inner() {
+            if let DeValue::Array(one) = recovered.into_inner() {
                 one.into_iter().for_each(|item| left.push(item));
             }
         }
@@ -100,7 +106,7 @@ impl ErrorRecovery<'_> {
     }
 
     /// The value of a top-level key without its invalid parts. `None` if nothing is left.
-    fn mend<'i, T: DeserializeOwned>(
+    fn recover<'i, T: DeserializeOwned>(
         &mut self,
         key: &DocumentKey<'i>,
         value: Spanned<DeValue<'i>>,
@@ -108,12 +114,12 @@ impl ErrorRecovery<'_> {
         let mut table = DeTable::new();
         table.insert(key.clone(), value);
         let mut document = Spanned::new(0..0, table);
-        while self.mistakes < MAX_MISTAKES {
+        while self.errors < MAX_ERRORS {
             let Err(error) = T::deserialize(toml::de::Deserializer::from(document.clone())) else {
                 return document.get_mut().remove(key.get_ref().as_ref());
             };
-            self.mistakes += 1;
-            if !self.cut_mistake::<T>(&mut document, &error) {
+            self.errors += 1;
+            if !self.prune_cause::<T>(&mut document, &error) {
                 break;
             }
         }
@@ -121,7 +127,7 @@ impl ErrorRecovery<'_> {
     }
 
     /// Reports an error and prunes its cause. Returns false if it cannot be pruned.
-    fn cut_mistake<T: DeserializeOwned>(
+    fn prune_cause<T: DeserializeOwned>(
         &mut self,
         document: &mut Document<'_>,
         error: &toml::de::Error,
@@ -132,17 +138,17 @@ impl ErrorRecovery<'_> {
             self.report.error(Code::InvalidValue, Mark::new(span), message);
             return false;
         };
-        let found = blame_element::<T>(document, found, &message);
+        let found = first_invalid_element::<T>(document, found, &message);
         let mark = Mark::new(found.span.clone().unwrap_or(span));
         let report = &mut *self.report;
         if found.is_key {
             // A misspelt key is not also missing.
-            let meant = tell_unknown_key(&message, mark, report);
-            self.cut_keys.extend(meant.map(|key| (found.table, key)));
-        } else if let Some((word, known)) = unknown_word(&message, "variant") {
-            tell_unknown_word(word, &known, mark, report);
+            let meant = report_unknown_key(&message, mark, report);
+            self.pruned_keys.extend(meant.map(|key| (found.table, key)));
+        } else if let Some((word, known)) = parse_unknown(&message, "variant") {
+            report_unknown_variant(word, &known, mark, report);
         } else if let Some(key) = missing_key(&message) {
-            tell_missing_keys(document, &found.path, key, self.required, &self.cut_keys, mark, report);
+            report_missing_keys(document, &found.path, key, self.required, &self.pruned_keys, mark, report);
         } else {
             report.error(Code::InvalidValue, mark, message);
         }
@@ -150,9 +156,9 @@ impl ErrorRecovery<'_> {
             return false;
         }
         if let Some(PathSegment::Key(key)) = found.path.last() {
-            self.cut_keys.insert((found.table, key.clone()));
+            self.pruned_keys.insert((found.table, key.clone()));
         }
-        cut(document.get_mut(), &found.path, &mut self.lost_ids);
+        prune(document.get_mut(), &found.path, &mut self.pruned_ids);
         true
     }
 }
@@ -184,7 +190,12 @@ fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<ErrorSite> {
     find_in(table, 0, span, &mut Vec::new())
 }
 
-fn find_in(table: &DeTable<'_>, at: usize, span: &Range<usize>, path: &mut Vec<PathSegment>) -> Option<ErrorSite> {
+fn find_in(
+    table: &DeTable<'_>,
+    at: usize,
+    span: &Range<usize>,
+    path: &mut Vec<PathSegment>,
+) -> Option<ErrorSite> {
     for (key, value) in table {
         path.push(PathSegment::Key(key.get_ref().to_string()));
         if key.span() == *span {
@@ -226,11 +237,15 @@ fn find_value(
 
 /// An error in a list has the span of the whole list. Finds the first element that causes the error on its
 /// own: others are found after this one has been pruned.
-fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite, message: &str) -> ErrorSite {
+fn first_invalid_element<T: DeserializeOwned>(
+    document: &Document<'_>,
+    found: ErrorSite,
+    message: &str,
+) -> ErrorSite {
     let Some(DeValue::Array(items)) = value_at(document.get_ref(), &found.path) else { return found };
     let fails_with = |kept: Option<usize>| {
         let mut rest = document.clone();
-        keep(rest.get_mut(), &found.path, kept);
+        retain_only(rest.get_mut(), &found.path, kept);
         let error = T::deserialize(toml::de::Deserializer::from(rest)).err();
         error.is_some_and(|error| error.message().trim_end() == message)
     };
@@ -238,7 +253,7 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite,
     if fails_with(None) {
         return found;
     }
-    for (i, item) in items.iter().take(MAX_MISTAKES).enumerate() {
+    for (i, item) in items.iter().take(MAX_ERRORS).enumerate() {
         if fails_with(Some(i)) {
             let mut path = found.path.clone();
             path.push(PathSegment::Index(i));
@@ -249,7 +264,7 @@ fn blame_element<T: DeserializeOwned>(document: &Document<'_>, found: ErrorSite,
 }
 
 /// Removes all elements but one, or all, from the list at a path.
-fn keep(table: &mut DeTable<'_>, path: &[PathSegment], kept: Option<usize>) {
+fn retain_only(table: &mut DeTable<'_>, path: &[PathSegment], kept: Option<usize>) {
     let mut here = ParentNode::Table(table);
     for step in path {
         let Some(next) = here.step(step) else { return };
@@ -280,36 +295,43 @@ fn value_at<'a, 'i>(table: &'a DeTable<'i>, path: &[PathSegment]) -> Option<&'a 
 
 /// Reports serde's `unknown field `foo`, expected one of …`. Returns the key that was probably meant, if one
 /// is similar.
-fn tell_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<String> {
-    let Some((key, known)) = unknown_word(message, "field") else {
+fn report_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<String> {
+    let Some((key, known)) = parse_unknown(message, "field") else {
         report.error(Code::InvalidValue, mark, message);
         return None;
     };
-    let told = report.error(Code::UnknownKey, mark, format!("there is no key `{key}` here"));
+    let error = report.error(Code::UnknownKey, mark, format!("unknown key `{key}`"));
     let near = nearest(key, &known);
     match near {
-        Some(near) => told.help(format!("did you mean `{near}`? The keys here are: {}", known.join(", "))),
-        None if known.is_empty() => told.help("no key is known here"),
-        None => told.help(format!("the keys here are: {}", known.join(", "))),
+        Some(near) => error.help(format!("did you mean `{near}`? The valid keys are: {}", known.join(", "))),
+        None if known.is_empty() => error.help("this table has no keys"),
+        None => error.help(format!("the valid keys are: {}", known.join(", "))),
     }
     near.map(str::to_owned)
 }
 
-fn tell_unknown_word(word: &str, known: &[&str], mark: Mark, report: &mut Report) {
-    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let told = report.error(Code::InvalidValue, mark, format!("`{word}` is none of {list}"));
-    if let Some(near) = nearest(word, known) {
-        told.help(format!("did you mean `{near}`?"));
+/// Reports serde's `unknown variant `foo`, expected one of …`.
+fn report_unknown_variant(value: &str, known: &[&str], mark: Mark, report: &mut Report) {
+    let list = known.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+    let error =
+        report.error(Code::InvalidValue, mark, format!("invalid value `{value}`: expected one of {list}"));
+    match renamed(value).filter(|new| known.contains(new)) {
+        Some(new) => error.help(format!("`{value}` was renamed to `{new}`")),
+        None => {
+            if let Some(near) = nearest(value, known) {
+                error.help(format!("did you mean `{near}`?"));
+            }
+        }
     }
 }
 
 /// Reports every required key that a table lacks, except those that were pruned.
-fn tell_missing_keys(
+fn report_missing_keys(
     document: &mut Document<'_>,
     path: &[PathSegment],
     first: &str,
     required: &dyn Fn(&[PathSegment]) -> Vec<String>,
-    cut_keys: &BTreeSet<(usize, String)>,
+    pruned_keys: &BTreeSet<(usize, String)>,
     mark: Mark,
     report: &mut Report,
 ) {
@@ -320,56 +342,56 @@ fn tell_missing_keys(
     let table = table_at(document.get_mut(), path);
     for key in keys {
         let present = table.as_ref().is_some_and(|table| table.contains_key(key.as_str()));
-        if !present && !cut_keys.contains(&(mark.range().start, key.clone())) {
-            report.error(Code::MissingKey, mark, format!("`{key}` is missing here"));
+        if !present && !pruned_keys.contains(&(mark.range().start, key.clone())) {
+            report.error(Code::MissingKey, mark, format!("missing key `{key}`"));
         }
     }
 }
 
 /// Prunes the value at a path from its table or list.
-fn cut(table: &mut DeTable<'_>, path: &[PathSegment], lost_ids: &mut BTreeSet<String>) {
-    let Some((last, way)) = path.split_last() else { return };
+fn prune(table: &mut DeTable<'_>, path: &[PathSegment], pruned_ids: &mut BTreeSet<String>) {
+    let Some((last, parents)) = path.split_last() else { return };
     let mut here = ParentNode::Table(table);
-    for step in way {
+    for step in parents {
         let Some(next) = here.step(step) else { return };
         here = next;
     }
-    let gone = match (here, last) {
+    let pruned = match (here, last) {
         (ParentNode::Table(table), PathSegment::Key(key)) => table.remove(key.as_str()),
         (ParentNode::Array(items), PathSegment::Index(i)) => remove(items, *i),
         _ => None,
     };
-    if let Some(gone) = gone {
-        note_ids(gone.get_ref(), last, lost_ids);
+    if let Some(pruned) = pruned {
+        collect_ids(pruned.get_ref(), last, pruned_ids);
     }
 }
 
 fn remove<'i>(items: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'i>>> {
-    let mut gone = None;
+    let mut pruned = None;
     for (i, item) in std::mem::replace(items, DeArray::new()).into_iter().enumerate() {
         if i == index {
-            gone = Some(item);
+            pruned = Some(item);
         } else {
             items.push(item);
         }
     }
-    gone
+    pruned
 }
 
 /// Records the IDs in a pruned part: values of `id` keys, in it or below it.
-fn note_ids(value: &DeValue<'_>, at: &PathSegment, lost_ids: &mut BTreeSet<String>) {
+fn collect_ids(value: &DeValue<'_>, at: &PathSegment, pruned_ids: &mut BTreeSet<String>) {
     match value {
         DeValue::String(text) if matches!(at, PathSegment::Key(key) if key == "id" || key == "name") => {
-            lost_ids.insert(text.to_string());
+            pruned_ids.insert(text.to_string());
         }
         DeValue::Table(table) => {
             for (key, value) in table {
-                note_ids(value.get_ref(), &PathSegment::Key(key.get_ref().to_string()), lost_ids);
+                collect_ids(value.get_ref(), &PathSegment::Key(key.get_ref().to_string()), pruned_ids);
             }
         }
         DeValue::Array(items) => {
             for item in items.iter() {
-                note_ids(item.get_ref(), at, lost_ids);
+                collect_ids(item.get_ref(), at, pruned_ids);
             }
         }
         _ => {}
@@ -413,10 +435,29 @@ fn missing_key(message: &str) -> Option<&str> {
 }
 
 /// The word and the valid words in serde's "unknown field `x`, expected one of `a`, `b`".
-fn unknown_word<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m str>)> {
+fn parse_unknown<'m>(message: &'m str, what: &str) -> Option<(&'m str, Vec<&'m str>)> {
     let rest = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?;
     let (word, expected) = rest.split_once('`')?;
     Some((word, expected.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Values of earlier versions that have a new spelling.
+const RENAMED: [(&str, &str); 3] =
+    [("asked", "on-request"), ("SG_DENIES_443", "SG_DENIED"), ("NACL_DENIES_443", "NACL_DENIED")];
+
+/// The new spelling of a value that was renamed.
+pub fn renamed(value: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(old, _)| *old == value).map(|(_, new)| *new)
+}
+
+/// What to write instead of an unknown value, to append to its error message: the new spelling of a renamed one, or the
+/// most similar of the known ones. Empty if there is neither.
+pub fn correction(value: &str, known: &[&str]) -> String {
+    match (renamed(value), nearest(value, known)) {
+        (Some(new), _) => format!("; it was renamed to `{new}`"),
+        (None, Some(near)) => format!("; did you mean `{near}`?"),
+        (None, None) => String::new(),
+    }
 }
 
 /// The valid word most similar to a misspelt one, if any is similar enough.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::source::{Mark, Marked, FromConfigStr};
+use super::source::{FromConfigStr, Mark, Marked};
 use super::v1::{Failover, GeoCoordinates, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
 use crate::dns::{Name, ZoneFileError, from_octal_escapes};
 
@@ -180,15 +180,15 @@ impl RecordSetReader<'_> {
     /// Reports an error of `serde_json` in a part that starts at an octet.
     fn unreadable(&mut self, base: usize, part: &str, error: &serde_json::Error) {
         let within = LineStarts::of(part).octet(error.line(), error.column());
-        let told = error.to_string();
+        let message = error.to_string();
         // The position is reported separately, relative to the file.
-        let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
+        let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
         let message = if error.is_eof() {
-            format!("the JSON ends here, too early: {what}; was the file written to its end?")
+            format!("unexpected end of JSON: {what}; the file may be truncated")
         } else if error.is_syntax() {
-            format!("this is no JSON: {what}")
+            format!("invalid JSON: {what}")
         } else {
-            format!("this is nothing that Route 53's API has: {what}")
+            format!("invalid Route 53 document: {what}")
         };
         self.error((base + within).min(self.text.len()), message);
     }
@@ -200,19 +200,19 @@ impl RecordSetReader<'_> {
 
     fn document(&mut self, document: Document<'_>) {
         if document.is_truncated == Some(true) || document.next_token.is_some() {
-            let message = "the list is not whole: record sets that stand on its next page are missing; fetch it \
-                           without `--max-items` and with pagination";
+            let message = "incomplete list of record sets: it has another page; fetch it with pagination and without \
+                           `--max-items`";
             self.error(0, message);
         }
         match (document.resource_record_sets, document.changes) {
             (Some(sets), None) => sets.into_iter().for_each(|set| self.record_set(set, false)),
             (None, Some(changes)) => changes.into_iter().for_each(|change| self.change(change)),
             (Some(_), Some(_)) => {
-                self.error(0, "a file has either `ResourceRecordSets` or `Changes`, and this one has both");
+                self.error(0, "the file has both `ResourceRecordSets` and `Changes`: expected one of them");
             }
             (None, None) => {
-                let message = "there is neither `ResourceRecordSets` (as `aws route53 list-resource-record-sets` prints \
-                               it) nor `Changes` (a change batch) in it";
+                let message = "expected `ResourceRecordSets` (the output of `aws route53 list-resource-record-sets`) or \
+                               `Changes` (a change batch)";
                 self.error(0, message);
             }
         }
@@ -229,8 +229,8 @@ impl RecordSetReader<'_> {
             "UPSERT" => self.record_set(change.resource_record_set, true),
             other => {
                 let message = format!(
-                    "`{other}` is no action that makes a zone: a change batch is read from nothing, so only `CREATE` and \
-                     `UPSERT` can stand in it"
+                    "unsupported action `{other}`: the change batch is applied to an empty zone, so only `CREATE` and `UPSERT` \
+                     are valid"
                 );
                 self.error(base, message);
             }
@@ -245,7 +245,7 @@ impl RecordSetReader<'_> {
             Ok(set) => set,
             Err(error) => return self.unreadable(base, part.get(), &error),
         };
-        let told = written.name.clone();
+        let label = written.name.clone();
         // The same name can be written in several ways: `*` and `\052`, `A` and `a`.
         let plain = from_octal_escapes(&written.name).ok().and_then(|text| Name::parse(&text).ok());
         let name = plain.map_or_else(|| written.name.clone(), |name| name.to_string());
@@ -255,7 +255,7 @@ impl RecordSetReader<'_> {
                 Some(index) if replaces => self.records[*index] = record,
                 Some(_) => {
                     let (_, rtype, _) = key;
-                    self.error(base, format!("the record set `{told}` {rtype} stands twice in this file"));
+                    self.error(base, format!("duplicate record set `{label}` {rtype}"));
                 }
                 None => {
                     self.seen.insert(key, self.records.len());
@@ -264,7 +264,7 @@ impl RecordSetReader<'_> {
             },
             Err(problems) => {
                 for problem in problems {
-                    self.error(base, format!("record set `{told}`: {problem}"));
+                    self.error(base, format!("record set `{label}`: {problem}"));
                 }
             }
         }
@@ -292,17 +292,17 @@ fn record(written: RecordSet, mark: Mark) -> Result<RecordText, Vec<String>> {
     } = written;
     let mut problems = Vec::new();
     if cidr_routing_config.is_some() {
-        problems.push("`CidrRoutingConfig`: a private hosted zone cannot have IP-based routing".to_owned());
+        problems.push("`CidrRoutingConfig`: private hosted zones do not support IP-based routing".to_owned());
     }
     if resource_records.is_some() && alias_target.is_none() && ttl.is_none() {
-        problems.push("`TTL` is missing beside `ResourceRecords`".to_owned());
+        problems.push("missing `TTL`, which `ResourceRecords` requires".to_owned());
     }
     let failover = match failover.as_deref() {
         None => None,
         Some("PRIMARY") => Some(Failover::Primary),
         Some("SECONDARY") => Some(Failover::Secondary),
         Some(other) => {
-            problems.push(format!("`Failover` is `{other}`: it is `PRIMARY` or `SECONDARY`"));
+            problems.push(format!("invalid `Failover` `{other}`: expected `PRIMARY` or `SECONDARY`"));
             None
         }
     };
@@ -366,7 +366,7 @@ fn proximity(written: Proximity, mark: Mark, problems: &mut Vec<String>) -> GeoP
     let mut degrees = |text: &str| match text.trim().parse::<f64>() {
         Ok(degrees) => degrees,
         Err(_) => {
-            problems.push(format!("`Coordinates`: `{text}` is no number of degrees"));
+            problems.push(format!("`Coordinates`: invalid number of degrees `{text}`"));
             0.0
         }
     };
@@ -385,7 +385,7 @@ mod tests {
     use super::*;
 
     fn errors(text: &str) -> Vec<(usize, usize, String)> {
-        let errors = read(text).expect_err("something is wrong");
+        let errors = read(text).expect_err("the document is invalid");
         errors.into_iter().map(|error| (error.line, error.column, error.message)).collect()
     }
 
@@ -400,11 +400,11 @@ mod tests {
       "SetIdentifier": "two", "GeoProximityLocation": { "Coordinates": { "Latitude": "1.5", "Longitude": "-2" } } }
   ]
 }"#;
-        let read = read(text).expect("it is as the CLI prints it");
+        let read = read(text).expect("the output of the AWS CLI");
         let [wild, alias, near] = &read.records[..] else { panic!("{} records", read.records.len()) };
         assert_eq!(wild.name.value(), r"\052.example.com.");
         assert_eq!(read.lines.place(wild.name.mark().range().start), (3, 5));
-        let more = alias.more.as_ref().expect("it has a weight");
+        let more = alias.more.as_ref().expect("a weight");
         assert_eq!((more.weight, more.evaluate_target_health), (Some(3), true));
         assert_eq!(alias.alias.as_ref().map(ToString::to_string).as_deref(), Some("dualstack.lb.example."));
         assert_eq!(alias.name.value(), "lb.example.com.");
@@ -428,9 +428,9 @@ mod tests {
         let one_name = upserted.replacen("a.example.", r"\\141.EXAMPLE", 1);
         assert_eq!(read(&one_name).expect("it is the same name").records.len(), 1);
         let wrong = batch(&[set("CREATE", "10.0.0.1"), set("CREATE", "10.0.0.2"), set("DELETE", "10.0.0.1")]);
-        let told = errors(&wrong);
-        assert_eq!(told.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);
-        assert!(told[0].2.contains("twice") && told[1].2.contains("`DELETE`"), "{told:?}");
+        let errors = errors(&wrong);
+        assert_eq!(errors.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);
+        assert!(errors[0].2.contains("duplicate") && errors[1].2.contains("`DELETE`"), "{errors:?}");
     }
 
     #[test]
@@ -441,21 +441,24 @@ mod tests {
     "TTL": "soon", "ResourceRecords": [] },
   { "Name": "c.example.", "Type": "A", "ResourceRecords": [], "CidrRoutingConfig": { "LocationName": "*" } }
 ] }"#;
-        let told = errors(text);
-        let places: Vec<_> = told.iter().map(|(line, column, _)| (*line, *column)).collect();
-        assert_eq!(places, [(2, 3), (4, 17), (5, 3), (5, 3)], "{told:?}");
-        assert!(told[2].2.contains("IP-based routing") && told[3].2.contains("`TTL` is missing"), "{told:?}");
+        let errors = errors(text);
+        let places: Vec<_> = errors.iter().map(|(line, column, _)| (*line, *column)).collect();
+        assert_eq!(places, [(2, 3), (4, 17), (5, 3), (5, 3)], "{errors:?}");
+        assert!(
+            errors[2].2.contains("IP-based routing") && errors[3].2.contains("missing `TTL`"),
+            "{errors:?}"
+        );
     }
 
     #[test]
     fn a_file_that_is_cut_short_says_so() {
-        let told = errors("{ \"ResourceRecordSets\": [\n  { \"Name\": \"a.exa");
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].0, 2);
-        assert!(told[0].2.contains("too early"), "{told:?}");
-        assert!(errors("{ \"ResourceRecordSets\": [], \"NextToken\": \"x\" }")[0].2.contains("not whole"));
+        let errors = errors("{ \"ResourceRecordSets\": [\n  { \"Name\": \"a.exa");
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].0, 2);
+        assert!(errors[0].2.contains("truncated"), "{errors:?}");
+        assert!(errors("{ \"ResourceRecordSets\": [], \"NextToken\": \"x\" }")[0].2.contains("incomplete"));
         assert!(errors("{}")[0].2.contains("neither"));
-        assert!(errors("")[0].2.contains("too early"));
+        assert!(errors("")[0].2.contains("truncated"));
     }
 
     proptest! {

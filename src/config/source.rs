@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use crate::aws::public::stable_hash;
+use crate::aws::public_names::stable_hash;
 
 /// A range of octets in the numbering of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,12 +120,12 @@ impl<'de, T: FromConfigStr> Deserialize<'de> for ParsedStr<T> {
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ParsedStr<T>, E> {
                 text.parse().map(ParsedStr).map_err(|error: T::Err| {
-                    let told = error.to_string();
+                    let message = error.to_string();
                     // Errors of the standard library do not quote the string.
-                    E::custom(if told.contains(text) && !text.is_empty() {
-                        told
+                    E::custom(if message.contains(text) && !text.is_empty() {
+                        message
                     } else {
-                        format!("`{text}` is not {}: {told}", T::EXPECTED)
+                        format!("invalid value `{text}`: expected {} ({message})", T::EXPECTED)
                     })
                 })
             }

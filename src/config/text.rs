@@ -13,11 +13,11 @@ use crate::dns::{Name, Rcode, RecordType};
 use super::source::FromConfigStr;
 
 impl<K: IdKind> FromConfigStr for Id<K> {
-    const EXPECTED: &'static str = K::WHAT;
+    const EXPECTED: &'static str = K::EXPECTED;
 }
 
 impl<K: IdKind> FromConfigStr for IdOrArn<K> {
-    const EXPECTED: &'static str = K::WHAT;
+    const EXPECTED: &'static str = K::EXPECTED;
 }
 
 impl FromConfigStr for Region {
@@ -41,11 +41,11 @@ impl FromConfigStr for IpAddr {
 }
 
 impl FromConfigStr for RouteTarget {
-    const EXPECTED: &'static str = "a route's target, such as `igw-1`";
+    const EXPECTED: &'static str = "a route target, such as `igw-1`";
 }
 
 impl FromConfigStr for String {
-    const EXPECTED: &'static str = "a text";
+    const EXPECTED: &'static str = "a string";
 }
 
 /// A CIDR prefix without host bits, such as `10.0.0.0/16`.
@@ -56,10 +56,13 @@ pub struct Cidr(pub IpNet);
 #[derive(Debug, Error)]
 pub enum CidrError {
     /// Neither an IPv4 nor an IPv6 prefix.
-    #[error("`{0}` is no prefix: write an address and a length, such as `10.0.0.0/16`")]
-    Shape(String),
+    #[error("invalid CIDR prefix `{0}`: expected an address and a length, such as `10.0.0.0/16`")]
+    Syntax(String),
+    /// The length exceeds that of an address of this family, in bits.
+    #[error("invalid CIDR prefix `{0}`: the length must be between 0 and {1}")]
+    Length(String, u8),
     /// The address has bits set beyond the prefix length.
-    #[error("`{0}` has bits set beyond its length: write `{1}`")]
+    #[error("invalid CIDR prefix `{0}`: host bits are set; write `{1}`")]
     HostBits(String, IpNet),
 }
 
@@ -67,11 +70,24 @@ impl FromStr for Cidr {
     type Err = CidrError;
 
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        let net: IpNet = text.parse().map_err(|_| CidrError::Shape(text.to_owned()))?;
+        let net: IpNet = text.parse().map_err(|_| Self::syntax_error(text))?;
         if net.trunc() != net {
             return Err(CidrError::HostBits(text.to_owned(), net.trunc()));
         }
         Ok(Self(net))
+    }
+}
+
+impl Cidr {
+    /// The error for a string that is not a prefix: of its length if that is all that is wrong.
+    fn syntax_error(text: &str) -> CidrError {
+        let (address, length) = text.split_once('/').unwrap_or((text, ""));
+        match address.parse::<IpAddr>() {
+            Ok(address) if !length.is_empty() && length.bytes().all(|octet| octet.is_ascii_digit()) => {
+                CidrError::Length(text.to_owned(), if address.is_ipv4() { 32 } else { 128 })
+            }
+            _ => CidrError::Syntax(text.to_owned()),
+        }
     }
 }
 
@@ -82,7 +98,7 @@ impl fmt::Display for Cidr {
 }
 
 impl FromConfigStr for Cidr {
-    const EXPECTED: &'static str = "a prefix, such as `10.0.0.0/16`";
+    const EXPECTED: &'static str = "a CIDR prefix, such as `10.0.0.0/16`";
 }
 
 /// A source address or prefix.
@@ -107,7 +123,7 @@ impl fmt::Display for SourcePrefix {
 }
 
 impl FromConfigStr for SourcePrefix {
-    const EXPECTED: &'static str = "an address or a prefix";
+    const EXPECTED: &'static str = "an IP address or a CIDR prefix";
 }
 
 /// The destination of a route or security group rule: a prefix, a prefix list or a security group.
@@ -146,7 +162,7 @@ impl fmt::Display for Destination {
 }
 
 impl FromConfigStr for Destination {
-    const EXPECTED: &'static str = "a prefix or a prefix list's id";
+    const EXPECTED: &'static str = "a CIDR prefix or the ID of a prefix list";
 }
 
 /// The address of an upstream name server: `192.0.2.53`, `192.0.2.53:5353`, `fe80::1%eth0`,
@@ -191,7 +207,7 @@ pub struct ServerAddressError {
 const TARGET_FORMS: &str = "write `192.0.2.53`, `tcp://192.0.2.53:5353`, `tls://192.0.2.53#name` or `https://192.0.2.53/dns-query#name`";
 
 /// Valid ports, for help.
-const PORT_HELP: &str = "write a port between 1 and 65535, or none for the default of the transport";
+const PORT_HELP: &str = "write a port between 1 and 65535, or omit it for the default of the transport";
 
 impl ServerAddress {
     /// A description of valid strings, with its article, for the schema.
@@ -202,11 +218,11 @@ impl FromStr for ServerAddress {
     type Err = ServerAddressError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddressError> {
-        let wrong = |why: &str, help: String| ServerAddressError { message: format!("`{text}` {why}"), help };
+        let error = |why: &str, help: String| ServerAddressError { message: format!("`{text}` {why}"), help };
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
         if !matches!(scheme, "udp" | "tcp" | "tls" | "https") {
             let why = format!("has the unknown scheme `{scheme}`");
-            return Err(wrong(&why, "use `udp`, `tcp`, `tls` or `https`".to_owned()));
+            return Err(error(&why, "use `udp`, `tcp`, `tls` or `https`".to_owned()));
         }
         let (rest, name) = match rest.split_once('#') {
             Some((rest, name)) => (rest, Some(name)),
@@ -217,52 +233,54 @@ impl FromStr for ServerAddress {
             None => (rest, None),
         };
         let Authority { host, zone, port } = Authority::split(authority).ok_or_else(|| {
-            wrong("has neither an address nor an address with a port", TARGET_FORMS.to_owned())
+            error("has neither an address nor an address with a port", TARGET_FORMS.to_owned())
         })?;
         let Ok(ip) = host.parse::<IpAddr>() else {
             return Err(not_an_address(text, scheme, host, path.as_deref(), name));
         };
         let port = match port.map(str::parse::<u16>) {
             None => None,
-            Some(Ok(0)) => return Err(wrong("has port 0, which no server has", PORT_HELP.to_owned())),
+            Some(Ok(0)) => {
+                return Err(error("has port 0, which is invalid for a server", PORT_HELP.to_owned()));
+            }
             Some(Ok(port)) => Some(port),
             Some(Err(_)) => {
-                return Err(wrong("has an invalid port", PORT_HELP.to_owned()));
+                return Err(error("has an invalid port", PORT_HELP.to_owned()));
             }
         };
         if let Some((why, help)) = unusable(ip) {
-            return Err(wrong(why, help));
+            return Err(error(why, help));
         }
-        check_zone(ip, zone).map_err(|(why, help)| wrong(why, help))?;
+        check_zone(ip, zone).map_err(|(why, help)| error(why, help))?;
         let is_encrypted = matches!(scheme, "tls" | "https");
         if path.is_some() && scheme != "https" {
-            return Err(wrong("has a path, which only `https://` has", TARGET_FORMS.to_owned()));
+            return Err(error("has a path, which only `https://` has", TARGET_FORMS.to_owned()));
         }
         if let Some(path) = &path
             && !path.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet))
         {
-            let help = "write the path alone, such as `/dns-query`, without `{?dns}`".to_owned();
-            return Err(wrong("has a path with characters that no URL has", help));
+            let help = "write only the path, such as `/dns-query`, without `{?dns}`".to_owned();
+            return Err(error("has characters in its path that are invalid in a URL", help));
         }
         if name.is_some() && !is_encrypted {
-            let why = "has a certificate's name, which only `tls://` and `https://` have";
-            return Err(wrong(why, TARGET_FORMS.to_owned()));
+            let why = "has a certificate name, which only `tls://` and `https://` have";
+            return Err(error(why, TARGET_FORMS.to_owned()));
         }
         // Names in certificates have no trailing dot (RFC 6066 section 3).
         let name = match name.map(|name| name.strip_suffix('.').unwrap_or(name)) {
             Some(name) if !name.is_empty() => name.to_owned(),
             _ if is_encrypted => {
                 let help = format!(
-                    "write `{scheme}://{rest}#dns.example`, with the name in the server's certificate"
+                    "write `{scheme}://{rest}#dns.example`, with the name in the certificate of the server"
                 );
-                return Err(wrong("lacks the name in the server's certificate, after a `#`", help));
+                return Err(error("lacks the name in the certificate of the server, after `#`", help));
             }
             _ => String::new(),
         };
         if is_encrypted && !is_certificate_name(&name) {
             let help =
                 "write a host name without a wildcard, such as `dns.example`, or an IP address".to_owned();
-            return Err(wrong("has an invalid name after the `#`", help));
+            return Err(error("has an invalid name after the `#`", help));
         }
         let carrier = match scheme {
             "udp" => ServerScheme::Udp,
@@ -322,8 +340,8 @@ fn not_an_address(
     path: Option<&str>,
     name: Option<&str>,
 ) -> ServerAddressError {
-    let is_name = host.contains(|c: char| c.is_ascii_alphabetic()) && is_certificate_name(host);
-    if !is_name {
+    let is_host_name = host.contains(|c: char| c.is_ascii_alphabetic()) && is_certificate_name(host);
+    if !is_host_name {
         let why = if host.is_empty() { "has no address" } else { "has an invalid IP address" };
         return ServerAddressError { message: format!("`{text}` {why}"), help: TARGET_FORMS.to_owned() };
     }
@@ -344,27 +362,28 @@ fn not_an_address(
 
 /// Why an address cannot be that of a server, and help; `None` if it can.
 fn unusable(ip: IpAddr) -> Option<(&'static str, String)> {
-    let of_the_server = || "write the address of the server".to_owned();
+    let server_address_help = || "write the address of the server".to_owned();
     if ip.is_multicast() {
-        return Some(("is a multicast address, not a server's", of_the_server()));
+        return Some(("is a multicast address, not that of a server", server_address_help()));
     }
     match ip {
         // "This host on this network" (RFC 1122 section 3.2.1.3): never a destination.
         IpAddr::V4(v4) if v4.octets()[0] == 0 && !v4.is_unspecified() => {
-            Some(("is in 0.0.0.0/8, where no server is", of_the_server()))
+            Some(("is in 0.0.0.0/8, which cannot be the address of a server", server_address_help()))
         }
-        IpAddr::V4(v4) if v4.is_unspecified() => {
-            Some(("is an unspecified address, not a server's", "write `127.0.0.1` for this host".to_owned()))
-        }
+        IpAddr::V4(v4) if v4.is_unspecified() => Some((
+            "is an unspecified address, not that of a server",
+            "write `127.0.0.1` for this host".to_owned(),
+        )),
         IpAddr::V4(v4) if v4.is_broadcast() => {
-            Some(("is the broadcast address, not a server's", of_the_server()))
+            Some(("is the broadcast address, not that of a server", server_address_help()))
         }
         IpAddr::V6(v6) if v6.is_unspecified() => {
-            Some(("is an unspecified address, not a server's", "write `::1` for this host".to_owned()))
+            Some(("is an unspecified address, not that of a server", "write `::1` for this host".to_owned()))
         }
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map(|v4| {
-            ("is an IPv4 address mapped to IPv6", format!("write `{v4}`, which is the same server"))
-        }),
+        IpAddr::V6(v6) => v6
+            .to_ipv4_mapped()
+            .map(|v4| ("is an IPv4-mapped IPv6 address", format!("write `{v4}`, which is the same server"))),
         IpAddr::V4(_) => None,
     }
 }
@@ -375,12 +394,12 @@ fn check_zone(ip: IpAddr, zone: Option<&str>) -> Result<(), (&'static str, Strin
     let is_link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     match zone {
         None if is_link_local => {
-            let help = format!("write the interface too: `{ip}%eth0`, with a port `[{ip}%eth0]:53`");
+            let help = format!("add the interface: `{ip}%eth0`, or `[{ip}%eth0]:53` with a port");
             Err(("is a link-local address without an interface", help))
         }
         Some("" | "0") => Err((
             "has an empty interface after the `%`",
-            format!("write `{ip}%eth0`, or the interface's number"),
+            format!("write `{ip}%eth0`, or use the index of the interface"),
         )),
         Some(_) if !is_link_local => Err((
             "names an interface, which only a link-local address (fe80::/10) has",
@@ -412,17 +431,17 @@ impl fmt::Display for ServerAddress {
             Some(zone) => format!("{}%{zone}", self.ip),
             None => self.ip.to_string(),
         };
-        let place = match self.port {
+        let host_port = match self.port {
             Some(port) if self.ip.is_ipv6() => format!("[{ip}]:{port}"),
             Some(port) => format!("{ip}:{port}"),
             None if self.ip.is_ipv6() && self.carrier != ServerScheme::Udp => format!("[{ip}]"),
             None => ip,
         };
         match &self.carrier {
-            ServerScheme::Udp => f.write_str(&place),
-            ServerScheme::Tcp => write!(f, "tcp://{place}"),
-            ServerScheme::Tls(name) => write!(f, "tls://{place}#{name}"),
-            ServerScheme::Https(name, path) => write!(f, "https://{place}{path}#{name}"),
+            ServerScheme::Udp => f.write_str(&host_port),
+            ServerScheme::Tcp => write!(f, "tcp://{host_port}"),
+            ServerScheme::Tls(name) => write!(f, "tls://{host_port}#{name}"),
+            ServerScheme::Https(name, path) => write!(f, "https://{host_port}{path}#{name}"),
         }
     }
 }
@@ -435,8 +454,12 @@ impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no address with a port: write `127.0.0.1:53` or `[::1]:53`");
-        text.parse().map(Self).map_err(|_| wrong())
+        let error = || {
+            format!(
+                "invalid socket address `{text}`: write an address and a port, such as `127.0.0.1:53` or `[::1]:53`"
+            )
+        };
+        text.parse().map(Self).map_err(|_| error())
     }
 }
 
@@ -447,7 +470,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl FromConfigStr for ListenAddress {
-    const EXPECTED: &'static str = "an address with a port, such as `127.0.0.1:5300`";
+    const EXPECTED: &'static str = "a socket address, such as `127.0.0.1:5300`";
 }
 
 /// A location by name: the ID of a subnet or site, or `outside`.
@@ -469,7 +492,7 @@ impl fmt::Display for ExpectedLocation {
 }
 
 impl FromConfigStr for ExpectedLocation {
-    const EXPECTED: &'static str = "a place: a subnet's id, a site's id, or `outside`";
+    const EXPECTED: &'static str = "a location: the ID of a subnet or site, or `outside`";
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::admin;
 use crate::config;
-use crate::world::{ListenerTransport, Listener, ServerTransport, World};
+use crate::world::{Listener, ListenerTransport, ServerTransport, World};
 
 /// Descriptors without a share of their own: files that a reload reads, standard streams, the file watch,
 /// accepted connections that are closed immediately, replaced sockets to name servers that still wait for
@@ -25,7 +25,7 @@ use crate::world::{ListenerTransport, Listener, ServerTransport, World};
 const MARGIN: usize = 32;
 
 /// Descriptors of a worker's runtime: epoll, waker and timer.
-const OF_A_RUNTIME: usize = 4;
+const PER_RUNTIME: usize = 4;
 
 /// UDP sockets of one runtime to one name server, if not reduced: the default of
 /// [`UpstreamOptions`](crate::serve::upstream::UpstreamOptions).
@@ -103,7 +103,7 @@ impl Demand {
         let runtimes = workers + 1;
         Self {
             // The admin listener, the query log's file and its successor, the file watch.
-            fixed: open + listeners + workers * OF_A_RUNTIME + 4,
+            fixed: open + listeners + workers * PER_RUNTIME + 4,
             connections: server.max_tcp_connections as usize,
             udp_servers,
             servers,

@@ -72,10 +72,13 @@ impl FixedSettings {
         let pairs = self.settings.iter().zip(&newer.settings).filter(|(old, new)| old != new);
         let mut waiting: Vec<String> =
             pairs.map(|((name, old), (_, new))| format!("{name}: {old} → {new}")).collect();
-        let listeners = |of: &[ListenerAddresses], without: &[ListenerAddresses], what: &str| -> Vec<String> {
-            let listener = |(address, carriers): &ListenerAddresses| format!("[[listener]] {address} {carriers}: {what}");
-            of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
-        };
+        let listeners =
+            |of: &[ListenerAddresses], without: &[ListenerAddresses], what: &str| -> Vec<String> {
+                let listener = |(address, carriers): &ListenerAddresses| {
+                    format!("[[listener]] {address} {carriers}: {what}")
+                };
+                of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
+            };
         waiting.extend(listeners(&self.listeners, &newer.listeners, "not closed yet"));
         waiting.extend(listeners(&newer.listeners, &self.listeners, "not open yet"));
         waiting

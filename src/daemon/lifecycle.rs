@@ -41,7 +41,7 @@ impl Daemon {
             |kind| signal(kind).map_err(|source| StartError::System { doing: "listen for signals", source });
         let mut hang_up = listen(SignalKind::hangup())?;
         let mut user1 = listen(SignalKind::user_defined1())?;
-        let mut end = EndSignals {
+        let mut end = StopSignals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         };
@@ -99,17 +99,17 @@ impl Daemon {
     async fn answer(self, stopped: watch::Receiver<bool>, opened: oneshot::Sender<()>) {
         let ready = self.admin.ready.clone();
         let open = Arc::new(AtomicUsize::new(0));
-        let mut listeners = self.listeners.run(&self.engine, &open, || told(stopped.clone()));
+        let mut listeners = self.listeners.run(&self.engine, &open, || stop_signal(stopped.clone()));
         let reloader = tokio::spawn(self.reloader.run());
         let (close_admin, admin_closed) = watch::channel(false);
-        let admin = tokio::spawn(self.admin.serve(self.admin_listener, told(admin_closed)));
+        let admin = tokio::spawn(self.admin.serve(self.admin_listener, stop_signal(admin_closed)));
         let watchdog = systemd::watchdog_interval().map(|interval| {
             let (engine, workers) = (self.engine.clone(), self.workers.clone());
             tokio::spawn(feed_watchdog(interval, engine, workers, open, stopped.clone()))
         });
         ready.store(true, Ordering::Release);
         let _ = opened.send(());
-        told(stopped).await;
+        stop_signal(stopped).await;
         ready.store(false, Ordering::Release);
         let drained = async { while listeners.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
@@ -139,12 +139,12 @@ async fn write_last_records(engine: &Arc<Engine>, workers: &Workers) {
 }
 
 /// The two signals that stop the daemon.
-struct EndSignals {
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl EndSignals {
+impl StopSignals {
     async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -184,7 +184,7 @@ async fn feed_watchdog(
 }
 
 /// Waits for a stop signal; a dropped sender counts as one.
-async fn told(mut stopped: watch::Receiver<bool>) {
+async fn stop_signal(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 

@@ -21,7 +21,7 @@ use crate::serve::tls::Certificate;
 use crate::serve::udp::UdpListener;
 use crate::serve::workers::Workers;
 use crate::serve::{Engine, ListenerIdentity};
-use crate::world::{ListenerTransport, Listener, TlsFiles, World};
+use crate::world::{Listener, ListenerTransport, TlsFiles, World};
 
 /// The certificates of encrypted listeners, each with the listener's address as configured, which identifies
 /// it across reloads.

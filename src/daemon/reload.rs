@@ -28,7 +28,7 @@ use crate::world::compile::compile;
 use crate::world::{MAX_SHOWN, diff};
 
 /// Maximum number of requests that wait for one reload.
-const MOST_ASKING: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 /// The cause of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Reloads {
             return outcome;
         }
         let message = "the daemon is stopping".to_owned();
-        Arc::new(ReloadOutcome::Failed { errors: vec![own("stopping", String::new(), message)] })
+        Arc::new(ReloadOutcome::Failed { errors: vec![finding("stopping", String::new(), message)] })
     }
 
     /// The same for the admin server.
@@ -103,10 +103,10 @@ impl Reloader {
         certificates: Certificates,
         loader: Loader,
     ) -> (Self, Reloads) {
-        let (asking, queue) = mpsc::channel(MOST_ASKING);
+        let (asking, queue) = mpsc::channel(MAX_WAITING);
         let at_start = FixedSettings::of(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
-        let filled = Mutex::new(filled(loaded.files()));
+        let filled = Mutex::new(non_empty(loaded.files()));
         let work = Arc::new(ReloadWork { engine, path, at_start, certificates, filled });
         (Self { queue, work, loader, files }, Reloads { queue: asking })
     }
@@ -119,7 +119,7 @@ impl Reloader {
     /// Reloads on request, until all handles are dropped.
     pub async fn run(mut self) {
         let mut asking = Vec::new();
-        while self.queue.recv_many(&mut asking, MOST_ASKING).await > 0 {
+        while self.queue.recv_many(&mut asking, MAX_WAITING).await > 0 {
             systemd::reloading();
             let work = self.work.clone();
             let is_requested = asking.iter().any(|asking| asking.cause == Cause::Requested);
@@ -130,10 +130,10 @@ impl Reloader {
                 tracing::error!("The reload broke off; the old world stays.");
                 self.work.engine.observer().reloaded(false);
                 let message = "the reload broke off; this is a mistake of plustwo's".to_owned();
-                (ReloadOutcome::Failed { errors: vec![own("broken-off", String::new(), message)] }, None)
+                (ReloadOutcome::Failed { errors: vec![finding("broken-off", String::new(), message)] }, None)
             });
             systemd::ready(&status(&outcome));
-            self.tell_files(files.unwrap_or_default(), matches!(outcome, ReloadOutcome::Failed { .. }));
+            self.publish_files(files.unwrap_or_default(), matches!(outcome, ReloadOutcome::Failed { .. }));
             let outcome = Arc::new(outcome);
             for asking in asking.drain(..) {
                 // The requester may be gone.
@@ -144,7 +144,7 @@ impl Reloader {
 
     /// Updates the files to be watched. An invalid configuration may refer to too few: those that are missing
     /// are the ones that will be fixed.
-    fn tell_files(&self, mut files: Vec<PathBuf>, failed: bool) {
+    fn publish_files(&self, mut files: Vec<PathBuf>, failed: bool) {
         self.files.send_if_modified(|known| {
             if failed {
                 let read: HashSet<&PathBuf> = files.iter().collect();
@@ -179,7 +179,7 @@ impl ReloadWork {
             Err(error) => {
                 observer.reloaded(false);
                 tracing::error!(path = %path.display(), %error, "Cannot read the configuration; the old world stays.");
-                let finding = own(
+                let finding = finding(
                     Code::UnreadableFile.as_str(),
                     path.display().to_string(),
                     format!("cannot read it: {error}"),
@@ -229,7 +229,7 @@ impl ReloadWork {
         of(Severity::Warning).for_each(|warning| tracing::warn!("{}", warning.headline(&loaded.sources)));
         super::warn_of_missing_sources(&world);
         let changes = diff(&old, &world);
-        *lock(&self.filled) = filled(files.iter().map(PathBuf::as_path));
+        *lock(&self.filled) = non_empty(files.iter().map(PathBuf::as_path));
         observer.world_loaded(&world);
         self.engine.forwarder().world_replaced(&world);
         self.engine.live().replace(world);
@@ -280,7 +280,7 @@ fn is_blank(file: &Path) -> bool {
 }
 
 /// The files that are not empty.
-fn filled<'f>(files: impl Iterator<Item = &'f Path>) -> Vec<PathBuf> {
+fn non_empty<'f>(files: impl Iterator<Item = &'f Path>) -> Vec<PathBuf> {
     files.filter(|file| !is_blank(file)).map(Path::to_owned).collect()
 }
 
@@ -295,7 +295,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A finding that is not a diagnostic: a file that cannot be read, or a reload that was not performed.
-fn own(code: &'static str, place: String, message: String) -> Finding {
+fn finding(code: &'static str, place: String, message: String) -> Finding {
     Finding { code, place, message, help: None }
 }
 

@@ -46,7 +46,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
     };
     let mut watched: Files = files.borrow_and_update().as_slice().into();
     folders.watch(&watched).await;
-    let mut known = looks(&watched).await;
+    let mut known = file_states(&watched).await;
     tracing::info!(files = watched.len(), folders = folders.watched.len(), "Watching the configuration.");
     loop {
         tokio::select! {
@@ -59,7 +59,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 folders.watch(&watched).await;
                 // Files that are new in the list have just been read; for the others, the known state is
                 // kept, or a pending event would find no change.
-                let now = looks(&watched).await;
+                let now = file_states(&watched).await;
                 let kept = watched.iter().zip(now).map(|(file, now)| before.get(file).copied().unwrap_or(now));
                 known = kept.collect();
             }
@@ -69,7 +69,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 }
                 quiet(&mut events).await;
                 // Recorded before reading: later changes cause another event and another state.
-                let now = looks(&watched).await;
+                let now = file_states(&watched).await;
                 if now != known {
                     known = now;
                     tracing::info!("A file of the configuration changed.");
@@ -94,7 +94,7 @@ async fn quiet(events: &mut mpsc::Receiver<()>) {
 type Files = Arc<[PathBuf]>;
 
 /// The state of the files, in order.
-async fn looks(files: &Files) -> Vec<FileState> {
+async fn file_states(files: &Files) -> Vec<FileState> {
     let look = |file: &PathBuf| -> FileState {
         let seen = std::fs::metadata(file).ok()?;
         Some((seen.modified().ok()?, seen.len(), seen.dev(), seen.ino()))

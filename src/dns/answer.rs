@@ -32,7 +32,7 @@ impl RrSet {
     }
 
     /// The same records at another owner, as for a wildcard (RFC 4592 3.3.1).
-    pub fn at(&self, owner: Name) -> Self {
+    pub fn with_owner(&self, owner: Name) -> Self {
         Self { owner, ..self.clone() }
     }
 
@@ -91,7 +91,7 @@ impl Answer {
     }
 
     /// NOERROR with these RRsets.
-    pub fn of(answer: Vec<RrSet>) -> Self {
+    pub fn noerror(answer: Vec<RrSet>) -> Self {
         Self { answer, ..Self::empty(Rcode::NOERROR) }
     }
 

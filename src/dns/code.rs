@@ -52,7 +52,7 @@ macro_rules! code {
                         return Ok(Self::$name);
                     }
                 )*
-                generic(text, $prefix).map(Self).ok_or_else(|| UnknownCode {
+                parse_generic(text, $prefix).map(Self).ok_or_else(|| UnknownCode {
                     text: text.to_owned(),
                     what: $what,
                     prefix: $prefix,
@@ -63,7 +63,7 @@ macro_rules! code {
 }
 
 /// Reads the generic form: the prefix in any case, then nothing but digits.
-fn generic<N: FromStr>(text: &str, prefix: &str) -> Option<N> {
+fn parse_generic<N: FromStr>(text: &str, prefix: &str) -> Option<N> {
     let (head, digits) = text.split_at_checked(prefix.len())?;
     if !head.eq_ignore_ascii_case(prefix) || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
         return None;

@@ -87,8 +87,8 @@ impl ClientSubnet {
         }
         let address = match u16::from_be_bytes([family_high, family_low]) {
             0 if source == 0 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            1 => padded::<4>(address)?.into(),
-            2 => padded::<16>(address)?.into(),
+            1 => zero_padded::<4>(address)?.into(),
+            2 => zero_padded::<16>(address)?.into(),
             _ => return None,
         };
         let network = IpNet::new(address, source).ok()?;
@@ -97,13 +97,13 @@ impl ClientSubnet {
 
     /// The data of the option with this scope.
     pub fn encode(&self, scope: u8) -> Vec<u8> {
-        let mut data = [0; Self::LONGEST];
+        let mut data = [0; Self::MAX_LEN];
         let length = self.write(scope, &mut data);
         data[..length].to_vec()
     }
 
     /// The longest data of the option: family, two lengths, an IPv6 address.
-    pub const LONGEST: usize = 4 + 16;
+    pub const MAX_LEN: usize = 4 + 16;
 
     /// Writes the data of the option with this scope to the front of `data`, which has room for
     /// [`LONGEST`](Self::LONGEST) octets. Says how many they are.
@@ -120,7 +120,7 @@ impl ClientSubnet {
     }
 }
 
-fn padded<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
+fn zero_padded<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
     let mut whole = [0; N];
     whole.get_mut(..octets.len())?.copy_from_slice(octets);
     Some(whole)

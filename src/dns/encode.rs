@@ -5,8 +5,8 @@ use super::answer::{Answer, RrSet};
 use super::code::{Opcode, Rcode, RecordType};
 use super::edns::{ClientSubnet, Ede, OptionCode};
 use super::name::wire_length;
-use super::query::{CD, DO, HEADER, QR, Query, RD, Rejection};
-use super::writer::{Writer, compresses};
+use super::query::{CD, DO, HEADER_LEN, QR, Query, RD, Rejection};
+use super::writer::{Writer, has_compressible_names};
 
 /// The UDP payload size a reply's OPT record announces (RFC 6891 6.2.4).
 pub const ADVERTISED_PAYLOAD: u16 = 4096;
@@ -14,11 +14,11 @@ pub const ADVERTISED_PAYLOAD: u16 = 4096;
 /// How large a reply over UDP may be to a client that can take so much: at most `cap`, never less than 512 octets
 /// (RFC 6891 6.2.3). A client without an OPT record takes 512.
 pub fn udp_limit(payload: Option<u16>, cap: u16) -> usize {
-    usize::from(payload.unwrap_or(SMALLEST_PAYLOAD).min(cap).max(SMALLEST_PAYLOAD))
+    usize::from(payload.unwrap_or(MIN_PAYLOAD).min(cap).max(MIN_PAYLOAD))
 }
 
 /// The UDP payload size every client can take (RFC 1035 2.3.4).
-const SMALLEST_PAYLOAD: u16 = 512;
+const MIN_PAYLOAD: u16 = 512;
 
 /// What a reply carries beside its records; see the drop order at [`encode`].
 ///
@@ -39,22 +39,22 @@ pub struct Annotations {
 
 /// Where the parts of a reply stand, for those who keep it. Offsets count from the reply's first octet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub struct ReplyLayout {
     /// The length of the question section; it begins after the header.
     pub question: usize,
     /// Where the last record that is no OPT record ends.
     pub records_end: usize,
     /// The sets of the answer and authority sections, in their order.
-    pub sets: Vec<SetLayout>,
+    pub sets: Vec<RrSetLayout>,
     /// Where each record of these sets begins.
-    pub starts: Vec<u16>,
+    pub record_starts: Vec<u16>,
     /// Where each TTL that counts down stands.
     pub ageing_ttls: Vec<u16>,
 }
 
 /// Where one set of a reply stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetLayout {
+pub struct RrSetLayout {
     /// The number of its first record.
     pub first: usize,
     /// How many records it has.
@@ -62,19 +62,19 @@ pub struct SetLayout {
     /// Where its last record ends.
     pub end: usize,
     /// Whether its records may stand in any order as they are: none points into another.
-    pub turns: bool,
+    pub is_rotatable: bool,
 }
 
-impl Layout {
+impl ReplyLayout {
     fn clear(&mut self) {
         *self = Self {
             sets: std::mem::take(&mut self.sets),
-            starts: std::mem::take(&mut self.starts),
+            record_starts: std::mem::take(&mut self.record_starts),
             ageing_ttls: std::mem::take(&mut self.ageing_ttls),
             ..Self::default()
         };
         self.sets.clear();
-        self.starts.clear();
+        self.record_starts.clear();
         self.ageing_ttls.clear();
     }
 }
@@ -113,17 +113,17 @@ pub fn encode(
     rotation: usize,
     out: &mut Vec<u8>,
 ) -> Encoded {
-    encode_laid_out(query, answer, annotations, limit, rotation, &mut Layout::default(), out)
+    encode_with_layout(query, answer, annotations, limit, rotation, &mut ReplyLayout::default(), out)
 }
 
 /// The same, and `layout` tells afterwards where everything stands. Its former content is lost.
-pub fn encode_laid_out(
+pub fn encode_with_layout(
     query: &Query,
     answer: &Answer,
     annotations: &Annotations,
     limit: usize,
     rotation: usize,
-    layout: &mut Layout,
+    layout: &mut ReplyLayout,
     out: &mut Vec<u8>,
 ) -> Encoded {
     layout.clear();
@@ -139,11 +139,11 @@ pub fn encode_laid_out(
     let rcode = if answer.rcode.0 > 15 && query.edns.is_none() { Rcode::SERVFAIL } else { answer.rcode };
 
     let mut writer = Writer::new(out);
-    let start = writer.mark();
+    let start = writer.checkpoint();
     let flags = QR
-        | bit(query.recursion_desired, RD)
-        | bit(query.checking_disabled, CD)
-        | bit(!annotations.recursion_denied && !is_turned_away(rcode), RA)
+        | flag_if(query.recursion_desired, RD)
+        | flag_if(query.checking_disabled, CD)
+        | flag_if(!annotations.recursion_denied && !is_unrecognised(rcode), RA)
         | rcode.0 & 15;
     write_header(&mut writer, query.id, flags);
     writer.patch_u16(QDCOUNT, 1);
@@ -156,11 +156,11 @@ pub fn encode_laid_out(
     writer.u16(query.question.qtype.0);
     writer.u16(query.question.qclass.0);
     if writer.len() + reserved > limit {
-        writer.rewind(start);
+        writer.roll_back(start);
         return Encoded::default();
     }
 
-    layout.question = writer.len() - HEADER;
+    layout.question = writer.len() - HEADER_LEN;
     let mut encoded = Encoded::default();
     let room = limit - reserved;
     for (sets, count_at) in [(&answer.answer, ANCOUNT), (&answer.authority, NSCOUNT)] {
@@ -185,7 +185,7 @@ pub fn encode_laid_out(
     }
     if let Some(edns) = &query.edns {
         let room = limit - writer.len() - reserved;
-        let (mut options, dropped) = fitting_options(answer, annotations, room);
+        let (mut options, dropped) = options_that_fit(answer, annotations, room);
         options.extend(echo);
         encoded.dropped_annotations = dropped;
         writer.patch_u16(ARCOUNT, 1);
@@ -196,7 +196,7 @@ pub fn encode_laid_out(
 }
 
 /// Appends the reply that turns a message away; 12 to 282 octets.
-pub fn encode_turn_away(turned: &Rejection, out: &mut Vec<u8>) {
+pub fn encode_rejection(turned: &Rejection, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let opcode = u16::from(turned.opcode.0 & 15) << 11;
     let rcode = if turned.rcode.0 > 15 && !turned.edns { Rcode::SERVFAIL } else { turned.rcode };
@@ -204,9 +204,9 @@ pub fn encode_turn_away(turned: &Rejection, out: &mut Vec<u8>) {
     let is_query = turned.opcode == Opcode::QUERY;
     let flags = QR
         | opcode
-        | bit(is_query && turned.recursion_desired, RD)
-        | bit(is_query && turned.checking_disabled, CD)
-        | bit(is_query && !is_turned_away(rcode), RA)
+        | flag_if(is_query && turned.recursion_desired, RD)
+        | flag_if(is_query && turned.checking_disabled, CD)
+        | flag_if(is_query && !is_unrecognised(rcode), RA)
         | rcode.0 & 15;
     write_header(&mut writer, turned.id, flags);
     if let Some((qname, qtype, qclass)) = &turned.question {
@@ -235,13 +235,13 @@ const TC: u16 = 0x0200;
 const RA: u16 = 0x0080;
 
 /// `bit` where it is set.
-fn bit(is_set: bool, bit: u16) -> u16 {
+fn flag_if(is_set: bool, bit: u16) -> u16 {
     if is_set { bit } else { 0 }
 }
 
 /// Whether an rcode says that the message was not taken as a query: no recursion is available for it, so that RA is
 /// clear (as Unbound and BIND do).
-fn is_turned_away(rcode: Rcode) -> bool {
+fn is_unrecognised(rcode: Rcode) -> bool {
     matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP)
 }
 
@@ -262,10 +262,10 @@ fn write_set(
     set: &RrSet,
     rotation: usize,
     room: usize,
-    layout: &mut Layout,
+    layout: &mut ReplyLayout,
 ) -> Option<u16> {
-    let mark = writer.mark();
-    let first = layout.starts.len();
+    let mark = writer.checkpoint();
+    let first = layout.record_starts.len();
     let mut records = 0;
     let mut owner_length = 0;
     let mut same_owners = true;
@@ -286,21 +286,26 @@ fn write_set(
             layout.ageing_ttls.push(writer.len() as u16);
         }
         writer.u32(set.ttl);
-        layout.starts.push(start as u16);
+        layout.record_starts.push(start as u16);
         if !writer.rdata(set.rtype, rdata.as_wire()) || writer.len() > room {
-            writer.rewind(mark);
+            writer.roll_back(mark);
             return None;
         }
         records += 1;
     }
     // Owners of one length are one pointer to what stands before the set, or the root.
-    let turns = same_owners && !compresses(set.rtype);
-    layout.sets.push(SetLayout { first, records: usize::from(records), end: writer.len(), turns });
+    let turns = same_owners && !has_compressible_names(set.rtype);
+    layout.sets.push(RrSetLayout {
+        first,
+        records: usize::from(records),
+        end: writer.len(),
+        is_rotatable: turns,
+    });
     Some(records)
 }
 
 /// The annotations that fit into `room`, and how many do not.
-fn fitting_options(answer: &Answer, annotations: &Annotations, room: usize) -> (Vec<(u16, Vec<u8>)>, usize) {
+fn options_that_fit(answer: &Answer, annotations: &Annotations, room: usize) -> (Vec<(u16, Vec<u8>)>, usize) {
     let ede = |ede: &Ede| (OptionCode::EDE, ede.encode());
     // In the reverse of the order they are dropped in.
     let (first, later) = match annotations.edes.split_first() {

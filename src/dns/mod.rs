@@ -22,13 +22,13 @@ pub mod answer;
 pub mod code;
 pub mod edns;
 pub mod encode;
-pub(crate) mod layout;
 pub mod name;
 pub mod peek;
 pub(crate) mod presentation;
 pub mod query;
 pub mod rdata;
-pub mod reply;
+pub(crate) mod rdata_format;
+pub mod response;
 pub mod reverse;
 pub mod sections;
 pub mod special_use;
@@ -41,17 +41,17 @@ pub use answer::{Answer, RrSet};
 pub use code::{Class, Opcode, Rcode, RecordType};
 pub use edns::{ClientSubnet, Ede, Edns, OptionCode};
 pub use encode::{
-    ADVERTISED_PAYLOAD, Annotations, Encoded, Layout, SetLayout, encode, encode_laid_out, encode_turn_away,
-    udp_limit,
+    ADVERTISED_PAYLOAD, Annotations, Encoded, ReplyLayout, RrSetLayout, encode, encode_rejection,
+    encode_with_layout, udp_limit,
 };
 pub use name::{MAX_NAME, Name, NameError};
 pub use peek::{Peek, PeekedEdns};
 pub use presentation::from_octal_escapes;
-pub use query::{Query, Question, Rejected, SilenceReason, Rejection};
+pub use query::{DiscardReason, Query, QueryError, Question, Rejection};
 pub use rdata::{Rdata, RdataError};
-pub use reply::{Response, ResponseError};
-pub use reverse::{Reverse, parse_reverse, reverse_name, reverse_zones};
-pub use sections::{PADDING_BLOCK, freshness_s, has_padding, pad};
+pub use response::{Response, ResponseError};
+pub use reverse::{ReverseName, parse_reverse, reverse_name, reverse_zones};
+pub use sections::{PADDING_BLOCK, freshness_lifetime_s, has_padding, pad};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
 

@@ -55,7 +55,7 @@ pub enum NameError {
     TrailingOctets,
     /// Wire form with a compression pointer or another label type than a plain label.
     #[error("the name contains a compression pointer or an unknown label type")]
-    NotPlain,
+    UnsupportedLabel,
 }
 
 impl Name {
@@ -84,19 +84,19 @@ impl Name {
     /// `\DDD` and `\X` are understood, the trailing dot is optional, "." is the root. Empty
     /// text, empty labels, white space and characters outside ASCII are errors.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        Self::parse_below(text, None)
+        Self::parse_with_origin(text, None)
     }
 
     /// Reads a name as it stands in a master file: without a trailing dot it is relative to
     /// `origin`, or absolute if there is none. Fails as [`Name::parse`] does.
-    pub fn parse_below(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
-        let mut wire = Wire::default();
+    pub fn parse_with_origin(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
+        let mut wire = NameBuilder::default();
         let absolute = parse_labels(text, &mut wire)?;
         match origin {
             Some(origin) if !absolute => wire.extend(origin.as_wire()),
             _ => wire.push(0),
         }
-        wire.name()
+        wire.finish()
     }
 
     /// The wire form, lower-cased, with the root's zero octet at its end.
@@ -171,20 +171,20 @@ impl Name {
         if label.len() > MAX_LABEL {
             return Err(NameError::LabelTooLong(label.len()));
         }
-        let mut wire = Wire::default();
+        let mut wire = NameBuilder::default();
         wire.push(label.len() as u8);
         wire.extend(label);
         wire.octets.make_ascii_lowercase();
         wire.extend(&self.0);
-        wire.name()
+        wire.finish()
     }
 
     /// The name's labels followed by those of `suffix`.
     pub fn concat(&self, suffix: &Self) -> Result<Self, NameError> {
-        let mut wire = Wire::default();
+        let mut wire = NameBuilder::default();
         wire.extend(&self.0[..self.0.len() - 1]);
         wire.extend(&suffix.0);
-        wire.name()
+        wire.finish()
     }
 
     /// Whether the leftmost label is exactly `*` (RFC 4592 2.1.1).
@@ -218,20 +218,20 @@ impl Name {
 }
 
 /// A name's wire form on the way. Octets beyond [`MAX_NAME`] are counted and not kept.
-struct Wire {
+struct NameBuilder {
     /// The octets, zeros behind them.
     octets: [u8; MAX_NAME],
     /// How many they are, or would be.
     length: usize,
 }
 
-impl Default for Wire {
+impl Default for NameBuilder {
     fn default() -> Self {
         Self { octets: [0; MAX_NAME], length: 0 }
     }
 }
 
-impl Wire {
+impl NameBuilder {
     /// Adds an octet.
     fn push(&mut self, octet: u8) {
         self.set(self.length, octet);
@@ -254,7 +254,7 @@ impl Wire {
     }
 
     /// The name, if it is none too long. Its labels are good ones.
-    fn name(&self) -> Result<Name, NameError> {
+    fn finish(&self) -> Result<Name, NameError> {
         self.octets.get(..self.length).map(|wire| Name(wire.into())).ok_or(NameError::NameTooLong)
     }
 }
@@ -265,7 +265,7 @@ pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
     loop {
         let length = usize::from(*octets.get(at).ok_or(NameError::Truncated)?);
         if length > MAX_LABEL {
-            return Err(NameError::NotPlain);
+            return Err(NameError::UnsupportedLabel);
         }
         at += 1 + length;
         if at > MAX_NAME {
@@ -278,7 +278,7 @@ pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
 }
 
 /// Reads lower-cased labels without the root's. Tells whether the text ended with a dot.
-fn parse_labels(text: &str, wire: &mut Wire) -> Result<bool, NameError> {
+fn parse_labels(text: &str, wire: &mut NameBuilder) -> Result<bool, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -293,7 +293,7 @@ fn parse_labels(text: &str, wire: &mut Wire) -> Result<bool, NameError> {
         at += 1;
         match octet {
             b'.' => {
-                close_label(wire, start)?;
+                finish_label(wire, start)?;
                 if at == text.len() {
                     return Ok(true);
                 }
@@ -301,7 +301,7 @@ fn parse_labels(text: &str, wire: &mut Wire) -> Result<bool, NameError> {
                 wire.push(0);
             }
             b'\\' => {
-                let (octet, length) = escape(&text[at..]).ok_or(NameError::BadEscape)?;
+                let (octet, length) = parse_escape(&text[at..]).ok_or(NameError::BadEscape)?;
                 at += length;
                 wire.push(octet.to_ascii_lowercase());
             }
@@ -309,11 +309,11 @@ fn parse_labels(text: &str, wire: &mut Wire) -> Result<bool, NameError> {
             _ => return Err(NameError::BadCharacter(text[at - 1..].chars().next().unwrap_or_default())),
         }
     }
-    close_label(wire, start)?;
+    finish_label(wire, start)?;
     Ok(false)
 }
 
-fn close_label(wire: &mut Wire, start: usize) -> Result<(), NameError> {
+fn finish_label(wire: &mut NameBuilder, start: usize) -> Result<(), NameError> {
     match wire.length - start - 1 {
         0 => Err(NameError::EmptyLabel),
         length if length > MAX_LABEL => Err(NameError::LabelTooLong(length)),
@@ -325,7 +325,7 @@ fn close_label(wire: &mut Wire, start: usize) -> Result<(), NameError> {
 }
 
 /// Reads what follows a backslash: the octet it stands for and how many octets of text it took.
-pub(crate) fn escape(rest: &str) -> Option<(u8, usize)> {
+pub(crate) fn parse_escape(rest: &str) -> Option<(u8, usize)> {
     let octets = rest.as_bytes();
     match *octets.first()? {
         digit if digit.is_ascii_digit() => {
@@ -362,7 +362,7 @@ impl PartialOrd for Name {
 }
 
 /// The presentation form of an uncompressed name in wire form, in the case that it has (RFC 1035 5.1).
-pub(crate) fn wire_text(wire: &[u8]) -> String {
+pub(crate) fn wire_to_text(wire: &[u8]) -> String {
     let mut text = String::with_capacity(wire.len());
     let mut rest = wire;
     while let Some((&length @ 1.., after)) = rest.split_first() {
@@ -388,7 +388,7 @@ pub(crate) fn wire_text(wire: &[u8]) -> String {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&wire_text(&self.0))
+        f.pad(&wire_to_text(&self.0))
     }
 }
 
@@ -457,7 +457,7 @@ pub(crate) mod tests {
         assert_eq!(Name::from_wire(b""), Err(NameError::Truncated));
         assert_eq!(Name::from_wire(b"\x02a"), Err(NameError::Truncated));
         assert_eq!(Name::from_wire(b"\x01a\0\0"), Err(NameError::TrailingOctets));
-        assert_eq!(Name::from_wire(b"\xc0\x0c"), Err(NameError::NotPlain));
+        assert_eq!(Name::from_wire(b"\xc0\x0c"), Err(NameError::UnsupportedLabel));
     }
 
     #[test]

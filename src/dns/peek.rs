@@ -6,13 +6,13 @@
 use super::code::{Class, RecordType};
 use super::edns::{ClientSubnet, OptionCode};
 use super::name::wire_length;
-use super::query::{CD, DO, HEADER, RD};
+use super::query::{CD, DO, HEADER_LEN, RD};
 
 /// The flags and counts of a plain query but for RD, AD, CD and the number of additional records: one question.
-const PLAIN: [u16; 4] = [0, 1, 0, 0];
+const PLAIN_HEADER: [u16; 4] = [0, 1, 0, 0];
 
 /// The flag bits that a plain query may have: RD, AD and CD.
-const FREE_FLAGS: u16 = 0x0130;
+const ALLOWED_FLAGS: u16 = 0x0130;
 
 /// What a plain query says. The name is in the case it was sent in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +45,11 @@ pub struct PeekedEdns {
 impl<'a> Peek<'a> {
     /// Reads a query of class IN with one question, and an OPT record of version 0 or nothing after it. `None`: it
     /// is something else, or carries an option with the code `never`, or two client subnets.
-    pub fn of(message: &'a [u8], never: u16) -> Option<Self> {
-        let (header, rest) = message.split_first_chunk::<HEADER>()?;
+    pub fn parse(message: &'a [u8], excluded_option: u16) -> Option<Self> {
+        let (header, rest) = message.split_first_chunk::<HEADER_LEN>()?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let additional = word(10);
-        if [word(2) & !FREE_FLAGS, word(4), word(6), word(8)] != PLAIN || additional > 1 {
+        if [word(2) & !ALLOWED_FLAGS, word(4), word(6), word(8)] != PLAIN_HEADER || additional > 1 {
             return None;
         }
         let length = wire_length(rest).ok()?;
@@ -64,7 +64,7 @@ impl<'a> Peek<'a> {
         }
         let edns = match additional {
             0 if rest.is_empty() => None,
-            1 => Some(PeekedEdns::of(rest, never)?),
+            1 => Some(PeekedEdns::parse(rest, excluded_option)?),
             _ => return None,
         };
         Some(Self {
@@ -80,7 +80,7 @@ impl<'a> Peek<'a> {
 
 impl PeekedEdns {
     /// Reads an OPT record that ends where the message does.
-    fn of(record: &[u8], never: u16) -> Option<Self> {
+    fn parse(record: &[u8], excluded_option: u16) -> Option<Self> {
         let (fixed, mut options) = record.split_first_chunk::<11>()?;
         let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
         let ttl = u32::from(word(5)) << 16 | u32::from(word(7));
@@ -95,7 +95,7 @@ impl PeekedEdns {
             let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
             options = rest;
             match u16::from_be_bytes([code_high, code_low]) {
-                code if code == never => return None,
+                code if code == excluded_option => return None,
                 OptionCode::CLIENT_SUBNET if edns.client_subnet.is_some() => return None,
                 OptionCode::CLIENT_SUBNET => edns.client_subnet = Some(ClientSubnet::parse(data)?),
                 _ => {}
@@ -112,7 +112,7 @@ mod tests {
     use super::super::query::Query;
     use super::*;
 
-    const NEVER: u16 = 65_001;
+    const EXCLUDED_OPTION: u16 = 65_001;
 
     /// A query as its parts, some of which make it no plain one.
     fn query() -> impl Strategy<Value = Vec<u8>> {
@@ -123,8 +123,10 @@ mod tests {
             b"\xc0\x0c",
             b"\x40a\0",
         ]);
-        let option =
-            (prop::sample::select(vec![3u16, 8, 10, 12, NEVER]), prop::collection::vec(0u8..40, 0..9));
+        let option = (
+            prop::sample::select(vec![3u16, 8, 10, 12, EXCLUDED_OPTION]),
+            prop::collection::vec(0u8..40, 0..9),
+        );
         let opt = (
             any::<u16>(),
             prop::sample::select(vec![0u32, 0x8000, 0x1_0000]),
@@ -171,7 +173,7 @@ mod tests {
 
     /// What a peek says must be what the whole reading says.
     fn agrees(message: &[u8]) -> Result<(), TestCaseError> {
-        let Some(peek) = Peek::of(message, NEVER) else { return Ok(()) };
+        let Some(peek) = Peek::parse(message, EXCLUDED_OPTION) else { return Ok(()) };
         let query = Query::parse(message);
         let Ok(query) = query else { return Err(TestCaseError::fail(format!("{peek:?} but {query:?}"))) };
         prop_assert_eq!(peek.id, query.id);
@@ -184,7 +186,7 @@ mod tests {
             prop_assert_eq!(peeked.payload, edns.payload);
             prop_assert_eq!(peeked.dnssec_ok, edns.dnssec_ok);
             prop_assert_eq!(peeked.client_subnet, edns.client_subnet);
-            prop_assert_eq!(edns.option(NEVER), None);
+            prop_assert_eq!(edns.option(EXCLUDED_OPTION), None);
         }
         Ok(())
     }
@@ -204,9 +206,12 @@ mod tests {
     #[test]
     fn what_stubs_send_is_plain() {
         let bare = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
-        assert!(Peek::of(bare, NEVER).is_some_and(|peek| peek.edns.is_none()));
+        assert!(Peek::parse(bare, EXCLUDED_OPTION).is_some_and(|peek| peek.edns.is_none()));
         let dig = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\
             \0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh";
-        assert!(Peek::of(dig, NEVER).is_some_and(|peek| peek.edns.is_some_and(|edns| edns.payload == 1232)));
+        assert!(
+            Peek::parse(dig, EXCLUDED_OPTION)
+                .is_some_and(|peek| peek.edns.is_some_and(|edns| edns.payload == 1232))
+        );
     }
 }

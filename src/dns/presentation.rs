@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::name::escape;
+use super::name::parse_escape;
 
 /// One word of an entry, as written: escapes are still in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl<'a> Lexer<'a> {
     /// After an error the rest of that line is skipped, and the next call goes on below it.
     pub fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<bool>, SyntaxError> {
         tokens.clear();
-        let mut indented = self.at_blank();
+        let mut indented = self.is_at_blank();
         let mut open: Option<(usize, usize)> = None;
         loop {
             let Some(&octet) = self.text.as_bytes().get(self.at) else {
@@ -61,18 +61,20 @@ impl<'a> Lexer<'a> {
                         if !tokens.is_empty() {
                             return Ok(Some(indented));
                         }
-                        indented = self.at_blank();
+                        indented = self.is_at_blank();
                     }
                 }
                 b' ' | b'\t' | b'\r' => self.at += 1,
                 b';' => self.skip_line(),
-                b'(' if open.is_some() => return Err(self.fail("parentheses cannot be nested")),
+                b'(' if open.is_some() => {
+                    return Err(self.error_and_skip_line("parentheses cannot be nested"));
+                }
                 b'(' => {
                     open = Some((self.line, self.column()));
                     self.at += 1;
                 }
                 b')' if open.take().is_some() => self.at += 1,
-                b')' => return Err(self.fail("this parenthesis was never opened")),
+                b')' => return Err(self.error_and_skip_line("this parenthesis was never opened")),
                 _ => tokens.push(self.token()?),
             }
         }
@@ -83,21 +85,23 @@ impl<'a> Lexer<'a> {
         let quoted = self.text.as_bytes()[self.at] == b'"';
         let start = self.at;
         if quoted {
-            self.quoted_part()?;
+            self.skip_quoted()?;
         } else {
-            self.bare_part()?;
+            self.skip_bare()?;
         }
         let text = &self.text[start..self.at];
         Ok(Token { text: if quoted { &text[1..text.len() - 1] } else { text }, quoted, line, column })
     }
 
     /// Moves behind the closing quote.
-    fn quoted_part(&mut self) -> Result<(), SyntaxError> {
+    fn skip_quoted(&mut self) -> Result<(), SyntaxError> {
         let octets = self.text.as_bytes();
         let mut at = self.at + 1;
         loop {
             match octets.get(at) {
-                None | Some(b'\n') => return Err(self.fail("this quoted string is never closed")),
+                None | Some(b'\n') => {
+                    return Err(self.error_and_skip_line("this quoted string is never closed"));
+                }
                 Some(b'"') => break,
                 // A backslash at the end of a line does not carry the string over it.
                 Some(b'\\') if octets.get(at + 1).is_some_and(|next| *next != b'\n') => at += 2,
@@ -109,12 +113,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves behind a word without quotes, save for the value of a `key="value"` pair.
-    fn bare_part(&mut self) -> Result<(), SyntaxError> {
+    fn skip_bare(&mut self) -> Result<(), SyntaxError> {
         let octets = self.text.as_bytes();
         while let Some(&octet) = octets.get(self.at) {
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' => break,
-                b'"' if octets[self.at - 1] == b'=' => return self.quoted_part(),
+                b'"' if octets[self.at - 1] == b'=' => return self.skip_quoted(),
                 b'"' => break,
                 // If a character outside ASCII follows, this stops in its middle. Its other octets
                 // are none of those looked for, so the word still ends at a whole character.
@@ -125,7 +129,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    fn at_blank(&self) -> bool {
+    fn is_at_blank(&self) -> bool {
         matches!(self.text.as_bytes().get(self.at), Some(b' ' | b'\t'))
     }
 
@@ -133,7 +137,7 @@ impl<'a> Lexer<'a> {
         self.at - self.line_start + 1
     }
 
-    fn fail(&mut self, message: &'static str) -> SyntaxError {
+    fn error_and_skip_line(&mut self, message: &'static str) -> SyntaxError {
         let error = SyntaxError { line: self.line, column: self.column(), message };
         self.skip_line();
         if self.at < self.text.len() {
@@ -162,7 +166,7 @@ pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
     while let Some(backslash) = rest.find('\\') {
         octets.extend_from_slice(&rest.as_bytes()[..backslash]);
         rest = &rest[backslash + 1..];
-        let (octet, length) = escape(rest)?;
+        let (octet, length) = parse_escape(rest)?;
         octets.push(octet);
         rest = &rest[length..];
     }
@@ -227,7 +231,7 @@ pub(crate) fn quote(octets: &[u8]) -> String {
 
 /// A span of time in seconds: digits, or numbers with the units w, d, h, m and s (`1h30m`).
 /// `None` if it is neither or exceeds 32 bits.
-pub(crate) fn seconds(text: &str) -> Option<u32> {
+pub(crate) fn parse_seconds(text: &str) -> Option<u32> {
     let mut total: u32 = 0;
     let mut number: Option<u32> = None;
     let mut units = false;
@@ -323,11 +327,11 @@ mod tests {
 
     #[test]
     fn reads_spans_of_time() {
-        assert_eq!(seconds("300"), Some(300));
-        assert_eq!(seconds("1h30M"), Some(5400));
-        assert_eq!(seconds("1w2d3s"), Some(777_603));
+        assert_eq!(parse_seconds("300"), Some(300));
+        assert_eq!(parse_seconds("1h30M"), Some(5400));
+        assert_eq!(parse_seconds("1w2d3s"), Some(777_603));
         for bad in ["", "h", "1h30", "1x", "-1", "4294967296", "9999999w"] {
-            assert_eq!(seconds(bad), None, "{bad}");
+            assert_eq!(parse_seconds(bad), None, "{bad}");
         }
     }
 

@@ -42,16 +42,16 @@ pub struct Query {
 
 /// Why a message is not a query we can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub enum QueryError {
     /// Say nothing.
-    Silence(SilenceReason),
+    Discard(DiscardReason),
     /// Turn away with an rcode.
-    Reply(Rejection),
+    Reject(Rejection),
 }
 
 /// Why a message gets no reply at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SilenceReason {
+pub enum DiscardReason {
     /// It is shorter than a header.
     TooShort,
     /// It is itself a response; a reply to it could start a loop.
@@ -85,14 +85,14 @@ impl Query {
     /// Records after the question are walked with their bounds checked; all but OPT are then
     /// skipped, and octets after the last one are ignored. The bits Z, AA and TC are ignored.
     /// Meta types other than OPT are left to the caller.
-    pub fn parse(message: &[u8]) -> Result<Self, Rejected> {
-        let Some(header) = message.first_chunk::<HEADER>() else {
-            return Err(Rejected::Silence(SilenceReason::TooShort));
+    pub fn parse(message: &[u8]) -> Result<Self, QueryError> {
+        let Some(header) = message.first_chunk::<HEADER_LEN>() else {
+            return Err(QueryError::Discard(DiscardReason::TooShort));
         };
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let flags = word(2);
         if flags & QR != 0 {
-            return Err(Rejected::Silence(SilenceReason::IsResponse));
+            return Err(QueryError::Discard(DiscardReason::IsResponse));
         }
         let counts = [word(6), word(8), word(10)];
         let mut turned = Rejection {
@@ -109,17 +109,17 @@ impl Query {
             turned.rcode = Rcode::NOTIMP;
         }
 
-        let mut reader = QueryParser { message, at: HEADER };
+        let mut reader = QueryParser { message, at: HEADER_LEN };
         let question = match word(4) {
             1 => reader.question(),
             _ => None,
         };
         let Some((qname_as_sent, qname, qtype, qclass)) = question else {
-            return Err(Rejected::Reply(turned));
+            return Err(QueryError::Reject(turned));
         };
         turned.question = Some((qname_as_sent.to_vec(), qtype, qclass));
-        let Some(opt) = reader.records(counts) else {
-            return Err(Rejected::Reply(turned));
+        let Some(opt) = reader.opt_record(counts) else {
+            return Err(QueryError::Reject(turned));
         };
         turned.edns = opt.is_some();
         turned.dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
@@ -128,14 +128,14 @@ impl Query {
         let stray =
             answers != 0 || (authorities != 0 && qtype != RecordType::IXFR) || qtype == RecordType::OPT;
         if stray || turned.opcode != Opcode::QUERY {
-            return Err(Rejected::Reply(turned));
+            return Err(QueryError::Reject(turned));
         }
         let edns = match opt {
             None => None,
-            Some(Opt { edns: Some(edns), .. }) => Some(edns),
-            Some(Opt { edns: None, .. }) => {
+            Some(OptRecord { edns: Some(edns), .. }) => Some(edns),
+            Some(OptRecord { edns: None, .. }) => {
                 turned.rcode = Rcode::BADVERS;
-                return Err(Rejected::Reply(turned));
+                return Err(QueryError::Reject(turned));
             }
         };
         Ok(Self {
@@ -150,7 +150,7 @@ impl Query {
 }
 
 /// The length of a header (RFC 1035 4.1.1).
-pub(crate) const HEADER: usize = 12;
+pub(crate) const HEADER_LEN: usize = 12;
 /// The bit that tells a response from a query.
 pub(crate) const QR: u16 = 0x8000;
 /// Recursion desired.
@@ -161,7 +161,7 @@ pub(crate) const CD: u16 = 0x0010;
 pub(crate) const DO: u32 = 0x8000;
 
 /// An OPT record of any version.
-struct Opt {
+struct OptRecord {
     dnssec_ok: bool,
     /// `None` if the version is not 0.
     edns: Option<Edns>,
@@ -185,7 +185,7 @@ impl<'a> QueryParser<'a> {
     }
 
     /// Walks the records of the three sections; returns the OPT record if there is one.
-    fn records(&mut self, counts: [u16; 3]) -> Option<Option<Opt>> {
+    fn opt_record(&mut self, counts: [u16; 3]) -> Option<Option<OptRecord>> {
         let mut found = None;
         for (section, count) in counts.into_iter().enumerate() {
             // A record takes 11 octets at least, so the message bounds this, not the count.
@@ -208,7 +208,7 @@ impl<'a> QueryParser<'a> {
                     // What the data of another version look like is not known.
                     _ => None,
                 };
-                found = Some(Opt { dnssec_ok, edns });
+                found = Some(OptRecord { dnssec_ok, edns });
             }
         }
         Some(found)

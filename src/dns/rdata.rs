@@ -6,9 +6,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::code::RecordType;
-use super::layout;
 use super::name::{Name, NameError, wire_length};
 use super::presentation::Lexer;
+use super::rdata_format;
 use super::svcb;
 
 /// The data of one record in uncompressed wire form. Cheap to clone.
@@ -19,26 +19,26 @@ use super::svcb;
 pub struct Rdata(Octets);
 
 /// The longest data that needs no memory of its own: with it, [`Octets`] are as large as a vector is.
-const SHORT: usize = 22;
+const INLINE_OCTETS: usize = 22;
 
 /// Octets, in place where they are few: addresses, most of all.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Octets {
     /// So many of these octets; the others are zero.
-    Short(u8, [u8; SHORT]),
+    Inline(u8, [u8; INLINE_OCTETS]),
     /// More than [`SHORT`] octets.
-    Long(Arc<[u8]>),
+    Heap(Arc<[u8]>),
 }
 
 impl From<&[u8]> for Octets {
     fn from(wire: &[u8]) -> Self {
-        let mut octets = [0; SHORT];
+        let mut octets = [0; INLINE_OCTETS];
         match octets.get_mut(..wire.len()) {
             Some(place) => {
                 place.copy_from_slice(wire);
-                Self::Short(wire.len() as u8, octets)
+                Self::Inline(wire.len() as u8, octets)
             }
-            None => Self::Long(wire.into()),
+            None => Self::Heap(wire.into()),
         }
     }
 }
@@ -48,8 +48,8 @@ impl Deref for Octets {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Short(length, octets) => &octets[..usize::from(*length)],
-            Self::Long(octets) => octets,
+            Self::Inline(length, octets) => &octets[..usize::from(*length)],
+            Self::Heap(octets) => octets,
         }
     }
 }
@@ -64,20 +64,20 @@ pub enum RdataError {
     #[error("unexpected {0:?} after the last field")]
     Extra(String),
     /// A field is not what it should be.
-    #[error("{what} {text:?}: expected {wanted}")]
+    #[error("invalid {field} {text:?}: expected {expected}")]
     Field {
         /// What the field is called.
-        what: &'static str,
+        field: &'static str,
         /// What was written.
         text: String,
         /// What should have been written.
-        wanted: &'static str,
+        expected: &'static str,
     },
     /// A field is not a name.
-    #[error("{what}: {error}")]
+    #[error("invalid {field}: {error}")]
     Name {
         /// What the field is called.
-        what: &'static str,
+        field: &'static str,
         /// What is wrong with it.
         error: NameError,
     },
@@ -88,12 +88,12 @@ pub enum RdataError {
     #[error("the octets are not well-formed {0} data")]
     Malformed(RecordType),
     /// The data of a type that is not laid out field by field.
-    #[error("not {rtype} data: {why}")]
-    Unreadable {
-        /// The type.
+    #[error("invalid {rtype} data: {reason}")]
+    InvalidData {
+        /// The record type.
         rtype: RecordType,
-        /// What the reader of that type says.
-        why: String,
+        /// The error reported by the parser for that type.
+        reason: String,
     },
     /// More than 65535 octets.
     #[error("the data is longer than 65535 octets")]
@@ -115,7 +115,7 @@ impl Rdata {
     }
 
     /// The type and data of the A or AAAA record for an address.
-    pub fn address_of(address: IpAddr) -> (RecordType, Self) {
+    pub fn for_address(address: IpAddr) -> (RecordType, Self) {
         match address {
             IpAddr::V4(address) => (RecordType::A, Self::a(address)),
             IpAddr::V6(address) => (RecordType::AAAA, Self::aaaa(address)),
@@ -123,7 +123,7 @@ impl Rdata {
     }
 
     /// The data of a record that is nothing but a name: CNAME, NS, PTR, DNAME.
-    pub fn name(target: &Name) -> Self {
+    pub fn from_name(target: &Name) -> Self {
         Self::from_wire(target.as_wire())
     }
 
@@ -180,14 +180,14 @@ impl Rdata {
             return Err(RdataError::Syntax("the data spans several lines; put parentheses around them"));
         }
         let mut wire = Vec::new();
-        layout::parse(rtype, &tokens, None, &mut wire).map_err(|(_, error)| error)?;
+        rdata_format::parse(rtype, &tokens, None, &mut wire).map_err(|(_, error)| error)?;
         Ok(Self::from(wire))
     }
 
     /// The presentation form, or the generic form of RFC 3597 5 if the type has none here or
     /// the data is malformed for it.
     pub fn to_text(&self, rtype: RecordType) -> String {
-        layout::print(rtype, &self.0).unwrap_or_else(|| self.to_generic_text())
+        rdata_format::print(rtype, &self.0).unwrap_or_else(|| self.to_generic_text())
     }
 
     /// The uncompressed wire form.

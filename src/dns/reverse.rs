@@ -11,7 +11,7 @@ const IP6_ARPA: &[u8] = b"\x03ip6\x04arpa\0";
 
 /// What a name in the reverse trees stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reverse {
+pub enum ReverseName {
     /// A complete name: one address.
     Address(IpAddr),
     /// A shorter name: all addresses below it. The root of a tree is the whole address family.
@@ -27,31 +27,31 @@ pub fn reverse_name(address: IpAddr) -> Name {
 ///
 /// `None` if the name is in neither tree, or has labels that are no octets in plain decimal
 /// (no nibbles in hexadecimal), or too many of them.
-pub fn parse_reverse(name: &Name) -> Option<Reverse> {
+pub fn parse_reverse(name: &Name) -> Option<ReverseName> {
     let labels = name.label_count();
     let parts = labels.checked_sub(2)?;
     match name.suffixes().nth(parts)? {
         IN_ADDR_ARPA if parts <= 4 => {
             let mut octets = [0; 4];
             for (index, label) in name.labels().take(parts).enumerate() {
-                octets[parts - 1 - index] = decimal(label)?;
+                octets[parts - 1 - index] = parse_octet(label)?;
             }
             let address = Ipv4Addr::from(octets);
             Some(match parts {
-                4 => Reverse::Address(address.into()),
-                _ => Reverse::Network(Ipv4Net::new(address, 8 * parts as u8).ok()?.into()),
+                4 => ReverseName::Address(address.into()),
+                _ => ReverseName::Network(Ipv4Net::new(address, 8 * parts as u8).ok()?.into()),
             })
         }
         IP6_ARPA if parts <= 32 => {
             let mut bits: u128 = 0;
             for (index, label) in name.labels().take(parts).enumerate() {
                 let position = parts - 1 - index;
-                bits |= nibble(label)? << (124 - 4 * position);
+                bits |= parse_nibble(label)? << (124 - 4 * position);
             }
             let address = Ipv6Addr::from(bits);
             Some(match parts {
-                32 => Reverse::Address(address.into()),
-                _ => Reverse::Network(Ipv6Net::new(address, 4 * parts as u8).ok()?.into()),
+                32 => ReverseName::Address(address.into()),
+                _ => ReverseName::Network(Ipv6Net::new(address, 4 * parts as u8).ok()?.into()),
             })
         }
         _ => None,
@@ -100,14 +100,14 @@ fn reverse_zone(net: IpNet) -> Name {
 }
 
 /// An octet in decimal without leading zeros.
-fn decimal(label: &[u8]) -> Option<u8> {
+fn parse_octet(label: &[u8]) -> Option<u8> {
     if label.len() > 1 && label[0] == b'0' || !label.iter().all(u8::is_ascii_digit) {
         return None;
     }
     std::str::from_utf8(label).ok()?.parse().ok()
 }
 
-fn nibble(label: &[u8]) -> Option<u128> {
+fn parse_nibble(label: &[u8]) -> Option<u128> {
     match label {
         [digit] => char::from(*digit).to_digit(16).map(u128::from),
         _ => None,
@@ -121,8 +121,8 @@ mod tests {
     use super::*;
     use crate::dns::name::tests::name;
 
-    fn network(text: &str) -> Option<Reverse> {
-        Some(Reverse::Network(text.parse().expect("a network")))
+    fn network(text: &str) -> Option<ReverseName> {
+        Some(ReverseName::Network(text.parse().expect("a network")))
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
     proptest! {
         #[test]
         fn addresses_round_trip(address in any::<IpAddr>()) {
-            prop_assert_eq!(parse_reverse(&reverse_name(address)), Some(Reverse::Address(address)));
+            prop_assert_eq!(parse_reverse(&reverse_name(address)), Some(ReverseName::Address(address)));
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::MAX_MESSAGE;
 use super::code::{Rcode, RecordType};
 use super::edns::OptionCode;
-use super::query::HEADER;
+use super::query::HEADER_LEN;
 
 /// The block size of padded replies, in octets (RFC 8467 4.1).
 pub const PADDING_BLOCK: usize = 468;
@@ -38,27 +38,27 @@ struct RawRecord<'a> {
 }
 
 /// The records of a message. Ends early where the message is malformed; the message bounds the walk, not its counts.
-struct Records<'a> {
+struct RecordWalk<'a> {
     message: &'a [u8],
     at: usize,
     /// How many records each section has left; not all 0 after a walk that ended early.
-    left: [u16; 3],
+    remaining: [u16; 3],
 }
 
-impl<'a> Records<'a> {
+impl<'a> RecordWalk<'a> {
     /// `None` if the message ends within its header or its questions.
-    fn of(message: &'a [u8]) -> Option<Self> {
-        let header = message.first_chunk::<HEADER>()?;
+    fn new(message: &'a [u8]) -> Option<Self> {
+        let header = message.first_chunk::<HEADER_LEN>()?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let mut records = Self { message, at: HEADER, left: [word(6), word(8), word(10)] };
+        let mut records = Self { message, at: HEADER_LEN, remaining: [word(6), word(8), word(10)] };
         for _ in 0..word(4) {
             records.skip_name()?;
-            records.octets(QUESTION_FIXED)?;
+            records.take_octets(QUESTION_FIXED)?;
         }
         Some(records)
     }
 
-    fn octets(&mut self, length: usize) -> Option<&'a [u8]> {
+    fn take_octets(&mut self, length: usize) -> Option<&'a [u8]> {
         let taken = self.message.get(self.at..self.at.checked_add(length)?)?;
         self.at += length;
         Some(taken)
@@ -67,27 +67,27 @@ impl<'a> Records<'a> {
     /// Moves behind a name, compressed or not.
     fn skip_name(&mut self) -> Option<()> {
         loop {
-            match self.octets(1)?[0] {
+            match self.take_octets(1)?[0] {
                 0 => return Some(()),
-                length @ 1..=63 => drop(self.octets(length.into())?),
-                192.. => return self.octets(1).map(drop),
+                length @ 1..=63 => drop(self.take_octets(length.into())?),
+                192.. => return self.take_octets(1).map(drop),
                 _ => return None,
             }
         }
     }
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for RecordWalk<'a> {
     type Item = RawRecord<'a>;
 
     fn next(&mut self) -> Option<RawRecord<'a>> {
-        let at = self.left.iter().position(|left| *left > 0)?;
+        let at = self.remaining.iter().position(|left| *left > 0)?;
         let section = [Section::Answer, Section::Authority, Section::Additional][at];
         self.skip_name()?;
-        let (fixed, _) = self.octets(RECORD_FIXED)?.split_first_chunk::<RECORD_FIXED>()?;
+        let (fixed, _) = self.take_octets(RECORD_FIXED)?.split_first_chunk::<RECORD_FIXED>()?;
         let length = u16::from_be_bytes([fixed[8], fixed[9]]);
-        let data = self.octets(length.into())?;
-        self.left[at] -= 1;
+        let data = self.take_octets(length.into())?;
+        self.remaining[at] -= 1;
         let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
         Some(RawRecord {
             section,
@@ -102,7 +102,7 @@ impl<'a> Iterator for Records<'a> {
 /// Whether a query has the padding option, of any length, so that its reply over an encrypted transport is to be
 /// padded (RFC 7830 4).
 pub fn has_padding(query: &[u8]) -> bool {
-    let opt = Records::of(query).and_then(|mut records| {
+    let opt = RecordWalk::new(query).and_then(|mut records| {
         records.find(|record| record.section == Section::Additional && record.rtype == RecordType::OPT)
     });
     // How another version of EDNS writes its options is not known.
@@ -124,7 +124,7 @@ pub fn has_padding(query: &[u8]) -> bool {
 /// stays as it is, and so does one without room for the option's four octets.
 pub fn pad(out: &mut Vec<u8>, base: usize) {
     let Some(reply) = out.get(base..) else { return };
-    let Some(last) = Records::of(reply).and_then(Iterator::last) else { return };
+    let Some(last) = RecordWalk::new(reply).and_then(Iterator::last) else { return };
     let (length, data_length) = (reply.len(), last.data.len());
     let unpadded = length + OPTION_FIXED;
     if last.rtype != RecordType::OPT || last.end != length || unpadded > MAX_MESSAGE {
@@ -144,8 +144,8 @@ pub fn pad(out: &mut Vec<u8>, base: usize) {
 /// SOA record is in its authority section, at most that record's TTL and MINIMUM (RFC 2308 5).
 ///
 /// `None`: not at all. It is neither NOERROR nor NXDOMAIN, it is truncated or malformed, or nothing in it has a TTL.
-pub fn freshness_s(reply: &[u8]) -> Option<u32> {
-    let [_, _, flags_high, flags_low, ..] = *reply.first_chunk::<HEADER>()?;
+pub fn freshness_lifetime_s(reply: &[u8]) -> Option<u32> {
+    let [_, _, flags_high, flags_low, ..] = *reply.first_chunk::<HEADER_LEN>()?;
     let rcode = Rcode(u16::from(flags_low & 15));
     let is_truncated = flags_high & 2 != 0;
     if is_truncated || rcode != Rcode::NOERROR && rcode != Rcode::NXDOMAIN {
@@ -153,26 +153,26 @@ pub fn freshness_s(reply: &[u8]) -> Option<u32> {
     }
     let mut fresh_s = None;
     let mut end = None;
-    let mut records = Records::of(reply)?;
+    let mut records = RecordWalk::new(reply)?;
     for record in &mut records {
         end = Some(record.end);
         let ttl = match (record.section, record.rtype) {
             (_, RecordType::OPT) if record.ttl >> 24 != 0 => return None, // an extended rcode
-            (Section::Answer, _) => capped(record.ttl),
+            (Section::Answer, _) => effective_ttl(record.ttl),
             (Section::Authority, RecordType::SOA) => {
                 let minimum = u32::from_be_bytes(*record.data.last_chunk::<4>()?);
-                capped(record.ttl).min(capped(minimum))
+                effective_ttl(record.ttl).min(effective_ttl(minimum))
             }
             _ => continue,
         };
         fresh_s = Some(fresh_s.map_or(ttl, |so_far: u32| so_far.min(ttl)));
     }
     // It ends where its counts say, or it was not understood.
-    (records.left == [0; 3] && end == Some(reply.len())).then_some(fresh_s).flatten()
+    (records.remaining == [0; 3] && end == Some(reply.len())).then_some(fresh_s).flatten()
 }
 
 /// A TTL with the highest bit set means 0 (RFC 2181 8).
-fn capped(ttl: u32) -> u32 {
+fn effective_ttl(ttl: u32) -> u32 {
     if ttl >> 31 == 0 { ttl } else { 0 }
 }
 
@@ -254,7 +254,7 @@ mod tests {
             out.extend(opt(0, &vec![0; options]));
             pad(&mut out, 6);
             assert_eq!(out.len() - 6, padded, "{options} octets of options");
-            let records = Records::of(&out[6..]).unwrap();
+            let records = RecordWalk::new(&out[6..]).unwrap();
             assert_eq!(records.last().map(|last| last.end), Some(padded));
             assert!(out.starts_with(b"before"));
         }
@@ -276,7 +276,7 @@ mod tests {
         let reply = |rcode, counts, rest: &[Vec<u8>]| {
             let mut message = header(rcode, counts);
             message.extend(rest.concat());
-            freshness_s(&message)
+            freshness_lifetime_s(&message)
         };
         assert_eq!(reply(0, [2, 0, 1], &[a(60), a(30), opt(0, b"")]), Some(30));
         assert_eq!(reply(0, [1, 1, 0], &[a(60), soa(20, 900)]), Some(20));
@@ -305,7 +305,7 @@ mod tests {
                 let options = query.edns.map(|edns| edns.options).unwrap_or_default();
                 prop_assert_eq!(sees, options.iter().any(|(code, _)| *code == OptionCode::PADDING));
             }
-            freshness_s(&message);
+            freshness_lifetime_s(&message);
             let before = message.clone();
             pad(&mut message, 0);
             prop_assert!(message.len() == before.len() || message.len() % PADDING_BLOCK == 0);

@@ -19,11 +19,11 @@ pub struct SpecialUse {
     pub is_about_resolver: bool,
     /// Its records beside the SOA record: the owner's labels before the apex (nothing for the apex itself), the type, and
     /// the data as in a zone file. A name without a type exists and has no records.
-    pub records: &'static [Record],
+    pub records: &'static [SpecialUseRecord],
 }
 
 /// A record of such a zone.
-type Record = (&'static str, Option<RecordType>, &'static str);
+type SpecialUseRecord = (&'static str, Option<RecordType>, &'static str);
 
 /// A zone with nothing in it: NODATA for its apex, NXDOMAIN for what is below.
 const fn empty(apex: &'static str, rfc: &'static str) -> SpecialUse {
@@ -31,12 +31,16 @@ const fn empty(apex: &'static str, rfc: &'static str) -> SpecialUse {
 }
 
 /// A zone with records.
-const fn zone(apex: &'static str, rfc: &'static str, records: &'static [Record]) -> SpecialUse {
+const fn zone(apex: &'static str, rfc: &'static str, records: &'static [SpecialUseRecord]) -> SpecialUse {
     SpecialUse { apex, rfc, is_about_resolver: false, records }
 }
 
 /// A zone about the resolver itself.
-const fn own(apex: &'static str, rfc: &'static str, records: &'static [Record]) -> SpecialUse {
+const fn resolver_zone(
+    apex: &'static str,
+    rfc: &'static str,
+    records: &'static [SpecialUseRecord],
+) -> SpecialUse {
     SpecialUse { apex, rfc, is_about_resolver: true, records }
 }
 
@@ -56,12 +60,12 @@ pub const NEGATIVE_TTL_S: u32 = 60;
 
 /// The zones, each with its RFC. The zones of 100.64.0.0/10 and 172.16.0.0/12, one for each second octet, are made of
 /// [`OCTETS`].
-pub const SPECIAL_USE: &[SpecialUse] = &[
+pub const SPECIAL_USE_ZONES: &[SpecialUse] = &[
     // About the resolver.
-    own("resolver.arpa", "RFC 9462 8.2", &[("_dns", None, "")]),
-    own("ipv4only.arpa", "RFC 8880 7.1", &[("", A, "192.0.0.170"), ("", A, "192.0.0.171")]),
-    own("170.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
-    own("171.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
+    resolver_zone("resolver.arpa", "RFC 9462 8.2", &[("_dns", None, "")]),
+    resolver_zone("ipv4only.arpa", "RFC 8880 7.1", &[("", A, "192.0.0.170"), ("", A, "192.0.0.171")]),
+    resolver_zone("170.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
+    resolver_zone("171.0.0.192.in-addr.arpa", "RFC 8880 7.2", &[("", PTR, "ipv4only.arpa.")]),
     // Names without servers on the internet.
     zone(
         "localhost",
@@ -99,5 +103,5 @@ pub const SPECIAL_USE: &[SpecialUse] = &[
 ];
 
 /// Reverse zones of which there is one for each second octet: the first octet, the second ones, and the RFC.
-pub const OCTETS: [(u8, std::ops::RangeInclusive<u8>, &str); 2] =
+pub const PER_OCTET_ZONES: [(u8, std::ops::RangeInclusive<u8>, &str); 2] =
     [(172, 16..=31, "RFC 6303 4.1"), (100, 64..=127, "RFC 7793 2")];

@@ -29,7 +29,7 @@ impl<T> SuffixMap<T> {
     }
 
     /// The value of the deepest key at or above `name`.
-    pub fn longest(&self, name: &Name) -> Option<&T> {
+    pub fn longest_match(&self, name: &Name) -> Option<&T> {
         if self.is_empty() {
             return None;
         }
@@ -92,14 +92,14 @@ mod tests {
     #[test]
     fn deepest_suffix_wins() {
         let mut map = SuffixMap::new();
-        assert_eq!(map.longest(&name("a.b")), None);
+        assert_eq!(map.longest_match(&name("a.b")), None);
         map.insert(Name::root(), 0);
         map.insert(name("example"), 1);
         map.insert(name("b.example"), 2);
         *map.entry_or_default(name("c.example")) = 3;
-        assert_eq!(map.longest(&name("x.B.example")), Some(&2));
-        assert_eq!(map.longest(&name("bb.example")), Some(&1));
-        assert_eq!(map.longest(&name("org")), Some(&0));
+        assert_eq!(map.longest_match(&name("x.B.example")), Some(&2));
+        assert_eq!(map.longest_match(&name("bb.example")), Some(&1));
+        assert_eq!(map.longest_match(&name("org")), Some(&0));
         assert_eq!(map.get(&name("x.b.example")), None);
         let target = name("a.b.example");
         let all: Vec<_> = map.covering(&target).collect();

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hickory_proto::rr::rdata::svcb::{EchConfigList, SvcParamValue};
 use hickory_proto::rr::{RData, RecordType as HickoryType};
 
-use super::layout::FieldError;
 use super::name::wire_length;
 use super::presentation::{Token, quote, unescape};
 use super::rdata::RdataError;
+use super::rdata_format::FieldError;
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -52,21 +52,22 @@ pub(crate) fn hints(rdata: &[u8]) -> Vec<IpAddr> {
 pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), FieldError> {
     let mut params: Vec<(u16, Vec<u8>)> = Vec::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {
-        let (key, value) = parse_param(token.text).map_err(|wanted| (index, misfit(token.text, wanted)))?;
+        let (key, value) =
+            parse_param(token.text).map_err(|expected| (index, invalid_param(token.text, expected)))?;
         if params.iter().any(|(other, _)| *other == key) {
-            return Err((index, misfit(token.text, "each key once")));
+            return Err((index, invalid_param(token.text, "each key once")));
         }
         params.push((key, value));
     }
     params.sort_unstable_by_key(|(key, _)| *key);
     let has = |key: u16| params.iter().any(|(other, _)| *other == key);
     if has(NO_DEFAULT_ALPN) && !has(ALPN) {
-        return Err((0, misfit("no-default-alpn", "alpn beside it")));
+        return Err((0, invalid_param("no-default-alpn", "alpn beside it")));
     }
     if let Some((MANDATORY, listed)) = params.first() {
         let (listed, _) = listed.as_chunks::<2>();
         if !listed.iter().all(|key| has(u16::from_be_bytes(*key))) {
-            return Err((0, misfit("mandatory", "all the keys it lists")));
+            return Err((0, invalid_param("mandatory", "all the keys it lists")));
         }
     }
     for (key, value) in params {
@@ -83,8 +84,8 @@ pub(crate) fn print_params(wire: &[u8]) -> Option<Vec<String>> {
     split_params(wire)?.into_iter().map(|(key, value)| print_param(key, value)).collect()
 }
 
-fn misfit(text: &str, wanted: &'static str) -> RdataError {
-    RdataError::Field { what: "service parameter", text: text.to_owned(), wanted }
+fn invalid_param(text: &str, expected: &'static str) -> RdataError {
+    RdataError::Field { field: "service parameter", text: text.to_owned(), expected }
 }
 
 /// Keys and values in their ascending order; `None` if lengths or order are wrong.

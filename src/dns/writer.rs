@@ -4,7 +4,7 @@ use super::code::RecordType;
 use super::name::wire_length;
 
 /// Offsets from here on cannot be pointed to.
-const FIRST_UNREACHABLE: usize = 0x4000;
+const POINTER_LIMIT: usize = 0x4000;
 
 /// The most labels a name can have, the root's not counted.
 const MAX_LABELS: usize = 127;
@@ -17,22 +17,22 @@ pub(crate) struct Writer<'o> {
     /// begin. Messages have few of them, so looking through all beats a map.
     targets: Vec<(u32, u16)>,
     /// Where the first name stands, and its length: the question's, which most owners are.
-    first: Option<(u16, u16)>,
+    first_name: Option<(u16, u16)>,
 }
 
 /// Which earlier names a name may point to.
 #[derive(Clone, Copy)]
-enum Case {
+enum NameComparison {
     /// Those that are equal in any case: names that own records.
-    Any,
+    IgnoreCase,
     /// Those of the very same case, so that a reader sees the data's own (RFC 4343 4.1). The question is none of
     /// them: its case is the client's, and changes when a cached reply is sent to another.
-    Kept,
+    ExactCase,
 }
 
 /// A place to go back to.
 #[derive(Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct Checkpoint {
     length: usize,
     targets: usize,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Mark {
 impl<'o> Writer<'o> {
     pub fn new(out: &'o mut Vec<u8>) -> Self {
         let base = out.len();
-        Self { out, base, targets: Vec::with_capacity(16), first: None }
+        Self { out, base, targets: Vec::with_capacity(16), first_name: None }
     }
 
     /// The length of the message so far.
@@ -48,15 +48,15 @@ impl<'o> Writer<'o> {
         self.out.len() - self.base
     }
 
-    pub fn mark(&self) -> Mark {
-        Mark { length: self.out.len(), targets: self.targets.len() }
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { length: self.out.len(), targets: self.targets.len() }
     }
 
     /// Takes back all that was written since the mark.
-    pub fn rewind(&mut self, mark: Mark) {
+    pub fn roll_back(&mut self, mark: Checkpoint) {
         self.out.truncate(mark.length);
         self.targets.truncate(mark.targets);
-        self.first = self.first.filter(|_| mark.targets > 0);
+        self.first_name = self.first_name.filter(|_| mark.targets > 0);
     }
 
     pub fn octets(&mut self, octets: &[u8]) {
@@ -83,20 +83,20 @@ impl<'o> Writer<'o> {
     /// allow. Its case is kept in the labels that are spelt out. Tells where the same name can be pointed to from now
     /// on.
     pub fn name(&mut self, wire: &[u8]) -> Option<u16> {
-        if let Some(offset) = self.first_is(wire) {
+        if let Some(offset) = self.offset_if_first_name(wire) {
             self.pointer(offset);
             return Some(offset);
         }
         let begin = self.len();
         let known = self.targets.len();
-        if let Some(whole) = self.spell(wire, Case::Any) {
+        if let Some(whole) = self.write_labels(wire, NameComparison::IgnoreCase) {
             return Some(whole);
         }
         // Each of its suffixes became a target, itself first, as far as offsets reach.
         let own = self.targets.get(known).map(|(_, offset)| *offset);
         let own = own.filter(|offset| usize::from(*offset) == begin);
         if known == 0 {
-            self.first = own.map(|offset| (offset, wire.len() as u16));
+            self.first_name = own.map(|offset| (offset, wire.len() as u16));
         }
         own
     }
@@ -108,15 +108,15 @@ impl<'o> Writer<'o> {
 
     /// The offset of the first name, if it is this one, case aside. Lengths of labels are no letters, so comparing octets
     /// compares labels.
-    fn first_is(&self, wire: &[u8]) -> Option<u16> {
-        let (offset, length) = self.first?;
+    fn offset_if_first_name(&self, wire: &[u8]) -> Option<u16> {
+        let (offset, length) = self.first_name?;
         let begin = self.base + usize::from(offset);
         let first = self.out.get(begin..begin + usize::from(length))?;
         first.eq_ignore_ascii_case(wire).then_some(offset)
     }
 
     /// Writes labels until a suffix is known. Tells where the whole name stood before, if it did.
-    fn spell(&mut self, wire: &[u8], case: Case) -> Option<u16> {
+    fn write_labels(&mut self, wire: &[u8], case: NameComparison) -> Option<u16> {
         let mut starts = [0u8; MAX_LABELS];
         let mut labels = 0;
         let mut at = 0;
@@ -142,13 +142,13 @@ impl<'o> Writer<'o> {
             let start = usize::from(start);
             let suffix = &wire[start..];
             let target = self.targets[..known].iter().find(|(other, offset)| {
-                *other == hash && self.is_written_at(usize::from(*offset), suffix, case)
+                *other == hash && self.matches_at(usize::from(*offset), suffix, case)
             });
             if let Some(&(_, offset)) = target {
                 self.pointer(offset);
                 return (start == 0).then_some(offset);
             }
-            if self.len() < FIRST_UNREACHABLE {
+            if self.len() < POINTER_LIMIT {
                 self.targets.push((hash, self.len() as u16));
             }
             self.octets(&suffix[..=usize::from(suffix[0])]);
@@ -162,13 +162,13 @@ impl<'o> Writer<'o> {
     pub fn rdata(&mut self, rtype: RecordType, wire: &[u8]) -> bool {
         let length_at = self.len();
         self.u16(0);
-        match compressible(rtype, wire) {
+        match split_compressible(rtype, wire) {
             Some((head, names, tail)) => {
                 self.octets(head);
                 let mut names = names;
                 while let Ok(length @ 1..) = wire_length(names) {
                     let (name, rest) = names.split_at(length);
-                    self.spell(name, Case::Kept);
+                    self.write_labels(name, NameComparison::ExactCase);
                     names = rest;
                 }
                 self.octets(tail);
@@ -185,9 +185,9 @@ impl<'o> Writer<'o> {
     }
 
     /// Whether the name that begins at `offset` equals `name`, and may be pointed to in its place.
-    fn is_written_at(&self, mut offset: usize, mut name: &[u8], case: Case) -> bool {
+    fn matches_at(&self, mut offset: usize, mut name: &[u8], case: NameComparison) -> bool {
         let message = &self.out[self.base..];
-        let question = self.first.map_or(0..0, |(at, length)| usize::from(at)..usize::from(at + length));
+        let question = self.first_name.map_or(0..0, |(at, length)| usize::from(at)..usize::from(at + length));
         loop {
             let Some(&length) = message.get(offset) else {
                 return false;
@@ -205,9 +205,9 @@ impl<'o> Writer<'o> {
                 return false;
             };
             let is_equal = match case {
-                Case::Any => theirs.eq_ignore_ascii_case(ours),
+                NameComparison::IgnoreCase => theirs.eq_ignore_ascii_case(ours),
                 // The root's label has no case.
-                Case::Kept => theirs == ours && (length == 0 || !question.contains(&offset)),
+                NameComparison::ExactCase => theirs == ours && (length == 0 || !question.contains(&offset)),
             };
             if !is_equal {
                 return false;
@@ -222,13 +222,13 @@ impl<'o> Writer<'o> {
 }
 
 /// Whether names in data of this type are compressed: those of RFC 1035 alone (RFC 3597 4).
-pub(crate) fn compresses(rtype: RecordType) -> bool {
+pub(crate) fn has_compressible_names(rtype: RecordType) -> bool {
     matches!(rtype, RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::MX | RecordType::SOA)
 }
 
 /// Splits data into what comes before its names, the names, and what comes after them; `None`
 /// if names in this type are not compressed or the data is malformed.
-fn compressible(rtype: RecordType, wire: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+fn split_compressible(rtype: RecordType, wire: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (before, count, after) = match rtype {
         RecordType::CNAME | RecordType::NS | RecordType::PTR => (0, 1, 0),
         RecordType::MX => (2, 1, 0),

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::code::{Class, RecordType};
-use super::layout;
 use super::name::Name;
-use super::presentation::{Lexer, Token, seconds};
+use super::presentation::{Lexer, Token, parse_seconds};
 use super::rdata::Rdata;
+use super::rdata_format;
 
 /// One record of a master file. Its class is IN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn parse_zone_file(
     loop {
         match lexer.next_entry(&mut tokens) {
             Ok(None) => break,
-            Ok(Some(indented)) => match state.entry(indented, &tokens) {
+            Ok(Some(indented)) => match state.parse_entry(indented, &tokens) {
                 Ok(record) => records.extend(record),
                 Err(error) => errors.push(error),
             },
@@ -106,27 +106,30 @@ struct ZoneFileState<'a> {
 
 impl<'a> ZoneFileState<'a> {
     /// Reads an entry, which is not empty: a record, or a directive that is none.
-    fn entry(&mut self, indented: bool, tokens: &[Token<'a>]) -> Result<Option<ZoneRecord>, ZoneFileError> {
+    fn parse_entry(
+        &mut self,
+        indented: bool,
+        tokens: &[Token<'a>],
+    ) -> Result<Option<ZoneRecord>, ZoneFileError> {
         let [first, rest @ ..] = tokens else {
             return Ok(None);
         };
         if !indented && !first.quoted && first.text.starts_with('$') {
-            self.directive(first, rest)?;
+            self.apply_directive(first, rest)?;
             return Ok(None);
         }
         let (owner, rest) = if indented {
-            let owner = self
-                .owner
-                .clone()
-                .ok_or_else(|| at(first, "the first record has no owner; begin the line with a name or @"))?;
+            let owner = self.owner.clone().ok_or_else(|| {
+                error_at(first, "the first record has no owner; begin the line with a name or @")
+            })?;
             (owner, tokens)
         } else {
-            (self.new_owner(first)?, rest)
+            (self.parse_owner(first)?, rest)
         };
-        self.record(owner, first, rest).map(Some)
+        self.parse_record(owner, first, rest).map(Some)
     }
 
-    fn new_owner(&mut self, token: &Token<'a>) -> Result<Name, ZoneFileError> {
+    fn parse_owner(&mut self, token: &Token<'a>) -> Result<Name, ZoneFileError> {
         // Most names have several records, and so they share one name.
         if let (Some(owner), Some(text)) = (&self.owner, self.owner_text)
             && text == token.text
@@ -134,7 +137,7 @@ impl<'a> ZoneFileState<'a> {
         {
             return Ok(owner.clone());
         }
-        let owner = self.name(token);
+        let owner = self.parse_name(token);
         self.owner_text = (owner.is_ok() && !token.quoted).then_some(token.text);
         // Even a bad owner ends the reach of the one before.
         let replacement = owner.as_ref().unwrap_or(&self.origin).clone();
@@ -142,7 +145,7 @@ impl<'a> ZoneFileState<'a> {
         owner
     }
 
-    fn record(
+    fn parse_record(
         &mut self,
         owner: Name,
         first: &Token<'_>,
@@ -152,23 +155,23 @@ impl<'a> ZoneFileState<'a> {
         let mut class = None;
         let rtype = loop {
             let Some((token, after)) = rest.split_first() else {
-                return Err(at(first, "the record has no type"));
+                return Err(error_at(first, "the record has no type"));
             };
             rest = after;
             if stated_ttl.is_none() && token.text.starts_with(|c: char| c.is_ascii_digit()) {
-                stated_ttl = Some(ttl(token)?);
+                stated_ttl = Some(parse_ttl(token)?);
             } else if let (None, Ok(found)) = (class, token.text.parse::<Class>()) {
                 if found != Class::IN {
-                    return Err(at(token, format!("class {found} is not served, only IN is")));
+                    return Err(error_at(token, format!("class {found} is not served, only IN is")));
                 }
                 class = Some(found);
             } else {
-                break self.record_type(token)?;
+                break self.parse_record_type(token)?;
             }
         };
-        layout::parse(rtype, rest, Some(&self.origin), &mut self.wire).map_err(|(index, error)| {
+        rdata_format::parse(rtype, rest, Some(&self.origin), &mut self.wire).map_err(|(index, error)| {
             let token = rest.get(index).or(rest.last()).unwrap_or(first);
-            at(token, format!("{rtype}: {error}"))
+            error_at(token, format!("{rtype}: {error}"))
         })?;
         if let Some(stated) = stated_ttl {
             self.last_ttl = stated;
@@ -182,50 +185,50 @@ impl<'a> ZoneFileState<'a> {
         })
     }
 
-    fn record_type(&self, token: &Token<'_>) -> Result<RecordType, ZoneFileError> {
-        let rtype: RecordType = token.text.parse().map_err(|error| at(token, error))?;
+    fn parse_record_type(&self, token: &Token<'_>) -> Result<RecordType, ZoneFileError> {
+        let rtype: RecordType = token.text.parse().map_err(|error| error_at(token, error))?;
         if rtype.is_meta() || rtype.0 == 0 {
-            return Err(at(token, format!("{rtype} records cannot be in a zone")));
+            return Err(error_at(token, format!("{rtype} records cannot be in a zone")));
         }
         Ok(rtype)
     }
 
-    fn directive(&mut self, name: &Token<'_>, rest: &[Token<'_>]) -> Result<(), ZoneFileError> {
+    fn apply_directive(&mut self, name: &Token<'_>, rest: &[Token<'_>]) -> Result<(), ZoneFileError> {
         let argument = || match rest {
             [argument] => Ok(argument),
-            [] => Err(at(name, format!("{} needs a value", name.text))),
-            [_, extra, ..] => Err(at(extra, format!("{} takes one value", name.text))),
+            [] => Err(error_at(name, format!("{} needs a value", name.text))),
+            [_, extra, ..] => Err(error_at(extra, format!("{} takes one value", name.text))),
         };
         match name.text.to_ascii_uppercase().as_str() {
             "$ORIGIN" => {
-                self.origin = self.name(argument()?)?;
+                self.origin = self.parse_name(argument()?)?;
                 self.owner_text = None;
             }
-            "$TTL" => self.directive_ttl = Some(ttl(argument()?)?),
+            "$TTL" => self.directive_ttl = Some(parse_ttl(argument()?)?),
             "$INCLUDE" => {
-                return Err(at(name, "$INCLUDE is not supported; put the records here"));
+                return Err(error_at(name, "$INCLUDE is not supported; put the records here"));
             }
-            other => return Err(at(name, format!("unknown directive {other}"))),
+            other => return Err(error_at(name, format!("unknown directive {other}"))),
         }
         Ok(())
     }
 
-    fn name(&self, token: &Token<'_>) -> Result<Name, ZoneFileError> {
+    fn parse_name(&self, token: &Token<'_>) -> Result<Name, ZoneFileError> {
         if token.text == "@" && !token.quoted {
             return Ok(self.origin.clone());
         }
-        Name::parse_below(token.text, Some(&self.origin)).map_err(|error| at(token, error))
+        Name::parse_with_origin(token.text, Some(&self.origin)).map_err(|error| error_at(token, error))
     }
 }
 
-fn ttl(token: &Token<'_>) -> Result<u32, ZoneFileError> {
-    seconds(token.text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
+fn parse_ttl(token: &Token<'_>) -> Result<u32, ZoneFileError> {
+    parse_seconds(token.text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
         let wanted = "seconds up to 2147483647, or a time such as 1h30m";
-        at(token, format!("TTL {:?}: expected {wanted}", token.text))
+        error_at(token, format!("TTL {:?}: expected {wanted}", token.text))
     })
 }
 
-fn at(token: &Token<'_>, message: impl ToString) -> ZoneFileError {
+fn error_at(token: &Token<'_>, message: impl ToString) -> ZoneFileError {
     ZoneFileError { line: token.line, column: token.column, message: message.to_string() }
 }
 

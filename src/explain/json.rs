@@ -1,4 +1,4 @@
-//! Explanations as JSON: the words of `explain --json`, `/v1/explain` and EDNS option 65001.
+//! Explanations as JSON: the format of `explain --json`, `/v1/explain` and EDNS option 65001.
 
 use std::net::IpAddr;
 
@@ -6,11 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    AnswerLine, ClaimLine, DelegationLine, Explanation, FilterLine, Destination, Suggestion, PathExplanation, PathLine,
+    AnswerLine, ClaimLine, DelegationLine, Destination, Explanation, FilterLine, PathExplanation, PathLine,
+    SuggestionLine,
 };
 use crate::resolve::{Hop, MatchedRoute, RoutingRecord};
 
-/// The version of these words. It rises when a word changes its meaning or goes away.
+/// The version of the format. It increases when a key changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// An explanation as a JSON value.
@@ -18,8 +19,8 @@ pub fn value(explanation: &Explanation) -> Value {
     to_value(&document(explanation))
 }
 
-/// An explanation as one line of JSON for option 65001: the same words, without sentences for people, what
-/// the question said already, and empty lists, so that it fits a datagram.
+/// An explanation as one line of JSON for option 65001: the same keys, without sentences, the contents of the question
+/// and empty lists, so that it fits into a datagram.
 pub fn compact(explanation: &Explanation) -> String {
     let mut value = value(explanation);
     strip(&mut value);
@@ -30,11 +31,12 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|key, field| {
-                let for_people =
-                    matches!(key.as_str(), "advice" | "rule" | "why" | "question" | "ede" | "authority")
-                        || matches!(key.as_str(), "missed" | "lands" | "later" | "filters");
-                let empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
-                !for_people && !empty
+                let is_verbose = matches!(key.as_str(), "rule" | "why" | "question" | "ede" | "authority")
+                    || matches!(key.as_str(), "suggestions" | "next_routes" | "filters")
+                    // Where a path ends; the destination of a route is a string.
+                    || (key == "destination" && field.is_object());
+                let is_empty = field.is_null() || field.as_array().is_some_and(Vec::is_empty);
+                !is_verbose && !is_empty
             });
             fields.values_mut().for_each(strip);
         }
@@ -43,25 +45,25 @@ fn strip(value: &mut Value) {
     }
 }
 
-/// A path alone, as `explain --address` tells it.
-pub fn path_value(told: &PathExplanation) -> Value {
+/// A path, as printed by `explain --address`.
+pub fn path_value(described: &PathExplanation) -> Value {
     #[derive(Serialize)]
     struct Document<'a> {
         schema_version: u32,
         place: &'a str,
         address: IpAddr,
         path: Path<'a>,
-        advice: &'a [String],
+        suggestions: Vec<SuggestionJson<'a>>,
         #[serde(skip_serializing_if = "<[String]>::is_empty")]
         notes: &'a [String],
     }
     to_value(&Document {
         schema_version: SCHEMA_VERSION,
-        place: &told.place,
-        address: told.address,
-        path: Path::of(&told.way),
-        advice: &told.advice,
-        notes: &told.notes,
+        place: &described.place,
+        address: described.address,
+        path: Path::of(&described.path),
+        suggestions: described.suggestions.iter().map(SuggestionJson::of).collect(),
+        notes: &described.notes,
     })
 }
 
@@ -75,14 +77,13 @@ struct Document<'a> {
     question: Question,
     view: &'a str,
     place: &'a str,
-    /// `null` where an upstream would have to be queried for it, and was not.
+    /// `null` if an upstream would have to be queried, but was not.
     rcode: Option<String>,
     decision: Decision<'a>,
     answers: Vec<Answer<'a>>,
     authority: Vec<Answer<'a>>,
     reasons: Vec<&'static str>,
-    missed: Vec<SuggestionJson<'a>>,
-    advice: &'a [String],
+    suggestions: Vec<SuggestionJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ede: Option<Ede<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -100,7 +101,7 @@ struct Question {
 struct Decision<'a> {
     source: &'static str,
     claim: Option<Claim<'a>>,
-    dropped_at: Vec<Claim<'a>>,
+    rejected_claims: Vec<Claim<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     delegations: Vec<Delegation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -147,7 +148,9 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct SuggestionJson<'a> {
     reason: &'static str,
-    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -156,15 +159,15 @@ struct Path<'a> {
     via: Vec<&'a str>,
     hops: Vec<HopJson<'a>>,
     matched: Option<MatchedRouteJson<'a>>,
-    /// What was followed after it, in order.
-    later: Vec<MatchedRouteJson<'a>>,
+    /// The routes followed after it, in order.
+    next_routes: Vec<MatchedRouteJson<'a>>,
     reach: &'static str,
     reasons: Vec<&'static str>,
-    lands: DestinationJson<'a>,
+    destination: DestinationJson<'a>,
     filters: Vec<FilterJson<'a>>,
 }
 
-/// Where a way ends; `at` says which of the other words are there.
+/// Where a path ends; `at` determines the other keys.
 #[derive(Serialize)]
 #[serde(tag = "at", rename_all = "kebab-case")]
 enum DestinationJson<'a> {
@@ -211,9 +214,9 @@ struct Ede<'a> {
 
 fn document(explanation: &Explanation) -> Document<'_> {
     let question = &explanation.question;
-    // The first winner answered the name that was asked for; later ones answered names of the chain.
-    let won = explanation.claims.iter().position(|claim| claim.wins);
-    let dropped_at = explanation.claims.iter().enumerate().filter(|(i, _)| Some(*i) != won);
+    // The first selected claim answered the query name; later ones answered names of the chain.
+    let selected = explanation.claims.iter().find(|claim| claim.is_selected);
+    let rejected = explanation.claims.iter().filter(|claim| !claim.is_selected);
     Document {
         schema_version: SCHEMA_VERSION,
         question: Question {
@@ -226,16 +229,15 @@ fn document(explanation: &Explanation) -> Document<'_> {
         rcode: explanation.rcode.map(|rcode| rcode.to_string()),
         decision: Decision {
             source: explanation.source.as_str(),
-            claim: won.map(|i| Claim::of(&explanation.claims[i])),
-            dropped_at: dropped_at.filter(|(_, claim)| !claim.wins).map(|(_, claim)| Claim::of(claim)).collect(),
+            claim: selected.map(Claim::of),
+            rejected_claims: rejected.map(Claim::of).collect(),
             delegations: explanation.delegations.iter().map(Delegation::of).collect(),
             routing: explanation.routing.iter().map(Routing::of).collect(),
         },
         answers: explanation.answers.iter().map(Answer::of).collect(),
         authority: explanation.authority.iter().map(Answer::of).collect(),
         reasons: explanation.reasons.iter().map(|reason| reason.as_str()).collect(),
-        missed: explanation.missed.iter().map(SuggestionJson::of).collect(),
-        advice: &explanation.advice,
+        suggestions: explanation.suggestions.iter().map(SuggestionJson::of).collect(),
         ede: explanation.ede.as_ref().map(|ede| Ede { code: ede.code, text: &ede.text }),
         notes: &explanation.notes,
     }
@@ -261,13 +263,13 @@ impl<'a> Delegation<'a> {
 }
 
 impl<'a> Routing<'a> {
-    fn of(seen: &'a RoutingRecord) -> Self {
+    fn of(record: &'a RoutingRecord) -> Self {
         Self {
-            name: seen.name.to_string(),
-            r#type: seen.rtype.to_string(),
-            policy: seen.policy,
-            set_identifier: seen.set_identifier.as_deref(),
-            why: &seen.why,
+            name: record.name.to_string(),
+            r#type: record.rtype.to_string(),
+            policy: record.policy,
+            set_identifier: record.set_identifier.as_deref(),
+            why: &record.why,
         }
     }
 }
@@ -285,31 +287,31 @@ impl<'a> Answer<'a> {
 }
 
 impl<'a> Path<'a> {
-    fn of(way: &'a PathLine) -> Self {
-        let path = &way.path;
+    fn of(line: &'a PathLine) -> Self {
+        let path = &line.path;
         Self {
             class: path.class.as_str(),
             via: path.via.iter().map(|id| &**id).collect(),
             hops: path.hops.iter().map(HopJson::of).collect(),
             matched: path.matched.as_ref().map(MatchedRouteJson::of),
-            later: way.later.iter().map(|(_, route)| MatchedRouteJson::of(route)).collect(),
+            next_routes: line.next_routes.iter().map(|(_, route)| MatchedRouteJson::of(route)).collect(),
             reach: path.reach.as_str(),
             reasons: path.reasons.iter().map(|reason| reason.as_str()).collect(),
-            lands: DestinationJson::of(&way.lands),
-            filters: way.filters.iter().map(FilterJson::of).collect(),
+            destination: DestinationJson::of(&line.destination),
+            filters: line.filters.iter().map(FilterJson::of).collect(),
         }
     }
 }
 
 impl<'a> SuggestionJson<'a> {
-    fn of(missed: &'a Suggestion) -> Self {
-        Self { reason: missed.kind.as_str(), id: &missed.id }
+    fn of(line: &'a SuggestionLine) -> Self {
+        Self { reason: line.code, id: line.id.as_deref(), text: &line.text }
     }
 }
 
 impl<'a> DestinationJson<'a> {
-    fn of(lands: &'a Destination) -> Self {
-        match lands {
+    fn of(destination: &'a Destination) -> Self {
+        match destination {
             Destination::Here => Self::Here,
             Destination::Subnet { vpc, subnet, owner } => {
                 Self::Vpc { vpc, subnet: subnet.as_deref(), owner: owner.as_deref() }

@@ -1,68 +1,67 @@
-//! Why a name is answered as it is, and where its traffic would go: for people and for programs.
+//! Explanations of answers and paths, as text and as JSON.
 //!
-//! The same decision as on the query path, with everything it considered kept. Nothing is sent: the
-//! sealed public view stands in for the internet.
+//! The decision is the same as on the query path, with a record of everything that it considered. Nothing is sent:
+//! the sealed internet is used instead of the real one.
 
-pub(crate) mod advice;
+mod destination;
 pub(crate) mod filters;
 pub(crate) mod json;
-mod destination;
-mod suggestions;
 mod notes;
-mod routes;
-pub(crate) mod text;
 mod path_notes;
+mod routes;
+pub(crate) mod sentences;
+mod suggestions;
+pub(crate) mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use filters::FilterLine;
 pub use destination::Destination;
-pub use suggestions::{SuggestionKind, Suggestion, goes_past_endpoints, of as missed};
+pub use filters::FilterLine;
+pub use sentences::SuggestionLine;
+pub use suggestions::{Suggestion, SuggestionKind, bypasses_endpoints, of as suggestions};
 
 use crate::config::{nearest, shortened};
 use crate::dns::{Answer, Ede, Question, Rcode, RrSet};
-use crate::net::host;
+use crate::net::host_prefix;
 use crate::resolve::{
-    Cacheability, ConsideredClaim, EgressPath, MatchedRoute, Outcome, QueryContext, Reason, Recorder, Referral,
-    RoutingRecord, Source, decide, egress, resolve,
+    Cacheability, ConsideredClaim, EgressPath, MatchedRoute, Outcome, QueryContext, Reason, Recorder,
+    Referral, RoutingRecord, Source, decide, egress, resolve,
 };
-use crate::world::{Claim, EndpointKind, ClaimSource, Vantage, ViewId, World};
+use crate::world::{Claim, ClaimSource, EndpointKind, Vantage, ViewId, World};
 
-/// A question explained.
+/// The explanation of an answer.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// The question.
     pub question: Question,
-    /// The view's name.
+    /// The name of the view.
     pub view: Arc<str>,
-    /// The place's name.
+    /// The name of the location.
     pub place: Arc<str>,
-    /// The zone that the place stands in.
+    /// The Availability Zone of the location.
     pub availability_zone: Option<Arc<str>>,
-    /// What answered.
+    /// The source of the answer.
     pub source: Source,
-    /// The response code. `None`: an upstream would have to be queried for it, and was not.
+    /// The response code. `None` if an upstream would have to be queried, but was not.
     pub rcode: Option<Rcode>,
-    /// The claims that covered the names of the chain, winners and losers.
+    /// The claims that matched the names of the chain, selected and rejected ones.
     pub claims: Vec<ClaimLine>,
-    /// The delegated zones whose own name servers were asked.
+    /// The delegations that were followed.
     pub delegations: Vec<DelegationLine>,
-    /// The record sets that routing policies chose for names of the chain.
+    /// The record sets that routing policies selected for names of the chain.
     pub routing: Vec<RoutingRecord>,
     /// The records of the answer.
     pub answers: Vec<AnswerLine>,
-    /// The records of the authority section: the SOA of a negative answer.
+    /// The records of the authority section: the SOA record of a negative answer.
     pub authority: Vec<AnswerLine>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
-    /// What is one change away, beside what the reasons tell.
-    pub missed: Vec<Suggestion>,
-    /// What could be changed.
-    pub advice: Vec<String>,
+    /// Suggested changes: for each reason, and for objects that could be added.
+    pub suggestions: Vec<SuggestionLine>,
     /// The extended error of the answer.
     pub ede: Option<Ede>,
-    /// What the reader must know about all of the above.
+    /// Notes that neither claims nor paths contain.
     pub notes: Vec<String>,
 }
 
@@ -71,28 +70,28 @@ pub struct Explanation {
 pub struct ClaimLine {
     /// The name that was looked up.
     pub name: String,
-    /// The suffix that the claim is on.
+    /// The suffix of the claim.
     pub suffix: String,
-    /// What kind of claim.
+    /// Its kind.
     pub kind: &'static str,
-    /// Whose.
+    /// The ID of its object.
     pub id: Arc<str>,
-    /// The Profile that it came through.
+    /// The Profile that it comes from.
     pub profile: Option<Arc<str>>,
     /// Whether it answered.
-    pub wins: bool,
-    /// Why AWS has it so.
+    pub is_selected: bool,
+    /// AWS's rule for such claims.
     pub rule: &'static str,
 }
 
-/// A zone that others serve, on the way to the answer.
+/// A delegated zone.
 #[derive(Clone, Debug)]
 pub struct DelegationLine {
-    /// The zone's top.
+    /// The apex of the zone.
     pub zone: String,
     /// Its name servers.
     pub servers: Vec<String>,
-    /// The DELEGATE rule through which they are asked.
+    /// The DELEGATE rule by which they are queried.
     pub rule: Arc<str>,
 }
 
@@ -105,7 +104,7 @@ pub struct AnswerLine {
     pub record_type: String,
     /// TTL in seconds.
     pub ttl: u32,
-    /// Whether the TTL counts down: somebody else's record has been kept for some time.
+    /// Whether the TTL counts down, as for cached records of upstreams.
     pub ages: bool,
     /// The data as text.
     pub data: String,
@@ -113,49 +112,54 @@ pub struct AnswerLine {
     pub path: Option<PathLine>,
 }
 
-/// The way to an address.
+/// The path to an address.
 #[derive(Clone, Debug)]
 pub struct PathLine {
-    /// The way itself.
+    /// The path.
     pub path: Arc<EgressPath>,
-    /// The routes that it follows after the first, each with how many hops were passed before it.
-    pub later: Vec<(usize, MatchedRoute)>,
-    /// Where it ends.
-    pub lands: Destination,
-    /// What security groups and network ACLs on it say.
+    /// The routes followed after the first, each with the number of hops before it.
+    pub next_routes: Vec<(usize, MatchedRoute)>,
+    /// Its destination.
+    pub destination: Destination,
+    /// The results of security groups and network ACLs.
     pub filters: Vec<FilterLine>,
 }
 
 impl PathLine {
-    /// A way with its filters told.
+    /// Describes a path.
     pub fn of(world: &World, path: Arc<EgressPath>) -> Self {
         let filters = path.filters.iter().map(|filter| FilterLine::of(world, filter)).collect();
-        Self { later: routes::later(world, &path), lands: Destination::of(world, &path), path, filters }
+        Self {
+            next_routes: routes::next_routes(world, &path),
+            destination: Destination::of(world, &path),
+            path,
+            filters,
+        }
     }
 }
 
-/// Where somebody stands who is named by a place or an address, and whom they ask: a VPC's resolver or an inbound
-/// endpoint by its id, `public`, or whom their place asks when not said.
+/// The vantage of a client given by location name or address, and by the resolver that it queries: the ID of a VPC or
+/// of an inbound endpoint, `public`, or by default that of its location.
 ///
 /// # Errors
 ///
-/// What is wrong with a name, for a person.
-pub fn vantage(world: &World, from: &str, asking: Option<&str>) -> Result<Vantage, String> {
-    let view = asking.map(|name| view_named(world, name)).transpose()?;
+/// A description of an unknown name.
+pub fn vantage(world: &World, from: &str, resolver: Option<&str>) -> Result<Vantage, String> {
+    let view = resolver.map(|name| view_named(world, name)).transpose()?;
     if let Some(place) = world.place_named(from) {
         let view = view.map_or_else(|| world.view_of(place), |view| world.view_for(view, place));
         return Ok(Vantage { view, place });
     }
     let Ok(address) = from.parse::<IpAddr>() else {
-        let mut places: Vec<&str> = world.places.names().map(|name| &**name).collect();
-        places.sort_unstable();
-        let help = match nearest(from, &places) {
+        let mut locations: Vec<&str> = world.places.names().map(|name| &**name).collect();
+        locations.sort_unstable();
+        let help = match nearest(from, &locations) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("places are {}", shortened(&places)),
+            None => format!("locations are {}", shortened(&locations)),
         };
-        return Err(format!("`{from}` is neither a place nor an address; {help}"));
+        return Err(format!("`{from}` is neither a location nor an IP address; {help}"));
     };
-    world.vantage(host(address), view).map_err(|nowhere| nowhere.to_string())
+    world.vantage(host_prefix(address), view).map_err(|nowhere| nowhere.to_string())
 }
 
 fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
@@ -165,30 +169,32 @@ fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
         let endpoints = world.inbound_endpoints.iter().map(|endpoint| &*endpoint.id);
         let vpcs = world.vpcs.iter().map(|vpc| &*vpc.id);
         let known: Vec<&str> = vpcs.chain(endpoints).chain(["public"]).collect();
-        format!("`{name}` is no resolver; there are {}", known.join(", "))
+        format!("unknown resolver `{name}`; resolvers are {}", known.join(", "))
     })
 }
 
 impl Explanation {
-    /// Explains a question from a vantage. `None`: the resolver would say nothing.
+    /// Explains the answer to a question from a vantage. `None` if the resolver does not reply.
     pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Option<Self> {
         let mut recorder = Recorder::default();
         let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
         let is_drawn = outcome.cacheability == Cacheability::Never && !recorder.routing.is_empty();
-        let mut told = Self::of_outcome(world, vantage, question, &outcome, recorder);
+        let mut described = Self::of_outcome(world, vantage, question, &outcome, recorder);
         if is_drawn {
-            told.notes.push("A number was drawn: the next question may be answered otherwise.".to_owned());
+            described
+                .notes
+                .push("Selected at random: another query may receive a different answer.".to_owned());
         }
-        if stands_in(world, &outcome) {
-            told.notes.push(
-                "Nothing was sent: the sealed internet stands in for the servers that would be asked."
+        if uses_sealed_internet(world, &outcome) {
+            described.notes.push(
+                "Nothing was sent: the sealed internet was used instead of the servers that would be queried."
                     .to_owned(),
             );
         }
-        Some(told)
+        Some(described)
     }
 
-    /// Explains what was answered, whoever was asked for it.
+    /// Explains an answer that is already known.
     pub fn of_answered(
         world: &World,
         vantage: Vantage,
@@ -197,13 +203,13 @@ impl Explanation {
         occasion: QueryContext,
     ) -> Self {
         let mut recorder = Recorder::default();
-        // The decision is made again for what it considered; its answer is the one that is there.
+        // The decision is repeated only to record what it considers.
         let _ = decide(world, vantage.view, question, occasion, &mut recorder);
         Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 
-    /// Explains a question whose answer only an `upstream` knows, which was not queried: what the decision considered, and
-    /// neither rcode nor path.
+    /// Explains a question whose answer is known only to an `upstream` that was not queried: what the decision
+    /// considered, with neither rcode nor path.
     pub fn not_queried(
         world: &World,
         vantage: Vantage,
@@ -219,19 +225,17 @@ impl Explanation {
         };
         let nothing = Outcome::without_paths(Answer::empty(Rcode::NOERROR), source);
         let note = format!(
-            "Nothing was queried: the servers of {upstream} know the answer, and too many explanations were asked for in \
-             this second."
+            "The servers of {upstream} were not queried: too many explanations were requested within a second."
         );
         Self {
             rcode: None,
-            missed: Vec::new(),
-            advice: Vec::new(),
+            suggestions: Vec::new(),
             notes: vec![note],
             ..Self::of_outcome(world, vantage, question, &nothing, considered)
         }
     }
 
-    /// Explains an outcome, with what its decision considered.
+    /// Explains an outcome, with a record of what its decision considered.
     pub fn of_outcome(
         world: &World,
         vantage: Vantage,
@@ -239,7 +243,7 @@ impl Explanation {
         outcome: &Outcome,
         considered: Recorder,
     ) -> Self {
-        let missed = suggestions::of(world, vantage, question, outcome);
+        let possible = suggestions::of(world, vantage, question, outcome);
         Self {
             question: question.clone(),
             view: world.views[vantage.view].name.clone(),
@@ -257,46 +261,44 @@ impl Explanation {
             answers: lines(world, &outcome.answer.answer, outcome),
             authority: lines(world, &outcome.answer.authority, outcome),
             reasons: outcome.reasons.clone(),
-            advice: advice::of(world, vantage, outcome, &missed),
-            missed,
+            suggestions: sentences::of(world, vantage, outcome, &possible),
             ede: outcome.answer.ede.clone(),
             notes: notes::of(world, vantage, question, &considered.claims, outcome),
         }
     }
 }
 
-/// The way to an address, explained.
+/// The explanation of a path.
 #[derive(Clone, Debug)]
 pub struct PathExplanation {
-    /// The place's name.
+    /// The name of the location.
     pub place: Arc<str>,
-    /// Where to.
+    /// The address.
     pub address: IpAddr,
-    /// The way.
-    pub way: PathLine,
-    /// What could be changed.
-    pub advice: Vec<String>,
-    /// What the reader must know about it.
+    /// The path.
+    pub path: PathLine,
+    /// Suggested changes for its reasons.
+    pub suggestions: Vec<SuggestionLine>,
+    /// Notes about it.
     pub notes: Vec<String>,
 }
 
 impl PathExplanation {
-    /// Explains the way from a vantage's place to an address.
+    /// Explains the path from a vantage's location to an address.
     pub fn of(world: &World, vantage: Vantage, address: IpAddr) -> Self {
         let path = egress::path(world, vantage.place, address);
         Self {
             place: world.place_name(vantage.place),
             address,
-            advice: advice::of_path(world, vantage, address, &path),
+            suggestions: sentences::of_path(world, vantage, address, &path),
             notes: notes::of_policies(world, [&path].into_iter()),
-            way: PathLine::of(world, Arc::new(path)),
+            path: PathLine::of(world, Arc::new(path)),
         }
     }
 }
 
-/// Whether an outcome that was reached without asking anybody holds what the sealed internet says, where
-/// the daemon would ask others.
-pub fn stands_in(world: &World, outcome: &Outcome) -> bool {
+/// Whether an offline outcome used the sealed internet where the daemon would query other servers.
+pub fn uses_sealed_internet(world: &World, outcome: &Outcome) -> bool {
     world.internet.is_some() && matches!(outcome.source, Source::Public | Source::SystemRule)
 }
 
@@ -338,10 +340,10 @@ fn claim_line(world: &World, seen: &ConsideredClaim) -> ClaimLine {
         ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
     };
     let name = seen.name.to_string();
-    ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, wins: seen.is_selected, rule }
+    ClaimLine { name, suffix: format!("{suffix}."), kind, id, profile, is_selected: seen.is_selected, rule }
 }
 
-/// The kind of a claim and the id of what makes it.
+/// The kind of a claim and the ID of its object.
 pub fn claim_of(world: &World, claim: Claim) -> (&'static str, Arc<str>) {
     let (kind, id, _) = describe(world, claim);
     (kind, id)
@@ -352,46 +354,46 @@ fn describe(world: &World, claim: Claim) -> (&'static str, Arc<str>, &'static st
         Claim::ForwardRule(rule) => (
             "forward-rule",
             world.rules[rule].id.clone(),
-            "a rule answers for its domain and everything below, unless something more specific does; at the same \
-             name it beats a private hosted zone",
+            "a resolver rule applies to its domain and subdomains unless a more specific claim matches; for the same name \
+             it takes precedence over a private hosted zone",
         ),
         Claim::SystemRule(rule) => (
             "system-rule",
             world.rules[rule].id.clone(),
-            "a SYSTEM rule resolves here what a wider FORWARD rule would send away",
+            "a SYSTEM rule excludes this domain from a less specific FORWARD rule",
         ),
         Claim::HostedZone(zone) => (
             "private-hosted-zone",
             world.hosted_zones[zone].id.clone(),
-            "the most specific private hosted zone answers alone; what it lacks is looked for nowhere else",
+            "the most specific private hosted zone answers; names that it lacks are not looked up elsewhere",
         ),
         Claim::Endpoint(zone) => (
             "endpoint",
             world.endpoints[world.managed_zones[zone].endpoint].id.clone(),
             match world.endpoints[world.managed_zones[zone].endpoint].kind {
                 EndpointKind::Resource | EndpointKind::ServiceNetwork => {
-                    "VPC Lattice makes a hidden zone for the custom domain name, cut at it and seen in the whole VPC"
+                    "the custom domain name has a private zone for exactly this name, visible throughout the VPC"
                 }
                 _ => {
-                    "private DNS of an interface endpoint is a hidden zone, cut at the private name and seen in the \
-                     whole VPC"
+                    "private DNS of an interface endpoint is a private zone for exactly this name, visible throughout the \
+                     VPC"
                 }
             },
         ),
         Claim::GeneratedName(domain) => (
             "generated-name",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "a VPC with DNS host names answers the names of its region's instances itself, and those of loopback",
+            "the resolver of a VPC with DNS host names answers generated names of its region and loopback names",
         ),
         Claim::Reverse(domain) => (
             "reverse",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "a VPC with DNS host names answers the reverse zones of private addresses itself",
+            "the resolver of a VPC with DNS host names answers reverse zones of private addresses",
         ),
         Claim::PublicHostName(domain) => (
             "public-host-name",
             world.internal_domains[domain].zone.apex().to_string().into(),
-            "an autodefined rule keeps the region's public host names here, whatever a wider FORWARD rule says",
+            "an autodefined rule excludes public host names of the region from less specific FORWARD rules",
         ),
     }
 }

@@ -1,10 +1,10 @@
-//! What a reader must know of an answer that neither its claims nor its paths tell.
+//! Notes about an answer that neither its claims nor its paths contain.
 
 use crate::dns::Question;
 use crate::resolve::{ConsideredClaim, EgressPath, Outcome};
-use crate::world::{Claim, EndpointKind, AddressFamilies, Vantage, World};
+use crate::world::{AddressFamilies, Claim, EndpointKind, Vantage, World};
 
-/// One sentence for each thing.
+/// One sentence per note.
 pub fn of(
     world: &World,
     vantage: Vantage,
@@ -15,12 +15,17 @@ pub fn of(
     let paths = outcome.paths.iter().map(|one| &*one.path);
     chosen_by_gateway_endpoint(world, vantage, question)
         .into_iter()
-        .chain(claims.iter().filter(|seen| seen.is_selected).filter_map(|seen| left_out(world, seen.scoped.claim)))
+        .chain(
+            claims
+                .iter()
+                .filter(|seen| seen.is_selected)
+                .filter_map(|seen| left_out(world, seen.scoped.claim)),
+        )
         .chain(of_policies(world, paths))
         .collect()
 }
 
-/// That endpoints at the end of ways have policies.
+/// Endpoints at the ends of paths with custom policies.
 pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath>) -> Vec<String> {
     let mut ids: Vec<&str> = paths
         .filter_map(|path| path.endpoint)
@@ -30,13 +35,15 @@ pub fn of_policies<'p>(world: &World, paths: impl Iterator<Item = &'p EgressPath
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    let told = |id| {
-        format!("{id} has a policy of its own: it may refuse requests, which no way and no reach tells.")
+    let described = |id| {
+        format!(
+            "{id} has a custom endpoint policy, which may deny requests; paths and reach do not take it into account."
+        )
     };
-    ids.into_iter().map(told).collect()
+    ids.into_iter().map(described).collect()
 }
 
-/// That a gateway endpoint chose the record types of one of S3's regional names.
+/// A gateway endpoint that sets the record types of a regional S3 name.
 fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Question) -> Option<String> {
     let (families, _) = world.chosen_by_gateway_endpoint(vantage.view, &question.qname)?;
     let vpc = &world.vpcs[world.views[vantage.view].vpc()?];
@@ -47,13 +54,13 @@ fn chosen_by_gateway_endpoint(world: &World, vantage: Vantage, question: &Questi
     let gateway = &world.endpoints[*vpc.endpoints.iter().find(of_s3)?].id;
     let records = match families {
         AddressFamilies { v4: true, v6: true } => "A and AAAA records",
-        AddressFamilies { v4: true, v6: false } => "A records alone",
-        AddressFamilies { v4: false, .. } => "AAAA records alone",
+        AddressFamilies { v4: true, v6: false } => "only A records",
+        AddressFamilies { v4: false, .. } => "only AAAA records",
     };
-    Some(format!("The gateway endpoint {gateway} says that S3's regional names have {records} in this VPC."))
+    Some(format!("With the gateway endpoint {gateway}, regional S3 names have {records} in this VPC."))
 }
 
-/// That interfaces of the endpoint that answers have no healthy target.
+/// Interfaces of the answering endpoint without a healthy target.
 fn left_out(world: &World, claim: Claim) -> Option<String> {
     let Claim::Endpoint(zone) = claim else { return None };
     let endpoint = &world.endpoints[world.managed_zones[zone].endpoint];
@@ -61,12 +68,12 @@ fn left_out(world: &World, claim: Claim) -> Option<String> {
     let all = endpoint.interfaces.len();
     match unhealthy {
         0 => None,
-        _ if unhealthy == all => {
-            Some(format!("No interface of {} has a healthy target, so all of them answer.", endpoint.id))
-        }
+        _ if unhealthy == all => Some(format!(
+            "No interface of {} has a healthy target, so all of them are returned.",
+            endpoint.id
+        )),
         _ => Some(format!(
-            "Interfaces of {} without a healthy target are left out of this name ({unhealthy} of {all}); zonal names keep \
-             them.",
+            "Interfaces of {} without a healthy target are omitted ({unhealthy} of {all}), except in zonal names.",
             endpoint.id
         )),
     }

@@ -1,16 +1,16 @@
-//! What could be changed on one way: which table, which gateway.
+//! Suggestions that name the route table or gateway of a particular path.
 
 use std::net::IpAddr;
 
 use super::routes;
 use crate::net::{self, is_globally_routed};
-use crate::resolve::{Class, EgressPath, RouteTableRef, Reason};
+use crate::resolve::{Class, EgressPath, Reason, RouteTableRef};
 use crate::world::{NatGateway, World};
 
-/// A sentence that speaks of this way alone. `None`: what is said of the reason everywhere is all there is to say.
-pub fn told(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
-    let told = sentence(world, reason, address, path)?;
-    Some(told.strip_prefix("the ").map(|rest| format!("The {rest}")).unwrap_or(told))
+/// A sentence that is specific to this path. `None` if only the general suggestion for the reason applies.
+pub fn specific(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
+    let described = sentence(world, reason, address, path)?;
+    Some(described.strip_prefix("the ").map(|rest| format!("The {rest}")).unwrap_or(described))
 }
 
 fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -> Option<String> {
@@ -22,13 +22,13 @@ fn sentence(world: &World, reason: Reason, address: IpAddr, path: &EgressPath) -
         Reason::NatSubnetHasNoInternetRoute => Some(behind_nat(world, address, last_nat(world, path)?)),
         Reason::NoPublicAddress => no_public_address(world, address, path),
         Reason::TgwNoAttachmentInAz => Some(format!(
-            "{} has no attachment in this zone: give its attachment of this VPC a subnet there.",
+            "{} has no attachment in this Availability Zone: add a subnet there to its attachment of this VPC.",
             path.hops.last()?.id
         )),
         Reason::TgwNoRoute => Some(tgw_no_route(world, path)),
         Reason::AsymmetricRouting => Some(asymmetric(world, path)),
         Reason::SourceDestCheck => Some(format!(
-            "{} passes on only what is its own: turn off its source and destination check.",
+            "Disable the source/destination check of {} so that it can forward traffic.",
             path.hops.last()?.id
         )),
         _ => None,
@@ -40,29 +40,29 @@ fn no_route(world: &World, path: &EgressPath) -> Option<String> {
         return Some(format!("{} has no route to this address.", table(world, dropped_at.table)));
     }
     let site = path.hops.last()?;
-    Some(format!("{} does not have this address, and has no uplink of its own.", site.id))
+    Some(format!("{} does not contain this address and has no internet uplink.", site.id))
 }
 
-/// A blackhole in a transit gateway's table may stand there on purpose ("Create a static route", Amazon VPC Transit Gateways).
+/// A blackhole in a transit gateway's route table may be intended ("Create a static route", Amazon VPC Transit Gateways).
 fn transit_blackhole(world: &World, path: &EgressPath) -> Option<String> {
     let last = path.next_routes.last()?;
     let RouteTableRef::TransitGateway(..) = last.table else { return None };
     Some(format!(
-        "{} drops what goes to {}: its route is a blackhole, written as one or left by an attachment that is gone.",
+        "{} drops traffic to {}: the route is a blackhole, configured as such or because its attachment was deleted.",
         table(world, last.table),
         last.destination
     ))
 }
 
-/// What a NAT gateway makes IPv4 of goes by its table, and not by the client's.
+/// Traffic translated by a NAT gateway follows its route table, not the client's.
 fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
     let nat = &world.nat_gateways[path.translated_by?];
-    let embedded = IpAddr::V4(net::nat64_embedded(address)?);
+    let embedded = IpAddr::V4(net::nat64_to_ipv4(address)?);
     let of_vpc = world.vpcs[nat.vpc].endpoints.iter().map(|index| &world.endpoints[*index]);
     let ids: Vec<_> =
         of_vpc.filter(|endpoint| endpoint.covers(embedded)).map(|endpoint| &*endpoint.id).collect();
     Some(format!(
-        "Associate the gateway endpoint ({}) with {}, which {} sends by: it costs nothing.",
+        "Associate the gateway endpoint ({}) with {}, the route table of {}, at no charge.",
         ids.join(", "),
         table(world, RouteTableRef::Vpc(nat.route_table)),
         nat.id
@@ -71,56 +71,62 @@ fn behind_translation(world: &World, address: IpAddr, path: &EgressPath) -> Opti
 
 fn no_return_route(world: &World, path: &EgressPath) -> String {
     let Some(dropped_at) = path.dropped_at else {
-        return "Replies do not come back: the site has the sender's address itself, or no link to it."
+        return "No return path: the site contains the source address itself, or has no link to it."
             .to_owned();
     };
     let table = table(world, dropped_at.table);
     let Some(destination) = dropped_at.destination else {
-        return format!("Replies do not come back: {table} has no route to the sender.");
+        return format!("No return path: {table} has no route back to the source.");
     };
     let route = routes::route(world, dropped_at.table, destination);
-    let target = route.map_or_else(|| "elsewhere".into(), |route| route.target);
+    let target = route.map_or_else(|| "another target".into(), |route| route.target);
     match dropped_at.reason {
         Some(Reason::TgwNoAttachmentInAz) => format!(
-            "Replies do not come back: {table} leads them by {destination} to {target}, which has no attachment in their zone."
+            "No return path: {table} routes {destination} to {target}, which has no attachment in that Availability Zone."
         ),
         Some(reason) => {
             let reason = reason.as_str();
-            format!("Replies do not come back: {table} leads them by {destination} to {target} ({reason}).")
+            format!("No return path: {table} routes {destination} to {target} ({reason}).")
         }
         None => format!(
-            "Replies do not come back: {table} leads them by {destination} to {target}, past the sender."
+            "No return path: {table} routes {destination} to {target}, which does not reach the source."
         ),
     }
 }
 
 fn behind_nat(world: &World, address: IpAddr, nat: &NatGateway) -> String {
     let table = table(world, RouteTableRef::Vpc(nat.route_table));
-    let to = net::nat64_embedded(address).map_or(address, IpAddr::V4);
+    let to = net::nat64_to_ipv4(address).map_or(address, IpAddr::V4);
     let is_for_internet = is_globally_routed(to);
     match nat.is_public && is_for_internet {
         true => {
-            format!("{table}, which {} sends by, needs a route 0.0.0.0/0 to an internet gateway.", nat.id)
+            format!(
+                "Add a route for 0.0.0.0/0 to an internet gateway to {table}, the route table of {}.",
+                nat.id
+            )
         }
         false if is_for_internet => format!(
-            "{} is private, and no internet gateway carries what it sends: {table} would have to lead on to another network.",
+            "{} is a private NAT gateway, whose traffic no internet gateway carries: route it to another network in {table}.",
             nat.id
         ),
-        false => format!("{table}, which {} sends by, has no route to this address.", nat.id),
+        false => format!("{table}, the route table of {}, has no route to this address.", nat.id),
     }
 }
 
 fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Option<String> {
     if let Some(nat) = last_nat(world, path).filter(|nat| !nat.is_public) {
-        return Some(format!("{} is private: no internet gateway carries what it sends.", nat.id));
+        return Some(format!(
+            "{} is a private NAT gateway: no internet gateway carries its traffic.",
+            nat.id
+        ));
     }
     let gateway = &path.hops.last()?.id;
     passes_transit_gateway(world, path).then(|| match address {
         IpAddr::V4(_) => format!(
-            "{gateway} carries its own VPC's traffic alone: what comes from elsewhere needs a NAT gateway before it."
+            "{gateway} carries only traffic of its own VPC: send traffic of other networks through a NAT gateway."
         ),
         IpAddr::V6(_) => format!(
-            "{gateway} carries its own VPC's traffic alone: give the client's own VPC a way to the internet over IPv6."
+            "{gateway} carries only traffic of its own VPC: add a route for IPv6 to the internet in the client's VPC."
         ),
     })
 }
@@ -128,29 +134,30 @@ fn no_public_address(world: &World, address: IpAddr, path: &EgressPath) -> Optio
 fn tgw_no_route(world: &World, path: &EgressPath) -> String {
     match path.dropped_at {
         Some(dropped_at) => format!(
-            "{} has no route to the address: propagate the attachment that has it there, or write a static route.",
+            "{} has no route to the address: enable propagation from its attachment, or add a static route.",
             table(world, dropped_at.table)
         ),
         None => {
-            "The attachment is associated with no route table of the transit gateway: associate it with one."
+            "The attachment is not associated with a route table of the transit gateway: associate it with one."
                 .to_owned()
         }
     }
 }
 
 fn asymmetric(world: &World, path: &EgressPath) -> String {
-    let to_mend = match passes_transit_gateway(world, path) {
-        true => "route both ways by them, and turn appliance mode on for the attachment of their VPC",
-        false => "route replies back by them",
+    let remedy = match passes_transit_gateway(world, path) {
+        true => {
+            "route both directions through them, and enable appliance mode for the attachment of their VPC"
+        }
+        false => "route return traffic through them",
     };
     format!(
-        "Replies do not pass the same Gateway Load Balancer endpoints, and an appliance that keeps connections drops them: \
-         {to_mend}."
+        "Return traffic does not pass the same Gateway Load Balancer endpoints, and stateful appliances drop it: {remedy}."
     )
 }
 
-/// Whether a way passes what makes rules that name groups mean nothing, or nothing to an endpoint at least.
-pub fn leave_groups_behind(world: &World, path: &EgressPath) -> bool {
+/// Whether rules that refer to security groups cannot match at the end of a path.
+pub fn breaks_group_references(world: &World, path: &EgressPath) -> bool {
     let has_appliance = matches!(
         path.class,
         Class::GatewayLoadBalancerEndpoint | Class::NetworkInterface | Class::NatGateway
@@ -162,12 +169,12 @@ fn passes_transit_gateway(world: &World, path: &EgressPath) -> bool {
     path.hops.iter().any(|hop| world.transit_gateways.iter().any(|gateway| gateway.id == hop.id))
 }
 
-/// The last NAT gateway on a way.
+/// The last NAT gateway on a path.
 fn last_nat<'w>(world: &'w World, path: &EgressPath) -> Option<&'w NatGateway> {
     path.hops.iter().rev().find_map(|hop| world.nat_gateways.iter().find(|nat| nat.id == hop.id))
 }
 
-/// A table by its id, or by what it belongs to.
+/// A description of a route table: its ID, or its owner.
 fn table(world: &World, table: RouteTableRef) -> String {
     match table {
         RouteTableRef::Vpc(index) => match &world.route_tables[index].id {
@@ -254,60 +261,62 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
 "#;
 
     fn world(text: &str) -> World {
-        let nothing = |path: &Path| std::fs::read_to_string(path);
-        let mut loaded = config::load_text(Path::new("test.toml"), text.to_owned(), &nothing);
-        compile(&mut loaded).expect("nothing is wrong")
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let mut loaded = config::load_text(Path::new("test.toml"), text.to_owned(), &read);
+        compile(&mut loaded).expect("the configuration is valid")
     }
 
-    fn told(world: &World, from: &str, address: &str) -> String {
-        let from = vantage(world, from, None).expect("it is a place");
+    fn described(world: &World, from: &str, address: &str) -> String {
+        let from = vantage(world, from, None).expect("a location");
         let address: IpAddr = address.parse().expect("an address");
-        PathExplanation::of(world, from, address).advice.join(" ")
+        let suggestions = PathExplanation::of(world, from, address).suggestions;
+        suggestions.into_iter().map(|line| line.text).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn a_way_is_told_of_by_what_loses_it() {
+    fn a_suggestion_names_what_drops_the_traffic() {
         let world = world(CONFIG);
-        let told = |from: &str, address: &str| told(&world, from, address);
-        // The table that has no route, and not the client's own.
-        assert_eq!(told("subnet-a", "172.16.1.1"), "rtb-firewall has no route to this address.");
+        let described = |from: &str, address: &str| described(&world, from, address);
+        // The table without a route is named, not the client's own.
+        assert_eq!(described("subnet-a", "172.16.1.1"), "rtb-firewall has no route to this address.");
         assert_eq!(
-            told("subnet-a", "10.3.1.1"),
+            described("subnet-a", "10.3.1.1"),
             "The route table of tgw-1 has no route to the address: propagate the attachment that has it there, or write a \
              static route."
         );
         assert_eq!(
-            told("subnet-a", "10.4.2.1"),
+            described("subnet-a", "10.4.2.1"),
             "tgw-rtb-2 of tgw-2 drops what goes to 10.4.2.0/24: its route is a blackhole, written as one or left by an \
              attachment that is gone."
         );
         // An internet gateway would not help a private NAT gateway.
         assert_eq!(
-            told("subnet-a", "172.17.1.1"),
+            described("subnet-a", "172.17.1.1"),
             "rtb-firewall, which nat-private sends by, has no route to this address."
         );
         assert!(
-            told("subnet-a", "198.51.100.80").starts_with("nat-private is private, and no internet gateway")
+            described("subnet-a", "198.51.100.80")
+                .starts_with("nat-private is private, and no internet gateway")
         );
-        // Whose table loses the replies, and how.
+        // The table that drops replies is named.
         assert_eq!(
-            told("subnet-a", "10.1.4.9"),
+            described("subnet-a", "10.1.4.9"),
             "Replies do not come back: rtb-db leads them by 10.1.1.0/24 to eni-gone (BLACKHOLE_ROUTE)."
         );
         assert_eq!(
-            told("subnet-a", "10.2.2.9"),
+            described("subnet-a", "10.2.2.9"),
             "Replies do not come back: rtb-2 leads them by 10.1.0.0/16 to tgw-1, which has no attachment in their zone."
         );
         assert_eq!(
-            told("subnet-a", "192.168.1.9"),
-            "Replies do not come back: the site has the sender's address itself, or no link to it."
+            described("subnet-a", "192.168.1.9"),
+            "No return path: the site contains the source address itself, or has no link to it."
         );
-        assert!(told("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this zone"));
-        assert_eq!(told("subnet-c", "192.168.1.9"), "");
+        assert!(described("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this zone"));
+        assert_eq!(described("subnet-c", "192.168.1.9"), "");
     }
 
     #[test]
-    fn a_route_past_a_gateway_endpoint_is_named() {
+    fn a_route_that_bypasses_a_gateway_endpoint_is_named() {
         let world = world(
             r#"
 [[vpc]]
@@ -324,13 +333,13 @@ endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nort
 "#,
         );
         assert_eq!(
-            told(&world, "subnet-a", "52.219.0.9"),
+            described(&world, "subnet-a", "52.219.0.9"),
             "The route 52.219.0.0/20 of rtb-1 goes before those to vpce-s3: take it away, or make it narrower."
         );
     }
 
     #[test]
-    fn a_gateway_endpoint_of_ipv4_alone_is_named_where_ipv6_goes_past_it() {
+    fn a_gateway_endpoint_for_ipv4_only_is_named_where_ipv6_bypasses_it() {
         let text = |more: &str| {
             format!(
                 r#"
@@ -349,11 +358,11 @@ endpoint = [{{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nor
         };
         let s3 = "2406:da60:40a0:ec36:d536:50de:a52b:5b73";
         assert_eq!(
-            told(&world(&text("")), "subnet-a", s3),
+            described(&world(&text("")), "subnet-a", s3),
             "vpce-s3 carries IPv4 alone: have it carry IPv6 too, or have clients use the A record."
         );
-        // It carries IPv6, by a prefix list that nobody gave.
-        assert_eq!(told(&world(&text(r#", ip_address_type = "dualstack""#)), "subnet-a", s3), "");
+        // It supports IPv6, with a prefix list whose entries are unknown.
+        assert_eq!(described(&world(&text(r#", ip_address_type = "dualstack""#)), "subnet-a", s3), "");
     }
 
     const NAT64: &str = r#"
@@ -376,15 +385,15 @@ endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nort
 "#;
 
     #[test]
-    fn what_is_translated_is_told_of_by_the_table_that_it_goes_by() {
+    fn translated_traffic_is_described_by_the_nat_gateways_table() {
         let world = world(NAT64);
-        // 52.219.0.9, which S3 has.
+        // 52.219.0.9 belongs to S3.
         assert_eq!(
-            told(&world, "subnet-six", "64:ff9b::34db:9"),
+            described(&world, "subnet-six", "64:ff9b::34db:9"),
             "Associate the gateway endpoint (vpce-s3) with rtb-nat, which nat-1 sends by: it costs nothing."
         );
         assert_eq!(
-            told(&world, "subnet-both", "64:ff9b::34db:9"),
+            described(&world, "subnet-both", "64:ff9b::34db:9"),
             "IPv4 traffic to this address goes by vpce-s3, and what is made from it for IPv6 goes past that: have clients use \
              the A record, or turn DNS64 off where they have IPv4."
         );

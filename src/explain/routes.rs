@@ -1,20 +1,20 @@
-//! The routes that a way follows, in words.
+//! The routes that a path follows, for display.
 
 use ipnet::IpNet;
 
-use crate::resolve::{EgressPath, NextRoute, RouteTableRef, MatchedRoute};
+use crate::resolve::{EgressPath, MatchedRoute, NextRoute, RouteTableRef};
 use crate::world::World;
 
-/// The routes of a way after the first, each with how many hops were passed before it.
-pub fn later(world: &World, path: &EgressPath) -> Vec<(usize, MatchedRoute)> {
-    path.next_routes.iter().filter_map(|later| Some((later.after, told(world, later)?))).collect()
+/// The routes of a path after the first, each with the number of hops before it.
+pub fn next_routes(world: &World, path: &EgressPath) -> Vec<(usize, MatchedRoute)> {
+    path.next_routes.iter().filter_map(|next| Some((next.after, matched(world, next)?))).collect()
 }
 
-fn told(world: &World, later: &NextRoute) -> Option<MatchedRoute> {
-    route(world, later.table, later.destination)
+fn matched(world: &World, next: &NextRoute) -> Option<MatchedRoute> {
+    route(world, next.table, next.destination)
 }
 
-/// The route of a table to a prefix.
+/// The route of a table for a prefix.
 pub fn route(world: &World, table: RouteTableRef, destination: IpNet) -> Option<MatchedRoute> {
     match table {
         RouteTableRef::Vpc(index) => {

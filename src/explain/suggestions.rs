@@ -1,15 +1,17 @@
-//! What is one change away that neither the name nor the way knows of: endpoints that could be there, zones that could be
-//! associated. It is looked for when somebody asks for an explanation, never for an answer.
+//! Possible changes: endpoints that could be added, zones that could be associated. Computed for explanations and audits,
+//! never for answers.
 
 use std::net::IpAddr;
 
 use crate::aws::service::{EndpointKind as Offered, PrivateNames};
 use crate::dns::{Question, RecordType};
-use crate::net::{is_globally_routed, nat64_embedded};
+use crate::net::{is_globally_routed, nat64_to_ipv4};
 use crate::resolve::{AddressPath, Class, Outcome, Source};
-use crate::world::{Claim, Endpoint, EndpointKind, ZoneLookup, Index, PlaceKind, Vantage, ViewKind, Vpc, World};
+use crate::world::{
+    Claim, Endpoint, EndpointKind, Index, PlaceKind, Vantage, ViewKind, Vpc, World, ZoneLookup,
+};
 
-/// What could be changed. Stable codes, each in the manual with an example.
+/// The kind of a possible change. Stable codes, each with an example in the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SuggestionKind {
     /// AWS has a gateway endpoint for this address, and this VPC has none.
@@ -18,12 +20,12 @@ pub enum SuggestionKind {
     InterfaceEndpointPossible,
     /// Another VPC has an interface endpoint for this name.
     EndpointInOtherVpc,
-    /// A private hosted zone has this name, and this VPC is not associated with it.
+    /// A private hosted zone contains this name, but this VPC is not associated with it.
     ZoneNotAssociated,
 }
 
 impl SuggestionKind {
-    /// All of them.
+    /// All variants.
     pub const ALL: &'static [Self] = &[
         Self::GatewayEndpointPossible,
         Self::InterfaceEndpointPossible,
@@ -31,7 +33,7 @@ impl SuggestionKind {
         Self::ZoneNotAssociated,
     ];
 
-    /// The word for it, in explanations and audits.
+    /// Its name in explanations and audits.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GatewayEndpointPossible => "GATEWAY_ENDPOINT_POSSIBLE",
@@ -42,80 +44,83 @@ impl SuggestionKind {
     }
 }
 
-/// One change that would lead elsewhere.
+/// A possible change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
-    /// What is missed.
+    /// Its kind.
     pub kind: SuggestionKind,
-    /// The service, the endpoint or the hosted zone that it speaks of.
+    /// The ID of the service, endpoint or hosted zone.
     pub id: String,
 }
 
-/// What an answered question misses.
+/// The possible changes for an answer.
 pub fn of(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
-    let mut missed = zone(world, vantage, question, outcome);
+    let mut suggestions = zone(world, vantage, question, outcome);
     let (number, is_inside) = match (world.places[vantage.place].kind, world.views[vantage.view].kind) {
         (PlaceKind::Subnet(subnet), _) => (world.subnets[subnet].vpc, true),
-        // An endpoint's private DNS answers those who ask an inbound endpoint of its VPC, too.
+        // Private DNS of an endpoint also applies to queries through an inbound endpoint of its VPC.
         (_, ViewKind::Inbound(vpc)) => (vpc, false),
-        (PlaceKind::Site(_) | PlaceKind::Outside, _) => return missed,
+        (PlaceKind::Site(_) | PlaceKind::Outside, _) => return suggestions,
     };
     let vpc = &world.vpcs[number];
-    let past = || outcome.paths.iter().filter(|one| goes_past_endpoints(world, vantage, one));
-    if past().next().is_none() {
-        return missed;
+    let bypassing = || outcome.paths.iter().filter(|one| bypasses_endpoints(world, vantage, one));
+    if bypassing().next().is_none() {
+        return suggestions;
     }
-    // No gateway endpoint is of use to who stands outside of its VPC.
-    let inside = past().filter(|_| is_inside);
+    // A gateway endpoint is of no use outside its VPC.
+    let inside = bypassing().filter(|_| is_inside);
     let listed: Vec<_> = inside.filter_map(|one| gateway_service(world, number, one)).collect();
     for (vpc, service) in &listed {
         let mut own = endpoints(world, vpc).filter(|endpoint| endpoint.kind == EndpointKind::Gateway);
         if !own.any(|endpoint| *endpoint.service == **service) {
-            missed.push(Suggestion { kind: SuggestionKind::GatewayEndpointPossible, id: (*service).to_owned() });
+            suggestions.push(Suggestion {
+                kind: SuggestionKind::GatewayEndpointPossible,
+                id: (*service).to_owned(),
+            });
         }
     }
-    // Where a gateway endpoint would do, which costs nothing, an interface endpoint is not the change to make.
+    // A gateway endpoint is free of charge, so an interface endpoint is not suggested if one would be sufficient.
     if listed.is_empty() {
         for host in hosts(question, outcome) {
-            missed.extend(interface_endpoint(world, number, vpc, &host));
+            suggestions.extend(interface_endpoint(world, number, vpc, &host));
         }
     }
     let mut once: Vec<Suggestion> = Vec::new();
-    missed.retain(|one| {
+    suggestions.retain(|one| {
         let is_new = !once.contains(one);
         if is_new {
             once.push(one.clone());
         }
         is_new
     });
-    missed
+    suggestions
 }
 
-/// Whether a way leads to a public address by no endpoint. What a client has no address for goes no way at all.
-pub fn goes_past_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
+/// Whether a path leads to a public address without an endpoint. A client without an address of the family cannot send.
+pub fn bypasses_endpoints(world: &World, vantage: Vantage, one: &AddressPath) -> bool {
     let here = &world.places[vantage.place];
     let is_sent = !matches!(here.kind, PlaceKind::Subnet(_)) || here.has_address_of_family(one.address);
     let class = one.path.class;
     is_sent
-        && is_globally_routed(meant(one.address))
+        && is_globally_routed(actual(one.address))
         && !class.is_endpoint_interface()
         && class != Class::GatewayEndpoint
 }
 
-/// The address that an address leads to: the IPv4 one in one of NAT64.
-fn meant(address: IpAddr) -> IpAddr {
-    nat64_embedded(address).map_or(address, IpAddr::V4)
+/// The actual destination of an address: the IPv4 address embedded in a NAT64 address.
+fn actual(address: IpAddr) -> IpAddr {
+    nat64_to_ipv4(address).map_or(address, IpAddr::V4)
 }
 
-/// The gateway service whose prefix list holds the address that a way leads to, and the VPC whose route tables decide on it:
-/// the client's, or that of the NAT gateway which makes IPv4 of it.
+/// The gateway service whose prefix list contains the destination of a path, and the VPC whose route tables apply: the
+/// client's, or that of the NAT gateway that translates the address.
 fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> Option<(&'w Vpc, &'w str)> {
-    let number = match nat64_embedded(one.address) {
+    let number = match nat64_to_ipv4(one.address) {
         None => own,
         Some(_) => world.nat_gateways[one.path.translated_by?].vpc,
     };
     let vpc = &world.vpcs[number];
-    let address = meant(one.address);
+    let address = actual(one.address);
     let facts = world.public.facts;
     let lists = facts.prefix_lists.iter().filter(|list| list.region == vpc.region);
     let of_gateways =
@@ -125,8 +130,7 @@ fn gateway_service<'w>(world: &'w World, own: Index<Vpc>, one: &AddressPath) -> 
     holding.next().map(|list| (vpc, list.name.as_str()))
 }
 
-/// The service that covers a host, where the VPC has no endpoint for it: with whose endpoint another VPC could help, else
-/// that AWS has one.
+/// Possible interface endpoints for a host, if the VPC has none: those of other VPCs, or else a new one.
 fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) -> Vec<Suggestion> {
     let facts = world.public.facts;
     let covering = facts.services.covering_host(host);
@@ -136,13 +140,13 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
         .map(crate::aws::service::Service::name)
         .collect();
     if services.is_empty() {
-        let found = facts.public.find(host);
-        let offered = found.map(|found| found.services_from(&vpc.region)).unwrap_or_default();
+        let found = facts.public_names.find(host);
+        let offered = found.map(|found| found.endpoint_services_from(&vpc.region)).unwrap_or_default();
         services = offered
             .into_iter()
             .filter(|service| {
                 let found = facts.services.find(service, Offered::Interface, &vpc.region);
-                // One whose private names are known and do not cover the host would not be reached by it.
+                // If its private DNS names are known and do not include the host, it would not be used.
                 found.is_some_and(|found| {
                     found.region == vpc.region && found.row.private_names == PrivateNames::Unknown
                 })
@@ -153,58 +157,64 @@ fn interface_endpoint(world: &World, number: Index<Vpc>, vpc: &Vpc, host: &str) 
         endpoint.kind == EndpointKind::Interface && *endpoint.service == *service
     };
     services.retain(|service| !endpoints(world, vpc).any(|endpoint| reaches(endpoint, service)));
-    let told = services.into_iter().flat_map(|service| {
-        let elsewhere = world.endpoints.iter().filter(|endpoint| {
+    let possible = services.into_iter().flat_map(|service| {
+        let in_other_vpcs = world.endpoints.iter().filter(|endpoint| {
             endpoint.vpc != number && endpoint.is_available && reaches(endpoint, &service)
         });
-        let elsewhere: Vec<Suggestion> = elsewhere
-            .map(|endpoint| Suggestion { kind: SuggestionKind::EndpointInOtherVpc, id: endpoint.id.to_string() })
+        let in_other_vpcs: Vec<Suggestion> = in_other_vpcs
+            .map(|endpoint| Suggestion {
+                kind: SuggestionKind::EndpointInOtherVpc,
+                id: endpoint.id.to_string(),
+            })
             .collect();
-        match elsewhere.is_empty() {
+        match in_other_vpcs.is_empty() {
             true => vec![Suggestion { kind: SuggestionKind::InterfaceEndpointPossible, id: service }],
-            false => elsewhere,
+            false => in_other_vpcs,
         }
     });
-    told.collect()
+    possible.collect()
 }
 
-/// The private hosted zone that has the name and is not the asked resolver's, where none of its own has it.
+/// The private hosted zone that contains the name but is not associated with the resolver's VPC, if none of its own does.
 fn zone(world: &World, vantage: Vantage, question: &Question, outcome: &Outcome) -> Vec<Suggestion> {
-    let is_looked_for = world.views[vantage.view].vpc().is_some()
+    let is_applicable = world.views[vantage.view].vpc().is_some()
         && (outcome.source == Source::Public || outcome.answer.answer.is_empty());
-    if !is_looked_for {
+    if !is_applicable {
         return Vec::new();
     }
     let view = world.views[vantage.view].claims;
     let makes_aaaa = world.views[vantage.view].dns64 && question.qtype == RecordType::AAAA;
-    let is_asked = |rtype: RecordType| {
+    let is_queried = |rtype: RecordType| {
         [rtype, RecordType::ANY].contains(&question.qtype) || (makes_aaaa && rtype == RecordType::A)
     };
     let own = |index| {
-        world.claims.covering(view, &question.qname).any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
+        world
+            .claims
+            .covering(view, &question.qname)
+            .any(|(_, scoped)| scoped.claim == Claim::HostedZone(index))
     };
     let having = world.hosted_zones.indexed().filter(|(index, hosted)| {
         let below = question.qname.labels_below(hosted.zone.apex()).is_some();
-        // One that has the name without such records would hide what public DNS has.
+        // A zone that has the name without such records would hide those of public DNS.
         let has = || match hosted.zone.find(&question.qname) {
             ZoneLookup::Node(node) | ZoneLookup::Wildcard(node) => {
-                node.types().any(|rtype| is_asked(rtype) || rtype == RecordType::CNAME)
+                node.types().any(|rtype| is_queried(rtype) || rtype == RecordType::CNAME)
             }
             ZoneLookup::Nothing => false,
         };
         below && !own(*index) && has()
     });
     let deepest = having.max_by_key(|(_, hosted)| hosted.zone.apex().as_wire().len());
-    let told =
-        deepest.map(|(_, hosted)| Suggestion { kind: SuggestionKind::ZoneNotAssociated, id: hosted.id.to_string() });
-    told.into_iter().collect()
+    let suggestion = deepest
+        .map(|(_, hosted)| Suggestion { kind: SuggestionKind::ZoneNotAssociated, id: hosted.id.to_string() });
+    suggestion.into_iter().collect()
 }
 
 fn endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item = &'w Endpoint> {
     vpc.endpoints.iter().map(|index| &world.endpoints[*index])
 }
 
-/// The names of an answer, in lower case without the last dot.
+/// The names of an answer, in lower case without the trailing dot.
 fn hosts(question: &Question, outcome: &Outcome) -> Vec<String> {
     let chain = outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME);
     let targets = chain.flat_map(|set| set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));

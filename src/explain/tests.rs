@@ -1,4 +1,4 @@
-//! What is told of a choice among record sets, to people and to programs.
+//! How explanations describe the selection of a record set, as text and as JSON.
 
 use std::path::Path;
 
@@ -19,15 +19,15 @@ subnet = [{ id = "subnet-a", cidr = "10.1.1.0/24", availability_zone = "ap-north
 route_table = [{ id = "rtb-1" }]
 
 [[vpc]]
-id = "vpc-beside"
+id = "vpc-other"
 region = "ap-northeast-1"
 cidr = ["10.2.0.0/16", "2001:db8:2::/56"]
 enable_dns_hostnames = true
 subnet = [
-  { id = "subnet-beside", cidr = "10.2.1.0/24", availability_zone = "ap-northeast-1a" },
+  { id = "subnet-other", cidr = "10.2.1.0/24", availability_zone = "ap-northeast-1a" },
   { id = "subnet-six", ipv6_cidr = "2001:db8:2:1::/64", availability_zone = "ap-northeast-1a", enable_dns64 = true },
 ]
-route_table = [{ id = "rtb-beside", main = true }]
+route_table = [{ id = "rtb-other", main = true }]
 
 [[hosted_zone]]
 name = "corp.internal"
@@ -39,24 +39,23 @@ records = [
 ]
 "#;
 
-/// What is told of a name's A records, with this number drawn.
-fn told(name: &str, draw: u64) -> Explanation {
-    told_of("subnet-a", name, RecordType::A, draw)
+/// The explanation of a name's A records with this random number.
+fn described(name: &str, random: u64) -> Explanation {
+    explanation("subnet-a", name, RecordType::A, random)
 }
 
-fn told_of(from: &str, name: &str, qtype: RecordType, draw: u64) -> Explanation {
+fn explanation(from: &str, name: &str, qtype: RecordType, random: u64) -> Explanation {
     let mut loaded =
         config::load_text(Path::new("test.toml"), CONFIG.to_owned(), &|path| std::fs::read_to_string(path));
-    let world = compile(&mut loaded).expect("nothing is wrong");
-    let from = vantage(&world, from, None).expect("it is a place");
+    let world = compile(&mut loaded).expect("the configuration is valid");
+    let from = vantage(&world, from, None).expect("a location");
     let question = Question { qname: name.parse().expect("a name"), qtype, qclass: Class::IN };
-    Explanation::of(&world, from, &question, QueryContext { now: 0, random: draw })
-        .expect("there is an answer")
+    Explanation::of(&world, from, &question, QueryContext { now: 0, random }).expect("an explanation")
 }
 
 #[test]
-fn a_program_is_told_which_record_set_was_chosen_and_why() {
-    let routing = |told: &Explanation| json::value(told)["decision"]["routing"].clone();
+fn json_contains_the_selected_record_set_and_the_reason() {
+    let routing = |described: &Explanation| json::value(described)["decision"]["routing"].clone();
     let drawn = json!([{
         "name": "app.corp.internal.",
         "type": "A",
@@ -64,17 +63,20 @@ fn a_program_is_told_which_record_set_was_chosen_and_why() {
         "set_identifier": "green",
         "why": "drawn by weight 2 of 3",
     }]);
-    assert_eq!(routing(&told("app.corp.internal", 2)), drawn);
-    assert!(told("app.corp.internal", 2).notes[0].contains("was drawn"));
-    let nothing = routing(&told("geo.corp.internal", 0));
+    assert_eq!(routing(&described("app.corp.internal", 2)), drawn);
+    assert!(described("app.corp.internal", 2).notes[0].contains("was drawn"));
+    let nothing = routing(&described("geo.corp.internal", 0));
     assert_eq!(nothing[0]["set_identifier"], json!(null));
-    assert!(!json::compact(&told("app.corp.internal", 0)).contains("drawn by"), "sentences are for people");
+    assert!(
+        !json::compact(&described("app.corp.internal", 0)).contains("drawn by"),
+        "sentences are for people"
+    );
 }
 
 #[test]
-fn a_person_is_told_too() {
-    let line = |name: &str, draw| {
-        let text = text::ExplanationText(&told(name, draw)).to_string();
+fn the_text_contains_the_selected_record_set_and_the_reason() {
+    let line = |name: &str, random| {
+        let text = text::ExplanationText(&described(name, random)).to_string();
         text.lines().find(|line| line.contains("routed to")).expect("a line of it").to_owned()
     };
     let drawn = line("app.corp.internal", 0);
@@ -88,15 +90,15 @@ fn a_person_is_told_too() {
 
 /// A zone that has the name without records of the type would hide what public DNS has.
 #[test]
-fn a_zone_is_missed_where_it_would_answer() {
-    let missed = |from, qtype| {
-        let told = told_of(from, "app.corp.internal", qtype, 0).missed;
-        told.iter().map(|missed| missed.kind).collect::<Vec<_>>()
+fn a_zone_is_suggested_only_where_it_would_answer() {
+    let suggested = |from, qtype| {
+        let suggestions = explanation(from, "app.corp.internal", qtype, 0).suggestions;
+        suggestions.into_iter().map(|line| line.code).collect::<Vec<_>>()
     };
-    assert_eq!(missed("subnet-beside", RecordType::A), [SuggestionKind::ZoneNotAssociated]);
-    assert_eq!(missed("subnet-beside", RecordType::AAAA), []);
-    assert_eq!(missed("subnet-beside", RecordType::TXT), []);
+    assert_eq!(suggested("subnet-other", RecordType::A), ["ZONE_NOT_ASSOCIATED"]);
+    assert_eq!(suggested("subnet-other", RecordType::AAAA), [""; 0]);
+    assert_eq!(suggested("subnet-other", RecordType::TXT), [""; 0]);
     // DNS64 makes it from the A record.
-    assert_eq!(missed("subnet-six", RecordType::AAAA), [SuggestionKind::ZoneNotAssociated]);
-    assert_eq!(missed("subnet-a", RecordType::A), []);
+    assert_eq!(suggested("subnet-six", RecordType::AAAA), ["ZONE_NOT_ASSOCIATED"]);
+    assert_eq!(suggested("subnet-a", RecordType::A), [""; 0]);
 }

@@ -236,7 +236,12 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
 }
 
 /// Takes a value as a document, or as a list of pages.
-fn take<'f>(value: RawObject<'f>, file: usize, depth: usize, found: &mut Vec<Document<'f>>) -> Result<(), DocumentError> {
+fn take<'f>(
+    value: RawObject<'f>,
+    file: usize,
+    depth: usize,
+    found: &mut Vec<Document<'f>>,
+) -> Result<(), DocumentError> {
     if let Some(pages) = value.items().filter(|_| depth < MAX_NESTED_PAGES) {
         return pages.into_iter().try_for_each(|page| take(page, file, depth + 1, found));
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::folder::NameHints;
-use super::report::{Missing, Unsupported, Read, Report};
+use super::report::{Missing, Read, Report, Unsupported};
 
 /// Where an object stands: in which file, and where in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,12 +93,22 @@ impl Ledger {
     }
 
     /// Notes that something without an id changes no answer, and why.
-    pub fn item_left_out(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation, why: impl Into<String>) {
+    pub fn item_left_out(
+        &mut self,
+        kind: impl Into<ObjectKind>,
+        spot: SourceLocation,
+        why: impl Into<String>,
+    ) {
         self.left_out(kind, &at(spot), why);
     }
 
     /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
-    pub fn item_not_understood(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation, why: impl Into<String>) {
+    pub fn item_not_understood(
+        &mut self,
+        kind: impl Into<ObjectKind>,
+        spot: SourceLocation,
+        why: impl Into<String>,
+    ) {
         self.not_understood(kind, &at(spot), why);
     }
 

@@ -29,7 +29,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use report::{Missing, Unsupported, Read, Report};
+pub use report::{Missing, Read, Report, Unsupported};
 
 use crate::aws::region;
 use crate::config::{self, Code, Loaded, Mark, SourceMap};
@@ -194,7 +194,11 @@ fn read_documents<'f>(folder: &'f Folder, reader: &mut DocumentReader<'f>) -> Ve
 }
 
 /// The VPCs whose region nothing tells, as mistakes.
-fn without_region(inventory: &Inventory, homes: &BTreeMap<String, RegionAndAccount>, ledger: &Ledger) -> Vec<DocumentError> {
+fn without_region(
+    inventory: &Inventory,
+    homes: &BTreeMap<String, RegionAndAccount>,
+    ledger: &Ledger,
+) -> Vec<DocumentError> {
     let dropped_at = inventory.vpcs.iter().filter(|vpc| homes[&vpc.vpc_id].region.is_none());
     dropped_at.map(|vpc| {
         let at = ledger.spot(Vpc::KIND, &vpc.vpc_id).map_or(0, |spot| spot.at);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Options;
 use super::folder::File;
-use super::inventory::{ReadObject, Inventory};
+use super::inventory::{Inventory, ReadObject};
 use super::objects::endpoint::VpcEndpoint;
 use super::objects::network::{Subnet, Vpc};
 use crate::aws::region;

@@ -15,9 +15,9 @@ mod unread;
 
 use std::collections::HashMap;
 
-use super::document::{Document, Member, DocumentError, RawObject};
+use super::document::{Document, DocumentError, Member, RawObject};
 use super::folder::File;
-use super::inventory::{ReadObject, Inventory, RecordSets};
+use super::inventory::{Inventory, ReadObject, RecordSets};
 use super::ledger::{Item, Ledger, SourceLocation};
 use super::objects::Object;
 use super::objects::instance::Address;
@@ -82,9 +82,11 @@ impl<'f> DocumentReader<'f> {
             }
         }
         let is_any = |wanted: DocumentKey| told.iter().any(|(_, key)| *key == wanted);
-        let is_list =
-            |member: &Member<'_>| member.value.items().is_some_and(|all| all.iter().any(RawObject::is_object));
-        let is_strange = !told.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::WithoutEffect);
+        let is_list = |member: &Member<'_>| {
+            member.value.items().is_some_and(|all| all.iter().any(RawObject::is_object))
+        };
+        let is_strange =
+            !told.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::WithoutEffect);
         if is_strange && (document.is_listed || !told.iter().any(|(member, _)| is_list(member))) {
             self.unknown_document(document, told.iter().map(|(member, _)| member.key.as_str()));
             return false;

@@ -7,7 +7,7 @@ mod special;
 
 pub use prefix_map::PrefixMap;
 pub use special::{
-    is_globally_routed, is_link_local_service, is_loopback, is_vpc_lattice, nat64_embedded, nat64_of,
+    ipv4_to_nat64, is_globally_routed, is_link_local_service, is_loopback, is_vpc_lattice, nat64_to_ipv4,
 };
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// The prefix that contains only this address: /32 for IPv4, /128 for IPv6.
-pub fn host(address: IpAddr) -> IpNet {
+pub fn host_prefix(address: IpAddr) -> IpNet {
     IpNet::from(address)
 }
 

@@ -44,7 +44,7 @@ impl<T> PrefixMap<T> {
     }
 
     /// The longest prefix that contains the address, with its value.
-    pub fn longest(&self, address: IpAddr) -> Option<(IpNet, &T)> {
+    pub fn longest_match(&self, address: IpAddr) -> Option<(IpNet, &T)> {
         self.longest_covering(&IpNet::from(address))
     }
 
@@ -65,7 +65,7 @@ impl<T> PrefixMap<T> {
     }
 
     /// Every prefix equal to or within `prefix`, in the order of addresses.
-    pub fn inside(&self, prefix: &IpNet) -> Vec<(IpNet, &T)> {
+    pub fn covered_by(&self, prefix: &IpNet) -> Vec<(IpNet, &T)> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.children(&net).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
             IpNet::V6(net) => self.v6.children(&net).map(|(p, v)| (IpNet::V6(*p), v)).collect(),
@@ -76,7 +76,7 @@ impl<T> PrefixMap<T> {
     pub fn overlapping(&self, prefix: &IpNet) -> impl Iterator<Item = (IpNet, &T)> {
         let length = prefix.prefix_len();
         let wider = self.covering(prefix.network()).into_iter().filter(move |(p, _)| p.prefix_len() < length);
-        wider.chain(self.inside(prefix))
+        wider.chain(self.covered_by(prefix))
     }
 
     /// All prefixes and values, IPv4 first, in the order of addresses.
@@ -141,7 +141,7 @@ mod tests {
             }
             let address = asked.addr();
             let scanned = nets.iter().filter(|n| n.contains(&address)).max_by_key(|n| n.prefix_len());
-            prop_assert_eq!(map.longest(address).map(|(p, _)| p), scanned.copied());
+            prop_assert_eq!(map.longest_match(address).map(|(p, _)| p), scanned.copied());
 
             let mut all: Vec<IpNet> = nets.iter().filter(|n| n.contains(&address)).copied().collect();
             all.sort_by_key(IpNet::prefix_len);
@@ -159,7 +159,7 @@ mod tests {
             let mut scanned: Vec<IpNet> = nets.iter().filter(|n| asked.contains(*n)).copied().collect();
             scanned.sort();
             scanned.dedup();
-            let mut inside: Vec<IpNet> = map.inside(&asked).into_iter().map(|(p, _)| p).collect();
+            let mut inside: Vec<IpNet> = map.covered_by(&asked).into_iter().map(|(p, _)| p).collect();
             inside.sort();
             prop_assert_eq!(inside, scanned);
 

@@ -31,7 +31,7 @@ pub fn is_vpc_lattice(address: IpAddr) -> bool {
 }
 
 /// The IPv4 address embedded in the well-known NAT64 prefix 64:ff9b::/96 (RFC 6052 section 2.1).
-pub fn nat64_embedded(address: IpAddr) -> Option<Ipv4Addr> {
+pub fn nat64_to_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
     match address {
         IpAddr::V6(a) if a.segments()[..6] == [0x0064, 0xff9b, 0, 0, 0, 0] => {
             let o = a.octets();
@@ -42,7 +42,7 @@ pub fn nat64_embedded(address: IpAddr) -> Option<Ipv4Addr> {
 }
 
 /// The address that represents an IPv4 address in the well-known NAT64 prefix (RFC 6052 section 2.2).
-pub fn nat64_of(address: Ipv4Addr) -> Ipv6Addr {
+pub fn ipv4_to_nat64(address: Ipv4Addr) -> Ipv6Addr {
     let [a, b, c, d] = address.octets();
     let pair = |high, low| u16::from_be_bytes([high, low]);
     Ipv6Addr::new(0x0064, 0xff9b, 0, 0, 0, 0, pair(a, b), pair(c, d))
@@ -87,8 +87,11 @@ mod tests {
         assert!(is_link_local_service(ip("fd00:ec2::253")));
         assert!(!is_link_local_service(ip("169.254.171.9")));
         assert!(is_vpc_lattice(ip("fd00:ec2:80::1")));
-        assert_eq!(nat64_embedded(ip("64:ff9b::345e:8501")), Some(Ipv4Addr::new(52, 94, 133, 1)));
-        assert_eq!(nat64_embedded(ip("64:ff9c::1")), None);
-        assert_eq!(nat64_of(Ipv4Addr::new(10, 0, 1, 5)), "64:ff9b::a00:105".parse::<Ipv6Addr>().unwrap());
+        assert_eq!(nat64_to_ipv4(ip("64:ff9b::345e:8501")), Some(Ipv4Addr::new(52, 94, 133, 1)));
+        assert_eq!(nat64_to_ipv4(ip("64:ff9c::1")), None);
+        assert_eq!(
+            ipv4_to_nat64(Ipv4Addr::new(10, 0, 1, 5)),
+            "64:ff9b::a00:105".parse::<Ipv6Addr>().unwrap()
+        );
     }
 }

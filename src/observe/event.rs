@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipnet::IpNet;
 
-use crate::dns::{Question, SilenceReason};
+use crate::dns::{DiscardReason, Question};
 use crate::resolve::Outcome;
 use crate::world::{Vantage, World};
 
@@ -135,11 +135,11 @@ impl DropReason {
     }
 }
 
-impl From<SilenceReason> for DropReason {
-    fn from(reason: SilenceReason) -> Self {
+impl From<DiscardReason> for DropReason {
+    fn from(reason: DiscardReason) -> Self {
         match reason {
-            SilenceReason::TooShort => Self::Short,
-            SilenceReason::IsResponse => Self::Response,
+            DiscardReason::TooShort => Self::Short,
+            DiscardReason::IsResponse => Self::Response,
         }
     }
 }

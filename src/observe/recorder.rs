@@ -124,7 +124,7 @@ impl WorkerRecorder {
     }
 
     /// Counts a query that was rejected before a decision, and its reply.
-    pub fn turned_away(
+    pub fn record_rejection(
         &mut self,
         server: &ServerLabel,
         transport: Transport,
@@ -138,14 +138,14 @@ impl WorkerRecorder {
     }
 
     /// Counts a CHAOS query, which is a request but not a lookup.
-    pub fn chaos(&mut self, server: &ServerLabel, transport: Transport, peer: SocketAddr) {
+    pub fn record_chaos(&mut self, server: &ServerLabel, transport: Transport, peer: SocketAddr) {
         let Self { observer, shard, listeners, .. } = self;
         let listener = listener(listeners, &observer.metrics, server, transport);
         shard.add(listener.request(&observer.metrics, peer, None), 1);
     }
 
     /// Counts a message that receives no reply, and nothing else.
-    pub fn dropped(&mut self, server: &ServerLabel, transport: Transport, reason: DropReason) {
+    pub fn record_drop(&mut self, server: &ServerLabel, transport: Transport, reason: DropReason) {
         let labels = [(&server.label).into(), transport.as_str().into(), reason.as_str().into()];
         self.shard.add(self.observer.metrics.dns_dropped.slot(labels), 1);
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::query_log::{Template, Timestamp};
 use super::*;
-use crate::dns::{self, Answer, Name, Question, Rcode, SilenceReason};
-use crate::resolve::{Outcome, QueryContext, NoTrace, Source, resolve};
+use crate::dns::{self, Answer, DiscardReason, Name, Question, Rcode};
+use crate::resolve::{NoTrace, Outcome, QueryContext, Source, resolve};
 
 const CONFIG: &str = r#"
 [[vpc]]
@@ -397,9 +397,9 @@ fn metrics_after_a_few_events() {
     lab.observe(&ask("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
     lab.observe(&ask("203.0.113.9", SNS, "AAAA"));
     let peer = "[::1]:40000".parse().unwrap();
-    lab.recorder.turned_away(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
-    lab.recorder.chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
-    lab.recorder.dropped(&lab.server, Transport::Udp, SilenceReason::IsResponse.into());
+    lab.recorder.record_rejection(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
+    lab.recorder.record_chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
+    lab.recorder.record_drop(&lab.server, Transport::Udp, DiscardReason::IsResponse.into());
     lab.observer.listeners().tcp_connections.inc();
 
     let server = "server=\"127.0.0.1:5300\"";

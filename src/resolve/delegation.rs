@@ -57,7 +57,7 @@ pub fn referral(
     let rules = &world.vpcs[vpc].delegations;
     let names = servers.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::NS));
     let covered: Vec<(Name, Index<Rule>)> =
-        names.filter_map(|name| rules.longest(&name).map(|rule| (name.clone(), *rule))).collect();
+        names.filter_map(|name| rules.longest_match(&name).map(|rule| (name.clone(), *rule))).collect();
     let (_, rule) = *covered.first()?;
     let servers_of_rule = covered.into_iter().filter(|(_, other)| *other == rule).map(|(name, _)| name);
     let names: Vec<Name> = servers_of_rule.collect();

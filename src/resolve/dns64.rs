@@ -6,9 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Reply, Source};
-use crate::dns::reverse::{Reverse, parse_reverse, reverse_name};
+use crate::dns::reverse::{ReverseName, parse_reverse, reverse_name};
 use crate::dns::{Answer, Question, Rcode, Rdata, RecordType, RrSet};
-use crate::net::{nat64_embedded, nat64_of};
+use crate::net::{ipv4_to_nat64, nat64_to_ipv4};
 
 /// The maximum TTL of a synthesised record if the AAAA answer has no SOA record, in seconds (RFC 6147 section
 /// 5.1.7).
@@ -42,7 +42,7 @@ pub fn synthesise(aaaa: &Answer, mut a: Answer) -> Option<Answer> {
 
 fn translated(address: IpAddr) -> Option<Rdata> {
     match address {
-        IpAddr::V4(v4) => Some(Rdata::address_of(nat64_of(v4).into()).1),
+        IpAddr::V4(v4) => Some(Rdata::for_address(ipv4_to_nat64(v4).into()).1),
         IpAddr::V6(_) => None,
     }
 }
@@ -50,9 +50,9 @@ fn translated(address: IpAddr) -> Option<Rdata> {
 /// The reverse name of an address in 64:ff9b::/96 is an alias of that of the embedded IPv4 address (RFC 6147
 /// section 5.3.1).
 pub fn reverse(question: &Question, ttl: u32) -> Option<Reply> {
-    let Some(Reverse::Address(address)) = parse_reverse(&question.qname) else { return None };
-    let embedded: Ipv4Addr = nat64_embedded(address)?;
-    let target = Rdata::name(&reverse_name(embedded.into()));
+    let Some(ReverseName::Address(address)) = parse_reverse(&question.qname) else { return None };
+    let embedded: Ipv4Addr = nat64_to_ipv4(address)?;
+    let target = Rdata::from_name(&reverse_name(embedded.into()));
     let set = RrSet::new(question.qname.clone(), RecordType::CNAME, ttl, vec![target]);
-    Some(Reply::of(Answer::of(vec![set]), Source::Reverse))
+    Some(Reply::of(Answer::noerror(vec![set]), Source::Reverse))
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Reply, Source, zone};
 use crate::aws::Region;
 use crate::aws::hostname::{ip_label, parse_ip_label};
-use crate::dns::reverse::{Reverse, parse_reverse};
+use crate::dns::reverse::{ReverseName, parse_reverse};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
 use crate::world::{Generated, Index, InternalDomain, Vpc, World};
 
@@ -49,11 +49,11 @@ fn host_records(
         None => resource_name(world, vpc, region, &label)?,
     };
     let fits = |rtype| question.qtype == rtype || question.qtype == RecordType::ANY;
-    let found = addresses.into_iter().map(Rdata::address_of).find(|(rtype, _)| fits(*rtype));
+    let found = addresses.into_iter().map(Rdata::for_address).find(|(rtype, _)| fits(*rtype));
     Some(match found {
         Some((rtype, rdata)) => {
             let ttl = world.answers.generated_name_ttl;
-            Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
+            Answer::noerror(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
         }
         None => Answer::no_data(domain.zone.soa().clone()),
     })
@@ -105,7 +105,7 @@ fn reverse(
     let zone = &domain.zone;
     let soa = || zone.soa().clone();
     match parse_reverse(&question.qname)? {
-        Reverse::Address(IpAddr::V4(address))
+        ReverseName::Address(IpAddr::V4(address))
             if zone.node(&question.qname).is_none_or(|node| node.is_empty_non_terminal()) =>
         {
             let target = internal.prepend(ip_label(address).as_bytes()).ok()?;
@@ -117,11 +117,11 @@ fn reverse(
                 return Some(Answer::no_data(soa()));
             }
             let ttl = world.answers.generated_name_ttl;
-            let rdatas = vec![Rdata::name(&target)];
-            Some(Answer::of(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
+            let rdatas = vec![Rdata::from_name(&target)];
+            Some(Answer::noerror(vec![RrSet::new(question.qname.clone(), RecordType::PTR, ttl, rdatas)]))
         }
         // Names of networks have names below them.
-        Reverse::Network(_) if question.qname != *zone.apex() => Some(Answer::no_data(soa())),
-        Reverse::Address(_) | Reverse::Network(_) => None,
+        ReverseName::Network(_) if question.qname != *zone.apex() => Some(Answer::no_data(soa())),
+        ReverseName::Address(_) | ReverseName::Network(_) => None,
     }
 }

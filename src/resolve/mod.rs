@@ -33,11 +33,12 @@ pub use clock::MonotonicSeconds;
 pub use delegation::Referral;
 pub use outcome::{AddressPath, Cacheability, Outcome, Source};
 pub use path::{
-    Class, Direction, EgressPath, PathEnd, FilterResult, FilterId, Hop, NextRoute, RouteTableRef, DroppedAt, MatchedRoute, Reach, Reason,
+    Class, Direction, DroppedAt, EgressPath, FilterId, FilterResult, Hop, MatchedRoute, NextRoute, PathEnd,
+    Reach, Reason, RouteTableRef,
 };
 pub use resolution::{Resolution, Step, resolve, simulated_answer};
-pub use routing::{RoutingContext, RoutingDecision, Selection, MAX_VALUES, choose};
-pub use trace::{ConsideredClaim, Recorder, RoutingRecord, NoTrace, Trace};
+pub use routing::{MAX_VALUES, RoutingContext, RoutingDecision, Selection, choose};
+pub use trace::{ConsideredClaim, NoTrace, Recorder, RoutingRecord, Trace};
 
 use std::sync::Arc;
 
@@ -156,7 +157,7 @@ pub fn decide(
                     Some(referral) => return Decision::Refer(Box::new(referral)),
                     // The NS records are at the delegation point itself.
                     None if question.qtype == RecordType::NS && question.qname == servers.owner => {
-                        Reply::of(Answer::of(vec![servers.clone()]), Source::PrivateHostedZone)
+                        Reply::of(Answer::noerror(vec![servers.clone()]), Source::PrivateHostedZone)
                     }
                     None => delegation::no_rule_covers(servers),
                 },

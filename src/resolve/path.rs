@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::world::{
-    AccessDecision, Endpoint, Index, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway, Vpc,
+    AccessDecision, Endpoint, Index, NatGateway, NetworkAcl, RouteTable, SecurityGroup, Site, TransitGateway,
+    Vpc,
 };
 
 /// The egress path of traffic from a location to an address.
@@ -155,8 +156,8 @@ pub struct MatchedRoute {
     pub target: Arc<str>,
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+macro_rules! string_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
@@ -167,13 +168,13 @@ macro_rules! words {
 
             /// Its name in annotations, metrics, logs and `explain`.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                match self { $(Self::$variant => $text),+ }
             }
         }
     };
 }
 
-words! {
+string_enum! {
     /// The kind of target of the matched route. A closed set, used as the metric label `path`.
     Class {
         /// Within the VPC.
@@ -234,7 +235,7 @@ impl Class {
     }
 }
 
-words! {
+string_enum! {
     /// Whether traffic would arrive.
     Reach {
         /// It would.
@@ -248,7 +249,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Why a path is as it is. Stable codes, each with an example in the manual.
     Reason {
         /// The VPC has an interface endpoint for this service with private DNS disabled.
@@ -266,9 +267,9 @@ words! {
         /// An internet gateway requires a public source address.
         NoPublicAddress = "NO_PUBLIC_ADDRESS",
         /// A security group denies this traffic.
-        SgDenied = "SG_DENIES_443",
+        SgDenied = "SG_DENIED",
         /// A network ACL denies this traffic or its return traffic.
-        NaclDenied = "NACL_DENIES_443",
+        NaclDenied = "NACL_DENIED",
         /// The prefix list of a gateway endpoint contains only addresses of its own region.
         CrossRegionNotInPrefixList = "CROSS_REGION_NOT_IN_PREFIX_LIST",
         /// Every address of the answer is in another Availability Zone than the client.

@@ -6,7 +6,7 @@ use super::zone::at_node;
 use super::{Reply, Source, special_use};
 use crate::aws::endpoint_names;
 use crate::dns::{Answer, Ede, Name, Question, Rdata, RecordType, RrSet};
-use crate::world::{ZoneLookup, Instance, Node, View, ViewId, World, Zone};
+use crate::world::{Instance, Node, View, ViewId, World, Zone, ZoneLookup};
 
 /// TTL of a public EC2 name within its VPC, in seconds, as observed in captures.
 const EC2_INSIDE_TTL_S: u32 = 20;
@@ -99,7 +99,7 @@ fn with_data<'a>(found: &ZoneLookup<'a>) -> Option<&'a Node> {
 
 /// The addresses of the execute-api endpoint at the end of an API's alias.
 fn api_alias<'w>(world: &'w World, question: &Question) -> Option<&'w Node> {
-    let endpoint = endpoint_names::api_alias(question.qname.first_label()?)?;
+    let endpoint = endpoint_names::endpoint_id_in_api_alias(question.qname.first_label()?)?;
     let owner = question.qname.parent()?.prepend(endpoint).ok()?;
     world.public.api_aliases.node(&owner).filter(|node| !node.rrsets.is_empty())
 }
@@ -131,7 +131,7 @@ fn resolves_to_private(world: &World, view: &View, instance: &Instance) -> bool 
 fn aws_name(world: &World, question: &Question) -> Option<Reply> {
     let facts = world.public.facts;
     let host = host(&question.qname);
-    let found = facts.public.find(&host)?;
+    let found = facts.public_names.find(&host)?;
     let (v4, v6) = facts.public_addresses(&host, &found);
     Some(addresses(world, question, found.ttl, [v4.map(IpAddr::V4), v6.map(IpAddr::V6)]))
 }
@@ -154,11 +154,13 @@ pub fn host(name: &Name) -> String {
 
 fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<IpAddr>; 2]) -> Reply {
     let fitting = addresses.into_iter().flatten().find_map(|address| {
-        let (rtype, rdata) = Rdata::address_of(address);
+        let (rtype, rdata) = Rdata::for_address(address);
         (question.qtype == rtype || question.qtype == RecordType::ANY).then_some((rtype, rdata))
     });
     let answer = match fitting {
-        Some((rtype, rdata)) => Answer::of(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])]),
+        Some((rtype, rdata)) => {
+            Answer::noerror(vec![RrSet::new(question.qname.clone(), rtype, ttl, vec![rdata])])
+        }
         None => Answer::no_data(world.public.soa.clone()),
     };
     Reply::of(answer, Source::Public)
@@ -167,7 +169,7 @@ fn addresses(world: &World, question: &Question, ttl: u32, addresses: [Option<Ip
 fn nothing(records: &Zone, exists: bool, question: &Question) -> Reply {
     let soa = records.soa().clone();
     let answer = if question.qname.is_root() && question.qtype == RecordType::SOA {
-        Answer::of(vec![soa])
+        Answer::noerror(vec![soa])
     } else if exists || question.qname.is_root() {
         Answer::no_data(soa)
     } else {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::outcome::{AddressPath, Outcome, Source};
 use super::path::{Class, EgressPath, Reason};
 use super::public::{self, host};
-use crate::aws::{EndpointOffer, endpoint_names};
+use crate::aws::{EndpointSupport, endpoint_names};
 use crate::dns::{Name, Question, RecordType};
-use crate::world::{Endpoint, Index, Interface, PrivateDns, PlaceKind, Vantage, ViewKind, Vpc, World};
+use crate::world::{Endpoint, Index, Interface, PlaceKind, PrivateDns, Vantage, ViewKind, Vpc, World};
 
 /// Adds to each path of an outcome the reasons that follow from the names of the answer.
 pub fn add(world: &World, vantage: Vantage, asked: &Question, outcome: &mut Outcome) {
@@ -110,11 +110,11 @@ impl<'w> Names<'w> {
                     reasons.extend(self.unused(endpoint));
                 }
             }
-            let Some(found) = facts.public.find(&host) else { continue };
-            if found.offer == EndpointOffer::None {
+            let Some(found) = facts.public_names.find(&host) else { continue };
+            if found.endpoint_support == EndpointSupport::None {
                 reasons.push(Reason::ServiceHasNoEndpoint);
             } else if !covered {
-                let services = found.services_from(&vpc.region);
+                let services = found.endpoint_services_from(&vpc.region);
                 let reaches =
                     |endpoint: &Endpoint| services.iter().any(|service| **service == *endpoint.service);
                 if interface_endpoints(world, vpc).any(reaches) {
@@ -141,7 +141,7 @@ impl<'w> Names<'w> {
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
         let is_alias = |asked: &Name| {
             let label = asked.first_label().unwrap_or_default();
-            endpoint_names::api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
+            endpoint_names::endpoint_id_in_api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
         };
         let is_private_name = |asked: &&Name| endpoint.private_names.iter().any(|name| covers(name, asked));
         let by_private_name = self.names.iter().filter(is_private_name).any(|asked| !is_alias(asked));

@@ -214,7 +214,7 @@ impl Resolution {
                     self.upstream_answer = None;
                     return Next::Reply(reply);
                 }
-                Decision::Forward { target: target, source } => return Next::Ask(target, source),
+                Decision::Forward { target, source } => return Next::Ask(target, source),
                 Decision::Refer(referral) => self.refer(*referral, trace),
                 Decision::NoReply => return Next::NoReply,
             }
@@ -230,7 +230,8 @@ impl Resolution {
 
     /// The delegation in an upstream's answer, if a DELEGATE rule matches it.
     fn upstream_referral(&self, world: &World, target: &ForwardTarget) -> Option<Referral> {
-        let UpstreamAnswer { answer, .. } = self.upstream_answer.as_ref().filter(|upstream_answer| upstream_answer.target == *target)?;
+        let UpstreamAnswer { answer, .. } =
+            self.upstream_answer.as_ref().filter(|upstream_answer| upstream_answer.target == *target)?;
         let above = match (&self.delegated, target) {
             (Some(delegated), _) => delegated.cut(),
             (None, ForwardTarget::Rule(rule)) => &world.rules[*rule].domain,
@@ -270,7 +271,7 @@ impl Resolution {
         if leads_on && (!rest.is_empty() || answer.rcode != Rcode::NOERROR || !answer.authority.is_empty()) {
             // The rest concerns the target of the CNAME.
             (answer.answer, *is_rest) = (rest, true);
-            return Some(Reply::of(Answer::of(here), source));
+            return Some(Reply::of(Answer::noerror(here), source));
         }
         if here.is_empty()
             && answer.rcode == Rcode::NOERROR
@@ -371,10 +372,10 @@ impl Resolution {
         let set = reached.into_iter().rfind(|set| set.rtype == alias.rtype);
         match set {
             Some(set) => {
-                chain.push(set.at(alias.owner));
-                Answer { ede, ..Answer::of(chain) }
+                chain.push(set.with_owner(alias.owner));
+                Answer { ede, ..Answer::noerror(chain) }
             }
-            None => Answer { authority: alias.soa, ede, ..Answer::of(chain) },
+            None => Answer { authority: alias.soa, ede, ..Answer::noerror(chain) },
         }
     }
 
@@ -389,7 +390,8 @@ impl Resolution {
         }
         let source = self.source.unwrap_or(Source::Public);
         let paths = egress::paths(world, self.vantage.place, &answer);
-        let mut outcome = Outcome { answer, source, paths, reasons: Vec::new(), cacheability: self.cacheability };
+        let mut outcome =
+            Outcome { answer, source, paths, reasons: Vec::new(), cacheability: self.cacheability };
         reasons::add(world, self.vantage, &self.asked, &mut outcome);
         if self.is_synthesised {
             for one in &mut outcome.paths {
@@ -426,10 +428,11 @@ pub fn simulated_answer(
     now_s: u64,
 ) -> Option<Answer> {
     let upstream = target.upstream(world)?;
-    let player = |server: &Server| Some((server.address.ip(), world.simulated_servers.get(&server.address.ip())?));
+    let player =
+        |server: &Server| Some((server.address.ip(), world.simulated_servers.get(&server.address.ip())?));
     let (target, site) = upstream.identity.servers.iter().find_map(player)?;
     let site = &world.sites[*site];
-    let Some(zone) = site.zones.longest(&question.qname) else {
+    let Some(zone) = site.zones.longest_match(&question.qname) else {
         let text =
             format!("rule={} target={target} at {} refused {}", upstream.name, site.id, question.qname);
         return Some(Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, text)));

@@ -10,7 +10,7 @@ use super::Cacheability;
 use crate::aws::Region;
 use crate::aws::geography::{RegionLocation, RegionLocations};
 use crate::dns::Rdata;
-use crate::world::{Content, FailoverRole, RoutingLocation, RoutedSet, RoutedSets, Routing, RoutingPolicy};
+use crate::world::{Content, FailoverRole, RoutedSet, RoutedSets, Routing, RoutingLocation, RoutingPolicy};
 
 /// Maximum number of values in a multivalue answer ("Multivalue answer routing").
 pub const MAX_VALUES: usize = 8;
@@ -109,7 +109,7 @@ pub fn choose<'z>(sets: &'z RoutedSets, context: &RoutingContext<'_>) -> Routing
 impl RoutingContext<'_> {
     /// The client's location.
     fn place(&self) -> Option<&RegionLocation> {
-        self.places.of(self.region?)
+        self.places.get(self.region?)
     }
 }
 
@@ -153,7 +153,10 @@ fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
         policy: RoutingPolicy::Weighted,
         selection: Selection::One(chosen),
         cacheability: if candidates.len() > 1 { Cacheability::Never } else { Cacheability::Generation },
-        why: RoutingReason { criterion: because, health: if by_health { SetHealth::of(all) } else { SetHealth::None } },
+        why: RoutingReason {
+            criterion: because,
+            health: if by_health { SetHealth::of(all) } else { SetHealth::None },
+        },
     }
 }
 
@@ -180,7 +183,12 @@ fn multivalue(all: &[RoutedSet], mut random: u64) -> RoutingDecision<'_> {
     };
     let because = Criterion::Values(values.len(), count);
     let why = RoutingReason { criterion: because, health: SetHealth::of(all) };
-    RoutingDecision { policy: RoutingPolicy::MultivalueAnswer, selection: Selection::Values(values), cacheability: keep, why }
+    RoutingDecision {
+        policy: RoutingPolicy::MultivalueAnswer,
+        selection: Selection::Values(values),
+        cacheability: keep,
+        why,
+    }
 }
 
 /// The primary if it is healthy, otherwise the secondary if it is healthy, otherwise the primary.
@@ -207,7 +215,8 @@ fn latency<'z>(all: &'z [RoutedSet], context: &RoutingContext<'_>) -> RoutingDec
         Routing::Latency(region) => Some(region),
         _ => None,
     };
-    let chosen = |set, because| RoutingDecision::stable(RoutingPolicy::Latency, set, because, SetHealth::of(all));
+    let chosen =
+        |set, because| RoutingDecision::stable(RoutingPolicy::Latency, set, because, SetHealth::of(all));
     if let Some(own) = candidates(all).find(|set| region(set) == context.region)
         && let Some(same) = region(own)
     {
@@ -215,7 +224,7 @@ fn latency<'z>(all: &'z [RoutedSet], context: &RoutingContext<'_>) -> RoutingDec
     }
     let here = context.place();
     let distance_km = |set: &'z RoutedSet| {
-        let there = context.places.of(region(set)?)?;
+        let there = context.places.get(region(set)?)?;
         Some(here?.coordinates.distance_km(there.coordinates))
     };
     match nearest(candidates(all), distance_km) {
@@ -332,7 +341,9 @@ impl fmt::Display for RoutingReason<'_> {
         match self.criterion {
             Criterion::Weight(weight, total) => write!(f, "drawn by weight {weight} of {total}"),
             Criterion::ZeroWeight(count) => write!(f, "drawn from {count} of weight zero"),
-            Criterion::Values(annotation, count) if annotation == count => write!(f, "all {count} values are told"),
+            Criterion::Values(annotation, count) if annotation == count => {
+                write!(f, "all {count} values are told")
+            }
             Criterion::Values(annotation, count) => write!(f, "{annotation} values drawn from {count}"),
             Criterion::Role(FailoverRole::Primary) => f.write_str("it is the primary"),
             Criterion::Role(FailoverRole::Secondary) => f.write_str("it is the secondary"),
@@ -347,7 +358,9 @@ impl fmt::Display for RoutingReason<'_> {
             Criterion::Location(location) => {
                 write!(f, "{location} is the narrowest that holds the VPC's region")
             }
-            Criterion::NoLocation => f.write_str("no location holds the VPC's region, and there is no default"),
+            Criterion::NoLocation => {
+                f.write_str("no location holds the VPC's region, and there is no default")
+            }
         }?;
         match self.health {
             SetHealth::All => Ok(()),

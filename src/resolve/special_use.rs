@@ -26,7 +26,8 @@ pub fn about_resolver(world: &World, view: ViewId, question: &Question) -> Optio
     if !question.qname.as_wire().ends_with(ARPA) {
         return None;
     }
-    let special = world.public.special_use.longest(&question.qname).filter(|zone| zone.is_about_resolver)?;
+    let special =
+        world.public.special_use.longest_match(&question.qname).filter(|zone| zone.is_about_resolver)?;
     let apex_labels = special.zone.apex().label_count();
     let deepest = world.claims.covering(world.views[view].claims, &question.qname).next();
     let is_claimed = deepest.is_some_and(|(labels, _)| labels >= apex_labels);
@@ -48,13 +49,13 @@ fn designation(world: &World, view: ViewId, special: &SpecialUseZone, question: 
     let same = all.filter(|listener| listener.view.is_none_or(|bound| claims_of(bound) == claims_of(view)));
     let rdatas: Vec<Rdata> = same.map(|listener| listener.svcb.clone()).collect();
     let set = RrSet::new(question.qname.clone(), RecordType::SVCB, DESIGNATION_TTL_S, rdatas);
-    (!set.rdatas.is_empty()).then(|| Reply::of(Answer::of(vec![set]), Source::Public))
+    (!set.rdatas.is_empty()).then(|| Reply::of(Answer::noerror(vec![set]), Source::Public))
 }
 
 /// Answers the other special-use names, if no claim matches. `None` if it is not such a name, or if the
 /// configuration forwards them to the internet.
 pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
-    let special = world.public.special_use.longest(&question.qname)?;
+    let special = world.public.special_use.longest_match(&question.qname)?;
     let is_local = special.is_about_resolver || world.answers.special_use_names == SpecialUseNames::Local;
     is_local.then(|| answer(special, question))
 }

@@ -3,7 +3,7 @@
 use super::routing::{RoutingContext, Selection, choose};
 use super::{Cacheability, Reply, Source, Trace};
 use crate::dns::{Answer, Name, Question, Rdata, RecordType, RrSet};
-use crate::world::{Content, ZoneLookup, Node, RoutedSet, RoutedSets, Zone};
+use crate::world::{Content, Node, RoutedSet, RoutedSets, Zone, ZoneLookup};
 
 /// Answers from one zone: a name that it does not contain is not looked up elsewhere.
 ///
@@ -69,13 +69,15 @@ fn matching(node: &Node, qtype: RecordType) -> Option<NodeMatch<'_>> {
 /// The answer if no routing policy is involved.
 fn plain(zone: &Zone, found: Option<NodeMatch<'_>>, question: &Question, source: Source) -> Reply {
     match found {
-        Some(NodeMatch::Records(set)) => Reply::of(Answer::of(vec![set.at(question.qname.clone())]), source),
+        Some(NodeMatch::Records(set)) => {
+            Reply::of(Answer::noerror(vec![set.with_owner(question.qname.clone())]), source)
+        }
         Some(NodeMatch::Alias(rtype, target)) => alias(zone, rtype, target, source, Cacheability::Generation),
         // Zones that AWS generates have their SOA record only for this, but it can be queried at their apex
         // as well.
         Some(NodeMatch::Routed(_)) | None => match question.qtype {
             RecordType::SOA if question.qname == *zone.apex() => {
-                Reply::of(Answer::of(vec![zone.soa().at(question.qname.clone())]), source)
+                Reply::of(Answer::noerror(vec![zone.soa().with_owner(question.qname.clone())]), source)
             }
             _ => Reply::of(Answer::no_data(zone.soa().clone()), source),
         },
@@ -96,10 +98,12 @@ fn routed(
     let keep = choice.cacheability;
     let answer = match choice.selection {
         Selection::One(set) => match &set.content {
-            Content::Records(records) => Answer::of(vec![records.at(question.qname.clone())]),
+            Content::Records(records) => Answer::noerror(vec![records.with_owner(question.qname.clone())]),
             Content::Alias(target) => return alias(zone, sets.rtype, target, source, keep),
         },
-        Selection::Values(values) => Answer::of(vec![merge_values(question.qname.clone(), sets.rtype, &values)]),
+        Selection::Values(values) => {
+            Answer::noerror(vec![merge_values(question.qname.clone(), sets.rtype, &values)])
+        }
         Selection::Nothing => Answer::no_data(zone.soa().clone()),
     };
     Reply { cacheability: keep, ..Reply::of(answer, source) }

@@ -26,7 +26,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// connection that is not admitted gets none. After `stop`, no connection is accepted, open connections have
 /// a grace period of one second to finish their queries in flight, and the remaining ones are aborted.
 ///
-/// A connection is asked to close by dropping the sender of its receiver.
+/// A connection is notified to close by dropping the sender of its receiver.
 pub(super) async fn accept_until<C>(
     listener: TcpListener,
     identity: &ListenerIdentity,

@@ -111,7 +111,7 @@ fn bind_socket(address: SocketAddr, kind: SockType, shared: bool) -> io::Result<
     if shared {
         setsockopt(&fd, sockopt::ReusePort, &true)?;
     }
-    // A larger default of the system is kept.
+    // A larger default of the system is not reduced.
     if kind == SockType::Datagram && getsockopt(&fd, sockopt::RcvBuf)? < RECEIVE_BUFFER {
         // The system limits this to net.core.rmem_max.
         setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
@@ -184,10 +184,7 @@ impl BindError {
                 (`journalctl -t audit`)."
                 .into(),
             io::ErrorKind::AddrNotAvailable => self.help_not_available(),
-            _ => format!(
-                "Check `{key}`: plustwo requested {} over {}.",
-                self.address, self.protocol
-            ),
+            _ => format!("Check `{key}`: plustwo requested {} over {}.", self.address, self.protocol),
         }
     }
 

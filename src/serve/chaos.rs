@@ -102,5 +102,5 @@ fn strings(question: &Question, texts: &[String]) -> Answer {
     let rdatas: Vec<Rdata> = texts.iter().map(|text| Rdata::txt(&[text])).collect();
     let mut set = RrSet::new(question.qname.clone(), RecordType::TXT, 0, rdatas);
     set.class = Class::CH;
-    Answer::of(vec![set])
+    Answer::noerror(vec![set])
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::{ListenerIdentity, annotate};
 use crate::dns::ClientSubnet;
-use crate::net::host;
+use crate::net::host_prefix;
 use crate::world::{NoLocation, Vantage, ViewId, World};
 
 /// Number of cached clients per worker, a power of two. Clients that share a slot evict each other.
@@ -46,7 +46,7 @@ impl ClientContext {
         subnet: Option<ClientSubnet>,
     ) -> Self {
         let subnet = subnet.filter(|subnet| is_trusted(world, peer, subnet));
-        let client = subnet.map_or_else(|| host(peer), |subnet| subnet.network);
+        let client = subnet.map_or_else(|| host_prefix(peer), |subnet| subnet.network);
         let vantage = if world.is_allowed(peer) {
             world.vantage(client, listener_view(world, listener)).map_err(ClientRejection::from)
         } else {
@@ -116,8 +116,9 @@ impl Default for ClientCache {
 }
 
 impl ClientCache {
-    /// The client of a query, if it has a vantage.
-    pub fn find(
+    /// The client of a query, if it has a vantage. Looked up in the cache, or determined from the world and
+    /// cached.
+    pub fn identify(
         &mut self,
         world: &World,
         listener: &ListenerIdentity,

@@ -118,16 +118,16 @@ impl DohContext {
         stream.set_nodelay(true).ok()?;
         let local = stream.local_addr().ok()?.ip();
         engine.observer().listeners().tcp_connections.inc();
-        let (in_flight, pending) = watch::channel(0);
+        let (in_flight_sender, in_flight) = watch::channel(0);
         let exchange = Exchange {
             engine: engine.clone(),
             identity: self.identity.clone(),
             source: MessageSource { peer, local, transport: Transport::Doh },
             path: self.path.clone(),
             body_timeout: self.limits.idle_timeout,
-            in_flight,
+            in_flight: in_flight_sender,
         };
-        Some(Connection { exchange, limits: self.limits.clone(), pending, stream, _slot: slot })
+        Some(Connection { exchange, limits: self.limits.clone(), in_flight, stream, _slot: slot })
     }
 }
 
@@ -136,7 +136,7 @@ struct Connection {
     exchange: Exchange,
     limits: TcpLimits,
     /// Number of requests in flight.
-    pending: watch::Receiver<usize>,
+    in_flight: watch::Receiver<usize>,
     stream: TcpStream,
     // Declared last: the slot must be released only after the stream is closed.
     _slot: TcpSlot,
@@ -145,7 +145,7 @@ struct Connection {
 impl Connection {
     /// Serves the client until it disconnects, is idle for too long, or the sender of `closing` is dropped.
     async fn serve(self, tls: TlsAcceptor, mut closing: watch::Receiver<()>) {
-        let Self { exchange, limits, mut pending, stream, _slot } = self;
+        let Self { exchange, limits, mut in_flight, stream, _slot } = self;
         let exchange = Arc::new(exchange);
         let handshake = tokio::select! {
             biased;
@@ -179,7 +179,7 @@ impl Connection {
             // How the connection ended does not matter here.
             _ = connection.as_mut() => return,
             _ = closing.changed() => {}
-            () = idle(&mut pending, &limits) => exchange.engine.observer().listeners().tcp_timeouts.inc(),
+            () = idle(&mut in_flight, &limits) => exchange.engine.observer().listeners().tcp_timeouts.inc(),
         }
         connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, connection).await;
@@ -187,10 +187,10 @@ impl Connection {
 }
 
 /// Waits until no request has been in flight or arrived for the idle timeout.
-async fn idle(pending: &mut watch::Receiver<usize>, limits: &TcpLimits) {
+async fn idle(in_flight: &mut watch::Receiver<usize>, limits: &TcpLimits) {
     // A dropped sender means that the connection has ended, which the caller detects itself.
-    while pending.wait_for(|pending| *pending == 0).await.is_ok() {
-        if tokio::time::timeout(limits.idle_timeout, pending.changed()).await.is_err() {
+    while in_flight.wait_for(|count| *count == 0).await.is_ok() {
+        if tokio::time::timeout(limits.idle_timeout, in_flight.changed()).await.is_err() {
             return;
         }
     }

@@ -83,7 +83,7 @@ async fn serve(
     workers: Workers,
     mut closing: watch::Receiver<()>,
 ) {
-    let handshake = tls.accept(Socket::On(stream));
+    let handshake = tls.accept(Socket::Registered(stream));
     let established = tokio::select! {
         biased;
         // Completes with an error when the listener drops the sender.
@@ -109,7 +109,7 @@ async fn serve(
 
 impl Transmission for TlsStream<Socket> {
     fn discard_unread(&self) {
-        if let Socket::On(stream) = self.get_ref().0 {
+        if let Socket::Registered(stream) = self.get_ref().0 {
             stream.discard_unread();
         }
     }
@@ -119,48 +119,48 @@ impl Transmission for TlsStream<Socket> {
 #[derive(Debug)]
 enum Socket {
     /// Registered with a runtime.
-    On(TcpStream),
+    Registered(TcpStream),
     /// Not registered with a runtime.
-    Off(std::net::TcpStream),
-    /// Lost while it was moved.
+    Detached(std::net::TcpStream),
+    /// Lost: registering or deregistering failed.
     Lost,
 }
 
 impl Socket {
     /// Deregisters the stream from its runtime.
     fn detach(&mut self) -> io::Result<()> {
-        if let Self::On(stream) = std::mem::replace(self, Self::Lost) {
-            *self = Self::Off(stream.into_std()?);
+        if let Self::Registered(stream) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Detached(stream.into_std()?);
         }
         Ok(())
     }
 
     /// Registers the stream with the current runtime.
     fn attach(&mut self) -> io::Result<()> {
-        if let Self::Off(stream) = std::mem::replace(self, Self::Lost) {
-            *self = Self::On(TcpStream::from_std(stream)?);
+        if let Self::Detached(stream) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Registered(TcpStream::from_std(stream)?);
         }
         Ok(())
     }
 
     /// The stream for polling.
-    fn polled(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
+    fn registered(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         match self.get_mut() {
-            Self::On(stream) => Ok(Pin::new(stream)),
-            Self::Off(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Self::Registered(stream) => Ok(Pin::new(stream)),
+            Self::Detached(_) | Self::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.polled()?.poll_read(cx, into)
+        self.registered()?.poll_read(cx, into)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.polled()?.poll_write(cx, octets)
+        self.registered()?.poll_write(cx, octets)
     }
 
     fn poll_write_vectored(
@@ -168,7 +168,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         octets: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.polled()?.poll_write_vectored(cx, octets)
+        self.registered()?.poll_write_vectored(cx, octets)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -176,10 +176,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.polled()?.poll_flush(cx)
+        self.registered()?.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.polled()?.poll_shutdown(cx)
+        self.registered()?.poll_shutdown(cx)
     }
 }

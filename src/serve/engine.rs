@@ -24,7 +24,7 @@ use crate::dns::{
 };
 use crate::observe::{Arrival, DropReason, Observer, ObserverError, ObserverOptions};
 use crate::resolve::{
-    Cacheability, ForwardTarget, MonotonicSeconds, Outcome, Resolution, NoTrace, Source, Step, Trace,
+    Cacheability, ForwardTarget, MonotonicSeconds, NoTrace, Outcome, Resolution, Source, Step, Trace,
     simulated_answer,
 };
 use crate::world::{Live, Vantage, World};
@@ -36,8 +36,8 @@ const ROTATIONS: usize = 4096;
 /// seconds.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(4500);
 
-/// The shared worker's packet cache gets this fraction of the octets of all packet caches.
-const SHARED_WORKER_FRACTION: u64 = 4;
+/// Divisor of the total size of the packet caches: the shared worker's cache gets one fourth.
+const SHARED_WORKER_DIVISOR: u64 = 4;
 
 /// Answers messages. All listeners share one engine; none of its methods blocks.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Engine {
         let rotations = (0..ROTATIONS).map(|_| AtomicU32::new(0)).collect();
         let hasher = foldhash::fast::RandomState::default();
         let admission = Arc::new(Admission::new(max_waiting));
-        let shared_worker = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_FRACTION));
+        let shared_worker = Mutex::new(Worker::new(&observer, packet_cache_bytes / SHARED_WORKER_DIVISOR));
         let denials = Denials::new();
         let inspections = Rate::default();
         Self {
@@ -253,10 +253,10 @@ impl Engine {
         &self.forwarder
     }
 
-    /// Creates one of `count` workers. They share the octets of the packet caches equally, except those of the
-    /// shared worker.
+    /// Creates one of `count` workers. They share the octets of the packet caches equally, except those of
+    /// the shared worker.
     pub fn worker(&self, count: usize) -> Worker {
-        let total = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_FRACTION;
+        let total = self.packet_cache_bytes - self.packet_cache_bytes / SHARED_WORKER_DIVISOR;
         Worker::new(&self.observer, total / count.max(1) as u64)
     }
 
@@ -285,16 +285,8 @@ impl Engine {
         let request_octets = message.len();
         let random = rand::random();
         let (source, now) = (source.clone(), self.time(moment));
-        let mut query_state = QueryState {
-            query,
-            source,
-            moment,
-            now,
-            request_octets,
-            client,
-            random,
-            from_cache: false,
-        };
+        let mut query_state =
+            QueryState { query, source, moment, now, request_octets, client, random, from_cache: false };
         let source = &incoming.source;
         let vantage = match classify(&world, &query_state) {
             Classified::Known(outcome) => {
@@ -324,7 +316,11 @@ impl Engine {
                     return self.reply(&world, worker, listener, &query_state, &outcome, out);
                 }
                 LocalResolution::Done(None, _) => {
-                    worker.recorder.dropped(&listener.server, source.transport, DropReason::DnsSupportOff);
+                    worker.recorder.record_drop(
+                        &listener.server,
+                        source.transport,
+                        DropReason::DnsSupportOff,
+                    );
                     return Progress::Dropped;
                 }
                 LocalResolution::Forward(pending) => pending,
@@ -373,7 +369,7 @@ impl Engine {
         let outcome = loop {
             let answer = match &permit {
                 Some(_) => self.query_upstream(&world, &pending, now, until).await,
-                // A chain of CNAMEs may lead to another upstream, which has a share of its own.
+                // A chain of CNAMEs may lead to another upstream, which has its own share.
                 None => match self.admit(&world, &pending, query_state.source.peer.ip(), now) {
                     Ok(next) => {
                         let answer = self.query_upstream(&world, &pending, now, until).await;
@@ -405,7 +401,7 @@ impl Engine {
     ) -> bool {
         let ResolvedQuery { world, query_state, outcome, .. } = resolved;
         let Some(outcome) = outcome else {
-            worker.recorder.dropped(
+            worker.recorder.record_drop(
                 &listener.server,
                 query_state.source.transport,
                 DropReason::DnsSupportOff,
@@ -452,16 +448,8 @@ impl Engine {
         let client = ClientContext::of(&world, &listener, localhost, None);
         let (moment, request_octets) = (Moment::now(), WHOAMI.len());
         let (now, random) = (self.time(moment), rand::random());
-        let query_state = QueryState {
-            query,
-            source,
-            moment,
-            now,
-            request_octets,
-            client,
-            random,
-            from_cache: false,
-        };
+        let query_state =
+            QueryState { query, source, moment, now, request_octets, client, random, from_cache: false };
         let (Classified::Known(outcome) | Classified::Chaos(outcome)) = classify(&world, &query_state) else {
             return false;
         };
@@ -482,17 +470,21 @@ impl Engine {
     ) -> CacheLookup {
         let IncomingMessage { listener, message, source, moment } = *incoming;
         const MISS: CacheLookup = CacheLookup::Miss { expired_hits: 0, client: None };
-        let Some(peek) = Peek::of(message, annotate::PATHS_OPTION) else { return MISS };
-        let Worker { recorder, packets, clients, name, .. } = worker;
+        // Only plain queries are peeked at. All others take the complete path, which also decides about
+        // errors.
+        let Some(peek) = Peek::parse(message, annotate::PATHS_OPTION) else { return MISS };
+        let Worker { recorder, packet_cache, client_cache, lower_name, .. } = worker;
         let subnet = peek.edns.and_then(|edns| edns.client_subnet);
-        let Some(client) = clients.find(world, listener, source.peer.ip().to_canonical(), subnet) else {
+        let Some(client) = client_cache.identify(world, listener, source.peer.ip().to_canonical(), subnet)
+        else {
             return MISS;
         };
         let Vantage { view, place } = client.vantage;
         let (qtype, recursion_desired) = (peek.qtype, peek.recursion_desired);
-        let question = CacheQuestion { view, qtype, recursion_desired, name: name.set(peek.qname_as_sent) };
+        let question =
+            CacheQuestion { view, qtype, recursion_desired, name: lower_name.set(peek.qname_as_sent) };
         let now = self.time(moment);
-        let lookup = packets.lookup(&question, place, client.is_annotated, world.generation, now);
+        let lookup = packet_cache.lookup(&question, place, client.is_annotated, world.generation, now);
         recorder.record_packet_cache_lookup(matches!(lookup, Lookup::Hit(..)));
         let (cached_reply, annotation) = match lookup {
             Lookup::Hit(cached_reply, annotation) => (cached_reply, annotation),
@@ -501,11 +493,12 @@ impl Engine {
             }
             Lookup::Miss => return CacheLookup::Miss { expired_hits: 0, client: Some(client.context()) },
         };
-        let mut echo = [0; MAX_CLIENT_SUBNET_OCTETS];
-        let echo = encode_client_subnet(client, &mut echo);
+        let mut buffer = [0; MAX_CLIENT_SUBNET_OCTETS];
+        let echo = encode_client_subnet(client, &mut buffer);
         let octets = cached_reply.length(annotation, peek.edns.map(|_| echo.len()));
         let payload = peek.edns.map(|edns| edns.payload);
         if octets > reply_limit(world, source.transport, payload) {
+            // The complete path truncates the reply.
             return MISS;
         }
         let rotation = cached_reply.rotation_slot().map_or(0, |slot| self.next_rotation(slot));
@@ -519,6 +512,7 @@ impl Engine {
             edns,
         };
         cached_reply.append(annotation, &hit, out);
+        // Reading the clock costs a noticeable part of a hit, so it is read only if the time is used.
         let elapsed = recorder.wants_times().then(|| moment.started.elapsed());
         recorder.record_hit(
             cached_reply.counts(annotation),
@@ -681,15 +675,17 @@ impl Engine {
 
 /// The answer if a rule or the internet has no server.
 fn no_upstream() -> Answer {
-    Answer::empty(Rcode::SERVFAIL)
-        .with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "no name server to query"))
+    Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::NO_REACHABLE_AUTHORITY, "no name server to query"))
 }
 
 /// The longest client subnet option, including its code and length.
-const MAX_CLIENT_SUBNET_OCTETS: usize = 4 + ClientSubnet::LONGEST;
+const MAX_CLIENT_SUBNET_OCTETS: usize = 4 + ClientSubnet::MAX_LEN;
 
 /// The client subnet option to echo, in wire form; empty if none was accepted.
-fn encode_client_subnet<'b>(client: &CachedClient, buffer: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS]) -> &'b [u8] {
+fn encode_client_subnet<'b>(
+    client: &CachedClient,
+    buffer: &'b mut [u8; MAX_CLIENT_SUBNET_OCTETS],
+) -> &'b [u8] {
     let Some(subnet) = &client.subnet else { return &[] };
     let length = subnet.write(subnet.network.prefix_len(), &mut buffer[4..]);
     buffer[..2].copy_from_slice(&OptionCode::CLIENT_SUBNET.to_be_bytes());
@@ -738,9 +734,7 @@ fn rejection(query: &Query) -> Option<Answer> {
         RecordType::AXFR | RecordType::IXFR => refuse("zone transfers are not served"),
         qtype if qtype.is_reserved() => refuse("types 0 and 65535 are reserved (RFC 6895 3.1)"),
         qtype if qtype.is_meta() && qtype != RecordType::ANY => Some(Answer::empty(Rcode::NOTIMP)),
-        _ if !query.recursion_desired => {
-            refuse("only recursive queries are served, and RD is 0")
-        }
+        _ if !query.recursion_desired => refuse("only recursive queries are served, and RD is 0"),
         _ => None,
     }
 }

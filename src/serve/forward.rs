@@ -62,10 +62,14 @@ impl ForwardOptions {
 }
 
 /// The source addresses that this host does not have, one sentence each: the queries of a rule are sent from
-/// the addresses of its outbound endpoint. Rules whose targets are simulated by a site send nothing.
+/// the addresses of its outbound endpoint. Rules whose targets are simulated by a site are not queried.
 pub fn missing_sources(world: &World) -> Vec<String> {
     let is_simulated = |upstream: &Upstream| {
-        upstream.identity.servers.iter().any(|server| world.simulated_servers.contains_key(&server.address.ip()))
+        upstream
+            .identity
+            .servers
+            .iter()
+            .any(|server| world.simulated_servers.contains_key(&server.address.ip()))
     };
     let mut sentences = Vec::new();
     for upstream in world.upstreams.iter().filter(|upstream| !is_simulated(upstream)) {
@@ -101,9 +105,9 @@ impl Forwarder {
         }
     }
 
-    /// A fresh cached answer and how long it may be cached further. `expired_hits` is how many times the packet
-    /// cache served the reply that has just expired.
-    /// If the answer is used frequently and expires soon, it is prefetched in a separate task.
+    /// A fresh cached answer and how long it may be cached further. `expired_hits` is how many times the
+    /// packet cache served the reply that has just expired. If the answer is used frequently and expires
+    /// soon, it is prefetched in a separate task.
     pub fn cached(
         self: &Arc<Self>,
         upstream: &Upstream,
@@ -199,8 +203,8 @@ impl Forwarder {
         now: MonotonicSeconds,
     ) -> Result<Answer, Unanswered> {
         let (this, number, sent) = (self.clone(), self.number(upstream), self.cache.query_sent(now));
-        // Queries that wait for the same question in flight store nothing: the answer is as old as the query
-        // that was sent.
+        // Queries that wait for the same question in flight do not store it: the answer is as old as the
+        // query that was sent.
         let store = move |question: &Question, answer: &Answer| {
             this.cache.insert(number, question, answer, sent);
             this.report_size(now.get());

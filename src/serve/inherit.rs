@@ -122,9 +122,7 @@ impl Inherited {
         let udp = self.udp.iter().map(|(info, _)| (Protocol::Udp, info));
         let mut unused = udp.chain(self.tcp.iter().map(|(info, _)| (Protocol::Tcp, info)));
         match unused.next() {
-            Some((protocol, info)) => {
-                Err(InheritError::Unused { protocol, info: info.clone() })
-            }
+            Some((protocol, info)) => Err(InheritError::Unused { protocol, info: info.clone() }),
             None => Ok(()),
         }
     }

@@ -54,8 +54,9 @@ const ENTRY_OVERHEAD: u64 = 200;
 /// Weight of a record set in addition to its names and data, in octets. An estimate.
 const SET_OVERHEAD: u64 = 64;
 
-/// Maximum size of an entry, as a fraction of the cache or of a shard: a larger one would evict too much.
-const LARGEST_FRACTION: u64 = 8;
+/// Divisor of the size of the cache or of a shard: entries that weigh more than one eighth are not stored,
+/// because they would evict too much.
+const MAX_ENTRY_DIVISOR: u64 = 8;
 
 /// Minimum number of lookups of an answer that is prefetched shortly before it expires.
 const PREFETCH_HITS: u32 = 3;
@@ -164,8 +165,8 @@ impl MessageCache {
         }
     }
 
-    /// A fresh answer to a question. `expired_hits` is how many times the packet cache served a reply made from
-    /// it since the last lookup.
+    /// A fresh answer to a question. `expired_hits` is how many times the packet cache served a reply made
+    /// from it since the last lookup.
     pub fn fresh(
         &self,
         upstream: UpstreamNumber,
@@ -235,7 +236,7 @@ impl MessageCache {
         let Some(statement) = Statement::of(question, answer) else { return };
         let fact = self.fact(statement, answer, sent);
         let key = CacheKey { upstream, qclass: question.qclass, qname: question.qname.clone() };
-        let largest = self.bounds.max_bytes.min(self.entries.shard_capacity()) / LARGEST_FRACTION;
+        let largest = self.bounds.max_bytes.min(self.entries.shard_capacity()) / MAX_ENTRY_DIVISOR;
         self.change(&key, |facts| {
             let facts = facts.cloned().unwrap_or_default();
             Some(facts.with(statement, question.qtype, sent.sequence, fact.map(Arc::new), largest))

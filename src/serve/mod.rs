@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A listener handles sockets and no DNS; the engine handles DNS and no sockets. Both run on a [`Worker`]: a
-//! thread with sockets, a packet cache and counters of its own.
+//! thread with its own sockets, packet cache and counters.
 
 mod accept;
 mod admission;

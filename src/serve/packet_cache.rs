@@ -10,8 +10,8 @@
 //! Most questions arrive from one location, whose annotation is stored with the reply. Data that a hit needs
 //! is contiguous: a cache miss of the processor costs more than everything else that a hit does.
 //!
-//! Each worker has a cache of its own. It is bounded in octets and evicts by the policy of the message cache
-//! (S3-FIFO): a flood of unique questions does not evict those that are repeated. Nothing is swept when the
+//! Each worker has its own cache. It is bounded in octets and evicts by the policy of the message cache
+//! (S3-FIFO): a flood of unique questions does not evict those that are repeated. Nothing is removed when the
 //! world changes: an entry records its generation and is invalid in any other.
 
 mod cached_reply;
@@ -29,7 +29,7 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 
 use self::doorkeeper::Doorkeeper;
 use self::key::PacketKey;
-use crate::dns::{Answer, Layout};
+use crate::dns::{Answer, ReplyLayout};
 use crate::observe::PreparedCounts;
 use crate::resolve::{Cacheability, MonotonicSeconds};
 use crate::world::PlaceId;
@@ -135,7 +135,7 @@ pub struct ReplyCandidate<'a> {
     /// The complete reply.
     pub reply: &'a [u8],
     /// Offsets of its parts.
-    pub layout: &'a Layout,
+    pub layout: &'a ReplyLayout,
     /// The answer that it encodes.
     pub answer: &'a Answer,
     /// How long it may be served.
@@ -173,8 +173,8 @@ impl PacketCache {
         generation: u64,
         now: MonotonicSeconds,
     ) -> Lookup<'_> {
-        // Entries of a previous generation are not removed by a reload: they are ignored here, and replaced or
-        // evicted later.
+        // Entries of a previous generation are not removed by a reload: they are ignored here, and replaced
+        // or evicted later.
         let Some(cached_reply) =
             self.replies.get(question).filter(|cached_reply| cached_reply.belongs_to(generation))
         else {
@@ -217,8 +217,8 @@ impl PacketCache {
                 .insert(AnnotationKey { serial: cached_reply.serial(), place, is_annotated }, annotation);
             return;
         }
-        // A new serial number also invalidates the annotations of the reply that is replaced: their keys have the
-        // old number, are never looked up again and are evicted.
+        // A new serial number also invalidates the annotations of the reply that is replaced: their keys have
+        // the old number, are never looked up any more and are evicted in time.
         self.serial += 1;
         if let Some(cached_reply) = CachedReply::of(candidate, self.serial, at, annotation) {
             self.replies.insert(PacketKey::of(question), cached_reply);

@@ -8,8 +8,8 @@ use super::worker::Worker;
 use super::{ListenerIdentity, MessageSource, Moment, Transport, annotate};
 use crate::dns::encode::append_option;
 use crate::dns::{
-    Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, Rejected, encode,
-    encode_laid_out, encode_turn_away, udp_limit,
+    Annotations, Answer, Class, Ede, Encoded, MAX_MESSAGE, OptionCode, Query, QueryError, encode,
+    encode_rejection, encode_with_layout, udp_limit,
 };
 use crate::observe::{Arrival, PreparedCounts, QueryEvent};
 use crate::resolve::{Cacheability, MonotonicSeconds, Outcome, QueryContext, Source};
@@ -66,8 +66,15 @@ impl Engine {
         let rotation = self.next_rotation(rotation_slot);
         let base = out.len();
         let limit = reply_limit(world, source.transport, query.edns.as_ref().map(|edns| edns.payload));
-        let encoded =
-            encode_laid_out(query, &outcome.answer, &annotations, limit, rotation, &mut worker.layout, out);
+        let encoded = encode_with_layout(
+            query,
+            &outcome.answer,
+            &annotations,
+            limit,
+            rotation,
+            &mut worker.layout,
+            out,
+        );
         if encoded.length == 0 {
             return Progress::Dropped;
         }
@@ -170,9 +177,9 @@ fn cache_reply(
         return;
     }
     let (qtype, recursion_desired) = (query.question.qtype, query.recursion_desired);
-    let name = worker.name.set(query.question.qname.as_wire());
+    let name = worker.lower_name.set(query.question.qname.as_wire());
     let question = CacheQuestion { view, qtype, recursion_desired, name };
-    if !worker.packets.admits(&question) {
+    if !worker.packet_cache.admits(&question) {
         return;
     }
     let candidate = ReplyCandidate {
@@ -188,7 +195,7 @@ fn cache_reply(
     let is_annotated = annotate::annotates_by_default(world, query_state.source.peer.ip().to_canonical());
     let edes = if is_annotated { annotate::edes(world, vantage, outcome) } else { Vec::new() };
     let annotation = CachedAnnotation { options: options(&outcome.answer, &edes), counts };
-    worker.packets.insert(&question, &candidate, (place, is_annotated), annotation);
+    worker.packet_cache.insert(&question, &candidate, (place, is_annotated), annotation);
     worker.report_cache_size();
 }
 
@@ -197,17 +204,22 @@ pub(super) fn reject(
     worker: &mut Worker,
     listener: &ListenerIdentity,
     source: &MessageSource,
-    rejected: &Rejected,
+    rejected: &QueryError,
     out: &mut Vec<u8>,
 ) -> Progress {
     match rejected {
-        Rejected::Silence(reason) => {
-            worker.recorder.dropped(&listener.server, source.transport, (*reason).into());
+        QueryError::Discard(reason) => {
+            worker.recorder.record_drop(&listener.server, source.transport, (*reason).into());
             Progress::Dropped
         }
-        Rejected::Reply(turned) => {
-            encode_turn_away(turned, out);
-            worker.recorder.turned_away(&listener.server, source.transport, source.peer, turned.rcode);
+        QueryError::Reject(rejection) => {
+            encode_rejection(rejection, out);
+            worker.recorder.record_rejection(
+                &listener.server,
+                source.transport,
+                source.peer,
+                rejection.rcode,
+            );
             Progress::Replied
         }
     }
@@ -228,6 +240,6 @@ pub(super) fn chaos_reply(
     if encode(query, &outcome.answer, &annotations, limit, 0, out).length == 0 {
         return Progress::Dropped;
     }
-    worker.recorder.chaos(&listener.server, source.transport, source.peer);
+    worker.recorder.record_chaos(&listener.server, source.transport, source.peer);
     Progress::Replied
 }

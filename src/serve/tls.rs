@@ -103,7 +103,9 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 pub(super) fn certificates(file: &PemFile) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(file.text.as_bytes()).collect();
     match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(InvalidPem::new(file, "contains no certificate".to_owned())),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(InvalidPem::new(file, "contains no certificate".to_owned()))
+        }
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(InvalidPem::new(file, not_pem(&error))),
     }

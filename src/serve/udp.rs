@@ -13,7 +13,7 @@
 //! received with its destination address (`IP_PKTINFO`, RFC 3542 section 6), which is used as the source of
 //! the reply.
 //!
-//! Nothing that a client or the network does ends the loop; only `stop` does.
+//! Errors caused by clients or the network do not end the loop; only `stop` does.
 
 use std::cell::RefCell;
 use std::io;
@@ -50,7 +50,7 @@ pub struct UdpListener {
 }
 
 impl UdpListener {
-    /// Creates a listener from a bound socket. It answers nothing before [`run`](Self::run).
+    /// Creates a listener from a bound socket. It does not answer queries before [`run`](Self::run).
     ///
     /// # Errors
     /// The socket has no address, or is bound to a wildcard and cannot report destination addresses.
@@ -145,7 +145,8 @@ struct ServeLoop {
     engine: Arc<Engine>,
     identity: Arc<ListenerIdentity>,
     worker: LocalWorker,
-    /// Held by the loop and by every task that owes a reply; the receiver completes when all are dropped.
+    /// Held by the loop and by every task whose reply is outstanding: the receiver completes when all of them
+    /// are dropped.
     task_guard: mpsc::Sender<()>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::clients::ClientCache;
 use super::packet_cache::{LowerName, PacketCache};
-use crate::dns::Layout;
+use crate::dns::ReplyLayout;
 use crate::observe::{Observer, WorkerRecorder};
 
 /// The state of one worker.
@@ -16,12 +16,12 @@ use crate::observe::{Observer, WorkerRecorder};
 pub struct Worker {
     /// Its metrics recorder.
     pub recorder: WorkerRecorder,
-    pub(super) packets: PacketCache,
-    pub(super) clients: ClientCache,
+    pub(super) packet_cache: PacketCache,
+    pub(super) client_cache: ClientCache,
     /// Reusable buffer for query names.
-    pub(super) name: LowerName,
+    pub(super) lower_name: LowerName,
     /// Reusable buffer for the offsets of a reply.
-    pub(super) layout: Layout,
+    pub(super) layout: ReplyLayout,
 }
 
 /// A worker as shared by the tasks on its thread. It must not be borrowed across an await.
@@ -32,16 +32,16 @@ impl Worker {
     pub fn new(observer: &Arc<Observer>, packet_cache_bytes: u64) -> Self {
         Self {
             recorder: observer.recorder(),
-            packets: PacketCache::new(packet_cache_bytes),
-            clients: ClientCache::default(),
-            name: LowerName::default(),
-            layout: Layout::default(),
+            packet_cache: PacketCache::new(packet_cache_bytes),
+            client_cache: ClientCache::default(),
+            lower_name: LowerName::default(),
+            layout: ReplyLayout::default(),
         }
     }
 
     /// Reports the size of the packet cache to the metrics.
     pub(super) fn report_cache_size(&self) {
-        let (replies, annotations, bytes) = self.packets.size();
+        let (replies, annotations, bytes) = self.packet_cache.size();
         self.recorder.set_packet_cache_size(replies, annotations, bytes);
     }
 }

@@ -33,10 +33,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use arena::{Arena, Index};
-pub use claims::{Claim, Claims, ScopedClaim, ClaimSource};
-pub use diff::{Change, MAX_SHOWN, ChangeKind, diff, table_id};
-pub use endpoint::{Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, AddressFamilies, PrivateDns};
-pub use listener::{ListenerTransport, Listener, PemFile, TlsFiles};
+pub use claims::{Claim, ClaimSource, Claims, ScopedClaim};
+pub use diff::{Change, ChangeKind, MAX_SHOWN, diff, table_id};
+pub use endpoint::{
+    AddressFamilies, Endpoint, EndpointAssociation, EndpointInterface, EndpointKind, PrivateDns,
+};
+pub use listener::{Listener, ListenerTransport, PemFile, TlsFiles};
 pub use live::Live;
 pub use network::{
     AttachedTo, Attachment, TransitGateway, TransitGatewayRoute, TransitGatewayRouteTable, TransitRank,
@@ -48,17 +50,19 @@ pub use object::{
     ManagedZone, NatGateway, NetworkInterface, Profile, ResourceName, Rule, RuleKind, Site, Subnet, View,
     ViewKind, Vpc,
 };
-pub use place::{NoLocation, Place, Places, PlaceKind};
+pub use place::{NoLocation, Place, PlaceKind, Places};
 pub use route::{Appliance, Rank, Route, RouteTable, Target};
-pub use routed::{Content, FailoverRole, RoutingLocation, Proximity, RoutedSet, RoutedSets, Routing, RoutingPolicy};
-pub use security_group::{Addresses, AccessDecision, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
+pub use routed::{
+    Content, FailoverRole, Proximity, RoutedSet, RoutedSets, Routing, RoutingLocation, RoutingPolicy,
+};
+pub use security_group::{AccessDecision, Addresses, GroupRule, GroupRules, OtherEnd, Peer, SecurityGroup};
 pub use upstream::{Order, Server, ServerTransport, SpkiPin, TlsTrust, Upstream, UpstreamIdentity};
-pub use zone::{ZoneLookup, Node, RecordError, Zone};
+pub use zone::{Node, RecordError, Zone, ZoneLookup};
 
 use ipnet::IpNet;
 
 use crate::aws::Facts;
-use crate::aws::ranges::Ranges;
+use crate::aws::ranges::IpRanges;
 use crate::config::{Expect, Mark};
 use crate::dns::{Name, Rdata, RrSet, SuffixMap};
 
@@ -117,7 +121,7 @@ pub struct World {
     /// Transit gateways.
     pub transit_gateways: Arena<TransitGateway>,
     /// AWS's IP ranges, if configured.
-    configured_ranges: Option<Box<Ranges>>,
+    configured_ranges: Option<Box<IpRanges>>,
     /// Instances of all VPCs.
     pub instances: Arena<Instance>,
     /// Inbound resolver endpoints.
@@ -317,7 +321,7 @@ impl World {
     }
 
     /// AWS's IP ranges: the configured ones, or else the built-in ones.
-    pub fn ranges(&self) -> &Ranges {
+    pub fn ranges(&self) -> &IpRanges {
         self.configured_ranges.as_deref().unwrap_or(&self.public.facts.ranges)
     }
 

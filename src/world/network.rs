@@ -129,7 +129,7 @@ impl TransitGatewayRouteTable {
 
     /// The route for an address.
     pub fn route(&self, destination: IpAddr) -> Option<&TransitGatewayRoute> {
-        self.routes.longest(destination).and_then(|(_, routes)| routes.first())
+        self.routes.longest_match(destination).and_then(|(_, routes)| routes.first())
     }
 
     /// Every route, in the order of prefixes.

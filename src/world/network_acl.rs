@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::security_group::{Addresses, AccessDecision};
+use super::security_group::{AccessDecision, Addresses};
 use crate::net::PrefixMap;
 
 /// The destination ports of return traffic: a client may use any of them ("Ephemeral ports").
@@ -80,7 +80,11 @@ impl AclRules {
     /// The decision of the rules of one direction for TCP between remote addresses and ports, and the number
     /// of the first rule that determines it. If it differs among the ports or addresses, the decision is
     /// unknown.
-    pub fn evaluate(&self, ports: RangeInclusive<u16>, other: Addresses<'_>) -> (AccessDecision, Option<u16>) {
+    pub fn evaluate(
+        &self,
+        ports: RangeInclusive<u16>,
+        other: Addresses<'_>,
+    ) -> (AccessDecision, Option<u16>) {
         Self::judged_by(self.applicable_to(other).into_iter(), ports, other)
     }
 

@@ -135,7 +135,7 @@ impl Places {
 
     /// Whether a configured place or client entry contains an address.
     pub fn contains(&self, client: IpAddr) -> bool {
-        self.clients.longest(client).is_some() || self.everywhere.longest(client).is_some()
+        self.clients.longest_match(client).is_some() || self.everywhere.longest_match(client).is_some()
     }
 
     /// The place of a client: the most specific client entry; otherwise a subnet of the given VPC; otherwise
@@ -158,14 +158,14 @@ impl Places {
 
     /// The place of an address among the subnets of one VPC.
     pub fn find_in_vpc(&self, address: IpAddr, vpc: Index<Vpc>) -> Option<Index<Place>> {
-        self.by_vpc.get(&vpc)?.longest(address).map(|(_, place)| *place)
+        self.by_vpc.get(&vpc)?.longest_match(address).map(|(_, place)| *place)
     }
 
     /// A prefix that no place contains completely may overlap several.
     fn nowhere(&self, client: IpNet) -> NoLocation {
-        let clients = self.clients.inside(&client).into_iter().map(|(_, place)| *place);
+        let clients = self.clients.covered_by(&client).into_iter().map(|(_, place)| *place);
         let touched =
-            self.everywhere.inside(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
+            self.everywhere.covered_by(&client).into_iter().flat_map(|(_, places)| places.iter().copied());
         let mut names: Vec<Index<Place>> = clients.chain(touched).collect();
         names.dedup_by_key(|place| self.name(*place).clone());
         match names.as_slice() {

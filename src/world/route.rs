@@ -128,7 +128,7 @@ impl RouteTable {
 
     /// The route for an address: the longest prefix, then the lowest rank.
     pub fn route(&self, destination: IpAddr) -> Option<&Route> {
-        self.routes.longest(destination).and_then(|(_, routes)| routes.first())
+        self.routes.longest_match(destination).and_then(|(_, routes)| routes.first())
     }
 
     /// Whether a route has this gateway endpoint as its target.

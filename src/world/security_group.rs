@@ -160,7 +160,7 @@ impl Addresses<'_> {
                 map.covering(own.network()).into_iter().filter(move |(net, _)| net.prefix_len() <= length);
             // A single address, and a set that excludes smaller prefixes, overlap none.
             let is_cut = !self.is_remainder && usize::from(length) < usize::from(own.max_prefix_len());
-            let smaller = is_cut.then(|| map.inside(own)).into_iter().flatten();
+            let smaller = is_cut.then(|| map.covered_by(own)).into_iter().flatten();
             wider.chain(smaller.filter(move |(net, _)| net.prefix_len() > length))
         })
     }

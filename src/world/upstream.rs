@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::listener::{PemFile, TlsFiles};
-use crate::aws::public::stable_hash;
+use crate::aws::public_names::stable_hash;
 
 /// A group of name servers that answer the same questions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -128,13 +128,7 @@ impl Zone {
     }
 
     /// Adds a record. Records of one owner and type form one set with the lowest TTL (RFC 2181 section 5.2).
-    pub fn add(
-        &mut self,
-        owner: Name,
-        rtype: RecordType,
-        ttl: u32,
-        rdata: Rdata,
-    ) -> Result<(), RecordError> {
+    pub fn add(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) -> Result<(), RecordError> {
         self.add_set(RrSet::new(owner, rtype, ttl, [rdata]))
     }
 
@@ -448,7 +442,7 @@ mod tests {
         let mut zone = zone();
         let www = name("www.example.com");
         zone.add(www.clone(), RecordType::A, 60, a(1)).unwrap();
-        let cname = Rdata::name(&name("x.example"));
+        let cname = Rdata::from_name(&name("x.example"));
         assert_eq!(
             zone.add(www.clone(), RecordType::CNAME, 60, cname.clone()),
             Err(RecordError::BesideCname(www.clone()))

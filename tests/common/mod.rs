@@ -1,6 +1,6 @@
 //! A running daemon and a raw DNS client, for tests over real sockets on loopback.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod process;
 
@@ -18,28 +18,29 @@ use plustwo::daemon::Daemon;
 use plustwo::world::compile::compile;
 use tokio::sync::watch;
 
-/// Long enough that only a reply that never comes runs into it.
+/// Time limit for a reply. Only a reply that never arrives exceeds it.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A daemon in this process, on ports of its own. It stops when dropped.
+/// A daemon in this process, on ports assigned by the system. Dropping it stops the daemon.
 pub struct Lab {
-    /// Where it answers DNS: the first listener.
+    /// Address of the first listener.
     pub dns: SocketAddr,
-    /// Where each listener answers, in the configuration's order.
+    /// Addresses of all listeners, in the order of the configuration.
     pub listeners: Vec<SocketAddr>,
-    /// Where it serves HTTP.
+    /// Admin address, which serves HTTP.
     pub admin: SocketAddr,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Lab {
-    /// The built-in lab.
+    /// Starts a daemon with the built-in lab.
     pub fn start() -> Self {
         Self::start_with(config::BUILT_IN_LAB)
     }
 
-    /// A configuration whose listener and admin address are those of the lab; both get port 0.
+    /// Starts a daemon with a configuration that has the listener and admin addresses of the lab. Their ports
+    /// are replaced by 0.
     pub fn start_with(text: &str) -> Self {
         let text = text.replace("127.0.0.1:5300", "127.0.0.1:0").replace("127.0.0.1:9530", "127.0.0.1:0");
         let mut loaded =
@@ -49,7 +50,7 @@ impl Lab {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let daemon = {
-            let _inside = runtime.enter();
+            let _guard = runtime.enter();
             Daemon::start(None, &loaded, world).unwrap()
         };
         let listeners: Vec<SocketAddr> = daemon.addresses().iter().map(|(_, address)| *address).collect();
@@ -59,12 +60,12 @@ impl Lab {
         Self { dns, listeners, admin, stop, thread: Some(thread) }
     }
 
-    /// The body of an HTTP page.
+    /// Sends a GET request and returns the body of the response.
     pub fn get(&self, path: &str) -> String {
         self.get_with_status(path).1
     }
 
-    /// The status line and the body of an HTTP page.
+    /// Sends a GET request and returns the status line and the body of the response.
     pub fn get_with_status(&self, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.admin).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -75,22 +76,22 @@ impl Lab {
         (head.lines().next().unwrap().to_owned(), body.to_owned())
     }
 
-    /// The value of a series on /metrics; 0 where it is not there.
+    /// The value of a series in `/metrics`, or 0 if there is none.
     pub fn metric(&self, series: &str) -> f64 {
         let page = self.get("/metrics");
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// Reads a series until it has a value: what it counts may happen after the client has seen its connection end.
+    /// Waits until a series has a value: an event may be counted after the client has seen its effect.
     pub fn wait_for_metric(&self, series: &str, value: f64) {
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         loop {
             let found = self.metric(series);
             if found == value {
                 return;
             }
-            assert!(begun.elapsed() < TIMEOUT, "{series} is {found}, not {value}");
+            assert!(started.elapsed() < TIMEOUT, "{series} is {found}, not {value}");
         }
     }
 }
@@ -104,13 +105,13 @@ impl Drop for Lab {
     }
 }
 
-/// A client at an address of its own.
+/// A UDP client.
 pub struct Client {
     socket: UdpSocket,
 }
 
 impl Client {
-    /// A client that asks `server` from `from`.
+    /// Creates a client that sends queries from `from` to `server`.
     pub fn new(server: SocketAddr, from: IpAddr) -> Self {
         let socket = UdpSocket::bind((from, 0)).unwrap();
         socket.connect(server).unwrap();
@@ -118,7 +119,7 @@ impl Client {
         Self { socket }
     }
 
-    /// Sends octets and gives the reply's.
+    /// Sends a message and returns the reply.
     pub fn exchange(&self, message: &[u8]) -> Vec<u8> {
         self.socket.send(message).unwrap();
         let mut reply = vec![0; 65_535];
@@ -127,7 +128,7 @@ impl Client {
         reply
     }
 
-    /// Asks for addresses, and waits for a moment only.
+    /// Queries A records. Returns `None` if there is no reply within 100 ms.
     pub fn try_query(&self, name: &str) -> Option<Reply> {
         self.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         self.socket.send(&question(3, name, 1, 1, true)).ok()?;
@@ -136,10 +137,10 @@ impl Client {
         Some(Reply::of(&reply[..length]))
     }
 
-    /// Asks in class IN over TCP, from 127.0.0.1.
+    /// Sends a query of class IN over TCP, from 127.0.0.1.
     pub fn query_tcp(&self, name: &str, rtype: &str) -> Reply {
         let server = self.socket.peer_addr().unwrap();
-        // Loopback's 127.0.0.1 and 127.0.1.1 stand in the same place of the lab.
+        // In the lab, 127.0.0.1 and 127.0.1.1 are at the same location.
         let mut stream = TcpStream::connect(server).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let message = question(4, name, rtype_code(rtype), 1, true);
@@ -147,7 +148,7 @@ impl Client {
         Reply::of(&read_frame(&mut stream))
     }
 
-    /// The next reply, whatever it is to.
+    /// Receives the next reply, to any query.
     pub fn receive(&self) -> Vec<u8> {
         let mut reply = vec![0; 65_535];
         let length = self.socket.recv(&mut reply).unwrap();
@@ -155,17 +156,17 @@ impl Client {
         reply
     }
 
-    /// Sends octets and waits for nothing.
+    /// Sends a message without waiting for a reply.
     pub fn send(&self, message: &[u8]) {
         self.socket.send(message).unwrap();
     }
 
-    /// Asks in class IN, with EDNS.
+    /// Sends a query of class IN with EDNS and returns the reply.
     pub fn query(&self, name: &str, rtype: &str) -> Reply {
         Reply::of(&self.exchange(&question(1, name, rtype_code(rtype), 1, true)))
     }
 
-    /// The strings of a CHAOS TXT answer, asked without EDNS.
+    /// Sends a CHAOS TXT query without EDNS and returns the strings of the answer.
     pub fn query_chaos(&self, name: &str) -> Vec<String> {
         Reply::of(&self.exchange(&question(2, name, 16, 3, false))).strings()
     }
@@ -193,15 +194,15 @@ fn rtype_code(mnemonic: &str) -> u16 {
     rtype.into()
 }
 
-/// A reply, read by another implementation than ours.
+/// A reply, parsed by an independent implementation.
 #[derive(Debug)]
 pub struct Reply {
-    /// As hickory-proto reads it.
+    /// The message as parsed by hickory-proto.
     pub message: Message,
 }
 
 impl Reply {
-    /// Reads a reply.
+    /// Parses a reply.
     pub fn of(octets: &[u8]) -> Self {
         Self { message: Message::from_vec(octets).expect("the reply is well-formed") }
     }
@@ -212,7 +213,7 @@ impl Reply {
         addresses.collect()
     }
 
-    /// The strings of the answer section, which has TXT records only.
+    /// The strings of the answer section, which must contain TXT records only.
     pub fn strings(&self) -> Vec<String> {
         let strings = self.message.answers.iter().map(|record| match &record.data {
             RData::TXT(txt) => {
@@ -243,13 +244,13 @@ impl Reply {
     }
 }
 
-/// Writes a message as TCP carries it, after its length (RFC 1035 4.2.2).
+/// Writes a message to a TCP stream, preceded by its length (RFC 1035 section 4.2.2).
 pub fn write_frame(stream: &mut TcpStream, message: &[u8]) {
     stream.write_all(&u16::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
     stream.write_all(message).unwrap();
 }
 
-/// Reads the next message of a TCP stream.
+/// Reads the next message from a TCP stream.
 pub fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();

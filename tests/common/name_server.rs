@@ -1,6 +1,6 @@
-//! A name server that sends what a test wrote, octet by octet: any records for any question.
+//! A name server with scripted responses: any records for any question, as written by the test.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 #[path = "test_server.rs"]
 mod test_server;
@@ -18,22 +18,22 @@ const SOA: u16 = 6;
 /// A record: owner, type, data.
 pub type Record = (&'static str, u16, Vec<u8>);
 
-/// What a server sends for a question.
+/// The response to a question.
 #[derive(Clone, Default)]
-pub struct Sent {
+pub struct Response {
     pub rcode: u8,
     pub answers: Vec<Record>,
     pub authority: Vec<Record>,
-    /// EDNS options as code and data; with any there is an OPT record.
+    /// EDNS options as code and data. The response has an OPT record if there are any.
     pub options: Vec<(u16, Vec<u8>)>,
 }
 
-impl Sent {
+impl Response {
     pub fn records(answers: Vec<Record>) -> Self {
         Self { answers, ..Self::default() }
     }
 
-    /// The response to a query, nothing in it compressed but what `data` compresses itself.
+    /// The response to a query in wire form, without name compression except in the given record data.
     fn message(&self, query: &[u8]) -> Vec<u8> {
         let end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
         let counts = [1, self.answers.len(), self.authority.len(), usize::from(!self.options.is_empty())];
@@ -56,26 +56,27 @@ impl Sent {
     }
 }
 
-/// A name server with a reply for each question, which says NXDOMAIN to all others. It ends when dropped.
+/// A name server with a response for each question. All other questions get NXDOMAIN. Dropping it stops the
+/// server.
 pub struct Server {
     pub address: SocketAddr,
     server: TestServer,
 }
 
 impl Server {
-    pub fn start(replies: Vec<(&'static str, u16, Sent)>) -> Self {
+    pub fn start(replies: Vec<(&'static str, u16, Response)>) -> Self {
         let replies: HashMap<_, _> =
             replies.into_iter().map(|(name, qtype, sent)| ((name, qtype), sent)).collect();
         let server = TestServer::udp(move |query| {
             let (name, qtype) = question(query);
             let soa = [vec![0, 0], vec![0; 16], vec![0, 0, 0, 60]].concat();
-            let denial = Sent { rcode: 3, authority: vec![("", SOA, soa)], ..Sent::default() };
+            let denial = Response { rcode: 3, authority: vec![("", SOA, soa)], ..Response::default() };
             vec![replies.get(&(name.as_str(), qtype)).unwrap_or(&denial).message(query)]
         });
         Self { address: server.address, server }
     }
 
-    /// The questions it was asked, each once.
+    /// The questions that were received, sorted and without duplicates.
     pub fn seen(&self) -> Vec<(String, u16)> {
         let seen = self.server.seen.lock().unwrap();
         let mut seen: Vec<_> = seen.iter().map(|(_, query)| question(query)).collect();
@@ -85,7 +86,7 @@ impl Server {
     }
 }
 
-/// The name in question in lower case without its final dot, and the type.
+/// The query name, in lower case and without the final dot, and the query type.
 fn question(query: &[u8]) -> (String, u16) {
     let (mut labels, mut at) = (Vec::new(), 12);
     while query[at] != 0 {

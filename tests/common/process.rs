@@ -1,4 +1,4 @@
-//! The program in a process of its own.
+//! The program in a separate process.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,25 +8,25 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use super::TIMEOUT;
 
-/// The program that cargo built.
+/// Path of the program that cargo built.
 pub const PLUSTWO: &str = env!("CARGO_BIN_EXE_plustwo");
 
-/// Runs it to its end.
+/// Runs the program and waits for its end.
 pub fn plustwo(arguments: &[&str]) -> Output {
     Command::new(PLUSTWO).args(arguments).output().unwrap()
 }
 
-/// Its standard output.
+/// The standard output.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Its standard error.
+/// The standard error.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The lab in a file, on ports that are free or taken as the test wants.
+/// Writes the lab configuration to a file, with the given DNS and admin addresses, and returns its path.
 pub fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
     let path = dir.join("plustwo.toml");
     let lab = fs::read_to_string("config/lab.toml").unwrap();
@@ -34,32 +34,32 @@ pub fn lab_file(dir: &Path, dns: &str, admin: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A daemon in a process of its own. Killed, if the test did not end it.
+/// A daemon in a separate process. Dropping it kills the process.
 pub struct DaemonProcess {
     /// The process.
     pub child: Child,
-    /// Where it answers DNS.
+    /// Address of its first listener.
     pub dns: String,
-    /// Where it serves HTTP.
+    /// Admin address, which serves HTTP.
     pub admin: String,
     log: BufReader<ChildStderr>,
 }
 
 impl DaemonProcess {
-    /// Serves a file.
+    /// Starts a daemon with a configuration file.
     pub fn start(file: &str) -> Self {
         let mut command = Command::new(PLUSTWO);
         command.args(["serve", "--log-json", "--config", file]);
         Self::start_as(command)
     }
 
-    /// Runs a command that becomes the daemon, logging JSON, and waits until its doors are open.
+    /// Runs a command that starts the daemon with JSON logs, and waits until the daemon is serving.
     pub fn start_as(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut address = |of: &str| loop {
-            let entry = next_entry(&mut log).unwrap_or_else(|| panic!("it ended before `{of}`"));
-            if entry["fields"]["message"] == of {
+        let mut address = |message: &str| loop {
+            let entry = next_entry(&mut log).unwrap_or_else(|| panic!("the log ended before `{message}`"));
+            if entry["fields"]["message"] == message {
                 break entry["fields"]["address"].as_str().unwrap().to_owned();
             }
         };
@@ -68,18 +68,18 @@ impl DaemonProcess {
         Self { child, dns, admin, log }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    /// Reads the log up to a message, and gives all messages up to it.
+    /// Reads the log up to a message and returns all messages read.
     pub fn wait_for(&mut self, message: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
-            let entry =
-                next_entry(&mut self.log).unwrap_or_else(|| panic!("it ended before `{message}`: {seen:?}"));
+            let entry = next_entry(&mut self.log)
+                .unwrap_or_else(|| panic!("the log ended before `{message}`: {seen:?}"));
             seen.push(entry["fields"]["message"].as_str().unwrap_or_default().to_owned());
             if seen.last().is_some_and(|last| last.contains(message)) {
                 return seen;
@@ -87,14 +87,14 @@ impl DaemonProcess {
         }
     }
 
-    /// Ends it in good order.
+    /// Stops the daemon gracefully.
     pub fn stop(mut self) {
         self.signal("-TERM");
         self.wait_for("Stopped.");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 
-    /// The status line and the body of what it answers over HTTP.
+    /// Sends an HTTP request and returns the status line and the body of the response.
     pub fn http(&self, method: &str, path: &str) -> (String, String) {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -109,7 +109,7 @@ impl DaemonProcess {
 fn next_entry(log: &mut BufReader<ChildStderr>) -> Option<serde_json::Value> {
     let mut line = String::new();
     while log.read_line(&mut line).unwrap() > 0 {
-        // What is said before logging begins is words.
+        // Output before the logger is initialised is plain text.
         if let Ok(entry) = serde_json::from_str(&line) {
             return Some(entry);
         }

@@ -1,4 +1,4 @@
-//! Clients over TLS that trust one certificate, and the certificates.
+//! Clients for DNS over TLS and DNS over HTTPS that trust a single certificate, and such certificates.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::common::Reply;
 
-/// Long enough that only a reply that never comes runs into it.
+/// Time limit for a reply. Only a reply that never arrives exceeds it.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A certificate for loopback addresses and its key, in files.
@@ -30,18 +30,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new one each time, in `NAME.cert.pem` and `NAME.key.pem`.
+    /// Creates a new certificate and writes it to `NAME.cert.pem` and `NAME.key.pem`.
     pub fn new(dir: &Path, name: &str) -> Self {
         let addresses = [2, 3, 4, 5].map(|last| format!("127.0.0.{last}")).to_vec();
-        let made = rcgen::generate_simple_self_signed(addresses).unwrap();
+        let generated = rcgen::generate_simple_self_signed(addresses).unwrap();
         let certificate = dir.join(format!("{name}.cert.pem"));
         let key = dir.join(format!("{name}.key.pem"));
-        fs::write(&certificate, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        Self { certificate, key, der: made.cert.der().clone() }
+        fs::write(&certificate, generated.cert.pem()).unwrap();
+        fs::write(&key, generated.signing_key.serialize_pem()).unwrap();
+        Self { certificate, key, der: generated.cert.der().clone() }
     }
 
-    /// What a client is that trusts this certificate. Connections that share it resume each other's sessions.
+    /// Settings of a client that trusts this certificate. Connections that share them resume each other's
+    /// sessions.
     pub fn client_config(&self, alpn: &[u8]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
@@ -70,10 +71,10 @@ fn runtime() -> Runtime {
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(TIMEOUT, future).await.expect("a reply comes")
+    tokio::time::timeout(TIMEOUT, future).await.expect("completes in time")
 }
 
-/// A connection over which messages go as over TCP.
+/// A connection for DNS over TLS.
 pub struct Dot {
     runtime: Runtime,
     stream: TlsStream<TcpStream>,
@@ -95,24 +96,24 @@ impl Dot {
         self.stream.get_ref().1.handshake_kind().unwrap()
     }
 
-    /// Sends nothing more, and goes on reading.
+    /// Closes the sending direction. Replies can still be received.
     pub fn half_close(&mut self) {
         self.runtime.block_on(self.stream.shutdown()).unwrap();
     }
 
-    /// Whether the server closes it with close_notify, without another octet.
+    /// Whether the server closes the connection with close_notify, without another octet.
     pub fn is_closed_in_order(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));
         end.is_ok() && rest.is_empty()
     }
 
-    /// The certificate that the server proved itself with.
+    /// The certificate that the server presented.
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
 
-    /// Sends messages in one go.
+    /// Sends messages in one write.
     pub fn send(&mut self, messages: &[&[u8]]) {
         let mut octets = Vec::new();
         for message in messages {
@@ -139,7 +140,7 @@ impl Dot {
         self.receive()
     }
 
-    /// Waits until the server has closed it.
+    /// Waits until the server closes the connection. Returns false if it sent anything before.
     pub fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = self.runtime.block_on(in_time(self.stream.read_to_end(&mut rest)));
@@ -147,10 +148,10 @@ impl Dot {
     }
 }
 
-/// Status, header and body.
+/// Status, header fields and body.
 pub type Response = (u16, http::HeaderMap, Vec<u8>);
 
-/// A connection over which messages go in HTTP/2.
+/// A connection for DNS over HTTPS.
 pub struct Doh {
     runtime: Runtime,
     authority: String,
@@ -173,7 +174,7 @@ impl Doh {
         Ok(Self { runtime, authority: listener.to_string(), http })
     }
 
-    /// The status and the body of a response.
+    /// Sends a request and returns the status and body of the response.
     pub fn request(
         &mut self,
         method: &str,
@@ -181,11 +182,11 @@ impl Doh {
         media_type: Option<&str>,
         body: &[u8],
     ) -> Result<(u16, Vec<u8>), h2::Error> {
-        let (status, _, body) = self.whole_request(method, path, media_type, body)?;
+        let (status, _, body) = self.full_request(method, path, media_type, body)?;
         Ok((status, body))
     }
 
-    /// Sends all messages by POST, each in a stream of its own, and gives the reply that comes first.
+    /// Sends all messages by POST, each in its own stream, and returns the reply that arrives first.
     pub fn first_reply(&mut self, messages: &[Vec<u8>]) -> Reply {
         let uri = format!("https://{}/dns-query", self.authority);
         let http = self.http.clone();
@@ -211,7 +212,8 @@ impl Doh {
         }))
     }
 
-    pub fn whole_request(
+    /// Sends a request and returns the complete response.
+    pub fn full_request(
         &mut self,
         method: &str,
         path: &str,
@@ -229,7 +231,7 @@ impl Doh {
         self.runtime.block_on(in_time(async move {
             let mut http = http.ready().await?;
             let (response, mut stream) = http.send_request(request, false)?;
-            // The server may refuse before it has read all.
+            // The server may reject the request before it has read the body.
             let _ = stream.send_data(body, true);
             let (parts, mut body) = response.await?.into_parts();
             let mut octets = Vec::new();
@@ -242,18 +244,18 @@ impl Doh {
         }))
     }
 
-    /// Asks by POST.
+    /// Sends a query by POST.
     pub fn post(&mut self, message: &[u8]) -> Vec<u8> {
-        self.answered("POST", "/dns-query", Some("application/dns-message"), message)
+        self.exchange("POST", "/dns-query", Some("application/dns-message"), message)
     }
 
-    /// Asks by GET.
+    /// Sends a query by GET.
     pub fn get(&mut self, message: &[u8]) -> Vec<u8> {
-        self.answered("GET", &format!("/dns-query?dns={}", base64url(message)), None, b"")
+        self.exchange("GET", &format!("/dns-query?dns={}", base64url(message)), None, b"")
     }
 
-    fn answered(&mut self, method: &str, path: &str, media_type: Option<&str>, body: &[u8]) -> Vec<u8> {
-        let (status, headers, octets) = self.whole_request(method, path, media_type, body).unwrap();
+    fn exchange(&mut self, method: &str, path: &str, media_type: Option<&str>, body: &[u8]) -> Vec<u8> {
+        let (status, headers, octets) = self.full_request(method, path, media_type, body).unwrap();
         assert_eq!(status, 200);
         assert_eq!(headers["content-type"], "application/dns-message");
         assert_eq!(headers["content-length"], octets.len().to_string());
@@ -261,7 +263,7 @@ impl Doh {
     }
 }
 
-/// RFC 4648 section 5, without padding.
+/// Encodes octets as base64url without padding (RFC 4648 section 5).
 pub fn base64url(octets: &[u8]) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();

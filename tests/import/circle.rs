@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::common::process::{stderr, plustwo, stdout};
+use super::common::process::{plustwo, stderr, stdout};
 use super::lab::{readme_names, without_ttls};
 use super::{folder, imported, world};
 

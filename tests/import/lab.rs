@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::common::Client;
-use super::common::process::{DaemonProcess, stderr, plustwo, stdout};
+use super::common::process::{DaemonProcess, plustwo, stderr, stdout};
 use super::{folder, gather};
 
 /// From everywhere, every name of the README's table, and the lab's own names.

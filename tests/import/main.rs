@@ -12,7 +12,7 @@ mod strange;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::process::{stderr, plustwo, stdout};
+use common::process::{plustwo, stderr, stdout};
 use plustwo::import::{Imported, Options, import, load, named};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
@@ -126,11 +126,7 @@ fn the_region_of_a_vpc_may_be_said() {
     let path = dir.path().to_str().unwrap();
     let output = plustwo(&["import", "aws", path]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("nothing tells the region of VPC `vpc-a`"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("nothing tells the region of VPC `vpc-a`"), "{}", stderr(&output));
     let output = plustwo(&["import", "aws", path, "--region", "eu-west-1", "--account", "111122223333"]);
     assert!(stdout(&output).contains("region = \"eu-west-1\"\naccount = \"111122223333\""));
 }

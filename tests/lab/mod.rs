@@ -161,7 +161,8 @@ impl Packet {
         Self { flags: self.flags | opcode << 11, ..self }
     }
 
-    /// Sets the counts of questions, answers, authority and additional records, whatever the message contains.
+    /// Sets the counts of questions, answers, authority and additional records, whatever the message
+    /// contains.
     pub fn counts(self, counts: [u16; 4]) -> Self {
         Self { counts, ..self }
     }
@@ -197,8 +198,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Parses a reply and checks what applies to every reply: it is a complete response without trailing octets,
-    /// AA, Z and AD are clear, and RA is clear if the message was not accepted as a query.
+    /// Parses a reply and checks what applies to every reply: it is a complete response without trailing
+    /// octets, AA, Z and AD are clear, and RA is clear if the message was not accepted as a query.
     #[track_caller]
     pub fn read(raw: &[u8]) -> Self {
         let message = Message::from_vec(raw).expect("a message");
@@ -276,7 +277,8 @@ impl Reply {
         data
     }
 
-    /// All records except OPT as text, sorted. TTLs are omitted, because they may count down between two replies.
+    /// All records except OPT as text, sorted. TTLs are omitted, because they may count down between two
+    /// replies.
     pub fn records(&self) -> Vec<String> {
         let text = |record: &Record| format!("{} {} {}", record.name, record.record_type(), record.data);
         let sections = [&self.message.answers, &self.message.authorities, &self.message.additionals];

@@ -321,11 +321,11 @@ fn truth(server: u8, question: &Question) -> Answer {
         3 | 4 if !is_plain => {
             let target = name(TARGETS[(of_name >> 8) as usize % TARGETS.len()]);
             let alias =
-                RrSet::new(qname.clone(), RecordType::CNAME, ttl(of_name), vec![Rdata::name(&target)]);
+                RrSet::new(qname.clone(), RecordType::CNAME, ttl(of_name), vec![Rdata::from_name(&target)]);
             // As a server that has the alias alone, or with the rest of the chain as a recursive server.
             let is_alone = (of_name >> 16).is_multiple_of(2);
             if is_alone || matches!(*qtype, RecordType::CNAME | RecordType::ANY) {
-                return Answer::of(vec![alias]);
+                return Answer::noerror(vec![alias]);
             }
             let rest = truth(server, &Question { qname: target, ..question.clone() });
             Answer { answer: [vec![alias], rest.answer].concat(), ..rest }
@@ -333,7 +333,9 @@ fn truth(server: u8, question: &Question) -> Answer {
         _ => match hash(server, qname, qtype.0) % 3 {
             0 => denial(of_name, qname, Rcode::NOERROR),
             seed => match rdatas(*qtype, seed as u8) {
-                Some(rdata) => Answer::of(vec![RrSet::new(qname.clone(), *qtype, ttl(of_name), vec![rdata])]),
+                Some(rdata) => {
+                    Answer::noerror(vec![RrSet::new(qname.clone(), *qtype, ttl(of_name), vec![rdata])])
+                }
                 None => denial(of_name, qname, Rcode::NOERROR),
             },
         },
@@ -358,7 +360,7 @@ fn rdatas(qtype: RecordType, seed: u8) -> Option<Rdata> {
     match qtype.0 {
         1 => Some(Rdata::a(Ipv4Addr::new(192, 0, 2, seed))),
         28 => Some(Rdata::from_wire(&[seed; 16])),
-        2 | 12 | 39 => Some(Rdata::name(&name("t0.com"))),
+        2 | 12 | 39 => Some(Rdata::from_name(&name("t0.com"))),
         15 => Some(Rdata::from_wire(b"\0\x0a\x02t0\x03com\0")),
         16 => Some(Rdata::txt(&["text"])),
         65_280 => Some(Rdata::from_wire(&[seed])),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use plustwo::dns::{Class, Question, RrSet};
 use plustwo::explain::Explanation;
-use plustwo::resolve::{Outcome, QueryContext, NoTrace, resolve};
+use plustwo::resolve::{NoTrace, Outcome, QueryContext, resolve};
 use plustwo::serve::annotate::path_texts;
 use plustwo::world::{Vantage, ViewId, World};
 
@@ -107,7 +107,7 @@ impl<'a> Options<'a> {
             return Ok(Ok(Vantage { view, place }));
         }
         let address: IpAddr = self.from.parse().map_err(|_| format!("`{}` is no place", self.from))?;
-        Ok(world.vantage(plustwo::net::host(address), view).map_err(|nowhere| nowhere.to_string()))
+        Ok(world.vantage(plustwo::net::host_prefix(address), view).map_err(|nowhere| nowhere.to_string()))
     }
 }
 
@@ -118,7 +118,7 @@ fn claims(world: &World, vantage: Vantage, question: &Question, occasion: QueryC
         return vec!["; no reply".to_owned()];
     };
     let line = |claim: &plustwo::explain::ClaimLine| {
-        let word = if claim.wins { "won " } else { "lost" };
+        let word = if claim.is_selected { "won " } else { "lost" };
         let through = claim.profile.as_ref().map(|id| format!(" through {id}")).unwrap_or_default();
         let whose = format!("{} {}{through}", claim.kind, claim.id);
         format!("; {word} {whose} on {} for {}: {}", claim.suffix, claim.name, claim.rule)

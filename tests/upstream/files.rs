@@ -6,7 +6,7 @@ use std::path::Path;
 use hickory_proto::op::ResponseCode;
 
 use crate::common::Client;
-use crate::common::process::{DaemonProcess, stderr, plustwo};
+use crate::common::process::{DaemonProcess, plustwo, stderr};
 use crate::encrypted::{BOTH, Encrypted, Identity, NAME, Protocol, authority};
 
 /// A configuration that forwards everything to one server.

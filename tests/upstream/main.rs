@@ -135,7 +135,7 @@ async fn negative_answers_and_chains_are_passed_as_they_are() {
     let ns = RrSet::new(owner("example"), RecordType::NS, 9, rdata(RecordType::NS, "ns.example."));
     let cname = RrSet::new(owner("a.example"), RecordType::CNAME, 8, rdata(RecordType::CNAME, "b.example."));
     let end = RrSet::new(owner("b.example"), RecordType::A, 7, rdata(RecordType::A, "192.0.2.2"));
-    let answers = [Answer::nxdomain(soa.clone()), Answer::no_data(soa), Answer::of(vec![cname, end])];
+    let answers = [Answer::nxdomain(soa.clone()), Answer::no_data(soa), Answer::noerror(vec![cname, end])];
     for mut expected in answers {
         let mut sent = expected.clone();
         sent.authority.push(ns.clone());

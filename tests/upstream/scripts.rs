@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use plustwo::dns::{Annotations, Answer, Query, Rcode, Rdata, RecordType, RrSet, encode, encode_turn_away};
+use plustwo::dns::{Annotations, Answer, Query, Rcode, Rdata, RecordType, RrSet, encode, encode_rejection};
 
 /// The message that gives an answer to a query.
 pub fn reply(message: &[u8], answer: &Answer) -> Vec<u8> {
@@ -18,7 +18,7 @@ pub fn reply(message: &[u8], answer: &Answer) -> Vec<u8> {
 pub fn address(message: &[u8]) -> Answer {
     let query = Query::parse(message).unwrap();
     let rdata = Rdata::a(Ipv4Addr::new(192, 0, 2, 1));
-    Answer::of(vec![RrSet::new(query.question.qname, RecordType::A, 60, vec![rdata])])
+    Answer::noerror(vec![RrSet::new(query.question.qname, RecordType::A, 60, vec![rdata])])
 }
 
 /// Answers every question with one address.
@@ -52,6 +52,6 @@ pub fn before_edns(message: &[u8]) -> Vec<Vec<u8>> {
         dnssec_ok: false,
     };
     let mut out = Vec::new();
-    encode_turn_away(&turned, &mut out);
+    encode_rejection(&turned, &mut out);
     vec![out]
 }

@@ -1,70 +1,70 @@
-//! Worlds that grow in one thing alone, as configurations, and what is asked of them.
+//! Worlds that grow in one dimension, as configurations, and their queries.
 //!
 //! ```text
-//!  Thing, size ──► Shape: how many of everything ──► World: a configuration ──► questions
+//!  Dimension, size ──► Shape: the number of each kind of object ──► World: configuration and questions
 //! ```
 //!
-//! However large a world is, as many different questions are asked of it as of the smallest of its kind, spread over
-//! all of it: what grows is the world and not what is asked of it. Only of [`Thing::Askers`] it is the other way round.
-//! Sizes go beyond AWS's quotas, since they are to show what grows. `tools/big_world.py` writes worlds like these.
+//! A large world gets as many different queries as a small one, spread over all of it: only the world grows.
+//! The exception is [`Dimension::QueryClients`], where only the queries grow. Sizes exceed AWS's quotas,
+//! because the purpose is to show how cost grows. `tools/big_world.py` writes similar worlds.
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use super::REGION;
 
-/// The sizes of most things.
+/// The sizes of most dimensions.
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// Where the addresses of VPCs begin: 10.0.0.0/8.
+/// The first address of VPCs: 10.0.0.0/8.
 const VPCS: u32 = 0x0a00_0000;
 
-/// Where the destinations of routes begin: 100.64.0.0/10, a /28 each.
+/// The first destination of routes: 100.64.0.0/10, a /28 each.
 const DESTINATIONS: u32 = 0x6440_0000;
 
-/// Where declared clients begin: 198.18.0.0/15.
+/// The first address of configured clients: 198.18.0.0/15.
 const CLIENTS: u32 = 0xc612_0000;
 
-/// Where sources that security groups admit, and nobody asks from, begin: 172.16.0.0/12, a /28 each.
-const STRANGERS: u32 = 0xac10_0000;
+/// The first source in rules that match no client: 172.16.0.0/12, a /28 each.
+const UNUSED_SOURCES: u32 = 0xac10_0000;
 
-/// How many names of endpoints are asked for. Odd, and asked for in turns: a look-up that comes again from the same port
-/// with the same ID and name counts as a retransmission, whoever it is for. IDs go up by one, so the same pair comes
-/// after 590,000 queries of one socket.
-const SERVICES_ASKED: usize = 9;
+/// Number of endpoint names that are queried, in turn. It is odd, because a repeated lookup from the same
+/// port with the same ID and name counts as a retransmission, whichever client it is for. IDs increase by
+/// one, so the same pair repeats after 590,000 queries of one socket.
+const QUERIED_SERVICES: usize = 9;
 
-/// The offset in a subnet of whoever asks: beyond the interfaces of ten endpoints.
-const ASKERS: usize = 100;
+/// The offset of clients in a subnet, after the interfaces of ten endpoints.
+const CLIENT_OFFSET: usize = 100;
 
-/// What a world grows in, in the order of the table.
+/// The dimension in which a world grows, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Thing {
-    /// Private hosted zones.
+pub enum Dimension {
+    /// Private hosted zones
     Zones,
-    /// Names in one zone.
+    /// Names in one zone
     Names,
-    /// Interface endpoints, ten in each VPC.
+    /// Interface endpoints, ten per VPC
     Endpoints,
-    /// Interface endpoints in the same VPC.
+    /// Interface endpoints in one VPC
     EndpointsOfOne,
-    /// Subnets, ten in each VPC.
+    /// Subnets, ten per VPC
     Subnets,
-    /// Routes in the same table.
+    /// Routes in one route table
     Routes,
-    /// Rules in the same security group.
+    /// Rules of one security group
     Rules,
-    /// Entries of the same network ACL.
+    /// Entries of one network ACL
     Entries,
-    /// `[[client]]` entries.
+    /// `[[client]]` entries
     Clients,
-    /// Addresses that ask, for one name of an endpoint each; the world stays the same.
-    Askers,
-    /// VPCs with everything in them.
+    /// Clients that send queries, for one endpoint name each; the world does not grow
+    QueryClients,
+    /// VPCs with objects of every kind
     Whole,
 }
 
-impl Thing {
-    /// As tables show it.
+impl Dimension {
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Zones => "zones",
@@ -75,16 +75,16 @@ impl Thing {
             Self::Routes => "routes in one table",
             Self::Rules => "rules in one group",
             Self::Entries => "entries of one network ACL",
-            Self::Clients => "declared clients",
-            Self::Askers => "clients that ask",
+            Self::Clients => "configured clients",
+            Self::QueryClients => "querying clients",
             Self::Whole => "whole VPCs",
         }
     }
 
-    /// The sizes that are measured, the smallest first.
+    /// The sizes that are measured, in ascending order.
     pub fn sizes(self) -> &'static [usize] {
         match self {
-            // Each has two interfaces, and ten subnets hold so many.
+            // Each has two interfaces, and ten subnets have space for this many.
             Self::EndpointsOfOne => &SIZES[..3],
             Self::Whole => &[1, 1_000],
             _ => &SIZES,
@@ -97,106 +97,123 @@ impl Thing {
         World { text: shape.text(), questions: shape.questions() }
     }
 
-    /// How many of everything a world of a size has: one of each that must be there, but for what grows.
+    /// The number of each kind of object in a world of a size: the minimum, except for the dimension that
+    /// grows.
     fn shape(self, size: usize) -> Shape {
-        let one = Shape { vpcs: 1, subnets: 10, routes: 1, askers: Askers::Loopback, ..Shape::default() };
+        let one = Shape {
+            vpcs: 1,
+            subnets: 10,
+            routes: 1,
+            querying_clients: QueryClients::Loopback,
+            ..Shape::default()
+        };
         let zone = Shape { zones: 1, hosts: 100, names: 100, ..one };
-        let endpoints = Shape { endpoints: 10, names: SERVICES_ASKED, ..one };
+        let endpoints = Shape { endpoints: 10, names: QUERIED_SERVICES, ..one };
         match self {
             Self::Zones => Shape { zones: size, hosts: 10, ..zone },
             Self::Names => Shape { hosts: size, names: 10, ..zone },
-            Self::Endpoints => Shape { vpcs: size / 10, askers: Askers::InSubnets(10), ..endpoints },
+            Self::Endpoints => {
+                Shape { vpcs: size / 10, querying_clients: QueryClients::InSubnets(10), ..endpoints }
+            }
             Self::EndpointsOfOne => Shape { endpoints: size, ..endpoints },
-            Self::Subnets => Shape { vpcs: size / 10, names: 10, askers: Askers::InSubnets(100), ..zone },
+            Self::Subnets => {
+                Shape { vpcs: size / 10, names: 10, querying_clients: QueryClients::InSubnets(100), ..zone }
+            }
             Self::Routes => Shape { routes: size, ..zone },
             Self::Rules => Shape { rules: size, ..endpoints },
             Self::Entries => Shape { entries: size, ..endpoints },
-            Self::Clients => Shape { clients: size, askers: Askers::Declared(10), ..zone },
-            Self::Askers => Shape { askers: Askers::InTurns(size), ..endpoints },
-            Self::Whole => Shape { vpcs: size, routes: 100, askers: Askers::InSubnets(10), ..endpoints },
+            Self::Clients => Shape { clients: size, querying_clients: QueryClients::Configured(10), ..zone },
+            Self::QueryClients => Shape { querying_clients: QueryClients::OneNameEach(size), ..endpoints },
+            Self::Whole => {
+                Shape { vpcs: size, routes: 100, querying_clients: QueryClients::InSubnets(10), ..endpoints }
+            }
         }
     }
 }
 
-/// A world as a configuration, without what every configuration of the benchmark has.
+/// A world as a configuration, without the part that all configurations of the benchmark share.
 #[derive(Clone, Debug)]
 pub struct World {
     /// The configuration.
     pub text: String,
-    /// What is asked of it, each once. Every answer holds an address.
+    /// Its questions, each once. Every answer has an address.
     pub questions: Vec<Question>,
 }
 
-/// A name, and who asks for it.
+/// A name, and the client that queries it.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The name, without the final dot.
     pub name: String,
-    /// Whom the EDNS Client Subnet names. `None`: the query has none.
-    pub asker: Option<Ipv4Addr>,
+    /// The address in the EDNS Client Subnet option. `None` if the query has none.
+    pub client_subnet: Option<Ipv4Addr>,
 }
 
-/// Who asks.
+/// The clients that send queries.
 #[derive(Clone, Copy, Debug, Default)]
-enum Askers {
-    /// 127.0.0.1, which stands in the first subnet.
+enum QueryClients {
+    /// 127.0.0.1, which is in the first subnet.
     #[default]
     Loopback,
-    /// So many addresses, spread over all subnets.
+    /// This many addresses, spread over all subnets.
     InSubnets(usize),
-    /// So many addresses, spread over all subnets. Each asks for one name only, and names take turns; what does not
-    /// make a whole turn is left out.
-    InTurns(usize),
-    /// So many of the declared clients, spread over all.
-    Declared(usize),
+    /// This many addresses, spread over all subnets. Each queries one name, and each name is queried equally
+    /// often: the remainder is omitted.
+    OneNameEach(usize),
+    /// This many of the configured clients, spread over all of them.
+    Configured(usize),
 }
 
-/// How many of everything there are.
+/// The number of each kind of object.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shape {
-    /// Zones, of all VPCs.
+    /// Zones, associated with all VPCs.
     zones: usize,
-    /// Names in each zone.
+    /// Names per zone.
     hosts: usize,
     /// VPCs.
     vpcs: usize,
-    /// Subnets in each VPC, an even number.
+    /// Subnets per VPC, an even number.
     subnets: usize,
-    /// Endpoints in each VPC; each has the same names in every VPC.
+    /// Endpoints per VPC; their names are the same in every VPC.
     endpoints: usize,
-    /// Routes in each VPC's table, beside the default route.
+    /// Routes in each VPC's route table, in addition to the default route.
     routes: usize,
-    /// Rules in each VPC's security group. 0: there is none.
+    /// Rules in each VPC's security group. 0: no security group.
     rules: usize,
-    /// Entries for what comes into each VPC's subnets, in its default network ACL. 0: there is none.
+    /// Inbound entries of the default network ACL of each VPC. 0: no network ACL.
     entries: usize,
-    /// `[[client]]` entries, beside that of loopback.
+    /// `[[client]]` entries, in addition to that of loopback.
     clients: usize,
-    /// Names that are asked for: of endpoints where there are any, else of zones.
+    /// Names that are queried: of endpoints if there are any, otherwise of zones.
     names: usize,
-    /// Who asks for them.
-    askers: Askers,
+    /// The clients that query them.
+    querying_clients: QueryClients,
 }
 
 // ---- questions ------------------------------------------------------------------------------------------
 
 impl Shape {
-    /// What each asker asks: for one name after the other, or for the one whose turn it is.
+    /// The questions of the clients: each queries all names, or one of them in turn.
     fn questions(&self) -> Vec<Question> {
-        let names = self.asked_names();
-        let all = |asker| names.iter().map(move |name| Question { name: name.clone(), asker });
-        let askers = self.askers().into_iter();
-        match self.askers {
-            Askers::InTurns(count) => {
-                let turns = names.iter().cycle().take(count - count % names.len());
-                turns.zip(askers).map(|(name, asker)| Question { name: name.clone(), asker }).collect()
+        let names = self.queried_names();
+        let all =
+            |client_subnet| names.iter().map(move |name| Question { name: name.clone(), client_subnet });
+        let querying_clients = self.querying_clients().into_iter();
+        match self.querying_clients {
+            QueryClients::OneNameEach(count) => {
+                let repeated = names.iter().cycle().take(count - count % names.len());
+                repeated
+                    .zip(querying_clients)
+                    .map(|(name, client_subnet)| Question { name: name.clone(), client_subnet })
+                    .collect()
             }
-            _ => askers.flat_map(all).collect(),
+            _ => querying_clients.flat_map(all).collect(),
         }
     }
 
-    /// The names that are asked for.
-    fn asked_names(&self) -> Vec<String> {
+    /// The names that are queried.
+    fn queried_names(&self) -> Vec<String> {
         let all = if self.endpoints > 0 { self.endpoints } else { self.zones * self.hosts };
         let name = |number| match self.endpoints {
             0 => format!("h{}.{}", number % self.hosts, zone_name(number / self.hosts)),
@@ -205,27 +222,27 @@ impl Shape {
         spread(self.names, all).map(name).collect()
     }
 
-    /// Who asks for them.
-    fn askers(&self) -> Vec<Option<Ipv4Addr>> {
-        match self.askers {
-            Askers::Loopback => vec![None],
-            Askers::Declared(count) => {
+    /// The clients that query them.
+    fn querying_clients(&self) -> Vec<Option<Ipv4Addr>> {
+        match self.querying_clients {
+            QueryClients::Loopback => vec![None],
+            QueryClients::Configured(count) => {
                 spread(count, self.clients).map(|number| Some(client(number))).collect()
             }
-            Askers::InSubnets(count) | Askers::InTurns(count) => {
+            QueryClients::InSubnets(count) | QueryClients::OneNameEach(count) => {
                 let subnets = self.vpcs * self.subnets;
-                let asker = |(number, subnet)| {
+                let address = |(number, subnet)| {
                     // Not always the first subnet of a VPC.
                     let (vpc, subnet) = (subnet / self.subnets, (subnet + number) % self.subnets);
-                    Some(self.address(vpc, subnet, ASKERS + number / self.subnets))
+                    Some(self.address(vpc, subnet, CLIENT_OFFSET + number / self.subnets))
                 };
-                spread(count, subnets).enumerate().map(asker).collect()
+                spread(count, subnets).enumerate().map(address).collect()
             }
         }
     }
 }
 
-/// So many numbers below a bound, far from each other. Some come twice where there are too few.
+/// `count` numbers less than `bound`, evenly spread. Some repeat if `count` is greater.
 fn spread(count: usize, bound: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |number| number * bound / count)
 }
@@ -242,7 +259,7 @@ fn service_name(endpoint: usize) -> String {
     format!("svc{endpoint}.example.internal")
 }
 
-/// The address of a declared client.
+/// The address of a configured client.
 fn client(number: usize) -> Ipv4Addr {
     Ipv4Addr::from(CLIENTS + number as u32)
 }
@@ -252,13 +269,13 @@ fn destination(route: usize) -> u32 {
     DESTINATIONS + 16 * route as u32
 }
 
-/// How many bits tell so many things apart.
+/// Number of bits needed to number this many objects.
 fn bits(count: usize) -> u32 {
     count.next_power_of_two().ilog2()
 }
 
 impl Shape {
-    /// How many bits of an address tell the hosts of a subnet apart. A VPC is a /16 at most (VPC User Guide, "VPC
+    /// Number of bits of the host part of a subnet's addresses. A VPC is a /16 at most (VPC User Guide, "VPC
     /// CIDR blocks").
     fn host_bits(&self) -> u32 {
         (24 - bits(self.vpcs)).min(16) - bits(self.subnets)
@@ -270,7 +287,7 @@ impl Shape {
         Ipv4Addr::from(VPCS + (subnet << self.host_bits() | offset) as u32)
     }
 
-    /// The two addresses of a host: behind a route, and hosts are spread over all routes.
+    /// The two addresses of a host, which match one of the routes. Hosts are spread over all routes.
     fn host_addresses(&self, number: usize) -> [Ipv4Addr; 2] {
         let hosts = self.zones * self.hosts;
         let network = destination(number * self.routes / hosts);
@@ -293,7 +310,7 @@ impl Shape {
         text
     }
 
-    /// A VPC with all that stands in it.
+    /// Writes a VPC with all its objects.
     fn write_vpc(&self, text: &mut String, vpc: usize) {
         let (cidr, length) = (self.address(vpc, 0, 0), 32 - self.host_bits() - bits(self.subnets));
         let _ = write!(
@@ -319,7 +336,7 @@ internet_gateway = "igw-{vpc}"
         (0..self.endpoints).for_each(|endpoint| self.write_endpoint(text, vpc, endpoint));
     }
 
-    /// The table of all of a VPC's subnets.
+    /// Writes the route table of all subnets of a VPC.
     fn write_table(&self, text: &mut String, vpc: usize) {
         let _ = write!(
             text,
@@ -333,7 +350,7 @@ internet_gateway = "igw-{vpc}"
         text.push_str("]\n");
     }
 
-    /// A subnet; every second one is in the other availability zone.
+    /// Writes a subnet. Subnets alternate between two availability zones.
     fn write_subnet(&self, text: &mut String, vpc: usize, subnet: usize) {
         let (cidr, length) = (self.address(vpc, subnet, 0), 32 - self.host_bits());
         let zone = if subnet.is_multiple_of(2) { 'a' } else { 'c' };
@@ -349,11 +366,12 @@ route_table = "rtb-{vpc}"
         );
     }
 
-    /// The group of all of a VPC's interfaces. Only the last rule admits anybody who asks.
+    /// Writes the security group of all interfaces of a VPC. Only the last rule matches clients.
     fn write_group(&self, text: &mut String, vpc: usize) {
         let _ = write!(text, "\n[[vpc.security_group]]\nid = \"sg-{vpc}\"\ningress = [\n");
-        let strangers = (1..self.rules as u32).map(|rule| (Ipv4Addr::from(STRANGERS + 16 * rule), 28));
-        for (source, length) in strangers.chain([(Ipv4Addr::from(VPCS), 8)]) {
+        let unused_sources =
+            (1..self.rules as u32).map(|rule| (Ipv4Addr::from(UNUSED_SOURCES + 16 * rule), 28));
+        for (source, length) in unused_sources.chain([(Ipv4Addr::from(VPCS), 8)]) {
             let _ = writeln!(
                 text,
                 "{{ protocol = \"tcp\", from_port = 443, to_port = 443, sources = [\"{source}/{length}\"] }},"
@@ -362,12 +380,12 @@ route_table = "rtb-{vpc}"
         text.push_str("]\n");
     }
 
-    /// The network ACL of all of a VPC's subnets. Of what comes in only the last entry speaks of anybody who asks.
+    /// Writes the network ACL of all subnets of a VPC. Only the last inbound entry matches clients.
     fn write_acl(&self, text: &mut String, vpc: usize) {
         let _ = write!(text, "\n[[vpc.network_acl]]\nid = \"acl-{vpc}\"\nis_default = true\nentries = [\n");
         let rest = "protocol = \"-1\"";
         for number in 1..self.entries as u32 {
-            let source = Ipv4Addr::from(STRANGERS + 16 * number);
+            let source = Ipv4Addr::from(UNUSED_SOURCES + 16 * number);
             let _ = writeln!(
                 text,
                 "{{ rule_number = {number}, {rest}, rule_action = \"deny\", cidr = \"{source}/28\" }},"
@@ -378,7 +396,7 @@ route_table = "rtb-{vpc}"
         let _ = writeln!(text, "{{ rule_number = 100, egress = true, {allows} }},\n]");
     }
 
-    /// An endpoint with interfaces in two subnets that stand in different availability zones.
+    /// Writes an endpoint with interfaces in two subnets of different availability zones.
     fn write_endpoint(&self, text: &mut String, vpc: usize, endpoint: usize) {
         let name = service_name(endpoint);
         let _ = write!(
@@ -397,7 +415,7 @@ network_interfaces = [
         let group =
             if self.rules > 0 { format!(", security_groups = [\"sg-{vpc}\"]") } else { String::new() };
         for subnet in [2 * pair, 2 * pair + 1] {
-            // The first four addresses of a subnet are AWS's own.
+            // The first four addresses of a subnet are reserved by AWS.
             let address = self.address(vpc, subnet, 4 + endpoint);
             let _ =
                 writeln!(text, "{{ subnet = \"subnet-{vpc}-{subnet}\", address = \"{address}\"{group} }},");
@@ -405,7 +423,7 @@ network_interfaces = [
         text.push_str("]\n");
     }
 
-    /// A zone of all VPCs, with its records.
+    /// Writes a zone of all VPCs, with its records.
     fn write_zone(&self, text: &mut String, zone: usize) {
         let vpcs: Vec<String> = (0..self.vpcs).map(|vpc| format!("\"vpc-{vpc}\"")).collect();
         let (name, vpcs) = (zone_name(zone), vpcs.join(", "));
@@ -421,7 +439,7 @@ network_interfaces = [
     }
 }
 
-/// An entry of a client that stands in a subnet of the first VPC.
+/// Writes the entry of a client in a subnet of the first VPC.
 fn write_client(text: &mut String, source: &str, subnet: usize) {
     let _ = write!(text, "\n[[client]]\nsource = \"{source}\"\nplace = \"subnet-0-{subnet}\"\n");
 }

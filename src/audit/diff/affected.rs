@@ -9,7 +9,7 @@ use crate::audit::survey::Survey;
 use crate::dns::Name;
 use crate::explain::Destination;
 use crate::resolve::{FilterId, Reason, Source};
-use crate::world::{Change, PlaceKind, ChangeKind, World, table_id};
+use crate::world::{Change, ChangeKind, PlaceKind, World, table_id};
 
 /// Kinds of changes that cannot affect a name: locations of clients, and listeners.
 const WITHOUT_EFFECT: [&str; 2] = ["client", "listener"];
@@ -34,11 +34,11 @@ pub(super) struct AffectedObjects {
 impl AffectedObjects {
     pub(super) fn of<'p>(
         surveys: &[Survey<'_>; 2],
-        askers: &[&BothWorlds],
+        locations: &[&BothWorlds],
         rows: impl Iterator<Item = &'p LocationPair>,
     ) -> Self {
         let mut touched = Self::default();
-        for both in askers {
+        for both in locations {
             touched.place(surveys[0].world, &both.before);
             touched.place(surveys[1].world, &both.after);
         }
@@ -51,8 +51,8 @@ impl AffectedObjects {
                 |reason: &Reason| matches!(reason, Reason::NoReturnRoute | Reason::AsymmetricRouting);
             let by_replies = |row: &Row| row.all_reasons().iter().any(is_of_replies);
             if by_replies(&pair.before) || by_replies(&pair.after) {
-                touched.ways_back(surveys[0].world, &pair.before);
-                touched.ways_back(surveys[1].world, &pair.after);
+                touched.return_paths(surveys[0].world, &pair.before);
+                touched.return_paths(surveys[1].world, &pair.after);
             }
             touched.is_answer |= pair.before.addresses() != pair.after.addresses()
                 || pair.before.records != pair.after.records
@@ -68,12 +68,12 @@ impl AffectedObjects {
     }
 
     /// A location affects itself and its VPC.
-    fn place(&mut self, world: &World, asker: &AuditLocation) {
-        self.ids.insert(asker.place.to_string());
-        if let Some(vpc) = world.place_vpc(asker.vantage.place) {
+    fn place(&mut self, world: &World, location: &AuditLocation) {
+        self.ids.insert(location.place.to_string());
+        if let Some(vpc) = world.place_vpc(location.vantage.place) {
             self.ids.insert(vpc.id.to_string());
         }
-        if let PlaceKind::Subnet(subnet) = world.places[asker.vantage.place].kind {
+        if let PlaceKind::Subnet(subnet) = world.places[location.vantage.place].kind {
             let table = world.subnets[subnet].route_table;
             // An implicit table is identified by its VPC's ID, which is not on any path.
             if world.route_tables[table].id.is_none() {
@@ -87,8 +87,8 @@ impl AffectedObjects {
         self.ids.extend(row.claim.as_ref().map(|(_, id)| id.to_string()));
         self.ids.extend(row.profile.iter().map(|id| id.to_string()));
         self.is_public |= matches!(row.source, Source::Public | Source::SystemRule);
-        for way in &row.ways {
-            let path = &way.path;
+        for path in &row.ways {
+            let path = &path.path;
             self.ids.extend(path.via.iter().map(|id| id.to_string()));
             if let Some(matched) = &path.matched
                 && let Some(table) = &matched.route_table
@@ -97,13 +97,13 @@ impl AffectedObjects {
                 self.routes
                     .extend(matched.prefix_list.iter().map(|list| (table.to_string(), list.to_string())));
             }
-            let lands_at_interface = matches!(path.endpoint, Some((_, Some(_))));
+            let is_at_interface = matches!(path.endpoint, Some((_, Some(_))));
             for (left, hop) in path.hops.iter().rev().enumerate() {
                 self.ids.insert(hop.id.to_string());
                 if let Some(id) = &hop.subnet {
                     self.ids.insert(id.to_string());
                     // The table of the destination is for return traffic.
-                    if left > 0 || !lands_at_interface {
+                    if left > 0 || !is_at_interface {
                         self.table_of(world, id);
                     }
                 }
@@ -123,9 +123,9 @@ impl AffectedObjects {
     }
 
     /// The tables at which return paths start.
-    fn ways_back(&mut self, world: &World, row: &Row) {
-        for way in &row.ways {
-            if let Destination::Subnet { subnet: Some(subnet), .. } = Destination::of(world, &way.path) {
+    fn return_paths(&mut self, world: &World, row: &Row) {
+        for path in &row.ways {
+            if let Destination::Subnet { subnet: Some(subnet), .. } = Destination::of(world, &path.path) {
                 self.table_of(world, &subnet);
             }
         }

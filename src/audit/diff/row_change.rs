@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::row::{Row, PathCell};
+use crate::audit::row::{PathCell, Row};
 use crate::resolve::EgressPath;
 
 /// The result in both worlds.
@@ -20,27 +20,33 @@ impl RowChange {
         if !differ(before, after) {
             return None;
         }
-        let told = Self { before: described(before, after), after: described(after, before) };
-        if told.before != told.after {
-            return Some(told);
+        let described = Self { before: described(before, after), after: described(after, before) };
+        if described.before != described.after {
+            return Some(described);
         }
         // The same paths with a different assignment of addresses.
-        Some(Self { before: way_by_way(before), after: way_by_way(after) })
+        Some(Self { before: per_path(before), after: per_path(after) })
     }
 }
 
 /// Whether traffic is affected.
 fn differ(before: &Row, after: &Row) -> bool {
     let ways = |row: &Row| {
-        let way = |way: &PathCell| {
-            (way.addresses.clone(), way.path.class, way.path.via.clone(), way.path.reach, way.lands.clone())
+        let path = |path: &PathCell| {
+            (
+                path.addresses.clone(),
+                path.path.class,
+                path.path.via.clone(),
+                path.path.reach,
+                path.destinations.clone(),
+            )
         };
-        row.ways.iter().map(way).collect::<Vec<_>>()
+        row.ways.iter().map(path).collect::<Vec<_>>()
     };
     before.rcode != after.rcode
         || before.records != after.records
         || before.ttls != after.ttls
-        || before.is_unasked != after.is_unasked
+        || before.is_unresolved != after.is_unresolved
         || ways(before) != ways(after)
 }
 
@@ -49,31 +55,32 @@ fn differ(before: &Row, after: &Row) -> bool {
 fn described(row: &Row, other: &Row) -> String {
     let plain = |row: &Row| {
         let mut ways: Vec<String> = Vec::new();
-        for way in &row.ways {
-            let told = way_told(&way.path);
-            if !ways.contains(&told) {
-                ways.push(told);
+        for path in &row.ways {
+            let described = way_told(&path.path);
+            if !ways.contains(&described) {
+                ways.push(described);
             }
         }
         ways.sort_unstable();
         match ways.is_empty() {
             false => ways.join(" and "),
-            true if row.is_unasked => "not asked".to_owned(),
+            true if row.is_unresolved => "not asked".to_owned(),
             true if !row.records.is_empty() => "records".to_owned(),
             true => format!("no address ({})", row.rcode),
         }
     };
-    let mut told = plain(row);
+    let mut described = plain(row);
     if row.answered_by() != other.answered_by() {
-        told = format!("{}: {told}", row.answered_by());
+        described = format!("{}: {described}", row.answered_by());
     }
     let addresses =
         |row: &Row| row.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if plain(row) != plain(other) {
-        return told;
+        return described;
     }
-    let lands = |row: &Row| {
-        let all: BTreeSet<&str> = row.ways.iter().flat_map(|way| &way.lands).map(String::as_str).collect();
+    let destinations = |row: &Row| {
+        let all: BTreeSet<&str> =
+            row.ways.iter().flat_map(|path| &path.destinations).map(String::as_str).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
     };
     let ttls = |row: &Row| {
@@ -81,26 +88,26 @@ fn described(row: &Row, other: &Row) -> String {
         ttls.iter().map(|ttl| format!("TTL {ttl}")).collect::<Vec<_>>().join(", ")
     };
     if addresses(row) != addresses(other) {
-        told = format!("{} by {told}", addresses(row));
-    } else if lands(row) != lands(other) {
-        told = format!("{told}, in {}", lands(row));
+        described = format!("{} by {described}", addresses(row));
+    } else if destinations(row) != destinations(other) {
+        described = format!("{described}, in {}", destinations(row));
     }
     if row.records != other.records {
-        told = format!("{told}: {}", row.records.join(", "));
+        described = format!("{described}: {}", row.records.join(", "));
     }
     if ttls(row) != ttls(other) {
-        told = format!("{told}, {}", ttls(row));
+        described = format!("{described}, {}", ttls(row));
     }
-    told
+    described
 }
 
 /// Each path with its addresses.
-fn way_by_way(row: &Row) -> String {
-    let told = row.ways.iter().map(|way| {
-        let addresses: Vec<String> = way.addresses.iter().map(ToString::to_string).collect();
-        format!("{} by {} in {}", addresses.join(", "), way_told(&way.path), way.lands.join(", "))
+fn per_path(row: &Row) -> String {
+    let described = row.ways.iter().map(|path| {
+        let addresses: Vec<String> = path.addresses.iter().map(ToString::to_string).collect();
+        format!("{} by {} in {}", addresses.join(", "), way_told(&path.path), path.destinations.join(", "))
     });
-    told.collect::<Vec<_>>().join(" and ")
+    described.collect::<Vec<_>>().join(" and ")
 }
 
 fn way_told(path: &EgressPath) -> String {

@@ -82,7 +82,9 @@ fn udp_payload<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16,
     if (512..=4096).contains(&octets) {
         return Ok(octets);
     }
-    Err(serde::de::Error::custom(format!("{octets} is no size of a UDP reply: 512 to 4096 octets")))
+    Err(serde::de::Error::custom(format!(
+        "invalid size of UDP replies {octets}: expected 512 to 4096 octets"
+    )))
 }
 
 impl Default for Answers {
@@ -128,12 +130,12 @@ impl Default for Annotate {
 
 /// When a reply has Extended DNS Errors with its paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum EdeMode {
     /// For each query with EDNS.
     Always,
     /// For queries that contain option 65001.
-    Asked,
+    OnRequest,
     /// Never.
     Off,
 }

@@ -117,7 +117,7 @@ pub struct Config {
     pub expect: Vec<Expect>,
     /// Other files, relative to this one.
     #[serde(default)]
-    #[expect(dead_code, reason = "read and emptied before this type is; it stands here for the schema")]
+    #[expect(dead_code, reason = "handled before this type is deserialised; exists for the schema")]
     include: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::aws::{ResolverEndpointId, VpcId};
-use crate::config::source::{Marked, FromConfigStr};
+use crate::config::source::{FromConfigStr, Marked};
 use crate::config::text::{Cidr, ExpectedLocation, ListenAddress, SourcePrefix};
 use crate::dns::Name;
 
@@ -184,11 +184,11 @@ impl FromStr for LogTo {
             "off" => Ok(Self::Off),
             "stdout" => Ok(Self::Stdout),
             "file" => Ok(Self::File),
-            _ => Err(format!("`{text}` is none of `off`, `stdout`, `file`")),
+            _ => Err(format!("invalid value `{text}`: expected `off`, `stdout` or `file`")),
         }
     }
 }
 
 impl FromConfigStr for LogTo {
-    const EXPECTED: &'static str = "where the query log goes: `off`, `stdout` or `file`";
+    const EXPECTED: &'static str = "the destination of the query log: `off`, `stdout` or `file`";
 }

@@ -12,7 +12,7 @@ use crate::aws::{
     IdOrArn, InstanceId, InternetGatewayId, NatGatewayId, NetworkAclId, NetworkInterfaceId, PrefixListId,
     Region, RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VirtualPrivateGatewayId, VpcId, kind,
 };
-use crate::config::source::{Marked, Placed, FromConfigStr};
+use crate::config::source::{FromConfigStr, Marked, Placed};
 use crate::config::text::{Cidr, Destination};
 
 /// A VPC.
@@ -154,12 +154,12 @@ impl FromStr for HostnameType {
     fn from_str(text: &str) -> Result<Self, String> {
         let all = [Self::IpName, Self::ResourceName];
         let found = all.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is neither `ip-name` nor `resource-name`"))
+        found.ok_or_else(|| format!("invalid value `{text}`: expected `ip-name` or `resource-name`"))
     }
 }
 
 impl FromConfigStr for HostnameType {
-    const EXPECTED: &'static str = "a type of host names: `ip-name` or `resource-name`";
+    const EXPECTED: &'static str = "a hostname type: `ip-name` or `resource-name`";
 }
 
 /// A route table. `local` routes are implicit.

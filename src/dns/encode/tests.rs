@@ -10,7 +10,7 @@ use crate::dns::edns::Edns;
 use crate::dns::name::{Name, tests::name};
 use crate::dns::query::Question;
 use crate::dns::rdata::Rdata;
-use crate::dns::reply::Response;
+use crate::dns::response::Response;
 
 fn query(qname: &str, edns: bool) -> Query {
     let question = Question { qname: name(qname), qtype: RecordType::A, qclass: Class::IN };
@@ -72,7 +72,7 @@ fn option_codes(message: &[u8], options_length: usize) -> Vec<u16> {
 #[test]
 fn writes_the_header_and_echoes_the_question() {
     let query = query("www.example.com", true);
-    let answer = Answer::of(vec![set("www.example.com", RecordType::A, &["10.0.0.1"])]);
+    let answer = Answer::noerror(vec![set("www.example.com", RecordType::A, &["10.0.0.1"])]);
     let (report, out) = encoded(&query, &answer, &Annotations::default());
     // The query has CD, and the reply has it too (RFC 4035 3.2.2).
     assert_eq!(&out[..12], b"\x12\x34\x81\x90\0\x01\0\x01\0\0\0\x01");
@@ -92,7 +92,7 @@ fn compresses_names_whatever_their_case() {
     let query = query("www.example.com", false);
     let answer = Answer {
         authority: vec![soa()],
-        ..Answer::of(vec![
+        ..Answer::noerror(vec![
             set("www.example.com", RecordType::CNAME, &["a.b.example.com."]),
             set("a.b.example.com", RecordType::MX, &["1 mx.b.example.com.", "2 www.example.com."]),
             set("a.b.example.com", RecordType::SRV, &["1 2 3 www.example.com."]),
@@ -130,7 +130,7 @@ fn compression_keeps_the_case_of_names_in_data() {
         b"\0\x03\x01a\x02mx\x07Example\x03COM\0",
         b"\0\x04\x01b\x02mx\x07example\x03com\0",
     ];
-    let answer = Answer::of(vec![raw(RecordType::MX, &mx)]);
+    let answer = Answer::noerror(vec![raw(RecordType::MX, &mx)]);
     let (_, out) = encoded(&query, &answer, &Annotations::default());
     let seen: Vec<Vec<u8>> = Response::parse(&out).unwrap().answer[0]
         .rdatas
@@ -152,7 +152,7 @@ fn copies_malformed_data_as_it_is() {
         60,
         vec![Rdata::from_wire(b"\x03ww"), Rdata::from_wire(b"\0\0abc")],
     );
-    let (_, out) = encoded(&query, &Answer::of(vec![broken]), &Annotations::default());
+    let (_, out) = encoded(&query, &Answer::noerror(vec![broken]), &Annotations::default());
     assert!(out.ends_with(b"\0\x05\0\0abc"));
 }
 
@@ -161,7 +161,7 @@ fn rotates_each_set() {
     let query = query("www.example.com", false);
     let set = set("www.example.com", RecordType::A, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     let mut out = b"before".to_vec();
-    encode(&query, &Answer::of(vec![set]), &Annotations::default(), 512, 4, &mut out);
+    encode(&query, &Answer::noerror(vec![set]), &Annotations::default(), 512, 4, &mut out);
     assert!(out.starts_with(b"before"));
     let ends: Vec<String> = records(&out[6..]);
     assert!(ends[0].ends_with("10.0.0.2") && ends[2].ends_with("10.0.0.1"));
@@ -195,7 +195,7 @@ fn annotations_are_dropped_in_order() {
         option: Some((65001, b"012345".to_vec())),
         client_subnet: None,
     };
-    let answer = Answer::of(Vec::new()).with_ede(Ede::new(0, "0123"));
+    let answer = Answer::noerror(Vec::new()).with_ede(Ede::new(0, "0123"));
     let bare = 12 + 17 + 4 + 11;
     // Each option takes ten octets.
     for (fits, expected) in [
@@ -226,7 +226,7 @@ fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let answer = Answer {
         authority: vec![soa()],
-        ..Answer::of(vec![
+        ..Answer::noerror(vec![
             set("www.example.com", RecordType::CNAME, &["a.example.com."]),
             set("a.example.com", RecordType::A, &many),
             set("a.example.com", RecordType::A, &["10.0.0.1"]),
@@ -244,16 +244,16 @@ fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
 fn fills_tcp_messages() {
     let query = query("www.example.com", true);
     let targets: Vec<Rdata> =
-        (0..3000).map(|i| Rdata::name(&name(&format!("h{i}.z{}.example.com", i % 7)))).collect();
+        (0..3000).map(|i| Rdata::from_name(&name(&format!("h{i}.z{}.example.com", i % 7)))).collect();
     let set = RrSet::new(name("www.example.com"), RecordType::PTR, 60, targets.clone());
-    let (report, out) = encoded(&query, &Answer::of(vec![set]), &Annotations::default());
+    let (report, out) = encoded(&query, &Answer::noerror(vec![set]), &Annotations::default());
     assert!(!report.truncated);
     assert!(out.len() > 0x8000);
     let message = decode(&out);
     assert_eq!(message.answers.len(), 3000);
     assert!(records(&out)[2999].ends_with("ptr h2999.z3.example.com."));
     let twice = RrSet::new(name("www.example.com"), RecordType::PTR, 60, [&targets[..], &targets].concat());
-    let (report, out) = encoded(&query, &Answer::of(vec![twice]), &Annotations::default());
+    let (report, out) = encoded(&query, &Answer::noerror(vec![twice]), &Annotations::default());
     assert!(report.truncated);
     assert_eq!(decode(&out).answers.len(), 0);
 }
@@ -280,20 +280,21 @@ fn turns_away() {
         dnssec_ok: true,
     };
     let mut out = Vec::new();
-    encode_turn_away(&turned, &mut out);
+    encode_rejection(&turned, &mut out);
     let message = decode(&out);
     assert_eq!(u16::from(message.metadata.response_code), 16);
     assert!(message.edns.expect("an OPT record").flags().dnssec_ok);
     assert_eq!(&out[12..17], b"\x03WwW\0");
-    turned = Rejection { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
+    turned =
+        Rejection { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
     out.clear();
-    encode_turn_away(&turned, &mut out);
+    encode_rejection(&turned, &mut out);
     // RA is clear: what was not taken as a query is not recursed for.
     assert_eq!(out, b"\0\x07\xa8\x04\0\0\0\0\0\0\0\0");
     // Another opcode's flags are not a query's, so none is copied; those of a query are.
     let flags = |turned: Rejection| {
         let mut out = Vec::new();
-        encode_turn_away(&turned, &mut out);
+        encode_rejection(&turned, &mut out);
         u16::from_be_bytes([out[2], out[3]])
     };
     let asked = Rejection { recursion_desired: true, checking_disabled: true, ..turned };
@@ -325,7 +326,7 @@ fn any_set() -> impl Strategy<Value = RrSet> {
         (1usize..400).prop_map(|n| (RecordType::TXT, vec![Rdata::txt(&[&"x".repeat(n)])])),
         (0u8..30).prop_map(|n| {
             let target = name(&format!("h{n}.Other.example.com"));
-            (RecordType::CNAME, vec![Rdata::name(&target)])
+            (RecordType::CNAME, vec![Rdata::from_name(&target)])
         }),
         (0u8..30).prop_map(|n| {
             let target = name(&format!("m{n}.example.com"));
@@ -425,18 +426,18 @@ fn a_layout_tells_where_records_and_ageing_ttls_stand() {
     let cname = set("a.example", RecordType::CNAME, &["b.example."]);
     let mut soa = soa();
     soa.ages = true;
-    let answer = Answer { authority: vec![soa], ..Answer::of(vec![cname, ageing]) };
-    let (mut layout, mut out) = (Layout::default(), b"what stands before".to_vec());
+    let answer = Answer { authority: vec![soa], ..Answer::noerror(vec![cname, ageing]) };
+    let (mut layout, mut out) = (ReplyLayout::default(), b"what stands before".to_vec());
     let before = out.len();
     let query = query("a.example", true);
-    encode_laid_out(&query, &answer, &Annotations::default(), 65_535, 0, &mut layout, &mut out);
+    encode_with_layout(&query, &answer, &Annotations::default(), 65_535, 0, &mut layout, &mut out);
     let reply = &out[before..];
     assert_eq!(layout.question, b"\x01a\x07example\0".len() + 4);
     assert_eq!(
-        layout.sets.iter().map(|set| (set.records, set.turns)).collect::<Vec<_>>(),
+        layout.sets.iter().map(|set| (set.records, set.is_rotatable)).collect::<Vec<_>>(),
         [(1, false), (2, true), (1, false)]
     );
-    for (at, octet) in layout.starts[1..3].iter().zip([1, 2]) {
+    for (at, octet) in layout.record_starts[1..3].iter().zip([1, 2]) {
         let at = usize::from(*at);
         assert_eq!(&reply[at..at + 4], [0xc0, reply[at + 1], 0, 1], "an owner that is a pointer, type A");
         assert_eq!(reply[at + 12..at + 16], [10, 0, 0, octet]);

@@ -26,7 +26,7 @@ fn opt(options: &[u8]) -> Vec<u8> {
 
 fn turned_away(message: &[u8]) -> Rejection {
     match Query::parse(message) {
-        Err(Rejected::Reply(turned)) => turned,
+        Err(QueryError::Reject(turned)) => turned,
         other => panic!("not turned away: {other:?}"),
     }
 }
@@ -58,12 +58,12 @@ fn reads_edns() {
 #[test]
 fn keeps_silent() {
     let silence = |message: &[u8]| match Query::parse(message) {
-        Err(Rejected::Silence(reason)) => reason,
+        Err(QueryError::Discard(reason)) => reason,
         other => panic!("not silent: {other:?}"),
     };
-    assert_eq!(silence(b""), SilenceReason::TooShort);
-    assert_eq!(silence(&[0; 11]), SilenceReason::TooShort);
-    assert_eq!(silence(&message(0x8000, [1, 0, 0, 0], &[QUESTION])), SilenceReason::IsResponse);
+    assert_eq!(silence(b""), DiscardReason::TooShort);
+    assert_eq!(silence(&[0; 11]), DiscardReason::TooShort);
+    assert_eq!(silence(&message(0x8000, [1, 0, 0, 0], &[QUESTION])), DiscardReason::IsResponse);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::dns::name::tests::name;
 /// Where short data ends and long data begins, nobody sees a difference.
 #[test]
 fn data_of_any_length_is_kept_as_it_is() {
-    for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 255] {
+    for length in [0, 1, INLINE_OCTETS - 1, INLINE_OCTETS, INLINE_OCTETS + 1, 255] {
         let wire: Vec<u8> = (0..length).map(|octet| octet as u8).collect();
         let rdata = Rdata::from_wire(&wire);
         assert_eq!(rdata.as_wire(), wire);
@@ -151,16 +151,16 @@ fn says_what_is_wrong() {
 fn constructors_and_accessors() {
     let host = name("host.example");
     let address: IpAddr = "2001:db8::1".parse().expect("an address");
-    let (kind, data) = Rdata::address_of(address);
+    let (kind, data) = Rdata::for_address(address);
     assert_eq!(kind, RecordType::AAAA);
     assert_eq!(data.address(kind), Some(address));
     assert_eq!(data.address(RecordType::A), None);
-    assert_eq!(Rdata::name(&host).target(RecordType::PTR), Some(host.clone()));
-    assert_eq!(Rdata::name(&host).target(RecordType::A), None);
+    assert_eq!(Rdata::from_name(&host).target(RecordType::PTR), Some(host.clone()));
+    assert_eq!(Rdata::from_name(&host).target(RecordType::A), None);
     let soa = Rdata::soa(&host, &host, 1, 2, 3, 4, 5);
     assert_eq!(soa.soa_minimum(), Some(5));
     assert_eq!(soa.to_text(RecordType::SOA), "host.example. host.example. 1 2 3 4 5");
-    assert_eq!(Rdata::name(&host).soa_minimum(), None);
+    assert_eq!(Rdata::from_name(&host).soa_minimum(), None);
     assert_eq!(Rdata::txt(&[]).to_text(RecordType::TXT), "\"\"");
     let long = Rdata::txt(&[&"x".repeat(300), "y"]);
     assert_eq!(long.as_wire().len(), 1 + 255 + 1 + 45 + 2);

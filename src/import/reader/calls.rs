@@ -145,7 +145,12 @@ impl DocumentReader<'_> {
             let help =
                 "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
             let at = more.range();
-            self.mistakes.push(DocumentError { file: document.file, at, message, help: Some(help.to_owned()) });
+            self.mistakes.push(DocumentError {
+                file: document.file,
+                at,
+                message,
+                help: Some(help.to_owned()),
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The forms of an object, where several documents tell of one, and how its type reads each.
 
-use super::{DocumentReader, Accessor};
+use super::{Accessor, DocumentReader};
 use crate::import::inventory::ReadObject;
 use crate::import::ledger::SourceLocation;
 use crate::import::merge::{contradictions, merged};

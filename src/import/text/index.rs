@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::import::inventory::{ReadObject, Inventory};
+use crate::import::inventory::{Inventory, ReadObject};
 use crate::import::objects::endpoint::VpcEndpoint;
 use crate::import::objects::gateway::{InternetGateway, NatGateway};
 use crate::import::objects::instance::{Instance, NetworkInterface};

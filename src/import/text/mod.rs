@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use index::Index;
 use toml::TomlText;
 
-use super::inventory::{ReadObject, Inventory};
+use super::inventory::{Inventory, ReadObject};
 use super::ledger::Ledger;
 use super::objects::Object;
 use super::objects::instance::NetworkInterface;
@@ -54,7 +54,11 @@ pub struct Writer<'a> {
 }
 
 /// Writes an inventory as configuration text.
-pub fn write(inventory: &Inventory, homes: &BTreeMap<String, RegionAndAccount>, ledger: &mut Ledger) -> String {
+pub fn write(
+    inventory: &Inventory,
+    homes: &BTreeMap<String, RegionAndAccount>,
+    ledger: &mut Ledger,
+) -> String {
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
     let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();

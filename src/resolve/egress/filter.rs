@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use super::sender::SourceAddresses;
 use super::walk::Walk;
-use crate::net::host;
-use crate::resolve::path::{Direction, EgressPath, PathEnd, FilterResult, FilterId, Reach, Reason};
+use crate::net::host_prefix;
+use crate::resolve::path::{Direction, EgressPath, FilterId, FilterResult, PathEnd, Reach, Reason};
 use crate::world::{
-    AclRules, Addresses, AccessDecision, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet, World,
+    AccessDecision, AclRules, Addresses, EPHEMERAL_PORTS, Index, Interface, OtherEnd, SecurityGroup, Subnet,
+    World,
 };
 
 /// The TCP port that is evaluated unless the service defines another one.
@@ -70,7 +71,7 @@ impl Walk<'_> {
     /// outbound traffic is allowed, which is AWS's default.
     fn sender_groups(&self, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(own) = self.client_groups else { return };
-        let to = [host(self.original_to)];
+        let to = [host_prefix(self.original_to)];
         let far_groups = match self.path.end {
             PathEnd::Vpc(..) => self.owner().map(|owner| groups_of(self.world, owner)),
             // Hosts outside every VPC have no security groups.
@@ -82,7 +83,8 @@ impl Walk<'_> {
             AccessDecision::Allowed if !self.entered_by_transit_gateway => far_groups,
             AccessDecision::Allowed | AccessDecision::Unknown | AccessDecision::Denied => Some(&[][..]),
         };
-        let other = OtherEnd { addresses: Addresses { prefixes: &to, is_remainder: true }, groups: far_groups };
+        let other =
+            OtherEnd { addresses: Addresses { prefixes: &to, is_remainder: true }, groups: far_groups };
         let lets_all_out = |group: &Index<SecurityGroup>| self.world.security_groups[*group].egress.is_none();
         if own.is_empty() || own.iter().any(lets_all_out) {
             return;
@@ -138,7 +140,7 @@ impl Walk<'_> {
     fn network_acl(&self, crossing: &BoundaryCrossing<'_>, port: u16, filters: &mut Vec<FilterResult>) {
         let Some(index) = self.world.subnets[crossing.subnet].network_acl else { return };
         let acl = &self.world.network_acls[index];
-        let far_end = [host(crossing.to)];
+        let far_end = [host_prefix(crossing.to)];
         let near = crossing.from.of_family(crossing.to.is_ipv4());
         // The remote end: the destination of outbound packets, the source of inbound ones.
         let other = match crossing.is_out {

@@ -18,7 +18,7 @@ impl Walk<'_> {
             return;
         }
         self.hop(nat.id.clone(), nat.subnet);
-        let embedded = net::nat64_embedded(self.to);
+        let embedded = net::nat64_to_ipv4(self.to);
         if embedded.is_none() && self.to.is_ipv6() {
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;

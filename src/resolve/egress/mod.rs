@@ -12,12 +12,12 @@
 //! that. What is not modelled is `unknown` with a reason, never a guess. Addresses of the VPC itself, of
 //! link-local services and of NAT64 are recognised before routes are evaluated.
 
-mod return_path;
 mod filter;
 mod gateways;
-mod unused_gateway_endpoint;
+mod return_path;
 mod sender;
 mod transit;
+mod unused_gateway_endpoint;
 mod walk;
 
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 
 use super::sender::{ReturnDestination, Sender, SenderKind, SourceAddresses};
 use super::walk::Walk;
-use crate::resolve::path::{PathEnd, DroppedAt, Reach, Reason};
+use crate::resolve::path::{DroppedAt, PathEnd, Reach, Reason};
 use crate::world::{Endpoint, Index, RouteTable, Subnet, Vpc};
 
 /// Replies do not reach the sender; the route table that drops them, if one does.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::net::host;
+use crate::net::host_prefix;
 use crate::world::{Index, Site, Vpc};
 
 /// The sender as the next hop sees it.
@@ -29,13 +29,21 @@ pub(super) struct SourceAddresses<'w> {
 impl SourceAddresses<'_> {
     /// A sender with this address.
     pub fn at(address: IpAddr) -> Self {
-        Self { prefixes: Cow::Owned(vec![host(address)]), samples: Cow::Owned(vec![address]), is_remainder: true }
+        Self {
+            prefixes: Cow::Owned(vec![host_prefix(address)]),
+            samples: Cow::Owned(vec![address]),
+            is_remainder: true,
+        }
     }
 
     /// A sender with any address of these prefixes.
     pub fn within(prefixes: &[IpNet]) -> SourceAddresses<'_> {
         let samples = prefixes.iter().map(IpNet::network).collect();
-        SourceAddresses { prefixes: Cow::Borrowed(prefixes), samples: Cow::Owned(samples), is_remainder: false }
+        SourceAddresses {
+            prefixes: Cow::Borrowed(prefixes),
+            samples: Cow::Owned(samples),
+            is_remainder: false,
+        }
     }
 
     /// The prefixes of one family.

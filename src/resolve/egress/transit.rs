@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use super::sender::{ReturnDestination, SenderKind};
 use super::walk::Walk;
 use crate::net::is_globally_routed;
-use crate::resolve::path::{Class, PathEnd, RouteTableRef, MatchedRoute, Reach, Reason};
+use crate::resolve::path::{Class, MatchedRoute, PathEnd, Reach, Reason, RouteTableRef};
 use crate::world::{
-    AccessDecision, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway, Vpc,
-    VpcPeeringConnection,
+    AccessDecision, AttachedTo, Attachment, Index, Link, LinkClass, LinkedTo, Site, Subnet, TransitGateway,
+    Vpc, VpcPeeringConnection,
 };
 
 impl Walk<'_> {
@@ -87,7 +87,8 @@ impl Walk<'_> {
                 AttachedTo::Vpc(..) => {
                     // Security groups of another VPC can be referenced if both attachments allow it.
                     let attachment = &gateway.attachments[number];
-                    let counting = gateway.attachments[from].group_references.min(attachment.group_references);
+                    let counting =
+                        gateway.attachments[from].group_references.min(attachment.group_references);
                     self.group_references = self.group_references.min(counting);
                     return self.enter_by_attachment(attachment, zone);
                 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::aws::hostname;
-use crate::net::nat64_embedded;
+use crate::net::nat64_to_ipv4;
 use crate::resolve::path::{EgressPath, Reason};
 use crate::world::{Endpoint, EndpointKind, Index, Place, RouteTable, Subnet, Vpc, World};
 
@@ -20,7 +20,7 @@ pub(super) fn gateway_endpoint(
         // A client cannot send to an address family that it does not have, whatever the route table contains.
         here.has_address_of_family(address).then(|| unused(world, own.vpc, own.route_table, address))?
     };
-    match nat64_embedded(address) {
+    match nat64_to_ipv4(address) {
         None => by_own_table(address),
         Some(embedded) => translated(world, path, embedded.into(), by_own_table),
     }
@@ -80,7 +80,7 @@ fn of_owner<'w>(
 ) -> Option<(impl Iterator<Item = &'w Endpoint>, &'w str)> {
     let (service, region) = world.ranges().owner(address)?;
     let all = gateway_endpoints(world, vpc).map(|(_, endpoint)| endpoint);
-    Some((all.filter(move |endpoint| hostname::service_label(&endpoint.service) == service), region))
+    Some((all.filter(move |endpoint| hostname::ip_ranges_service(&endpoint.service) == service), region))
 }
 
 fn gateway_endpoints<'w>(

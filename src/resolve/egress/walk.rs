@@ -11,10 +11,12 @@ use super::filter::BoundaryCrossing;
 use super::sender::{ReturnDestination, Sender, SenderKind, SourceAddresses};
 use crate::aws::RouteTargetKind;
 use crate::net;
-use crate::resolve::path::{Class, EgressPath, PathEnd, Hop, NextRoute, RouteTableRef, DroppedAt, MatchedRoute, Reach, Reason};
+use crate::resolve::path::{
+    Class, DroppedAt, EgressPath, Hop, MatchedRoute, NextRoute, PathEnd, Reach, Reason, RouteTableRef,
+};
 use crate::world::{
-    AccessDecision, Endpoint, EndpointKind, Index, Interface, Place, Route, RouteTable, SecurityGroup, PlaceKind,
-    Subnet, Target, Vpc, World,
+    AccessDecision, Endpoint, EndpointKind, Index, Interface, Place, PlaceKind, Route, RouteTable,
+    SecurityGroup, Subnet, Target, Vpc, World,
 };
 
 /// A packet and its path so far.
@@ -106,7 +108,11 @@ impl<'w> Walk<'w> {
             PlaceKind::Subnet(_) | PlaceKind::Outside => here.has_address_of_family(to),
         };
         let sender = Sender { by: SenderKind::Client, source, home };
-        Self { client_groups: groups, has_address_of_family: has_family, ..Self::new(world, sender, to, false) }
+        Self {
+            client_groups: groups,
+            has_address_of_family: has_family,
+            ..Self::new(world, sender, to, false)
+        }
     }
 
     pub fn new(world: &'w World, sender: Sender<'w>, to: IpAddr, is_reply: bool) -> Self {
@@ -217,7 +223,7 @@ impl<'w> Walk<'w> {
 
     fn take(&mut self, route: &'w Route) {
         let Some((vpc, subnet)) = self.at else { return };
-        if net::nat64_embedded(self.to).is_some() && !may_lead_to_nat(&route.target) {
+        if net::nat64_to_ipv4(self.to).is_some() && !may_lead_to_nat(&route.target) {
             self.hop(self.world.target_id(&route.target), None);
             self.end(Reach::Dead, Some(Reason::Nat64PrefixWithoutNat));
             return;

@@ -104,7 +104,8 @@ fn every_value_of_a_large_multivalue_answer_has_its_chance() {
     let mut random = 0u64;
     for _ in 0..6000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let Selection::Values(values) = choose(&sets, &RoutingContext { region: None, places: places(), random: random }).selection
+        let Selection::Values(values) =
+            choose(&sets, &RoutingContext { region: None, places: places(), random: random }).selection
         else {
             panic!("values were meant")
         };
@@ -129,11 +130,11 @@ fn by_distance(
     from: usize,
     distance: impl Fn(&Coordinates, &Coordinates, i8) -> f64,
 ) -> Option<usize> {
-    let here = places().of(&region(from))?.coordinates;
+    let here = places().get(&region(from))?.coordinates;
     let mut best: Option<(usize, f64)> = None;
     let none_healthy = sets.iter().all(|(_, _, healthy)| !healthy);
     for (number, (at, bias, healthy)) in sets.iter().enumerate() {
-        let Some(there) = places().of(&region(*at)) else { continue };
+        let Some(there) = places().get(&region(*at)) else { continue };
         if !healthy && !none_healthy {
             continue;
         }
@@ -234,7 +235,7 @@ proptest! {
         let healths: Vec<bool> = each.iter().map(|(_, _, healthy)| *healthy).collect();
         let expected = nearest.unwrap_or(first(&healths));
         let each = each.iter().map(|(at, bias, healthy)| {
-            let coordinates = places().of(&region(*at)).map(|place| place.coordinates);
+            let coordinates = places().get(&region(*at)).map(|place| place.coordinates);
             let near = Proximity { coordinates, written: REGIONS[*at].into(), bias: *bias };
             (Routing::Geoproximity(near), *healthy)
         });
@@ -261,7 +262,7 @@ proptest! {
         let each: Vec<(RoutingLocation, bool)> =
             which.iter().zip(&healths).map(|(which, is)| (locations[*which].clone(), *is)).collect();
         let mut steps = Vec::new();
-        if let Some(place) = places().of(&region(from)) {
+        if let Some(place) = places().get(&region(from)) {
             let country: Box<str> = place.country.as_str().into();
             if let Some(subdivision) = &place.subdivision {
                 steps.push(RoutingLocation::Subdivision(country.clone(), subdivision.as_str().into()));

@@ -48,7 +48,8 @@ impl Receiver {
         let base = buffers.octets.as_mut_ptr();
         // `wrapping_add`, here and below: the result is within the allocation by construction.
         let buffer = |index: usize| base.wrapping_add(index * buffers.stride).cast::<c_void>();
-        let parts = (0..count).map(|index| iovec { iov_base: buffer(index), iov_len: buffers.each }).collect();
+        let parts =
+            (0..count).map(|index| iovec { iov_base: buffer(index), iov_len: buffers.each }).collect();
         let mut receiver = Self {
             headers: (0..count).map(|_| empty_header()).collect(),
             parts,
@@ -95,14 +96,22 @@ impl Receiver {
 
     /// Receives the waiting datagrams.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, with_local: bool) -> io::Result<usize> {
+        // Only headers that the last call used have to be reset, unless the size of all control buffers
+        // changes.
         let changed = mem::replace(&mut self.with_local, with_local) != with_local;
         self.reset(if changed { self.headers.len() } else { self.received });
         self.received = 0;
         let capacity = self.headers.len() as c_uint;
-        // SAFETY: each of the `capacity` headers points to vectors of this struct, with their actual lengths, and
-        // nothing else accesses them during the call. The last argument is null: no timeout.
+        // SAFETY: each of the `capacity` headers points to vectors of this struct, with their actual lengths,
+        // and nothing else accesses them during the call. The last argument is null: no timeout.
         let received = unsafe {
-            recvmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), capacity, MSG_DONTWAIT as _, ptr::null_mut())
+            recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                capacity,
+                MSG_DONTWAIT as _,
+                ptr::null_mut(),
+            )
         };
         self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         Ok(self.received)
@@ -163,7 +172,8 @@ const SEGMENTS: usize = 64;
 /// Maximum size of all segments together, in octets: until it is split, they are a single packet.
 const SEGMENTED: usize = 60_000;
 
-/// Only this many of the most recent headers are searched for one with the same destination.
+/// Number of recent batches that are searched for one with the same destination. A message whose destination
+/// is not among them starts a new batch, which does not affect the order.
 const LOOKBACK: usize = 16;
 
 /// Sends with sendmmsg(2). Its arrays are reused for the next batch; between calls they hold data of the last
@@ -226,7 +236,8 @@ impl Sender {
                 done += sent;
                 continue;
             }
-            // The error concerns the first batch; the others have not been tried.
+            // sendmmsg(2) stops at the first message that fails and reports the error only if that is the
+            // first of the call. So the error concerns this batch, and the others have not been tried.
             let error = io::Error::last_os_error();
             let count = self.gso_batches[done].count;
             if count > 1 && is_segmentation_error(&error) {
@@ -247,6 +258,7 @@ impl Sender {
         done: usize,
         mut failures: SendFailures,
     ) -> SendFailures {
+        // Permanently: the cause is the system or the route, so further attempts would also fail.
         self.segmentation = false;
         let remaining = queued.iter().zip(&self.batch_of).filter(|(_, batch)| **batch >= done);
         let remaining: Vec<QueuedMessage> = remaining.map(|(message, _)| *message).collect();
@@ -287,6 +299,7 @@ impl Sender {
             };
             self.batch_of.push(batch);
         }
+        // The parts of a batch are contiguous in `parts`, because a header refers to a range of them.
         let mut next = 0;
         for batch in &mut self.gso_batches {
             batch.next = next;
@@ -346,6 +359,8 @@ impl GsoBatch {
 
     /// Whether a message of this length can be added.
     fn accepts(&self, length: usize) -> bool {
+        // All segments except the last have the same length (`UDP_SEGMENT`), and none is empty: an empty
+        // message would not be a segment.
         let fits = (1..=self.length.min(SEGMENT)).contains(&length) && self.length <= SEGMENT;
         fits && !self.ended && self.count < SEGMENTS && self.octets + length <= SEGMENTED
     }

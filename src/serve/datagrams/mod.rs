@@ -292,9 +292,9 @@ impl ReceiveBuffers {
 
 /// The destination address of a datagram from its IPv4 packet information.
 fn ipv4_local(spec_dst: Ipv4Addr, destination: Ipv4Addr) -> LocalAddress {
-    // `ipi_spec_dst` is the local address; `ipi_addr`, the destination in the header, may be a broadcast address,
-    // from which no reply can be sent. Otherwise both are equal. A packet that arrived between the bind and the
-    // option that requests this information has only `ipi_addr`.
+    // `ipi_spec_dst` is the local address; `ipi_addr`, the destination in the header, may be a broadcast
+    // address, from which no reply can be sent. Otherwise both are equal. A packet that arrived between the
+    // bind and the option that requests this information has only `ipi_addr`.
     (if spec_dst.is_unspecified() { destination } else { spec_dst }.into(), 0)
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::super::encrypted::answer;
 use super::super::{Engine, ListenerIdentity, MessageSource};
 use super::base64url;
-use crate::dns::{MAX_MESSAGE, freshness_s};
+use crate::dns::{MAX_MESSAGE, freshness_lifetime_s};
 
 /// The media type of a DNS message (RFC 8484 section 6).
 const DNS_MESSAGE: &str = "application/dns-message";
@@ -108,7 +108,7 @@ fn success(reply: Vec<u8>) -> Response<Full<Bytes>> {
 /// `private`, because an answer depends on the client's address and must not be shared among clients (RFC
 /// 9111 section 5.2.2.7). Failures are not stored: they have no TTL.
 fn cache_control(reply: &[u8]) -> HeaderValue {
-    match freshness_s(reply) {
+    match freshness_lifetime_s(reply) {
         Some(seconds) => HeaderValue::from_str(&format!("private, max-age={seconds}"))
             .unwrap_or(HeaderValue::from_static("no-store")),
         None => HeaderValue::from_static("no-store"),

@@ -6,18 +6,18 @@ use crate::dns::Rdata;
 const BOUNDS: CacheBounds =
     CacheBounds { max_bytes: 1 << 20, max_negative_ttl_s: 300, max_ttl_s: 300, serve_stale_s: 86_400 };
 
-/// Past the TTL of everything in these tests.
-const LATER: u64 = 1000;
+/// A time after the TTL of every record in these tests, in seconds.
+const AFTER_TTL: u64 = 1000;
 
-/// A cache and the one upstream that is asked.
-struct Lab(MessageCache);
+/// A cache with one upstream, whose number is 1.
+struct TestCache(MessageCache);
 
-impl Lab {
+impl TestCache {
     fn new() -> Self {
         Self(MessageCache::new(BOUNDS))
     }
 
-    /// Takes in an answer to a query that is sent now.
+    /// Inserts the answer to a query that is sent now.
     fn insert(&self, question: &Question, answer: &Answer, now: u64) {
         self.0.insert(1, question, answer, self.sent(now));
     }
@@ -39,7 +39,7 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn question(text: &str) -> Question {
+fn a_question(text: &str) -> Question {
     of_type(text, RecordType::A)
 }
 
@@ -47,18 +47,18 @@ fn of_type(text: &str, qtype: RecordType) -> Question {
     Question { qname: name(text), qtype, qclass: Class::IN }
 }
 
-/// Records of the type in question.
+/// An answer with records of the query type.
 fn positive(question: &Question, ttl: u32) -> Answer {
     let rdata = match question.qtype {
         RecordType::A => Rdata::a(Ipv4Addr::new(192, 0, 2, 1)),
         _ => Rdata::from_wire(&[7; 16]),
     };
-    Answer::of(vec![RrSet::new(question.qname.clone(), question.qtype, ttl, vec![rdata])])
+    Answer::noerror(vec![RrSet::new(question.qname.clone(), question.qtype, ttl, vec![rdata])])
 }
 
-/// An alias of `target`, and what `end` says of that.
+/// An alias of `target`, followed by the answer `end` for the target.
 fn alias(question: &Question, target: &str, end: Answer) -> Answer {
-    let rdata = Rdata::name(&name(target));
+    let rdata = Rdata::from_name(&name(target));
     let set = RrSet::new(question.qname.clone(), RecordType::CNAME, 60, vec![rdata]);
     Answer { answer: [vec![set], end.answer].concat(), ..end }
 }
@@ -78,337 +78,352 @@ fn no_data() -> Answer {
 }
 
 #[test]
-fn ttls_count_down_to_the_end_and_not_past_it() {
-    let lab = Lab::new();
-    let asked = question("a.example");
-    lab.insert(&asked, &positive(&asked, 60), 1000);
-    assert_eq!(lab.fresh(&asked, 1000).unwrap().answer[0].ttl, 60);
-    assert_eq!(lab.fresh(&asked, 1059).unwrap().answer[0].ttl, 1);
-    assert_eq!(lab.fresh(&asked, 1060), None);
-    assert_eq!(lab.0.fresh(2, &asked, MonotonicSeconds::new(1000), 0), None, "another upstream's");
-    let other_class = Question { qclass: Class(4), ..asked };
-    assert_eq!(lab.fresh(&other_class, 1000), None, "another class");
+fn ttls_count_down_until_the_answer_expires() {
+    let cache = TestCache::new();
+    let question = a_question("a.example");
+    cache.insert(&question, &positive(&question, 60), 1000);
+    assert_eq!(cache.fresh(&question, 1000).unwrap().answer[0].ttl, 60);
+    assert_eq!(cache.fresh(&question, 1059).unwrap().answer[0].ttl, 1);
+    assert_eq!(cache.fresh(&question, 1060), None);
+    assert_eq!(cache.0.fresh(2, &question, MonotonicSeconds::new(1000), 0), None, "another upstream");
+    let other_class = Question { qclass: Class(4), ..question };
+    assert_eq!(cache.fresh(&other_class, 1000), None, "another class");
 }
 
 #[test]
-fn what_lives_long_is_kept_no_longer_than_the_cap() {
-    let lab = Lab::new();
-    let asked = question("a.example");
-    lab.insert(&asked, &positive(&asked, 86_400), 0);
-    assert!(lab.fresh(&asked, 300).is_none());
-    assert_eq!(lab.fresh(&asked, 290).unwrap().answer[0].ttl, 10, "it counts down to its end");
+fn long_ttls_are_capped() {
+    let cache = TestCache::new();
+    let question = a_question("a.example");
+    cache.insert(&question, &positive(&question, 86_400), 0);
+    assert!(cache.fresh(&question, 300).is_none());
+    assert_eq!(
+        cache.fresh(&question, 290).unwrap().answer[0].ttl,
+        10,
+        "counts down to the end of its lifetime"
+    );
 }
 
 #[test]
-fn a_denial_is_cached_for_the_smaller_of_its_soas_ttl_and_minimum() {
+fn a_negative_answer_is_cached_for_the_lower_of_soa_ttl_and_minimum() {
     for (ttl, minimum, cached) in [(900, 20, 20), (20, 900, 20), (900, 86_400, 300), (20, 0, 0)] {
         for denial in [Answer::nxdomain(soa(ttl, minimum)), Answer::no_data(soa(ttl, minimum))] {
-            let lab = Lab::new();
-            let asked = question("none.example");
-            lab.insert(&asked, &denial, 0);
-            assert_eq!(lab.fresh(&asked, cached), None, "{ttl} {minimum}");
+            let cache = TestCache::new();
+            let question = a_question("none.example");
+            cache.insert(&question, &denial, 0);
+            assert_eq!(cache.fresh(&question, cached), None, "{ttl} {minimum}");
             for now in [0, cached.saturating_sub(1)].into_iter().filter(|now| *now < cached) {
-                let left = lab.fresh(&asked, now).unwrap().authority[0].ttl;
-                assert_eq!(u64::from(left), cached - now, "{ttl} {minimum}: it counts down");
+                let left = cache.fresh(&question, now).unwrap().authority[0].ttl;
+                assert_eq!(u64::from(left), cached - now, "{ttl} {minimum}: counts down");
             }
         }
     }
 }
 
 #[test]
-fn a_denial_without_an_soa_is_cached_briefly_and_never_served_stale() {
-    let chain = alias(&question("c.example"), "d.example", Answer::empty(Rcode::NXDOMAIN));
+fn a_negative_answer_without_an_soa_is_cached_briefly_and_never_served_stale() {
+    let chain = alias(&a_question("c.example"), "d.example", Answer::empty(Rcode::NXDOMAIN));
     let denials = [
         ("a.example", Answer::empty(Rcode::NXDOMAIN)),
         ("b.example", Answer::empty(Rcode::NOERROR)),
         ("c.example", chain),
     ];
-    for (asked, denial) in denials {
-        let lab = Lab::new();
-        let asked = question(asked);
-        lab.insert(&asked, &denial, 10);
-        let cached = lab.fresh(&asked, 14).unwrap();
+    for (question, denial) in denials {
+        let cache = TestCache::new();
+        let question = a_question(question);
+        cache.insert(&question, &denial, 10);
+        let cached = cache.fresh(&question, 14).unwrap();
         assert_eq!((cached.rcode, cached.authority.len()), (denial.rcode, 0));
-        assert_eq!(lab.fresh(&asked, 15), None);
-        assert_eq!(lab.stale(&asked, 15), None);
+        assert_eq!(cache.fresh(&question, 15), None);
+        assert_eq!(cache.stale(&question, 15), None);
     }
-    let asked = question("bad.example");
-    let lab = Lab::new();
-    lab.insert(&asked, &Answer::empty(Rcode::SERVFAIL), 0);
-    assert_eq!(lab.fresh(&asked, 0), None);
+    let question = a_question("bad.example");
+    let cache = TestCache::new();
+    cache.insert(&question, &Answer::empty(Rcode::SERVFAIL), 0);
+    assert_eq!(cache.fresh(&question, 0), None);
 }
 
 #[test]
-fn a_name_that_does_not_exist_does_not_exist_for_any_type_and_nothing_follows_for_the_names_below_it() {
-    let lab = Lab::new();
-    lab.insert(&question("none.example"), &nxdomain(), 0);
+fn nxdomain_applies_to_all_types_and_not_to_names_below() {
+    let cache = TestCache::new();
+    cache.insert(&a_question("none.example"), &nxdomain(), 0);
     for qtype in [0, 1, 2, 5, 6, 16, 28, 65, 255, 65_280, 65_535].map(RecordType) {
-        let answer = lab.fresh(&of_type("none.example", qtype), 1).unwrap();
+        let answer = cache.fresh(&of_type("none.example", qtype), 1).unwrap();
         assert_eq!(answer.rcode, Rcode::NXDOMAIN, "{qtype}");
         for other in ["x.none.example", "x.y.none.example", "example", "nome.example", "."] {
-            assert_eq!(lab.fresh(&of_type(other, qtype), 1), None, "{other} {qtype}");
-            assert_eq!(lab.stale(&of_type(other, qtype), LATER), None, "{other} {qtype}");
+            assert_eq!(cache.fresh(&of_type(other, qtype), 1), None, "{other} {qtype}");
+            assert_eq!(cache.stale(&of_type(other, qtype), AFTER_TTL), None, "{other} {qtype}");
         }
     }
 }
 
 #[test]
-fn no_data_of_any_type_is_for_that_type_alone() {
+fn nodata_applies_to_its_type_only() {
     for qtype in [0, 1, 2, 28, 251, 255, 65_280, 65_535].map(RecordType) {
-        let lab = Lab::new();
-        // A denial elsewhere, and the same depth in the tree.
-        lab.insert(&question("zz"), &nxdomain(), 0);
-        lab.insert(&of_type("com", qtype), &no_data(), 0);
-        assert!(lab.fresh(&of_type("com", qtype), 1).is_some());
+        let cache = TestCache::new();
+        // A negative answer for another name at the same depth.
+        cache.insert(&a_question("zz"), &nxdomain(), 0);
+        cache.insert(&of_type("com", qtype), &no_data(), 0);
+        assert!(cache.fresh(&of_type("com", qtype), 1).is_some());
         for (other, other_type) in [("com", 16), ("www.com", 1), ("www.com", qtype.0), (".", 1)] {
             let other = of_type(other, RecordType(other_type));
-            assert_eq!(lab.fresh(&other, 1), None, "{other} after {qtype}");
-            assert_eq!(lab.stale(&other, 1), None, "{other} after {qtype}");
+            assert_eq!(cache.fresh(&other, 1), None, "{other} after {qtype}");
+            assert_eq!(cache.stale(&other, 1), None, "{other} after {qtype}");
         }
     }
 }
 
 #[test]
-fn a_removed_name_does_not_return_when_no_server_answers() {
-    let lab = Lab::new();
-    let (v4, v6) = (question("a.example"), of_type("a.example", RecordType::AAAA));
-    // All in one second: a clock of seconds could not tell which is newer.
-    lab.insert(&v4, &positive(&v4, 60), 0);
-    lab.insert(&v6, &nxdomain(), 0);
-    assert_eq!(lab.fresh(&v4, 1).unwrap().rcode, Rcode::NXDOMAIN);
-    assert_eq!(lab.stale(&v4, LATER).unwrap().rcode, Rcode::NXDOMAIN);
-    // It comes back with another type, and the removed records do not.
-    lab.insert(&v6, &no_data(), 0);
-    assert_eq!(lab.fresh(&v4, 1), None);
-    assert_eq!(lab.stale(&v4, LATER), None);
-    assert_eq!(lab.stale(&v6, LATER).unwrap().rcode, Rcode::NOERROR);
+fn records_of_a_removed_name_are_not_served_stale() {
+    let cache = TestCache::new();
+    let (v4, v6) = (a_question("a.example"), of_type("a.example", RecordType::AAAA));
+    // Within one second, so the time in seconds does not determine which is newer.
+    cache.insert(&v4, &positive(&v4, 60), 0);
+    cache.insert(&v6, &nxdomain(), 0);
+    assert_eq!(cache.fresh(&v4, 1).unwrap().rcode, Rcode::NXDOMAIN);
+    assert_eq!(cache.stale(&v4, AFTER_TTL).unwrap().rcode, Rcode::NXDOMAIN);
+    // The name exists again with another type; the removed records do not return.
+    cache.insert(&v6, &no_data(), 0);
+    assert_eq!(cache.fresh(&v4, 1), None);
+    assert_eq!(cache.stale(&v4, AFTER_TTL), None);
+    assert_eq!(cache.stale(&v6, AFTER_TTL).unwrap().rcode, Rcode::NOERROR);
 }
 
 #[test]
-fn a_name_that_exists_again_is_denied_for_no_type() {
-    for answer in [positive(&question("a.example"), 60), no_data(), positive(&question("a.example"), 0)] {
-        let lab = Lab::new();
-        let (v4, v6) = (question("a.example"), of_type("a.example", RecordType::AAAA));
-        lab.insert(&v6, &nxdomain(), 0);
-        lab.insert(&v4, &answer, 0);
-        assert_eq!(lab.fresh(&v6, 1), None);
-        assert_eq!(lab.stale(&v6, LATER), None, "whether the newer answer may be cached or not");
+fn nxdomain_is_not_served_after_a_newer_answer_for_another_type() {
+    for answer in [positive(&a_question("a.example"), 60), no_data(), positive(&a_question("a.example"), 0)] {
+        let cache = TestCache::new();
+        let (v4, v6) = (a_question("a.example"), of_type("a.example", RecordType::AAAA));
+        cache.insert(&v6, &nxdomain(), 0);
+        cache.insert(&v4, &answer, 0);
+        assert_eq!(cache.fresh(&v6, 1), None);
+        assert_eq!(cache.stale(&v6, AFTER_TTL), None, "whether or not the newer answer is cacheable");
     }
 }
 
 #[test]
-fn a_newer_answer_that_may_not_be_cached_ends_the_older_one() {
-    let asked = question("a.example");
+fn an_uncacheable_newer_answer_removes_the_older_one() {
+    let question = a_question("a.example");
     let other = of_type("a.example", RecordType::TXT);
     let heavy = RrSet::new(name("a.example"), RecordType::A, 60, vec![Rdata::from_wire(&[0; 4]); 20_000]);
-    let servers = RrSet::new(name("a.example"), RecordType::NS, 60, vec![Rdata::name(&name("ns.example"))]);
+    let servers =
+        RrSet::new(name("a.example"), RecordType::NS, 60, vec![Rdata::from_name(&name("ns.example"))]);
     let newer = [
-        (positive(&asked, 0), true),
+        (positive(&question, 0), true),
         (Answer::no_data(soa(60, 0)), true),
-        (Answer::of(vec![heavy]), true),
+        (Answer::noerror(vec![heavy]), true),
         (Answer::nxdomain(soa(60, 0)), false),
         (Answer { authority: vec![servers], ..Answer::empty(Rcode::NOERROR) }, false),
     ];
     for (newer, leaves_other) in newer {
-        let lab = Lab::new();
-        lab.insert(&asked, &positive(&asked, 60), 0);
-        lab.insert(&other, &positive(&other, 60), 0);
-        lab.insert(&asked, &newer, 0);
-        assert_eq!((lab.fresh(&asked, 1), lab.stale(&asked, LATER)), (None, None), "{:?}", newer.rcode);
-        assert_eq!(lab.stale(&other, LATER).is_some(), leaves_other, "{:?}", newer.rcode);
+        let cache = TestCache::new();
+        cache.insert(&question, &positive(&question, 60), 0);
+        cache.insert(&other, &positive(&other, 60), 0);
+        cache.insert(&question, &newer, 0);
+        assert_eq!(
+            (cache.fresh(&question, 1), cache.stale(&question, AFTER_TTL)),
+            (None, None),
+            "{:?}",
+            newer.rcode
+        );
+        assert_eq!(cache.stale(&other, AFTER_TTL).is_some(), leaves_other, "{:?}", newer.rcode);
     }
 }
 
 #[test]
-fn what_is_no_answer_ends_nothing() {
-    let asked = question("a.example");
-    let elsewhere = positive(&question("b.example"), 60);
-    for nothing in [Answer::empty(Rcode::SERVFAIL), Answer::empty(Rcode::REFUSED), elsewhere] {
-        let lab = Lab::new();
-        lab.insert(&asked, &positive(&asked, 60), 0);
-        lab.insert(&asked, &nothing, 0);
-        assert!(lab.fresh(&asked, 1).is_some() && lab.stale(&asked, LATER).is_some());
+fn errors_do_not_remove_older_answers() {
+    let question = a_question("a.example");
+    let other_name = positive(&a_question("b.example"), 60);
+    for error in [Answer::empty(Rcode::SERVFAIL), Answer::empty(Rcode::REFUSED), other_name] {
+        let cache = TestCache::new();
+        cache.insert(&question, &positive(&question, 60), 0);
+        cache.insert(&question, &error, 0);
+        assert!(cache.fresh(&question, 1).is_some() && cache.stale(&question, AFTER_TTL).is_some());
     }
 }
 
-/// Two queries are under way at once, and the answer to the one that was sent first comes last.
+/// Two queries are in flight at the same time, and the answer to the earlier one arrives last.
 #[test]
-fn of_two_answers_the_one_whose_query_was_sent_later_holds() {
-    let (v4, v6) = (question("a.example"), of_type("a.example", RecordType::AAAA));
-    let lab = Lab::new();
-    let (first, second) = (lab.sent(0), lab.sent(0));
-    lab.0.insert(1, &v6, &nxdomain(), second);
-    lab.0.insert(1, &v4, &positive(&v4, 60), first);
-    assert_eq!(lab.stale(&v4, LATER).unwrap().rcode, Rcode::NXDOMAIN);
+fn the_answer_whose_query_was_sent_later_applies() {
+    let (v4, v6) = (a_question("a.example"), of_type("a.example", RecordType::AAAA));
+    let cache = TestCache::new();
+    let (first, second) = (cache.sent(0), cache.sent(0));
+    cache.0.insert(1, &v6, &nxdomain(), second);
+    cache.0.insert(1, &v4, &positive(&v4, 60), first);
+    assert_eq!(cache.stale(&v4, AFTER_TTL).unwrap().rcode, Rcode::NXDOMAIN);
 
-    let lab = Lab::new();
-    let (first, second) = (lab.sent(0), lab.sent(0));
-    lab.0.insert(1, &v4, &positive(&v4, 60), second);
-    lab.0.insert(1, &v6, &nxdomain(), first);
-    assert_eq!(lab.fresh(&v6, 1), None);
-    assert_eq!(lab.stale(&v4, LATER).unwrap().rcode, Rcode::NOERROR);
+    let cache = TestCache::new();
+    let (first, second) = (cache.sent(0), cache.sent(0));
+    cache.0.insert(1, &v4, &positive(&v4, 60), second);
+    cache.0.insert(1, &v6, &nxdomain(), first);
+    assert_eq!(cache.fresh(&v6, 1), None);
+    assert_eq!(cache.stale(&v4, AFTER_TTL).unwrap().rcode, Rcode::NOERROR);
 
-    // The same question, and the newer answer leaves nothing behind but its mark.
-    let lab = Lab::new();
-    let (first, second) = (lab.sent(0), lab.sent(0));
-    lab.0.insert(1, &v4, &positive(&v4, 0), second);
-    lab.0.insert(1, &v4, &positive(&v4, 60), first);
-    assert_eq!((lab.fresh(&v4, 1), lab.stale(&v4, LATER)), (None, None));
+    // The same question: the newer answer is not cacheable and leaves only a mark.
+    let cache = TestCache::new();
+    let (first, second) = (cache.sent(0), cache.sent(0));
+    cache.0.insert(1, &v4, &positive(&v4, 0), second);
+    cache.0.insert(1, &v4, &positive(&v4, 60), first);
+    assert_eq!((cache.fresh(&v4, 1), cache.stale(&v4, AFTER_TTL)), (None, None));
 
-    // A denial between the two, which arrives last: the older one was ended by it, the newer one was not.
-    let lab = Lab::new();
-    let (first, second, third) = (lab.sent(0), lab.sent(0), lab.sent(0));
-    lab.0.insert(1, &v4, &positive(&v4, 60), first);
-    lab.0.insert(1, &v6, &positive(&v6, 60), third);
-    lab.0.insert(1, &of_type("a.example", RecordType::TXT), &nxdomain(), second);
-    assert_eq!(lab.stale(&v4, LATER), None);
-    assert!(lab.stale(&v6, LATER).is_some());
-    assert_eq!(lab.fresh(&of_type("a.example", RecordType::TXT), 1), None);
+    // NXDOMAIN for a query sent between the two arrives last: it removes the older answer but not the newer
+    // one.
+    let cache = TestCache::new();
+    let (first, second, third) = (cache.sent(0), cache.sent(0), cache.sent(0));
+    cache.0.insert(1, &v4, &positive(&v4, 60), first);
+    cache.0.insert(1, &v6, &positive(&v6, 60), third);
+    cache.0.insert(1, &of_type("a.example", RecordType::TXT), &nxdomain(), second);
+    assert_eq!(cache.stale(&v4, AFTER_TTL), None);
+    assert!(cache.stale(&v6, AFTER_TTL).is_some());
+    assert_eq!(cache.fresh(&of_type("a.example", RecordType::TXT), 1), None);
 }
 
 #[test]
-fn a_chain_that_ends_in_nothing_does_not_deny_the_name_that_it_begins_with() {
-    let lab = Lab::new();
-    let (v4, v6) = (question("a.example"), of_type("a.example", RecordType::AAAA));
-    lab.insert(&v6, &nxdomain(), 0);
-    lab.insert(&v4, &alias(&v4, "b.example", nxdomain()), 0);
-    assert_eq!(lab.fresh(&v4, 1).unwrap().rcode, Rcode::NXDOMAIN, "the rcode is the last name's");
-    for now in [1, LATER] {
-        assert_eq!(lab.fresh(&v6, now), None);
-        assert_eq!(lab.stale(&v6, now), None, "it is an alias, so it exists");
+fn nxdomain_at_the_end_of_a_chain_does_not_apply_to_its_first_name() {
+    let cache = TestCache::new();
+    let (v4, v6) = (a_question("a.example"), of_type("a.example", RecordType::AAAA));
+    cache.insert(&v6, &nxdomain(), 0);
+    cache.insert(&v4, &alias(&v4, "b.example", nxdomain()), 0);
+    assert_eq!(cache.fresh(&v4, 1).unwrap().rcode, Rcode::NXDOMAIN, "the rcode is that of the last name");
+    for now in [1, AFTER_TTL] {
+        assert_eq!(cache.fresh(&v6, now), None);
+        assert_eq!(cache.stale(&v6, now), None, "it is an alias, so it exists");
     }
-    let stale = lab.stale(&v4, LATER).unwrap();
+    let stale = cache.stale(&v4, AFTER_TTL).unwrap();
     assert_eq!((stale.rcode, stale.answer.len()), (Rcode::NXDOMAIN, 1));
 }
 
 #[test]
-fn an_alias_and_records_of_its_own_are_not_served_stale_together() {
-    let (v4, v6) = (question("a.example"), of_type("a.example", RecordType::AAAA));
+fn an_alias_and_other_records_of_its_name_are_not_served_stale_together() {
+    let (v4, v6) = (a_question("a.example"), of_type("a.example", RecordType::AAAA));
     let target = positive(&of_type("b.example", RecordType::AAAA), 60);
-    let lab = Lab::new();
-    lab.insert(&v6, &alias(&v6, "b.example", target.clone()), 0);
-    lab.insert(&v4, &positive(&v4, 60), 0);
-    assert!(lab.fresh(&v6, 1).is_some(), "within its TTL its zone permits it");
-    assert_eq!(lab.stale(&v6, LATER), None, "it has records, so it is no alias");
-    assert!(lab.stale(&v4, LATER).is_some());
+    let cache = TestCache::new();
+    cache.insert(&v6, &alias(&v6, "b.example", target.clone()), 0);
+    cache.insert(&v4, &positive(&v4, 60), 0);
+    assert!(cache.fresh(&v6, 1).is_some(), "the zone permits it within the TTL");
+    assert_eq!(cache.stale(&v6, AFTER_TTL), None, "it has records, so it is not an alias");
+    assert!(cache.stale(&v4, AFTER_TTL).is_some());
 
-    let lab = Lab::new();
-    lab.insert(&v4, &positive(&v4, 60), 0);
-    lab.insert(&v6, &alias(&v6, "b.example", target), 0);
-    assert!(lab.fresh(&v4, 1).is_some());
-    assert_eq!(lab.stale(&v4, LATER), None);
+    let cache = TestCache::new();
+    cache.insert(&v4, &positive(&v4, 60), 0);
+    cache.insert(&v6, &alias(&v6, "b.example", target), 0);
+    assert!(cache.fresh(&v4, 1).is_some());
+    assert_eq!(cache.stale(&v4, AFTER_TTL), None);
 
-    // Middleboxes that suppress AAAA records, and records that an alias may have, contradict nothing.
-    let lab = Lab::new();
-    lab.insert(&v4, &alias(&v4, "b.example", positive(&question("b.example"), 60)), 0);
-    lab.insert(&v6, &no_data(), 0);
+    // No data, as from a middlebox that suppresses AAAA records, and records that an alias may have do not
+    // contradict an alias.
+    let cache = TestCache::new();
+    cache.insert(&v4, &alias(&v4, "b.example", positive(&a_question("b.example"), 60)), 0);
+    cache.insert(&v6, &no_data(), 0);
     let any = of_type("a.example", RecordType::ANY);
-    let made_up = RrSet::new(name("a.example"), RecordType(13), 60, vec![Rdata::from_wire(b"\x07RFC8482\0")]);
-    lab.insert(&any, &Answer::of(vec![made_up]), 0);
-    for asked in [&v4, &v6, &any] {
-        assert!(lab.stale(asked, LATER).is_some(), "{asked}");
+    let synthesised =
+        RrSet::new(name("a.example"), RecordType(13), 60, vec![Rdata::from_wire(b"\x07RFC8482\0")]);
+    cache.insert(&any, &Answer::noerror(vec![synthesised]), 0);
+    for question in [&v4, &v6, &any] {
+        assert!(cache.stale(question, AFTER_TTL).is_some(), "{question}");
     }
 }
 
 #[test]
-fn the_end_of_a_chain_ends_older_answers_of_the_name_it_is_about() {
-    let target = question("b.example");
-    let asked = question("a.example");
-    let lab = Lab::new();
-    lab.insert(&target, &positive(&target, 60), 0);
-    lab.insert(&asked, &alias(&asked, "b.example", nxdomain()), 0);
-    assert_eq!((lab.fresh(&target, 1), lab.stale(&target, LATER)), (None, None));
+fn the_end_of_a_chain_removes_older_answers_that_it_contradicts() {
+    let target = a_question("b.example");
+    let question = a_question("a.example");
+    let cache = TestCache::new();
+    cache.insert(&target, &positive(&target, 60), 0);
+    cache.insert(&question, &alias(&question, "b.example", nxdomain()), 0);
+    assert_eq!((cache.fresh(&target, 1), cache.stale(&target, AFTER_TTL)), (None, None));
 
-    let lab = Lab::new();
-    lab.insert(&target, &nxdomain(), 0);
-    lab.insert(&asked, &alias(&asked, "b.example", positive(&target, 60)), 0);
-    assert_eq!((lab.fresh(&target, 1), lab.stale(&target, LATER)), (None, None));
+    let cache = TestCache::new();
+    cache.insert(&target, &nxdomain(), 0);
+    cache.insert(&question, &alias(&question, "b.example", positive(&target, 60)), 0);
+    assert_eq!((cache.fresh(&target, 1), cache.stale(&target, AFTER_TTL)), (None, None));
 
-    // Where it agrees nothing ends.
-    let lab = Lab::new();
-    lab.insert(&target, &nxdomain(), 0);
-    lab.insert(&asked, &alias(&asked, "b.example", nxdomain()), 0);
-    assert!(lab.fresh(&target, 1).is_some());
-    // Nothing is cached for a name that was not asked for.
-    assert_eq!(lab.fresh(&question("c.example"), 1), None);
-    lab.insert(&asked, &alias(&asked, "c.example", positive(&question("c.example"), 60)), 0);
-    assert_eq!(lab.fresh(&question("c.example"), 1), None);
+    // An answer that it confirms is not removed.
+    let cache = TestCache::new();
+    cache.insert(&target, &nxdomain(), 0);
+    cache.insert(&question, &alias(&question, "b.example", nxdomain()), 0);
+    assert!(cache.fresh(&target, 1).is_some());
+    // No answer is cached for a name that was not the query name.
+    assert_eq!(cache.fresh(&a_question("c.example"), 1), None);
+    cache.insert(&question, &alias(&question, "c.example", positive(&a_question("c.example"), 60)), 0);
+    assert_eq!(cache.fresh(&a_question("c.example"), 1), None);
 }
 
 #[test]
-fn past_its_ttl_an_answer_says_that_it_is_stale() {
-    let lab = Lab::new();
-    let (asked, none) = (question("a.example"), question("none.example"));
-    lab.insert(&asked, &positive(&asked, 60), 0);
-    lab.insert(&none, &nxdomain(), 0);
-    let stale = lab.stale(&asked, 100).unwrap();
+fn a_stale_answer_is_marked_as_stale() {
+    let cache = TestCache::new();
+    let (question, none) = (a_question("a.example"), a_question("none.example"));
+    cache.insert(&question, &positive(&question, 60), 0);
+    cache.insert(&none, &nxdomain(), 0);
+    let stale = cache.stale(&question, 100).unwrap();
     assert_eq!((stale.answer[0].ttl, stale.ede.unwrap().code), (30, Ede::STALE_ANSWER));
-    assert_eq!(lab.stale(&none, 100).unwrap().ede.unwrap().code, Ede::STALE_NXDOMAIN_ANSWER);
-    assert_eq!(lab.stale(&asked, 60 + 86_400), None);
-    let never = Lab(MessageCache::new(CacheBounds { serve_stale_s: 0, ..BOUNDS }));
-    never.insert(&asked, &positive(&asked, 60), 0);
-    assert_eq!(never.stale(&asked, 61), None);
+    assert_eq!(cache.stale(&none, 100).unwrap().ede.unwrap().code, Ede::STALE_NXDOMAIN_ANSWER);
+    assert_eq!(cache.stale(&question, 60 + 86_400), None);
+    let disabled = TestCache(MessageCache::new(CacheBounds { serve_stale_s: 0, ..BOUNDS }));
+    disabled.insert(&question, &positive(&question, 60), 0);
+    assert_eq!(disabled.stale(&question, 61), None);
 }
 
 #[test]
-fn what_is_asked_often_is_fetched_anew_before_it_ends_and_once() {
-    let lab = Lab::new();
-    let asked = question("hot.example");
-    lab.insert(&asked, &positive(&asked, 100), 0);
-    let wants = |now| lab.0.fresh(1, &asked, MonotonicSeconds::new(now), 0).unwrap().wants_prefetch;
-    assert_eq!([1, 2, 3, 50].map(wants), [false; 4]);
-    assert_eq!([91, 91].map(wants), [true, false]);
+fn a_frequent_answer_is_prefetched_once_before_it_expires() {
+    let cache = TestCache::new();
+    let question = a_question("hot.example");
+    cache.insert(&question, &positive(&question, 100), 0);
+    let wants_prefetch =
+        |now| cache.0.fresh(1, &question, MonotonicSeconds::new(now), 0).unwrap().wants_prefetch;
+    assert_eq!([1, 2, 3, 50].map(wants_prefetch), [false; 4]);
+    assert_eq!([91, 91].map(wants_prefetch), [true, false]);
 }
 
 #[test]
-fn copies_are_good_until_the_last_tenth_and_count_as_asked_for() {
-    let lab = Lab::new();
-    let asked = question("hot.example");
-    lab.insert(&asked, &positive(&asked, 100), 1000);
-    let fresh = |now, given| lab.0.fresh(1, &asked, MonotonicSeconds::new(now), given).unwrap();
+fn copies_are_valid_until_the_last_tenth_and_count_as_lookups() {
+    let cache = TestCache::new();
+    let question = a_question("hot.example");
+    cache.insert(&question, &positive(&question, 100), 1000);
+    let fresh =
+        |now, expired_hits| cache.0.fresh(1, &question, MonotonicSeconds::new(now), expired_hits).unwrap();
     assert_eq!(fresh(1089, 0).until.get(), 1090);
     let late = fresh(1090, 5);
     assert_eq!((late.until.get(), late.wants_prefetch), (1100, true));
-    lab.insert(&asked, &positive(&asked, 5), 1000);
+    cache.insert(&question, &positive(&question, 5), 1000);
     assert_eq!(fresh(1000, 0).until.get(), 1005);
 }
 
 #[test]
-fn types_of_one_name_are_bounded_and_the_most_used_stays() {
-    let lab = Lab::new();
-    let asked = question("a.example");
-    lab.insert(&asked, &positive(&asked, 300), 0);
+fn types_of_one_name_are_limited_and_the_most_used_one_remains() {
+    let cache = TestCache::new();
+    let question = a_question("a.example");
+    cache.insert(&question, &positive(&question, 300), 0);
     for qtype in 256..2256 {
         let other = of_type("a.example", RecordType(qtype));
-        lab.insert(&other, &no_data(), 0);
-        assert!(lab.fresh(&other, 1).is_some(), "the newest is there");
+        cache.insert(&other, &no_data(), 0);
+        assert!(cache.fresh(&other, 1).is_some(), "the newest type is cached");
     }
-    assert!(lab.fresh(&asked, 1).is_some());
-    assert_eq!(lab.0.len(), 1);
-    assert!(lab.0.bytes() < 16_384, "{}", lab.0.bytes());
+    assert!(cache.fresh(&question, 1).is_some());
+    assert_eq!(cache.0.len(), 1);
+    assert!(cache.0.bytes() < 16_384, "{}", cache.0.bytes());
 }
 
 #[test]
-fn a_flood_of_names_asked_once_does_not_evict_those_asked_often() {
-    let lab = Lab::new();
-    let hot: Vec<Question> = (0..500).map(|n| question(&format!("hot{n}.example"))).collect();
-    for asked in &hot {
-        lab.insert(asked, &positive(asked, 300), 0);
+fn a_flood_of_unique_names_does_not_evict_frequent_ones() {
+    let cache = TestCache::new();
+    let hot: Vec<Question> = (0..500).map(|n| a_question(&format!("hot{n}.example"))).collect();
+    for question in &hot {
+        cache.insert(question, &positive(question, 300), 0);
     }
     for _ in 0..3 {
-        hot.iter().for_each(|asked| drop(lab.fresh(asked, 1)));
+        hot.iter().for_each(|question| drop(cache.fresh(question, 1)));
     }
     for n in 0..50_000 {
-        let asked = question(&format!("flood{n}.example"));
-        lab.insert(&asked, &positive(&asked, 300), 1);
-        // As a host does that looks up both families: the second type is no reason to keep the name.
+        let question = a_question(&format!("flood{n}.example"));
+        cache.insert(&question, &positive(&question, 300), 1);
+        // Hosts look up both address families: the second type must not count as a repeated lookup.
         let other = of_type(&format!("flood{n}.example"), RecordType::AAAA);
-        assert_eq!(lab.fresh(&other, 1), None);
-        lab.insert(&other, &no_data(), 1);
-        // The hot names are asked for meanwhile.
-        drop(lab.fresh(&hot[n % hot.len()], 1));
+        assert_eq!(cache.fresh(&other, 1), None);
+        cache.insert(&other, &no_data(), 1);
+        // Meanwhile, the frequent names are looked up.
+        drop(cache.fresh(&hot[n % hot.len()], 1));
     }
-    let cached_reply = hot.iter().filter(|asked| lab.fresh(asked, 2).is_some()).count();
-    assert!(cached_reply > 475, "{cached_reply} of 500 hot names are left");
-    assert!(lab.0.bytes() <= BOUNDS.max_bytes, "{}", lab.0.bytes());
+    let remaining = hot.iter().filter(|question| cache.fresh(question, 2).is_some()).count();
+    assert!(remaining > 475, "{remaining} of 500 frequent names remain");
+    assert!(cache.0.bytes() <= BOUNDS.max_bytes, "{}", cache.0.bytes());
 }

@@ -1,14 +1,14 @@
 //! A cached reply and how it is served: ID, case, CD bit, TTLs and rotation are set, everything else is
 //! copied.
 //!
-//! A lookup only has shared access to the cache, so what a hit changes is in cells: the TTLs and the number of
-//! hits. A worker's cache is used by one thread at a time.
+//! A lookup only has shared access to the cache, so what a hit changes is in cells: the TTLs and the number
+//! of hits. A worker's cache is used by one thread at a time.
 
 use std::cell::{Cell, RefCell};
 
 use super::{AnnotationRef, CachedAnnotation, ReplyCandidate};
 use crate::dns::encode::{ARCOUNT, OPT_LENGTH, append_opt};
-use crate::dns::{Layout, MAX_MESSAGE, Rcode, SetLayout};
+use crate::dns::{MAX_MESSAGE, Rcode, ReplyLayout, RrSetLayout};
 use crate::observe::PreparedCounts;
 use crate::resolve::{Cacheability, MonotonicSeconds};
 use crate::world::PlaceId;
@@ -103,21 +103,13 @@ impl CachedReply {
         (place, is_annotated): (PlaceId, bool),
         annotation: CachedAnnotation,
     ) -> Option<Self> {
-        let ReplyCandidate {
-            generation,
-            reply,
-            layout,
-            answer,
-            cacheability,
-            rotation,
-            rotation_slot,
-            now,
-        } = *candidate;
+        let ReplyCandidate { generation, reply, layout, answer, cacheability, rotation, rotation_slot, now } =
+            *candidate;
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
             return None;
         }
-        // Only TTLs that count down limit the lifetime: records of the world have their full TTL in every reply,
-        // for as long as their generation is current.
+        // Only TTLs that count down limit the lifetime: records of the world have their full TTL in every
+        // reply, for as long as their generation is current.
         let ageing = answer.answer.iter().chain(&answer.authority).filter(|set| set.ages);
         let ttl_end = ageing.map(|set| now.plus(set.ttl.into())).min();
         let ttl_end = ttl_end.unwrap_or(MonotonicSeconds::new(u64::MAX));
@@ -228,8 +220,8 @@ impl CachedReply {
         out[base..base + 2].copy_from_slice(&hit.id.to_be_bytes());
         let flags = &mut out[base + FLAGS_LOW];
         *flags = *flags & !CD_LOW | if hit.checking_disabled { CD_LOW } else { 0 };
-        // The key has the name in lower case, so the stored name can differ from the query's in case only, and
-        // has the same length. Clients that randomise the case ("0x20") require their own in the reply.
+        // The key has the name in lower case, so the stored name can differ from the query's in case only,
+        // and has the same length. Clients that randomise the case ("0x20") require their own in the reply.
         let name = base + HEADER;
         out[name..name + usize::from(self.qname_length)].copy_from_slice(hit.qname_as_sent);
         if let Some((dnssec_ok, echo)) = hit.edns {
@@ -259,9 +251,9 @@ impl CachedReply {
 impl Rotation {
     /// Returns `None` if a set would have to rotate but cannot: another record of the message points into
     /// one of its records (RFC 1035 section 4.1.4), so moving the octets would break the reply.
-    fn of(layout: &Layout, rotation: usize) -> Option<Self> {
-        let several: Vec<&SetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
-        if several.iter().any(|set| !set.turns) {
+    fn of(layout: &ReplyLayout, rotation: usize) -> Option<Self> {
+        let several: Vec<&RrSetLayout> = layout.sets.iter().filter(|set| set.records > 1).collect();
+        if several.iter().any(|set| !set.is_rotatable) {
             return None;
         }
         if several.is_empty() {
@@ -277,8 +269,8 @@ impl Rotation {
 
     /// Appends a reply with its records in the given rotation.
     ///
-    /// Rotating a set exchanges two adjacent ranges of octets, so the reply is copied in a few contiguous parts
-    /// and nothing is parsed.
+    /// Rotating a set exchanges two adjacent ranges of octets, so the reply is copied in a few contiguous
+    /// parts and nothing is parsed.
     fn append(&self, reply: &[u8], rotation: usize, out: &mut Vec<u8>) {
         match self {
             Self::None => out.extend_from_slice(reply),
@@ -313,9 +305,9 @@ fn first(rotation: usize, stored: usize, records: usize) -> usize {
 }
 
 impl RotationSet {
-    fn of(set: &SetLayout, layout: &Layout, rotation: usize) -> Self {
+    fn of(set: &RrSetLayout, layout: &ReplyLayout, rotation: usize) -> Self {
         Self {
-            starts: layout.starts[set.first..set.first + set.records].into(),
+            starts: layout.record_starts[set.first..set.first + set.records].into(),
             // Offsets within a message fit into 16 bits.
             end: set.end as u16,
             stored: rotation % set.records,

@@ -149,14 +149,14 @@ impl<S: Transmission> Connection<S> {
     /// Serves the client until it disconnects, exceeds a limit, or the sender of `closing` is dropped. Runs
     /// on a worker's thread.
     pub(in crate::serve) async fn serve(mut self, mut closing: watch::Receiver<()>) {
-        let mut alarm = pin!(sleep_until(self.active + self.client.idle_timeout));
+        let mut idle_timer = pin!(sleep_until(self.active + self.client.idle_timeout));
         loop {
             let is_framed = self.answer();
             if !self.batch.is_empty() && !self.write().await {
                 return;
             }
             let state = match is_framed {
-                true => self.next_event(&mut closing, &mut alarm).await,
+                true => self.next_event(&mut closing, &mut idle_timer).await,
                 false => ConnectionState::Draining,
             };
             match state {
@@ -210,7 +210,7 @@ impl<S: Transmission> Connection<S> {
     async fn next_event(
         &mut self,
         closing: &mut watch::Receiver<()>,
-        alarm: &mut Pin<&mut Sleep>,
+        idle_timer: &mut Pin<&mut Sleep>,
     ) -> ConnectionState {
         if self.batch.len() >= WRITE_BATCH || self.frames.has_message() && self.can_start_query() {
             return ConnectionState::Open;
@@ -227,9 +227,9 @@ impl<S: Transmission> Connection<S> {
             read = self.frames.fill(&mut self.stream), if self.in_flight < self.client.queries_in_flight => {
                 if matches!(read, Ok(1..)) { ConnectionState::Open } else { ConnectionState::Draining }
             }
-            () = alarm.as_mut() => match self.idle_deadline() {
+            () = idle_timer.as_mut() => match self.idle_deadline() {
                 Some(until) => {
-                    alarm.as_mut().reset(until);
+                    idle_timer.as_mut().reset(until);
                     ConnectionState::Open
                 }
                 None => {

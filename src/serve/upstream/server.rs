@@ -404,8 +404,8 @@ impl ObservedTrait {
 
 /// The content of a response that answers its question.
 fn usable(response: Response) -> Result<Answer, Failure> {
-    if !response.truncated && !response.answers_its_question() {
-        return Err(Failure::Malformed(ResponseError::AnswersNothing));
+    if !response.truncated && !response.answers_question() {
+        return Err(Failure::Malformed(ResponseError::UnrelatedRecords));
     }
     let Response { rcode, truncated, answer, authority, edes, .. } = response;
     let is_redirected = || answer.iter().any(|set| set.rtype == RecordType::DNAME);

@@ -11,7 +11,7 @@ mod private_dns;
 use std::net::IpAddr;
 
 use super::*;
-use crate::aws::public::stable_hash;
+use crate::aws::public_names::stable_hash;
 use crate::aws::service::{self, EndpointKind as ServiceKind};
 use crate::aws::{PrivateNames, Service};
 use crate::config;
@@ -88,7 +88,7 @@ impl<'c> Compiler<'c> {
             self.unavailable_names.extend(regional_name.take());
         }
         let made = Endpoint {
-            id: written.id.value().text(),
+            id: written.id.value().to_shared(),
             vpc,
             kind,
             service: leads_to.into(),
@@ -121,7 +121,7 @@ impl<'c> Compiler<'c> {
         match config::policy::allows_everything(policy.value()) {
             Ok(allows_everything) => !allows_everything,
             Err(error) => {
-                let message = format!("the policy of `{}` is no JSON: {error}", written.id);
+                let message = format!("the policy of `{}` is not valid JSON: {error}", written.id);
                 self.report.error(Code::InvalidValue, policy.mark(), message);
                 false
             }
@@ -148,14 +148,15 @@ impl<'c> Compiler<'c> {
             match value {
                 Some((text, _)) if key == wanted => found = Some(text),
                 Some((_, mark)) => {
-                    let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.describe());
+                    let message =
+                        format!("`{}` is {}, which cannot have `{key}`", written.id, kind.describe());
                     self.report.error(Code::InvalidValue, mark, message);
                 }
                 None => {}
             }
         }
         if found.is_none() {
-            let message = format!("`{}` is {} and has no `{wanted}`", written.id, kind.describe());
+            let message = format!("`{}` is {}, which requires `{wanted}`", written.id, kind.describe());
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
             error.help(format!("write `{wanted} = \"{example}\"`"));
         }
@@ -172,40 +173,42 @@ impl<'c> Compiler<'c> {
             && kind != EndpointKind::Interface
             && region != home
         {
-            let message = format!("`{}` is {}: it stays in its VPC's region", written.id, kind.describe());
+            let message =
+                format!("`{}` is {}, which cannot be used across regions", written.id, kind.describe());
             self.report.error(Code::InvalidValue, said.mark(), message);
         }
         let Some(service) = &written.service else { return home };
-        if let Some(own) = service::region_of(service.value())
+        if let Some(own) = service::region_in_service_name(service.value())
             && own != region
         {
-            let whose = if said.is_some() { "`service_region`" } else { "the VPC's region" };
-            let message = format!("`{service}` is a service of {own}, and {whose} is {region}");
+            let whose = if said.is_some() { "`service_region`" } else { "the region of the VPC" };
+            let message = format!("`{service}` is a service in {own}, but {whose} is {region}");
             let error = self.report.error(Code::InvalidValue, service.mark(), message);
             if kind == EndpointKind::Interface {
-                error.help(format!(
-                    "an endpoint to another region's service says so: `service_region = \"{own}\"`"
-                ));
+                error.help(format!("for a service in another region, write `service_region = \"{own}\"`"));
             } else {
-                error.help("only interface endpoints lead to services of other regions");
+                error.help("only interface endpoints support services in other regions");
             }
             return own;
         }
-        if let Some(own) = service::home_of_global(service.value())
+        if let Some(own) = service::global_service_region(service.value())
             && *own != region
         {
-            let message = format!("`{service}` is a global service, whose endpoints lead to {own}");
+            let message = format!("`{service}` is a global service, whose endpoints connect to {own}");
             let warning = self.report.warning(Code::Surprising, service.mark(), message);
-            warning.help(format!("write `service_region = \"{own}\"`: its own names are that region's"));
+            warning.help(format!(
+                "write `service_region = \"{own}\"`: endpoint-specific names contain that region"
+            ));
         }
         if let Some(said) = said
             && region != home
             && kind == EndpointKind::Interface
-            && !service::is_offered_across_regions(service.value())
+            && !service::supports_cross_region(service.value())
         {
-            let message = format!("AWS offers no endpoint to `{service}` from another region");
+            let message = format!("`{service}` is not known to support endpoints from other regions");
             let warning = self.report.warning(Code::UnknownService, said.mark(), message);
-            warning.help("it is taken as written: AWS adds services to those it offers across regions");
+            warning
+                .help("the endpoint is accepted: AWS extends the list of services with cross-region support");
         }
         region
     }
@@ -227,10 +230,11 @@ impl<'c> Compiler<'c> {
         let written = written.service.as_ref()?;
         let name = written.value();
         let found = self.facts.services.find(name, kind, region);
-        if found.is_none() && !service::is_customers(name) && kind != ServiceKind::GatewayLoadBalancer {
-            let message = format!("no {kind:?} endpoint service `{name}` is known");
+        if found.is_none() && !service::is_customer_service(name) && kind != ServiceKind::GatewayLoadBalancer
+        {
+            let message = format!("unknown {kind:?} endpoint service `{name}`");
             let warning = self.report.warning(Code::UnknownService, written.mark(), message);
-            warning.help("it has no private names unless you say them: `private_dns_names = [\"…\"]`");
+            warning.help("declare its private DNS names, if it has any: `private_dns_names = [\"…\"]`");
         }
         found
     }
@@ -243,7 +247,7 @@ impl<'c> Compiler<'c> {
         kind: EndpointKind,
     ) -> Vec<EndpointInterface> {
         if kind == EndpointKind::Gateway && !written.network_interfaces.is_empty() {
-            let message = format!("`{}` is a gateway endpoint: it has no network interfaces", written.id);
+            let message = format!("`{}` is a gateway endpoint, which has no network interfaces", written.id);
             self.report.error(Code::InvalidValue, written.id.mark(), message);
             return Vec::new();
         }
@@ -253,9 +257,10 @@ impl<'c> Compiler<'c> {
             let Some(subnet) = self.subnet_named(&interface.subnet, vpc) else { continue };
             let zone = &self.subnets[subnet].availability_zone;
             if interfaces.iter().any(|have| self.subnets[have.subnet].availability_zone == *zone) {
-                let message = format!("`{}` has a second interface in zone {zone}", written.id);
+                let message =
+                    format!("`{}` has two network interfaces in Availability Zone {zone}", written.id);
                 let error = self.report.error(Code::InvalidValue, interface.subnet.mark(), message);
-                error.help("an endpoint has one subnet a zone");
+                error.help("an endpoint can have one subnet in each Availability Zone");
             }
             self.families_of_keys(interface);
             for address in interface.address.iter().chain(&interface.ipv6_address) {

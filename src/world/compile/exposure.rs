@@ -22,13 +22,13 @@ impl Compiler<'_> {
         let admin = server.admin.value().0;
         if is_beyond_loopback(admin.ip()) && server.admin_hosts.is_none() {
             let message = format!(
-                "the admin address {admin} is beyond loopback: every host that reaches it can read the network and \
+                "the admin listener {admin} is not on a loopback address: every host that reaches it can read the network and \
                  reload the configuration"
             );
             let warning = self.report.warning(Code::AdminBeyondLoopback, server.admin.mark(), message);
             warning.help(
-                "write `admin = \"127.0.0.1:9530\"`, or let a firewall restrict it and write the names that clients use \
-                 for it, `admin_hosts = []` where they use addresses",
+                "write `admin = \"127.0.0.1:9530\"`; or restrict access with a firewall and list the host names that clients use in \
+                 `admin_hosts`, which is `[]` if they use addresses",
             );
         }
     }
@@ -49,23 +49,23 @@ impl Compiler<'_> {
             declared.iter().filter(|prefix| is_beyond_loopback(prefix.addr())).collect();
         let (who, help) = match (wide, beyond.as_slice()) {
             (Some(wide), _) => (
-                format!("clients anywhere in {wide} are answered, so it is an open resolver"),
-                "narrow the declared prefix, or write `allow` under [server] to confirm it",
+                format!("every client in {wide} may query, which makes this an open resolver"),
+                "narrow the declared prefix, or confirm it with `allow` in [server]",
             ),
             (None, []) => (
-                "every client but this host's own is REFUSED: no subnet, site or [[client]] prefix beyond loopback is \
+                "all clients but those on this host receive REFUSED: no subnet, site or [[client]] prefix other than loopback is \
                  declared"
                     .to_owned(),
-                "declare where the clients are; `allow` under [server] admits forwarders that name their clients' \
-                 subnets (EDNS Client Subnet)",
+                "declare the locations of the clients; `allow` in [server] permits forwarders that send the subnets of their \
+                 clients (EDNS Client Subnet)",
             ),
             (None, beyond) => (
-                format!("clients in declared locations ({}) are answered, all others are REFUSED", shown(beyond)),
-                "write `allow` under [server]: the prefixes that may query in addition to declared locations, or `allow \
-                 = []` where there are none",
+                format!("clients in declared locations ({}) may query, all others receive REFUSED", shown(beyond)),
+                "set `allow` in [server] to the prefixes that may query in addition to the declared locations, or to `allow \
+                 = []` for none",
             ),
         };
-        let message = format!("{address} is beyond loopback and `server.allow` is not set: {who}");
+        let message = format!("{address} is not a loopback address, and `server.allow` is not set: {who}");
         self.report.warning(Code::BeyondLoopback, mark, message).help(help);
     }
 

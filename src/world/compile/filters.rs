@@ -12,7 +12,7 @@ impl Compiler<'_> {
         for vpc in &self.config.vpc {
             for group in &vpc.security_group {
                 if self.declare(&group.id) {
-                    let id = group.id.value().text();
+                    let id = group.id.value().to_shared();
                     let egress = group.egress.as_ref().map(|_| GroupRules::default());
                     let index = self.security_groups.add(SecurityGroup {
                         id,
@@ -75,10 +75,9 @@ impl Compiler<'_> {
     fn tcp_ports(&mut self, protocol: &Marked<String>, (from, to): (u16, u16)) -> (bool, u16, u16) {
         let word = protocol.value().as_str();
         if !PROTOCOLS.contains(&word) {
-            let message =
-                format!("`{word}` is no protocol that rules of security groups and network ACLs know");
+            let message = format!("invalid protocol `{word}` for rules of security groups and network ACLs");
             let error = self.report.error(Code::InvalidValue, protocol.mark(), message);
-            error.help("write `tcp`, `udp`, `icmp`, `icmpv6`, or `-1` for all");
+            error.help("write `tcp`, `udp`, `icmp`, `icmpv6` or `-1` (all protocols)");
         }
         match word {
             "-1" => (true, 0, u16::MAX),
@@ -101,21 +100,23 @@ impl Compiler<'_> {
                 let rules = if entry.egress { &mut egress } else { &mut ingress };
                 let cidr = entry.cidr.value().0;
                 if !seen.insert((entry.rule_number, entry.egress, cidr.addr().is_ipv4())) {
-                    let message =
-                        format!("network ACL `{}` has another rule {} here", written.id, entry.rule_number);
+                    let message = format!(
+                        "network ACL `{}` has two rules {} in this direction",
+                        written.id, entry.rule_number
+                    );
                     self.report.error(Code::DuplicateId, entry.cidr.mark(), message);
                 }
                 let allows = entry.rule_action == RuleAction::Allow;
                 rules.push(AclRule { number: entry.rule_number, is_tcp, cidr, from_port, to_port, allows });
             }
             let made = self.network_acls.add(NetworkAcl {
-                id: written.id.value().text(),
+                id: written.id.value().to_shared(),
                 ingress: AclRules::new(ingress),
                 egress: AclRules::new(egress),
             });
             self.ids.network_acls.insert(written.id.to_string(), (index, made));
             if written.is_default && self.ids.default_acls.insert(index, made).is_some() {
-                let message = format!("VPC `{}` has a second default network ACL", vpc.id);
+                let message = format!("VPC `{}` has two default network ACLs", vpc.id);
                 self.report.error(Code::DuplicateSection, written.id.mark(), message);
             }
         }
@@ -131,7 +132,7 @@ impl Compiler<'_> {
         match self.ids.network_acls.get(&id.to_string()).copied() {
             Some((owner, acl)) if owner == vpc => return Some(acl),
             Some(_) => {
-                let message = format!("network ACL `{id}` is another VPC's");
+                let message = format!("network ACL `{id}` belongs to another VPC");
                 self.report.error(Code::UnknownReference, id.mark(), message);
             }
             None => {

@@ -180,11 +180,11 @@ fn loopback_domains() -> Vec<Name> {
 fn domain_zone(apex: &Name, names: &Generated) -> Zone {
     let mut zone = records::internal_zone(apex.clone());
     let mut add = |owner: Name, rdata: (RecordType, Rdata)| {
-        zone.add(owner, rdata.0, zones::INTERNAL_SOA.ttl, rdata.1).expect("the owner lies in the zone");
+        zone.add(owner, rdata.0, zones::INTERNAL_SOA.ttl, rdata.1).expect("the owner is in the zone");
     };
     let below = |label: &str| apex.prepend(label.as_bytes()).expect("a short label before a short name");
     if matches!(names, Generated::Hosts(_)) {
-        add(below(zones::METADATA_LABEL), Rdata::address_of(zones::METADATA_ADDRESS.into()));
+        add(below(zones::METADATA_LABEL), Rdata::for_address(zones::METADATA_ADDRESS.into()));
     }
     if *names == Generated::Nothing {
         let owners = match apex.first_label() {
@@ -193,10 +193,10 @@ fn domain_zone(apex: &Name, names: &Generated) -> Zone {
             _ => Vec::new(),
         };
         for owner in owners {
-            add(owner.clone(), Rdata::address_of(Ipv4Addr::LOCALHOST.into()));
-            add(owner, Rdata::address_of(Ipv6Addr::LOCALHOST.into()));
+            add(owner.clone(), Rdata::for_address(Ipv4Addr::LOCALHOST.into()));
+            add(owner, Rdata::for_address(Ipv6Addr::LOCALHOST.into()));
         }
-        let pointer = (RecordType::PTR, Rdata::name(&fact_name("localhost")));
+        let pointer = (RecordType::PTR, Rdata::from_name(&fact_name("localhost")));
         for loopback in [reverse_name(Ipv4Addr::LOCALHOST.into()), reverse_name(Ipv6Addr::LOCALHOST.into())] {
             if loopback.is_at_or_below(apex) {
                 add(loopback, pointer.clone());
@@ -208,7 +208,7 @@ fn domain_zone(apex: &Name, names: &Generated) -> Zone {
     {
         let target =
             internal.prepend(zones::METADATA_LABEL.as_bytes()).expect("a short label before a short name");
-        add(apex.clone(), (RecordType::PTR, Rdata::name(&target)));
+        add(apex.clone(), (RecordType::PTR, Rdata::from_name(&target)));
     }
     zone
 }

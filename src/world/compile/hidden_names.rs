@@ -26,15 +26,16 @@ impl Compiler<'_> {
         for (zone, names) in hidden {
             let Some(mark) = self.zone_marks.get(&zone).copied() else { continue };
             let apex = self.hosted_zones[zone].zone.apex();
-            let told = names.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let told =
+                names.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let more = match names.len().saturating_sub(MAX_SHOWN) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let message = format!("zone `{apex}` hides names that public DNS has: {told}{more}");
+            let message = format!("zone `{apex}` hides names that exist in public DNS: {told}{more}");
             self.report.warning(Code::ZoneShadowsPublic, mark, message).help(
-                "what a private zone lacks is looked for nowhere else: add the records, or make the zone of a deeper name \
-                 that holds nothing else",
+                "names that a private hosted zone lacks are not resolved publicly: add the records, or create the zone for a longer \
+                 name",
             );
         }
     }
@@ -58,7 +59,7 @@ impl Compiler<'_> {
     /// name, or else of the region of each associated VPC.
     fn hidden_services(&self, hidden: &mut HiddenNames) {
         let domains: Vec<Name> =
-            self.facts.public.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
+            self.facts.public_names.domains().filter_map(|domain| Name::parse(domain).ok()).collect();
         let above: HashSet<&[u8]> = domains.iter().flat_map(Name::suffixes).collect();
         let domains: HashSet<&[u8]> = domains.iter().map(Name::as_wire).collect();
         let mut seen = HashSet::new();
@@ -80,7 +81,7 @@ impl Compiler<'_> {
                 continue;
             }
             let all = hosts.entry(region.clone()).or_insert_with(|| {
-                self.facts.public.hosts(&region).filter_map(|host| Name::parse(&host).ok()).collect()
+                self.facts.public_names.hosts(&region).filter_map(|host| Name::parse(&host).ok()).collect()
             });
             for name in all.iter().filter(|name| name.is_at_or_below(apex)) {
                 let leads_on = |have: RecordType| have.is_address() || have == RecordType::HTTPS;

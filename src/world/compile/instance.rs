@@ -40,7 +40,7 @@ impl Compiler<'_> {
         if is_bare && !was_cut {
             let message = format!("instance `{}` has no address", written.id);
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
-            error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in a subnet of IPv6 alone");
+            error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in an IPv6-only subnet");
         }
         for address in written.address.iter().chain(&written.ipv6_address) {
             self.check_inside(address, subnet);
@@ -59,7 +59,7 @@ impl Compiler<'_> {
         });
         let security_groups = self.groups_named(&written.security_groups);
         let made = self.instances.add(Instance {
-            id: written.id.value().text(),
+            id: written.id.value().to_shared(),
             subnet,
             address: v4,
             ipv6_address: v6,
@@ -71,7 +71,7 @@ impl Compiler<'_> {
             self.claim_address(vpc, address, Interface::Instance(made));
         }
         let appliance = Appliance {
-            id: written.id.value().text(),
+            id: written.id.value().to_shared(),
             subnet,
             is_public: public.is_some(),
             forwards: !written.source_dest_check,
@@ -107,7 +107,7 @@ impl Compiler<'_> {
     fn check_hostname_type(&mut self, options: Option<&PrivateDnsNameOptions>) {
         let written = options.and_then(|options| options.hostname_type.as_ref());
         if let Some(written) = written.filter(|written| *written.value() == HostnameType::IpName) {
-            let message = "in a subnet of IPv6 alone the type of host names is `resource-name`";
+            let message = "the hostname type in an IPv6-only subnet must be `resource-name`";
             self.report.error(Code::InvalidValue, written.mark(), message);
         }
     }
@@ -133,6 +133,10 @@ impl Compiler<'_> {
     }
 
     fn wrong_family(&mut self, key: &str, family: &str, mark: Mark) {
-        self.report.error(Code::InvalidValue, mark, format!("`{key}` of an instance is an {family} address"));
+        self.report.error(
+            Code::InvalidValue,
+            mark,
+            format!("`{key}` of an instance must be an {family} address"),
+        );
     }
 }

@@ -33,14 +33,14 @@ impl Compiler<'_> {
                 (Some(address), _) => address.mark(),
                 (None, Some((mark, _))) => *mark,
                 (None, None) => {
-                    let message = "a listener has an `address`, or is bound by `vpc` or `inbound`";
+                    let message = "a listener requires `address`, `vpc` or `inbound`";
                     let error = self.report.error(Code::MissingKey, written.mark(), message);
                     error.help("write `address = \"127.0.0.1:5300\"`");
                     continue;
                 }
             };
             if bound.iter().all(Option::is_some) {
-                let message = "a listener is bound to a VPC or to an inbound endpoint, not to both";
+                let message = "a listener cannot have both `vpc` and `inbound`";
                 self.report.error(Code::Listener, mark, message);
                 continue;
             }
@@ -114,10 +114,10 @@ impl Compiler<'_> {
         let Some(own) = resolver_address(vpc) else { return };
         let ip = listener.address.ip();
         if vpc.contains(ip) && ip != IpAddr::V4(own) {
-            let message = format!("VPC `{}` has its resolver at {own}, not at {ip}", vpc.id);
+            let message = format!("the resolver address of VPC `{}` is {own}, not {ip}", vpc.id);
             let warning = self.report.warning(Code::Surprising, listener.mark, message);
             warning.help(format!(
-                "AWS's stands at the primary prefix's base plus two, at 169.254.169.253 and at fd00:ec2::253: \
+                "the VPC Resolver has the base address of the primary CIDR block plus two, 169.254.169.253 and fd00:ec2::253: \
                  write `address = \"{own}:53\"`"
             ));
         }
@@ -131,7 +131,7 @@ impl Compiler<'_> {
             (has(Transport::Udp), has(Transport::Tcp), has(Transport::Dot), has(Transport::Doh));
         match (udp || tcp, dot, doh) {
             (false, false, false) => {
-                let message = format!("listener {address} serves no transport");
+                let message = format!("listener {address} has no transports");
                 self.report.error(Code::Listener, mark, message);
                 None
             }
@@ -149,10 +149,10 @@ impl Compiler<'_> {
             }
             _ => {
                 let message = format!(
-                    "listener {address} mixes plain DNS (`udp`, `tcp`), `dot` and `doh`: one of them only"
+                    "listener {address} combines plain DNS (`udp`, `tcp`), `dot` or `doh`: only one of them is possible"
                 );
                 let error = self.report.error(Code::Listener, mark, message);
-                error.help("write a [[listener]] for each, every one on a port of its own");
+                error.help("declare one [[listener]] for each, with different ports");
                 None
             }
         }
@@ -177,8 +177,8 @@ impl Compiler<'_> {
         let message = format!("listener {} {what}, which has no `{key}`", listener.address);
         let error = self.report.error(Code::Listener, value.mark(), message);
         error.help(match key {
-            "path" => "leave it out, or write `transports = [\"doh\"]`",
-            _ => "leave it out, or write `transports = [\"dot\"]` or `transports = [\"doh\"]`",
+            "path" => "remove it, or write `transports = [\"doh\"]`",
+            _ => "remove it, or write `transports = [\"dot\"]` or `transports = [\"doh\"]`",
         });
     }
 
@@ -188,11 +188,16 @@ impl Compiler<'_> {
         Some(TlsFiles { certificate: certificate?, key: key? })
     }
 
-    fn pem_file(&mut self, listener: ListenerDraft<'_>, key: &str, named: Option<&Marked<String>>) -> Option<PemFile> {
+    fn pem_file(
+        &mut self,
+        listener: ListenerDraft<'_>,
+        key: &str,
+        named: Option<&Marked<String>>,
+    ) -> Option<PemFile> {
         let Some(named) = named else {
-            let message = format!("listener {} has no `{key}`", listener.address);
+            let message = format!("missing key `{key}` for listener {}", listener.address);
             let error = self.report.error(Code::MissingKey, listener.mark, message);
-            error.help(format!("write `{key} = \"{key}.pem\"`, a file in PEM form"));
+            error.help(format!("write `{key} = \"{key}.pem\"`, a PEM file"));
             return None;
         };
         let (path, text) = self.named_file(named)?;
@@ -204,7 +209,8 @@ impl Compiler<'_> {
         let text = path.value();
         let visible = |c: char| c.is_ascii_graphic() && !"?#{}".contains(c);
         if !text.starts_with('/') || !text.chars().all(visible) {
-            let message = format!("`{text}` is no path of a URL: it begins with `/` and has no query");
+            let message =
+                format!("invalid URL path `{text}`: it must begin with `/` and have no query string");
             self.report.error(Code::Listener, path.mark(), message);
         }
         text.as_str().into()

@@ -17,7 +17,7 @@ impl Compiler<'_> {
             let Some(vpc) = self.vpc_named(&written.vpc) else { continue };
             for address in &written.addresses {
                 if !self.lies_in_subnet(vpc, *address.value()) {
-                    let message = format!("{address} lies in no subnet of VPC `{}`", written.vpc);
+                    let message = format!("{address} is not in a subnet of VPC `{}`", written.vpc);
                     self.report.error(Code::OutsideCidr, address.mark(), message);
                 }
                 self.claim_address(vpc, address, Interface::ResolverEndpoint);
@@ -25,13 +25,12 @@ impl Compiler<'_> {
             let made = match written.direction {
                 Direction::Inbound | Direction::InboundDelegation => {
                     let view = self.inbound_view(vpc, written.dns64_enabled);
-                    let endpoint = InboundEndpoint { id: written.id.value().text(), vpc, view };
+                    let endpoint = InboundEndpoint { id: written.id.value().to_shared(), vpc, view };
                     Resolver::Inbound(self.inbound_endpoints.add(endpoint))
                 }
                 Direction::Outbound => {
                     if written.dns64_enabled {
-                        let message =
-                            "`dns64_enabled` is for inbound endpoints: an outbound one answers nobody";
+                        let message = "`dns64_enabled` requires an inbound endpoint";
                         self.report.error(Code::InvalidValue, written.id.mark(), message);
                     }
                     Resolver::Outbound(number)
@@ -42,7 +41,7 @@ impl Compiler<'_> {
                 Direction::Outbound => "rslvr-out-",
             };
             if !written.id.value().as_str().starts_with(prefix) {
-                let message = format!("the id of an endpoint of this direction begins with `{prefix}`");
+                let message = format!("the ID of an endpoint with this direction must begin with `{prefix}`");
                 self.report.error(Code::InvalidValue, written.id.mark(), message);
             }
             self.ids.resolver_endpoints.insert(written.id.to_string(), made);
@@ -67,7 +66,7 @@ impl Compiler<'_> {
 
     /// Whether an address is in a subnet of this VPC.
     fn lies_in_subnet(&self, vpc: Index<Vpc>, address: IpAddr) -> bool {
-        self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest(address).is_some())
+        self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.longest_match(address).is_some())
     }
 
     /// Adds a claim to both views of a VPC: what its resolver answers, an inbound endpoint to it answers too.
@@ -96,9 +95,9 @@ impl Compiler<'_> {
         }
         let apex = written.name.value().clone();
         if apex.is_wildcard() {
-            let message = format!("zone `{apex}` begins with `*`, which no zone's name may");
+            let message = format!("invalid zone name `{apex}`: it begins with `*`");
             let error = self.report.error(Code::InvalidValue, written.name.mark(), message);
-            error.help("make the zone of what follows, and in it a record with the name `*`");
+            error.help("declare the zone for the parent name, with a record named `*`");
         }
         let mut zone = self.made_by_aws.hosted_zone(apex.clone());
         let mut routed = RoutedSetBuilder::default();
@@ -108,7 +107,7 @@ impl Compiler<'_> {
         }
         let by_place = self.routed_sets(&mut zone, routed);
         let id = match &written.id {
-            Some(id) => id.value().text(),
+            Some(id) => id.value().to_shared(),
             None => written.name.to_string().into(),
         };
         let made = self.hosted_zones.add(HostedZone { id, zone });
@@ -140,9 +139,9 @@ impl Compiler<'_> {
         if self.vpcs[vpc].dns_hostnames {
             self.claim(vpc, apex, ClaimSource::Local, Claim::HostedZone(zone));
         } else {
-            let message = format!("VPC `{}` will not see this zone", self.vpcs[vpc].id);
+            let message = format!("VPC `{}` does not use this zone", self.vpcs[vpc].id);
             let warning = self.report.warning(Code::Surprising, mark, message);
-            warning.help("private hosted zones need both `enable_dns_support` and `enable_dns_hostnames`");
+            warning.help("private hosted zones require both `enable_dns_support` and `enable_dns_hostnames`");
         }
     }
 
@@ -177,8 +176,7 @@ impl Compiler<'_> {
         }
         if !is_forward && !written.targets.is_empty() {
             let word = if written.rule_type == RuleType::System { "SYSTEM" } else { "DELEGATE" };
-            let message =
-                format!("{word} rule `{}` names no servers itself, so it has no targets", written.id);
+            let message = format!("{word} rule `{}` cannot have targets", written.id);
             self.report.error(Code::InvalidValue, written.id.mark(), message);
         }
         let sources = match &written.endpoint {
@@ -187,7 +185,7 @@ impl Compiler<'_> {
         };
         let upstream = is_forward.then(|| self.rule_upstream(written, sources.clone())).flatten();
         let rule = self.rules.add(Rule {
-            id: written.id.value().text(),
+            id: written.id.value().to_shared(),
             kind: match written.rule_type {
                 RuleType::Forward => RuleKind::Forward,
                 RuleType::System => RuleKind::System,
@@ -221,11 +219,11 @@ impl Compiler<'_> {
             (&written.domain, &written.delegation_record, "domain", "delegation_record")
         };
         if let Some(other) = other {
-            let message = format!("a rule of this type has `{key}`, not `{other_key}`");
+            let message = format!("a rule of this type requires `{key}`, not `{other_key}`");
             self.report.error(Code::InvalidValue, other.mark(), message);
         }
         if wanted.is_none() {
-            let message = format!("rule `{}` has no `{key}`", written.id);
+            let message = format!("missing key `{key}` for rule `{}`", written.id);
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
             error.help(format!("write `{key} = \"corp.example\"`"));
         }
@@ -239,12 +237,13 @@ impl Compiler<'_> {
         let taken = match kind {
             RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
             RuleKind::Forward | RuleKind::System => {
-                let is_rule = |held: ScopedClaim| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
+                let is_rule =
+                    |held: ScopedClaim| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
                 self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
             }
         };
         if taken {
-            let message = format!("VPC `{}` has another rule for {domain}", self.vpcs[vpc].id);
+            let message = format!("VPC `{}` has two rules for {domain}", self.vpcs[vpc].id);
             self.report.error(Code::ConflictingDomain, mark, message);
         } else if let Some(claim) = rule_claim(kind, rule) {
             self.claim(vpc, &domain, ClaimSource::Local, claim);
@@ -265,11 +264,11 @@ impl Compiler<'_> {
             return;
         }
         let message = format!(
-            "`{id}` is account {owner}'s, and is not shared with account {account}, which has VPC `{}`",
+            "`{id}` belongs to account {owner} and is not shared with account {account}, the owner of VPC `{}`",
             self.vpcs[vpc].id
         );
         let error = self.report.error(Code::NotShared, mark, message);
-        error.help(format!("write `shared_with = [\"{account}\"]` where `{id}` is declared"));
+        error.help(format!("write `shared_with = [\"{account}\"]` in the declaration of `{id}`"));
     }
 
     /// The addresses of a rule's outbound endpoint.
@@ -280,8 +279,7 @@ impl Compiler<'_> {
                 return addresses.iter().map(|address| *address.value()).collect();
             }
             Some(Resolver::Inbound(_)) => {
-                let message =
-                    format!("rules leave through an outbound endpoint, and `{endpoint}` is inbound");
+                let message = format!("the endpoint of a rule must be outbound, but `{endpoint}` is inbound");
                 self.report.error(Code::UnknownReference, endpoint.mark(), message);
             }
             None => {

@@ -14,12 +14,12 @@ impl Compiler<'_> {
             let sides = [&written.requester, &written.accepter].map(|side| self.vpc_named(&side.vpc));
             let [Some(requester), Some(accepter)] = sides else { continue };
             if requester == accepter {
-                let message = format!("`{}` joins VPC `{}` with itself", written.id, written.accepter.vpc);
+                let message = format!("`{}` connects VPC `{}` with itself", written.id, written.accepter.vpc);
                 self.report.error(Code::InvalidValue, written.accepter.vpc.mark(), message);
                 continue;
             }
             self.check_peered_prefixes(written, requester, accepter);
-            let id = written.id.value().text();
+            let id = written.id.value().to_shared();
             let made = VpcPeeringConnection { id, vpcs: [requester, accepter] };
             let made = self.peering_connections.add(made);
             self.ids.peering_connections.insert(written.id.to_string(), made);
@@ -49,7 +49,7 @@ impl Compiler<'_> {
         let shared = own.iter().find(|cidr| other.iter().any(|net| crate::net::overlaps(cidr, net)));
         if let Some(shared) = shared {
             let message = format!(
-                "`{}` cannot be: VPCs `{}` and `{}` share addresses of {shared}",
+                "`{}` is invalid: VPCs `{}` and `{}` overlap in {shared}",
                 written.id, self.vpcs[requester].id, self.vpcs[accepter].id
             );
             self.report.error(Code::OverlappingCidr, written.id.mark(), message);
@@ -65,11 +65,11 @@ impl Compiler<'_> {
         for needed in [vpc, remote] {
             if !self.vpcs[needed].dns_hostnames {
                 let message = format!(
-                    "names of VPC `{}` stay public across this connection: VPC `{}` has no DNS host names",
+                    "names of VPC `{}` resolve to public addresses across this connection: VPC `{}` has no DNS hostnames",
                     self.vpcs[vpc].id, self.vpcs[needed].id
                 );
                 let warning = self.report.warning(Code::Surprising, side.vpc.mark(), message);
-                warning.help("both VPCs need `enable_dns_support` and `enable_dns_hostnames`");
+                warning.help("both VPCs require `enable_dns_support` and `enable_dns_hostnames`");
                 return;
             }
         }
@@ -80,7 +80,7 @@ impl Compiler<'_> {
     /// VPCs with DNS support on their attachments resolve each other's private addresses. Private hosted
     /// zones are never shared this way.
     fn transit_gateway(&mut self, written: &config::TransitGateway) {
-        let mut made = TransitGateway::new(written.id.value().text());
+        let mut made = TransitGateway::new(written.id.value().to_shared());
         // The first VPC determines the region.
         let mut first: Option<Index<Vpc>> = None;
         let mut taking_part = Vec::new();
@@ -92,8 +92,11 @@ impl Compiler<'_> {
             let subnets =
                 attachment.subnets.iter().filter_map(|subnet| self.subnet_named(subnet, vpc)).collect();
             let is_second = made.attachment_of(vpc).is_some();
-            let attached =
-                made.attach(attachment.id.value().text(), AttachedTo::Vpc(vpc, subnets), TransitRank::Vpc);
+            let attached = made.attach(
+                attachment.id.value().to_shared(),
+                AttachedTo::Vpc(vpc, subnets),
+                TransitRank::Vpc,
+            );
             attached.has_appliance_mode = attachment.appliance_mode_support;
             attached.propagates_ipv6 = attachment.ipv6_support;
             attached.group_references = match written.security_group_referencing_support {
@@ -102,18 +105,18 @@ impl Compiler<'_> {
                 Some(_) | None => AccessDecision::Denied,
             };
             if is_second {
-                let message = format!("VPC `{}` is attached to `{}` twice", attachment.vpc, written.id);
+                let message = format!("duplicate attachment of VPC `{}` to `{}`", attachment.vpc, written.id);
                 self.report.error(Code::DuplicateId, attachment.vpc.mark(), message);
                 continue;
             }
             let first = *first.get_or_insert(vpc);
             if self.vpcs[first].region != self.vpcs[vpc].region {
                 let message = format!(
-                    "VPC `{}` of {} cannot be attached to `{}`, which is in {}",
+                    "VPC `{}` is in {} and cannot be attached to `{}`, which is in {}",
                     attachment.vpc, self.vpcs[vpc].region, written.id, self.vpcs[first].region
                 );
                 let error = self.report.error(Code::InvalidValue, attachment.vpc.mark(), message);
-                error.help("a transit gateway is one region's, and so are the VPCs attached to it");
+                error.help("a transit gateway and the VPCs attached to it must be in the same region");
                 continue;
             }
             if written.dns_support && attachment.dns_support && self.vpcs[vpc].dns_hostnames {
@@ -142,7 +145,7 @@ impl Compiler<'_> {
                         AttachedTo::TransitGateway(_) => TransitRank::Propagated(AttachmentType::Peering),
                         _ => TransitRank::Propagated(attachment.resource_type),
                     };
-                    self.transit_gateways[index].attach(attachment.id.value().text(), to, rank);
+                    self.transit_gateways[index].attach(attachment.id.value().to_shared(), to, rank);
                 }
             }
             let tables = match written.route_table.as_slice() {
@@ -219,7 +222,8 @@ impl Compiler<'_> {
             },
             (None, None) => AttachedTo::Unknown,
             (Some(site), Some(_)) => {
-                let message = format!("attachment `{}` leads to a site or to a transit gateway", written.id);
+                let message =
+                    format!("attachment `{}` requires either `site` or `transit_gateway`", written.id);
                 self.report.error(Code::InvalidValue, site.mark(), message);
                 AttachedTo::Unknown
             }
@@ -295,7 +299,7 @@ impl Compiler<'_> {
         written: &config::TransitGatewayRouteTable,
     ) -> TransitGatewayRouteTable {
         self.declare(&written.id);
-        let mut table = TransitGatewayRouteTable::new(Some(written.id.value().text()));
+        let mut table = TransitGatewayRouteTable::new(Some(written.id.value().to_shared()));
         for id in &written.propagations {
             if let Some(number) = self.attachment_named(gateway, id) {
                 self.propagate(gateway, number, &mut table);
@@ -309,7 +313,7 @@ impl Compiler<'_> {
                     Some(number)
                 }
                 (None, RouteState::Active) => {
-                    let message = format!("the route to {} leads to no attachment", route.destination);
+                    let message = format!("the route to {} has no target", route.destination);
                     let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
                     error.help("write `attachment = \"tgw-attach-…\"`, or `state = \"blackhole\"`");
                     continue;
@@ -337,8 +341,8 @@ impl Compiler<'_> {
         if found.is_none() {
             let known: Vec<&str> = gateway.attachments.iter().map(|attachment| &*attachment.id).collect();
             let help = match known.as_slice() {
-                [] => "nothing is attached to it".to_owned(),
-                known => format!("it has {}", shortened(known)),
+                [] => "it has no attachments".to_owned(),
+                known => format!("its attachments are: {}", shortened(known)),
             };
             let message = format!("transit gateway `{}` has no attachment `{id}`", gateway.id);
             self.report.error(Code::UnknownReference, id.mark(), message).help(help);
@@ -357,7 +361,7 @@ impl Compiler<'_> {
                 let Some(subnet) = self.subnet_named(&written.subnet, index) else { continue };
                 let security_groups = self.groups_named(&written.security_groups);
                 let made = self.network_interfaces.add(NetworkInterface {
-                    id: written.id.value().text(),
+                    id: written.id.value().to_shared(),
                     subnet,
                     is_public: written.public_address.is_some(),
                     security_groups,
@@ -367,7 +371,7 @@ impl Compiler<'_> {
                     self.claim_address(index, address, Interface::Network(made));
                 }
                 let appliance = Appliance {
-                    id: written.id.value().text(),
+                    id: written.id.value().to_shared(),
                     subnet,
                     is_public: written.public_address.is_some(),
                     forwards: !written.source_dest_check,

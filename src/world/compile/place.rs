@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 use crate::config::LogTo;
-use crate::net::{PrefixMap, host};
+use crate::net::{PrefixMap, host_prefix};
 
 impl Compiler<'_> {
     /// Every place: each subnet with its splits, each site, and outside.
@@ -19,7 +19,7 @@ impl Compiler<'_> {
             // A configured address is a place of its own already.
             let declared = &self.vpcs[vpc].interfaces;
             let mut inside = splits_inside(cuts, &prefixes);
-            inside.retain(|cut| *cut != host(cut.addr()) || !declared.contains_key(&cut.addr()));
+            inside.retain(|cut| *cut != host_prefix(cut.addr()) || !declared.contains_key(&cut.addr()));
             self.places.add(&name, Some(vpc), place(kind, prefixes, cuts));
             // There may be many splits, and each has the subnet's other CIDR block as its second prefix.
             let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
@@ -37,8 +37,8 @@ impl Compiler<'_> {
                 let others = by_owner[interface].iter().filter(|other| other.is_ipv4() != address.is_ipv4());
                 // For a resolver endpoint, it is unknown which addresses belong to the same interface.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
-                let beside = others.map(|other| (host(*other), *other)).collect();
-                let own = place_with_other_family(kind, vec![host(*address)], beside, cuts);
+                let beside = others.map(|other| (host_prefix(*other), *other)).collect();
+                let own = place_with_other_family(kind, vec![host_prefix(*address)], beside, cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
@@ -61,7 +61,7 @@ impl Compiler<'_> {
         let mut by_subnet: HashMap<_, Vec<_>> = HashMap::new();
         for (vpc, own) in &self.ids.subnets_by_prefix {
             for (address, interface) in &self.vpcs[*vpc].interfaces {
-                if let Some((_, subnet)) = own.longest(*address) {
+                if let Some((_, subnet)) = own.longest_match(*address) {
                     by_subnet.entry(*subnet).or_default().push((*address, *interface));
                 }
             }
@@ -79,7 +79,7 @@ impl Compiler<'_> {
                 continue;
             };
             if self.places.add_client(client.source.value().0, place).is_some() {
-                let message = format!("clients of {} stand in two places", client.source);
+                let message = format!("clients of {} have two locations", client.source);
                 self.report.error(Code::DuplicateId, client.source.mark(), message);
             }
         }
@@ -100,19 +100,18 @@ impl Compiler<'_> {
                 let Some(cidr) = &subnet.cidr else { continue };
                 let net = cidr.value().0;
                 let above = seen.longest_covering(&net).map(|(_, other)| other.clone());
-                let below = || seen.inside(&net).first().map(|(_, other)| (*other).clone());
+                let below = || seen.covered_by(&net).first().map(|(_, other)| (*other).clone());
                 if let Some((other, name)) = above.or_else(below)
                     && other != index
                 {
-                    let message =
-                        format!("subnet `{}` shares addresses with `{name}` of another VPC", subnet.id);
+                    let message = format!("subnet `{}` overlaps `{name}` of another VPC", subnet.id);
                     let warning = self.report.warning(Code::AmbiguousPlace, cidr.mark(), message);
                     warning.help(
-                        "a listener that is bound to no VPC refuses their clients: bind each with `vpc = \"vpc-…\"`, \
-                         or say with [[client]] who stands where",
+                        "a listener that is not bound to a VPC rejects their clients: bind one listener to each with `vpc = \"vpc-…\"`, \
+                         or declare the locations of clients with [[client]]",
                     );
                 }
-                seen.insert(net, (index, subnet.id.value().text()));
+                seen.insert(net, (index, subnet.id.value().to_shared()));
             }
         }
     }
@@ -122,7 +121,7 @@ impl Compiler<'_> {
         let log = &self.config.query_log;
         if *log.to.value() == LogTo::File && log.file.is_none() {
             let error =
-                self.report.error(Code::MissingKey, log.to.mark(), "the query log has no file to go to");
+                self.report.error(Code::MissingKey, log.to.mark(), "missing key `file` for the query log");
             error.help("write `file = \"/var/log/plustwo/query.log\"`, or `to = \"stdout\"`");
         }
     }
@@ -166,7 +165,7 @@ fn place_with_other_family(
 fn sample(prefix: &IpNet, cuts: &PrefixMap<()>) -> IpAddr {
     let mut free = prefix.network();
     // Splits are in the order of addresses, less specific ones first.
-    for (cut, ()) in cuts.inside(prefix).into_iter().filter(|(cut, ())| cut != prefix) {
+    for (cut, ()) in cuts.covered_by(prefix).into_iter().filter(|(cut, ())| cut != prefix) {
         if cut.contains(&free) {
             match after(cut.broadcast()).filter(|next| prefix.contains(next)) {
                 Some(next) => free = next,
@@ -187,7 +186,7 @@ fn after(address: IpAddr) -> Option<IpAddr> {
 
 /// The distinct splits inside prefixes.
 fn splits_inside(cuts: &PrefixMap<()>, prefixes: &[IpNet]) -> Vec<IpNet> {
-    let inside = prefixes.iter().flat_map(|prefix| cuts.inside(prefix).into_iter().map(|(cut, ())| cut));
+    let inside = prefixes.iter().flat_map(|prefix| cuts.covered_by(prefix).into_iter().map(|(cut, ())| cut));
     let mut inside: Vec<IpNet> = inside.filter(|cut| !prefixes.contains(cut)).collect();
     inside.sort();
     inside.dedup();

@@ -94,7 +94,8 @@ impl Compiler<'_> {
     /// The prefixes that security groups, network ACLs and routes distinguish: addresses inside and outside
     /// of one of them may have different paths, or different return paths.
     pub(super) fn place_splits(&self) -> PlaceSplits {
-        let mut cuts = PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
+        let mut cuts =
+            PlaceSplits { networks: self.networks(), of_network: HashMap::new(), none: PrefixMap::new() };
         for (index, vpc) in self.vpcs.indexed() {
             // Local destinations.
             cuts.add(cuts.networks.vpc(index), vpc.cidrs.iter().copied());

@@ -35,7 +35,7 @@ impl Compiler<'_> {
             if !self.declare(&written.id) {
                 continue;
             }
-            let profile = self.profiles.add(Profile { id: written.id.value().text() });
+            let profile = self.profiles.add(Profile { id: written.id.value().to_shared() });
             let brought = self.claims(written);
             for association in &written.association {
                 let Some(vpc) = self.vpc_named(&association.vpc) else { continue };
@@ -45,14 +45,25 @@ impl Compiler<'_> {
                 if !self.may_associate(own, association, profile) {
                     continue;
                 }
-                self.add_profile_claims(vpc, mark, ClaimSource::Profile { priority: association.priority, profile }, &brought);
+                self.add_profile_claims(
+                    vpc,
+                    mark,
+                    ClaimSource::Profile { priority: association.priority, profile },
+                    &brought,
+                );
             }
         }
         self.reverse_settings(&taken);
     }
 
     /// Adds the claims of a Profile to a VPC: zones only with both DNS attributes.
-    fn add_profile_claims(&mut self, vpc: Index<Vpc>, mark: Mark, origin: ClaimSource, brought: &ProfileClaims) {
+    fn add_profile_claims(
+        &mut self,
+        vpc: Index<Vpc>,
+        mark: Mark,
+        origin: ClaimSource,
+        brought: &ProfileClaims,
+    ) {
         let sees_zones = self.vpcs[vpc].dns_hostnames;
         let mut unseen = 0;
         for (name, claim) in brought {
@@ -65,9 +76,9 @@ impl Compiler<'_> {
         if unseen > 0 {
             let zones = if unseen == 1 { "zone" } else { "zones" };
             let message =
-                format!("VPC `{}` will not see {unseen} {zones} of this Profile", self.vpcs[vpc].id);
+                format!("VPC `{}` does not use {unseen} hosted {zones} of this Profile", self.vpcs[vpc].id);
             let warning = self.report.warning(Code::Surprising, mark, message);
-            warning.help("private hosted zones need both `enable_dns_support` and `enable_dns_hostnames`");
+            warning.help("private hosted zones require both `enable_dns_support` and `enable_dns_hostnames`");
         }
     }
 
@@ -75,14 +86,24 @@ impl Compiler<'_> {
     fn is_first(&mut self, id: &Marked<impl Display>, held: &mut ProfileContents) -> bool {
         let is_first = held.ids.insert(id.to_string());
         if !is_first {
-            self.report.error(Code::DuplicateId, id.mark(), format!("`{id}` is in this Profile twice"));
+            self.report.error(
+                Code::DuplicateId,
+                id.mark(),
+                format!("duplicate resource `{id}` in this Profile"),
+            );
         }
         is_first
     }
 
     /// Adds a claim to a Profile, which can have one rule and one zone per name, like a VPC. Returns false
     /// after an error.
-    fn add_to_profile(&mut self, id: &Marked<impl Display>, name: Name, claim: Claim, held: &mut ProfileContents) -> bool {
+    fn add_to_profile(
+        &mut self,
+        id: &Marked<impl Display>,
+        name: Name,
+        claim: Claim,
+        held: &mut ProfileContents,
+    ) -> bool {
         let taken = match held.taken.entry((name.clone(), claim.precedence())) {
             Entry::Vacant(entry) => {
                 entry.insert(claim);
@@ -97,9 +118,9 @@ impl Compiler<'_> {
             }
             zone => self.zone_taken(zone),
         };
-        let message = format!("this Profile has {} for {name} already", taken.unwrap_or_default());
+        let message = format!("this Profile already has {} for {name}", taken.unwrap_or_default());
         let error = self.report.error(Code::ConflictingDomain, id.mark(), message);
-        error.help("leave one of the two out: nothing says which of them would answer");
+        error.help("remove one of them: AWS does not define which of the two applies");
         false
     }
 
@@ -120,10 +141,11 @@ impl Compiler<'_> {
                     self.add_to_profile(id, self.rules[rule].domain.clone(), claim, &mut held);
                 }
                 None => {
-                    let message =
-                        format!("`{id}` is a DELEGATE rule, and a Profile holds FORWARD and SYSTEM rules");
+                    let message = format!(
+                        "`{id}` is a DELEGATE rule: a Profile can contain only FORWARD and SYSTEM rules"
+                    );
                     let error = self.report.error(Code::InvalidValue, id.mark(), message);
-                    error.help("associate it with each VPC itself: `vpcs = [\"vpc-…\"]`");
+                    error.help("associate it with each VPC directly: `vpcs = [\"vpc-…\"]`");
                 }
             }
         }
@@ -160,7 +182,8 @@ impl Compiler<'_> {
         held: &mut ProfileContents,
     ) {
         if self.endpoints[endpoint].kind != EndpointKind::Interface {
-            let message = format!("`{id}` is no interface endpoint, and a Profile holds no others");
+            let message =
+                format!("`{id}` is not an interface endpoint: a Profile can contain no other endpoints");
             self.report.error(Code::InvalidValue, id.mark(), message);
             return;
         }
@@ -168,9 +191,9 @@ impl Compiler<'_> {
         let zones: Vec<(Name, Claim)> =
             zones.map(|(index, zone)| (zone.zone.apex().clone(), Claim::Endpoint(index))).collect();
         if zones.is_empty() {
-            let message = format!("endpoint `{id}` has no private names, so the Profile brings none");
+            let message = format!("endpoint `{id}` has no private DNS, so it has no effect in this Profile");
             let warning = self.report.warning(Code::Surprising, id.mark(), message);
-            warning.help("give it `private_dns_enabled = true`");
+            warning.help("set `private_dns_enabled = true` for the endpoint");
         }
         for (apex, claim) in zones {
             if !self.add_to_profile(id, apex, claim, held) {
@@ -188,9 +211,9 @@ impl Compiler<'_> {
     ) -> bool {
         let (vpc, priority) = (&association.vpc, association.priority);
         let wrong = if !PRIORITIES.contains(&priority) {
-            Some((Code::InvalidValue, format!("{priority} is no priority: 100 to 9900")))
+            Some((Code::InvalidValue, format!("invalid priority {priority}: expected 100 to 9900")))
         } else if own.iter().any(|(_, other)| *other == profile) {
-            Some((Code::DuplicateId, format!("VPC `{vpc}` is associated with this Profile twice")))
+            Some((Code::DuplicateId, format!("duplicate association with VPC `{vpc}`")))
         } else if own.len() == MAX_OF_A_VPC {
             Some((Code::InvalidValue, format!("VPC `{vpc}` is associated with more than two Profiles")))
         } else if own.iter().any(|(other, _)| *other == priority) {
@@ -203,7 +226,7 @@ impl Compiler<'_> {
             return true;
         };
         let error = self.report.error(code, vpc.mark(), message);
-        error.help("a VPC has two Profiles at most, each with a `priority` of its own; the lower goes first");
+        error.help("a VPC can have at most two Profiles, with different values of `priority`; the lower value takes precedence");
         false
     }
 

@@ -31,14 +31,14 @@ impl Builder {
 
     /// Adds a record of an endpoint-specific name.
     pub(super) fn overlay(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
-        self.overlay.add(owner, rtype, ttl, rdata).expect("an address may stand at any name below the root");
+        self.overlay.add(owner, rtype, ttl, rdata).expect("any name below the root can have addresses");
     }
 
     /// Adds a record for aliases of APIs at an execute-api endpoint. `owner` is such a name without the API
     /// ID.
     pub(super) fn api_alias(&mut self, owner: Name, rtype: RecordType, ttl: u32, rdata: Rdata) {
         let added = self.api_aliases.add(owner, rtype, ttl, rdata);
-        added.expect("an address may stand at any name below the root");
+        added.expect("any name below the root can have addresses");
     }
 
     /// Adds an instance's public name.
@@ -104,7 +104,7 @@ pub(super) fn designated(listeners: &[Listener]) -> Vec<DesignatedListener> {
 
 /// The zones of special-use names.
 fn special_use_zones() -> SuffixMap<SpecialUseZone> {
-    let by_octet = special_use::OCTETS.into_iter().flat_map(|(first, seconds, rfc)| {
+    let by_octet = special_use::PER_OCTET_ZONES.into_iter().flat_map(|(first, seconds, rfc)| {
         seconds.map(move |second| (format!("{second}.{first}.in-addr.arpa"), rfc))
     });
     let mut zones = SuffixMap::new();
@@ -113,21 +113,23 @@ fn special_use_zones() -> SuffixMap<SpecialUseZone> {
         let zone = special_use_zone(&apex, special_use::NEGATIVE_TTL_S);
         zones.insert(apex, SpecialUseZone { zone, rfc, is_about_resolver: false });
     }
-    for SpecialUse { apex, rfc, is_about_resolver, records } in special_use::SPECIAL_USE {
+    for SpecialUse { apex, rfc, is_about_resolver, records } in special_use::SPECIAL_USE_ZONES {
         let apex = fact_name(apex);
         let mut zone = special_use_zone(&apex, special_use::NEGATIVE_TTL_S);
         let ttl = if *is_about_resolver { IPV4ONLY_TTL_S } else { special_use::TTL_S };
         for (labels, rtype, data) in *records {
             let owner = match *labels {
                 "" => apex.clone(),
-                labels => Name::parse_below(labels, Some(&apex)).expect("a short name before a short name"),
+                labels => {
+                    Name::parse_with_origin(labels, Some(&apex)).expect("a short name before a short name")
+                }
             };
             let Some(rtype) = *rtype else {
                 zone.add_name(owner);
                 continue;
             };
-            let rdata = Rdata::parse(rtype, data).expect("the table has good data");
-            zone.add(owner, rtype, ttl, rdata).expect("the owner lies in the zone");
+            let rdata = Rdata::parse(rtype, data).expect("the built-in table is valid");
+            zone.add(owner, rtype, ttl, rdata).expect("the owner is in the zone");
         }
         zones.insert(apex, SpecialUseZone { zone, rfc, is_about_resolver: *is_about_resolver });
     }
@@ -150,9 +152,8 @@ impl Compiler<'_> {
         let ipv4only = fact_name("ipv4only.arpa");
         for last in [170, 171] {
             let address = IpAddr::from([192, 0, 0, last]);
-            let (rtype, rdata) = Rdata::address_of(address);
-            zone.add(ipv4only.clone(), rtype, IPV4ONLY_TTL_S, rdata)
-                .expect("an address may stand at any name");
+            let (rtype, rdata) = Rdata::for_address(address);
+            zone.add(ipv4only.clone(), rtype, IPV4ONLY_TTL_S, rdata).expect("any name can have addresses");
         }
         for record in &self.config.public {
             let rtype = *record.record_type.value();

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::routing::RoutedSetBuilder;
-use super::zone_files::{Contents, DEFAULT_TTL_S, ZoneFileProblem, ZoneFile};
+use super::zone_files::{Contents, DEFAULT_TTL_S, ZoneFile, ZoneFileProblem};
 use super::*;
 use crate::aws::zones as dns;
 use crate::config::route53::LineStarts;
@@ -26,7 +26,9 @@ impl ReservedApexRecords {
         let soa = &dns::HOSTED_ZONE_SOA;
         Self {
             soa: Arc::from([soa_rdata(&fact_name(soa.mname), soa)]),
-            name_servers: dns::HOSTED_ZONE_NAME_SERVERS.map(|server| Rdata::name(&fact_name(server))).into(),
+            name_servers: dns::HOSTED_ZONE_NAME_SERVERS
+                .map(|server| Rdata::from_name(&fact_name(server)))
+                .into(),
         }
     }
 
@@ -125,7 +127,11 @@ impl Compiler<'_> {
     }
 
     /// Reports a record set that is probably unintended.
-    pub(super) fn surprising_record(&mut self, place: &RecordPosition, message: impl Display) -> &mut Diagnostic {
+    pub(super) fn surprising_record(
+        &mut self,
+        place: &RecordPosition,
+        message: impl Display,
+    ) -> &mut Diagnostic {
         self.report.warning(Code::Surprising, place.mark, place.with_position(message))
     }
 
@@ -143,7 +149,13 @@ impl Compiler<'_> {
     }
 
     /// Adds a record set.
-    fn record(&mut self, zone: &mut Zone, record: &RecordText, written: RecordEntry<'_>, routed: &mut RoutedSetBuilder) {
+    fn record(
+        &mut self,
+        zone: &mut Zone,
+        record: &RecordText,
+        written: RecordEntry<'_>,
+        routed: &mut RoutedSetBuilder,
+    ) {
         let rtype = *record.record_type.value();
         let Some(owner) = self.owner(record, zone.apex(), written) else { return };
         let from_file = matches!(written, RecordEntry::Json(..));
@@ -152,7 +164,7 @@ impl Compiler<'_> {
         }
         if rtype == RecordType::SOA {
             let place = written.place(record.record_type.mark());
-            self.wrong_record(&place, "a zone's SOA record is not written: Route 53 makes it");
+            self.wrong_record(&place, "SOA records cannot be declared: Route 53 creates that of the zone");
             return;
         }
         let place = written.place(record.name.mark());
@@ -164,9 +176,8 @@ impl Compiler<'_> {
         match (&record.values, &record.alias) {
             (Some(values), None) if !values.is_empty() => {
                 if evaluates {
-                    let error =
-                        self.wrong_record(&place, "only an alias has a target whose health is evaluated");
-                    error.help("leave `evaluate_target_health` away, or write `alias = \"name\"`");
+                    let error = self.wrong_record(&place, "`evaluate_target_health` requires an alias");
+                    error.help("remove `evaluate_target_health`, or write `alias = \"name\"`");
                 }
                 let ttl = record.ttl.unwrap_or(DEFAULT_TTL_S);
                 let Some((routing, identifier)) = routing else {
@@ -189,13 +200,13 @@ impl Compiler<'_> {
                 if matches!(rtype, RecordType::CNAME | RecordType::NS) {
                     let error =
                         self.wrong_record(&place, format!("an alias of type {rtype} is not supported"));
-                    error.help(format!("write it out: `values = [\"{target}\"]`"));
+                    error.help(format!("write its values: `values = [\"{target}\"]`"));
                     return;
                 }
                 if record.ttl.is_some() {
-                    let error =
-                        self.wrong_record(&place, "an alias has no TTL: it is answered with its target's");
-                    error.help("leave `ttl` away");
+                    let error = self
+                        .wrong_record(&place, "an alias cannot have a TTL: the TTL of its target applies");
+                    error.help("remove `ttl`");
                 }
                 let evaluated = evaluates.then(|| target.clone());
                 let Some((routing, identifier)) = routing else {
@@ -214,7 +225,7 @@ impl Compiler<'_> {
                 routed.add(owner, rtype, set, evaluated, place);
             }
             _ => {
-                let message = format!("record `{}` has neither values nor an alias, or both", record.name);
+                let message = format!("record `{}` requires either `values` or `alias`", record.name);
                 let error = self.wrong_record(&place, message);
                 error.help("write `values = [\"…\"]`, or `alias = \"name\"`");
             }
@@ -236,7 +247,7 @@ impl Compiler<'_> {
                 Ok(rdata) => rdatas.push((rdata, value.mark())),
                 Err(error) => {
                     let place = written.place(value.mark());
-                    self.wrong_record(&place, format!("`{value}` is no {rtype} data: {error}"));
+                    self.wrong_record(&place, format!("invalid {rtype} data `{value}`: {error}"));
                 }
             }
         }
@@ -279,7 +290,7 @@ impl Compiler<'_> {
             Ok(owner) => Some(owner),
             Err(error) => {
                 let place = written.place(record.name.mark());
-                self.wrong_record(&place, format!("`{text}` is no owner name: {error}"));
+                self.wrong_record(&place, format!("invalid owner name `{text}`: {error}"));
                 None
             }
         }

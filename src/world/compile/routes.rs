@@ -21,7 +21,7 @@ impl Compiler<'_> {
                 self.named_prefix_lists.entry(named).or_insert(list);
             }
             if self.prefix_lists.insert(key, entries).is_some() {
-                let message = format!("prefix list `{}` is declared twice in {}", list.id, list.region);
+                let message = format!("duplicate prefix list `{}` in {}", list.id, list.region);
                 self.report.error(Code::DuplicateId, list.id.mark(), message);
             }
         }
@@ -38,13 +38,13 @@ impl Compiler<'_> {
             return entries.clone();
         }
         let message = match known {
-            Some(list) => format!("the entries of prefix list `{id}` ({}) are not known", list.name),
-            None => format!("no prefix list `{id}` is known in {region}"),
+            Some(list) => format!("the entries of prefix list `{id}` ({}) are unknown", list.name),
+            None => format!("unknown prefix list `{id}` in {region}"),
         };
         let error = self.report.error(Code::UnknownPrefixList, mark, message);
         error.help(format!(
-            "declare it: [[prefix_list]] id = \"{id}\", region = \"{region}\", entries = […], as \
-             `aws ec2 get-managed-prefix-list-entries --prefix-list-id {id}` prints them"
+            "declare it: [[prefix_list]] id = \"{id}\", region = \"{region}\", entries = […], \
+             printed by `aws ec2 get-managed-prefix-list-entries --prefix-list-id {id}`"
         ));
         Vec::new()
     }
@@ -90,7 +90,7 @@ impl Compiler<'_> {
                 (entries, Rank::PrefixList(id.clone()), Some(id))
             }
             Destination::SecurityGroup(_) => {
-                let message = "a route leads to a prefix or to a prefix list";
+                let message = "the destination of a route must be a CIDR prefix or a prefix list";
                 self.report.error(Code::InvalidValue, mark, message);
                 return;
             }
@@ -109,7 +109,7 @@ impl Compiler<'_> {
             if prefix_list.is_none()
                 && table.exactly(&destination).iter().any(|have| duplicate(have, &destination))
             {
-                let message = format!("this table has another route to {destination}");
+                let message = format!("duplicate route to {destination}");
                 self.report.error(Code::DuplicateRoute, mark, message);
                 continue;
             }
@@ -130,11 +130,13 @@ impl Compiler<'_> {
             let is_gone = route.state != RouteState::Active;
             // The target may have been pruned as unreadable, which has been reported.
             if !is_gone && !self.was_cut {
-                let message = format!("the route to {} leads nowhere", route.destination);
+                let message = format!("the route to {} has no target", route.destination);
                 let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
-                error.help("write `target = \"…\"`, or `state = \"blackhole\"` where its target is gone");
+                error.help(
+                    "write `target = \"…\"`, or `state = \"blackhole\"` if its target no longer exists",
+                );
             }
-            return is_gone.then(|| Target::Other(RouteTarget::gone()));
+            return is_gone.then(|| Target::Other(RouteTarget::blackhole()));
         };
         let (written, mark) = (named.value(), named.mark());
         // The target of a blackhole does not exist, so it cannot be configured.
@@ -149,7 +151,7 @@ impl Compiler<'_> {
                 if !attached {
                     let message = format!("`{written}` is not attached to VPC `{}`", vpc.id);
                     let help = format!(
-                        "give the VPC `internet_gateway = \"{written}\"`, or the route `state = \"blackhole\"`"
+                        "write `internet_gateway = \"{written}\"` for the VPC, or `state = \"blackhole\"` for the route"
                     );
                     self.report.error(Code::UnknownReference, mark, message).help(help);
                 }
@@ -197,7 +199,7 @@ impl Compiler<'_> {
             return Some(Target::Other(written.clone()));
         };
         if self.peering_connections[index].beyond(vpc).is_none() {
-            let message = format!("`{written}` does not join VPC `{}`", self.vpcs[vpc].id);
+            let message = format!("`{written}` is not a connection of VPC `{}`", self.vpcs[vpc].id);
             self.report.error(Code::UnknownReference, named.mark(), message);
             return None;
         }
@@ -219,17 +221,19 @@ impl Compiler<'_> {
         match self.endpoints[endpoint].kind {
             EndpointKind::Gateway => {
                 if !matches!(route.destination.value(), Destination::PrefixList(_)) {
-                    let message = format!("the route of gateway endpoint `{written}` leads to a prefix list");
+                    let message = format!(
+                        "the destination of a route to gateway endpoint `{written}` must be a prefix list"
+                    );
                     let error = self.report.error(Code::InvalidValue, route.destination.mark(), message);
-                    error.help("write `destination = \"pl-…\"`: AWS makes these routes itself");
+                    error.help("write `destination = \"pl-…\"`, as in the routes that AWS creates");
                 }
                 Some(Target::GatewayEndpoint(endpoint))
             }
             EndpointKind::GatewayLoadBalancer => Some(Target::LoadBalancerEndpoint(endpoint)),
             kind => {
-                let message = format!("`{written}` is {}: no route leads to it", kind.describe());
+                let message = format!("`{written}` is {}, which cannot be a route target", kind.describe());
                 let error = self.report.error(Code::InvalidValue, mark, message);
-                error.help("its network interfaces are inside the VPC, which the `local` route reaches");
+                error.help("its network interfaces are within the VPC, and the `local` route reaches them");
                 None
             }
         }
@@ -240,17 +244,17 @@ impl Compiler<'_> {
     fn check_family(&mut self, destination: &IpNet, target: &Target, mark: Mark) {
         let wrong = match target {
             Target::EgressOnlyInternetGateway(_) if destination.addr().is_ipv4() => {
-                "an egress-only internet gateway carries IPv6 alone"
+                "an egress-only internet gateway carries only IPv6"
             }
             Target::NatGateway(_)
                 if destination.addr().is_ipv6()
-                    && crate::net::nat64_embedded(destination.addr()).is_none() =>
+                    && crate::net::nat64_to_ipv4(destination.addr()).is_none() =>
             {
-                "a NAT gateway carries no IPv6 but 64:ff9b::/96"
+                "a NAT gateway carries no IPv6 other than 64:ff9b::/96"
             }
             _ => return,
         };
-        let message = format!("no such route to {destination} can be: {wrong}");
+        let message = format!("invalid route to {destination}: {wrong}");
         self.report.error(Code::InvalidValue, mark, message);
     }
 
@@ -264,18 +268,19 @@ impl Compiler<'_> {
         mark: Mark,
     ) -> bool {
         if RESERVED.iter().any(|net| net.contains(destination)) {
-            let message = format!("{destination} lies in a range that no route table may hold");
+            let message = format!("invalid route: {destination} is in a reserved range");
             let error = self.report.error(Code::InvalidValue, mark, message);
-            error.help("169.254.168.0/22 and fd00:ec2::/32 belong to AWS's own services");
+            error.help("169.254.168.0/22 and fd00:ec2::/32 are reserved for AWS services");
             return false;
         }
         let own = self.vpcs[vpc].cidrs.contains(destination);
         if own && *rank == Rank::Static && *target != Target::Local && !is_middlebox(target) {
-            let message = format!("AWS refuses a route to {destination} but `local`: it is the VPC's own");
+            let message =
+                format!("invalid route: {destination} is the CIDR block of the VPC, whose target is `local`");
             let error = self.report.error(Code::InvalidValue, mark, message);
             error.help(
-                "a NAT gateway, a network interface or a Gateway Load Balancer endpoint may take the place of \
-                 `local`, nothing else",
+                "only a NAT gateway, a network interface or a Gateway Load Balancer endpoint can replace the target \
+                 `local`",
             );
             return false;
         }
@@ -293,10 +298,11 @@ impl Compiler<'_> {
                     self.ids.subnets_by_prefix.get(&vpc).is_some_and(|own| own.get(destination).is_some());
                 let fits = is_subnet && is_middlebox(target);
                 if !fits {
-                    let message = format!("AWS refuses a route to {destination}, which lies inside the VPC");
+                    let message =
+                        format!("invalid route: {destination} is within the CIDR blocks of the VPC");
                     let error = self.report.error(Code::InvalidValue, mark, message);
                     error.help(
-                        "inside the VPC a route leads to exactly one subnet, and to a NAT gateway, a network \
+                        "the destination of such a route must be the prefix of a subnet, and the target a NAT gateway, a network \
                          interface or a Gateway Load Balancer endpoint",
                     );
                 }

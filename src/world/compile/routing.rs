@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::records::{RecordPosition, RecordEntry};
+use super::records::{RecordEntry, RecordPosition};
 use super::*;
 use crate::aws::Coordinates;
 use crate::aws::geography::CONTINENTS;
 use crate::config::{Failover, GeoLocation, GeoProximityLocation, RecordMore, RecordText};
-use crate::world::RoutingLocation;
 use crate::dns::{Name, RecordType};
+use crate::world::RoutingLocation;
 
 /// Maximum number of aliases followed to evaluate health. AWS allows three levels.
 const MAX_EVALUATED: usize = 16;
@@ -94,7 +94,7 @@ impl Compiler<'_> {
         let declared = &self.config.health_check;
         let is_known = declared.iter().any(|check| check.id.value() == id.value());
         if !is_known && !declared.is_empty() {
-            let message = format!("no health check is called `{id}`, so what it checks is taken as healthy");
+            let message = format!("unknown health check `{id}`: its record sets are treated as healthy");
             self.surprising_record(&written.place(id.mark()), message).help("declare it: [[health_check]]");
         }
         self.unhealthy.contains(id.value().as_str())
@@ -116,27 +116,27 @@ impl Compiler<'_> {
             // The key of its policy may have been pruned as unreadable, which has been reported.
             ([], Some(_)) if self.was_cut => return Err(()),
             ([], Some(identifier)) => {
-                let message = format!(
-                    "record `{name}` has the identifier `{identifier}` and no routing policy to need it"
-                );
+                let message =
+                    format!("record `{name}` has the set identifier `{identifier}` but no routing policy");
                 let error = self.wrong_record(&place, message);
                 error.help(
                     "add `weight`, `multi_value_answer`, `failover`, `region`, `geo_location` or \
-                     `geo_proximity_location`, or leave `set_identifier` away",
+                     `geo_proximity_location`, or remove `set_identifier`",
                 );
                 return Err(());
             }
             ([one], None) => {
-                let message = format!("record `{name}` has `{one}` and no `set_identifier`");
+                let message = format!("record `{name}` has `{one}` but no `set_identifier`");
                 let error = self.wrong_record(&place, message);
                 error
-                    .help("say what tells it from the others of its name and type: `set_identifier = \"…\"`");
+                    .help("write `set_identifier = \"…\"`, which distinguishes it from other record sets with this name and type");
                 return Err(());
             }
             ([_], Some(_)) => {}
             (several, _) => {
-                let message = format!("record `{name}` has several routing policies: {}", several.join(", "));
-                self.wrong_record(&place, message).help("a record set has one routing policy");
+                let message =
+                    format!("record `{name}` has more than one routing policy: {}", several.join(", "));
+                self.wrong_record(&place, message).help("a record set can have only one routing policy");
                 return Err(());
             }
         }
@@ -149,8 +149,9 @@ impl Compiler<'_> {
         let identifier: Box<str> = identifier.unwrap_or_default().into();
         let length = identifier.chars().count();
         if length == 0 || length > LONGEST_IDENTIFIER {
-            let message =
-                format!("a `set_identifier` has 1 to {LONGEST_IDENTIFIER} characters, and this one {length}");
+            let message = format!(
+                "invalid `set_identifier`: expected 1 to {LONGEST_IDENTIFIER} characters, found {length}"
+            );
             self.wrong_record(&place, message);
             return Err(());
         }
@@ -168,18 +169,20 @@ impl Compiler<'_> {
     ) -> Result<Routing, ()> {
         if let Some(weight) = more.weight {
             return u8::try_from(weight).map(Routing::Weighted).map_err(|_| {
-                self.wrong_record(place, format!("a weight is 0 to 255, and this one {weight}"));
+                self.wrong_record(place, format!("invalid weight {weight}: expected 0 to 255"));
             });
         }
         if more.multi_value_answer {
             if record.alias.is_some() {
-                let message =
-                    format!("record `{}` is an alias, which no multivalue answer can be", record.name);
-                self.wrong_record(place, message).help("write its values, or choose another routing policy");
+                let message = format!(
+                    "record `{}` is an alias, which does not support multivalue answer routing",
+                    record.name
+                );
+                self.wrong_record(place, message).help("write its values, or use another routing policy");
                 return Err(());
             }
             if *record.record_type.value() == RecordType::CNAME {
-                self.wrong_record(place, "CNAME records cannot be multivalue answers: a name has one CNAME");
+                self.wrong_record(place, "CNAME records do not support multivalue answer routing: a name can have only one CNAME record");
                 return Err(());
             }
             return Ok(Routing::MultivalueAnswer);
@@ -215,35 +218,34 @@ impl Compiler<'_> {
         let GeoProximityLocation { aws_region, local_zone_group, coordinates, bias } = near;
         if let Some(group) = local_zone_group {
             return Err(format!(
-                "where the Local Zone group `{group}` lies is not known here; write its `coordinates`"
+                "the location of Local Zone group `{group}` is unknown; write its `coordinates`"
             ));
         }
         let bias = i8::try_from(*bias).ok().filter(|bias| (-99..=99).contains(bias));
-        let bias = bias.ok_or_else(|| format!("a bias is -99 to 99, and this one {}", near.bias))?;
+        let bias = bias.ok_or_else(|| format!("invalid bias {}: expected -99 to 99", near.bias))?;
         match (aws_region, coordinates) {
             (Some(region), None) => {
-                let coordinates = self.facts.regions.of(region.value()).map(|place| place.coordinates);
+                let coordinates = self.facts.regions.get(region.value()).map(|place| place.coordinates);
                 Ok(Proximity { coordinates, written: region.value().as_str().into(), bias })
             }
             (None, Some(degrees)) => {
                 let at = Coordinates::new(degrees.latitude, degrees.longitude).ok_or_else(|| {
                     format!(
-                        "{},{} is no place: a latitude is -90 to 90, a longitude -180 to 180",
+                        "invalid coordinates {},{}: the latitude must be -90 to 90, the longitude -180 to 180",
                         degrees.latitude, degrees.longitude
                     )
                 })?;
                 Ok(Proximity { coordinates: Some(at), written: at.to_string().into(), bias })
             }
-            _ => Err("a geoproximity location has either `aws_region` or `coordinates`".to_owned()),
+            _ => Err("a geoproximity location requires either `aws_region` or `coordinates`".to_owned()),
         }
     }
 
     /// Warns of a region without a known location.
     fn check_region_location(&mut self, region: &Region, place: &RecordPosition) {
-        if self.facts.regions.of(region).is_none() {
-            let message = format!("where region `{region}` lies is not known here");
-            let help =
-                "for clients of that region this record set answers; to others it is never the nearest";
+        if self.facts.regions.get(region).is_none() {
+            let message = format!("the location of region `{region}` is unknown");
+            let help = "clients of that region use this record set; for others it is never the nearest";
             self.surprising_record(place, message).help(help);
         }
     }
@@ -251,12 +253,12 @@ impl Compiler<'_> {
     /// Warns of a VPC in a region without a known location, for a zone whose policies depend on it.
     pub(super) fn check_vpc_location(&mut self, vpc: Index<Vpc>, mark: Mark) {
         let region = &self.vpcs[vpc].region;
-        if self.facts.regions.of(region).is_none() {
+        if self.facts.regions.get(region).is_none() {
             let message =
-                format!("where region `{region}` of VPC `{}` lies is not known here", self.vpcs[vpc].id);
+                format!("the location of region `{region}` of VPC `{}` is unknown", self.vpcs[vpc].id);
             self.report.warning(Code::Surprising, mark, message).help(
-                "geolocation records answer with their default there, latency and geoproximity records with the first by \
-                 its identifier",
+                "geolocation routing uses the default record set there; latency and geoproximity routing use the first one in the \
+                 order of set identifiers",
             );
         }
     }
@@ -292,7 +294,13 @@ impl Compiler<'_> {
     }
 
     /// Adds the record sets of one name and type.
-    fn route_group(&mut self, zone: &mut Zone, owner: Name, rtype: RecordType, mut group: Vec<PendingHealthCheck>) {
+    fn route_group(
+        &mut self,
+        zone: &mut Zone,
+        owner: Name,
+        rtype: RecordType,
+        mut group: Vec<PendingHealthCheck>,
+    ) {
         let policy = group[0].set.routing.policy();
         let first = group[0].place.clone();
         let mut is_well = true;
@@ -302,19 +310,19 @@ impl Compiler<'_> {
             let wrong = if one.set.routing.policy() != policy {
                 let other = one.set.routing.policy().as_str();
                 Some(format!(
-                    "it has the policy {other}, and others of its name and type have {}",
+                    "it has {other} routing, but others with this name and type have {} routing",
                     policy.as_str()
                 ))
             } else if before.iter().any(|other| other.set.identifier == *identifier) {
-                Some("another one has the same identifier".to_owned())
+                Some("another one has the same set identifier".to_owned())
             } else if let Some(other) =
                 before.iter().find(|other| other.set.routing.clashes(&one.set.routing))
             {
-                Some(format!("`{}` is for {} already", other.set.identifier, one.set.routing))
+                Some(format!("`{}` is already for {}", other.set.identifier, one.set.routing))
             } else if number == policy.most_sets() {
                 let most = policy.most_sets();
                 Some(format!(
-                    "Route 53 has at most {most} {} record sets of one name and type",
+                    "Route 53 allows at most {most} {} record sets with one name and type",
                     policy.as_str()
                 ))
             } else {
@@ -349,7 +357,7 @@ impl Compiler<'_> {
     pub(super) fn reject_routed(&mut self, routed: &RoutedSetBuilder) {
         for one in routed.groups.values().flatten() {
             let message = format!(
-                "record set `{}` has a routing policy, which only a private hosted zone can have",
+                "record set `{}` has a routing policy, which only private hosted zones support",
                 one.set.identifier
             );
             self.wrong_record(&one.place, message);
@@ -372,7 +380,7 @@ fn location(at: &GeoLocation) -> Result<RoutingLocation, String> {
     {
         true => Ok(code.into()),
         false => {
-            Err(format!("`{code}` is no country's code: write two capital letters, such as `JP`, or `*`"))
+            Err(format!("invalid country code `{code}`: write two capital letters, such as `JP`, or `*`"))
         }
     };
     match (continent_code.as_deref(), country_code.as_deref(), subdivision_code.as_deref()) {
@@ -380,7 +388,7 @@ fn location(at: &GeoLocation) -> Result<RoutingLocation, String> {
             Ok(RoutingLocation::Continent(continent.into()))
         }
         (Some(continent), None, None) => {
-            Err(format!("`{continent}` is no continent; they are {}", CONTINENTS.join(", ")))
+            Err(format!("invalid continent code `{continent}`: expected one of {}", CONTINENTS.join(", ")))
         }
         (None, Some("*"), None | Some("*")) => Ok(RoutingLocation::Default),
         (None, Some(code), None) => country(code).map(RoutingLocation::Country),
@@ -388,11 +396,9 @@ fn location(at: &GeoLocation) -> Result<RoutingLocation, String> {
             Ok(RoutingLocation::Subdivision(code.into(), subdivision.into()))
         }
         (None, Some(code), Some(_)) => {
-            Err(format!("`{code}` has no subdivisions in Route 53: only `US` and `UA` have"))
+            Err(format!("`{code}` has no subdivisions in Route 53: only `US` and `UA` have them"))
         }
-        (None, None, _) => Err("a location has `continent_code` or `country_code`".to_owned()),
-        (Some(_), ..) => {
-            Err("a location has one of `continent_code` and `country_code`, not both".to_owned())
-        }
+        (None, None, _) => Err("a location requires `continent_code` or `country_code`".to_owned()),
+        (Some(_), ..) => Err("a location cannot have both `continent_code` and `country_code`".to_owned()),
     }
 }

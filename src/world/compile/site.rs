@@ -19,7 +19,7 @@ impl Compiler<'_> {
             let links = self.site_links(written);
             let zones = self.simulated_zones(written);
             let index = self.sites.add(Site {
-                id: written.id.value().text(),
+                id: written.id.value().to_shared(),
                 cidrs: written.cidr.iter().map(|cidr| cidr.value().0).collect(),
                 view,
                 links,
@@ -51,7 +51,7 @@ impl Compiler<'_> {
             (Some(gateway), _) => Some(LinkedTo::TransitGateway(gateway)),
             (None, Some(vpc)) => self.vpc_named(vpc).map(LinkedTo::Vpc),
             (None, None) => {
-                let message = format!("the link to `{}` says no VPC", link.target);
+                let message = format!("missing key `vpc` for the link to `{}`", link.target);
                 let error = self.report.error(Code::MissingKey, link.target.mark(), message);
                 error.help("write `vpc = \"vpc-…\"`, or declare the transit gateway: [[transit_gateway]]");
                 None
@@ -66,7 +66,9 @@ impl Compiler<'_> {
         match self.ids.resolver_endpoints.get(resolver.value()).copied() {
             Some(Resolver::Inbound(index)) => self.inbound_endpoints[index].view,
             Some(Resolver::Outbound(_)) => {
-                let message = format!("a site asks an inbound endpoint, and `{resolver}` is outbound");
+                let message = format!(
+                    "the resolver of a site must be an inbound endpoint, but `{resolver}` is outbound"
+                );
                 self.report.error(Code::UnknownReference, resolver.mark(), message);
                 self.public_view
             }
@@ -105,9 +107,9 @@ impl Compiler<'_> {
     fn site_links(&mut self, written: &config::Site) -> Vec<Link> {
         let mut links = Vec::new();
         for link in &written.links {
-            let target = link.target.value().text();
+            let target = link.target.value().to_shared();
             let Some(to) = self.linked_to(link) else { continue };
-            let gateway = link.gateway.as_ref().map(|gateway| gateway.value().text());
+            let gateway = link.gateway.as_ref().map(|gateway| gateway.value().to_shared());
             let class = match &*target {
                 dxgw if dxgw.starts_with("dxgw-") => LinkClass::DirectConnectGateway,
                 tgw if tgw.starts_with("tgw-") => LinkClass::TransitGateway,
@@ -131,7 +133,7 @@ impl Compiler<'_> {
             }
             self.reject_routed(&routed);
             if zones.insert(played.name.value().clone(), zone).is_some() {
-                let message = format!("zone `{}` stands twice in site `{}`", played.name, written.id);
+                let message = format!("duplicate zone `{}` in site `{}`", played.name, written.id);
                 self.report.error(Code::DuplicateId, played.name.mark(), message);
             }
         }

@@ -7,7 +7,8 @@ use nix::net::if_::if_nametoindex;
 
 use super::*;
 use crate::config::{
-    ServerScheme, InternetMode, ResolverRule, RuleSource, ServerEntry, ServerOrder, ServerAddress, ServerAddressError,
+    InternetMode, ResolverRule, RuleSource, ServerAddress, ServerAddressError, ServerEntry, ServerOrder,
+    ServerScheme,
 };
 
 impl Compiler<'_> {
@@ -18,7 +19,7 @@ impl Compiler<'_> {
         endpoint: Vec<IpAddr>,
     ) -> Option<Index<Upstream>> {
         let sources = if rule.source == RuleSource::Any { Vec::new() } else { endpoint };
-        let name = rule.id.value().text();
+        let name = rule.id.value().to_shared();
         self.upstream(name, &rule.targets, rule.order, sources)
     }
 
@@ -31,12 +32,12 @@ impl Compiler<'_> {
                 let error = self.report.error(
                     Code::InvalidValue,
                     server.mark(),
-                    "the internet is sealed, so no server is asked",
+                    "`servers` has no effect: the internet is sealed",
                 );
-                error.help("write `mode = \"forward\"` under [internet]");
+                error.help("write `mode = \"forward\"` in [internet]");
             }
             None if !sealed => {
-                let message = "`mode = \"forward\"` under [internet] needs servers to ask";
+                let message = "`mode = \"forward\"` in [internet] requires `servers`";
                 let error = self.report.error(Code::MissingKey, Mark::default(), message);
                 error.help("write `servers = [\"169.254.169.253\"]`");
             }
@@ -63,8 +64,8 @@ impl Compiler<'_> {
             let same =
                 |other: &Server| (other.address, &other.transport) == (server.address, &server.transport);
             if servers.iter().any(same) {
-                let message = format!("{server} is in this list twice; the first one counts");
-                self.report.warning(Code::Surprising, entry.mark(), message).help("remove one of them");
+                let message = format!("duplicate server {server}: the first one applies");
+                self.report.warning(Code::Surprising, entry.mark(), message).help("remove it");
                 continue;
             }
             servers.push(server);
@@ -104,11 +105,11 @@ impl Compiler<'_> {
     /// reported.
     fn no_address(&mut self, entry: &ServerEntry) {
         if let Some(kind) = entry.wrong_kind {
-            let message = format!("{kind} where a name server is required: a string or a table");
+            let message = format!("invalid name server: expected a string or a table, found {kind}");
             let error = self.report.error(Code::InvalidValue, entry.mark(), message);
             error.help("write `\"192.0.2.53\"` or `{ address = \"192.0.2.53\", edns = false }`");
         } else if !self.pruned_keys.contains(&(entry.mark().range().start, "address".to_owned())) {
-            let error = self.report.error(Code::MissingKey, entry.mark(), "`address` is missing here");
+            let error = self.report.error(Code::MissingKey, entry.mark(), "missing key `address`");
             error.help("write `{ address = \"192.0.2.53\" }`");
         }
     }
@@ -125,7 +126,7 @@ impl Compiler<'_> {
                     let message =
                         format!("`{}`: this host has no network interface `{zone}`", written.value());
                     let error = self.report.error(Code::InvalidValue, written.mark(), message);
-                    error.help("`ip link` lists the interfaces of this host");
+                    error.help("list the interfaces of this host with `ip link`");
                     return None;
                 }
             },
@@ -147,9 +148,9 @@ impl Compiler<'_> {
             })
         });
         let Some(listen) = own else { return Some(()) };
-        let message = format!("{server} is this daemon itself: it listens on {listen}");
+        let message = format!("{server} is the daemon's own listener {listen}");
         let error = self.report.error(Code::ForwardLoop, mark, message);
-        error.help("queries would come back for ever; name another server");
+        error.help("forwarding to it would loop: use another server");
         None
     }
 
@@ -168,10 +169,11 @@ impl Compiler<'_> {
             return Some(None);
         };
         if matches!(server.transport, ServerTransport::Udp | ServerTransport::Tcp) {
-            let message = format!("`{key}` is for servers over TLS or HTTPS, and {server} is neither");
+            let message =
+                format!("`{key}` requires a server with `tls://` or `https://`, but the server is {server}");
             let error = self.report.error(Code::InvalidValue, first.mark(), message);
             error.help(format!(
-                "leave it out, or write `address = \"tls://{}#dns.example\"`",
+                "remove it, or write `address = \"tls://{}#dns.example\"`",
                 BracketedAddress(server.address.ip())
             ));
             return None;
@@ -196,9 +198,9 @@ impl Compiler<'_> {
     fn lacks<T>(&mut self, entry: &ServerEntry, alone: &Marked<String>, key: &str, other: &str) -> Option<T> {
         // A key that was pruned as unreadable has been reported.
         if !self.pruned_keys.contains(&(entry.mark().range().start, other.to_owned())) {
-            let message = format!("`{key}` needs `{other}`, which is missing here");
+            let message = format!("`{key}` requires `{other}`");
             let error = self.report.error(Code::MissingKey, alone.mark(), message);
-            error.help(format!("write `{other} = \"{other}.pem\"`, a file in PEM form"));
+            error.help(format!("write `{other} = \"{other}.pem\"`, a PEM file"));
         }
         None
     }
@@ -215,9 +217,9 @@ impl Compiler<'_> {
         let hash = text.strip_prefix("sha256/").and_then(|hash| BASE64.decode(hash.as_bytes()).ok());
         let pin = hash.and_then(|hash| SpkiPin::try_from(hash).ok());
         if pin.is_none() {
-            let message = format!("`{text}` is not an SPKI pin");
+            let message = format!("invalid SPKI pin `{text}`");
             let error = self.report.error(Code::InvalidValue, written.mark(), message);
-            error.help("write `sha256/` and 44 characters of base64: a SHA-256 hash of 32 octets");
+            error.help("write `sha256/` and 44 characters of Base64 (a SHA-256 hash)");
         }
         pin
     }

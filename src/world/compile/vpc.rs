@@ -31,19 +31,19 @@ impl Compiler<'_> {
             let message = format!("VPC `{}` has no IPv4 prefix", vpc.id);
             let error = self.report.error(Code::InvalidValue, vpc.id.mark(), message);
             error.help(
-                "the resolver stands at the base of the first one, plus two: `cidr = [\"10.0.0.0/16\"]`",
+                "write `cidr = [\"10.0.0.0/16\"]`: the resolver has the base address of the first prefix plus two",
             );
         }
         let contradicts = vpc.enable_dns_hostnames && !vpc.enable_dns_support;
         if contradicts {
-            let message = "`enable_dns_hostnames` needs `enable_dns_support`";
+            let message = "`enable_dns_hostnames` requires `enable_dns_support`";
             self.report.error(Code::InvalidValue, vpc.id.mark(), message);
         }
         // If an attribute is invalid, which is reported, errors that depend on its value are suppressed.
         let mistaken = contradicts
             || ["enable_dns_support", "enable_dns_hostnames"].iter().any(|key| self.was_pruned(vpc, key));
         let index = self.vpcs.next_index();
-        let name = vpc.id.value().text();
+        let name = vpc.id.value().to_shared();
         let view = self.add_view(ViewKind::Vpc(index), name.clone(), None);
         let inbound_name: Arc<str> = Arc::from(format!("{name}/inbound"));
         let inbound_view = self.add_view(ViewKind::Inbound(index), inbound_name, None);
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             cidrs: cidrs.clone(),
             dns_support: vpc.enable_dns_support || mistaken,
             dns_hostnames: (vpc.enable_dns_support && vpc.enable_dns_hostnames) || mistaken,
-            internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().text()),
+            internet_gateway: vpc.internet_gateway.as_ref().map(|gateway| gateway.value().to_shared()),
             has_service_network: !vpc.service_networks.is_empty(),
             dns_peers: Vec::new(),
             transit_peers: Vec::new(),
@@ -82,10 +82,10 @@ impl Compiler<'_> {
             if !self.declare(&table.id) {
                 continue;
             }
-            let made = self.route_tables.add(RouteTable::new(Some(table.id.value().text()), cidrs));
+            let made = self.route_tables.add(RouteTable::new(Some(table.id.value().to_shared()), cidrs));
             self.ids.route_tables.insert(table.id.to_string(), (index, made));
             if table.main && self.ids.main_tables.insert(index, made).is_some() {
-                let message = format!("VPC `{}` has a second main route table", vpc.id);
+                let message = format!("VPC `{}` has two main route tables", vpc.id);
                 self.report.error(Code::DuplicateSection, table.id.mark(), message);
             }
         }
@@ -104,22 +104,22 @@ impl Compiler<'_> {
             for cidr in &own {
                 let net = cidr.value().0;
                 if !cidrs.iter().any(|whole| whole.contains(&net)) {
-                    let message = format!("subnet `{}` does not lie in VPC `{}`", subnet.id, vpc.id);
+                    let message = format!("subnet `{}` is not within VPC `{}`", subnet.id, vpc.id);
                     let error = self.report.error(Code::OutsideCidr, cidr.mark(), message);
                     let list: Vec<String> = cidrs.iter().map(ToString::to_string).collect();
-                    error.help(format!("the VPC has {}", list.join(", ")));
+                    error.help(format!("the CIDR blocks of the VPC are {}", list.join(", ")));
                 }
                 let first = taken.overlapping(&net).min_by_key(|(_, (number, _))| *number);
                 if let Some((other, (_, name))) = first {
-                    let message = format!("`{net}` overlaps subnet `{name}`, which has {other}");
+                    let message = format!("`{net}` overlaps {other} of subnet `{name}`");
                     self.report.error(Code::OverlappingCidr, cidr.mark(), message);
                 }
-                taken.get_or_insert_with(net, || (number, subnet.id.value().text()));
+                taken.get_or_insert_with(net, || (number, subnet.id.value().to_shared()));
             }
             let route_table = self.route_table_of(subnet, index);
             let network_acl = self.network_acl_of(subnet, index);
             let made = self.subnets.add(Subnet {
-                id: subnet.id.value().text(),
+                id: subnet.id.value().to_shared(),
                 vpc: index,
                 cidrs: own.iter().map(|cidr| cidr.value().0).collect(),
                 availability_zone: subnet.availability_zone.value().as_str().into(),
@@ -143,9 +143,11 @@ impl Compiler<'_> {
         if self.was_pruned(subnet, "availability_zone") || zone.value().starts_with(region.as_str()) {
             return;
         }
-        let message = format!("zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
+        let message = format!("Availability Zone `{zone}` of subnet `{}` is not in {region}", subnet.id);
         let error = self.report.error(Code::InvalidValue, zone.mark(), message);
-        error.help(format!("a zone's name begins with its region's: `{region}a`"));
+        error.help(format!(
+            "the name of an Availability Zone begins with that of its region, such as `{region}a`"
+        ));
     }
 
     /// Reports CIDR blocks of a subnet that are of the wrong address family.
@@ -153,16 +155,16 @@ impl Compiler<'_> {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
         let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
         if is_bare && !was_cut {
-            let message = format!("subnet `{}` has no prefix", subnet.id);
+            let message = format!("subnet `{}` has no CIDR block", subnet.id);
             let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
-            error.help("write `cidr = \"10.0.1.0/24\"`, or `ipv6_cidr` for a subnet of IPv6 alone, or both");
+            error.help("write `cidr = \"10.0.1.0/24\"`, `ipv6_cidr` for an IPv6-only subnet, or both");
         }
         for (written, is_v4) in [(&subnet.cidr, true), (&subnet.ipv6_cidr, false)] {
             let Some(cidr) = written.as_ref().filter(|cidr| cidr.value().0.addr().is_ipv4() != is_v4) else {
                 continue;
             };
             let (key, family) = if is_v4 { ("cidr", "IPv4") } else { ("ipv6_cidr", "IPv6") };
-            let message = format!("`{key}` of a subnet is an {family} prefix");
+            let message = format!("`{key}` of a subnet must be an {family} prefix");
             let error = self.report.error(Code::InvalidValue, cidr.mark(), message);
             error.help("`cidr` is for IPv4, `ipv6_cidr` for IPv6");
         }
@@ -174,16 +176,17 @@ impl Compiler<'_> {
         let Some(id) = &subnet.route_table else {
             let main = self.ids.main_tables.get(&vpc).copied();
             if main.is_none() {
-                let message = format!("subnet `{}` has no route table, and its VPC no main one", subnet.id);
+                let message =
+                    format!("subnet `{}` has no route table, and its VPC has no main route table", subnet.id);
                 let error = self.report.error(Code::NoRouteTable, subnet.id.mark(), message);
-                error.help("give it `route_table = \"rtb-…\"`, or give one table `main = true`");
+                error.help("write `route_table = \"rtb-…\"` for the subnet, or `main = true` for a route table of the VPC");
             }
             return main.unwrap_or_else(|| self.route_tables.add(RouteTable::new(None, &[])));
         };
         match self.ids.route_tables.get(&id.to_string()).copied() {
             Some((owner, table)) if owner == vpc => return table,
             Some(_) => {
-                let message = format!("route table `{id}` is another VPC's");
+                let message = format!("route table `{id}` belongs to another VPC");
                 self.report.error(Code::UnknownReference, id.mark(), message);
             }
             None => {
@@ -207,7 +210,7 @@ impl Compiler<'_> {
                 continue;
             };
             if let Some(address) = nat.public_address.as_ref().filter(|a| a.value().is_ipv6()) {
-                let message = "a NAT gateway's public address is an IPv4 address";
+                let message = "the public address of a NAT gateway must be an IPv4 address";
                 self.report.error(Code::InvalidValue, address.mark(), message);
             }
             let is_public = nat.connectivity_type == ConnectivityType::Public;
@@ -216,7 +219,7 @@ impl Compiler<'_> {
                 self.report.error(Code::InvalidValue, nat.id.mark(), message);
             }
             let made = self.nat_gateways.add(NatGateway {
-                id: nat.id.value().text(),
+                id: nat.id.value().to_shared(),
                 vpc: index,
                 subnet,
                 route_table,
@@ -234,9 +237,9 @@ impl Compiler<'_> {
     /// The subnet of a zonal NAT gateway.
     fn zonal_subnet(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<Subnet>> {
         if let Some(table) = &nat.route_table {
-            let message = "a zonal NAT gateway follows its subnet's route table";
+            let message = "a zonal NAT gateway uses the route table of its subnet";
             let error = self.report.error(Code::InvalidValue, table.mark(), message);
-            error.help("leave `route_table` out, or write `availability_mode = \"regional\"`");
+            error.help("remove `route_table`, or write `availability_mode = \"regional\"`");
         }
         match &nat.subnet {
             Some(subnet) => self.subnet_named(subnet, vpc),
@@ -253,7 +256,7 @@ impl Compiler<'_> {
     /// AWS.
     fn regional_table(&mut self, nat: &config::NatGateway, vpc: Index<Vpc>) -> Option<Index<RouteTable>> {
         if let Some(subnet) = &nat.subnet {
-            let message = "a regional NAT gateway stands in no subnet";
+            let message = "a regional NAT gateway has no subnet";
             self.report.error(Code::InvalidValue, subnet.mark(), message);
         }
         if let Some(id) = &nat.route_table {
@@ -283,8 +286,7 @@ impl Compiler<'_> {
         let subnet = &self.subnets[subnet];
         let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.contains(address.value())) else {
             let cidrs: Vec<String> = subnet.cidrs.iter().map(ToString::to_string).collect();
-            let message =
-                format!("{address} does not lie in subnet `{}`, which has {}", subnet.id, cidrs.join(", "));
+            let message = format!("{address} is not in subnet `{}` ({})", subnet.id, cidrs.join(", "));
             self.report.error(Code::OutsideCidr, address.mark(), message);
             return;
         };
@@ -292,11 +294,9 @@ impl Compiler<'_> {
             let offset = u32::from(*v4) - u32::from(net.network());
             if offset < FIRST_ASSIGNABLE || *v4 == net.broadcast() {
                 let message =
-                    format!("{address} is one of the five addresses that AWS keeps in every subnet");
+                    format!("{address} is one of the five addresses that AWS reserves in each subnet");
                 let error = self.report.error(Code::InvalidValue, address.mark(), message);
-                error.help(
-                    "the first four addresses and the last one of a subnet cannot be given to anything",
-                );
+                error.help("the first four addresses and the last address of a subnet cannot be assigned");
             }
         }
     }
@@ -305,7 +305,8 @@ impl Compiler<'_> {
     pub(super) fn claim_address(&mut self, vpc: Index<Vpc>, address: &Marked<IpAddr>, owner: Interface) {
         let taken = self.vpcs[vpc].interfaces.insert(*address.value(), owner);
         if taken.is_some() {
-            let message = format!("{address} is given to two interfaces of VPC `{}`", self.vpcs[vpc].id);
+            let message =
+                format!("{address} is assigned to two network interfaces of VPC `{}`", self.vpcs[vpc].id);
             self.report.error(Code::DuplicateId, address.mark(), message);
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{Catalogue, Change, Fields, list};
 use crate::world::{
-    AclRules, AttachedTo, Claim, Endpoint, EndpointAssociation, EndpointKind, AddressFamilies, GroupRule, Index,
-    Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, ClaimSource, Peer, Place, PrivateDns, Profile,
-    Rule, RuleKind, SecurityGroup, Server, Site, PlaceKind, Subnet, TransitGateway, ViewId, Vpc,
+    AclRules, AddressFamilies, AttachedTo, Claim, ClaimSource, Endpoint, EndpointAssociation, EndpointKind,
+    GroupRule, Index, Instance, LinkedTo, Listener, NetworkAcl, NetworkInterface, Peer, Place, PlaceKind,
+    PrivateDns, Profile, Rule, RuleKind, SecurityGroup, Server, Site, Subnet, TransitGateway, ViewId, Vpc,
     VpcPeeringConnection, World,
 };
 

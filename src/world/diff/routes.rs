@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, UniqueIds, ChangeKind, list};
+use super::{Change, ChangeKind, UniqueIds, list};
 use crate::world::{Index, Route, RouteTable, World};
 
 /// The routes of a table: the target by destination or prefix list.

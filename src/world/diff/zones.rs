@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::objects::Holders;
-use super::{Change, UniqueIds, ChangeKind, list};
+use super::{Change, ChangeKind, UniqueIds, list};
 use crate::config::count;
 use crate::dns::{Name, RrSet};
 use crate::world::{Claim, Content, Node, World, Zone};
@@ -55,7 +55,10 @@ fn zones(world: &World) -> BTreeMap<String, ZoneInViews<'_>> {
             zones.insert(id, ZoneInViews { zone, views: String::new() });
         }
     }
-    zones.insert("public records".to_owned(), ZoneInViews { zone: &world.public.records, views: String::new() });
+    zones.insert(
+        "public records".to_owned(),
+        ZoneInViews { zone: &world.public.records, views: String::new() },
+    );
     zones
 }
 

@@ -77,12 +77,14 @@ impl Compiler<'_> {
             let word = record_type_name(said);
             let wanted = if wants_both { "dualstack".to_owned() } else { format!("{word} or dualstack") };
             let message = format!(
-                "DnsRecordIpType {word} needs an endpoint whose IpAddressType is {wanted}, and that of `{}` is {}",
+                "DnsRecordIpType {word} requires IpAddressType {wanted}, but that of `{}` is {}",
                 written.id,
                 address_type_name(addresses)
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
-            error.help("give its interfaces addresses of those families, or say `ip_address_type`");
+            error.help(
+                "assign addresses of those families to its network interfaces, or set `ip_address_type`",
+            );
             return (addresses, default);
         }
         (addresses, said)
@@ -113,17 +115,17 @@ impl Compiler<'_> {
         if let Some(other) = other {
             let have = match (other.address.is_some(), other.ipv6_address.is_some()) {
                 (true, true) => "an IPv4 and an IPv6 address",
-                (true, false) => "an IPv4 address alone",
-                _ => "an IPv6 address alone",
+                (true, false) => "only an IPv4 address",
+                _ => "only an IPv6 address",
             };
             let message = format!(
-                "IpAddressType of `{}` is {}, and its interface in `{}` has {have}",
+                "IpAddressType of `{}` is {}, but its network interface in `{}` has {have}",
                 written.id,
                 address_type_name(said),
                 self.subnets[other.subnet].id
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
-            error.help("each interface has one address of each family: `address`, `ipv6_address`");
+            error.help("a network interface has one address for each family: `address`, `ipv6_address`");
         }
         said
     }
@@ -131,7 +133,7 @@ impl Compiler<'_> {
     /// Reports an interface without an address, and addresses of the wrong family.
     pub(super) fn families_of_keys(&mut self, interface: &config::EndpointInterface) {
         if interface.address.is_none() && interface.ipv6_address.is_none() {
-            let message = format!("the interface in `{}` has no address", interface.subnet);
+            let message = format!("the network interface in `{}` has no address", interface.subnet);
             let error = self.report.error(Code::MissingKey, interface.subnet.mark(), message);
             error.help("write `address = \"10.0.100.10\"`, or `ipv6_address`, or both");
         }
@@ -141,7 +143,7 @@ impl Compiler<'_> {
                 && address.value().is_ipv6() != is_ipv6
             {
                 let family = if is_ipv6 { "IPv6" } else { "IPv4" };
-                let message = format!("`{key}` is an {family} address, and {address} is none");
+                let message = format!("`{key}` must be an {family} address, not {address}");
                 self.report.error(Code::InvalidValue, address.mark(), message);
             }
         }

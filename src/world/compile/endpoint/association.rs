@@ -24,19 +24,23 @@ impl Compiler<'_> {
         let own = written.dns_name.as_ref().filter(|_| !written.association.is_empty());
         for (name, key) in [(private, "private_dns_name"), (own, "dns_name")] {
             let Some(name) = name else { continue };
-            let message = format!("`{}` is {}: its associations have names", written.id, kind.describe());
+            let message = format!(
+                "`{}` is {}, where only associations have private DNS names",
+                written.id,
+                kind.describe()
+            );
             let error = self.report.error(Code::InvalidValue, name.mark(), message);
-            error.help(format!("write `{key}` in its [[vpc.endpoint.association]]"));
+            error.help(format!("write `{key}` in [[vpc.endpoint.association]]"));
         }
         let region = self.vpcs[vpc].region.clone();
         let id = written.id.value().as_str().to_ascii_lowercase();
         let made_name = |resource: &str, association: Option<&str>| {
             let resource = resource.to_ascii_lowercase();
             let text = match kind {
-                EndpointKind::Resource => endpoint_names::resource_name(&id, &resource, &region),
+                EndpointKind::Resource => endpoint_names::resource_endpoint_name(&id, &resource, &region),
                 _ => {
                     let token = association.map_or_else(|| token(&format!("{id}{resource}")), token);
-                    endpoint_names::service_network_name(&id, &token, &resource, &region)
+                    endpoint_names::service_network_endpoint_name(&id, &token, &resource, &region)
                 }
             };
             text.parse::<Name>().ok()
@@ -48,12 +52,12 @@ impl Compiler<'_> {
                 self.declare(id);
             }
             let written_name = association.dns_name.as_ref().map(|name| name.value().clone());
-            let id = association.id.as_ref().map(|id| id.value().text());
+            let id = association.id.as_ref().map(|id| id.value().to_shared());
             let addresses = self.association_addresses(vpc, endpoint, association, interfaces);
             made.push(EndpointAssociation {
                 dns_name: written_name.or_else(|| made_name(resource.as_str(), id.as_deref())),
                 id,
-                resource: resource.text(),
+                resource: resource.to_shared(),
                 private_name: association.private_dns_name.as_ref().map(|name| name.value().clone()),
                 is_private: false,
                 addresses,
@@ -64,7 +68,7 @@ impl Compiler<'_> {
             let written_name = written.dns_name.as_ref().map(|name| name.value().clone());
             made.push(EndpointAssociation {
                 id: None,
-                resource: resource.text(),
+                resource: resource.to_shared(),
                 dns_name: written_name.or_else(|| made_name(resource.as_str(), None)),
                 private_name: None,
                 is_private: false,
@@ -92,7 +96,8 @@ impl Compiler<'_> {
                 interface.addresses(AddressFamilies::BOTH).any(|have| have == *address.value())
             };
             let Some(number) = interfaces.iter().position(lies_in) else {
-                let message = format!("{address} lies in no subnet that the endpoint has an interface in");
+                let message =
+                    format!("{address} is not in a subnet of the network interfaces of the endpoint");
                 self.report.error(Code::OutsideCidr, address.mark(), message);
                 continue;
             };
@@ -117,9 +122,9 @@ impl Compiler<'_> {
         ];
         for (key, mark) in keys {
             let Some(mark) = mark else { continue };
-            let message = format!("`{}` is {}: it has no `{key}`", written.id, kind.describe());
+            let message = format!("`{}` is {}, which cannot have `{key}`", written.id, kind.describe());
             let error = self.report.error(Code::InvalidValue, mark, message);
-            error.help("endpoints of the types Resource and ServiceNetwork have it");
+            error.help("only endpoints of type Resource or ServiceNetwork can have it");
         }
     }
 
@@ -135,12 +140,12 @@ impl Compiler<'_> {
         let domains = &written.private_dns_specified_domains;
         match (takes_specified, domains.first()) {
             (false, Some(first)) => {
-                let message = "PrivateDnsSpecifiedDomains is for the preferences VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS \
-                               and SPECIFIED_DOMAINS_ONLY";
+                let message = "PrivateDnsSpecifiedDomains requires the preference VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS \
+                               or SPECIFIED_DOMAINS_ONLY";
                 self.report.error(Code::PrivateDnsRefused, first.mark(), message);
             }
             (true, None) => {
-                let message = "this preference wants `private_dns_specified_domains`";
+                let message = "this preference requires `private_dns_specified_domains`";
                 let error = self.report.error(Code::MissingKey, written.id.mark(), message);
                 error
                     .help("write `private_dns_specified_domains = [\"erp.example.com\", \"*.example.net\"]`");
@@ -161,9 +166,10 @@ impl Compiler<'_> {
             if wanted {
                 preferred.push(number);
             } else if written.private_dns_preference.is_none() && association.verified.is_none() {
-                let message = format!("{name} gets no private zone: nobody says that its domain is verified");
+                let message =
+                    format!("{name} has no private hosted zone: the domain is not declared as verified");
                 let warning = self.report.warning(Code::Surprising, name.mark(), message);
-                warning.help("write `verified = true`, or choose another `private_dns_preference`");
+                warning.help("write `verified = true`, or use another `private_dns_preference`");
             }
         }
         preferred

@@ -17,7 +17,7 @@ impl Compiler<'_> {
         for association in &endpoint.associations {
             let Some(name) = &association.dns_name else { continue };
             for address in association_addresses(endpoint, association, families) {
-                let (rtype, rdata) = Rdata::address_of(address);
+                let (rtype, rdata) = Rdata::for_address(address);
                 self.public.overlay(name.clone(), rtype, ttl, rdata);
             }
         }
@@ -47,7 +47,7 @@ impl Compiler<'_> {
             }
         }
         for (name, address) in records {
-            let (rtype, rdata) = Rdata::address_of(address);
+            let (rtype, rdata) = Rdata::for_address(address);
             self.public.overlay(name, rtype, ttl, rdata);
         }
     }
@@ -65,7 +65,7 @@ impl Compiler<'_> {
         };
         let ttl = self.config.answers.private_dns_ttl;
         for address in answering(endpoint, address_type::of_endpoint_names(made.records)) {
-            let (rtype, rdata) = Rdata::address_of(address);
+            let (rtype, rdata) = Rdata::for_address(address);
             self.public.api_alias(owner.clone(), rtype, ttl, rdata);
         }
     }

@@ -45,7 +45,8 @@ impl Compiler<'_> {
         }
         if !kind.has_names() {
             if written.private_dns_enabled == Some(true) {
-                let message = format!("`{}` is no interface endpoint: it has no private DNS", written.id);
+                let message =
+                    format!("`{}` is not an interface endpoint and cannot have private DNS", written.id);
                 self.report.error(Code::PrivateDnsRefused, written.id.mark(), message);
             }
             return;
@@ -91,7 +92,8 @@ impl Compiler<'_> {
             let preference = written.private_dns_preference.map(|_| written.id.mark());
             let domains = written.private_dns_specified_domains.first().map(|name| name.mark());
             if let Some(mark) = preference.or(domains) {
-                let message = format!("`{}` has no private DNS, which a preference is for", written.id);
+                let message =
+                    format!("`{}` has a private DNS preference, but private DNS is disabled", written.id);
                 let error = self.report.error(Code::PrivateDnsRefused, mark, message);
                 error.help("write `private_dns_enabled = true`");
             }
@@ -124,7 +126,7 @@ impl Compiler<'_> {
             vpc.id
         );
         let error = self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
-        error.help("give the VPC `enable_dns_support = true` and `enable_dns_hostnames = true`");
+        error.help("write `enable_dns_support = true` and `enable_dns_hostnames = true` for the VPC");
         false
     }
 
@@ -153,15 +155,15 @@ impl Compiler<'_> {
         let mark = made.written.id.mark();
         let row = self.facts.services.find(name, ServiceKind::Interface, &made.region);
         if row.is_some_and(|service| matches!(service.row.private_names, PrivateNames::NotOffered)) {
-            let message = format!("AWS offers no private DNS for {name}");
+            let message = format!("{name} does not support private DNS");
             let error = self.report.error(Code::PrivateDnsRefused, mark, message);
-            error.help("its clients use the endpoint's own `vpce-…` name");
+            error.help("clients use the endpoint-specific `vpce-…` name");
             return;
         }
-        let message = format!("the private names of {name} are not known");
+        let message = format!("the private DNS names of {name} are unknown");
         let error = self.report.error(Code::UnknownService, mark, message);
         error.help(
-            "say them: `private_dns_names = [\"…\"]`, as `aws ec2 describe-vpc-endpoint-services` prints them",
+            "declare `private_dns_names = [\"…\"]`, as printed by `aws ec2 describe-vpc-endpoint-services`",
         );
     }
 
@@ -172,7 +174,7 @@ impl Compiler<'_> {
         let service = &self.endpoints[made.index].service;
         if !service::is_s3(service) {
             let message = format!(
-                "PrivateDnsOnlyForInboundResolverEndpoint is for S3's interface endpoint, and {service} is another \
+                "PrivateDnsOnlyForInboundResolverEndpoint is supported only for interface endpoints of S3, not for \
                  service"
             );
             self.report.error(Code::PrivateDnsRefused, made.written.id.mark(), message);
@@ -220,7 +222,7 @@ impl Compiler<'_> {
                 self.endpoints[made.index].service
             );
             let error = self.report.error(Code::InvalidValue, made.written.id.mark(), message);
-            error.help("S3's is the one that may be another");
+            error.help("only gateway endpoints for S3 support other values");
             return;
         }
         if self.has_both_flags(made) && self.endpoints[made.index].is_available {
@@ -246,18 +248,18 @@ impl Compiler<'_> {
                 );
                 let error = self.report.error(Code::ConflictingDomain, made.written.id.mark(), message);
                 error.help(if self.endpoints[made.index].kind.has_associations() {
-                    "a name has one zone in a VPC: leave it to one endpoint, one association or one hosted zone"
+                    "a VPC can have only one zone for a name: remove the endpoint, the association or the hosted zone"
                 } else {
-                    "of two endpoints for one service in one VPC, one has `private_dns_enabled = false`"
+                    "for one of two endpoints for the same service in a VPC, write `private_dns_enabled = false`"
                 });
                 continue;
             }
             let mut zone = self.made_by_aws.hosted_zone(apex.clone());
             for (owner, addresses) in names {
                 for address in addresses {
-                    let (rtype, rdata): (RecordType, Rdata) = Rdata::address_of(address);
+                    let (rtype, rdata): (RecordType, Rdata) = Rdata::for_address(address);
                     zone.add(owner.clone(), rtype, ttl, rdata)
-                        .expect("an address of a private name lies in the zone cut at it");
+                        .expect("the address record is at the apex of the zone");
                 }
             }
             let zone = self.managed_zones.add(ManagedZone { endpoint: made.index, zone });

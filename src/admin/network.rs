@@ -8,7 +8,7 @@ use super::Admin;
 use crate::world::{Endpoint, Link, LinkedTo, PrivateDns, Site, Vpc, World};
 
 /// The network as JSON: objects by ID, without internal state.
-pub async fn world(State(admin): State<Admin>) -> Json<Value> {
+pub async fn network(State(admin): State<Admin>) -> Json<Value> {
     Json(value(&admin.engine.live().load()))
 }
 

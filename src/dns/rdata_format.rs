@@ -11,8 +11,8 @@ use hickory_proto::rr::{RData, RecordType as HickoryType};
 use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder, Restrict};
 
 use super::code::RecordType;
-use super::name::{Name, wire_length, wire_text};
-use super::presentation::{Token, quote, seconds, unescape};
+use super::name::{Name, wire_length, wire_to_text};
+use super::presentation::{Token, parse_seconds, quote, unescape};
 use super::rdata::RdataError;
 use super::svcb;
 
@@ -31,13 +31,13 @@ enum FieldKind {
     Ipv6,
     Name,
     /// One character-string.
-    Text,
+    CharString,
     /// One character-string that is a word, printed without quotes.
-    Word,
+    BareCharString,
     /// One or more character-strings, to the end.
-    Texts,
+    CharStrings,
     /// One word without a length octet, to the end.
-    Octets,
+    RestString,
     /// Hexadecimal digits, to the end; white space between them is ignored.
     Hex,
     /// Service parameters, to the end (RFC 9460 2.1).
@@ -48,7 +48,7 @@ enum FieldKind {
 type Field = (FieldKind, &'static str);
 
 /// The fields of a type, if it is one of those laid out here.
-fn layout(rtype: RecordType) -> Option<&'static [Field]> {
+fn fields_of(rtype: RecordType) -> Option<&'static [Field]> {
     use FieldKind::*;
     Some(match rtype {
         RecordType::A => &[(Ipv4, "address")],
@@ -70,23 +70,23 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
             (Seconds, "minimum"),
         ],
         RecordType::MX | RecordType::AFSDB | RecordType::KX => &[(U16, "preference"), (Name, "exchange")],
-        RecordType::TXT | RecordType::SPF => &[(Texts, "text")],
-        RecordType::HINFO => &[(Text, "processor"), (Text, "system")],
+        RecordType::TXT | RecordType::SPF => &[(CharStrings, "text")],
+        RecordType::HINFO => &[(CharString, "processor"), (CharString, "system")],
         RecordType::RP => &[(Name, "mailbox"), (Name, "text name")],
         RecordType::SRV => &[(U16, "priority"), (U16, "weight"), (U16, "port"), (Name, "target")],
         RecordType::NAPTR => &[
             (U16, "order"),
             (U16, "preference"),
-            (Text, "flags"),
-            (Text, "services"),
-            (Text, "regular expression"),
+            (CharString, "flags"),
+            (CharString, "services"),
+            (CharString, "regular expression"),
             (Name, "replacement"),
         ],
         RecordType::SVCB | RecordType::HTTPS => {
             &[(U16, "priority"), (Name, "target"), (Params, "parameters")]
         }
-        RecordType::CAA => &[(U8, "flags"), (Word, "tag"), (Octets, "value")],
-        RecordType::URI => &[(U16, "priority"), (U16, "weight"), (Octets, "target")],
+        RecordType::CAA => &[(U8, "flags"), (BareCharString, "tag"), (RestString, "value")],
+        RecordType::URI => &[(U16, "priority"), (U16, "weight"), (RestString, "target")],
         RecordType::DS | RecordType::CDS => {
             &[(U16, "key tag"), (U8, "algorithm"), (U8, "digest type"), (Hex, "digest")]
         }
@@ -96,11 +96,11 @@ fn layout(rtype: RecordType) -> Option<&'static [Field]> {
 
 /// A stretch of rdata, for one who looks for the names in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum RdataPart {
     /// So many octets.
     Octets(usize),
     /// A length octet, and as many octets as it says.
-    Text,
+    CharString,
     /// A name, compressed perhaps.
     Name,
 }
@@ -114,34 +114,40 @@ const SIG_FIXED: usize = 18;
 ///
 /// All types whose names old servers may compress have their names here (RFC 3597 4): those of RFC 1035, and RP,
 /// AFSDB, RT, SIG, PX, NXT, NAPTR and SRV.
-pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Part> {
+pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = RdataPart> {
     // These two have no presentation form here: what follows the name is not laid out.
-    let more: &[Part] = match rtype {
-        RecordType::NXT => &[Part::Name],
-        RecordType::SIG => &[Part::Octets(SIG_FIXED), Part::Name],
+    let more: &[RdataPart] = match rtype {
+        RecordType::NXT => &[RdataPart::Name],
+        RecordType::SIG => &[RdataPart::Octets(SIG_FIXED), RdataPart::Name],
         _ => &[],
     };
-    let fields = layout(rtype).unwrap_or_default();
-    let names = fields.iter().rposition(|(kind, _)| matches!(kind, FieldKind::Name)).map_or(0, |last| last + 1);
+    let fields = fields_of(rtype).unwrap_or_default();
+    let names =
+        fields.iter().rposition(|(kind, _)| matches!(kind, FieldKind::Name)).map_or(0, |last| last + 1);
     let laid_out = fields[..names].iter().map(|(kind, _)| match kind {
-        FieldKind::Name => Part::Name,
-        FieldKind::U8 => Part::Octets(1),
-        FieldKind::U16 => Part::Octets(2),
-        FieldKind::U32 | FieldKind::Seconds | FieldKind::Ipv4 => Part::Octets(4),
-        FieldKind::Ipv6 => Part::Octets(16),
+        FieldKind::Name => RdataPart::Name,
+        FieldKind::U8 => RdataPart::Octets(1),
+        FieldKind::U16 => RdataPart::Octets(2),
+        FieldKind::U32 | FieldKind::Seconds | FieldKind::Ipv4 => RdataPart::Octets(4),
+        FieldKind::Ipv6 => RdataPart::Octets(16),
         // The others reach to the end, so no name follows them.
-        FieldKind::Text | FieldKind::Word | FieldKind::Texts | FieldKind::Octets | FieldKind::Hex | FieldKind::Params => Part::Text,
+        FieldKind::CharString
+        | FieldKind::BareCharString
+        | FieldKind::CharStrings
+        | FieldKind::RestString
+        | FieldKind::Hex
+        | FieldKind::Params => RdataPart::CharString,
     });
     more.iter().copied().chain(laid_out)
 }
 
 /// Whether octets may follow the last name of a type's data.
-pub(crate) fn has_tail(rtype: RecordType) -> bool {
+pub(crate) fn may_have_tail(rtype: RecordType) -> bool {
     matches!(rtype, RecordType::NXT | RecordType::SIG | RecordType::SVCB | RecordType::HTTPS)
 }
 
 /// The types left to `hickory_proto`: neither names nor strings in them.
-fn is_foreign(rtype: RecordType) -> bool {
+fn uses_hickory(rtype: RecordType) -> bool {
     matches!(
         rtype,
         RecordType::SSHFP
@@ -164,10 +170,10 @@ pub(crate) fn parse(
     wire.clear();
     if tokens.first().is_some_and(|token| !token.quoted && token.text == r"\#") {
         *wire = parse_generic(rtype, tokens)?;
-    } else if let Some(fields) = layout(rtype) {
+    } else if let Some(fields) = fields_of(rtype) {
         parse_fields(fields, tokens, origin, wire)?;
-    } else if is_foreign(rtype) {
-        *wire = parse_foreign(rtype, tokens).map_err(|error| (0, error))?;
+    } else if uses_hickory(rtype) {
+        *wire = parse_with_hickory(rtype, tokens).map_err(|error| (0, error))?;
     } else {
         return Err((0, RdataError::NoTextForm(rtype)));
     }
@@ -179,10 +185,10 @@ pub(crate) fn parse(
 
 /// The presentation form of rdata; `None` if the type has none here or the data is malformed.
 pub(crate) fn print(rtype: RecordType, wire: &[u8]) -> Option<String> {
-    match layout(rtype) {
+    match fields_of(rtype) {
         Some(fields) => print_fields(fields, wire),
         // Certificates would be printed with mnemonics that the reader does not take.
-        None if is_foreign(rtype) && rtype != RecordType::CERT => print_foreign(rtype, wire),
+        None if uses_hickory(rtype) && rtype != RecordType::CERT => print_with_hickory(rtype, wire),
         None => None,
     }
 }
@@ -194,18 +200,18 @@ fn parse_fields(
     wire: &mut Vec<u8>,
 ) -> Result<(), FieldError> {
     let mut at = 0;
-    for &(kind, what) in fields {
+    for &(kind, field) in fields {
         let rest = &tokens[at..];
         if let FieldKind::Params = kind {
             return svcb::parse_params(rest, wire).map_err(|(index, error)| (at + index, error));
         }
         let Some(token) = rest.first() else {
-            return Err((at, RdataError::Missing(what)));
+            return Err((at, RdataError::Missing(field)));
         };
-        parse_field(kind, what, token, origin, wire).map_err(|error| (at, error))?;
+        parse_field(kind, field, token, origin, wire).map_err(|error| (at, error))?;
         at += 1;
-        while matches!(kind, FieldKind::Texts | FieldKind::Hex) && at < tokens.len() {
-            parse_field(kind, what, &tokens[at], origin, wire).map_err(|error| (at, error))?;
+        while matches!(kind, FieldKind::CharStrings | FieldKind::Hex) && at < tokens.len() {
+            parse_field(kind, field, &tokens[at], origin, wire).map_err(|error| (at, error))?;
             at += 1;
         }
     }
@@ -217,33 +223,33 @@ fn parse_fields(
 
 fn parse_field(
     kind: FieldKind,
-    what: &'static str,
+    field: &'static str,
     token: &Token<'_>,
     origin: Option<&Name>,
     wire: &mut Vec<u8>,
 ) -> Result<(), RdataError> {
     let text = token.text;
-    let bad = |wanted| RdataError::Field { what, text: text.to_owned(), wanted };
+    let invalid = |expected| RdataError::Field { field, text: text.to_owned(), expected };
     match kind {
-        FieldKind::U8 => wire.push(text.parse().map_err(|_| bad("a number from 0 to 255"))?),
+        FieldKind::U8 => wire.push(text.parse().map_err(|_| invalid("a number from 0 to 255"))?),
         FieldKind::U16 => {
-            let number: u16 = text.parse().map_err(|_| bad("a number from 0 to 65535"))?;
+            let number: u16 = text.parse().map_err(|_| invalid("a number from 0 to 65535"))?;
             wire.extend(number.to_be_bytes());
         }
         FieldKind::U32 => {
-            let number: u32 = text.parse().map_err(|_| bad("a number of 32 bits"))?;
+            let number: u32 = text.parse().map_err(|_| invalid("a number of 32 bits"))?;
             wire.extend(number.to_be_bytes());
         }
         FieldKind::Seconds => {
-            let number = seconds(text).ok_or_else(|| bad("seconds, or a time such as 1h30m"))?;
+            let number = parse_seconds(text).ok_or_else(|| invalid("seconds, or a time such as 1h30m"))?;
             wire.extend(number.to_be_bytes());
         }
         FieldKind::Ipv4 => {
-            let address: Ipv4Addr = text.parse().map_err(|_| bad("an IPv4 address"))?;
+            let address: Ipv4Addr = text.parse().map_err(|_| invalid("an IPv4 address"))?;
             wire.extend(address.octets());
         }
         FieldKind::Ipv6 => {
-            let address: Ipv6Addr = text.parse().map_err(|_| bad("an IPv6 address"))?;
+            let address: Ipv6Addr = text.parse().map_err(|_| invalid("an IPv6 address"))?;
             wire.extend(address.octets());
         }
         FieldKind::Name => match origin {
@@ -251,23 +257,23 @@ fn parse_field(
                 wire.extend_from_slice(origin.as_wire());
             }
             _ => {
-                let name =
-                    Name::parse_below(text, origin).map_err(|error| RdataError::Name { what, error })?;
+                let name = Name::parse_with_origin(text, origin)
+                    .map_err(|error| RdataError::Name { field, error })?;
                 wire.extend_from_slice(name.as_wire());
             }
         },
-        FieldKind::Text | FieldKind::Word | FieldKind::Texts => {
-            let octets = unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?;
+        FieldKind::CharString | FieldKind::BareCharString | FieldKind::CharStrings => {
+            let octets = unescape(text).ok_or_else(|| invalid("escapes of the form \\DDD or \\X"))?;
             let length = u8::try_from(octets.len())
-                .map_err(|_| bad("at most 255 octets, or several quoted strings"))?;
+                .map_err(|_| invalid("at most 255 octets, or several quoted strings"))?;
             wire.push(length);
             wire.extend(octets);
         }
-        FieldKind::Octets => {
-            wire.extend(unescape(text).ok_or_else(|| bad("escapes of the form \\DDD or \\X"))?);
+        FieldKind::RestString => {
+            wire.extend(unescape(text).ok_or_else(|| invalid("escapes of the form \\DDD or \\X"))?);
         }
         FieldKind::Hex => {
-            let octets = hex(text).ok_or_else(|| bad("pairs of hexadecimal digits"))?;
+            let octets = hex(text).ok_or_else(|| invalid("pairs of hexadecimal digits"))?;
             wire.extend(octets);
         }
         // Parameters are several tokens and are read by the caller.
@@ -279,16 +285,17 @@ fn parse_field(
 /// Reads `\# LENGTH HEX` (RFC 3597 5).
 fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, FieldError> {
     let length = tokens.get(1).ok_or((1, RdataError::Missing("length")))?;
-    let bad = |text: &str, wanted| RdataError::Field { what: "generic data", text: text.to_owned(), wanted };
+    let invalid =
+        |text: &str, expected| RdataError::Field { field: "generic data", text: text.to_owned(), expected };
     let announced: u16 =
-        length.text.parse().map_err(|_| (1, bad(length.text, "a length from 0 to 65535")))?;
+        length.text.parse().map_err(|_| (1, invalid(length.text, "a length from 0 to 65535")))?;
     // Digits may be split anywhere, even inside an octet.
     let digits: String = tokens[2..].iter().map(|token| token.text).collect();
-    let wire = hex(&digits).ok_or_else(|| (2, bad(&digits, "pairs of hexadecimal digits")))?;
+    let wire = hex(&digits).ok_or_else(|| (2, invalid(&digits, "pairs of hexadecimal digits")))?;
     if wire.len() != usize::from(announced) {
-        return Err((1, bad(length.text, "as many octets as the length says")));
+        return Err((1, invalid(length.text, "as many octets as the length says")));
     }
-    if layout(rtype).is_some() && print(rtype, &wire).is_none() {
+    if fields_of(rtype).is_some() && print(rtype, &wire).is_none() {
         return Err((2, RdataError::Malformed(rtype)));
     }
     Ok(wire)
@@ -302,17 +309,17 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8)).collect()
 }
 
-fn parse_foreign(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError> {
+fn parse_with_hickory(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError> {
     let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
-    let unreadable = |why: String| RdataError::Unreadable { rtype, why };
+    let invalid = |reason: String| RdataError::InvalidData { rtype, reason };
     let data = RData::try_from_str(HickoryType::from(rtype.0), &words.join(" "))
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(|error| invalid(error.to_string()))?;
     let mut wire = Vec::new();
-    data.emit(&mut BinEncoder::new(&mut wire)).map_err(|error| unreadable(error.to_string()))?;
+    data.emit(&mut BinEncoder::new(&mut wire)).map_err(|error| invalid(error.to_string()))?;
     Ok(wire)
 }
 
-fn print_foreign(rtype: RecordType, wire: &[u8]) -> Option<String> {
+fn print_with_hickory(rtype: RecordType, wire: &[u8]) -> Option<String> {
     let length = u16::try_from(wire.len()).ok()?;
     let mut decoder = BinDecoder::new(wire);
     let data = RData::read(&mut decoder, HickoryType::from(rtype.0), Restrict::new(length)).ok()?;
@@ -334,10 +341,10 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
             FieldKind::Name => {
                 let (name, after) = rest.split_at(wire_length(rest).ok()?);
                 rest = after;
-                words.push(wire_text(name));
+                words.push(wire_to_text(name));
             }
-            FieldKind::Text => words.push(quote(take_text(&mut rest)?)),
-            FieldKind::Word => {
+            FieldKind::CharString => words.push(quote(take_text(&mut rest)?)),
+            FieldKind::BareCharString => {
                 let text = take_text(&mut rest)?;
                 let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric);
                 words.push(if is_plain {
@@ -346,13 +353,13 @@ fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
                     quote(text)
                 });
             }
-            FieldKind::Texts => {
+            FieldKind::CharStrings => {
                 words.push(quote(take_text(&mut rest)?));
                 while !rest.is_empty() {
                     words.push(quote(take_text(&mut rest)?));
                 }
             }
-            FieldKind::Octets => words.push(quote(std::mem::take(&mut rest))),
+            FieldKind::RestString => words.push(quote(std::mem::take(&mut rest))),
             FieldKind::Hex if rest.is_empty() => return None,
             FieldKind::Hex => {
                 let octets = std::mem::take(&mut rest).iter();

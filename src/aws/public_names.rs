@@ -9,15 +9,15 @@ use std::ops::ControlFlow;
 
 use ipnet::IpNet;
 
-use super::facts::{HOME, TableError, lines};
+use super::facts::{GLOBAL_SERVICES_REGION, TableError, lines};
 use super::region::Region;
 use super::template::{REGION, TemplateIndex, fill, region_in_name};
 
-pub use super::ranges::Ranges;
+pub use super::ranges::IpRanges;
 
 /// Whether a public host's service can be reached privately.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndpointOffer {
+pub enum EndpointSupport {
     /// By an endpoint of this service (`com.amazonaws.ap-northeast-1.sqs`), in some form:
     /// the endpoint need not cover this very name.
     Service(String),
@@ -41,19 +41,19 @@ pub struct PublicHost<'a> {
     /// The TTL of its records in seconds.
     pub ttl: u32,
     /// Its endpoint service; that of a global host is filled with us-east-1.
-    pub offer: EndpointOffer,
+    pub endpoint_support: EndpointSupport,
     /// The template of its endpoint service, if it has one.
-    offer_template: &'a str,
+    endpoint_template: &'a str,
 }
 
 impl PublicHost<'_> {
     /// The endpoint services by which a VPC of a region could reach what this host serves: its own, that of the
     /// VPC's region for a global host, and beside a FIPS service the plain one.
-    pub fn services_from(&self, region: &Region) -> Vec<String> {
-        let EndpointOffer::Service(own) = &self.offer else { return Vec::new() };
+    pub fn endpoint_services_from(&self, region: &Region) -> Vec<String> {
+        let EndpointSupport::Service(own) = &self.endpoint_support else { return Vec::new() };
         let mut services = vec![own.clone()];
         if self.region.is_none() {
-            services.push(fill(self.offer_template, region));
+            services.push(fill(self.endpoint_template, region));
         }
         let plain: Vec<String> =
             services.iter().filter_map(|s| Some(s.strip_suffix("-fips")?.into())).collect();
@@ -71,7 +71,7 @@ struct PublicNameRow {
     ipv6: bool,
     ttl: u32,
     /// `none`, `?` or a service template.
-    offer: String,
+    endpoint_service: String,
 }
 
 /// The table of public host names, some thousand templates.
@@ -94,11 +94,14 @@ impl PublicNames {
             service_range: &row.range,
             ipv6: row.ipv6,
             ttl: row.ttl,
-            offer_template: &row.offer,
-            offer: match row.offer.as_str() {
-                "none" => EndpointOffer::None,
-                "?" => EndpointOffer::Unknown,
-                service => EndpointOffer::Service(fill(service, region.as_ref().unwrap_or(&HOME))),
+            endpoint_template: &row.endpoint_service,
+            endpoint_support: match row.endpoint_service.as_str() {
+                "none" => EndpointSupport::None,
+                "?" => EndpointSupport::Unknown,
+                service => EndpointSupport::Service(fill(
+                    service,
+                    region.as_ref().unwrap_or(&GLOBAL_SERVICES_REGION),
+                )),
             },
             region,
         })
@@ -146,7 +149,7 @@ impl PublicNames {
                     other => return Err(line.error(format!("`{other}` is neither yes nor no"))),
                 },
                 ttl: ttl.parse().map_err(|e| line.error(format!("TTL: {e}")))?,
-                offer: offer.to_string(),
+                endpoint_service: offer.to_string(),
             });
         }
         Ok(names)
@@ -168,18 +171,18 @@ pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     let random = (u128::from(high) << 64) | u128::from(low);
     Some(match net {
         IpNet::V4(n) => {
-            let offset = inside(random, 32 - n.prefix_len());
+            let offset = host_bits(random, 32 - n.prefix_len());
             Ipv4Addr::from(u32::from(n.network()) | offset as u32).into()
         }
         IpNet::V6(n) => {
-            let offset = inside(random, 128 - n.prefix_len());
+            let offset = host_bits(random, 128 - n.prefix_len());
             Ipv6Addr::from(u128::from(n.network()) | offset).into()
         }
     })
 }
 
 /// A number of `bits` bits that is neither all zeros nor all ones if there is another.
-fn inside(random: u128, bits: u8) -> u128 {
+fn host_bits(random: u128, bits: u8) -> u128 {
     match bits {
         0 => 0,
         1 => random & 1,

@@ -97,7 +97,7 @@ fn data_of_old_types_is_decompressed() {
             qname_as_sent: b"\x01a\x07example\0".to_vec(),
             edns: None,
         };
-        encode(&query, &Answer::of(response.answer), &Annotations::default(), 512, 0, &mut out);
+        encode(&query, &Answer::noerror(response.answer), &Annotations::default(), 512, 0, &mut out);
         assert!(out.ends_with(&expected), "{rtype}");
     }
     // What follows the last name of the others is malformed.
@@ -109,7 +109,7 @@ fn data_of_old_types_is_decompressed() {
 
 #[test]
 fn a_response_with_records_of_something_else_answers_nothing() {
-    let of = |records: &[Vec<u8>]| Response::parse(&answering(records)).unwrap().answers_its_question();
+    let of = |records: &[Vec<u8>]| Response::parse(&answering(records)).unwrap().answers_question();
     let address = |owner: &[u8]| record(owner, RecordType::A, 60, &[192, 0, 2, 1]);
     assert!(of(&[address(b"\xc0\x0c")]));
     assert!(of(&[record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01b\0")]));
@@ -125,7 +125,7 @@ fn a_response_with_records_of_something_else_answers_nothing() {
     let mut message = answering(&[address(b"\x01b\xc0\x0e")]);
     message[9] = 1;
     message.extend(soa);
-    assert!(Response::parse(&message).unwrap().answers_its_question());
+    assert!(Response::parse(&message).unwrap().answers_question());
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn what_is_malformed_is_an_error() {
     assert_eq!(one(RecordType::CNAME, b"\x01b\xc0\x27"), Err(ResponseError::Rdata(RecordType::CNAME)));
     assert_eq!(Response::parse(&[0; 11]), Err(ResponseError::TooShort));
     assert_eq!(Response::parse(&header(0, [0; 4])), Err(ResponseError::NotAResponse));
-    assert_eq!(Response::parse(&header(QR, [2, 0, 0, 0])), Err(ResponseError::Questions));
+    assert_eq!(Response::parse(&header(QR, [2, 0, 0, 0])), Err(ResponseError::MultipleQuestions));
     assert_eq!(Response::parse(&header(QR, [0, 65_535, 0, 0])), Err(ResponseError::Malformed));
 }
 
@@ -317,6 +317,6 @@ fn encoded(sets: Vec<RrSet>) -> Vec<u8> {
         edns: Some(Edns { payload: 1232, dnssec_ok: false, client_subnet: None, options: Vec::new() }),
     };
     let mut message = Vec::new();
-    encode(&query, &Answer::of(sets), &Annotations::default(), 65_535, 0, &mut message);
+    encode(&query, &Answer::noerror(sets), &Annotations::default(), 65_535, 0, &mut message);
     message
 }

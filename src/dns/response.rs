@@ -10,10 +10,10 @@ use foldhash::fast::RandomState;
 use super::answer::RrSet;
 use super::code::{Class, Opcode, Rcode, RecordType};
 use super::edns::Ede;
-use super::layout::{Part, has_tail, parts_to_last_name};
 use super::name::{MAX_LABEL, MAX_NAME, Name, wire_length};
-use super::query::{HEADER, QR};
+use super::query::{HEADER_LEN, QR};
 use super::rdata::Rdata;
+use super::rdata_format::{RdataPart, may_have_tail, parts_to_last_name};
 
 /// A response as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +51,13 @@ pub enum ResponseError {
     NotAResponse,
     /// There is more than one question.
     #[error("the message has several questions")]
-    Questions,
+    MultipleQuestions,
     /// It ends within a record, or a name in it is malformed.
     #[error("the message is malformed")]
     Malformed,
     /// The answer section has records, and none of them belongs to the question.
     #[error("sent records of which none was asked for")]
-    AnswersNothing,
+    UnrelatedRecords,
     /// The data of a record is not what its type says.
     #[error("the data of a record of type {0} is malformed")]
     Rdata(RecordType),
@@ -71,7 +71,7 @@ impl Response {
     /// case; of one that points into the question the part there is lower-cased. Of the additional section only OPT is
     /// read, and in a referral addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
-        let header = message.first_chunk::<HEADER>().ok_or(ResponseError::TooShort)?;
+        let header = message.first_chunk::<HEADER_LEN>().ok_or(ResponseError::TooShort)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let flags = word(2);
         if flags & QR == 0 || Opcode((flags >> 11 & 15) as u8) != Opcode::QUERY {
@@ -88,11 +88,11 @@ impl Response {
             has_edns: false,
             edes: Vec::new(),
         };
-        let mut reader = ResponseParser::new(message, HEADER);
+        let mut reader = ResponseParser::new(message, HEADER_LEN);
         match word(4) {
             0 => {}
             1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
-            _ => return Err(ResponseError::Questions),
+            _ => return Err(ResponseError::MultipleQuestions),
         }
         reader.question_end = reader.at;
         if response.truncated {
@@ -102,7 +102,7 @@ impl Response {
         let mut answer = RecordSetCollector::default();
         for _ in 0..word(6) {
             let record = reader.record()?;
-            if !is_unasked_dnssec(record.rtype, qtype) {
+            if !is_unrequested_dnssec(record.rtype, qtype) {
                 answer.add(&reader, record)?;
             }
         }
@@ -147,7 +147,7 @@ impl Response {
     /// False for NOERROR with records in the answer section, none of which is at the name in question and has its type
     /// or leads on from there, unless an SOA record above the name says that the name has no such record. An answer
     /// section without any record is the form that some servers deny in, and belongs to every question.
-    pub fn answers_its_question(&self) -> bool {
+    pub fn answers_question(&self) -> bool {
         let Some((qname, qtype, _)) = &self.question else { return true };
         if self.rcode != Rcode::NOERROR || !self.has_answers {
             return true;
@@ -173,7 +173,7 @@ const MAX_POINTERS: usize = 127;
 
 /// Whether a record belongs to DNSSEC and the question was for something else. Queries go out without the
 /// DO bit, so such records are a server's mistake.
-fn is_unasked_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
+fn is_unrequested_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
     let dnssec = matches!(
         rtype,
         RecordType::OPT
@@ -188,7 +188,7 @@ fn is_unasked_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
 }
 
 /// A record whose data has not been looked at.
-struct Record {
+struct UnparsedRecord {
     owner: Name,
     rtype: RecordType,
     class: Class,
@@ -198,7 +198,7 @@ struct Record {
 }
 
 /// So many sets are looked through for each record.
-const FEW_SETS: usize = 8;
+const LINEAR_SEARCH_SETS: usize = 8;
 
 /// Records that become RRsets.
 #[derive(Default)]
@@ -206,25 +206,25 @@ struct RecordSetCollector {
     sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
     /// Where each set is, once there are more than a few: a message may have thousands of owners, and looking
     /// through all for each record would be what its sender wanted.
-    places: HashMap<(Name, RecordType), usize, RandomState>,
+    index: HashMap<(Name, RecordType), usize, RandomState>,
 }
 
 impl RecordSetCollector {
-    fn add(&mut self, reader: &ResponseParser<'_>, record: Record) -> Result<(), ResponseError> {
-        let Record { owner, rtype, class, ttl, data } = record;
+    fn add(&mut self, reader: &ResponseParser<'_>, record: UnparsedRecord) -> Result<(), ResponseError> {
+        let UnparsedRecord { owner, rtype, class, ttl, data } = record;
         if class != Class::IN || rtype.is_meta() {
             return Ok(());
         }
         let rdata = reader.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
-        match self.place(&owner, rtype) {
+        match self.position(&owner, rtype) {
             Some(place) => {
                 let (_, _, smallest, rdatas) = &mut self.sets[place];
                 *smallest = ttl.min(*smallest);
                 rdatas.push(rdata);
             }
             None => {
-                if self.sets.len() >= FEW_SETS {
-                    self.places.insert((owner.clone(), rtype), self.sets.len());
+                if self.sets.len() >= LINEAR_SEARCH_SETS {
+                    self.index.insert((owner.clone(), rtype), self.sets.len());
                 }
                 self.sets.push((owner, rtype, ttl, vec![rdata]));
             }
@@ -233,12 +233,12 @@ impl RecordSetCollector {
     }
 
     /// Where the set of an owner and a type is. The first few are not in the map.
-    fn place(&self, owner: &Name, rtype: RecordType) -> Option<usize> {
-        let few = &self.sets[..self.sets.len().min(FEW_SETS)];
+    fn position(&self, owner: &Name, rtype: RecordType) -> Option<usize> {
+        let few = &self.sets[..self.sets.len().min(LINEAR_SEARCH_SETS)];
         let among_few = few.iter().position(|(name, own, ..)| *own == rtype && name == owner);
-        among_few.or_else(|| match self.places.is_empty() {
+        among_few.or_else(|| match self.index.is_empty() {
             true => None,
-            false => self.places.get(&(owner.clone(), rtype)).copied(),
+            false => self.index.get(&(owner.clone(), rtype)).copied(),
         })
     }
 
@@ -263,7 +263,7 @@ struct ResponseParser<'a> {
 impl<'a> ResponseParser<'a> {
     /// Reads on from a place.
     fn new(message: &'a [u8], at: usize) -> Self {
-        Self { message, at, question_end: HEADER, owner: None }
+        Self { message, at, question_end: HEADER_LEN, owner: None }
     }
 
     fn question(&mut self) -> Option<(Vec<u8>, RecordType, Class)> {
@@ -273,11 +273,11 @@ impl<'a> ResponseParser<'a> {
         Some((qname, RecordType(self.u16()?), Class(self.u16()?)))
     }
 
-    fn record(&mut self) -> Result<Record, ResponseError> {
-        self.whole_record().ok_or(ResponseError::Malformed)
+    fn record(&mut self) -> Result<UnparsedRecord, ResponseError> {
+        self.try_record().ok_or(ResponseError::Malformed)
     }
 
-    fn whole_record(&mut self) -> Option<Record> {
+    fn try_record(&mut self) -> Option<UnparsedRecord> {
         let owner = self.owner()?;
         let rtype = RecordType(self.u16()?);
         let class = Class(self.u16()?);
@@ -287,7 +287,7 @@ impl<'a> ResponseParser<'a> {
         self.take(length)?;
         // The TTL field of an OPT record is none.
         let ttl = if rtype == RecordType::OPT { ttl } else { ttl.min(MAX_TTL_S) };
-        Some(Record { owner, rtype, class, ttl, data: (start, self.at) })
+        Some(UnparsedRecord { owner, rtype, class, ttl, data: (start, self.at) })
     }
 
     /// The name that a record begins with.
@@ -314,19 +314,21 @@ impl<'a> ResponseParser<'a> {
     /// for each query so that forgers have to guess it.
     fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
         // Names may point to all that comes before, but the data ends where the record says.
-        let mut data =
-            ResponseParser { question_end: self.question_end, ..ResponseParser::new(self.message.get(..end)?, start) };
+        let mut data = ResponseParser {
+            question_end: self.question_end,
+            ..ResponseParser::new(self.message.get(..end)?, start)
+        };
         let mut wire = Vec::new();
         let mut names = 0;
         for part in parts_to_last_name(rtype) {
             match part {
-                Part::Octets(length) => wire.extend_from_slice(data.take(length)?),
-                Part::Text => {
+                RdataPart::Octets(length) => wire.extend_from_slice(data.take(length)?),
+                RdataPart::CharString => {
                     let length = data.take(1)?[0];
                     wire.push(length);
                     wire.extend_from_slice(data.take(usize::from(length))?);
                 }
-                Part::Name => {
+                RdataPart::Name => {
                     wire.extend(data.name()?);
                     names += 1;
                 }
@@ -337,7 +339,7 @@ impl<'a> ResponseParser<'a> {
             RecordType::A => tail.len() == 4,
             RecordType::AAAA => tail.len() == 16,
             RecordType::SOA => tail.len() == 20,
-            _ if has_tail(rtype) => true,
+            _ if may_have_tail(rtype) => true,
             _ => names == 0 || tail.is_empty(),
         };
         if wire.is_empty() {
