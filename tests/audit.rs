@@ -255,7 +255,7 @@ fn what_would_be_asked_of_others_is_said() {
     let text =
         stdout(&plustwo(&["audit", "--config", &config, "--names", &names, "--from", "subnet-private-a"]));
     assert!(text.ends_with(
-        "note Nothing was sent: the sealed internet stands in for the servers that would be asked.\n"
+        "note Nothing was sent: the sealed internet was used instead of the servers that would be queried.\n"
     ));
 }
 
@@ -477,11 +477,11 @@ fn a_network_without_places_says_so() {
         stdout(&output)
     });
     insta::assert_snapshot!(described.join(""), @r"
-    note There is nobody who asks: no subnet, and no site.
+    note No clients: the configuration has no subnets and no sites.
     site-1 asking public
        none
 
-    note There is nothing to ask for: no VPC, and so no region whose names are meant.
+    note No names: the configuration has no VPC, and therefore no region.
     ");
 }
 
@@ -512,7 +512,7 @@ route_table = [{ id = "rtb-1", main = true }]
       no-address  ssmmessages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
       no-address  ec2messages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
 
-    note Public names of China's regions are in no table: what they lead to is not known here.
+    note Public names of regions in China are in no table: their addresses are unknown.
     ");
 }
 

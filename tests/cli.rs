@@ -214,7 +214,7 @@ fn a_reload_changes_answers_and_a_bad_file_keeps_the_old_world() {
     fs::write(&file, good.replace("10.0.1.20", "10.0.1.999")).unwrap();
     served.signal("-HUP");
     served.wait_for("10.0.1.999"); // says why
-    served.wait_for("The configuration is wrong; the old world stays.");
+    served.wait_for("The configuration is invalid; keeping the previous one.");
     assert_eq!(answer(), ["10.0.1.21".parse::<std::net::IpAddr>().unwrap()]);
 
     assert_eq!(plustwo(&["healthcheck", "--admin", &served.admin]).status.code(), Some(0));

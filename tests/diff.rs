@@ -195,7 +195,7 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
     let after = after.replace("values = [\"10.1.1.10\"]", "values = [\"10.1.1.11\"]");
     let described = stdout(&compare(dir.path(), PEERED, &after, &[]));
     let groups: Vec<&str> = described.split("\n\n").filter(|group| group.contains("from outside")).collect();
-    assert!(!groups.is_empty() && !described.contains("because of one of"), "{described}");
+    assert!(!groups.is_empty() && !described.contains("possible causes"), "{described}");
     assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{described}");
 }
 

@@ -579,7 +579,7 @@ fn a_reload_replaces_the_certificate_unless_the_new_one_is_invalid() {
     fs::copy(&second.key, &second.certificate).unwrap();
     served.signal("-HUP");
     served.wait_for("served.cert.pem` contains no certificate");
-    served.wait_for("The configuration is wrong; the old world stays.");
+    served.wait_for("The configuration is invalid; keeping the previous one.");
     let still = Dot::connect(listener, HOME.into(), &second).unwrap();
     assert_eq!(still.certificate(), second.der);
     served.signal("-TERM");

@@ -145,7 +145,7 @@ fn a_changed_file_is_noticed_however_it_is_written() {
     assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
 
     rename_over(&file, "nonsense");
-    served.wait_for("The configuration is wrong; the old world stays.");
+    served.wait_for("The configuration is invalid; keeping the previous one.");
     assert_eq!(client.query("a.x.internal", "A").addresses(), [ip("10.0.1.2")]);
     served.stop();
 }
@@ -341,7 +341,7 @@ fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
     assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
     served.signal("-INT");
-    served.wait_for("A second signal: ending at once.");
+    served.wait_for("Received a second signal; exiting immediately.");
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
 }
 

@@ -60,12 +60,12 @@ async fn answer(engine: &Engine, client: IpAddr, asked: &ExplainQuery) -> Result
                 Inspection::NotQueried { upstream } => {
                     Explanation::not_queried(&world, vantage, &question, &upstream, considered)
                 }
-                Inspection::NoReply => return Err("the VPC's DNS support is off".to_owned()),
+                Inspection::NoReply => return Err("no reply: the DNS support of the VPC is disabled".to_owned()),
             };
             Ok(words::value(&explained))
         }
         (None, Some(address)) => {
-            let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is no address"))?;
+            let address: IpAddr = address.parse().map_err(|_| format!("invalid IP address `{address}`"))?;
             Ok(words::path_value(&PathExplanation::of(&world, vantage, address)))
         }
         _ => Err("specify either `name` or `address`".to_owned()),

@@ -159,16 +159,16 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
         Host::Named(host) => Some(host),
         Host::Absent => None,
         Host::Malformed => {
-            return (StatusCode::BAD_REQUEST, "A request has one Host field.\n").into_response();
+            return (StatusCode::BAD_REQUEST, "A request must have exactly one Host header.\n").into_response();
         }
     };
     if !is_safe && is_cross_site(request.headers(), host) {
-        let text = "This request comes from a page of another site; it is refused.\n";
+        let text = "Cross-site requests are not allowed.\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     // A chunked body has no upper bound.
     if request.body().size_hint().upper().is_none_or(|octets| octets > MAX_BODY_OCTETS) {
-        let text = format!("No page takes a body; at most {MAX_BODY_OCTETS} octets are accepted.\n");
+        let text = format!("The request body is longer than {MAX_BODY_OCTETS} octets; no resource uses a body.\n");
         return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], text).into_response();
     }
     let is_allowed = host.is_none_or(|host| hosts.allows(host));
@@ -180,7 +180,7 @@ pub(super) async fn guard(State(hosts): State<AllowedHosts>, request: Request, n
     }
     let patience = if path == "/v1/reload" { RELOAD_TIMEOUT } else { PAGE_TIMEOUT };
     let Ok(mut response) = tokio::time::timeout(patience, next.run(request)).await else {
-        let text = format!("The page was not ready within {} s.\n", patience.as_secs());
+        let text = format!("The response was not ready within {} s.\n", patience.as_secs());
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     if !is_allowed {

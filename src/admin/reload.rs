@@ -116,7 +116,7 @@ fn change(change: &Change) -> Value {
 impl Display for ReloadOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let restart = |f: &mut fmt::Formatter<'_>, settings: &[String]| {
-            settings.iter().try_for_each(|setting| writeln!(f, "needs a restart: {setting}"))
+            settings.iter().try_for_each(|setting| writeln!(f, "requires a restart: {setting}"))
         };
         match self {
             Self::Reloaded { hash, changes, needs_restart, warnings } => {
@@ -140,7 +140,7 @@ impl Display for ReloadOutcome {
                 for error in errors {
                     write!(f, "error {error}")?;
                 }
-                writeln!(f, "refused: {}; the old world stays", count(errors.len(), "error"))
+                writeln!(f, "rejected: {}; the previous configuration is kept", count(errors.len(), "error"))
             }
         }
     }

@@ -269,7 +269,7 @@ fn warn_seldom(warned: &mut Option<Instant>, error: &io::Error) {
     *warned = Some(Instant::now());
     tracing::warn!(
         %error,
-        "Cannot accept connections to the admin address. If files are short, raise the limit (LimitNOFILE)."
+        "Cannot accept connections to the admin listener. If the limit of open files is reached, raise it (LimitNOFILE)."
     );
 }
 

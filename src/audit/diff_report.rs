@@ -34,15 +34,15 @@ impl Display for DiffReport<'_> {
         for group in &found.groups {
             self.group(f, group)?;
         }
-        let goes = found.groups.iter().map(|group| group.rows.len()).sum::<usize>();
-        let asked = format!("{} from {}", count(found.asked, "question"), count(found.places, "place"));
-        let alone = found.only_before.len() + found.only_after.len();
-        let otherwise = match (goes, alone) {
+        let differing = found.groups.iter().map(|group| group.rows.len()).sum::<usize>();
+        let scope = format!("{} from {}", count(found.asked, "question"), count(found.places, "location"));
+        let unmatched = found.only_before.len() + found.only_after.len();
+        let result = match (differing, unmatched) {
             (0, 0) => "no difference".to_owned(),
-            (0, _) => format!("{} of one network alone", count(alone, "place")),
-            _ => format!("{}, {}", count(goes, "difference"), count(found.groups.len(), "group")),
+            (0, _) => format!("{} in only one network", count(unmatched, "location")),
+            _ => format!("{}, {}", count(differing, "difference"), count(found.groups.len(), "group")),
         };
-        writeln!(f, "{asked}: {otherwise}; {} in the network", count(found.changes.len(), "change"))?;
+        writeln!(f, "{scope}: {result}; {} in the network", count(found.changes.len(), "change"))?;
         // Without differences, it matters whether anything was changed at all.
         if found.groups.is_empty() {
             self.changes(f, found.changes.iter())?;
@@ -66,8 +66,8 @@ impl DiffReport<'_> {
         writeln!(f, "  {red}-{red:#} {}", group.change.before)?;
         writeln!(f, "  {green}+{green:#} {}", group.change.after)?;
         match group.is_attributed {
-            true => writeln!(f, "  {DIM}because{DIM:#}")?,
-            false => writeln!(f, "  {DIM}because of one of{DIM:#}")?,
+            true => writeln!(f, "  {DIM}cause{DIM:#}")?,
+            false => writeln!(f, "  {DIM}possible causes{DIM:#}")?,
         }
         self.changes(f, group.causes.iter())?;
         if group.rows.len() > 1 {

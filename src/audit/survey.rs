@@ -47,7 +47,7 @@ impl<'w> Survey<'w> {
                 .chunks(size)
                 .map(|part| scope.spawn(move || Chunk::of(world, locations, part)))
                 .collect();
-            parts.into_iter().map(|part| part.join().expect("asking a question does not panic")).collect()
+            parts.into_iter().map(|part| part.join().expect("answering a question does not panic")).collect()
         });
         let mut groups: Vec<LocationGroup> = Vec::new();
         let mut known: HashMap<Vec<usize>, usize> = HashMap::new();

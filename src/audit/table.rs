@@ -46,18 +46,18 @@ pub fn is_shown(row: &Row, only: &[Keyword]) -> bool {
 pub fn notes(survey: &Survey<'_>) -> Vec<&'static str> {
     let mut notes = Vec::new();
     if survey.groups.is_empty() {
-        notes.push("There is nobody who asks: no subnet, and no site.");
+        notes.push("No clients: the configuration has no subnets and no sites.");
     } else if survey.questions.is_empty() {
-        notes.push("There is nothing to ask for: no VPC, and so no region whose names are meant.");
+        notes.push("No names: the configuration has no VPC, and therefore no region.");
     }
     if survey.uses_sealed_internet() {
-        notes.push("Nothing was sent: the sealed internet stands in for the servers that would be asked.");
+        notes.push("Nothing was sent: the sealed internet was used instead of the servers that would be queried.");
     }
     if survey.is_unresolved() {
-        notes.push("Nothing was sent: what the servers of a forwarding rule would answer is not known here.");
+        notes.push("Nothing was sent: answers of the servers of forwarding rules are unknown.");
     }
     if survey.is_unlisted() {
-        notes.push("Public names of China's regions are in no table: what they lead to is not known here.");
+        notes.push("Public names of regions in China are in no table: their addresses are unknown.");
     }
     notes
 }
@@ -77,7 +77,7 @@ impl Display for Table<'_> {
         let all = shown.flat_map(|row| &row.ways).flat_map(|path| &path.costs);
         let costs: BTreeSet<&Cost> = all.filter(|cost| cost.charge != Charge::GatewayEndpoint).collect();
         if !costs.is_empty() {
-            writeln!(f, "\n{BOLD}what is paid{BOLD:#}")?;
+            writeln!(f, "\n{BOLD}charges{BOLD:#}")?;
             let lines: Vec<Vec<Cell>> = costs.iter().map(|cost| price_line(cost, self.prices)).collect();
             aligned(f, &lines)?;
         }
@@ -96,7 +96,7 @@ impl Table<'_> {
     fn group(&self, f: &mut fmt::Formatter<'_>, group: &LocationGroup) -> fmt::Result {
         let places = group.places().join(", ");
         let views = group.views(self.survey.world).join(", ");
-        writeln!(f, "{BOLD}{places}{BOLD:#} {DIM}asking{DIM:#} {views}")?;
+        writeln!(f, "{BOLD}{places}{BOLD:#} {DIM}via resolver{DIM:#} {views}")?;
         let counted = self.counted(group);
         if counted.is_empty() {
             writeln!(f, "  {:>5}", "none")?;
@@ -114,7 +114,7 @@ impl Table<'_> {
         }
         writeln!(f)?;
         let names_types = self.survey.questions.iter().any(|question| question.qtype != RecordType::A);
-        let head = ["", "name", "type", "answered by", "way", "reach", "lands", "cost", "hints"];
+        let head = ["", "name", "type", "answered by", "path", "reach", "destination", "cost", "suggestions"];
         let head = head.map(|keyword| (keyword.to_owned(), DIM));
         let lines = rows.iter().flat_map(|row| lines(row, names_types));
         let lines: Vec<Vec<Cell>> = [head.to_vec()].into_iter().chain(lines).collect();
@@ -186,7 +186,7 @@ fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
         let described = match path {
             Some(path) if path.path.via.is_empty() => path.path.class.as_str().to_owned(),
             Some(path) => format!("{} via {}", path.path.class.as_str(), path.path.via.join(" → ")),
-            None if row.is_unresolved => "not asked".to_owned(),
+            None if row.is_unresolved => "not queried".to_owned(),
             None => row.rcode.to_string(),
         };
         vec![
@@ -233,13 +233,13 @@ fn way_hints(path: Option<&PathCell>) -> String {
 fn price_line(cost: &Cost, prices: &Prices) -> Vec<Cell> {
     let price = |unit| prices.find(&cost.region, cost.charge, unit);
     let (hour, gb) = (price(PricingUnit::Hour), price(PricingUnit::Gb));
-    let described: Vec<String> = [(hour, "an hour"), (gb, "a GB")]
+    let described: Vec<String> = [(hour, "per hour"), (gb, "per GB")]
         .into_iter()
         .filter_map(|(price, unit)| price.map(|price| format!("${} {unit}", price.usd)))
         .collect();
     let dates: Vec<&str> = [hour, gb].into_iter().flatten().map(|price| price.date.as_str()).collect();
     let described = match dates.iter().min() {
-        None => "no price in the table".to_owned(),
+        None => "unknown price".to_owned(),
         Some(date) => format!("{} ({date})", described.join(", ")),
     };
     vec![

@@ -1,33 +1,33 @@
-//! What needs several names of AWS at once, such as pulling an image.
+//! Bundles: AWS operations that require several names, such as pulling a container image.
 
 use super::facts::{TableError, lines};
 use super::region::Region;
 use super::service_names::example_host;
 use super::template::fill;
 
-/// Names that are needed together.
+/// A set of host names that one operation needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// What it goes by, such as `ecr-pull`.
+    /// Its name, such as `ecr-pull`.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: String,
-    /// Templates of its names, wildcards among them, each with the page of AWS that names it.
+    /// Templates of its names, including wildcards, each with the AWS page that lists it.
     names: Vec<(String, String)>,
 }
 
 impl Bundle {
-    /// Its names in a region; a sample stands in place of a wildcard's label.
+    /// Its names in a region, with an example label in place of each wildcard.
     pub fn hosts(&self, region: &Region) -> Vec<String> {
         self.names.iter().map(|(template, _)| example_host(&fill(template, region))).collect()
     }
 
-    /// The templates of its names.
+    /// Iterates over the templates of the host names.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|(template, _)| template.as_str())
     }
 
-    /// The pages of AWS that name them, each once.
+    /// The AWS pages that list them, without duplicates.
     pub fn sources(&self) -> Vec<&str> {
         let mut sources: Vec<&str> = self.names.iter().map(|(_, source)| source.as_str()).collect();
         sources.sort_unstable();
@@ -36,7 +36,7 @@ impl Bundle {
     }
 }
 
-/// The bundles of a table, in the order of their names.
+/// Parses a table; the bundles are in the order of their names.
 pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
     let mut bundles: Vec<Bundle> = Vec::new();
     for line in lines::<4>("bundles.tsv", text) {
@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
             last if last.as_ref().is_none_or(|last| last.name < name) => {
                 bundles.push(Bundle { name, purpose, names: vec![(template, source)] });
             }
-            _ => return Err(line.error("rows are not in the order of bundles")),
+            _ => return Err(line.error("rows are not in order of bundle names")),
         }
     }
     Ok(bundles)
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_a_bundle_is_a_public_name_of_aws() {
+    fn every_host_of_a_bundle_is_a_public_name() {
         let facts = Facts::built_in();
         let tokyo = Region::parse("ap-northeast-1").unwrap();
         assert!(facts.bundles.len() >= 8);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_out_of_order_are_refused() {
+    fn rows_out_of_order_are_rejected() {
         assert!(parse("b\tx\tn\ts\na\tx\tn\ts\n").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The built-in tables, parsed once.
+//! The built-in tables of AWS facts, parsed on first use.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -14,27 +14,26 @@ use super::ranges::IpRanges;
 use super::region::Region;
 use super::service::ServiceTable;
 
-/// Everything this floor knows about AWS. Each table says in its header where its
-/// rows come from and of what date they are.
+/// All facts about AWS. The header of each table states the sources and the date of its rows.
 #[derive(Debug)]
 pub struct Facts {
-    /// Endpoint services and the private names they inject.
+    /// Endpoint services and their private DNS names.
     pub services: ServiceTable,
-    /// Prefix lists that AWS manages.
+    /// AWS-managed prefix lists.
     pub prefix_lists: PrefixLists,
     /// Public host names of AWS services.
     pub public_names: PublicNames,
-    /// Address ranges out of `ip-ranges.json`.
+    /// Address ranges from `ip-ranges.json`.
     pub ranges: IpRanges,
-    /// Where regions lie.
+    /// The locations of regions.
     pub regions: RegionLocations,
-    /// What needs several names at once.
+    /// Names that are needed together.
     pub bundles: Vec<Bundle>,
-    /// What AWS charges.
+    /// The prices of AWS.
     pub prices: Prices,
 }
 
-/// A line of a table that cannot be read.
+/// An invalid line of a table.
 #[derive(Debug, thiserror::Error)]
 #[error("{table} line {line}: {message}")]
 pub struct TableError {
@@ -42,21 +41,21 @@ pub struct TableError {
     pub table: &'static str,
     /// Line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error message.
     pub message: String,
 }
 
 static BUILT_IN: LazyLock<Facts> = LazyLock::new(|| {
     Facts::parse()
-        .unwrap_or_else(|e| panic!("the tables compiled into this program are checked by its tests: {e}"))
+        .unwrap_or_else(|e| panic!("tests verify the built-in tables: {e}"))
 });
 
-/// Global services live in us-east-1 (PrivateLink guide, AWS services that integrate).
+/// The region of global services (PrivateLink guide, "AWS services that integrate").
 pub(super) static GLOBAL_SERVICES_REGION: LazyLock<Region> =
-    LazyLock::new(|| Region::known("us-east-1").expect("us-east-1 is a known region"));
+    LazyLock::new(|| Region::find_known("us-east-1").expect("us-east-1 is a known region"));
 
 impl Facts {
-    /// The tables compiled into the program; the first call parses them.
+    /// Returns the built-in tables. The first call parses them.
     pub fn built_in() -> &'static Self {
         &BUILT_IN
     }
@@ -77,14 +76,13 @@ impl Facts {
         })
     }
 
-    /// The public addresses of a host: always the same for the same host, out of the
-    /// addresses AWS uses for it. They are plausible, not the real ones.
+    /// The public addresses of a host, selected from the addresses that AWS uses for it: always the same for
+    /// the same host, plausible, but not the real ones.
     ///
-    /// Of S3 and DynamoDB, out of the region's managed prefix list where its entries
-    /// are known (a gateway endpoint's route must catch them; `ip-ranges.json` has
-    /// more than the list), else out of that service's ranges, else out of AMAZON's of
-    /// the region. A global host's come from us-east-1. IPv6 only for hosts that have
-    /// it.
+    /// For S3 and DynamoDB they are from the region's managed prefix list if its entries are known (a gateway
+    /// endpoint's route must match them; `ip-ranges.json` has more than the list), otherwise from that
+    /// service's ranges, otherwise from the region's AMAZON ranges. Those of a global host are from
+    /// us-east-1. Only hosts with IPv6 have IPv6 addresses.
     pub fn public_addresses(
         &self,
         host: &str,
@@ -98,13 +96,13 @@ impl Facts {
         };
         let listed = listed.and_then(|l| l.entries.as_deref()).unwrap_or(&[]);
         let of_service = self.ranges.prefixes(found.service_range, region.as_str());
-        let is_here = |net: &&IpNet| of_service.iter().any(|own| own.contains(*net));
-        let still_here: Vec<IpNet> = listed.iter().filter(is_here).copied().collect();
+        let is_current = |net: &&IpNet| of_service.iter().any(|range| range.contains(*net));
+        let listed_and_current: Vec<IpNet> = listed.iter().filter(is_current).copied().collect();
         let sources: [&[IpNet]; 5] = [
             listed,
-            &still_here,
+            &listed_and_current,
             of_service,
-            // CLOUDFRONT's hosts have no region at all, VPC Lattice's lie in one range everywhere.
+            // CLOUDFRONT hosts have no region, and those of VPC Lattice have the same range in all regions.
             if matches!(found.service_range, "CLOUDFRONT" | "VPC_LATTICE") {
                 self.ranges.prefixes(found.service_range, "GLOBAL")
             } else {
@@ -112,8 +110,8 @@ impl Facts {
             },
             self.ranges.prefixes("AMAZON", region.as_str()),
         ];
-        // Lists are of several years: what they hold may have become another region's.
-        let is_elsewhere = |address: &IpAddr| {
+        // The lists are from several years: some of their addresses may now belong to another region.
+        let is_in_other_region = |address: &IpAddr| {
             let owner = self.ranges.owner(*address);
             owner.is_some_and(|(_, other)| other != region.as_str() && other != "GLOBAL")
         };
@@ -122,7 +120,7 @@ impl Facts {
                 let family: Vec<IpNet> = nets.iter().filter(|n| n.addr().is_ipv4() == v4).copied().collect();
                 stable_address(host, &family)
             });
-            picked.find(|address| !is_elsewhere(address))
+            picked.find(|address| !is_in_other_region(address))
         };
         let v4 = match pick(true) {
             Some(IpAddr::V4(a)) => Some(a),
@@ -136,7 +134,7 @@ impl Facts {
     }
 }
 
-/// A line of a table, split at its tabs.
+/// A line of a table, split at tabs.
 pub(super) struct TableLine<'a, const N: usize> {
     table: &'static str,
     line: usize,
@@ -145,13 +143,13 @@ pub(super) struct TableLine<'a, const N: usize> {
 }
 
 impl<const N: usize> TableLine<'_, N> {
-    /// An error that names this line.
+    /// Returns an error for this line.
     pub fn error(&self, message: impl ToString) -> TableError {
         TableError { table: self.table, line: self.line, message: message.to_string() }
     }
 }
 
-/// The lines of a table of exactly N columns; `#` starts a comment line.
+/// The lines of a table with exactly N columns; `#` begins a comment line.
 pub(super) fn lines<'a, const N: usize>(
     table: &'static str,
     text: &'a str,
@@ -163,13 +161,13 @@ pub(super) fn lines<'a, const N: usize>(
         let cells = cells.try_into().map_err(|_| TableError {
             table,
             line,
-            message: format!("{count} columns where {N} are due"),
+            message: format!("expected {N} columns, found {count}"),
         })?;
         Ok(TableLine { table, line, cells })
     })
 }
 
-/// Prefixes apart by blanks.
+/// Parses prefixes separated by spaces.
 pub(super) fn prefixes(text: &str) -> Result<Vec<IpNet>, String> {
     text.split_whitespace().map(|p| p.parse().map_err(|e| format!("{p}: {e}"))).collect()
 }
@@ -188,10 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named() {
-        let bad = |text| lines::<3>("t.tsv", text).find_map(Result::err).map(|e| e.to_string());
-        assert_eq!(bad("# c\na\tb\tc\n"), None);
-        assert_eq!(bad("# c\na\tb\n").as_deref(), Some("t.tsv line 2: 2 columns where 3 are due"));
+    fn errors_state_the_line() {
+        let error = |text| lines::<3>("t.tsv", text).find_map(Result::err).map(|e| e.to_string());
+        assert_eq!(error("# c\na\tb\tc\n"), None);
+        assert_eq!(error("# c\na\tb\n").as_deref(), Some("t.tsv line 2: expected 3 columns, found 2"));
         assert!(prefixes("10.0.0.0/8 nonsense").is_err());
     }
 
@@ -201,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_lies_in_the_prefix_list() {
+    fn s3_addresses_are_in_the_prefix_list() {
         let tokyo = Region::parse("ap-northeast-1").unwrap();
         let list = Facts::built_in().prefix_lists.for_service(&tokyo, "s3").unwrap();
         assert_eq!(list.id, "pl-61a54008");
@@ -222,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn services_of_lattice_are_link_local() {
+    fn vpc_lattice_services_are_link_local() {
         let (v4, v6) = addresses("web-0285b53b2e.7d67968.vpc-lattice-svcs.ap-northeast-1.on.aws");
         assert_eq!(v4.unwrap().octets()[..3], [169, 254, 171]);
         assert_eq!(v6.unwrap().segments()[..4], [0xfd00, 0x0ec2, 0x0080, 0]);
     }
 
     #[test]
-    fn other_regions_get_their_own_range() {
+    fn addresses_are_in_the_ranges_of_service_and_region() {
         let ranges = &Facts::built_in().ranges;
         for (host, service, region) in [
             ("ec2.us-west-2.amazonaws.com", "AMAZON", "us-west-2"),

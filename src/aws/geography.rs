@@ -1,35 +1,36 @@
-//! Where AWS's regions lie: what routing by place goes by in a private hosted zone.
+//! The locations of AWS regions, used for location-based routing in private hosted zones.
 //!
-//! Facts stand in `data/regions.tsv`. A region that the table lacks lies nowhere.
+//! The facts are in `data/regions.tsv`. A region that is not in the table has no known location.
 
 use std::collections::HashMap;
 
 use super::facts::{TableError, lines};
 use super::region::Region;
 
-/// The Earth's mean radius, in kilometres (IUGG).
+/// Mean radius of the Earth in kilometres (IUGG).
 const EARTH_RADIUS_KM: f64 = 6371.0;
 
-/// A place on Earth, in hundredths of a degree, as finely as the Route 53 API's `Coordinates` has it.
+/// A location on Earth, in hundredths of a degree, which is the precision of `Coordinates` in the Route 53
+/// API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Coordinates {
-    /// From -9000 in the south to 9000 in the north.
+    /// From -9000 (south) to 9000 (north).
     latitude: i16,
-    /// From -18000 in the west to 18000 in the east.
+    /// From -18000 (west) to 18000 (east).
     longitude: i16,
 }
 
 impl Coordinates {
-    /// The place at a latitude and a longitude in degrees; `None` if there is none.
+    /// Creates coordinates from a latitude and a longitude in degrees. `None` if they are out of range.
     pub fn new(latitude: f64, longitude: f64) -> Option<Self> {
-        let hundredths = |degrees: f64, most: f64| {
-            // What is within its bound fits 16 bits.
-            (degrees.abs() <= most).then(|| (degrees * 100.0).round() as i16)
+        let hundredths = |degrees: f64, limit: f64| {
+            // Values within the limit fit into 16 bits.
+            (degrees.abs() <= limit).then(|| (degrees * 100.0).round() as i16)
         };
         Some(Self { latitude: hundredths(latitude, 90.0)?, longitude: hundredths(longitude, 180.0)? })
     }
 
-    /// How far another place is away along a great circle, in kilometres.
+    /// The great-circle distance, in kilometres.
     pub fn distance_km(self, other: Self) -> f64 {
         let radians = |hundredths: i16| (f64::from(hundredths) / 100.0).to_radians();
         let (here, there) = (radians(self.latitude), radians(other.latitude));
@@ -46,54 +47,54 @@ impl std::fmt::Display for Coordinates {
     }
 }
 
-/// Where a region lies.
+/// The location of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionLocation {
-    /// The country, by ISO 3166-1: `JP`.
+    /// The country (ISO 3166-1), such as `JP`.
     pub country: String,
-    /// The state, in the United States: `VA`.
+    /// The state, only in the United States, such as `VA`.
     pub subdivision: Option<String>,
-    /// The continent, as the Route 53 API has it: `AS`.
+    /// The continent code of the Route 53 API, such as `AS`.
     pub continent: String,
-    /// Where on Earth.
+    /// The coordinates.
     pub coordinates: Coordinates,
 }
 
-/// Where regions lie, some forty of them.
+/// The locations of about forty regions.
 #[derive(Debug, Default)]
 pub struct RegionLocations {
     by_region: HashMap<Region, RegionLocation>,
 }
 
-/// The codes of continents in the Route 53 API ("GeoLocation").
+/// The continent codes of the Route 53 API ("GeoLocation").
 pub const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
 impl RegionLocations {
-    /// Where a region lies; `None` if the table lacks it.
+    /// The location of a region. `None` if it is unknown.
     pub fn get(&self, region: &Region) -> Option<&RegionLocation> {
         self.by_region.get(region)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, TableError> {
-        let mut places = HashMap::new();
+        let mut by_region = HashMap::new();
         for line in lines::<7>("regions.tsv", text) {
             let line = line?;
             let [region, _city, country, subdivision, continent, latitude, longitude] = line.cells;
             let degrees = |text: &str| text.parse::<f64>().map_err(|error| line.error(error));
             if !CONTINENTS.contains(&continent) {
-                return Err(line.error(format!("`{continent}` is no continent")));
+                return Err(line.error(format!("invalid continent `{continent}`")));
             }
             let coordinates = Coordinates::new(degrees(latitude)?, degrees(longitude)?)
-                .ok_or_else(|| line.error("no place on Earth"))?;
-            let place = RegionLocation {
+                .ok_or_else(|| line.error("invalid coordinates"))?;
+            let location = RegionLocation {
                 country: country.to_owned(),
                 subdivision: (subdivision != "-").then(|| subdivision.to_owned()),
                 continent: continent.to_owned(),
                 coordinates,
             };
-            places.insert(Region::parse(region).map_err(|error| line.error(error))?, place);
+            by_region.insert(Region::parse(region).map_err(|error| line.error(error))?, location);
         }
-        Ok(Self { by_region: places })
+        Ok(Self { by_region })
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_those_of_an_atlas() {
+    fn distances_agree_with_an_atlas() {
         let at = |latitude, longitude| Coordinates::new(latitude, longitude).unwrap();
         let (tokyo, osaka, london) = (at(35.68, 139.77), at(34.69, 135.50), at(51.51, -0.13));
         assert!((tokyo.distance_km(osaka) - 403.0).abs() < 5.0, "{}", tokyo.distance_km(osaka));
@@ -114,15 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_nearly_every_known_region() {
-        let places = &Facts::built_in().regions;
-        let lacking: Vec<&str> = crate::aws::region::known_regions()
+    fn the_table_has_all_but_three_known_regions() {
+        let locations = &Facts::built_in().regions;
+        let missing: Vec<&str> = crate::aws::region::known_regions()
             .iter()
             .copied()
-            .filter(|region| places.get(&Region::parse(region).unwrap()).is_none())
+            .filter(|region| locations.get(&Region::parse(region).unwrap()).is_none())
             .collect();
-        assert_eq!(lacking, ["me-west-1", "sa-west-1", "us-south-1"]);
-        let virginia = places.get(&Region::parse("us-east-1").unwrap()).unwrap();
+        assert_eq!(missing, ["me-west-1", "sa-west-1", "us-south-1"]);
+        let virginia = locations.get(&Region::parse("us-east-1").unwrap()).unwrap();
         assert_eq!((virginia.country.as_str(), virginia.subdivision.as_deref()), ("US", Some("VA")));
     }
 }

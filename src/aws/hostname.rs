@@ -1,10 +1,9 @@
-//! The labels that EC2 generates for IPv4 addresses.
+//! The labels that EC2 generates for addresses.
 //!
-//! Follows the EC2 guide, "EC2 instance hostnames and domains" (IP based names,
-//! `ip-10-24-34-0`), and the VPC guide, "DNS attributes for your VPC" (public
-//! names, `ec2-203-0-113-25`). The VPC resolver computes the private answer out of
-//! the label, whether or not an instance has the address, so reading a label must
-//! be strict: what is no such label is a name that does not exist.
+//! Follows the EC2 guide, "EC2 instance hostnames and domains" (IP-based names, `ip-10-24-34-0`), and the VPC
+//! guide, "DNS attributes for your VPC" (public names, `ec2-203-0-113-25`). The VPC Resolver computes the
+//! private answer from the label, whether or not an instance has the address. Parsing must therefore be
+//! strict: any other label is a name that does not exist.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,8 +12,7 @@ pub fn ip_label(address: Ipv4Addr) -> String {
     ipv4_label("ip", address)
 }
 
-/// Reads `ip-a-b-c-d`: lower case, four decimal octets without leading zeros,
-/// nothing before or after.
+/// Parses `ip-a-b-c-d`: lower case, four decimal octets without leading zeros, and nothing else.
 pub fn parse_ip_label(label: &[u8]) -> Option<Ipv4Addr> {
     parse_octets(label.strip_prefix(b"ip-")?)
 }
@@ -24,7 +22,7 @@ pub fn public_ec2_label(address: Ipv4Addr) -> String {
     ipv4_label("ec2", address)
 }
 
-/// The label of a public IPv6 address: 25 digits to the base of 36, five to a group (EC2 guide, "Hostname types").
+/// The label of a public IPv6 address: 25 digits in base 36, in groups of five (EC2 guide, "Hostname types").
 pub fn public_ipv6_label(address: Ipv6Addr) -> String {
     let digits = base36(address.into());
     let padded = format!("{digits:0>25}");
@@ -32,13 +30,14 @@ pub fn public_ipv6_label(address: Ipv6Addr) -> String {
     groups.join("-")
 }
 
-/// The label of an interface with both families: that of its IPv6 address, then its public IPv4 address to the base
-/// of 36. The guide's example of the second part is no number of its address, so its case is assumed.
+/// The label of a dual-stack interface: that of its IPv6 address, then its public IPv4 address in base 36.
+/// The second part of the guide's example does not encode the example's address, so the case of the digits is
+/// assumed.
 pub fn public_dual_stack_label(v6: Ipv6Addr, v4: Ipv4Addr) -> String {
     format!("{}-{}", public_ipv6_label(v6), base36(u32::from(v4).into()))
 }
 
-/// A number in digits and small letters.
+/// A number in base 36, with digits and lower-case letters.
 fn base36(mut number: u128) -> String {
     let mut digits = Vec::new();
     loop {
@@ -75,8 +74,7 @@ fn parse_octet(text: &[u8]) -> Option<u8> {
     })
 }
 
-/// The service label that ip-ranges.json uses for a service's name: `S3` for
-/// `com.amazonaws.ap-northeast-1.s3`.
+/// The service label in ip-ranges.json for a service name: `S3` for `com.amazonaws.ap-northeast-1.s3`.
 pub fn ip_ranges_service(service_name: &str) -> String {
     service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()
 }
@@ -95,7 +93,7 @@ mod tests {
         assert_eq!(public_ec2_label(Ipv4Addr::new(203, 0, 113, 25)), "ec2-203-0-113-25");
     }
 
-    /// The example of the EC2 guide.
+    /// The example in the EC2 guide.
     #[test]
     fn addresses_to_the_base_of_36() {
         let v6: Ipv6Addr = "ffff:1407:4:f000:81d:2689:1066:4489".parse().unwrap();

@@ -1,7 +1,8 @@
-//! Ids of AWS objects, each its own type, so that a subnet's id cannot stand where a VPC's must.
+//! IDs of AWS objects. Each kind is a separate type, so that the ID of a subnet cannot be used as that of a
+//! VPC.
 //!
-//! The prefix is checked, the rest is free: `vpc-0a1b2c3d4e5f60718` as AWS makes them, or a friendly
-//! `vpc-lab`. AWS lists its prefixes under "Resource IDs" in the EC2 User Guide.
+//! Only the prefix is checked: IDs may be those that AWS assigns, `vpc-0a1b2c3d4e5f60718`, or readable ones,
+//! `vpc-lab`. AWS lists the prefixes under "Resource IDs" in the EC2 User Guide.
 
 use std::fmt;
 use std::hash::Hash;
@@ -11,18 +12,18 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// The longest id that is read, in octets. AWS's are at most 30 or so.
+/// Maximum length of an ID, in octets. IDs that AWS assigns have about 30.
 const MAX_LEN: usize = 128;
 
-/// What an id stands for.
+/// The kind of object that an ID identifies.
 pub trait IdKind: Clone + PartialEq + Eq + Hash + PartialOrd + Ord {
-    /// The prefixes that such an id may begin with.
+    /// The prefixes of IDs of this kind.
     const PREFIXES: &'static [&'static str];
-    /// What it names, with its article, for messages.
+    /// A description of valid strings, with its article, for messages.
     const EXPECTED: &'static str;
 }
 
-/// An id of the kind `K`, as written.
+/// An ID of the kind `K`, as configured.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id<K: IdKind> {
     text: Arc<str>,
@@ -30,32 +31,32 @@ pub struct Id<K: IdKind> {
 }
 
 impl<K: IdKind> Id<K> {
-    /// The id as written.
+    /// The ID as configured.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The id's text, shared.
+    /// The text of the ID, shared.
     pub fn to_shared(&self) -> Arc<str> {
         self.text.clone()
     }
 }
 
-/// Why a text is no id of the wanted kind.
+/// Why a string is not a valid ID of the expected kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdError {
-    /// It begins with another prefix.
-    #[error("`{text}` is not {what}: it begins with `{}`", prefixes.join("` or `"))]
+    /// The prefix is that of another kind, or none.
+    #[error("invalid ID `{text}`: {expected} begins with `{}`", prefixes.join("` or `"))]
     WrongPrefix {
-        /// What was read.
+        /// The string.
         text: String,
-        /// What was wanted.
-        what: &'static str,
-        /// What it would begin with.
+        /// The expected kind of ID.
+        expected: &'static str,
+        /// The prefixes of that kind.
         prefixes: &'static [&'static str],
     },
-    /// It holds something that an id cannot.
-    #[error("`{0}` is not an id: letters, digits, `-` and `_` only, at most 128 of them")]
+    /// It is too long or contains invalid characters.
+    #[error("invalid ID `{0}`: expected at most 128 letters, digits, `-` and `_`")]
     InvalidCharacters(String),
 }
 
@@ -66,7 +67,7 @@ impl<K: IdKind> FromStr for Id<K> {
         let fits = |prefix: &&str| text.len() > prefix.len() && text.starts_with(*prefix);
         if !K::PREFIXES.iter().any(fits) {
             let text = text.to_owned();
-            return Err(IdError::WrongPrefix { text, what: K::EXPECTED, prefixes: K::PREFIXES });
+            return Err(IdError::WrongPrefix { text, expected: K::EXPECTED, prefixes: K::PREFIXES });
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if text.len() > MAX_LEN || !text.bytes().all(plain) {
@@ -88,13 +89,13 @@ impl<K: IdKind> fmt::Debug for Id<K> {
     }
 }
 
-/// An id, or an ARN that ends in it: `rcfg-1` or
-/// `arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1`. The id alone is kept.
+/// An ID, or an ARN that ends with it: `rcfg-1` or
+/// `arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1`. Only the ID is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdOrArn<K: IdKind>(Id<K>);
 
 impl<K: IdKind> IdOrArn<K> {
-    /// The id.
+    /// The ID.
     pub fn id(&self) -> &Id<K> {
         &self.0
     }
@@ -117,15 +118,15 @@ impl<K: IdKind> fmt::Display for IdOrArn<K> {
 
 macro_rules! id_kinds {
     ($($(#[$doc:meta])* $alias:ident = $kind:ident: $what:literal, $($prefix:literal)|+;)+) => {
-        /// The kinds of ids. They are types only; no value of them exists.
+        /// The kinds of IDs. These types have no values.
         pub mod kind {
             $(
-                #[doc = concat!("Marks ", $what, "'s id.")]
+                #[doc = concat!("The kind of the ID of ", $what, ".")]
                 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
                 pub enum $kind {}
                 impl super::IdKind for $kind {
                     const PREFIXES: &'static [&'static str] = &[$($prefix),+];
-                    const EXPECTED: &'static str = concat!($what, "'s id");
+                    const EXPECTED: &'static str = concat!("the ID of ", $what);
                 }
             )+
         }
@@ -152,7 +153,7 @@ id_kinds! {
     ResourceConfigurationId = ResourceConfiguration: "a resource configuration", "rcfg-";
     /// `sn-…`, of VPC Lattice.
     ServiceNetworkId = ServiceNetwork: "a service network", "sn-";
-    /// `rcfg-…` or `svc-…`: what a service network leads to.
+    /// `rcfg-…` or `svc-…`: a resource of a service network.
     LatticeResourceId = LatticeResource: "a resource configuration or a service", "rcfg-" | "svc-";
     /// `eni-…`
     NetworkInterfaceId = NetworkInterface: "a network interface", "eni-";
@@ -171,7 +172,7 @@ id_kinds! {
     /// `vgw-…`
     VirtualPrivateGatewayId = VirtualPrivateGateway: "a virtual private gateway", "vgw-";
     /// `tgw-rtb-…`
-    TransitGatewayRouteTableId = TransitGatewayRouteTable: "a transit gateway's route table", "tgw-rtb-";
+    TransitGatewayRouteTableId = TransitGatewayRouteTable: "a transit gateway route table", "tgw-rtb-";
     /// `rp-…`
     ProfileId = Profile: "a Route 53 Profile", "rp-";
     /// `pcx-…`
@@ -180,12 +181,12 @@ id_kinds! {
     TransitGatewayId = TransitGateway: "a transit gateway", "tgw-";
     /// `tgw-attach-…`
     TransitGatewayAttachmentId = TransitGatewayAttachment: "a transit gateway attachment", "tgw-attach-";
-    /// `Z…`, as Route 53 writes hosted zones' ids.
+    /// `Z…`, as in Route 53.
     HostedZoneId = HostedZone: "a hosted zone", "Z";
-    /// `site-…`: a network on premises. The project's own word; AWS has none.
+    /// `site-…`: an on-premises network. AWS has no such object.
     SiteId = Site: "a site", "site-";
-    /// `vgw-…`, `dxgw-…` or `tgw-…`: where a site's link ends.
-    LinkTargetId = LinkTarget: "a link's gateway", "vgw-" | "dxgw-" | "tgw-";
+    /// `vgw-…`, `dxgw-…` or `tgw-…`: the gateway at the AWS end of a site's link.
+    LinkTargetId = LinkTarget: "the gateway of a link", "vgw-" | "dxgw-" | "tgw-";
 }
 
 #[cfg(test)]
@@ -196,7 +197,7 @@ mod tests {
     fn the_prefix_decides_what_an_id_may_name() {
         assert_eq!("vpc-lab".parse::<VpcId>().unwrap().as_str(), "vpc-lab");
         let wrong = "subnet-a".parse::<VpcId>().unwrap_err();
-        assert_eq!(wrong.to_string(), "`subnet-a` is not a VPC's id: it begins with `vpc-`");
+        assert_eq!(wrong.to_string(), "invalid ID `subnet-a`: the ID of a VPC begins with `vpc-`");
         assert!("vpc-".parse::<VpcId>().is_err());
         assert!("vpc-a b".parse::<VpcId>().is_err());
         assert!("rslvr-in-1".parse::<ResolverEndpointId>().is_ok());

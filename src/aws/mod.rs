@@ -1,8 +1,8 @@
-//! AWS vocabulary: ids, regions, the host names AWS generates, and facts of AWS as tables.
+//! AWS vocabulary: IDs, regions, generated host names, and tables of facts.
 //!
-//! No other module spells an AWS suffix. Facts stand in `data/*.tsv` with their source and date beside
-//! them; `tools/aws_facts.py` makes those files from the source documents, but for prices and bundles, which are put
-//! together by hand.
+//! No other module contains AWS domain suffixes. The facts are in `data/*.tsv`, each with its source and
+//! date; `tools/aws_facts.py` generates these files from the source documents, except prices and bundles,
+//! which are maintained by hand.
 
 pub mod bundles;
 pub mod endpoint_names;

@@ -1,5 +1,5 @@
-//! Prefix lists that AWS manages (VPC guide, "AWS-managed prefix lists"): what a
-//! gateway endpoint puts into a route table.
+//! AWS-managed prefix lists (VPC guide, "AWS-managed prefix lists"): the destinations of routes to gateway
+//! endpoints.
 
 use ipnet::IpNet;
 
@@ -9,28 +9,28 @@ use super::region::Region;
 /// One managed prefix list in one region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagedPrefixList {
-    /// `pl-61a54008`; unique only inside its region.
+    /// `pl-61a54008`; unique only within its region.
     pub id: String,
-    /// The region it belongs to.
+    /// Its region.
     pub region: Region,
     /// `com.amazonaws.ap-northeast-1.s3`.
     pub name: String,
-    /// When the entries were so, as far as known: `2018`, `about 2024`, `undated`.
+    /// The date of the entries, as far as known: `2018`, `about 2024`, `undated`.
     pub as_of: String,
-    /// The prefixes, or `None` where they are unknown. AWS changes them; an old state
-    /// is smaller than today's.
+    /// The prefixes. `None` if they are unknown. AWS changes them; an older list contains fewer than the
+    /// current one.
     pub entries: Option<Vec<IpNet>>,
 }
 
-/// The known managed prefix lists, some forty.
+/// About forty known managed prefix lists.
 #[derive(Debug, Default)]
 pub struct PrefixLists {
-    /// In order of region and id.
+    /// In the order of region and ID.
     lists: Vec<ManagedPrefixList>,
 }
 
 impl PrefixLists {
-    /// The list of this id in this region.
+    /// The list with this ID in this region.
     pub fn by_id(&self, region: &Region, id: &str) -> Option<&ManagedPrefixList> {
         self.lists
             .binary_search_by(|l| (&l.region, l.id.as_str()).cmp(&(region, id)))
@@ -50,7 +50,7 @@ impl PrefixLists {
         })
     }
 
-    /// All lists, in order of region and id.
+    /// All lists, in the order of region and ID.
     pub fn iter(&self) -> impl Iterator<Item = &ManagedPrefixList> {
         self.lists.iter()
     }
@@ -85,7 +85,7 @@ mod tests {
     fn an_id_belongs_to_its_region() {
         let lists = &Facts::built_in().prefix_lists;
         let r = |s| Region::parse(s).unwrap();
-        // One id, three lists.
+        // One ID, three lists.
         for (region, name) in [
             ("ap-south-1", "com.amazonaws.ap-south-1.s3"),
             ("ap-northeast-2", "com.amazonaws.ap-northeast-2.s3"),
@@ -105,7 +105,7 @@ mod tests {
         let r = |s| Region::parse(s).unwrap();
         let tokyo = lists.by_id(&r("ap-northeast-1"), "pl-61a54008").unwrap();
         assert_eq!(tokyo.as_of, "about 2024");
-        // The Tokyo list leaves out two S3 prefixes of ip-ranges.json.
+        // The Tokyo list lacks two S3 prefixes of ip-ranges.json.
         let entries = tokyo.entries.as_ref().unwrap();
         for gap in ["35.72.164.240/28", "35.73.115.0/28"] {
             let gap: ipnet::IpNet = gap.parse().unwrap();

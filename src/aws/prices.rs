@@ -1,42 +1,42 @@
-//! What AWS charges for what traffic passes: a dated table that a user can replace.
+//! AWS charges for traffic: a dated table of prices that can be replaced.
 //!
-//! A price that is not in the table is not told; none is ever reckoned from another region's.
+//! A price that is not in the table is unknown; it is never derived from that of another region.
 
 use std::fmt;
 
 use super::region::Region;
 
-/// Something on a way that AWS charges for.
+/// An element of a path that AWS charges for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Charge {
-    /// A gateway endpoint: nothing.
+    /// A gateway endpoint: free.
     GatewayEndpoint,
-    /// An interface endpoint: by hour and zone, by gigabyte.
+    /// An interface endpoint: per hour and Availability Zone, and per GB.
     InterfaceEndpoint,
     /// A resource endpoint.
     ResourceEndpoint,
     /// A service-network endpoint.
     ServiceNetworkEndpoint,
-    /// A Gateway Load Balancer endpoint: by hour and zone, by gigabyte.
+    /// A Gateway Load Balancer endpoint: per hour and Availability Zone, and per GB.
     GatewayLoadBalancerEndpoint,
-    /// A NAT gateway: by hour, by gigabyte.
+    /// A NAT gateway: per hour, and per GB.
     NatGateway,
-    /// A transit gateway: by hour and attachment, by gigabyte.
+    /// A transit gateway: per hour and attachment, and per GB.
     TransitGateway,
     /// A VPN connection or a Direct Connect port.
     PrivateConnection,
-    /// A public IPv4 address: by hour.
+    /// A public IPv4 address: per hour.
     PublicIpv4,
-    /// Traffic between zones: by gigabyte, in each direction.
+    /// Traffic between Availability Zones: per GB in each direction.
     CrossAz,
-    /// Traffic to another region: by gigabyte.
+    /// Traffic to another region: per GB.
     CrossRegion,
-    /// Traffic out to the internet: by gigabyte.
+    /// Outbound traffic to the internet: per GB.
     InternetOut,
 }
 
 impl Charge {
-    /// All of them.
+    /// All variants.
     pub const ALL: &'static [Self] = &[
         Self::GatewayEndpoint,
         Self::InterfaceEndpoint,
@@ -52,7 +52,7 @@ impl Charge {
         Self::InternetOut,
     ];
 
-    /// The word for it, in the table and in audits.
+    /// Its name in the table and in audits.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GatewayEndpoint => "gateway-endpoint",
@@ -70,16 +70,16 @@ impl Charge {
         }
     }
 
-    /// What it is paid by, as a person says it.
+    /// The units of its charges, in words.
     pub fn billing_basis(self) -> &'static str {
         match self {
             Self::GatewayEndpoint => "free",
             Self::InterfaceEndpoint
             | Self::ResourceEndpoint
             | Self::GatewayLoadBalancerEndpoint
-            | Self::ServiceNetworkEndpoint => "hourly in each zone, and per GB",
+            | Self::ServiceNetworkEndpoint => "hourly per Availability Zone, and per GB",
             Self::NatGateway => "hourly, and per GB processed",
-            Self::TransitGateway => "hourly for each attachment, and per GB processed",
+            Self::TransitGateway => "hourly per attachment, and per GB processed",
             Self::PrivateConnection => "a VPN connection or a Direct Connect port: hourly, and per GB out",
             Self::PublicIpv4 => "hourly",
             Self::CrossAz => "per GB in each direction",
@@ -88,12 +88,12 @@ impl Charge {
     }
 }
 
-/// What a price is for one of.
+/// The unit of a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PricingUnit {
-    /// An hour.
+    /// One hour.
     Hour,
-    /// A gigabyte.
+    /// One gigabyte.
     Gb,
 }
 
@@ -106,18 +106,18 @@ impl PricingUnit {
     }
 }
 
-/// One price.
+/// A price.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
-    /// In US dollars, as written.
+    /// In US dollars, as in the table.
     pub usd: String,
-    /// The day it was read, as `2026-09-25`.
+    /// The date when it was retrieved, such as `2026-09-25`.
     pub date: String,
-    /// Where it can be looked up.
+    /// Where it is published.
     pub source: String,
 }
 
-/// The table of prices.
+/// A table of prices.
 #[derive(Debug, Default)]
 pub struct Prices {
     rows: Vec<PriceRow>,
@@ -125,23 +125,23 @@ pub struct Prices {
 
 #[derive(Debug)]
 struct PriceRow {
-    /// Where it stands, counted from 1.
+    /// Its line, counted from 1.
     line: usize,
-    /// `*`: every region.
+    /// The region, or `*` for all regions.
     region: String,
     charge: Charge,
     unit: PricingUnit,
     price: Price,
 }
 
-/// What is wrong with a table of prices, and where: line and column, counted from 1.
+/// An error in a table of prices, with its position, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceError {
-    /// The line.
+    /// Line number, from 1.
     pub line: usize,
-    /// The column, in characters.
+    /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The error message.
     pub message: String,
 }
 
@@ -152,11 +152,12 @@ impl fmt::Display for PriceError {
 }
 
 impl Prices {
-    /// Reads a table out of a file's octets. Spreadsheets write a byte order mark, and ends of lines as they like.
+    /// Parses the contents of a file. A byte order mark and any line ends are accepted, as spreadsheets write
+    /// them.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// The first invalid line.
     pub fn parse_bytes(octets: &[u8]) -> Result<Self, PriceError> {
         match std::str::from_utf8(octets) {
             Ok(text) => Self::parse(text.strip_prefix('\u{feff}').unwrap_or(text)),
@@ -164,50 +165,50 @@ impl Prices {
                 let good = String::from_utf8_lossy(&octets[..error.valid_up_to()]);
                 let line = good.matches('\n').count() + 1;
                 let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-                Err(PriceError { line, column, message: "this is no UTF-8".to_owned() })
+                Err(PriceError { line, column, message: "the file is not valid UTF-8".to_owned() })
             }
         }
     }
 
-    /// Reads a table: six columns apart by tabs; `#` begins a comment line.
+    /// Parses a table: six columns separated by tabs; `#` begins a comment line.
     ///
     /// # Errors
     ///
-    /// The first line that cannot be read.
+    /// The first invalid line.
     pub fn parse(text: &str) -> Result<Self, PriceError> {
         let mut prices = Self::default();
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.trim_start().starts_with('#') {
                 continue;
             }
-            let row = parse_row(line).map_err(|(column, problem)| PriceError {
+            let row = parse_row(line).map_err(|(column, message)| PriceError {
                 line: number + 1,
                 column,
-                message: problem,
+                message,
             })?;
             if let Some(first) =
-                prices.rows.iter().find(|have| have.matches(&row.region, row.charge, row.unit))
+                prices.rows.iter().find(|other| other.matches(&row.region, row.charge, row.unit))
             {
-                let problem = format!(
-                    "{} has a price for {} by {} already, in line {}",
+                let message = format!(
+                    "duplicate price for {} per {} in {}: first defined in line {}",
                     row.region,
                     row.charge.as_str(),
                     row.unit.as_str(),
                     first.line
                 );
-                return Err(PriceError { line: number + 1, column: 1, message: problem });
+                return Err(PriceError { line: number + 1, column: 1, message });
             }
             prices.rows.push(PriceRow { line: number + 1, ..row });
         }
         Ok(prices)
     }
 
-    /// The price of a charge in a region: its own, else that of every region.
+    /// The price of a charge in a region: the region's own, otherwise that for all regions.
     pub fn find(&self, region: &Region, charge: Charge, unit: PricingUnit) -> Option<&Price> {
         self.find_exact(region.as_str(), charge, unit).or_else(|| self.find_exact("*", charge, unit))
     }
 
-    /// The newest day of the table.
+    /// The newest date in the table.
     pub fn newest_date(&self) -> Option<&str> {
         self.rows.iter().map(|row| row.price.date.as_str()).max()
     }
@@ -223,11 +224,7 @@ impl PriceRow {
     }
 }
 
-fn pluralise(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A row, or the column of what is wrong with it and what that is.
+/// Parses a row. The error is the column and what is wrong.
 fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
     let mut cells = Vec::new();
     let mut column = 1;
@@ -238,18 +235,18 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
     let count = cells.len();
     let [region, charge, unit, usd, date, source]: [(usize, &str); 6] = cells
         .try_into()
-        .map_err(|_| (1, format!("{} apart by tabs where 6 are due", pluralise(count, "column"))))?;
+        .map_err(|_| (1, format!("expected 6 columns separated by tabs, found {count}")))?;
     if region.1 != "*" {
-        Region::parse(region.1).map_err(|_| (region.0, format!("`{}` is no region, nor `*`", region.1)))?;
+        Region::parse(region.1).map_err(|_| (region.0, format!("invalid region `{}`: expected a region or `*`", region.1)))?;
     }
     let known = || Charge::ALL.iter().map(|charge| charge.as_str()).collect::<Vec<_>>().join(", ");
-    let named = Charge::ALL.iter().find(|known| known.as_str() == charge.1);
+    let charge_named = Charge::ALL.iter().find(|known| known.as_str() == charge.1);
     let charge =
-        *named.ok_or_else(|| (charge.0, format!("`{}` is no charge; there are {}", charge.1, known())))?;
+        *charge_named.ok_or_else(|| (charge.0, format!("unknown charge `{}`: expected one of {}", charge.1, known())))?;
     let unit = match unit.1 {
         "hour" => PricingUnit::Hour,
         "gb" => PricingUnit::Gb,
-        other => return Err((unit.0, format!("`{other}` is no unit; there are hour and gb"))),
+        other => return Err((unit.0, format!("invalid unit `{other}`: expected hour or gb"))),
     };
     let is_decimal = |text: &str| {
         let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
@@ -257,19 +254,19 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
         digits(whole) && digits(part)
     };
     if !is_decimal(usd.1) {
-        return Err((usd.0, format!("`{}` is no price in US dollars, such as 0.045", usd.1)));
+        return Err((usd.0, format!("invalid price `{}`: expected US dollars, such as 0.045", usd.1)));
     }
     if !is_date(date.1) {
-        return Err((date.0, format!("`{}` is no day, such as 2026-09-25", date.1)));
+        return Err((date.0, format!("invalid date `{}`: expected a day such as 2026-09-25", date.1)));
     }
     if source.1.trim().is_empty() {
-        return Err((source.0, "no source is given".to_owned()));
+        return Err((source.0, "missing source".to_owned()));
     }
     let price = Price { usd: usd.1.to_owned(), date: date.1.to_owned(), source: source.1.to_owned() };
     Ok(PriceRow { line: 0, region: region.1.to_owned(), charge, unit, price })
 }
 
-/// Whether a text is a day of the calendar, `2026-09-25` (RFC 3339, `full-date`).
+/// Whether a string is a calendar date, such as `2026-09-25` (RFC 3339, `full-date`).
 fn is_date(text: &str) -> bool {
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
@@ -281,7 +278,7 @@ fn is_date(text: &str) -> bool {
     (1..=days_in_month(year, month)).contains(&day)
 }
 
-/// How many days a month, from 1, of the Gregorian calendar has; none where there is no such month.
+/// The number of days in a month of the Gregorian calendar, counted from 1; 0 if there is no such month.
 fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
@@ -297,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_table_is_read() {
+    fn the_built_in_table_is_parsed() {
         let prices = &super::super::Facts::built_in().prices;
         let tokyo = Region::parse("ap-northeast-1").unwrap();
         let usd = |charge, unit| prices.find(&tokyo, charge, unit).map(|price| price.usd.as_str());
@@ -308,28 +305,28 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_is_told_with_its_place() {
-        let good = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
-        let bad = |from: &str, to: &str| {
-            Prices::parse(&format!("# head\n{}\n", good.replace(from, to))).unwrap_err().to_string()
+    fn errors_state_the_position() {
+        let valid = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
+        let error = |from: &str, to: &str| {
+            Prices::parse(&format!("# head\n{}\n", valid.replace(from, to))).unwrap_err().to_string()
         };
-        assert!(Prices::parse(good).is_ok());
-        assert_eq!(bad("us-east-1", "us"), "2:1: `us` is no region, nor `*`");
-        assert_eq!(bad("hour", "day"), "2:23: `day` is no unit; there are hour and gb");
-        assert_eq!(bad("0.045", "-1"), "2:28: `-1` is no price in US dollars, such as 0.045");
-        assert_eq!(bad("2026-01-01", "2026-13-01"), "2:34: `2026-13-01` is no day, such as 2026-09-25");
-        assert!(bad("nat-gateway", "nat").starts_with("2:11: `nat` is no charge; there are "));
-        assert_eq!(bad("\t0.045", ""), "2:1: 5 columns apart by tabs where 6 are due");
-        assert_eq!(bad(good, "prices"), "2:1: 1 column apart by tabs where 6 are due");
-        let twice = Prices::parse(&format!("{good}\n{good}\n")).unwrap_err();
+        assert!(Prices::parse(valid).is_ok());
+        assert_eq!(error("us-east-1", "us"), "2:1: invalid region `us`: expected a region or `*`");
+        assert_eq!(error("hour", "day"), "2:23: invalid unit `day`: expected hour or gb");
+        assert_eq!(error("0.045", "-1"), "2:28: invalid price `-1`: expected US dollars, such as 0.045");
+        assert_eq!(error("2026-01-01", "2026-13-01"), "2:34: invalid date `2026-13-01`: expected a day such as 2026-09-25");
+        assert!(error("nat-gateway", "nat").starts_with("2:11: unknown charge `nat`: expected one of "));
+        assert_eq!(error("\t0.045", ""), "2:1: expected 6 columns separated by tabs, found 5");
+        assert_eq!(error(valid, "prices"), "2:1: expected 6 columns separated by tabs, found 1");
+        let twice = Prices::parse(&format!("{valid}\n{valid}\n")).unwrap_err();
         assert_eq!(
             twice.to_string(),
-            "2:1: us-east-1 has a price for nat-gateway by hour already, in line 1"
+            "2:1: duplicate price for us-east-1 by nat-gateway (hour), first defined in line 1"
         );
     }
 
     #[test]
-    fn a_day_is_one_of_the_calendar() {
+    fn dates_are_checked_against_the_calendar() {
         for day in ["2026-09-25", "2026-01-31", "2024-02-29", "2000-02-29", "2026-12-31"] {
             assert!(is_date(day), "{day}");
         }
@@ -354,13 +351,13 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_write_is_read() {
+    fn spreadsheet_exports_are_parsed() {
         let row = "us-east-1\tnat-gateway\thour\t0.045\t2026-01-01\thttps://example.com";
         let prices =
-            Prices::parse_bytes(format!("\u{feff}{row}\r\n  \r\n  # a remark\r\n").as_bytes()).unwrap();
+            Prices::parse_bytes(format!("\u{feff}{row}\r\n  \r\n  # a comment\r\n").as_bytes()).unwrap();
         let price = prices.find(&Region::parse("us-east-1").unwrap(), Charge::NatGateway, PricingUnit::Hour);
         assert_eq!(price.map(|price| price.source.as_str()), Some("https://example.com"));
         let latin = [row.as_bytes(), b"\nus-east-1\t\xe9"].concat();
-        assert_eq!(Prices::parse_bytes(&latin).unwrap_err().to_string(), "2:11: this is no UTF-8");
+        assert_eq!(Prices::parse_bytes(&latin).unwrap_err().to_string(), "2:11: the file is not valid UTF-8");
     }
 }

@@ -1,8 +1,7 @@
 //! Public host names of AWS services, and addresses for them.
 //!
-//! Follows botocore's endpoint rule sets and the guides named in
-//! `data/public_names.tsv`. The daemon answers these names itself where it has no
-//! internet to ask, so that the way out of each answer can be told.
+//! Follows botocore's endpoint rule sets and the guides listed in `data/public_names.tsv`. The daemon answers
+//! these names when it has no internet access, so that the egress path of each answer is known.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
@@ -15,40 +14,40 @@ use super::template::{REGION, TemplateIndex, fill, region_in_name};
 
 pub use super::ranges::IpRanges;
 
-/// Whether a public host's service can be reached privately.
+/// Whether the service of a public host name can be reached through an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointSupport {
-    /// By an endpoint of this service (`com.amazonaws.ap-northeast-1.sqs`), in some form:
-    /// the endpoint need not cover this very name.
+    /// Through an endpoint for this service (`com.amazonaws.ap-northeast-1.sqs`); its private DNS names may
+    /// not include this name.
     Service(String),
     /// There is no endpoint service.
     None,
-    /// Not known.
+    /// Unknown.
     Unknown,
 }
 
-/// A public host name that the table knows.
+/// A public host name in the table.
 #[derive(Debug, Clone)]
 pub struct PublicHost<'a> {
     /// The row's template, such as `*.s3.{region}.amazonaws.com`.
     pub template: &'a str,
-    /// The region read from the host or fixed by the row; `None` for a global host.
+    /// The region from the host name, or fixed by the row. `None` for a global host.
     pub region: Option<Region>,
-    /// The service of `ip-ranges.json` its addresses belong to, such as `S3`, `AMAZON`.
+    /// The service in `ip-ranges.json` to which its addresses belong, such as `S3` or `AMAZON`.
     pub service_range: &'a str,
     /// Whether the host has IPv6 addresses.
     pub ipv6: bool,
-    /// The TTL of its records in seconds.
+    /// The TTL of its records, in seconds.
     pub ttl: u32,
-    /// Its endpoint service; that of a global host is filled with us-east-1.
+    /// Its endpoint service. For a global host, `{region}` is us-east-1.
     pub endpoint_support: EndpointSupport,
     /// The template of its endpoint service, if it has one.
     endpoint_template: &'a str,
 }
 
 impl PublicHost<'_> {
-    /// The endpoint services by which a VPC of a region could reach what this host serves: its own, that of the
-    /// VPC's region for a global host, and beside a FIPS service the plain one.
+    /// The endpoint services through which a VPC in a region could reach this host: its own, for a global
+    /// host that in the region of the VPC, and for a FIPS service also the standard one.
     pub fn endpoint_services_from(&self, region: &Region) -> Vec<String> {
         let EndpointSupport::Service(own) = &self.endpoint_support else { return Vec::new() };
         let mut services = vec![own.clone()];
@@ -65,7 +64,7 @@ impl PublicHost<'_> {
 #[derive(Debug)]
 struct PublicNameRow {
     template: String,
-    /// The region of a row that is one region's.
+    /// The region, if the row applies to only one.
     region: Option<Region>,
     range: String,
     ipv6: bool,
@@ -74,7 +73,7 @@ struct PublicNameRow {
     endpoint_service: String,
 }
 
-/// The table of public host names, some thousand templates.
+/// The table of about a thousand templates of public host names.
 #[derive(Debug, Default)]
 pub struct PublicNames {
     rows: Vec<PublicNameRow>,
@@ -82,9 +81,9 @@ pub struct PublicNames {
 }
 
 impl PublicNames {
-    /// Finds the row of a host (lower case, no trailing dot): an exact template first,
-    /// then wildcards above it, deepest first. Only hash look-ups. A host in a region
-    /// that is not known, or outside the standard partition and GovCloud, is not found.
+    /// Finds the row for a host (lower case, no trailing dot): first an exact template, then the closest
+    /// enclosing wildcard. Uses only hash lookups. Hosts in unknown regions, or outside the standard
+    /// partition and GovCloud, are not found.
     pub fn find(&self, host: &str) -> Option<PublicHost<'_>> {
         let (row, region) = self.index.visit(host, |row, region| ControlFlow::Break((row, region)))?;
         let row = &self.rows[row as usize];
@@ -112,8 +111,8 @@ impl PublicNames {
         self.rows.iter().map(|r| r.template.as_str())
     }
 
-    /// The domains that every template lies at or below: of each, what follows its last variable label, or all of it.
-    /// Few, and each once.
+    /// Domains that together contain all templates, without duplicates: for each template, the part after its
+    /// last variable label, or all of it.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
         let domain = |row: &PublicNameRow| {
             let template = row.template.strip_prefix("*.").unwrap_or(&row.template);
@@ -127,7 +126,7 @@ impl PublicNames {
         domains.into_iter()
     }
 
-    /// The hosts of a region and those of no region, wildcards among them, in ascending order of their templates.
+    /// The hosts of a region and the global ones, including wildcards, in ascending order of their templates.
     pub fn hosts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = String> + 'a {
         let of_region = move |row: &&PublicNameRow| row.region.as_ref().is_none_or(|other| other == region);
         self.rows.iter().filter(of_region).map(|row| fill(&row.template, region))
@@ -146,7 +145,7 @@ impl PublicNames {
                 ipv6: match ipv6 {
                     "yes" => true,
                     "no" => false,
-                    other => return Err(line.error(format!("`{other}` is neither yes nor no"))),
+                    other => return Err(line.error(format!("invalid value `{other}`: expected yes or no"))),
                 },
                 ttl: ttl.parse().map_err(|e| line.error(format!("TTL: {e}")))?,
                 endpoint_service: offer.to_string(),
@@ -156,16 +155,15 @@ impl PublicNames {
     }
 }
 
-/// A public address for a host out of the given prefixes: the same host always gets
-/// the same one. Network and broadcast addresses are avoided where a prefix has others.
-/// `None` if there is no prefix.
+/// A public address for a host from the given prefixes, always the same for the same host. Network and
+/// broadcast addresses are avoided if the prefix has others. `None` if there is no prefix.
 pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     if prefixes.is_empty() {
         return None;
     }
     let hash = stable_hash(host.bytes());
-    // The prefix comes from the hash's upper half and the address inside it from
-    // further mixing, so that the two do not move together.
+    // The upper half of the hash selects the prefix, and a further mixing step the address within it, so that
+    // the two are independent.
     let net = prefixes[((hash >> 32) % prefixes.len() as u64) as usize];
     let (high, low) = (mix(hash), mix(hash ^ 0x9e37_79b9_7f4a_7c15));
     let random = (u128::from(high) << 64) | u128::from(low);
@@ -181,24 +179,24 @@ pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     })
 }
 
-/// A number of `bits` bits that is neither all zeros nor all ones if there is another.
+/// A number of `bits` bits that is neither all zeros nor all ones, if possible.
 fn host_bits(random: u128, bits: u8) -> u128 {
     match bits {
         0 => 0,
         1 => random & 1,
-        // The all-ones value, which for 128 bits is the highest of all.
+        // The largest value, all ones, is excluded.
         _ => 1 + random % ((u128::MAX >> (128 - u32::from(bits))) - 1),
     }
 }
 
-/// FNV-1a, 64 bits. Written out, because the hashers of the library change between
-/// versions and runs, and these addresses must not.
+/// FNV-1a, 64 bits. Implemented here because the hashers of the standard library change between versions and
+/// runs, but these addresses must not.
 pub fn stable_hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
     let first = 0xcbf2_9ce4_8422_2325;
     bytes.into_iter().fold(first, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// The finishing step of SplitMix64: spreads every bit over all others.
+/// The finalisation step of SplitMix64: each input bit affects all output bits.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -206,5 +204,5 @@ fn mix(mut x: u64) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "public_tests.rs"]
+#[path = "public_names_tests.rs"]
 mod tests;

@@ -13,7 +13,7 @@ pub struct Region(Arc<str>);
 
 /// Why a text is no region code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` does not look like an AWS region (such as ap-northeast-1 or us-gov-west-1)")]
+#[error("invalid AWS region `{0}`: expected a name such as ap-northeast-1 or us-gov-west-1")]
 pub struct RegionError(pub String);
 
 /// A partition: a set of regions with accounts and DNS suffixes of its own.
@@ -59,7 +59,7 @@ impl Region {
     }
 
     /// The region of this code if it is among [`known_regions`]; allocates nothing.
-    pub fn known(text: &str) -> Option<Self> {
+    pub fn find_known(text: &str) -> Option<Self> {
         let i = KNOWN.binary_search(&text).ok()?;
         Some(KNOWN_REGIONS[i].clone())
     }
@@ -257,16 +257,16 @@ mod tests {
         ] {
             assert!(Region::parse(bad).is_err(), "{bad}");
         }
-        assert!(Region::known("zz-nowhere-12").is_none());
-        assert!(Region::known("zz-nowhere-12").is_none());
+        assert!(Region::find_known("zz-nowhere-12").is_none());
+        assert!(Region::find_known("zz-nowhere-12").is_none());
     }
 
     #[test]
     fn known_is_sorted_and_shaped() {
         assert!(KNOWN.is_sorted());
         for r in known_regions() {
-            assert!(Region::known(r).is_some_and(|known| known == Region::parse(r).unwrap()));
-            assert_eq!(Region::known(r).unwrap().as_str(), *r);
+            assert!(Region::find_known(r).is_some_and(|known| known == Region::parse(r).unwrap()));
+            assert_eq!(Region::find_known(r).unwrap().as_str(), *r);
         }
     }
 

@@ -24,7 +24,7 @@ pub fn fill(template: &str, region: &Region) -> String {
 /// The known region that a label is or ends with after a dash (`s3-us-west-2`),
 /// with the byte at which it starts.
 pub fn region_in_label(label: &str) -> Option<(usize, Region)> {
-    if let Some(region) = Region::known(label) {
+    if let Some(region) = Region::find_known(label) {
         return Some((0, region));
     }
     // A region ends in a digit and has at least two dashes, so nearly every label
@@ -35,7 +35,7 @@ pub fn region_in_label(label: &str) -> Option<(usize, Region)> {
     // `x-ap-northeast-1`, `x-us-gov-east-1`: the dash before the region is the third
     // or the fourth from the right.
     for (at, _) in label.rmatch_indices('-').skip(2).take(2) {
-        if let Some(region) = Region::known(&label[at + 1..]) {
+        if let Some(region) = Region::find_known(&label[at + 1..]) {
             return Some((at + 1, region));
         }
     }

@@ -136,9 +136,9 @@ impl Audit {
             Format::Text => out::print(Table { survey, regions, bundles, only, is_summary, prices }),
             Format::Json => {
                 let value = json::audit(survey, regions, bundles, only, prices);
-                out::print_line(format_args!("{value:#}"))
+                out::print_data(format_args!("{value:#}\n"))
             }
-            Format::Csv => out::print(csv::text(survey, only)),
+            Format::Csv => out::print_data(csv::text(survey, only)),
         }
     }
 
@@ -149,11 +149,11 @@ impl Audit {
             keywords.iter().find(|keyword| matches!(keyword, Keyword::Bundle(_))).copied()
         };
         if let Some(keyword) = of_bundles(&self.fail_on).filter(|_| bundles.is_empty()) {
-            return Err(format!("`{}` is said of bundles alone: name one with `--bundle`", keyword.as_str()));
+            return Err(format!("`{}` is a verdict of bundles: select one with `--bundle`", keyword.as_str()));
         }
         match of_bundles(&self.only) {
             Some(keyword) => {
-                Err(format!("`{}` is said of bundles, and `--only` chooses rows", keyword.as_str()))
+                Err(format!("`{}` is a verdict of bundles, but `--only` selects rows", keyword.as_str()))
             }
             None => Ok(()),
         }
@@ -191,8 +191,8 @@ impl Audit {
             all.iter().find(|bundle| bundle.name == *name).ok_or_else(|| {
                 let known: Vec<&str> = all.iter().map(|bundle| bundle.name.as_str()).collect();
                 let near = nearest(name, &known).map(|near| format!("; did you mean `{near}`?"));
-                let near = near.unwrap_or_else(|| format!("; there are {}", known.join(", ")));
-                format!("there is no bundle `{name}`{near}")
+                let near = near.unwrap_or_else(|| format!("; bundles are {}", known.join(", ")));
+                format!("unknown bundle `{name}`{near}")
             })
         };
         self.bundle.iter().map(named).collect()

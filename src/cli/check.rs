@@ -65,7 +65,7 @@ fn differences(world: &World, expect: &Expect) -> Vec<String> {
     let qtype = expect.record_type.as_ref().map_or(RecordType::A, |rtype| *rtype.value());
     let question = Question { qname: expect.name.value().clone(), qtype, qclass: dns::Class::IN };
     let Some(outcome) = resolve(world, vantage, &question, QueryContext::at(0), &mut NoTrace) else {
-        return vec!["nothing answers: DNS support is off".to_owned()];
+        return vec!["no reply: DNS support is disabled".to_owned()];
     };
     compare(expect, &outcome)
 }

@@ -51,7 +51,7 @@ impl Diff {
         let found = diff::diff(&old, &new, &names, self.types.list());
         match self.format {
             Format::Text => out::print(DiffReport { found: &found, shows_all: self.all })?,
-            Format::Json => out::print_line(format_args!("{:#}", json::diff(&found)))?,
+            Format::Json => out::print_data(format_args!("{:#}\n", json::diff(&found)))?,
         }
         Ok(if found.is_empty() { ExitCode::Success } else { ExitCode::Differences })
     }

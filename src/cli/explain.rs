@@ -54,7 +54,7 @@ impl Explain {
         let from = self.from.as_deref().unwrap_or(DEFAULT_CLIENT);
         let vantage = vantage(&world, from, self.view.as_deref()).map_err(|message| {
             out::report_error(format_args!(
-                "{message}; say `--from` with a place or an address, and `--view` with a resolver or not at all"
+                "{message}; set `--from` to a location or an IP address, and `--view`, if necessary, to a resolver"
             ));
             ExitCode::Config
         })?;
@@ -64,17 +64,17 @@ impl Explain {
         }
         for name in self.all_names()? {
             let question = Question { qname: name, qtype: self.record_type, qclass: Class::IN };
-            let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
             match Explanation::of(
                 &world,
                 vantage,
                 &question,
-                QueryContext { now: now_s, random: self.random },
+                QueryContext { now, random: self.random },
             ) {
-                Some(described) if self.json => out::print_line(self.pretty(&json::value(&described)))?,
+                Some(described) if self.json => out::print_data(format_args!("{}\n", self.pretty(&json::value(&described))))?,
                 Some(described) => out::print_line(ExplanationText(&described))?,
                 None => out::print_line(format_args!(
-                    "{question}: the VPC's DNS support is off, so nothing answers"
+                    "{question}: no reply: the DNS support of the VPC is disabled"
                 ))?,
             }
         }
@@ -84,7 +84,7 @@ impl Explain {
     fn path(&self, world: &World, vantage: Vantage, address: IpAddr) -> Exit {
         let described = PathExplanation::of(world, vantage, address);
         if self.json {
-            out::print_line(self.pretty(&json::path_value(&described)))?;
+            out::print_data(format_args!("{}\n", self.pretty(&json::path_value(&described))))?;
         } else {
             out::print_line(PathText(&described))?;
         }

@@ -77,7 +77,7 @@ impl Aws {
         })?;
         if imported.is_whole() {
             match &self.out {
-                None => out::print(&imported.text)?,
+                None => out::print_data(&imported.text)?,
                 Some(file) => std::fs::write(file, &imported.text).map_err(|error| {
                     out::report_error(format_args!("cannot write {}: {error}", file.display()));
                     ExitCode::Filesystem

@@ -130,7 +130,7 @@ fn report_imports(source: &SourceDirectory) {
         if let Some(summary) = report.summary() {
             let folder = folder.display();
             out::print_error_line(format_args!(
-                "{folder}: {summary}; `plustwo import aws {folder}` tells what"
+                "{folder}: {summary}; run `plustwo import aws {folder}` for details"
             ));
         }
     }

@@ -1,20 +1,48 @@
 //! Standard output and standard error: the only place that prints.
 //!
+//! On a terminal, lines longer than its width are wrapped at spaces, with a hanging indent. Output to a pipe or a file is
+//! never wrapped.
+//!
 //! A reader that has closed the pipe (`plustwo audit | head -1`) is not an error. If output cannot be written
 //! for any other cause, such as a full disk, the command fails as for any other file.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+
+use terminal_size::{Width, terminal_size_of};
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 use super::ExitCode;
 
-/// Prints to standard output and flushes it.
+/// Text is wrapped to at least this width, in columns; a narrower terminal breaks the lines itself.
+const MIN_WIDTH: usize = 80;
+
+/// Maximum width of a first column that continuation lines are indented by, in columns.
+const MAX_LABEL: usize = 24;
+
+/// Prints to standard output and flushes it. On a terminal, long lines are wrapped.
 ///
 /// # Errors
 ///
 /// [`ExitCode::Filesystem`] if it cannot be written, which is reported on standard error.
 pub fn print(text: impl Display) -> Result<(), ExitCode> {
-    write(anstream::stdout(), format_args!("{text}")).map_err(|error| {
+    let written = match width_of(io::stdout()) {
+        Some(width) => write(anstream::stdout(), wrap(&text.to_string(), width)),
+        None => write(anstream::stdout(), text),
+    };
+    written.map_err(|error| {
+        report_error(format_args!("cannot write to standard output: {error}"));
+        ExitCode::Filesystem
+    })
+}
+
+/// Prints to standard output like [`print()`], but never wraps lines: for text that programs read.
+///
+/// # Errors
+///
+/// As [`print()`].
+pub fn print_data(text: impl Display) -> Result<(), ExitCode> {
+    write(anstream::stdout(), text).map_err(|error| {
         report_error(format_args!("cannot write to standard output: {error}"));
         ExitCode::Filesystem
     })
@@ -35,7 +63,11 @@ pub fn print_line(text: impl Display) -> Result<(), ExitCode> {
 ///
 /// [`ExitCode::Filesystem`] if it cannot be written.
 pub fn report(text: impl Display) -> Result<(), ExitCode> {
-    write(anstream::stderr(), format_args!("{text}")).map_err(|_| ExitCode::Filesystem)
+    let written = match width_of(io::stderr()) {
+        Some(width) => write(anstream::stderr(), wrap(&text.to_string(), width)),
+        None => write(anstream::stderr(), text),
+    };
+    written.map_err(|_| ExitCode::Filesystem)
 }
 
 /// Prints a line to standard error. If that fails, only the exit status remains.
@@ -60,5 +92,107 @@ fn write(stream: impl Write, text: impl Display) -> io::Result<()> {
     match write!(stream, "{text}").and_then(|()| stream.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The width for wrapping, in columns. `None` if the stream is not a terminal.
+fn width_of(stream: impl IsTerminal + std::os::fd::AsFd) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let (Width(columns), _) = terminal_size_of(stream)?;
+    Some(MIN_WIDTH.max(columns.into()))
+}
+
+/// Wraps each line that is wider than `width` columns, except lines of source excerpts in diagnostics, whose carets must
+/// stay below what they mark. The columns of a table are closed up first: they are not aligned any more once its rows
+/// have several lines.
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if textwrap::core::display_width(line) <= width || is_source_excerpt(line) {
+            wrapped.push_str(line);
+        } else {
+            let line = &close_up(line);
+            let indent = " ".repeat(hanging_indent(line).min(width / 2));
+            let options = Options::new(width)
+                .subsequent_indent(&indent)
+                .word_separator(WordSeparator::AsciiSpace)
+                .word_splitter(WordSplitter::NoHyphenation)
+                .break_words(false);
+            wrapped.push_str(&textwrap::fill(line, options));
+        }
+        wrapped.push_str(end);
+    }
+    wrapped
+}
+
+/// The indentation of continuation lines, in columns: that of the text after the first column, such as a label, which
+/// two spaces or more end; otherwise two columns more than that of the line.
+fn hanging_indent(line: &str) -> usize {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    let body = plain.trim_start();
+    let indent = plain.len() - body.len();
+    let Some(gap) = body.find("  ") else { return indent + 2 };
+    let column = gap + body[gap..].len() - body[gap..].trim_start().len();
+    indent + textwrap::core::display_width(&body[..column])
+}
+
+/// Replaces each gap of more than two spaces behind the first column with two spaces.
+fn close_up(line: &str) -> String {
+    let body = line.trim_start();
+    let first = body.find("  ").map_or(body, |gap| &body[..body.len() - body[gap..].trim_start().len()]);
+    let first = if textwrap::core::display_width(first) <= MAX_LABEL { first } else { "" };
+    let mut closed = line[..line.len() - body.len() + first.len()].to_owned();
+    for part in body[first.len()..].split("  ").filter(|part| !part.is_empty()) {
+        if closed.len() > line.len() - body.len() + first.len() {
+            closed.push_str("  ");
+        }
+        closed.push_str(part.trim_start());
+    }
+    closed
+}
+
+/// Whether a line is part of a source excerpt: a line number, if any, and a vertical bar.
+fn is_source_excerpt(line: &str) -> bool {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    plain.trim_start_matches([' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('|')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_wrapped_below_the_text_after_the_label() {
+        let text = "  because    a resolver rule applies to its domain and subdomains\n  short\n";
+        let expected = "  because    a resolver rule applies\n             to its domain and\n             subdomains\n  short\n";
+        assert_eq!(wrap(text, 36), expected);
+    }
+
+    #[test]
+    fn lines_without_a_label_are_indented_by_two_columns_more() {
+        assert_eq!(wrap("  → one two three four", 14), "  → one two\n    three four");
+    }
+
+    #[test]
+    fn the_columns_of_a_wide_table_are_closed_up() {
+        let row = "  public   a.example         public      nat-gateway via nat-1     ok";
+        assert_eq!(wrap(row, 44), "  public   a.example  public  nat-gateway\n           via nat-1  ok");
+    }
+
+    #[test]
+    fn colours_have_no_width() {
+        let text = "  \u{1b}[2mnote\u{1b}[0m  one two three";
+        assert_eq!(wrap(text, 16), "  \u{1b}[2mnote\u{1b}[0m  one two\n        three");
+    }
+
+    #[test]
+    fn words_and_source_excerpts_are_never_broken() {
+        let long = "a-name-that-is-longer-than-the-width.example";
+        assert_eq!(wrap(long, 10), long);
+        let excerpt = "  12 | cidr = [\"10.0.0.0/16\", \"10.1.0.0/16\"]\n     |         ^^^^^^^^^^^^^";
+        assert_eq!(wrap(excerpt, 20), excerpt);
     }
 }

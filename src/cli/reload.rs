@@ -40,7 +40,7 @@ impl Reload {
                 out::print_error_line(answer.body.trim_end());
                 Ok(ExitCode::Differences)
             }
-            _ => Err(out::fail(format_args!("{} does not reload: {}", self.admin, answer.status_line))),
+            _ => Err(out::fail(format_args!("{} rejected the reload: {}", self.admin, answer.status_line))),
         }
     }
 }

@@ -10,7 +10,7 @@ pub struct Schema {}
 impl Schema {
     /// Prints the schema.
     pub fn run(self) -> Exit {
-        out::print(json_schema())?;
+        out::print_data(json_schema())?;
         Ok(ExitCode::Success)
     }
 }

@@ -48,10 +48,10 @@ impl Serve {
                 _ = out::print(Started::of(&name, &daemon));
             }
             for (listener, address) in daemon.addresses() {
-                tracing::info!(%address, transports = listener.transports().join(","), "Answering DNS.");
+                tracing::info!(%address, transports = listener.transports().join(","), "Listening for DNS queries.");
             }
             if let Ok(address) = daemon.admin_address() {
-                tracing::info!(%address, "Serving metrics and explanations.");
+                tracing::info!(%address, "Listening for admin requests.");
             }
             daemon.run_until_signalled().await
         });

@@ -145,7 +145,7 @@ impl Started {
             }
             if let Some(address) = source.hosts().next() {
                 let what = match world.places[place].kind {
-                    PlaceKind::Subnet(_) => "as from",
+                    PlaceKind::Subnet(_) => "as a client of",
                     PlaceKind::Site(_) | PlaceKind::Outside => "from",
                 };
                 writeln!(

@@ -428,43 +428,43 @@ mod tests {
         let one_name = upserted.replacen("a.example.", r"\\141.EXAMPLE", 1);
         assert_eq!(read(&one_name).expect("it is the same name").records.len(), 1);
         let wrong = batch(&[set("CREATE", "10.0.0.1"), set("CREATE", "10.0.0.2"), set("DELETE", "10.0.0.1")]);
-        let errors = errors(&wrong);
-        assert_eq!(errors.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);
-        assert!(errors[0].2.contains("duplicate") && errors[1].2.contains("`DELETE`"), "{errors:?}");
+        let found = errors(&wrong);
+        assert_eq!(found.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [4, 6]);
+        assert!(found[0].2.contains("duplicate") && found[1].2.contains("`DELETE`"), "{found:?}");
     }
 
     #[test]
-    fn mistakes_are_told_together_each_in_its_place() {
+    fn all_errors_are_reported_with_their_positions() {
         let text = r#"{ "ResourceRecordSets": [
   { "Name": "a.example.", "Type": "BOGUS", "TTL": 1, "ResourceRecords": [] },
   { "Name": "b.example.", "Type": "A",
     "TTL": "soon", "ResourceRecords": [] },
   { "Name": "c.example.", "Type": "A", "ResourceRecords": [], "CidrRoutingConfig": { "LocationName": "*" } }
 ] }"#;
-        let errors = errors(text);
-        let places: Vec<_> = errors.iter().map(|(line, column, _)| (*line, *column)).collect();
-        assert_eq!(places, [(2, 3), (4, 17), (5, 3), (5, 3)], "{errors:?}");
+        let found = errors(text);
+        let positions: Vec<_> = found.iter().map(|(line, column, _)| (*line, *column)).collect();
+        assert_eq!(positions, [(2, 3), (4, 17), (5, 3), (5, 3)], "{found:?}");
         assert!(
-            errors[2].2.contains("IP-based routing") && errors[3].2.contains("missing `TTL`"),
-            "{errors:?}"
+            found[2].2.contains("IP-based routing") && found[3].2.contains("missing `TTL`"),
+            "{found:?}"
         );
     }
 
     #[test]
-    fn a_file_that_is_cut_short_says_so() {
-        let errors = errors("{ \"ResourceRecordSets\": [\n  { \"Name\": \"a.exa");
-        assert_eq!(errors.len(), 1);
-        assert_eq!(errors[0].0, 2);
-        assert!(errors[0].2.contains("truncated"), "{errors:?}");
+    fn a_truncated_file_is_reported_as_such() {
+        let found = errors("{ \"ResourceRecordSets\": [\n  { \"Name\": \"a.exa");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, 2);
+        assert!(found[0].2.contains("truncated"), "{found:?}");
         assert!(errors("{ \"ResourceRecordSets\": [], \"NextToken\": \"x\" }")[0].2.contains("incomplete"));
-        assert!(errors("{}")[0].2.contains("neither"));
+        assert!(errors("{}")[0].2.contains("expected `ResourceRecordSets`"));
         assert!(errors("")[0].2.contains("truncated"));
     }
 
     proptest! {
         /// A file that is damaged anywhere is parsed or rejected, without a panic.
         #[test]
-        fn any_text_is_read_or_refused(at in 0usize..200, with in "[{}\\[\\]\",:a0é\\n\\\\]{0,3}") {
+        fn any_text_is_parsed_or_rejected(at in 0usize..200, with in "[{}\\[\\]\",:a0é\\n\\\\]{0,3}") {
             let whole = r#"{"ResourceRecordSets":[{"Name":"a.é.","Type":"A","TTL":60,"ResourceRecords":[{"Value":"10.0.0.1"}],
                 "SetIdentifier":"x","Weight":1}]}"#;
             let at = (0..=at.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at)).unwrap_or(0);

@@ -79,8 +79,8 @@ impl FixedSettings {
                 };
                 of.iter().filter(|listener| !without.contains(listener)).map(listener).collect()
             };
-        waiting.extend(listeners(&self.listeners, &newer.listeners, "not closed yet"));
-        waiting.extend(listeners(&newer.listeners, &self.listeners, "not open yet"));
+        waiting.extend(listeners(&self.listeners, &newer.listeners, "still open"));
+        waiting.extend(listeners(&newer.listeners, &self.listeners, "not yet open"));
         waiting
     }
 }

@@ -11,7 +11,7 @@ use crate::world::{Listener, ViewKind, World};
 /// Number of objects of a kind from which on it is implausible that a change removes all of them.
 const SEVERAL: usize = 3;
 
-/// What the new configuration lacks, each as a clause: "no location is left: …". Empty if it is plausible.
+/// What the new configuration lacks, each as a clause: "the new configuration has no locations: …". Empty if it is plausible.
 ///
 /// - No location is left: no VPC with subnets, no site and no client.
 /// - No VPC with subnets is left.
@@ -25,11 +25,11 @@ pub fn missing(old: &World, new: &World) -> Vec<String> {
     };
     if locations(old) && !locations(new) {
         missing.push(
-            "no location is left: no VPC with subnets, no site and no client, so every query would be REFUSED"
+            "the new configuration has no locations (VPCs with subnets, sites, clients), so every query would be REFUSED"
                 .to_owned(),
         );
     } else if !old.subnets.is_empty() && new.subnets.is_empty() {
-        missing.push("no VPC with subnets is left".to_owned());
+        missing.push("the new configuration has no VPC with subnets".to_owned());
     }
     missing.extend(old.listeners.iter().filter_map(|listener| unbound(listener, old, new)));
     let kinds = [
@@ -39,7 +39,7 @@ pub fn missing(old: &World, new: &World) -> Vec<String> {
     ];
     for (kind, before, now) in kinds {
         if before >= SEVERAL && now == 0 {
-            missing.push(format!("of {before} {kind} none is left"));
+            missing.push(format!("the new configuration has none of {before} {kind}"));
         }
     }
     missing
@@ -54,11 +54,11 @@ fn unbound(listener: &Listener, old: &World, new: &World) -> Option<String> {
     };
     let address = listener.address;
     let Some((index, _)) = new.vpcs.indexed().find(|(_, candidate)| candidate.id == *vpc) else {
-        return Some(format!("VPC {vpc}, which the listener {address} is bound to, is not declared"));
+        return Some(format!("VPC {vpc}, to which the listener {address} is bound, is not declared"));
     };
     let has_endpoint = new.inbound_endpoints.iter().any(|endpoint| endpoint.vpc == index);
     (is_inbound && !has_endpoint).then(|| {
-        format!("no inbound endpoint of VPC {vpc} is declared, and the listener {address} is bound to one")
+        format!("VPC {vpc} has no inbound endpoint, but the listener {address} is bound to one")
     })
 }
 
@@ -104,22 +104,22 @@ mod tests {
     const CLIENT: &str = "[[client]]\nsource = \"192.0.2.0/24\"\nplace = \"outside\"\n";
     const SITE: &str = "[[site]]\nid = \"site-1\"\ncidr = [\"192.168.0.0/24\"]\n";
 
-    /// The clauses of a change, each up to its first comma or colon.
+    /// The clauses of a change, each up to its first comma, colon or parenthesis.
     fn clauses(old: &str, new: &str) -> Vec<String> {
         let missing = missing(&world(old), &world(new));
-        missing.iter().map(|clause| clause.split([',', ':']).next().unwrap_or_default().to_owned()).collect()
+        missing.iter().map(|clause| clause.split([',', ':', '(']).next().unwrap_or_default().trim_end().to_owned()).collect()
     }
 
     #[test]
     fn what_loses_every_location_is_implausible() {
         let full = vpc("a", true) + CLIENT + SITE;
         for old in [full.as_str(), &vpc("a", true), CLIENT, SITE] {
-            assert_eq!(clauses(old, ""), ["no location is left"], "{old}");
-            assert_eq!(clauses(old, "# a comment\n"), ["no location is left"], "{old}");
-            assert_eq!(clauses(old, &vpc("a", false)), ["no location is left"], "{old}");
+            assert_eq!(clauses(old, ""), ["the new configuration has no locations"], "{old}");
+            assert_eq!(clauses(old, "# a comment\n"), ["the new configuration has no locations"], "{old}");
+            assert_eq!(clauses(old, &vpc("a", false)), ["the new configuration has no locations"], "{old}");
         }
-        assert_eq!(clauses(&full, CLIENT), ["no VPC with subnets is left"]);
-        assert_eq!(clauses(&full, SITE), ["no VPC with subnets is left"]);
+        assert_eq!(clauses(&full, CLIENT), ["the new configuration has no VPC with subnets"]);
+        assert_eq!(clauses(&full, SITE), ["the new configuration has no VPC with subnets"]);
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let none: [&str; 0] = [];
         assert_eq!(clauses(&old, &vpc("a", true)), none, "a listener that waits for a restart");
         let old = vpc("a", true) + INBOUND + &bound("inbound = \"rslvr-in-1\"");
-        assert_eq!(clauses(&old, &vpc("a", true)), ["no inbound endpoint of VPC vpc-a is declared"]);
+        assert_eq!(clauses(&old, &vpc("a", true)), ["VPC vpc-a has no inbound endpoint"]);
         assert_eq!(clauses(&old, &vpc("b", true)), ["VPC vpc-a"]);
         assert_eq!(clauses(&old, &(vpc("a", true) + INBOUND)), none);
     }
@@ -153,6 +153,6 @@ mod tests {
     #[test]
     fn all_of_several_objects_of_a_kind_do_not_go_at_once() {
         let old = vpc("a", true) + &zones(SEVERAL);
-        assert_eq!(clauses(&old, &vpc("a", true)), ["of 3 private hosted zones none is left"]);
+        assert_eq!(clauses(&old, &vpc("a", true)), ["the new configuration has none of 3 private hosted zones"]);
     }
 }

@@ -52,7 +52,7 @@ impl Daemon {
         let watched = self.watches.then(|| self.reloader.files());
         let mut running = tokio::spawn(self.answer(stopped, opened));
         let _ = open.await;
-        systemd::ready(&format!("Answering; world {}.", engine.live().load().hash));
+        systemd::ready(&format!("Serving configuration {}.", engine.live().load().hash));
         if let Some(files) = watched {
             tokio::spawn(file_watch::run(files, reloads.clone()));
         }
@@ -73,7 +73,7 @@ impl Daemon {
         ready.store(false, Ordering::Release);
         systemd::stopping("Stopping.");
         if !lame_duck.is_zero() {
-            tracing::info!("Not ready any more; answering for {} s yet.", lame_duck.as_secs());
+            tracing::info!("No longer ready; serving for another {} s.", lame_duck.as_secs());
             tokio::select! {
                 () = end.recv() => return Ok(at_once()),
                 () = tokio::time::sleep(lame_duck) => {}
@@ -113,7 +113,7 @@ impl Daemon {
         ready.store(false, Ordering::Release);
         let drained = async { while listeners.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!("Some answers were still in flight after {} s and are given up.", DRAIN.as_secs());
+            tracing::warn!("Some queries were still in flight after {} s and receive no reply.", DRAIN.as_secs());
         }
         let _ = close_admin.send(true);
         let _ = tokio::time::timeout(DRAIN, admin).await;
@@ -154,7 +154,7 @@ impl StopSignals {
 }
 
 fn at_once() -> ExitReason {
-    tracing::warn!("A second signal: ending at once.");
+    tracing::warn!("Received a second signal; exiting immediately.");
     ExitReason::AtOnce
 }
 
@@ -177,7 +177,7 @@ async fn feed_watchdog(
             systemd::feed_watchdog();
         } else {
             tracing::error!(
-                "A door has closed, a worker hangs or the engine does not answer; the watchdog is not fed."
+                "A listener has closed, a worker hangs or the engine does not answer; not notifying the watchdog."
             );
         }
     }
@@ -201,6 +201,6 @@ fn summarise(engine: &Engine) {
         sites = world.sites.len(),
         places = world.places.len(),
         claims = world.claims.name_count(),
-        "The world."
+        "Loaded the configuration."
     );
 }

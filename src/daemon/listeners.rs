@@ -171,7 +171,7 @@ where
 {
     let run = move |own| async move {
         if let Err(error) = listener.run(engine, own, told).await {
-            tracing::error!(%error, "A UDP door cannot be read.");
+            tracing::error!(%error, "Cannot read from a UDP socket.");
         }
     };
     workers.run(reader, run).await;
@@ -206,7 +206,7 @@ pub(super) fn replace_certificates(certificates: &Certificates, world: &World) {
             continue;
         };
         if let Err(error) = certificate.replace(files) {
-            tracing::error!(listener = %listener.address, %error, "The old certificate stays.");
+            tracing::error!(listener = %listener.address, %error, "Keeping the previous certificate.");
         }
     }
 }

@@ -103,12 +103,12 @@ impl Reloader {
         certificates: Certificates,
         loader: Loader,
     ) -> (Self, Reloads) {
-        let (asking, queue) = mpsc::channel(MAX_WAITING);
+        let (sender, queue) = mpsc::channel(MAX_WAITING);
         let at_start = FixedSettings::of(&loaded.config, &engine.live().load());
         let files = watch::Sender::new(loaded.files().map(Path::to_owned).collect());
         let filled = Mutex::new(non_empty(loaded.files()));
         let work = Arc::new(ReloadWork { engine, path, at_start, certificates, filled });
-        (Self { queue, work, loader, files }, Reloads { queue: asking })
+        (Self { queue, work, loader, files }, Reloads { queue: sender })
     }
 
     /// The files of the configuration, updated when a reload finds others.
@@ -118,26 +118,26 @@ impl Reloader {
 
     /// Reloads on request, until all handles are dropped.
     pub async fn run(mut self) {
-        let mut asking = Vec::new();
-        while self.queue.recv_many(&mut asking, MAX_WAITING).await > 0 {
+        let mut requests = Vec::new();
+        while self.queue.recv_many(&mut requests, MAX_WAITING).await > 0 {
             systemd::reloading();
             let work = self.work.clone();
-            let is_requested = asking.iter().any(|asking| asking.cause == Cause::Requested);
+            let is_requested = requests.iter().any(|request| request.cause == Cause::Requested);
             let cause = if is_requested { Cause::Requested } else { Cause::FileWatch };
             // Compiling takes time, during which the listeners continue.
             let done = self.loader.run(move || work.reload(cause)).await;
             let (outcome, files) = done.unwrap_or_else(|_| {
-                tracing::error!("The reload broke off; the old world stays.");
+                tracing::error!("The reload panicked; keeping the previous configuration.");
                 self.work.engine.observer().reloaded(false);
-                let message = "the reload broke off; this is a mistake of plustwo's".to_owned();
+                let message = "the reload panicked; this is a bug in plustwo".to_owned();
                 (ReloadOutcome::Failed { errors: vec![finding("broken-off", String::new(), message)] }, None)
             });
             systemd::ready(&status(&outcome));
             self.publish_files(files.unwrap_or_default(), matches!(outcome, ReloadOutcome::Failed { .. }));
             let outcome = Arc::new(outcome);
-            for asking in asking.drain(..) {
+            for request in requests.drain(..) {
                 // The requester may be gone.
-                let _ = asking.outcome.send(outcome.clone());
+                let _ = request.outcome.send(outcome.clone());
             }
         }
     }
@@ -168,7 +168,7 @@ impl ReloadWork {
         let observer = self.engine.observer();
         let old = self.engine.live().load_full();
         let Some(path) = &self.path else {
-            tracing::info!("The built-in lab does not change; nothing to reload.");
+            tracing::info!("The built-in lab has no files; nothing to reload.");
             return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
         };
         // Checked before reading, so that changes in the meantime are detected.
@@ -178,11 +178,11 @@ impl ReloadWork {
             Ok(source) => source.loaded,
             Err(error) => {
                 observer.reloaded(false);
-                tracing::error!(path = %path.display(), %error, "Cannot read the configuration; the old world stays.");
+                tracing::error!(path = %path.display(), %error, "Cannot read the configuration; keeping the previous one.");
                 let finding = finding(
                     Code::UnreadableFile.as_str(),
                     path.display().to_string(),
-                    format!("cannot read it: {error}"),
+                    format!("cannot read the file: {error}"),
                 );
                 return (ReloadOutcome::Failed { errors: vec![finding] }, None);
             }
@@ -196,7 +196,7 @@ impl ReloadWork {
         let Some(world) = world else {
             observer.reloaded(false);
             of(Severity::Error).for_each(|error| tracing::error!("{}", error.headline(&loaded.sources)));
-            tracing::error!(path = %path.display(), "The configuration is wrong; the old world stays.");
+            tracing::error!(path = %path.display(), "The configuration is invalid; keeping the previous one.");
             return (ReloadOutcome::Failed { errors: findings(Severity::Error) }, Some(files));
         };
         let mut missing = implausible::missing(&old, &world);
@@ -238,10 +238,10 @@ impl ReloadWork {
             tracing::info!("Changed: {change}.");
         }
         if changes.len() > MAX_SHOWN {
-            tracing::info!("And {} more changes.", changes.len() - MAX_SHOWN);
+            tracing::info!("{} more changes.", changes.len() - MAX_SHOWN);
         }
         for setting in &needs_restart {
-            tracing::warn!("Needs a restart, while the rest applies now: {setting}.");
+            tracing::warn!("Requires a restart; other changes are applied: {setting}.");
         }
         tracing::info!(path = %path.display(), %hash, changes = changes.len(), "Reloaded.");
         let mut warnings = findings(Severity::Warning);
@@ -254,7 +254,7 @@ impl ReloadWork {
 }
 
 /// Help for a reload that keeps the previous configuration although the new one is valid.
-const APPLY_ANYWAY: &str = "If it is meant, apply it with `plustwo reload`, SIGHUP or POST /v1/reload.";
+const APPLY_ANYWAY: &str = "To apply it nevertheless, use `plustwo reload`, SIGHUP or POST /v1/reload.";
 
 /// A clause of [`implausible::missing`] as a finding.
 fn implausible(place: &str, missing: String) -> Finding {
@@ -314,10 +314,10 @@ fn placed(finding: &Diagnostic, sources: &SourceMap) -> Finding {
 fn status(outcome: &ReloadOutcome) -> String {
     match outcome {
         ReloadOutcome::Reloaded { hash, .. } | ReloadOutcome::Unchanged { hash, .. } => {
-            format!("Answering; world {hash}.")
+            format!("Serving configuration {hash}.")
         }
         ReloadOutcome::Failed { errors } => {
-            format!("Answering with the old world: the reload found {}.", count(errors.len(), "error"))
+            format!("Serving the previous configuration: the reload found {}.", count(errors.len(), "error"))
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn ready(status: &str) {
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "Cannot tell the service manager of a reload."),
+        Err(error) => tracing::warn!(%error, "Cannot notify the service manager of a reload."),
     }
 }
 
@@ -35,6 +35,6 @@ pub fn feed_watchdog() {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "Cannot tell the service manager.");
+        tracing::warn!(%error, "Cannot notify the service manager.");
     }
 }

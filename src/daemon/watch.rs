@@ -40,7 +40,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
     let mut folders = match watcher {
         Ok(watcher) => WatchedDirectories { watcher, watched: BTreeSet::new() },
         Err(error) => {
-            tracing::warn!(%error, "Cannot watch files; a reload needs SIGHUP or `plustwo reload`.");
+            tracing::warn!(%error, "Cannot watch files; reload with SIGHUP or `plustwo reload`.");
             return;
         }
     };
@@ -72,7 +72,7 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
                 let now = file_states(&watched).await;
                 if now != known {
                     known = now;
-                    tracing::info!("A file of the configuration changed.");
+                    tracing::info!("A configuration file changed.");
                     reloads.reload(Cause::FileWatch).await;
                     // A link may point to another directory now.
                     folders.watch(&watched).await;
@@ -129,7 +129,7 @@ impl WatchedDirectories {
         }
         for folder in wanted.difference(&self.watched) {
             if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %folder.display(), %error, "Cannot watch a folder.");
+                tracing::warn!(folder = %folder.display(), %error, "Cannot watch a directory.");
             }
         }
         self.watched = wanted;

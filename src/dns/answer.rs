@@ -1,4 +1,4 @@
-//! RRsets, and the decided content of a reply.
+//! RRsets, and the content of a reply.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,109 +8,112 @@ use super::edns::Ede;
 use super::name::Name;
 use super::rdata::Rdata;
 
-/// All records of one owner, type and class. Cheap to clone.
+/// All records with the same owner name, type and class. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet {
-    /// The name the records belong to.
+    /// The owner name.
     pub owner: Name,
-    /// Their type.
+    /// The record type.
     pub rtype: RecordType,
-    /// Their class.
+    /// The class.
     pub class: Class,
-    /// Their TTL in seconds; all records of an RRset have the same (RFC 2181 5.2).
+    /// The TTL in seconds, the same for all records of an RRset (RFC 2181 5.2).
     pub ttl: u32,
-    /// Whether the TTL counts down, as that of an answer out of a cache; else each answer has it in full.
+    /// Whether the TTL counts down, as in an answer from a cache. Otherwise every reply carries the full TTL.
     pub ages: bool,
-    /// The data of each record.
+    /// The RDATA of each record.
     pub rdatas: Arc<[Rdata]>,
 }
 
 impl RrSet {
-    /// An RRset of class IN.
+    /// Creates an RRset of class IN.
     pub fn new(owner: Name, rtype: RecordType, ttl: u32, rdatas: impl Into<Arc<[Rdata]>>) -> Self {
         Self { owner, rtype, class: Class::IN, ttl, ages: false, rdatas: rdatas.into() }
     }
 
-    /// The same records at another owner, as for a wildcard (RFC 4592 3.3.1).
+    /// Returns the same records with another owner name, as for wildcard synthesis (RFC 4592 3.3.1).
     pub fn with_owner(&self, owner: Name) -> Self {
         Self { owner, ..self.clone() }
     }
 
-    /// The same records with another TTL.
+    /// Returns the same records with another TTL.
     pub fn with_ttl(&self, ttl: u32) -> Self {
         Self { ttl, ..self.clone() }
     }
 
-    /// Whether these records are at a name, and are of this type or say for every type where to look: any records for
-    /// ANY, else a CNAME.
+    /// Returns whether these records answer a query for `name` and `qtype`: the owner is `name`, and the type
+    /// is `qtype` or CNAME, or `qtype` is ANY.
     pub fn answers(&self, name: &Name, qtype: RecordType) -> bool {
-        let fits = self.rtype == qtype || self.rtype == RecordType::CNAME || qtype == RecordType::ANY;
-        fits && self.owner == *name
+        let type_matches = self.rtype == qtype || self.rtype == RecordType::CNAME || qtype == RecordType::ANY;
+        type_matches && self.owner == *name
     }
 
-    /// Whether this is a DNAME that redirects a name: it is strictly above it (RFC 6672 2.3).
+    /// Returns whether this is a DNAME that redirects `name`: its owner is a proper ancestor of `name` (RFC
+    /// 6672 2.3).
     pub fn is_dname_above(&self, name: &Name) -> bool {
         self.rtype == RecordType::DNAME && name.labels_below(&self.owner).is_some_and(|labels| labels > 0)
     }
 
-    /// The data in the order they are sent with this rotation: the one at `rotation`, modulo
-    /// their number, is first, and the ones before it follow after the last.
+    /// Iterates over the RDATA in the order of the reply: starting at index `rotation` (modulo their number),
+    /// and wrapping around.
     pub fn rotated(&self, rotation: usize) -> impl Iterator<Item = &Rdata> {
         let first = rotation.checked_rem(self.rdatas.len()).unwrap_or(0);
         let (before, from) = self.rdatas.split_at(first);
         from.iter().chain(before)
     }
 
-    /// The addresses in these records, in the order they are sent with this rotation: those of
-    /// A and AAAA records, and the hints of SVCB and HTTPS records (RFC 9460 7.3).
+    /// Iterates over the addresses in these records, in the order of the reply: those of A and AAAA records,
+    /// and the address hints of SVCB and HTTPS records (RFC 9460 7.3).
     pub fn addresses(&self, rotation: usize) -> impl Iterator<Item = IpAddr> {
         self.rotated(rotation)
             .flat_map(|rdata| rdata.address(self.rtype).into_iter().chain(rdata.hints(self.rtype)))
     }
 }
 
-/// The decided content of a reply.
+/// The content of a reply, before encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The outcome.
+    /// The response code.
     pub rcode: Rcode,
-    /// The answer section: an alias chain first, then what it leads to.
+    /// The answer section: the CNAME chain first, then the records at its end.
     pub answer: Vec<RrSet>,
-    /// The authority section: the SOA of a negative answer.
+    /// The authority section: the SOA record of a negative answer.
     pub authority: Vec<RrSet>,
-    /// Why it came out like this (RFC 8914).
+    /// The extended error of this resolver (RFC 8914).
     pub ede: Option<Ede>,
-    /// The extended errors that other name servers sent with what is in it, at most [`Ede::MAX_UPSTREAM`].
+    /// The extended errors of the other name servers whose records are included, at most
+    /// [`Ede::MAX_UPSTREAM`].
     pub upstream_edes: Vec<Ede>,
 }
 
 impl Answer {
-    /// An outcome without records.
+    /// Creates an answer without records.
     pub fn empty(rcode: Rcode) -> Self {
         Self { rcode, answer: Vec::new(), authority: Vec::new(), ede: None, upstream_edes: Vec::new() }
     }
 
-    /// NOERROR with these RRsets.
+    /// Creates a NOERROR answer with these RRsets in the answer section.
     pub fn noerror(answer: Vec<RrSet>) -> Self {
         Self { answer, ..Self::empty(Rcode::NOERROR) }
     }
 
-    /// The name exists without records of the type asked for (RFC 2308 2.2).
+    /// Creates a NODATA answer: the name exists, but has no records of the type in question (RFC 2308 2.2).
     pub fn no_data(soa: RrSet) -> Self {
         Self { authority: vec![soa], ..Self::empty(Rcode::NOERROR) }
     }
 
-    /// The name does not exist (RFC 2308 2.1).
+    /// Creates an NXDOMAIN answer: the name does not exist (RFC 2308 2.1).
     pub fn nxdomain(soa: RrSet) -> Self {
         Self { authority: vec![soa], ..Self::empty(Rcode::NXDOMAIN) }
     }
 
-    /// All extended errors of the answer in the order they are sent: those of other name servers, then its own.
+    /// Iterates over the extended errors in the order of the reply: those of other name servers, then that of
+    /// this resolver.
     pub fn edes(&self) -> impl Iterator<Item = &Ede> {
         self.upstream_edes.iter().chain(&self.ede)
     }
 
-    /// The same answer with this explanation.
+    /// Returns the same answer with this extended error.
     pub fn with_ede(self, ede: Ede) -> Self {
         Self { ede: Some(ede), ..self }
     }
@@ -123,7 +126,7 @@ mod tests {
 
     fn set(rtype: RecordType, texts: &[&str]) -> RrSet {
         let rdatas: Vec<Rdata> =
-            texts.iter().map(|text| Rdata::parse(rtype, text).expect("good rdata")).collect();
+            texts.iter().map(|text| Rdata::parse(rtype, text).expect("valid RDATA")).collect();
         RrSet::new(name("a.example"), rtype, 60, rdatas)
     }
 

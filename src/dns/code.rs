@@ -1,18 +1,18 @@
-//! The numbers of the protocol: record types, classes, rcodes, opcodes.
+//! Numeric codes of the protocol: record types, classes, rcodes and opcodes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The text names no code.
+/// Error returned when text is neither a known mnemonic nor the generic form of a code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no {what}; use a mnemonic, or {prefix} and a number")]
+#[error("unknown {what} {text:?}: use a mnemonic, or {prefix} followed by a number")]
 pub struct UnknownCode {
     text: String,
     what: &'static str,
     prefix: &'static str,
 }
 
-/// Defines a code as a newtype with constants, and its conversions from and to text.
+/// Defines a code as a newtype with constants, and its conversions to and from text.
 macro_rules! code {
     (
         $(#[$docs:meta])* $type:ident($number:ty), $what:literal, $prefix:literal;
@@ -25,7 +25,7 @@ macro_rules! code {
         impl $type {
             $($(#[$const_docs])* pub const $name: Self = Self($value);)*
 
-            /// The mnemonic, if this code has one here.
+            /// Returns the mnemonic of this code, if it is among the constants defined here.
             pub fn known_mnemonic(self) -> Option<&'static str> {
                 match self.0 {
                     $($value => Some(stringify!($name)),)*
@@ -62,7 +62,7 @@ macro_rules! code {
     };
 }
 
-/// Reads the generic form: the prefix in any case, then nothing but digits.
+/// Parses the generic form: the prefix in any case, followed by decimal digits only.
 fn parse_generic<N: FromStr>(text: &str, prefix: &str) -> Option<N> {
     let (head, digits) = text.split_at_checked(prefix.len())?;
     if !head.eq_ignore_ascii_case(prefix) || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
@@ -97,7 +97,7 @@ code! {
     NULL = 10,
     /// A pointer to another name (RFC 1035).
     PTR = 12,
-    /// Processor and system of a host (RFC 1035, RFC 8482).
+    /// CPU and operating system of a host (RFC 1035); also used for minimal ANY responses (RFC 8482).
     HINFO = 13,
     /// Mailboxes responsible for a mail list, experimental (RFC 1035).
     MINFO = 14,
@@ -109,11 +109,11 @@ code! {
     RP = 17,
     /// An AFS database server (RFC 1183).
     AFSDB = 18,
-    /// A host that routes to another (RFC 1183).
+    /// A route through an intermediate host (RFC 1183).
     RT = 21,
-    /// A signature, the forerunner of RRSIG (RFC 2931).
+    /// A signature, predecessor of RRSIG (RFC 2931).
     SIG = 24,
-    /// A key, the forerunner of DNSKEY (RFC 2930).
+    /// A key, predecessor of DNSKEY (RFC 2930).
     KEY = 25,
     /// Mappings of X.400 addresses (RFC 2163).
     PX = 26,
@@ -121,7 +121,7 @@ code! {
     AAAA = 28,
     /// A geographical location (RFC 1876).
     LOC = 29,
-    /// The next name of a zone, the forerunner of NSEC (RFC 2535).
+    /// The next name in a zone, predecessor of NSEC (RFC 2535).
     NXT = 30,
     /// The location of a service (RFC 2782).
     SRV = 33,
@@ -141,11 +141,11 @@ code! {
     SSHFP = 44,
     /// A DNSSEC signature (RFC 4034).
     RRSIG = 46,
-    /// Proof of absence (RFC 4034).
+    /// Authenticated denial of existence (RFC 4034).
     NSEC = 47,
     /// A DNSSEC key (RFC 4034).
     DNSKEY = 48,
-    /// Hashed proof of absence (RFC 5155).
+    /// Hashed authenticated denial of existence (RFC 5155).
     NSEC3 = 50,
     /// Parameters of NSEC3 (RFC 5155).
     NSEC3PARAM = 51,
@@ -153,9 +153,9 @@ code! {
     TLSA = 52,
     /// A certificate association for S/MIME (RFC 8162).
     SMIMEA = 53,
-    /// The child's copy of DS (RFC 7344).
+    /// Child copy of a DS record (RFC 7344).
     CDS = 59,
-    /// The child's copy of DNSKEY (RFC 7344).
+    /// Child copy of a DNSKEY record (RFC 7344).
     CDNSKEY = 60,
     /// An OpenPGP key (RFC 7929).
     OPENPGPKEY = 61,
@@ -165,7 +165,7 @@ code! {
     SVCB = 64,
     /// A service binding for HTTPS (RFC 9460).
     HTTPS = 65,
-    /// Sender policy, written as TXT nowadays (RFC 7208 3.1).
+    /// Sender Policy Framework; published as TXT today (RFC 7208 3.1).
     SPF = 99,
     /// Transaction key (RFC 2930).
     TKEY = 249,
@@ -179,27 +179,27 @@ code! {
     MAILB = 253,
     /// All mail agent records (RFC 1035).
     MAILA = 254,
-    /// Whatever the server chooses to give (RFC 1035 3.2.3, RFC 8482).
+    /// A request for all records, or for any subset that the server chooses (RFC 1035 3.2.3, RFC 8482).
     ANY = 255,
     /// A URI (RFC 7553).
     URI = 256,
-    /// Which authorities may issue certificates (RFC 8659).
+    /// The certification authorities that may issue certificates (RFC 8659).
     CAA = 257,
 }
 
 impl RecordType {
-    /// Whether this is not a data type: OPT, the query and meta types 128 to 255, and the two
-    /// [reserved](Self::is_reserved) numbers (RFC 6895 3.1).
+    /// Returns whether this is not a data type: OPT, a QTYPE or meta-TYPE from 128 to 255, or one of the two
+    /// [reserved](Self::is_reserved) values (RFC 6895 3.1).
     pub fn is_meta(self) -> bool {
         self == Self::OPT || (128..=255).contains(&self.0) || self.is_reserved()
     }
 
-    /// Whether this is 0 or 65535, which no record and no query may have (RFC 6895 3.1).
+    /// Returns whether this is 0 or 65535, which neither records nor queries may use (RFC 6895 3.1).
     pub fn is_reserved(self) -> bool {
         matches!(self.0, 0 | u16::MAX)
     }
 
-    /// Whether its data is an address.
+    /// Returns whether this is A or AAAA.
     pub fn is_address(self) -> bool {
         matches!(self, Self::A | Self::AAAA)
     }
@@ -210,7 +210,7 @@ code! {
     Class(u16), "class", "CLASS";
     /// The Internet.
     IN = 1,
-    /// Chaosnet, used to ask a server about itself (RFC 4892).
+    /// Chaosnet; used to query information about the server itself (RFC 4892).
     CH = 3,
     /// Hesiod.
     HS = 4,
@@ -225,7 +225,7 @@ code! {
     Rcode(u16), "rcode", "RCODE";
     /// No error.
     NOERROR = 0,
-    /// The query could not be understood.
+    /// The message could not be parsed as a query.
     FORMERR = 1,
     /// The server failed.
     SERVFAIL = 2,
@@ -233,7 +233,7 @@ code! {
     NXDOMAIN = 3,
     /// The kind of query is not implemented.
     NOTIMP = 4,
-    /// The server will not answer.
+    /// The server refuses to answer, for policy reasons.
     REFUSED = 5,
     /// A name exists that should not (RFC 2136).
     YXDOMAIN = 6,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_mnemonics_and_generic_forms() {
+    fn parses_mnemonics_and_generic_forms() {
         assert_eq!("aaaa".parse(), Ok(RecordType::AAAA));
         assert_eq!("type1".parse(), Ok(RecordType::A));
         assert_eq!(RecordType(1234).to_string(), "TYPE1234");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn meta_types_are_no_data() {
+    fn meta_types_are_not_data_types() {
         assert!(RecordType::OPT.is_meta());
         assert!(RecordType::ANY.is_meta());
         assert!(RecordType::TSIG.is_meta());

@@ -7,28 +7,28 @@ use ipnet::IpNet;
 /// The OPT record of a query, of EDNS version 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edns {
-    /// The UDP payload size the client can take, as sent; less than 512 means 512
-    /// (RFC 6891 6.2.3).
+    /// The requestor's UDP payload size, as sent; values below 512 count as 512 (RFC 6891 6.2.3).
     pub payload: u16,
-    /// The DO bit: the client wants DNSSEC records (RFC 3225).
+    /// The DO bit: DNSSEC OK (RFC 3225).
     pub dnssec_ok: bool,
     /// The client subnet option; the first one if there are several.
     pub client_subnet: Option<ClientSubnet>,
-    /// The other options in their order, as code and data; at most [`Edns::MAX_OPTIONS`].
+    /// The other options in their order, as code and data; at most [`Edns::MAX_OPTIONS`] of them.
     pub options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Edns {
-    /// How many options beside the client subnet are kept.
+    /// Maximum number of options stored in addition to the client subnet; further ones are ignored.
     pub const MAX_OPTIONS: usize = 16;
 
-    /// The data of the first option with this code. The client subnet is not among them.
+    /// Returns the data of the first option with this code. The client subnet is not among
+    /// [`options`](Self::options).
     pub fn option(&self, code: u16) -> Option<&[u8]> {
         let found = self.options.iter().find(|(other, _)| *other == code);
         found.map(|(_, data)| data.as_slice())
     }
 
-    /// Reads the data of an OPT record; `None` if an option or the client subnet is malformed.
+    /// Parses the data of an OPT record. Returns `None` if an option is malformed.
     pub(crate) fn parse(payload: u16, dnssec_ok: bool, mut data: &[u8]) -> Option<Self> {
         let mut edns = Self { payload, dnssec_ok, client_subnet: None, options: Vec::new() };
         while !data.is_empty() {
@@ -48,38 +48,37 @@ impl Edns {
     }
 }
 
-/// The codes of EDNS options (IANA, "DNS EDNS0 Option Codes").
+/// Codes of EDNS options (IANA, "DNS EDNS0 Option Codes (OPT)").
 pub struct OptionCode;
 
 impl OptionCode {
-    /// The name server's identifier (RFC 5001).
+    /// Name Server Identifier (RFC 5001).
     pub const NSID: u16 = 3;
-    /// The client's subnet (RFC 7871).
+    /// Client Subnet (RFC 7871).
     pub const CLIENT_SUBNET: u16 = 8;
-    /// Cookies (RFC 7873).
+    /// DNS Cookies (RFC 7873).
     pub const COOKIE: u16 = 10;
-    /// How long TCP connections stay open (RFC 7828).
+    /// The idle timeout of TCP connections (RFC 7828).
     pub const TCP_KEEPALIVE: u16 = 11;
     /// Padding (RFC 7830).
     pub const PADDING: u16 = 12;
-    /// An extended DNS error (RFC 8914).
+    /// Extended DNS Error (RFC 8914).
     pub const EDE: u16 = 15;
 }
 
-/// The network a query was asked for (RFC 7871 6).
+/// A client subnet: the network on whose behalf a query is sent (RFC 7871 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientSubnet {
-    /// The network; the bits after its prefix are zero. An absent address (family 0) is
-    /// 0.0.0.0/0.
+    /// The network, with host bits zero. An absent address (family 0) is 0.0.0.0/0.
     pub network: IpNet,
 }
 
 impl ClientSubnet {
-    /// Reads the data of the option in a query.
+    /// Parses the data of the option in a query.
     ///
-    /// `None` unless the family is IPv4, IPv6 or, with an empty prefix, none; the scope is 0;
-    /// there are exactly as many octets of address as the prefix needs; and the bits after the
-    /// prefix are zero.
+    /// Returns `None` unless the family is IPv4, IPv6 or (with an empty prefix) 0; the scope prefix length is
+    /// 0; there are exactly as many address octets as the prefix needs; and the bits after the prefix are
+    /// zero.
     pub fn parse(data: &[u8]) -> Option<Self> {
         let (&[family_high, family_low, source, scope], address) = data.split_first_chunk()?;
         if scope != 0 || address.len() != usize::from(source).div_ceil(8) {
@@ -95,18 +94,18 @@ impl ClientSubnet {
         (network.addr() == network.network()).then_some(Self { network })
     }
 
-    /// The data of the option with this scope.
+    /// Returns the data of the option with this scope prefix length.
     pub fn encode(&self, scope: u8) -> Vec<u8> {
         let mut data = [0; Self::MAX_LEN];
         let length = self.write(scope, &mut data);
         data[..length].to_vec()
     }
 
-    /// The longest data of the option: family, two lengths, an IPv6 address.
+    /// Maximum length of the option's data in octets: family, two prefix lengths, an IPv6 address.
     pub const MAX_LEN: usize = 4 + 16;
 
-    /// Writes the data of the option with this scope to the front of `data`, which has room for
-    /// [`LONGEST`](Self::LONGEST) octets. Says how many they are.
+    /// Writes the data of the option with this scope prefix length to the start of `data`, which must have
+    /// room for [`MAX_LEN`](Self::MAX_LEN) octets. Returns the number of octets written.
     pub fn write(&self, scope: u8, data: &mut [u8]) -> usize {
         let source = self.network.prefix_len();
         let family: u8 = if self.network.addr().is_ipv4() { 1 } else { 2 };
@@ -120,43 +119,46 @@ impl ClientSubnet {
     }
 }
 
+/// Returns the octets, padded with zeros to `N`; `None` if there are more than `N`.
 fn zero_padded<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
     let mut whole = [0; N];
     whole.get_mut(..octets.len())?.copy_from_slice(octets);
     Some(whole)
 }
 
-/// An extended DNS error: why an answer came out as it did (RFC 8914).
+/// An Extended DNS Error: additional information about the outcome (RFC 8914).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ede {
-    /// The info code; see the constants.
+    /// The INFO-CODE; see the constants.
     pub code: u16,
-    /// Text for people, possibly empty.
+    /// The EXTRA-TEXT, meant for people; may be empty.
     pub text: String,
 }
 
 impl Ede {
-    /// An error with this code and text.
+    /// Creates an error with this code and text.
     pub fn new(code: u16, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 
-    /// The most extended errors of one answer that are taken over from other name servers.
+    /// Maximum number of extended errors of other name servers that one answer includes.
     pub const MAX_UPSTREAM: usize = 4;
 
-    /// The longest text of an extended error that is taken over from another name server, in octets.
+    /// Maximum length in octets of the text of an extended error of another name server.
     pub const MAX_UPSTREAM_TEXT: usize = 256;
 
-    /// Reads the data of the option as another name server sent it (RFC 8914 2). `None` if there is no info code.
+    /// Parses the data of the option as sent by another name server (RFC 8914 2). Returns `None` if the
+    /// INFO-CODE is missing.
     ///
-    /// The text is for people, and goes on to clients and into logs: control characters are left out of it, what is
-    /// not UTF-8 is replaced, and what is longer than [`MAX_UPSTREAM_TEXT`](Self::MAX_UPSTREAM_TEXT) is cut.
+    /// The text is forwarded to clients and written to logs, so it is sanitised: control characters are
+    /// removed, invalid UTF-8 is replaced, and anything beyond [`MAX_UPSTREAM_TEXT`](Self::MAX_UPSTREAM_TEXT)
+    /// is cut off.
     pub(crate) fn parse(data: &[u8]) -> Option<Self> {
         let (code, text) = data.split_first_chunk()?;
         let sent = String::from_utf8_lossy(&text[..text.len().min(Self::MAX_UPSTREAM_TEXT)]);
         let mut text = String::new();
         for character in sent.chars().filter(|character| !character.is_control()) {
-            // What replaces an octet that is not UTF-8 is longer than it.
+            // The replacement character is longer than the invalid octet it replaces.
             if text.len() + character.len_utf8() > Self::MAX_UPSTREAM_TEXT {
                 break;
             }
@@ -165,8 +167,8 @@ impl Ede {
         Some(Self { code: u16::from_be_bytes(*code), text })
     }
 
-    /// The extended errors among the options of a response, at most [`MAX_UPSTREAM`](Self::MAX_UPSTREAM), each once.
-    /// What follows a malformed option is not read.
+    /// Returns the extended errors among the options of a response, without duplicates, at most
+    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) of them. Parsing stops at a malformed option.
     pub(crate) fn parse_all(mut options: &[u8]) -> Vec<Self> {
         let mut edes = Vec::new();
         while let Some((&[code_high, code_low, high, low], rest)) = options.split_first_chunk() {
@@ -181,8 +183,8 @@ impl Ede {
         edes
     }
 
-    /// Adds extended errors of other name servers to those of an answer: each once, and no more than
-    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) in all.
+    /// Adds extended errors of other name servers to those of an answer, without duplicates and up to
+    /// [`MAX_UPSTREAM`](Self::MAX_UPSTREAM) in total.
     pub fn add_upstream(edes: &mut Vec<Self>, more: impl IntoIterator<Item = Self>) {
         for ede in more {
             if edes.len() < Self::MAX_UPSTREAM && !edes.contains(&ede) {
@@ -191,22 +193,22 @@ impl Ede {
         }
     }
 
-    /// The data of the option (RFC 8914 2).
+    /// Returns the data of the option (RFC 8914 2).
     pub fn encode(&self) -> Vec<u8> {
         [&self.code.to_be_bytes()[..], self.text.as_bytes()].concat()
     }
 }
 
-/// Defines the info codes and their registered names.
+/// Defines the INFO-CODEs and their registered names.
 macro_rules! info_codes {
     ($($constant:ident = $code:literal, $name:literal;)*) => {
         impl Ede {
             $(
-                #[doc = concat!("Info code ", $code, ": ", $name, ".")]
+                #[doc = concat!("INFO-CODE ", $code, ": ", $name, ".")]
                 pub const $constant: u16 = $code;
             )*
 
-            /// The name an info code is registered with (IANA, "Extended DNS Error Codes").
+            /// Returns the registered name of an INFO-CODE (IANA, "Extended DNS Error Codes").
             pub fn code_name(code: u16) -> Option<&'static str> {
                 match code {
                     $($code => Some($name),)*
@@ -257,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn client_subnets_are_strict() {
+    fn client_subnet_parsing_is_strict() {
         let parse = |data: &[u8]| ClientSubnet::parse(data).map(|ecs| ecs.network.to_string());
         assert_eq!(parse(&[0, 1, 24, 0, 10, 1, 2]).as_deref(), Some("10.1.2.0/24"));
         assert_eq!(parse(&[0, 1, 20, 0, 10, 1, 16]).as_deref(), Some("10.1.16.0/20"));
@@ -280,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn keeps_a_bounded_number_of_options() {
+    fn the_number_of_options_is_bounded() {
         let data: Vec<u8> = (0..40).flat_map(|code| [1, code, 0, 1, code]).collect();
-        let edns = Edns::parse(1232, true, &data).expect("good options");
+        let edns = Edns::parse(1232, true, &data).expect("valid options");
         assert_eq!(edns.options.len(), Edns::MAX_OPTIONS);
         assert_eq!(edns.option(257), Some(&[1][..]));
         assert_eq!(edns.option(300), None);
@@ -291,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn info_codes_are_named() {
+    fn info_codes_have_registered_names() {
         assert!((0..30).all(|code| Ede::code_name(code).is_some()));
         assert_eq!(Ede::code_name(30), None);
         assert_eq!(Ede::code_name(Ede::SYNTHESIZED), Some("Synthesized"));

@@ -1,4 +1,4 @@
-//! Writing replies.
+//! Encoding of replies.
 
 use super::MAX_MESSAGE;
 use super::answer::{Answer, RrSet};
@@ -8,64 +8,67 @@ use super::name::wire_length;
 use super::query::{CD, DO, HEADER_LEN, QR, Query, RD, Rejection};
 use super::writer::{Writer, has_compressible_names};
 
-/// The UDP payload size a reply's OPT record announces (RFC 6891 6.2.4).
+/// The UDP payload size advertised in the OPT record of replies (RFC 6891 6.2.4).
 pub const ADVERTISED_PAYLOAD: u16 = 4096;
 
-/// How large a reply over UDP may be to a client that can take so much: at most `cap`, never less than 512 octets
-/// (RFC 6891 6.2.3). A client without an OPT record takes 512.
+/// Returns the maximum size of a reply over UDP for a requestor's payload size: at most `cap`, and at least
+/// 512 octets (RFC 6891 6.2.3). Without an OPT record (`None`), it is 512.
 pub fn udp_limit(payload: Option<u16>, cap: u16) -> usize {
     usize::from(payload.unwrap_or(MIN_PAYLOAD).min(cap).max(MIN_PAYLOAD))
 }
 
-/// The UDP payload size every client can take (RFC 1035 2.3.4).
+/// The UDP payload size that every requestor supports (RFC 1035 2.3.4).
 const MIN_PAYLOAD: u16 = 512;
 
-/// What a reply carries beside its records; see the drop order at [`encode`].
+/// What a reply carries in addition to its records. [`encode`] documents the order in which they are dropped.
 ///
-/// All but the last travels in the OPT record, so a query without one gets none of that.
+/// All fields except the last are part of the OPT record, so a reply to a query without one carries none of
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
-    /// Extended errors, most important first. They follow that of the answer.
+    /// Extended errors, most important first. They follow those of the answer.
     pub edes: Vec<Ede>,
-    /// One more option, as code and data.
+    /// An additional option, as code and data.
     pub option: Option<(u16, Vec<u8>)>,
-    /// The client subnet to echo. Its scope becomes the length of its prefix: the reply is for
-    /// this network and no larger one (RFC 7871 7.2.1).
+    /// The client subnet to echo. Its scope is set to the length of its prefix: the reply is for this
+    /// network, and for no larger one (RFC 7871 7.2.1).
     pub client_subnet: Option<ClientSubnet>,
-    /// Whether this client may not query at all. RA is clear then: no recursion is available to it (RFC 1035 4.1.1).
-    /// It is part of the header, so a query without an OPT record has it too.
+    /// Whether this client is not allowed to query. RA is then clear: recursion is not available to it (RFC
+    /// 1035 4.1.1). The bit is part of the header, so it does not depend on an OPT record.
     pub recursion_denied: bool,
 }
 
-/// Where the parts of a reply stand, for those who keep it. Offsets count from the reply's first octet.
+/// Offsets of the parts of an encoded reply, used to cache it. They count from the first octet of the reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyLayout {
-    /// The length of the question section; it begins after the header.
+    /// Length of the question section, which follows the header.
     pub question: usize,
-    /// Where the last record that is no OPT record ends.
+    /// Offset after the last record that is not an OPT record.
     pub records_end: usize,
-    /// The sets of the answer and authority sections, in their order.
+    /// The RRsets of the answer and authority sections, in order.
     pub sets: Vec<RrSetLayout>,
-    /// Where each record of these sets begins.
+    /// Offset of each record of these RRsets.
     pub record_starts: Vec<u16>,
-    /// Where each TTL that counts down stands.
+    /// Offset of each TTL that counts down.
     pub ageing_ttls: Vec<u16>,
 }
 
-/// Where one set of a reply stands.
+/// Position of one RRset in an encoded reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RrSetLayout {
-    /// The number of its first record.
+    /// Index of its first record in [`ReplyLayout::record_starts`].
     pub first: usize,
-    /// How many records it has.
+    /// Number of records.
     pub records: usize,
-    /// Where its last record ends.
+    /// Offset after its last record.
     pub end: usize,
-    /// Whether its records may stand in any order as they are: none points into another.
+    /// Whether its records can be reordered without changing them: no record has a pointer into another one
+    /// of the set.
     pub is_rotatable: bool,
 }
 
 impl ReplyLayout {
+    /// Empties the layout, keeping the capacity of its vectors.
     fn clear(&mut self) {
         *self = Self {
             sets: std::mem::take(&mut self.sets),
@@ -79,32 +82,32 @@ impl ReplyLayout {
     }
 }
 
-/// What became of a reply.
+/// Summary of an encoded reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// Whether records were left out and TC was set.
+    /// Whether records were omitted and TC was set.
     pub truncated: bool,
-    /// How many octets were appended; 0 if the limit is too small even for the question.
+    /// Number of octets appended; 0 if the limit is too small even for the question.
     pub length: usize,
-    /// How many records the answer section has.
+    /// Number of records in the answer section.
     pub answers: u16,
-    /// How many extended errors and options were left out for want of room.
+    /// Number of extended errors and options omitted because they did not fit.
     pub dropped_annotations: usize,
 }
 
-/// Appends the reply to a query, at most `limit` octets ([`MAX_MESSAGE`] if it is more).
+/// Appends the reply to a query, with at most `limit` octets (and at most [`MAX_MESSAGE`]).
 ///
-/// Appends nothing when the reply cannot be built: when header, question and OPT record alone
-/// exceed the limit. That does not happen from 512 octets on.
+/// Appends nothing if header, question and OPT record alone exceed the limit. That cannot happen with a limit
+/// of 512 octets or more.
 ///
-/// RRsets are written whole, each rotated by `rotation`, as far as they fit. The first one that
-/// does not fit and all after it are left out, and TC is set. Room for the OPT record with the
-/// echoed client subnet is set aside before. The annotations get the room that is left after
-/// the records, so they never cost a record and never cause TC. What does not fit is dropped
-/// in this order: the extended errors in `annotations` from the last to the second, then
-/// `annotations.option`, then the first extended error there, then those of the answer from the last to the first.
+/// RRsets are written whole, each rotated by `rotation`. At the first RRset that does not fit, it and all
+/// later ones are omitted and TC is set. Space for the OPT record with the echoed client subnet is reserved
+/// first. The annotations use the space left after the records, so they never displace a record and never
+/// cause TC. If they do not all fit, they are dropped in this order: the extended errors in `annotations`
+/// from the last to the second, `annotations.option`, the first extended error in `annotations`, and the
+/// extended errors of the answer from the last to the first.
 ///
-/// An rcode above 15 needs an OPT record; without one SERVFAIL is sent instead.
+/// An rcode above 15 requires an OPT record; without one, SERVFAIL is sent instead.
 pub fn encode(
     query: &Query,
     answer: &Answer,
@@ -116,7 +119,7 @@ pub fn encode(
     encode_with_layout(query, answer, annotations, limit, rotation, &mut ReplyLayout::default(), out)
 }
 
-/// The same, and `layout` tells afterwards where everything stands. Its former content is lost.
+/// Like [`encode`], and replaces the content of `layout` with the layout of the reply.
 pub fn encode_with_layout(
     query: &Query,
     answer: &Answer,
@@ -147,7 +150,7 @@ pub fn encode_with_layout(
         | rcode.0 & 15;
     write_header(&mut writer, query.id, flags);
     writer.patch_u16(QDCOUNT, 1);
-    // Both fields are open to be set; only a well-formed name may be written.
+    // Both fields are public; only a well-formed name may be written.
     if wire_length(&query.qname_as_sent) == Ok(query.qname_as_sent.len()) {
         writer.name(&query.qname_as_sent);
     } else {
@@ -195,68 +198,68 @@ pub fn encode_with_layout(
     encoded
 }
 
-/// Appends the reply that turns a message away; 12 to 282 octets.
-pub fn encode_rejection(turned: &Rejection, out: &mut Vec<u8>) {
+/// Appends the error reply to a rejected message: 12 to 282 octets.
+pub fn encode_rejection(rejection: &Rejection, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
-    let opcode = u16::from(turned.opcode.0 & 15) << 11;
-    let rcode = if turned.rcode.0 > 15 && !turned.edns { Rcode::SERVFAIL } else { turned.rcode };
-    // What the other bits mean in a message of another kind is not known, so none is copied.
-    let is_query = turned.opcode == Opcode::QUERY;
+    let opcode = u16::from(rejection.opcode.0 & 15) << 11;
+    let rcode = if rejection.rcode.0 > 15 && !rejection.edns { Rcode::SERVFAIL } else { rejection.rcode };
+    // The meaning of the other bits depends on the opcode, so none is copied for an opcode other than QUERY.
+    let is_query = rejection.opcode == Opcode::QUERY;
     let flags = QR
         | opcode
-        | flag_if(is_query && turned.recursion_desired, RD)
-        | flag_if(is_query && turned.checking_disabled, CD)
+        | flag_if(is_query && rejection.recursion_desired, RD)
+        | flag_if(is_query && rejection.checking_disabled, CD)
         | flag_if(is_query && !is_unrecognised(rcode), RA)
         | rcode.0 & 15;
-    write_header(&mut writer, turned.id, flags);
-    if let Some((qname, qtype, qclass)) = &turned.question {
+    write_header(&mut writer, rejection.id, flags);
+    if let Some((qname, qtype, qclass)) = &rejection.question {
         writer.patch_u16(QDCOUNT, 1);
         writer.octets(qname);
         writer.u16(qtype.0);
         writer.u16(qclass.0);
     }
-    if turned.edns {
+    if rejection.edns {
         writer.patch_u16(ARCOUNT, 1);
-        write_opt(&mut writer, rcode, turned.dnssec_ok, &[]);
+        write_opt(&mut writer, rcode, rejection.dnssec_ok, &[]);
     }
 }
 
-// Offsets in the header (RFC 1035 4.1.1).
+// Offsets in the header, in octets (RFC 1035 4.1.1).
 const FLAGS: usize = 2;
 const QDCOUNT: usize = 4;
 const ANCOUNT: usize = 6;
 const NSCOUNT: usize = 8;
-/// Where a message counts its additional records.
+/// Offset of ARCOUNT, the number of additional records.
 pub const ARCOUNT: usize = 10;
 
-/// Truncated.
+/// The TC bit: truncated.
 const TC: u16 = 0x0200;
-/// Recursion available.
+/// The RA bit: recursion available.
 const RA: u16 = 0x0080;
 
-/// `bit` where it is set.
+/// Returns `bit` if `is_set`, else 0.
 fn flag_if(is_set: bool, bit: u16) -> u16 {
     if is_set { bit } else { 0 }
 }
 
-/// Whether an rcode says that the message was not taken as a query: no recursion is available for it, so that RA is
-/// clear (as Unbound and BIND do).
+/// Returns whether an rcode means that the message was not recognised as a query. Recursion is not available
+/// for such a message, so RA is clear, as in Unbound and BIND.
 fn is_unrecognised(rcode: Rcode) -> bool {
     matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP)
 }
 
-/// The length of an OPT record without options.
+/// Length of an OPT record without options, in octets.
 pub const OPT_LENGTH: usize = 11;
 
-/// Writes a header whose counts are all zero.
+/// Writes a header with all counts zero.
 fn write_header(writer: &mut Writer<'_>, id: u16, flags: u16) {
     writer.u16(id);
     writer.u16(flags);
     writer.octets(&[0; 8]);
 }
 
-/// Writes an RRset and returns its number of records; writes nothing and returns `None` if the
-/// message would become longer than `room`.
+/// Writes an RRset and returns its number of records. If the message would become longer than `room`, writes
+/// nothing and returns `None`.
 fn write_set(
     writer: &mut Writer<'_>,
     set: &RrSet,
@@ -264,14 +267,14 @@ fn write_set(
     room: usize,
     layout: &mut ReplyLayout,
 ) -> Option<u16> {
-    let mark = writer.checkpoint();
+    let checkpoint = writer.checkpoint();
     let first = layout.record_starts.len();
     let mut records = 0;
     let mut owner_length = 0;
     let mut same_owners = true;
     let mut owner = None;
     for rdata in set.rotated(rotation) {
-        // Offsets in a message fit.
+        // Offsets fit in 16 bits: `room` is at most `MAX_MESSAGE`.
         let start = writer.len();
         match owner {
             Some(offset) => writer.pointer(offset),
@@ -288,28 +291,29 @@ fn write_set(
         writer.u32(set.ttl);
         layout.record_starts.push(start as u16);
         if !writer.rdata(set.rtype, rdata.as_wire()) || writer.len() > room {
-            writer.roll_back(mark);
+            writer.roll_back(checkpoint);
             return None;
         }
         records += 1;
     }
-    // Owners of one length are one pointer to what stands before the set, or the root.
-    let turns = same_owners && !has_compressible_names(set.rtype);
+    // Owner names of equal length do not refer to one another: each is the same pointer to a name before the
+    // set, or the root. If the data has no compressible names either, no record refers to another one.
+    let is_rotatable = same_owners && !has_compressible_names(set.rtype);
     layout.sets.push(RrSetLayout {
         first,
         records: usize::from(records),
         end: writer.len(),
-        is_rotatable: turns,
+        is_rotatable,
     });
     Some(records)
 }
 
-/// The annotations that fit into `room`, and how many do not.
+/// Returns the options that fit into `room` octets, and the number of those that do not.
 fn options_that_fit(answer: &Answer, annotations: &Annotations, room: usize) -> (Vec<(u16, Vec<u8>)>, usize) {
     let ede = |ede: &Ede| (OptionCode::EDE, ede.encode());
-    // In the reverse of the order they are dropped in.
-    let (first, later) = match annotations.edes.split_first() {
-        Some((first, later)) => (Some(first), later),
+    // In reverse of the order in which they are dropped.
+    let (first, others) = match annotations.edes.split_first() {
+        Some((first, others)) => (Some(first), others),
         None => (None, &[][..]),
     };
     let leading: Vec<_> = answer.edes().chain(first).map(ede).collect();
@@ -317,7 +321,7 @@ fn options_that_fit(answer: &Answer, annotations: &Annotations, room: usize) -> 
     let option_count = usize::from(annotations.option.is_some());
     let mut options = leading;
     options.extend(annotations.option.clone());
-    options.extend(later.iter().map(ede));
+    options.extend(others.iter().map(ede));
 
     let mut total: usize = options.iter().map(option_length).sum();
     let mut dropped = 0;
@@ -328,7 +332,7 @@ fn options_that_fit(answer: &Answer, annotations: &Annotations, room: usize) -> 
         total -= option_length(&last);
         dropped += 1;
     }
-    // On the wire the extended errors stay together.
+    // In the OPT record, all extended errors are adjacent.
     if option_count == 1 && options.len() > leading_count {
         options[leading_count..].rotate_left(1);
     }
@@ -339,29 +343,29 @@ fn option_length(option: &(u16, Vec<u8>)) -> usize {
     4 + option.1.len()
 }
 
-/// Appends an OPT record of version 0 without an extended rcode to a reply that is otherwise complete.
+/// Appends an OPT record of version 0 without an extended rcode to an otherwise complete reply.
 ///
-/// `options` and `more` are options in wire form, 65,535 octets together at most. The reply's count of additional
-/// records is the caller's to set.
-pub fn append_opt(dnssec_ok: bool, options: &[u8], more: &[u8], out: &mut Vec<u8>) {
+/// `options` and `more_options` are options in wire form, at most 65,535 octets in total. The caller must
+/// update the reply's ARCOUNT.
+pub fn append_opt(dnssec_ok: bool, options: &[u8], more_options: &[u8], out: &mut Vec<u8>) {
     let flags = if dnssec_ok { DO } else { 0 };
     out.push(0);
     out.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
     out.extend_from_slice(&ADVERTISED_PAYLOAD.to_be_bytes());
     out.extend_from_slice(&flags.to_be_bytes());
-    out.extend_from_slice(&((options.len() + more.len()) as u16).to_be_bytes());
+    out.extend_from_slice(&((options.len() + more_options.len()) as u16).to_be_bytes());
     out.extend_from_slice(options);
-    out.extend_from_slice(more);
+    out.extend_from_slice(more_options);
 }
 
-/// Appends an option in wire form: code, length, data.
+/// Appends an option in wire form: code, length and data.
 pub fn append_option(code: u16, data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(&(data.len() as u16).to_be_bytes());
     out.extend_from_slice(data);
 }
 
-/// Writes an OPT record of version 0 (RFC 6891 6.1.2). The options must have been fitted.
+/// Writes an OPT record of version 0 (RFC 6891 6.1.2). The caller has checked that the options fit.
 fn write_opt(writer: &mut Writer<'_>, rcode: Rcode, dnssec_ok: bool, options: &[(u16, Vec<u8>)]) {
     writer.octets(&[0]);
     writer.u16(RecordType::OPT.0);

@@ -1,22 +1,22 @@
-//! The protocol floor: names, records and messages of the DNS, with no opinion about answers.
+//! DNS protocol layer: names, records and messages, independent of how answers are decided.
 //!
-//! Everything here is a plain value or a pure function. Nothing does input or output, and
-//! nothing panics on octets that came from the network.
+//! Everything here is a plain value or a pure function. Nothing performs I/O, and nothing panics
+//! on octets received from the network.
 //!
-//! - [`name`] and [`suffix_map`]: domain names and the longest-suffix match over them.
+//! - [`name`] and [`suffix_map`]: domain names, and longest-suffix match over them.
 //! - [`code`]: record types, classes, rcodes and opcodes.
-//! - [`rdata`], with `presentation`, `layout` and `svcb` behind it: the data of a record
-//!   in wire form and as text.
+//! - [`rdata`], with `presentation`, `rdata_format` and `svcb` behind it: the data of a record
+//!   in wire form and presentation form.
 //! - [`zone_file`]: master files (RFC 1035 5).
-//! - [`special_use`]: names that a resolver answers itself.
-//! - [`reverse`]: the names under `in-addr.arpa` and `ip6.arpa`.
-//! - [`answer`]: RRsets and the decided content of a reply.
+//! - [`special_use`]: special-use names and locally served zones.
+//! - [`reverse`]: names under `in-addr.arpa` and `ip6.arpa`.
+//! - [`answer`]: RRsets and the content of a reply.
 //! - [`edns`]: the OPT record and its options.
-//! - [`mod@peek`]: reading a plain query without taking it apart.
-//! - [`query`]: reading a message, or deciding to turn it away.
-//! - [`reply`]: reading what another name server answered.
-//! - [`mod@encode`], with `writer` behind it: writing the reply.
-//! - [`sections`]: walking over a message for its padding and its shortest TTL.
+//! - [`mod@peek`]: allocation-free parsing of simple queries.
+//! - [`query`]: parsing of queries, and why a message is rejected or discarded.
+//! - [`mod@response`]: parsing of responses from other name servers.
+//! - [`mod@encode`], with `writer` behind it: encoding of replies, with name compression.
+//! - [`sections`]: a walk over the records of a message, for padding and freshness.
 
 pub mod answer;
 pub mod code;
@@ -55,9 +55,10 @@ pub use sections::{PADDING_BLOCK, freshness_lifetime_s, has_padding, pad};
 pub use suffix_map::SuffixMap;
 pub use zone_file::{ZoneFileError, ZoneRecord, parse_zone_file};
 
-/// What the library behind rarer record types may log: at `warn` it logs what any stranger provokes.
+/// Log filter directive for `hickory_proto`, which parses the less common record types: at `warn` it logs
+/// messages that any client can trigger.
 pub const LOG_FILTER: &str = "hickory_proto=error";
 
-/// The longest message, in octets: what the 16-bit length before it says over TCP (RFC 1035 4.2.2). No
-/// datagram of UDP is longer (RFC 768).
+/// Maximum length of a message in octets: the limit of the two-octet length field used over TCP (RFC 1035
+/// 4.2.2). A UDP datagram cannot be longer either (RFC 768).
 pub const MAX_MESSAGE: usize = 65_535;

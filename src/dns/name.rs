@@ -6,65 +6,65 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The longest name in wire form, root label included (RFC 1035 3.1).
+/// Maximum length of a name in wire form in octets, including the root label (RFC 1035 3.1).
 pub const MAX_NAME: usize = 255;
 
-/// The most labels a name can have, the root's not counted.
+/// Maximum number of labels in a name, excluding the root label.
 const MAX_LABELS: usize = MAX_NAME / 2;
 
-/// The longest label (RFC 1035 3.1).
+/// Maximum length of a label in octets (RFC 1035 3.1).
 pub const MAX_LABEL: usize = 63;
 
 /// A domain name in lower-cased, uncompressed wire form (RFC 1035 3.1, RFC 4343).
 ///
-/// Cheap to clone. Equality and hashing are those of the lower-cased octets, so a hash map
-/// with `Name` keys can be asked with a wire slice. Ordering is the canonical order of
-/// RFC 4034 6.1 and not that of the octets, so an ordered map must be asked with a `Name`.
+/// Cheap to clone. Equality and hashing are those of the lower-cased octets, so a hash map with `Name` keys
+/// can be looked up with a wire-format slice. Ordering is the canonical order of RFC 4034 6.1, not that of
+/// the octets, so an ordered map must be looked up with a `Name`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<[u8]>);
 
-/// Why something is not a domain name.
+/// Error returned when octets or text are not a valid domain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// The text is empty.
-    #[error("a name cannot be empty; write \".\" for the root")]
+    #[error("empty name: write \".\" for the root")]
     Empty,
-    /// Two dots in a row, or a dot in front.
-    #[error("the name has an empty label: remove the leading or doubled dot")]
+    /// Two consecutive dots, or a leading dot.
+    #[error("empty label: remove the leading or doubled dot")]
     EmptyLabel,
     /// A label is longer than [`MAX_LABEL`].
-    #[error("a label is {0} octets long; shorten it to 63 or fewer")]
+    #[error("label of {0} octets is too long: the maximum is 63")]
     LabelTooLong(usize),
     /// The whole name is longer than [`MAX_NAME`].
-    #[error("the name is longer than 255 octets in wire form; shorten it")]
+    #[error("name too long: the maximum is 255 octets in wire form")]
     NameTooLong,
     /// A backslash is not followed by a character or by three digits up to 255.
-    #[error("bad escape: write \\DDD with three digits from 000 to 255, or \\ and one character")]
+    #[error("invalid escape: write \\DDD with three digits from 000 to 255, or \\ followed by one character")]
     BadEscape,
-    /// A character that has to be escaped or translated.
+    /// A character that must be escaped, or converted to its A-label form.
     #[error(
-        "the name contains {0:?}; remove it, write international names in their xn-- form, \
+        "invalid character {0:?}: remove it, write internationalised names in their xn-- form, \
          or escape the octet as \\DDD"
     )]
     BadCharacter(char),
-    /// Wire form that ends inside the name.
-    #[error("the name is cut short: it does not end with the root label")]
+    /// The wire form ends before the root label.
+    #[error("truncated name: the root label is missing")]
     Truncated,
-    /// Wire form with octets after the name.
-    #[error("there are octets after the end of the name")]
+    /// The wire form has octets after the root label.
+    #[error("trailing octets after the name")]
     TrailingOctets,
-    /// Wire form with a compression pointer or another label type than a plain label.
-    #[error("the name contains a compression pointer or an unknown label type")]
+    /// The wire form has a compression pointer or an unknown label type.
+    #[error("compression pointer or unknown label type in the name")]
     UnsupportedLabel,
 }
 
 impl Name {
-    /// The root name.
+    /// Returns the root name.
     pub fn root() -> Self {
         Self(Arc::from(&b"\0"[..]))
     }
 
-    /// Reads a slice that holds exactly one uncompressed name, and lower-cases it.
+    /// Parses a slice that holds exactly one uncompressed name, and lower-cases it.
     ///
     /// Fails on a compression pointer, on a name or label that is too long, and on octets
     /// that are missing or left over.
@@ -74,21 +74,21 @@ impl Name {
             return Err(NameError::TrailingOctets);
         }
         let mut octets: Arc<[u8]> = wire.into();
-        // Length octets are at most 63 and so no ASCII letters: lowering all octets is safe.
-        Arc::get_mut(&mut octets).expect("nobody else has it yet").make_ascii_lowercase();
+        // Length octets are at most 63, so they are not ASCII letters: lower-casing every octet is safe.
+        Arc::get_mut(&mut octets).expect("a new Arc is not shared").make_ascii_lowercase();
         Ok(Self(octets))
     }
 
-    /// Reads the presentation form (RFC 1035 5.1).
+    /// Parses the presentation form (RFC 1035 5.1).
     ///
-    /// `\DDD` and `\X` are understood, the trailing dot is optional, "." is the root. Empty
-    /// text, empty labels, white space and characters outside ASCII are errors.
+    /// Accepts the escapes `\DDD` and `\X`. The trailing dot is optional, and "." is the root. Empty text,
+    /// empty labels, white space and characters outside ASCII are errors.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         Self::parse_with_origin(text, None)
     }
 
-    /// Reads a name as it stands in a master file: without a trailing dot it is relative to
-    /// `origin`, or absolute if there is none. Fails as [`Name::parse`] does.
+    /// Parses a name as in a zone file: without a trailing dot it is relative to `origin`, or absolute if
+    /// `origin` is `None`. Returns the same errors as [`Name::parse`].
     pub fn parse_with_origin(text: &str, origin: Option<&Self>) -> Result<Self, NameError> {
         let mut wire = NameBuilder::default();
         let absolute = parse_labels(text, &mut wire)?;
@@ -99,34 +99,34 @@ impl Name {
         wire.finish()
     }
 
-    /// The wire form, lower-cased, with the root's zero octet at its end.
+    /// Returns the wire form: lower-cased, ending with the zero octet of the root label.
     pub fn as_wire(&self) -> &[u8] {
         &self.0
     }
 
-    /// How many labels the name has, without the root's; 0 for the root, 127 at most.
+    /// Returns the number of labels, excluding the root label: 0 for the root, at most 127.
     pub fn label_count(&self) -> usize {
         self.labels().count()
     }
 
-    /// The labels, leftmost first, without the root's empty label.
+    /// Iterates over the labels, leftmost first, excluding the empty root label.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         self.suffixes()
             .filter_map(|suffix| suffix.get(1..=usize::from(suffix[0])))
             .filter(|label| !label.is_empty())
     }
 
-    /// The leftmost label; `None` for the root.
+    /// Returns the leftmost label, or `None` for the root.
     pub fn first_label(&self) -> Option<&[u8]> {
         self.labels().next()
     }
 
-    /// The name without its leftmost label; `None` for the root.
+    /// Returns the name without its leftmost label, or `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         self.ancestor(1)
     }
 
-    /// The name without so many of its leftmost labels; `None` if it has fewer.
+    /// Returns the name without its first `labels` labels, or `None` if it has fewer labels than that.
     pub fn ancestor(&self, labels: usize) -> Option<Self> {
         match labels {
             0 => Some(self.clone()),
@@ -134,7 +134,7 @@ impl Name {
         }
     }
 
-    /// The wire form of the name and of all its ancestors: the whole name first, the root last.
+    /// Iterates over the wire forms of the name and all of its ancestors, from the whole name to the root.
     pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = Some(self.as_wire());
         std::iter::from_fn(move || {
@@ -147,23 +147,24 @@ impl Name {
         })
     }
 
-    /// Whether the name is `ancestor` or lies below it, counted in whole labels.
+    /// Returns whether the name equals `ancestor` or is a descendant of it. Only whole labels count.
     pub fn is_at_or_below(&self, ancestor: &Self) -> bool {
         self.labels_below(ancestor).is_some()
     }
 
-    /// How many labels the name has more than `ancestor`; `None` if it is not at or below it.
+    /// Returns the number of labels that the name has in addition to those of `ancestor`, or `None` if it is
+    /// not at or below `ancestor`.
     pub fn labels_below(&self, ancestor: &Self) -> Option<usize> {
         if !self.0.ends_with(&ancestor.0) {
             return None;
         }
-        // Equal octets at the end may still begin inside a label.
+        // A match on octets alone is not enough: it may start in the middle of a label.
         self.suffixes()
             .take_while(|suffix| suffix.len() >= ancestor.0.len())
             .position(|suffix| suffix.len() == ancestor.0.len())
     }
 
-    /// The name with one more label in front. The label is taken as octets, not as text.
+    /// Returns the name with `label` added at the front. The label is raw octets, not presentation form.
     pub fn prepend(&self, label: &[u8]) -> Result<Self, NameError> {
         if label.is_empty() {
             return Err(NameError::EmptyLabel);
@@ -179,7 +180,7 @@ impl Name {
         wire.finish()
     }
 
-    /// The name's labels followed by those of `suffix`.
+    /// Returns a name with the labels of `self` followed by those of `suffix`.
     pub fn concat(&self, suffix: &Self) -> Result<Self, NameError> {
         let mut wire = NameBuilder::default();
         wire.extend(&self.0[..self.0.len() - 1]);
@@ -187,22 +188,23 @@ impl Name {
         wire.finish()
     }
 
-    /// Whether the leftmost label is exactly `*` (RFC 4592 2.1.1).
+    /// Returns whether the leftmost label is exactly `*` (RFC 4592 2.1.1).
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with(b"\x01*")
     }
 
-    /// Whether this is the root.
+    /// Returns whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.len() == 1
     }
 
-    /// Where the labels begin in the wire form, leftmost first, without the root's; and how many they are.
+    /// Returns the offsets of the labels in the wire form, leftmost first, and their number. The root label
+    /// is excluded.
     fn label_starts(&self) -> ([u8; MAX_LABELS], usize) {
         let mut starts = [0; MAX_LABELS];
         let (mut at, mut count) = (0, 0);
         while self.0[at] != 0 {
-            // A name ends at 255 octets at most.
+            // Offsets fit in 8 bits: a name has at most 255 octets.
             starts[count] = at as u8;
             at += 1 + usize::from(self.0[at]);
             count += 1;
@@ -210,18 +212,19 @@ impl Name {
         (starts, count)
     }
 
-    /// The label that begins at this octet.
+    /// Returns the label whose length octet is at `start`.
     fn label_at(&self, start: u8) -> &[u8] {
         let start = usize::from(start);
         &self.0[start + 1..=start + usize::from(self.0[start])]
     }
 }
 
-/// A name's wire form on the way. Octets beyond [`MAX_NAME`] are counted and not kept.
+/// Builder of a name in wire form. Octets beyond [`MAX_NAME`] are counted but not stored, so that the length
+/// check happens once, at the end.
 struct NameBuilder {
-    /// The octets, zeros behind them.
+    /// The octets written so far, followed by zeros.
     octets: [u8; MAX_NAME],
-    /// How many they are, or would be.
+    /// The number of octets written, including those not stored.
     length: usize,
 }
 
@@ -232,34 +235,34 @@ impl Default for NameBuilder {
 }
 
 impl NameBuilder {
-    /// Adds an octet.
+    /// Appends an octet.
     fn push(&mut self, octet: u8) {
         self.set(self.length, octet);
         self.length += 1;
     }
 
-    /// Adds octets.
+    /// Appends octets.
     fn extend(&mut self, octets: &[u8]) {
-        if let Some(place) = self.octets.get_mut(self.length..self.length + octets.len()) {
-            place.copy_from_slice(octets);
+        if let Some(target) = self.octets.get_mut(self.length..self.length + octets.len()) {
+            target.copy_from_slice(octets);
         }
         self.length += octets.len();
     }
 
-    /// Changes an octet.
+    /// Overwrites the octet at an offset.
     fn set(&mut self, at: usize, octet: u8) {
-        if let Some(place) = self.octets.get_mut(at) {
-            *place = octet;
+        if let Some(target) = self.octets.get_mut(at) {
+            *target = octet;
         }
     }
 
-    /// The name, if it is none too long. Its labels are good ones.
+    /// Returns the name, or an error if it is too long. The caller has checked the labels.
     fn finish(&self) -> Result<Name, NameError> {
         self.octets.get(..self.length).map(|wire| Name(wire.into())).ok_or(NameError::NameTooLong)
     }
 }
 
-/// The length of the uncompressed name at the start of `octets`, root label included.
+/// Returns the length of the uncompressed name at the start of `octets`, including the root label.
 pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
     let mut at = 0;
     loop {
@@ -277,7 +280,7 @@ pub(crate) fn wire_length(octets: &[u8]) -> Result<usize, NameError> {
     }
 }
 
-/// Reads lower-cased labels without the root's. Tells whether the text ended with a dot.
+/// Parses the labels, lower-cased, without the root label. Returns whether the text ended with a dot.
 fn parse_labels(text: &str, wire: &mut NameBuilder) -> Result<bool, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
@@ -288,7 +291,7 @@ fn parse_labels(text: &str, wire: &mut NameBuilder) -> Result<bool, NameError> {
     let mut start = 0;
     wire.push(0);
     let mut at = 0;
-    // All that is passed is ASCII, so `at` never stands inside a character.
+    // Only ASCII is consumed, so `at` is always a character boundary.
     while let Some(&octet) = text.as_bytes().get(at) {
         at += 1;
         match octet {
@@ -313,6 +316,7 @@ fn parse_labels(text: &str, wire: &mut NameBuilder) -> Result<bool, NameError> {
     Ok(false)
 }
 
+/// Checks the label that began at `start` and sets its length octet.
 fn finish_label(wire: &mut NameBuilder, start: usize) -> Result<(), NameError> {
     match wire.length - start - 1 {
         0 => Err(NameError::EmptyLabel),
@@ -324,7 +328,8 @@ fn finish_label(wire: &mut NameBuilder, start: usize) -> Result<(), NameError> {
     }
 }
 
-/// Reads what follows a backslash: the octet it stands for and how many octets of text it took.
+/// Parses the text after a backslash. Returns the octet it denotes and the length of the escape in octets of
+/// text.
 pub(crate) fn parse_escape(rest: &str) -> Option<(u8, usize)> {
     let octets = rest.as_bytes();
     match *octets.first()? {
@@ -348,10 +353,10 @@ impl Borrow<[u8]> for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (mine, my_count) = self.label_starts();
-        let (theirs, their_count) = other.label_starts();
-        let mine = mine[..my_count].iter().rev().map(|start| self.label_at(*start));
-        mine.cmp(theirs[..their_count].iter().rev().map(|start| other.label_at(*start)))
+        let (left, left_count) = self.label_starts();
+        let (right, right_count) = other.label_starts();
+        let left = left[..left_count].iter().rev().map(|start| self.label_at(*start));
+        left.cmp(right[..right_count].iter().rev().map(|start| other.label_at(*start)))
     }
 }
 
@@ -361,7 +366,7 @@ impl PartialOrd for Name {
     }
 }
 
-/// The presentation form of an uncompressed name in wire form, in the case that it has (RFC 1035 5.1).
+/// Returns the presentation form of an uncompressed name in wire form, preserving case (RFC 1035 5.1).
 pub(crate) fn wire_to_text(wire: &[u8]) -> String {
     let mut text = String::with_capacity(wire.len());
     let mut rest = wire;
@@ -426,7 +431,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn reads_and_prints_presentation_form() {
+    fn parses_and_displays_presentation_form() {
         assert_eq!(name("WWW.Example.com").as_wire(), b"\x03www\x07example\x03com\0");
         assert_eq!(name("www.example.com.").to_string(), "www.example.com.");
         assert_eq!(name(".").as_wire(), b"\0");
@@ -435,8 +440,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_name() {
-        let bad = |text: &str| Name::parse(text).expect_err("not a name");
+    fn rejects_invalid_names() {
+        let bad = |text: &str| Name::parse(text).expect_err("an invalid name");
         assert_eq!(bad(""), NameError::Empty);
         assert_eq!(bad("a..b"), NameError::EmptyLabel);
         assert_eq!(bad(".a"), NameError::EmptyLabel);
@@ -452,7 +457,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn reads_only_whole_plain_wire_names() {
+    fn from_wire_requires_exactly_one_uncompressed_name() {
         assert_eq!(Name::from_wire(b"\x01A\0").expect("plain"), name("a"));
         assert_eq!(Name::from_wire(b""), Err(NameError::Truncated));
         assert_eq!(Name::from_wire(b"\x02a"), Err(NameError::Truncated));
@@ -461,13 +466,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn knows_its_ancestors() {
+    fn ancestors_and_labels() {
         let host = name("a.b.example");
         assert_eq!(host.labels_below(&name("example")), Some(2));
         assert_eq!(host.labels_below(&host), Some(0));
         assert_eq!(host.labels_below(&Name::root()), Some(3));
         assert!(!name("bexample").is_at_or_below(&name("example")));
-        // The octets of "x" as they would appear inside a longer label.
+        // The octets of "x" inside a longer label.
         assert!(!name(r"a\001x").is_at_or_below(&name("x")));
         assert_eq!(host.parent(), Some(name("b.example")));
         assert_eq!(host.ancestor(0), Some(host.clone()));
@@ -481,7 +486,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn sorts_canonically() {
+    fn ordering_is_canonical() {
         // The example of RFC 4034 6.1.
         let sorted = [
             "example.",
@@ -499,7 +504,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn hash_maps_answer_to_wire_slices() {
+    fn hash_maps_can_be_looked_up_by_wire_slice() {
         let map = HashMap::from([(name("b.c"), 1)]);
         let host = name("a.b.c");
         let found: Vec<_> = host.suffixes().filter_map(|s| map.get(s)).collect();
@@ -508,7 +513,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn text_and_wire_round_trip(name in any_name()) {
+        fn text_and_wire_form_round_trip(name in any_name()) {
             prop_assert_eq!(&Name::parse(&name.to_string()).unwrap(), &name);
             prop_assert_eq!(&Name::from_wire(name.as_wire()).unwrap(), &name);
         }

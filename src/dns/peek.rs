@@ -1,40 +1,40 @@
-//! Reading a plain query without taking it apart: enough to look for its answer, and nothing is copied.
+//! Parsing of simple queries without allocation: enough to look up a cached reply.
 //!
-//! What is not plain is left to [`Query::parse`](super::Query::parse), which knows every case. Where this reads a
-//! query, the two agree in all that it reads.
+//! Anything else is left to [`Query::parse`](super::Query::parse), which handles every case. For the messages
+//! that [`Peek::parse`] accepts, the two agree on every field.
 
 use super::code::{Class, RecordType};
 use super::edns::{ClientSubnet, OptionCode};
 use super::name::wire_length;
 use super::query::{CD, DO, HEADER_LEN, RD};
 
-/// The flags and counts of a plain query but for RD, AD, CD and the number of additional records: one question.
-const PLAIN_HEADER: [u16; 4] = [0, 1, 0, 0];
+/// Flags (without [`ALLOWED_FLAGS`]), QDCOUNT, ANCOUNT and NSCOUNT of a simple query: no flags, one question.
+const SIMPLE_HEADER: [u16; 4] = [0, 1, 0, 0];
 
-/// The flag bits that a plain query may have: RD, AD and CD.
+/// Flag bits that a simple query may set: RD, AD and CD.
 const ALLOWED_FLAGS: u16 = 0x0130;
 
-/// What a plain query says. The name is in the case it was sent in.
+/// A simple query, borrowed from the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peek<'a> {
-    /// The identifier.
+    /// The message ID.
     pub id: u16,
     /// The RD bit.
     pub recursion_desired: bool,
     /// The CD bit.
     pub checking_disabled: bool,
-    /// The name in wire form, root included.
+    /// The name in wire form, including the root label, in the client's case.
     pub qname_as_sent: &'a [u8],
-    /// The type. The class is IN.
+    /// The query type. The class is always IN.
     pub qtype: RecordType,
-    /// What the OPT record says, if there is one.
+    /// The OPT record, if there is one.
     pub edns: Option<PeekedEdns>,
 }
 
-/// What the OPT record of a plain query says.
+/// The OPT record of a simple query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeekedEdns {
-    /// The UDP payload size the client can take, as sent.
+    /// The requestor's UDP payload size, as sent.
     pub payload: u16,
     /// The DO bit.
     pub dnssec_ok: bool,
@@ -43,13 +43,15 @@ pub struct PeekedEdns {
 }
 
 impl<'a> Peek<'a> {
-    /// Reads a query of class IN with one question, and an OPT record of version 0 or nothing after it. `None`: it
-    /// is something else, or carries an option with the code `never`, or two client subnets.
+    /// Parses a query with one question of class IN, followed by at most one OPT record of version 0.
+    ///
+    /// Returns `None` for any other message, and for one that has an option with the code `excluded_option` or more
+    /// than one client subnet.
     pub fn parse(message: &'a [u8], excluded_option: u16) -> Option<Self> {
         let (header, rest) = message.split_first_chunk::<HEADER_LEN>()?;
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let additional = word(10);
-        if [word(2) & !ALLOWED_FLAGS, word(4), word(6), word(8)] != PLAIN_HEADER || additional > 1 {
+        let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let additional = u16_at(10);
+        if [u16_at(2) & !ALLOWED_FLAGS, u16_at(4), u16_at(6), u16_at(8)] != SIMPLE_HEADER || additional > 1 {
             return None;
         }
         let length = wire_length(rest).ok()?;
@@ -68,9 +70,9 @@ impl<'a> Peek<'a> {
             _ => return None,
         };
         Some(Self {
-            id: word(0),
-            recursion_desired: word(2) & RD != 0,
-            checking_disabled: word(2) & CD != 0,
+            id: u16_at(0),
+            recursion_desired: u16_at(2) & RD != 0,
+            checking_disabled: u16_at(2) & CD != 0,
             qname_as_sent,
             qtype,
             edns,
@@ -79,17 +81,17 @@ impl<'a> Peek<'a> {
 }
 
 impl PeekedEdns {
-    /// Reads an OPT record that ends where the message does.
+    /// Parses an OPT record that extends to the end of the message.
     fn parse(record: &[u8], excluded_option: u16) -> Option<Self> {
         let (fixed, mut options) = record.split_first_chunk::<11>()?;
-        let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
-        let ttl = u32::from(word(5)) << 16 | u32::from(word(7));
+        let u16_at = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+        let ttl = u32::from(u16_at(5)) << 16 | u32::from(u16_at(7));
         let is_version_0 = ttl >> 16 & 0xff == 0;
-        let is_opt = fixed[0] == 0 && RecordType(word(1)) == RecordType::OPT;
-        if !is_opt || !is_version_0 || usize::from(word(9)) != options.len() {
+        let is_opt = fixed[0] == 0 && RecordType(u16_at(1)) == RecordType::OPT;
+        if !is_opt || !is_version_0 || usize::from(u16_at(9)) != options.len() {
             return None;
         }
-        let mut edns = Self { payload: word(3), dnssec_ok: ttl & DO != 0, client_subnet: None };
+        let mut edns = Self { payload: u16_at(3), dnssec_ok: ttl & DO != 0, client_subnet: None };
         while !options.is_empty() {
             let (&[code_high, code_low, high, low], rest) = options.split_first_chunk()?;
             let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
@@ -114,7 +116,7 @@ mod tests {
 
     const EXCLUDED_OPTION: u16 = 65_001;
 
-    /// A query as its parts, some of which make it no plain one.
+    /// Queries assembled from parts, some of which make the query not simple.
     fn query() -> impl Strategy<Value = Vec<u8>> {
         let name = prop::sample::select(vec![
             &b"\0"[..],
@@ -171,8 +173,8 @@ mod tests {
             })
     }
 
-    /// What a peek says must be what the whole reading says.
-    fn agrees(message: &[u8]) -> Result<(), TestCaseError> {
+    /// Checks that a peek agrees with the full parser.
+    fn check_agreement(message: &[u8]) -> Result<(), TestCaseError> {
         let Some(peek) = Peek::parse(message, EXCLUDED_OPTION) else { return Ok(()) };
         let query = Query::parse(message);
         let Ok(query) = query else { return Err(TestCaseError::fail(format!("{peek:?} but {query:?}"))) };
@@ -193,18 +195,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_peek_says_what_the_whole_reading_says(message in query()) {
-            agrees(&message)?;
+        fn a_peek_agrees_with_the_full_parser(message in query()) {
+            check_agreement(&message)?;
         }
 
         #[test]
-        fn a_peek_survives_anything(message in prop::collection::vec(any::<u8>(), 0..80)) {
-            agrees(&message)?;
+        fn a_peek_never_panics(message in prop::collection::vec(any::<u8>(), 0..80)) {
+            check_agreement(&message)?;
         }
     }
 
     #[test]
-    fn what_stubs_send_is_plain() {
+    fn queries_of_stub_resolvers_are_simple() {
         let bare = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
         assert!(Peek::parse(bare, EXCLUDED_OPTION).is_some_and(|peek| peek.edns.is_none()));
         let dig = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x01a\0\0\x01\0\x01\

@@ -1,24 +1,23 @@
-//! The words of the presentation format (RFC 1035 5.1): splitting text into entries and tokens,
-//! and the small forms that occur in more than one place.
+//! Lexer of the presentation format (RFC 1035 5.1): entries and tokens, escapes, quoting and times.
 
 use std::borrow::Cow;
 
 use super::name::parse_escape;
 
-/// One word of an entry, as written: escapes are still in place.
+/// One token of an entry. Escapes are not yet resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
-    /// The word, without the quotes around it if it is quoted as a whole.
+    /// The text, without the quotes if the whole token is quoted.
     pub text: &'a str,
-    /// Whether the whole word was quoted.
+    /// Whether the whole token was quoted.
     pub quoted: bool,
-    /// The line it begins on, from 1.
+    /// Line of the first octet, from 1.
     pub line: usize,
-    /// The octet of that line it begins at, from 1.
+    /// Column of the first octet, in octets from 1.
     pub column: usize,
 }
 
-/// Text that cannot be split into tokens.
+/// Error returned when text cannot be split into tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     pub line: usize,
@@ -26,7 +25,7 @@ pub(crate) struct SyntaxError {
     pub message: &'static str,
 }
 
-/// Splits text into entries: lines, or several lines held together by parentheses.
+/// Splits text into entries: a line, or several lines joined by parentheses.
 pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -39,10 +38,10 @@ impl<'a> Lexer<'a> {
         Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, line: 1, line_start: 0 }
     }
 
-    /// Replaces `tokens` by those of the next entry that has any. Returns whether the entry
-    /// began with white space, or `None` at the end of the text.
+    /// Replaces the content of `tokens` with the tokens of the next non-empty entry. Returns whether the
+    /// entry began with white space, or `None` at the end of the text.
     ///
-    /// After an error the rest of that line is skipped, and the next call goes on below it.
+    /// After an error, the rest of the line is skipped and the next call continues on the following line.
     pub fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<bool>, SyntaxError> {
         tokens.clear();
         let mut indented = self.is_at_blank();
@@ -50,7 +49,7 @@ impl<'a> Lexer<'a> {
         loop {
             let Some(&octet) = self.text.as_bytes().get(self.at) else {
                 if let Some((line, column)) = open {
-                    return Err(SyntaxError { line, column, message: "this parenthesis is never closed" });
+                    return Err(SyntaxError { line, column, message: "unclosed parenthesis" });
                 }
                 return Ok((!tokens.is_empty()).then_some(indented));
             };
@@ -74,7 +73,7 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                 }
                 b')' if open.take().is_some() => self.at += 1,
-                b')' => return Err(self.error_and_skip_line("this parenthesis was never opened")),
+                b')' => return Err(self.error_and_skip_line("unmatched closing parenthesis")),
                 _ => tokens.push(self.token()?),
             }
         }
@@ -93,17 +92,17 @@ impl<'a> Lexer<'a> {
         Ok(Token { text: if quoted { &text[1..text.len() - 1] } else { text }, quoted, line, column })
     }
 
-    /// Moves behind the closing quote.
+    /// Moves past the closing quote.
     fn skip_quoted(&mut self) -> Result<(), SyntaxError> {
         let octets = self.text.as_bytes();
         let mut at = self.at + 1;
         loop {
             match octets.get(at) {
                 None | Some(b'\n') => {
-                    return Err(self.error_and_skip_line("this quoted string is never closed"));
+                    return Err(self.error_and_skip_line("unterminated quoted string"));
                 }
                 Some(b'"') => break,
-                // A backslash at the end of a line does not carry the string over it.
+                // An escape does not continue a string on the next line.
                 Some(b'\\') if octets.get(at + 1).is_some_and(|next| *next != b'\n') => at += 2,
                 Some(_) => at += 1,
             }
@@ -112,7 +111,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Moves behind a word without quotes, save for the value of a `key="value"` pair.
+    /// Moves past an unquoted token. Only the value of a `key="value"` pair may be quoted within it.
     fn skip_bare(&mut self) -> Result<(), SyntaxError> {
         let octets = self.text.as_bytes();
         while let Some(&octet) = octets.get(self.at) {
@@ -120,8 +119,8 @@ impl<'a> Lexer<'a> {
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' => break,
                 b'"' if octets[self.at - 1] == b'=' => return self.skip_quoted(),
                 b'"' => break,
-                // If a character outside ASCII follows, this stops in its middle. Its other octets
-                // are none of those looked for, so the word still ends at a whole character.
+                // If a multi-byte character follows, this stops in its middle. Its other octets match none of
+                // the delimiters, so the token still ends at a character boundary.
                 b'\\' if octets.get(self.at + 1).is_some_and(|next| *next != b'\n') => self.at += 2,
                 _ => self.at += 1,
             }
@@ -146,7 +145,7 @@ impl<'a> Lexer<'a> {
         error
     }
 
-    /// Moves to the end of the line, before its line feed.
+    /// Moves to the end of the line, before the line feed.
     fn skip_line(&mut self) {
         let rest = &self.text[self.at..];
         self.at += rest.find('\n').unwrap_or(rest.len());
@@ -159,7 +158,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The octets a word stands for, with its escapes resolved; `None` if an escape is malformed.
+/// Resolves the escapes in a token. Returns `None` if an escape is malformed.
 pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -174,13 +173,13 @@ pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
-/// The text with Route 53's escapes turned into a master file's: Route 53 writes an octet as a backslash and three octal
-/// digits, where RFC 1035 5.1 has decimal ones (Route 53 Developer Guide, "DNS domain name format" and "TXT record
-/// type"). A backslash before anything but a digit is left as it is.
+/// Converts Route 53's escapes to those of a zone file: Route 53 writes an octet as a backslash and three
+/// octal digits, RFC 1035 5.1 uses decimal digits (Route 53 Developer Guide, "DNS domain name format" and
+/// "TXT record type"). A backslash before a character that is not a digit is left unchanged.
 ///
 /// # Errors
 ///
-/// A sentence, when digits behind a backslash are not three octal ones up to 377.
+/// A message, if the digits after a backslash are not three octal digits up to 377.
 pub fn from_octal_escapes(text: &str) -> Result<Cow<'_, str>, String> {
     if !text.contains('\\') {
         return Ok(Cow::Borrowed(text));
@@ -191,14 +190,14 @@ pub fn from_octal_escapes(text: &str) -> Result<Cow<'_, str>, String> {
         decimal.push_str(&rest[..=backslash]);
         rest = &rest[backslash + 1..];
         let Some(first) = rest.chars().next() else { break };
-        let taken = if first.is_ascii_digit() { 3 } else { first.len_utf8() };
-        let escaped = rest.get(..taken).unwrap_or(rest);
+        let length = if first.is_ascii_digit() { 3 } else { first.len_utf8() };
+        let escaped = rest.get(..length).unwrap_or(rest);
         if first.is_ascii_digit() {
             let is_octal = escaped.len() == 3 && escaped.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
             let octet = is_octal.then(|| u8::from_str_radix(escaped, 8).ok()).flatten();
             let octet = octet.ok_or_else(|| {
                 format!(
-                    "bad escape `\\{escaped}`: Route 53 writes an octet as three octal digits, \\000 to \\377"
+                    "invalid escape `\\{escaped}`: Route 53 uses three octal digits, from \\000 to \\377"
                 )
             })?;
             decimal.push_str(&format!("{octet:03}"));
@@ -211,7 +210,7 @@ pub fn from_octal_escapes(text: &str) -> Result<Cow<'_, str>, String> {
     Ok(Cow::Owned(decimal))
 }
 
-/// The octets as a quoted string.
+/// Formats octets as a quoted string.
 pub(crate) fn quote(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() + 2);
     text.push('"');
@@ -229,8 +228,8 @@ pub(crate) fn quote(octets: &[u8]) -> String {
     text
 }
 
-/// A span of time in seconds: digits, or numbers with the units w, d, h, m and s (`1h30m`).
-/// `None` if it is neither or exceeds 32 bits.
+/// Parses a time: seconds, or numbers with the units w, d, h, m and s (`1h30m`). Returns `None` if the text
+/// is neither or exceeds 32 bits.
 pub(crate) fn parse_seconds(text: &str) -> Option<u32> {
     let mut total: u32 = 0;
     let mut number: Option<u32> = None;
@@ -255,7 +254,7 @@ pub(crate) fn parse_seconds(text: &str) -> Option<u32> {
     match (number, units) {
         (Some(plain), false) => Some(plain),
         (None, true) => Some(total),
-        // Nothing at all, or digits left without a unit as in "1h30".
+        // Empty text, or digits without a unit as in "1h30".
         _ => None,
     }
 }
@@ -266,7 +265,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether an entry is indented, and its words; or the place of an error.
+    /// Whether an entry is indented, and its tokens; or the position of an error.
     type Outcome = Result<(bool, Vec<String>), (usize, usize)>;
 
     fn entries(text: &str) -> Vec<Outcome> {
@@ -284,23 +283,23 @@ mod tests {
         }
     }
 
-    fn words(text: &str) -> Vec<String> {
+    fn token_texts(text: &str) -> Vec<String> {
         entries(text).remove(0).expect("tokens").1
     }
 
     #[test]
-    fn splits_words_comments_and_parentheses() {
-        assert_eq!(words("a b;c\n"), ["a", "b"]);
-        assert_eq!(words("a ( b ; x )\n c\n) d\n"), ["a", "b", "c", "d"]);
-        assert_eq!(words(r#"a "b c;(" d\ e"#), ["a", "b c;(", r"d\ e"]);
-        assert_eq!(words(r#"k="a b" "x""y""#), [r#"k="a b""#, "x", "y"]);
-        assert_eq!(words(r"a\;b\é c"), [r"a\;b\é", "c"]);
+    fn splits_tokens_comments_and_parentheses() {
+        assert_eq!(token_texts("a b;c\n"), ["a", "b"]);
+        assert_eq!(token_texts("a ( b ; x )\n c\n) d\n"), ["a", "b", "c", "d"]);
+        assert_eq!(token_texts(r#"a "b c;(" d\ e"#), ["a", "b c;(", r"d\ e"]);
+        assert_eq!(token_texts(r#"k="a b" "x""y""#), [r#"k="a b""#, "x", "y"]);
+        assert_eq!(token_texts(r"a\;b\é c"), [r"a\;b\é", "c"]);
         assert_eq!(entries("\n ; only a comment\n\t\n"), []);
         assert_eq!(entries(" a\r\nb"), [Ok((true, vec!["a".into()])), Ok((false, vec!["b".into()]))]);
     }
 
     #[test]
-    fn goes_on_below_an_error() {
+    fn continues_on_the_line_after_an_error() {
         assert_eq!(
             entries("a \"b\nc\n)\n(("),
             [Err((1, 3)), Ok((false, vec!["c".into()])), Err((3, 1)), Err((4, 2))]
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn octal_escapes_become_decimal_ones() {
+    fn octal_escapes_are_converted_to_decimal() {
         for (octal, decimal) in [
             (r"\052.example.com", r"\042.example.com"),
             (r#""say \"hi\" \303\251""#, r#""say \"hi\" \195\169""#),
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_spans_of_time() {
+    fn parses_times() {
         assert_eq!(parse_seconds("300"), Some(300));
         assert_eq!(parse_seconds("1h30M"), Some(5400));
         assert_eq!(parse_seconds("1w2d3s"), Some(777_603));
@@ -341,7 +340,7 @@ mod tests {
             let quoted = quote(&octets);
             let inner = &quoted[1..quoted.len() - 1];
             prop_assert_eq!(unescape(inner).unwrap(), octets);
-            prop_assert_eq!(words(&quoted), [inner]);
+            prop_assert_eq!(token_texts(&quoted), [inner]);
         }
 
         #[test]

@@ -1,4 +1,4 @@
-//! Reading a message as a query, or deciding how to turn it away.
+//! Parsing of queries, and what is needed to reject a message that is not one.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::code::{Class, Opcode, Rcode, RecordType};
 use super::edns::Edns;
 use super::name::{Name, wire_length};
 
-/// What is asked.
+/// A question: name, type and class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The name, lower-cased.
@@ -32,7 +32,7 @@ pub struct Query {
     pub recursion_desired: bool,
     /// The CD bit (RFC 4035 3.2.2).
     pub checking_disabled: bool,
-    /// What is asked.
+    /// The question.
     pub question: Question,
     /// The name in wire form with the client's case, to be echoed octet for octet.
     pub qname_as_sent: Vec<u8>,
@@ -40,28 +40,28 @@ pub struct Query {
     pub edns: Option<Edns>,
 }
 
-/// Why a message is not a query we can answer.
+/// Error returned when a message is not a valid query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryError {
-    /// Say nothing.
+    /// The message is discarded without a reply.
     Discard(DiscardReason),
-    /// Turn away with an rcode.
+    /// The message is answered with an error rcode.
     Reject(Rejection),
 }
 
-/// Why a message gets no reply at all.
+/// Why a message is discarded without a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DiscardReason {
-    /// It is shorter than a header.
+    /// The message is shorter than a header.
     TooShort,
-    /// It is itself a response; a reply to it could start a loop.
+    /// The message is itself a response; replying to it could start a loop.
     IsResponse,
 }
 
-/// What is needed to turn a message away.
+/// What is needed to encode an error reply to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The identifier of the message.
+    /// The ID of the message.
     pub id: u16,
     /// Its opcode.
     pub opcode: Opcode,
@@ -69,34 +69,39 @@ pub struct Rejection {
     pub recursion_desired: bool,
     /// Its CD bit.
     pub checking_disabled: bool,
-    /// The outcome; above 15 only together with `edns`.
+    /// The rcode of the reply. A value above 15 requires `edns`.
     pub rcode: Rcode,
-    /// The question with the name as sent, if it could be read.
+    /// The question with the name as sent, if it could be parsed.
     pub question: Option<(Vec<u8>, RecordType, Class)>,
-    /// Whether the reply carries an OPT record.
+    /// Whether the reply has an OPT record.
     pub edns: bool,
     /// The DO bit, to be copied into the OPT record.
     pub dnssec_ok: bool,
 }
 
 impl Query {
-    /// Reads a message.
+    /// Parses a message.
     ///
-    /// Records after the question are walked with their bounds checked; all but OPT are then
-    /// skipped, and octets after the last one are ignored. The bits Z, AA and TC are ignored.
-    /// Meta types other than OPT are left to the caller.
+    /// The records after the question are parsed with bounds checks; all but the OPT record are ignored, and
+    /// so are octets after the last record. The bits Z, AA and TC are ignored. Meta-TYPEs other than OPT are
+    /// left to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Discard`] for a message that must not be replied to, else [`QueryError::Reject`] with FORMERR, NOTIMP
+    /// or BADVERS.
     pub fn parse(message: &[u8]) -> Result<Self, QueryError> {
         let Some(header) = message.first_chunk::<HEADER_LEN>() else {
             return Err(QueryError::Discard(DiscardReason::TooShort));
         };
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let flags = word(2);
+        let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let flags = u16_at(2);
         if flags & QR != 0 {
             return Err(QueryError::Discard(DiscardReason::IsResponse));
         }
-        let counts = [word(6), word(8), word(10)];
-        let mut turned = Rejection {
-            id: word(0),
+        let counts = [u16_at(6), u16_at(8), u16_at(10)];
+        let mut rejection = Rejection {
+            id: u16_at(0),
             opcode: Opcode((flags >> 11 & 15) as u8),
             recursion_desired: flags & RD != 0,
             checking_disabled: flags & CD != 0,
@@ -105,43 +110,43 @@ impl Query {
             edns: false,
             dnssec_ok: false,
         };
-        if turned.opcode != Opcode::QUERY {
-            turned.rcode = Rcode::NOTIMP;
+        if rejection.opcode != Opcode::QUERY {
+            rejection.rcode = Rcode::NOTIMP;
         }
 
-        let mut reader = QueryParser { message, at: HEADER_LEN };
-        let question = match word(4) {
-            1 => reader.question(),
+        let mut parser = QueryParser { message, at: HEADER_LEN };
+        let question = match u16_at(4) {
+            1 => parser.question(),
             _ => None,
         };
         let Some((qname_as_sent, qname, qtype, qclass)) = question else {
-            return Err(QueryError::Reject(turned));
+            return Err(QueryError::Reject(rejection));
         };
-        turned.question = Some((qname_as_sent.to_vec(), qtype, qclass));
-        let Some(opt) = reader.opt_record(counts) else {
-            return Err(QueryError::Reject(turned));
+        rejection.question = Some((qname_as_sent.to_vec(), qtype, qclass));
+        let Some(opt) = parser.opt_record(counts) else {
+            return Err(QueryError::Reject(rejection));
         };
-        turned.edns = opt.is_some();
-        turned.dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
+        rejection.edns = opt.is_some();
+        rejection.dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
 
         let [answers, authorities, _] = counts;
-        let stray =
+        let has_stray_records =
             answers != 0 || (authorities != 0 && qtype != RecordType::IXFR) || qtype == RecordType::OPT;
-        if stray || turned.opcode != Opcode::QUERY {
-            return Err(QueryError::Reject(turned));
+        if has_stray_records || rejection.opcode != Opcode::QUERY {
+            return Err(QueryError::Reject(rejection));
         }
         let edns = match opt {
             None => None,
             Some(OptRecord { edns: Some(edns), .. }) => Some(edns),
             Some(OptRecord { edns: None, .. }) => {
-                turned.rcode = Rcode::BADVERS;
-                return Err(QueryError::Reject(turned));
+                rejection.rcode = Rcode::BADVERS;
+                return Err(QueryError::Reject(rejection));
             }
         };
         Ok(Self {
-            id: turned.id,
-            recursion_desired: turned.recursion_desired,
-            checking_disabled: turned.checking_disabled,
+            id: rejection.id,
+            recursion_desired: rejection.recursion_desired,
+            checking_disabled: rejection.checking_disabled,
             question: Question { qname, qtype, qclass },
             qname_as_sent: qname_as_sent.to_vec(),
             edns,
@@ -149,15 +154,15 @@ impl Query {
     }
 }
 
-/// The length of a header (RFC 1035 4.1.1).
+/// Length of the message header in octets (RFC 1035 4.1.1).
 pub(crate) const HEADER_LEN: usize = 12;
-/// The bit that tells a response from a query.
+/// The QR bit: set in responses, clear in queries.
 pub(crate) const QR: u16 = 0x8000;
-/// Recursion desired.
+/// The RD bit: recursion desired.
 pub(crate) const RD: u16 = 0x0100;
-/// Checking disabled.
+/// The CD bit: checking disabled.
 pub(crate) const CD: u16 = 0x0010;
-/// The DO bit within the TTL field of an OPT record.
+/// The DO bit, in the TTL field of an OPT record.
 pub(crate) const DO: u32 = 0x8000;
 
 /// An OPT record of any version.
@@ -167,7 +172,7 @@ struct OptRecord {
     edns: Option<Edns>,
 }
 
-/// Reads a message from front to back. `None` means that the message is malformed.
+/// Parses a message from front to back. The methods return `None` if the message is malformed.
 struct QueryParser<'a> {
     message: &'a [u8],
     at: usize,
@@ -176,7 +181,7 @@ struct QueryParser<'a> {
 impl<'a> QueryParser<'a> {
     fn question(&mut self) -> Option<(&'a [u8], Name, RecordType, Class)> {
         let rest = self.message.get(self.at..)?;
-        // Refuses compression pointers: nothing comes before the name to point to.
+        // Compression pointers are rejected: no name precedes this one.
         let as_sent = self.take(wire_length(rest).ok()?)?;
         let qname = Name::from_wire(as_sent).ok()?;
         let qtype = RecordType(self.u16()?);
@@ -184,11 +189,11 @@ impl<'a> QueryParser<'a> {
         Some((as_sent, qname, qtype, qclass))
     }
 
-    /// Walks the records of the three sections; returns the OPT record if there is one.
+    /// Parses the records of the three sections and returns the OPT record, if there is one.
     fn opt_record(&mut self, counts: [u16; 3]) -> Option<Option<OptRecord>> {
         let mut found = None;
         for (section, count) in counts.into_iter().enumerate() {
-            // A record takes 11 octets at least, so the message bounds this, not the count.
+            // A record has at least 11 octets, so the length of the message bounds this loop, not the count.
             for _ in 0..count {
                 let is_root = self.skip_name()?;
                 let rtype = RecordType(self.u16()?);
@@ -205,7 +210,7 @@ impl<'a> QueryParser<'a> {
                 let dnssec_ok = ttl & DO != 0;
                 let edns = match ttl >> 16 & 0xff {
                     0 => Some(Edns::parse(class, dnssec_ok, data)?),
-                    // What the data of another version look like is not known.
+                    // The format of the data of other versions is unknown.
                     _ => None,
                 };
                 found = Some(OptRecord { dnssec_ok, edns });
@@ -214,7 +219,7 @@ impl<'a> QueryParser<'a> {
         Some(found)
     }
 
-    /// Moves behind a name, compressed or not; returns whether it is the root, spelt out.
+    /// Skips a name, compressed or not, and returns whether it is an uncompressed root name.
     fn skip_name(&mut self) -> Option<bool> {
         let start = self.at;
         loop {

@@ -1,4 +1,4 @@
-//! The data of records.
+//! RDATA: the data of records.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,18 +13,18 @@ use super::svcb;
 
 /// The data of one record in uncompressed wire form. Cheap to clone.
 ///
-/// It does not know its type. Data made by [`Rdata::from_wire`] may be malformed for the type
-/// it is used with: the accessors then find nothing, and printing uses the generic form.
+/// The record type is not part of it. Data created with [`Rdata::from_wire`] may be malformed for the type it
+/// is used with: the accessors then return nothing, and printing uses the generic form.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rdata(Octets);
 
-/// The longest data that needs no memory of its own: with it, [`Octets`] are as large as a vector is.
+/// Maximum length of data stored inline, in octets: with it, [`Octets`] is as large as a `Vec`.
 const INLINE_OCTETS: usize = 22;
 
-/// Octets, in place where they are few: addresses, most of all.
+/// Octets, stored inline if there are few of them, as for addresses.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Octets {
-    /// So many of these octets; the others are zero.
+    /// The number of octets used; the others are zero.
     Inline(u8, [u8; INLINE_OCTETS]),
     /// More than [`SHORT`] octets.
     Heap(Arc<[u8]>),
@@ -34,8 +34,8 @@ impl From<&[u8]> for Octets {
     fn from(wire: &[u8]) -> Self {
         let mut octets = [0; INLINE_OCTETS];
         match octets.get_mut(..wire.len()) {
-            Some(place) => {
-                place.copy_from_slice(wire);
+            Some(used) => {
+                used.copy_from_slice(wire);
                 Self::Inline(wire.len() as u8, octets)
             }
             None => Self::Heap(wire.into()),
@@ -54,40 +54,40 @@ impl Deref for Octets {
     }
 }
 
-/// Why text is not the data of a record of the given type.
+/// Error returned when text is not valid data of the given record type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RdataError {
     /// The text ends before the last field.
-    #[error("the {0} is missing")]
+    #[error("missing {0}")]
     Missing(&'static str),
     /// There is text after the last field.
     #[error("unexpected {0:?} after the last field")]
     Extra(String),
-    /// A field is not what it should be.
+    /// The value of a field is invalid.
     #[error("invalid {field} {text:?}: expected {expected}")]
     Field {
-        /// What the field is called.
+        /// The name of the field.
         field: &'static str,
-        /// What was written.
+        /// The text found.
         text: String,
-        /// What should have been written.
+        /// A description of what is valid.
         expected: &'static str,
     },
-    /// A field is not a name.
+    /// The value of a field is not a valid name.
     #[error("invalid {field}: {error}")]
     Name {
-        /// What the field is called.
+        /// The name of the field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The error in the name.
         error: NameError,
     },
-    /// The type has no presentation form here.
-    #[error("the text form of {0} is not known; write \\#, the length, and the data in hexadecimal")]
+    /// The presentation form of the type is not supported.
+    #[error("no text form is supported for {0}: write \\#, the length, and the data in hexadecimal")]
     NoTextForm(RecordType),
-    /// Generic data (RFC 3597 5) that is not well-formed data of a known type.
-    #[error("the octets are not well-formed {0} data")]
+    /// Generic data (RFC 3597 5) is malformed for a known type.
+    #[error("malformed {0} data")]
     Malformed(RecordType),
-    /// The data of a type that is not laid out field by field.
+    /// The data of a type that is parsed by `hickory_proto` is invalid.
     #[error("invalid {rtype} data: {reason}")]
     InvalidData {
         /// The record type.
@@ -95,26 +95,26 @@ pub enum RdataError {
         /// The error reported by the parser for that type.
         reason: String,
     },
-    /// More than 65535 octets.
-    #[error("the data is longer than 65535 octets")]
+    /// The data is longer than 65535 octets.
+    #[error("data too long: the maximum is 65535 octets")]
     TooLong,
-    /// Quotes or parentheses that do not match, or more than one line.
+    /// Unbalanced quotes or parentheses, or more than one line.
     #[error("{0}")]
     Syntax(&'static str),
 }
 
 impl Rdata {
-    /// The data of an A record (RFC 1035 3.4.1).
+    /// Creates the data of an A record (RFC 1035 3.4.1).
     pub fn a(address: Ipv4Addr) -> Self {
         Self::from_wire(&address.octets())
     }
 
-    /// The data of an AAAA record (RFC 3596 2.2).
+    /// Creates the data of an AAAA record (RFC 3596 2.2).
     pub fn aaaa(address: Ipv6Addr) -> Self {
         Self::from_wire(&address.octets())
     }
 
-    /// The type and data of the A or AAAA record for an address.
+    /// Returns the type and data of the A or AAAA record for an address.
     pub fn for_address(address: IpAddr) -> (RecordType, Self) {
         match address {
             IpAddr::V4(address) => (RecordType::A, Self::a(address)),
@@ -122,12 +122,12 @@ impl Rdata {
         }
     }
 
-    /// The data of a record that is nothing but a name: CNAME, NS, PTR, DNAME.
+    /// Creates data that consists of one name: CNAME, NS, PTR or DNAME.
     pub fn from_name(target: &Name) -> Self {
         Self::from_wire(target.as_wire())
     }
 
-    /// The data of an SOA record (RFC 1035 3.3.13); the times are in seconds.
+    /// Creates the data of an SOA record (RFC 1035 3.3.13). Times are in seconds.
     pub fn soa(
         mname: &Name,
         rname: &Name,
@@ -144,8 +144,8 @@ impl Rdata {
         Self::from_wire(&wire)
     }
 
-    /// The data of a TXT record. Each text is split into character-strings of 255 octets; no
-    /// texts at all make one empty character-string (RFC 1035 3.3.14 wants at least one).
+    /// Creates the data of a TXT record. Each text is split into character-strings of at most 255 octets.
+    /// Without any text, the data is one empty character-string, since RFC 1035 3.3.14 requires at least one.
     pub fn txt(texts: &[&str]) -> Self {
         let mut wire = Vec::new();
         for text in if texts.is_empty() { &[""] } else { texts } {
@@ -160,16 +160,16 @@ impl Rdata {
         Self::from_wire(&wire)
     }
 
-    /// Takes the octets as they are. Names inside must be uncompressed.
+    /// Creates data from octets, without validation. Names in it must be uncompressed.
     pub fn from_wire(wire: &[u8]) -> Self {
         Self(Octets::from(wire))
     }
 
-    /// Reads the presentation form of one record's data.
+    /// Parses the presentation form of the data of one record.
     ///
-    /// Every type can be written in the generic form `\# 4 0a000001` (RFC 3597 5). Names are
-    /// absolute, with or without a trailing dot. TXT and SPF take quoted strings and bare words
-    /// of at most 255 octets each, as in a master file.
+    /// Every type can be written in the generic form `\# 4 0a000001` (RFC 3597 5). Names are absolute, with
+    /// or without a trailing dot. TXT and SPF accept quoted strings and unquoted tokens of at most 255 octets
+    /// each, as in a zone file.
     pub fn parse(rtype: RecordType, text: &str) -> Result<Self, RdataError> {
         let syntax = |error: super::presentation::SyntaxError| RdataError::Syntax(error.message);
         let mut lexer = Lexer::new(text);
@@ -177,25 +177,25 @@ impl Rdata {
         lexer.next_entry(&mut tokens).map_err(syntax)?;
         let mut more = Vec::new();
         if lexer.next_entry(&mut more).map_err(syntax)?.is_some() {
-            return Err(RdataError::Syntax("the data spans several lines; put parentheses around them"));
+            return Err(RdataError::Syntax("the data spans several lines: enclose it in parentheses"));
         }
         let mut wire = Vec::new();
         rdata_format::parse(rtype, &tokens, None, &mut wire).map_err(|(_, error)| error)?;
         Ok(Self::from(wire))
     }
 
-    /// The presentation form, or the generic form of RFC 3597 5 if the type has none here or
-    /// the data is malformed for it.
+    /// Returns the presentation form, or the generic form of RFC 3597 5 if the type has none or the data is
+    /// malformed for it.
     pub fn to_text(&self, rtype: RecordType) -> String {
         rdata_format::print(rtype, &self.0).unwrap_or_else(|| self.to_generic_text())
     }
 
-    /// The uncompressed wire form.
+    /// Returns the uncompressed wire form.
     pub fn as_wire(&self) -> &[u8] {
         &self.0
     }
 
-    /// The address in A or AAAA data; `None` for other types.
+    /// Returns the address in A or AAAA data, or `None` for other types.
     pub fn address(&self, rtype: RecordType) -> Option<IpAddr> {
         match rtype {
             RecordType::A => Some(<[u8; 4]>::try_from(self.as_wire()).ok()?.into()),
@@ -204,7 +204,7 @@ impl Rdata {
         }
     }
 
-    /// The name in CNAME, NS, PTR or DNAME data; `None` for other types.
+    /// Returns the name in CNAME, NS, PTR or DNAME data, or `None` for other types.
     pub fn target(&self, rtype: RecordType) -> Option<Name> {
         match rtype {
             RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::DNAME => {
@@ -214,7 +214,7 @@ impl Rdata {
         }
     }
 
-    /// The address hints in SVCB or HTTPS data (RFC 9460 7.3); nothing for other types.
+    /// Returns the address hints in SVCB or HTTPS data (RFC 9460 7.3), and none for other types.
     pub fn hints(&self, rtype: RecordType) -> Vec<IpAddr> {
         match rtype {
             RecordType::SVCB | RecordType::HTTPS => svcb::hints(&self.0),
@@ -222,7 +222,7 @@ impl Rdata {
         }
     }
 
-    /// The last field of SOA data, which bounds the life of negative answers (RFC 2308 4);
+    /// Returns the MINIMUM field of SOA data, which limits the TTL of negative answers (RFC 2308 4), or
     /// `None` if this is not SOA data.
     pub fn soa_minimum(&self) -> Option<u32> {
         let mname = wire_length(&self.0).ok()?;

@@ -1,9 +1,8 @@
-//! From presentation form to wire form and back, for the data of one record.
+//! Conversion of RDATA between presentation form and wire form.
 //!
-//! The types this project meets most are laid out field by field here, which also says which
-//! fields are names that may be relative in a master file. The remaining types that have a
-//! presentation form, those of opaque numbers and keys, go through `hickory_proto`. Every type
-//! can be written in the generic form of RFC 3597 5.
+//! The most common types are described field by field, which also identifies the fields that are names and
+//! may be relative in a zone file. The remaining types with a presentation form, those of opaque numbers and
+//! keys, are handled by `hickory_proto`. Every type can be written in the generic form of RFC 3597 5.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -16,38 +15,38 @@ use super::presentation::{Token, parse_seconds, quote, unescape};
 use super::rdata::RdataError;
 use super::svcb;
 
-/// What is wrong, and with which token; the index is one past the last if something is missing.
+/// An error and the index of the token it concerns; one past the last token if a field is missing.
 pub(crate) type FieldError = (usize, RdataError);
 
-/// How one field is written.
+/// The format of one field.
 #[derive(Clone, Copy)]
 enum FieldKind {
     U8,
     U16,
     U32,
-    /// 32 bits, with or without units of time.
+    /// 32 bits; the text may use units of time.
     Seconds,
     Ipv4,
     Ipv6,
     Name,
     /// One character-string.
     CharString,
-    /// One character-string that is a word, printed without quotes.
+    /// One character-string, printed without quotes.
     BareCharString,
-    /// One or more character-strings, to the end.
+    /// One or more character-strings, up to the end of the data.
     CharStrings,
-    /// One word without a length octet, to the end.
+    /// Text without a length octet, up to the end of the data.
     RestString,
-    /// Hexadecimal digits, to the end; white space between them is ignored.
+    /// Octets as hexadecimal digits, up to the end of the data; white space between them is ignored.
     Hex,
-    /// Service parameters, to the end (RFC 9460 2.1).
+    /// Service parameters, up to the end of the data (RFC 9460 2.1).
     Params,
 }
 
-/// A field: how it is written, and what it is called in messages.
+/// A field: its format, and its name in error messages.
 type Field = (FieldKind, &'static str);
 
-/// The fields of a type, if it is one of those laid out here.
+/// Returns the fields of a record type, or `None` if it is not described here.
 fn fields_of(rtype: RecordType) -> Option<&'static [Field]> {
     use FieldKind::*;
     Some(match rtype {
@@ -94,29 +93,29 @@ fn fields_of(rtype: RecordType) -> Option<&'static [Field]> {
     })
 }
 
-/// A stretch of rdata, for one who looks for the names in it.
+/// A part of RDATA, as far as is needed to locate the names in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RdataPart {
-    /// So many octets.
+    /// This number of octets.
     Octets(usize),
-    /// A length octet, and as many octets as it says.
+    /// A length octet, followed by that number of octets.
     CharString,
-    /// A name, compressed perhaps.
+    /// A name, possibly compressed.
     Name,
 }
 
-/// The fixed fields of SIG data: type covered, algorithm, labels, original TTL, expiration, inception, key tag
-/// (RFC 2535 4.1). The signer's name follows.
+/// Length of the fixed fields of SIG data in octets: type covered, algorithm, labels, original TTL,
+/// expiration, inception, key tag (RFC 2535 4.1). The signer's name follows.
 const SIG_FIXED: usize = 18;
 
-/// The parts of a type's rdata up to its last name; nothing for types without names. What follows them is
-/// opaque.
+/// Iterates over the parts of a type's RDATA up to the last name in it. Empty for types without names. The
+/// data after the last name is opaque.
 ///
-/// All types whose names old servers may compress have their names here (RFC 3597 4): those of RFC 1035, and RP,
-/// AFSDB, RT, SIG, PX, NXT, NAPTR and SRV.
+/// This covers every type whose names may be compressed by old servers (RFC 3597 4): those of RFC 1035, and
+/// RP, AFSDB, RT, SIG, PX, NXT, NAPTR and SRV.
 pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = RdataPart> {
-    // These two have no presentation form here: what follows the name is not laid out.
-    let more: &[RdataPart] = match rtype {
+    // These two have no presentation form here, so `fields_of` does not describe them.
+    let undescribed: &[RdataPart] = match rtype {
         RecordType::NXT => &[RdataPart::Name],
         RecordType::SIG => &[RdataPart::Octets(SIG_FIXED), RdataPart::Name],
         _ => &[],
@@ -124,13 +123,13 @@ pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Rdat
     let fields = fields_of(rtype).unwrap_or_default();
     let names =
         fields.iter().rposition(|(kind, _)| matches!(kind, FieldKind::Name)).map_or(0, |last| last + 1);
-    let laid_out = fields[..names].iter().map(|(kind, _)| match kind {
+    let described = fields[..names].iter().map(|(kind, _)| match kind {
         FieldKind::Name => RdataPart::Name,
         FieldKind::U8 => RdataPart::Octets(1),
         FieldKind::U16 => RdataPart::Octets(2),
         FieldKind::U32 | FieldKind::Seconds | FieldKind::Ipv4 => RdataPart::Octets(4),
         FieldKind::Ipv6 => RdataPart::Octets(16),
-        // The others reach to the end, so no name follows them.
+        // Of these, only a character-string can precede a name. The others extend to the end of the data.
         FieldKind::CharString
         | FieldKind::BareCharString
         | FieldKind::CharStrings
@@ -138,15 +137,15 @@ pub(crate) fn parts_to_last_name(rtype: RecordType) -> impl Iterator<Item = Rdat
         | FieldKind::Hex
         | FieldKind::Params => RdataPart::CharString,
     });
-    more.iter().copied().chain(laid_out)
+    undescribed.iter().copied().chain(described)
 }
 
-/// Whether octets may follow the last name of a type's data.
+/// Returns whether other data may follow the last name in data of this type.
 pub(crate) fn may_have_tail(rtype: RecordType) -> bool {
     matches!(rtype, RecordType::NXT | RecordType::SIG | RecordType::SVCB | RecordType::HTTPS)
 }
 
-/// The types left to `hickory_proto`: neither names nor strings in them.
+/// Returns whether this type is handled by `hickory_proto`. Its data has neither names nor character-strings.
 fn uses_hickory(rtype: RecordType) -> bool {
     matches!(
         rtype,
@@ -159,8 +158,8 @@ fn uses_hickory(rtype: RecordType) -> bool {
     )
 }
 
-/// Puts the wire form of rdata written as these tokens into `wire`, in place of what was there; relative names
-/// are completed with `origin`, or are absolute if there is none.
+/// Replaces the content of `wire` with the wire form of the RDATA in `tokens`. Relative names are completed
+/// with `origin`, or taken as absolute if it is `None`.
 pub(crate) fn parse(
     rtype: RecordType,
     tokens: &[Token<'_>],
@@ -183,11 +182,11 @@ pub(crate) fn parse(
     Ok(())
 }
 
-/// The presentation form of rdata; `None` if the type has none here or the data is malformed.
+/// Returns the presentation form of RDATA, or `None` if the type has none here or the data is malformed.
 pub(crate) fn print(rtype: RecordType, wire: &[u8]) -> Option<String> {
     match fields_of(rtype) {
         Some(fields) => print_fields(fields, wire),
-        // Certificates would be printed with mnemonics that the reader does not take.
+        // CERT would be printed with mnemonics that the parser does not accept.
         None if uses_hickory(rtype) && rtype != RecordType::CERT => print_with_hickory(rtype, wire),
         None => None,
     }
@@ -237,7 +236,7 @@ fn parse_field(
             wire.extend(number.to_be_bytes());
         }
         FieldKind::U32 => {
-            let number: u32 = text.parse().map_err(|_| invalid("a number of 32 bits"))?;
+            let number: u32 = text.parse().map_err(|_| invalid("a number from 0 to 4294967295"))?;
             wire.extend(number.to_be_bytes());
         }
         FieldKind::Seconds => {
@@ -265,7 +264,7 @@ fn parse_field(
         FieldKind::CharString | FieldKind::BareCharString | FieldKind::CharStrings => {
             let octets = unescape(text).ok_or_else(|| invalid("escapes of the form \\DDD or \\X"))?;
             let length = u8::try_from(octets.len())
-                .map_err(|_| invalid("at most 255 octets, or several quoted strings"))?;
+                .map_err(|_| invalid("at most 255 octets: split the text into several quoted strings"))?;
             wire.push(length);
             wire.extend(octets);
         }
@@ -273,27 +272,27 @@ fn parse_field(
             wire.extend(unescape(text).ok_or_else(|| invalid("escapes of the form \\DDD or \\X"))?);
         }
         FieldKind::Hex => {
-            let octets = hex(text).ok_or_else(|| invalid("pairs of hexadecimal digits"))?;
+            let octets = decode_hex(text).ok_or_else(|| invalid("pairs of hexadecimal digits"))?;
             wire.extend(octets);
         }
-        // Parameters are several tokens and are read by the caller.
+        // Parameters span several tokens; the caller parses them.
         FieldKind::Params => {}
     }
     Ok(())
 }
 
-/// Reads `\# LENGTH HEX` (RFC 3597 5).
+/// Parses `\# LENGTH HEX` (RFC 3597 5).
 fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, FieldError> {
     let length = tokens.get(1).ok_or((1, RdataError::Missing("length")))?;
     let invalid =
         |text: &str, expected| RdataError::Field { field: "generic data", text: text.to_owned(), expected };
-    let announced: u16 =
+    let stated_length: u16 =
         length.text.parse().map_err(|_| (1, invalid(length.text, "a length from 0 to 65535")))?;
-    // Digits may be split anywhere, even inside an octet.
+    // White space may separate the digits anywhere, even within an octet.
     let digits: String = tokens[2..].iter().map(|token| token.text).collect();
-    let wire = hex(&digits).ok_or_else(|| (2, invalid(&digits, "pairs of hexadecimal digits")))?;
-    if wire.len() != usize::from(announced) {
-        return Err((1, invalid(length.text, "as many octets as the length says")));
+    let wire = decode_hex(&digits).ok_or_else(|| (2, invalid(&digits, "pairs of hexadecimal digits")))?;
+    if wire.len() != usize::from(stated_length) {
+        return Err((1, invalid(length.text, "the number of octets that follow")));
     }
     if fields_of(rtype).is_some() && print(rtype, &wire).is_none() {
         return Err((2, RdataError::Malformed(rtype)));
@@ -301,7 +300,8 @@ fn parse_generic(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, Fie
     Ok(wire)
 }
 
-fn hex(text: &str) -> Option<Vec<u8>> {
+/// Decodes hexadecimal digits; `None` if they are not pairs.
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;
     };
@@ -310,9 +310,9 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn parse_with_hickory(rtype: RecordType, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError> {
-    let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
+    let texts: Vec<&str> = tokens.iter().map(|token| token.text).collect();
     let invalid = |reason: String| RdataError::InvalidData { rtype, reason };
-    let data = RData::try_from_str(HickoryType::from(rtype.0), &words.join(" "))
+    let data = RData::try_from_str(HickoryType::from(rtype.0), &texts.join(" "))
         .map_err(|error| invalid(error.to_string()))?;
     let mut wire = Vec::new();
     data.emit(&mut BinEncoder::new(&mut wire)).map_err(|error| invalid(error.to_string()))?;
@@ -328,56 +328,58 @@ fn print_with_hickory(rtype: RecordType, wire: &[u8]) -> Option<String> {
 
 fn print_fields(fields: &[Field], wire: &[u8]) -> Option<String> {
     let mut rest = wire;
-    let mut words: Vec<String> = Vec::with_capacity(fields.len());
+    let mut texts: Vec<String> = Vec::with_capacity(fields.len());
     for &(kind, _) in fields {
         match kind {
-            FieldKind::U8 => words.push(take::<1>(&mut rest)?[0].to_string()),
-            FieldKind::U16 => words.push(u16::from_be_bytes(take(&mut rest)?).to_string()),
+            FieldKind::U8 => texts.push(take::<1>(&mut rest)?[0].to_string()),
+            FieldKind::U16 => texts.push(u16::from_be_bytes(take(&mut rest)?).to_string()),
             FieldKind::U32 | FieldKind::Seconds => {
-                words.push(u32::from_be_bytes(take(&mut rest)?).to_string());
+                texts.push(u32::from_be_bytes(take(&mut rest)?).to_string());
             }
-            FieldKind::Ipv4 => words.push(Ipv4Addr::from(take::<4>(&mut rest)?).to_string()),
-            FieldKind::Ipv6 => words.push(Ipv6Addr::from(take::<16>(&mut rest)?).to_string()),
+            FieldKind::Ipv4 => texts.push(Ipv4Addr::from(take::<4>(&mut rest)?).to_string()),
+            FieldKind::Ipv6 => texts.push(Ipv6Addr::from(take::<16>(&mut rest)?).to_string()),
             FieldKind::Name => {
                 let (name, after) = rest.split_at(wire_length(rest).ok()?);
                 rest = after;
-                words.push(wire_to_text(name));
+                texts.push(wire_to_text(name));
             }
-            FieldKind::CharString => words.push(quote(take_text(&mut rest)?)),
+            FieldKind::CharString => texts.push(quote(take_char_string(&mut rest)?)),
             FieldKind::BareCharString => {
-                let text = take_text(&mut rest)?;
+                let text = take_char_string(&mut rest)?;
                 let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_alphanumeric);
-                words.push(if is_plain {
+                texts.push(if is_plain {
                     text.iter().copied().map(char::from).collect()
                 } else {
                     quote(text)
                 });
             }
             FieldKind::CharStrings => {
-                words.push(quote(take_text(&mut rest)?));
+                texts.push(quote(take_char_string(&mut rest)?));
                 while !rest.is_empty() {
-                    words.push(quote(take_text(&mut rest)?));
+                    texts.push(quote(take_char_string(&mut rest)?));
                 }
             }
-            FieldKind::RestString => words.push(quote(std::mem::take(&mut rest))),
+            FieldKind::RestString => texts.push(quote(std::mem::take(&mut rest))),
             FieldKind::Hex if rest.is_empty() => return None,
             FieldKind::Hex => {
                 let octets = std::mem::take(&mut rest).iter();
-                words.push(octets.map(|octet| format!("{octet:02x}")).collect());
+                texts.push(octets.map(|octet| format!("{octet:02x}")).collect());
             }
-            FieldKind::Params => words.extend(svcb::print_params(std::mem::take(&mut rest))?),
+            FieldKind::Params => texts.extend(svcb::print_params(std::mem::take(&mut rest))?),
         }
     }
-    rest.is_empty().then(|| words.join(" "))
+    rest.is_empty().then(|| texts.join(" "))
 }
 
+/// Removes the first `N` octets from `rest`.
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(*head)
 }
 
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Removes a character-string from `rest`, without its length octet.
+fn take_char_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let [length] = take(rest)?;
     let (text, after) = rest.split_at_checked(usize::from(length))?;
     *rest = after;

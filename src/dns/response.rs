@@ -1,7 +1,7 @@
-//! Reading what another name server answered.
+//! Parsing of responses from other name servers.
 //!
-//! The message comes from the network and may be forged: whatever it says, reading it takes time and
-//! memory in proportion to its length, and ends.
+//! A response comes from the network and may be forged: whatever its content, parsing it takes time and
+//! memory in proportion to its length.
 
 use std::collections::HashMap;
 
@@ -15,104 +15,105 @@ use super::query::{HEADER_LEN, QR};
 use super::rdata::Rdata;
 use super::rdata_format::{RdataPart, may_have_tail, parts_to_last_name};
 
-/// A response as it was read.
+/// A parsed response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The identifier.
+    /// The message ID.
     pub id: u16,
-    /// The TC bit. The sections of a truncated response are not read.
+    /// The TC bit. The sections of a truncated response are not parsed.
     pub truncated: bool,
-    /// The outcome, with the bits of the OPT record if there is one.
+    /// The response code, including the extended bits of the OPT record if there is one.
     pub rcode: Rcode,
-    /// The question: the name in wire form with the case it came in, the type and the class.
+    /// The question: the name in wire form in the case received, the type and the class.
     pub question: Option<(Vec<u8>, RecordType, Class)>,
-    /// The answer section, without DNSSEC records that were not asked for.
+    /// The answer section, without DNSSEC records that were not requested.
     pub answer: Vec<RrSet>,
-    /// Whether the answer section had any record, those that are left out of `answer` included.
+    /// Whether the answer section has any record, including those omitted from `answer`.
     pub has_answers: bool,
-    /// The SOA records of the authority section, each with the smaller of its TTL and its MINIMUM field, which is the TTL
-    /// of the denial that it is there for (RFC 2308 section 5); of a referral its NS records, and the addresses that stand beside
-    /// them (RFC 1034 4.3.2).
+    /// The SOA records of the authority section, each with the smaller of its TTL and its MINIMUM field,
+    /// which is the TTL of the negative answer (RFC 2308 section 5). In a referral, the NS records and their
+    /// glue addresses (RFC 1034 4.3.2).
     pub authority: Vec<RrSet>,
     /// Whether there is an OPT record.
     pub has_edns: bool,
-    /// Its extended errors (RFC 8914), at most [`Ede::MAX_UPSTREAM`].
+    /// The extended errors (RFC 8914), at most [`Ede::MAX_UPSTREAM`].
     pub edes: Vec<Ede>,
 }
 
-/// Why octets are not a response.
+/// Error returned when octets are not a valid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum ResponseError {
-    /// It is shorter than a header.
+    /// The message is shorter than a header.
     #[error("the message is shorter than a header")]
     TooShort,
-    /// It is a query, or the response to something else than a query.
-    #[error("the message is no response to a query")]
+    /// The message is a query, or a response with another opcode than QUERY.
+    #[error("the message is not a response to a query")]
     NotAResponse,
     /// There is more than one question.
-    #[error("the message has several questions")]
+    #[error("the message has more than one question")]
     MultipleQuestions,
-    /// It ends within a record, or a name in it is malformed.
+    /// The message ends within a record, or has a malformed name.
     #[error("the message is malformed")]
     Malformed,
-    /// The answer section has records, and none of them belongs to the question.
-    #[error("sent records of which none was asked for")]
+    /// The answer section has records, but none of them answers the question.
+    #[error("none of the records in the response answers the question")]
     UnrelatedRecords,
-    /// The data of a record is not what its type says.
+    /// The data of a record is malformed for its type.
     #[error("the data of a record of type {0} is malformed")]
     Rdata(RecordType),
 }
 
 impl Response {
-    /// Reads a message.
+    /// Parses a message.
     ///
-    /// Records become RRsets in the order of their first record; the TTL of a set is the smallest of its
-    /// records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in rdata are decompressed and keep their
-    /// case; of one that points into the question the part there is lower-cased. Of the additional section only OPT is
-    /// read, and in a referral addresses.
+    /// Records are grouped into RRsets, ordered by their first record. The TTL of an RRset is the smallest of
+    /// its records' (RFC 2181 5.2), and at most seven days (RFC 8767 section 4). Names in RDATA are
+    /// decompressed and keep their case, except that labels taken from the question by a compression pointer
+    /// are lower-cased. Of the additional section, only the OPT record is used, and in a referral also
+    /// addresses.
     pub fn parse(message: &[u8]) -> Result<Self, ResponseError> {
         let header = message.first_chunk::<HEADER_LEN>().ok_or(ResponseError::TooShort)?;
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let flags = word(2);
+        let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let flags = u16_at(2);
         if flags & QR == 0 || Opcode((flags >> 11 & 15) as u8) != Opcode::QUERY {
             return Err(ResponseError::NotAResponse);
         }
         let mut response = Self {
-            id: word(0),
+            id: u16_at(0),
             truncated: flags & TC != 0,
             rcode: Rcode(flags & 15),
             question: None,
             answer: Vec::new(),
-            has_answers: word(6) > 0,
+            has_answers: u16_at(6) > 0,
             authority: Vec::new(),
             has_edns: false,
             edes: Vec::new(),
         };
-        let mut reader = ResponseParser::new(message, HEADER_LEN);
-        match word(4) {
+        let mut parser = ResponseParser::new(message, HEADER_LEN);
+        match u16_at(4) {
             0 => {}
-            1 => response.question = Some(reader.question().ok_or(ResponseError::Malformed)?),
+            1 => response.question = Some(parser.question().ok_or(ResponseError::Malformed)?),
             _ => return Err(ResponseError::MultipleQuestions),
         }
-        reader.question_end = reader.at;
+        parser.question_end = parser.at;
         if response.truncated {
             return Ok(response);
         }
         let qtype = response.question.as_ref().map(|(_, qtype, _)| *qtype);
         let mut answer = RecordSetCollector::default();
-        for _ in 0..word(6) {
-            let record = reader.record()?;
+        for _ in 0..u16_at(6) {
+            let record = parser.record()?;
             if !is_unrequested_dnssec(record.rtype, qtype) {
-                answer.add(&reader, record)?;
+                answer.add(&parser, record)?;
             }
         }
         let mut authority = RecordSetCollector::default();
-        for _ in 0..word(8) {
-            let record = reader.record()?;
+        for _ in 0..u16_at(8) {
+            let record = parser.record()?;
             let may_refer =
-                response.rcode == Rcode::NOERROR && word(6) == 0 && record.rtype == RecordType::NS;
+                response.rcode == Rcode::NOERROR && u16_at(6) == 0 && record.rtype == RecordType::NS;
             if record.rtype == RecordType::SOA || may_refer {
-                authority.add(&reader, record)?;
+                authority.add(&parser, record)?;
             }
         }
         let is_referral = authority.sets.iter().any(|(_, rtype, ..)| *rtype == RecordType::NS)
@@ -120,10 +121,10 @@ impl Response {
         if !is_referral {
             authority.sets.retain(|(_, rtype, ..)| *rtype == RecordType::SOA);
         }
-        for _ in 0..word(10) {
-            let record = reader.record()?;
+        for _ in 0..u16_at(10) {
+            let record = parser.record()?;
             if is_referral && matches!(record.rtype, RecordType::A | RecordType::AAAA) {
-                authority.add(&reader, record)?;
+                authority.add(&parser, record)?;
                 continue;
             }
             if record.rtype == RecordType::OPT && !response.has_edns {
@@ -142,11 +143,12 @@ impl Response {
 }
 
 impl Response {
-    /// Whether what it says belongs to its question.
+    /// Returns whether the response answers its own question.
     ///
-    /// False for NOERROR with records in the answer section, none of which is at the name in question and has its type
-    /// or leads on from there, unless an SOA record above the name says that the name has no such record. An answer
-    /// section without any record is the form that some servers deny in, and belongs to every question.
+    /// Returns `false` for NOERROR with records in the answer section if none of them is at the QNAME with
+    /// the QTYPE or is a CNAME or DNAME that redirects it, unless an SOA record at or above the QNAME makes
+    /// the response a negative answer. Returns `true` without any record in the answer section, since some
+    /// servers deny in that form.
     pub fn answers_question(&self) -> bool {
         let Some((qname, qtype, _)) = &self.question else { return true };
         if self.rcode != Rcode::NOERROR || !self.has_answers {
@@ -159,20 +161,21 @@ impl Response {
     }
 }
 
-/// The longest TTL that is taken from a response, in seconds: seven days.
+/// Maximum TTL accepted from a response, in seconds: seven days.
 ///
-/// RFC 2181 section 8 takes a TTL with its highest bit set for 0. RFC 8767 section 4, which is for caches that serve stale
-/// data as this one does, amends it: the value is a positive number like any other, and all are capped.
+/// RFC 2181 section 8 treats a TTL with the most significant bit set as 0. RFC 8767 section 4, which applies
+/// to caches that serve stale data as this one does, updates it: the value is a positive number, and all
+/// values are capped.
 const MAX_TTL_S: u32 = 604_800;
 
-/// Truncated.
+/// The TC bit: truncated.
 const TC: u16 = 0x0200;
 
-/// The most pointers followed in one name: one to each label, and there are no more.
+/// Maximum number of pointers followed in one name: one per label.
 const MAX_POINTERS: usize = 127;
 
-/// Whether a record belongs to DNSSEC and the question was for something else. Queries go out without the
-/// DO bit, so such records are a server's mistake.
+/// Returns whether this is a DNSSEC type and the question is for another type. Queries to other servers do
+/// not set the DO bit, so a server should not send such records.
 fn is_unrequested_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
     let dnssec = matches!(
         rtype,
@@ -187,38 +190,39 @@ fn is_unrequested_dnssec(rtype: RecordType, qtype: Option<RecordType>) -> bool {
     dnssec && qtype != Some(rtype) && qtype != Some(RecordType::ANY)
 }
 
-/// A record whose data has not been looked at.
+/// A record whose data has not been parsed.
 struct UnparsedRecord {
     owner: Name,
     rtype: RecordType,
     class: Class,
     ttl: u32,
-    /// Where its data begins and ends in the message.
+    /// Start and end offset of the data in the message.
     data: (usize, usize),
 }
 
-/// So many sets are looked through for each record.
+/// Number of RRsets that are searched linearly for each record, before the index is used.
 const LINEAR_SEARCH_SETS: usize = 8;
 
-/// Records that become RRsets.
+/// Groups records into RRsets.
 #[derive(Default)]
 struct RecordSetCollector {
     sets: Vec<(Name, RecordType, u32, Vec<Rdata>)>,
-    /// Where each set is, once there are more than a few: a message may have thousands of owners, and looking
-    /// through all for each record would be what its sender wanted.
+    /// Positions of the RRsets beyond the first [`LINEAR_SEARCH_SETS`]. A message may have thousands of
+    /// owners, so a linear search for each record would make parsing quadratic, which an attacker could
+    /// exploit.
     index: HashMap<(Name, RecordType), usize, RandomState>,
 }
 
 impl RecordSetCollector {
-    fn add(&mut self, reader: &ResponseParser<'_>, record: UnparsedRecord) -> Result<(), ResponseError> {
+    fn add(&mut self, parser: &ResponseParser<'_>, record: UnparsedRecord) -> Result<(), ResponseError> {
         let UnparsedRecord { owner, rtype, class, ttl, data } = record;
         if class != Class::IN || rtype.is_meta() {
             return Ok(());
         }
-        let rdata = reader.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
+        let rdata = parser.rdata(rtype, data).ok_or(ResponseError::Rdata(rtype))?;
         match self.position(&owner, rtype) {
-            Some(place) => {
-                let (_, _, smallest, rdatas) = &mut self.sets[place];
+            Some(position) => {
+                let (_, _, smallest, rdatas) = &mut self.sets[position];
                 *smallest = ttl.min(*smallest);
                 rdatas.push(rdata);
             }
@@ -232,11 +236,11 @@ impl RecordSetCollector {
         Ok(())
     }
 
-    /// Where the set of an owner and a type is. The first few are not in the map.
+    /// Returns the position of the RRset with this owner and type. The first few are not in the index.
     fn position(&self, owner: &Name, rtype: RecordType) -> Option<usize> {
-        let few = &self.sets[..self.sets.len().min(LINEAR_SEARCH_SETS)];
-        let among_few = few.iter().position(|(name, own, ..)| *own == rtype && name == owner);
-        among_few.or_else(|| match self.index.is_empty() {
+        let first = &self.sets[..self.sets.len().min(LINEAR_SEARCH_SETS)];
+        let in_first = first.iter().position(|(name, other, ..)| *other == rtype && name == owner);
+        in_first.or_else(|| match self.index.is_empty() {
             true => None,
             false => self.index.get(&(owner.clone(), rtype)).copied(),
         })
@@ -250,24 +254,25 @@ impl RecordSetCollector {
     }
 }
 
-/// Reads a message from front to back. `None` means that the message is malformed.
+/// Parses a message from front to back. The methods return `None` if the message is malformed.
 struct ResponseParser<'a> {
     message: &'a [u8],
     at: usize,
-    /// Where the question section ends.
+    /// Offset after the question section.
     question_end: usize,
-    /// The last owner that was nothing but a pointer, and where that leads: the next record's is the same mostly.
-    owner: Option<(u16, Name)>,
+    /// The last owner that consisted of a compression pointer only, and the name it refers to. The next
+    /// record mostly has the same owner.
+    last_owner: Option<(u16, Name)>,
 }
 
 impl<'a> ResponseParser<'a> {
-    /// Reads on from a place.
+    /// Creates a parser that starts at an offset of the message.
     fn new(message: &'a [u8], at: usize) -> Self {
-        Self { message, at, question_end: HEADER_LEN, owner: None }
+        Self { message, at, question_end: HEADER_LEN, last_owner: None }
     }
 
     fn question(&mut self) -> Option<(Vec<u8>, RecordType, Class)> {
-        // Nothing comes before the name that it could point to.
+        // The name cannot be compressed: no name precedes it.
         let length = wire_length(self.message.get(self.at..)?).ok()?;
         let qname = self.take(length)?.to_vec();
         Some((qname, RecordType(self.u16()?), Class(self.u16()?)))
@@ -285,17 +290,17 @@ impl<'a> ResponseParser<'a> {
         let length = usize::from(self.u16()?);
         let start = self.at;
         self.take(length)?;
-        // The TTL field of an OPT record is none.
+        // The TTL field of an OPT record is not a TTL.
         let ttl = if rtype == RecordType::OPT { ttl } else { ttl.min(MAX_TTL_S) };
         Some(UnparsedRecord { owner, rtype, class, ttl, data: (start, self.at) })
     }
 
-    /// The name that a record begins with.
+    /// Parses the owner name of a record.
     fn owner(&mut self) -> Option<Name> {
         let start = self.message.get(self.at..self.at + 2)?;
         let pointer = u16::from_be_bytes([start[0], start[1]]);
-        if let Some((same, owner)) = &self.owner
-            && *same == pointer
+        if let Some((last, owner)) = &self.last_owner
+            && *last == pointer
         {
             let owner = owner.clone();
             self.at += 2;
@@ -303,17 +308,17 @@ impl<'a> ResponseParser<'a> {
         }
         let owner = Name::from_wire(&self.name()?).ok()?;
         if pointer >= 0xc000 {
-            self.owner = Some((pointer, owner.clone()));
+            self.last_owner = Some((pointer, owner.clone()));
         }
         Some(owner)
     }
 
-    /// The data with its names decompressed, in the case that the server has for them (RFC 4343 4.1).
+    /// Parses RDATA: decompresses its names and preserves the server's case (RFC 4343 4.1).
     ///
-    /// What a name takes from the question is lower-cased: that case is not the server's but ours, drawn at random
-    /// for each query so that forgers have to guess it.
+    /// Labels taken from the question are lower-cased. Their case is not the server's: it was randomised when
+    /// the query was sent, so that off-path attackers have to guess it.
     fn rdata(&self, rtype: RecordType, (start, end): (usize, usize)) -> Option<Rdata> {
-        // Names may point to all that comes before, but the data ends where the record says.
+        // Names may point to anything earlier in the message, but must not extend past the end of the data.
         let mut data = ResponseParser {
             question_end: self.question_end,
             ..ResponseParser::new(self.message.get(..end)?, start)
@@ -335,7 +340,7 @@ impl<'a> ResponseParser<'a> {
             }
         }
         let tail = data.take(end - data.at)?;
-        let fits = match rtype {
+        let is_well_formed = match rtype {
             RecordType::A => tail.len() == 4,
             RecordType::AAAA => tail.len() == 16,
             RecordType::SOA => tail.len() == 20,
@@ -343,15 +348,15 @@ impl<'a> ResponseParser<'a> {
             _ => names == 0 || tail.is_empty(),
         };
         if wire.is_empty() {
-            return fits.then(|| Rdata::from_wire(tail));
+            return is_well_formed.then(|| Rdata::from_wire(tail));
         }
         wire.extend_from_slice(tail);
-        // Names that are spelt out can make it longer than a record can be.
-        (fits && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))
+        // Decompressed names can make the data longer than RDLENGTH can express.
+        (is_well_formed && wire.len() <= usize::from(u16::MAX)).then(|| Rdata::from(wire))
     }
 
-    /// Reads a name and decompresses it, in the case it has but for what is in the question. Each pointer must lead
-    /// to before the labels that it ends, so that following them ends.
+    /// Parses and decompresses a name. Its case is preserved, except for labels in the question section. Each
+    /// pointer must refer to an offset before the labels that it follows, so that the loop terminates.
     fn name(&mut self) -> Option<Vec<u8>> {
         let mut wire = Vec::with_capacity(32);
         let mut at = self.at;
@@ -363,11 +368,11 @@ impl<'a> ResponseParser<'a> {
             match usize::from(length) {
                 0 => break,
                 label @ 1..=MAX_LABEL => {
-                    let begin = wire.len();
+                    let label_start = wire.len();
                     wire.extend_from_slice(self.message.get(at..=at + label)?);
                     if at < self.question_end {
-                        // The length octet is at most 63 and so no letter.
-                        wire[begin..].make_ascii_lowercase();
+                        // The length octet is at most 63, so it is not a letter.
+                        wire[label_start..].make_ascii_lowercase();
                     }
                     at += 1 + label;
                 }

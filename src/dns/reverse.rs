@@ -1,4 +1,4 @@
-//! Names under `in-addr.arpa` and `ip6.arpa` (RFC 1035 3.5, RFC 3596 2.5).
+//! Reverse-mapping names under `in-addr.arpa` and `ip6.arpa` (RFC 1035 3.5, RFC 3596 2.5).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,24 +9,25 @@ use super::name::Name;
 const IN_ADDR_ARPA: &[u8] = b"\x07in-addr\x04arpa\0";
 const IP6_ARPA: &[u8] = b"\x03ip6\x04arpa\0";
 
-/// What a name in the reverse trees stands for.
+/// The addresses that a reverse-mapping name represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReverseName {
-    /// A complete name: one address.
+    /// One address, for a complete name.
     Address(IpAddr),
-    /// A shorter name: all addresses below it. The root of a tree is the whole address family.
+    /// All addresses of a network, for a shorter name. For `in-addr.arpa` and `ip6.arpa` themselves, the
+    /// whole address family.
     Network(IpNet),
 }
 
-/// The name whose PTR records belong to an address.
+/// Returns the name of an address's PTR records.
 pub fn reverse_name(address: IpAddr) -> Name {
     reverse_zone(IpNet::from(address))
 }
 
-/// Reads a name in the reverse trees.
+/// Parses a reverse-mapping name.
 ///
-/// `None` if the name is in neither tree, or has labels that are no octets in plain decimal
-/// (no nibbles in hexadecimal), or too many of them.
+/// Returns `None` if the name is not under either domain, has a label that is not a decimal octet without
+/// leading zeros (for IPv6: a hexadecimal nibble), or has too many labels.
 pub fn parse_reverse(name: &Name) -> Option<ReverseName> {
     let labels = name.label_count();
     let parts = labels.checked_sub(2)?;
@@ -58,23 +59,23 @@ pub fn parse_reverse(name: &Name) -> Option<ReverseName> {
     }
 }
 
-/// The zones that together hold exactly the reverse names of a network.
+/// Returns the zones that together contain exactly the reverse-mapping names of a network.
 ///
-/// The prefix is rounded up to a whole octet (nibble), so there are 128 zones at most (8 for
-/// IPv6): 10.0.0.0/23 gives `0.0.10.in-addr.arpa.` and `1.0.10.in-addr.arpa.`.
+/// The prefix length is rounded up to a multiple of 8 (of 4 for IPv6), so there are at most 128 zones (8 for
+/// IPv6): 10.0.0.0/23 yields `0.0.10.in-addr.arpa.` and `1.0.10.in-addr.arpa.`.
 pub fn reverse_zones(net: IpNet) -> Vec<Name> {
     let step = match net {
         IpNet::V4(_) => 8,
         IpNet::V6(_) => 4,
     };
-    // Rounding up stays within the family: 32 and 128 are multiples of the steps.
+    // Rounding up never exceeds the address length: 32 and 128 are multiples of the steps.
     net.trunc()
         .subnets(net.prefix_len().next_multiple_of(step))
         .map(|subnets| subnets.map(reverse_zone).collect())
         .unwrap_or_default()
 }
 
-/// The name of an octet- or nibble-aligned network.
+/// Returns the name of an octet-aligned (for IPv6: nibble-aligned) network.
 fn reverse_zone(net: IpNet) -> Name {
     let mut wire = Vec::with_capacity(74);
     match net {
@@ -99,7 +100,7 @@ fn reverse_zone(net: IpNet) -> Name {
     Name::from_wire(&wire).unwrap_or_else(|_| Name::root())
 }
 
-/// An octet in decimal without leading zeros.
+/// Parses a decimal octet without leading zeros.
 fn parse_octet(label: &[u8]) -> Option<u8> {
     if label.len() > 1 && label[0] == b'0' || !label.iter().all(u8::is_ascii_digit) {
         return None;
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_names() {
+    fn other_names_are_rejected() {
         for bad in [
             ".",
             "arpa",

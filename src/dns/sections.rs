@@ -1,24 +1,25 @@
-//! Walking over the records of a message, one by one and with nothing copied, and what can be done with no more than
-//! that: padding (RFC 7830) and the time that an answer stays fresh (RFC 8484 5.1).
+//! A walk over the records of a message without copying, and the operations that need no more than that:
+//! padding (RFC 7830) and the freshness lifetime of a reply (RFC 8484 5.1).
 
 use super::MAX_MESSAGE;
 use super::code::{Rcode, RecordType};
 use super::edns::OptionCode;
 use super::query::HEADER_LEN;
 
-/// The block size of padded replies, in octets (RFC 8467 4.1).
+/// Block size of padded replies in octets (RFC 8467 4.1).
 pub const PADDING_BLOCK: usize = 468;
 
-/// The octets of a question behind its name: type and class.
+/// Length of a question after its name, in octets: type and class.
 const QUESTION_FIXED: usize = 4;
 
-/// The octets of a record between its name and its data: type, class, TTL and length (RFC 1035 3.2.1).
+/// Length of a record between its name and its data, in octets: type, class, TTL and RDLENGTH (RFC 1035
+/// 3.2.1).
 const RECORD_FIXED: usize = 10;
 
-/// The octets of an option before its data: code and length (RFC 6891 6.1.2).
+/// Length of an option before its data, in octets: code and length (RFC 6891 6.1.2).
 const OPTION_FIXED: usize = 4;
 
-/// The sections of a message that hold records, in their order.
+/// The sections of a message that contain records, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
     Answer,
@@ -26,32 +27,33 @@ enum Section {
     Additional,
 }
 
-/// A record as it is on the wire.
+/// A record in wire form.
 struct RawRecord<'a> {
     section: Section,
     rtype: RecordType,
-    /// The TTL field; of an OPT record, the extended rcode, the version and the flags.
+    /// The TTL field. In an OPT record: the extended rcode, the version and the flags.
     ttl: u32,
     data: &'a [u8],
-    /// Where the record ends in the message.
+    /// Offset after the record.
     end: usize,
 }
 
-/// The records of a message. Ends early where the message is malformed; the message bounds the walk, not its counts.
+/// Iterator over the records of a message. Ends early if the message is malformed. The length of the message
+/// bounds the walk, not its counts.
 struct RecordWalk<'a> {
     message: &'a [u8],
     at: usize,
-    /// How many records each section has left; not all 0 after a walk that ended early.
+    /// Number of records remaining in each section. Not all 0 after a walk that ended early.
     remaining: [u16; 3],
 }
 
 impl<'a> RecordWalk<'a> {
-    /// `None` if the message ends within its header or its questions.
+    /// Creates a walk. Returns `None` if the message ends within its header or its question section.
     fn new(message: &'a [u8]) -> Option<Self> {
         let header = message.first_chunk::<HEADER_LEN>()?;
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let mut records = Self { message, at: HEADER_LEN, remaining: [word(6), word(8), word(10)] };
-        for _ in 0..word(4) {
+        let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let mut records = Self { message, at: HEADER_LEN, remaining: [u16_at(6), u16_at(8), u16_at(10)] };
+        for _ in 0..u16_at(4) {
             records.skip_name()?;
             records.take_octets(QUESTION_FIXED)?;
         }
@@ -64,7 +66,7 @@ impl<'a> RecordWalk<'a> {
         Some(taken)
     }
 
-    /// Moves behind a name, compressed or not.
+    /// Skips a name, compressed or not.
     fn skip_name(&mut self) -> Option<()> {
         loop {
             match self.take_octets(1)?[0] {
@@ -81,7 +83,7 @@ impl<'a> Iterator for RecordWalk<'a> {
     type Item = RawRecord<'a>;
 
     fn next(&mut self) -> Option<RawRecord<'a>> {
-        let at = self.remaining.iter().position(|left| *left > 0)?;
+        let at = self.remaining.iter().position(|count| *count > 0)?;
         let section = [Section::Answer, Section::Authority, Section::Additional][at];
         self.skip_name()?;
         let (fixed, _) = self.take_octets(RECORD_FIXED)?.split_first_chunk::<RECORD_FIXED>()?;
@@ -99,13 +101,13 @@ impl<'a> Iterator for RecordWalk<'a> {
     }
 }
 
-/// Whether a query has the padding option, of any length, so that its reply over an encrypted transport is to be
-/// padded (RFC 7830 4).
+/// Returns whether a query has the Padding option, of any length, so that its reply over an encrypted
+/// transport must be padded (RFC 7830 4).
 pub fn has_padding(query: &[u8]) -> bool {
     let opt = RecordWalk::new(query).and_then(|mut records| {
         records.find(|record| record.section == Section::Additional && record.rtype == RecordType::OPT)
     });
-    // How another version of EDNS writes its options is not known.
+    // The format of options in other EDNS versions is unknown.
     let Some(opt) = opt.filter(|opt| opt.ttl >> 16 & 0xff == 0) else { return false };
     let mut options = opt.data;
     while let Some((&[code_high, code_low, high, low], rest)) = options.split_first_chunk::<OPTION_FIXED>() {
@@ -117,11 +119,11 @@ pub fn has_padding(query: &[u8]) -> bool {
     false
 }
 
-/// Pads the reply that begins at `base` and with which `out` ends to a multiple of [`PADDING_BLOCK`], or to
-/// [`MAX_MESSAGE`] where the multiple is longer (RFC 8467 4.1).
+/// Pads the reply in `out` from offset `base` to the end, to a multiple of [`PADDING_BLOCK`] and at most to
+/// [`MAX_MESSAGE`] (RFC 8467 4.1).
 ///
-/// The option is the last one of the OPT record, which must be the reply's last record. A reply without an OPT record
-/// stays as it is, and so does one without room for the option's four octets.
+/// The option is appended to the OPT record, which must be the last record of the reply. A reply without an
+/// OPT record, or without space for the four octets of the option's header, is left unchanged.
 pub fn pad(out: &mut Vec<u8>, base: usize) {
     let Some(reply) = out.get(base..) else { return };
     let Some(last) = RecordWalk::new(reply).and_then(Iterator::last) else { return };
@@ -131,19 +133,20 @@ pub fn pad(out: &mut Vec<u8>, base: usize) {
         return;
     }
     let padded = unpadded.next_multiple_of(PADDING_BLOCK).min(MAX_MESSAGE);
-    // Neither exceeds the message.
-    let (padding, whole) = ((padded - unpadded) as u16, (data_length + padded - length) as u16);
+    // Both fit in 16 bits, as the padded message does.
+    let (padding, data_length_with_padding) = ((padded - unpadded) as u16, (data_length + padded - length) as u16);
     let length_at = base + length - data_length - 2;
-    out[length_at..length_at + 2].copy_from_slice(&whole.to_be_bytes());
+    out[length_at..length_at + 2].copy_from_slice(&data_length_with_padding.to_be_bytes());
     out.extend_from_slice(&OptionCode::PADDING.to_be_bytes());
     out.extend_from_slice(&padding.to_be_bytes());
     out.resize(base + padded, 0);
 }
 
-/// How long a reply may be used again, in seconds (RFC 8484 5.1): the smallest TTL of its answer section and, where an
-/// SOA record is in its authority section, at most that record's TTL and MINIMUM (RFC 2308 5).
+/// Returns the freshness lifetime of a reply in seconds (RFC 8484 5.1): the smallest TTL in its answer
+/// section, limited by the TTL and MINIMUM of an SOA record in the authority section (RFC 2308 5).
 ///
-/// `None`: not at all. It is neither NOERROR nor NXDOMAIN, it is truncated or malformed, or nothing in it has a TTL.
+/// Returns `None` if the reply must not be reused: its rcode is neither NOERROR nor NXDOMAIN, it is truncated
+/// or malformed, or nothing in it has a TTL.
 pub fn freshness_lifetime_s(reply: &[u8]) -> Option<u32> {
     let [_, _, flags_high, flags_low, ..] = *reply.first_chunk::<HEADER_LEN>()?;
     let rcode = Rcode(u16::from(flags_low & 15));
@@ -167,11 +170,11 @@ pub fn freshness_lifetime_s(reply: &[u8]) -> Option<u32> {
         };
         fresh_s = Some(fresh_s.map_or(ttl, |so_far: u32| so_far.min(ttl)));
     }
-    // It ends where its counts say, or it was not understood.
+    // A message that does not end exactly where its counts say is malformed.
     (records.remaining == [0; 3] && end == Some(reply.len())).then_some(fresh_s).flatten()
 }
 
-/// A TTL with the highest bit set means 0 (RFC 2181 8).
+/// Returns the TTL, or 0 if its most significant bit is set (RFC 2181 8).
 fn effective_ttl(ttl: u32) -> u32 {
     if ttl >> 31 == 0 { ttl } else { 0 }
 }
@@ -183,7 +186,7 @@ mod tests {
     use super::super::query::Query;
     use super::*;
 
-    /// A header with the rcode and these counts, the question `a. IN A`.
+    /// Returns a header with this rcode and these counts, and the question `a. IN A`.
     fn header(rcode: u8, counts: [u8; 3]) -> Vec<u8> {
         let [answers, authorities, additional] = counts;
         let mut message = vec![0, 1, 0x81, 0x80 | rcode, 0, 1, 0, answers, 0, authorities, 0, additional];
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_padding_option_is_seen_wherever_it_is() {
+    fn the_padding_option_is_found_anywhere_in_the_opt_record() {
         let query = |rest: &[Vec<u8>]| {
             let mut message = header(0, [0, 0, u8::try_from(rest.len()).unwrap()]);
             message[2..4].copy_from_slice(&[1, 0]);
@@ -228,14 +231,14 @@ mod tests {
         assert!(has_padding(&query(&[opt(0, &[&cookie[..], b"\0\x0c\0\0"].concat())])));
         assert!(has_padding(&query(&[a(1), opt(0x8000, b"\0\x0c\0\0")])));
         assert!(!has_padding(&query(&[opt(0, cookie)])));
-        assert!(!has_padding(&query(&[opt(0, b"\0\x0a\0\x04\0\x0c\0\0")])), "within another option");
-        assert!(!has_padding(&query(&[opt(1 << 16, b"\0\x0c\0\0")])), "of another version");
+        assert!(!has_padding(&query(&[opt(0, b"\0\x0a\0\x04\0\x0c\0\0")])), "in the data of another option");
+        assert!(!has_padding(&query(&[opt(1 << 16, b"\0\x0c\0\0")])), "in another EDNS version");
         assert!(!has_padding(&query(&[])));
         assert!(!has_padding(b"\0\x0c"));
     }
 
     #[test]
-    fn replies_are_padded_to_whole_blocks_and_never_past_the_longest_message() {
+    fn replies_are_padded_to_whole_blocks_up_to_the_maximum_message_length() {
         // Header, question and OPT record are 12 + 7 + 11 octets.
         for (options, padded) in [
             (0, 468),
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_fresh_as_long_as_its_shortest_record() {
+    fn the_freshness_lifetime_is_the_shortest_ttl() {
         let reply = |rcode, counts, rest: &[Vec<u8>]| {
             let mut message = header(rcode, counts);
             message.extend(rest.concat());
@@ -288,22 +291,22 @@ mod tests {
         assert_eq!(reply(2, [1, 0, 0], &[a(60)]), None, "SERVFAIL");
         assert_eq!(reply(5, [0, 1, 0], &[soa(60, 60)]), None, "REFUSED");
         assert_eq!(reply(0, [0, 0, 1], &[opt(0, b"")]), None, "nothing has a TTL");
-        assert_eq!(reply(0, [2, 0, 0], &[a(60)]), None, "cut short");
+        assert_eq!(reply(0, [2, 0, 0], &[a(60)]), None, "truncated");
     }
 
     proptest! {
-        /// Whatever arrives, nothing panics; where the whole parser sees the option, so does the walk.
+        /// No input panics, and the walk finds the option exactly if the full parser does.
         #[test]
-        fn octets_do_no_harm(message in prop::collection::vec(any::<u8>(), 0..120), tail in any::<bool>()) {
+        fn any_octets_are_handled(message in prop::collection::vec(any::<u8>(), 0..120), tail in any::<bool>()) {
             let mut message = message;
             if tail {
                 message.splice(0..0, header(0, [0, 0, 1]));
                 message[2..4].copy_from_slice(&[1, 0]);
             }
-            let sees = has_padding(&message);
+            let found = has_padding(&message);
             if let Ok(query) = Query::parse(&message) {
                 let options = query.edns.map(|edns| edns.options).unwrap_or_default();
-                prop_assert_eq!(sees, options.iter().any(|(code, _)| *code == OptionCode::PADDING));
+                prop_assert_eq!(found, options.iter().any(|(code, _)| *code == OptionCode::PADDING));
             }
             freshness_lifetime_s(&message);
             let before = message.clone();

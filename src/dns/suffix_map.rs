@@ -1,4 +1,4 @@
-//! Longest-suffix match over names.
+//! Longest-suffix match over domain names.
 
 use std::collections::HashMap;
 
@@ -6,21 +6,22 @@ use foldhash::fast::RandomState;
 
 use super::name::Name;
 
-/// A map from names that is asked for everything at or above a name.
+/// A map from names to values that finds all entries at or above a name.
 ///
-/// Asking costs one hash per label of the name asked for, however many entries there are.
+/// A lookup costs one hash per label of the queried name, independent of the number of entries.
 #[derive(Clone, Debug)]
 pub struct SuffixMap<T> {
     entries: HashMap<Name, T, RandomState>,
 }
 
 impl<T> SuffixMap<T> {
-    /// An empty map.
+    /// Creates an empty map.
     pub fn new() -> Self {
         Self { entries: HashMap::default() }
     }
 
-    /// All values at or above `name`, deepest first, each with the label count of its key.
+    /// Iterates over the values at or above `name`, longest suffix first, each with the label count of its
+    /// key.
     pub fn covering<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = (usize, &'a T)> {
         let labels = name.label_count();
         name.suffixes()
@@ -28,7 +29,7 @@ impl<T> SuffixMap<T> {
             .filter_map(move |(skipped, suffix)| Some((labels - skipped, self.entries.get(suffix)?)))
     }
 
-    /// The value of the deepest key at or above `name`.
+    /// Returns the value of the longest suffix of `name` in the map.
     pub fn longest_match(&self, name: &Name) -> Option<&T> {
         if self.is_empty() {
             return None;
@@ -36,17 +37,17 @@ impl<T> SuffixMap<T> {
         name.suffixes().find_map(|suffix| self.entries.get(suffix))
     }
 
-    /// Sets the value of exactly this name; returns the one it had.
+    /// Sets the value of exactly this name, and returns the previous one.
     pub fn insert(&mut self, name: Name, value: T) -> Option<T> {
         self.entries.insert(name, value)
     }
 
-    /// The value of exactly this name.
+    /// Returns the value of exactly this name.
     pub fn get(&self, name: &Name) -> Option<&T> {
         self.entries.get(name)
     }
 
-    /// The value of exactly this name, made with `T::default()` if there is none yet.
+    /// Returns the value of exactly this name, after inserting `T::default()` if there is none.
     pub fn entry_or_default(&mut self, name: Name) -> &mut T
     where
         T: Default,
@@ -54,17 +55,17 @@ impl<T> SuffixMap<T> {
         self.entries.entry(name).or_default()
     }
 
-    /// All entries, in no particular order.
+    /// Iterates over all entries, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &T)> {
         self.entries.iter()
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are no entries.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -90,7 +91,7 @@ mod tests {
     use crate::dns::name::tests::{any_name, name};
 
     #[test]
-    fn deepest_suffix_wins() {
+    fn the_longest_suffix_wins() {
         let mut map = SuffixMap::new();
         assert_eq!(map.longest_match(&name("a.b")), None);
         map.insert(Name::root(), 0);
@@ -109,18 +110,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn covering_is_the_naive_scan(
+        fn covering_matches_a_linear_scan(
             keys in prop::collection::vec(any_name(), 0..20),
-            asked in any_name(),
+            queried in any_name(),
         ) {
             let map: SuffixMap<Name> = keys.iter().map(|key| (key.clone(), key.clone())).collect();
-            let mut naive: Vec<(usize, &Name)> = map
+            let mut scanned: Vec<(usize, &Name)> = map
                 .iter()
-                .filter(|(key, _)| asked.is_at_or_below(key))
+                .filter(|(key, _)| queried.is_at_or_below(key))
                 .map(|(key, value)| (key.label_count(), value))
                 .collect();
-            naive.sort_by_key(|(labels, _)| std::cmp::Reverse(*labels));
-            prop_assert_eq!(map.covering(&asked).collect::<Vec<_>>(), naive);
+            scanned.sort_by_key(|(labels, _)| std::cmp::Reverse(*labels));
+            prop_assert_eq!(map.covering(&queried).collect::<Vec<_>>(), scanned);
         }
     }
 }

@@ -18,12 +18,12 @@ const IPV4HINT: u16 = 4;
 const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
 
-/// The keys that have a name of their own (RFC 9460 14.3.2), by number.
+/// Names of the registered keys (RFC 9460 14.3.2), indexed by number.
 const KEYS: [&str; 8] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
-/// The addresses in `ipv4hint` and `ipv6hint` of whole SVCB or HTTPS rdata (RFC 9460 7.3).
-/// Malformed data has none.
+/// Returns the addresses in `ipv4hint` and `ipv6hint` of complete SVCB or HTTPS RDATA (RFC 9460 7.3).
+/// Malformed data yields none.
 pub(crate) fn hints(rdata: &[u8]) -> Vec<IpAddr> {
     let params = rdata
         .get(2..)
@@ -47,22 +47,22 @@ pub(crate) fn hints(rdata: &[u8]) -> Vec<IpAddr> {
     addresses
 }
 
-/// Appends the wire form of parameters given as `key`, `key=value` or `key="value"`, in any
-/// order (RFC 9460 2.1). Refuses repeated keys and what is not self-consistent (2.4.3).
+/// Appends the wire form of parameters written as `key`, `key=value` or `key="value"`, in any order (RFC 9460
+/// 2.1). Repeated keys and parameters that are not self-consistent (2.4.3) are errors.
 pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(), FieldError> {
     let mut params: Vec<(u16, Vec<u8>)> = Vec::with_capacity(tokens.len());
     for (index, token) in tokens.iter().enumerate() {
         let (key, value) =
             parse_param(token.text).map_err(|expected| (index, invalid_param(token.text, expected)))?;
         if params.iter().any(|(other, _)| *other == key) {
-            return Err((index, invalid_param(token.text, "each key once")));
+            return Err((index, invalid_param(token.text, "each key at most once")));
         }
         params.push((key, value));
     }
     params.sort_unstable_by_key(|(key, _)| *key);
     let has = |key: u16| params.iter().any(|(other, _)| *other == key);
     if has(NO_DEFAULT_ALPN) && !has(ALPN) {
-        return Err((0, invalid_param("no-default-alpn", "alpn beside it")));
+        return Err((0, invalid_param("no-default-alpn", "alpn in addition to it")));
     }
     if let Some((MANDATORY, listed)) = params.first() {
         let (listed, _) = listed.as_chunks::<2>();
@@ -79,7 +79,7 @@ pub(crate) fn parse_params(tokens: &[Token<'_>], wire: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-/// The parameters in presentation form; `None` if they are malformed.
+/// Returns the parameters in presentation form, or `None` if they are malformed.
 pub(crate) fn print_params(wire: &[u8]) -> Option<Vec<String>> {
     split_params(wire)?.into_iter().map(|(key, value)| print_param(key, value)).collect()
 }
@@ -88,7 +88,8 @@ fn invalid_param(text: &str, expected: &'static str) -> RdataError {
     RdataError::Field { field: "service parameter", text: text.to_owned(), expected }
 }
 
-/// Keys and values in their ascending order; `None` if lengths or order are wrong.
+/// Splits parameters into keys and values. Returns `None` if a length is wrong or the keys are not in
+/// ascending order.
 fn split_params(mut wire: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let mut params: Vec<(u16, &[u8])> = Vec::new();
     while let Some((head, rest)) = wire.split_first_chunk::<4>() {
@@ -104,14 +105,14 @@ fn split_params(mut wire: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     wire.is_empty().then_some(params)
 }
 
-/// Reads one parameter; the error says what was wanted.
+/// Parses one parameter. The error describes what was expected.
 fn parse_param(text: &str) -> Result<(u16, Vec<u8>), &'static str> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (key, Some(value)),
         None => (text, None),
     };
-    let number = parse_key(key).ok_or("a known key, or key and a number")?;
-    // The tokenizer lets a quote at the start through only with the one that closes it.
+    let number = parse_key(key).ok_or("a registered key, or `key` followed by a number")?;
+    // The lexer accepts an opening quote only together with its closing quote.
     let value =
         value.map(|value| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value));
     if number == NO_DEFAULT_ALPN {
@@ -132,22 +133,22 @@ fn parse_param(text: &str) -> Result<(u16, Vec<u8>), &'static str> {
             port.to_be_bytes().to_vec()
         }
         IPV4HINT => parse_list(value, |item| Some(item.parse::<Ipv4Addr>().ok()?.octets()))
-            .ok_or("IPv4 addresses with commas between them")?,
+            .ok_or("IPv4 addresses separated by commas")?,
         IPV6HINT => parse_list(value, |item| Some(item.parse::<Ipv6Addr>().ok()?.octets()))
-            .ok_or("IPv6 addresses with commas between them")?,
-        ECH => parse_ech(value).ok_or("a configuration list in Base64")?,
+            .ok_or("IPv6 addresses separated by commas")?,
+        ECH => parse_ech(value).ok_or("an ECHConfigList in Base64")?,
         _ => unescape(value).ok_or("escapes of the form \\DDD or \\X")?,
     };
     Ok((number, wire))
 }
 
 fn parse_key(key: &str) -> Option<u16> {
-    if let Some(number) = KEYS.iter().position(|known| *known == key) {
+    if let Some(number) = KEYS.iter().position(|name| *name == key) {
         return u16::try_from(number).ok();
     }
     let digits = key.strip_prefix("key")?;
     let number: u16 = digits.parse().ok()?;
-    // RFC 9460 2.1 wants no leading zeros; 65535 is reserved as invalid (14.3.2).
+    // RFC 9460 2.1 forbids leading zeros; 65535 is the reserved "Invalid key" (14.3.2).
     (number.to_string() == digits && number != u16::MAX).then_some(number)
 }
 
@@ -156,15 +157,15 @@ fn parse_mandatory(value: &str) -> Result<Vec<u8>, &'static str> {
         .split(',')
         .map(parse_key)
         .collect::<Option<_>>()
-        .ok_or("known keys with commas between them")?;
+        .ok_or("registered keys separated by commas")?;
     keys.sort_unstable();
     if keys.windows(2).any(|pair| pair[0] == pair[1]) || keys.first() == Some(&MANDATORY) {
-        return Err("each key once, and not mandatory itself");
+        return Err("each key at most once, and not `mandatory` itself");
     }
     Ok(keys.iter().flat_map(|key| key.to_be_bytes()).collect())
 }
 
-/// Reads a comma-separated list whose items may contain `\,` and `\\` once the escapes of the
+/// Parses a comma-separated list whose items may contain `\,` and `\\` after the escapes of the
 /// character-string are resolved (RFC 9460 A.1).
 fn parse_alpn(value: &str) -> Result<Vec<u8>, &'static str> {
     let octets = unescape(value).ok_or("escapes of the form \\DDD or \\X")?;
@@ -203,7 +204,7 @@ fn parse_list<const N: usize>(value: &str, parse: impl Fn(&str) -> Option<[u8; N
 
 /// Decodes the Base64 of an ECH configuration list.
 fn parse_ech(value: &str) -> Option<Vec<u8>> {
-    // Nothing else may get through to a reader that would see more parameters in it.
+    // Other characters could end the parameter and start another one in the zone-file syntax below.
     let is_digit = |octet: u8| octet.is_ascii_alphanumeric() || b"+/=".contains(&octet);
     if !value.bytes().all(is_digit) {
         return None;

@@ -1,36 +1,37 @@
-//! Writing names and records into a message, with compression (RFC 1035 4.1.4).
+//! Encoding of names and records into a message, with name compression (RFC 1035 4.1.4).
 
 use super::code::RecordType;
 use super::name::wire_length;
 
-/// Offsets from here on cannot be pointed to.
+/// The first offset that a compression pointer cannot express.
 const POINTER_LIMIT: usize = 0x4000;
 
-/// The most labels a name can have, the root's not counted.
+/// Maximum number of labels in a name, excluding the root label.
 const MAX_LABELS: usize = 127;
 
-/// Appends a message to a buffer. Offsets count from the start of the message, not the buffer.
+/// Appends a message to a buffer. Offsets count from the start of the message, not of the buffer.
 pub(crate) struct Writer<'o> {
     out: &'o mut Vec<u8>,
     base: usize,
-    /// The names written so far that can be pointed to: a hash to find them by, and where they
-    /// begin. Messages have few of them, so looking through all beats a map.
+    /// The names written so far that a pointer can refer to: a hash of the name, and its offset. A message
+    /// has few of them, so a linear search is faster than a map.
     targets: Vec<(u32, u16)>,
-    /// Where the first name stands, and its length: the question's, which most owners are.
+    /// Offset and length of the first name. That is the QNAME, which owns most records.
     first_name: Option<(u16, u16)>,
 }
 
-/// Which earlier names a name may point to.
+/// Which earlier names a compression pointer may refer to.
 #[derive(Clone, Copy)]
 enum NameComparison {
-    /// Those that are equal in any case: names that own records.
+    /// Names that are equal regardless of case. For owner names.
     IgnoreCase,
-    /// Those of the very same case, so that a reader sees the data's own (RFC 4343 4.1). The question is none of
-    /// them: its case is the client's, and changes when a cached reply is sent to another.
+    /// Names that are equal including case, so that the receiver sees the case of the data (RFC 4343 4.1).
+    /// The question is excluded: its case is the client's, and is replaced when a cached reply is sent to
+    /// another client.
     ExactCase,
 }
 
-/// A place to go back to.
+/// A position that the writer can roll back to.
 #[derive(Clone, Copy)]
 pub(crate) struct Checkpoint {
     length: usize,
@@ -43,20 +44,21 @@ impl<'o> Writer<'o> {
         Self { out, base, targets: Vec::with_capacity(16), first_name: None }
     }
 
-    /// The length of the message so far.
+    /// Returns the length of the message so far.
     pub fn len(&self) -> usize {
         self.out.len() - self.base
     }
 
+    /// Returns the current position, for [`roll_back`](Self::roll_back).
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint { length: self.out.len(), targets: self.targets.len() }
     }
 
-    /// Takes back all that was written since the mark.
-    pub fn roll_back(&mut self, mark: Checkpoint) {
-        self.out.truncate(mark.length);
-        self.targets.truncate(mark.targets);
-        self.first_name = self.first_name.filter(|_| mark.targets > 0);
+    /// Removes everything written since the checkpoint.
+    pub fn roll_back(&mut self, checkpoint: Checkpoint) {
+        self.out.truncate(checkpoint.length);
+        self.targets.truncate(checkpoint.targets);
+        self.first_name = self.first_name.filter(|_| checkpoint.targets > 0);
     }
 
     pub fn octets(&mut self, octets: &[u8]) {
@@ -71,52 +73,54 @@ impl<'o> Writer<'o> {
         self.octets(&number.to_be_bytes());
     }
 
-    /// Overwrites two octets written before.
+    /// Overwrites two octets that are already written.
     pub fn patch_u16(&mut self, offset: usize, number: u16) {
         let at = self.base + offset;
-        if let Some(place) = self.out.get_mut(at..at + 2) {
-            place.copy_from_slice(&number.to_be_bytes());
+        if let Some(target) = self.out.get_mut(at..at + 2) {
+            target.copy_from_slice(&number.to_be_bytes());
         }
     }
 
-    /// Writes an uncompressed wire name that owns a record or is in question, as short as earlier names in any case
-    /// allow. Its case is kept in the labels that are spelt out. Tells where the same name can be pointed to from now
-    /// on.
+    /// Writes an owner name or QNAME, given uncompressed, as short as pointers to earlier names allow,
+    /// regardless of their case. The labels that are written out keep their case. Returns the offset at which
+    /// later pointers can refer to this name, if there is one.
     pub fn name(&mut self, wire: &[u8]) -> Option<u16> {
         if let Some(offset) = self.offset_if_first_name(wire) {
             self.pointer(offset);
             return Some(offset);
         }
-        let begin = self.len();
-        let known = self.targets.len();
+        let start = self.len();
+        let known_targets = self.targets.len();
         if let Some(whole) = self.write_labels(wire, NameComparison::IgnoreCase) {
             return Some(whole);
         }
-        // Each of its suffixes became a target, itself first, as far as offsets reach.
-        let own = self.targets.get(known).map(|(_, offset)| *offset);
-        let own = own.filter(|offset| usize::from(*offset) == begin);
-        if known == 0 {
-            self.first_name = own.map(|offset| (offset, wire.len() as u16));
+        // `write_labels` recorded every suffix as a target, the whole name first, unless its offset is out of
+        // reach.
+        let offset = self.targets.get(known_targets).map(|(_, offset)| *offset);
+        let offset = offset.filter(|offset| usize::from(*offset) == start);
+        if known_targets == 0 {
+            self.first_name = offset.map(|offset| (offset, wire.len() as u16));
         }
-        own
+        offset
     }
 
-    /// Writes a pointer to a name.
+    /// Writes a compression pointer.
     pub fn pointer(&mut self, offset: u16) {
         self.u16(0xc000 | offset);
     }
 
-    /// The offset of the first name, if it is this one, case aside. Lengths of labels are no letters, so comparing octets
-    /// compares labels.
+    /// Returns the offset of the first name if it equals `wire`, ignoring case. Length octets are not
+    /// letters, so comparing octets compares labels.
     fn offset_if_first_name(&self, wire: &[u8]) -> Option<u16> {
         let (offset, length) = self.first_name?;
-        let begin = self.base + usize::from(offset);
-        let first = self.out.get(begin..begin + usize::from(length))?;
+        let start = self.base + usize::from(offset);
+        let first = self.out.get(start..start + usize::from(length))?;
         first.eq_ignore_ascii_case(wire).then_some(offset)
     }
 
-    /// Writes labels until a suffix is known. Tells where the whole name stood before, if it did.
-    fn write_labels(&mut self, wire: &[u8], case: NameComparison) -> Option<u16> {
+    /// Writes the labels of a name until the rest can be replaced by a pointer. Returns the offset of an
+    /// earlier occurrence of the whole name, if there is one.
+    fn write_labels(&mut self, wire: &[u8], comparison: NameComparison) -> Option<u16> {
         let mut starts = [0u8; MAX_LABELS];
         let mut labels = 0;
         let mut at = 0;
@@ -126,7 +130,7 @@ impl<'o> Writer<'o> {
             at += 1 + usize::from(wire[at]);
         }
         let starts = &starts[..labels];
-        // A suffix's hash continues that of the shorter one, so all are had in one pass.
+        // The hash of a suffix extends that of the next shorter one, so one pass computes all of them.
         let mut hashes = [0u32; MAX_LABELS];
         let mut hash = 0x811c_9dc5;
         let mut end = at;
@@ -137,12 +141,12 @@ impl<'o> Writer<'o> {
             hashes[index] = hash;
             end = usize::from(start);
         }
-        let known = self.targets.len();
+        let known_targets = self.targets.len();
         for (&start, &hash) in starts.iter().zip(&hashes) {
             let start = usize::from(start);
             let suffix = &wire[start..];
-            let target = self.targets[..known].iter().find(|(other, offset)| {
-                *other == hash && self.matches_at(usize::from(*offset), suffix, case)
+            let target = self.targets[..known_targets].iter().find(|(other, offset)| {
+                *other == hash && self.matches_at(usize::from(*offset), suffix, comparison)
             });
             if let Some(&(_, offset)) = target {
                 self.pointer(offset);
@@ -157,8 +161,8 @@ impl<'o> Writer<'o> {
         None
     }
 
-    /// Writes RDLENGTH and RDATA, compressing the names in it where RFC 3597 4 allows it: in the
-    /// types RFC 1035 defines. Returns whether the data is short enough to be sent at all.
+    /// Writes RDLENGTH and RDATA. Names in the data are compressed only in the types that RFC 1035 defines
+    /// (RFC 3597 4). Returns whether the data fits in RDLENGTH.
     pub fn rdata(&mut self, rtype: RecordType, wire: &[u8]) -> bool {
         let length_at = self.len();
         self.u16(0);
@@ -184,8 +188,8 @@ impl<'o> Writer<'o> {
         }
     }
 
-    /// Whether the name that begins at `offset` equals `name`, and may be pointed to in its place.
-    fn matches_at(&self, mut offset: usize, mut name: &[u8], case: NameComparison) -> bool {
+    /// Returns whether the name at `offset` equals `name`, so that a pointer to it may replace `name`.
+    fn matches_at(&self, mut offset: usize, mut name: &[u8], comparison: NameComparison) -> bool {
         let message = &self.out[self.base..];
         let question = self.first_name.map_or(0..0, |(at, length)| usize::from(at)..usize::from(at + length));
         loop {
@@ -193,7 +197,7 @@ impl<'o> Writer<'o> {
                 return false;
             };
             if length >= 0xc0 {
-                // Pointers lead to labels further to the front, so this ends.
+                // Pointers refer to earlier labels only, so this terminates.
                 let Some(&low) = message.get(offset + 1) else {
                     return false;
                 };
@@ -201,13 +205,13 @@ impl<'o> Writer<'o> {
                 continue;
             }
             let end = 1 + usize::from(length);
-            let (Some(theirs), Some(ours)) = (message.get(offset..offset + end), name.get(..end)) else {
+            let (Some(earlier), Some(label)) = (message.get(offset..offset + end), name.get(..end)) else {
                 return false;
             };
-            let is_equal = match case {
-                NameComparison::IgnoreCase => theirs.eq_ignore_ascii_case(ours),
-                // The root's label has no case.
-                NameComparison::ExactCase => theirs == ours && (length == 0 || !question.contains(&offset)),
+            let is_equal = match comparison {
+                NameComparison::IgnoreCase => earlier.eq_ignore_ascii_case(label),
+                // The root label has no case.
+                NameComparison::ExactCase => earlier == label && (length == 0 || !question.contains(&offset)),
             };
             if !is_equal {
                 return false;
@@ -221,13 +225,13 @@ impl<'o> Writer<'o> {
     }
 }
 
-/// Whether names in data of this type are compressed: those of RFC 1035 alone (RFC 3597 4).
+/// Returns whether names in data of this type are compressed: only those of RFC 1035 types (RFC 3597 4).
 pub(crate) fn has_compressible_names(rtype: RecordType) -> bool {
     matches!(rtype, RecordType::CNAME | RecordType::NS | RecordType::PTR | RecordType::MX | RecordType::SOA)
 }
 
-/// Splits data into what comes before its names, the names, and what comes after them; `None`
-/// if names in this type are not compressed or the data is malformed.
+/// Splits data into the part before its names, the names, and the part after them. Returns `None` if names in
+/// this type are not compressed or the data is malformed.
 fn split_compressible(rtype: RecordType, wire: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (before, count, after) = match rtype {
         RecordType::CNAME | RecordType::NS | RecordType::PTR => (0, 1, 0),

@@ -1,4 +1,4 @@
-//! Master files (RFC 1035 5, RFC 2308 4).
+//! Zone files, also called master files (RFC 1035 5, RFC 2308 4).
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use super::presentation::{Lexer, Token, parse_seconds};
 use super::rdata::Rdata;
 use super::rdata_format;
 
-/// One record of a master file. Its class is IN.
+/// One record of a zone file, of class IN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneRecord {
-    /// The owner, made absolute.
+    /// The owner name, absolute.
     pub owner: Name,
-    /// The TTL in seconds, 2^31 - 1 at most (RFC 2181 8).
+    /// The TTL in seconds, at most 2^31 - 1 (RFC 2181 8).
     pub ttl: u32,
-    /// The type; never a meta type.
+    /// The record type; never a meta-TYPE.
     pub rtype: RecordType,
-    /// The data, with names made absolute.
+    /// The data. Names in it are absolute.
     pub rdata: Rdata,
-    /// The line the record begins on, from 1.
+    /// Line of the start of the record, from 1.
     pub line: usize,
 }
 
-/// One thing that is wrong in a master file.
+/// An error in a zone file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneFileError {
     /// The line, from 1.
     pub line: usize,
-    /// Where in the line, in octets from 1.
+    /// The column, in octets from 1.
     pub column: usize,
-    /// What is wrong, as a sentence without a full stop.
+    /// The error message.
     pub message: String,
 }
 
@@ -42,15 +42,18 @@ impl fmt::Display for ZoneFileError {
 
 impl std::error::Error for ZoneFileError {}
 
-/// Reads a master file.
+/// Parses a zone file.
 ///
-/// Understood are `$ORIGIN`, `$TTL`, `@`, relative names (in the data too), a blank owner for the
-/// one before, parentheses, comments, quoted strings, TTL and class in either order, units of
-/// time, and unknown types in the generic form of RFC 3597. `$INCLUDE` is refused. A record
-/// without a TTL has that of `$TTL`, else the last one stated, else `default_ttl`.
+/// Supports `$ORIGIN`, `$TTL`, `@`, relative names (also in the data), a blank owner that repeats the
+/// previous one, parentheses, comments, quoted strings, TTL and class in either order, units of time, and
+/// unknown types in the generic form of RFC 3597. `$INCLUDE` is an error. A record without a TTL has the TTL
+/// of `$TTL`, else the last explicit one, else `default_ttl`.
 ///
-/// Whether the records make sense together is not looked at. If anything is wrong the result is
-/// all the errors, in the order of the lines.
+/// Consistency between records is not checked.
+///
+/// # Errors
+///
+/// All errors in the file, in the order of lines.
 pub fn parse_zone_file(
     text: &str,
     origin: &Name,
@@ -76,7 +79,7 @@ pub fn parse_zone_file(
                 Err(error) => errors.push(error),
             },
             Err(error) => {
-                // Blank owners below must not be blamed for an owner that was lost here.
+                // The failed entry may have set an owner: following blank owners must not be reported too.
                 state.owner.get_or_insert_with(|| origin.clone());
                 errors.push(ZoneFileError {
                     line: error.line,
@@ -89,23 +92,23 @@ pub fn parse_zone_file(
     if errors.is_empty() { Ok(records) } else { Err(errors) }
 }
 
-/// The longest TTL (RFC 2181 8).
+/// Maximum TTL in seconds (RFC 2181 8).
 const MAX_TTL: u32 = 0x7fff_ffff;
 
-/// What earlier lines mean for later ones.
+/// State that carries over from one entry to the next.
 struct ZoneFileState<'a> {
     origin: Name,
     owner: Option<Name>,
-    /// How `owner` was written, if the same text means the same name still.
+    /// The text of `owner`, if the same text still denotes the same name.
     owner_text: Option<&'a str>,
     directive_ttl: Option<u32>,
     last_ttl: u32,
-    /// The data of the record that is being read.
+    /// Buffer for the data of the record being parsed.
     wire: Vec<u8>,
 }
 
 impl<'a> ZoneFileState<'a> {
-    /// Reads an entry, which is not empty: a record, or a directive that is none.
+    /// Parses a non-empty entry. Returns the record, or `None` for a directive.
     fn parse_entry(
         &mut self,
         indented: bool,
@@ -120,7 +123,7 @@ impl<'a> ZoneFileState<'a> {
         }
         let (owner, rest) = if indented {
             let owner = self.owner.clone().ok_or_else(|| {
-                error_at(first, "the first record has no owner; begin the line with a name or @")
+                error_at(first, "the first record has no owner: start the line with a name or @")
             })?;
             (owner, tokens)
         } else {
@@ -130,7 +133,7 @@ impl<'a> ZoneFileState<'a> {
     }
 
     fn parse_owner(&mut self, token: &Token<'a>) -> Result<Name, ZoneFileError> {
-        // Most names have several records, and so they share one name.
+        // Most names have several records: parse the name once and share it.
         if let (Some(owner), Some(text)) = (&self.owner, self.owner_text)
             && text == token.text
             && !token.quoted
@@ -139,7 +142,7 @@ impl<'a> ZoneFileState<'a> {
         }
         let owner = self.parse_name(token);
         self.owner_text = (owner.is_ok() && !token.quoted).then_some(token.text);
-        // Even a bad owner ends the reach of the one before.
+        // An invalid owner replaces the previous one too, so that a blank owner does not repeat that one.
         let replacement = owner.as_ref().unwrap_or(&self.origin).clone();
         self.owner = Some(replacement);
         owner
@@ -151,20 +154,20 @@ impl<'a> ZoneFileState<'a> {
         first: &Token<'_>,
         mut rest: &[Token<'_>],
     ) -> Result<ZoneRecord, ZoneFileError> {
-        let mut stated_ttl = None;
+        let mut explicit_ttl = None;
         let mut class = None;
         let rtype = loop {
             let Some((token, after)) = rest.split_first() else {
-                return Err(error_at(first, "the record has no type"));
+                return Err(error_at(first, "missing record type"));
             };
             rest = after;
-            if stated_ttl.is_none() && token.text.starts_with(|c: char| c.is_ascii_digit()) {
-                stated_ttl = Some(parse_ttl(token)?);
-            } else if let (None, Ok(found)) = (class, token.text.parse::<Class>()) {
-                if found != Class::IN {
-                    return Err(error_at(token, format!("class {found} is not served, only IN is")));
+            if explicit_ttl.is_none() && token.text.starts_with(|c: char| c.is_ascii_digit()) {
+                explicit_ttl = Some(parse_ttl(token)?);
+            } else if let (None, Ok(parsed)) = (class, token.text.parse::<Class>()) {
+                if parsed != Class::IN {
+                    return Err(error_at(token, format!("unsupported class {parsed}: only IN is supported")));
                 }
-                class = Some(found);
+                class = Some(parsed);
             } else {
                 break self.parse_record_type(token)?;
             }
@@ -173,12 +176,12 @@ impl<'a> ZoneFileState<'a> {
             let token = rest.get(index).or(rest.last()).unwrap_or(first);
             error_at(token, format!("{rtype}: {error}"))
         })?;
-        if let Some(stated) = stated_ttl {
-            self.last_ttl = stated;
+        if let Some(ttl) = explicit_ttl {
+            self.last_ttl = ttl;
         }
         Ok(ZoneRecord {
             owner,
-            ttl: stated_ttl.or(self.directive_ttl).unwrap_or(self.last_ttl),
+            ttl: explicit_ttl.or(self.directive_ttl).unwrap_or(self.last_ttl),
             rtype,
             rdata: Rdata::from_wire(&self.wire),
             line: first.line,
@@ -188,7 +191,7 @@ impl<'a> ZoneFileState<'a> {
     fn parse_record_type(&self, token: &Token<'_>) -> Result<RecordType, ZoneFileError> {
         let rtype: RecordType = token.text.parse().map_err(|error| error_at(token, error))?;
         if rtype.is_meta() || rtype.0 == 0 {
-            return Err(error_at(token, format!("{rtype} records cannot be in a zone")));
+            return Err(error_at(token, format!("{rtype} is not a data type and cannot occur in a zone")));
         }
         Ok(rtype)
     }
@@ -196,8 +199,8 @@ impl<'a> ZoneFileState<'a> {
     fn apply_directive(&mut self, name: &Token<'_>, rest: &[Token<'_>]) -> Result<(), ZoneFileError> {
         let argument = || match rest {
             [argument] => Ok(argument),
-            [] => Err(error_at(name, format!("{} needs a value", name.text))),
-            [_, extra, ..] => Err(error_at(extra, format!("{} takes one value", name.text))),
+            [] => Err(error_at(name, format!("missing value for {}", name.text))),
+            [_, extra, ..] => Err(error_at(extra, format!("{} takes only one value", name.text))),
         };
         match name.text.to_ascii_uppercase().as_str() {
             "$ORIGIN" => {
@@ -206,7 +209,7 @@ impl<'a> ZoneFileState<'a> {
             }
             "$TTL" => self.directive_ttl = Some(parse_ttl(argument()?)?),
             "$INCLUDE" => {
-                return Err(error_at(name, "$INCLUDE is not supported; put the records here"));
+                return Err(error_at(name, "$INCLUDE is not supported: insert the records here"));
             }
             other => return Err(error_at(name, format!("unknown directive {other}"))),
         }
@@ -223,8 +226,8 @@ impl<'a> ZoneFileState<'a> {
 
 fn parse_ttl(token: &Token<'_>) -> Result<u32, ZoneFileError> {
     parse_seconds(token.text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
-        let wanted = "seconds up to 2147483647, or a time such as 1h30m";
-        error_at(token, format!("TTL {:?}: expected {wanted}", token.text))
+        let expected = "seconds up to 2147483647, or a time such as 1h30m";
+        error_at(token, format!("invalid TTL {:?}: expected {expected}", token.text))
     })
 }
 
@@ -242,7 +245,7 @@ mod tests {
     use crate::dns::name::tests::name;
 
     fn lines(text: &str) -> Vec<String> {
-        let records = parse_zone_file(text, &name("example"), 60).expect("a good zone file");
+        let records = parse_zone_file(text, &name("example"), 60).expect("a valid zone file");
         records
             .iter()
             .map(|r| format!("{} {} {} {}", r.owner, r.ttl, r.rtype, r.rdata.to_text(r.rtype)))
@@ -250,12 +253,12 @@ mod tests {
     }
 
     fn errors(text: &str) -> Vec<(usize, usize, String)> {
-        let errors = parse_zone_file(text, &name("example"), 60).expect_err("a bad zone file");
+        let errors = parse_zone_file(text, &name("example"), 60).expect_err("an invalid zone file");
         errors.into_iter().map(|e| (e.line, e.column, e.message)).collect()
     }
 
     #[test]
-    fn reads_a_whole_zone() {
+    fn parses_a_complete_zone() {
         let text = r#"
 ; a zone
 $TTL 1h
@@ -299,10 +302,10 @@ odd TYPE65280 \# 2 abcd
     }
 
     #[test]
-    fn ttls_have_an_order() {
+    fn ttls_have_an_order_of_precedence() {
         let text = "a A 10.0.0.1\nb 5 A 10.0.0.1\nc A 10.0.0.1\n$TTL 9\nd A 10.0.0.1\n";
         let ttls: Vec<u32> = parse_zone_file(text, &Name::root(), 60)
-            .expect("a good zone file")
+            .expect("a valid zone file")
             .iter()
             .map(|record| record.ttl)
             .collect();
@@ -310,7 +313,7 @@ odd TYPE65280 \# 2 abcd
     }
 
     #[test]
-    fn reports_every_error_in_its_place() {
+    fn every_error_is_reported_with_its_position() {
         let text = "  A 10.0.0.1\n\
                     a A 10.0.0\n\
                     b..c A 10.0.0.1\n\
@@ -326,9 +329,9 @@ odd TYPE65280 \# 2 abcd
                     $TTL\n\
                     j A (10.0.0.1\n";
         let errors = errors(text);
-        let places: Vec<_> = errors.iter().map(|(line, column, _)| (*line, *column)).collect();
+        let positions: Vec<_> = errors.iter().map(|(line, column, _)| (*line, *column)).collect();
         assert_eq!(
-            places,
+            positions,
             [
                 (1, 3),
                 (2, 5),
@@ -345,25 +348,25 @@ odd TYPE65280 \# 2 abcd
                 (14, 5),
             ]
         );
-        assert_eq!(errors[1].2, r#"A: address "10.0.0": expected an IPv4 address"#);
+        assert_eq!(errors[1].2, r#"A: invalid address "10.0.0": expected an IPv4 address"#);
         assert!(errors[5].2.contains("$INCLUDE"));
     }
 
     #[test]
-    fn large_zones_are_quick() {
+    fn large_zones_are_parsed_quickly() {
         let text: String = (0..100_000)
             .map(|i| format!("host-{i} 300 IN A 10.{}.{}.{}\n", i >> 16, i >> 8 & 255, i & 255))
             .collect();
         let start = Instant::now();
-        let records = parse_zone_file(&text, &name("example"), 60).expect("a good zone file");
+        let records = parse_zone_file(&text, &name("example"), 60).expect("a valid zone file");
         assert_eq!(records.len(), 100_000);
-        // Generous, since tests run unoptimised and beside one another.
+        // Generous, since tests run unoptimised and in parallel.
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "[aA0 1.\n\\\\\"();@$tTxXé=]{0,80}") {
+        fn parsing_any_text_never_panics(text in "[aA0 1.\n\\\\\"();@$tTxXé=]{0,80}") {
             let _ = parse_zone_file(&text, &Name::root(), 60);
         }
     }

@@ -281,37 +281,37 @@ links = [{ target = "vgw-1", vpc = "vpc-1" }]
         assert_eq!(described("subnet-a", "172.16.1.1"), "rtb-firewall has no route to this address.");
         assert_eq!(
             described("subnet-a", "10.3.1.1"),
-            "The route table of tgw-1 has no route to the address: propagate the attachment that has it there, or write a \
+            "The route table of tgw-1 has no route to the address: enable propagation from its attachment, or add a \
              static route."
         );
         assert_eq!(
             described("subnet-a", "10.4.2.1"),
-            "tgw-rtb-2 of tgw-2 drops what goes to 10.4.2.0/24: its route is a blackhole, written as one or left by an \
-             attachment that is gone."
+            "tgw-rtb-2 of tgw-2 drops traffic to 10.4.2.0/24: the route is a blackhole, configured as such or because its \
+             attachment was deleted."
         );
         // An internet gateway would not help a private NAT gateway.
         assert_eq!(
             described("subnet-a", "172.17.1.1"),
-            "rtb-firewall, which nat-private sends by, has no route to this address."
+            "rtb-firewall, the route table of nat-private, has no route to this address."
         );
         assert!(
             described("subnet-a", "198.51.100.80")
-                .starts_with("nat-private is private, and no internet gateway")
+                .starts_with("nat-private is a private NAT gateway")
         );
         // The table that drops replies is named.
         assert_eq!(
             described("subnet-a", "10.1.4.9"),
-            "Replies do not come back: rtb-db leads them by 10.1.1.0/24 to eni-gone (BLACKHOLE_ROUTE)."
+            "No return path: rtb-db routes 10.1.1.0/24 to eni-gone (BLACKHOLE_ROUTE)."
         );
         assert_eq!(
             described("subnet-a", "10.2.2.9"),
-            "Replies do not come back: rtb-2 leads them by 10.1.0.0/16 to tgw-1, which has no attachment in their zone."
+            "No return path: rtb-2 routes 10.1.0.0/16 to tgw-1, which has no attachment in that Availability Zone."
         );
         assert_eq!(
             described("subnet-a", "192.168.1.9"),
             "No return path: the site contains the source address itself, or has no link to it."
         );
-        assert!(described("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this zone"));
+        assert!(described("subnet-c", "10.2.1.9").starts_with("tgw-1 has no attachment in this Availability Zone"));
         assert_eq!(described("subnet-c", "192.168.1.9"), "");
     }
 
@@ -334,7 +334,7 @@ endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nort
         );
         assert_eq!(
             described(&world, "subnet-a", "52.219.0.9"),
-            "The route 52.219.0.0/20 of rtb-1 goes before those to vpce-s3: take it away, or make it narrower."
+            "The route 52.219.0.0/20 of rtb-1 takes precedence over those to vpce-s3: remove it, or make it less specific."
         );
     }
 
@@ -359,7 +359,7 @@ endpoint = [{{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nor
         let s3 = "2406:da60:40a0:ec36:d536:50de:a52b:5b73";
         assert_eq!(
             described(&world(&text("")), "subnet-a", s3),
-            "vpce-s3 carries IPv4 alone: have it carry IPv6 too, or have clients use the A record."
+            "vpce-s3 supports only IPv4: enable IPv6 for it, or let clients use the A record."
         );
         // It supports IPv6, with a prefix list whose entries are unknown.
         assert_eq!(described(&world(&text(r#", ip_address_type = "dualstack""#)), "subnet-a", s3), "");
@@ -390,12 +390,12 @@ endpoint = [{ id = "vpce-s3", type = "Gateway", service = "com.amazonaws.ap-nort
         // 52.219.0.9 belongs to S3.
         assert_eq!(
             described(&world, "subnet-six", "64:ff9b::34db:9"),
-            "Associate the gateway endpoint (vpce-s3) with rtb-nat, which nat-1 sends by: it costs nothing."
+            "Associate the gateway endpoint (vpce-s3) with rtb-nat, the route table of nat-1, at no charge."
         );
         assert_eq!(
             described(&world, "subnet-both", "64:ff9b::34db:9"),
-            "IPv4 traffic to this address goes by vpce-s3, and what is made from it for IPv6 goes past that: have clients use \
-             the A record, or turn DNS64 off where they have IPv4."
+            "IPv4 traffic to this address uses vpce-s3, but traffic to the synthesised IPv6 address does not: let clients use \
+             the A record, or disable DNS64 for clients with IPv4."
         );
     }
 }

@@ -56,20 +56,20 @@ fn explanation(from: &str, name: &str, qtype: RecordType, random: u64) -> Explan
 #[test]
 fn json_contains_the_selected_record_set_and_the_reason() {
     let routing = |described: &Explanation| json::value(described)["decision"]["routing"].clone();
-    let drawn = json!([{
+    let selected = json!([{
         "name": "app.corp.internal.",
         "type": "A",
         "policy": "weighted",
         "set_identifier": "green",
-        "why": "drawn by weight 2 of 3",
+        "why": "selected at random by weight 2 of 3",
     }]);
-    assert_eq!(routing(&described("app.corp.internal", 2)), drawn);
-    assert!(described("app.corp.internal", 2).notes[0].contains("was drawn"));
-    let nothing = routing(&described("geo.corp.internal", 0));
-    assert_eq!(nothing[0]["set_identifier"], json!(null));
+    assert_eq!(routing(&described("app.corp.internal", 2)), selected);
+    assert!(described("app.corp.internal", 2).notes[0].contains("Selected at random"));
+    let unmatched = routing(&described("geo.corp.internal", 0));
+    assert_eq!(unmatched[0]["set_identifier"], json!(null));
     assert!(
-        !json::compact(&described("app.corp.internal", 0)).contains("drawn by"),
-        "sentences are for people"
+        !json::compact(&described("app.corp.internal", 0)).contains("by weight"),
+        "compact JSON omits prose"
     );
 }
 
@@ -77,14 +77,14 @@ fn json_contains_the_selected_record_set_and_the_reason() {
 fn the_text_contains_the_selected_record_set_and_the_reason() {
     let line = |name: &str, random| {
         let text = text::ExplanationText(&described(name, random)).to_string();
-        text.lines().find(|line| line.contains("routed to")).expect("a line of it").to_owned()
+        text.lines().find(|line| line.contains("(weighted of") || line.contains("(geolocation of")).expect("a line about the record set").to_owned()
     };
-    let drawn = line("app.corp.internal", 0);
-    assert!(drawn.ends_with("blue (weighted of app.corp.internal. A): drawn by weight 1 of 3"), "{drawn}");
-    let nothing = line("geo.corp.internal", 0);
+    let selected = line("app.corp.internal", 0);
+    assert!(selected.ends_with("blue (weighted of app.corp.internal. A): selected at random by weight 1 of 3"), "{selected}");
+    let unmatched = line("geo.corp.internal", 0);
     assert!(
-        nothing.contains("no record set (geolocation of geo.corp.internal. A): no location"),
-        "{nothing}"
+        unmatched.contains("no record set (geolocation of geo.corp.internal. A): no location"),
+        "{unmatched}"
     );
 }
 

@@ -1,6 +1,6 @@
-//! IP addresses: longest-prefix match, and classes of addresses that determine a path.
+//! IP addresses: longest-prefix match, and special-purpose ranges that determine a path.
 //!
-//! Independent of DNS and of AWS services.
+//! Independent of DNS and AWS services.
 
 mod prefix_map;
 mod special;
@@ -14,12 +14,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The prefix that contains only this address: /32 for IPv4, /128 for IPv6.
+/// Returns the prefix that contains only this address: /32 for IPv4, /128 for IPv6.
 pub fn host_prefix(address: IpAddr) -> IpNet {
     IpNet::from(address)
 }
 
-/// Whether two prefixes overlap, which means that one contains the other.
+/// Returns whether two prefixes overlap, which means that one contains the other.
 pub fn overlaps(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
 }

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// A map from prefixes to values with longest-prefix match.
 ///
-/// The two address families are independent of each other, as in a VPC's route table.
+/// The two address families are independent, as in a VPC route table.
 #[derive(Clone)]
 pub struct PrefixMap<T> {
     v4: prefix_trie::PrefixMap<Ipv4Net, T>,
@@ -27,7 +27,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The value of exactly this prefix.
+    /// Returns the value of exactly this prefix.
     pub fn get(&self, prefix: &IpNet) -> Option<&T> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.get(&net),
@@ -35,7 +35,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The value of exactly this prefix, created by `default` if there is none.
+    /// Returns the value of exactly this prefix, after inserting `default()` if there is none.
     pub fn get_or_insert_with(&mut self, prefix: IpNet, default: impl FnOnce() -> T) -> &mut T {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.entry(net).or_insert_with(default),
@@ -43,12 +43,12 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// The longest prefix that contains the address, with its value.
+    /// Returns the longest prefix that contains the address, with its value.
     pub fn longest_match(&self, address: IpAddr) -> Option<(IpNet, &T)> {
         self.longest_covering(&IpNet::from(address))
     }
 
-    /// The longest prefix that contains all of `prefix` (possibly itself), with its value.
+    /// Returns the longest prefix that contains `prefix` (possibly itself), with its value.
     pub fn longest_covering(&self, prefix: &IpNet) -> Option<(IpNet, &T)> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.get_lpm(&net).map(|(p, v)| (IpNet::V4(*p), v)),
@@ -56,7 +56,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix that contains the address, shortest first.
+    /// Returns all prefixes that contain the address, shortest first.
     pub fn covering(&self, address: IpAddr) -> Vec<(IpNet, &T)> {
         match address {
             IpAddr::V4(a) => self.v4.cover(&Ipv4Net::from(a)).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
@@ -64,7 +64,7 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix equal to or within `prefix`, in the order of addresses.
+    /// Returns all prefixes equal to or within `prefix`, in address order.
     pub fn covered_by(&self, prefix: &IpNet) -> Vec<(IpNet, &T)> {
         match prefix.trunc() {
             IpNet::V4(net) => self.v4.children(&net).map(|(p, v)| (IpNet::V4(*p), v)).collect(),
@@ -72,25 +72,25 @@ impl<T> PrefixMap<T> {
         }
     }
 
-    /// Every prefix that overlaps `prefix`: those that contain it, and those within it.
+    /// Iterates over the prefixes that overlap `prefix`: those that contain it, then those within it.
     pub fn overlapping(&self, prefix: &IpNet) -> impl Iterator<Item = (IpNet, &T)> {
         let length = prefix.prefix_len();
         let wider = self.covering(prefix.network()).into_iter().filter(move |(p, _)| p.prefix_len() < length);
         wider.chain(self.covered_by(prefix))
     }
 
-    /// All prefixes and values, IPv4 first, in the order of addresses.
+    /// Iterates over all prefixes and values, IPv4 first, in address order.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
         let v4 = self.v4.iter().map(|(p, v)| (IpNet::V4(*p), v));
         v4.chain(self.v6.iter().map(|(p, v)| (IpNet::V6(*p), v)))
     }
 
-    /// Number of prefixes.
+    /// Returns the number of prefixes.
     pub fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 
-    /// Whether the map is empty.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn net() -> impl Strategy<Value = IpNet> {
-        // Few distinct high bits, so that prefixes are nested.
+        // Few distinct high bits, so that prefixes nest.
         let v4 = (0u32..16, 0u8..=32).prop_map(|(n, len)| {
             let address = Ipv4Addr::from(n << 28 | n << 3);
             IpNet::V4(Ipv4Net::new(address, len).unwrap().trunc())
@@ -131,15 +131,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn longest_match_is_what_a_scan_finds(
+        fn longest_match_agrees_with_a_linear_scan(
             nets in prop::collection::vec(net(), 0..40),
-            asked in net(),
+            queried in net(),
         ) {
             let mut map = PrefixMap::new();
             for (i, net) in nets.iter().enumerate() {
                 map.insert(*net, i);
             }
-            let address = asked.addr();
+            let address = queried.addr();
             let scanned = nets.iter().filter(|n| n.contains(&address)).max_by_key(|n| n.prefix_len());
             prop_assert_eq!(map.longest_match(address).map(|(p, _)| p), scanned.copied());
 
@@ -151,22 +151,22 @@ mod tests {
         }
 
         #[test]
-        fn inside_is_what_a_scan_finds(nets in prop::collection::vec(net(), 0..40), asked in net()) {
+        fn covered_by_agrees_with_a_linear_scan(nets in prop::collection::vec(net(), 0..40), queried in net()) {
             let mut map = PrefixMap::new();
             for net in &nets {
                 map.insert(*net, ());
             }
-            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| asked.contains(*n)).copied().collect();
+            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| queried.contains(*n)).copied().collect();
             scanned.sort();
             scanned.dedup();
-            let mut inside: Vec<IpNet> = map.covered_by(&asked).into_iter().map(|(p, _)| p).collect();
-            inside.sort();
-            prop_assert_eq!(inside, scanned);
+            let mut covered: Vec<IpNet> = map.covered_by(&queried).into_iter().map(|(p, _)| p).collect();
+            covered.sort();
+            prop_assert_eq!(covered, scanned);
 
-            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| crate::net::overlaps(n, &asked)).copied().collect();
+            let mut scanned: Vec<IpNet> = nets.iter().filter(|n| crate::net::overlaps(n, &queried)).copied().collect();
             scanned.sort();
             scanned.dedup();
-            let mut overlapping: Vec<IpNet> = map.overlapping(&asked).map(|(p, _)| p).collect();
+            let mut overlapping: Vec<IpNet> = map.overlapping(&queried).map(|(p, _)| p).collect();
             overlapping.sort();
             prop_assert_eq!(overlapping, scanned);
         }

@@ -227,11 +227,11 @@ impl PageWriter {
     fn report(&mut self, result: io::Result<()>) {
         match result {
             Err(error) if !self.failing => {
-                tracing::warn!(%error, "The query log cannot be written; records are missing from it.");
+                tracing::warn!(%error, "Cannot write the query log; records are lost.");
                 self.failing = true;
             }
             Ok(()) if self.failing => {
-                tracing::info!("The query log is written again.");
+                tracing::info!("The query log can be written again.");
                 self.failing = false;
             }
             Err(_) | Ok(()) => {}

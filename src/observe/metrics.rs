@@ -428,7 +428,7 @@ mod tests {
         let table = table();
         assert_eq!(table.lines().count(), 2 + Metrics::declare().rows().len());
         let line = "| `plustwo_dns_responses_total` | counter | `server`, `rcode`, `source` \
-                    | Replies sent, by what answered. |";
+                    | Replies sent, by source of the answer. |";
         assert!(table.lines().any(|l| l == line), "{table}");
     }
 

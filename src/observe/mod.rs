@@ -105,7 +105,7 @@ impl Observer {
         let log = log.transpose().map_err(no_thread("the query log"))?;
         let samples_dropped = metrics.lower_bound_samples_dropped.clone();
         let lower_bound = LowerBound::start(metrics.lower_bound_clients.clone(), samples_dropped)
-            .map_err(no_thread("telling caching clients from others"))?;
+            .map_err(no_thread("the detection of caching clients"))?;
         Ok(Self { metrics, log, lower_bound, log_cache_hits, remembered_lookups })
     }
 

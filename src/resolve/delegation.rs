@@ -225,7 +225,7 @@ impl Delegation {
     fn unreachable(&self) -> Reply {
         let Referral { cut, servers, .. } = &self.referral;
         let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
-        let text = format!("{cut} is delegated to {}, whose addresses are not known", names.join(", "));
+        let text = format!("{cut} is delegated to {}, whose addresses are unknown", names.join(", "));
         let ede = Ede::new(Ede::NO_REACHABLE_AUTHORITY, text);
         Reply::of(Answer::empty(Rcode::SERVFAIL).with_ede(ede), Source::ForwardRule)
     }

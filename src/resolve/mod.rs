@@ -249,6 +249,6 @@ fn dns_support_off(world: &World) -> Decision {
         DnsSupportOff::Refused => Rcode::REFUSED,
         DnsSupportOff::Servfail => Rcode::SERVFAIL,
     };
-    let ede = Ede::new(Ede::OTHER, "DNS support is off in this VPC (enableDnsSupport)");
+    let ede = Ede::new(Ede::OTHER, "DNS support is disabled for this VPC (enableDnsSupport)");
     Decision::Reply(Reply::of(Answer::empty(rcode).with_ede(ede), Source::Refused))
 }

@@ -282,7 +282,7 @@ impl Resolution {
             self.upstream_answer = None;
             let other = |set: &RrSet| format!("{} {}", set.owner, set.rtype);
             let others = rest.first().map(other).unwrap_or_default();
-            let text = format!("the answer to {qname} {qtype} holds nothing of it, but {others}");
+            let text = format!("the answer to {qname} {qtype} contains no record for it, only {others}");
             // The remainder of a chain is looked up by its own name.
             return was_asked.then(|| Reply::of(unusable(text), source));
         }
@@ -450,6 +450,6 @@ fn offline_answer(upstream: Option<&Upstream>) -> Answer {
     let servers = upstream.into_iter().flat_map(|upstream| upstream.identity.servers.iter());
     let servers: Vec<String> = servers.map(ToString::to_string).collect();
     let rule = upstream.map_or("", |upstream| &upstream.name);
-    let text = format!("rule={rule} would ask {}; nothing is sent here", servers.join(","));
+    let text = format!("rule={rule} would query {}; nothing was sent", servers.join(","));
     Answer::empty(Rcode::SERVFAIL).with_ede(Ede::new(Ede::OTHER, text))
 }

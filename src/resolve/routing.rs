@@ -137,8 +137,8 @@ fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
         (chosen, Criterion::ZeroWeight(candidates.len()))
     } else {
         let mut left = (random % u64::from(total)) as u32;
-        let mut drawn = candidates.iter().copied();
-        let chosen = drawn
+        let mut by_weight = candidates.iter().copied();
+        let chosen = by_weight
             .find(|set| match left.checked_sub(u32::from(weight(set))) {
                 None => true,
                 Some(rest) => {
@@ -146,7 +146,7 @@ fn weighted(all: &[RoutedSet], random: u64) -> RoutingDecision<'_> {
                     false
                 }
             })
-            .expect("what is drawn is less than all weights together");
+            .expect("the number is less than the sum of all weights");
         (chosen, Criterion::Weight(weight(chosen), total))
     };
     RoutingDecision {
@@ -339,33 +339,33 @@ impl SetHealth {
 impl fmt::Display for RoutingReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.criterion {
-            Criterion::Weight(weight, total) => write!(f, "drawn by weight {weight} of {total}"),
-            Criterion::ZeroWeight(count) => write!(f, "drawn from {count} of weight zero"),
-            Criterion::Values(annotation, count) if annotation == count => {
-                write!(f, "all {count} values are told")
+            Criterion::Weight(weight, total) => write!(f, "selected at random by weight {weight} of {total}"),
+            Criterion::ZeroWeight(count) => write!(f, "selected at random from {count} with weight zero"),
+            Criterion::Values(returned, count) if returned == count => {
+                write!(f, "all {count} values")
             }
-            Criterion::Values(annotation, count) => write!(f, "{annotation} values drawn from {count}"),
-            Criterion::Role(FailoverRole::Primary) => f.write_str("it is the primary"),
-            Criterion::Role(FailoverRole::Secondary) => f.write_str("it is the secondary"),
-            Criterion::SameRegion(region) => write!(f, "its region is the VPC's, {region}"),
-            Criterion::Nearest(distance_km, 0) => write!(f, "it is the nearest, {distance_km:.0} km away"),
+            Criterion::Values(returned, count) => write!(f, "{returned} of {count} values, selected at random"),
+            Criterion::Role(FailoverRole::Primary) => f.write_str("the primary record set"),
+            Criterion::Role(FailoverRole::Secondary) => f.write_str("the secondary record set"),
+            Criterion::SameRegion(region) => write!(f, "its region is that of the VPC, {region}"),
+            Criterion::Nearest(distance_km, 0) => write!(f, "the nearest region, at {distance_km:.0} km"),
             Criterion::Nearest(distance_km, bias) => {
-                write!(f, "it is the nearest, {distance_km:.0} km away with a bias of {bias}")
+                write!(f, "the nearest, at {distance_km:.0} km with a bias of {bias}")
             }
             Criterion::First => {
-                f.write_str("where the VPC's region lies is not known, and its identifier is the first")
+                f.write_str("the location of the VPC's region is unknown; the first in the order of set identifiers")
             }
             Criterion::Location(location) => {
-                write!(f, "{location} is the narrowest that holds the VPC's region")
+                write!(f, "{location} is the most specific location of the VPC's region")
             }
             Criterion::NoLocation => {
-                f.write_str("no location holds the VPC's region, and there is no default")
+                f.write_str("no location matches the VPC's region, and there is no default record set")
             }
         }?;
         match self.health {
             SetHealth::All => Ok(()),
-            SetHealth::Some => f.write_str("; unhealthy ones are passed over"),
-            SetHealth::None => f.write_str("; none is healthy, so all count as healthy"),
+            SetHealth::Some => f.write_str("; unhealthy record sets are skipped"),
+            SetHealth::None => f.write_str("; none is healthy, so all are used"),
         }
     }
 }

@@ -63,7 +63,7 @@ pub fn unclaimed(world: &World, question: &Question) -> Option<Reply> {
 fn answer(special: &SpecialUseZone, question: &Question) -> Reply {
     let mut reply = zone::answer(&special.zone, question, Source::Public);
     if reply.answer.rcode == Rcode::NXDOMAIN {
-        let text = format!("{} is answered by the resolver itself ({})", special.zone.apex(), special.rfc);
+        let text = format!("{} is answered locally ({})", special.zone.apex(), special.rfc);
         reply.answer.ede = Some(Ede::new(Ede::OTHER, text));
     }
     reply

@@ -219,7 +219,7 @@ impl MessageCache {
         let code =
             if answer.rcode == Rcode::NXDOMAIN { Ede::STALE_NXDOMAIN_ANSWER } else { Ede::STALE_ANSWER };
         let text =
-            format!("{} s past its TTL; no server answers", fact.age(now).saturating_sub(fact.ttl_s.into()));
+            format!("{} s past its TTL; no server answered", fact.age(now).saturating_sub(fact.ttl_s.into()));
         Some(answer.with_ede(Ede::new(code, text)))
     }
 

@@ -116,9 +116,9 @@ fn not_pem(error: &pem::Error) -> String {
     let why = match error {
         pem::Error::MissingSectionEnd { .. } => "a section has no END line",
         pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
-        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::Base64Decode(_) => "a section is not valid Base64",
         pem::Error::SectionTooLarge => "a section is too large",
-        _ => "it cannot be read",
+        _ => "it cannot be parsed",
     };
     format!("is not a PEM file: {why}")
 }

@@ -173,7 +173,7 @@ impl World {
         let families = chosen.get(&vpc)?;
         let host = name.to_string();
         let sibling =
-            endpoint_names::s3_dualstack_sibling(host.trim_end_matches('.'), &self.vpcs[vpc].region)?;
+            endpoint_names::s3_dualstack_counterpart(host.trim_end_matches('.'), &self.vpcs[vpc].region)?;
         Some((*families, Name::parse(&sibling).ok()?))
     }
 }

@@ -53,10 +53,10 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NoLocation {
     /// No place contains it.
-    #[error("{0} stands in no declared subnet, site or client prefix")]
+    #[error("{0} is not in any declared subnet, site or client prefix")]
     Unknown(IpNet),
     /// Several places contain it.
-    #[error("{client} could stand in {first} or in {second}")]
+    #[error("{client} is ambiguous: it is in both {first} and {second}")]
     Ambiguous {
         /// The address or prefix.
         client: IpNet,

@@ -57,10 +57,10 @@ pub enum ZoneLookup<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The owner name is not in this zone.
-    #[error("`{0}` does not lie in zone `{1}`")]
+    #[error("`{0}` is not within zone `{1}`")]
     OutsideZone(Name, Name),
     /// A CNAME with other records of the same name (RFC 1034 section 3.6.2).
-    #[error("`{0}` has a CNAME record, and beside it nothing else may stand")]
+    #[error("`{0}` has a CNAME record, so it cannot have other records")]
     BesideCname(Name),
     /// Two CNAME records.
     #[error("`{0}` has more than one CNAME record")]
@@ -70,7 +70,7 @@ pub enum RecordError {
     #[error("`{0}` is a wildcard, which cannot have NS records")]
     WildcardNs(Name),
     /// A CNAME at the zone apex.
-    #[error("a CNAME cannot stand at the apex `{0}`: use an alias record")]
+    #[error("the apex `{0}` cannot have a CNAME record: use an alias record")]
     CnameAtApex(Name),
     /// The same type both as an alias and with values.
     #[error("`{0}` has both an alias and values for {1}")]
@@ -82,7 +82,7 @@ pub enum RecordError {
     #[error("`{0}` has {1} record sets with a routing policy and one without")]
     SimpleBesideRouted(Name, RecordType),
     /// A type that cannot have data.
-    #[error("{0} is no type that a record can have")]
+    #[error("records cannot have type {0}")]
     MetaType(RecordType),
 }
 

@@ -63,8 +63,8 @@ impl DaemonProcess {
                 break entry["fields"]["address"].as_str().unwrap().to_owned();
             }
         };
-        let dns = address("Answering DNS.");
-        let admin = address("Serving metrics and explanations.");
+        let dns = address("Listening for DNS queries.");
+        let admin = address("Listening for admin requests.");
         Self { child, dns, admin, log }
     }
 

@@ -269,7 +269,7 @@ async fn a_private_authority_is_trusted_where_ca_names_it_and_only_there() {
         assert!(is_good(&server.ask(ca(&corp)).await));
         assert_eq!(
             server.error(None).await,
-            "has a certificate signed by an authority that is not trusted (CN=Corp CA): set `ca = \"file.pem\"`"
+            "has a certificate from an untrusted authority (CN=Corp CA): set `ca = \"file.pem\"`"
         );
         assert_eq!(
             server.error(ca(&other)).await,
@@ -455,11 +455,11 @@ async fn errors_of_handshakes_are_in_plain_words() {
             (b"\x15\x03\x03\x00\x02\x02\x46", "supports neither TLS 1.2 nor TLS 1.3"),
             (
                 b"\x15\x03\x03\x00\x02\x02\x28",
-                "refused the TLS handshake: no common cipher suite, or a client certificate is required",
+                "rejected the TLS handshake: no common cipher suite, or a client certificate is required",
             ),
             (
                 b"\x15\x03\x03\x00\x02\x02\x70",
-                "refused the TLS handshake: it does not know the name after the `#`",
+                "rejected the TLS handshake: it does not serve the name after `#`",
             ),
             (b"\x15\x03\x03\x00\x02\x02\xfe", "refused the TLS handshake (alert 254)"),
             (b"220 mail.example ESMTP\r\n", "sent something that is not TLS"),

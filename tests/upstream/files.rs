@@ -52,7 +52,7 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
         ("ca = \"empty.pem\"", ":11:50: error[certificate]", "empty.pem` contains no certificate"),
         ("ca = \"one.key.pem\"", ":11:50: error[certificate]", "one.key.pem` contains no certificate"),
         ("ca = \"cut.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section has no END line"),
-        ("ca = \"odd.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section is not base64"),
+        ("ca = \"odd.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section is not valid Base64"),
         (
             "ca = \"bad.pem\"",
             ":11:50: error[certificate]",

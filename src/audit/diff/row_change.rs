@@ -64,7 +64,7 @@ fn described(row: &Row, other: &Row) -> String {
         ways.sort_unstable();
         match ways.is_empty() {
             false => ways.join(" and "),
-            true if row.is_unresolved => "not asked".to_owned(),
+            true if row.is_unresolved => "not queried".to_owned(),
             true if !row.records.is_empty() => "records".to_owned(),
             true => format!("no address ({})", row.rcode),
         }

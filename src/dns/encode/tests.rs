@@ -1,4 +1,4 @@
-//! Every reply is read back with `hickory_proto`.
+//! Tests of encoding. Every reply is decoded with `hickory_proto`.
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
@@ -28,7 +28,7 @@ fn query(qname: &str, edns: bool) -> Query {
 
 fn set(owner: &str, rtype: RecordType, texts: &[&str]) -> RrSet {
     let rdatas: Vec<Rdata> =
-        texts.iter().map(|text| Rdata::parse(rtype, text).expect("good rdata")).collect();
+        texts.iter().map(|text| Rdata::parse(rtype, text).expect("valid RDATA")).collect();
     RrSet::new(name(owner), rtype, 60, rdatas)
 }
 
@@ -43,7 +43,7 @@ fn encoded(query: &Query, answer: &Answer, annotations: &Annotations) -> (Encode
     (encoded, out)
 }
 
-/// Reads a message and makes sure that nothing is left over.
+/// Decodes a message and asserts that no octets follow it.
 fn decode(message: &[u8]) -> Message {
     let mut decoder = BinDecoder::new(message);
     let decoded = Message::read(&mut decoder).expect("a well-formed message");
@@ -51,14 +51,14 @@ fn decode(message: &[u8]) -> Message {
     decoded
 }
 
-/// The records of the first two sections in presentation form.
+/// Returns the records of the answer and authority sections in presentation form.
 fn records(message: &[u8]) -> Vec<String> {
     let message = decode(message);
     let sections = message.answers.iter().chain(&message.authorities);
     sections.map(|record| record.to_string().to_ascii_lowercase()).collect()
 }
 
-/// Codes of the options in the OPT record at the end, in their order.
+/// Returns the codes of the options in the OPT record at the end of the message, in order.
 fn option_codes(message: &[u8], options_length: usize) -> Vec<u16> {
     let mut data = &message[message.len() - options_length..];
     let mut codes = Vec::new();
@@ -70,15 +70,15 @@ fn option_codes(message: &[u8], options_length: usize) -> Vec<u16> {
 }
 
 #[test]
-fn writes_the_header_and_echoes_the_question() {
+fn the_header_is_written_and_the_question_is_echoed() {
     let query = query("www.example.com", true);
     let answer = Answer::noerror(vec![set("www.example.com", RecordType::A, &["10.0.0.1"])]);
-    let (report, out) = encoded(&query, &answer, &Annotations::default());
-    // The query has CD, and the reply has it too (RFC 4035 3.2.2).
+    let (summary, out) = encoded(&query, &answer, &Annotations::default());
+    // CD is copied from the query (RFC 4035 3.2.2).
     assert_eq!(&out[..12], b"\x12\x34\x81\x90\0\x01\0\x01\0\0\0\x01");
     assert_eq!(&out[12..29], &query.qname_as_sent[..]);
     assert_eq!(&out[33..35], b"\xc0\x0c");
-    assert_eq!(report.answers, 1);
+    assert_eq!(summary.answers, 1);
     let message = decode(&out);
     assert_eq!(message.metadata.message_type, MessageType::Response);
     assert!(message.metadata.recursion_desired && message.metadata.recursion_available);
@@ -88,7 +88,7 @@ fn writes_the_header_and_echoes_the_question() {
 }
 
 #[test]
-fn compresses_names_whatever_their_case() {
+fn owner_names_are_compressed_regardless_of_case() {
     let query = query("www.example.com", false);
     let answer = Answer {
         authority: vec![soa()],
@@ -109,16 +109,16 @@ fn compresses_names_whatever_their_case() {
         "example.com. 60 in soa ns.example.com. admin.example.com. 1 2 3 4 5",
     ];
     assert_eq!(records(&out), expected);
-    // The question, in capitals; the CNAME's target, which no name in data may take from there; and the SRV's target,
-    // which is not compressed.
+    // Three occurrences: the question, in upper case; the CNAME's target, since names in data never point to
+    // the question; and the SRV's target, which is not compressed.
     let lower = out.to_ascii_lowercase();
     let count = lower.windows(7).filter(|window| *window == b"example").count();
     assert_eq!(count, 3);
 }
 
-/// RFC 4343 4.1: a reader sees data in the case that it has, whatever the question's is.
+/// RFC 4343 4.1: data is received in its own case, regardless of that of the question.
 #[test]
-fn compression_keeps_the_case_of_names_in_data() {
+fn compression_preserves_the_case_of_names_in_data() {
     let query = query("www.example.com", false);
     let raw = |rtype, data: &[&[u8]]| {
         let rdatas: Vec<Rdata> = data.iter().map(|wire| Rdata::from_wire(wire)).collect();
@@ -139,12 +139,12 @@ fn compression_keeps_the_case_of_names_in_data() {
         .collect();
     assert_eq!(seen, mx);
     // The last two point to the first two.
-    let spelt = out.to_ascii_lowercase().windows(7).filter(|window| *window == b"example").count();
-    assert_eq!(spelt, 3);
+    let written_out = out.to_ascii_lowercase().windows(7).filter(|window| *window == b"example").count();
+    assert_eq!(written_out, 3);
 }
 
 #[test]
-fn copies_malformed_data_as_it_is() {
+fn malformed_data_is_copied_unchanged() {
     let query = query("www.example.com", false);
     let broken = RrSet::new(
         name("www.example.com"),
@@ -157,7 +157,7 @@ fn copies_malformed_data_as_it_is() {
 }
 
 #[test]
-fn rotates_each_set() {
+fn each_rrset_is_rotated() {
     let query = query("www.example.com", false);
     let set = set("www.example.com", RecordType::A, &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     let mut out = b"before".to_vec();
@@ -168,7 +168,7 @@ fn rotates_each_set() {
 }
 
 #[test]
-fn annotations_need_edns() {
+fn annotations_require_edns() {
     let annotations = Annotations {
         recursion_denied: false,
         edes: vec![Ede::new(Ede::OTHER, "x")],
@@ -178,12 +178,12 @@ fn annotations_need_edns() {
     let answer = Answer::nxdomain(soa()).with_ede(Ede::new(Ede::BLOCKED, ""));
     let (_, out) = encoded(&query("www.example.com", false), &answer, &annotations);
     assert!(decode(&out).edns.is_none());
-    let (report, out) = encoded(&query("www.example.com", true), &answer, &annotations);
+    let (summary, out) = encoded(&query("www.example.com", true), &answer, &annotations);
     decode(&out);
     let options = [6, 7, 5, 4 + 6].iter().sum();
     assert_eq!(option_codes(&out, options), [15, 15, 65001, 8]);
     assert!(out.ends_with(&[0, 1, 16, 16, 10, 1]));
-    assert_eq!(report.dropped_annotations, 0);
+    assert_eq!(summary.dropped_annotations, 0);
 }
 
 #[test]
@@ -208,19 +208,19 @@ fn annotations_are_dropped_in_order() {
     ] {
         let mut out = Vec::new();
         let limit = bare + 10 * fits + 9;
-        let report = encode(&query, &answer, &annotations, limit, 0, &mut out);
+        let summary = encode(&query, &answer, &annotations, limit, 0, &mut out);
         assert_eq!(option_codes(&out, 10 * fits), expected);
-        assert_eq!(report.dropped_annotations, 5 - fits);
-        assert!(!report.truncated);
+        assert_eq!(summary.dropped_annotations, 5 - fits);
+        assert!(!summary.truncated);
         decode(&out);
     }
     let mut out = b"before".to_vec();
-    let report = encode(&query, &answer, &annotations, bare - 1, 0, &mut out);
-    assert_eq!((report, &out[..]), (Encoded::default(), &b"before"[..]));
+    let summary = encode(&query, &answer, &annotations, bare - 1, 0, &mut out);
+    assert_eq!((summary, &out[..]), (Encoded::default(), &b"before"[..]));
 }
 
 #[test]
-fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
+fn truncation_omits_whole_rrsets_from_the_first_that_does_not_fit() {
     let query = query("www.example.com", false);
     let many: Vec<String> = (0..40).map(|i| format!("10.0.0.{i}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -233,33 +233,33 @@ fn leaves_out_whole_sets_from_the_first_that_does_not_fit() {
         ])
     };
     let mut out = Vec::new();
-    let report = encode(&query, &answer, &Annotations::default(), 512, 0, &mut out);
-    assert!(report.truncated);
-    assert_eq!(report.answers, 1);
+    let summary = encode(&query, &answer, &Annotations::default(), 512, 0, &mut out);
+    assert!(summary.truncated);
+    assert_eq!(summary.answers, 1);
     assert!(decode(&out).metadata.truncation);
     assert_eq!(records(&out).len(), 1);
 }
 
 #[test]
-fn fills_tcp_messages() {
+fn tcp_messages_are_filled() {
     let query = query("www.example.com", true);
     let targets: Vec<Rdata> =
         (0..3000).map(|i| Rdata::from_name(&name(&format!("h{i}.z{}.example.com", i % 7)))).collect();
     let set = RrSet::new(name("www.example.com"), RecordType::PTR, 60, targets.clone());
-    let (report, out) = encoded(&query, &Answer::noerror(vec![set]), &Annotations::default());
-    assert!(!report.truncated);
+    let (summary, out) = encoded(&query, &Answer::noerror(vec![set]), &Annotations::default());
+    assert!(!summary.truncated);
     assert!(out.len() > 0x8000);
     let message = decode(&out);
     assert_eq!(message.answers.len(), 3000);
     assert!(records(&out)[2999].ends_with("ptr h2999.z3.example.com."));
     let twice = RrSet::new(name("www.example.com"), RecordType::PTR, 60, [&targets[..], &targets].concat());
-    let (report, out) = encoded(&query, &Answer::noerror(vec![twice]), &Annotations::default());
-    assert!(report.truncated);
+    let (summary, out) = encoded(&query, &Answer::noerror(vec![twice]), &Annotations::default());
+    assert!(summary.truncated);
     assert_eq!(decode(&out).answers.len(), 0);
 }
 
 #[test]
-fn large_rcodes_need_edns() {
+fn extended_rcodes_require_edns() {
     let answer = Answer::empty(Rcode::BADCOOKIE);
     let (_, out) = encoded(&query("a.example", true), &answer, &Annotations::default());
     assert_eq!(decode(&out).metadata.response_code, ResponseCode::BADCOOKIE);
@@ -268,8 +268,8 @@ fn large_rcodes_need_edns() {
 }
 
 #[test]
-fn turns_away() {
-    let mut turned = Rejection {
+fn rejections_are_encoded() {
+    let mut rejection = Rejection {
         checking_disabled: false,
         id: 7,
         opcode: Opcode::QUERY,
@@ -280,28 +280,28 @@ fn turns_away() {
         dnssec_ok: true,
     };
     let mut out = Vec::new();
-    encode_rejection(&turned, &mut out);
+    encode_rejection(&rejection, &mut out);
     let message = decode(&out);
     assert_eq!(u16::from(message.metadata.response_code), 16);
     assert!(message.edns.expect("an OPT record").flags().dnssec_ok);
     assert_eq!(&out[12..17], b"\x03WwW\0");
-    turned =
-        Rejection { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..turned };
+    rejection =
+        Rejection { opcode: Opcode::UPDATE, rcode: Rcode::NOTIMP, question: None, edns: false, ..rejection };
     out.clear();
-    encode_rejection(&turned, &mut out);
-    // RA is clear: what was not taken as a query is not recursed for.
+    encode_rejection(&rejection, &mut out);
+    // RA is clear: recursion is not available for a message that is not a query.
     assert_eq!(out, b"\0\x07\xa8\x04\0\0\0\0\0\0\0\0");
-    // Another opcode's flags are not a query's, so none is copied; those of a query are.
-    let flags = |turned: Rejection| {
+    // RD and CD are copied only for opcode QUERY.
+    let flags = |rejection: Rejection| {
         let mut out = Vec::new();
-        encode_rejection(&turned, &mut out);
+        encode_rejection(&rejection, &mut out);
         u16::from_be_bytes([out[2], out[3]])
     };
-    let asked = Rejection { recursion_desired: true, checking_disabled: true, ..turned };
-    assert_eq!(flags(asked.clone()), 0xa804);
-    let malformed = Rejection { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..asked.clone() };
+    let with_flags = Rejection { recursion_desired: true, checking_disabled: true, ..rejection };
+    assert_eq!(flags(with_flags.clone()), 0xa804);
+    let malformed = Rejection { opcode: Opcode::QUERY, rcode: Rcode::FORMERR, ..with_flags.clone() };
     assert_eq!(flags(malformed), 0x8111);
-    let bad_version = Rejection { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..asked };
+    let bad_version = Rejection { opcode: Opcode::QUERY, rcode: Rcode::BADVERS, edns: true, ..with_flags };
     assert_eq!(flags(bad_version), 0x8190);
 }
 
@@ -349,7 +349,7 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
     })
 }
 
-/// A decoded set of the same content as one that was encoded, for comparing.
+/// Returns the owner and data of each record that `sets` encode to, in the form of [`decoded`].
 fn expected(sets: &[RrSet], rotation: usize) -> Vec<(Name, Vec<u8>)> {
     sets.iter()
         .flat_map(|set| {
@@ -366,8 +366,8 @@ fn decoded(message: &Message) -> Vec<(Name, Vec<u8>)> {
             let mut wire = Vec::new();
             let mut encoder = BinEncoder::new(&mut wire);
             encoder.set_name_encoding(NameEncoding::Uncompressed);
-            record.data.emit(&mut encoder).expect("good rdata");
-            // Pointers into the question bring its case with them.
+            record.data.emit(&mut encoder).expect("valid RDATA");
+            // A pointer to the question takes over its case.
             (name(&record.name.to_ascii()), wire.to_ascii_lowercase())
         })
         .collect()
@@ -375,7 +375,7 @@ fn decoded(message: &Message) -> Vec<(Name, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn replies_keep_within_their_limit(
+    fn replies_stay_within_their_limit(
         answer in prop::collection::vec(any_set(), 0..6),
         authority in prop::collection::vec(any_set(), 0..2),
         annotations in any_annotations(),
@@ -389,7 +389,7 @@ proptest! {
         let answer = Answer {
             answer,
             authority,
-            ede: ede.then(|| Ede::new(Ede::OTHER, "because")),
+            ede: ede.then(|| Ede::new(Ede::OTHER, "reason")),
             ..Answer::empty(Rcode::NOERROR)
         };
         let client_subnet = subnet.then(|| ClientSubnet {
@@ -397,37 +397,37 @@ proptest! {
         });
         let plain = Annotations { client_subnet, ..Annotations::default() };
         let annotations = Annotations { client_subnet, ..annotations };
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        let report = encode(&query, &answer, &annotations, limit, rotation, &mut with);
-        let silent = encode(&query, &answer, &plain, limit, rotation, &mut without);
+        let (mut annotated, mut bare) = (Vec::new(), Vec::new());
+        let summary = encode(&query, &answer, &annotations, limit, rotation, &mut annotated);
+        let plain_summary = encode(&query, &answer, &plain, limit, rotation, &mut bare);
 
-        prop_assert!(with.len() <= limit);
-        let (with, without) = (decode(&with), decode(&without));
-        prop_assert_eq!(&with.answers, &without.answers);
-        prop_assert_eq!(&with.authorities, &without.authorities);
-        prop_assert_eq!(with.metadata.truncation, without.metadata.truncation);
-        prop_assert_eq!(report.truncated, silent.truncated);
-        prop_assert_eq!(report.truncated, with.metadata.truncation);
-        prop_assert_eq!(with.edns.is_some(), edns);
-        prop_assert_eq!(with.answers.len(), usize::from(report.answers));
+        prop_assert!(annotated.len() <= limit);
+        let (annotated, bare) = (decode(&annotated), decode(&bare));
+        prop_assert_eq!(&annotated.answers, &bare.answers);
+        prop_assert_eq!(&annotated.authorities, &bare.authorities);
+        prop_assert_eq!(annotated.metadata.truncation, bare.metadata.truncation);
+        prop_assert_eq!(summary.truncated, plain_summary.truncated);
+        prop_assert_eq!(summary.truncated, annotated.metadata.truncation);
+        prop_assert_eq!(annotated.edns.is_some(), edns);
+        prop_assert_eq!(annotated.answers.len(), usize::from(summary.answers));
 
-        let mut whole = expected(&answer.answer, rotation);
-        whole.extend(expected(&answer.authority, rotation));
-        let found = decoded(&with);
-        prop_assert_eq!(&found[..], &whole[..found.len()]);
-        prop_assert_eq!(report.truncated, found.len() < whole.len());
+        let mut full = expected(&answer.answer, rotation);
+        full.extend(expected(&answer.authority, rotation));
+        let found = decoded(&annotated);
+        prop_assert_eq!(&found[..], &full[..found.len()]);
+        prop_assert_eq!(summary.truncated, found.len() < full.len());
     }
 }
 
 #[test]
-fn a_layout_tells_where_records_and_ageing_ttls_stand() {
+fn a_layout_has_the_offsets_of_records_and_ageing_ttls() {
     let mut ageing = set("b.example", RecordType::A, &["10.0.0.1", "10.0.0.2"]);
     ageing.ages = true;
     let cname = set("a.example", RecordType::CNAME, &["b.example."]);
     let mut soa = soa();
     soa.ages = true;
     let answer = Answer { authority: vec![soa], ..Answer::noerror(vec![cname, ageing]) };
-    let (mut layout, mut out) = (ReplyLayout::default(), b"what stands before".to_vec());
+    let (mut layout, mut out) = (ReplyLayout::default(), b"earlier content".to_vec());
     let before = out.len();
     let query = query("a.example", true);
     encode_with_layout(&query, &answer, &Annotations::default(), 65_535, 0, &mut layout, &mut out);

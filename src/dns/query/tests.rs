@@ -24,15 +24,15 @@ fn opt(options: &[u8]) -> Vec<u8> {
     record
 }
 
-fn turned_away(message: &[u8]) -> Rejection {
+fn rejection(message: &[u8]) -> Rejection {
     match Query::parse(message) {
-        Err(QueryError::Reject(turned)) => turned,
-        other => panic!("not turned away: {other:?}"),
+        Err(QueryError::Reject(rejected)) => rejected,
+        other => panic!("not rejected: {other:?}"),
     }
 }
 
 #[test]
-fn reads_a_plain_query() {
+fn parses_a_simple_query() {
     let query = Query::parse(&message(0x0110, [1, 0, 0, 0], &[QUESTION])).expect("a query");
     assert_eq!(query.id, 0xabcd);
     assert!(query.recursion_desired && query.checking_disabled);
@@ -43,7 +43,7 @@ fn reads_a_plain_query() {
 }
 
 #[test]
-fn reads_edns() {
+fn parses_edns() {
     let opt = opt(b"\0\x08\0\x07\0\x01\x18\0\x0a\x01\x02\0\x03\0\0");
     let other = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x02ab";
     let text = message(0, [1, 0, 0, 2], &[QUESTION, other, &opt, b"rest"]);
@@ -56,30 +56,30 @@ fn reads_edns() {
 }
 
 #[test]
-fn keeps_silent() {
-    let silence = |message: &[u8]| match Query::parse(message) {
+fn responses_and_short_messages_are_discarded() {
+    let discarded = |message: &[u8]| match Query::parse(message) {
         Err(QueryError::Discard(reason)) => reason,
-        other => panic!("not silent: {other:?}"),
+        other => panic!("not discarded: {other:?}"),
     };
-    assert_eq!(silence(b""), DiscardReason::TooShort);
-    assert_eq!(silence(&[0; 11]), DiscardReason::TooShort);
-    assert_eq!(silence(&message(0x8000, [1, 0, 0, 0], &[QUESTION])), DiscardReason::IsResponse);
+    assert_eq!(discarded(b""), DiscardReason::TooShort);
+    assert_eq!(discarded(&[0; 11]), DiscardReason::TooShort);
+    assert_eq!(discarded(&message(0x8000, [1, 0, 0, 0], &[QUESTION])), DiscardReason::IsResponse);
 }
 
 #[test]
 fn other_opcodes_are_not_implemented() {
-    let turned = turned_away(&message(0x2100, [1, 1, 0, 0], &[QUESTION]));
-    assert_eq!(turned.rcode, Rcode::NOTIMP);
-    assert_eq!(turned.opcode, Opcode::NOTIFY);
-    assert!(turned.recursion_desired);
-    assert!(turned.question.is_some());
-    let turned = turned_away(&message(0x2800, [1, 0, 0, 1], &[QUESTION, &opt(b"")]));
-    assert!(turned.edns && turned.dnssec_ok);
-    assert_eq!(turned_away(&message(0x1000, [0; 4], &[])).rcode, Rcode::NOTIMP);
+    let rejected = rejection(&message(0x2100, [1, 1, 0, 0], &[QUESTION]));
+    assert_eq!(rejected.rcode, Rcode::NOTIMP);
+    assert_eq!(rejected.opcode, Opcode::NOTIFY);
+    assert!(rejected.recursion_desired);
+    assert!(rejected.question.is_some());
+    let rejected = rejection(&message(0x2800, [1, 0, 0, 1], &[QUESTION, &opt(b"")]));
+    assert!(rejected.edns && rejected.dnssec_ok);
+    assert_eq!(rejection(&message(0x1000, [0; 4], &[])).rcode, Rcode::NOTIMP);
 }
 
 #[test]
-fn unreadable_questions_are_format_errors() {
+fn malformed_questions_are_format_errors() {
     let long: Vec<u8> = b"\x01a".repeat(128);
     let bodies: [&[u8]; 6] = [
         b"",
@@ -90,61 +90,61 @@ fn unreadable_questions_are_format_errors() {
         &[&long[..], b"\0\0\x01\0\x01"].concat(),
     ];
     for body in bodies {
-        let turned = turned_away(&message(0, [1, 0, 0, 0], &[body]));
-        assert_eq!((turned.rcode, turned.question), (Rcode::FORMERR, None));
+        let rejected = rejection(&message(0, [1, 0, 0, 0], &[body]));
+        assert_eq!((rejected.rcode, rejected.question), (Rcode::FORMERR, None));
     }
     for count in [0, 2] {
-        let turned = turned_away(&message(0, [count, 0, 0, 0], &[QUESTION, QUESTION]));
-        assert_eq!((turned.rcode, turned.question), (Rcode::FORMERR, None));
+        let rejected = rejection(&message(0, [count, 0, 0, 0], &[QUESTION, QUESTION]));
+        assert_eq!((rejected.rcode, rejected.question), (Rcode::FORMERR, None));
     }
 }
 
 #[test]
-fn stray_sections_are_format_errors() {
+fn records_in_unexpected_sections_are_format_errors() {
     let record = b"\0\0\x01\0\x01\0\0\0\0\0\0";
     for counts in [[1, 1, 0, 0], [1, 0, 1, 0]] {
-        let turned = turned_away(&message(0, counts, &[QUESTION, record]));
-        assert_eq!(turned.rcode, Rcode::FORMERR);
-        assert!(turned.question.is_some());
+        let rejected = rejection(&message(0, counts, &[QUESTION, record]));
+        assert_eq!(rejected.rcode, Rcode::FORMERR);
+        assert!(rejected.question.is_some());
     }
     let ixfr = b"\x01a\0\0\xfb\0\x01";
     assert!(Query::parse(&message(0, [1, 0, 1, 0], &[ixfr, record])).is_ok());
     let opt_question = b"\x01a\0\0\x29\0\x01";
-    let turned = turned_away(&message(0, [1, 0, 0, 0], &[opt_question]));
-    assert_eq!(turned.rcode, Rcode::FORMERR);
-    // The counts promise more than there is.
-    let turned = turned_away(&message(0, [1, 0, 0, 65535], &[QUESTION, record]));
-    assert_eq!(turned.rcode, Rcode::FORMERR);
+    let rejected = rejection(&message(0, [1, 0, 0, 0], &[opt_question]));
+    assert_eq!(rejected.rcode, Rcode::FORMERR);
+    // The counts exceed the number of records.
+    let rejected = rejection(&message(0, [1, 0, 0, 65535], &[QUESTION, record]));
+    assert_eq!(rejected.rcode, Rcode::FORMERR);
 }
 
 #[test]
 fn malformed_edns_is_a_format_error_without_edns() {
-    let good = opt(b"");
-    let mut owned = b"\x01a".to_vec();
-    owned.extend(&good);
+    let valid = opt(b"");
+    let mut with_owner = b"\x01a".to_vec();
+    with_owner.extend(&valid);
     let cases: [(u16, Vec<u8>); 6] = [
-        (2, [&good[..], &good].concat()),
-        (1, owned),
+        (2, [&valid[..], &valid].concat()),
+        (1, with_owner),
         (1, opt(b"\0\x03\0")),
         (1, opt(b"\0\x03\0\x05ab")),
         (1, opt(b"\0\x08\0\x04\0\x01\x18\0")),
         (1, opt(b"\0\x08\0\x07\0\x01\x18\x18\x0a\x01\x02")),
     ];
     for (count, body) in cases {
-        let turned = turned_away(&message(0, [1, 0, 0, count], &[QUESTION, &body]));
-        assert_eq!(turned.rcode, Rcode::FORMERR);
-        assert!(turned.question.is_some() && !turned.edns, "{body:?}");
+        let rejected = rejection(&message(0, [1, 0, 0, count], &[QUESTION, &body]));
+        assert_eq!(rejected.rcode, Rcode::FORMERR);
+        assert!(rejected.question.is_some() && !rejected.edns, "{body:?}");
     }
-    let turned = turned_away(&message(0, [1, 0, 1, 0], &[QUESTION, &good]));
-    assert_eq!((turned.rcode, turned.edns), (Rcode::FORMERR, false));
+    let rejected = rejection(&message(0, [1, 0, 1, 0], &[QUESTION, &valid]));
+    assert_eq!((rejected.rcode, rejected.edns), (Rcode::FORMERR, false));
 }
 
 #[test]
-fn other_versions_are_told_so() {
+fn other_edns_versions_are_badvers() {
     let record = b"\0\0\x29\x04\xd0\0\x01\x80\0\0\x01x";
-    let turned = turned_away(&message(0, [1, 0, 0, 1], &[QUESTION, record]));
-    assert_eq!(turned.rcode, Rcode::BADVERS);
-    assert!(turned.edns && turned.dnssec_ok);
+    let rejected = rejection(&message(0, [1, 0, 0, 1], &[QUESTION, record]));
+    assert_eq!(rejected.rcode, Rcode::BADVERS);
+    assert!(rejected.edns && rejected.dnssec_ok);
 }
 
 proptest! {

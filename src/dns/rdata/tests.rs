@@ -1,4 +1,4 @@
-//! Tests of rdata in all its forms, with `hickory_proto` as the second opinion.
+//! Tests of RDATA in wire, presentation and generic form, with `hickory_proto` as the reference.
 
 use hickory_proto::rr::{RData, RecordType as HickoryType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::dns::name::tests::name;
 
-/// Where short data ends and long data begins, nobody sees a difference.
+/// Inline and heap storage are indistinguishable from outside.
 #[test]
-fn data_of_any_length_is_kept_as_it_is() {
+fn data_of_any_length_is_preserved() {
     for length in [0, 1, INLINE_OCTETS - 1, INLINE_OCTETS, INLINE_OCTETS + 1, 255] {
         let wire: Vec<u8> = (0..length).map(|octet| octet as u8).collect();
         let rdata = Rdata::from_wire(&wire);
@@ -44,8 +44,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("OPENPGPKEY", "qxMhLQ=="),
 ];
 
-/// Types that `hickory_proto` does not read.
-const OWN: &[(&str, &str)] = &[
+/// Types that `hickory_proto` does not parse.
+const WITHOUT_HICKORY: &[(&str, &str)] = &[
     ("DS", "60485 5 1 2bb183af5f22588179a53b0a98631fad1a292118"),
     ("SPF", r#""v=spf1 -all""#),
     ("DNAME", "other.example."),
@@ -76,7 +76,7 @@ fn text_round_trips() {
     let certificate = Rdata::parse(RecordType::CERT, "1 2 8 qxMhLQ==").expect("a certificate");
     let printed = certificate.to_text(RecordType::CERT);
     assert_eq!(Rdata::parse(RecordType::CERT, &printed), Ok(certificate));
-    for (mnemonic, text) in SAMPLES.iter().chain(OWN) {
+    for (mnemonic, text) in SAMPLES.iter().chain(WITHOUT_HICKORY) {
         let rtype = rtype(mnemonic);
         let rdata = Rdata::parse(rtype, text).expect(text);
         let printed = rdata.to_text(rtype);
@@ -88,7 +88,7 @@ fn text_round_trips() {
 }
 
 #[test]
-fn prints_as_people_write() {
+fn presentation_form_is_conventional() {
     let printed = |mnemonic, text| {
         let rtype = rtype(mnemonic);
         Rdata::parse(rtype, text).expect(text).to_text(rtype)
@@ -104,7 +104,7 @@ fn prints_as_people_write() {
 }
 
 #[test]
-fn generic_form_is_for_every_type() {
+fn generic_form_is_supported_for_every_type() {
     let data = Rdata::parse(RecordType(65280), r"\# 4 0A00 0001").expect("generic");
     assert_eq!(data.as_wire(), [10, 0, 0, 1]);
     assert_eq!(data.to_text(RecordType(65280)), r"\# 4 0a000001");
@@ -119,18 +119,18 @@ fn generic_form_is_for_every_type() {
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn errors_describe_the_invalid_field() {
     let error = |mnemonic: &str, text: &str| {
         let error = Rdata::parse(rtype(mnemonic), text).expect_err(text);
         error.to_string()
     };
-    assert_eq!(error("A", "10.0.0"), r#"address "10.0.0": expected an IPv4 address"#);
-    assert_eq!(error("A", ""), "the address is missing");
-    assert_eq!(error("MX", "10"), "the exchange is missing");
+    assert_eq!(error("A", "10.0.0"), r#"invalid address "10.0.0": expected an IPv4 address"#);
+    assert_eq!(error("A", ""), "missing address");
+    assert_eq!(error("MX", "10"), "missing exchange");
     assert_eq!(error("A", "10.0.0.1 x"), r#"unexpected "x" after the last field"#);
     assert!(error("CNAME", "a..b").contains("empty label"));
     assert!(error("TXT", &"x".repeat(256)).contains("255 octets"));
-    assert!(error("TXT", "\"open").contains("never closed"));
+    assert!(error("TXT", "\"open").contains("unterminated quoted string"));
     assert!(error("A", "10.0.0.1\n10.0.0.2").contains("several lines"));
     for bad in [
         "1 . alpn",
@@ -172,7 +172,7 @@ fn constructors_and_accessors() {
 
 proptest! {
     #[test]
-    fn any_octets_print_and_read_back(
+    fn any_octets_round_trip_through_text(
         wire in prop::collection::vec(any::<u8>(), 0..80),
         number in prop_oneof![0u16..70, Just(99), Just(257), any::<u16>()],
     ) {
@@ -180,7 +180,7 @@ proptest! {
         let rdata = Rdata::from_wire(&wire);
         let text = rdata.to_text(rtype);
         if let Ok(back) = Rdata::parse(rtype, &text) {
-            // Names are lower-cased on the way through text.
+            // Parsing lower-cases names.
             prop_assert!(back.as_wire().eq_ignore_ascii_case(&wire), "{}", text);
         }
         rdata.address(rtype);
@@ -190,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,60}", number in 0u16..300) {
+    fn parsing_any_text_never_panics(text in ".{0,60}", number in 0u16..300) {
         let _ = Rdata::parse(RecordType(number), &text);
     }
 }

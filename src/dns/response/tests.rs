@@ -5,7 +5,7 @@ use super::*;
 use crate::dns::name::tests::name;
 use crate::dns::{Annotations, Answer, Edns, Query, Question, encode};
 
-/// A header with these flags and counts.
+/// Returns a header with these flags and counts.
 fn header(flags: u16, counts: [u16; 4]) -> Vec<u8> {
     let [questions, answers, authorities, additionals] = counts;
     [7, flags, questions, answers, authorities, additionals]
@@ -24,8 +24,8 @@ fn record(owner: &[u8], rtype: RecordType, ttl: u32, data: &[u8]) -> Vec<u8> {
     wire
 }
 
-/// A response to `a.example A` with these records in its answer section.
-fn answering(records: &[Vec<u8>]) -> Vec<u8> {
+/// Returns a response to `a.example A` with these records in the answer section.
+fn response_with(records: &[Vec<u8>]) -> Vec<u8> {
     let mut message = header(QR, [1, records.len() as u16, 0, 0]);
     message.extend(b"\x01a\x07example\x00\x00\x01\x00\x01");
     message.extend(records.concat());
@@ -33,8 +33,8 @@ fn answering(records: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn names_in_rdata_are_decompressed_in_the_case_that_the_server_has() {
-    let message = answering(&[
+fn names_in_rdata_are_decompressed_and_keep_the_servers_case() {
+    let message = response_with(&[
         record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01B\xc0\x0e"),
         record(b"\x01b\xc0\x0e", RecordType::MX, 60, b"\x00\x0a\x02mx\xc0\x0c"),
         record(b"\x01b\xc0\x0e", RecordType::SRV, 60, b"\0\x01\0\x02\0\x35\xc0\x0e"),
@@ -47,9 +47,9 @@ fn names_in_rdata_are_decompressed_in_the_case_that_the_server_has() {
     assert_eq!(response.answer[1].owner, name("b.example"));
 }
 
-/// What a name takes from the question has the case that the query was sent in, which is not the server's.
+/// Labels taken from the question have the case of the query, which is not the server's.
 #[test]
-fn the_case_of_the_question_does_not_get_into_data() {
+fn the_case_of_the_question_does_not_leak_into_data() {
     let mut message = header(QR, [1, 2, 0, 0]);
     message.extend(b"\x01A\x07eXaMpLe\x00\x00\x01\x00\x01");
     message.extend(record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x04Host\xc0\x0e"));
@@ -86,7 +86,7 @@ fn data_of_old_types_is_decompressed() {
         message.extend(record(b"\xc0\x0c", rtype, 60, &sent));
         let response = Response::parse(&message).unwrap();
         assert_eq!(response.answer[0].rdatas[0].as_wire(), expected, "{rtype}");
-        // Sent on, it is not compressed.
+        // It is not compressed when it is encoded for a client.
         let mut out = Vec::new();
         let question = Question { qname: name("a.example"), qtype: rtype, qclass: Class::IN };
         let query = Query {
@@ -100,7 +100,7 @@ fn data_of_old_types_is_decompressed() {
         encode(&query, &Answer::noerror(response.answer), &Annotations::default(), 512, 0, &mut out);
         assert!(out.ends_with(&expected), "{rtype}");
     }
-    // What follows the last name of the others is malformed.
+    // In other types, data after the last name is malformed.
     let mut message = header(QR, [1, 1, 0, 0]);
     message.extend(b"\x01a\x07example\x00\0\x07\0\x01");
     message.extend(record(b"\xc0\x0c", RecordType::MB, 60, b"\xc0\x0ex"));
@@ -108,56 +108,56 @@ fn data_of_old_types_is_decompressed() {
 }
 
 #[test]
-fn a_response_with_records_of_something_else_answers_nothing() {
-    let of = |records: &[Vec<u8>]| Response::parse(&answering(records)).unwrap().answers_question();
+fn unrelated_records_do_not_answer_the_question() {
+    let answers = |records: &[Vec<u8>]| Response::parse(&response_with(records)).unwrap().answers_question();
     let address = |owner: &[u8]| record(owner, RecordType::A, 60, &[192, 0, 2, 1]);
-    assert!(of(&[address(b"\xc0\x0c")]));
-    assert!(of(&[record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01b\0")]));
-    assert!(of(&[record(b"\xc0\x0e", RecordType::DNAME, 60, b"\x01b\0")]));
-    assert!(of(&[address(b"\x01b\xc0\x0e"), address(b"\xc0\x0c")]));
-    assert!(of(&[]), "a denial without an SOA record");
-    assert!(!of(&[address(b"\x01b\xc0\x0e")]), "another owner");
-    assert!(!of(&[record(b"\xc0\x0c", RecordType::TXT, 60, b"\x01b")]), "another type");
-    assert!(!of(&[record(b"\xc0\x0c", RecordType::DNAME, 60, b"\x01b\0")]), "a DNAME at the name itself");
-    assert!(!of(&[record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything")]), "left out, and yet not nothing");
-    // An SOA record above the name makes it a denial.
+    assert!(answers(&[address(b"\xc0\x0c")]));
+    assert!(answers(&[record(b"\xc0\x0c", RecordType::CNAME, 60, b"\x01b\0")]));
+    assert!(answers(&[record(b"\xc0\x0e", RecordType::DNAME, 60, b"\x01b\0")]));
+    assert!(answers(&[address(b"\x01b\xc0\x0e"), address(b"\xc0\x0c")]));
+    assert!(answers(&[]), "a denial without an SOA record");
+    assert!(!answers(&[address(b"\x01b\xc0\x0e")]), "another owner");
+    assert!(!answers(&[record(b"\xc0\x0c", RecordType::TXT, 60, b"\x01b")]), "another type");
+    assert!(!answers(&[record(b"\xc0\x0c", RecordType::DNAME, 60, b"\x01b\0")]), "a DNAME at the name itself");
+    assert!(!answers(&[record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything")]), "omitted from the answer, but present");
+    // An SOA record above the name makes it a negative answer.
     let soa = record(b"\xc0\x0e", RecordType::SOA, 60, &[&[0, 0][..], &[0; 20]].concat());
-    let mut message = answering(&[address(b"\x01b\xc0\x0e")]);
+    let mut message = response_with(&[address(b"\x01b\xc0\x0e")]);
     message[9] = 1;
     message.extend(soa);
     assert!(Response::parse(&message).unwrap().answers_question());
 }
 
 #[test]
-fn extended_errors_are_taken_over_within_bounds() {
+fn extended_errors_are_bounded() {
     let option = |data: &[u8]| [&[0, 15, 0, data.len() as u8][..], data].concat();
-    let with = |options: &[u8]| {
+    let edes_of = |options: &[u8]| {
         let mut message = header(QR | 2, [0, 0, 0, 1]);
         message.extend(b"\0\0\x29\x04\xd0\0\0\0\0");
         message.extend((options.len() as u16).to_be_bytes());
         message.extend(options);
         Response::parse(&message).unwrap().edes
     };
-    assert_eq!(with(&option(b"\0\x06no \x1b[31mproof\n")), [Ede::new(6, "no [31mproof")]);
-    assert_eq!(with(&option(b"\0\x0f")), [Ede::new(15, "")]);
-    // Too short, cut, twice, and among others.
-    assert_eq!(with(&option(b"\x06")), []);
-    assert_eq!(with(&[0, 15, 0, 9, 0, 6]), []);
+    assert_eq!(edes_of(&option(b"\0\x06no \x1b[31mproof\n")), [Ede::new(6, "no [31mproof")]);
+    assert_eq!(edes_of(&option(b"\0\x0f")), [Ede::new(15, "")]);
+    // Too short, truncated, duplicated, and among other options.
+    assert_eq!(edes_of(&option(b"\x06")), []);
+    assert_eq!(edes_of(&[0, 15, 0, 9, 0, 6]), []);
     let twice = [option(b"\0\x06"), vec![0, 10, 0, 1, 7], option(b"\0\x06"), option(b"\0\x11")].concat();
-    assert_eq!(with(&twice), [Ede::new(6, ""), Ede::new(17, "")]);
+    assert_eq!(edes_of(&twice), [Ede::new(6, ""), Ede::new(17, "")]);
     let many: Vec<u8> = (0..9).flat_map(|code| option(&[0, code])).collect();
-    assert_eq!(with(&many).len(), Ede::MAX_UPSTREAM);
-    // Octets that are not UTF-8 are replaced by three each, and the text stays in its bounds.
+    assert_eq!(edes_of(&many).len(), Ede::MAX_UPSTREAM);
+    // Each invalid octet is replaced by three octets, and the text stays within its bound.
     let long = Ede::parse(&[&[0, 0][..], &[0xff; 4000]].concat()).unwrap();
     assert!(long.text.len() <= Ede::MAX_UPSTREAM_TEXT && long.text.starts_with('\u{fffd}'));
 }
 
-/// RFC 2308 2.1 and 2.2: what says no may name the zone's servers, beside its SOA record or without it.
+/// RFC 2308 2.1 and 2.2: a negative answer may have NS records, with or without an SOA record.
 #[test]
-fn only_a_response_without_an_error_and_an_soa_record_refers() {
+fn only_noerror_without_an_soa_record_is_a_referral() {
     let servers = || record(b"\xc0\x0e", RecordType::NS, 60, b"\x02ns\xc0\x0e");
     let soa = || record(b"\xc0\x0e", RecordType::SOA, 60, &[&[0, 0][..], &[0; 20]].concat());
-    for (rcode, records, kept) in [
+    for (rcode, records, expected) in [
         (Rcode::NOERROR, vec![servers()], vec![RecordType::NS]),
         (Rcode::NOERROR, vec![servers(), soa()], vec![RecordType::SOA]),
         (Rcode::NXDOMAIN, vec![servers(), soa()], vec![RecordType::SOA]),
@@ -168,13 +168,13 @@ fn only_a_response_without_an_error_and_an_soa_record_refers() {
         message.extend(records.concat());
         let response = Response::parse(&message).unwrap();
         let seen: Vec<RecordType> = response.authority.iter().map(|set| set.rtype).collect();
-        assert_eq!((response.rcode, seen), (rcode, kept));
+        assert_eq!((response.rcode, seen), (rcode, expected));
     }
 }
 
 #[test]
-fn records_become_sets_with_the_smallest_ttl() {
-    let message = answering(&[
+fn rrsets_have_the_smallest_ttl_of_their_records() {
+    let message = response_with(&[
         record(b"\xc0\x0c", RecordType::A, 60, &[10, 0, 0, 1]),
         record(b"\xc0\x0c", RecordType::RRSIG, 60, b"anything"),
         record(b"\x01A\xc0\x0e", RecordType::A, 5, &[10, 0, 0, 2]),
@@ -185,36 +185,36 @@ fn records_become_sets_with_the_smallest_ttl() {
     assert_eq!(seen, [(RecordType::A, 5, 2), (RecordType::TXT, 604_800, 1)]);
 }
 
-/// RFC 8767 section 4 amends RFC 2181 section 8: the highest bit has no meaning of its own.
+/// RFC 8767 section 4 updates RFC 2181 section 8: the most significant bit has no special meaning.
 #[test]
-fn a_ttl_of_any_size_is_a_positive_number_and_capped() {
-    for (sent, taken) in [(0, 0), (1, 1), (604_800, 604_800), (604_801, 604_800), (1 << 31, 604_800)] {
-        let message = answering(&[record(b"\xc0\x0c", RecordType::A, sent, &[10, 0, 0, 1])]);
-        assert_eq!(Response::parse(&message).unwrap().answer[0].ttl, taken, "{sent}");
+fn ttls_are_positive_numbers_and_capped() {
+    for (sent, expected) in [(0, 0), (1, 1), (604_800, 604_800), (604_801, 604_800), (1 << 31, 604_800)] {
+        let message = response_with(&[record(b"\xc0\x0c", RecordType::A, sent, &[10, 0, 0, 1])]);
+        assert_eq!(Response::parse(&message).unwrap().answer[0].ttl, expected, "{sent}");
     }
 }
 
-/// RFC 2308 section 5: the TTL of a denial is the smaller of the SOA record's TTL and its MINIMUM field.
+/// RFC 2308 section 5: the TTL of a negative answer is the smaller of the SOA record's TTL and MINIMUM field.
 #[test]
-fn the_ttl_of_an_soa_record_in_a_denial_is_at_most_its_minimum() {
-    for (ttl, minimum, taken) in [(900, 20, 20), (20, 900, 20), (0, 900, 0), (900, 1 << 31, 900)] {
+fn the_ttl_of_an_soa_record_is_at_most_its_minimum() {
+    for (ttl, minimum, expected) in [(900, 20, 20), (20, 900, 20), (0, 900, 0), (900, 1 << 31, 900)] {
         let data = [&[0, 0][..], &[0; 16], &u32::to_be_bytes(minimum)].concat();
         let mut message = header(QR | Rcode::NXDOMAIN.0, [1, 0, 1, 0]);
         message.extend(b"\x01a\x07example\x00\x00\x01\x00\x01");
         message.extend(record(b"\xc0\x0e", RecordType::SOA, ttl, &data));
-        assert_eq!(Response::parse(&message).unwrap().authority[0].ttl, taken, "{ttl} {minimum}");
+        assert_eq!(Response::parse(&message).unwrap().authority[0].ttl, expected, "{ttl} {minimum}");
     }
 }
 
 #[test]
-fn what_is_malformed_is_an_error() {
-    let one = |rtype, data: &[u8]| Response::parse(&answering(&[record(b"\xc0\x0c", rtype, 1, data)]));
+fn malformed_messages_are_errors() {
+    let one = |rtype, data: &[u8]| Response::parse(&response_with(&[record(b"\xc0\x0c", rtype, 1, data)]));
     assert_eq!(one(RecordType::A, &[1, 2, 3]), Err(ResponseError::Rdata(RecordType::A)));
     assert_eq!(one(RecordType::CNAME, b"\x01b\0x"), Err(ResponseError::Rdata(RecordType::CNAME)));
-    // A pointer to itself, and one ahead.
+    // A pointer to itself, and a forward pointer.
     assert_eq!(one(RecordType::CNAME, b"\xc0\x27"), Err(ResponseError::Rdata(RecordType::CNAME)));
     assert_eq!(one(RecordType::CNAME, b"\xc0\x40"), Err(ResponseError::Rdata(RecordType::CNAME)));
-    // Two pointers that would go round.
+    // A pointer loop.
     assert_eq!(one(RecordType::CNAME, b"\x01b\xc0\x27"), Err(ResponseError::Rdata(RecordType::CNAME)));
     assert_eq!(Response::parse(&[0; 11]), Err(ResponseError::TooShort));
     assert_eq!(Response::parse(&header(0, [0; 4])), Err(ResponseError::NotAResponse));
@@ -223,17 +223,17 @@ fn what_is_malformed_is_an_error() {
 }
 
 #[test]
-fn many_owners_take_no_long_time() {
+fn many_owners_are_parsed_quickly() {
     let mut records = Vec::new();
     for index in 0..5000u16 {
         let owner = [&[2][..], &index.to_be_bytes(), b"\xc0\x0c"].concat();
         records.push(record(&owner, RecordType::TXT, 1, b"\0"));
     }
-    assert!(Response::parse(&answering(&records)).unwrap().answer.len() > 3000);
+    assert!(Response::parse(&response_with(&records)).unwrap().answer.len() > 3000);
 }
 
 #[test]
-fn the_rcode_has_the_bits_of_the_opt_record() {
+fn the_rcode_includes_the_extended_bits() {
     let mut message = header(QR | 1, [0, 0, 0, 1]);
     message.extend(b"\0\0\x29\x04\xd0\x01\0\x80\0\0\0");
     let response = Response::parse(&message).unwrap();
@@ -262,12 +262,12 @@ fn rrset() -> impl Strategy<Value = RrSet> {
 
 proptest! {
     #[test]
-    fn any_octets_are_read_or_refused(octets in vec(any::<u8>(), 0..600)) {
+    fn parsing_any_octets_never_panics(octets in vec(any::<u8>(), 0..600)) {
         let _ = Response::parse(&octets);
     }
 
     #[test]
-    fn any_octets_after_a_header_are_read_or_refused(
+    fn parsing_any_octets_after_a_header_never_panics(
         octets in vec(any::<u8>(), 0..600),
         counts in any::<[u8; 4]>(),
     ) {
@@ -277,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_or_changed_response_is_read_or_refused(
+    fn parsing_a_truncated_or_modified_response_never_panics(
         sets in vec(rrset(), 0..5),
         cut in 0..400usize,
         at in 0..400usize,
@@ -285,14 +285,14 @@ proptest! {
     ) {
         let mut message = encoded(sets);
         message.truncate(cut);
-        if let Some(place) = message.get_mut(at) {
-            *place = octet;
+        if let Some(target) = message.get_mut(at) {
+            *target = octet;
         }
         let _ = Response::parse(&message);
     }
 
     #[test]
-    fn what_is_encoded_is_read_back(sets in vec(rrset(), 0..6)) {
+    fn encoded_replies_parse_to_the_same_records(sets in vec(rrset(), 0..6)) {
         let mut distinct: Vec<RrSet> = Vec::new();
         for set in sets {
             if !distinct.iter().any(|other| other.owner == set.owner && other.rtype == set.rtype) {

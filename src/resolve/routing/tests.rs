@@ -86,7 +86,7 @@ fn zero_weights_answer_when_nothing_else_can() {
 }
 
 #[test]
-fn what_was_drawn_is_not_kept() {
+fn random_selections_are_not_cached() {
     let context = RoutingContext { region: None, places: places(), random: 7 };
     let keep = |sets: &RoutedSets| choose(sets, &context).cacheability;
     assert_eq!(keep(&weights(&[(1, true), (1, true)])), Cacheability::Never);

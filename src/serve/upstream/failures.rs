@@ -18,7 +18,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Failed questions of one upstream. Bounded, so that names chosen by clients cannot grow it.
 #[derive(Debug)]
 pub(super) struct Failures {
-    most: usize,
+    capacity: usize,
     table: HashMap<Question, FailedQuestion, RandomState>,
     /// Time of the last scan.
     swept: Option<Instant>,
@@ -27,14 +27,14 @@ pub(super) struct Failures {
 #[derive(Debug)]
 struct FailedQuestion {
     until: Instant,
-    length: Duration,
+    duration: Duration,
     outcome: Unanswered,
 }
 
 impl Failures {
     /// Creates an empty set of at most this many failures.
     pub fn new(most: usize) -> Self {
-        Self { most, table: HashMap::default(), swept: None }
+        Self { capacity: most, table: HashMap::default(), swept: None }
     }
 
     /// Why a question is not sent now. The clock is read only if the question has failed before.
@@ -55,14 +55,14 @@ impl Failures {
     /// Records a failure.
     pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
         let length =
-            self.table.get(question).map_or(MIN_DURATION, |failed| (failed.length * 2).min(MAX_DURATION));
-        if self.table.len() >= self.most && !self.table.contains_key(question) {
+            self.table.get(question).map_or(MIN_DURATION, |failed| (failed.duration * 2).min(MAX_DURATION));
+        if self.table.len() >= self.capacity && !self.table.contains_key(question) {
             self.remove_expired(now);
-            if self.table.len() >= self.most {
+            if self.table.len() >= self.capacity {
                 return;
             }
         }
-        let failed = FailedQuestion { until: now + length, length, outcome: outcome.clone() };
+        let failed = FailedQuestion { until: now + length, duration: length, outcome: outcome.clone() };
         self.table.insert(question.clone(), failed);
     }
 
@@ -107,18 +107,18 @@ mod tests {
     fn failures_are_remembered_longer_each_time() {
         let mut failures = Failures::new(10);
         let asked = question("a.example");
-        let nobody = Unanswered::without_upstream_edes(Ede::new(22, "nobody"));
+        let unanswered = Unanswered::without_upstream_edes(Ede::new(22, "no reply"));
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            failures.add(&asked, &nobody, now);
+            failures.add(&asked, &unanswered, now);
             now += Duration::from_secs(seconds);
             let almost = now - Duration::from_millis(1);
             let lookup = failures.find_at(&asked, || almost).map(|lookup| lookup.ede);
-            assert_eq!(lookup, Some(Ede::new(22, "nobody (cached)")));
+            assert_eq!(lookup, Some(Ede::new(22, "no reply (cached)")));
             assert_eq!(failures.find_at(&asked, || now), None);
         }
         failures.remove(&asked);
-        failures.add(&asked, &nobody, now);
+        failures.add(&asked, &unanswered, now);
         assert_eq!(failures.find_at(&asked, || now + MIN_DURATION), None);
     }
 

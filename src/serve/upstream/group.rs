@@ -22,7 +22,7 @@ use super::failures::Failures;
 use super::health::FailureAction;
 use super::leader::Leader;
 use super::message::Failure;
-use super::server::{HealthChange, Route, Server};
+use super::server::{HealthChange, TransportChoice, Server};
 use super::{Shared, Unanswered, UpstreamNumber};
 use crate::dns::{Answer, Ede, Question};
 use crate::serve::admission::within_share;
@@ -85,14 +85,14 @@ struct Candidate<'g> {
     server: &'g Arc<Server>,
     /// Number of attempts for this question.
     tries: u32,
-    via: Route,
+    via: TransportChoice,
     /// The server is backing off, and this is its trial query.
     is_trial: bool,
 }
 
 impl<'g> Candidate<'g> {
     fn new(server: &'g Arc<Server>) -> Self {
-        Self { server, tries: 0, via: Route::Configured, is_trial: false }
+        Self { server, tries: 0, via: TransportChoice::Configured, is_trial: false }
     }
 }
 
@@ -135,7 +135,7 @@ impl UpstreamGroup {
             Ok(Role::Follower(outcome)) => await_leader(outcome).await,
             Err(unanswered) => Err(unanswered),
         };
-        outcome.map_err(|unanswered| unanswered.of(name))
+        outcome.map_err(|unanswered| unanswered.with_upstream_name(name))
     }
 
     /// Why a question would not be sent now: it has just failed at every server, or every server is backing
@@ -188,7 +188,7 @@ impl UpstreamGroup {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
             let text =
-                format!("{local_sockets} of at most {most} queries in flight are for these servers already");
+                format!("{local_sockets} of at most {most} queries in flight are for these servers");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -247,10 +247,10 @@ impl UpstreamGroup {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
                     // Not every server accepts connections.
-                    let is_retried = failure.is_retryable() || via == Route::Connection;
+                    let is_retried = failure.is_retryable() || via == TransportChoice::Connection;
                     if is_retried && tries + 1 < TRIES && !is_trial {
                         let via =
-                            if failure == Failure::Mismatch { Route::Connection } else { Route::Configured };
+                            if failure == Failure::Mismatch { TransportChoice::Connection } else { TransportChoice::Configured };
                         candidates.push_back(Candidate { server, tries: tries + 1, via, is_trial });
                     }
                     failures.retain(|(label, _)| *label != server.label);
@@ -316,7 +316,7 @@ impl UpstreamGroup {
         tokio::spawn(async move {
             let trial = TrialGuard { server: &server, is_over: false };
             let now = Instant::now();
-            let (result, _, change) = server.attempt(&question, Route::Configured, now, now + timeout).await;
+            let (result, _, change) = server.attempt(&question, TransportChoice::Configured, now, now + timeout).await;
             trial.end(result.is_ok() || !server.is_backing_off(), Instant::now());
             group.observe(&server, change);
         });
@@ -341,12 +341,12 @@ impl UpstreamGroup {
                 tracing::warn!(
                     server = %server.label,
                     %reason,
-                    "A name server is not answering and is not queried for now, but for one query every few seconds."
+                    "A name server does not answer; it is queried only every few seconds until it does."
                 );
                 self.update_has_failures(&self.lock());
             }
             Some(HealthChange::Recovered) => {
-                tracing::info!(server = %server.label, "A name server is answering again.");
+                tracing::info!(server = %server.label, "A name server answers again.");
                 let mut state = self.lock();
                 // Questions that failed while it was unavailable may succeed now.
                 state.failures.clear();
@@ -405,7 +405,7 @@ async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answ
 
 /// Waits for the outcome of the leader.
 async fn await_leader(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let dropped_at = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was lost"));
+    let dropped_at = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was dropped"));
     match outcome.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped_at())),
         Err(_) => Err(dropped_at()),
@@ -463,7 +463,7 @@ impl TrialGuard<'_> {
     fn end(mut self, replied: bool, now: Instant) {
         self.is_over = true;
         if !replied {
-            self.server.health().trial_failed(now);
+            self.server.health().record_trial_failure(now);
         }
     }
 }
@@ -471,7 +471,7 @@ impl TrialGuard<'_> {
 impl Drop for TrialGuard<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.server.health().trial_abandoned();
+            self.server.health().abandon_trial();
         }
     }
 }

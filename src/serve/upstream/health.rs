@@ -71,26 +71,26 @@ impl Health {
     /// Records a reply after `elapsed`. A server that sent an unusable reply is alive, but its round-trip
     /// time counts as a failure.
     pub fn replied(&mut self, now: Instant, elapsed: Duration, useful: bool) {
-        self.measured(if useful { elapsed } else { elapsed.max(PENALTY) });
-        self.alive(now);
+        self.update_rtt(if useful { elapsed } else { elapsed.max(PENALTY) });
+        self.mark_up(now);
     }
 
     /// Records a reply that arrived after its query had timed out: the server is slow, not dead.
-    pub fn replied_late(&mut self, now: Instant) {
+    pub fn record_late_reply(&mut self, now: Instant) {
         self.timeout_exponent = (self.timeout_exponent + 1).min(MAX_TIMEOUT_EXPONENT);
-        self.alive(now);
+        self.mark_up(now);
     }
 
     /// Records that a query sent at `sent` failed.
     pub fn failed(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
-        self.measured(now.saturating_duration_since(sent).max(PENALTY));
+        self.update_rtt(now.saturating_duration_since(sent).max(PENALTY));
         self.last_failure = Some(failure.clone());
         match &mut self.state {
             // The server has replied to another query since: this one was lost, or its name is slow.
             HealthState::Up if self.replied.is_some_and(|replied| replied > sent) => FailureAction::Unchanged,
             // An error of this host, which cannot send from the address, needs no confirmation.
             HealthState::Up if failure.is_local() => {
-                self.give_up(now);
+                self.back_off(now);
                 FailureAction::Unchanged
             }
             HealthState::Up => {
@@ -102,7 +102,7 @@ impl Health {
     }
 
     /// Ends a trial without a reply and schedules the next one.
-    pub fn trial_failed(&mut self, now: Instant) {
+    pub fn record_trial_failure(&mut self, now: Instant) {
         if let HealthState::BackingOff { next_trial, delay, on_trial } = &mut self.state {
             *delay = (*delay * 2).min(MAX_BACK_OFF);
             *next_trial = now + *delay;
@@ -111,7 +111,7 @@ impl Health {
     }
 
     /// Ends a trial that was dropped without a result.
-    pub fn trial_abandoned(&mut self) {
+    pub fn abandon_trial(&mut self) {
         if let HealthState::BackingOff { on_trial, .. } = &mut self.state {
             *on_trial = false;
         }
@@ -119,14 +119,14 @@ impl Health {
 
     /// Records that a probe timed out: the server backs off, unless it has replied to another query in the
     /// meantime.
-    pub fn probe_failed(&mut self, now: Instant) {
+    pub fn record_probe_failure(&mut self, now: Instant) {
         if matches!(self.state, HealthState::Suspect) {
-            self.give_up(now);
+            self.back_off(now);
         }
     }
 
     /// Ends a probe that was dropped without a result.
-    pub fn probe_abandoned(&mut self) {
+    pub fn abandon_probe(&mut self) {
         if matches!(self.state, HealthState::Suspect) {
             self.state = HealthState::Up;
         }
@@ -168,17 +168,17 @@ impl Health {
         self.last_failure.as_ref()
     }
 
-    fn alive(&mut self, now: Instant) {
+    fn mark_up(&mut self, now: Instant) {
         self.replied = Some(now);
         self.state = HealthState::Up;
     }
 
-    fn give_up(&mut self, now: Instant) {
+    fn back_off(&mut self, now: Instant) {
         let delay = MIN_BACK_OFF;
         self.state = HealthState::BackingOff { next_trial: now + delay, delay: delay / 2, on_trial: false };
     }
 
-    fn measured(&mut self, elapsed: Duration) {
+    fn update_rtt(&mut self, elapsed: Duration) {
         self.rtt = Some(self.rtt.map_or(elapsed, |rtt| (rtt * 7 + elapsed) / 8));
     }
 }
@@ -202,18 +202,18 @@ mod tests {
             "one probe is enough"
         );
         assert!(!health.is_backing_off());
-        health.probe_failed(now);
+        health.record_probe_failure(now);
         assert!(health.is_backing_off() && !health.claim_trial(now));
         for delay in [1, 1, 2, 2, 2] {
             let almost = now + seconds(delay) - Duration::from_millis(1);
             assert!(!health.is_trial_due(almost), "{delay}");
             now += seconds(delay);
             assert!(health.claim_trial(now) && !health.claim_trial(now), "one at a time");
-            health.trial_failed(now);
+            health.record_trial_failure(now);
         }
         now += seconds(2);
         assert!(health.claim_trial(now));
-        health.trial_abandoned();
+        health.abandon_trial();
         assert!(health.claim_trial(now));
         health.replied(now, seconds(0), true);
         assert!(!health.is_backing_off());
@@ -230,7 +230,7 @@ mod tests {
         let sent = sent + seconds(3);
         assert_eq!(health.failed(&Failure::Timeout, sent, sent), FailureAction::Probe);
         health.replied(sent, seconds(0), false);
-        health.probe_failed(sent);
+        health.record_probe_failure(sent);
         assert!(!health.is_backing_off(), "another reply was quicker than the failure of the probe");
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let usual = Duration::from_millis(1500);
         assert_eq!(health.try_timeout(usual), usual);
         for expected in [2, 4, 4] {
-            health.replied_late(Instant::now());
+            health.record_late_reply(Instant::now());
             assert_eq!(health.try_timeout(usual), usual * expected);
         }
     }

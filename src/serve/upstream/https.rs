@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
 use super::in_flight::Reply;
-use super::message::{Failure, Match, OutgoingQuery};
+use super::message::{Failure, QueryMatch, OutgoingQuery};
 use super::stream::Connector;
 use super::tls::TlsDialer;
 use crate::dns::{MAX_MESSAGE, Response};
@@ -66,7 +66,7 @@ impl HttpsPool {
     /// A failure of the connection with the error of TLS, which h2 discards.
     fn with_tls_error(&self, failure: Failure) -> Failure {
         let is_connection = matches!(failure, Failure::Closed | Failure::Network(_));
-        match self.dial.secure.as_ref().and_then(TlsDialer::error) {
+        match self.dial.tls.as_ref().and_then(TlsDialer::error) {
             Some(why) if is_connection => Failure::Network(why),
             _ => failure,
         }
@@ -83,12 +83,12 @@ impl HttpsPool {
             return Ok((ready, false));
         }
         let stream = self.dial.connect().await?;
-        let (send, connection) = h2::client::handshake(stream).await.map_err(failure)?;
+        let (send, connection) = h2::client::handshake(stream).await.map_err(to_failure)?;
         // The requests detect its end; it ends by itself when all copies of `send` are dropped.
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        let ready = send.ready().await.map_err(failure)?;
+        let ready = send.ready().await.map_err(to_failure)?;
         *current = Some(ready.clone());
         Ok((ready, true))
     }
@@ -104,10 +104,10 @@ impl HttpsPool {
             .header("content-length", body.len())
             .body(())
             .map_err(|error| Failure::Network(error.to_string()))?;
-        let mut connection = connection.ready().await.map_err(failure)?;
-        let (response, mut stream) = connection.send_request(request, false).map_err(failure)?;
-        stream.send_data(Bytes::from(body), true).map_err(failure)?;
-        let response = response.await.map_err(failure)?;
+        let mut connection = connection.ready().await.map_err(to_failure)?;
+        let (response, mut stream) = connection.send_request(request, false).map_err(to_failure)?;
+        stream.send_data(Bytes::from(body), true).map_err(to_failure)?;
+        let response = response.await.map_err(to_failure)?;
         if response.status() != StatusCode::OK {
             return Err(Failure::Network(format!(
                 "answered with HTTP status {}",
@@ -117,16 +117,16 @@ impl HttpsPool {
         let mut body = response.into_body();
         let mut message = Vec::new();
         while let Some(part) = body.data().await {
-            let part = part.map_err(failure)?;
+            let part = part.map_err(to_failure)?;
             if message.len() + part.len() > MAX_MESSAGE {
-                return Err(Failure::Network("sent more than a message".into()));
+                return Err(Failure::Network("sent data after the message".into()));
             }
             message.extend_from_slice(&part);
-            body.flow_control().release_capacity(part.len()).map_err(failure)?;
+            body.flow_control().release_capacity(part.len()).map_err(to_failure)?;
         }
         let response = Response::parse(&message)?;
         match outgoing.match_response(&response) {
-            Match::Yes if response.id == 0 => Ok(response),
+            QueryMatch::Yes if response.id == 0 => Ok(response),
             _ => Err(Failure::Mismatch),
         }
     }
@@ -152,7 +152,7 @@ impl Drop for AbandonGuard<'_> {
     }
 }
 
-fn failure(error: h2::Error) -> Failure {
+fn to_failure(error: h2::Error) -> Failure {
     match error.is_io() || error.is_go_away() {
         true => Failure::Closed,
         false => Failure::Network(error.to_string()),

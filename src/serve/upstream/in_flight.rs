@@ -7,7 +7,7 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 
-use super::message::{Failure, Match, OutgoingQuery};
+use super::message::{Failure, QueryMatch, OutgoingQuery};
 use crate::dns::Response;
 
 /// The result of a query.
@@ -24,12 +24,12 @@ pub(super) struct QueryTable {
     /// Maximum number of queries over its lifetime.
     capacity: usize,
     /// How to handle a reply with the ID of a query and another question.
-    wrong_question: WrongQuestion,
+    wrong_question: WrongQuestionPolicy,
 }
 
 /// How to handle a reply with the ID of an outstanding query but another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WrongQuestion {
+enum WrongQuestionPolicy {
     /// Somebody may be guessing IDs: the query continues to wait for its reply (UDP).
     Ignore,
     /// The server is malfunctioning: nobody else can write here, and no other reply will have this ID
@@ -66,7 +66,7 @@ struct OutstandingQuery {
 
 /// How a message from the server was matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MessageMatch {
+pub(super) enum Delivery {
     /// A response to an outstanding query, or a duplicate of one.
     Response,
     /// A response to a query that has timed out.
@@ -84,7 +84,7 @@ impl TableState {
     }
 
     /// Removes a query. Its ID is spent.
-    fn end(&mut self, id: u16) -> Option<OutstandingQuery> {
+    fn remove(&mut self, id: u16) -> Option<OutstandingQuery> {
         let ended = self.open.remove(&id)?;
         self.spent[usize::from(id >> 6)] |= 1 << (id & 63);
         Some(ended)
@@ -92,8 +92,8 @@ impl TableState {
 
     /// Fails a query that has timed out. If mismatched replies arrived in the meantime, its reply may have
     /// been displaced by a forger, and it should be sent over a connection.
-    fn time_out(&mut self, id: u16) {
-        let Some(open) = self.end(id) else { return };
+    fn expire(&mut self, id: u16) {
+        let Some(open) = self.remove(id) else { return };
         self.expired.insert(id);
         let failure = match open.mismatches_before == self.mismatches {
             true => Failure::Timeout,
@@ -106,7 +106,7 @@ impl TableState {
 /// The table of a connection, with the highest capacity.
 impl Default for QueryTable {
     fn default() -> Self {
-        Self { wrong_question: WrongQuestion::FailQuery, ..Self::new(MAX_USED) }
+        Self { wrong_question: WrongQuestionPolicy::FailQuery, ..Self::new(MAX_USED) }
     }
 }
 
@@ -122,7 +122,7 @@ impl QueryTable {
             closed: false,
         };
         let most = most.clamp(1, MAX_USED);
-        Self { table: Mutex::new(table), capacity: most, wrong_question: WrongQuestion::Ignore }
+        Self { table: Mutex::new(table), capacity: most, wrong_question: WrongQuestionPolicy::Ignore }
     }
 
     /// Adds a query with an ID that was never used here; `None` if the table is closed or used up.
@@ -152,42 +152,42 @@ impl QueryTable {
     /// Delivers a message to the query that it answers.
     ///
     /// A reply that matches no query fails at most the query with the same ID, and only on a connection.
-    pub fn deliver(&self, message: &[u8]) -> MessageMatch {
+    pub fn deliver(&self, message: &[u8]) -> Delivery {
         let mut table = self.lock();
         let Some(id) = message.first_chunk().copied().map(u16::from_be_bytes) else {
             table.mismatches += 1;
-            return MessageMatch::Mismatch;
+            return Delivery::Mismatch;
         };
         let Some(open) = table.open.get(&id) else {
             return match table.is_spent(id) {
-                true if table.expired.remove(&id) => MessageMatch::Late,
-                true => MessageMatch::Response,
+                true if table.expired.remove(&id) => Delivery::Late,
+                true => Delivery::Response,
                 false => {
                     table.mismatches += 1;
-                    MessageMatch::Mismatch
+                    Delivery::Mismatch
                 }
             };
         };
-        let (fit, response) = open.outgoing.read(message);
-        if fit == Match::No {
+        let (fit, response) = open.outgoing.parse_response(message);
+        if fit == QueryMatch::No {
             table.mismatches += 1;
-            if self.wrong_question == WrongQuestion::FailQuery
-                && let Some(open) = table.end(id)
+            if self.wrong_question == WrongQuestionPolicy::FailQuery
+                && let Some(open) = table.remove(id)
             {
                 // The receiver may have been dropped.
                 let _ = open.sender.send(Err(Failure::Mismatch));
             }
-            return MessageMatch::Mismatch;
+            return Delivery::Mismatch;
         }
-        let ended = table.end(id);
+        let ended = table.remove(id);
         drop(table);
         if let Some(open) = ended {
             let _ = open.sender.send(match fit {
-                Match::WrongCase => Err(Failure::WrongCase),
+                QueryMatch::WrongCase => Err(Failure::WrongCase),
                 _ => response.map_err(Failure::Malformed),
             });
         }
-        if fit == Match::WrongCase { MessageMatch::WrongCase } else { MessageMatch::Response }
+        if fit == QueryMatch::WrongCase { Delivery::WrongCase } else { Delivery::Response }
     }
 
     /// Number of messages that matched no query.
@@ -201,7 +201,7 @@ impl QueryTable {
         let late = |(id, open): (&u16, &OutstandingQuery)| (open.until <= now).then_some(*id);
         let late: Vec<u16> = table.open.iter().filter_map(late).collect();
         for id in late {
-            table.time_out(id);
+            table.expire(id);
         }
         !table.open.is_empty()
     }
@@ -211,7 +211,7 @@ impl QueryTable {
         let mut table = self.lock();
         let all: Vec<u16> = table.open.keys().copied().collect();
         for id in all {
-            table.time_out(id);
+            table.expire(id);
         }
     }
 
@@ -225,7 +225,7 @@ impl QueryTable {
     }
 
     /// Accepts no more queries. Outstanding ones continue to wait.
-    pub fn retire(&self) {
+    pub fn close(&self) {
         self.lock().closed = true;
     }
 
@@ -268,7 +268,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.finished {
-            self.in_flight.lock().end(self.id);
+            self.in_flight.lock().remove(self.id);
         }
     }
 }

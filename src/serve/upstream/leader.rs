@@ -62,7 +62,7 @@ mod tests {
         let mut lead = Leader::new(async move { tell.send(gone.await.unwrap()).unwrap() });
         tokio::select! {
             biased;
-            () = &mut lead => panic!("nothing came yet"),
+            () = &mut lead => panic!("no answer yet"),
             () = std::future::ready(()) => {}
         }
         drop(lead);

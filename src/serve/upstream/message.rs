@@ -27,7 +27,7 @@ pub(super) struct OutgoingQuery {
 
 /// Whether a response matches a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Match {
+pub(super) enum QueryMatch {
     /// It matches.
     Yes,
     /// It matches except for the case of the name.
@@ -88,35 +88,35 @@ impl OutgoingQuery {
     }
 
     /// Parses a message with the right ID: whether it matches this query, and its content.
-    pub fn read(&self, message: &[u8]) -> (Match, Result<Response, ResponseError>) {
+    pub fn parse_response(&self, message: &[u8]) -> (QueryMatch, Result<Response, ResponseError>) {
         // The octets that were sent and exactly one question: this can be checked without parsing.
         let echoed = message.get(4..6) == Some(&[0, 1])
             && message.get(HEADER..self.end) == Some(&self.wire[HEADER..self.end]);
         let response = Response::parse(message);
         let fit = match &response {
-            _ if echoed => Match::Yes,
+            _ if echoed => QueryMatch::Yes,
             Ok(response) => self.match_response(response),
             // Anyone who guessed the ID could have sent this.
-            Err(_) => Match::No,
+            Err(_) => QueryMatch::No,
         };
         (fit, response)
     }
 
     /// Whether a response with the right ID matches this query.
-    pub fn match_response(&self, response: &Response) -> Match {
+    pub fn match_response(&self, response: &Response) -> QueryMatch {
         let Some((qname, qtype, qclass)) = &response.question else {
             // Servers that cannot or will not parse a query may omit the question. Such a response contains
             // no data.
             let is_error = !matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-            return if is_error { Match::Yes } else { Match::No };
+            return if is_error { QueryMatch::Yes } else { QueryMatch::No };
         };
         let (sent_name, sent_end) = self.wire[HEADER..self.end].split_at(self.end - HEADER - AFTER_NAME);
         let same = [qtype.0.to_be_bytes(), qclass.0.to_be_bytes()].concat() == sent_end
             && qname.eq_ignore_ascii_case(sent_name);
         match same {
-            true if self.exact_case && *qname != sent_name => Match::WrongCase,
-            true => Match::Yes,
-            false => Match::No,
+            true if self.exact_case && *qname != sent_name => QueryMatch::WrongCase,
+            true => QueryMatch::Yes,
+            false => QueryMatch::No,
         }
     }
 }
@@ -152,7 +152,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The cause of a failure to bind a socket to a source address.
-    pub fn of_bind(error: io::Error, source: Option<IpAddr>) -> Self {
+    pub fn from_bind_error(error: io::Error, source: Option<IpAddr>) -> Self {
         match source {
             Some(source) if error.kind() == io::ErrorKind::AddrNotAvailable => Self::NoSource(source),
             _ => error.into(),

@@ -50,7 +50,7 @@ use local_sockets::LocalSockets;
 pub type UpstreamNumber = u32;
 
 /// This many upstreams are found by the address of their identity, the others by value.
-const MAX_LOOKUP: usize = 4096;
+const MAX_BY_ADDRESS: usize = 4096;
 
 /// Limits for queries. The defaults are those of the daemon.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ pub struct Unanswered {
 impl Unanswered {
     /// The same, prefixed with the name of the upstream. Several rules may share servers, so shared failures
     /// contain no name.
-    fn of(self, name: &str) -> Self {
+    fn with_upstream_name(self, name: &str) -> Self {
         let Self { ede, upstream_edes } = self;
         Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)), upstream_edes }
     }
@@ -196,7 +196,7 @@ impl Upstreams {
     /// off and no trial is due. `None` if it would be sent, or if the same question is in flight.
     pub fn known_failure(&self, upstream: &Upstream, question: &Question) -> Option<Unanswered> {
         let unanswered = self.group(&upstream.identity).known_failure(question)?;
-        Some(unanswered.of(&upstream.name))
+        Some(unanswered.with_upstream_name(&upstream.name))
     }
 
     /// Since when the same question is in flight to an upstream.
@@ -252,7 +252,7 @@ impl Upstreams {
         let lookup = GroupByAddress { group: group.clone(), _identity: identity.clone() };
         self.lookup.rcu(|before| {
             let mut after = HashMap::clone(before);
-            if after.len() < MAX_LOOKUP {
+            if after.len() < MAX_BY_ADDRESS {
                 after.insert(identity_address(identity), lookup.clone());
             }
             after
@@ -284,7 +284,7 @@ impl UpstreamRegistry {
 /// Public for fuzzing only.
 #[doc(hidden)]
 pub fn is_reply_to(question: &Question, message: &[u8]) -> bool {
-    message::OutgoingQuery::plain(question, true).read(message).0 == message::Match::Yes
+    message::OutgoingQuery::plain(question, true).parse_response(message).0 == message::QueryMatch::Yes
 }
 
 /// The address of an identity.

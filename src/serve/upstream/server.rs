@@ -40,7 +40,7 @@ pub(super) struct Server {
     backing_off: AtomicBool,
     /// A reply arrived after its query had timed out. Set by the readers of the sockets.
     late: Arc<AtomicBool>,
-    without_edns: ObservedTrait,
+    no_edns: ObservedTrait,
     lower_case: ObservedTrait,
     /// Number of replies with the name in the wrong case.
     wrong_cases: AtomicU8,
@@ -59,7 +59,7 @@ enum Channel {
 
 /// How an attempt is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum TransportChoice {
     /// Over the configured transport.
     Configured,
     /// Over a connection instead of UDP, after replies that matched no query.
@@ -88,7 +88,7 @@ impl Server {
         let UpstreamOptions { reopen_after, total_timeout, idle_timeout, .. } = shared.options;
         let metrics = Arc::new(shared.metrics.server(&to, source));
         let late = Arc::new(AtomicBool::new(false));
-        let dial = |secure| Connector { server: *address, source, secure };
+        let dial = |secure| Connector { server: *address, source, tls: secure };
         let stream = |secure| StreamPool::new(dial(secure), idle_timeout, metrics.clone());
         let secure = |protocol: &[u8], name: &Arc<str>| {
             TlsDialer::new(&shared.options.trust, tls.as_deref(), protocol, name)
@@ -119,7 +119,7 @@ impl Server {
             health: Mutex::default(),
             backing_off: AtomicBool::new(false),
             late,
-            without_edns: ObservedTrait::new(!edns),
+            no_edns: ObservedTrait::new(!edns),
             lower_case: ObservedTrait::new(!case),
             wrong_cases: AtomicU8::new(0),
             channel: channel,
@@ -142,7 +142,7 @@ impl Server {
     pub async fn attempt(
         &self,
         question: &Question,
-        via: Route,
+        via: TransportChoice,
         sent: Instant,
         until: Instant,
     ) -> (Result<Answer, Failure>, FailureAction, Option<HealthChange>) {
@@ -154,14 +154,14 @@ impl Server {
         let (result, verdict) = match reply {
             Ok(response) => {
                 self.metrics.answered(response.rcode, now - sent);
-                let answer = usable(response);
+                let answer = into_answer(response);
                 // An error concerns the name: the server is alive.
                 health.replied(now, now - sent, answer.is_ok());
                 (answer, FailureAction::Unchanged)
             }
             // Forged replies say nothing about the server, nor does a closed TCP port of a server that is
             // configured for UDP.
-            Err(failure) if failure == Failure::Mismatch || via == Route::Connection => {
+            Err(failure) if failure == Failure::Mismatch || via == TransportChoice::Connection => {
                 (Err(failure), FailureAction::Unchanged)
             }
             Err(failure) => {
@@ -186,7 +186,7 @@ impl Server {
         for _ in 0..PROBES {
             let now = Instant::now();
             let timeout = self.health().try_timeout(timeout);
-            let reply = self.exchange(&question, Route::Configured, false, true, now + timeout).await;
+            let reply = self.exchange(&question, TransportChoice::Configured, false, true, now + timeout).await;
             let failure = match reply {
                 // Any reply shows that the server is alive.
                 Ok(_) | Err(Failure::WrongCase | Failure::Malformed(_) | Failure::Rcode(..)) => {
@@ -207,14 +207,14 @@ impl Server {
         let now = Instant::now();
         let mut health = self.health();
         self.record_late_replies(&mut health, now);
-        health.probe_failed(now);
+        health.record_probe_failure(now);
         self.publish(health)
     }
 
     /// Records replies that arrived after their queries had timed out.
     fn record_late_replies(&self, health: &mut Health, now: Instant) {
         if self.late.swap(false, Ordering::Relaxed) {
-            health.replied_late(now);
+            health.record_late_reply(now);
         }
     }
 
@@ -252,9 +252,9 @@ impl Server {
     }
 
     /// Queries with EDNS, and without it if the server does not support it (RFC 6891 section 7).
-    async fn query(&self, question: &Question, via: Route, sent: Instant, until: Instant) -> Reply {
-        let lower_case = self.lower_case.holds(sent);
-        if self.without_edns.holds(sent) {
+    async fn query(&self, question: &Question, via: TransportChoice, sent: Instant, until: Instant) -> Reply {
+        let lower_case = self.lower_case.applies_at(sent);
+        if self.no_edns.applies_at(sent) {
             return self.exchange(question, via, false, lower_case, until).await;
         }
         let response = self.exchange(question, via, true, lower_case, until).await?;
@@ -266,7 +266,7 @@ impl Server {
         }
         let plain = Box::pin(self.exchange(question, via, false, lower_case, until)).await?;
         if !not_understood(&plain) {
-            self.without_edns.observed(sent);
+            self.no_edns.observe(sent);
         }
         Ok(plain)
     }
@@ -276,7 +276,7 @@ impl Server {
     async fn exchange(
         &self,
         question: &Question,
-        via: Route,
+        via: TransportChoice,
         edns: bool,
         lower_case: bool,
         until: Instant,
@@ -286,11 +286,11 @@ impl Server {
         match &self.channel {
             Channel::Stream(stream) => Box::pin(stream.exchange(&plain(), until)).await,
             Channel::Https(https) => Box::pin(https.exchange(&plain(), until)).await,
-            Channel::Udp(_, stream) if via == Route::Connection => {
+            Channel::Udp(_, stream) if via == TransportChoice::Connection => {
                 Box::pin(stream.exchange(&plain(), until)).await
             }
             Channel::Udp(sockets, stream) => {
-                match self.over_udp(sockets, question, edns, lower_case, until).await {
+                match self.exchange_udp(sockets, question, edns, lower_case, until).await {
                     Ok(response) if !response.truncated => Ok(response),
                     // A reply cannot be guessed into a connection.
                     Ok(_) | Err(Failure::WrongCase) => Box::pin(stream.exchange(&plain(), until)).await,
@@ -300,7 +300,7 @@ impl Server {
         }
     }
 
-    async fn over_udp(
+    async fn exchange_udp(
         &self,
         sockets: &UdpPool,
         question: &Question,
@@ -318,7 +318,7 @@ impl Server {
             };
             reply = sockets.exchange(&Arc::new(outgoing), until).await;
             match &reply {
-                Err(Failure::WrongCase) if mixed => self.observed_wrong_case(),
+                Err(Failure::WrongCase) if mixed => self.record_wrong_case(),
                 // A single reply in another case is not a trait of the server.
                 Ok(_) if mixed && self.wrong_cases.load(Ordering::Relaxed) > 0 && attempt == 0 => {
                     self.wrong_cases.store(0, Ordering::Relaxed);
@@ -333,10 +333,10 @@ impl Server {
     }
 
     /// Records a reply in another case.
-    fn observed_wrong_case(&self) {
+    fn record_wrong_case(&self) {
         if self.wrong_cases.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_CASES {
             self.wrong_cases.store(0, Ordering::Relaxed);
-            self.lower_case.observed(Instant::now());
+            self.lower_case.observe(Instant::now());
             self.metrics.case_given_up();
         }
     }
@@ -360,7 +360,7 @@ struct ProbeGuard<'s> {
 impl Drop for ProbeGuard<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.server.health().probe_abandoned();
+            self.server.health().abandon_probe();
         }
     }
 }
@@ -382,7 +382,7 @@ impl ObservedTrait {
     }
 
     /// Whether it applies at this time.
-    fn holds(&self, now: Instant) -> bool {
+    fn applies_at(&self, now: Instant) -> bool {
         if self.is_configured {
             return true;
         }
@@ -391,7 +391,7 @@ impl ObservedTrait {
     }
 
     /// Records an observation.
-    fn observed(&self, now: Instant) {
+    fn observe(&self, now: Instant) {
         let ttl_ms = TRAIT_TTL.as_millis() as u64;
         self.until_ms.store(self.since_created_ms(now) + ttl_ms, Ordering::Relaxed);
     }
@@ -403,7 +403,7 @@ impl ObservedTrait {
 }
 
 /// The content of a response that answers its question.
-fn usable(response: Response) -> Result<Answer, Failure> {
+fn into_answer(response: Response) -> Result<Answer, Failure> {
     if !response.truncated && !response.answers_question() {
         return Err(Failure::Malformed(ResponseError::UnrelatedRecords));
     }
@@ -432,12 +432,12 @@ mod tests {
     fn a_trait_is_believed_for_a_while() {
         let observed = ObservedTrait::new(false);
         let now = Instant::now();
-        assert!(!observed.holds(now));
-        observed.observed(now);
-        assert!(observed.holds(now + TRAIT_TTL - Duration::from_millis(1)));
-        assert!(!observed.holds(now + TRAIT_TTL + Duration::from_millis(1)));
-        observed.observed(now + TRAIT_TTL * 2);
-        assert!(observed.holds(now + TRAIT_TTL * 2));
-        assert!(ObservedTrait::new(true).holds(now + TRAIT_TTL * 9), "what is configured does not expire");
+        assert!(!observed.applies_at(now));
+        observed.observe(now);
+        assert!(observed.applies_at(now + TRAIT_TTL - Duration::from_millis(1)));
+        assert!(!observed.applies_at(now + TRAIT_TTL + Duration::from_millis(1)));
+        observed.observe(now + TRAIT_TTL * 2);
+        assert!(observed.applies_at(now + TRAIT_TTL * 2));
+        assert!(ObservedTrait::new(true).applies_at(now + TRAIT_TTL * 9), "what is configured does not expire");
     }
 }

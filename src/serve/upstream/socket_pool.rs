@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::in_flight::{MessageMatch, QueryTable, Ticket};
+use super::in_flight::{Delivery, QueryTable, Ticket};
 use super::message::{Failure, OutgoingQuery};
 use super::udp::SocketTarget;
 use crate::serve::datagrams::{Backend, Inbox, Outbox};
@@ -56,7 +56,7 @@ pub(super) struct SocketPool {
     /// All sockets are read into the same buffers, which are likely to be in the processor's cache.
     inbox: Mutex<Inbox>,
     /// Notified when a batch begins.
-    progress: Arc<Notify>,
+    batch_started: Arc<Notify>,
     /// The task that ends batches and expires questions.
     flusher: OnceLock<AbortHandle>,
 }
@@ -100,10 +100,10 @@ impl SocketPool {
             target,
             state: Mutex::new(state),
             inbox: Mutex::new(Inbox::new(Backend::best(), RECEIVE_BATCH, MAX_DATAGRAM)),
-            progress: Arc::default(),
+            batch_started: Arc::default(),
             flusher: OnceLock::new(),
         });
-        let keeper = tokio::spawn(run_pool(Arc::downgrade(&pool), pool.progress.clone()));
+        let keeper = tokio::spawn(run_pool(Arc::downgrade(&pool), pool.batch_started.clone()));
         pool.flusher.get_or_init(|| keeper.abort_handle());
         pool
     }
@@ -116,11 +116,11 @@ impl SocketPool {
     /// Sends a question with the current batch. It ends at `until`, or up to one sweep interval later.
     pub fn send(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Result<Ticket, Failure> {
         let mut state = self.lock();
-        let ticket = self.open(&mut state, outgoing, until)?;
+        let ticket = self.register(&mut state, outgoing, until)?;
         outgoing.append(ticket.id, state.outbox.buffer());
         state.outbox.commit(None, None);
         match state.outbox.len() {
-            1 => self.progress.notify_one(),
+            1 => self.batch_started.notify_one(),
             SEND_BATCH => state.flush(),
             _ => {}
         }
@@ -128,7 +128,7 @@ impl SocketPool {
     }
 
     /// Registers a question on the socket of the current batch, which is selected if there is none yet.
-    fn open(
+    fn register(
         self: &Arc<Self>,
         state: &mut PoolState,
         outgoing: &Arc<OutgoingQuery>,
@@ -190,13 +190,13 @@ impl SocketPool {
     }
 
     /// Records how a message was matched. A socket that received too many messages without a match is closed.
-    fn record(&self, seen: MessageMatch, in_flight: &QueryTable) -> Result<(), Failure> {
+    fn record(&self, seen: Delivery, in_flight: &QueryTable) -> Result<(), Failure> {
         match seen {
-            MessageMatch::Response => return Ok(()),
-            MessageMatch::Late => self.target.late.store(true, Ordering::Relaxed),
-            MessageMatch::WrongCase | MessageMatch::Mismatch => self.target.metrics.failed("mismatch"),
+            Delivery::Response => return Ok(()),
+            Delivery::Late => self.target.late.store(true, Ordering::Relaxed),
+            Delivery::WrongCase | Delivery::Mismatch => self.target.metrics.failed("mismatch"),
         }
-        let is_attacked = seen == MessageMatch::Mismatch && in_flight.mismatches() >= MAX_MISMATCHES;
+        let is_attacked = seen == Delivery::Mismatch && in_flight.mismatches() >= MAX_MISMATCHES;
         if is_attacked { Err(Failure::Mismatch) } else { Ok(()) }
     }
 
@@ -264,7 +264,7 @@ impl PoolState {
 
     /// Removes a socket whose reader has ended, and the questions in the outbox that would have been sent
     /// from it: nobody waits for them any more.
-    fn forget(&mut self, index: usize, io: &Arc<UdpSocket>) {
+    fn remove(&mut self, index: usize, io: &Arc<UdpSocket>) {
         if self.slots[index].as_ref().is_none_or(|current| !Arc::ptr_eq(&current.io, io)) {
             return;
         }
@@ -289,13 +289,13 @@ async fn run_pool(pool: Weak<SocketPool>, progress: Arc<Notify>) {
                 pool.flush();
                 if !sweeps {
                     sweeps = true;
-                    rearm(sweep.as_mut());
+                    schedule_sweep(sweep.as_mut());
                 }
             }
             () = &mut sweep, if sweeps => {
                 let Some(pool) = pool.upgrade() else { return };
                 sweeps = pool.sweep(Instant::now());
-                rearm(sweep.as_mut());
+                schedule_sweep(sweep.as_mut());
             }
         }
     }
@@ -310,7 +310,7 @@ async fn ready_tasks_have_run() {
 }
 
 /// Schedules the next sweep one interval from now.
-fn rearm(sweep: std::pin::Pin<&mut Sleep>) {
+fn schedule_sweep(sweep: std::pin::Pin<&mut Sleep>) {
     sweep.reset(tokio::time::Instant::now() + SWEEP);
 }
 
@@ -332,7 +332,7 @@ impl SocketReader {
         let failure = self.read().await;
         self.in_flight.fail(&failure);
         if let Some(pool) = self.pool.upgrade() {
-            pool.lock().forget(self.slot, &self.io);
+            pool.lock().remove(self.slot, &self.io);
         }
     }
 

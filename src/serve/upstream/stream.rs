@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout_at;
 
-use super::in_flight::{MessageMatch, QueryTable, Reply};
+use super::in_flight::{Delivery, QueryTable, Reply};
 use super::message::{Failure, OutgoingQuery};
 use super::tls::TlsDialer;
 use crate::observe::ServerMetrics;
@@ -29,14 +29,14 @@ pub(super) struct Connector {
     pub server: SocketAddr,
     pub source: Option<IpAddr>,
     /// TLS over TCP; `None` for plain DNS.
-    pub secure: Option<TlsDialer>,
+    pub tls: Option<TlsDialer>,
 }
 
 impl Connector {
     /// Opens a connection.
     pub async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
         let tcp = self.connect_tcp().await?;
-        match &self.secure {
+        match &self.tls {
             None => Ok(Box::new(tcp)),
             Some(secure) => Ok(Box::new(secure.handshake(tcp).await?)),
         }
@@ -48,7 +48,7 @@ impl Connector {
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
         if let Some(source) = self.source {
-            socket.bind((source, 0).into()).map_err(|error| Failure::of_bind(error, Some(source)))?;
+            socket.bind((source, 0).into()).map_err(|error| Failure::from_bind_error(error, Some(source)))?;
         }
         let stream = socket.connect(self.server).await?;
         stream.set_nodelay(true)?;
@@ -174,7 +174,7 @@ struct SilenceGuard<'s> {
 impl Drop for SilenceGuard<'_> {
     fn drop(&mut self) {
         if !self.answered && self.state.received() == self.before {
-            self.state.in_flight.retire();
+            self.state.in_flight.close();
         }
         if self.state.in_flight.is_closed() && self.state.in_flight.is_idle() {
             self.state.close.notify_one();
@@ -207,7 +207,7 @@ async fn run(
                     state.received.fetch_add(1, Ordering::Relaxed);
                     if matches!(
                         state.in_flight.deliver(&frame),
-                        MessageMatch::WrongCase | MessageMatch::Mismatch
+                        Delivery::WrongCase | Delivery::Mismatch
                     ) {
                         metrics.failed("mismatch");
                         // A single mismatched reply concerns only its query; a malfunctioning server is
@@ -269,7 +269,7 @@ mod tests {
         let observer = Observer::new(ObserverOptions { query_log, remembered_lookups: 1 }).unwrap();
         let server = listener.local_addr().unwrap();
         let metrics = Arc::new(observer.forward().server(&"server".into(), None));
-        let dial = Connector { server, source: None, secure: None };
+        let dial = Connector { server, source: None, tls: None };
         let pool = Arc::new(StreamPool::new(dial, Duration::from_secs(60), metrics));
         let ask = |name: &str, until: Instant| {
             let question =

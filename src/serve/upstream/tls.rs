@@ -101,7 +101,7 @@ struct Verifier {
     /// Checks chain, name and validity. With pins only, it checks just the signatures of handshakes.
     webpki: Arc<WebPkiServerVerifier>,
     /// Whether chain, name and validity are checked.
-    checks_chain: bool,
+    verifies_chain: bool,
     /// The certificates of the server's own `ca`. `None` if the common authorities are trusted.
     ca: Option<Vec<CertificateDer<'static>>>,
     /// Hashes of accepted public keys. Empty: any.
@@ -148,7 +148,7 @@ impl Verifier {
         let key = ring::digest::digest(&ring::digest::SHA256, &certificate.subject_public_key_info());
         match self.pins.iter().any(|pin| pin == key.as_ref()) {
             true => Ok(()),
-            false => Err(CertificateRejection::other_key(key.as_ref()).into()),
+            false => Err(CertificateRejection::pin_mismatch(key.as_ref()).into()),
         }
     }
 }
@@ -162,7 +162,7 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.checks_chain {
+        if self.verifies_chain {
             self.verify_chain(end_entity, intermediates, server_name, now)?;
         }
         self.verify_key(end_entity)?;
@@ -224,10 +224,10 @@ struct ConnectionObservations {
 impl ConnectionObservations {
     /// Why a connection ended before anything was received on it: a server that rejects a client certificate
     /// may close the connection before its alert is read.
-    fn closed(&self) -> Option<String> {
+    fn describe_close(&self) -> Option<String> {
         let requested = self.requested.load(Ordering::Relaxed);
         requested.then(|| match self.has_client_certificate {
-            true => "requested a client certificate and closed the connection: it may not accept `client_certificate`"
+            true => "requested a client certificate and closed the connection: it may have rejected `client_certificate`"
                 .to_owned(),
             false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
         })
@@ -281,9 +281,9 @@ impl TlsDialer {
             Ok(stream) => Ok(DescribedStream { stream, seen: self.seen.clone(), received: false }),
             Err(error) => Err(Failure::Network(match rustls_error(&error) {
                 Some(error) => describe(error, self.seen.has_client_certificate),
-                None if is_end(&error) => self
+                None if is_connection_end(&error) => self
                     .seen
-                    .closed()
+                    .describe_close()
                     .unwrap_or_else(|| "closed the connection during the TLS handshake".to_owned()),
                 None => return Err(error.into()),
             })),
@@ -319,7 +319,7 @@ fn connector(
     let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let verifier = Verifier { webpki, checks_chain, ca, pins };
+    let verifier = Verifier { webpki, verifies_chain: checks_chain, ca, pins };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         // Only the name of rustls's method is dangerous: this verifier always checks signatures, and checks
@@ -341,10 +341,10 @@ pub(super) struct DescribedStream {
 
 impl DescribedStream {
     /// The described error, which is also stored for layers that discard it.
-    fn plain(&self, error: io::Error) -> io::Error {
+    fn described(&self, error: io::Error) -> io::Error {
         let why = match rustls_error(&error) {
             Some(error) => Some(describe(error, self.seen.has_client_certificate)),
-            None if is_end(&error) && !self.received => self.seen.closed(),
+            None if is_connection_end(&error) && !self.received => self.seen.describe_close(),
             None => None,
         };
         match why {
@@ -369,13 +369,13 @@ impl AsyncRead for DescribedStream {
         let before = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         Poll::Ready(match read {
-            Err(error) => Err(self.plain(error)),
+            Err(error) => Err(self.described(error)),
             Ok(()) if buffer.filled().len() > before => {
                 self.received = true;
                 Ok(())
             }
             Ok(()) if self.received || buffer.remaining() == 0 => Ok(()),
-            Ok(()) => self.seen.closed().map_or(Ok(()), |why| Err(self.fail(why))),
+            Ok(()) => self.seen.describe_close().map_or(Ok(()), |why| Err(self.fail(why))),
         })
     }
 }
@@ -387,12 +387,12 @@ impl AsyncWrite for DescribedStream {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, octets));
-        Poll::Ready(written.map_err(|error| self.plain(error)))
+        Poll::Ready(written.map_err(|error| self.described(error)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
-        Poll::Ready(flushed.map_err(|error| self.plain(error)))
+        Poll::Ready(flushed.map_err(|error| self.described(error)))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -406,7 +406,7 @@ fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 /// Whether an error is the end of the connection.
-fn is_end(error: &io::Error) -> bool {
+fn is_connection_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted)
 }

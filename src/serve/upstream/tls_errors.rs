@@ -38,7 +38,7 @@ impl CertificateRejection {
                 format!("has a certificate signed by an authority that is not in its `ca`{issuer}")
             }
             (false, false) => format!(
-                "has a certificate signed by an authority that is not trusted{issuer}: set `ca = \"file.pem\"`"
+                "has a certificate from an untrusted authority{issuer}: set `ca = \"file.pem\"`"
             ),
         })
     }
@@ -53,7 +53,7 @@ impl CertificateRejection {
     }
 
     /// The hash of its public key is not among the pins.
-    pub fn other_key(seen: &[u8]) -> Self {
+    pub fn pin_mismatch(seen: &[u8]) -> Self {
         Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(seen)))
     }
 }
@@ -67,18 +67,18 @@ impl fmt::Display for CertificateRejection {
 impl std::error::Error for CertificateRejection {}
 
 impl From<CertificateRejection> for rustls::Error {
-    fn from(refused: CertificateRejection) -> Self {
-        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
+    fn from(rejected: CertificateRejection) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(rejected))))
     }
 }
 
 /// Describes an error. `has_client_certificate`: a client certificate is configured.
 pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
     match error {
-        rustls::Error::InvalidCertificate(error) => certificate(error),
-        rustls::Error::AlertReceived(alert) => received(*alert, presents),
+        rustls::Error::InvalidCertificate(error) => describe_certificate_error(error),
+        rustls::Error::AlertReceived(alert) => describe_alert(*alert, presents),
         rustls::Error::NoCertificatesPresented => "presented no certificate".to_owned(),
-        rustls::Error::PeerIncompatible(why) => incompatible(why).to_owned(),
+        rustls::Error::PeerIncompatible(why) => describe_incompatibility(why).to_owned(),
         rustls::Error::InvalidMessage(_) => "sent something that is not TLS".to_owned(),
         rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. }
@@ -87,10 +87,10 @@ pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
         rustls::Error::PeerSentOversizedRecord => "sent a TLS record that is too large".to_owned(),
         rustls::Error::NoApplicationProtocol => NO_PROTOCOL.to_owned(),
         rustls::Error::UnsupportedNameType => {
-            "has a name configured that no certificate can be checked for".to_owned()
+            "is configured with a name that certificates cannot be verified for".to_owned()
         }
         rustls::Error::FailedToGetCurrentTime => {
-            "has a certificate that cannot be checked: this host's clock cannot be read".to_owned()
+            "has a certificate that cannot be verified: the clock of this host cannot be read".to_owned()
         }
         _ => "failed the TLS handshake".to_owned(),
     }
@@ -100,13 +100,13 @@ pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
 const NO_PROTOCOL: &str = "does not offer DNS over this transport (no common application protocol)";
 
 /// Describes an error of a server's certificate.
-fn certificate(error: &CertificateError) -> String {
+fn describe_certificate_error(error: &CertificateError) -> String {
     match error {
-        CertificateError::Expired => "has a certificate that expired".to_owned(),
+        CertificateError::Expired => "has an expired certificate".to_owned(),
         CertificateError::ExpiredContext { not_after, .. } => {
             format!("has a certificate that expired on {}", date(*not_after))
         }
-        CertificateError::NotValidYet => "has a certificate that is not valid yet".to_owned(),
+        CertificateError::NotValidYet => "has a certificate that is not yet valid".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => format!(
             "has a certificate that is not valid before {} (this host's date is {})",
             date(*not_before),
@@ -121,32 +121,32 @@ fn certificate(error: &CertificateError) -> String {
             }
         }
         CertificateError::UnknownIssuer => {
-            "has a certificate signed by an authority that is not trusted".to_owned()
+            "has a certificate from an untrusted authority".to_owned()
         }
-        CertificateError::Revoked => "has a certificate that was revoked".to_owned(),
+        CertificateError::Revoked => "has a revoked certificate".to_owned(),
         CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
         | CertificateError::ExpiredRevocationListContext { .. }
         | CertificateError::InvalidOcspResponse => {
-            "has a certificate of which it is not known whether it was revoked".to_owned()
+            "has a certificate with an unknown revocation status".to_owned()
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "has a certificate that is not for TLS servers (extended key usage)".to_owned()
         }
         CertificateError::BadEncoding => "has a certificate that cannot be parsed".to_owned(),
         CertificateError::BadSignature => {
-            "has a certificate or a handshake with a wrong signature".to_owned()
+            "has an invalid signature in its certificate or handshake".to_owned()
         }
         CertificateError::UnhandledCriticalExtension => {
-            "has a certificate with a critical extension that is not supported".to_owned()
+            "has a certificate with an unsupported critical extension".to_owned()
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "has a certificate with a signature algorithm that is not supported".to_owned()
+            "has a certificate with an unsupported signature algorithm".to_owned()
         }
         CertificateError::Other(OtherError(other)) => match (other.downcast_ref(), other.downcast_ref()) {
             (Some(CertificateRejection(why)), _) => why.clone(),
-            (None, Some(error)) => chain(error).to_owned(),
+            (None, Some(error)) => describe_chain_error(error).to_owned(),
             (None, None) => BAD_CHAIN.to_owned(),
         },
         _ => BAD_CHAIN.to_owned(),
@@ -154,40 +154,40 @@ fn certificate(error: &CertificateError) -> String {
 }
 
 /// For causes without a description of their own.
-const BAD_CHAIN: &str = "has a certificate chain that is not valid";
+const BAD_CHAIN: &str = "has an invalid certificate chain";
 
 /// Describes an error of a chain that rustls passes on from the verifier.
-fn chain(error: &webpki::Error) -> &'static str {
+fn describe_chain_error(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::NameConstraintViolation => {
-            "has a certificate for a name that its authority may not certify (name constraints)"
+            "has a certificate that violates the name constraints of its authority"
         }
         webpki::Error::UnsupportedCertVersion => "has a certificate that is not X.509 version 3",
         webpki::Error::EndEntityUsedAsCa | webpki::Error::PathLenConstraintViolated => {
-            "has a certificate signed by one that may not sign others"
+            "has a certificate signed by a certificate that is not an authority"
         }
         webpki::Error::MaximumPathBuildCallsExceeded
         | webpki::Error::MaximumPathDepthExceeded
         | webpki::Error::MaximumSignatureChecksExceeded
         | webpki::Error::MaximumNameConstraintComparisonsExceeded => {
-            "has a certificate chain that is too long to be checked"
+            "has a certificate chain that is too long"
         }
         webpki::Error::UnsupportedCriticalExtension => {
-            "has a certificate with a critical extension that is not supported"
+            "has a certificate with an unsupported critical extension"
         }
         _ => BAD_CHAIN,
     }
 }
 
 /// Describes why the server refused, by its alert (RFC 8446 section 6.2).
-fn received(alert: AlertDescription, presents: bool) -> String {
+fn describe_alert(alert: AlertDescription, presents: bool) -> String {
     let refused = |why: &str| match presents {
-        true => format!("refused the client certificate: {why}"),
-        false => format!("refused the TLS handshake: {why}"),
+        true => format!("rejected the client certificate: {why}"),
+        false => format!("rejected the TLS handshake: {why}"),
     };
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => match presents {
-            true => refused("it requires one of another authority"),
+            true => refused("it requires one from another authority"),
             false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
         },
         AlertDescription::UnknownCA => refused("its authority is unknown to the server"),
@@ -195,42 +195,42 @@ fn received(alert: AlertDescription, presents: bool) -> String {
         AlertDescription::CertificateRevoked => refused("it was revoked"),
         AlertDescription::UnsupportedCertificate => refused("its type is not supported"),
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            refused("the certificate is not valid")
+            refused("the certificate is invalid")
         }
         AlertDescription::AccessDenied => refused("access is denied"),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
-            "refused the TLS handshake: no common cipher suite, or a client certificate is required"
+            "rejected the TLS handshake: no common cipher suite, or a client certificate is required"
                 .to_owned()
         }
-        AlertDescription::ProtocolVersion => OLD_VERSION.to_owned(),
+        AlertDescription::ProtocolVersion => UNSUPPORTED_VERSION.to_owned(),
         AlertDescription::UnrecognisedName => {
-            "refused the TLS handshake: it does not know the name after the `#`".to_owned()
+            "rejected the TLS handshake: it does not serve the name after `#`".to_owned()
         }
         AlertDescription::NoApplicationProtocol => NO_PROTOCOL.to_owned(),
-        AlertDescription::InternalError => "failed in the TLS handshake with an error of its own".to_owned(),
+        AlertDescription::InternalError => "reported an internal error during the TLS handshake".to_owned(),
         AlertDescription::DecryptError => {
-            "refused the TLS handshake: it could not verify a signature".to_owned()
+            "rejected the TLS handshake: it could not verify a signature".to_owned()
         }
-        other => format!("refused the TLS handshake (alert {})", u8::from(other)),
+        other => format!("rejected the TLS handshake (alert {})", u8::from(other)),
     }
 }
 
 /// For a server with incompatible versions.
-const OLD_VERSION: &str = "supports neither TLS 1.2 nor TLS 1.3";
+const UNSUPPORTED_VERSION: &str = "supports neither TLS 1.2 nor TLS 1.3";
 
 /// Describes what the server does not support.
-fn incompatible(why: &PeerIncompatible) -> &'static str {
+fn describe_incompatibility(why: &PeerIncompatible) -> &'static str {
     match why {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => OLD_VERSION,
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => UNSUPPORTED_VERSION,
         PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
-            "accepts no signature algorithm that the client certificate's key has"
+            "accepts no signature algorithm of the key of the client certificate"
         }
         PeerIncompatible::NoCipherSuitesInCommon
         | PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoEcPointFormatsInCommon => "has no cipher suite in common with plustwo",
-        _ => "lacks a feature of TLS that is required",
+        _ => "lacks a required TLS feature",
     }
 }
 
@@ -445,8 +445,8 @@ mod tests {
             }
         }
         let expired = CertificateError::ExpiredContext { time, not_after: time };
-        assert_eq!(certificate(&expired), "has a certificate that expired on 2026-01-02");
-        assert_eq!(certificate(&CertificateError::Revoked), "has a certificate that was revoked");
+        assert_eq!(describe_certificate_error(&expired), "has a certificate that expired on 2026-01-02");
+        assert_eq!(describe_certificate_error(&CertificateError::Revoked), "has a revoked certificate");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl SocketTarget {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let socket = std::net::UdpSocket::bind((self.source.unwrap_or(any), 0))
-            .map_err(|error| Failure::of_bind(error, self.source))?;
+            .map_err(|error| Failure::from_bind_error(error, self.source))?;
         socket.connect(self.server)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;

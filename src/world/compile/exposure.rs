@@ -135,27 +135,27 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_others_reach_is_told_with_who_is_answered() {
+    fn a_listener_beyond_loopback_is_reported_with_its_clients() {
         for address in ["0.0.0.0:53", "[::]:53", "10.0.0.2:53", "192.0.2.1:53", "[2001:db8::1]:53"] {
-            for (declared, told) in [
-                (String::new(), "every client but this host's own is REFUSED"),
-                (client("127.0.0.0/8"), "every client but this host's own is REFUSED"),
-                (client("192.168.0.0/16"), "(192.168.0.0/16) are answered, all others are REFUSED"),
-                (client("0.0.0.0/0"), "anywhere in 0.0.0.0/0 are answered, so it is an open resolver"),
-                (client("128.0.0.0/1") + &client("192.168.0.0/16"), "it is an open resolver"),
-                (client("::/0"), "it is an open resolver"),
+            for (declared, expected) in [
+                (String::new(), "all clients but those on this host receive REFUSED"),
+                (client("127.0.0.0/8"), "all clients but those on this host receive REFUSED"),
+                (client("192.168.0.0/16"), "(192.168.0.0/16) may query, all others receive REFUSED"),
+                (client("0.0.0.0/0"), "every client in 0.0.0.0/0 may query, which makes this an open resolver"),
+                (client("128.0.0.0/1") + &client("192.168.0.0/16"), "an open resolver"),
+                (client("::/0"), "an open resolver"),
             ] {
                 let found = warnings(&(listener(address) + &declared));
                 let [(Code::BeyondLoopback, message)] = found.as_slice() else {
                     panic!("{address}: {found:?}")
                 };
-                assert!(message.contains(told) && message.starts_with(address), "{message}");
+                assert!(message.contains(expected) && message.starts_with(address), "{message}");
             }
         }
     }
 
     #[test]
-    fn loopback_and_what_says_who_may_query_give_no_warning() {
+    fn loopback_addresses_and_explicit_permissions_cause_no_warning() {
         let no_warning: [(Code, String); 0] = [];
         assert_eq!(warnings(""), no_warning);
         for address in ["127.0.0.1:53", "[::1]:53", "127.9.9.9:53", "169.254.169.253:53"] {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admin_address_that_others_reach_is_told_unless_its_names_are_written() {
+    fn an_admin_address_beyond_loopback_is_reported_unless_its_host_names_are_configured() {
         for address in ["0.0.0.0:9530", "[::]:9530", "10.0.0.2:9530"] {
             let found = warnings(&format!("[server]\nadmin = \"{address}\"\n"));
             let [(Code::AdminBeyondLoopback, message)] = found.as_slice() else { panic!("{found:?}") };

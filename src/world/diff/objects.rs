@@ -331,7 +331,7 @@ fn place_kind(world: &World, place: &Place) -> String {
 }
 
 fn listener(world: &World, it: &Listener) -> Fields {
-    let view = it.view.map_or_else(|| "the client's".to_owned(), |view| text(&world.views[view].name));
+    let view = it.view.map_or_else(|| "that of the client".to_owned(), |view| text(&world.views[view].name));
     vec![("view", view), ("transports", it.transports().join(" "))]
 }
 
