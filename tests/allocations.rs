@@ -58,7 +58,7 @@ fn allocations(config: &str, message: &[u8]) -> u64 {
         let incoming = IncomingMessage { listener: &listener, message: &message, source: &source, moment };
         let progress = engine.handle(&mut worker, &incoming, &mut out);
         assert!(matches!(progress, Progress::Replied));
-        worker.recorder.settle(moment.started);
+        worker.recorder.finish_batch(moment.started);
     };
     let moment = Moment::now();
     (0..10).for_each(|id| query(id, moment));

@@ -188,7 +188,7 @@ fn a_place_that_is_cut_out_of_another_is_told_by_its_address() {
     );
     let output = plustwo(&["audit", "--config", &config, "--summary"]);
     let text = stdout(&output);
-    assert!(text.contains("subnet-public-a at 10.0.4.10/32 asking vpc-lab"), "{text}");
+    assert!(text.contains("subnet-public-a at 10.0.4.10/32 via resolver vpc-lab"), "{text}");
     // Where both are equal, the subnet alone is told; endpoints' interfaces ask nothing.
     let text = stdout(&plustwo(&["audit", "--summary"]));
     assert!(!text.contains(" at "), "{text}");
@@ -201,13 +201,13 @@ fn prices_are_the_users_where_there_are_some() {
     let prices = write(dir.path(), "prices.tsv", row);
     let audit = |file: &str| plustwo(&["audit", "--summary", "--from", "subnet-private-c", "--prices", file]);
     let text = stdout(&audit(&prices));
-    assert!(text.contains("$0.031 a GB (2026-11-01)") && !text.contains("0.062"), "{text}");
+    assert!(text.contains("$0.031 per GB (2026-11-01)") && !text.contains("0.062"), "{text}");
     let wrong = write(dir.path(), "wrong.tsv", &format!("# prices\n{}", row.replace("0.031", "cheap")));
     let output = audit(&wrong);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         stderr(&output),
-        format!("plustwo: {wrong}:2:31: `cheap` is no price in US dollars, such as 0.045\n")
+        format!("plustwo: {wrong}:2:31: invalid price `cheap`: expected US dollars, such as 0.045\n")
     );
 }
 
@@ -478,7 +478,7 @@ fn a_network_without_places_says_so() {
     });
     insta::assert_snapshot!(described.join(""), @r"
     note No clients: the configuration has no subnets and no sites.
-    site-1 asking public
+    site-1 via resolver public
        none
 
     note No names: the configuration has no VPC, and therefore no region.
@@ -500,17 +500,17 @@ route_table = [{ id = "rtb-1", main = true }]
     let config = write(dir.path(), "china.toml", network);
     let output = plustwo(&["audit", "--config", &config, "--bundle", "ssm"]);
     insta::assert_snapshot!(stdout(&output) + &stderr(&output), @r"
-    subnet-1 asking vpc-1
+    subnet-1 via resolver vpc-1
           3  no-address unknown
 
       ssm  unknown  ssm.cn-north-1.amazonaws.com.cn is unknown
                     ssmmessages.cn-north-1.amazonaws.com.cn is unknown
                     ec2messages.cn-north-1.amazonaws.com.cn is unknown
 
-                  name                                     answered by  path        reach    cost
-      no-address  ssm.cn-north-1.amazonaws.com.cn          public       not asked  unknown  -
-      no-address  ssmmessages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
-      no-address  ec2messages.cn-north-1.amazonaws.com.cn  public       not asked  unknown  -
+                  name                                     answered by  path         reach    cost
+      no-address  ssm.cn-north-1.amazonaws.com.cn          public       not queried  unknown  -
+      no-address  ssmmessages.cn-north-1.amazonaws.com.cn  public       not queried  unknown  -
+      no-address  ec2messages.cn-north-1.amazonaws.com.cn  public       not queried  unknown  -
 
     note Public names of regions in China are in no table: their addresses are unknown.
     ");

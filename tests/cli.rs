@@ -68,7 +68,7 @@ fn explain_from_nowhere_names_the_places() {
     assert_eq!(output.status.code(), Some(1));
     let told = stderr(&output);
     assert!(
-        told.contains("`subnet-z` is neither a place nor an address") && told.contains("subnet-private-a"),
+        told.contains("`subnet-z` is neither a location nor an IP address") && told.contains("subnet-private-a"),
         "{told}"
     );
 }
@@ -219,7 +219,7 @@ fn a_reload_changes_answers_and_a_bad_file_keeps_the_old_world() {
 
     assert_eq!(plustwo(&["healthcheck", "--admin", &served.admin]).status.code(), Some(0));
     served.signal("-USR1");
-    served.wait_for("The world.");
+    served.wait_for("Loaded the configuration.");
     served.signal("-TERM");
     served.wait_for("Stopped.");
     assert_eq!(served.child.wait().unwrap().code(), Some(0));

@@ -179,7 +179,7 @@ fn a_way_back_that_is_gone_is_named() {
 
       - vpc-peering via pcx-1 ok
       + vpc-peering via pcx-1 dead
-      because
+      cause
         route rtb-far: 10.0.0.0/16 pcx-1 removed
     ");
 }
@@ -196,7 +196,7 @@ fn an_endpoints_own_names_are_told_by_the_endpoint() {
     let described = stdout(&compare(dir.path(), PEERED, &after, &[]));
     let groups: Vec<&str> = described.split("\n\n").filter(|group| group.contains("from outside")).collect();
     assert!(!groups.is_empty() && !described.contains("possible causes"), "{described}");
-    assert!(groups.iter().any(|group| group.contains("because\n    endpoint vpce-kms added")), "{described}");
+    assert!(groups.iter().any(|group| group.contains("cause\n    endpoint vpce-kms added")), "{described}");
 }
 
 /// The table of the subnet that an endpoint stands in has a say in replies alone.
@@ -228,7 +228,7 @@ endpoint = [{ id = "vpce-kms", type = "Interface", service = "com.amazonaws.us-e
     3 names from subnet-1
       - interface-endpoint via vpce-kms blocked
       + interface-endpoint via vpce-kms ok
-      because
+      cause
         security-group sg-1: ingress - → tcp 443-443 with 10.0.1.0/24
       names
         kms.us-east-1.amazonaws.com

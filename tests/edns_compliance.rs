@@ -1,16 +1,17 @@
-//! The public matrix of DNS and EDNS compliance: the cases of ISC's DNS-Compliance-Testing (`genreport`), by their names.
+//! The DNS and EDNS compliance cases of ISC's DNS-Compliance-Testing (`genreport`), with their original
+//! names.
 //!
-//! `genreport` is made for authoritative servers. What is expected here differs from that where a recursive resolver
-//! differs, and only there:
+//! `genreport` tests authoritative servers. The expectations differ from its own only where a recursive
+//! resolver differs:
 //!
-//! - RD is set in every case, as `genreport -R` does; without it a query is refused (see the last table).
-//! - AA is clear and RA is set in an answer. AD is clear: nothing is validated (RFC 6840 5.7).
-//! - `do`, `signed` and `edns@512` ask for DNSSEC records, and this resolver returns none. That a reply is held to 512
-//!   octets, and truncated, is seen at a large record set of the same zone.
-//! - `dnswkk` (TSIG with a well-known key) and `icmp` are left out: there are no keys, and no ICMP.
+//! - RD is set in every case, as with `genreport -R`; without RD, queries are refused (see the last table).
+//! - In an answer, AA is clear and RA is set. AD is clear, since nothing is validated (RFC 6840 5.7).
+//! - `do`, `signed` and `edns@512` request DNSSEC records, and this resolver returns none. The limit of 512 octets and
+//!   truncation are tested with a large RRset of the same zone.
+//! - `dnswkk` (TSIG with a well-known key) and `icmp` are omitted: there are no keys, and no ICMP.
 //!
-//! Each case runs for a name of a private hosted zone and for one that is forwarded, and twice, so that the packet cache
-//! gives the second reply where it can.
+//! Each case runs for a name in a private hosted zone and for a forwarded name, and is repeated, so that the
+//! packet cache serves the later replies if possible.
 
 mod common;
 mod lab;
@@ -34,7 +35,7 @@ const AD: u16 = 0x0020;
 
 // Bits of the OPT record's flags (RFC 6891 6.1.4).
 const DO: u16 = 0x8000;
-/// A flag without a meaning.
+/// An unassigned flag.
 const UNKNOWN_FLAG: u16 = 0x0080;
 
 const SOA: u16 = 6;
@@ -44,14 +45,14 @@ const TYPE666: u16 = 666;
 // Codes of EDNS options.
 const NSID: u16 = 3;
 const EXPIRE: u16 = 9;
-/// An option without a meaning.
+/// An unassigned option.
 const UNKNOWN_OPTION: u16 = 100;
 
 /// EDNS options: codes and data.
 type Options = &'static [(u16, &'static [u8])];
 
 const CLIENT_COOKIE: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
-/// 0.0.0.0/0: no part of the client's address may be disclosed (RFC 7871 7.1.2).
+/// 0.0.0.0/0: the client's address must not be disclosed (RFC 7871 7.1.2).
 const NO_SUBNET: &[u8] = &[0, 1, 0, 0];
 
 const NONE: Options = &[];
@@ -65,28 +66,28 @@ const OPT_LIST: Options = &[(NSID, &[]), (CLIENT_SUBNET, NO_SUBNET), (EXPIRE, &[
 /// The OPT record of a query: version, payload, flags, options.
 type Opt = Option<(u8, u16, u16, Options)>;
 
-/// What carries a query.
+/// The transport of a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Over {
+enum Transport {
     Udp,
     Tcp,
 }
-use Over::{Tcp, Udp};
+use Transport::{Tcp, Udp};
 
-/// What has to come back, besides what always has to (see [`check`]).
+/// The expected reply, in addition to what [`check`] asserts for all replies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Expected {
     /// NOERROR with the SOA record in the answer section.
     Soa,
     /// NOERROR without an answer.
     NoData,
-    /// BADVERS, and no record.
+    /// BADVERS without records.
     BadVersion,
 }
 use Expected::{BadVersion, NoData, Soa};
 
-/// Name, header flags besides RD, OPT record, type, transport, expected.
-type Case = (&'static str, u16, Opt, u16, Over, Expected);
+/// Name, header flags other than RD, OPT record, type, transport, expected reply.
+type Case = (&'static str, u16, Opt, u16, Transport, Expected);
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
@@ -127,7 +128,7 @@ const CASES: &[Case] = &[
     ("dig11",        AD,    Some((0, 4096, 0,            OPT_COOKIE)),    SOA,     Udp,  Soa),
 ];
 
-/// Messages of another kind: name, opcode, flags, question and OPT record or not.
+/// Messages with other opcodes: name, opcode, flags, whether they have a question and an OPT record.
 #[rustfmt::skip]
 const OTHER_OPCODES: &[(&str, u16, u16, bool, bool)] = &[
     // name          opcode flags                               question  OPT
@@ -140,7 +141,7 @@ const OTHER_OPCODES: &[(&str, u16, u16, bool, bool)] = &[
     ("update",       5,     RD,                                 true,     true),
 ];
 
-/// Without RD nothing is answered, whatever else is asked for.
+/// Queries without RD, all of which are refused.
 #[rustfmt::skip]
 const WITHOUT_RD: &[(&str, u16, Opt, u16)] = &[
     ("dns",          0,     None,                                         SOA),
@@ -150,28 +151,28 @@ const WITHOUT_RD: &[(&str, u16, Opt, u16)] = &[
     ("edns",         0,     Some((0, 4096, DO, NONE)),                    SOA),
 ];
 
-/// The types of the group TYPE: every type with data that has a name, and one without.
+/// The types of the `genreport` group TYPE: all data types with a mnemonic, and one without.
 const TYPES: &[u16] = &[
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
     29, 30, 33, 35, 36, 37, 38, 39, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 55, 59, 60, 61, 99, 104,
     105, 106, 107, 108, 109, 256, 257, 258, 259, 32_769, 1000,
 ];
 
-/// A private name and a forwarded one, each with an SOA record.
+/// A private name and a forwarded name, each with an SOA record.
 const NAMES: [&str; 2] = ["corp.internal", "example.com"];
 
-/// A name with more A records than 512 octets hold.
+/// A name with more A records than fit in 512 octets.
 const LARGE: &str = "many.corp-two.internal";
 
 fn start() -> (Server, Lab) {
     let soa = [wire("ns.example.com"), wire("admin.example.com"), vec![0; 16], vec![0, 0, 0, 60]].concat();
     let name = "example.com";
     let answer = |rtype| (name, rtype, Response::records(vec![(name, SOA, soa.clone())]));
-    let nothing = |rtype| {
-        let denial = Response { authority: vec![(name, SOA, soa.clone())], ..Response::default() };
-        (name, rtype, denial)
+    let no_data = |rtype| {
+        let response = Response { authority: vec![(name, SOA, soa.clone())], ..Response::default() };
+        (name, rtype, response)
     };
-    let mut replies: Vec<_> = TYPES.iter().chain(&[TYPE666]).map(|rtype| nothing(*rtype)).collect();
+    let mut replies: Vec<_> = TYPES.iter().chain(&[TYPE666]).map(|rtype| no_data(*rtype)).collect();
     replies.push(answer(SOA));
     let server = Server::start(replies);
     let addresses: Vec<String> = (0..60).map(|last| format!("\"10.0.2.{last}\"")).collect();
@@ -197,9 +198,9 @@ fn packet(name: &str, rtype: u16, flags: u16, edns: Opt) -> Packet {
     }
 }
 
-fn exchange(lab: &Lab, packet: &Packet, over: Over) -> Vec<u8> {
+fn exchange(lab: &Lab, packet: &Packet, transport: Transport) -> Vec<u8> {
     let client = Client::new(lab.dns, HOME.into());
-    match over {
+    match transport {
         Udp => client.exchange(&packet.build()),
         Tcp => {
             let mut stream = TcpStream::connect(lab.dns).unwrap();
@@ -209,36 +210,37 @@ fn exchange(lab: &Lab, packet: &Packet, over: Over) -> Vec<u8> {
     }
 }
 
-/// What holds for every reply to a query: flags, the OPT record, no option that was sent, and its size.
-fn check(what: &str, reply: &Reply, flags: u16, edns: Opt, over: Over) {
-    // `Reply::read` has checked that AA, Z and AD are clear.
-    assert_eq!(reply.flags() & (RD | CD), flags & (RD | CD), "{what}: RD and CD are copied, nothing else");
+/// Asserts what is true of every reply to a query: its flags, OPT record and size, and that no option is
+/// echoed.
+fn check(what: &str, reply: &Reply, flags: u16, edns: Opt, transport: Transport) {
+    // `Reply::read` has asserted that AA, Z and AD are clear.
+    assert_eq!(reply.flags() & (RD | CD), flags & (RD | CD), "{what}: only RD and CD are copied");
     assert_eq!(reply.flags() & TC, 0, "{what}: TC");
     let Some((_, payload, sent_flags, options)) = edns else {
-        assert!(!reply.has_opt(), "{what}: OPT without one in the query");
-        assert!(over == Tcp || reply.raw.len() <= 512, "{what}: {} octets", reply.raw.len());
+        assert!(!reply.has_opt(), "{what}: OPT in the reply to a query without OPT");
+        assert!(transport == Tcp || reply.raw.len() <= 512, "{what}: {} octets", reply.raw.len());
         return;
     };
     let opt = reply.message.edns.as_ref().unwrap_or_else(|| panic!("{what}: no OPT"));
     assert_eq!(opt.version(), 0, "{what}");
     assert_eq!(opt.flags().dnssec_ok, sent_flags & DO != 0, "{what}: DO is copied");
-    assert_eq!(opt.flags().z, 0, "{what}: unknown EDNS flags are not");
+    assert_eq!(opt.flags().z, 0, "{what}: unknown EDNS flags are not copied");
     let echoed: Vec<u16> =
         reply.options().into_iter().map(|(code, _)| code).filter(|code| *code != EDE).collect();
     assert_eq!(echoed, [0u16; 0], "{what}: none of {options:?} is echoed");
-    assert!(over == Tcp || reply.raw.len() <= usize::from(payload), "{what}: {} octets", reply.raw.len());
+    assert!(transport == Tcp || reply.raw.len() <= usize::from(payload), "{what}: {} octets", reply.raw.len());
 }
 
 #[test]
-fn every_case_of_the_matrix_is_answered_as_it_should_be() {
+fn every_compliance_case_has_the_expected_reply() {
     let (_server, lab) = start();
-    for (case, flags, edns, rtype, over, expected) in CASES {
+    for (case, flags, edns, rtype, transport, expected) in CASES {
         for name in NAMES {
-            for turn in 0..3 {
-                let what = format!("{case} {name} {turn}");
+            for attempt in 0..3 {
+                let what = format!("{case} {name} {attempt}");
                 let flags = flags | RD;
-                let reply = Reply::read(&exchange(&lab, &packet(name, *rtype, flags, *edns), *over));
-                check(&what, &reply, flags, *edns, *over);
+                let reply = Reply::read(&exchange(&lab, &packet(name, *rtype, flags, *edns), *transport));
+                check(&what, &reply, flags, *edns, *transport);
                 let types: Vec<u16> =
                     reply.message.answers.iter().map(|record| record.record_type().into()).collect();
                 match expected {
@@ -260,7 +262,7 @@ fn every_case_of_the_matrix_is_answered_as_it_should_be() {
 }
 
 #[test]
-fn another_opcode_is_not_implemented_and_none_of_its_flags_is_copied() {
+fn other_opcodes_are_not_implemented_and_their_flags_are_not_copied() {
     let (_server, lab) = start();
     for (case, opcode, flags, has_question, has_opt) in OTHER_OPCODES {
         let mut packet = packet("corp.internal", SOA, *flags, has_opt.then_some((0, 4096, 0, NONE)));
@@ -270,7 +272,7 @@ fn another_opcode_is_not_implemented_and_none_of_its_flags_is_copied() {
             false => [&packet.build()[..4], &[0; 8]].concat(),
         };
         let raw = Client::new(lab.dns, HOME.into()).exchange(&message);
-        // QR, the opcode and NOTIMP, and no other bit.
+        // Only QR, the opcode and NOTIMP.
         assert_eq!(u16::from_be_bytes([raw[2], raw[3]]), 0x8004 | opcode << 11, "{case}");
         let reply = Reply::read(&raw);
         assert_eq!(reply.has_opt(), *has_opt, "{case}");
@@ -279,7 +281,7 @@ fn another_opcode_is_not_implemented_and_none_of_its_flags_is_copied() {
 }
 
 #[test]
-fn without_recursion_desired_every_case_is_refused() {
+fn queries_without_rd_are_refused() {
     let (_server, lab) = start();
     for (case, flags, edns, rtype) in WITHOUT_RD {
         for name in NAMES {
@@ -287,13 +289,13 @@ fn without_recursion_desired_every_case_is_refused() {
             let reply = Reply::read(&exchange(&lab, &packet(name, *rtype, *flags, *edns), Udp));
             check(&what, &reply, *flags, *edns, Udp);
             assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::Refused, 0), "{what}");
-            assert_eq!(reply.flags() & RA, RA, "{what}: recursion is available, it was not desired");
+            assert_eq!(reply.flags() & RA, RA, "{what}: recursion is available, but was not desired");
         }
     }
 }
 
 #[test]
-fn every_type_with_data_is_a_type_to_ask_for() {
+fn every_data_type_can_be_queried() {
     let (_server, lab) = start();
     for rtype in TYPES {
         for name in NAMES {
@@ -304,15 +306,15 @@ fn every_type_with_data_is_a_type_to_ask_for() {
 }
 
 #[test]
-fn a_large_answer_is_held_to_the_payload_and_whole_over_tcp() {
+fn a_large_answer_is_limited_to_the_payload_size_and_complete_over_tcp() {
     let (_server, lab) = start();
     for (edns, limit) in [(None, 512), (Some((0, 512, DO, NONE)), 512), (Some((0, 600, 0, NONE)), 600)] {
         let packet = packet(LARGE, A, RD, edns);
-        let short = Reply::read(&exchange(&lab, &packet, Udp));
-        assert!(short.is_truncated() && short.raw.len() <= limit, "{edns:?}: {}", short.raw.len());
-        assert_eq!(short.has_opt(), edns.is_some());
-        let whole = Reply::read(&exchange(&lab, &packet, Tcp));
-        assert!(!whole.is_truncated());
-        assert_eq!(whole.message.answers.len(), 60);
+        let truncated = Reply::read(&exchange(&lab, &packet, Udp));
+        assert!(truncated.is_truncated() && truncated.raw.len() <= limit, "{edns:?}: {}", truncated.raw.len());
+        assert_eq!(truncated.has_opt(), edns.is_some());
+        let complete = Reply::read(&exchange(&lab, &packet, Tcp));
+        assert!(!complete.is_truncated());
+        assert_eq!(complete.message.answers.len(), 60);
     }
 }

@@ -1,4 +1,4 @@
-//! Asking others, as a client sees it: answers, failures, chains that lead home, stale answers, reloads.
+//! Forwarding as a client sees it: answers, failures, CNAME chains to private names, stale answers, reloads.
 
 mod common;
 #[path = "common/test_server.rs"]
@@ -12,17 +12,17 @@ use hickory_proto::op::ResponseCode;
 use plustwo::config::BUILT_IN_LAB;
 use test_server::{Behaviour, TestServer};
 
-const HOME: [u8; 4] = [127, 0, 1, 1];
+const CLIENT: [u8; 4] = [127, 0, 1, 1];
 
-/// The lab with these servers for the internet, and `more` at its end.
+/// Starts the lab with these servers for the internet, and `more` appended to its configuration.
 fn lab(servers: &[&TestServer], more: &str) -> Lab {
     let list: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.address)).collect();
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [{}]\n", list.join(", "));
     Lab::start_with(&format!("{BUILT_IN_LAB}{internet}{more}"))
 }
 
-fn ask(lab: &Lab, name: &str) -> Reply {
-    Client::new(lab.dns, HOME.into()).query(name, "A")
+fn query(lab: &Lab, name: &str) -> Reply {
+    Client::new(lab.dns, CLIENT.into()).query(name, "A")
 }
 
 fn addresses(reply: &Reply) -> Vec<String> {
@@ -34,29 +34,29 @@ fn codes(reply: &Reply) -> Vec<u16> {
 }
 
 #[test]
-fn what_nothing_claims_is_asked_of_the_internets_servers_once() {
+fn unclaimed_names_are_forwarded_to_the_internets_servers_and_cached() {
     let server = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     let lab = lab(&[&server], "");
     for _ in 0..3 {
-        let reply = ask(&lab, "www.example");
+        let reply = query(&lab, "www.example");
         assert_eq!(addresses(&reply), ["198.51.100.7"]);
         let (_, text) = &reply.extended_errors()[0];
         assert!(text.starts_with("egress=nat-gateway via=nat-lab,igw-lab addr=198.51.100.7"), "{text}");
     }
-    assert_eq!(server.asked(), 1, "the cache answers the rest");
-    // Denials are passed on as they are, and kept.
+    assert_eq!(server.received_count(), 1, "the others are answered from the cache");
+    // Denials are forwarded unchanged and cached.
     for _ in 0..2 {
-        let reply = ask(&lab, "none.example");
+        let reply = query(&lab, "none.example");
         assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain);
         assert_eq!(reply.message.authorities.len(), 1);
     }
-    let nodata = Client::new(lab.dns, HOME.into()).query("www.example", "AAAA");
+    let nodata = Client::new(lab.dns, CLIENT.into()).query("www.example", "AAAA");
     assert_eq!(nodata.message.metadata.response_code, ResponseCode::NoError);
     assert!(nodata.message.answers.is_empty());
 }
 
 #[test]
-fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() {
+fn annotations_describe_the_forwarded_answer_not_that_of_the_sealed_internet() {
     let name = "s3.us-west-2.amazonaws.com";
     let server = TestServer::start(Behaviour::Honest, &[(name, "198.51.100.77")]);
     let lab = lab(&[&server], "");
@@ -65,7 +65,7 @@ fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() 
     let end = message.len() - 2;
     message.truncate(end);
     message.extend([0, 4, 0xfd, 0xe9, 0, 0]);
-    let reply = Client::new(lab.dns, HOME.into()).exchange(&message);
+    let reply = Client::new(lab.dns, CLIENT.into()).exchange(&message);
     let text = String::from_utf8_lossy(&reply);
     assert!(text.contains("plustwo/1 {") && text.contains("\"data\":\"198.51.100.77\""), "{text}");
     let explained = lab.get(&format!("/v1/explain?name={name}&from=127.0.1.1"));
@@ -73,7 +73,7 @@ fn programs_are_told_what_was_answered_not_what_the_sealed_internet_would_say() 
 }
 
 #[test]
-fn private_names_are_never_asked_of_others() {
+fn private_names_are_never_forwarded() {
     let server = TestServer::start(Behaviour::Honest, &[]);
     let lab = lab(&[&server], "");
     for name in [
@@ -86,9 +86,9 @@ fn private_names_are_never_asked_of_others() {
         "vpce-sqs-rexhor6t.sqs.ap-northeast-1.vpce.amazonaws.com",
         "ec2-203-0-113-25.ap-northeast-1.compute.amazonaws.com",
     ] {
-        ask(&lab, name);
+        query(&lab, name);
     }
-    assert_eq!(server.asked(), 0);
+    assert_eq!(server.received_count(), 0);
 }
 
 #[test]
@@ -103,21 +103,21 @@ fn a_public_alias_of_a_private_name_is_answered_privately() {
     ];
     let server = TestServer::start(Behaviour::Honest, &records);
     let lab = lab(&[&server], "");
-    let mut api = addresses(&ask(&lab, "api.example"));
+    let mut api = addresses(&query(&lab, "api.example"));
     api.sort_unstable();
     assert_eq!(api, ["10.0.100.40", "10.0.200.40"]);
-    assert_eq!(addresses(&ask(&lab, "db.example")), ["10.0.4.10"]);
+    assert_eq!(addresses(&query(&lab, "db.example")), ["10.0.4.10"]);
     let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
     assert_eq!(addresses(&outside.query("api.example", "A")), ["203.0.113.99"]);
-    // A chain that stays outside is one question.
-    let before = server.asked();
-    let reply = ask(&lab, "a.example");
+    // A chain of public names needs only one query.
+    let before = server.received_count();
+    let reply = query(&lab, "a.example");
     assert_eq!((addresses(&reply), reply.message.answers.len()), (vec!["198.51.100.8".to_owned()], 2));
-    assert_eq!(server.asked(), before + 1);
+    assert_eq!(server.received_count(), before + 1);
 }
 
 #[test]
-fn while_one_server_answers_nobody_notices_the_others() {
+fn failing_servers_have_no_effect_while_another_answers() {
     let good = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     for behaviour in [
         Behaviour::ServFail,
@@ -128,16 +128,16 @@ fn while_one_server_answers_nobody_notices_the_others() {
     ] {
         let bad = TestServer::start(behaviour.clone(), &[("www.example", "203.0.113.66")]);
         let lab = lab(&[&bad, &good], "");
-        assert_eq!(addresses(&ask(&lab, "www.example")), ["198.51.100.7"], "{behaviour:?}");
+        assert_eq!(addresses(&query(&lab, "www.example")), ["198.51.100.7"], "{behaviour:?}");
     }
 }
 
 #[test]
-fn when_nobody_answers_the_client_is_told_so() {
+fn if_no_server_answers_the_client_receives_servfail_with_the_cause() {
     for behaviour in [Behaviour::ServFail, Behaviour::Refused, Behaviour::Silent, Behaviour::WrongId] {
         let bad = TestServer::start(behaviour.clone(), &[("www.example", "203.0.113.66")]);
         let lab = lab(&[&bad], "");
-        let reply = ask(&lab, "www.example");
+        let reply = query(&lab, "www.example");
         assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail, "{behaviour:?}");
         assert!(reply.message.answers.is_empty());
         assert!(
@@ -145,12 +145,16 @@ fn when_nobody_answers_the_client_is_told_so() {
             "{behaviour:?} {:?}",
             reply.extended_errors()
         );
-        assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"], "private names answer as ever");
+        assert_eq!(
+            addresses(&query(&lab, "db.corp.internal")),
+            ["10.0.1.20"],
+            "private names are still answered"
+        );
     }
 }
 
 #[test]
-fn a_rule_asks_its_own_targets() {
+fn a_rule_forwards_to_its_targets() {
     let office = TestServer::start(Behaviour::Honest, &[("erp.branch.example", "192.168.20.20")]);
     let internet = TestServer::start(Behaviour::Honest, &[]);
     let rule = format!(
@@ -159,9 +163,9 @@ fn a_rule_asks_its_own_targets() {
         office.address
     );
     let lab = lab(&[&internet], &rule);
-    assert_eq!(addresses(&ask(&lab, "erp.branch.example")), ["192.168.20.20"]);
-    assert_eq!((office.asked(), internet.asked()), (1, 0));
-    // The rule is the VPC's; from outside the name is the internet's.
+    assert_eq!(addresses(&query(&lab, "erp.branch.example")), ["192.168.20.20"]);
+    assert_eq!((office.received_count(), internet.received_count()), (1, 0));
+    // The rule applies to the VPC only; from outside, the name is resolved on the internet.
     let outside = Client::new(lab.dns, [127, 0, 99, 1].into());
     assert_eq!(
         outside.query("erp.branch.example", "A").message.metadata.response_code,
@@ -170,26 +174,26 @@ fn a_rule_asks_its_own_targets() {
 }
 
 #[test]
-fn a_server_that_flaps_is_used_again() {
+fn a_recovered_server_is_used() {
     let server =
         TestServer::start(Behaviour::Honest, &[("a.example", "198.51.100.1"), ("b.example", "198.51.100.2")]);
     let lab = lab(&[&server], "");
-    server.becomes(Behaviour::ServFail);
-    assert_eq!(ask(&lab, "a.example").message.metadata.response_code, ResponseCode::ServFail);
-    server.becomes(Behaviour::Honest);
-    assert_eq!(addresses(&ask(&lab, "b.example")), ["198.51.100.2"]);
+    server.set_behaviour(Behaviour::ServFail);
+    assert_eq!(query(&lab, "a.example").message.metadata.response_code, ResponseCode::ServFail);
+    server.set_behaviour(Behaviour::Honest);
+    assert_eq!(addresses(&query(&lab, "b.example")), ["198.51.100.2"]);
 }
 
 #[test]
-fn a_pipelined_query_overtakes_one_that_waits() {
+fn a_pipelined_query_is_answered_before_an_earlier_one_that_waits() {
     use std::io::Write;
     let silent = TestServer::start(Behaviour::Silent, &[]);
     let lab = lab(&[&silent], "");
     let mut stream = std::net::TcpStream::connect(lab.dns).unwrap();
     let slow = question(1, "slow.example", 1, 1, true);
-    let quick = question(2, "sns.ap-northeast-1.amazonaws.com", 1, 1, true);
+    let fast = question(2, "sns.ap-northeast-1.amazonaws.com", 1, 1, true);
     let mut both = Vec::new();
-    for message in [slow, quick] {
+    for message in [slow, fast] {
         both.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
         both.extend(message);
     }
@@ -203,37 +207,37 @@ fn a_pipelined_query_overtakes_one_that_waits() {
 }
 
 #[test]
-fn a_loop_by_way_of_another_server_ends() {
+fn a_forwarding_loop_through_another_server_ends() {
     use std::net::UdpSocket;
     use std::sync::mpsc;
-    // A server that asks whoever it is told to, and passes the answer on.
+    // A relay that sends every query back to the lab.
     let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = relay.local_addr().unwrap();
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{address}\"]\n");
     let lab = Lab::start_with(&format!("{BUILT_IN_LAB}{internet}"));
-    let back = lab.dns;
+    let lab_address = lab.dns;
     let (done, ended) = mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
         relay.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut octets = [0; 4096];
         while matches!(ended.try_recv(), Err(mpsc::TryRecvError::Empty)) {
             let Ok((length, _)) = relay.recv_from(&mut octets) else { continue };
-            // What comes back from the lab is dropped: only the question goes round.
+            // Replies of the lab are dropped, so that only the query loops.
             if octets[2] & 0x80 == 0 {
-                let _ = relay.send_to(&octets[..length], back);
+                let _ = relay.send_to(&octets[..length], lab_address);
             }
         }
     });
-    let reply = ask(&lab, "round.example");
+    let reply = query(&lab, "round.example");
     assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail);
     assert!(!reply.extended_errors().is_empty());
-    assert_eq!(addresses(&ask(&lab, "db.corp.internal")), ["10.0.1.20"]);
+    assert_eq!(addresses(&query(&lab, "db.corp.internal")), ["10.0.1.20"]);
     drop(done);
     thread.join().unwrap();
 }
 
 #[test]
-fn kept_answers_outlive_a_reload() {
+fn cached_answers_outlive_a_reload() {
     use common::process::DaemonProcess;
     let server = TestServer::start(Behaviour::Honest, &[("www.example", "198.51.100.7")]);
     let dir = tempfile::tempdir().unwrap();
@@ -241,20 +245,21 @@ fn kept_answers_outlive_a_reload() {
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
     let text = BUILT_IN_LAB.replace("127.0.0.1:5300", "127.0.0.1:0").replace("127.0.0.1:9530", "127.0.0.1:0");
     std::fs::write(&file, format!("{text}{internet}")).unwrap();
-    let mut served = DaemonProcess::start(file.to_str().unwrap());
-    let client = Client::new(served.dns.parse().unwrap(), HOME.into());
+    let mut daemon = DaemonProcess::start(file.to_str().unwrap());
+    let client = Client::new(daemon.dns.parse().unwrap(), CLIENT.into());
     assert_eq!(addresses(&client.query("www.example", "A")), ["198.51.100.7"]);
     std::fs::write(&file, format!("{text}{internet}").replace("10.0.1.20", "10.0.1.21")).unwrap();
-    served.signal("-HUP");
-    served.wait_for("Reloaded.");
+    daemon.signal("-HUP");
+    daemon.wait_for("Reloaded.");
     assert_eq!(addresses(&client.query("db.corp.internal", "A")), ["10.0.1.21"]);
     assert_eq!(addresses(&client.query("www.example", "A")), ["198.51.100.7"]);
-    assert_eq!(server.asked(), 1);
-    served.stop();
+    assert_eq!(server.received_count(), 1);
+    daemon.stop();
 }
 
-/// A configuration of the lab's whose rule for `dead.example` leads to one server and the internet to another.
-fn dead_and_living(dead: &TestServer, living: &TestServer, server: &str) -> Lab {
+/// Starts the lab with a rule for `dead.example` that forwards to one server, and another server for the
+/// internet.
+fn lab_with_dead_and_live_servers(dead: &TestServer, living: &TestServer, server: &str) -> Lab {
     let rule = format!(
         "\n[[resolver_rule]]\nid = \"rslvr-rr-dead\"\ntype = \"FORWARD\"\ndomain = \"dead.example\"\n\
          targets = [\"{}\"]\nvpcs = [\"vpc-lab\"]\n\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n",
@@ -267,12 +272,12 @@ fn dead_and_living(dead: &TestServer, living: &TestServer, server: &str) -> Lab 
 }
 
 #[test]
-fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() {
+fn a_flood_of_queries_to_a_dead_target_does_not_affect_other_names() {
     let dead = TestServer::start(Behaviour::Silent, &[]);
     let living = TestServer::start(Behaviour::Honest, &[]);
-    let lab = dead_and_living(&dead, &living, "max_waiting_queries = 64");
-    let flood = Client::new(lab.dns, HOME.into());
-    let client = Client::new(lab.dns, HOME.into());
+    let lab = lab_with_dead_and_live_servers(&dead, &living, "max_waiting_queries = 64");
+    let flood = Client::new(lab.dns, CLIENT.into());
+    let client = Client::new(lab.dns, CLIENT.into());
     for round in 0..20 {
         for index in 0..50 {
             flood.send(&question(index, &format!("{index}.{round}.dead.example"), 1, 1, true));
@@ -281,7 +286,7 @@ fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() 
         assert_eq!(reply.message.metadata.response_code, ResponseCode::NXDomain, "{round}");
     }
     let refused = |reason: &str| lab.metric(&format!("plustwo_forward_refused_total{{reason=\"{reason}\"}}"));
-    assert!(refused("upstream-share") + refused("client-share") > 0.0, "the flood reached its bound");
+    assert!(refused("upstream-share") + refused("client-share") > 0.0, "the flood reached its limit");
     assert_eq!(refused("full"), 0.0);
 }
 
@@ -289,8 +294,8 @@ fn a_flood_of_names_for_a_dead_target_keeps_no_name_of_others_from_its_answer() 
 fn every_query_of_a_flood_for_a_dead_target_gets_a_reply() {
     let dead = TestServer::start(Behaviour::Silent, &[]);
     let living = TestServer::start(Behaviour::Honest, &[]);
-    let lab = dead_and_living(&dead, &living, "max_waiting_queries = 16");
-    let client = Client::new(lab.dns, HOME.into());
+    let lab = lab_with_dead_and_live_servers(&dead, &living, "max_waiting_queries = 16");
+    let client = Client::new(lab.dns, CLIENT.into());
     for index in 0..200 {
         client.send(&question(index, &format!("{index}.dead.example"), 1, 1, true));
     }
@@ -301,69 +306,73 @@ fn every_query_of_a_flood_for_a_dead_target_gets_a_reply() {
     }
 }
 
-/// Asks until a reply is as wanted.
-fn ask_until(client: &Client, name: &str, wanted: impl Fn(&Reply) -> bool) -> Reply {
+/// Queries a name until a reply meets a condition.
+fn query_until(client: &Client, name: &str, condition: impl Fn(&Reply) -> bool) -> Reply {
     loop {
         let reply = client.query(name, "A");
-        if wanted(&reply) {
+        if condition(&reply) {
             return reply;
         }
     }
 }
 
 #[test]
-fn while_all_servers_are_dead_what_is_cached_is_served_and_nothing_waits_for_them() {
+fn while_all_servers_are_dead_stale_answers_are_served_immediately() {
     let names: Vec<String> = (0..50).map(|index| format!("n{index}.example")).collect();
     let records: Vec<(&'static str, &'static str)> =
         names.iter().map(|name| (&*name.clone().leak(), "198.51.100.7")).collect();
     let server = TestServer::start(Behaviour::Honest, &records);
     server.set_ttl(1);
     let lab = lab(&[&server], "");
-    let client = Client::new(lab.dns, HOME.into());
+    let client = Client::new(lab.dns, CLIENT.into());
     for name in &names {
         assert_eq!(addresses(&client.query(name, "A")), ["198.51.100.7"]);
     }
-    server.becomes(Behaviour::Silent);
-    // Once its time has passed the name is stale: the server is queried, probed, and given up.
+    server.set_behaviour(Behaviour::Silent);
+    // After its TTL, the answer is stale. The server is queried and probed, and then backs off.
     let stale = |reply: &Reply| codes(reply).contains(&3);
-    ask_until(&client, &names[0], stale);
+    query_until(&client, &names[0], stale);
     while lab.metric(&format!("plustwo_forward_servers_backing_off{{source=\"\",to=\"{}\"}}", server.address))
         < 1.0
     {
         client.query("unseen.example", "A");
     }
-    // From here on a trial query is all that is sent: as many stale answers as are asked for come at once, and a name
-    // that was never seen fails at once, or is itself the trial.
-    let before = server.asked();
+    // From now on, only trial queries are sent. Stale answers are served immediately. A name that is not
+    // cached fails immediately, unless its query is the trial.
+    let before = server.received_count();
     for name in names.iter().cycle().take(1000) {
         let reply = client.query(name, "A");
         assert!(stale(&reply) && addresses(&reply) == ["198.51.100.7"], "{name}: {reply:?}");
     }
-    assert!(server.asked() - before < 50, "{} of 1000 queries were sent", server.asked() - before);
+    assert!(
+        server.received_count() - before < 50,
+        "{} of 1000 queries were sent",
+        server.received_count() - before
+    );
     let served = lab.metric("plustwo_forward_stale_answers_total{upstream=\"internet\"}");
     assert!(served >= 1000.0, "{served}");
     let ready = lab.get("/ready");
     assert!(ready.starts_with("ready\n"), "{ready}");
     assert!(ready.contains("internet: no name server is answering"), "{ready}");
-    // When it returns, so do fresh answers.
-    server.becomes(Behaviour::Honest);
-    ask_until(&client, &names[1], |reply| !stale(reply));
+    // When the server recovers, fresh answers are served.
+    server.set_behaviour(Behaviour::Honest);
+    query_until(&client, &names[1], |reply| !stale(reply));
 }
 
 #[test]
-fn a_chain_that_is_slow_at_each_name_ends_with_the_query() {
-    // Each name is an alias of the next, and each reply takes a while.
-    let slow = Behaviour::Late(Duration::from_millis(900), Behaviour::CnameWithoutEnd.into());
+fn a_chain_of_slow_names_ends_when_the_query_times_out() {
+    // Each name is an alias of the next, and each reply is slow.
+    let slow = Behaviour::Delayed(Duration::from_millis(900), Behaviour::CnameWithoutEnd.into());
     let server = TestServer::start(slow, &[]);
     let lab = lab(&[&server], "");
-    let reply = ask(&lab, "start.example");
+    let reply = query(&lab, "start.example");
     assert_eq!(reply.message.metadata.response_code, ResponseCode::ServFail);
     assert!(reply.extended_errors()[0].1.contains("the query timed out"), "{reply:?}");
-    assert!(server.asked() < 8, "of 16 names that a chain may have");
+    assert!(server.received_count() < 8, "fewer than the 16 names that a chain may have");
 }
 
 #[test]
-fn every_carrier_speaks_of_the_answer_that_is_given() {
+fn all_annotation_carriers_describe_the_same_answer() {
     let records = [
         ("www.example", "198.51.100.7"),
         ("s3.ap-northeast-1.amazonaws.com", "52.219.1.2"),
@@ -379,7 +388,7 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
         server.address
     );
     let lab = lab(&[&server], &rule);
-    let client = Client::new(lab.dns, HOME.into());
+    let client = Client::new(lab.dns, CLIENT.into());
     for name in [
         "www.example",
         "s3.ap-northeast-1.amazonaws.com",
@@ -391,7 +400,7 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
         "sns.ap-northeast-1.amazonaws.com",
         "db.corp.internal",
     ] {
-        // The carriers first, so that none has another's answer to lean on.
+        // The explanations come first, so that they do not use the cached answer of the plain query.
         let chaos = client.query_chaos(name);
         let explained: serde_json::Value =
             serde_json::from_str(&lab.get(&format!("/v1/explain?name={name}&from=127.0.1.1"))).unwrap();
@@ -406,15 +415,15 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
         let texts: Vec<String> = reply.extended_errors().into_iter().map(|(_, text)| text).collect();
         assert_eq!(egress(chaos), egress(texts.clone()), "{name}");
         let answers = explained["answers"].as_array().unwrap();
-        let mut of_explained: Vec<&str> = answers
+        let mut explained_addresses: Vec<&str> = answers
             .iter()
             .filter(|answer| answer["path"].is_object())
             .map(|answer| answer["data"].as_str().unwrap())
             .collect();
         let mut served = addresses(&reply);
         served.sort_unstable();
-        of_explained.sort_unstable();
-        assert_eq!(of_explained, served, "{name}");
+        explained_addresses.sort_unstable();
+        assert_eq!(explained_addresses, served, "{name}");
         for answer in answers.iter().filter(|answer| answer["path"].is_object()) {
             let path = &answer["path"];
             let part = format!("egress={}", path["class"].as_str().unwrap());
@@ -428,10 +437,10 @@ fn every_carrier_speaks_of_the_answer_that_is_given() {
 }
 
 #[test]
-fn an_explanation_of_what_nobody_answers_says_so_and_invents_nothing() {
-    let silent = TestServer::start(Behaviour::Refused, &[]);
-    let lab = lab(&[&silent], "");
-    let client = Client::new(lab.dns, HOME.into());
+fn an_explanation_of_a_failed_query_contains_no_invented_answer() {
+    let refusing = TestServer::start(Behaviour::Refused, &[]);
+    let lab = lab(&[&refusing], "");
+    let client = Client::new(lab.dns, CLIENT.into());
     let chaos = client.query_chaos("s3.ap-northeast-1.amazonaws.com");
     assert!(chaos[0].starts_with("type=A rcode=SERVFAIL source=public"), "{chaos:?}");
     assert!(chaos.iter().all(|text| !text.starts_with("egress=")), "{chaos:?}");
@@ -439,10 +448,10 @@ fn an_explanation_of_what_nobody_answers_says_so_and_invents_nothing() {
 }
 
 #[test]
-fn explanations_query_upstreams_at_a_bounded_rate_and_say_when_they_did_not() {
+fn explanations_query_upstreams_at_a_limited_rate_and_report_when_they_did_not() {
     let server = TestServer::start(Behaviour::Honest, &[]);
     let lab = lab(&[&server], "");
-    let client = Client::new(lab.dns, HOME.into());
+    let client = Client::new(lab.dns, CLIENT.into());
     let mut not_queried = None;
     for index in 0..2000 {
         let texts = client.query_chaos(&format!("{index}.example"));
@@ -451,8 +460,8 @@ fn explanations_query_upstreams_at_a_bounded_rate_and_say_when_they_did_not() {
             break;
         }
     }
-    let texts = not_queried.expect("2000 explanations are more than a second's worth");
+    let texts = not_queried.expect("2000 explanations exceed the limit per second");
     assert!(texts.iter().all(|text| !text.contains("rcode=") && !text.contains("egress=")), "{texts:?}");
-    // A client's own queries are not held back by it.
-    assert_eq!(ask(&lab, "mine.example").message.metadata.response_code, ResponseCode::NXDomain);
+    // The limit does not apply to plain queries.
+    assert_eq!(query(&lab, "plain.example").message.metadata.response_code, ResponseCode::NXDomain);
 }

@@ -1,6 +1,6 @@
-//! Every seed of the fuzz targets that are about upstreams, through the same function as in the fuzzer.
+//! Runs every seed of the fuzz targets for upstreams through the same checks as the fuzzer.
 
-#[allow(dead_code, reason = "the other test writes questions of its own")]
+#[allow(dead_code, reason = "parts are used only by tests/order_independence.rs")]
 mod order;
 #[path = "../fuzz/checks/response.rs"]
 mod response;
@@ -9,7 +9,7 @@ mod sequence;
 
 use std::fs;
 
-/// The octets of each seed of a target, with the name of its file.
+/// Returns the path and content of each seed of a target.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let dir = format!("fuzz/seeds/{target}");
     let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{dir}: {error}"));
@@ -25,11 +25,11 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn every_seed_of_responses_is_read_within_bounds_and_encodes_again() {
+fn every_response_seed_is_parsed_within_bounds_and_encodes_again() {
     for (path, octets) in seeds("response") {
         println!("{path}");
         response::check(&octets);
-        // What is cut off anywhere is read within the same bounds.
+        // The same is true if it is truncated anywhere.
         for end in 0..octets.len() {
             response::check(&octets[..end]);
         }
@@ -37,7 +37,7 @@ fn every_seed_of_responses_is_read_within_bounds_and_encodes_again() {
 }
 
 #[tokio::test]
-async fn the_questions_of_every_seed_are_answered_the_same_in_whatever_order() {
+async fn the_queries_of_every_seed_have_order_independent_answers() {
     let upstreams = order::Upstreams::start().await;
     for (path, octets) in seeds("sequence") {
         println!("{path}");

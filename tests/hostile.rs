@@ -1,7 +1,7 @@
-//! Strangers who mean no good: messages nobody would send, and TCP clients that hold on to what they get.
+//! Hostile input: malformed and unusual messages, and TCP clients that occupy connections.
 //!
-//! The messages come out of a generator with a fixed seed, so a failure is there again on the next run.
-//! What a coverage-guided fuzzer adds to this is in `fuzz/`.
+//! The messages are generated from a fixed seed, so that failures are reproducible. `fuzz/` has
+//! coverage-guided fuzzing in addition.
 
 mod lab;
 
@@ -21,16 +21,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-/// How many messages each test of the engine tries.
+/// Number of messages in each test of the engine.
 const MESSAGES: usize = 4000;
 
-/// After how many of them a good query is asked.
-const GOOD_EVERY: usize = 50;
+/// Number of messages after which valid queries are checked.
+const CHECK_INTERVAL: usize = 50;
 
-/// The largest UDP reply of a world that says nothing else.
-const LARGEST_UDP: usize = 1232;
+/// The default maximum size of UDP replies.
+const MAX_UDP_REPLY: usize = 1232;
 
-/// Numbers that look random (SplitMix64, Steele, Lea and Flood 2014).
+/// A pseudo-random number generator (SplitMix64, Steele, Lea and Flood 2014).
 struct Random(u64);
 
 impl Random {
@@ -42,7 +42,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
@@ -60,73 +60,75 @@ impl Random {
     }
 }
 
-/// Asks an engine without a socket, and checks what holds for every reply.
-struct Asker {
+/// A client that passes messages to an engine without a socket, and checks every reply.
+struct EngineClient {
     engine: Arc<Engine>,
     listener: Arc<ListenerIdentity>,
     worker: Worker,
     reply: Vec<u8>,
 }
 
-impl Asker {
+impl EngineClient {
     fn new() -> Self {
         let engine = lab::engine();
         Self { worker: engine.worker(1), engine, listener: lab::listener_identity(), reply: Vec::new() }
     }
 
-    /// The reply, if there is one, checked.
-    fn ask(&mut self, message: &[u8], peer: IpAddr, transport: Transport) -> Option<Reply> {
-        let origin = MessageSource {
+    /// Sends a message, checks the reply and returns it, if there is one.
+    fn send(&mut self, message: &[u8], peer: IpAddr, transport: Transport) -> Option<Reply> {
+        let source = MessageSource {
             peer: SocketAddr::new(peer, 40_000),
             local: IpAddr::from([127, 0, 0, 1]),
             transport,
         };
         self.reply.clear();
         let (engine, moment) = (&self.engine, Moment::now());
-        let incoming = IncomingMessage { listener: &self.listener, message, source: &origin, moment };
-        let begun = engine.handle(&mut self.worker, &incoming, &mut self.reply);
-        let answered = matches!(begun, Progress::Replied);
+        let incoming = IncomingMessage { listener: &self.listener, message, source: &source, moment };
+        let progress = engine.handle(&mut self.worker, &incoming, &mut self.reply);
+        let answered = matches!(progress, Progress::Replied);
         assert_eq!(answered, !self.reply.is_empty(), "{message:02x?}");
-        let most = most_octets(message, transport);
-        assert!(self.reply.len() <= most, "{} octets of {most} for {message:02x?}", self.reply.len());
+        let limit = max_reply_octets(message, transport);
+        assert!(self.reply.len() <= limit, "{} octets, limit {limit}, for {message:02x?}", self.reply.len());
         if !answered {
             return None;
         }
         let reply = Reply::read(&self.reply);
-        assert_eq!(self.reply[..2], message[..2], "the identifier");
+        assert_eq!(self.reply[..2], message[..2], "message ID");
         assert_eq!(reply.has_opt(), self.reply.len() > 12 && reply.counts()[3] == 1);
         Some(reply)
     }
 
-    /// Checks that the lab still answers as it should, from a place that it depends on.
+    /// Checks that the lab still answers correctly, depending on the location of the client.
     fn check(&mut self) {
         for transport in [Transport::Udp, Transport::Tcp] {
-            self.ask(&lab::query(7, 100), IpAddr::from([127, 0, 0, 1]), transport).expect("an answer");
+            self.send(&lab::query(7, 100), IpAddr::from([127, 0, 0, 1]), transport).expect("an answer");
             lab::assert_answered(&self.reply, 7);
         }
         let s3 = Packet::query("s3.ap-northeast-1.amazonaws.com", A).opt(1232, &[]).build();
         for (peer, path) in [([127, 0, 1, 1], "gateway-endpoint"), ([127, 0, 2, 1], "nat-gateway")] {
-            let reply = self.ask(&s3, IpAddr::from(peer), Transport::Udp).expect("an answer");
+            let reply = self.send(&s3, IpAddr::from(peer), Transport::Udp).expect("an answer");
             assert!(reply.edes()[0].1.starts_with(&format!("egress={path}")), "{:?}", reply.edes());
         }
     }
 }
 
-/// How long the reply to a message may be: what its client can take for an answer, nothing where it is not
-/// to be answered, and no longer than itself where it is turned away, so that it amplifies nothing.
-fn most_octets(message: &[u8], transport: Transport) -> usize {
+/// Returns the maximum length of the reply to a message: for a query, the size that the client supports; 0
+/// for a message that is discarded; and the length of the message itself if it is rejected, so that the reply
+/// amplifies nothing.
+fn max_reply_octets(message: &[u8], transport: Transport) -> usize {
     match (Query::parse(message), transport) {
         (Ok(_), Transport::Tcp | Transport::Dot | Transport::Doh) => 65_535,
         (Ok(query), Transport::Udp) => {
             let payload = query.edns.map_or(512, |edns| usize::from(edns.payload));
-            payload.clamp(512, LARGEST_UDP)
+            payload.clamp(512, MAX_UDP_REPLY)
         }
         (Err(QueryError::Reject(_)), _) => message.len(),
         (Err(QueryError::Discard(_)), _) => 0,
     }
 }
 
-/// Who sends: the places of the lab, nobody it knows, and addresses that are no host's.
+/// Returns client addresses: the locations of the lab, unknown clients, and addresses that are not host
+/// addresses.
 fn peers() -> Vec<IpAddr> {
     let peers = [
         "127.0.0.1",
@@ -148,8 +150,8 @@ fn peers() -> Vec<IpAddr> {
     peers.map(|peer| peer.parse().expect("an address")).to_vec()
 }
 
-/// Good queries of every kind, for spoiling.
-fn good() -> Vec<Vec<u8>> {
+/// Returns valid queries of every kind, to be corrupted.
+fn valid_queries() -> Vec<Vec<u8>> {
     let subnet: &[u8] = &[0, 1, 24, 0, 10, 0, 2];
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     [
@@ -171,26 +173,26 @@ fn good() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// Spoils a message in one to eight ways.
-fn spoil(random: &mut Random, mut message: Vec<u8>, others: &[Vec<u8>]) -> Vec<u8> {
+/// Corrupts a message with one to eight mutations.
+fn corrupt(random: &mut Random, mut message: Vec<u8>, others: &[Vec<u8>]) -> Vec<u8> {
     for _ in 0..=random.below(8) {
         let at = random.below(message.len() + 1);
         match random.below(9) {
             0 => message.truncate(at),
             1 => message.extend(random.octets(at)),
             2 => message.insert(at, random.octet()),
-            // A pointer, to anywhere.
+            // A compression pointer to a random offset.
             3 => drop(message.splice(at..at, [0xc0 | random.octet() & 0x3f, random.octet()])),
-            // The counts: how many records it says there are.
+            // The counts of questions and records.
             4 if message.len() >= 12 => message[4 + random.below(8)] = *random.pick(&[0, 1, 2, 255]),
-            // Opcode and flags, but not QR, which would only be silence.
+            // The opcode and flags, except QR: responses are only discarded.
             5 if message.len() >= 4 => message[2] = random.octet() & 0x7f,
             6 => {
                 let other = random.pick(others);
                 message.truncate(at);
                 message.extend_from_slice(&other[random.below(other.len())..]);
             }
-            // A part of it once more: a second OPT, a second question.
+            // A copy of a part: for example a second OPT record or question.
             7 => message.extend_from_within(at..),
             _ if at < message.len() => message[at] ^= 1 << random.below(8),
             _ => {}
@@ -201,46 +203,46 @@ fn spoil(random: &mut Random, mut message: Vec<u8>, others: &[Vec<u8>]) -> Vec<u
 }
 
 #[test]
-fn random_octets_are_answered_with_silence_or_a_message() {
-    let (mut asker, mut random) = (Asker::new(), Random(1));
+fn random_octets_are_discarded_or_answered() {
+    let (mut client, mut random) = (EngineClient::new(), Random(1));
     let peers = peers();
-    for turn in 0..MESSAGES {
-        let length = random.below(if turn % 100 == 0 { 65_536 } else { 300 });
+    for index in 0..MESSAGES {
+        let length = random.below(if index % 100 == 0 { 65_536 } else { 300 });
         let mut message = random.octets(length);
-        if turn % 2 == 0 && length >= 12 {
-            // As a query with one question it comes further.
+        if index % 2 == 0 && length >= 12 {
+            // A header with one question exercises more of the parser.
             message[2] &= 0x01;
             message[4..12].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, random.octet() & 1]);
         }
         let transport = *random.pick(&[Transport::Udp, Transport::Tcp]);
-        asker.ask(&message, *random.pick(&peers), transport);
-        if turn % GOOD_EVERY == 0 {
-            asker.check();
+        client.send(&message, *random.pick(&peers), transport);
+        if index % CHECK_INTERVAL == 0 {
+            client.check();
         }
     }
 }
 
 #[test]
-fn spoilt_queries_are_answered_with_silence_or_a_message() {
-    let (mut asker, mut random) = (Asker::new(), Random(2));
-    let (peers, good) = (peers(), good());
-    for turn in 0..MESSAGES {
-        let begin = random.pick(&good).clone();
-        let message = spoil(&mut random, begin, &good);
+fn corrupted_queries_are_discarded_or_answered() {
+    let (mut client, mut random) = (EngineClient::new(), Random(2));
+    let (peers, valid) = (peers(), valid_queries());
+    for index in 0..MESSAGES {
+        let original = random.pick(&valid).clone();
+        let message = corrupt(&mut random, original, &valid);
         let transport = *random.pick(&[Transport::Udp, Transport::Tcp]);
-        asker.ask(&message, *random.pick(&peers), transport);
-        if turn % GOOD_EVERY == 0 {
-            asker.check();
+        client.send(&message, *random.pick(&peers), transport);
+        if index % CHECK_INTERVAL == 0 {
+            client.check();
         }
     }
 }
 
 #[test]
 fn any_name_type_and_subnet_is_answered() {
-    let (mut asker, mut random) = (Asker::new(), Random(3));
+    let (mut client, mut random) = (EngineClient::new(), Random(3));
     let peers = peers();
     let parents = ["", "corp.internal", "amazonaws.com", "compute.internal", "in-addr.arpa", "ip6.arpa", SNS];
-    for turn in 0..MESSAGES {
+    for index in 0..MESSAGES {
         let mut name = Vec::new();
         for _ in 0..random.below(4) {
             let length = 1 + random.below(63);
@@ -257,48 +259,48 @@ fn any_name_type_and_subnet_is_answered() {
         let mut packet = Packet::query_wire(&name, qtype, class);
         if random.below(3) > 0 {
             let (length, family) = (random.below(33) as u8, *random.pick(&[1, 2]));
-            // Its bits after the prefix are zero, as they have to be.
+            // The bits after the prefix must be zero.
             let subnet = [&[0, family, length & !7, 0][..], &random.octets(usize::from(length / 8))].concat();
             packet = packet.opt(random.next() as u16, &[(CLIENT_SUBNET, &subnet), (PATHS, &[])]);
         }
         let peer = *random.pick(&peers);
         let message = packet.build();
         for transport in [Transport::Udp, Transport::Tcp] {
-            let reply = asker.ask(&message, peer, transport);
+            let reply = client.send(&message, peer, transport);
             assert!(reply.is_some(), "{message:02x?}");
             let question = 12..12 + name.len();
-            assert_eq!(asker.reply[question.clone()], message[question]);
+            assert_eq!(client.reply[question.clone()], message[question]);
         }
-        if turn % GOOD_EVERY == 0 {
-            asker.check();
+        if index % CHECK_INTERVAL == 0 {
+            client.check();
         }
     }
 }
 
 // ---- TCP --------------------------------------------------------------------------------------------
 
-/// A TCP door of the lab on loopback, and the tasks that trouble it.
-struct Troubled {
+/// A TCP listener of the lab on loopback, and the tasks that attack it.
+struct AttackedListener {
     address: SocketAddr,
     engine: Arc<Engine>,
-    /// How often something was done to it.
-    deeds: Arc<AtomicUsize>,
-    /// The door and its troublemakers; all end when this is dropped.
+    /// Number of writes by the attackers.
+    writes: Arc<AtomicUsize>,
+    /// The listener and the attackers. All end when this is dropped.
     tasks: JoinSet<()>,
 }
 
-/// How many connections one address may have.
+/// Maximum number of connections per client address.
 const PER_CLIENT: usize = 16;
 
-impl Troubled {
-    fn open() -> Self {
+impl AttackedListener {
+    fn start() -> Self {
         let listener = bind_tcp("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let limits = TcpLimits {
             connections: 64,
             connections_per_client: PER_CLIENT,
             queries_in_flight: 8,
-            // Longer than any test: what is held stays held.
+            // Longer than any test, so that idle connections stay open.
             idle_timeout: Duration::from_secs(600),
         };
         let slots = Arc::new(TcpSlots::new());
@@ -307,15 +309,15 @@ impl Troubled {
         let engine = lab::engine();
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.run(engine.clone(), lab::workers(&engine), std::future::pending()));
-        Self { address, engine, deeds: Arc::default(), tasks }
+        Self { address, engine, writes: Arc::default(), tasks }
     }
 
-    /// Has `client` send `stream` over a connection, in pieces of `step` octets, for ever again.
-    fn trouble(&mut self, client: &'static str, stream: Vec<u8>, step: usize) {
-        let (address, deeds) = (self.address, self.deeds.clone());
+    /// Makes `client` send `stream` over a connection in pieces of `step` octets, repeatedly.
+    fn attack(&mut self, client: &'static str, stream: Vec<u8>, step: usize) {
+        let (address, writes) = (self.address, self.writes.clone());
         self.tasks.spawn(async move {
             loop {
-                // Where the door closes, it is tried once more.
+                // If the listener refuses or closes the connection, try again.
                 let Ok(mut connection) = connect(client, address).await else {
                     tokio::task::yield_now().await;
                     continue;
@@ -324,7 +326,7 @@ impl Troubled {
                     if connection.write_all(piece).await.is_err() {
                         break;
                     }
-                    deeds.fetch_add(1, Ordering::Relaxed);
+                    writes.fetch_add(1, Ordering::Relaxed);
                     tokio::task::yield_now().await;
                 }
                 tokio::task::yield_now().await;
@@ -332,16 +334,17 @@ impl Troubled {
         });
     }
 
-    /// Asks again and again, over new connections and one that stays, until the trouble is well under way.
-    async fn assert_served(self, deeds: usize) {
-        let mut stays = connect("127.0.0.1", self.address).await.expect("connected");
-        let mut asked = 0;
-        while asked < 100 || self.deeds.load(Ordering::Relaxed) < deeds {
+    /// Asserts that queries are answered, over new connections and a persistent one, until the attackers have
+    /// made `writes` writes.
+    async fn assert_served(self, writes: usize) {
+        let mut persistent = connect("127.0.0.1", self.address).await.expect("connected");
+        let mut queries = 0;
+        while queries < 100 || self.writes.load(Ordering::Relaxed) < writes {
             let mut new = connect("127.0.0.1", self.address).await.expect("connected");
-            for stream in [&mut stays, &mut new] {
-                lab::assert_answered(&ask(stream, asked).await, asked);
+            for stream in [&mut persistent, &mut new] {
+                lab::assert_answered(&query_over(stream, queries).await, queries);
             }
-            asked = asked.checked_add(1).expect("it is under way by now");
+            queries = queries.checked_add(1).expect("the attackers have made enough writes");
         }
     }
 }
@@ -349,14 +352,14 @@ impl Troubled {
 async fn connect(from: &str, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from.parse().expect("an address"), 0))?;
-    soon(socket.connect(to)).await
+    within_a_minute(socket.connect(to)).await
 }
 
-async fn ask(stream: &mut TcpStream, id: u16) -> Vec<u8> {
+async fn query_over(stream: &mut TcpStream, id: u16) -> Vec<u8> {
     stream.write_all(&framed(&lab::query(id, 100))).await.expect("written");
-    let length = soon(stream.read_u16()).await.expect("a reply");
+    let length = within_a_minute(stream.read_u16()).await.expect("a reply");
     let mut reply = vec![0; length.into()];
-    soon(stream.read_exact(&mut reply)).await.expect("a whole reply");
+    within_a_minute(stream.read_exact(&mut reply)).await.expect("a complete reply");
     reply
 }
 
@@ -365,63 +368,63 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], message].concat()
 }
 
-/// What `future` gives; a failure where it would hang.
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this does not hang")
+/// Returns the output of `future`, or fails the test if it takes a minute.
+async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("completes within a minute")
 }
 
 #[tokio::test]
-async fn a_good_client_is_served_beside_messages_of_64_kib() {
-    let mut listener = Troubled::open();
+async fn clients_are_served_despite_messages_of_64_kib() {
+    let mut listener = AttackedListener::start();
     let mut random = Random(4);
     let garbage = framed(&random.octets(65_535));
     let padded = framed(&lab::query(1, 65_535));
-    listener.trouble("127.0.0.2", garbage.repeat(4), 16_384);
-    listener.trouble("127.0.0.2", padded.repeat(4), 16_384);
-    // No frames at all.
-    listener.trouble("127.0.0.3", random.octets(200_000), 1000);
+    listener.attack("127.0.0.2", garbage.repeat(4), 16_384);
+    listener.attack("127.0.0.2", padded.repeat(4), 16_384);
+    // Not framed at all.
+    listener.attack("127.0.0.3", random.octets(200_000), 1000);
     listener.assert_served(500).await;
 }
 
 #[tokio::test]
-async fn a_good_client_is_served_beside_a_slow_dribble() {
-    let mut listener = Troubled::open();
+async fn clients_are_served_despite_slow_senders() {
+    let mut listener = AttackedListener::start();
     for _ in 0..PER_CLIENT {
-        listener.trouble("127.0.0.2", framed(&lab::query(2, 1000)), 1);
+        listener.attack("127.0.0.2", framed(&lab::query(2, 1000)), 1);
     }
     listener.assert_served(2000).await;
 }
 
 #[tokio::test]
-async fn a_good_client_is_served_beside_connections_that_are_only_held() {
-    let listener = Troubled::open();
-    let mut held = Vec::new();
-    // Two addresses hold what they can get and begin a message that never ends.
+async fn clients_are_served_despite_idle_connections() {
+    let listener = AttackedListener::start();
+    let mut connections = Vec::new();
+    // Two addresses open as many connections as they can, and start a message that they never complete.
     for client in ["127.0.0.2", "127.0.0.3"] {
         for _ in 0..4 * PER_CLIENT {
-            let mut connection = connect(client, listener.address).await.expect("the system completes it");
-            // The door may have closed it by now.
+            let mut connection = connect(client, listener.address).await.expect("the operating system accepts the connection");
+            // The listener may already have closed it.
             let _ = connection.write_all(&[0xff, 0xff, 0]).await;
-            held.push(connection);
+            connections.push(connection);
         }
     }
     let refused = || listener.engine.observer().listeners().tcp_refused.get();
-    soon(async {
+    within_a_minute(async {
         while refused() < 2 * 3 * PER_CLIENT as u64 {
             tokio::task::yield_now().await;
         }
     })
     .await;
     listener.assert_served(0).await;
-    drop(held);
+    drop(connections);
 }
 
 #[tokio::test]
-async fn a_good_client_is_served_beside_one_that_never_reads() {
-    let mut listener = Troubled::open();
+async fn clients_are_served_despite_a_client_that_never_reads() {
+    let mut listener = AttackedListener::start();
     for _ in 0..4 {
-        // Its replies fill the buffers between, and from then on the door waits for it, and for it alone.
-        listener.trouble("127.0.0.2", framed(&lab::query(3, SHORTEST)).repeat(50_000), 65_536);
+        // Its replies fill the socket buffers. From then on, only its own connections wait.
+        listener.attack("127.0.0.2", framed(&lab::query(3, SHORTEST)).repeat(50_000), 65_536);
     }
     listener.assert_served(20).await;
 }

@@ -59,14 +59,14 @@ fn the_verb_reload_tells_what_came_of_it() {
     assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
     let told = stdout(&good);
     assert!(told.contains("zone corp.internal. (ZLAB0CORPINTERNAL): 1 name changed"), "{told}");
-    assert!(told.contains("needs a restart: [server] lame_duck_s: 0 → 3"), "{told}");
+    assert!(told.contains("requires a restart: [server] lame_duck_s: 0 → 3"), "{told}");
 
     edit(&file, "10.0.1.21", "10.0.1.999");
     let bad = reload();
     assert_eq!(bad.status.code(), Some(1));
     let told = stderr(&bad);
     assert!(told.contains("plustwo.toml:") && told.contains("10.0.1.999"), "{told}");
-    assert!(told.contains("refused: 1 error; the old world stays"), "{told}");
+    assert!(told.contains("rejected: 1 error; the previous configuration is kept"), "{told}");
 
     fs::remove_file(&file).unwrap();
     let gone = plustwo(&["reload", "--json", "--admin", &served.admin]);
@@ -105,7 +105,7 @@ fn a_post_reloads_and_answers_with_the_changes() {
     });
     assert!(changes.contains(&route), "{value}");
     let waiting = value["needs_restart"].to_string();
-    assert!(waiting.contains("[[listener]] 127.0.0.1:1 udp tcp: not open yet"), "{waiting}");
+    assert!(waiting.contains("[[listener]] 127.0.0.1:1 udp tcp: not yet open"), "{waiting}");
 
     fs::write(&file, good.replace("rtb-public", "rtb public")).unwrap();
     let (status, value) = post();
@@ -245,7 +245,7 @@ fn the_service_manager_is_told() {
         assert!(is_watchdog, "{told} instead of {wanted}");
     };
     let served = DaemonProcess::start_as(command);
-    assert!(next("READY=1").contains("STATUS=Answering"));
+    assert!(next("READY=1").contains("STATUS=Serving configuration"));
     next("WATCHDOG=1");
     next("WATCHDOG=1");
     served.signal("-HUP");
@@ -254,7 +254,7 @@ fn the_service_manager_is_told() {
     edit(&file, "10.0.1.20", "10.0.1.999");
     served.signal("-HUP");
     next("RELOADING=1");
-    assert!(next("READY=1").contains("STATUS=Answering with the old world"));
+    assert!(next("READY=1").contains("STATUS=Serving the previous configuration"));
     served.signal("-TERM");
     next("STOPPING=1");
     assert!(watchdogs >= 2);
@@ -336,7 +336,7 @@ fn a_lame_duck_answers_and_says_that_it_is_not_ready() {
     let mut served = DaemonProcess::start(&file);
     assert!(served.http("GET", "/ready").0.contains(" 200 "));
     served.signal("-TERM");
-    served.wait_for("Not ready any more; answering for 600 s yet.");
+    served.wait_for("No longer ready; serving for another 600 s.");
     assert!(served.http("GET", "/ready").0.contains(" 503 "));
     let client = Client::new(served.dns.parse().unwrap(), ip("127.0.1.1"));
     assert_eq!(client.query("db.corp.internal", "A").addresses(), [ip("10.0.1.20")]);
@@ -365,7 +365,7 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
     let head = &lab[..lab.find("[[vpc]]").unwrap()];
     for (n, text) in ["", "# all of it is gone\n", head].into_iter().enumerate() {
         fs::write(&file, text).unwrap();
-        let seen = served.wait_for("Keeping the previous configuration: no location is left");
+        let seen = served.wait_for("Keeping the previous configuration: the new configuration has no locations");
         assert!(seen.last().unwrap().contains("`plustwo reload`"), "{seen:?}");
         assert_eq!(answer(), [ip("10.0.1.20")]);
         assert_eq!(reloads(&served, "failed") as usize, n + 1);
@@ -377,12 +377,12 @@ fn a_file_that_is_empty_for_a_moment_does_not_empty_the_network() {
 
     // Who asks for it gets it, and is warned.
     fs::write(&file, "").unwrap();
-    served.wait_for("Keeping the previous configuration: no location is left");
+    served.wait_for("Keeping the previous configuration: the new configuration has no locations");
     let (status, body) = served.http("POST", "/v1/reload");
     let value: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert!(status.contains(" 200 ") && value["result"] == "ok", "{status} {value}");
     assert_eq!(value["warnings"][0]["code"], "implausible", "{value}");
-    served.wait_for("Applied because it was requested: no location is left");
+    served.wait_for("Applied because it was requested: the new configuration has no locations");
     let refused = client.query("db.corp.internal", "A");
     assert_eq!(refused.message.metadata.response_code.to_string(), "Query Refused");
     served.stop();
@@ -395,9 +395,9 @@ fn sighup_applies_what_the_watch_does_not() {
     let mut served = DaemonProcess::start(&file);
     served.wait_for("Watching the configuration.");
     fs::write(&file, "").unwrap();
-    served.wait_for("Keeping the previous configuration: no location is left");
+    served.wait_for("Keeping the previous configuration: the new configuration has no locations");
     served.signal("-HUP");
-    served.wait_for("Applied because it was requested: no location is left");
+    served.wait_for("Applied because it was requested: the new configuration has no locations");
     served.stop();
 }
 

@@ -1,5 +1,5 @@
-//! What a scrape shows after look-ups: implied connections on the right endpoint and subnet, a
-//! retransmission counted once, and the manual's table of metrics.
+//! Metrics after queries: implied connections by endpoint and subnet, retransmissions that are counted once,
+//! and the manual's table of metrics.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 
 use common::{Client, Lab, question, read_frame, write_frame};
 
-const HOME: [u8; 4] = [127, 0, 1, 1];
+const CLIENT: [u8; 4] = [127, 0, 1, 1];
 
 fn implied(lab: &Lab, endpoint: &str, service: &str, subnet: &str) -> f64 {
     lab.metric(&format!(
@@ -17,39 +17,39 @@ fn implied(lab: &Lab, endpoint: &str, service: &str, subnet: &str) -> f64 {
     ))
 }
 
-/// As curl and every stub does it: a socket of its own for each look-up, A and AAAA.
-fn look_up(lab: &Lab, name: &str) -> Client {
-    let client = Client::new(lab.dns, HOME.into());
+/// Looks up a name like a stub resolver: A and AAAA queries from a new socket. Returns the client.
+fn query_both_families(lab: &Lab, name: &str) -> Client {
+    let client = Client::new(lab.dns, CLIENT.into());
     client.query(name, "A");
     client.query(name, "AAAA");
     client
 }
 
 #[test]
-fn twenty_look_ups_are_twenty_implied_connections() {
+fn each_lookup_implies_one_connection() {
     let lab = Lab::start();
     let name = "sns.ap-northeast-1.amazonaws.com";
     for _ in 0..19 {
-        look_up(&lab, name);
+        query_both_families(&lab, name);
     }
-    let last = look_up(&lab, name);
+    let last = query_both_families(&lab, name);
     let subnets = ["subnet-endpoints-a", "subnet-endpoints-c"];
     let count = || subnets.map(|subnet| implied(&lab, "vpce-sns", "sns", subnet));
-    // The answer rotates from look-up to look-up, so both interfaces come first equally often.
+    // The answer is rotated for each lookup, so that both interfaces come first equally often.
     assert_eq!(count(), [10.0, 10.0]);
 
-    // The stub lost the reply and sends the same query again, from the same port.
+    // A retransmission: the same query from the same port.
     last.exchange(&question(1, name, 1, 1, true));
     assert_eq!(count(), [10.0, 10.0]);
     assert_eq!(implied(&lab, "vpce-ec2", "ec2", subnets[0]), 0.0);
 
-    // Another look-up by the same stub.
+    // Another lookup from the same socket.
     last.exchange(&question(7, name, 1, 1, true));
     assert_eq!(count().iter().sum::<f64>(), 21.0);
 }
 
 #[test]
-fn a_client_in_an_endpoints_subnet_uses_the_interface_beside_it() {
+fn a_client_in_an_endpoints_subnet_uses_the_interface_in_that_subnet() {
     let lab = Lab::start();
     for _ in 0..4 {
         Client::new(lab.dns, [127, 0, 200, 1].into()).query("ec2.ap-northeast-1.amazonaws.com", "A");
@@ -73,13 +73,13 @@ fn over_tcp_every_reply_counts() {
 }
 
 #[test]
-fn the_ways_out_are_counted_by_the_clients_subnet() {
+fn egress_paths_are_counted_by_the_clients_subnet() {
     let lab = Lab::start();
     Client::new(lab.dns, [127, 0, 2, 1].into()).query("s3.ap-northeast-1.amazonaws.com", "A");
     Client::new(lab.dns, [127, 0, 99, 1].into()).query("s3.ap-northeast-1.amazonaws.com", "A");
-    let answers = |vpc: &str, place: &str, path: &str| {
+    let answers = |vpc: &str, location: &str, path: &str| {
         lab.metric(&format!(
-            "plustwo_egress_answers_total{{client_subnet_id=\"{place}\",client_vpc_id=\"{vpc}\",path=\"{path}\",reach=\"ok\"}}"
+            "plustwo_egress_answers_total{{client_subnet_id=\"{location}\",client_vpc_id=\"{vpc}\",path=\"{path}\",reach=\"ok\"}}"
         ))
     };
     assert_eq!(answers("vpc-lab", "subnet-private-c", "nat-gateway"), 1.0);
@@ -94,7 +94,7 @@ fn the_ways_out_are_counted_by_the_clients_subnet() {
 }
 
 #[test]
-fn the_pages_say_what_they_are() {
+fn admin_pages_have_their_status_and_content() {
     let lab = Lab::start();
     let (status, _) = lab.get_with_status("/health");
     assert_eq!(status, "HTTP/1.1 200 OK");
@@ -103,22 +103,25 @@ fn the_pages_say_what_they_are() {
     let (status, body) = lab.get_with_status("/v1/explain?name=a..b&from=outside");
     assert!(status.contains("400") && body.contains("empty label"), "{status} {body}");
     let (status, body) = lab.get_with_status("/v1/explain?name=a.example&from=nowhere");
-    assert!(status.contains("400") && body.contains("neither a place nor an address"), "{status} {body}");
+    assert!(
+        status.contains("400") && body.contains("neither a location nor an IP address"),
+        "{status} {body}"
+    );
     assert!(lab.get("/v1/network").contains("\"id\":\"vpce-sns\""));
 }
 
 #[test]
-fn the_manual_lists_every_metric() {
+fn the_manual_lists_all_metrics() {
     const BEGIN: &str = "<!-- table -->\n";
     const END: &str = "<!-- /table -->\n";
     let path = "docs/metrics.md";
     let text = fs::read_to_string(path).unwrap();
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (table, after) = rest.split_once(END).unwrap();
-    let found = plustwo::observe::metrics_table();
+    let generated = plustwo::observe::metrics_table();
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(path, format!("{before}{BEGIN}{found}{END}{after}")).unwrap();
+        fs::write(path, format!("{before}{BEGIN}{generated}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(table, found, "UPDATE_EXPECT=1 cargo test --test metrics writes the table anew");
+    assert_eq!(table, generated, "UPDATE_EXPECT=1 cargo test --test metrics writes the table");
 }

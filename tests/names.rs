@@ -1,5 +1,5 @@
-//! Names and answers that a forwarder has to look at twice: special-use names, answers that belong to another question,
-//! DNAME records, the case of names in data, and other servers' extended errors.
+//! Tests of names and answers that a forwarder handles specially: special-use names, answers to another
+//! question, DNAME records, the case of names in data, and extended errors of other servers.
 
 mod common;
 mod lab;
@@ -16,7 +16,7 @@ use plustwo::resolve::{NoTrace, QueryContext, resolve};
 
 const HOME: [u8; 4] = [127, 0, 1, 1];
 
-// Types, as numbers of the wire.
+// Numbers of record types.
 const NS: u16 = 2;
 const SOA: u16 = 6;
 const MB: u16 = 7;
@@ -26,13 +26,13 @@ const DNAME: u16 = 39;
 const DNSKEY: u16 = 48;
 const SVCB: u16 = 64;
 
-/// The lab with this server for the internet, and `more` at its end.
+/// Starts the lab with this server for public DNS, and with `more` appended to its configuration.
 fn lab_with(server: &Server, more: &str) -> Lab {
     let internet = format!("\n[internet]\nmode = \"forward\"\nservers = [\"{}\"]\n", server.address);
     Lab::start_with(&format!("{BUILT_IN_LAB}{internet}{more}"))
 }
 
-fn ask(lab: &Lab, name: &str, qtype: u16) -> Reply {
+fn query(lab: &Lab, name: &str, qtype: u16) -> Reply {
     send(lab, &Packet::query(name, qtype).opt(1232, &[]))
 }
 
@@ -40,7 +40,7 @@ fn send(lab: &Lab, packet: &Packet) -> Reply {
     Reply::read(&Client::new(lab.dns, HOME.into()).exchange(&packet.build()))
 }
 
-/// Owner, type and data of each answer, in the case they are sent in.
+/// Returns owner, type and data of each record in the answer section, in the case of the reply.
 fn answers(reply: &Reply) -> Vec<String> {
     let text = |record: &hickory_proto::rr::Record| {
         format!("{} {} {}", record.name, record.record_type(), record.data)
@@ -51,7 +51,7 @@ fn answers(reply: &Reply) -> Vec<String> {
 // ---- special-use names --------------------------------------------------------------------------------
 
 #[test]
-fn special_use_names_do_not_leave() {
+fn special_use_names_are_not_forwarded() {
     let server = Server::start(vec![]);
     let lab = lab_with(&server, "");
     for name in [
@@ -95,7 +95,7 @@ fn special_use_names_do_not_leave() {
         "1.8.b.d.0.1.0.0.2.ip6.arpa",
     ] {
         for qtype in [A, AAAA, PTR, TXT, SVCB, SOA, NS, ANY] {
-            // 127.0.99.1 is outside of every VPC.
+            // 127.0.99.1 is outside every VPC.
             for client in [HOME, [127, 0, 99, 1]] {
                 let packet = Packet::query(name, qtype).opt(1232, &[]);
                 let reply = Reply::read(&Client::new(lab.dns, client.into()).exchange(&packet.build()));
@@ -106,7 +106,7 @@ fn special_use_names_do_not_leave() {
                 );
                 assert!(
                     !reply.message.answers.is_empty() || reply.message.authorities.len() == 1,
-                    "{name} {qtype}: a denial has its SOA record"
+                    "{name} {qtype}: no SOA record in a negative answer"
                 );
             }
         }
@@ -115,7 +115,7 @@ fn special_use_names_do_not_leave() {
 }
 
 #[test]
-fn special_use_names_are_answered_as_their_rfcs_say() {
+fn special_use_names_are_answered_according_to_their_rfcs() {
     let server = Server::start(vec![]);
     let lab = lab_with(&server, "");
     let outside = |name: &str, qtype| {
@@ -143,17 +143,17 @@ fn special_use_names_are_answered_as_their_rfcs_say() {
         let soa = &reply.message.authorities[0];
         assert!(name.ends_with(soa.name.to_ascii().trim_end_matches('.')), "{name}: {}", soa.name);
     }
-    let denied = ask(&lab, "x.onion", A);
-    assert_eq!(denied.edes()[0], (0, "onion. is answered by the resolver itself (RFC 7686 2)".to_owned()));
+    let negative = query(&lab, "x.onion", A);
+    assert_eq!(negative.edes()[0], (0, "onion. is answered locally (RFC 7686 2)".to_owned()));
 }
 
 #[test]
-fn what_is_configured_goes_before_special_use_names() {
+fn configured_names_take_precedence_over_special_use_names() {
     let addresses = |last: u8| Response::records(vec![("", A, vec![192, 0, 2, last])]);
     let at = |name: &'static str, last| {
-        let mut sent = addresses(last);
-        sent.answers[0].0 = name;
-        (name, A, sent)
+        let mut response = addresses(last);
+        response.answers[0].0 = name;
+        (name, A, response)
     };
     let server = Server::start(vec![at("x.test", 1), at("y.onion", 2), at("host.home.arpa", 3)]);
     let rule = |id: &str, domain: &str| {
@@ -167,30 +167,30 @@ fn what_is_configured_goes_before_special_use_names() {
                 ttl = 60, values = [\"10.0.1.9\"] }]\n";
     let more = format!("{zone}{}", rule("rslvr-rr-test", "test"));
     let lab = lab_with(&server, &more);
-    assert_eq!(ask(&lab, "db.corp.local", A).data(), ["10.0.1.9"]);
-    assert_eq!(ask(&lab, "x.test", A).data(), ["192.0.2.1"]);
-    assert_eq!(ask(&lab, "y.onion", A).rcode(), ResponseCode::NXDomain);
+    assert_eq!(query(&lab, "db.corp.local", A).data(), ["10.0.1.9"]);
+    assert_eq!(query(&lab, "x.test", A).data(), ["192.0.2.1"]);
+    assert_eq!(query(&lab, "y.onion", A).rcode(), ResponseCode::NXDomain);
     drop(lab);
-    // A rule for everything takes all of them, as AWS's does; what is about the resolver itself stays.
+    // A rule for the root applies to all of them, as in AWS, except names about the resolver itself.
     let lab = lab_with(&server, &rule("rslvr-rr-all", "."));
-    assert_eq!(ask(&lab, "y.onion", A).data(), ["192.0.2.2"]);
-    assert_eq!(ask(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
-    assert_eq!(ask(&lab, "_dns.resolver.arpa", SVCB).rcode(), ResponseCode::NoError);
-    assert_eq!(ask(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
+    assert_eq!(query(&lab, "y.onion", A).data(), ["192.0.2.2"]);
+    assert_eq!(query(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
+    assert_eq!(query(&lab, "_dns.resolver.arpa", SVCB).rcode(), ResponseCode::NoError);
+    assert_eq!(query(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
     assert!(server.seen().iter().all(|(name, _)| !name.ends_with("arpa") || name.ends_with("home.arpa")));
     drop(lab);
-    // A setting leaves them to the internet's servers, but for what is about the resolver itself.
+    // With this setting they are forwarded to public DNS, except names about the resolver itself.
     let lab = lab_with(&server, "[answers]\nspecial_use_names = \"forward\"\n");
-    assert_eq!(ask(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
-    assert_eq!(ask(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
+    assert_eq!(query(&lab, "host.home.arpa", A).data(), ["192.0.2.3"]);
+    assert_eq!(query(&lab, "ipv4only.arpa", A).addresses(), ["192.0.0.170", "192.0.0.171"]);
 }
 
-/// RFC 9462: a client is told of the encrypted listeners at which it gets the same answers.
+/// RFC 9462: the designated listeners are those at which the client gets the same answers.
 #[test]
-fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() {
+fn encrypted_listeners_with_a_server_name_are_designated_to_clients_of_the_same_view() {
     let dir = tempfile::tempdir().unwrap();
     let pem = dir.path().join("any.pem");
-    // What is in it does not matter until a listener is opened.
+    // The file is not parsed until the listener is opened.
     std::fs::write(&pem, "").unwrap();
     let listener = |address: &str, transport: &str, more: &str| {
         format!(
@@ -201,9 +201,9 @@ fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() 
     let named = "server_name = \"Dns.corp.example\"";
     let dot = listener("127.0.0.2:853", "dot", named);
     let doh = listener("[::1]:8443", "doh", &format!("{named}\npath = \"/q\""));
-    let nameless = listener("127.0.0.4:853", "dot", "");
+    let unnamed = listener("127.0.0.4:853", "dot", "");
     let bound = listener("127.0.0.5:853", "dot", &format!("{named}\nvpc = \"vpc-lab\""));
-    let ask = |more: &str, from: [u8; 4], name: &str, qtype: u16| -> Vec<String> {
+    let query = |more: &str, from: [u8; 4], name: &str, qtype: u16| -> Vec<String> {
         let (_, world) = lab::load(&format!("{BUILT_IN_LAB}{more}"));
         let vantage = world.vantage(std::net::IpAddr::from(from).into(), None).unwrap();
         let question = Question { qname: name.parse().unwrap(), qtype: RecordType(qtype), qclass: Class::IN };
@@ -214,22 +214,23 @@ fn encrypted_listeners_with_a_name_are_designated_to_clients_of_the_same_view() 
     let name = "_dns.resolver.arpa";
     let over_tls = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.2";
     let over_https = "2 dns.corp.example. alpn=\"h2\" port=8443 ipv6hint=::1 dohpath=\"/q{?dns}\"";
-    let all = format!("{dot}{doh}{nameless}");
-    assert_eq!(ask(&all, HOME, name, SVCB), [over_tls, over_https]);
-    assert_eq!(ask(&all, [127, 0, 99, 1], name, SVCB), [over_tls, over_https]);
-    assert_eq!(ask(&all, HOME, name, A), [""; 0], "NODATA");
-    assert_eq!(ask(&all, HOME, "resolver.arpa", SVCB), [""; 0]);
-    assert_eq!(ask(&nameless, HOME, name, SVCB), [""; 0], "none has a name");
-    // One that is bound is for the clients of that view; one that is not is for nobody where plain ones are bound.
+    let all = format!("{dot}{doh}{unnamed}");
+    assert_eq!(query(&all, HOME, name, SVCB), [over_tls, over_https]);
+    assert_eq!(query(&all, [127, 0, 99, 1], name, SVCB), [over_tls, over_https]);
+    assert_eq!(query(&all, HOME, name, A), [""; 0], "NODATA");
+    assert_eq!(query(&all, HOME, "resolver.arpa", SVCB), [""; 0]);
+    assert_eq!(query(&unnamed, HOME, name, SVCB), [""; 0], "no listener has a server name");
+    // A listener bound to a VPC is designated only to clients of that VPC; an unbound one to no client of a
+    // VPC that has bound plain listeners.
     let tls_of_vpc = "1 dns.corp.example. alpn=\"dot\" port=853 ipv4hint=127.0.0.5";
-    assert_eq!(ask(&bound, HOME, name, SVCB), [tls_of_vpc]);
-    assert_eq!(ask(&bound, [127, 0, 99, 1], name, SVCB), [""; 0]);
+    assert_eq!(query(&bound, HOME, name, SVCB), [tls_of_vpc]);
+    assert_eq!(query(&bound, [127, 0, 99, 1], name, SVCB), [""; 0]);
     let plain = "[[listener]]\naddress = \"127.0.0.6:53\"\nvpc = \"vpc-lab\"\n";
-    assert_eq!(ask(&format!("{dot}{plain}"), HOME, name, SVCB), [""; 0]);
+    assert_eq!(query(&format!("{dot}{plain}"), HOME, name, SVCB), [""; 0]);
 }
 
 #[test]
-fn the_root_is_the_internets() {
+fn the_root_is_resolved_via_public_dns() {
     let soa = [&b"\x01a\0\x01b\0"[..], &[0; 16], &[0, 0, 0, 60]].concat();
     let server = Server::start(vec![
         ("", NS, Response::records(vec![("", NS, wire("a.root-servers.net"))])),
@@ -237,20 +238,20 @@ fn the_root_is_the_internets() {
         ("", DNSKEY, Response::records(vec![("", DNSKEY, vec![1, 1, 3, 8, 0])])),
     ]);
     let lab = lab_with(&server, "");
-    assert_eq!(answers(&ask(&lab, "", NS)), [". NS a.root-servers.net."]);
-    assert!(answers(&ask(&lab, "", SOA))[0].starts_with(". SOA a. b."));
-    assert_eq!(ask(&lab, "", DNSKEY).counts()[1], 1);
-    ask(&lab, "", A);
+    assert_eq!(answers(&query(&lab, "", NS)), [". NS a.root-servers.net."]);
+    assert!(answers(&query(&lab, "", SOA))[0].starts_with(". SOA a. b."));
+    assert_eq!(query(&lab, "", DNSKEY).counts()[1], 1);
+    query(&lab, "", A);
     assert_eq!(
         server.seen(),
         ["", "", "", ""].map(str::to_owned).into_iter().zip([A, NS, SOA, DNSKEY]).collect::<Vec<_>>()
     );
 }
 
-// ---- answers that belong to another question, and DNAME records ---------------------------------------
+// ---- answers to another question, and DNAME records ----------------------------------------------------
 
 #[test]
-fn records_of_which_none_was_asked_for_are_servfail() {
+fn responses_with_only_unrelated_records_are_servfail() {
     let address = |owner: &'static str| (owner, A, vec![192, 0, 2, 1]);
     let server = Server::start(vec![
         ("other.example", A, Response::records(vec![address("evil.example")])),
@@ -270,28 +271,29 @@ fn records_of_which_none_was_asked_for_are_servfail() {
     ]);
     let lab = lab_with(&server, "");
     for name in ["other.example", "type.example", "sig.example", "below.example"] {
-        let reply = ask(&lab, name, A);
+        let reply = query(&lab, name, A);
         assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::ServFail, 0), "{name}");
         let (code, text) = reply.edes().remove(0);
         assert_eq!(code, 23, "{name}");
         assert!(text.contains("none of the records in the response answers the question"), "{name}: {text}");
     }
-    // An empty answer is how some servers deny; the rest of a chain is asked for by its own name.
-    let empty = ask(&lab, "empty.example", A);
+    // Some servers send an empty answer as a negative one. The end of a CNAME chain is queried by its own
+    // name.
+    let empty = query(&lab, "empty.example", A);
     assert_eq!((empty.rcode(), empty.counts()[1]), (ResponseCode::NoError, 0));
     assert_eq!(
-        answers(&ask(&lab, "chain.example", A)),
+        answers(&query(&lab, "chain.example", A)),
         ["chain.example. CNAME target.example.", "target.example. A 192.0.2.1"]
     );
 }
 
 #[test]
-fn a_dname_gets_its_cname_and_is_followed() {
+fn a_dname_is_followed_with_a_synthesised_cname() {
     let dname = || ("old.example", DNAME, wire("New.example"));
     let server = Server::start(vec![
         ("a.old.example", A, Response::records(vec![dname()])),
         ("a.new.example", A, Response::records(vec![("a.new.example", A, vec![192, 0, 2, 7])])),
-        // With the address at once, and with a CNAME that says something else.
+        // One response with the address included, and one with an inconsistent CNAME.
         ("b.old.example", A, Response::records(vec![dname(), ("b.new.example", A, vec![192, 0, 2, 8])])),
         (
             "c.old.example",
@@ -309,33 +311,33 @@ fn a_dname_gets_its_cname_and_is_followed() {
     let lab = lab_with(&server, "");
     for (label, last) in [("a", 7), ("b", 8), ("c", 9), ("a", 7)] {
         let expected = [
-            // `hickory_proto` knows no DNAME data.
+            // `hickory_proto` prints DNAME data in Base64.
             "old.example. DNAME A05ldwdleGFtcGxlAA==".to_owned(),
             format!("{label}.old.example. CNAME {label}.New.example."),
             format!("{label}.New.example. A 192.0.2.{last}"),
         ];
-        assert_eq!(answers(&ask(&lab, &format!("{label}.old.example"), A)), expected);
+        assert_eq!(answers(&query(&lab, &format!("{label}.old.example"), A)), expected);
     }
-    // The CNAME record is an answer of its own to those who ask for it.
-    let alias = answers(&ask(&lab, "d.old.example", CNAME));
+    // The synthesised CNAME record also answers a query of type CNAME.
+    let alias = answers(&query(&lab, "d.old.example", CNAME));
     assert_eq!(alias[1..], ["d.old.example. CNAME d.New.example."]);
-    let at_its_owner = ask(&lab, "old.example", A);
+    let at_its_owner = query(&lab, "old.example", A);
     assert_eq!(at_its_owner.rcode(), ResponseCode::ServFail, "a DNAME does not redirect its own name");
     assert!(!server.seen().iter().any(|(name, _)| name == "evil.example"));
 }
 
 #[test]
-fn dnames_are_bounded() {
+fn dname_redirections_are_bounded() {
     let label = "a".repeat(63);
     let long: &'static str = format!("{label}.{label}.{label}.short.example").leak();
     let target: &'static str = format!("{}.example", "b".repeat(63)).leak();
-    // Every name below it has one label more behind it, until it is too long.
+    // Each redirection adds one label, until the name is too long.
     let grows = |name: &'static str| {
         (name, A, Response::records(vec![("loop.example", DNAME, wire("x.loop.example"))]))
     };
-    let redirected = Response::records(vec![("short.example", DNAME, wire(target))]);
-    let refused = Response { rcode: 6, ..redirected.clone() };
-    let mut replies = vec![(long, A, redirected), (long, AAAA, refused)];
+    let redirection = Response::records(vec![("short.example", DNAME, wire(target))]);
+    let yxdomain = Response { rcode: 6, ..redirection.clone() };
+    let mut replies = vec![(long, A, redirection), (long, AAAA, yxdomain)];
     let mut name = "a.loop.example".to_owned();
     for _ in 0..20 {
         replies.push(grows(name.clone().leak()));
@@ -343,20 +345,20 @@ fn dnames_are_bounded() {
     }
     let server = Server::start(replies);
     let lab = lab_with(&server, "");
-    // Whether the server sees that itself or not (RFC 6672 2.2).
+    // Whether or not the server detects it (RFC 6672 2.2).
     for qtype in [A, AAAA] {
-        let reply = ask(&lab, long, qtype);
+        let reply = query(&lab, long, qtype);
         assert_eq!((reply.rcode(), reply.counts()[1]), (ResponseCode::YXDomain, 1));
     }
-    let endless = ask(&lab, "a.loop.example", A);
+    let endless = query(&lab, "a.loop.example", A);
     assert_eq!(endless.rcode(), ResponseCode::ServFail);
     assert!(server.seen().len() < 20, "{}", server.seen().len());
 }
 
-// ---- the case of names, and types of old -------------------------------------------------------------
+// ---- the case of names, and obsolete types -------------------------------------------------------------
 
 #[test]
-fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
+fn names_in_data_keep_their_case_in_every_reply() {
     let server = Server::start(vec![
         (
             "7.2.0.8.in-addr.arpa",
@@ -383,25 +385,25 @@ fn names_in_data_keep_their_case_whoever_asks_and_however_often() {
     ]);
     let lab = lab_with(&server, "");
     for name in ["example.com", "EXAMPLE.com", "eXaMpLe.cOm", "example.COM"] {
-        let mut data: Vec<String> = answers(&ask(&lab, name, MX));
+        let mut data: Vec<String> = answers(&query(&lab, name, MX));
         data.iter_mut().for_each(|record| *record = record.split_once("MX ").unwrap().1.to_owned());
         data.sort();
         assert_eq!(data, ["1 Mail.Example.COM.", "2 mail.example.com."], "{name}");
-        let reply = ask(&lab, &format!("wWw.{name}"), A);
+        let reply = query(&lab, &format!("wWw.{name}"), A);
         assert!(answers(&reply)[0].ends_with(" CNAME Web.EXAMPLE.com."), "{:?}", answers(&reply));
         assert_eq!(reply.data()[1], "192.0.2.1");
         assert_eq!(reply.raw[12..17 + name.len()], wire(&format!("wWw.{name}"))[..5 + name.len()]);
-        assert_eq!(ask(&lab, "7.2.0.8.in-addr.arpa", PTR).data(), ["Host.Example.COM."]);
+        assert_eq!(query(&lab, "7.2.0.8.in-addr.arpa", PTR).data(), ["Host.Example.COM."]);
     }
-    // 0xc00f is inside the question's name: `mb` is two octets and a length.
-    let old = ask(&lab, "mb.example.com", MB);
-    assert!(old.raw.windows(15).any(|window| window == b"\x01M\x07example\x03com\0"), "{:02x?}", old.raw);
+    // 0xc00f points into the QNAME, after the label `mb`, which has three octets.
+    let reply = query(&lab, "mb.example.com", MB);
+    assert!(reply.raw.windows(15).any(|window| window == b"\x01M\x07example\x03com\0"), "{:02x?}", reply.raw);
 }
 
-// ---- extended errors of others --------------------------------------------------------------------------
+// ---- extended errors of other servers ------------------------------------------------------------------
 
 #[test]
-fn an_upstreams_extended_errors_are_passed_on() {
+fn extended_errors_of_upstreams_are_forwarded() {
     let ede = |code: u8, text: &str| (EDE, [&[0, code][..], text.as_bytes()].concat());
     let blocked = Response {
         options: vec![ede(15, "by list\x07 \"ads\""), ede(17, ""), (10, vec![1; 16])],
@@ -428,15 +430,15 @@ fn an_upstreams_extended_errors_are_passed_on() {
     let codes = |reply: &Reply| -> Vec<u16> { reply.edes().into_iter().map(|(code, _)| code).collect() };
     // From the server, from the message cache, and from the packet cache.
     for _ in 0..4 {
-        let reply = ask(&lab, "ads.example", A);
-        assert_eq!(codes(&reply), [15, 17, 0], "theirs, then the path's");
+        let reply = query(&lab, "ads.example", A);
+        assert_eq!(codes(&reply), [15, 17, 0], "those of the upstream, then that of the path");
         assert_eq!(reply.edes()[0].1, "by list \"ads\"");
         assert!(reply.edes()[2].1.starts_with("egress="), "{:?}", reply.edes());
         assert!(reply.option(lab::COOKIE).is_none());
-        assert_eq!(ask(&lab, "censored.example", A).edes()[0], (16, "court order".to_owned()));
-        assert_eq!(codes(&ask(&lab, "alias.example", A))[..3], [4, 15, 17]);
-        assert_eq!(codes(&ask(&lab, "plain.example", A)), [0]);
-        // Without EDNS there is nothing to carry them in; CD does not change the answer.
+        assert_eq!(query(&lab, "censored.example", A).edes()[0], (16, "court order".to_owned()));
+        assert_eq!(codes(&query(&lab, "alias.example", A))[..3], [4, 15, 17]);
+        assert_eq!(codes(&query(&lab, "plain.example", A)), [0]);
+        // Without EDNS they cannot be sent; CD does not change the answer.
         assert!(!send(&lab, &Packet::query("ads.example", A)).has_opt());
         assert_eq!(send(&lab, &Packet::query("ads.example", A).flags(RD | CD)).flags() & CD, CD);
     }

@@ -2,7 +2,7 @@
 
 mod order;
 
-use order::{Answered, Asked, Upstreams};
+use order::{Answered, ClientQuery, Upstreams};
 
 /// How many sequences are tried, and how many questions each has. All are asked twice, in different orders.
 const SEQUENCES: u64 = 24;
@@ -24,7 +24,7 @@ async fn in_whatever_order_questions_come_each_is_answered_the_same() {
     let upstreams = Upstreams::start().await;
     for seed in 0..SEQUENCES {
         let mut below = random(seed);
-        let mut questions: Vec<Asked> = (0..QUESTIONS).map(|_| Asked::choose(&mut below)).collect();
+        let mut questions: Vec<ClientQuery> = (0..QUESTIONS).map(|_| ClientQuery::choose(&mut below)).collect();
         // Some come again, so that what is cached is used; three times, for the packet cache.
         for _ in 0..QUESTIONS {
             questions.push(questions[below(QUESTIONS / 3)].clone());
@@ -42,13 +42,13 @@ async fn no_data_of_a_type_that_clients_can_send_is_no_denial_of_the_names_below
     let client = [127, 0, 1, 1];
     for rare in [0, 65_535, 65_280, 41, 251, 255] {
         for victim in ["a.com", "www.com", "host.com", "b.a.com", "a.corp.example"] {
-            let victim = Asked::plain(victim, 1, client);
+            let victim = ClientQuery::plain(victim, 1, client);
             let alone = upstreams.answers(std::slice::from_ref(&victim)).await;
-            let mut questions: Vec<Asked> = ["a", "b", "zz", "a.zz", "b.zz", "a.example"]
-                .map(|denied| Asked::plain(denied, 1, client))
+            let mut questions: Vec<ClientQuery> = ["a", "b", "zz", "a.zz", "b.zz", "a.example"]
+                .map(|denied| ClientQuery::plain(denied, 1, client))
                 .to_vec();
             questions.extend(
-                ["com", "example", "corp.example"].map(|name| Asked::plain(name, rare, [127, 0, 2, 1])),
+                ["com", "example", "corp.example"].map(|name| ClientQuery::plain(name, rare, [127, 0, 2, 1])),
             );
             questions.push(victim.clone());
             let last = upstreams.answers(&questions).await.pop();

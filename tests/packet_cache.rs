@@ -191,7 +191,7 @@ impl TestEngine {
         let incoming =
             IncomingMessage { listener: &self.listener, message: &query.message, source: &source, moment };
         let progress = self.engine.handle(&mut self.worker, &incoming, &mut out);
-        self.worker.recorder.settle(moment.started);
+        self.worker.recorder.finish_batch(moment.started);
         matches!(progress, Progress::Replied).then(|| out.split_off(7))
     }
 

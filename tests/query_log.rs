@@ -1,4 +1,5 @@
-//! The query log where there is no space for it: no torn record, no lost count, and it goes on when there is space.
+//! The query log on a full disk: no partial record, no uncounted loss, and logging continues when there is
+//! space.
 
 mod common;
 
@@ -10,8 +11,8 @@ use std::process::Command;
 use common::Client;
 use common::process::{DaemonProcess, PLUSTWO, lab_file};
 
-/// The lab with a query log in a file.
-fn lab_that_logs(dir: &Path, log: &Path, more: &str) -> String {
+/// Writes a lab configuration with a query log in a file.
+fn lab_with_query_log(dir: &Path, log: &Path, more: &str) -> String {
     let file = lab_file(dir, "127.0.0.1:0", "127.0.0.1:0");
     let text = fs::read_to_string(&file).unwrap();
     let keys = format!("\n[query_log]\nto = \"file\"\nfile = \"{}\"\n{more}\n", log.display());
@@ -19,49 +20,51 @@ fn lab_that_logs(dir: &Path, log: &Path, more: &str) -> String {
     file
 }
 
-/// Sends so many queries, one after the other.
-fn ask(served: &DaemonProcess, queries: usize) {
-    let client = Client::new(served.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
+/// Sends a number of queries, one after the other.
+fn send_queries(daemon: &DaemonProcess, queries: usize) {
+    let client = Client::new(daemon.dns.parse().unwrap(), IpAddr::from([127, 0, 1, 1]));
     for _ in 0..queries {
         assert_eq!(client.query("db.corp.internal", "A").addresses(), [IpAddr::from([10, 0, 1, 20])]);
     }
 }
 
-/// How many records are missing by the metric.
-fn dropped_at(served: &DaemonProcess) -> usize {
-    let page = served.http("GET", "/metrics").1;
+/// Number of lost records according to the metric.
+fn dropped_records(daemon: &DaemonProcess) -> usize {
+    let page = daemon.http("GET", "/metrics").1;
     let line = page.lines().find_map(|line| line.strip_prefix("plustwo_query_log_dropped_total "));
-    line.expect("the series is there").parse().unwrap()
+    line.expect("the metric exists").parse().unwrap()
 }
 
-/// Asks until records are lost; returns how many queries that took.
-fn fill(served: &DaemonProcess) -> usize {
-    let mut asked = 0;
-    while dropped_at(served) == 0 {
-        ask(served, 10);
-        asked += 10;
+/// Sends queries until records are lost. Returns the number of queries.
+fn query_until_records_are_lost(daemon: &DaemonProcess) -> usize {
+    let mut sent = 0;
+    while dropped_records(daemon) == 0 {
+        send_queries(daemon, 10);
+        sent += 10;
     }
-    asked
+    sent
 }
 
-/// The records of a log; each line of it is one.
+/// Number of records in a log. Each line must be a complete record.
 fn records(log: &Path) -> usize {
     let text = fs::read_to_string(log).unwrap();
-    assert!(text.is_empty() || text.ends_with('\n'), "the last record is torn: {text:?}");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last record is incomplete: {text:?}");
     for line in text.lines() {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("torn: {line}"));
+        let record: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("incomplete: {line}"));
         assert_eq!(record["query_name"], "db.corp.internal.");
     }
     text.lines().count()
 }
 
-/// The lines of a log that is being written.
+/// Number of lines in a log that is being written.
 fn lines(log: &Path) -> usize {
     fs::read(log).unwrap().iter().filter(|octet| **octet == b'\n').count()
 }
 
-/// A daemon whose files may have so many KiB. A write that does not fit is an error, as on a full disk.
-fn with_files_of(kib: usize, file: &str) -> DaemonProcess {
+/// Starts a daemon with a limit for the size of files in KiB. A write beyond the limit fails, as on a full
+/// disk.
+fn start_with_file_limit(kib: usize, file: &str) -> DaemonProcess {
     let script = format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" \"$@\"");
     let mut command = Command::new("bash");
     command.args(["-c", &script, PLUSTWO, "serve", "--log-json", "--config", file]);
@@ -69,43 +72,43 @@ fn with_files_of(kib: usize, file: &str) -> DaemonProcess {
 }
 
 #[test]
-fn a_full_disk_leaves_no_torn_record_and_the_log_goes_on_when_there_is_space() {
+fn a_full_disk_leaves_no_partial_record_and_logging_continues_when_there_is_space() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("query.log");
-    // No multiple of a record's length is likely to be 5 KiB.
-    let served = with_files_of(5, &lab_that_logs(dir.path(), &log, ""));
-    let mut asked = fill(&served);
-    // The last page of them is on its way yet.
-    while lines(&log) + dropped_at(&served) < asked {
+    // 5 KiB is unlikely to be a multiple of a record's length.
+    let daemon = start_with_file_limit(5, &lab_with_query_log(dir.path(), &log, ""));
+    let mut sent = query_until_records_are_lost(&daemon);
+    // The last page may not have been written yet.
+    while lines(&log) + dropped_records(&daemon) < sent {
         std::thread::yield_now();
     }
-    assert_eq!(records(&log) + dropped_at(&served), asked);
-    let pid = served.child.id().to_string();
+    assert_eq!(records(&log) + dropped_records(&daemon), sent);
+    let pid = daemon.child.id().to_string();
     let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=1000000:"]).status();
     if !raised.is_ok_and(|status| status.success()) {
-        eprintln!("no prlimit here: not tested that the log goes on");
+        eprintln!("skipped: prlimit is not available");
         return;
     }
     let before = lines(&log);
     while lines(&log) == before {
-        ask(&served, 10);
-        asked += 10;
+        send_queries(&daemon, 10);
+        sent += 10;
     }
-    let missing = dropped_at(&served);
-    served.stop();
-    assert_eq!(records(&log) + missing, asked);
+    let missing = dropped_records(&daemon);
+    daemon.stop();
+    assert_eq!(records(&log) + missing, sent);
 }
 
 #[test]
-fn rotation_with_files_that_cannot_grow_loses_no_record_unseen() {
+fn rotation_before_the_file_size_limit_loses_no_record() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("query.log");
-    // Rotation comes before the limit of 5 KiB does.
-    let file = lab_that_logs(dir.path(), &log, "rotate_at_bytes = 4000\nkeep = 100");
-    let served = with_files_of(5, &file);
-    ask(&served, 100);
-    let missing = dropped_at(&served);
-    served.stop();
+    // Files are rotated before they reach the limit of 5 KiB.
+    let file = lab_with_query_log(dir.path(), &log, "rotate_at_bytes = 4000\nkeep = 100");
+    let daemon = start_with_file_limit(5, &file);
+    send_queries(&daemon, 100);
+    let missing = dropped_records(&daemon);
+    daemon.stop();
     let logs = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     let logs = logs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("query.log"));
     assert_eq!(logs.map(|log| records(&log)).sum::<usize>() + missing, 100);

@@ -1,5 +1,5 @@
-//! Name servers of others as upstreams: unbound and dnsmasq, started here on loopback, skipped with a word where
-//! they are not installed.
+//! Unbound and dnsmasq as upstreams, started on loopback. The tests are skipped with a message if these
+//! programs are not installed.
 
 mod common;
 
@@ -12,9 +12,9 @@ use common::{Client, Lab, Reply};
 use hickory_proto::op::ResponseCode;
 use plustwo::config::BUILT_IN_LAB;
 
-const HOME: [u8; 4] = [127, 0, 1, 1];
+const CLIENT: [u8; 4] = [127, 0, 1, 1];
 
-/// A server's process. Killed when dropped.
+/// A server process. Dropping it kills the process.
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -28,12 +28,12 @@ impl Drop for Server {
     }
 }
 
-/// The program's path; a word where it is not there.
+/// Finds the path of a program. Prints a message if it is not installed.
 fn find(program: &str) -> Option<String> {
-    let places = ["/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin", "/usr/local/bin"];
-    let found = places.iter().map(|dir| format!("{dir}/{program}")).find(|path| Path::new(path).exists());
+    let directories = ["/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin", "/usr/local/bin"];
+    let found =
+        directories.iter().map(|dir| format!("{dir}/{program}")).find(|path| Path::new(path).exists());
     if found.is_none() {
-        // A test's output is for whoever runs it.
         println!("skipped: {program} is not installed (apt-get install unbound dnsmasq-base)");
     }
     found
@@ -43,8 +43,8 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Waits until a server answers a question that it has an answer to.
-fn until_it_answers(server: &Server, name: &str) {
+/// Waits until a server answers a query for one of its names.
+fn wait_until_it_answers(server: &Server, name: &str) {
     let client = Client::new(server.address, [127, 0, 0, 1].into());
     let started = std::time::Instant::now();
     while started.elapsed() < std::time::Duration::from_secs(30) {
@@ -78,7 +78,7 @@ fn unbound(ttl: u32) -> Option<Server> {
     let mut command = Command::new(program);
     command.arg("-d").arg("-c").arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
     let server = Server { child: command.spawn().unwrap(), address, _dir: dir };
-    until_it_answers(&server, "www.example");
+    wait_until_it_answers(&server, "www.example");
     Some(server)
 }
 
@@ -95,7 +95,7 @@ fn dnsmasq() -> Option<Server> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let server = Server { child: command.spawn().unwrap(), address, _dir: dir };
-    until_it_answers(&server, "www.example");
+    wait_until_it_answers(&server, "www.example");
     Some(server)
 }
 
@@ -107,63 +107,66 @@ fn lab(servers: &[SocketAddr]) -> Lab {
     ))
 }
 
-fn ask(lab: &Lab, name: &str, rtype: &str) -> Reply {
-    Client::new(lab.dns, HOME.into()).query(name, rtype)
+fn query(lab: &Lab, name: &str, rtype: &str) -> Reply {
+    Client::new(lab.dns, CLIENT.into()).query(name, rtype)
 }
 
 #[test]
-fn unbound_answers_through_us() {
+fn answers_of_unbound_are_forwarded() {
     let Some(server) = unbound(60) else { return };
     let lab = lab(&[server.address]);
-    assert_eq!(ask(&lab, "www.example", "A").addresses().len(), 1);
-    assert_eq!(ask(&lab, "mail.example", "MX").message.answers.len(), 1);
-    let none = ask(&lab, "none.example", "A");
+    assert_eq!(query(&lab, "www.example", "A").addresses().len(), 1);
+    assert_eq!(query(&lab, "mail.example", "MX").message.answers.len(), 1);
+    let none = query(&lab, "none.example", "A");
     assert_eq!(none.message.metadata.response_code, ResponseCode::NXDomain);
-    assert_eq!(none.message.authorities.len(), 1, "the denial comes with its SOA");
-    let nodata = ask(&lab, "www.example", "AAAA");
+    assert_eq!(none.message.authorities.len(), 1, "the denial has its SOA record");
+    let nodata = query(&lab, "www.example", "AAAA");
     assert_eq!(nodata.message.metadata.response_code, ResponseCode::NoError);
     assert!(nodata.message.answers.is_empty());
 }
 
 #[test]
-fn what_unbound_truncates_is_fetched_over_tcp() {
+fn answers_truncated_by_unbound_are_fetched_over_tcp() {
     let Some(server) = unbound(60) else { return };
     let lab = lab(&[server.address]);
-    let over_udp = ask(&lab, "large.example", "A");
-    assert!(over_udp.message.metadata.truncation, "120 addresses do not fit a datagram to the client either");
-    let over_tcp = Client::new(lab.dns, HOME.into()).query_tcp("large.example", "A");
+    let over_udp = query(&lab, "large.example", "A");
+    assert!(
+        over_udp.message.metadata.truncation,
+        "120 addresses do not fit into a datagram to the client either"
+    );
+    let over_tcp = Client::new(lab.dns, CLIENT.into()).query_tcp("large.example", "A");
     assert_eq!(over_tcp.addresses().len(), 120);
 }
 
 #[test]
-fn a_server_that_dies_is_left_for_one_that_lives() {
-    let (Some(dying), Some(living)) = (unbound(60), dnsmasq()) else { return };
-    let lab = lab(&[dying.address, living.address]);
-    drop(dying);
+fn another_server_is_queried_after_one_has_stopped() {
+    let (Some(stopped), Some(running)) = (unbound(60), dnsmasq()) else { return };
+    let lab = lab(&[stopped.address, running.address]);
+    drop(stopped);
     for _ in 0..4 {
         // Another name each time, so that nothing is cached.
         assert_eq!(
-            ask(&lab, "www.example", "A").addresses(),
+            query(&lab, "www.example", "A").addresses(),
             ["198.51.100.9".parse::<std::net::IpAddr>().unwrap()]
         );
     }
 }
 
 #[test]
-fn with_every_server_gone_names_seen_before_are_served_stale_and_marked() {
+fn without_any_server_cached_names_are_served_stale_and_marked() {
     let Some(server) = unbound(1) else { return };
     let lab = lab(&[server.address]);
-    assert_eq!(ask(&lab, "www.example", "A").addresses().len(), 1);
+    assert_eq!(query(&lab, "www.example", "A").addresses().len(), 1);
     drop(server);
-    // The TTL is a second: asked until it is over.
+    // The TTL is one second. The name is queried until it has expired.
     let stale = (0..100_000).find_map(|_| {
-        let reply = ask(&lab, "www.example", "A");
-        assert_eq!(reply.addresses().len(), 1, "it is answered throughout");
+        let reply = query(&lab, "www.example", "A");
+        assert_eq!(reply.addresses().len(), 1, "it is always answered");
         reply.extended_errors().iter().any(|(code, _)| *code == 3).then_some(reply)
     });
-    let stale = stale.expect("it became stale");
+    let stale = stale.expect("the answer becomes stale");
     assert!(stale.message.answers.iter().all(|record| record.ttl <= 30));
-    let unseen = ask(&lab, "unseen.example", "A");
-    assert_eq!(unseen.message.metadata.response_code, ResponseCode::ServFail);
-    assert_eq!(ask(&lab, "db.corp.internal", "A").addresses().len(), 1, "private names answer as ever");
+    let uncached = query(&lab, "uncached.example", "A");
+    assert_eq!(uncached.message.metadata.response_code, ResponseCode::ServFail);
+    assert_eq!(query(&lab, "db.corp.internal", "A").addresses().len(), 1, "private names are still answered");
 }

@@ -95,7 +95,7 @@ impl Lab {
             Progress::Replied => {}
             Progress::Dropped => panic!("{name} got no reply"),
         }
-        self.worker.recorder.settle(Instant::now());
+        self.worker.recorder.finish_batch(Instant::now());
         Reply::read(&out)
     }
 }

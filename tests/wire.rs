@@ -1,6 +1,8 @@
-//! What a client sees: messages made octet by octet over real sockets to a whole daemon in this process.
+//! Tests of the wire protocol: messages built octet by octet and sent over real sockets to a daemon in this
+//! process.
 //!
-//! Where nothing is to come back, a query is sent after it, and what comes back first is that query's reply.
+//! If no reply is expected, another query is sent afterwards, and the first reply received must be for that
+//! one.
 
 mod lab;
 
@@ -18,22 +20,22 @@ use tokio::net::{TcpSocket, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Info code 18, Prohibited (RFC 8914 4.19).
+/// INFO-CODE 18, Prohibited (RFC 8914 4.19).
 const PROHIBITED: u16 = 18;
 
-/// Info code 21, Not Supported (RFC 8914 4.22).
+/// INFO-CODE 21, Not Supported (RFC 8914 4.22).
 const NOT_SUPPORTED: u16 = 21;
 
-/// As a number: `hickory_proto` calls 16 by its name in TSIG (RFC 6895 2.3).
+/// Rcode BADVERS, as a number: `hickory_proto` uses the name of rcode 16 in TSIG (RFC 6895 2.3).
 const BADVERS: u16 = 16;
 
-/// A name with more A records than any UDP reply carries.
+/// A name with more A records than fit in a UDP reply.
 const MANY: &str = "many.big.internal";
 
-/// How many addresses [`MANY`] has.
+/// Number of addresses of [`MANY`].
 const MANY_COUNT: usize = 200;
 
-/// A daemon that is being run.
+/// A running daemon.
 struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -41,40 +43,40 @@ struct Running {
 }
 
 impl Running {
-    /// Tells the daemon to stop, and waits until it has.
+    /// Stops the daemon, and waits until it has stopped.
     async fn stop(self) {
         let _ = self.stop.send(true);
-        soon(self.task).await.expect("the daemon does not panic");
+        within_a_minute(self.task).await.expect("the daemon does not panic");
     }
 
-    /// The reply to a message over UDP from 127.0.0.1.
+    /// Sends a message over UDP from 127.0.0.1 and returns the reply.
     async fn udp(&self, message: &[u8]) -> Reply {
         self.udp_from("127.0.0.1", message).await
     }
 
-    /// The reply to a message over UDP from an address of loopback.
+    /// Sends a message over UDP from a loopback address and returns the reply.
     async fn udp_from(&self, ip: &str, message: &[u8]) -> Reply {
         let client = UdpSocket::bind((ip, 0)).await.expect("a loopback address");
         client.send_to(message, self.address).await.expect("sent");
         let reply = Reply::read(&receive(&client).await);
-        assert_eq!(reply.raw[..2], message[..2], "the identifier");
+        assert_eq!(reply.raw[..2], message[..2], "message ID");
         reply
     }
 
-    /// The reply to a message over TCP from 127.0.0.1.
+    /// Sends a message over TCP from 127.0.0.1 and returns the reply.
     async fn tcp(&self, message: &[u8]) -> Reply {
         let socket = TcpSocket::new_v4().expect("a socket");
-        let mut stream = soon(socket.connect(self.address)).await.expect("connected");
+        let mut stream = within_a_minute(socket.connect(self.address)).await.expect("connected");
         let length = u16::try_from(message.len()).expect("fits");
         stream.write_all(&[&length.to_be_bytes()[..], message].concat()).await.expect("written");
-        let length = soon(stream.read_u16()).await.expect("a reply");
+        let length = within_a_minute(stream.read_u16()).await.expect("a reply");
         let mut reply = vec![0; length.into()];
-        soon(stream.read_exact(&mut reply)).await.expect("a whole reply");
+        within_a_minute(stream.read_exact(&mut reply)).await.expect("a complete reply");
         Reply::read(&reply)
     }
 
-    /// Checks that none of these messages is answered over UDP, and a query after them is.
-    async fn assert_silent(&self, messages: &[Vec<u8>]) {
+    /// Asserts that none of these messages is answered over UDP, but a query sent after them is.
+    async fn assert_discarded(&self, messages: &[Vec<u8>]) {
         let client = UdpSocket::bind(("127.0.0.1", 0)).await.expect("a client");
         for message in messages {
             client.send_to(message, self.address).await.expect("sent");
@@ -86,22 +88,22 @@ impl Running {
 
 async fn receive(client: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 65_535];
-    let length = soon(client.recv(&mut buffer)).await.expect("a reply");
+    let length = within_a_minute(client.recv(&mut buffer)).await.expect("a reply");
     buffer.truncate(length);
     buffer
 }
 
-/// What `future` gives; a failure where it would hang.
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("this does not hang")
+/// Returns the output of `future`, or fails the test if it takes a minute.
+async fn within_a_minute<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("completes within a minute")
 }
 
-/// A daemon of the lab with a name that has [`MANY_COUNT`] addresses.
+/// Starts a daemon with the lab, in which one name has [`MANY_COUNT`] addresses.
 async fn start() -> Running {
     start_with("", "").await
 }
 
-/// The same, with `server` in its `[server]` section and `more` at the end of its configuration.
+/// Like [`start`], with `server` added to the `[server]` section and `more` appended to the configuration.
 async fn start_with(server: &str, more: &str) -> Running {
     let addresses: Vec<String> = (0..MANY_COUNT).map(|last| format!("\"10.0.2.{last}\"")).collect();
     let zone = format!(
@@ -120,7 +122,7 @@ async fn start_with(server: &str, more: &str) -> Running {
     Running { address, stop, task: tokio::spawn(daemon.run(stopped)) }
 }
 
-/// The data of a client subnet option as a client sends it: an IPv4 prefix.
+/// Returns the data of a client subnet option in a query, for an IPv4 prefix.
 fn subnet(address: [u8; 4], length: u8) -> Vec<u8> {
     [&[0, 1, length, 0], &address[..usize::from(length).div_ceil(8)]].concat()
 }
@@ -130,15 +132,15 @@ fn subnet(address: [u8; 4], length: u8) -> Vec<u8> {
 #[tokio::test]
 async fn another_edns_version_is_badvers_with_opt() {
     let daemon = start().await;
-    // What the options of another version look like is not known: these are not looked at.
+    // The format of options in other EDNS versions is unknown, so they are not parsed.
     for data in [&[][..], &[0xff; 3]] {
         let reply = daemon.udp(&Packet::query(SNS, A).additional(&opt(1232, 1, data)).build()).await;
         assert_eq!(u16::from(reply.rcode()), BADVERS);
-        assert_eq!(reply.raw[3] & 15, 0, "the lower half of BADVERS");
+        assert_eq!(reply.raw[3] & 15, 0, "the lower four bits of BADVERS");
         assert_eq!(reply.counts(), [1, 0, 0, 1]);
         let opt = reply.message.edns.as_ref().expect("OPT");
         assert_eq!(opt.version(), 0);
-        assert!(reply.options().is_empty(), "nothing beside what BADVERS needs");
+        assert!(reply.options().is_empty(), "no option with BADVERS");
     }
     daemon.stop().await;
 }
@@ -146,21 +148,21 @@ async fn another_edns_version_is_badvers_with_opt() {
 #[tokio::test]
 async fn a_malformed_opt_is_formerr_without_opt() {
     let daemon = start().await;
-    let ask = || Packet::query(SNS, A);
+    let query = || Packet::query(SNS, A);
     let plain = opt(1232, 0, &[]);
     let with_owner = [&wire("example")[..], &plain[1..]].concat();
-    // The owner is the root by way of a pointer to the end of the question's name.
+    // The owner is the root, as a pointer to the end of the QNAME.
     let at = u8::try_from(12 + wire(SNS).len() - 1).expect("fits");
     let with_pointer = [&[0xc0, at], &plain[1..]].concat();
     let in_the_answer = Packet::query(SNS, A).additional(&plain).counts([1, 1, 0, 0]);
     let cases = [
-        ("two", ask().additional(&plain).additional(&plain)),
-        ("one with an owner", ask().additional(&with_owner)),
-        ("one with an owner by pointer", ask().additional(&with_pointer)),
+        ("two", query().additional(&plain).additional(&plain)),
+        ("one with an owner", query().additional(&with_owner)),
+        ("one with a compressed owner", query().additional(&with_pointer)),
         ("one in the answer section", in_the_answer),
-        ("an option cut short", ask().additional(&opt(1232, 0, &[0, 10, 0, 8, 1, 2]))),
-        ("an option's head cut short", ask().additional(&opt(1232, 0, &[0, 10, 0]))),
-        ("fewer octets than it says", ask().additional(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9, 1])),
+        ("a truncated option", query().additional(&opt(1232, 0, &[0, 10, 0, 8, 1, 2]))),
+        ("a truncated option header", query().additional(&opt(1232, 0, &[0, 10, 0]))),
+        ("RDLENGTH exceeds the data", query().additional(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 9, 1])),
     ];
     for (what, packet) in cases {
         let reply = daemon.udp(&packet.build()).await;
@@ -175,12 +177,12 @@ async fn a_malformed_client_subnet_is_formerr() {
     let daemon = start().await;
     let cases: [(&str, &[u8]); 8] = [
         ("empty", &[]),
-        ("cut short", &[0, 1, 24]),
+        ("truncated", &[0, 1, 24]),
         ("too few octets", &[0, 1, 24, 0, 10, 0]),
         ("too many octets", &[0, 1, 24, 0, 10, 0, 1, 0]),
         ("bits after the prefix", &[0, 1, 20, 0, 10, 0, 1]),
         ("a prefix too long", &[0, 1, 33, 0, 10, 0, 1, 7, 0]),
-        ("a family nobody knows", &[0, 9, 8, 0, 10]),
+        ("an unknown address family", &[0, 9, 8, 0, 10]),
         ("a scope in a query", &[0, 1, 24, 24, 10, 0, 1]),
     ];
     for (what, data) in cases {
@@ -192,7 +194,7 @@ async fn a_malformed_client_subnet_is_formerr() {
 }
 
 #[tokio::test]
-async fn without_opt_there_is_no_opt_and_512_octets_at_most() {
+async fn without_opt_the_reply_has_no_opt_and_at_most_512_octets() {
     let daemon = start().await;
     for (name, truncated) in [(SNS, false), ("nothing.corp.internal", false), (MANY, true)] {
         let reply = daemon.udp(&Packet::query(name, A).build()).await;
@@ -208,14 +210,14 @@ async fn without_opt_there_is_no_opt_and_512_octets_at_most() {
 async fn unknown_options_and_cookies_are_ignored() {
     let daemon = start().await;
     let cookie: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
-    let given: [&[(u16, &[u8])]; 4] = [
+    let option_lists: [&[(u16, &[u8])]; 4] = [
         &[(COOKIE, cookie)],
-        // A cookie of a length it cannot have (RFC 7873 5.2.2): whoever ignores cookies ignores this too.
+        // A cookie of invalid length (RFC 7873 5.2.2): a server that ignores cookies ignores it too.
         &[(COOKIE, &[1])],
-        &[(64_999, b"what"), (PADDING, &[0; 100]), (0, &[])],
+        &[(64_999, b"data"), (PADDING, &[0; 100]), (0, &[])],
         &[(64_999, b"7".as_slice()); 100],
     ];
-    for options in given {
+    for options in option_lists {
         let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, options).build()).await;
         assert_eq!(reply.addresses(), SNS_ADDRESSES);
         let codes: Vec<u16> = reply.options().into_iter().map(|(code, _)| code).collect();
@@ -225,14 +227,14 @@ async fn unknown_options_and_cookies_are_ignored() {
 }
 
 #[tokio::test]
-async fn every_udp_reply_fits_the_size_asked() {
+async fn every_udp_reply_fits_the_requested_payload_size() {
     let daemon = start().await;
     let names = [SNS, MANY, "s3.ap-northeast-1.amazonaws.com", "nothing.corp.internal", "sealed.example"];
     for size in [0, 1, 511, 512, 513, 600, 900, 1231, 1232, 1233, 4096, 65_535] {
-        let most = usize::from(size).clamp(512, 1232);
+        let limit = usize::from(size).clamp(512, 1232);
         for name in names {
             let reply = daemon.udp(&Packet::query(name, A).opt(size, &[(PATHS, &[])]).build()).await;
-            assert!(reply.raw.len() <= most, "{name} at {size}: {}", reply.raw.len());
+            assert!(reply.raw.len() <= limit, "{name} at {size}: {}", reply.raw.len());
             assert!(reply.has_opt(), "{name} at {size}");
             assert_eq!(reply.is_truncated(), name == MANY, "{name} at {size}");
         }
@@ -241,16 +243,16 @@ async fn every_udp_reply_fits_the_size_asked() {
 }
 
 #[tokio::test]
-async fn a_large_answer_is_truncated_with_opt_and_whole_over_tcp() {
+async fn a_large_answer_is_truncated_with_opt_and_complete_over_tcp() {
     let daemon = start().await;
     let question = Packet::query(MANY, A).opt(1232, &[]).build();
-    let short = daemon.udp(&question).await;
-    assert!(short.is_truncated());
-    assert!(short.has_opt());
-    assert_eq!(short.counts(), [1, 0, 0, 1], "a record set is whole or not there (RFC 2181 9)");
-    let whole = daemon.tcp(&question).await;
-    assert!(!whole.is_truncated());
-    assert_eq!(whole.message.answers.len(), MANY_COUNT);
+    let truncated = daemon.udp(&question).await;
+    assert!(truncated.is_truncated());
+    assert!(truncated.has_opt());
+    assert_eq!(truncated.counts(), [1, 0, 0, 1], "an RRset is never sent in part (RFC 2181 9)");
+    let complete = daemon.tcp(&question).await;
+    assert!(!complete.is_truncated());
+    assert_eq!(complete.message.answers.len(), MANY_COUNT);
     daemon.stop().await;
 }
 
@@ -267,11 +269,11 @@ async fn other_opcodes_are_not_implemented() {
         assert_eq!(reply.counts(), [1, 0, 0, 1], "{opcode:?}");
         let empty = [&[0, 9, (number << 3) as u8, 0][..], &[0; 8]].concat();
         let reply = daemon.udp(&empty).await;
-        assert_eq!(reply.rcode(), ResponseCode::NotImp, "{opcode:?} of nothing");
+        assert_eq!(reply.rcode(), ResponseCode::NotImp, "{opcode:?} without a question");
         assert_eq!(reply.message.metadata.op_code, opcode);
         assert_eq!(reply.counts(), [0; 4]);
     }
-    // A record in the answer section, as a NOTIFY has it (RFC 1996 3.7).
+    // A record in the answer section, as in a NOTIFY (RFC 1996 3.7).
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     let notify = Packet::query("corp.internal", 6).opcode(4).additional(&soa).counts([1, 1, 0, 0]);
     assert_eq!(daemon.udp(&notify.build()).await.rcode(), ResponseCode::NotImp);
@@ -279,35 +281,35 @@ async fn other_opcodes_are_not_implemented() {
 }
 
 #[tokio::test]
-async fn one_question_is_answered_and_no_other_number() {
+async fn messages_without_exactly_one_question_are_formerr() {
     let daemon = start().await;
     let none = [&[0, 9, 1, 0][..], &[0; 8]].concat();
     let reply = daemon.udp(&none).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     assert_eq!(reply.counts(), [0; 4]);
-    let again = [&wire("corp.internal")[..], &[0, 1, 0, 1]].concat();
-    let two = Packet::query(SNS, A).additional(&again).counts([2, 0, 0, 0]);
+    let second = [&wire("corp.internal")[..], &[0, 1, 0, 1]].concat();
+    let two = Packet::query(SNS, A).additional(&second).counts([2, 0, 0, 0]);
     let reply = daemon.udp(&two.build()).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     assert_eq!(reply.counts(), [0; 4]);
-    // It says there are two, and there is one.
+    // QDCOUNT is 2, but there is only one question.
     let reply = daemon.udp(&Packet::query(SNS, A).counts([2, 0, 0, 0]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::FormErr);
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn responses_and_short_packets_get_silence() {
+async fn responses_and_short_packets_are_discarded() {
     let daemon = start().await;
     let response = Packet::query(SNS, A).flags(0x8180).build();
-    let mut silent = vec![response];
-    silent.extend((0..12).map(|length| vec![0; length]));
-    daemon.assert_silent(&silent).await;
+    let mut messages = vec![response];
+    messages.extend((0..12).map(|length| vec![0; length]));
+    daemon.assert_discarded(&messages).await;
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn a_bad_name_is_formerr_without_a_question() {
+async fn a_malformed_name_is_formerr_without_a_question() {
     let daemon = start().await;
     let long_label = wire(&"a".repeat(64));
     let long_name = wire(&vec!["a".repeat(63); 4].join("."));
@@ -315,8 +317,8 @@ async fn a_bad_name_is_formerr_without_a_question() {
     let cases: [(&str, &[u8]); 6] = [
         ("a pointer to itself", &[0xc0, 12]),
         ("a pointer to the header", &[1, b'a', 0xc0, 0]),
-        ("a pointer ahead", &[0xc0, 0xff]),
-        ("a label of another kind", &[0x41, b'a', 0]),
+        ("a forward pointer", &[0xc0, 0xff]),
+        ("another label type", &[0x41, b'a', 0]),
         ("a label of 64 octets", &long_label),
         ("a name of 257 octets", &long_name),
     ];
@@ -325,7 +327,7 @@ async fn a_bad_name_is_formerr_without_a_question() {
         assert_eq!(reply.rcode(), ResponseCode::FormErr, "{what}");
         assert_eq!(reply.counts(), [0; 4], "{what}");
     }
-    // Cut anywhere behind the header, it is no query any more.
+    // A query truncated anywhere after the header is malformed.
     let whole = Packet::query(SNS, A).opt(1232, &[]).build();
     for length in 12..whole.len() {
         assert_eq!(daemon.udp(&whole[..length]).await.rcode(), ResponseCode::FormErr, "{length} octets");
@@ -355,15 +357,15 @@ async fn the_case_of_the_question_is_echoed() {
 }
 
 #[tokio::test]
-async fn of_the_clients_flags_rd_and_cd_alone_are_copied() {
+async fn only_rd_and_cd_are_copied_from_the_clients_flags() {
     let daemon = start().await;
-    // AA, TC, RD, Z, AD and CD, all set by the client. `Reply::read` checks what must be clear.
+    // The client sets AA, TC, RD, Z, AD and CD. `Reply::read` checks the bits that must be clear.
     let reply = daemon.udp(&Packet::query(SNS, A).flags(0x0770).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NoError);
     assert!(!reply.is_truncated());
     assert_eq!(reply.addresses(), SNS_ADDRESSES);
     assert_eq!(reply.flags() & (RD | CD), RD | CD);
-    // Out of the packet cache too, whichever query came first (RFC 4035 3.2.2).
+    // Also from the packet cache, whichever query came first (RFC 4035 3.2.2).
     for flags in [RD, RD | CD, RD, RD | CD, RD | CD, RD] {
         let reply = daemon.udp(&Packet::query(SNS, A).flags(flags).build()).await;
         assert_eq!(reply.flags() & (RD | CD), flags);
@@ -373,10 +375,10 @@ async fn of_the_clients_flags_rd_and_cd_alone_are_copied() {
 }
 
 #[tokio::test]
-async fn recursion_is_not_available_to_those_who_may_not_query_nor_for_what_is_no_query() {
+async fn ra_is_clear_for_clients_that_are_not_allowed_and_messages_that_are_not_queries() {
     let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
-    let nowhere = daemon.udp_from("127.0.60.1", &Packet::query(SNS, A).build()).await;
-    assert_eq!((nowhere.rcode(), nowhere.flags() & RA), (ResponseCode::Refused, 0));
+    let denied = daemon.udp_from("127.0.60.1", &Packet::query(SNS, A).build()).await;
+    assert_eq!((denied.rcode(), denied.flags() & RA), (ResponseCode::Refused, 0));
     let without_rd = daemon.udp(&Packet::query(SNS, A).flags(CD).build()).await;
     assert_eq!((without_rd.rcode(), without_rd.flags() & (RA | CD)), (ResponseCode::Refused, RA | CD));
     let malformed = daemon.udp(&Packet::query(SNS, 41).flags(RD | CD).build()).await;
@@ -387,7 +389,7 @@ async fn recursion_is_not_available_to_those_who_may_not_query_nor_for_what_is_n
 }
 
 #[tokio::test]
-async fn without_recursion_desired_nothing_is_served() {
+async fn queries_without_rd_are_refused() {
     let daemon = start().await;
     for qtype in [ANY, AAAA, TXT, 65_280] {
         let reply = daemon.udp(&Packet::query(SNS, qtype).flags(0).opt(1232, &[]).build()).await;
@@ -415,7 +417,7 @@ async fn zone_transfers_are_refused() {
             assert_eq!(reply.edes()[0].0, NOT_SUPPORTED);
         }
     }
-    // The serial that an IXFR brings in its authority section (RFC 1995 3) is no mistake.
+    // An IXFR query has the client's SOA record in its authority section (RFC 1995 3), which is not an error.
     let soa = [&wire("corp.internal")[..], &[0, 6, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     let ixfr = Packet::query("corp.internal", IXFR).additional(&soa).counts([1, 0, 1, 0]);
     assert_eq!(daemon.udp(&ixfr.build()).await.rcode(), ResponseCode::Refused);
@@ -423,7 +425,7 @@ async fn zone_transfers_are_refused() {
 }
 
 #[tokio::test]
-async fn any_is_answered_with_what_there_is() {
+async fn any_is_answered_with_the_existing_records() {
     let daemon = start().await;
     let reply = daemon.udp(&Packet::query(SNS, ANY).opt(1232, &[]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NoError);
@@ -432,17 +434,17 @@ async fn any_is_answered_with_what_there_is() {
     }
     let reply = daemon.udp(&Packet::query("queue.corp.internal", ANY).build()).await;
     let types: Vec<u16> = reply.message.answers.iter().map(|record| record.record_type().into()).collect();
-    assert_eq!(types, [CNAME], "ANY asks for the alias, not for where it leads");
+    assert_eq!(types, [CNAME], "ANY returns the CNAME and does not follow it");
     let reply = daemon.udp(&Packet::query("nothing.corp.internal", ANY).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::NXDomain);
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn meta_types_are_turned_away() {
+async fn meta_types_are_rejected() {
     let daemon = start().await;
     let reply = daemon.udp(&Packet::query(SNS, 41).build()).await;
-    assert_eq!(reply.rcode(), ResponseCode::FormErr, "OPT is no type to ask for");
+    assert_eq!(reply.rcode(), ResponseCode::FormErr, "OPT is not a query type");
     for qtype in [249, 250, 253, 254] {
         let reply = daemon.udp(&Packet::query(SNS, qtype).build()).await;
         assert_eq!(reply.rcode(), ResponseCode::NotImp, "type {qtype}");
@@ -450,9 +452,9 @@ async fn meta_types_are_turned_away() {
     daemon.stop().await;
 }
 
-/// RFC 6895 3.1: 0 and 65535 are reserved; those between 65280 and 65534 are for private use.
+/// RFC 6895 3.1: 0 and 65535 are reserved; 65280 to 65534 are for private use.
 #[tokio::test]
-async fn reserved_types_are_refused_and_private_ones_are_data() {
+async fn reserved_types_are_refused_and_private_use_types_are_answered() {
     let daemon = start().await;
     for qtype in [0, 65_535] {
         let question = Packet::query(SNS, qtype).opt(1232, &[]).build();
@@ -471,7 +473,7 @@ async fn reserved_types_are_refused_and_private_ones_are_data() {
 }
 
 #[tokio::test]
-async fn class_chaos_tells_about_the_resolver_and_about_names() {
+async fn chaos_queries_return_information_about_the_resolver_and_names() {
     let daemon = start().await;
     let chaos = |name: &str| Packet::query_wire(&wire(name), TXT, CH).build();
     let reply = daemon.udp_from("127.0.3.1", &chaos("whoami.plustwo")).await;
@@ -501,12 +503,12 @@ async fn other_classes_are_refused() {
     daemon.stop().await;
 }
 
-// ---- who asks ---------------------------------------------------------------------------------------
+// ---- clients ----------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_trusted_client_subnet_is_followed_and_echoed_with_its_length_as_scope() {
+async fn a_trusted_client_subnet_is_used_and_echoed_with_its_length_as_scope() {
     let daemon = start().await;
-    for (address, length, place) in [
+    for (address, length, location) in [
         ([10, 0, 3, 7], 32, "subnet-isolated-a"),
         ([10, 0, 2, 0], 24, "subnet-private-c"),
         ([192, 168, 10, 0], 25, "site-office"),
@@ -516,13 +518,13 @@ async fn a_trusted_client_subnet_is_followed_and_echoed_with_its_length_as_scope
         let mut echoed = data.clone();
         echoed[3] = length;
         assert_eq!(reply.option(CLIENT_SUBNET), Some(echoed));
-        assert!(reply.edes()[0].1.contains(&format!("from={place}")), "{:?}", reply.edes());
+        assert!(reply.edes()[0].1.contains(&format!("from={location}")), "{:?}", reply.edes());
     }
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn an_untrusted_client_subnet_is_neither_followed_nor_echoed() {
+async fn an_untrusted_client_subnet_is_neither_used_nor_echoed() {
     let daemon = start_with("trust_client_subnet = [\"127.0.0.1/32\"]", "").await;
     let data = subnet([10, 0, 3, 7], 32);
     let question = Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build();
@@ -535,9 +537,9 @@ async fn an_untrusted_client_subnet_is_neither_followed_nor_echoed() {
 }
 
 #[tokio::test]
-async fn a_client_subnet_over_two_places_is_refused_with_both_named() {
+async fn a_client_subnet_that_spans_two_locations_is_refused_with_both_listed() {
     let daemon = start().await;
-    // 10.0.2.0/23 is 10.0.2.0/24 and 10.0.3.0/24.
+    // 10.0.2.0/23 contains 10.0.2.0/24 and 10.0.3.0/24.
     let data = subnet([10, 0, 2, 0], 23);
     let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, &data)]).build()).await;
     assert_eq!(reply.rcode(), ResponseCode::Refused);
@@ -549,7 +551,7 @@ async fn a_client_subnet_over_two_places_is_refused_with_both_named() {
 }
 
 #[tokio::test]
-async fn a_client_subnet_of_length_0_counts_as_absent() {
+async fn a_client_subnet_of_length_0_is_ignored() {
     let daemon = start().await;
     for data in [&[0, 1, 0, 0], &[0, 2, 0, 0], &[0, 0, 0, 0]] {
         let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(CLIENT_SUBNET, data)]).build()).await;
@@ -561,7 +563,7 @@ async fn a_client_subnet_of_length_0_counts_as_absent() {
 }
 
 #[tokio::test]
-async fn a_client_that_stands_nowhere_is_refused() {
+async fn a_client_without_a_location_is_refused() {
     let daemon = start_with("allow = [\"127.0.50.0/24\"]", "").await;
     for client in ["127.0.50.1", "127.0.60.1"] {
         let reply = daemon.udp_from(client, &Packet::query(SNS, A).opt(1232, &[]).build()).await;
@@ -582,34 +584,34 @@ async fn a_client_that_stands_nowhere_is_refused() {
 // ---- annotations ------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn paths_for_programs_come_when_they_are_asked_for() {
+async fn the_path_option_is_sent_on_request() {
     let daemon = start().await;
     let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[]).build()).await;
     assert_eq!(reply.option(PATHS), None);
     let reply = daemon.tcp(&Packet::query(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
     let data = reply.option(PATHS).expect("paths");
-    let json = data.strip_prefix(b"plustwo/1 ").expect("its magic word");
+    let json = data.strip_prefix(b"plustwo/1 ").expect("the magic prefix");
     let paths: serde_json::Value = serde_json::from_slice(json).expect("JSON");
     assert_eq!(paths["answers"][0]["path"]["class"], "interface-endpoint");
     daemon.stop().await;
 }
 
 #[tokio::test]
-async fn paths_for_people_follow_the_mode() {
-    for (mode, unasked, asked) in [("always", 1, 1), ("on-request", 0, 1), ("off", 0, 0)] {
+async fn path_extended_errors_depend_on_the_mode() {
+    for (mode, unrequested, requested) in [("always", 1, 1), ("on-request", 0, 1), ("off", 0, 0)] {
         let daemon = start_with("", &format!("[annotate]\nede = \"{mode}\"\n")).await;
         let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[]).build()).await;
-        assert_eq!(reply.edes().len(), unasked, "{mode}");
+        assert_eq!(reply.edes().len(), unrequested, "{mode}");
         let reply = daemon.udp(&Packet::query(SNS, A).opt(1232, &[(PATHS, &[])]).build()).await;
-        assert_eq!(reply.edes().len(), asked, "{mode}");
+        assert_eq!(reply.edes().len(), requested, "{mode}");
         daemon.stop().await;
     }
 }
 
 #[tokio::test]
-async fn annotations_change_no_record_and_never_truncate() {
-    let told = start().await;
-    let untold = start_with("", "[annotate]\nede = \"off\"\noption = false\n").await;
+async fn annotations_neither_change_records_nor_cause_truncation() {
+    let annotated = start().await;
+    let unannotated = start_with("", "[annotate]\nede = \"off\"\noption = false\n").await;
     let names = [
         SNS,
         MANY,
@@ -625,7 +627,7 @@ async fn annotations_change_no_record_and_never_truncate() {
         for qtype in [A, AAAA, TXT] {
             for size in [512, 1232] {
                 let question = Packet::query(name, qtype).opt(size, &[(PATHS, &[])]).build();
-                let (with, without) = (told.udp(&question).await, untold.udp(&question).await);
+                let (with, without) = (annotated.udp(&question).await, unannotated.udp(&question).await);
                 let what = format!("{name} {qtype} at {size}");
                 assert_eq!(with.rcode(), without.rcode(), "{what}");
                 assert_eq!(with.records(), without.records(), "{what}");
@@ -635,15 +637,16 @@ async fn annotations_change_no_record_and_never_truncate() {
             }
         }
     }
-    told.stop().await;
-    untold.stop().await;
+    annotated.stop().await;
+    unannotated.stop().await;
 }
 
 #[tokio::test]
-async fn records_rotate_for_a_client_that_asks_for_a_and_aaaa_in_turn() {
+async fn records_rotate_for_a_client_that_alternates_a_and_aaaa() {
     let daemon = start().await;
     let names = [SNS, "ec2.ap-northeast-1.amazonaws.com", "x.apps.corp.internal", "y.apps.corp.internal"];
-    // Two questions may share a rotation by chance, so not every name need alternate; it is never most of them.
+    // Two questions may share a rotation counter by chance, so some names may not alternate, but never most
+    // of them.
     let mut alternating = 0;
     for name in names {
         let mut first = Vec::new();

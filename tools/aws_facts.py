@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Makes the fact tables of src/aws/data out of source documents.
+"""Generates the fact tables in src/aws/data from source documents.
 
     aws_facts.py --services TSV --endpoints CSV --ip-ranges JSON --prefix-lists JSON --out DIR
 
-Needs nothing but Python 3.9 or later, and no network. The same documents give
-the same tables, byte for byte.
+Requires only Python 3.9 or later, and no network access. The output is
+deterministic: the same documents yield identical tables.
 
-services      tab separated, one endpoint service a line with its region folded
-              to {region}: service_name, type, private_dns_names,
-              base_endpoint_dns_names, confidence. Only rows whose confidence
-              starts with "real" (an answer of DescribeVpcEndpointServices)
-              keep their private names.
-endpoints     comma separated, out of botocore: region, service,
+services      tab-separated, one endpoint service per line, with {region} in
+              place of its region: service_name, type, private_dns_names,
+              base_endpoint_dns_names, confidence. Private DNS names are used
+              only if the confidence starts with "real" (a response to
+              DescribeVpcEndpointServices).
+endpoints     comma-separated, from botocore: region, service,
               endpoint_prefix, variant, hostname, source (ruleset or
               endpoints.json).
-ip-ranges     AWS's ip-ranges.json.
+ip-ranges     ip-ranges.json as published by AWS.
 prefix-lists  {"ids": {service: {region: id}}, "snapshots": [{date, region,
               PrefixListId, PrefixListName, Cidrs}]}.
 
-What the guides of AWS say beyond these documents is written down in the tables
-of this file, each with its page.
+Facts that are only in the AWS guides are in the tables of this file, each with
+its source.
 """
 import argparse
 import bisect
@@ -39,9 +39,9 @@ R = "{region}"
 S3_NAMES = [f"{w}{n}.{R}.amazonaws.com" for n in ("s3", "s3-control", "s3-accesspoint") for w in ("", "*.")]
 S3_ALL = "com.amazonaws.{region}.s3"
 
-# (template, kind): (private names, base name or None to keep, source)
+# (template, type): (private DNS names, base domain or None to keep it, source)
 SERVICE_OVERRIDES = {
-    # The guide names the apexes too; DescribeVpcEndpointServices lists only the wildcards.
+    # The guide also lists the apex names; DescribeVpcEndpointServices returns only the wildcards.
     (S3_ALL, "Interface"): (" ".join(S3_NAMES), None, "vpces-2023-09+" + S3_GUIDE),
     ("com.amazonaws.{region}.s3-fips", "Interface"): ("?", None, S3_GUIDE),
     ("com.amazonaws.{region}.s3express", "Gateway"): ("-", None, PL_GUIDE),
@@ -51,7 +51,7 @@ SERVICE_OVERRIDES = {
         "-", "streams.dynamodb.{region}.vpce.amazonaws.com", DDB_GUIDE),
     ("com.amazonaws.{region}.eks-auth", "Interface"): (
         "eks-auth.{region}.api.aws", None, "containers-roadmap-issue-2619"),
-    # Seen in us-east-1 alone, so the row is that region's; the folded one serves the others.
+    # Observed only in us-east-1, so the row is for that region. The row with {region} is for the others.
     ("com.amazonaws.us-east-1.monitoring", "Interface"): (
         "monitoring.us-east-1.amazonaws.com monitoring.us-east-1.api.aws"
         " monitoring-fips.us-east-1.amazonaws.com monitoring-fips.us-east-1.api.aws",
@@ -69,8 +69,8 @@ def service_source(confidence):
 
 
 def read_services(path):
-    """Rows {(template, kind): [names, base, source]} and the unconfirmed names {name: template}."""
-    rows, guessed = {}, {}
+    """Returns rows {(template, type): [names, base, source]} and the unconfirmed names {name: template}."""
+    rows, unconfirmed = {}, {}
     with open(path, encoding="utf-8") as f:
         for r in csv.DictReader(f, delimiter="\t"):
             key = (r["service_name"], r["type"])
@@ -79,25 +79,25 @@ def read_services(path):
             bases = [b for b in r["base_endpoint_dns_names"].split() if "*" not in b and b != "-"]
             base = bases[0] if bases and r["type"] == "Interface" else "-"
             rows[key] = [names, base, service_source(r["confidence"])]
-            # "derived" names are good enough to say which service a public
-            # name belongs to, never to serve them.
+            # "derived" names only associate a public name with a service. They
+            # are never served as private DNS names.
             if r["confidence"].startswith("derived"):
                 for n in r["private_dns_names"].split():
-                    guessed[n] = r["service_name"]
+                    unconfirmed[n] = r["service_name"]
     for key, (names, base, source) in SERVICE_OVERRIDES.items():
         old = rows.get(key, ["", "-", ""])
         rows[key] = [names, base or old[1], source]
-    return rows, guessed
+    return rows, unconfirmed
 
 
 def write_services(out, rows):
     lines = [
-        "Endpoint services of AWS and the private DNS names they inject.",
-        "template\tkind\tprivate names (- none offered, ? not confirmed)\tbase name (- by rule)\tports, default first\tsource",
-        "vpces-DATE: an answer of DescribeVpcEndpointServices of that month (2023-09 out of",
-        "aws-samples/aws-vpc-builder-cdk 1bc10ff3, MIT-0; 2020-05 out of batfish cba18733, Apache-2.0).",
-        "guide-*: the AWS guide of that subject and date. unconfirmed: the service exists",
-        "(aws-cdk-lib 2.276.0 names it), its private names were not seen in an answer of AWS.",
+        "Endpoint services of AWS and their private DNS names.",
+        "template\ttype\tprivate DNS names (-: not offered, ?: not confirmed)\tbase domain (-: by rule)\tports, default first\tsource",
+        "vpces-DATE: a response to DescribeVpcEndpointServices of that month (2023-09 from",
+        "aws-samples/aws-vpc-builder-cdk 1bc10ff3, MIT-0; 2020-05 from batfish cba18733, Apache-2.0).",
+        "guide-*: the AWS guide on that subject, with its date. unconfirmed: the service exists",
+        "(aws-cdk-lib 2.276.0 lists it), but no AWS response with its private DNS names is available.",
     ]
     body = [
         "\t".join((t, k.lower(), n, b, PORTS.get(t, "443"), s))
@@ -110,8 +110,8 @@ def write_services(out, rows):
 
 LATTICE = "VPC_LATTICE"
 
-# Names that botocore does not list: (template, range, endpoint, source).
-HAND = [
+# Names that botocore does not list: (template, service in ip-ranges.json, endpoint service, source).
+UNLISTED = [
     ("*.s3.{region}.amazonaws.com", "S3", S3_ALL, "guide-s3"),
     ("s3.dualstack.{region}.amazonaws.com", "S3", S3_ALL, "guide-s3"),
     ("*.s3.dualstack.{region}.amazonaws.com", "S3", S3_ALL, "guide-s3"),
@@ -143,15 +143,15 @@ HAND = [
     ("cloudfront.amazonaws.com", "AMAZON", "com.amazonaws.cloudfront", PL_GUIDE),
     ("*.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.data", "guide-iot"),
     ("*.credentials.iot.{region}.amazonaws.com", "AMAZON", "com.amazonaws.{region}.iot.credentials", "guide-iot"),
-    # Services of VPC Lattice: reached by an association of the VPC, or by a service-network endpoint's own names.
+    # VPC Lattice services: accessed through an association of the VPC, or the names of a service-network endpoint.
     ("*.vpc-lattice-svcs.{region}.on.aws", LATTICE, "?", "guide-vpc-lattice"),
-    # Known to have no endpoint service.
+    # These have no endpoint service.
     ("*.auth.{region}.amazoncognito.com", "AMAZON", "none", "guide-cognito-vpc-endpoints"),
     ("*.lambda-url.{region}.on.aws", "AMAZON", "none", "guide-lambda-urls"),
     ("*.cloudfront.net", "CLOUDFRONT", "none", "guide-cloudfront"),
 ]
-# botocore services whose endpoint service has another name than their host names tell.
-SAME_AS = {
+# Host names whose endpoint service cannot be derived from the name.
+ENDPOINT_SERVICES = {
     "monitoring.{region}.amazonaws.com": "com.amazonaws.{region}.monitoring",
     "s3-fips.{region}.amazonaws.com": "com.amazonaws.{region}.s3-fips",
     "s3-control-fips.{region}.amazonaws.com": "com.amazonaws.{region}.s3-fips",
@@ -160,13 +160,13 @@ SAME_AS = {
     "dynamodb.{region}.amazonaws.com": "com.amazonaws.{region}.dynamodb",
     "streams.dynamodb.{region}.amazonaws.com": "com.amazonaws.{region}.dynamodb-streams",
 }
-# Rule sets name these hosts, but they exist only with an API's id before them.
+# Rule sets list these hosts, but they exist only with an API ID in front.
 NOT_HOSTS = {"execute-api.{region}.amazonaws.com", "execute-api.{region}.api.aws"}
 REGION = re.compile(r"\b[a-z]{2}-(?:gov-)?[a-z]+-\d\b")
 
 
 def range_of(template):
-    """The service of ip-ranges.json whose prefixes a host name's addresses come from."""
+    """Returns the service in ip-ranges.json that the addresses of a host belong to."""
     first = [l for l in template.split(".") if l not in ("*", R)][0]
     if re.fullmatch(r"s3(-fips|-control|-control-fips|-accesspoint|-accesspoint-fips)?", first):
         return "S3"
@@ -186,12 +186,12 @@ def is_ipv6(template, dual):
 
 
 def read_endpoints(path):
-    """Templates with their botocore services and source, and those that have IPv6."""
+    """Returns the templates with their botocore services and sources, and the set of those with IPv6."""
     with open(path, encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     regions = {r["region"] for r in rows}
-    # A host that carries a region other than the one asked for is a fixed name
-    # of a global service: its region label is no variable.
+    # A host with a region other than the one of its row is a fixed name of a
+    # global service: its region label is not a variable.
     fixed = {
         r["hostname"]
         for r in rows
@@ -212,15 +212,15 @@ def read_endpoints(path):
     return templates, dual
 
 
-def offers(templates, services, guessed):
-    """The endpoint service of every template: by its name, else by its siblings of one API."""
+def endpoint_service_finder(templates, services, unconfirmed):
+    """Returns a function from a template to its endpoint service: by its name, else by other hosts of the same API."""
     names = {t for t, _ in services}
-    direct = dict(guessed)
+    direct = dict(unconfirmed)
     for (service, _), (private, _, _) in sorted(services.items()):
         for n in private.split():
             if n not in "-?":
                 direct[n] = service
-    direct.update(SAME_AS)
+    direct.update(ENDPOINT_SERVICES)
     groups = collections.defaultdict(set)
     for t, e in templates.items():
         known = direct.get(t) or direct.get(REGION.sub(R, t))
@@ -228,10 +228,10 @@ def offers(templates, services, guessed):
             for g in e["groups"]:
                 groups[g].add(known)
 
-    def offer(t):
+    def endpoint_service(t):
         if t in direct:
             return direct[t]
-        # A global service at home in one region: account.us-east-1.
+        # A global service hosted in one region, such as account.us-east-1.
         folded = REGION.sub(R, t)
         if folded in direct:
             return direct[folded]
@@ -246,42 +246,42 @@ def offers(templates, services, guessed):
         service = plain.pop()
         return service + "-fips" if fips and service + "-fips" in names else service
 
-    return offer
+    return endpoint_service
 
 
-def write_public(out, label, services, guessed, endpoints):
+def write_public(out, label, services, unconfirmed, endpoints):
     templates, dual = read_endpoints(endpoints)
-    offer = offers(templates, services, guessed)
+    endpoint_service = endpoint_service_finder(templates, services, unconfirmed)
     table = {}
-    for t, rng, endpoint, source in HAND:
+    for t, rng, endpoint, source in UNLISTED:
         table[t] = (rng, endpoint, source)
     for (service, _), (private, _, source) in sorted(services.items()):
         for n in private.split():
             if n in "-?":
                 continue
-            # A service's private names are public names as well.
+            # Private DNS names of a service are also public names.
             table.setdefault(n, (range_of(n), service, source))
     for t, e in sorted(templates.items()):
         if t in NOT_HOSTS:
             continue
         source = "endpoints.json" if "endpoints.json" in e["sources"] else "ruleset"
-        table.setdefault(t, (range_of(t), offer(t), source))
+        table.setdefault(t, (range_of(t), endpoint_service(t), source))
     body = []
     for t, (rng, endpoint, source) in sorted(table.items()):
         ttl = "5" if rng == "S3" else "60"
         body.append("\t".join((t, rng, "yes" if is_ipv6(t, dual) else "no", ttl, endpoint, source)))
     write(out, "public_names.tsv", [
         "Public host names of AWS services.",
-        "template\trange of ip-ranges.json\tIPv6\tTTL\tendpoint service (none: there is none, ?: unknown)\tsource",
-        f"endpoints.json, ruleset: {label}. A rule set gives a name for every region, there or not.",
-        "guide-*: the AWS guide of that subject. vpces-*, containers-*: as in services.tsv.",
-        "TTL: 5 s was seen for S3; 60 s for the rest is this project's choice.",
+        "template\tservice in ip-ranges.json\tIPv6\tTTL\tendpoint service (none: does not exist, ?: unknown)\tsource",
+        f"endpoints.json, ruleset: {label}. A rule set yields a name for every region, whether the service is available there or not.",
+        "guide-*: the AWS guide on that subject. vpces-*, containers-*: as in services.tsv.",
+        "TTL: 5 s was observed for S3; 60 s for all others is an assumption of this project.",
     ], body)
 
 
 # ------------------------------------------------------------ prefix lists
 
-# One public list repeats this id for several new regions: doubtful, left out.
+# Omitted as doubtful: one public list has this ID for several new regions.
 DOUBTFUL = {("ap-south-2", "pl-64a5400d")}
 CLOUDFRONT = "com.amazonaws.global.cloudfront.origin-facing"
 
@@ -301,7 +301,7 @@ def write_prefix_lists(out, path):
         if key in DOUBTFUL:
             continue
         m = re.match(r"(?:about )?(\d{4})", s["date"])
-        # A recording without a date counts as older than any dated one.
+        # A snapshot without a date is treated as older than any dated one.
         year, as_of = (int(m[1]), m[0]) if m else (0, "undated")
         if key not in lists or lists[key][1] < year:
             lists[key] = (s["PrefixListName"], year, as_of, s["Cidrs"])
@@ -310,19 +310,19 @@ def write_prefix_lists(out, path):
         entries = "?" if cidrs is None else " ".join(sorted(cidrs, key=net_key))
         body.append("\t".join((region, id_, name, as_of, entries)))
     write(out, "prefix_lists.tsv", [
-        "Prefix lists that AWS manages: the newest known state of each.",
-        "region\tid\tname\tas of\tentries (? not known)",
-        "2018: a describe-prefix-lists answer of all regions of that year. 2020: out of batfish",
-        "cba18733. about 2024: a list its author copied into a network ACL, date inferred.",
-        "An id is unique only inside its region. ip-ranges.json is no source for entries:",
-        "its S3 prefixes are more than the list's.",
+        "AWS-managed prefix lists: the newest known version of each.",
+        "region\tid\tname\tas of\tentries (?: unknown)",
+        "2018: a response to describe-prefix-lists for all regions of that year. 2020: from batfish",
+        "cba18733. about 2024: a list that its author copied into a network ACL; the date is inferred.",
+        "An ID is unique only within its region. ip-ranges.json cannot be used for the entries:",
+        "it has more S3 prefixes than the list.",
     ], body)
 
 
 # ------------------------------------------------------------------ ranges
 
 ALL_V4 = ("S3", "DYNAMODB", "API_GATEWAY")
-# Ranges that ip-ranges.json does not have: VPC Lattice User Guide, where its services' names lead to.
+# Ranges missing from ip-ranges.json: addresses of VPC Lattice services (VPC Lattice User Guide).
 GUIDE_RANGES = {(LATTICE, "GLOBAL"): ["169.254.171.0/24", "fd00:ec2:80::/64"]}
 EC2_V4, EC2_V6, S3_V6, AMAZON_V4, AMAZON_V6 = 4, 1, 4, 4, 1
 
@@ -332,8 +332,8 @@ def net_key(text):
     return (n.version, int(n.network_address), n.prefixlen)
 
 
-class Cover:
-    """Answers whether a prefix touches none of the given ones."""
+class PrefixSet:
+    """A set of prefixes that can be tested for overlap with another prefix."""
 
     def __init__(self, nets):
         self.spans = []
@@ -344,7 +344,7 @@ class Cover:
                 self.spans.append([a, b])
         self.starts = [s[0] for s in self.spans]
 
-    def clear_of(self, n):
+    def is_disjoint(self, n):
         i = bisect.bisect_right(self.starts, int(n[-1])) - 1
         return i < 0 or self.spans[i][1] < int(n[0])
 
@@ -357,9 +357,9 @@ def write_ranges(out, path):
         by = collections.defaultdict(set)
         for p in doc[family]:
             by[p["service"], p["region"]].add(ipaddress.ip_network(p[key]))
-        cover = Cover([n for (s, _), nets in by.items() if s != "AMAZON" for n in nets])
+        cover = PrefixSet([n for (s, _), nets in by.items() if s != "AMAZON" for n in nets])
         for (service, region), nets in sorted(by.items()):
-            # Largest first, so that a handful covers as much as it can.
+            # Largest first, so that a few prefixes cover as much as possible.
             nets = sorted(nets, key=lambda n: (n.prefixlen, int(n.network_address)))
             if service == "CLOUDFRONT" and region == "GLOBAL":
                 keep = nets
@@ -372,9 +372,9 @@ def write_ranges(out, path):
             elif service == "EC2":
                 keep = nets[: EC2_V4 if version == 4 else EC2_V6]
             elif service == "AMAZON":
-                free = [n for n in nets if cover.clear_of(n)]
-                # API front ends live in blocks of this size (52.94.x, 52.119.x);
-                # the larger ones are mostly not in use yet.
+                free = [n for n in nets if cover.is_disjoint(n)]
+                # API front ends use blocks of this size (52.94.x, 52.119.x).
+                # Larger blocks are mostly unused so far.
                 if version == 4:
                     free.sort(key=lambda n: not 20 <= n.prefixlen <= 24)
                 keep = free[: AMAZON_V4 if version == 4 else AMAZON_V6]
@@ -384,12 +384,12 @@ def write_ranges(out, path):
     table.update(GUIDE_RANGES)
     body = ["\t".join((s, r, " ".join(map(str, nets)))) for (s, r), nets in sorted(table.items())]
     write(out, "ranges.tsv", [
-        f"Address ranges of AWS out of ip-ranges.json, createDate {doc['createDate']}.",
+        f"Address ranges of AWS from ip-ranges.json, createDate {doc['createDate']}.",
         "service\tregion\tprefixes",
-        "Whole: the IPv4 prefixes of S3, DYNAMODB and API_GATEWAY, and CLOUDFRONT's GLOBAL ones.",
-        f"In part, largest first: S3 IPv6 ({S3_V6} a region), EC2 ({EC2_V4} IPv4, {EC2_V6} IPv6), AMAZON ({AMAZON_V4} IPv4 of",
-        f"/20 to /24 where there are, {AMAZON_V6} IPv6; only such as no prefix of another service touches).",
-        f"{LATTICE}: out of the VPC Lattice User Guide, link-local and the same in every region.",
+        "Complete: the IPv4 prefixes of S3, DYNAMODB and API_GATEWAY, and the GLOBAL prefixes of CLOUDFRONT.",
+        f"Partial, largest first: S3 IPv6 ({S3_V6} per region), EC2 ({EC2_V4} IPv4, {EC2_V6} IPv6), AMAZON ({AMAZON_V4} IPv4, preferably",
+        f"/20 to /24, and {AMAZON_V6} IPv6; only those that do not overlap with a prefix of another service).",
+        f"{LATTICE}: from the VPC Lattice User Guide; link-local and the same in every region.",
     ], body)
 
 
@@ -400,7 +400,7 @@ def write(out, name, header, body):
     with open(os.path.join(out, name), "w", encoding="utf-8", newline="\n") as f:
         for line in header:
             f.write("# " + line + "\n")
-        f.write("# Made by tools/aws_facts.py; do not edit by hand.\n")
+        f.write("# Generated by tools/aws_facts.py; do not edit by hand.\n")
         for line in body:
             f.write(line + "\n")
     print(f"{name}: {len(body)} rows")
@@ -411,14 +411,14 @@ def main():
     p.add_argument("--services", required=True)
     p.add_argument("--endpoints", required=True)
     p.add_argument("--endpoints-from", default="botocore, version not stated",
-                   help='what to name as the source of the endpoints, e.g. "botocore 1.43.11 (Apache-2.0)"')
+                   help='source of the endpoints for the table header, e.g. "botocore 1.43.11 (Apache-2.0)"')
     p.add_argument("--ip-ranges", required=True)
     p.add_argument("--prefix-lists", required=True)
     p.add_argument("--out", required=True)
     a = p.parse_args()
-    services, guessed = read_services(a.services)
+    services, unconfirmed = read_services(a.services)
     write_services(a.out, services)
-    write_public(a.out, a.endpoints_from, services, guessed, a.endpoints)
+    write_public(a.out, a.endpoints_from, services, unconfirmed, a.endpoints)
     write_prefix_lists(a.out, a.prefix_lists)
     write_ranges(a.out, a.ip_ranges)
 

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Troubles a daemon on loopback for a while, and watches that it goes on answering.
+"""Send hostile traffic to a daemon on loopback and check that it continues to answer.
 
     hostile.py [--server 127.0.0.1:5300] [--seconds 60] [--rate 2000]
                [--connections 100] [--pid PID] [--name NAME] [--seed N]
 
-Needs nothing but Python 3.9 or later. Sends random octets, spoilt queries,
+Requires only Python 3.9 or later. Sends random octets, corrupted queries,
 compression loops, two OPT records, garbage and messages of 64 KiB over TCP, and
-holds TCP connections half open. Every 100 packets a good query is asked, over
-UDP and TCP in turn, and its answer compared with the first one; records may
-rotate. The good client is 127.0.0.1, the bad ones 127.0.0.2 and up, so that
-bounds for each client tell them apart.
+holds TCP connections half open. After every 100 packets, it sends a valid query
+over UDP and TCP in turn and compares the answer with the first one, regardless
+of the order of records. The valid client is 127.0.0.1; the hostile ones are
+127.0.0.2 and following, so that limits per client distinguish them.
 
-Bounded: no more packets a second than --rate, no more connections at once than
---connections, no longer than --seconds, and never to another host.
+The traffic is limited by --rate, --connections and --seconds, and only sent to
+loopback addresses.
 
-Ends with 0 when every good query was answered well, else with 1. With --pid the
-memory of that process is shown before and after.
+Exits with 0 if every valid query was answered correctly, and with 1 otherwise.
+With --pid, the memory of that process is printed before and after.
 """
 import argparse
 import collections
@@ -26,12 +26,12 @@ import struct
 import sys
 import time
 
-GOOD_EVERY = 100
+VALID_QUERY_EVERY = 100
 TCP_EVERY = 25
-PATIENCE_S = 5
-UDP_PATIENCE_S = 1
+TIMEOUT_S = 5
+UDP_TIMEOUT_S = 1
 UDP_ATTEMPTS = 3
-BAD_CLIENTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
+HOSTILE_CLIENTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
 
 # ---------------------------------------------------------------- messages
 
@@ -57,80 +57,80 @@ def option(code, data=b""):
     return struct.pack(">2H", code, len(data)) + data
 
 
-def good(number, name):
+def valid_query(number, name):
     return header(number, counts=(1, 0, 0, 1)) + question(name) + opt()
 
 
-def random_octets(dice, name):
-    return dice.randbytes(dice.randrange(600))
+def random_octets(rng, name):
+    return rng.randbytes(rng.randrange(600))
 
 
-def cut_short(dice, name):
-    message = good(dice.randrange(65536), name)
-    return message[: dice.randrange(len(message))]
+def truncated(rng, name):
+    message = valid_query(rng.randrange(65536), name)
+    return message[: rng.randrange(len(message))]
 
 
-def compression_loop(dice, name):
-    at = 12 + dice.randrange(3)
+def compression_loop(rng, name):
+    at = 12 + rng.randrange(3)
     names = (
         bytes([0xC0, 12]),
         b"\1a" + bytes([0xC0, 12]),
         bytes([0xC0, 14, 0xC0, 12]),
-        bytes([0xC0 | dice.randrange(64), at]),
+        bytes([0xC0 | rng.randrange(64), at]),
     )
     pointer_owner = header(1, counts=(1, 0, 0, 1)) + question(name) + bytes([0xC0, 12]) + opt()[1:]
-    return dice.choice([header(2) + one + b"\0\1\0\1" for one in names] + [pointer_owner])
+    return rng.choice([header(2) + one + b"\0\1\0\1" for one in names] + [pointer_owner])
 
 
-def two_opts(dice, name):
-    return header(3, counts=(1, 0, 0, 2)) + question(name) + opt() + opt(version=dice.randrange(2))
+def two_opts(rng, name):
+    return header(3, counts=(1, 0, 0, 2)) + question(name) + opt() + opt(version=rng.randrange(2))
 
 
-def odd_opt(dice, name):
-    data = dice.choice(
+def unusual_opt(rng, name):
+    data = rng.choice(
         [
-            dice.randbytes(dice.randrange(40)),
-            option(8, dice.randbytes(dice.randrange(24))),
-            option(8, bytes([0, 1, 24, 0]) + dice.randbytes(3)),
-            option(10, dice.randbytes(dice.randrange(50))),
+            rng.randbytes(rng.randrange(40)),
+            option(8, rng.randbytes(rng.randrange(24))),
+            option(8, bytes([0, 1, 24, 0]) + rng.randbytes(3)),
+            option(10, rng.randbytes(rng.randrange(50))),
             option(65001),
-            option(12, bytes(dice.randrange(1000))) * 20,
+            option(12, bytes(rng.randrange(1000))) * 20,
         ]
     )
-    return header(4, counts=(1, 0, 0, 1)) + question(name) + opt(dice.randrange(65536), dice.choice((0, 0, 0, 1)), data)
+    return header(4, counts=(1, 0, 0, 1)) + question(name) + opt(rng.randrange(65536), rng.choice((0, 0, 0, 1)), data)
 
 
-def spoilt(dice, name):
-    message = bytearray(good(dice.randrange(65536), name))
-    for _ in range(dice.randrange(1, 6)):
-        message[dice.randrange(len(message))] = dice.randrange(256)
+def corrupted(rng, name):
+    message = bytearray(valid_query(rng.randrange(65536), name))
+    for _ in range(rng.randrange(1, 6)):
+        message[rng.randrange(len(message))] = rng.randrange(256)
     return bytes(message)
 
 
-def odd_question(dice, name):
-    labels = [dice.randbytes(dice.randrange(1, 64)) for _ in range(dice.randrange(4))]
-    qname = b"".join(bytes([len(label)]) + label for label in labels) + wire(dice.choice(("", name, "corp.internal")))
-    return header(5) + qname[:255] + struct.pack(">2H", dice.randrange(65536), dice.choice((1, 1, 3, 4, 255)))
+def unusual_question(rng, name):
+    labels = [rng.randbytes(rng.randrange(1, 64)) for _ in range(rng.randrange(4))]
+    qname = b"".join(bytes([len(label)]) + label for label in labels) + wire(rng.choice(("", name, "corp.internal")))
+    return header(5) + qname[:255] + struct.pack(">2H", rng.randrange(65536), rng.choice((1, 1, 3, 4, 255)))
 
 
-def wrong_counts(dice, name):
-    counts = [dice.choice((0, 1, 2, 65535)) for _ in range(4)]
-    return header(6, dice.randrange(32768), counts) + question(name) + opt()
+def wrong_counts(rng, name):
+    counts = [rng.choice((0, 1, 2, 65535)) for _ in range(4)]
+    return header(6, rng.randrange(32768), counts) + question(name) + opt()
 
 
-def large(dice, name):
-    # As long as loopback carries in one datagram.
+def large(rng, name):
+    # Close to the maximum size of a datagram on loopback.
     return header(7, counts=(1, 0, 0, 1)) + question(name) + opt(data=option(12, bytes(60_000)))
 
 
 KINDS = (
     random_octets,
-    cut_short,
+    truncated,
     compression_loop,
     two_opts,
-    odd_opt,
-    spoilt,
-    odd_question,
+    unusual_opt,
+    corrupted,
+    unusual_question,
     wrong_counts,
     large,
 )
@@ -149,12 +149,12 @@ def skip_name(message, at):
 
 
 def addresses(message, number):
-    """The A records of a reply, sorted; an error in words where it is none."""
+    """Return the sorted A records of a reply, or a string that describes an error."""
     if len(message) < 12:
         return "shorter than a header"
     ident, flags, questions, answers = struct.unpack(">4H", message[:8])
     if ident != number or not flags & 0x8000:
-        return "not the reply"
+        return "not the reply to this query"
     if flags & 15 or flags & 0x0200:
         return f"rcode {flags & 15}, TC {flags >> 9 & 1}"
     at, found = 12, []
@@ -182,26 +182,26 @@ def receive_exactly(stream, length):
     return data
 
 
-def ask(server, name, number, over_tcp):
-    """The answer to a good query, or an error in words; and how often it was asked.
+def send_valid_query(server, name, number, over_tcp):
+    """Return the answer to a valid query, or a string that describes an error, and the number of attempts.
 
-    A lost datagram is asked for twice more, as a stub does: a burst of large ones can fill the daemon's
-    receive buffer, and the system drops what comes then.
+    Over UDP, a query without a reply is repeated twice, as by stub resolvers: a burst of large datagrams can fill
+    the receive buffer of the daemon, and the system then drops others.
     """
-    message = good(number, name)
+    message = valid_query(number, name)
     if over_tcp:
         try:
-            with socket.create_connection(server, PATIENCE_S, ("127.0.0.1", 0)) as stream:
+            with socket.create_connection(server, TIMEOUT_S, ("127.0.0.1", 0)) as stream:
                 stream.sendall(struct.pack(">H", len(message)) + message)
                 (length,) = struct.unpack(">H", receive_exactly(stream, 2))
                 return addresses(receive_exactly(stream, length), number), 1
         except OSError as error:
             return f"TCP: {error}", 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(UDP_PATIENCE_S)
+        client.settimeout(UDP_TIMEOUT_S)
         client.bind(("127.0.0.1", 0))
         client.connect(server)
-        error = "UDP: nothing"
+        error = "UDP: no reply"
         for attempt in range(UDP_ATTEMPTS):
             try:
                 client.send(message)
@@ -215,60 +215,60 @@ def ask(server, name, number, over_tcp):
 
 
 class Connections:
-    """TCP connections that do no good, at most so many at once."""
+    """Hostile TCP connections, limited in number."""
 
-    def __init__(self, server, most, dice):
-        self.server, self.most, self.dice = server, most, dice
-        self.held = collections.deque()
+    def __init__(self, server, limit, rng):
+        self.server, self.limit, self.rng = server, limit, rng
+        self.open = collections.deque()
         self.opened = collections.Counter()
 
-    def one_more(self, name):
-        """Opens one, the oldest making room for it, and does something bad with it."""
-        while len(self.held) >= self.most:
-            self.held.popleft().close()
+    def add(self, name):
+        """Open a connection and send hostile data; close the oldest one if the limit is reached."""
+        while len(self.open) >= self.limit:
+            self.open.popleft().close()
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        kind = self.dice.choice(("garbage", "64 KiB", "half open", "half open", "never reads", "dribble"))
+        kind = self.rng.choice(("garbage", "64 KiB", "half open", "half open", "never reads", "dribble"))
         try:
-            stream.bind((self.dice.choice(BAD_CLIENTS), 0))
-            stream.settimeout(PATIENCE_S)
+            stream.bind((self.rng.choice(HOSTILE_CLIENTS), 0))
+            stream.settimeout(TIMEOUT_S)
             stream.connect(self.server)
-            # From here on nothing waits: what the daemon does not take is not sent.
+            # From now on, nothing blocks: data that the daemon does not accept is discarded.
             stream.setblocking(False)
             stream.send(self.octets(kind, name))
         except OSError:
-            kind += ", cut off"
+            kind += ", closed by the server"
         self.opened[kind] += 1
-        self.held.append(stream)
+        self.open.append(stream)
 
     def octets(self, kind, name):
-        query = good(8, name)
+        query = valid_query(8, name)
         framed = struct.pack(">H", len(query)) + query
         if kind == "garbage":
-            return self.dice.randbytes(self.dice.randrange(1, 5000))
+            return self.rng.randbytes(self.rng.randrange(1, 5000))
         if kind == "64 KiB":
-            return (b"\xff\xff" + self.dice.randbytes(65535)) * 2
+            return (b"\xff\xff" + self.rng.randbytes(65535)) * 2
         if kind == "never reads":
             return framed * 2000
-        return framed[: self.dice.randrange(len(framed))]
+        return framed[: self.rng.randrange(len(framed))]
 
     def dribble(self):
-        """One more octet for some that are held."""
-        for stream in self.dice.sample(list(self.held), min(5, len(self.held))):
+        """Send another octet over some of the connections."""
+        for stream in self.rng.sample(list(self.open), min(5, len(self.open))):
             try:
                 stream.send(b"\0")
             except OSError:
                 pass
 
     def close(self):
-        for stream in self.held:
+        for stream in self.open:
             stream.close()
 
 
-# ---------------------------------------------------------------- the whole
+# ---------------------------------------------------------------- main
 
 
 def memory(pid):
-    """Resident memory now and at most, in KiB, and threads."""
+    """Return the current and the peak resident memory in KiB, and the number of threads."""
     if pid is None:
         return None
     fields = {}
@@ -279,57 +279,57 @@ def memory(pid):
     return {"rss_kib": int(fields["VmRSS"]), "peak_kib": int(fields["VmHWM"]), "threads": int(fields["Threads"])}
 
 
-def local(text):
+def loopback_address(text):
     host, _, port = text.rpartition(":")
     address = ipaddress.IPv4Address(host)
     if not address.is_loopback:
-        raise argparse.ArgumentTypeError(f"{host} is not loopback, and nothing else is troubled")
+        raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
     return host, int(port)
 
 
-def arguments():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", type=local, default=("127.0.0.1", 5300), metavar="ADDRESS:PORT")
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=int, default=2000, help="packets a second at most")
-    parser.add_argument("--connections", type=int, default=100, help="bad TCP connections at once at most")
-    parser.add_argument("--pid", type=int, help="the daemon's process, whose memory is shown")
-    parser.add_argument("--name", default="sns.ap-northeast-1.amazonaws.com", help="a name that has A records")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--server", type=loopback_address, default=("127.0.0.1", 5300), metavar="ADDRESS:PORT")
+    parser.add_argument("--seconds", type=float, default=60, help="duration of the test")
+    parser.add_argument("--rate", type=int, default=2000, help="maximum number of packets per second")
+    parser.add_argument("--connections", type=int, default=100, help="maximum number of open hostile TCP connections")
+    parser.add_argument("--pid", type=int, help="process ID of the daemon, to print its memory")
+    parser.add_argument("--name", default="sns.ap-northeast-1.amazonaws.com", help="name with A records to query")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random number generator")
     return parser.parse_args()
 
 
 def main():
-    given = arguments()
-    dice = random.Random(given.seed)
-    expected, _ = ask(given.server, given.name, 1, over_tcp=False)
+    args = parse_arguments()
+    rng = random.Random(args.seed)
+    expected, _ = send_valid_query(args.server, args.name, 1, over_tcp=False)
     if isinstance(expected, str):
-        print(f"{given.name} is not answered before anything was done: {expected}")
+        print(f"{args.name} is not answered before the test: {expected}")
         return 1
-    before = memory(given.pid)
+    before = memory(args.pid)
     senders = []
-    for client in BAD_CLIENTS:
+    for client in HOSTILE_CLIENTS:
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sender.bind((client, 0))
         sender.setblocking(False)
         senders.append(sender)
-    connections = Connections(given.server, given.connections, dice)
-    sent, replies, wrong = collections.Counter(), collections.Counter(), []
-    asked = again = total = 0
+    connections = Connections(args.server, args.connections, rng)
+    sent, replies, failures = collections.Counter(), collections.Counter(), []
+    valid = retries = total = 0
     slowest_s = 0.0
-    begin = time.monotonic()
-    next_at = begin
-    while (now := time.monotonic()) - begin < given.seconds:
+    start = time.monotonic()
+    next_at = start
+    while (now := time.monotonic()) - start < args.seconds:
         if now < next_at:
             time.sleep(next_at - now)
-        # Time lost is not made up for: that would be a burst.
-        next_at = max(now, next_at) + 1 / given.rate
-        kind, sender = dice.choice(KINDS), dice.choice(senders)
+        # Lost time is not compensated, which would cause a burst.
+        next_at = max(now, next_at) + 1 / args.rate
+        kind, sender = rng.choice(KINDS), rng.choice(senders)
         try:
-            sender.sendto(kind(dice, given.name), given.server)
+            sender.sendto(kind(rng, args.name), args.server)
             sent[kind.__name__] += 1
         except OSError:
-            sent[f"{kind.__name__}, not taken"] += 1
+            sent[f"{kind.__name__}, not sent"] += 1
         total += 1
         try:
             reply = sender.recv(65535)
@@ -337,28 +337,28 @@ def main():
         except OSError:
             pass
         if total % TCP_EVERY == 0:
-            connections.one_more(given.name)
+            connections.add(args.name)
             connections.dribble()
-        if total % GOOD_EVERY == 0:
-            asked += 1
-            asked_at = time.monotonic()
-            answer, attempts = ask(given.server, given.name, total % 65536, over_tcp=asked % 2 == 0)
-            again += attempts - 1
-            slowest_s = max(slowest_s, time.monotonic() - asked_at)
+        if total % VALID_QUERY_EVERY == 0:
+            valid += 1
+            sent_at = time.monotonic()
+            answer, attempts = send_valid_query(args.server, args.name, total % 65536, over_tcp=valid % 2 == 0)
+            retries += attempts - 1
+            slowest_s = max(slowest_s, time.monotonic() - sent_at)
             if answer != expected:
-                wrong.append(f"after {total} packets: {answer}")
+                failures.append(f"after {total} packets: {answer}")
     connections.close()
-    after = memory(given.pid)
-    print(f"{total} packets and {sum(connections.opened.values())} connections in {given.seconds:g} s")
-    for title, counts in (("sent", sent), ("connections", connections.opened), ("replies seen", replies)):
+    after = memory(args.pid)
+    print(f"{total} packets and {sum(connections.opened.values())} connections in {args.seconds:g} s")
+    for title, counts in (("sent", sent), ("connections", connections.opened), ("replies received", replies)):
         print(f"  {title}: " + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
-    print(f"  good queries: {asked} asked, {asked - len(wrong)} answered well, "
-        f"{again} asked again, the slowest in {slowest_s * 1000:.0f} ms")
-    for line in wrong[:10]:
+    print(f"  valid queries: {valid} sent, {valid - len(failures)} answered correctly, "
+        f"{retries} retries, the slowest in {slowest_s * 1000:.0f} ms")
+    for line in failures[:10]:
         print(f"    {line}")
     if before:
         print(f"  memory before: {before}\n  memory after:  {after}")
-    return 1 if wrong else 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -1,35 +1,35 @@
-//! Octets as a sequence of queries: in whatever order they come, each is answered the same.
+//! Checks for octets as a sequence of queries: each has the same answer in any order.
 
-use crate::order::{Asked, Upstreams};
+use crate::order::{ClientQuery, Upstreams};
 
-/// The most questions of a sequence.
-const MAX_QUESTIONS: usize = 24;
+/// Maximum number of queries in a sequence.
+const MAX_QUERIES: usize = 24;
 
-/// How often a sequence has to fail.
-const REPEATS: usize = 3;
+/// Number of attempts that must fail for a sequence to fail.
+const ATTEMPTS: usize = 3;
 
-/// Checks one sequence: the octets choose the questions and the other order that they are asked in.
+/// Checks one sequence. The octets select the queries and the second order in which they are sent.
 pub async fn check(upstreams: &Upstreams, octets: &[u8]) {
     let mut rest = octets;
     let mut below = chooser(&mut rest);
-    let length = 1 + below(MAX_QUESTIONS);
-    let mut questions = Vec::with_capacity(length);
+    let length = 1 + below(MAX_QUERIES);
+    let mut queries = Vec::with_capacity(length);
     for _ in 0..length {
-        // Some come again, so that what is cached is used.
-        let asked = match below(4) {
-            0 if !questions.is_empty() => {
-                let again: &Asked = &questions[below(questions.len())];
-                again.clone()
+        // Some are repeated, so that cached answers are used.
+        let query = match below(4) {
+            0 if !queries.is_empty() => {
+                let earlier: &ClientQuery = &queries[below(queries.len())];
+                earlier.clone()
             }
-            _ => Asked::choose(&mut below),
+            _ => ClientQuery::choose(&mut below),
         };
-        questions.push(asked);
+        queries.push(query);
     }
     drop(below);
-    // On a machine that is busy a reply may come too late; a fault of ours does not depend on that.
+    // On a busy machine a reply may time out. A real failure is reproducible.
     let mut failure = Ok(());
-    for _ in 0..REPEATS {
-        failure = upstreams.check(&questions, &mut chooser(&mut { rest })).await;
+    for _ in 0..ATTEMPTS {
+        failure = upstreams.check(&queries, &mut chooser(&mut { rest })).await;
         if failure.is_ok() {
             return;
         }
@@ -39,7 +39,7 @@ pub async fn check(upstreams: &Upstreams, octets: &[u8]) {
     }
 }
 
-/// Takes numbers below a bound from octets, and zeros when there are no more.
+/// Returns a function that takes numbers below a bound from the octets, and 0 when there are no more.
 fn chooser<'r, 'o>(rest: &'r mut &'o [u8]) -> impl FnMut(usize) -> usize + use<'r, 'o> {
     move |bound| match rest.split_first() {
         Some((octet, others)) => {

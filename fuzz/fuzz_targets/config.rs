@@ -1,4 +1,4 @@
-//! Any text as a configuration: mistakes are reported, each at a place that can be shown.
+//! Arbitrary text as a configuration: errors are reported, each at a source location that can be rendered.
 
 #![no_main]
 
@@ -10,7 +10,7 @@ use plustwo::config::load_text;
 use plustwo::world::compile::compile_with;
 
 fuzz_target!(|text: &str| {
-    // Included files and zone files are never there: what a text names must not be opened.
+    // Included files and zone files are always missing: the input must not open files.
     let read_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let mut loaded = load_text(Path::new("fuzz.toml"), text.to_owned(), &read_file);
     let world = compile_with(&mut loaded, &read_file);

@@ -27,7 +27,8 @@ fuzz_target!(|message: &[u8]| {
     for transport in [Transport::Udp, Transport::Tcp] {
         let peer = "127.0.0.1:5353".parse().expect("an address");
         let source = MessageSource { peer, local: IpAddr::from([127, 0, 0, 1]), transport };
-        // The first reply is not cached, the second one is inserted into the packet cache, the third one comes from it.
+        // The first reply is not cached, the second one is inserted into the packet cache, the third one
+        // comes from it.
         let mut lengths = [0; 3];
         let mut progress = Progress::Dropped;
         for length in &mut lengths {

@@ -1,4 +1,4 @@
-//! Any octets as the response of an upstream: parsed, judged by the outstanding query, and encoded again.
+//! Arbitrary octets as the response of an upstream: parsed, matched against queries, and encoded again.
 
 #![no_main]
 

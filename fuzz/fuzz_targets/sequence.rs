@@ -1,4 +1,4 @@
-//! A sequence of queries from several views, asked in two orders of an engine with nothing cached.
+//! A sequence of queries from several views, sent in two orders, each to an engine with empty caches.
 
 #![no_main]
 
@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 
-#[allow(dead_code, reason = "tests write questions of their own")]
+#[allow(dead_code, reason = "some parts are used only by tests")]
 #[path = "../../tests/order/mod.rs"]
 mod order;
 #[path = "../checks/sequence.rs"]
 mod sequence;
 
-/// A runtime in which the static upstreams run, and where they are.
+/// The runtime of the static upstreams, and the upstreams.
 static UPSTREAMS: LazyLock<(Runtime, order::Upstreams)> = LazyLock::new(|| {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let upstreams = runtime.block_on(order::Upstreams::start());

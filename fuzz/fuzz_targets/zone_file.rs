@@ -1,4 +1,4 @@
-//! Any text as a master file: records, or mistakes that stand somewhere in it.
+//! Arbitrary text as a zone file: it yields records, or errors with a position.
 
 #![no_main]
 
@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
     match parse_zone_file(text, &ORIGIN, 300) {
         Ok(records) => {
             for record in records {
-                // What was read can be told and read again.
+                // The owner round-trips through text.
                 let owner = record.owner.to_string();
                 assert_eq!(Name::parse(&owner).as_ref(), Ok(&record.owner));
                 assert!(record.ttl <= 0x7fff_ffff);

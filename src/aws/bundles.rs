@@ -17,7 +17,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Its names in a region, with an example label in place of each wildcard.
+    /// Returns the host names in a region, with an example label in place of each wildcard.
     pub fn hosts(&self, region: &Region) -> Vec<String> {
         self.names.iter().map(|(template, _)| example_host(&fill(template, region))).collect()
     }
@@ -27,7 +27,7 @@ impl Bundle {
         self.names.iter().map(|(template, _)| template.as_str())
     }
 
-    /// The AWS pages that list them, without duplicates.
+    /// Returns the AWS pages that list them, without duplicates.
     pub fn sources(&self) -> Vec<&str> {
         let mut sources: Vec<&str> = self.names.iter().map(|(_, source)| source.as_str()).collect();
         sources.sort_unstable();
@@ -36,7 +36,7 @@ impl Bundle {
     }
 }
 
-/// Parses a table; the bundles are in the order of their names.
+/// Parses a table of bundles, which must be in order of their names.
 pub(super) fn parse(text: &str) -> Result<Vec<Bundle>, TableError> {
     let mut bundles: Vec<Bundle> = Vec::new();
     for line in lines::<4>("bundles.tsv", text) {

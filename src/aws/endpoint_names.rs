@@ -15,13 +15,14 @@ const SERVICE_LABEL: &str = "7d67968";
 /// The first labels of regional S3 names. Each has subdomains and a dual-stack counterpart.
 const S3_FAMILIES: [&str; 3] = ["s3", "s3-control", "s3-accesspoint"];
 
-/// The public name for the resource of a resource endpoint.
+/// Returns the public name for the resource of a resource endpoint.
 pub fn resource_endpoint_name(endpoint: &str, configuration: &str, region: &Region) -> String {
     format!("{endpoint}.{configuration}.{RESOURCE_LABEL}.vpc-lattice-rsc.{region}.on.aws")
 }
 
-/// The public name for a resource of a service-network endpoint: a resource configuration `rcfg-…` or a
-/// service. `token` represents the ID of its association with the service network, which EC2 does not return.
+/// Returns the public name for a resource of a service-network endpoint: a resource configuration `rcfg-…` or
+/// a service. `token` represents the ID of its association with the service network, which EC2 does not
+/// return.
 pub fn service_network_endpoint_name(endpoint: &str, token: &str, resource: &str, region: &Region) -> String {
     if resource.starts_with("rcfg-") {
         return resource_endpoint_name(&format!("{endpoint}-snra-{token}"), resource, region);
@@ -29,29 +30,29 @@ pub fn service_network_endpoint_name(endpoint: &str, token: &str, resource: &str
     format!("{endpoint}-snsa-{token}.{SERVICE_LABEL}.vpc-lattice-svcs.{region}.on.aws")
 }
 
-/// The endpoint ID in `<api-id>-vpce-…`, the first label of the alias of an API for an endpoint (API Gateway
-/// guide, "Invoke a private API").
+/// Returns the endpoint ID in `<api-id>-vpce-…`, the first label of the alias of an API for an endpoint (API
+/// Gateway guide, "Invoke a private API").
 pub fn endpoint_id_in_api_alias(label: &[u8]) -> Option<&[u8]> {
     const SEPARATOR: &[u8] = b"-vpce-";
     let at = label.windows(SEPARATOR.len()).position(|window| window == SEPARATOR).filter(|at| *at > 0)?;
     Some(&label[at + 1..])
 }
 
-/// The domain of the APIs of a region.
+/// Returns the domain of the APIs of a region.
 pub fn api_domain(region: &Region) -> String {
     format!("execute-api.{region}.{}", region.partition().dns_suffix())
 }
 
-/// The dual-stack names that a dual-stack endpoint for S3 covers in addition to the private DNS names of the
-/// service.
+/// Returns the dual-stack names that a dual-stack endpoint for S3 covers in addition to the private DNS names
+/// of the service.
 pub fn s3_dualstack_names(region: &Region) -> Vec<String> {
     let suffix = region.partition().dns_suffix();
     let apex = |family: &str| format!("{family}.dualstack.{region}.{suffix}");
     S3_FAMILIES.iter().flat_map(|family| [apex(family), format!("*.{}", apex(family))]).collect()
 }
 
-/// The dual-stack counterpart of a regional S3 name: `b.s3.dualstack.R…` for `b.s3.R…`. `None` for all other
-/// hosts, including dual-stack ones.
+/// Returns the dual-stack counterpart of a regional S3 name: `b.s3.dualstack.R…` for `b.s3.R…`. `None` for
+/// all other hosts, including dual-stack ones.
 pub fn s3_dualstack_counterpart(host: &str, region: &Region) -> Option<String> {
     let suffix = region.partition().dns_suffix();
     S3_FAMILIES.iter().find_map(|family| {

@@ -76,8 +76,8 @@ impl Facts {
         })
     }
 
-    /// The public addresses of a host, selected from the addresses that AWS uses for it: always the same for
-    /// the same host, plausible, but not the real ones.
+    /// Returns the public addresses of a host, selected from the addresses that AWS uses for it: always the
+    /// same for the same host, plausible, but not the real ones.
     ///
     /// For S3 and DynamoDB they are from the region's managed prefix list if its entries are known (a gateway
     /// endpoint's route must match them; `ip-ranges.json` has more than the list), otherwise from that
@@ -149,7 +149,7 @@ impl<const N: usize> TableLine<'_, N> {
     }
 }
 
-/// The lines of a table with exactly N columns; `#` begins a comment line.
+/// Iterates over the lines of a table with exactly N columns; `#` begins a comment line.
 pub(super) fn lines<'a, const N: usize>(
     table: &'static str,
     text: &'a str,

@@ -30,7 +30,7 @@ impl Coordinates {
         Some(Self { latitude: hundredths(latitude, 90.0)?, longitude: hundredths(longitude, 180.0)? })
     }
 
-    /// The great-circle distance, in kilometres.
+    /// Returns the great-circle distance, in kilometres.
     pub fn distance_km(self, other: Self) -> f64 {
         let radians = |hundredths: i16| (f64::from(hundredths) / 100.0).to_radians();
         let (here, there) = (radians(self.latitude), radians(other.latitude));
@@ -70,7 +70,7 @@ pub struct RegionLocations {
 pub const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
 impl RegionLocations {
-    /// The location of a region. `None` if it is unknown.
+    /// Returns the location of a region. `None` if it is unknown.
     pub fn get(&self, region: &Region) -> Option<&RegionLocation> {
         self.by_region.get(region)
     }

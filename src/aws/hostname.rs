@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The label of a private address: `ip-10-0-1-5`.
+/// Returns the label of a private address: `ip-10-0-1-5`.
 pub fn ip_label(address: Ipv4Addr) -> String {
     ipv4_label("ip", address)
 }
@@ -17,12 +17,13 @@ pub fn parse_ip_label(label: &[u8]) -> Option<Ipv4Addr> {
     parse_octets(label.strip_prefix(b"ip-")?)
 }
 
-/// The label of a public address: `ec2-203-0-113-25`.
+/// Returns the label of a public address: `ec2-203-0-113-25`.
 pub fn public_ec2_label(address: Ipv4Addr) -> String {
     ipv4_label("ec2", address)
 }
 
-/// The label of a public IPv6 address: 25 digits in base 36, in groups of five (EC2 guide, "Hostname types").
+/// Returns the label of a public IPv6 address: 25 digits in base 36, in groups of five (EC2 guide, "Hostname
+/// types").
 pub fn public_ipv6_label(address: Ipv6Addr) -> String {
     let digits = base36(address.into());
     let padded = format!("{digits:0>25}");
@@ -30,14 +31,14 @@ pub fn public_ipv6_label(address: Ipv6Addr) -> String {
     groups.join("-")
 }
 
-/// The label of a dual-stack interface: that of its IPv6 address, then its public IPv4 address in base 36.
-/// The second part of the guide's example does not encode the example's address, so the case of the digits is
-/// assumed.
+/// Returns the label of a dual-stack interface: that of its IPv6 address, then its public IPv4 address in
+/// base 36. The second part of the guide's example does not encode the example's address, so the case of the
+/// digits is assumed.
 pub fn public_dual_stack_label(v6: Ipv6Addr, v4: Ipv4Addr) -> String {
     format!("{}-{}", public_ipv6_label(v6), base36(u32::from(v4).into()))
 }
 
-/// A number in base 36, with digits and lower-case letters.
+/// Formats a number in base 36, with digits and lower-case letters.
 fn base36(mut number: u128) -> String {
     let mut digits = Vec::new();
     loop {
@@ -74,7 +75,8 @@ fn parse_octet(text: &[u8]) -> Option<u8> {
     })
 }
 
-/// The service label in ip-ranges.json for a service name: `S3` for `com.amazonaws.ap-northeast-1.s3`.
+/// Returns the service label in ip-ranges.json for a service name: `S3` for
+/// `com.amazonaws.ap-northeast-1.s3`.
 pub fn ip_ranges_service(service_name: &str) -> String {
     service_name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase()
 }

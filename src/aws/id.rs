@@ -31,12 +31,12 @@ pub struct Id<K: IdKind> {
 }
 
 impl<K: IdKind> Id<K> {
-    /// The ID as configured.
+    /// Returns the ID as configured.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The text of the ID, shared.
+    /// Returns the text of the ID, shared.
     pub fn to_shared(&self) -> Arc<str> {
         self.text.clone()
     }
@@ -95,7 +95,7 @@ impl<K: IdKind> fmt::Debug for Id<K> {
 pub struct IdOrArn<K: IdKind>(Id<K>);
 
 impl<K: IdKind> IdOrArn<K> {
-    /// The ID.
+    /// Returns the ID.
     pub fn id(&self) -> &Id<K> {
         &self.0
     }

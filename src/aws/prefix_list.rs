@@ -30,7 +30,7 @@ pub struct PrefixLists {
 }
 
 impl PrefixLists {
-    /// The list with this ID in this region.
+    /// Returns the list with this ID in this region.
     pub fn by_id(&self, region: &Region, id: &str) -> Option<&ManagedPrefixList> {
         self.lists
             .binary_search_by(|l| (&l.region, l.id.as_str()).cmp(&(region, id)))
@@ -38,7 +38,7 @@ impl PrefixLists {
             .map(|i| &self.lists[i])
     }
 
-    /// The list of a gateway service, `s3` or `dynamodb`, in this region.
+    /// Returns the list of a gateway service, `s3` or `dynamodb`, in this region.
     pub fn for_service(&self, region: &Region, service: &str) -> Option<&ManagedPrefixList> {
         let from = self.lists.partition_point(|l| &l.region < region);
         self.lists[from..].iter().take_while(|l| &l.region == region).find(|l| {
@@ -50,7 +50,7 @@ impl PrefixLists {
         })
     }
 
-    /// All lists, in the order of region and ID.
+    /// Iterates over all lists, in the order of region and ID.
     pub fn iter(&self) -> impl Iterator<Item = &ManagedPrefixList> {
         self.lists.iter()
     }

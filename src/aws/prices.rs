@@ -70,7 +70,7 @@ impl Charge {
         }
     }
 
-    /// The units of its charges, in words.
+    /// Returns a description of how it is billed.
     pub fn billing_basis(self) -> &'static str {
         match self {
             Self::GatewayEndpoint => "free",
@@ -162,9 +162,9 @@ impl Prices {
         match std::str::from_utf8(octets) {
             Ok(text) => Self::parse(text.strip_prefix('\u{feff}').unwrap_or(text)),
             Err(error) => {
-                let good = String::from_utf8_lossy(&octets[..error.valid_up_to()]);
-                let line = good.matches('\n').count() + 1;
-                let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                let valid = String::from_utf8_lossy(&octets[..error.valid_up_to()]);
+                let line = valid.matches('\n').count() + 1;
+                let column = valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
                 Err(PriceError { line, column, message: "the file is not valid UTF-8".to_owned() })
             }
         }
@@ -191,9 +191,9 @@ impl Prices {
             {
                 let message = format!(
                     "duplicate price for {} per {} in {}: first defined in line {}",
-                    row.region,
                     row.charge.as_str(),
                     row.unit.as_str(),
+                    row.region,
                     first.line
                 );
                 return Err(PriceError { line: number + 1, column: 1, message });
@@ -203,12 +203,12 @@ impl Prices {
         Ok(prices)
     }
 
-    /// The price of a charge in a region: the region's own, otherwise that for all regions.
+    /// Returns the price of a charge in a region: the region's own, otherwise that for all regions.
     pub fn find(&self, region: &Region, charge: Charge, unit: PricingUnit) -> Option<&Price> {
         self.find_exact(region.as_str(), charge, unit).or_else(|| self.find_exact("*", charge, unit))
     }
 
-    /// The newest date in the table.
+    /// Returns the newest date in the table.
     pub fn newest_date(&self) -> Option<&str> {
         self.rows.iter().map(|row| row.price.date.as_str()).max()
     }
@@ -249,9 +249,9 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
         other => return Err((unit.0, format!("invalid unit `{other}`: expected hour or gb"))),
     };
     let is_decimal = |text: &str| {
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |t: &str| !t.is_empty() && t.len() <= 12 && t.bytes().all(|b| b.is_ascii_digit());
-        digits(whole) && digits(part)
+        digits(integer) && digits(fraction)
     };
     if !is_decimal(usd.1) {
         return Err((usd.0, format!("invalid price `{}`: expected US dollars, such as 0.045", usd.1)));
@@ -266,7 +266,7 @@ fn parse_row(line: &str) -> Result<PriceRow, (usize, String)> {
     Ok(PriceRow { line: 0, region: region.1.to_owned(), charge, unit, price })
 }
 
-/// Whether a string is a calendar date, such as `2026-09-25` (RFC 3339, `full-date`).
+/// Returns whether a string is a calendar date, such as `2026-09-25` (RFC 3339, `full-date`).
 fn is_date(text: &str) -> bool {
     let number = |text: &str, digits: usize| {
         (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
@@ -278,7 +278,8 @@ fn is_date(text: &str) -> bool {
     (1..=days_in_month(year, month)).contains(&day)
 }
 
-/// The number of days in a month of the Gregorian calendar, counted from 1; 0 if there is no such month.
+/// Returns the number of days in a month of the Gregorian calendar, counted from 1; 0 if there is no such
+/// month.
 fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
@@ -321,7 +322,7 @@ mod tests {
         let twice = Prices::parse(&format!("{valid}\n{valid}\n")).unwrap_err();
         assert_eq!(
             twice.to_string(),
-            "2:1: duplicate price for us-east-1 by nat-gateway (hour), first defined in line 1"
+            "2:1: duplicate price for nat-gateway per hour in us-east-1: first defined in line 1"
         );
     }
 

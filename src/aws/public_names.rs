@@ -46,11 +46,11 @@ pub struct PublicHost<'a> {
 }
 
 impl PublicHost<'_> {
-    /// The endpoint services through which a VPC in a region could reach this host: its own, for a global
-    /// host that in the region of the VPC, and for a FIPS service also the standard one.
+    /// Returns the endpoint services through which a VPC in a region could reach this host: its own; for a
+    /// global host, also the one in the VPC's region; and for a FIPS service, also the non-FIPS one.
     pub fn endpoint_services_from(&self, region: &Region) -> Vec<String> {
-        let EndpointSupport::Service(own) = &self.endpoint_support else { return Vec::new() };
-        let mut services = vec![own.clone()];
+        let EndpointSupport::Service(service) = &self.endpoint_support else { return Vec::new() };
+        let mut services = vec![service.clone()];
         if self.region.is_none() {
             services.push(fill(self.endpoint_template, region));
         }
@@ -106,13 +106,13 @@ impl PublicNames {
         })
     }
 
-    /// The templates, in ascending order.
+    /// Iterates over the templates, in ascending order.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|r| r.template.as_str())
     }
 
-    /// Domains that together contain all templates, without duplicates: for each template, the part after its
-    /// last variable label, or all of it.
+    /// Iterates over the domains that together contain all templates, without duplicates: for each template,
+    /// the part after its last variable label, or all of it.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
         let domain = |row: &PublicNameRow| {
             let template = row.template.strip_prefix("*.").unwrap_or(&row.template);
@@ -126,7 +126,8 @@ impl PublicNames {
         domains.into_iter()
     }
 
-    /// The hosts of a region and the global ones, including wildcards, in ascending order of their templates.
+    /// Iterates over the hosts of a region and the global ones, including wildcards, in ascending order of
+    /// their templates.
     pub fn hosts<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = String> + 'a {
         let of_region = move |row: &&PublicNameRow| row.region.as_ref().is_none_or(|other| other == region);
         self.rows.iter().filter(of_region).map(|row| fill(&row.template, region))
@@ -155,8 +156,8 @@ impl PublicNames {
     }
 }
 
-/// A public address for a host from the given prefixes, always the same for the same host. Network and
-/// broadcast addresses are avoided if the prefix has others. `None` if there is no prefix.
+/// Returns a public address for a host from the given prefixes, always the same for the same host. Network
+/// and broadcast addresses are avoided if the prefix has others. `None` if there is no prefix.
 pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     if prefixes.is_empty() {
         return None;
@@ -179,7 +180,7 @@ pub fn stable_address(host: &str, prefixes: &[IpNet]) -> Option<IpAddr> {
     })
 }
 
-/// A number of `bits` bits that is neither all zeros nor all ones, if possible.
+/// Returns a number of `bits` bits that is neither all zeros nor all ones, if possible.
 fn host_bits(random: u128, bits: u8) -> u128 {
     match bits {
         0 => 0,
@@ -189,14 +190,14 @@ fn host_bits(random: u128, bits: u8) -> u128 {
     }
 }
 
-/// FNV-1a, 64 bits. Implemented here because the hashers of the standard library change between versions and
-/// runs, but these addresses must not.
+/// Computes a 64-bit FNV-1a hash. Implemented here because the hashers of the standard library change between
+/// versions and runs, but these addresses must not.
 pub fn stable_hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
     let first = 0xcbf2_9ce4_8422_2325;
     bytes.into_iter().fold(first, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-/// The finalisation step of SplitMix64: each input bit affects all output bits.
+/// Applies the finalisation step of SplitMix64: each input bit affects all output bits.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -15,13 +15,13 @@ fn service(host: &str) -> String {
 
 #[test]
 fn private_names_are_public_names() {
-    let home = Region::parse("us-west-2").unwrap();
+    let region = Region::parse("us-west-2").unwrap();
     for row in Facts::built_in().services.rows() {
         let PrivateNames::Known(known) = &row.private_names else {
             continue;
         };
         for name in known {
-            let host = fill(name, &home).replace('*', "x");
+            let host = fill(name, &region).replace('*', "x");
             let found = names().find(&host).unwrap_or_else(|| panic!("{host}"));
             assert_eq!(found.template, name);
             assert_eq!(
@@ -33,7 +33,7 @@ fn private_names_are_public_names() {
 }
 
 #[test]
-fn a_global_host_is_served_by_the_vpcs_region_too() {
+fn a_global_host_can_use_the_endpoint_service_of_the_vpcs_region() {
     let tokyo = Region::parse("ap-northeast-1").unwrap();
     let from_tokyo =
         |host: &str| names().find(host).unwrap_or_else(|| panic!("{host}")).endpoint_services_from(&tokyo);
@@ -50,7 +50,7 @@ fn a_global_host_is_served_by_the_vpcs_region_too() {
 }
 
 #[test]
-fn look_ups() {
+fn hosts_are_found() {
     for (host, expected) in [
         ("ec2.ap-northeast-1.amazonaws.com", "com.amazonaws.ap-northeast-1.ec2"),
         ("sns.us-west-2.amazonaws.com", "com.amazonaws.us-west-2.sns"),
@@ -94,7 +94,7 @@ fn look_ups() {
 }
 
 #[test]
-fn columns() {
+fn columns_are_parsed() {
     let s3 = names().find("s3.us-west-2.amazonaws.com").unwrap();
     assert_eq!((s3.service_range, s3.ttl, s3.ipv6), ("S3", 5, false));
     assert_eq!(s3.region.unwrap().as_str(), "us-west-2");
@@ -108,7 +108,7 @@ fn columns() {
 }
 
 #[test]
-fn endpoint_columns_name_services() {
+fn endpoint_services_are_in_the_service_table() {
     use crate::aws::service::EndpointKind;
     let facts = Facts::built_in();
     for row in &names().rows {
@@ -124,8 +124,8 @@ fn endpoint_columns_name_services() {
 }
 
 #[test]
-fn addresses_are_stable_and_inside() {
-    // A change of these values would move every address between two releases.
+fn addresses_are_stable_and_within_the_prefixes() {
+    // A change of these values would change every address from one release to the next.
     assert_eq!(stable_hash([]), 0xcbf2_9ce4_8422_2325);
     assert_eq!(stable_hash(*b"foobar"), 0x8594_4171_f739_67e8);
     let nets: Vec<IpNet> =
@@ -151,7 +151,7 @@ fn addresses_are_stable_and_inside() {
 }
 
 #[test]
-fn every_host_lies_at_or_below_one_of_few_domains() {
+fn every_host_is_at_or_below_one_of_few_domains() {
     let names = &Facts::built_in().public_names;
     let domains: Vec<&str> = names.domains().collect();
     assert!(domains.contains(&"amazonaws.com") && domains.contains(&"cloudfront.net"), "{domains:?}");
@@ -161,8 +161,8 @@ fn every_host_lies_at_or_below_one_of_few_domains() {
     assert!(hosts.contains(&"sqs.ap-northeast-1.amazonaws.com".to_owned()));
     assert!(hosts.contains(&"iam.amazonaws.com".to_owned()));
     for host in hosts {
-        let lies = |domain: &&str| host == **domain || host.ends_with(&format!(".{domain}"));
-        assert!(domains.iter().any(lies), "{host}");
+        let is_below = |domain: &&str| host == **domain || host.ends_with(&format!(".{domain}"));
+        assert!(domains.iter().any(is_below), "{host}");
         assert!(!host.contains('{') && names.find(&host.replace('*', "x")).is_some(), "{host}");
     }
 }

@@ -1,5 +1,4 @@
-//! Address ranges of AWS's services (`ip-ranges.json`; VPC guide, "AWS IP address
-//! ranges").
+//! Address ranges of AWS services (`ip-ranges.json`; VPC guide, "AWS IP address ranges").
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,27 +8,27 @@ use prefix_trie::PrefixMap;
 
 use super::facts::{TableError, lines, prefixes};
 
-/// Prefixes by service and region, and the other way round by longest match.
+/// Prefixes by service and region, and the service and region of an address by longest match.
 ///
-/// The built-in table is a part of the file: it is whole for the IPv4 prefixes of S3,
-/// DYNAMODB and API_GATEWAY and for CLOUDFRONT, and only a handful a region for EC2
-/// and AMAZON. An address it does not know may still be AWS's.
+/// The built-in table is a subset of the file: complete for CLOUDFRONT and for the IPv4 prefixes of S3,
+/// DYNAMODB and API_GATEWAY, with only a few prefixes per region for EC2 and AMAZON. An address that is not
+/// in the table may still belong to AWS.
 #[derive(Debug, Default)]
 pub struct IpRanges {
     by_service: BTreeMap<String, BTreeMap<String, Vec<IpNet>>>,
-    /// Service and region.
+    /// Pairs of service and region.
     owners: Vec<(String, String)>,
-    /// Row numbers in `owners`: one prefix may be in several services.
+    /// Indices into `owners`: several services may have the same prefix.
     v4: PrefixMap<Ipv4Net, Vec<u32>>,
     v6: PrefixMap<Ipv6Net, Vec<u32>>,
 }
 
-/// Where AWS publishes its ranges.
+/// The URL at which AWS publishes its ranges.
 pub const IP_RANGES_URL: &str = "https://ip-ranges.amazonaws.com/ip-ranges.json";
 
 impl IpRanges {
-    /// Makes ranges out of (prefix, service, region), as a whole `ip-ranges.json`
-    /// read elsewhere gives them. The order of prefixes is kept.
+    /// Creates ranges from entries of prefix, service and region, as in a complete `ip-ranges.json`. The
+    /// order of prefixes is preserved.
     pub fn from_entries(entries: impl Iterator<Item = (IpNet, String, String)>) -> Self {
         let mut ranges = Self::default();
         let mut numbers: BTreeMap<(String, String), u32> = BTreeMap::new();
@@ -49,9 +48,9 @@ impl IpRanges {
         ranges
     }
 
-    /// The service and region an address belongs to. AMAZON, which covers all others,
-    /// is the answer only where nothing else matches; else the longest prefix wins, and
-    /// of equal ones any other than EC2, which lends its ranges to other services.
+    /// Returns the service and region that an address belongs to. AMAZON, which includes all other services,
+    /// is returned only if nothing else matches. Otherwise the longest prefix wins, and among equal prefixes
+    /// any service other than EC2, whose ranges other services use.
     pub fn owner(&self, address: IpAddr) -> Option<(&str, &str)> {
         let best = match address {
             IpAddr::V4(a) => {
@@ -65,7 +64,7 @@ impl IpRanges {
         Some((service, region))
     }
 
-    /// The prefixes of a service in a region (`GLOBAL` is one), empty if there are none.
+    /// Returns the prefixes of a service in a region (which may be `GLOBAL`), empty if there are none.
     pub fn prefixes(&self, service: &str, region: &str) -> &[IpNet] {
         self.by_service.get(service).and_then(|r| r.get(region)).map_or(&[], Vec::as_slice)
     }
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn owner_is_the_most_specific() {
+    fn the_owner_is_the_most_specific_service() {
         let entry = |n: &str, s: &str| (net(n), s.to_string(), "us-east-1".to_string());
         let ranges = IpRanges::from_entries(
             [
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn tokyo_s3_is_whole() {
+    fn s3_in_tokyo_is_complete() {
         let ranges = &Facts::built_in().ranges;
         let s3 = ranges.prefixes("S3", "ap-northeast-1");
         assert!(s3.contains(&net("35.72.164.240/28")));

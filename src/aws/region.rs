@@ -1,27 +1,27 @@
-//! Regions and partitions of AWS.
+//! AWS Regions and partitions.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 /// A region code such as `ap-northeast-1`.
 ///
-/// Only the shape is promised: two to four lower-case letters, one or two words,
-/// a number of one or two digits, joined by dashes. Whether AWS runs such a region
-/// is [`Region::known`]. Cloning is a reference count.
+/// Only the format is guaranteed: two to four lower-case letters, one or two words, and a number of one or
+/// two digits, joined by hyphens. Use [`Region::find_known`] to check that AWS has such a region. Cloning
+/// increments a reference count.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(Arc<str>);
 
-/// Why a text is no region code.
+/// Error returned when text is not a region code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid AWS region `{0}`: expected a name such as ap-northeast-1 or us-gov-west-1")]
 pub struct RegionError(pub String);
 
-/// A partition: a set of regions with accounts and DNS suffixes of its own.
+/// A partition: a group of regions with separate accounts and DNS suffixes.
 ///
-/// Follows the partition list of AWS's SDKs (botocore 1.43.11, partitions).
+/// Follows the partition list of the AWS SDKs (botocore 1.43.11, partitions).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Partition {
-    /// The standard regions.
+    /// The standard partition.
     Aws,
     /// China, `cn-*`.
     AwsCn,
@@ -48,8 +48,8 @@ impl std::str::FromStr for Region {
 }
 
 impl Region {
-    /// Checks the shape of a region code; a well-shaped unknown one is accepted,
-    /// since AWS opens regions faster than this table is refreshed.
+    /// Parses a region code. An unknown region is accepted if its format is valid, since AWS may open regions
+    /// before [`known_regions`] is updated.
     pub fn parse(text: &str) -> Result<Self, RegionError> {
         if is_region_shaped(text) {
             Ok(Self(Arc::from(text)))
@@ -58,18 +58,18 @@ impl Region {
         }
     }
 
-    /// The region of this code if it is among [`known_regions`]; allocates nothing.
+    /// Returns the region with this code if it is one of [`known_regions`]. Does not allocate.
     pub fn find_known(text: &str) -> Option<Self> {
         let i = KNOWN.binary_search(&text).ok()?;
         Some(KNOWN_REGIONS[i].clone())
     }
 
-    /// The code itself.
+    /// Returns the region code.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The partition, told by the first labels of the code.
+    /// Returns the partition, which the first words of the code determine.
     pub fn partition(&self) -> Partition {
         let mut parts = self.0.split('-');
         match (parts.next(), parts.next()) {
@@ -84,9 +84,9 @@ impl Region {
         }
     }
 
-    /// The domain of the private names of instances: `ec2.internal` in us-east-1,
-    /// else `<region>.compute.internal`, China included (EC2 guide, "EC2 instance
-    /// hostnames"; Route 53 guide, autodefined rules).
+    /// Returns the domain of the private DNS names of instances: `ec2.internal` in us-east-1, else
+    /// `<region>.compute.internal`, including China (EC2 guide, "EC2 instance hostnames"; Route 53 guide,
+    /// autodefined rules).
     pub fn internal_domain(&self) -> String {
         match self.as_str() {
             "us-east-1" => "ec2.internal".into(),
@@ -94,19 +94,20 @@ impl Region {
         }
     }
 
-    /// The domain of the public names of IPv6 and of dual-stack interfaces (EC2 guide, "Hostname types").
+    /// Returns the domain of the public DNS names of IPv6 and dual-stack interfaces (EC2 guide, "Hostname
+    /// types").
     pub fn public_address_domain(&self) -> String {
         format!("{self}.ip.aws")
     }
 
-    /// The domain that private names of instances had in EC2-Classic, which the region still has as its own
-    /// (Route 53 guide, autodefined rules).
+    /// Returns the domain of private DNS names in EC2-Classic, for which the region still has an autodefined
+    /// rule (Route 53 guide, autodefined rules).
     pub fn legacy_internal_domain(&self) -> Option<&'static str> {
         (self.as_str() == "us-east-1").then_some("compute-1.internal")
     }
 
-    /// The domain of the public names of instances: `compute-1.amazonaws.com` in
-    /// us-east-1, else `<region>.compute.` and the partition's suffix (same pages).
+    /// Returns the domain of the public DNS names of instances: `compute-1.amazonaws.com` in us-east-1, else
+    /// `<region>.compute.` followed by the suffix of the partition (same pages).
     pub fn public_ec2_domain(&self) -> String {
         match self.as_str() {
             "us-east-1" => "compute-1.amazonaws.com".into(),
@@ -116,7 +117,7 @@ impl Region {
 }
 
 impl Partition {
-    /// The suffix of the partition's service names.
+    /// Returns the DNS suffix of the partition's service names.
     pub fn dns_suffix(self) -> &'static str {
         match self {
             Self::Aws | Self::AwsUsGov => "amazonaws.com",
@@ -142,7 +143,7 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Whether a label has the shape of a region code; the longest looked at is 32 bytes.
+/// Returns whether text has the format of a region code. Text longer than 32 octets is rejected.
 pub fn is_region_shaped(text: &str) -> bool {
     let letters = |p: &str, min: usize, max: usize| {
         (min..=max).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_lowercase())
@@ -168,8 +169,8 @@ pub fn is_region_shaped(text: &str) -> bool {
         && !number.starts_with('0')
 }
 
-/// The regions that `ip-ranges.json` of 2026-08-22 names, in ascending order.
-/// The isolated partitions are not in that file.
+/// Returns the regions in `ip-ranges.json` of 2026-08-22, in ascending order. The file does not include the
+/// isolated partitions.
 pub fn known_regions() -> &'static [&'static str] {
     KNOWN
 }
@@ -227,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes() {
+    fn the_format_of_region_codes_is_checked() {
         for good in [
             "ap-northeast-1",
             "us-gov-east-1",
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn known_is_sorted_and_shaped() {
+    fn known_regions_are_sorted_and_valid() {
         assert!(KNOWN.is_sorted());
         for r in known_regions() {
             assert!(Region::find_known(r).is_some_and(|known| known == Region::parse(r).unwrap()));
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn domains() {
+    fn domains_of_instance_names() {
         let r = |s| Region::parse(s).unwrap();
         assert_eq!(r("us-east-1").internal_domain(), "ec2.internal");
         assert_eq!(r("us-east-1").public_ec2_domain(), "compute-1.amazonaws.com");

@@ -1,4 +1,4 @@
-//! The target of a route, read off the prefix of its id.
+//! The target of a route, identified by the prefix of its ID.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// What a route points at, by AWS's own names (EC2 API, `Route`).
+/// The kind of a route target, with the names of the EC2 API (`Route`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RouteTargetKind {
-    /// `local`: inside the VPC.
+    /// `local`: within the VPC.
     Local,
     /// `igw-…`
     InternetGateway,
@@ -37,27 +37,28 @@ pub enum RouteTargetKind {
     CoreNetwork,
 }
 
-/// A route's target: its kind and its id as written.
+/// The target of a route: its kind and its ID.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteTarget {
-    /// What sort of thing it is.
+    /// The kind of target.
     pub kind: RouteTargetKind,
-    /// The id as written; `local` for the local route.
+    /// The ID as configured; `local` for the local route.
     pub id: Arc<str>,
 }
 
 impl RouteTarget {
-    /// What a route led to that does not say so any more. It goes by the word for the route itself.
+    /// Returns the target of a route whose target no longer exists. The route itself is then shown as
+    /// `blackhole`.
     pub fn blackhole() -> Self {
         Self { kind: RouteTargetKind::NetworkInterface, id: "blackhole".into() }
     }
 }
 
-/// A text that names no target AWS has.
+/// Error returned when text is not a route target.
 #[derive(Debug, Error)]
 #[error(
-    "`{0}` is no route target: it begins with igw-, eigw-, nat-, vpce-, pcx-, tgw-, vgw-, eni-, i-, cagw-, lgw- \
-     or is a core network's ARN"
+    "invalid route target `{0}`: expected an ID that begins with igw-, eigw-, nat-, vpce-, pcx-, tgw-, vgw-, eni-, i-, \
+     cagw- or lgw-, or the ARN of a core network"
 )]
 pub struct RouteTargetError(String);
 

@@ -1,9 +1,8 @@
-//! Endpoint services of AWS and the private DNS names they inject
-//! (PrivateLink guide, "AWS services that integrate with AWS PrivateLink";
-//! DescribeVpcEndpointServices).
+//! Endpoint services of AWS and their private DNS names (PrivateLink guide, "AWS services that integrate with
+//! AWS PrivateLink"; DescribeVpcEndpointServices).
 //!
-//! The names are data, never made from the service's name: `ecs-agent` injects
-//! `ecs-a`, `kinesis-streams` injects `kinesis`.
+//! The names are data and are never derived from the name of the service: the private DNS name of `ecs-agent`
+//! starts with `ecs-a`, that of `kinesis-streams` with `kinesis`.
 
 use std::ops::ControlFlow;
 
@@ -11,67 +10,65 @@ use super::facts::{GLOBAL_SERVICES_REGION, TableError, lines};
 use super::region::{Partition, Region};
 use super::template::{REGION, TemplateIndex, fill, region_in_label, region_in_name};
 
-/// What sort of endpoint a service is reached through.
+/// The type of endpoint of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndpointKind {
     /// Network interfaces with private addresses.
     Interface,
-    /// A prefix list in route tables: S3, S3 Express One Zone, DynamoDB.
+    /// A route to a prefix list: S3, S3 Express One Zone, DynamoDB.
     Gateway,
-    /// A Gateway Load Balancer endpoint. AWS offers no service of this kind itself,
-    /// so no row has it.
+    /// A Gateway Load Balancer endpoint. AWS itself offers no service of this type, so no row has it.
     GatewayLoadBalancer,
 }
 
 /// The private DNS names of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrivateNames {
-    /// AWS's own answer: templates with `{region}`.
+    /// The names that AWS returns: templates with `{region}`.
     Known(Vec<String>),
     /// AWS offers no private DNS for this service.
     NotOffered,
-    /// Nobody has confirmed them; they must not be served.
+    /// Not confirmed. They must not be served.
     Unknown,
 }
 
-/// A row of the table.
+/// A row of the table of endpoint services.
 #[derive(Debug, Clone)]
 pub struct ServiceRow {
-    /// `com.amazonaws.{region}.sns`. A row of one region has that in place of
-    /// `{region}`, a global service has neither.
+    /// The template of the service name, such as `com.amazonaws.{region}.sns`. A row for a single region has
+    /// that region in place of `{region}`; a global service has neither.
     pub template: String,
-    /// The kind of endpoint; S3 and DynamoDB have a row for each kind.
+    /// The type of endpoint. S3 and DynamoDB have one row per type.
     pub kind: EndpointKind,
-    /// The names injected when private DNS is on.
+    /// The names that resolve to the endpoint if private DNS is enabled.
     pub private_names: PrivateNames,
-    /// Template of what the endpoint's own names end with, such as
-    /// `dkr.ecr.{region}.vpce.amazonaws.com`.
+    /// Template of the suffix of endpoint-specific names, such as `dkr.ecr.{region}.vpce.amazonaws.com`.
     pub base_domain: Option<String>,
-    /// TCP ports, the default one first; never empty.
+    /// TCP ports, starting with the default port; never empty.
     pub ports: Vec<u16>,
-    /// Where the row comes from; the header of the table explains it.
+    /// The source of the row. The header of the table explains the abbreviations.
     pub source: String,
 }
 
-/// A row with its region filled in.
+/// An endpoint service in a region.
 #[derive(Debug, Clone)]
 pub struct Service<'a> {
-    /// The row.
+    /// The row of the table.
     pub row: &'a ServiceRow,
     /// The region.
     pub region: Region,
 }
 
 impl Service<'_> {
-    /// `com.amazonaws.ap-northeast-1.sns`.
+    /// Returns the service name, such as `com.amazonaws.ap-northeast-1.sns`.
     pub fn name(&self) -> String {
         self.row.template.replace(REGION, self.region.as_str())
     }
 
-    /// The private DNS names; `None` unless they are [`PrivateNames::Known`].
+    /// Returns the private DNS names, or `None` unless they are [`PrivateNames::Known`].
     ///
-    /// The known answers are of the standard partition and GovCloud; elsewhere (China
-    /// and so on) nobody has confirmed them, so there is `None` too.
+    /// The names are confirmed for the standard partition and GovCloud. For other partitions, such as China,
+    /// this returns `None` too.
     pub fn private_names(&self) -> Option<Vec<String>> {
         let confirmed = matches!(self.region.partition(), Partition::Aws | Partition::AwsUsGov);
         match &self.row.private_names {
@@ -82,11 +79,11 @@ impl Service<'_> {
         }
     }
 
-    /// What the endpoint's own names end with.
+    /// Returns the suffix of endpoint-specific names.
     ///
-    /// Where the table has none, a rule of this project: the labels of the service's
-    /// name after the region (or after `com.amazonaws` of a global one), reversed,
-    /// before `<region>.vpce.amazonaws.com`. It holds for most confirmed rows.
+    /// If the table has none, it is derived by a rule of this project: the labels of the service name after
+    /// the region (for a global service, after `com.amazonaws`), in reverse order, followed by
+    /// `<region>.vpce.amazonaws.com`. The rule is correct for most confirmed rows.
     pub fn base_domain(&self) -> String {
         if let Some(base) = &self.row.base_domain {
             return fill(base, &self.region);
@@ -94,32 +91,31 @@ impl Service<'_> {
         let labels: Vec<&str> = self.row.template.split('.').collect();
         let region_at =
             labels.iter().position(|l| *l == REGION || region_in_label(l).is_some_and(|(at, _)| at == 0));
-        let own = &labels[region_at.map_or(2, |i| i + 1).min(labels.len())..];
-        let own: Vec<&str> = own.iter().rev().copied().collect();
-        fill(&format!("{}.{REGION}.vpce.amazonaws.com", own.join(".")), &self.region)
+        let suffix_labels = &labels[region_at.map_or(2, |i| i + 1).min(labels.len())..];
+        let suffix_labels: Vec<&str> = suffix_labels.iter().rev().copied().collect();
+        fill(&format!("{}.{REGION}.vpce.amazonaws.com", suffix_labels.join(".")), &self.region)
     }
 
-    /// The default TCP port: 443, SMTP's 587.
+    /// Returns the default TCP port: 443, or 587 for SMTP.
     pub fn port(&self) -> u16 {
         self.row.ports.first().copied().unwrap_or(443)
     }
 }
 
-/// The table of endpoint services, some four hundred rows.
+/// The table of endpoint services, about 400 rows.
 #[derive(Debug, Default)]
 pub struct ServiceTable {
     rows: Vec<ServiceRow>,
-    /// Rows by template.
+    /// Indices of rows by template.
     by_name: foldhash::HashMap<String, Vec<u32>>,
-    /// Rows by their known private names.
+    /// Indices of rows by their known private DNS names.
     by_host: TemplateIndex,
 }
 
 impl ServiceTable {
-    /// Finds the row for a service name as written in a configuration
-    /// (`com.amazonaws.ap-northeast-1.sns`); `default_region` fills rows whose template
-    /// has no region. A row of one region comes before the folded one. An unknown but
-    /// well-shaped region is accepted.
+    /// Finds the row for a service name as in a configuration (`com.amazonaws.ap-northeast-1.sns`).
+    /// `default_region` is used if the service name has no region. A row for a single region precedes one
+    /// with `{region}`. An unknown region is accepted if its format is valid.
     pub fn find(
         &self,
         service_name: &str,
@@ -130,7 +126,7 @@ impl ServiceTable {
             let rows = self.by_name.get(name)?;
             rows.iter().map(|&i| &self.rows[i as usize]).find(|r| r.kind == kind)
         };
-        // A template is no service name.
+        // A template is not a service name.
         if service_name.contains(REGION) {
             return None;
         }
@@ -151,10 +147,10 @@ impl ServiceTable {
         None
     }
 
-    /// Services whose private names would cover this host (`*.x` covers every depth
-    /// below x, not x), with the region read from the host; that of a host without a
-    /// region is us-east-1. The most specific name comes first, a service once.
-    /// Names in regions that are not known are not recognised.
+    /// Returns the services whose private DNS names cover this host (`*.x` covers every name below `x`, but
+    /// not `x`), each with the region in the host name, or us-east-1 if it has none. The service with the
+    /// most specific name is first, and each service is returned once. Names in unknown regions are not
+    /// recognised.
     pub fn covering_host(&self, host: &str) -> Vec<Service<'_>> {
         let mut found: Vec<Service<'_>> = Vec::new();
         self.by_host.visit(host, |row, region| {
@@ -164,7 +160,7 @@ impl ServiceTable {
                 .unwrap_or_else(|| GLOBAL_SERVICES_REGION.clone());
             let service = Service { row, region };
             let name = service.name();
-            // A row of one region replaces the folded row of its service.
+            // A row for a single region replaces the row with `{region}` of the same service.
             if !found.iter().any(|f| f.row.kind == row.kind && f.name() == name) {
                 found.push(service);
             }
@@ -173,7 +169,7 @@ impl ServiceTable {
         found
     }
 
-    /// All rows, in order of template.
+    /// Returns all rows, in order of template.
     pub fn rows(&self) -> &[ServiceRow] {
         &self.rows
     }
@@ -217,23 +213,23 @@ impl ServiceTable {
     }
 }
 
-/// What the names of an endpoint for a service outside the table end with: for an endpoint service of a
-/// customer's, `vpce-svc-….<region>.vpce.amazonaws.com`.
+/// Returns the suffix of endpoint-specific names for a service that is not in the table, such as
+/// `vpce-svc-….<region>.vpce.amazonaws.com` for a customer's endpoint service.
 pub fn vpce_domain(service_name: &str, region: &Region) -> String {
     let last = service_name.rsplit('.').next().unwrap_or_default();
     let suffix = region.partition().dns_suffix();
     format!("{}.{region}.vpce.{suffix}", last.to_ascii_lowercase())
 }
 
-/// The region that a service's name carries, known or not. `None` for a global service.
+/// Returns the region in a service name, known or not, or `None` for a global service.
 pub fn region_in_service_name(service_name: &str) -> Option<Region> {
     service_name.split('.').take(4).find_map(|label| Region::parse(label).ok())
 }
 
-/// Whether an endpoint of another region may lead to a service: those of customers, and the few of AWS's own
-/// (PrivateLink guide, "Cross-Region enabled AWS services", as of 2025-12).
+/// Returns whether a service can be accessed through an endpoint in another region: customers' services, and
+/// some of AWS's (PrivateLink guide, "Cross-Region enabled AWS services", as of 2025-12).
 pub fn supports_cross_region(service_name: &str) -> bool {
-    const OFFERED: [&str; 12] = [
+    const CROSS_REGION_ENABLED: [&str; 12] = [
         "s3",
         "iam",
         "ecr.api",
@@ -248,35 +244,36 @@ pub fn supports_cross_region(service_name: &str) -> bool {
         "route53",
     ];
     let labels: Vec<&str> = service_name.split('.').collect();
-    let own: Vec<&str> = labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
-    is_customer_service(service_name) || OFFERED.contains(&own.join(".").as_str())
+    let suffix_labels: Vec<&str> = labels.iter().skip(2).filter(|l| Region::parse(l).is_err()).copied().collect();
+    is_customer_service(service_name) || CROSS_REGION_ENABLED.contains(&suffix_labels.join(".").as_str())
 }
 
-/// The region that a global service's endpoints are made in, where AWS names one: elsewhere they are endpoints to
-/// another region (PrivateLink guide, as of 2025-12, which says it of Route 53 alone; the others are taken alike).
+/// Returns the region in which a global service is hosted, if AWS documents it. Endpoints in other regions
+/// are cross-region endpoints (PrivateLink guide, as of 2025-12, which states this only for Route 53; the
+/// others are assumed to be the same).
 pub fn global_service_region(service_name: &str) -> Option<&'static Region> {
-    const AT_HOME: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
-    AT_HOME.contains(&service_name).then_some(&GLOBAL_SERVICES_REGION)
+    const WITH_HOME_REGION: [&str; 3] = ["com.amazonaws.route53", "com.amazonaws.iam", "com.amazonaws.cloudfront"];
+    WITH_HOME_REGION.contains(&service_name).then_some(&GLOBAL_SERVICES_REGION)
 }
 
-/// Whether this is an endpoint service of a customer's: `com.amazonaws.vpce.<region>.vpce-svc-…`.
+/// Returns whether this is a customer's endpoint service: `com.amazonaws.vpce.<region>.vpce-svc-…`.
 pub fn is_customer_service(service_name: &str) -> bool {
     service_name.contains(".vpce-svc-")
 }
 
-/// Whether this is S3's service, the one with both a gateway endpoint and private names.
+/// Returns whether this is S3, the only service with both a gateway endpoint and private DNS names.
 pub fn is_s3(service_name: &str) -> bool {
     service_name.ends_with(".s3")
 }
 
-/// Whether an endpoint's own names are wildcards: S3's want a word in front, `bucket.vpce-…` (S3 User
-/// Guide, "AWS PrivateLink for Amazon S3").
+/// Returns whether the endpoint-specific names are wildcards: those of S3 require a label in front, as in
+/// `bucket.vpce-…` (S3 User Guide, "AWS PrivateLink for Amazon S3").
 pub fn has_wildcard_names(service_name: &str) -> bool {
     service_name.ends_with(".s3") || service_name.ends_with(".s3-fips")
 }
 
-/// Whether this is API Gateway's execute-api service, whose endpoint takes the names of public APIs and
-/// refuses them with 403 (API Gateway guide, "private REST APIs").
+/// Returns whether this is API Gateway's `execute-api`. Its endpoint also receives requests for public APIs,
+/// and rejects them with 403 (API Gateway guide, "private REST APIs").
 pub fn is_execute_api(service_name: &str) -> bool {
     service_name.ends_with(".execute-api")
 }

@@ -18,7 +18,7 @@ fn services_of(host: &str) -> Vec<String> {
 }
 
 #[test]
-fn names_that_break_the_rule() {
+fn private_names_are_not_derived_from_the_service_name() {
     let names = |s: &str| interface(s).private_names().unwrap();
     assert_eq!(
         names("com.amazonaws.ap-northeast-1.ec2"),
@@ -47,7 +47,7 @@ fn not_offered_and_unknown_are_not_served() {
         let s = interface(&format!("com.amazonaws.ap-northeast-1.{s}"));
         assert_eq!(s.row.private_names, PrivateNames::Unknown);
     }
-    // Confirmed answers say nothing about China.
+    // The names are not confirmed for China.
     assert_eq!(interface("com.amazonaws.cn-north-1.sns").private_names(), None);
     for row in table().rows() {
         if row.source == "unconfirmed" {
@@ -57,7 +57,7 @@ fn not_offered_and_unknown_are_not_served() {
 }
 
 #[test]
-fn kinds_and_regions() {
+fn find_uses_kind_and_region() {
     let find = |n: &str, k| table().find(n, k, &tokyo());
     let gateway = EndpointKind::Gateway;
     for s in ["s3", "dynamodb", "s3express"] {
@@ -67,10 +67,10 @@ fn kinds_and_regions() {
     assert!(find("com.amazonaws.us-west-2.nothing", EndpointKind::Interface).is_none());
     assert!(find("com.amazonaws.{region}.sns", EndpointKind::Interface).is_none());
     assert!(find("sns", EndpointKind::Interface).is_none());
-    // New regions open before the table is refreshed.
+    // AWS may open regions before the table is updated.
     let s = interface("com.amazonaws.zz-nowhere-1.sns");
     assert_eq!(s.name(), "com.amazonaws.zz-nowhere-1.sns");
-    // A global service takes the region of the VPC.
+    // For a global service, the region is that of the VPC.
     let s = interface("com.amazonaws.s3-global.accesspoint");
     assert_eq!(s.base_domain(), "accesspoint.s3-global.ap-northeast-1.vpce.amazonaws.com");
     assert_eq!(interface("com.amazonaws.us-east-1.monitoring").region.as_str(), "us-east-1");
@@ -81,14 +81,14 @@ fn kinds_and_regions() {
 }
 
 #[test]
-fn base_domains_and_ports() {
+fn base_domains_and_ports_of_services() {
     let base = |s: &str| interface(s).base_domain();
     assert_eq!(base("com.amazonaws.us-east-1.ecr.dkr"), "dkr.ecr.us-east-1.vpce.amazonaws.com");
     assert_eq!(
         base("com.amazonaws.us-east-1.dynamodb-streams"),
         "streams.dynamodb.us-east-1.vpce.amazonaws.com"
     );
-    // By rule.
+    // Derived by rule.
     assert_eq!(
         base("com.amazonaws.us-east-1.airflow.api-fips"),
         "api-fips.airflow.us-east-1.vpce.amazonaws.com"
@@ -102,19 +102,19 @@ fn base_domains_and_ports() {
 }
 
 #[test]
-fn few_services_are_offered_across_regions() {
-    for offered in [
+fn only_some_services_support_cross_region_access() {
+    for supported in [
         "com.amazonaws.us-west-2.s3",
         "com.amazonaws.iam",
         "com.amazonaws.us-west-2.ecr.dkr",
         "com.amazonaws.vpce.us-west-2.vpce-svc-071afff70666e61e0",
     ] {
-        assert!(supports_cross_region(offered), "{offered}");
+        assert!(supports_cross_region(supported), "{supported}");
     }
-    for not in
+    for unsupported in
         ["com.amazonaws.us-west-2.sns", "com.amazonaws.us-west-2.ecs-agent", "com.amazonaws.cloudfront"]
     {
-        assert!(!supports_cross_region(not), "{not}");
+        assert!(!supports_cross_region(unsupported), "{unsupported}");
     }
     let region = |name: &str| region_in_service_name(name).map(|region| region.as_str().to_owned());
     assert_eq!(region("com.amazonaws.zz-nowhere-1.sns").as_deref(), Some("zz-nowhere-1"));
@@ -123,7 +123,7 @@ fn few_services_are_offered_across_regions() {
 }
 
 #[test]
-fn covering() {
+fn covering_host_finds_services_by_private_name() {
     let one = |host: &str, service: &str| assert_eq!(services_of(host), [service], "{host}");
     one("ec2.us-west-2.api.aws", "com.amazonaws.us-west-2.ec2");
     one("ecs-a.us-west-2.amazonaws.com", "com.amazonaws.us-west-2.ecs-agent");
@@ -137,7 +137,7 @@ fn covering() {
         4
     );
     one("x.accesspoint.s3-global.amazonaws.com", "com.amazonaws.s3-global.accesspoint");
-    for nothing in [
+    for uncovered in [
         "dkr.ecr.eu-west-1.amazonaws.com",
         "foo.ec2.eu-west-1.amazonaws.com",
         "ec2.zz-nowhere-1.amazonaws.com",
@@ -149,6 +149,6 @@ fn covering() {
         "example.org",
         "",
     ] {
-        assert!(services_of(nothing).is_empty(), "{nothing}");
+        assert!(services_of(uncovered).is_empty(), "{uncovered}");
     }
 }

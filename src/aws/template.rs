@@ -1,18 +1,18 @@
-//! Host and service names with the region folded to `{region}`, and the index
-//! that finds them by hash.
+//! Templates of host and service names, with `{region}` in place of the region, and an index to find them by
+//! hash.
 
 use std::ops::ControlFlow;
 
 use super::region::{Partition, Region};
 
-/// The variable part of a template.
+/// The placeholder in a template.
 pub const REGION: &str = "{region}";
 
-/// Puts a region into a template; a template without `{region}` stays as it is.
+/// Returns a template with `{region}` replaced. A template without the placeholder is returned unchanged.
 ///
-/// The tables hold names of the standard partition. In a partition with another
-/// suffix, a trailing `amazonaws.com` becomes that suffix: a rule of this project,
-/// true for the China region's EC2 names and not checked name by name.
+/// The tables contain names of the standard partition. For a partition with another suffix, a trailing
+/// `amazonaws.com` is replaced with that suffix. This is a rule of this project: it is correct for EC2 names
+/// in China, but not verified for each name.
 pub fn fill(template: &str, region: &Region) -> String {
     let filled = template.replace(REGION, region.as_str());
     match filled.strip_suffix("amazonaws.com") {
@@ -21,19 +21,18 @@ pub fn fill(template: &str, region: &Region) -> String {
     }
 }
 
-/// The known region that a label is or ends with after a dash (`s3-us-west-2`),
-/// with the byte at which it starts.
+/// Returns the known region that a label consists of, or ends with after a hyphen (`s3-us-west-2`), and the
+/// offset at which it starts.
 pub fn region_in_label(label: &str) -> Option<(usize, Region)> {
     if let Some(region) = Region::find_known(label) {
         return Some((0, region));
     }
-    // A region ends in a digit and has at least two dashes, so nearly every label
-    // is passed over without a look-up.
+    // A region code ends with a digit and has at least two hyphens, so most labels need no lookup.
     if !label.as_bytes().last()?.is_ascii_digit() {
         return None;
     }
-    // `x-ap-northeast-1`, `x-us-gov-east-1`: the dash before the region is the third
-    // or the fourth from the right.
+    // `x-ap-northeast-1`, `x-us-gov-east-1`: the hyphen before the region is the third or fourth from the
+    // right.
     for (at, _) in label.rmatch_indices('-').skip(2).take(2) {
         if let Some(region) = Region::find_known(&label[at + 1..]) {
             return Some((at + 1, region));
@@ -42,42 +41,42 @@ pub fn region_in_label(label: &str) -> Option<(usize, Region)> {
     None
 }
 
-/// The region that a dotted name carries in one of its labels, rightmost first.
+/// Returns the region in one of the labels of a name, starting with the rightmost label.
 pub fn region_in_name(name: &str) -> Option<Region> {
     name.rsplit('.').find_map(|l| region_in_label(l).map(|(_, r)| r))
 }
 
-/// Whether names of a region may match the tables: they hold the names of the
-/// standard partition, which GovCloud shares.
+/// Returns whether names of a region can match the tables, which contain names of the standard partition.
+/// GovCloud uses the same suffix.
 pub fn uses_standard_names(region: &Region) -> bool {
     matches!(region.partition(), Partition::Aws | Partition::AwsUsGov)
 }
 
-/// The last label of a host, and the last two: the whole where there are no more.
+/// Returns the last label of a host, and the last two labels; the whole host if it has no more labels.
 fn last_labels(host: &str) -> [&str; 2] {
     let mut dots = host.rmatch_indices('.').map(|(at, _)| &host[at + 1..]);
     [dots.next().unwrap_or(host), dots.next().unwrap_or(host)]
 }
 
-/// Host templates by hash: exact ones and wildcards (`*.x` covers every depth below
-/// `x`, not `x` itself, RFC 4592). Values are row numbers.
+/// Index of host templates by hash: exact templates and wildcards (`*.x` covers every name below `x`, but not
+/// `x` itself, RFC 4592). Values are row numbers.
 ///
-/// A look-up costs at most two hashes a label of the longest template, whatever the
-/// length of the host and the size of the table.
+/// A lookup computes at most two hashes per label of the longest template, independent of the length of the
+/// host and the size of the table.
 #[derive(Debug, Default)]
 pub struct TemplateIndex {
     exact: foldhash::HashMap<Box<str>, Vec<u32>>,
-    /// Keyed by what follows `*.`.
+    /// Keyed by the name after `*.`.
     wildcard: foldhash::HashMap<Box<str>, Vec<u32>>,
-    /// Labels of the longest key: no longer tail of a host can match.
+    /// Number of labels in the longest key. A longer suffix of a host cannot match.
     max_labels: usize,
-    /// What keys end in: their last two labels, or the last one alone where that is all, or where a region may
-    /// stand before it. Nearly every host of others ends in nothing of this.
+    /// The last two labels of each key, or only the last one if the key has no more labels or the other one
+    /// may contain a region. Most hosts outside AWS match none of these, which avoids the full lookup.
     ends: foldhash::HashSet<Box<str>>,
 }
 
 impl TemplateIndex {
-    /// Adds a template; one template may belong to several rows.
+    /// Adds a template. Several rows may have the same template.
     pub fn insert(&mut self, template: &str, row: u32) {
         let (map, key) = match template.strip_prefix("*.") {
             Some(parent) => (&mut self.wildcard, parent),
@@ -89,21 +88,21 @@ impl TemplateIndex {
         map.entry(key.into()).or_default().push(row);
     }
 
-    /// Shows `see` every row whose template covers the host, with the region read
-    /// from the host: the exact ones first, then wildcards, deepest first; at equal
-    /// depth a literal template before a folded one. `see` may break off.
+    /// Calls `visitor` for every row whose template covers the host, with the region in the host name: exact
+    /// templates first, then wildcards, longest first, and at equal length a literal template before one with
+    /// `{region}`. The visitor can stop the iteration.
     pub fn visit<T>(
         &self,
         host: &str,
-        mut see: impl FnMut(u32, Option<Region>) -> ControlFlow<T>,
+        mut visitor: impl FnMut(u32, Option<Region>) -> ControlFlow<T>,
     ) -> Option<T> {
         if !last_labels(host).iter().any(|end| self.ends.contains(*end)) {
             return None;
         }
-        // Starts of the last labels, leftmost first, as many as a key may have.
+        // Offsets of the last labels, leftmost first, at most as many as a key has.
         let mut starts: Vec<usize> = host.rmatch_indices('.').map(|(i, _)| i + 1).collect();
         starts.push(0);
-        let whole = starts.len();
+        let label_count = starts.len();
         starts.truncate(self.max_labels);
         starts.reverse();
 
@@ -117,9 +116,9 @@ impl TemplateIndex {
             .collect();
 
         let mut key = String::new();
-        let mut look = |map: &foldhash::HashMap<Box<str>, Vec<u32>>, tail: usize| {
+        let mut look_up = |map: &foldhash::HashMap<Box<str>, Vec<u32>>, tail: usize| {
             for &row in map.get(&host[tail..]).into_iter().flatten() {
-                if let ControlFlow::Break(t) = see(row, None) {
+                if let ControlFlow::Break(t) = visitor(row, None) {
                     return Some(t);
                 }
             }
@@ -129,19 +128,19 @@ impl TemplateIndex {
                 key.push_str(REGION);
                 key.push_str(&host[*to..]);
                 for &row in map.get(key.as_str()).into_iter().flatten() {
-                    if let ControlFlow::Break(t) = see(row, Some(region.clone())) {
+                    if let ControlFlow::Break(t) = visitor(row, Some(region.clone())) {
                         return Some(t);
                     }
                 }
             }
             None
         };
-        if whole <= self.max_labels
-            && let Some(t) = look(&self.exact, 0)
+        if label_count <= self.max_labels
+            && let Some(t) = look_up(&self.exact, 0)
         {
             return Some(t);
         }
-        starts.iter().filter(|&&tail| tail != 0).find_map(|&tail| look(&self.wildcard, tail))
+        starts.iter().filter(|&&tail| tail != 0).find_map(|&tail| look_up(&self.wildcard, tail))
     }
 }
 
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn order_and_depth() {
+    fn rows_are_visited_in_order_of_precedence() {
         let mut index = TemplateIndex::default();
         for (row, t) in [
             "s3.{region}.amazonaws.com",
@@ -177,7 +176,7 @@ mod tests {
         let none = |row| (row, String::new());
         assert_eq!(hits(&index, "s3.ap-northeast-1.amazonaws.com"), [tokyo(0), none(3)]);
         assert_eq!(hits(&index, "a.b.c.d.e.f.s3.ap-northeast-1.amazonaws.com"), [tokyo(1), none(3)]);
-        // A bucket may be called like a region.
+        // A bucket may have the name of a region.
         assert_eq!(hits(&index, "us-west-2.s3.ap-northeast-1.amazonaws.com"), [tokyo(1), none(3)]);
         assert_eq!(hits(&index, "b.s3.us-west-2.amazonaws.com"), [none(2), (1, "us-west-2".into()), none(3)]);
         assert_eq!(hits(&index, "s3-ap-northeast-1.amazonaws.com"), [tokyo(4), none(3)]);
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn china_names_are_not_those_of_the_standard_partition() {
+    fn names_in_china_do_not_match_the_standard_partition() {
         let mut index = TemplateIndex::default();
         index.insert("ec2.{region}.amazonaws.com", 0);
         assert_eq!(hits(&index, "ec2.cn-north-1.amazonaws.com"), []);

@@ -1,28 +1,29 @@
-//! Records that AWS puts into the zones it makes.
+//! Records in the zones that AWS creates.
 
 /// The values of an SOA record (RFC 1035 3.3.13), and its TTL.
 #[derive(Clone, Copy, Debug)]
 pub struct SoaValues {
-    /// The primary name server. Empty where it is a name in the zone.
+    /// The primary name server. Empty if it is a name in the zone.
     pub mname: &'static str,
-    /// The mailbox of whoever is responsible.
+    /// The mailbox of the person responsible for the zone.
     pub rname: &'static str,
-    /// Serial number.
+    /// The serial number.
     pub serial: u32,
-    /// Refresh, in seconds.
+    /// The refresh interval in seconds.
     pub refresh: u32,
-    /// Retry, in seconds.
+    /// The retry interval in seconds.
     pub retry: u32,
-    /// Expire, in seconds.
+    /// The expiry time in seconds.
     pub expire: u32,
-    /// Minimum, in seconds; with the TTL it bounds negative answers (RFC 2308 4).
+    /// The MINIMUM field in seconds. Together with the TTL, it limits the TTL of negative answers (RFC 2308
+    /// 4).
     pub minimum: u32,
-    /// The record's own TTL, in seconds.
+    /// The TTL of the record in seconds.
     pub ttl: u32,
 }
 
-/// The SOA record of a private hosted zone, and of the zones managed for endpoints (Route 53 Developer
-/// Guide, "SOA and NS records that Amazon Route 53 creates", and captures).
+/// The SOA record of private hosted zones, and of the zones managed for endpoints (Route 53 Developer Guide,
+/// "SOA and NS records that Amazon Route 53 creates", and packet captures).
 pub const HOSTED_ZONE_SOA: SoaValues = SoaValues {
     mname: "ns-1536.awsdns-00.co.uk",
     rname: "awsdns-hostmaster.amazon.com",
@@ -34,15 +35,15 @@ pub const HOSTED_ZONE_SOA: SoaValues = SoaValues {
     ttl: 900,
 };
 
-/// The name servers of a private hosted zone (ECS Developer Guide, service discovery tutorial).
+/// The name servers of private hosted zones (ECS Developer Guide, service discovery tutorial).
 pub const HOSTED_ZONE_NAME_SERVERS: [&str; 4] =
     ["ns-0.awsdns-00.com", "ns-512.awsdns-00.net", "ns-1024.awsdns-00.org", "ns-1536.awsdns-00.co.uk"];
 
-/// TTL of those NS records, in seconds.
+/// TTL of the NS records of private hosted zones, in seconds.
 pub const HOSTED_ZONE_NS_TTL_S: u32 = 172_800;
 
-/// The SOA record of zones of generated names. Owner, the shape of MNAME and the length of RNAME fit
-/// the sizes of captured replies; serial and timers are assumed.
+/// The SOA record of zones with generated names. The owner, the form of MNAME and the length of RNAME are
+/// consistent with the sizes of captured replies; the serial and timers are assumed.
 pub const INTERNAL_SOA: SoaValues = SoaValues {
     mname: "",
     rname: "hostmaster.amazon.com",
@@ -54,7 +55,7 @@ pub const INTERNAL_SOA: SoaValues = SoaValues {
     ttl: 60,
 };
 
-/// The SOA record of the sealed internet. The project's own.
+/// The SOA record of the sealed internet. It is specific to this project.
 pub const SEALED_SOA: SoaValues = SoaValues {
     mname: "sealed.plustwo",
     rname: "hostmaster.plustwo",
@@ -66,7 +67,7 @@ pub const SEALED_SOA: SoaValues = SoaValues {
     ttl: 60,
 };
 
-/// The SOA record of a zone that is played for a site. The project's own.
+/// The SOA record of zones that are simulated for a site. It is specific to this project.
 pub const SITE_SOA: SoaValues = SoaValues {
     mname: "ns.site.plustwo",
     rname: "hostmaster.plustwo",
@@ -78,22 +79,23 @@ pub const SITE_SOA: SoaValues = SoaValues {
     ttl: 60,
 };
 
-/// The label of the instance metadata service's name, in a region's internal domain, and the zone of its reverse name.
-/// The zone is autodefined; that it holds this name is assumed.
+/// The label of the name of the instance metadata service, in the internal domain of a region. The reverse
+/// zone of its address is autodefined; that it contains this name is assumed.
 pub const METADATA_LABEL: &str = "instance-data";
 
 /// The address of the instance metadata service.
 pub const METADATA_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 169, 254);
 
-/// The reverse name of 169.254.169.254, a zone of its own.
+/// The reverse name of 169.254.169.254, which is also a zone.
 pub const METADATA_REVERSE_ZONE: &str = "254.169.254.169.in-addr.arpa";
 
-/// Zones of loopback that every VPC with host names has (the same page), besides the reverse names of ::1 and ::.
+/// Loopback zones of every VPC with DNS hostnames (the page below), in addition to the reverse names of ::1
+/// and ::.
 pub const LOOPBACK_ZONES: [&str; 3] = ["localhost", "localdomain", "127.in-addr.arpa"];
 
-/// Reverse zones of private addresses that every VPC with host names has (Route 53 Developer Guide,
-/// "Domain names that VPC Resolver creates autodefined system rules for"), RFC 1918 10/8 and 192.168/16.
+/// Reverse zones of private addresses of every VPC with DNS hostnames (Route 53 Developer Guide, "Domain
+/// names that VPC Resolver creates autodefined system rules for"): RFC 1918 10/8 and 192.168/16.
 pub const PRIVATE_REVERSE_ZONES: [&str; 2] = ["10.in-addr.arpa", "168.192.in-addr.arpa"];
 
-/// The second octets of 172.16.0.0/12, whose reverse zones are one each.
+/// The second octets of 172.16.0.0/12, which has one reverse zone per second octet.
 pub const PRIVATE_172_OCTETS: std::ops::RangeInclusive<u8> = 16..=31;

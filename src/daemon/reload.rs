@@ -128,7 +128,7 @@ impl Reloader {
             let done = self.loader.run(move || work.reload(cause)).await;
             let (outcome, files) = done.unwrap_or_else(|_| {
                 tracing::error!("The reload panicked; keeping the previous configuration.");
-                self.work.engine.observer().reloaded(false);
+                self.work.engine.observer().record_reload(false);
                 let message = "the reload panicked; this is a bug in plustwo".to_owned();
                 (ReloadOutcome::Failed { errors: vec![finding("broken-off", String::new(), message)] }, None)
             });
@@ -177,7 +177,7 @@ impl ReloadWork {
         let mut loaded = match import::load(path) {
             Ok(source) => source.loaded,
             Err(error) => {
-                observer.reloaded(false);
+                observer.record_reload(false);
                 tracing::error!(path = %path.display(), %error, "Cannot read the configuration; keeping the previous one.");
                 let finding = finding(
                     Code::UnreadableFile.as_str(),
@@ -194,7 +194,7 @@ impl ReloadWork {
         let findings =
             |severity| of(severity).map(|finding| placed(finding, &loaded.sources)).collect::<Vec<_>>();
         let Some(world) = world else {
-            observer.reloaded(false);
+            observer.record_reload(false);
             of(Severity::Error).for_each(|error| tracing::error!("{}", error.headline(&loaded.sources)));
             tracing::error!(path = %path.display(), "The configuration is invalid; keeping the previous one.");
             return (ReloadOutcome::Failed { errors: findings(Severity::Error) }, Some(files));
@@ -203,7 +203,7 @@ impl ReloadWork {
         let emptied: BTreeSet<PathBuf> = emptied(&had_text).into_iter().chain(emptied_before).collect();
         missing.extend(emptied.iter().map(|file| format!("{} is empty", file.display())));
         if !missing.is_empty() && world.hash != old.hash && cause == Cause::FileWatch {
-            observer.reloaded(false);
+            observer.record_reload(false);
             for missing in &missing {
                 tracing::error!(
                     path = %path.display(),
@@ -222,7 +222,7 @@ impl ReloadWork {
         drop(std::mem::take(&mut loaded.config));
         let hash = world.hash.clone();
         if hash == old.hash {
-            observer.reloaded(true);
+            observer.record_reload(true);
             tracing::info!(path = %path.display(), %hash, "The configuration is unchanged.");
             return (ReloadOutcome::Unchanged { hash, needs_restart }, Some(files));
         }
@@ -230,10 +230,10 @@ impl ReloadWork {
         super::warn_of_missing_sources(&world);
         let changes = diff(&old, &world);
         *lock(&self.filled) = non_empty(files.iter().map(PathBuf::as_path));
-        observer.world_loaded(&world);
+        observer.record_loaded_config(&world);
         self.engine.forwarder().world_replaced(&world);
         self.engine.live().replace(world);
-        observer.reloaded(true);
+        observer.record_reload(true);
         for change in changes.iter().take(MAX_SHOWN) {
             tracing::info!("Changed: {change}.");
         }

@@ -121,9 +121,9 @@ impl ClientSubnet {
 
 /// Returns the octets, padded with zeros to `N`; `None` if there are more than `N`.
 fn zero_padded<const N: usize>(octets: &[u8]) -> Option<[u8; N]> {
-    let mut whole = [0; N];
-    whole.get_mut(..octets.len())?.copy_from_slice(octets);
-    Some(whole)
+    let mut padded = [0; N];
+    padded.get_mut(..octets.len())?.copy_from_slice(octets);
+    Some(padded)
 }
 
 /// An Extended DNS Error: additional information about the outcome (RFC 8914).

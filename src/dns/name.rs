@@ -66,8 +66,7 @@ impl Name {
 
     /// Parses a slice that holds exactly one uncompressed name, and lower-cases it.
     ///
-    /// Fails on a compression pointer, on a name or label that is too long, and on octets
-    /// that are missing or left over.
+    /// Fails on a compression pointer, a name or label that is too long, and missing or trailing octets.
     pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
         let length = wire_length(wire)?;
         if length != wire.len() {

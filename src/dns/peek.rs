@@ -45,8 +45,8 @@ pub struct PeekedEdns {
 impl<'a> Peek<'a> {
     /// Parses a query with one question of class IN, followed by at most one OPT record of version 0.
     ///
-    /// Returns `None` for any other message, and for one that has an option with the code `excluded_option` or more
-    /// than one client subnet.
+    /// Returns `None` for any other message, and for one that has an option with the code `excluded_option`
+    /// or more than one client subnet.
     pub fn parse(message: &'a [u8], excluded_option: u16) -> Option<Self> {
         let (header, rest) = message.split_first_chunk::<HEADER_LEN>()?;
         let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);

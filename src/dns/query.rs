@@ -88,8 +88,8 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// [`QueryError::Discard`] for a message that must not be replied to, else [`QueryError::Reject`] with FORMERR, NOTIMP
-    /// or BADVERS.
+    /// [`QueryError::Discard`] for a message that must not be replied to, else [`QueryError::Reject`] with
+    /// FORMERR, NOTIMP or BADVERS.
     pub fn parse(message: &[u8]) -> Result<Self, QueryError> {
         let Some(header) = message.first_chunk::<HEADER_LEN>() else {
             return Err(QueryError::Discard(DiscardReason::TooShort));

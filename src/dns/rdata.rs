@@ -26,7 +26,7 @@ const INLINE_OCTETS: usize = 22;
 enum Octets {
     /// The number of octets used; the others are zero.
     Inline(u8, [u8; INLINE_OCTETS]),
-    /// More than [`SHORT`] octets.
+    /// More than [`INLINE_OCTETS`] octets.
     Heap(Arc<[u8]>),
 }
 

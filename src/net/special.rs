@@ -31,7 +31,8 @@ pub fn is_vpc_lattice(address: IpAddr) -> bool {
     }
 }
 
-/// Returns the IPv4 address embedded in an address of the well-known NAT64 prefix 64:ff9b::/96 (RFC 6052 section 2.1).
+/// Returns the IPv4 address embedded in an address of the well-known NAT64 prefix 64:ff9b::/96 (RFC 6052
+/// section 2.1).
 pub fn nat64_to_ipv4(address: IpAddr) -> Option<Ipv4Addr> {
     match address {
         IpAddr::V6(a) if a.segments()[..6] == [0x0064, 0xff9b, 0, 0, 0, 0] => {

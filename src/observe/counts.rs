@@ -17,7 +17,7 @@ use crate::world::{Index, Vantage, World};
 
 use super::labelled::Label;
 
-/// Maximum number of rotations for which implied connections are prepared. An answer with more records does
+/// Maximum number of rotations for which implied connections are prepared. An answer with more records would
 /// not fit into a UDP reply.
 const MAX_ROTATIONS: usize = 64;
 
@@ -57,28 +57,28 @@ pub(super) struct ImpliedConnection {
 }
 
 impl PreparedCounts {
-    /// Prepares the counts of an event. `lookups` belong to the worker that will count them.
-    pub(super) fn of(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
+    /// Prepares the counts of an event for the worker that owns `lookups`.
+    pub(super) fn new(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, logs: bool) -> Self {
         let mut slots = Vec::new();
         if let Some(vantage) = event.vantage {
             count_paths(event.world, vantage, event.outcome, metrics, &mut slots);
         }
         let rotations = rotations(event);
-        let implied = implied::counts(event)
-            .then(|| Box::new(ImpliedConnections::of(event, metrics, lookups, rotations)));
+        let implied = implied::implies_connection(event)
+            .then(|| Box::new(ImpliedConnections::new(event, metrics, lookups, rotations)));
         Self {
             qtype: event.question.qtype,
             rcode: event.outcome.answer.rcode,
             source: event.outcome.source,
             cached: event.cached,
-            slots: Slots::of(&slots),
+            slots: Slots::new(&slots),
             implied,
-            template: logs.then(|| Box::new(Template::of(event))),
+            template: logs.then(|| Box::new(Template::new(event))),
             is_for_every_rotation: rotations.is_some(),
         }
     }
 
-    /// Whether they apply to the answer in every rotation, and not only in the one in which it was sent.
+    /// Whether they apply to every rotation of the answer, not only to the rotation that was sent.
     pub fn is_for_every_rotation(&self) -> bool {
         self.is_for_every_rotation
     }
@@ -89,17 +89,17 @@ impl PreparedCounts {
             size_of::<ImpliedConnections>()
                 + implied.by_rotation.len() * size_of::<Option<ImpliedConnection>>()
         });
-        let template = self.template.as_ref().map_or(0, |template| template.weight());
-        self.slots.elsewhere() + implied + template
+        let template = self.template.as_ref().map_or(0, |template| template.size_octets());
+        self.slots.heap_octets() + implied + template
     }
 }
 
 impl ImpliedConnections {
-    fn of(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, rotations: Option<usize>) -> Self {
-        let at = |rotation| implies(event, metrics, rotation);
+    fn new(event: &QueryEvent<'_>, metrics: &Metrics, lookups: &Lookups, rotations: Option<usize>) -> Self {
+        let connection = |rotation| implied_connection(event, metrics, rotation);
         let mut by_rotation: Vec<_> = match rotations {
-            Some(rotations) => (0..rotations).map(at).collect(),
-            None => vec![at(event.arrival.rotation)],
+            Some(rotations) => (0..rotations).map(connection).collect(),
+            None => vec![connection(event.arrival.rotation)],
         };
         // With an interface in the client's own subnet, the rotation does not matter.
         if by_rotation.iter().all(|one| *one == by_rotation[0]) {
@@ -107,22 +107,26 @@ impl ImpliedConnections {
         }
         Self {
             name: event.question.qname.clone(),
-            name_hash: lookups.name(&event.question.qname),
+            name_hash: lookups.hash_name(&event.question.qname),
             // A client may not cache a chain for longer than its shortest TTL.
             ttl_s: event.outcome.answer.answer.iter().map(|set| set.ttl).min().unwrap_or(0),
             by_rotation: by_rotation.into(),
         }
     }
 
-    /// The connection implied by the answer in this rotation.
-    pub fn implies(&self, arrival: &Arrival<'_>) -> Option<&ImpliedConnection> {
-        let at = arrival.rotation.checked_rem(self.by_rotation.len())?;
-        self.by_rotation[at].as_ref().filter(|_| !arrival.truncated)
+    /// The connection implied by the answer in the rotation of a query. `None` if the reply is truncated.
+    pub fn connection_for(&self, arrival: &Arrival<'_>) -> Option<&ImpliedConnection> {
+        let index = arrival.rotation.checked_rem(self.by_rotation.len())?;
+        self.by_rotation[index].as_ref().filter(|_| !arrival.truncated)
     }
 }
 
-fn implies(event: &QueryEvent<'_>, metrics: &Metrics, rotation: usize) -> Option<ImpliedConnection> {
-    let connection = implied::connection(event, rotation)?;
+fn implied_connection(
+    event: &QueryEvent<'_>,
+    metrics: &Metrics,
+    rotation: usize,
+) -> Option<ImpliedConnection> {
+    let connection = implied::implied_connection(event, rotation)?;
     let world = event.world;
     let [kind, service, endpoint, vpc] = endpoint_labels(world, connection.endpoint);
     let subnet = Label::from(&world.subnets[connection.subnet].id);
@@ -136,7 +140,7 @@ fn rotations(event: &QueryEvent<'_>) -> Option<usize> {
     let mut period = 1;
     for records in sets.map(|set| set.rdatas.len().max(1)) {
         if period % records != 0 {
-            // Usually one set matters; several repeat after the product of their sizes at the latest.
+            // Usually there is one set. Several sets repeat at the latest after the product of their sizes.
             period *= records;
         }
         if period > MAX_ROTATIONS {
@@ -146,7 +150,7 @@ fn rotations(event: &QueryEvent<'_>) -> Option<usize> {
     Some(period)
 }
 
-/// The paths implied by an answer, by client and by endpoint.
+/// Collects the slots of the metrics that count the paths of an answer, by client and by endpoint.
 fn count_paths(
     world: &World,
     vantage: Vantage,
@@ -156,24 +160,24 @@ fn count_paths(
 ) {
     let vpc = world.place_vpc(vantage.place).map_or(Label::Constant(""), |vpc| Label::from(&vpc.id));
     let subnet = Label::from(&world.place_name(vantage.place));
-    let egress = |class: Class, reach: &'static str| {
+    let egress_slot = |class: Class, reach: &'static str| {
         metrics.egress_answers.slot([vpc.clone(), subnet.clone(), class.as_str().into(), reach.into()])
     };
     if outcome.paths.is_empty() {
-        slots.push(egress(Class::None, ""));
+        slots.push(egress_slot(Class::None, ""));
     }
-    let ways = distinct(outcome.paths.iter().map(|p| (p.path.class, p.path.reach)));
-    slots.extend(ways.into_iter().map(|(class, reach)| egress(class, Reach::as_str(reach))));
-    let reason =
+    let paths = distinct(outcome.paths.iter().map(|p| (p.path.class, p.path.reach)));
+    slots.extend(paths.into_iter().map(|(class, reach)| egress_slot(class, Reach::as_str(reach))));
+    let reason_slot =
         |reason: &'static str| metrics.egress_reasons.slot([vpc.clone(), subnet.clone(), reason.into()]);
-    slots.extend(outcome.all_reasons().into_iter().map(|told| reason(told.as_str())));
+    slots.extend(outcome.all_reasons().into_iter().map(|reason| reason_slot(reason.as_str())));
     let endpoints = distinct(outcome.paths.iter().filter_map(|p| Some(p.path.endpoint?.0)));
     slots.extend(
         endpoints.into_iter().map(|index| metrics.endpoint_answers.slot(endpoint_labels(world, index))),
     );
 }
 
-/// `endpoint_type`, `service_name`, `vpc_endpoint_id`, `vpc_id`.
+/// The values of the labels `endpoint_type`, `service_name`, `vpc_endpoint_id` and `vpc_id`.
 fn endpoint_labels(world: &World, index: Index<crate::world::Endpoint>) -> [Label; 4] {
     let endpoint = &world.endpoints[index];
     let vpc = &world.vpcs[endpoint.vpc];
@@ -182,11 +186,11 @@ fn endpoint_labels(world: &World, index: Index<crate::world::Endpoint>) -> [Labe
 
 /// Distinct items in order of first occurrence. An answer has few.
 fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
+    let mut unique = Vec::new();
     for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
+        if !unique.contains(&item) {
+            unique.push(item);
         }
     }
-    seen
+    unique
 }

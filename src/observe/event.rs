@@ -15,7 +15,7 @@ use crate::world::{Vantage, World};
 pub struct QueryEvent<'a> {
     /// The part that is specific to this query.
     pub arrival: Arrival<'a>,
-    /// The world that it was answered from.
+    /// The world in which it was answered.
     pub world: &'a World,
     /// The question.
     pub question: &'a Question,
@@ -27,8 +27,8 @@ pub struct QueryEvent<'a> {
     pub cached: bool,
 }
 
-/// The part of an event that is specific to one query, and differs for the same question from the same
-/// location.
+/// The part of an event that is specific to one query. It differs between queries for the same question from
+/// the same location.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// The listener.
@@ -49,19 +49,19 @@ pub struct Arrival<'a> {
     pub request_octets: usize,
     /// The size of the reply in octets.
     pub response_octets: usize,
-    /// The time from receiving the query to having its reply. `None` if it is that of its batch, reported
-    /// with [`WorkerRecorder::settle`](super::WorkerRecorder::settle).
+    /// The time from receiving the query to completing its reply. `None` if it is measured for the whole
+    /// batch and recorded by [`WorkerRecorder::finish_batch`](super::WorkerRecorder::finish_batch).
     pub elapsed: Option<Duration>,
     /// When the query was received.
     pub at: SystemTime,
 }
 
-/// The time of a batch of queries.
+/// The time at which a batch of queries was received.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// When it was received.
+    /// By the monotonic clock.
     pub started: Instant,
-    /// The same by the wall clock.
+    /// By the wall clock.
     pub at: SystemTime,
 }
 
@@ -75,7 +75,7 @@ impl Moment {
 /// A listener as identified in metrics.
 #[derive(Clone, Debug)]
 pub struct ServerLabel {
-    /// Its number among the listeners of this process, for access to its counters without its name.
+    /// Its number among the listeners of this process, an index for its counters.
     pub number: usize,
     /// The listener's address as configured, the value of the metric label `server`.
     pub label: Arc<str>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::labelled::{Declarations, LabelledMetric};
-use super::metrics::{DURATIONS, Metrics};
+use super::metrics::{DURATION_BUCKETS, Metrics};
 use crate::dns::Rcode;
 
 /// Metrics of forwarding. Clones share them.
@@ -47,8 +47,8 @@ impl ForwardMetrics {
             duration: all.histogram(
                 "plustwo_forward_request_duration_seconds",
                 &["to", "rcode"],
-                DURATIONS,
-                "Time until a name server answered.",
+                DURATION_BUCKETS,
+                "Response time of name servers.",
             ),
             failures: all.labelled(
                 "plustwo_forward_failures_total",
@@ -60,8 +60,8 @@ impl ForwardMetrics {
             case_given_up: all.labelled(
                 "plustwo_forward_case_given_up_total",
                 &["to"],
-                "How often a name server was found not to preserve the case of names; it is queried in \
-                 lower case for 15 minutes.",
+                "How often a name server was observed not to preserve the case of names. It is then queried \
+                 in lower case for 15 minutes.",
             ),
             backing_off: all.labelled(
                 "plustwo_forward_servers_backing_off",
@@ -87,7 +87,7 @@ impl ForwardMetrics {
             ),
             shared: all.single(
                 "plustwo_forward_shared_total",
-                "Questions that shared the answer of the same question in flight.",
+                "Questions that were not sent because the same question was in flight, whose answer they share.",
             ),
             in_flight: all.single("plustwo_forward_in_flight", "Questions in flight to name servers."),
             in_flight_refused: all.single(
@@ -112,7 +112,7 @@ impl ForwardMetrics {
             source,
             backing_off,
             requests: OnceLock::new(),
-            useful: [const { OnceLock::new() }; 2],
+            answered_durations: [const { OnceLock::new() }; 2],
         }
     }
 
@@ -152,7 +152,7 @@ impl ForwardMetrics {
     }
 }
 
-/// Metrics of one server. Those used for nearly every question are looked up once.
+/// Metrics of one server. The series used for nearly every question are looked up once.
 #[derive(Debug)]
 pub struct ServerMetrics {
     all: ForwardMetrics,
@@ -161,7 +161,7 @@ pub struct ServerMetrics {
     backing_off: IntGauge,
     requests: OnceLock<IntCounter>,
     /// Durations until NOERROR and NXDOMAIN answers.
-    useful: [OnceLock<Histogram>; 2],
+    answered_durations: [OnceLock<Histogram>; 2],
 }
 
 impl ServerMetrics {
@@ -172,15 +172,15 @@ impl ServerMetrics {
             .inc();
     }
 
-    /// Records an answer and its duration.
+    /// Records a response and its duration.
     pub fn answered(&self, rcode: Rcode, elapsed: Duration) {
-        let word = rcode.known_mnemonic().unwrap_or("other");
-        let times = || self.all.duration.child([(&self.to).into(), word.into()]);
+        let label = rcode.known_mnemonic().unwrap_or("other");
+        let duration = || self.all.duration.child([(&self.to).into(), label.into()]);
         let seconds = elapsed.as_secs_f64();
         match rcode {
-            Rcode::NOERROR => self.useful[0].get_or_init(times).observe(seconds),
-            Rcode::NXDOMAIN => self.useful[1].get_or_init(times).observe(seconds),
-            _ => times().observe(seconds),
+            Rcode::NOERROR => self.answered_durations[0].get_or_init(duration).observe(seconds),
+            Rcode::NXDOMAIN => self.answered_durations[1].get_or_init(duration).observe(seconds),
+            _ => duration().observe(seconds),
         }
     }
 
@@ -190,12 +190,12 @@ impl ServerMetrics {
         self.all.failures.with(labels, |count| count.inc());
     }
 
-    /// Records that it starts or stops backing off.
+    /// Changes the number of servers that are backing off, by 1 or -1.
     pub fn backing_off(&self, change: i64) {
         self.backing_off.add(change);
     }
 
-    /// Counts that it is queried in lower case for some time.
+    /// Counts that the server does not preserve case and is queried in lower case for some time.
     pub fn case_given_up(&self) {
         self.all.case_given_up.with([(&self.to).into()], |count| count.inc());
     }

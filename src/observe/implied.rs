@@ -1,13 +1,13 @@
 //! Connections through interface endpoints, as implied by lookups.
 //!
-//! The rules were derived by comparing the connections of client workloads with their lookups:
+//! The rules were derived from a comparison of the connections of client workloads with their lookups:
 //!
 //! - One connection for each positive A answer that contains an address of an interface endpoint. AAAA
-//!   answers count only for an endpoint whose names have no A records. The two are never combined: most
-//!   clients query both and connect once.
-//! - Over UDP once for each transport source, DNS ID and name within 12 seconds, so that a stub's
-//!   retransmission does not count twice. Never merged by time or TTL.
-//! - A truncated reply never counts: the client retries over TCP, where every reply counts.
+//!   answers count only for an endpoint whose names have no A records. A and AAAA are never both counted,
+//!   because most clients query both and connect once.
+//! - Over UDP, one connection for each combination of transport source, DNS ID and name within 12 seconds, so
+//!   that a retransmission of a stub resolver does not count twice. Lookups are never merged by time or TTL.
+//! - A truncated reply does not count: the client retries over TCP, where every reply counts.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
@@ -20,8 +20,8 @@ use super::QueryEvent;
 use crate::dns::{Class, Name, Rcode, RecordType};
 use crate::world::{Endpoint, EndpointKind, Index, PlaceKind, Subnet};
 
-/// How long a lookup is remembered. A stub retransmits earlier, with the same port and ID.
-pub const REMEMBERED: Duration = Duration::from_secs(12);
+/// How long a lookup is remembered. Stub resolvers retransmit earlier, with the same port and ID.
+pub const RETRANSMISSION_WINDOW: Duration = Duration::from_secs(12);
 
 /// The connection that an answer implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct EndpointConnection {
 }
 
 /// Whether an answer that is not truncated implies a connection.
-pub fn counts(event: &QueryEvent<'_>) -> bool {
+pub fn implies_connection(event: &QueryEvent<'_>) -> bool {
     let question = event.question;
     matches!(question.qtype, RecordType::A | RecordType::AAAA)
         && question.qclass == Class::IN
@@ -43,15 +43,15 @@ pub fn counts(event: &QueryEvent<'_>) -> bool {
 
 /// The connection implied by an answer in this rotation, unless the query is a retransmission.
 ///
-/// It uses the interface in the client's own subnet if the answer contains one, because glibc sorts that
-/// address first regardless of the order; otherwise the first interface in the order sent. Of several
-/// endpoints in one answer, only that of this interface counts.
-pub fn connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointConnection> {
+/// It uses the interface in the client's subnet if the answer contains one, because glibc sorts that address
+/// first regardless of the order; otherwise the first interface in the order sent. If the answer contains
+/// several endpoints, only that of this interface counts.
+pub fn implied_connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointConnection> {
     let (question, answer) = (event.question, &event.outcome.answer);
-    if !counts(event) {
+    if !implies_connection(event) {
         return None;
     }
-    let own = match event.world.places[event.vantage?.place].kind {
+    let client_subnet = match event.world.places[event.vantage?.place].kind {
         PlaceKind::Subnet(subnet) => Some(subnet),
         PlaceKind::Site(_) | PlaceKind::Outside => None,
     };
@@ -59,7 +59,7 @@ pub fn connection(event: &QueryEvent<'_>, rotation: usize) -> Option<EndpointCon
     let addresses = sets.flat_map(|set| set.addresses(rotation));
     let mut first = None;
     for found in addresses.filter_map(|address| interface(event, address)) {
-        if Some(found.subnet) == own {
+        if Some(found.subnet) == client_subnet {
             return Some(found);
         }
         first.get_or_insert(found);
@@ -98,8 +98,8 @@ pub enum LookupKind {
 pub struct Lookups {
     capacity: usize,
     /// When each was last counted, in milliseconds since 1970.
-    when: HashMap<u64, u64, RandomState>,
-    /// The entries of `when` in order of insertion, so that the oldest are found without a search.
+    counted: HashMap<u64, u64, RandomState>,
+    /// The entries of `counted` in order of insertion, so that the oldest are found without a search.
     order: VecDeque<(u64, u64)>,
     hasher: RandomState,
 }
@@ -108,8 +108,8 @@ pub struct Lookups {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameHash(u64);
 
-/// [`REMEMBERED`] in milliseconds.
-const REMEMBERED_MS: u64 = REMEMBERED.as_millis() as u64;
+/// [`RETRANSMISSION_WINDOW`] in milliseconds.
+const RETRANSMISSION_WINDOW_MS: u64 = RETRANSMISSION_WINDOW.as_millis() as u64;
 
 impl Lookups {
     /// Creates a table for at most `capacity` lookups.
@@ -117,20 +117,21 @@ impl Lookups {
         let hasher = RandomState::default();
         Self {
             capacity,
-            // Twice the capacity: a full map with removed entries would grow instead of being cleaned up.
-            when: HashMap::with_capacity_and_hasher(2 * capacity, RandomState::default()),
+            // Twice the capacity, so that the map is rehashed in place instead of growing when removed
+            // entries fill it.
+            counted: HashMap::with_capacity_and_hasher(2 * capacity, RandomState::default()),
             order: VecDeque::with_capacity(capacity),
             hasher,
         }
     }
 
     /// Hashes a name for this table.
-    pub fn name(&self, name: &Name) -> NameHash {
+    pub fn hash_name(&self, name: &Name) -> NameHash {
         NameHash(self.hasher.hash_one(name))
     }
 
-    /// Records a lookup, which counts unless it is a retransmission. The listener distinguishes it from a
-    /// lookup at another one.
+    /// Records a lookup, which counts unless it is a retransmission. Lookups at different listeners are
+    /// distinct.
     pub fn record(
         &mut self,
         listener: usize,
@@ -142,44 +143,44 @@ impl Lookups {
         let now = milliseconds(at);
         self.sweep(now);
         let key = self.hasher.hash_one((listener, source.ip(), source.port(), id, name.0));
-        if self.when.get(&key).is_some_and(|then| now.abs_diff(*then) < REMEMBERED_MS) {
+        if self.counted.get(&key).is_some_and(|then| now.abs_diff(*then) < RETRANSMISSION_WINDOW_MS) {
             return LookupKind::Retransmission;
         }
         if self.order.len() >= self.capacity {
             return LookupKind::Untracked;
         }
         self.order.push_back((now, key));
-        self.when.insert(key, now);
+        self.counted.insert(key, now);
         LookupKind::First
     }
 
     /// Number of remembered lookups.
     pub fn len(&self) -> usize {
-        self.when.len()
+        self.counted.len()
     }
 
     /// Removes expired entries at the front of the queue.
     fn sweep(&mut self, now: u64) {
-        // In either direction: the wall clock may be set back.
-        let is_old = |then: u64| now.abs_diff(then) >= REMEMBERED_MS;
+        // The absolute difference, because the wall clock may be set back.
+        let is_old = |then: u64| now.abs_diff(then) >= RETRANSMISSION_WINDOW_MS;
         while self.order.front().is_some_and(|(then, _)| is_old(*then)) {
             let Some((_, key)) = self.order.pop_front() else {
                 return;
             };
-            // After the clock was set back, a key can be in the queue twice; its newer entry is kept.
-            if self.when.get(&key).is_some_and(|then| is_old(*then)) {
-                self.when.remove(&key);
+            // After the clock was set back, a key can be in the queue twice; its newer entry remains.
+            if self.counted.get(&key).is_some_and(|then| is_old(*then)) {
+                self.counted.remove(&key);
             }
         }
     }
 }
 
-/// A time in milliseconds since 1970; 0 before that.
+/// Converts a time to milliseconds since 1970; 0 for earlier times.
 pub fn milliseconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// The absolute difference of two times: the wall clock may be set back.
+/// The absolute difference of two times, because the wall clock may be set back.
 pub fn abs_difference(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|error| error.duration())
 }
@@ -202,39 +203,39 @@ mod tests {
     }
 
     #[test]
-    fn a_retransmission_is_told_for_twelve_seconds() {
+    fn retransmissions_are_detected_for_twelve_seconds() {
         let mut lookups = Table::new(8);
         let (sns, sqs) = (name("sns.example"), name("sqs.example"));
-        assert_eq!(lookups.see(source(4000), 7, &sns, at(100)), LookupKind::First);
-        assert_eq!(lookups.see(source(4000), 7, &sns, at(105)), LookupKind::Retransmission);
-        assert_eq!(lookups.see(source(4001), 7, &sns, at(105)), LookupKind::First);
-        assert_eq!(lookups.see(source(4000), 8, &sns, at(105)), LookupKind::First);
-        assert_eq!(lookups.see(source(4000), 7, &sqs, at(105)), LookupKind::First);
+        assert_eq!(lookups.record(source(4000), 7, &sns, at(100)), LookupKind::First);
+        assert_eq!(lookups.record(source(4000), 7, &sns, at(105)), LookupKind::Retransmission);
+        assert_eq!(lookups.record(source(4001), 7, &sns, at(105)), LookupKind::First);
+        assert_eq!(lookups.record(source(4000), 8, &sns, at(105)), LookupKind::First);
+        assert_eq!(lookups.record(source(4000), 7, &sqs, at(105)), LookupKind::First);
         assert_eq!(lookups.0.len(), 4);
-        assert_eq!(lookups.see(source(4000), 7, &sns, at(111)), LookupKind::Retransmission);
-        assert_eq!(lookups.see(source(4000), 7, &sns, at(113)), LookupKind::First);
+        assert_eq!(lookups.record(source(4000), 7, &sns, at(111)), LookupKind::Retransmission);
+        assert_eq!(lookups.record(source(4000), 7, &sns, at(113)), LookupKind::First);
         assert_eq!(lookups.0.len(), 4);
     }
 
     #[test]
-    fn a_full_table_counts_without_remembering_until_the_oldest_is_old() {
+    fn a_full_table_does_not_remember_lookups_until_the_oldest_expires() {
         let mut lookups = Table::new(2);
         let sns = name("sns.example");
-        assert_eq!(lookups.see(source(1), 1, &sns, at(100)), LookupKind::First);
-        assert_eq!(lookups.see(source(2), 1, &sns, at(101)), LookupKind::First);
-        assert_eq!(lookups.see(source(3), 1, &sns, at(102)), LookupKind::Untracked);
-        assert_eq!(lookups.see(source(3), 1, &sns, at(103)), LookupKind::Untracked);
-        assert_eq!(lookups.see(source(1), 1, &sns, at(104)), LookupKind::Retransmission);
-        assert_eq!(lookups.see(source(3), 1, &sns, at(112)), LookupKind::First);
+        assert_eq!(lookups.record(source(1), 1, &sns, at(100)), LookupKind::First);
+        assert_eq!(lookups.record(source(2), 1, &sns, at(101)), LookupKind::First);
+        assert_eq!(lookups.record(source(3), 1, &sns, at(102)), LookupKind::Untracked);
+        assert_eq!(lookups.record(source(3), 1, &sns, at(103)), LookupKind::Untracked);
+        assert_eq!(lookups.record(source(1), 1, &sns, at(104)), LookupKind::Retransmission);
+        assert_eq!(lookups.record(source(3), 1, &sns, at(112)), LookupKind::First);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_fill_the_table() {
         let mut lookups = Table::new(1);
         let sns = name("sns.example");
-        assert_eq!(lookups.see(source(1), 1, &sns, at(5000)), LookupKind::First);
-        assert_eq!(lookups.see(source(2), 1, &sns, at(1000)), LookupKind::First);
-        assert_eq!(lookups.see(source(2), 1, &sns, at(1001)), LookupKind::Retransmission);
+        assert_eq!(lookups.record(source(1), 1, &sns, at(5000)), LookupKind::First);
+        assert_eq!(lookups.record(source(2), 1, &sns, at(1000)), LookupKind::First);
+        assert_eq!(lookups.record(source(2), 1, &sns, at(1001)), LookupKind::Retransmission);
     }
 
     /// The table of one listener, addressed by name.
@@ -245,8 +246,8 @@ mod tests {
             Self(Lookups::new(capacity))
         }
 
-        fn see(&mut self, source: SocketAddr, id: u16, name: &Name, at: SystemTime) -> LookupKind {
-            let name = self.0.name(name);
+        fn record(&mut self, source: SocketAddr, id: u16, name: &Name, at: SystemTime) -> LookupKind {
+            let name = self.0.hash_name(name);
             self.0.record(0, source, id, name, at)
         }
     }
@@ -254,16 +255,16 @@ mod tests {
     proptest! {
         /// Compares with a list of all counted lookups, with sufficient capacity and a monotonic clock.
         #[test]
-        fn a_table_agrees_with_a_plain_list(steps in proptest::collection::vec((0u64..6, 0u16..4), 0..60)) {
+        fn the_table_agrees_with_a_list(steps in proptest::collection::vec((0u64..6, 0u16..4), 0..60)) {
             let mut lookups = Table::new(1000);
             let mut counted: Vec<(u64, u16)> = Vec::new();
             let (mut now, sns) = (0, name("sns.example"));
             for (pause, port) in steps {
                 now += pause;
-                let again = counted.iter().any(|(then, p)| *p == port && now - then < 12);
-                let expected = if again { LookupKind::Retransmission } else { LookupKind::First };
-                prop_assert_eq!(lookups.see(source(port), 1, &sns, at(now)), expected);
-                if !again {
+                let is_retransmission = counted.iter().any(|(then, p)| *p == port && now - then < 12);
+                let expected = if is_retransmission { LookupKind::Retransmission } else { LookupKind::First };
+                prop_assert_eq!(lookups.record(source(port), 1, &sns, at(now)), expected);
+                if !is_retransmission {
                     counted.push((now, port));
                 }
             }

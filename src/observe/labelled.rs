@@ -1,7 +1,7 @@
 //! Metrics with labels: one declaration, and a child for each combination of label values.
 //!
-//! A child lives as long as the process and is identified by its label values, so that a reload of the
-//! configuration neither moves a count to another series nor decreases it.
+//! A child exists for the life of the process and is identified by its label values, so that a reload neither
+//! moves a count to another series nor decreases it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,14 +14,14 @@ use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
-use super::counted::{Counters, HistogramScale, Histograms};
-use super::receive_buffers::ReceiveBuffers;
+use super::receive_buffer_drops::ReceiveBufferDrops;
+use super::series::{Counters, HistogramScale, Histograms};
 use super::shard::{CounterShards, SeriesSlot};
 
 /// All metrics of one kind, name and set of labels. Clones share their children.
 ///
-/// `N` is the number of labels: a wrong number of values does not compile. The library's own vectors identify
-/// a child by a hash of its concatenated label values, so that two combinations could share one.
+/// `N` is the number of labels: a wrong number of values does not compile. The vectors of the prometheus
+/// crate identify a child by a hash of its concatenated label values, so that two combinations could collide.
 pub struct LabelledMetric<const N: usize, M>(Arc<Inner<N, M>>);
 
 struct Inner<const N: usize, M> {
@@ -34,19 +34,19 @@ struct Inner<const N: usize, M> {
 
 impl<const N: usize, M: MetricKind> LabelledMetric<N, M> {
     /// Applies a function to the child with these label values, which is created if necessary.
-    pub fn with(&self, values: [Label; N], act: impl FnOnce(&M)) {
+    pub fn with(&self, values: [Label; N], apply: impl FnOnce(&M)) {
         if let Some(child) = self.read().get(&values) {
-            return act(child);
+            return apply(child);
         }
         let mut children = self.0.children.write().unwrap_or_else(PoisonError::into_inner);
-        act(children.entry(values.clone()).or_insert_with(|| self.new_child(&values)));
+        apply(children.entry(values.clone()).or_insert_with(|| self.new_child(&values)));
     }
 
-    /// The child with these label values, for callers that use it often.
+    /// The child with these label values, which is created if necessary. For callers that use it often.
     pub fn child(&self, values: [Label; N]) -> M {
         let mut found = None;
         self.with(values, |child| found = Some(child.clone()));
-        found.expect("`with` acts once")
+        found.expect("`with` applies its function once")
     }
 
     /// Removes every child. For gauges that describe the current state; counters are never removed.
@@ -76,7 +76,7 @@ impl<const N: usize, M> Clone for LabelledMetric<N, M> {
 
 impl<const N: usize, M> fmt::Debug for LabelledMetric<N, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Family").field(&self.0.desc.fq_name).finish()
+        f.debug_tuple("LabelledMetric").field(&self.0.desc.fq_name).finish()
     }
 }
 
@@ -109,7 +109,7 @@ impl Deref for Label {
 
     fn deref(&self) -> &str {
         match self {
-            Self::Constant(word) => word,
+            Self::Constant(value) => value,
             Self::Configured(id) => id,
         }
     }
@@ -130,8 +130,8 @@ impl Hash for Label {
 }
 
 impl From<&'static str> for Label {
-    fn from(word: &'static str) -> Self {
-        Self::Constant(word)
+    fn from(value: &'static str) -> Self {
+        Self::Constant(value)
     }
 }
 
@@ -151,13 +151,13 @@ pub trait MetricKind: Metric + Clone + 'static {
 }
 
 // Names and labels are constants; the test that renders all metrics checks them.
-const GOOD: &str = "declared names and labels are well-formed";
+const VALID: &str = "declared names and labels are well-formed";
 
 impl MetricKind for IntCounter {
     const TYPE: MetricType = MetricType::COUNTER;
 
     fn build(opts: Opts, _: &'static [f64]) -> Self {
-        Self::with_opts(opts).expect(GOOD)
+        Self::with_opts(opts).expect(VALID)
     }
 }
 
@@ -165,7 +165,7 @@ impl MetricKind for IntGauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
     fn build(opts: Opts, _: &'static [f64]) -> Self {
-        Self::with_opts(opts).expect(GOOD)
+        Self::with_opts(opts).expect(VALID)
     }
 }
 
@@ -174,11 +174,11 @@ impl MetricKind for Histogram {
 
     fn build(opts: Opts, buckets: &'static [f64]) -> Self {
         let opts = HistogramOpts { common_opts: opts, buckets: buckets.to_vec() };
-        Self::with_opts(opts).expect(GOOD)
+        Self::with_opts(opts).expect(VALID)
     }
 }
 
-/// Registers declarations and keeps them for the table in the manual.
+/// Registers metrics and records their declarations for the table in the manual.
 #[derive(Debug, Default)]
 pub struct Declarations {
     /// All declared metrics, for collection.
@@ -198,7 +198,7 @@ pub struct DeclaredMetric {
     pub kind: &'static str,
     /// Its label names.
     pub labels: &'static [&'static str],
-    /// What it counts, and its unit.
+    /// Its HELP text.
     pub help: &'static str,
 }
 
@@ -222,17 +222,17 @@ impl Declarations {
         help: &'static str,
     ) -> LabelledMetric<N, M> {
         let children = RwLock::default();
-        let family = LabelledMetric(Arc::new(Inner {
+        let metric = LabelledMetric(Arc::new(Inner {
             desc: desc(name, labels, help),
             labels: *labels,
             buckets,
             children,
         }));
-        self.take::<M>(Box::new(family.clone()), name, labels, help);
-        family
+        self.register::<M>(Box::new(metric.clone()), name, labels, help);
+        metric
     }
 
-    /// Declares a counter that workers count.
+    /// Declares a counter with labels that workers increment.
     pub fn counters<const N: usize>(
         &mut self,
         name: &'static str,
@@ -241,11 +241,11 @@ impl Declarations {
     ) -> Counters<N> {
         let counters =
             Counters::new(desc(name, labels, help), *labels, self.shards.clone(), MetricType::COUNTER);
-        self.take::<IntCounter>(Box::new(counters.clone()), name, labels, help);
+        self.register::<IntCounter>(Box::new(counters.clone()), name, labels, help);
         counters
     }
 
-    /// Declares a counter without labels that workers count. It is exported as 0 from the start.
+    /// Declares a counter without labels that workers increment. It is exported as 0 from the start.
     pub fn counter(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
         self.counters(name, &[], help).slot([])
     }
@@ -254,19 +254,19 @@ impl Declarations {
     /// start.
     pub fn gauge(&mut self, name: &'static str, help: &'static str) -> SeriesSlot {
         let gauge = Counters::new(desc(name, &[], help), [], self.shards.clone(), MetricType::GAUGE);
-        self.take::<IntGauge>(Box::new(gauge.clone()), name, &[], help);
+        self.register::<IntGauge>(Box::new(gauge.clone()), name, &[], help);
         gauge.slot([])
     }
 
-    /// Declares a counter read from the system.
-    pub fn receive_buffers(&mut self, name: &'static str, help: &'static str) -> ReceiveBuffers {
+    /// Declares the counter of dropped datagrams, which is read from the system.
+    pub fn receive_buffer_drops(&mut self, name: &'static str, help: &'static str) -> ReceiveBufferDrops {
         let labels = &["server"];
-        let buffers = ReceiveBuffers::new(desc(name, labels, help));
-        self.take::<IntCounter>(Box::new(buffers.clone()), name, labels, help);
-        buffers
+        let drops = ReceiveBufferDrops::new(desc(name, labels, help));
+        self.register::<IntCounter>(Box::new(drops.clone()), name, labels, help);
+        drops
     }
 
-    /// Declares a histogram that workers count.
+    /// Declares a histogram with labels that workers observe.
     pub fn histograms<const N: usize>(
         &mut self,
         name: &'static str,
@@ -274,19 +274,19 @@ impl Declarations {
         scale: HistogramScale,
         help: &'static str,
     ) -> Histograms<N> {
-        let spreads = Histograms::new(desc(name, labels, help), *labels, self.shards.clone(), scale);
-        self.take::<Histogram>(Box::new(spreads.clone()), name, labels, help);
-        spreads
+        let histograms = Histograms::new(desc(name, labels, help), *labels, self.shards.clone(), scale);
+        self.register::<Histogram>(Box::new(histograms.clone()), name, labels, help);
+        histograms
     }
 
     /// Declares a counter or gauge without labels. It is exported as 0 from the start.
     pub fn single<M: MetricKind + Collector>(&mut self, name: &'static str, help: &'static str) -> M {
         let metric = M::build(Opts::new(name, help), &[]);
-        self.take::<M>(Box::new(metric.clone()), name, &[], help);
+        self.register::<M>(Box::new(metric.clone()), name, &[], help);
         metric
     }
 
-    fn take<M: MetricKind>(
+    fn register<M: MetricKind>(
         &mut self,
         collector: Box<dyn Collector>,
         name: &'static str,
@@ -305,7 +305,7 @@ impl Declarations {
 
 fn desc(name: &'static str, labels: &[&'static str], help: &'static str) -> Desc {
     let names = labels.iter().map(|label| (*label).to_owned()).collect();
-    Desc::new(name.to_owned(), help.to_owned(), names, HashMap::new()).expect(GOOD)
+    Desc::new(name.to_owned(), help.to_owned(), names, HashMap::new()).expect(VALID)
 }
 
 #[cfg(test)]
@@ -313,12 +313,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_are_found_by_values_and_never_mixed_up() {
+    fn children_are_distinguished_by_each_label_value() {
         let mut all = Declarations::default();
-        let family: LabelledMetric<2, IntCounter> = all.labelled("test_total", &["a", "b"], "Test.");
-        family.with(["x".into(), "yz".into()], |c| c.inc());
-        family.with(["xy".into(), "z".into()], |c| c.inc());
-        family.with([Label::Configured(Arc::from("x")), "yz".into()], |c| c.inc());
+        let metric: LabelledMetric<2, IntCounter> = all.labelled("test_total", &["a", "b"], "Test.");
+        metric.with(["x".into(), "yz".into()], |c| c.inc());
+        metric.with(["xy".into(), "z".into()], |c| c.inc());
+        metric.with([Label::Configured(Arc::from("x")), "yz".into()], |c| c.inc());
         let text = prometheus::TextEncoder::new().encode_to_string(&all.registry.gather()).unwrap();
         let lines = "# HELP test_total Test.\n# TYPE test_total counter\n\
                      test_total{a=\"x\",b=\"yz\"} 2\ntest_total{a=\"xy\",b=\"z\"} 1\n";

@@ -13,17 +13,17 @@ use std::time::Duration;
 use prometheus::IntCounter;
 use thiserror::Error;
 
-use super::rotating_file::{Append, Incomplete, RotatingFile, append};
+use super::rotating_file::{Append, IncompleteWrite, RotatingFile, append};
 use crate::config::{self, LogTo};
 
-/// Maximum number of pages that wait to be written: with [`FULL_PAGE`] octets each 16 MiB, about twenty
-/// thousand records.
+/// Maximum number of pages that wait to be written. With [`FULL_PAGE`] octets each, these are about 16 MiB or
+/// twenty thousand records.
 const MAX_QUEUED_PAGES: usize = 256;
 
 /// Size in octets from which a page is submitted.
 const FULL_PAGE: usize = 60 << 10;
 
-/// Maximum number of empty pages kept for reuse.
+/// Maximum number of empty pages retained for reuse.
 const MAX_SPARE_PAGES: usize = 8;
 
 /// A query log that is open but not yet written to.
@@ -36,8 +36,8 @@ pub struct QueryLog {
 /// Why the query log cannot be opened.
 #[derive(Debug, Error)]
 pub enum QueryLogError {
-    /// `to = "file"` without a file name.
-    #[error("the query log goes to a file, and `query_log.file` names none")]
+    /// `to = "file"` is set without a file name.
+    #[error("the query log is written to a file, but `query_log.file` is not set")]
     NoFile,
     /// The file cannot be opened.
     #[error("cannot open the query log {}", path.display())]
@@ -50,15 +50,15 @@ pub enum QueryLogError {
 }
 
 impl QueryLog {
-    /// Opens the configured log, a file for appending. `None` if it is disabled.
+    /// Opens the configured log; a file is opened for appending. `None` if the log is disabled.
     ///
     /// # Errors
     ///
-    /// If the file is not named or cannot be opened.
+    /// If no file name is set or the file cannot be opened.
     pub fn open(config: &config::QueryLog) -> Result<Option<Self>, QueryLogError> {
         let output = match *config.to.value() {
             LogTo::Off => return Ok(None),
-            LogTo::Stdout => Output::Stream { stream: Box::new(Stream(stdout())), torn: false },
+            LogTo::Stdout => Output::Stream { stream: Box::new(Stream(stdout())), has_partial_record: false },
             LogTo::File => {
                 let path = PathBuf::from(config.file.as_ref().ok_or(QueryLogError::NoFile)?);
                 let file = RotatingFile::open(path.clone(), config.rotate_at_bytes, config.keep);
@@ -68,7 +68,7 @@ impl QueryLog {
         Ok(Some(Self { output }))
     }
 
-    /// Starts the writing thread, which counts in `dropped` the records that it cannot write.
+    /// Starts the writing thread, which counts the records that it cannot write in `dropped`.
     pub(super) fn start(self, dropped: IntCounter) -> io::Result<LogWriter> {
         let (jobs, queue) = sync_channel(MAX_QUEUED_PAGES);
         let spares = SparePages::default();
@@ -92,13 +92,13 @@ pub struct Page {
 }
 
 impl Page {
-    /// Whether it is to be submitted.
+    /// Whether it should be submitted.
     pub fn is_full(&self) -> bool {
         self.octets.len() >= FULL_PAGE
     }
 }
 
-/// Empty pages, so that a busy log does not allocate.
+/// Empty pages for reuse, so that a busy log does not allocate.
 type SparePages = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Handle to the writing thread. Dropping it writes the queued pages first.
@@ -133,14 +133,14 @@ impl LogWriter {
         }
     }
 
-    /// Waits until everything submitted before has been written, or until `patience` has passed. Blocks: for
+    /// Waits until all records submitted so far have been written, for at most `timeout`. Blocks. Called at
     /// shutdown, because the process does not wait for its threads.
-    pub fn flush(&self, patience: Duration) {
+    pub fn flush(&self, timeout: Duration) {
         let (done, written) = sync_channel(1);
         if let Some(jobs) = &self.jobs
             && jobs.send(Job::Flush(done)).is_ok()
         {
-            let _ = written.recv_timeout(patience);
+            let _ = written.recv_timeout(timeout);
         }
     }
 }
@@ -157,7 +157,7 @@ impl Drop for LogWriter {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A panic has been reported by the thread itself.
+            // A panic has already been printed by the thread itself.
             let _ = thread.join();
         }
     }
@@ -167,7 +167,7 @@ impl Drop for LogWriter {
 struct PageWriter {
     output: Output,
     dropped: IntCounter,
-    /// Whether the last write failed, which has been reported.
+    /// Whether the last write failed. The failure has been logged.
     failing: bool,
 }
 
@@ -191,7 +191,7 @@ impl PageWriter {
         }
     }
 
-    /// Writes a page as a whole if it fits into the file, otherwise as many records at a time as fit.
+    /// Writes a page at once if it fits into the file, otherwise as many records at a time as fit.
     fn write(&mut self, page: &Page) {
         let (mut rest, mut lines) = (&page.octets[..], page.lines);
         while !rest.is_empty() {
@@ -199,9 +199,9 @@ impl PageWriter {
                 true => (rest, lines),
                 false => self.fitting(rest),
             };
-            let outcome = self.output.write(part).map_err(|Incomplete { written, error }| {
-                let whole = part[..written].iter().filter(|octet| **octet == b'\n').count() as u64;
-                self.dropped.inc_by(count.saturating_sub(whole));
+            let outcome = self.output.write(part).map_err(|IncompleteWrite { written, error }| {
+                let complete = part[..written].iter().filter(|octet| **octet == b'\n').count() as u64;
+                self.dropped.inc_by(count.saturating_sub(complete));
                 error
             });
             self.report(outcome);
@@ -223,7 +223,7 @@ impl PageWriter {
         (&records[..end], count)
     }
 
-    /// Reports once that writing fails, and once that it works again.
+    /// Logs the first failure of a series, and the first success after it.
     fn report(&mut self, result: io::Result<()>) {
         match result {
             Err(error) if !self.failing => {
@@ -239,7 +239,7 @@ impl PageWriter {
     }
 }
 
-/// Keeps a written page for reuse.
+/// Retains a written page for reuse.
 fn recycle(mut octets: Vec<u8>, spares: &SparePages) {
     let mut spares = spares.lock().unwrap_or_else(PoisonError::into_inner);
     if spares.len() < MAX_SPARE_PAGES && octets.capacity() > 0 {
@@ -252,12 +252,12 @@ enum Output {
     Stream {
         stream: Box<dyn Append + Send>,
         /// Whether the last record was written partially.
-        torn: bool,
+        has_partial_record: bool,
     },
     File(RotatingFile),
 }
 
-/// A stream that other processes may write to as well, so that nothing can be truncated.
+/// A stream. It cannot be truncated, because other processes may write to it as well.
 struct Stream<W>(W);
 
 impl<W: Write> Write for Stream<W> {
@@ -271,26 +271,26 @@ impl<W: Write> Write for Stream<W> {
 }
 
 impl<W: Write> Append for Stream<W> {
-    fn cut(&mut self, _: u64) -> io::Result<()> {
+    fn truncate_tail(&mut self, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-/// Standard output without a buffer: the standard library's buffer retains what a full disk rejected and
-/// writes it later, after records that were counted as lost.
+/// Opens standard output without a buffer. The standard library's buffer would retain the octets that a full
+/// disk rejected and write them later, after records that were counted as lost.
 fn stdout() -> Box<dyn Write + Send> {
     match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(own) => Box::new(File::from(own)),
+        Ok(descriptor) => Box::new(File::from(descriptor)),
         Err(_) => Box::new(io::stdout()),
     }
 }
 
 impl Output {
-    fn write(&mut self, records: &[u8]) -> Result<(), Incomplete> {
+    fn write(&mut self, records: &[u8]) -> Result<(), IncompleteWrite> {
         match self {
-            Self::Stream { stream, torn } => {
-                append(stream.as_mut(), records, torn)?;
-                stream.flush().map_err(Incomplete::from)
+            Self::Stream { stream, has_partial_record } => {
+                append(stream.as_mut(), records, has_partial_record)?;
+                stream.flush().map_err(IncompleteWrite::from)
             }
             Self::File(file) => file.write(records),
         }
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moved_file_is_left_alone_after_a_reopening() {
+    fn after_reopening_a_moved_file_is_not_written_to() {
         let dir = tempfile::tempdir().unwrap();
         let (path, moved) = (dir.path().join("query.log"), dir.path().join("moved.log"));
         let dropped = IntCounter::new("d", "d").unwrap();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_counted() {
+    fn records_that_cannot_be_written_are_counted() {
         struct Broken;
         impl Write for Broken {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -354,7 +354,7 @@ mod tests {
             }
         }
         let dropped = IntCounter::new("d", "d").unwrap();
-        let output = Output::Stream { stream: Box::new(Stream(Broken)), torn: false };
+        let output = Output::Stream { stream: Box::new(Stream(Broken)), has_partial_record: false };
         let log = QueryLog { output }.start(dropped.clone()).unwrap();
         log.write(&mut page("a\n"));
         log.reopen();
@@ -364,12 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn a_log_may_be_off_or_impossible() {
+    fn a_log_can_be_disabled_or_fail_to_open() {
         assert!(QueryLog::open(&config::QueryLog::default()).unwrap().is_none());
-        let nameless = config::QueryLog { to: LogTo::File.into(), ..config::QueryLog::default() };
-        assert!(matches!(QueryLog::open(&nameless), Err(QueryLogError::NoFile)));
+        let without_file = config::QueryLog { to: LogTo::File.into(), ..config::QueryLog::default() };
+        assert!(matches!(QueryLog::open(&without_file), Err(QueryLogError::NoFile)));
         let dir = tempfile::tempdir().unwrap();
-        let refused = QueryLog::open(&config(dir.path()));
-        assert!(matches!(refused, Err(QueryLogError::Open { .. })));
+        let failed = QueryLog::open(&config(dir.path()));
+        assert!(matches!(failed, Err(QueryLogError::Open { .. })));
     }
 }

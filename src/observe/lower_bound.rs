@@ -1,8 +1,9 @@
 //! Detection of clients that may cache, for which the implied connections are a lower bound.
 //!
 //! A client that caches answers repeats a query only after the TTL has expired, however often it connects. A
-//! (client, name) pair that was seen at least [`MIN_LOOKUPS`] times and never twice within the TTL less one
-//! second matches that pattern. So does a client that rarely connects, hence "may".
+//! pair of client and name matches this pattern if it had at least [`MIN_LOOKUPS`] lookups, and never two
+//! within the TTL less one second. A client that rarely connects matches it as well, so the client only *may*
+//! cache.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,17 +24,17 @@ const MIN_LOOKUPS: u32 = 3;
 /// Maximum number of pairs.
 const MAX_PAIRS: usize = 65_536;
 
-/// How long a pair without lookups is kept.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+/// Time after which a pair without lookups is removed.
+const RETENTION: Duration = Duration::from_secs(3600);
 
-/// Interval for removing old pairs, which scans all of them.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Interval for removing old pairs, which requires a scan of all pairs.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Maximum number of waiting samples.
 const QUEUE: usize = 8192;
 
-/// Interval at which samples are processed: at most 80,000 per second are.
-const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+/// Interval at which samples are processed, which limits them to about 80,000 per second.
+const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A lookup that implied a connection.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub struct Sample {
     pub at: SystemTime,
 }
 
-/// The detector on a thread of its own, separate from query processing.
+/// Handle to the detector, which runs on its own thread.
 #[derive(Debug)]
 pub struct LowerBound {
     samples: SyncSender<Sample>,
@@ -66,8 +67,10 @@ impl LowerBound {
     pub fn start(clients: LabelledMetric<1, IntGauge>, dropped: IntCounter) -> io::Result<Self> {
         let (samples, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("lower-bound".to_owned());
-        let dropped_at = dropped.clone();
-        thread.spawn(move || run(&queue, &clients, &dropped_at))?;
+        thread.spawn({
+            let dropped = dropped.clone();
+            move || run(&queue, &clients, &dropped)
+        })?;
         Ok(Self { samples, dropped })
     }
 
@@ -82,13 +85,13 @@ impl LowerBound {
 fn run(queue: &Receiver<Sample>, clients: &LabelledMetric<1, IntGauge>, dropped: &IntCounter) {
     let mut detector = CacheDetector::new(MAX_PAIRS);
     loop {
-        match queue.recv_timeout(SWEEP_EVERY) {
+        match queue.recv_timeout(SWEEP_INTERVAL) {
             Ok(first) => {
-                // While this thread sleeps, senders do not have to wake it. All waiting samples are then
-                // processed at once, and the gauges are set once.
-                std::thread::sleep(GATHER_INTERVAL);
+                // While this thread sleeps, senders need not wake it. All waiting samples are then processed
+                // together, and the gauges are set once.
+                std::thread::sleep(BATCH_INTERVAL);
                 for sample in std::iter::once(first).chain(queue.try_iter().take(QUEUE)) {
-                    if !detector.see(sample) {
+                    if !detector.record(sample) {
                         dropped.inc();
                     }
                 }
@@ -102,14 +105,14 @@ fn run(queue: &Receiver<Sample>, clients: &LabelledMetric<1, IntGauge>, dropped:
     }
 }
 
-/// The clients that may cache, according to the samples, which contain the time.
+/// Detects the clients that may cache. The current time is that of the samples.
 #[derive(Debug)]
 pub struct CacheDetector {
     capacity: usize,
     pairs: HashMap<(IpAddr, Name), ClientNamePair>,
-    /// Number of pairs that make a client count for an endpoint.
-    counted: HashMap<(Arc<str>, IpAddr), usize>,
-    /// Number of distinct clients per endpoint. An endpoint that had one remains, with 0.
+    /// Number of pairs that may cache, by endpoint and client.
+    pairs_by_client: HashMap<(Arc<str>, IpAddr), usize>,
+    /// Number of distinct clients that may cache, by endpoint. Endpoints remain with 0.
     clients: HashMap<Arc<str>, usize>,
     swept: Option<SystemTime>,
 }
@@ -118,15 +121,15 @@ pub struct CacheDetector {
 #[derive(Debug)]
 struct ClientNamePair {
     endpoint: Arc<str>,
-    seen: u32,
-    last: SystemTime,
-    /// Whether no two lookups were within the TTL.
+    lookups: u32,
+    last_lookup: SystemTime,
+    /// Whether no two lookups were within the TTL of the answer.
     spaced: bool,
 }
 
 impl ClientNamePair {
     fn may_cache(&self) -> bool {
-        self.spaced && self.seen >= MIN_LOOKUPS
+        self.spaced && self.lookups >= MIN_LOOKUPS
     }
 }
 
@@ -134,31 +137,33 @@ impl CacheDetector {
     /// Creates a detector for at most `capacity` pairs.
     pub fn new(capacity: usize) -> Self {
         let (pairs, counted, clients) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { capacity, pairs, counted, clients, swept: None }
+        Self { capacity, pairs, pairs_by_client: counted, clients, swept: None }
     }
 
-    /// Records a sample. Returns false if there is no room for another pair.
-    pub fn see(&mut self, sample: Sample) -> bool {
-        if self.swept.is_none_or(|swept| abs_difference(sample.at, swept) >= SWEEP_EVERY) {
+    /// Records a sample. Returns false if the table is full.
+    pub fn record(&mut self, sample: Sample) -> bool {
+        if self.swept.is_none_or(|swept| abs_difference(sample.at, swept) >= SWEEP_INTERVAL) {
             self.sweep(sample.at);
         }
         let Sample { client, name, endpoint, ttl_s, at } = sample;
-        // With a TTL of 0 or 1 there is nothing to cache.
+        // With a TTL of 0 or 1 second, the window is empty and the client is taken not to cache.
         let window = Duration::from_secs(ttl_s.saturating_sub(1).into());
         let key = (client, name);
         let Some(pair) = self.pairs.get_mut(&key) else {
             let has_room = self.pairs.len() < self.capacity;
             if has_room {
-                self.pairs
-                    .insert(key, ClientNamePair { endpoint, seen: 1, last: at, spaced: !window.is_zero() });
+                self.pairs.insert(
+                    key,
+                    ClientNamePair { endpoint, lookups: 1, last_lookup: at, spaced: !window.is_zero() },
+                );
             }
             return has_room;
         };
         let counts_for = |pair: &ClientNamePair| pair.may_cache().then(|| pair.endpoint.clone());
         let before = counts_for(pair);
-        pair.seen = pair.seen.saturating_add(1);
-        pair.spaced &= !window.is_zero() && abs_difference(at, pair.last) >= window;
-        pair.last = at;
+        pair.lookups = pair.lookups.saturating_add(1);
+        pair.spaced &= !window.is_zero() && abs_difference(at, pair.last_lookup) >= window;
+        pair.last_lookup = at;
         pair.endpoint = endpoint;
         let after = counts_for(pair);
         if before != after {
@@ -168,11 +173,11 @@ impl CacheDetector {
         true
     }
 
-    /// Removes pairs that were not seen for an hour.
+    /// Removes pairs without lookups for an hour.
     pub fn sweep(&mut self, now: SystemTime) {
         self.swept = Some(now);
         let old: Vec<_> =
-            self.pairs.extract_if(|_, pair| abs_difference(now, pair.last) >= FORGOTTEN_AFTER).collect();
+            self.pairs.extract_if(|_, pair| abs_difference(now, pair.last_lookup) >= RETENTION).collect();
         for ((client, _), pair) in old {
             self.uncount(pair.may_cache().then_some(pair.endpoint), client);
         }
@@ -185,7 +190,7 @@ impl CacheDetector {
 
     fn count(&mut self, endpoint: Option<Arc<str>>, client: IpAddr) {
         let Some(endpoint) = endpoint else { return };
-        let pairs = self.counted.entry((endpoint.clone(), client)).or_default();
+        let pairs = self.pairs_by_client.entry((endpoint.clone(), client)).or_default();
         *pairs += 1;
         if *pairs == 1 {
             *self.clients.entry(endpoint).or_default() += 1;
@@ -195,12 +200,12 @@ impl CacheDetector {
     fn uncount(&mut self, endpoint: Option<Arc<str>>, client: IpAddr) {
         let Some(endpoint) = endpoint else { return };
         let key = (endpoint, client);
-        let Some(pairs) = self.counted.get_mut(&key) else {
+        let Some(pairs) = self.pairs_by_client.get_mut(&key) else {
             return;
         };
         *pairs -= 1;
         if *pairs == 0 {
-            self.counted.remove(&key);
+            self.pairs_by_client.remove(&key);
             if let Some(clients) = self.clients.get_mut(&key.0) {
                 *clients -= 1;
             }
@@ -227,55 +232,55 @@ mod tests {
     }
 
     #[test]
-    fn three_look_ups_a_ttl_apart_may_be_a_cache() {
+    fn a_client_may_cache_after_three_lookups_one_ttl_apart() {
         let mut detector = CacheDetector::new(10);
         for (at, expected) in [(0, 0), (60, 0), (119, 1), (400, 1)] {
-            assert!(detector.see(sample(5, "sns.example", 60, at)));
+            assert!(detector.record(sample(5, "sns.example", 60, at)));
             assert_eq!(clients(&detector), expected, "at {at}");
         }
         // Twice within the TTL: the client does not cache.
-        detector.see(sample(5, "sns.example", 60, 430));
+        detector.record(sample(5, "sns.example", 60, 430));
         assert_eq!(clients(&detector), 0);
         for at in [500, 600, 700] {
-            detector.see(sample(5, "sns.example", 60, at));
+            detector.record(sample(5, "sns.example", 60, at));
         }
         assert_eq!(clients(&detector), 0);
     }
 
     #[test]
-    fn a_client_counts_once_for_an_endpoint_and_names_are_judged_apart() {
+    fn a_client_counts_once_per_endpoint_and_names_are_classified_separately() {
         let mut detector = CacheDetector::new(10);
         for at in [0, 100, 200] {
             for (client, name) in [(5, "a.example"), (5, "b.example"), (6, "a.example")] {
-                detector.see(sample(client, name, 60, at));
+                detector.record(sample(client, name, 60, at));
             }
         }
         assert_eq!(clients(&detector), 2);
-        detector.see(sample(5, "a.example", 60, 201));
+        detector.record(sample(5, "a.example", 60, 201));
         assert_eq!(clients(&detector), 2);
-        detector.see(sample(5, "b.example", 60, 201));
+        detector.record(sample(5, "b.example", 60, 201));
         assert_eq!(clients(&detector), 1);
     }
 
     #[test]
-    fn without_a_ttl_nobody_caches() {
+    fn without_a_ttl_no_client_caches() {
         let mut detector = CacheDetector::new(10);
         for at in [0, 100, 200, 300] {
-            detector.see(sample(5, "sns.example", 0, at));
-            detector.see(sample(6, "sns.example", 1, at));
+            detector.record(sample(5, "sns.example", 0, at));
+            detector.record(sample(6, "sns.example", 1, at));
         }
         assert_eq!(clients(&detector), 0);
     }
 
     #[test]
-    fn pairs_are_bounded_and_forgotten_after_an_hour() {
+    fn pairs_are_bounded_and_removed_after_an_hour() {
         let mut detector = CacheDetector::new(1);
         for at in [0, 100, 200] {
-            assert!(detector.see(sample(5, "sns.example", 60, at)));
+            assert!(detector.record(sample(5, "sns.example", 60, at)));
         }
-        assert!(!detector.see(sample(6, "sns.example", 60, 201)));
+        assert!(!detector.record(sample(6, "sns.example", 60, 201)));
         assert_eq!(clients(&detector), 1);
-        assert!(detector.see(sample(6, "sns.example", 60, 3900)));
+        assert!(detector.record(sample(6, "sns.example", 60, 3900)));
         assert_eq!(clients(&detector), 0);
         assert_eq!(detector.clients().count(), 1);
     }

@@ -1,7 +1,7 @@
 //! All metrics, declared once: name, labels, HELP.
 //!
-//! Label values are from closed sets or are IDs in the configuration, never from a question or a client's
-//! address, so the number of series is bounded by what was configured during the life of the process.
+//! Label values come from closed sets or are IDs in the configuration, never a query name or a client's
+//! address. The configurations loaded during the life of the process therefore bound the number of series.
 //! `server` is a listener's address as configured.
 
 use std::fmt::Write as _;
@@ -9,14 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
-use super::counted::{Counters, HistogramScale, Histograms};
 use super::forward::ForwardMetrics;
 use super::labelled::{Declarations, DeclaredMetric, LabelledMetric};
-use super::receive_buffers::ReceiveBuffers;
+use super::receive_buffer_drops::ReceiveBufferDrops;
+use super::series::{Counters, HistogramScale, Histograms};
 use super::shard::{CounterShards, SeriesSlot};
 
-/// Buckets in seconds: those of CoreDNS, which are 0.25 ms and its doublings, and four smaller ones.
-pub(super) const DURATIONS: &[f64] = &[
+/// Buckets in seconds: those of CoreDNS, which start at 0.25 ms and double each time, and four smaller ones.
+pub(super) const DURATION_BUCKETS: &[f64] = &[
     0.000015625,
     0.00003125,
     0.0000625,
@@ -39,14 +39,14 @@ pub(super) const DURATIONS: &[f64] = &[
     8.192,
 ];
 
-/// The same in nanoseconds, which workers count.
+/// The same buckets in nanoseconds, which workers count.
 const NANOSECONDS: HistogramScale = HistogramScale {
     bounds: &{
         let mut bounds = [15_625; 20];
-        let mut at = 0;
-        while at < bounds.len() {
-            bounds[at] <<= at;
-            at += 1;
+        let mut index = 0;
+        while index < bounds.len() {
+            bounds[index] <<= index;
+            index += 1;
         }
         bounds
     },
@@ -59,7 +59,7 @@ const OCTETS: HistogramScale = HistogramScale {
     per_unit: 1.0,
 };
 
-/// All metrics. Their meaning is the HELP in [`Metrics::declare`].
+/// All metrics. The HELP texts in [`Metrics::declare`] describe them.
 #[derive(Debug)]
 pub struct Metrics {
     declarations: Declarations,
@@ -84,9 +84,9 @@ pub struct Metrics {
     pub config_info: LabelledMetric<1, IntGauge>,
     pub config_reloads: LabelledMetric<1, IntCounter>,
     pub config_last_reload_success: IntGauge,
-    pub world_objects: LabelledMetric<1, IntGauge>,
-    pub world_source_timestamp: LabelledMetric<0, IntGauge>,
-    pub receive_buffers: ReceiveBuffers,
+    pub config_objects: LabelledMetric<1, IntGauge>,
+    pub config_source_timestamp: LabelledMetric<0, IntGauge>,
+    pub receive_buffer_drops: ReceiveBufferDrops,
     pub listeners: ListenerMetrics,
     pub message_cache: MessageCacheMetrics,
     pub forward: ForwardMetrics,
@@ -108,7 +108,7 @@ pub struct ListenerMetrics {
     pub tcp_accept_errors: IntCounter,
     /// TCP replies that could not be sent.
     pub tcp_send_errors: IntCounter,
-    /// Failed TLS handshakes: not TLS, no common version or protocol, a certificate that the client rejects.
+    /// Failed TLS handshakes, for example because the client rejected the certificate.
     pub tls_handshake_errors: IntCounter,
     /// Errors of receiving datagrams.
     pub udp_receive_errors: IntCounter,
@@ -121,7 +121,7 @@ pub struct ListenerMetrics {
 pub struct PacketCacheSlots {
     /// Queries answered from the cache.
     pub hits: SeriesSlot,
-    /// Cacheable queries without an entry.
+    /// Cacheable queries for which there was no entry.
     pub misses: SeriesSlot,
     /// Cached replies.
     pub answers: SeriesSlot,
@@ -158,7 +158,7 @@ impl Metrics {
                 &["server", "transport", "family", "type"],
                 "Queries received, including rejected ones. `family` (`ipv4`, `ipv6`) is that of the \
                  transport; `type` is `other` for types without a known mnemonic, for CHAOS queries and for \
-                 unreadable queries.",
+                 malformed queries.",
             ),
             dns_responses: all.counters(
                 "plustwo_dns_responses_total",
@@ -169,8 +169,8 @@ impl Metrics {
                 "plustwo_dns_request_duration_seconds",
                 &["server"],
                 NANOSECONDS,
-                "Time from receiving a query to having its reply; for queries that were received together, \
-                 to having all their replies.",
+                "Time from receiving a query to completing its reply; for queries received in one batch, to \
+                 completing all replies of the batch.",
             ),
             dns_request_size: all.histograms(
                 "plustwo_dns_request_size_bytes",
@@ -199,7 +199,7 @@ impl Metrics {
             egress_reasons: all.counters(
                 "plustwo_egress_reasons_total",
                 &["client_vpc_id", "client_subnet_id", "reason"],
-                "Answers by the reasons of their paths, once for each distinct reason of an answer.",
+                "Answers by path reason, once for each distinct reason of an answer.",
             ),
             endpoint_answers: all.counters(
                 "plustwo_endpoint_answers_total",
@@ -216,8 +216,8 @@ impl Metrics {
             lower_bound_clients: all.labelled(
                 "plustwo_privatelink_lower_bound_clients",
                 &["vpc_endpoint_id"],
-                "Clients in the last hour that may cache, for which the implied connections are a lower \
-                 bound.",
+                "Clients of the last hour that may cache answers, so that their implied connections are a \
+                 lower bound.",
             ),
             lookups_remembered: all
                 .gauge("plustwo_lookups_remembered", "Lookups remembered to detect retransmissions."),
@@ -242,34 +242,35 @@ impl Metrics {
             build_info: all.labelled(
                 "plustwo_build_info",
                 &["version"],
-                "Always 1; `version` is the version of the program.",
+                "A metric with a constant value of 1, labelled by the version of plustwo.",
             ),
             config_info: all.labelled(
                 "plustwo_config_info",
                 &["hash"],
-                "Always 1; `hash` is the hash of the configuration in use.",
+                "A metric with a constant value of 1, labelled by the hash of the configuration in use.",
             ),
             config_reloads: all.labelled(
                 "plustwo_config_reloads_total",
                 &["result"],
-                "Configuration reloads: `ok`, or `failed` if the previous configuration was kept.",
+                "Configuration reloads by result: `ok`, or `failed` if the previous configuration is still in \
+                 use.",
             ),
             config_last_reload_success: all.single(
                 "plustwo_config_last_reload_success_timestamp_seconds",
-                "When the configuration was last loaded successfully, in seconds since 1970.",
+                "Timestamp of the last successful configuration load, in seconds since the Unix epoch.",
             ),
-            world_objects: all.labelled(
+            config_objects: all.labelled(
                 "plustwo_config_objects",
                 &["kind"],
                 "Objects in the configuration in use.",
             ),
-            world_source_timestamp: all.labelled(
+            config_source_timestamp: all.labelled(
                 "plustwo_config_source_timestamp_seconds",
                 &[],
-                "When the newest file of the configuration in use was last modified, in seconds since 1970. \
-                 Absent for the built-in lab.",
+                "Modification time of the newest file of the configuration in use, in seconds since the Unix \
+                 epoch. Absent for the built-in lab.",
             ),
-            receive_buffers: all.receive_buffers(
+            receive_buffer_drops: all.receive_buffer_drops(
                 "plustwo_udp_receive_buffer_dropped_total",
                 "Datagrams that the system dropped because a listener's receive buffer was full (Linux).",
             ),
@@ -277,12 +278,12 @@ impl Metrics {
             message_cache: MessageCacheMetrics::declare(&mut all),
             forward: ForwardMetrics::declare(&mut all),
             process_start: all
-                .single("process_start_time_seconds", "When the process started, in seconds since 1970."),
+                .single("process_start_time_seconds", "Start time of the process, in seconds since the Unix epoch."),
             declarations: all,
         };
         metrics.process_start.set(unix_seconds(SystemTime::now()));
         metrics.counts_lost.alias([], SeriesSlot::LOST);
-        // Both results from the start: a rate needs the 0 before the first failure.
+        // Both results are exported from the start, because `rate` needs the 0 before the first failure.
         for result in ["ok", "failed"] {
             metrics.config_reloads.with([result.into()], |_| {});
         }
@@ -319,8 +320,8 @@ impl ListenerMetrics {
             ),
             admin_refused: all.single(
                 "plustwo_admin_connections_refused_total",
-                "Connections to the admin address closed because the limit was reached: the one that was \
-                 idle longest, or the new one if all others were handling requests.",
+                "Connections to the admin address closed because the limit was reached: the connection that \
+                 was idle longest, or the new one if all others were handling requests.",
             ),
             tcp_timeouts: all.single(
                 "plustwo_tcp_timeouts_total",
@@ -389,7 +390,7 @@ impl MessageCacheMetrics {
     }
 }
 
-/// All metrics as a Markdown table, for the manual.
+/// Returns all metrics as a Markdown table, for the manual.
 pub fn table() -> String {
     let mut text = String::from("| Name | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n");
     for row in Metrics::declare().rows() {
@@ -399,7 +400,7 @@ pub fn table() -> String {
     text
 }
 
-/// Seconds since 1970; 0 before that.
+/// Converts a time to seconds since 1970; 0 for earlier times.
 pub fn unix_seconds(at: SystemTime) -> i64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
@@ -409,18 +410,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_labels_keep_the_conventions() {
+    fn names_and_labels_follow_the_conventions() {
         let metrics = Metrics::declare();
         for row in metrics.rows() {
             assert!(row.name.starts_with("plustwo_") || row.name == "process_start_time_seconds", "{row:?}");
             assert_eq!(row.name.ends_with("_total"), row.kind == "counter", "{row:?}");
             assert!(row.help.ends_with('.') && !row.help.contains('|'), "{row:?}");
-            for never in ["qname", "name", "client", "address"] {
-                assert!(!row.labels.contains(&never), "{row:?}");
+            for forbidden in ["qname", "name", "client", "address"] {
+                assert!(!row.labels.contains(&forbidden), "{row:?}");
             }
         }
         let buckets: Vec<f64> = (0..20).map(|n| 0.000015625 * f64::from(1 << n)).collect();
-        assert_eq!(DURATIONS, buckets);
+        assert_eq!(DURATION_BUCKETS, buckets);
     }
 
     #[test]
@@ -433,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn singles_are_there_before_anything_happened() {
+    fn metrics_without_labels_are_exported_from_the_start() {
         let text = Metrics::declare().render();
         assert!(text.contains("\nplustwo_query_log_dropped_total 0\n"), "{text}");
         assert!(text.contains("\nplustwo_config_reloads_total{result=\"failed\"} 0\n"), "{text}");

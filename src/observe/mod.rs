@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  worker ──► QueryEvent ──► WorkerRecorder ──► PreparedCounts ──┬── shard          slots; metrics.rs declares every series
-//!                                 ▲                              ├── implied        is it a connection through an endpoint?
-//!              packet cache hit ──┘                              │     └── sampled ──► lower_bound ⇒ a thread
+//!                                 ▲                              ├── implied        connections through endpoints
+//!              packet cache hit ──┘                              │     └── lookup_sampler ──► lower_bound ⇒ a thread
 //!                                                                └── query_log      the record ⇒ log_writer's thread
 //!
 //!  GET /metrics ──► Observer ──► the sum of all shards
@@ -13,20 +13,20 @@
 //! answer or blocks a worker: data for a thread is sent through a bounded queue and is dropped and counted if
 //! the queue is full.
 
-mod counted;
 mod counts;
 mod event;
 mod forward;
 mod implied;
 mod labelled;
 mod log_writer;
+mod lookup_sampler;
 mod lower_bound;
 mod metrics;
 mod query_log;
-mod receive_buffers;
+mod receive_buffer_drops;
 mod recorder;
 mod rotating_file;
-mod sampled;
+mod series;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -69,17 +69,17 @@ pub enum ObserverError {
     #[error(transparent)]
     QueryLog(#[from] QueryLogError),
     /// A thread cannot be created.
-    #[error("cannot start a thread for {what}")]
+    #[error("cannot start a thread for {purpose}")]
     Thread {
-        /// Its purpose.
-        what: &'static str,
+        /// The purpose of the thread.
+        purpose: &'static str,
         /// The system's error.
         source: io::Error,
     },
 }
 
 /// Records events for metrics, implied connections and the query log. Shared by all workers, each of which
-/// has a [`WorkerRecorder`].
+/// uses a [`WorkerRecorder`].
 #[derive(Debug)]
 pub struct Observer {
     metrics: Metrics,
@@ -100,12 +100,12 @@ impl Observer {
         let log_cache_hits = query_log.log_cache_hits;
         let metrics = Metrics::declare();
         metrics.build_info.with([env!("CARGO_PKG_VERSION").into()], |info| info.set(1));
-        let no_thread = |what| move |source| ObserverError::Thread { what, source };
+        let thread_error = |purpose| move |source| ObserverError::Thread { purpose, source };
         let log = QueryLog::open(&query_log)?.map(|log| log.start(metrics.query_log_dropped.clone()));
-        let log = log.transpose().map_err(no_thread("the query log"))?;
+        let log = log.transpose().map_err(thread_error("the query log"))?;
         let samples_dropped = metrics.lower_bound_samples_dropped.clone();
         let lower_bound = LowerBound::start(metrics.lower_bound_clients.clone(), samples_dropped)
-            .map_err(no_thread("the detection of caching clients"))?;
+            .map_err(thread_error("the detection of caching clients"))?;
         Ok(Self { metrics, log, lower_bound, log_cache_hits, remembered_lookups })
     }
 
@@ -115,7 +115,7 @@ impl Observer {
     }
 
     /// Records which configuration is in use. No counter changes.
-    pub fn world_loaded(&self, world: &World) {
+    pub fn record_loaded_config(&self, world: &World) {
         self.metrics.config_info.clear();
         let hash: Arc<str> = Arc::from(world.hash.as_str());
         self.metrics.config_info.with([(&hash).into()], |info| info.set(1));
@@ -136,18 +136,18 @@ impl Observer {
             ("view", world.views.len()),
             ("place", world.places.len()),
         ];
-        self.metrics.world_source_timestamp.clear();
+        self.metrics.config_source_timestamp.clear();
         if let Some(at) = world.source_modified_s {
-            self.metrics.world_source_timestamp.with([], |gauge| gauge.set(at as i64));
+            self.metrics.config_source_timestamp.with([], |gauge| gauge.set(at as i64));
         }
         for (kind, count) in objects {
-            self.metrics.world_objects.with([kind.into()], |gauge| gauge.set(count as i64));
+            self.metrics.config_objects.with([kind.into()], |gauge| gauge.set(count as i64));
         }
     }
 
-    /// Counts an attempt to reload the configuration. After a successful one, call [`Self::world_loaded`] as
+    /// Counts an attempt to reload the configuration. After a successful one, call [`Self::record_loaded_config`] as
     /// well.
-    pub fn reloaded(&self, ok: bool) {
+    pub fn record_reload(&self, ok: bool) {
         let result = if ok { "ok" } else { "failed" };
         self.metrics.config_reloads.with([result.into()], |count| count.inc());
         if ok {
@@ -162,16 +162,16 @@ impl Observer {
         }
     }
 
-    /// Waits until all submitted query log records have been written, or until `patience` has passed. Blocks.
-    pub fn flush_query_log(&self, patience: Duration) {
+    /// Waits until all submitted query log records have been written, for at most `timeout`. Blocks.
+    pub fn flush_query_log(&self, timeout: Duration) {
         if let Some(log) = &self.log {
-            log.flush(patience);
+            log.flush(timeout);
         }
     }
 
-    /// Includes the UDP sockets that are bound to a listener's address in the metric of receive buffers.
+    /// Includes the UDP sockets bound to a listener's address in the metric of dropped datagrams.
     pub fn watch_receive_buffers(&self, server: &ServerLabel, bound: SocketAddr) {
-        self.metrics.receive_buffers.watch(server.label.clone(), bound);
+        self.metrics.receive_buffer_drops.watch(server.label.clone(), bound);
     }
 
     /// Metrics of the message cache.
@@ -195,7 +195,7 @@ impl Observer {
     }
 }
 
-/// The label value of an address family.
-fn family_of(is_ipv6: bool) -> &'static str {
+/// Returns the label value of an address family.
+fn family_label(is_ipv6: bool) -> &'static str {
     if is_ipv6 { "ipv6" } else { "ipv4" }
 }

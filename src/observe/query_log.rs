@@ -1,5 +1,5 @@
-//! The query log: the fields of AWS's Resolver query log record, and those of plustwo under one additional
-//! key.
+//! The query log: the fields of a Route 53 Resolver query log record, and those of plustwo under one
+//! additional key.
 //!
 //! The order of the keys is AWS's. Fields of a VPC are omitted for a question that was not sent to a VPC's
 //! resolver. `srcaddr` is the effective client; the source address of the message is
@@ -22,19 +22,19 @@ use crate::world::{Interface, Vantage, ViewKind, Vpc, World};
 /// `transport`, `plustwo.transport_source`, `plustwo.latency_us`.
 #[derive(Debug)]
 pub struct Template {
-    to_time: Box<str>,
-    to_answers: Box<str>,
+    before_time: Box<str>,
+    before_answers: Box<str>,
     /// The records of each set of the answer section.
     answers: Box<[Box<[Box<str>]>]>,
-    to_transport_source: Box<str>,
-    to_latency: Box<str>,
+    before_transport_source: Box<str>,
+    before_latency: Box<str>,
     /// From the latency to the end of the line.
     end: Box<str>,
 }
 
 /// The fields before the time.
 #[derive(Serialize)]
-struct Head<'a> {
+struct VpcFields<'a> {
     version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<&'a str>,
@@ -46,7 +46,7 @@ struct Head<'a> {
 
 /// The fields between the time and the answers.
 #[derive(Serialize)]
-struct Asked {
+struct QuestionFields {
     query_name: String,
     query_type: String,
     query_class: String,
@@ -71,18 +71,18 @@ struct SourceIds<'a> {
     resolver_endpoint: Option<&'a str>,
 }
 
-/// Additional fields up to the source address of the message.
+/// The additional fields before the source address of the message.
 #[derive(Serialize)]
-struct Ours<'a> {
+struct ClientFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     view: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'a str>,
 }
 
-/// Additional fields between that address and the latency.
+/// The additional fields between that address and the latency.
 #[derive(Serialize)]
-struct Decided<'a> {
+struct OutcomeFields<'a> {
     source: &'static str,
     paths: Vec<PathRecord<'a>>,
     /// All distinct reasons of the answer and its paths.
@@ -99,55 +99,55 @@ struct PathRecord<'a> {
 }
 
 impl Template {
-    /// The template for everyone who sends this question from this location.
-    pub fn of(event: &QueryEvent<'_>) -> Self {
+    /// Creates the template for a question from a location, which applies to every client there.
+    pub fn new(event: &QueryEvent<'_>) -> Self {
         let (world, outcome) = (event.world, event.outcome);
         let place = event.vantage.map(|vantage| world.place_name(vantage.place));
         let vpc =
             event.vantage.and_then(|vantage| world.views[vantage.view].vpc()).map(|vpc| &world.vpcs[vpc]);
-        let head = Head {
+        let vpc_fields = VpcFields {
             version: "1.100000",
             account_id: vpc.and_then(|vpc| vpc.account.as_deref()),
             region: vpc.map(|vpc| vpc.region.as_str()),
             vpc_id: vpc.map(|vpc: &Vpc| &*vpc.id),
         };
-        let asked = Asked {
+        let question_fields = QuestionFields {
             query_name: event.question.qname.to_string(),
             query_type: event.question.qtype.to_string(),
             query_class: event.question.qclass.to_string(),
             rcode: outcome.answer.rcode.to_string(),
         };
-        let ours = Ours {
+        let client_fields = ClientFields {
             view: event.vantage.map(|vantage| &*world.views[vantage.view].name),
             place: place.as_deref(),
         };
-        let decided = Decided {
+        let outcome_fields = OutcomeFields {
             source: outcome.source.as_str(),
             paths: outcome.paths.iter().map(path).collect(),
             reasons: outcome.all_reasons().into_iter().map(|reason| reason.as_str()).collect(),
         };
         let source_ids = event.vantage.map(|vantage| source_ids(world, vantage)).unwrap_or_default();
-        let ours = members(&ours);
-        let comma = if ours.is_empty() { "" } else { "," };
+        let client_fields = members(&client_fields);
+        let comma = if client_fields.is_empty() { "" } else { "," };
         Self {
-            to_time: format!("{{{},\"query_timestamp\":\"", members(&head)).into(),
-            to_answers: format!("\",{},\"answers\":[", members(&asked)).into(),
+            before_time: format!("{{{},\"query_timestamp\":\"", members(&vpc_fields)).into(),
+            before_answers: format!("\",{},\"answers\":[", members(&question_fields)).into(),
             answers: outcome.answer.answer.iter().map(records).collect(),
-            to_transport_source: format!(
-                "\",\"srcids\":{},\"plustwo\":{{{ours}{comma}\"transport_source\":\"",
+            before_transport_source: format!(
+                "\",\"srcids\":{},\"plustwo\":{{{client_fields}{comma}\"transport_source\":\"",
                 json(&source_ids)
             )
             .into(),
-            to_latency: format!("\",{},\"latency_us\":", members(&decided)).into(),
+            before_latency: format!("\",{},\"latency_us\":", members(&outcome_fields)).into(),
             end: format!(",\"cache\":{}}}}}\n", event.cached).into(),
         }
     }
 
     /// Writes the record of one query: a JSON object and a line terminator.
     pub fn write(&self, arrival: &Arrival<'_>, latency: Duration, time: &Timestamp, line: &mut Vec<u8>) {
-        line.extend_from_slice(self.to_time.as_bytes());
+        line.extend_from_slice(self.before_time.as_bytes());
         line.extend_from_slice(time.text.as_bytes());
-        line.extend_from_slice(self.to_answers.as_bytes());
+        line.extend_from_slice(self.before_answers.as_bytes());
         self.write_answers(arrival.rotation, line);
         line.extend_from_slice(b"],\"srcaddr\":\"");
         write_ip(arrival.client.addr(), line);
@@ -155,14 +155,14 @@ impl Template {
         write_number(arrival.peer.port().into(), line);
         line.extend_from_slice(b"\",\"transport\":\"");
         line.extend_from_slice(transport(arrival.transport).as_bytes());
-        line.extend_from_slice(self.to_transport_source.as_bytes());
+        line.extend_from_slice(self.before_transport_source.as_bytes());
         write_ip(arrival.peer.ip(), line);
-        line.extend_from_slice(self.to_latency.as_bytes());
+        line.extend_from_slice(self.before_latency.as_bytes());
         write_number(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), line);
         line.extend_from_slice(self.end.as_bytes());
     }
 
-    /// The answer section in the order in which it is sent.
+    /// Writes the answer section in the order in which it is sent.
     fn write_answers(&self, rotation: usize, line: &mut Vec<u8>) {
         let mut is_first = true;
         for records in &self.answers {
@@ -178,20 +178,26 @@ impl Template {
     }
 
     /// Approximate size in octets.
-    pub fn weight(&self) -> usize {
-        let texts = [&self.to_time, &self.to_answers, &self.to_transport_source, &self.to_latency, &self.end];
+    pub fn size_octets(&self) -> usize {
+        let texts = [
+            &self.before_time,
+            &self.before_answers,
+            &self.before_transport_source,
+            &self.before_latency,
+            &self.end,
+        ];
         let records = self.answers.iter().flatten().map(|record| record.len() + size_of::<Box<str>>());
         size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + records.sum::<usize>()
     }
 }
 
-/// Writes an address, an IPv4-mapped one as IPv4. The formatter of the standard library takes as long for it
-/// as the rest of the record.
+/// Writes an address; an IPv4-mapped address as IPv4. The standard library's formatter would take as long as
+/// the rest of the record.
 fn write_ip(ip: IpAddr, line: &mut Vec<u8>) {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
-            for (place, octet) in ip.octets().into_iter().enumerate() {
-                if place > 0 {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
                     line.push(b'.');
                 }
                 write_number(octet.into(), line);
@@ -204,12 +210,12 @@ fn write_ip(ip: IpAddr, line: &mut Vec<u8>) {
 
 /// Writes a number in decimal.
 fn write_number(mut number: u64, line: &mut Vec<u8>) {
-    // The longest number has 20 digits.
+    // The largest number has 20 digits.
     let mut digits = [0; 20];
     let mut first = digits.len();
     loop {
         first -= 1;
-        // A remainder of ten fits.
+        // A remainder modulo 10 fits into an octet.
         digits[first] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
@@ -226,8 +232,8 @@ fn members(value: &impl Serialize) -> String {
 }
 
 fn json(value: &impl Serialize) -> String {
-    // Every key is a string and every value a scalar: serialisation cannot fail.
-    serde_json::to_string(value).expect("a record of texts and numbers is JSON")
+    // Every key is a string, so serialisation cannot fail.
+    serde_json::to_string(value).expect("strings and numbers can be serialised")
 }
 
 fn records(set: &RrSet) -> Box<[Box<str>]> {
@@ -256,7 +262,7 @@ fn source_ids(world: &World, vantage: Vantage) -> SourceIds<'_> {
         Some(Interface::Instance(index)) => Some(&*world.instances[index].id),
         _ => None,
     };
-    // A view does not distinguish the inbound endpoints of a VPC.
+    // All inbound endpoints of a VPC have the same view, so its endpoint is known only if there is just one.
     let resolver_endpoint = match world.views[vantage.view].kind {
         ViewKind::Inbound(vpc) => {
             let mut listeners = world.inbound_endpoints.iter().filter(|endpoint| endpoint.vpc == vpc);
@@ -277,7 +283,7 @@ fn path(path: &AddressPath) -> PathRecord<'_> {
     }
 }
 
-/// A formatted time, reused among records, because most are of the same second.
+/// A formatted time. It is reused, because most consecutive records are of the same second.
 #[derive(Debug, Default)]
 pub struct Timestamp {
     seconds: Option<i64>,
@@ -295,14 +301,15 @@ impl Timestamp {
     }
 }
 
-/// UTC to the second, in ISO 8601. Times before 1970 are written as 1970.
+/// Formats a time as UTC to the second, in ISO 8601. Times before 1970 are passed as 0.
 fn timestamp(seconds: i64) -> String {
     let (year, month, day) = civil_from_days(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The Gregorian date of a day counted from 1970-01-01, not before it.
+/// Returns the Gregorian date (year, month, day) of a day number counted from 1970-01-01, which must not be
+/// negative.
 ///
 /// Years are treated as starting in March, so that the leap day is the last day of a year: the lengths of
 /// months then repeat every five months (153 days), and 400 years always have 146,097 days.
@@ -342,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_addresses_are_written_as_everybody_writes_them() {
+    fn numbers_and_addresses_have_their_usual_form() {
         for number in [0, 1, 9, 10, 255, 65_535, 1_000_000, u64::MAX] {
             let mut line = Vec::new();
             write_number(number, &mut line);
@@ -358,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn each_day_follows_the_one_before() {
+    fn consecutive_days_have_consecutive_dates() {
         let mut yesterday = civil_from_days(0);
         for day in 1..200_000 {
             let today = civil_from_days(day);

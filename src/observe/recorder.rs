@@ -1,7 +1,8 @@
-//! The observations of one worker: its counters, its lookups, its page of the query log.
+//! Recording of the events of one worker: its counters, its recent lookups, and its page of the query log.
 //!
-//! Everything here belongs to one worker. Its counters are added up when metrics are collected; data for a
-//! thread is sent through a bounded queue and is dropped and counted if the queue is full.
+//! All state belongs to one worker, so that recording usually takes no lock. The counters of all workers are summed
+//! when metrics are collected. Data for other threads is sent through bounded queues and is dropped and
+//! counted if a queue is full.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,16 +12,16 @@ use super::counts::{ImpliedConnections, PreparedCounts};
 use super::event::{Arrival, DropReason, QueryEvent, ServerLabel, Transport};
 use super::implied::{LookupKind, Lookups};
 use super::log_writer::Page;
+use super::lookup_sampler::LookupSampler;
 use super::lower_bound::Sample;
 use super::metrics::{Metrics, PacketCacheSlots};
 use super::query_log::{Template, Timestamp};
-use super::sampled::Sampled;
 use super::shard::{CounterShard, HistogramSlots, SeriesSlot};
-use super::{Observer, family_of};
+use super::{Observer, family_label};
 use crate::dns::{Rcode, RecordType};
 use crate::resolve::Source;
 
-/// Types with a number below this are looked up in a table; all others are counted as `other`.
+/// Record types with a number below this are looked up in a table; all others are counted as `other`.
 const TYPES: usize = 262;
 
 /// Rcodes with a number below this are distinguished; the last index is for all others.
@@ -32,7 +33,7 @@ pub struct WorkerRecorder {
     observer: Arc<Observer>,
     shard: CounterShard,
     lookups: Lookups,
-    sampled: Sampled,
+    sampled: LookupSampler,
     /// By listener number and transport, created on first use.
     listeners: Vec<Option<Box<ListenerSlots>>>,
     page: Page,
@@ -51,8 +52,8 @@ struct ListenerSlots {
     request_size: HistogramSlots,
     response_size: HistogramSlots,
     duration: HistogramSlots,
-    /// Replies whose duration is recorded at the end of their batch.
-    unsettled: u64,
+    /// Number of replies whose duration is recorded at the end of their batch.
+    pending_durations: u64,
 }
 
 impl WorkerRecorder {
@@ -60,7 +61,7 @@ impl WorkerRecorder {
         Self {
             shard: observer.metrics.shards().shard(),
             lookups: Lookups::new(observer.remembered_lookups),
-            sampled: Sampled::default(),
+            sampled: LookupSampler::default(),
             listeners: Vec::new(),
             page: Page::default(),
             time: Timestamp::default(),
@@ -73,10 +74,10 @@ impl WorkerRecorder {
         &self.observer
     }
 
-    /// Records an answered query, and returns what to count when the same answer is served again.
+    /// Records an answered query. Returns the counts to record when the same answer is served from the cache.
     pub fn observe(&mut self, event: &QueryEvent<'_>) -> PreparedCounts {
         let counts =
-            PreparedCounts::of(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
+            PreparedCounts::new(event, &self.observer.metrics, &self.lookups, self.observer.log.is_some());
         self.record_hit(&counts, &event.arrival);
         counts
     }
@@ -92,38 +93,39 @@ impl WorkerRecorder {
         listener.response_size.count(shard, arrival.response_octets as u64, 1);
         match arrival.elapsed {
             Some(elapsed) => listener.duration.count(shard, nanoseconds(elapsed), 1),
-            None => listener.unsettled += 1,
+            None => listener.pending_durations += 1,
         }
         for slot in counts.slots.iter() {
             shard.add(slot, 1);
         }
         if let Some(implied) = &counts.implied {
-            self.connect(implied, arrival);
+            self.record_implied_connection(implied, arrival);
         }
         if let Some(template) = &counts.template
             && (self.observer.log_cache_hits || !counts.cached)
         {
-            self.write(template, arrival);
+            self.write_log_record(template, arrival);
         }
     }
 
-    /// Records the duration of all replies that wait for it: they were received at `since` and are all ready
-    /// now.
-    pub fn settle(&mut self, since: Instant) {
+    /// Records the duration of the replies of a batch: their queries were received at `since`, and all
+    /// replies are ready now.
+    pub fn finish_batch(&mut self, since: Instant) {
         let mut elapsed = None;
-        for listener in self.listeners.iter_mut().flatten().filter(|listener| listener.unsettled > 0) {
+        for listener in self.listeners.iter_mut().flatten().filter(|listener| listener.pending_durations > 0)
+        {
             let elapsed = *elapsed.get_or_insert_with(|| nanoseconds(since.elapsed()));
-            listener.duration.count(&self.shard, elapsed, listener.unsettled);
-            listener.unsettled = 0;
+            listener.duration.count(&self.shard, elapsed, listener.pending_durations);
+            listener.pending_durations = 0;
         }
     }
 
-    /// Whether the durations of individual replies are needed, in addition to that of their batch.
-    pub fn wants_times(&self) -> bool {
+    /// Whether the duration of each reply is needed, in addition to that of its batch.
+    pub fn needs_durations(&self) -> bool {
         self.observer.log.is_some()
     }
 
-    /// Counts a query that was rejected before a decision, and its reply.
+    /// Counts a query that was rejected before it was resolved, and its reply.
     pub fn record_rejection(
         &mut self,
         server: &ServerLabel,
@@ -150,7 +152,7 @@ impl WorkerRecorder {
         self.shard.add(self.observer.metrics.dns_dropped.slot(labels), 1);
     }
 
-    /// Counts a query that the packet cache answered, or could have answered but did not.
+    /// Counts a query for which the packet cache had a reply, or a cacheable query for which it had none.
     pub fn record_packet_cache_lookup(&self, found: bool) {
         let PacketCacheSlots { hits, misses, .. } = self.observer.metrics.packet_cache;
         self.shard.add(if found { hits } else { misses }, 1);
@@ -164,44 +166,44 @@ impl WorkerRecorder {
         self.shard.set(slots.bytes, bytes);
     }
 
-    /// Submits the waiting records.
+    /// Submits the records of the page to the query log.
     pub fn flush_page(&mut self) {
         if let Some(log) = self.observer.log.as_ref().filter(|_| !self.page.octets.is_empty()) {
             log.write(&mut self.page);
         }
     }
 
-    fn connect(&mut self, implied: &ImpliedConnections, arrival: &Arrival<'_>) {
-        let Some(implies) = implied.implies(arrival) else { return };
+    fn record_implied_connection(&mut self, implied: &ImpliedConnections, arrival: &Arrival<'_>) {
+        let Some(connection) = implied.connection_for(arrival) else { return };
         let metrics = &self.observer.metrics;
         if arrival.transport == Transport::Udp {
-            let seen = self.lookups.record(
+            let kind = self.lookups.record(
                 arrival.server.number,
                 arrival.peer,
                 arrival.id,
                 implied.name_hash,
                 arrival.at,
             );
-            match seen {
+            match kind {
                 LookupKind::First => self.shard.set(metrics.lookups_remembered, self.lookups.len() as u64),
                 LookupKind::Retransmission => return,
                 LookupKind::Untracked => self.shard.add(metrics.lookup_table_full, 1),
             }
         }
-        self.shard.add(implies.slot, 1);
+        self.shard.add(connection.slot, 1);
         let client = arrival.client.addr();
-        if self.sampled.is_news(client, implied.name_hash, implied.ttl_s, arrival.at) {
+        if self.sampled.should_report(client, implied.name_hash, implied.ttl_s, arrival.at) {
             self.observer.lower_bound.record(Sample {
                 client,
                 name: implied.name.clone(),
-                endpoint: implies.endpoint.clone(),
+                endpoint: connection.endpoint.clone(),
                 ttl_s: implied.ttl_s,
                 at: arrival.at,
             });
         }
     }
 
-    fn write(&mut self, template: &Template, arrival: &Arrival<'_>) {
+    fn write_log_record(&mut self, template: &Template, arrival: &Arrival<'_>) {
         self.time.set(arrival.at);
         template.write(arrival, arrival.elapsed.unwrap_or_default(), &self.time, &mut self.page.octets);
         self.page.lines += 1;
@@ -211,7 +213,7 @@ impl WorkerRecorder {
     }
 }
 
-/// Gauges are reset with their worker, and waiting records are submitted.
+/// Submits waiting records and resets the worker's gauges.
 impl Drop for WorkerRecorder {
     fn drop(&mut self) {
         self.flush_page();
@@ -242,10 +244,10 @@ impl ListenerSlots {
             transport,
             requests: [[None; TYPES + 1]; 2],
             responses: [[None; Source::ALL.len()]; RCODES],
-            request_size: metrics.dns_request_size.histogram_slots(labels()),
-            response_size: metrics.dns_response_size.histogram_slots(labels()),
-            duration: metrics.dns_request_duration.histogram_slots([(&server.label).into()]),
-            unsettled: 0,
+            request_size: metrics.dns_request_size.slots(labels()),
+            response_size: metrics.dns_response_size.slots(labels()),
+            duration: metrics.dns_request_duration.slots([(&server.label).into()]),
+            pending_durations: 0,
         }
     }
 
@@ -258,7 +260,7 @@ impl ListenerSlots {
         let number = rtype.map_or(TYPES, |rtype| usize::from(rtype.0).min(TYPES));
         *self.requests[usize::from(is_ipv6)][number].get_or_insert_with(|| {
             let rtype = rtype.filter(|_| number < TYPES).and_then(RecordType::known_mnemonic);
-            let family = family_of(is_ipv6);
+            let family = family_label(is_ipv6);
             let (server, transport) = ((&self.server).into(), self.transport.as_str().into());
             metrics.dns_requests.slot([server, transport, family.into(), rtype.unwrap_or("other").into()])
         })
@@ -274,7 +276,7 @@ impl ListenerSlots {
     }
 }
 
-/// Sufficient for five centuries.
+/// Converts a duration to nanoseconds, which 64 bits can represent up to five centuries.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A file that is renamed to `.1` before it exceeds a size; `.1` is renamed to `.2`, and so on, up to the
-/// number of files to keep.
+/// number of files to retain.
 pub struct RotatingFile {
     path: PathBuf,
     /// `None` after a failure: the next write opens it again.
@@ -17,21 +17,22 @@ pub struct RotatingFile {
     size: u64,
     /// Whether the file ends within a record.
     has_partial_record: bool,
-    /// In octets; 0: never.
+    /// Size in octets above which the file is rotated; 0: never.
     rotate_at: u64,
+    /// Number of rotated files to retain.
     keep: u32,
 }
 
 /// A failed write.
 #[derive(Debug)]
-pub struct Incomplete {
-    /// Octets of complete records that were written nevertheless.
+pub struct IncompleteWrite {
+    /// Octets of complete records that were written before the failure.
     pub written: usize,
     /// The system's error.
     pub error: io::Error,
 }
 
-impl From<io::Error> for Incomplete {
+impl From<io::Error> for IncompleteWrite {
     /// Nothing was written.
     fn from(error: io::Error) -> Self {
         Self { written: 0, error }
@@ -40,16 +41,16 @@ impl From<io::Error> for Incomplete {
 
 /// An output that records are appended to.
 pub trait Append: Write {
-    /// Truncates the last octets, those of the last append.
+    /// Truncates the last octets of the last append.
     ///
     /// # Errors
     ///
-    /// If that is impossible; they remain.
-    fn cut(&mut self, octets: u64) -> io::Result<()>;
+    /// If the output cannot be truncated. It is unchanged.
+    fn truncate_tail(&mut self, octets: u64) -> io::Result<()>;
 }
 
 impl Append for File {
-    fn cut(&mut self, octets: u64) -> io::Result<()> {
+    fn truncate_tail(&mut self, octets: u64) -> io::Result<()> {
         // Based on the current length: another program may have truncated the file in the meantime
         // (`copytruncate`).
         let length = self.metadata()?.len();
@@ -59,16 +60,20 @@ impl Append for File {
 
 /// Appends complete records, each with its line terminator. `has_partial_record` states whether the output
 /// ends within a record, before and after the call.
-pub fn append(out: &mut (impl Append + ?Sized), records: &[u8], torn: &mut bool) -> Result<(), Incomplete> {
-    if *torn {
+pub fn append(
+    out: &mut (impl Append + ?Sized),
+    records: &[u8],
+    has_partial_record: &mut bool,
+) -> Result<(), IncompleteWrite> {
+    if *has_partial_record {
         write_all(out, b"\n").map_err(|(_, error)| error)?;
-        *torn = false;
+        *has_partial_record = false;
     }
-    let Err((taken, error)) = write_all(out, records) else { return Ok(()) };
-    let written = records[..taken].iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
-    let tail = taken - written;
-    *torn = tail > 0 && out.cut(tail as u64).is_err();
-    Err(Incomplete { written, error })
+    let Err((accepted, error)) = write_all(out, records) else { return Ok(()) };
+    let written = records[..accepted].iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
+    let tail = accepted - written;
+    *has_partial_record = tail > 0 && out.truncate_tail(tail as u64).is_err();
+    Err(IncompleteWrite { written, error })
 }
 
 /// Like [`Write::write_all`], which does not report the number of octets written before a failure.
@@ -98,10 +103,10 @@ impl RotatingFile {
     pub fn reopen(&mut self) -> io::Result<()> {
         self.file = None;
         let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        let found = file.metadata()?;
-        self.size = found.len();
-        // A pipe has no end to inspect; the known state remains.
-        if found.is_file() {
+        let metadata = file.metadata()?;
+        self.size = metadata.len();
+        // A pipe has no end that can be inspected, so the flag keeps its value.
+        if metadata.is_file() {
             self.has_partial_record =
                 self.size > 0 && last_octet(&self.path).is_some_and(|last| last != b'\n');
         }
@@ -119,7 +124,7 @@ impl RotatingFile {
     /// # Errors
     ///
     /// If not all of them were written. The next write reopens the file.
-    pub fn write(&mut self, records: &[u8]) -> Result<(), Incomplete> {
+    pub fn write(&mut self, records: &[u8]) -> Result<(), IncompleteWrite> {
         if self.file.is_none() {
             self.reopen()?;
         }
@@ -143,8 +148,8 @@ impl RotatingFile {
             fs::remove_file(&self.path)?;
             return self.reopen();
         }
-        let there = (1..self.keep).take_while(|n| numbered(&self.path, *n).exists());
-        for n in (1..=there.last().unwrap_or(0)).rev() {
+        let existing = (1..self.keep).take_while(|n| numbered(&self.path, *n).exists());
+        for n in (1..=existing.last().unwrap_or(0)).rev() {
             fs::rename(numbered(&self.path, n), numbered(&self.path, n + 1))?;
         }
         fs::rename(&self.path, numbered(&self.path, 1))?;
@@ -175,7 +180,7 @@ mod tests {
     struct Disk {
         octets: Vec<u8>,
         space: usize,
-        may_be_cut: bool,
+        can_truncate: bool,
     }
 
     impl Write for Disk {
@@ -190,8 +195,8 @@ mod tests {
     }
 
     impl Append for Disk {
-        fn cut(&mut self, octets: u64) -> io::Result<()> {
-            if !self.may_be_cut {
+        fn truncate_tail(&mut self, octets: u64) -> io::Result<()> {
+            if !self.can_truncate {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             self.octets.truncate(self.octets.len() - octets as usize);
@@ -200,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_record_on_a_full_disk_is_cut_off() {
+    fn a_partially_written_record_is_truncated_on_a_full_disk() {
         for space in 0..40 {
-            let mut disk = Disk { octets: Vec::new(), space, may_be_cut: true };
-            let mut torn = false;
-            let outcome = append(&mut disk, b"first record\nsecond\nthe third record\n", &mut torn);
+            let mut disk = Disk { octets: Vec::new(), space, can_truncate: true };
+            let mut partial = false;
+            let outcome = append(&mut disk, b"first record\nsecond\nthe third record\n", &mut partial);
             let whole: &[u8] = match space {
                 0..13 => b"",
                 13..20 => b"first record\n",
@@ -212,31 +217,35 @@ mod tests {
                 _ => b"first record\nsecond\nthe third record\n",
             };
             assert_eq!(disk.octets, whole, "{space}");
-            assert!(!torn);
-            assert_eq!(outcome.err().map(|it| it.written), (space < 37).then_some(whole.len()), "{space}");
+            assert!(!partial);
+            assert_eq!(
+                outcome.err().map(|error| error.written),
+                (space < 37).then_some(whole.len()),
+                "{space}"
+            );
             // Space becomes available.
             disk.space = 1000;
-            append(&mut disk, b"later\n", &mut torn).unwrap();
-            assert_eq!(disk.octets, [whole, b"later\n"].concat());
+            append(&mut disk, b"next\n", &mut partial).unwrap();
+            assert_eq!(disk.octets, [whole, b"next\n"].concat());
         }
     }
 
     #[test]
-    fn where_nothing_can_be_cut_off_the_next_record_begins_a_line() {
-        let mut disk = Disk { octets: Vec::new(), space: 10, may_be_cut: false };
-        let mut torn = false;
-        assert_eq!(append(&mut disk, b"first\nsecond\n", &mut torn).unwrap_err().written, 6);
-        assert!(torn);
-        assert_eq!(append(&mut disk, b"third\n", &mut torn).unwrap_err().written, 0);
-        assert!(torn, "not even the line end was written");
+    fn after_a_partial_record_that_cannot_be_truncated_the_next_starts_a_line() {
+        let mut disk = Disk { octets: Vec::new(), space: 10, can_truncate: false };
+        let mut partial = false;
+        assert_eq!(append(&mut disk, b"first\nsecond\n", &mut partial).unwrap_err().written, 6);
+        assert!(partial);
+        assert_eq!(append(&mut disk, b"third\n", &mut partial).unwrap_err().written, 0);
+        assert!(partial, "the line terminator was not written either");
         disk.space = 1000;
-        append(&mut disk, b"fourth\n", &mut torn).unwrap();
-        append(&mut disk, b"fifth\n", &mut torn).unwrap();
+        append(&mut disk, b"fourth\n", &mut partial).unwrap();
+        append(&mut disk, b"fifth\n", &mut partial).unwrap();
         assert_eq!(disk.octets, b"first\nseco\nfourth\nfifth\n");
     }
 
     #[test]
-    fn a_record_that_a_crash_tore_is_not_joined_to_another() {
+    fn a_record_left_partial_by_a_crash_is_not_joined_to_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("query.log");
         fs::write(&path, "whole\nto").unwrap();
@@ -247,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_put_aside_before_it_grows_too_large() {
+    fn a_file_is_rotated_before_it_exceeds_its_size() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("query.log");
         let text = |n| fs::read_to_string(numbered(&path, n)).ok();
@@ -262,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_appended_to_and_with_nothing_kept_there_is_no_other() {
+    fn with_no_files_to_retain_rotation_removes_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("query.log");
         let write =

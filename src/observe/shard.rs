@@ -1,4 +1,4 @@
-//! Counters sharded by worker, added up when metrics are collected.
+//! Counters sharded by worker and summed when metrics are collected.
 //!
 //! ```text
 //!  slot 17 ──┬── shard of worker 1 ── 4031 ┐
@@ -6,8 +6,8 @@
 //!            └── shared shard ───────  120 ┘
 //! ```
 //!
-//! A series has one slot for the life of the process, and each shard has a number at that slot. A shard has
-//! one writer at a time, so that counting is a load and a store, and cores do not contend for a number.
+//! A series has one slot for the life of the process, and each shard has a counter at that slot. A shard has
+//! one writer at a time, so that counting is a load and a store, and cores do not contend for cache lines.
 
 use std::cell::Cell;
 use std::fmt;
@@ -29,13 +29,13 @@ impl SeriesSlot {
     /// Counts for which no slot was available.
     pub const LOST: Self = Self(0);
 
-    /// No slot: what is counted there is counted as lost.
-    const NOWHERE: Self = Self(u32::MAX);
+    /// No slot: counts for it are added to [`Self::LOST`].
+    const NONE: Self = Self(u32::MAX);
 
-    /// The slot at this distance; it must have been allotted together with this one.
-    pub fn plus(self, places: usize) -> Self {
-        // `NOWHERE` is unchanged. Only a few slots are allotted together.
-        Self(self.0.saturating_add(places as u32))
+    /// The slot at this distance, which must have been allocated together with this one.
+    pub fn offset(self, distance: usize) -> Self {
+        // `NONE` is unchanged. Only a few slots are allocated together.
+        Self(self.0.saturating_add(distance as u32))
     }
 }
 
@@ -56,37 +56,37 @@ impl Default for Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tallies").field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("CounterShards").field("next", &self.next).finish_non_exhaustive()
     }
 }
 
 impl CounterShards {
-    /// Allots consecutive slots and returns the first. If there are none left, counts go to
+    /// Allocates consecutive slots and returns the first. If none are left, their counts are added to
     /// [`SeriesSlot::LOST`].
-    pub fn allot(&self, count: usize) -> SeriesSlot {
-        let most = (CHUNK * CHUNKS) as u32;
-        let wanted = u32::try_from(count).unwrap_or(most);
-        let taken = self.0.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-            next.checked_add(wanted).filter(|end| *end <= most)
+    pub fn allocate(&self, count: usize) -> SeriesSlot {
+        let capacity = (CHUNK * CHUNKS) as u32;
+        let wanted = u32::try_from(count).unwrap_or(capacity);
+        let first = self.0.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            next.checked_add(wanted).filter(|end| *end <= capacity)
         });
-        taken.map_or(SeriesSlot::NOWHERE, SeriesSlot)
+        first.map_or(SeriesSlot::NONE, SeriesSlot)
     }
 
     /// Creates a shard for a writer.
     pub fn shard(&self) -> CounterShard {
         let shard = Arc::new(Shard::default());
         self.0.shards.write().unwrap_or_else(PoisonError::into_inner).push(shard.clone());
-        CounterShard { shard, one_writer: PhantomData }
+        CounterShard { shard, not_sync: PhantomData }
     }
 
-    /// The sum over all shards at a slot.
+    /// The sum of all shards at a slot.
     pub fn sum(&self, slot: SeriesSlot) -> u64 {
         let shards = self.0.shards.read().unwrap_or_else(PoisonError::into_inner);
         shards.iter().map(|shard| shard.get(slot)).fold(0, u64::wrapping_add)
     }
 }
 
-/// The numbers of one writer. Chunks are created when they are first used.
+/// The counters of one writer. Chunks are allocated when they are first used.
 struct Shard {
     chunks: Box<[OnceLock<Box<[AtomicU64]>>]>,
 }
@@ -104,73 +104,73 @@ impl Shard {
     }
 }
 
-/// The numbers of one writer. It may move to another thread but is never shared.
+/// The counters of one writer. It may move to another thread but is never shared.
 pub struct CounterShard {
     shard: Arc<Shard>,
-    /// Not `Sync`: a number is loaded and stored in two steps.
-    one_writer: PhantomData<Cell<()>>,
+    /// Not `Sync`, because a counter is loaded and stored in two steps.
+    not_sync: PhantomData<Cell<()>>,
 }
 
 impl CounterShard {
-    /// Adds to the number at a slot.
+    /// Adds to the counter at a slot.
     pub fn add(&self, slot: SeriesSlot, count: u64) {
-        match self.number(slot) {
-            Some(number) => {
-                number.store(number.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        match self.counter(slot) {
+            Some(counter) => {
+                counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
             }
             None => self.add(SeriesSlot::LOST, 1),
         }
     }
 
-    /// Sets the number at a slot, for gauges.
-    pub fn set(&self, slot: SeriesSlot, gauge: u64) {
-        if let Some(number) = self.number(slot) {
-            number.store(gauge, Ordering::Relaxed);
+    /// Sets the value at a slot, for gauges.
+    pub fn set(&self, slot: SeriesSlot, value: u64) {
+        if let Some(counter) = self.counter(slot) {
+            counter.store(value, Ordering::Relaxed);
         }
     }
 
-    fn number(&self, slot: SeriesSlot) -> Option<&AtomicU64> {
+    fn counter(&self, slot: SeriesSlot) -> Option<&AtomicU64> {
         let chunk = self.shard.chunks.get(slot.0 as usize / CHUNK)?;
-        let numbers = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU64::new(0)).collect());
-        numbers.get(slot.0 as usize % CHUNK)
+        let counters = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU64::new(0)).collect());
+        counters.get(slot.0 as usize % CHUNK)
     }
 }
 
 impl fmt::Debug for CounterShard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tally").finish_non_exhaustive()
+        f.debug_struct("CounterShard").finish_non_exhaustive()
     }
 }
 
 /// A few slots that are counted together. Most are stored inline, the rest on the heap.
 #[derive(Debug)]
 pub struct Slots {
-    few: [SeriesSlot; Self::FEW],
+    inline: [SeriesSlot; Self::INLINE],
     count: u8,
-    more: Box<[SeriesSlot]>,
+    heap: Box<[SeriesSlot]>,
 }
 
 impl Slots {
     /// Number of inline slots.
-    const FEW: usize = 4;
+    const INLINE: usize = 4;
 
     /// Creates a set of slots.
-    pub fn of(slots: &[SeriesSlot]) -> Self {
-        let (few, more) = slots.split_at(slots.len().min(Self::FEW));
-        let mut here = [SeriesSlot::NOWHERE; Self::FEW];
-        here[..few.len()].copy_from_slice(few);
-        // At most `FEW`.
-        Self { few: here, count: few.len() as u8, more: more.into() }
+    pub fn new(slots: &[SeriesSlot]) -> Self {
+        let (first, rest) = slots.split_at(slots.len().min(Self::INLINE));
+        let mut inline = [SeriesSlot::NONE; Self::INLINE];
+        inline[..first.len()].copy_from_slice(first);
+        // At most `INLINE`, so the cast is lossless.
+        Self { inline, count: first.len() as u8, heap: rest.into() }
     }
 
     /// Iterates over the slots.
     pub fn iter(&self) -> impl Iterator<Item = SeriesSlot> {
-        self.few[..usize::from(self.count)].iter().chain(&self.more).copied()
+        self.inline[..usize::from(self.count)].iter().chain(&self.heap).copied()
     }
 
     /// Heap memory in octets.
-    pub fn elsewhere(&self) -> usize {
-        self.more.len() * size_of::<SeriesSlot>()
+    pub fn heap_octets(&self) -> usize {
+        self.heap.len() * size_of::<SeriesSlot>()
     }
 }
 
@@ -183,22 +183,22 @@ pub struct HistogramSlots {
 }
 
 impl HistogramSlots {
-    /// Allots slots for these bounds.
-    pub fn allot(shards: &CounterShards, bounds: &'static [u64]) -> Self {
-        Self { first: shards.allot(bounds.len() + 2), bounds }
+    /// Allocates slots for these bounds.
+    pub fn allocate(shards: &CounterShards, bounds: &'static [u64]) -> Self {
+        Self { first: shards.allocate(bounds.len() + 2), bounds }
     }
 
     /// Counts a value, `times` times.
     pub fn count(&self, shard: &CounterShard, value: u64, times: u64) {
         let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
-        shard.add(self.first.plus(bucket), times);
-        shard.add(self.first.plus(self.bounds.len() + 1), value.wrapping_mul(times));
+        shard.add(self.first.offset(bucket), times);
+        shard.add(self.first.offset(self.bounds.len() + 1), value.wrapping_mul(times));
     }
 
-    /// The counts of all buckets, the last for values above every bound; and the sum of the values.
+    /// The counts of all buckets, the last for values above all bounds, and the sum of the values.
     pub fn read(&self, shards: &CounterShards) -> (Vec<u64>, u64) {
-        let counts = (0..=self.bounds.len()).map(|bucket| shards.sum(self.first.plus(bucket))).collect();
-        (counts, shards.sum(self.first.plus(self.bounds.len() + 1)))
+        let counts = (0..=self.bounds.len()).map(|bucket| shards.sum(self.first.offset(bucket))).collect();
+        (counts, shards.sum(self.first.offset(self.bounds.len() + 1)))
     }
 }
 
@@ -207,42 +207,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_count_is_added_up() {
+    fn counts_of_all_shards_are_summed() {
         let shards = CounterShards::default();
-        let (one, other) = (shards.allot(1), shards.allot(1));
-        let (mine, yours) = (shards.shard(), shards.shard());
-        mine.add(one, 2);
-        yours.add(one, 3);
-        yours.add(other, 1);
-        drop(yours);
+        let (one, other) = (shards.allocate(1), shards.allocate(1));
+        let (first, second) = (shards.shard(), shards.shard());
+        first.add(one, 2);
+        second.add(one, 3);
+        second.add(other, 1);
+        drop(second);
         assert_eq!((shards.sum(one), shards.sum(other)), (5, 1));
-        mine.set(one, 1);
+        first.set(one, 1);
         assert_eq!(shards.sum(one), 4);
     }
 
     #[test]
-    fn a_spread_has_its_buckets_and_its_sum() {
+    fn a_histogram_has_buckets_and_a_sum() {
         let shards = CounterShards::default();
-        let histogram_slots = HistogramSlots::allot(&shards, &[10, 20]);
+        let histogram = HistogramSlots::allocate(&shards, &[10, 20]);
         let shard = shards.shard();
         for value in [0, 10, 11, 20, 21] {
-            histogram_slots.count(&shard, value, 1);
+            histogram.count(&shard, value, 1);
         }
-        histogram_slots.count(&shard, 5, 3);
-        assert_eq!(histogram_slots.read(&shards), (vec![5, 2, 1], 77));
+        histogram.count(&shard, 5, 3);
+        assert_eq!(histogram.read(&shards), (vec![5, 2, 1], 77));
     }
 
     #[test]
-    fn when_slots_run_out_counts_are_lost_and_that_is_counted() {
+    fn counts_without_a_slot_are_counted_as_lost() {
         let shards = CounterShards::default();
         let shard = shards.shard();
-        let all = shards.allot(CHUNK * CHUNKS - 1);
-        let none = shards.allot(1);
-        shard.add(all.plus(CHUNK * CHUNKS - 2), 1);
+        let all = shards.allocate(CHUNK * CHUNKS - 1);
+        let none = shards.allocate(1);
+        shard.add(all.offset(CHUNK * CHUNKS - 2), 1);
         shard.add(none, 7);
-        HistogramSlots::allot(&shards, &[10]).count(&shard, 1, 1);
+        HistogramSlots::allocate(&shards, &[10]).count(&shard, 1, 1);
         assert_eq!(shards.sum(SeriesSlot::LOST), 3);
-        assert_eq!(shards.sum(all.plus(CHUNK * CHUNKS - 2)), 1);
+        assert_eq!(shards.sum(all.offset(CHUNK * CHUNKS - 2)), 1);
         assert_eq!(shards.sum(none), 0);
     }
 }

@@ -110,19 +110,19 @@ struct Lab {
     recorder: WorkerRecorder,
 }
 
-/// A received question, with the parts that tests vary.
-struct Asked {
+/// A query whose parts the tests vary.
+struct TestQuery {
     event: fn(QueryEvent<'_>) -> QueryEvent<'_>,
     client: &'static str,
     name: &'static str,
     rtype: &'static str,
 }
 
-fn ask(client: &'static str, name: &'static str, rtype: &'static str) -> Asked {
-    Asked { event: |event| event, client, name, rtype }
+fn query(client: &'static str, name: &'static str, rtype: &'static str) -> TestQuery {
+    TestQuery { event: |event| event, client, name, rtype }
 }
 
-impl Asked {
+impl TestQuery {
     fn with(self, event: fn(QueryEvent<'_>) -> QueryEvent<'_>) -> Self {
         Self { event, ..self }
     }
@@ -141,7 +141,7 @@ fn changed(event: QueryEvent<'_>, change: fn(&mut Arrival<'_>)) -> QueryEvent<'_
 
 impl Lab {
     fn new() -> Self {
-        let no_files = |_: &Path| Err(io::Error::other("no files here"));
+        let no_files = |_: &Path| Err(io::Error::other("no files in this test"));
         let mut loaded = config::load_text(Path::new("t.toml"), CONFIG.to_owned(), &no_files);
         let world = crate::world::compile::compile(&mut loaded);
         let world = world.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources)));
@@ -154,12 +154,12 @@ impl Lab {
         Self { world, server, recorder: observer.recorder(), observer }
     }
 
-    /// Answers a question and passes the event to `act`.
-    fn event<T>(&self, asked: &Asked, act: impl FnOnce(&QueryEvent<'_>) -> T) -> T {
-        let client: IpAddr = asked.client.parse().unwrap();
+    /// Resolves a query and passes its event to `act`.
+    fn event<T>(&self, query: &TestQuery, act: impl FnOnce(&QueryEvent<'_>) -> T) -> T {
+        let client: IpAddr = query.client.parse().unwrap();
         let question = Question {
-            qname: Name::parse(asked.name).unwrap(),
-            qtype: asked.rtype.parse().unwrap(),
+            qname: Name::parse(query.name).unwrap(),
+            qtype: query.rtype.parse().unwrap(),
             qclass: dns::Class::IN,
         };
         let vantage = self.world.vantage(client.into(), None).ok();
@@ -184,21 +184,21 @@ impl Lab {
         };
         let (world, outcome) = (&self.world, &outcome);
         let event = QueryEvent { arrival, world, question: &question, vantage, outcome, cached: false };
-        act(&(asked.event)(event))
+        act(&(query.event)(event))
     }
 
-    fn observe(&mut self, asked: &Asked) {
+    fn observe(&mut self, query: &TestQuery) {
         let mut recorder = std::mem::replace(&mut self.recorder, self.observer.recorder());
-        self.event(asked, |event| recorder.observe(event));
+        self.event(query, |event| recorder.observe(event));
         self.recorder = recorder;
     }
 
-    fn record(&self, asked: &Asked) -> String {
-        self.event(asked, |event| {
+    fn record(&self, query: &TestQuery) -> String {
+        self.event(query, |event| {
             let (mut time, mut line) = (Timestamp::default(), Vec::new());
             time.set(event.arrival.at);
             let latency = event.arrival.elapsed.unwrap();
-            Template::of(event).write(&event.arrival, latency, &time, &mut line);
+            Template::new(event).write(&event.arrival, latency, &time, &mut line);
             String::from_utf8(line).unwrap()
         })
     }
@@ -233,9 +233,9 @@ const S3: &str = "s3.ap-northeast-1.amazonaws.com";
 // ---- implied connections ----------------------------------------------------------------------------
 
 #[test]
-fn a_retransmission_is_one_connection() {
+fn a_retransmission_does_not_count_twice() {
     let mut lab = Lab::new();
-    let sns = || ask("10.0.1.5", SNS, "A");
+    let sns = || query("10.0.1.5", SNS, "A");
     lab.observe(&sns());
     lab.observe(&sns().with(|event| changed(event, |arrival| arrival.at += Duration::from_secs(5))));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
@@ -246,11 +246,11 @@ fn a_retransmission_is_one_connection() {
 }
 
 #[test]
-fn over_tcp_every_reply_is_a_connection() {
+fn over_tcp_every_reply_counts_as_a_connection() {
     let mut lab = Lab::new();
     for _ in 0..2 {
         lab.observe(
-            &ask("10.0.1.5", SNS, "A")
+            &query("10.0.1.5", SNS, "A")
                 .with(|event| changed(event, |arrival| arrival.transport = Transport::Tcp)),
         );
     }
@@ -259,32 +259,34 @@ fn over_tcp_every_reply_is_a_connection() {
 }
 
 #[test]
-fn a_truncated_reply_is_none_and_is_not_remembered() {
+fn a_truncated_reply_is_neither_counted_nor_remembered() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.truncated = true)));
+    lab.observe(
+        &query("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.truncated = true)),
+    );
     assert_eq!(lab.implied(), [""; 0]);
-    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    lab.observe(&query("10.0.1.5", SNS, "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
 }
 
 #[test]
-fn only_the_record_type_that_clients_connect_by_counts() {
+fn only_the_record_type_that_clients_connect_with_counts() {
     let mut lab = Lab::new();
     for rtype in ["AAAA", "HTTPS", "TXT"] {
-        lab.observe(&ask("10.0.1.5", SNS, rtype));
+        lab.observe(&query("10.0.1.5", SNS, rtype));
     }
-    lab.observe(&ask("10.0.1.5", "db.corp.internal", "A"));
-    lab.observe(&ask("10.0.1.5", S3, "A"));
+    lab.observe(&query("10.0.1.5", "db.corp.internal", "A"));
+    lab.observe(&query("10.0.1.5", S3, "A"));
     assert_eq!(lab.implied(), [""; 0]);
-    lab.observe(&ask("10.0.1.5", KMS, "A"));
-    lab.observe(&ask("10.0.1.5", KMS, "AAAA"));
+    lab.observe(&query("10.0.1.5", KMS, "A"));
+    lab.observe(&query("10.0.1.5", KMS, "AAAA"));
     assert_eq!(lab.implied(), ["vpce-kms subnet-ep-a 1"]);
 }
 
 #[test]
 fn a_resource_endpoint_is_counted_by_its_type_and_implies_no_connection() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", "db.partner.example", "A"));
+    lab.observe(&query("10.0.1.5", "db.partner.example", "A"));
     assert_eq!(
         lab.lines("plustwo_endpoint_answers_total"),
         [r#"{endpoint_type="Resource",service_name="rcfg-db",vpc_endpoint_id="vpce-db",vpc_id="vpc-lab"} 1"#]
@@ -299,59 +301,59 @@ fn a_resource_endpoint_is_counted_by_its_type_and_implies_no_connection() {
 }
 
 #[test]
-fn the_own_subnet_is_chosen_and_else_the_first_as_sent() {
+fn the_clients_subnet_is_preferred_over_the_order_sent() {
     let subnet = |client, name, event: fn(QueryEvent<'_>) -> QueryEvent<'_>| {
         let lab = Lab::new();
-        lab.event(&ask(client, name, "A").with(event), |event| {
-            let found = implied::connection(event, event.arrival.rotation);
-            found.map(|found| lab.world.subnets[found.subnet].id.to_string())
+        lab.event(&query(client, name, "A").with(event), |event| {
+            let connection = implied::implied_connection(event, event.arrival.rotation);
+            connection.map(|connection| lab.world.subnets[connection.subnet].id.to_string())
         })
     };
-    fn turned(event: QueryEvent<'_>) -> QueryEvent<'_> {
+    fn rotated(event: QueryEvent<'_>) -> QueryEvent<'_> {
         changed(event, |arrival| arrival.rotation = 1)
     }
     assert_eq!(subnet("10.0.1.5", SNS, |event| event).as_deref(), Some("subnet-ep-a"));
-    assert_eq!(subnet("10.0.1.5", SNS, turned).as_deref(), Some("subnet-ep-c"));
-    assert_eq!(subnet("10.0.100.99", SNS, turned).as_deref(), Some("subnet-ep-a"));
+    assert_eq!(subnet("10.0.1.5", SNS, rotated).as_deref(), Some("subnet-ep-c"));
+    assert_eq!(subnet("10.0.100.99", SNS, rotated).as_deref(), Some("subnet-ep-a"));
     assert_eq!(subnet("10.0.200.99", SNS, |event| event).as_deref(), Some("subnet-ep-c"));
-    assert_eq!(subnet("192.168.10.7", SNS, turned).as_deref(), Some("subnet-ep-c"));
+    assert_eq!(subnet("192.168.10.7", SNS, rotated).as_deref(), Some("subnet-ep-c"));
     // An address that does not belong to an endpoint is skipped.
     assert_eq!(subnet("10.0.1.5", "two.corp.internal", |event| event).as_deref(), Some("subnet-ep-a"));
     assert_eq!(subnet("203.0.113.9", SNS, |event| event), None);
 }
 
 #[test]
-fn of_two_endpoints_the_one_whose_interface_is_chosen_counts() {
+fn only_the_endpoint_of_the_selected_interface_counts() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", "mixed.corp.internal", "A"));
-    lab.observe(&ask("10.0.200.99", "mixed.corp.internal", "A"));
+    lab.observe(&query("10.0.1.5", "mixed.corp.internal", "A"));
+    lab.observe(&query("10.0.200.99", "mixed.corp.internal", "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1", "vpce-sqs subnet-ep-c 1"]);
     assert_eq!(lab.lines("plustwo_endpoint_answers_total").len(), 2);
 }
 
 #[test]
-fn a_full_table_says_so() {
+fn a_full_lookup_table_is_counted() {
     let mut lab = Lab::new();
     let none = ObserverOptions { remembered_lookups: 0, ..options(config::QueryLog::default()) };
     lab = Lab::over(lab.world, lab.server, none);
-    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    lab.observe(&query("10.0.1.5", SNS, "A"));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 1"]);
     assert_eq!(lab.lines("plustwo_lookup_table_full_total"), ["1"]);
 }
 
 #[test]
-fn an_answer_that_is_given_again_counts_as_the_first_did() {
+fn cache_hits_are_counted_like_the_first_answer() {
     let mut lab = Lab::new();
-    let asked = ask("192.168.10.7", SNS, "A");
+    let query = query("192.168.10.7", SNS, "A");
     let mut recorder = lab.observer.recorder();
-    lab.event(&asked, |event| {
+    lab.event(&query, |event| {
         let counts = recorder.observe(event);
         assert!(counts.is_for_every_rotation());
         for (id, rotation) in [(8, 0), (9, 1), (10, 1), (10, 1)] {
             recorder.record_hit(&counts, &Arrival { id, rotation, ..event.arrival });
         }
     });
-    // The last one is a retransmission.
+    // The last query is a retransmission.
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2", "vpce-sns subnet-ep-c 2"]);
     let before = lab.observer.render();
     lab.recorder = recorder;
@@ -364,21 +366,21 @@ fn an_answer_that_is_given_again_counts_as_the_first_did() {
 }
 
 #[test]
-fn times_of_a_batch_are_told_at_its_end() {
+fn durations_of_a_batch_are_recorded_at_its_end() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.elapsed = None)));
+    lab.observe(&query("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.elapsed = None)));
     let count = |lab: &Lab| lab.lines("plustwo_dns_request_duration_seconds_count");
     assert!(count(&lab)[0].ends_with(" 0"));
-    lab.recorder.settle(std::time::Instant::now());
+    lab.recorder.finish_batch(std::time::Instant::now());
     assert!(count(&lab)[0].ends_with(" 1"));
-    lab.recorder.settle(std::time::Instant::now());
+    lab.recorder.finish_batch(std::time::Instant::now());
     assert!(count(&lab)[0].ends_with(" 1"));
 }
 
 #[test]
-fn what_a_worker_remembers_leaves_with_it_and_what_it_counted_stays() {
+fn dropping_a_worker_resets_its_gauges_and_retains_its_counts() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    lab.observe(&query("10.0.1.5", SNS, "A"));
     assert_eq!(lab.lines("plustwo_lookups_remembered"), ["1"]);
     lab.recorder = lab.observer.recorder();
     assert_eq!(lab.lines("plustwo_lookups_remembered"), ["0"]);
@@ -390,12 +392,12 @@ fn what_a_worker_remembers_leaves_with_it_and_what_it_counted_stays() {
 #[test]
 fn metrics_after_a_few_events() {
     let mut lab = Lab::new();
-    lab.observer.world_loaded(&lab.world);
-    lab.observer.reloaded(false);
-    lab.observe(&ask("10.0.1.5", SNS, "A"));
-    lab.observe(&ask("10.0.1.5", S3, "A"));
-    lab.observe(&ask("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
-    lab.observe(&ask("203.0.113.9", SNS, "AAAA"));
+    lab.observer.record_loaded_config(&lab.world);
+    lab.observer.record_reload(false);
+    lab.observe(&query("10.0.1.5", SNS, "A"));
+    lab.observe(&query("10.0.1.5", S3, "A"));
+    lab.observe(&query("192.168.10.7", "nowhere.corp.internal", "TYPE999"));
+    lab.observe(&query("203.0.113.9", SNS, "AAAA"));
     let peer = "[::1]:40000".parse().unwrap();
     lab.recorder.record_rejection(&lab.server, Transport::Tcp, peer, Rcode::FORMERR);
     lab.recorder.record_chaos(&lab.server, Transport::Udp, "[::ffff:10.0.1.5]:40000".parse().unwrap());
@@ -463,13 +465,13 @@ fn an_observer_is_shared_by_threads() {
 }
 
 #[test]
-fn a_reload_leaves_every_count_where_it_is() {
+fn a_reload_does_not_change_counts() {
     let mut lab = Lab::new();
-    lab.observe(&ask("10.0.1.5", SNS, "A"));
+    lab.observe(&query("10.0.1.5", SNS, "A"));
     let other = Lab::new();
     lab.world = other.world;
-    lab.observer.world_loaded(&lab.world);
-    lab.observe(&ask("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.id = 8)));
+    lab.observer.record_loaded_config(&lab.world);
+    lab.observe(&query("10.0.1.5", SNS, "A").with(|event| changed(event, |arrival| arrival.id = 8)));
     assert_eq!(lab.implied(), ["vpce-sns subnet-ep-a 2"]);
 }
 
@@ -477,13 +479,13 @@ fn a_reload_leaves_every_count_where_it_is() {
 
 #[test]
 fn the_record_of_an_endpoint_answer_from_an_instance() {
-    let asked = ask("10.0.1.5", SNS, "A").with(|event| {
+    let query = query("10.0.1.5", SNS, "A").with(|event| {
         changed(event, |arrival| {
             arrival.peer = "127.0.0.1:56067".parse().unwrap();
             arrival.rotation = 1;
         })
     });
-    let record = Lab::new().record(&asked);
+    let record = Lab::new().record(&query);
     let expected = concat!(
         r#"{"version":"1.100000","account_id":"111122223333","region":"ap-northeast-1","vpc_id":"vpc-lab","#,
         r#""query_timestamp":"2026-11-21T13:05:07Z","query_name":"sns.ap-northeast-1.amazonaws.com.","#,
@@ -501,9 +503,9 @@ fn the_record_of_an_endpoint_answer_from_an_instance() {
 
 #[test]
 fn the_record_of_a_negative_answer_through_an_inbound_endpoint() {
-    let asked = ask("192.168.10.7", "nowhere.corp.internal", "TYPE999")
+    let query = query("192.168.10.7", "nowhere.corp.internal", "TYPE999")
         .with(|event| changed(event, |arrival| arrival.transport = Transport::Tcp));
-    let record = Lab::new().record(&asked);
+    let record = Lab::new().record(&query);
     let expected = concat!(
         r#"{"version":"1.100000","account_id":"111122223333","region":"ap-northeast-1","vpc_id":"vpc-lab","#,
         r#""query_timestamp":"2026-11-21T13:05:07Z","query_name":"nowhere.corp.internal.","#,
@@ -518,8 +520,8 @@ fn the_record_of_a_negative_answer_through_an_inbound_endpoint() {
 }
 
 #[test]
-fn the_record_of_a_refusal_names_no_vpc() {
-    let record = Lab::new().record(&ask("203.0.113.9", ".", "NS"));
+fn the_record_of_a_refused_query_has_no_vpc() {
+    let record = Lab::new().record(&query("203.0.113.9", ".", "NS"));
     let expected = concat!(
         r#"{"version":"1.100000","query_timestamp":"2026-11-21T13:05:07Z","query_name":".","query_type":"NS","#,
         r#""query_class":"IN","rcode":"REFUSED","answers":[],"srcaddr":"203.0.113.9","srcport":"40000","#,
@@ -531,16 +533,16 @@ fn the_record_of_a_refusal_names_no_vpc() {
 }
 
 #[test]
-fn records_reach_the_file() {
+fn records_are_written_to_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("query.log");
     let file = Some(path.to_str().unwrap().to_owned());
     let query_log = config::QueryLog { to: config::LogTo::File.into(), file, ..Default::default() };
     let mut lab = Lab::new();
     lab = Lab::over(lab.world, lab.server, options(query_log));
-    let asked = ask("10.0.1.5", S3, "A");
-    lab.observe(&asked);
-    let record = lab.record(&asked);
+    let query = query("10.0.1.5", S3, "A");
+    lab.observe(&query);
+    let record = lab.record(&query);
     drop(lab);
     assert_eq!(std::fs::read_to_string(path).unwrap(), record);
 }

@@ -184,7 +184,7 @@ impl Engine {
             remembered_lookups: config.server.max_remembered_lookups as usize,
         };
         let observer = Arc::new(Observer::new(options)?);
-        observer.world_loaded(&world);
+        observer.record_loaded_config(&world);
         let mut forward = ForwardOptions::of(config);
         forward.upstream.sockets_per_server = sockets_per_server.max(1);
         let forwarder = Arc::new(Forwarder::new(forward, observer.clone()));
@@ -513,7 +513,7 @@ impl Engine {
         };
         cached_reply.append(annotation, &hit, out);
         // Reading the clock costs a noticeable part of a hit, so it is read only if the time is used.
-        let elapsed = recorder.wants_times().then(|| moment.started.elapsed());
+        let elapsed = recorder.needs_durations().then(|| moment.started.elapsed());
         recorder.record_hit(
             cached_reply.counts(annotation),
             &Arrival {

@@ -211,7 +211,7 @@ impl ServeLoop {
                 Progress::Pending(pending_query) => self.resolve_later(pending_query, origin),
             }
         }
-        worker.recorder.settle(moment.started);
+        worker.recorder.finish_batch(moment.started);
         drop(worker);
         send(&mut self.outbox, &self.socket, &self.engine);
         // Remaining datagrams make the socket readable again.

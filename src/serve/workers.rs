@@ -112,7 +112,7 @@ fn work(
 ) {
     let worker: LocalWorker = Rc::new(RefCell::new(engine.worker(count)));
     runtime.block_on(async {
-        if worker.borrow().recorder.wants_times() {
+        if worker.borrow().recorder.needs_durations() {
             tokio::task::spawn_local(flush_query_log(engine.clone(), worker.clone(), number));
         }
         while let Some((task, mut done)) = queue.recv().await {

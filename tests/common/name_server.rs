@@ -78,7 +78,7 @@ impl Server {
 
     /// The questions that were received, sorted and without duplicates.
     pub fn seen(&self) -> Vec<(String, u16)> {
-        let seen = self.server.seen.lock().unwrap();
+        let seen = self.server.received.lock().unwrap();
         let mut seen: Vec<_> = seen.iter().map(|(_, query)| question(query)).collect();
         seen.sort();
         seen.dedup();

@@ -1,15 +1,16 @@
-//! One name server for all tests: over UDP and TCP on one port of loopback. How it behaves is a value, for all
-//! queries or for a name, and can be changed while it runs.
+//! The name server of all tests, over UDP and TCP on one port of loopback. Its behaviour is a value, for all
+//! queries or for one name, and can be changed while it runs.
 //!
 //! ```text
 //!  TestServer::start(Behaviour::Silent, &[("www.example", "198.51.100.7")])
 //!  TestServer::start(Behaviour::First(2, Behaviour::Silent.into(), Behaviour::Honest.into()), RECORDS)
-//!  server.becomes(Behaviour::Honest)      server.becomes_for("www.example", Behaviour::NxDomain)
+//!  server.set_behaviour(Behaviour::Honest)
+//!  server.set_behaviour_for("www.example", Behaviour::NxDomain)
 //! ```
 //!
-//! `tests/misbehaving.rs` makes a table of the manual from the list of behaviours.
+//! `tests/misbehaving.rs` generates a table of the manual from the list of behaviours.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 #[path = "test_server/message.rs"]
 mod message;
@@ -23,15 +24,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use message::{Asked, Message, ede, opt, record, soa, wire};
+use message::{Message, ReceivedQuery, ede, opt, record, soa, wire};
 use plustwo::world::{Server, ServerTransport};
 
-/// What is sent for a message: any number of messages, each a datagram or a frame.
-type Reply = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
+/// Returns the messages to send for a received message, each as a datagram or a frame.
+type ScriptFn = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
 
-/// A function as a behaviour.
+/// A function that implements a behaviour.
 #[derive(Clone)]
-pub struct Script(Arc<Reply>);
+pub struct Script(Arc<ScriptFn>);
 
 impl fmt::Debug for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,13 +47,13 @@ macro_rules! behaviours {
         #[derive(Clone, Debug)]
         pub enum Behaviour {
             $(#[doc = concat!("A server that ", $text, ".")] $name,)*
-            /// The first so many queries are treated in one way, the others in another.
+            /// One behaviour for the first queries, up to a number, and another for the rest.
             First(usize, Box<Self>, Box<Self>),
-            /// One behaviour over UDP, another over connections.
+            /// One behaviour over UDP, and another over TCP.
             UdpAndTcp(Box<Self>, Box<Self>),
-            /// The same, later.
-            Late(Duration, Box<Self>),
-            /// What a function returns.
+            /// Another behaviour, with its replies delayed.
+            Delayed(Duration, Box<Self>),
+            /// Sends the messages that a function returns.
             Script(Script),
         }
 
@@ -60,14 +61,14 @@ macro_rules! behaviours {
             /// Every behaviour without a parameter.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// What a server with this behaviour does, to follow "a server that".
+            /// A description that follows "a server that".
             pub fn description(&self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
                     Self::First(..) => "changes its behaviour after some queries",
-                    Self::UdpAndTcp(..) => "behaves in one way over UDP and in another over TCP",
-                    Self::Late(..) => "is slow",
-                    Self::Script(_) => "does what the test says",
+                    Self::UdpAndTcp(..) => "behaves differently over UDP and over TCP",
+                    Self::Delayed(..) => "is slow",
+                    Self::Script(_) => "follows a script",
                 }
             }
         }
@@ -77,7 +78,7 @@ macro_rules! behaviours {
 behaviours! {
     "answers from its records" Honest,
     "does not reply" Silent,
-    "is not there: its port is closed" Closed,
+    "does not run: its port is closed" Closed,
     "replies after 0.7 seconds" Slow,
     "sends each reply twice" Twice,
     // Errors.
@@ -93,33 +94,33 @@ behaviours! {
     "answers SERVFAIL with an address" ServFailWithAnswer,
     "answers SERVFAIL first, then sends the answer" ServFailThenAnswer,
     // EDNS.
-    "answers FORMERR to EDNS, and its records without" FormErrToEdns,
-    "answers FORMERR to EDNS in a header without the question, and its records without" BareFormErrToEdns,
-    "answers NOTIMP to EDNS, and its records without" NotImpToEdns,
-    "answers SERVFAIL to EDNS, and its records without" ServFailToEdns,
-    "does not reply to EDNS, and answers its records without" SilentToEdns,
-    "answers BADVERS to EDNS" BadVers,
-    "leaves the OPT record out" WithoutOpt,
+    "answers FORMERR to queries with EDNS, and from its records to others" FormErrToEdns,
+    "answers FORMERR to queries with EDNS in a header without the question, and from its records to others" BareFormErrToEdns,
+    "answers NOTIMP to queries with EDNS, and from its records to others" NotImpToEdns,
+    "answers SERVFAIL to queries with EDNS, and from its records to others" ServFailToEdns,
+    "does not reply to queries with EDNS, and answers others from its records" SilentToEdns,
+    "answers BADVERS to queries with EDNS" BadVers,
+    "omits the OPT record" WithoutOpt,
     "sends two OPT records" OptTwice,
     "sends an OPT record whose option ends beyond it" OptMalformed,
     "sends an OPT record in the answer section" OptInAnswer,
-    "sends EDNS options that nobody asked for" UnknownOptions,
-    "answers SERVFAIL with the extended error 6 (DNSSEC Bogus)" EdeBogus,
-    "answers NXDOMAIN with the extended error 15 (Blocked)" EdeBlocked,
-    // Replies that fit no query.
+    "sends EDNS options that were not requested" UnknownOptions,
+    "answers SERVFAIL with extended error 6 (DNSSEC Bogus)" EdeBogus,
+    "answers NXDOMAIN with extended error 15 (Blocked)" EdeBlocked,
+    // Replies that match no query.
     "replies with another ID" WrongId,
     "replies to another name" WrongName,
     "replies to another type" WrongType,
     "replies in another class" WrongClass,
-    "sends the name back in lower case" LowerCase,
-    "sends the name back in other letters' case" OtherCase,
-    "sends 3 replies with other IDs, then the right one" ThreeStrays,
-    "sends 20 replies with other IDs over UDP, then the right one" TwentyStrays,
-    "sends 3 replies to another name, then the right one" ThreeWrongNames,
+    "returns the name in lower case" LowerCase,
+    "returns the name with the case of each letter inverted" OtherCase,
+    "sends 3 replies with other IDs, then the correct one" ThreeStrays,
+    "sends 20 replies with other IDs over UDP, then the correct one" TwentyStrays,
+    "sends 3 replies to another name, then the correct one" ThreeWrongNames,
     "sends 40 octets of 0xff" Garbage,
     "sends an empty datagram" Empty,
-    "sends the ID and nothing more" IdAlone,
-    "sends the query back" Echo,
+    "sends only the ID" IdAlone,
+    "returns the query unchanged" Echo,
     "replies with QR clear" QrClear,
     "replies with opcode STATUS" OtherOpcode,
     "replies with two questions" TwoQuestions,
@@ -154,15 +155,15 @@ behaviours! {
     "answers a DNAME record without its CNAME" DnameAlone,
     "makes the name an alias of itself" CnameToItself,
     "makes two names aliases of each other" CnameLoop,
-    "makes each name an alias of another, without end" CnameWithoutEnd,
-    "answers an alias alone, and denies its target" CnameToNowhere,
+    "makes each name an alias of another, endlessly" CnameWithoutEnd,
+    "answers only an alias, and denies its target" CnameToNowhere,
     "answers two aliases of one name" CnameTwice,
     "answers an alias and an address of one name" CnameAndAddress,
     // Denials and referrals.
     "refers to the name servers of the zone" Referral,
     "refers to the root" ReferralToRoot,
     "answers NXDOMAIN without an SOA record" NxDomainWithoutSoa,
-    "answers no records, without an SOA record" NoDataWithoutSoa,
+    "answers NOERROR without records and without an SOA record" NoDataWithoutSoa,
     "answers NXDOMAIN with an address" NxDomainWithAnswer,
     "denies with the SOA record of another zone" SoaOfOthers,
     // TTLs.
@@ -174,7 +175,7 @@ behaviours! {
     "closes a connection after each reply" CloseAfterReply,
     "closes a connection instead of replying" CloseWithoutReply,
     "closes a connection in the middle of a reply" HalfFrame,
-    "sends half of a reply over a connection, and no more" HalfFrameOpen,
+    "sends half of a reply over a connection, and then nothing" HalfFrameOpen,
     "sends a reply octet by octet over a connection" OctetByOctet,
     "sends an empty message over a connection before its reply" EmptyFrame,
     "replies in reverse order over a connection" OutOfOrder,
@@ -184,13 +185,13 @@ behaviours! {
 }
 
 impl Behaviour {
-    /// A behaviour that is what a function returns.
+    /// Creates a behaviour that sends the messages that a function returns.
     pub fn script(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self::Script(Script(Arc::new(script)))
     }
 
-    /// Whether it is about connections, so that the server is to be queried over TCP.
-    pub fn is_about_connections(&self) -> bool {
+    /// Whether it concerns connections, so that the server must be queried over TCP.
+    pub fn concerns_connections(&self) -> bool {
         matches!(
             self,
             Self::CloseAfterReply
@@ -206,7 +207,7 @@ impl Behaviour {
         )
     }
 
-    /// Whether a server with it listens over UDP, and for connections.
+    /// Whether a server with this behaviour listens over UDP, and over TCP.
     fn listens(&self) -> (bool, bool) {
         match self {
             Self::Closed => (false, false),
@@ -217,60 +218,60 @@ impl Behaviour {
     }
 }
 
-/// Records: a name, and an address or the name that it is an alias of.
+/// Records: a name, and an address or the target of an alias.
 pub type Records<'r> = &'r [(&'static str, &'static str)];
 
-/// Who sent what, over UDP or a connection.
-pub type Seen = Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>;
+/// Received messages with their senders, over UDP or TCP.
+pub type ReceivedMessages = Arc<Mutex<Vec<(SocketAddr, Vec<u8>)>>>;
 
-/// A name server in this process. It ends when dropped.
+/// A name server in this process. Dropping it stops it.
 pub struct TestServer {
-    /// The address that it listens on.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it received: the sender and the message.
-    pub seen: Seen,
-    state: Arc<State>,
+    /// The messages that it received.
+    pub received: ReceivedMessages,
+    state: Arc<SharedState>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the threads of a server share.
-struct State {
-    now: Mutex<Now>,
-    seen: Seen,
+/// State that the threads of a server share.
+struct SharedState {
+    settings: Mutex<Settings>,
+    received: ReceivedMessages,
     stop: AtomicBool,
 }
 
-/// What can be changed while a server runs.
-struct Now {
+/// Settings that can be changed while a server runs.
+struct Settings {
     behaviour: Behaviour,
-    of_names: HashMap<String, Behaviour>,
+    by_name: HashMap<String, Behaviour>,
     records: HashMap<&'static str, &'static str>,
     ttl: u32,
 }
 
-/// One thing that is sent.
-enum Sent {
-    /// A datagram, or a frame of a connection.
+/// An action of the server after a query.
+enum Action {
+    /// Sends a message as a datagram or a frame.
     Message(Vec<u8>),
-    /// A message after this time.
-    Later(Duration, Vec<u8>),
-    /// Octets of a connection as they are.
+    /// Sends a message after a delay.
+    Delayed(Duration, Vec<u8>),
+    /// Sends raw octets over a connection.
     Octets(Vec<u8>),
-    /// The same, one by one.
-    Slowly(Vec<u8>),
-    /// A message after the next one.
-    Held(Vec<u8>),
-    /// The end of the connection.
+    /// Sends raw octets over a connection one by one.
+    OctetByOctet(Vec<u8>),
+    /// Sends a message after the next one.
+    Deferred(Vec<u8>),
+    /// Closes the connection.
     Close,
 }
 
 impl TestServer {
-    /// A server with these records, over UDP and TCP on the same port.
+    /// Starts a server with these records, over UDP and TCP on the same port.
     pub fn start(behaviour: Behaviour, records: Records<'_>) -> Self {
         let (udp, tcp) = behaviour.listens();
         let (listener, socket) = bind();
         let address = socket.local_addr().unwrap();
-        let state = State::new(behaviour, records);
+        let state = SharedState::new(behaviour, records);
         let mut threads = Vec::new();
         if udp {
             let state = state.clone();
@@ -280,16 +281,16 @@ impl TestServer {
             let state = state.clone();
             threads.push(std::thread::spawn(move || serve_tcp(&listener, &state)));
         }
-        Self { address, seen: state.seen.clone(), state, threads }
+        Self { address, received: state.received.clone(), state, threads }
     }
 
-    /// A server over UDP alone that sends what a function returns.
+    /// Starts a server over UDP only that sends the messages that a function returns.
     pub fn udp(script: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
         let udp = Behaviour::script(script);
         Self::start(Behaviour::UdpAndTcp(udp.into(), Behaviour::ClosedTcp.into()), &[])
     }
 
-    /// A server that sends what functions return, over UDP and over TCP.
+    /// Starts a server that sends the messages that two functions return, over UDP and over TCP.
     pub fn both(
         udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
         tcp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static,
@@ -298,41 +299,42 @@ impl TestServer {
         Self::start(Behaviour::UdpAndTcp(udp.into(), tcp.into()), &[])
     }
 
-    /// The server as an upstream has it, over UDP.
+    /// This server as a server of an upstream, over UDP.
     pub fn server(&self) -> Server {
         Server::new(self.address, ServerTransport::Udp)
     }
 
-    /// The TTL of its records from now on, in seconds; 60 at first.
+    /// Sets the TTL of its records in seconds, initially 60.
     pub fn set_ttl(&self, ttl: u32) {
-        self.state.now.lock().unwrap().ttl = ttl;
+        self.state.settings.lock().unwrap().ttl = ttl;
     }
 
-    /// Changes its behaviour. What it listens on remains the same.
-    pub fn becomes(&self, behaviour: Behaviour) {
-        self.state.now.lock().unwrap().behaviour = behaviour;
+    /// Changes its behaviour. The transports that it listens on remain the same.
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
+        self.state.settings.lock().unwrap().behaviour = behaviour;
     }
 
     /// Changes its behaviour for one name.
-    pub fn becomes_for(&self, name: &str, behaviour: Behaviour) {
-        self.state.now.lock().unwrap().of_names.insert(name.to_owned(), behaviour);
+    pub fn set_behaviour_for(&self, name: &str, behaviour: Behaviour) {
+        self.state.settings.lock().unwrap().by_name.insert(name.to_owned(), behaviour);
     }
 
-    /// Adds a record, or replaces it.
-    pub fn set(&self, name: &'static str, value: &'static str) {
-        self.state.now.lock().unwrap().records.insert(name, value);
+    /// Adds or replaces a record.
+    pub fn set_record(&self, name: &'static str, value: &'static str) {
+        self.state.settings.lock().unwrap().records.insert(name, value);
     }
 
-    /// How many messages it received.
-    pub fn asked(&self) -> usize {
-        self.seen.lock().unwrap().len()
+    /// Number of received messages.
+    pub fn received_count(&self) -> usize {
+        self.received.lock().unwrap().len()
     }
 
-    /// How many queries for a name it received.
-    pub fn asked_for(&self, name: &str) -> usize {
-        let seen = self.seen.lock().unwrap();
-        seen.iter()
-            .filter(|(_, message)| Asked::parse(message).is_some_and(|asked| asked.name == name))
+    /// Number of received queries for a name.
+    pub fn received_count_for(&self, name: &str) -> usize {
+        let received = self.received.lock().unwrap();
+        received
+            .iter()
+            .filter(|(_, message)| ReceivedQuery::parse(message).is_some_and(|query| query.name == name))
             .count()
     }
 }
@@ -340,7 +342,7 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.state.stop.store(true, Ordering::Release);
-        // Wakes the threads, so that they see the flag.
+        // Wakes the threads, so that they check the flag.
         if let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
             let _ = socket.send_to(&[0; 12], self.address);
         }
@@ -351,7 +353,7 @@ impl Drop for TestServer {
     }
 }
 
-/// A port that is free for UDP and TCP.
+/// Binds sockets to a port that is free for UDP and TCP.
 fn bind() -> (TcpListener, UdpSocket) {
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -362,7 +364,7 @@ fn bind() -> (TcpListener, UdpSocket) {
 }
 
 /// Serves datagrams until the server is dropped.
-fn serve_udp(socket: &UdpSocket, state: &Arc<State>) {
+fn serve_udp(socket: &UdpSocket, state: &Arc<SharedState>) {
     let mut octets = [0; 4096];
     loop {
         let received = socket.recv_from(&mut octets);
@@ -370,24 +372,24 @@ fn serve_udp(socket: &UdpSocket, state: &Arc<State>) {
             return;
         }
         let Ok((length, peer)) = received else { continue };
-        for sent in state.replies(&octets[..length], peer, true) {
-            match sent {
-                Sent::Message(message) | Sent::Held(message) => drop(socket.send_to(&message, peer)),
-                Sent::Later(delay, message) => {
+        for action in state.react(&octets[..length], peer, true) {
+            match action {
+                Action::Message(message) | Action::Deferred(message) => drop(socket.send_to(&message, peer)),
+                Action::Delayed(delay, message) => {
                     let socket = socket.try_clone().unwrap();
                     std::thread::spawn(move || {
                         std::thread::sleep(delay);
                         let _ = socket.send_to(&message, peer);
                     });
                 }
-                Sent::Octets(_) | Sent::Slowly(_) | Sent::Close => {}
+                Action::Octets(_) | Action::OctetByOctet(_) | Action::Close => {}
             }
         }
     }
 }
 
 /// Serves connections until the server is dropped.
-fn serve_tcp(listener: &TcpListener, state: &Arc<State>) {
+fn serve_tcp(listener: &TcpListener, state: &Arc<SharedState>) {
     loop {
         let accepted = listener.accept();
         if state.stop.load(Ordering::Acquire) {
@@ -399,54 +401,54 @@ fn serve_tcp(listener: &TcpListener, state: &Arc<State>) {
     }
 }
 
-/// Serves one connection. An error ends it.
-fn serve_stream(mut stream: TcpStream, peer: SocketAddr, state: &State) -> io::Result<()> {
+/// Serves one connection until it ends or fails.
+fn serve_stream(mut stream: TcpStream, peer: SocketAddr, state: &SharedState) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_millis(20)))?;
     let (mut received, mut octets) = (Vec::new(), [0; 4096]);
-    let mut held: Vec<Vec<u8>> = Vec::new();
-    let mut later: Vec<(Instant, Vec<u8>)> = Vec::new();
+    let mut deferred: Vec<Vec<u8>> = Vec::new();
+    let mut delayed: Vec<(Instant, Vec<u8>)> = Vec::new();
     while !state.stop.load(Ordering::Acquire) {
-        let mut is_quiet = false;
+        let mut is_idle = false;
         match stream.read(&mut octets) {
             Ok(0) => return Ok(()),
             Ok(length) => received.extend_from_slice(&octets[..length]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                is_quiet = true;
+                is_idle = true;
             }
             Err(error) => return Err(error),
         }
         while let Some(message) = take_frame(&mut received) {
-            for sent in state.replies(&message, peer, false) {
-                match sent {
-                    Sent::Message(message) => stream.write_all(&frame(&message))?,
-                    Sent::Later(delay, message) => later.push((Instant::now() + delay, message)),
-                    Sent::Octets(octets) => stream.write_all(&octets)?,
-                    Sent::Slowly(octets) => {
+            for action in state.react(&message, peer, false) {
+                match action {
+                    Action::Message(message) => stream.write_all(&frame(&message))?,
+                    Action::Delayed(delay, message) => delayed.push((Instant::now() + delay, message)),
+                    Action::Octets(octets) => stream.write_all(&octets)?,
+                    Action::OctetByOctet(octets) => {
                         for octet in octets {
                             stream.write_all(&[octet])?;
                             std::thread::sleep(Duration::from_millis(1));
                         }
                     }
-                    Sent::Held(message) => held.push(message),
-                    Sent::Close => return Ok(()),
+                    Action::Deferred(message) => deferred.push(message),
+                    Action::Close => return Ok(()),
                 }
             }
         }
-        if held.len() > 1 || is_quiet {
-            while let Some(message) = held.pop() {
+        if deferred.len() > 1 || is_idle {
+            while let Some(message) = deferred.pop() {
                 stream.write_all(&frame(&message))?;
             }
         }
         let now = Instant::now();
-        for (_, message) in later.extract_if(.., |(due, _)| *due <= now) {
+        for (_, message) in delayed.extract_if(.., |(due, _)| *due <= now) {
             stream.write_all(&frame(&message))?;
         }
     }
     Ok(())
 }
 
-/// The next message of a connection, if all of it is there.
+/// Takes the next message of a connection, if it has been received completely.
 fn take_frame(received: &mut Vec<u8>) -> Option<Vec<u8>> {
     let length = usize::from(u16::from_be_bytes(received.first_chunk().copied()?));
     let message = received.get(2..2 + length)?.to_vec();
@@ -454,29 +456,33 @@ fn take_frame(received: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// A message after its length (RFC 1035 section 4.2.2).
+/// Prefixes a message with its length (RFC 1035 section 4.2.2).
 fn frame(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }
 
-impl State {
+impl SharedState {
     fn new(behaviour: Behaviour, records: Records<'_>) -> Arc<Self> {
         let records = records.iter().copied().collect();
-        let now = Now { behaviour, of_names: HashMap::new(), records, ttl: 60 };
-        Arc::new(Self { now: Mutex::new(now), seen: Seen::default(), stop: AtomicBool::new(false) })
+        let settings = Settings { behaviour, by_name: HashMap::new(), records, ttl: 60 };
+        Arc::new(Self {
+            settings: Mutex::new(settings),
+            received: ReceivedMessages::default(),
+            stop: AtomicBool::new(false),
+        })
     }
 
-    /// Takes note of a message, and returns what is sent for it.
-    fn replies(&self, message: &[u8], peer: SocketAddr, is_udp: bool) -> Vec<Sent> {
+    /// Records a message, and returns the actions for it.
+    fn react(&self, message: &[u8], peer: SocketAddr, is_udp: bool) -> Vec<Action> {
         let number = {
-            let mut seen = self.seen.lock().unwrap();
-            seen.push((peer, message.to_vec()));
-            seen.len()
+            let mut received = self.received.lock().unwrap();
+            received.push((peer, message.to_vec()));
+            received.len()
         };
-        let now = self.now.lock().unwrap();
-        let asked = Asked::parse(message);
-        let of_name = asked.as_ref().and_then(|asked| now.of_names.get(&asked.name));
-        let mut behaviour = of_name.unwrap_or(&now.behaviour);
+        let settings = self.settings.lock().unwrap();
+        let query = ReceivedQuery::parse(message);
+        let of_name = query.as_ref().and_then(|query| settings.by_name.get(&query.name));
+        let mut behaviour = of_name.unwrap_or(&settings.behaviour);
         let mut delay = None;
         loop {
             behaviour = match behaviour {
@@ -484,7 +490,7 @@ impl State {
                 Behaviour::First(_, _, rest) => rest,
                 Behaviour::UdpAndTcp(udp, _) if is_udp => udp,
                 Behaviour::UdpAndTcp(_, tcp) => tcp,
-                Behaviour::Late(time, other) => {
+                Behaviour::Delayed(time, other) => {
                     delay = Some(*time);
                     other
                 }
@@ -495,51 +501,51 @@ impl State {
                 _ => break,
             };
         }
-        let sent = match (behaviour, asked) {
+        let actions = match (behaviour, query) {
             (Behaviour::Script(script), _) => {
-                // What a test does in its script may be to change the server.
+                // The script may change the settings of the server, so the lock is released.
                 let script = script.clone();
-                drop(now);
-                script.0(message).into_iter().map(Sent::Message).collect()
+                drop(settings);
+                script.0(message).into_iter().map(Action::Message).collect()
             }
-            (_, Some(asked)) => now.sent(behaviour, &asked, is_udp),
+            (_, Some(query)) => settings.actions(behaviour, &query, is_udp),
             (_, None) => Vec::new(),
         };
-        let delayed = |sent| match (sent, delay) {
-            (Sent::Message(message), Some(delay)) => Sent::Later(delay, message),
-            (sent, _) => sent,
+        let delay_message = |action| match (action, delay) {
+            (Action::Message(message), Some(delay)) => Action::Delayed(delay, message),
+            (action, _) => action,
         };
-        sent.into_iter().map(delayed).collect()
+        actions.into_iter().map(delay_message).collect()
     }
 }
 
-/// The address in records that answer nothing.
+/// The address in records that do not answer the question.
 const POISON: [u8; 4] = [203, 0, 113, 66];
 
-/// A pointer to the name in question.
+/// A compression pointer to the name in the question.
 const QNAME: [u8; 2] = [0xc0, 0x0c];
 
-impl Now {
-    /// What one of the behaviours without a parameter sends.
-    fn sent(&self, behaviour: &Behaviour, asked: &Asked<'_>, is_udp: bool) -> Vec<Sent> {
+impl Settings {
+    /// Returns the actions of a behaviour without a parameter.
+    fn actions(&self, behaviour: &Behaviour, query: &ReceivedQuery<'_>, is_udp: bool) -> Vec<Action> {
         use Behaviour as B;
-        let honest = || self.honest(asked);
-        let one = |message: Message| vec![Sent::Message(message.octets())];
-        let rcode = |rcode: u16| Message { rcode, ..asked.reply() };
+        let honest = || self.honest(query);
+        let one = |message: Message| vec![Action::Message(message.octets())];
+        let rcode = |rcode: u16| Message { rcode, ..query.reply() };
         let bare = |rcode: u8| {
             let header = [0x81, 0x80 | rcode, 0, 0, 0, 0, 0, 0, 0, 0];
-            vec![Sent::Message([&asked.message[..2], &header[..]].concat())]
+            vec![Action::Message([&query.message[..2], &header[..]].concat())]
         };
-        let answers = |answers: Vec<Vec<u8>>| one(Message { answers, ..asked.reply() });
+        let answers = |answers: Vec<Vec<u8>>| one(Message { answers, ..query.reply() });
         let address = |octets: &[u8]| record(&QNAME, 1, 1, self.ttl, octets);
         let alias = |owner: &[u8], target: &[u8]| record(owner, 5, 1, self.ttl, target);
         let poison = |name: &str| record(&wire(name), 1, 1, self.ttl, &POISON);
-        let is_address = asked.qtype == 1;
+        let is_address = query.qtype == 1;
         match behaviour {
-            // The composed ones were resolved before.
+            // Composed behaviours have been resolved already.
             B::First(..)
             | B::UdpAndTcp(..)
-            | B::Late(..)
+            | B::Delayed(..)
             | B::Script(_)
             | B::Slow
             | B::Honest
@@ -557,17 +563,17 @@ impl Now {
             B::BareNoError => bare(0),
             B::ServFailWithAnswer => one(Message { rcode: 2, ..honest() }),
             B::ServFailThenAnswer => [one(rcode(2)), one(honest())].into_iter().flatten().collect(),
-            B::FormErrToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(1) }),
-            B::BareFormErrToEdns if asked.edns => bare(1),
-            B::NotImpToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(4) }),
-            B::ServFailToEdns if asked.edns => one(Message { additional: Vec::new(), ..rcode(2) }),
-            B::SilentToEdns if asked.edns => Vec::new(),
+            B::FormErrToEdns if query.edns => one(Message { additional: Vec::new(), ..rcode(1) }),
+            B::BareFormErrToEdns if query.edns => bare(1),
+            B::NotImpToEdns if query.edns => one(Message { additional: Vec::new(), ..rcode(4) }),
+            B::ServFailToEdns if query.edns => one(Message { additional: Vec::new(), ..rcode(2) }),
+            B::SilentToEdns if query.edns => Vec::new(),
             B::FormErrToEdns
             | B::BareFormErrToEdns
             | B::NotImpToEdns
             | B::ServFailToEdns
             | B::SilentToEdns => one(honest()),
-            B::BadVers => one(Message { additional: vec![opt(1, &[])], ..asked.reply() }),
+            B::BadVers => one(Message { additional: vec![opt(1, &[])], ..query.reply() }),
             B::WithoutOpt => one(Message { additional: Vec::new(), ..honest() }),
             B::OptTwice => one(Message { additional: vec![opt(0, &[]), opt(0, &[])], ..honest() }),
             B::OptMalformed => one(Message { additional: vec![opt(0, &[0, 15, 0, 9, 0])], ..honest() }),
@@ -590,12 +596,12 @@ impl Now {
             }),
             B::WrongId | B::WrongIdTcp => one(honest().with_id_changed(0x55)),
             B::WrongName => {
-                one(Message { question: asked.question_for(b"\x05other\x07example\0"), ..honest() })
+                one(Message { question: query.question_for(b"\x05other\x07example\0"), ..honest() })
             }
-            B::WrongType => one(Message { question: asked.question_changed(1, 0x10), ..honest() }),
-            B::WrongClass => one(Message { question: asked.question_changed(3, 2), ..honest() }),
+            B::WrongType => one(Message { question: query.question_with_octet_changed(1, 0x10), ..honest() }),
+            B::WrongClass => one(Message { question: query.question_with_octet_changed(3, 2), ..honest() }),
             B::LowerCase => {
-                one(Message { question: asked.message[12..asked.end].to_ascii_lowercase(), ..honest() })
+                one(Message { question: query.message[12..query.end].to_ascii_lowercase(), ..honest() })
             }
             B::OtherCase => {
                 let mut message = honest();
@@ -614,17 +620,17 @@ impl Now {
             }
             B::ThreeWrongNames => {
                 let stray =
-                    || Message { question: asked.question_for(b"\x05other\x07example\0"), ..honest() };
+                    || Message { question: query.question_for(b"\x05other\x07example\0"), ..honest() };
                 (0..3).flat_map(|_| one(stray())).chain(one(honest())).collect()
             }
-            B::Garbage => vec![Sent::Message(vec![0xff; 40])],
-            B::Empty => vec![Sent::Message(Vec::new())],
-            B::IdAlone => vec![Sent::Message(asked.message[..2].to_vec())],
-            B::Echo => vec![Sent::Message(asked.message.to_vec())],
+            B::Garbage => vec![Action::Message(vec![0xff; 40])],
+            B::Empty => vec![Action::Message(Vec::new())],
+            B::IdAlone => vec![Action::Message(query.message[..2].to_vec())],
+            B::Echo => vec![Action::Message(query.message.to_vec())],
             B::QrClear => one(Message { flags: 0x0180, ..honest() }),
             B::OtherOpcode => one(Message { flags: 0x9180, ..honest() }),
             B::TwoQuestions => {
-                let question = &asked.message[12..asked.end];
+                let question = &query.message[12..query.end];
                 one(Message {
                     question: [question, question].concat(),
                     counts: Some([2, 1, 0, 1]),
@@ -632,19 +638,19 @@ impl Now {
                 })
             }
             B::NoQuestion => {
-                let owner = asked.message[12..asked.end - 4].to_vec();
+                let owner = query.message[12..query.end - 4].to_vec();
                 let answers = vec![record(&owner, 1, 1, self.ttl, &[198, 51, 100, 7])];
-                one(Message { question: Vec::new(), answers, ..asked.reply() })
+                one(Message { question: Vec::new(), answers, ..query.reply() })
             }
-            B::Truncated if is_udp => one(Message { flags: 0x8380, ..asked.reply() }),
+            B::Truncated if is_udp => one(Message { flags: 0x8380, ..query.reply() }),
             B::TruncatedTcpSilent | B::TruncatedTcpClosed if is_udp => {
-                one(Message { flags: 0x8380, ..asked.reply() })
+                one(Message { flags: 0x8380, ..query.reply() })
             }
             B::TruncatedTcpSilent => Vec::new(),
-            B::TruncatedTcpClosed => vec![Sent::Close],
-            B::TruncatedAlways => one(Message { flags: 0x8380, ..asked.reply() }),
+            B::TruncatedTcpClosed => vec![Action::Close],
+            B::TruncatedAlways => one(Message { flags: 0x8380, ..query.reply() }),
             B::TruncatedWithRecords if is_udp => {
-                one(Message { flags: 0x8380, answers: vec![address(&POISON)], ..asked.reply() })
+                one(Message { flags: 0x8380, answers: vec![address(&POISON)], ..query.reply() })
             }
             B::Truncated | B::TruncatedWithRecords => one(honest()),
             B::Big if is_address => {
@@ -661,10 +667,10 @@ impl Now {
             B::TrailingOctets => {
                 let mut octets = honest().octets();
                 octets.extend([0xff; 20]);
-                vec![Sent::Message(octets)]
+                vec![Action::Message(octets)]
             }
             B::PointerToItself | B::PointerLoop | B::PointerForward => {
-                let at = asked.end;
+                let at = query.end;
                 let pointer = |to: usize| [0xc0 | (to >> 8) as u8, to as u8];
                 let owner = match behaviour {
                     B::PointerToItself => pointer(at).to_vec(),
@@ -677,11 +683,11 @@ impl Now {
             B::LongAddress => answers(vec![address(&[198, 51, 100, 7, 7])]),
             B::NameBeyondRecord => answers(vec![alias(&QNAME, b"\x20abc"), address(&[198, 51, 100, 7])]),
             B::RecordBeyondMessage => {
-                let mut octets = Message { answers: vec![address(&[198, 51, 100, 7])], ..asked.reply() }
+                let mut octets = Message { answers: vec![address(&[198, 51, 100, 7])], ..query.reply() }
                     .without_additional();
                 let length_at = octets.len() - 5;
                 octets[length_at] = 200;
-                vec![Sent::Message(octets)]
+                vec![Action::Message(octets)]
             }
             B::OtherOwner => answers(vec![poison("other.example")]),
             B::OtherOwnerAdded => with_answer(honest(), poison("other.example")),
@@ -700,7 +706,7 @@ impl Now {
             B::OtherType => answers(vec![record(&QNAME, 16, 1, self.ttl, b"\x04text")]),
             B::OtherClass => answers(vec![record(&QNAME, 1, 3, self.ttl, &[198, 51, 100, 7])]),
             B::DnameAlone => {
-                let parent = asked.name.split_once('.').map_or("", |(_, parent)| parent);
+                let parent = query.name.split_once('.').map_or("", |(_, parent)| parent);
                 answers(vec![record(&wire(parent), 39, 1, self.ttl, &wire("target.example"))])
             }
             B::CnameToItself => answers(vec![alias(&QNAME, &QNAME)]),
@@ -708,30 +714,30 @@ impl Now {
                 let other = wire("loop.example");
                 answers(vec![alias(&QNAME, &other), alias(&other, &QNAME)])
             }
-            B::CnameWithoutEnd => answers(vec![alias(&QNAME, &wire(&format!("a.{}", asked.name)))]),
-            B::CnameToNowhere if asked.name.starts_with("www.") => {
+            B::CnameWithoutEnd => answers(vec![alias(&QNAME, &wire(&format!("a.{}", query.name)))]),
+            B::CnameToNowhere if query.name.starts_with("www.") => {
                 answers(vec![alias(&QNAME, &wire("nowhere.example"))])
             }
             B::CnameToNowhere => one(Message { authority: vec![soa("example", self.ttl)], ..rcode(3) }),
-            // What the aliases lead to is answered.
-            B::CnameTwice | B::CnameAndAddress if !asked.name.starts_with("www.") => one(honest()),
+            // The targets of the aliases are answered.
+            B::CnameTwice | B::CnameAndAddress if !query.name.starts_with("www.") => one(honest()),
             B::CnameTwice => {
                 let targets = ["other.example", "target.example"];
                 answers(targets.iter().map(|target| alias(&QNAME, &wire(target))).collect())
             }
             B::CnameAndAddress => with_answer(honest(), alias(&QNAME, &wire("other.example"))),
             B::Referral => {
-                let zone = asked.name.split_once('.').map_or("", |(_, parent)| parent);
+                let zone = query.name.split_once('.').map_or("", |(_, parent)| parent);
                 let server = wire("ns.other.example");
                 one(Message {
                     authority: vec![record(&wire(zone), 2, 1, self.ttl, &server)],
                     additional: vec![record(&server, 1, 1, self.ttl, &POISON), opt(0, &[])],
-                    ..asked.reply()
+                    ..query.reply()
                 })
             }
             B::ReferralToRoot => {
                 let root = record(&[0], 2, 1, self.ttl, &wire("a.root-servers.net"));
-                one(Message { authority: vec![root], ..asked.reply() })
+                one(Message { authority: vec![root], ..query.reply() })
             }
             B::NxDomainWithoutSoa => one(rcode(3)),
             B::NoDataWithoutSoa => one(rcode(0)),
@@ -744,27 +750,28 @@ impl Now {
                 record(&QNAME, 1, 1, 50, &[198, 51, 100, 7]),
                 record(&QNAME, 1, 1, 9, &[198, 51, 100, 8]),
             ]),
-            B::CloseAfterReply => one(honest()).into_iter().chain([Sent::Close]).collect(),
-            B::CloseWithoutReply => vec![Sent::Close],
+            B::CloseAfterReply => one(honest()).into_iter().chain([Action::Close]).collect(),
+            B::CloseWithoutReply => vec![Action::Close],
             B::HalfFrame | B::HalfFrameOpen => {
                 let framed = frame(&honest().octets());
-                let half = Sent::Octets(framed[..framed.len() / 2].to_vec());
+                let half = Action::Octets(framed[..framed.len() / 2].to_vec());
                 match behaviour {
-                    B::HalfFrame => vec![half, Sent::Close],
+                    B::HalfFrame => vec![half, Action::Close],
                     _ => vec![half],
                 }
             }
-            B::OctetByOctet => vec![Sent::Slowly(frame(&honest().octets()))],
-            B::EmptyFrame => [Sent::Message(Vec::new())].into_iter().chain(one(honest())).collect(),
-            B::OutOfOrder => vec![Sent::Held(honest().octets())],
+            B::OctetByOctet => vec![Action::OctetByOctet(frame(&honest().octets()))],
+            B::EmptyFrame => [Action::Message(Vec::new())].into_iter().chain(one(honest())).collect(),
+            B::OutOfOrder => vec![Action::Deferred(honest().octets())],
         }
     }
 
-    /// The answer of a recursive server with these records: the chain of aliases and what it leads to, or a denial.
-    fn honest(&self, asked: &Asked<'_>) -> Message {
-        let mut message = asked.reply();
-        let (mut owner, mut name) = (QNAME.to_vec(), asked.name.as_str());
-        // More aliases than there are records are a loop.
+    /// Returns the answer of a recursive server with these records: a chain of aliases with its target, or a
+    /// denial.
+    fn honest(&self, query: &ReceivedQuery<'_>) -> Message {
+        let mut message = query.reply();
+        let (mut owner, mut name) = (QNAME.to_vec(), query.name.as_str());
+        // A chain with more aliases than there are records is a loop.
         for _ in 0..=self.records.len() {
             let Some(value) = self.records.get(name) else {
                 message.rcode = 3;
@@ -772,10 +779,10 @@ impl Now {
                 return message;
             };
             match value.parse::<IpAddr>() {
-                Ok(IpAddr::V4(address)) if asked.qtype == 1 => {
+                Ok(IpAddr::V4(address)) if query.qtype == 1 => {
                     message.answers.push(record(&owner, 1, 1, self.ttl, &address.octets()));
                 }
-                Ok(IpAddr::V6(address)) if asked.qtype == 28 => {
+                Ok(IpAddr::V6(address)) if query.qtype == 28 => {
                     message.answers.push(record(&owner, 28, 1, self.ttl, &address.octets()));
                 }
                 Ok(_) => message.authority = vec![soa("example", self.ttl)],
@@ -792,8 +799,8 @@ impl Now {
     }
 }
 
-/// A message with one more record in its answer section.
-fn with_answer(mut message: Message, record: Vec<u8>) -> Vec<Sent> {
+/// Sends a message with an additional record in its answer section.
+fn with_answer(mut message: Message, record: Vec<u8>) -> Vec<Action> {
     message.answers.push(record);
-    vec![Sent::Message(message.octets())]
+    vec![Action::Message(message.octets())]
 }

@@ -1,4 +1,5 @@
-//! The same measured with Unbound: a plain forwarder to the misbehaving server, a new process for each behaviour.
+//! The same measurement with Unbound as a plain forwarder to the misbehaving server, with a new process for
+//! each behaviour.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,23 +14,23 @@ use crate::common::{Reply, question};
 use crate::test_server::{Behaviour, TestServer};
 use crate::{RECORDS, cell, for_each};
 
-/// What was measured: a comment with the version, then a behaviour and what its client sees in each line.
+/// The results: a comment with the version, then one line for each behaviour with what a client sees.
 const FILE: &str = "tests/misbehaving/unbound.txt";
 
-/// How long a reply is waited for. Clients give up sooner.
+/// Time limit for a reply, which is longer than that of stub resolvers.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What was measured, by the names of the behaviours.
-pub fn read() -> BTreeMap<String, String> {
+/// Reads the results, by behaviour.
+pub fn read_results() -> BTreeMap<String, String> {
     let text = fs::read_to_string(FILE).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once('\t'));
-    lines.map(|(name, seen)| (name.to_owned(), seen.to_owned())).collect()
+    lines.map(|(name, result)| (name.to_owned(), result.to_owned())).collect()
 }
 
-/// How often it is measured again where no reply came: on a busy machine Unbound's first queries may time out.
+/// Number of attempts without a reply: on a busy machine, Unbound's first queries may time out.
 const TRIES: usize = 3;
 
-/// A process of Unbound. Killed when dropped.
+/// An Unbound process. Dropping it kills the process.
 struct Unbound {
     child: Child,
     address: SocketAddr,
@@ -44,8 +45,9 @@ impl Drop for Unbound {
 }
 
 impl Unbound {
-    /// A forwarder of all names to a server: no validation and no minimised names, all else as by default.
-    fn start(program: &str, to: SocketAddr, over_tcp: bool) -> Self {
+    /// Starts a forwarder of all names to a server, without validation and query name minimisation, and
+    /// otherwise with default settings.
+    fn start(program: &str, server: SocketAddr, over_tcp: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!(
@@ -57,27 +59,27 @@ impl Unbound {
              forward-zone:\n name: \".\"\n forward-addr: {to_ip}@{to_port}\n forward-tcp-upstream: {tcp}\n",
             port = address.port(),
             dir = dir.path().display(),
-            to_ip = to.ip(),
-            to_port = to.port(),
+            to_ip = server.ip(),
+            to_port = server.port(),
             tcp = if over_tcp { "yes" } else { "no" },
         );
         let path = dir.path().join("unbound.conf");
         fs::write(&path, config).unwrap();
         let mut command = Command::new(program);
         command.arg("-d").arg("-c").arg(&path).stdout(Stdio::null()).stderr(Stdio::null());
-        let started = Self { child: command.spawn().unwrap(), address, _dir: dir };
+        let unbound = Self { child: command.spawn().unwrap(), address, _dir: dir };
         let until = Instant::now() + Duration::from_secs(30);
-        while started.ask("ready.invalid", Duration::from_millis(100)).is_none() {
+        while unbound.query("ready.invalid", Duration::from_millis(100)).is_none() {
             assert!(Instant::now() < until, "unbound does not answer");
         }
-        started
+        unbound
     }
 
-    /// Asks for addresses, with EDNS.
-    fn ask(&self, name: &str, patience: Duration) -> Option<Vec<u8>> {
+    /// Sends an A query with EDNS, and returns the reply if one arrives in time.
+    fn query(&self, name: &str, timeout: Duration) -> Option<Vec<u8>> {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(self.address).unwrap();
-        socket.set_read_timeout(Some(patience)).unwrap();
+        socket.set_read_timeout(Some(timeout)).unwrap();
         socket.send(&question(1, name, 1, 1, true)).unwrap();
         let mut reply = [0; 4096];
         let length = socket.recv(&mut reply).ok()?;
@@ -86,8 +88,8 @@ impl Unbound {
 }
 
 #[test]
-#[ignore = "measures Unbound, and writes the file that the page is made from"]
-fn measure() {
+#[ignore = "measures Unbound and writes the results from which the page is generated"]
+fn measure_unbound() {
     let Some(program) =
         ["/usr/sbin/unbound", "/usr/local/sbin/unbound"].into_iter().find(|path| Path::new(path).exists())
     else {
@@ -96,11 +98,11 @@ fn measure() {
     };
     let version = String::from_utf8(Command::new(program).arg("-V").output().unwrap().stdout).unwrap();
     let version = version.lines().next().unwrap().trim_start_matches("Version ").to_owned();
-    let seen = for_each(|behaviour| {
+    let results = for_each(|behaviour| {
         for _ in 0..TRIES {
             let server = TestServer::start(behaviour.clone(), RECORDS);
-            let unbound = Unbound::start(program, server.address, behaviour.is_about_connections());
-            if let Some(reply) = unbound.ask("www.example", TIMEOUT) {
+            let unbound = Unbound::start(program, server.address, behaviour.concerns_connections());
+            if let Some(reply) = unbound.query("www.example", TIMEOUT) {
                 return match Message::from_vec(&reply) {
                     Ok(message) => cell(&Reply { message }, &server),
                     Err(_) => "a malformed message".to_owned(),
@@ -110,10 +112,10 @@ fn measure() {
         format!("no reply within {} seconds", TIMEOUT.as_secs())
     });
     let mut text = format!(
-        "# Unbound {version} as a forwarder to each server; cargo test --test misbehaving -- --ignored measures again.\n"
+        "# Unbound {version} as a forwarder to each server; cargo test --test misbehaving -- --ignored repeats the measurement.\n"
     );
-    for (behaviour, seen) in Behaviour::ALL.iter().zip(seen) {
-        text.push_str(&format!("{behaviour:?}\t{seen}\n"));
+    for (behaviour, result) in Behaviour::ALL.iter().zip(results) {
+        text.push_str(&format!("{behaviour:?}\t{result}\n"));
     }
     fs::write(FILE, text).unwrap();
 }

@@ -91,20 +91,20 @@ const TYPES: &[u16] =
 
 /// A question as a client sends it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Asked {
+pub struct ClientQuery {
     message: Vec<u8>,
     peer: IpAddr,
     transport: Transport,
     text: String,
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for ClientQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl Asked {
+impl ClientQuery {
     /// A question of class IN with RD from a client.
     pub fn plain(name: &str, qtype: u16, peer: [u8; 4]) -> Self {
         Self::with(name, qtype, 1, 0x0100, None, peer, Transport::Udp)
@@ -218,7 +218,7 @@ impl Upstreams {
     }
 
     /// The answers to questions one after the other, from an engine with nothing cached.
-    pub async fn answers(&self, questions: &[Asked]) -> Vec<Answered> {
+    pub async fn answers(&self, questions: &[ClientQuery]) -> Vec<Answered> {
         let engine = self.engine();
         let listener = ListenerIdentity::new(0, "127.0.0.1:5300".parse().expect("an address"));
         let mut answers = Vec::with_capacity(questions.len());
@@ -237,7 +237,7 @@ impl Upstreams {
     /// than alone is described where a question is answered in two ways.
     pub async fn check(
         &self,
-        questions: &[Asked],
+        questions: &[ClientQuery],
         below: &mut impl FnMut(usize) -> usize,
     ) -> Result<(), String> {
         let mut other_order = questions.to_vec();
@@ -255,10 +255,10 @@ impl Upstreams {
     }
 
     /// Finds the smallest sequence after which a question is answered otherwise than alone.
-    async fn explain(&self, asked: &Asked, orders: &[&[Asked]]) -> String {
+    async fn explain(&self, asked: &ClientQuery, orders: &[&[ClientQuery]]) -> String {
         let alone = self.last(&[], asked).await;
         for order in orders {
-            let mut before: Vec<Asked> = order.to_vec();
+            let mut before: Vec<ClientQuery> = order.to_vec();
             if self.last(&before, asked).await == alone {
                 continue;
             }
@@ -285,7 +285,7 @@ impl Upstreams {
     }
 
     /// The answer to a question after others.
-    async fn last(&self, before: &[Asked], asked: &Asked) -> Answered {
+    async fn last(&self, before: &[ClientQuery], asked: &ClientQuery) -> Answered {
         let all = [before, std::slice::from_ref(asked)].concat();
         self.answers(&all).await.pop().expect("there is one answer for each question")
     }

@@ -1,5 +1,5 @@
-//! DNS over TLS and over HTTPS: which servers are trusted, what is presented to them, and what an error says. Each test
-//! makes its own certificate authorities.
+//! DNS over TLS and DNS over HTTPS: authentication of servers, client certificates, and descriptions of
+//! errors. Each test creates its own certificate authorities.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -25,22 +25,22 @@ use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, SupportedProtocolV
 use tokio_rustls::server::TlsStream;
 
 use crate::scripts::good;
-use crate::test_server::Seen;
-use crate::{Bench, is_good, options, upstream};
+use crate::test_server::ReceivedMessages;
+use crate::{Fixture, is_good, options, upstream};
 
-/// The name that servers are configured with.
+/// The configured name of the servers.
 pub const NAME: &str = "dns.example";
 
-/// What carries DNS over TLS.
+/// An encrypted transport.
 #[derive(Clone, Copy, Debug)]
 pub enum Protocol {
     Dot,
     Doh,
 }
 
-pub const BOTH: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::Dot, Protocol::Doh];
 
-/// An authority with a common name.
+/// Creates an authority with a common name.
 pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,20 +55,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A certificate for these names, changed by `edit` before the authority signs it.
+    /// Creates a certificate for these names, which `edit` changes before the authority signs it.
     pub fn signed(
         names: &[&str],
-        by: &CertifiedIssuer<'static, KeyPair>,
+        authority: &CertifiedIssuer<'static, KeyPair>,
         edit: impl Fn(&mut CertificateParams),
     ) -> Self {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         edit(&mut params);
-        Self { chain: vec![params.signed_by(&key, by).unwrap().der().clone()], key }
+        Self { chain: vec![params.signed_by(&key, authority).unwrap().der().clone()], key }
     }
 
-    /// A certificate that its own key signs.
+    /// Creates a self-signed certificate for these names.
     pub fn self_signed(names: &[&str], edit: impl Fn(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -93,13 +93,14 @@ impl Identity {
         hash.as_ref().try_into().unwrap()
     }
 
-    /// A server's side of TLS.
-    pub fn serves(&self) -> ServerConfig {
-        self.serves_over(rustls::ALL_VERSIONS, None)
+    /// A TLS server configuration with this certificate.
+    pub fn server_config(&self) -> ServerConfig {
+        self.server_config_with(rustls::ALL_VERSIONS, None)
     }
 
-    /// The same for some versions of TLS, requiring client certificates of an authority.
-    fn serves_over(
+    /// A TLS server configuration for these versions of TLS. If `clients_of` is set, client certificates of
+    /// this authority are required.
+    fn server_config_with(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         clients_of: Option<&CertifiedIssuer<'static, KeyPair>>,
@@ -132,21 +133,21 @@ fn pem(certificates: &[CertificateDer<'_>]) -> PemFile {
     file(&certificates.iter().map(one).collect::<String>())
 }
 
-fn of_authority(authority: &CertifiedIssuer<'static, KeyPair>) -> Option<PemFile> {
+fn authority_pem(authority: &CertifiedIssuer<'static, KeyPair>) -> Option<PemFile> {
     Some(pem(&[authority.der().clone()]))
 }
 
-/// A server over TLS on loopback, which answers every question with one address.
-pub struct Encrypted {
+/// A server over TLS on loopback that answers every question with one address.
+pub struct EncryptedServer {
     pub address: SocketAddr,
     protocol: Protocol,
-    /// Who asked what, over DoT.
-    seen: Seen,
+    /// The queries received over DNS over TLS.
+    received: ReceivedMessages,
     /// The client certificate of each connection.
     clients: Arc<Mutex<Vec<Option<CertificateDer<'static>>>>>,
 }
 
-impl Encrypted {
+impl EncryptedServer {
     pub async fn start(protocol: Protocol, mut config: ServerConfig) -> Self {
         let alpn: &[u8] = match protocol {
             Protocol::Dot => b"dot",
@@ -158,26 +159,27 @@ impl Encrypted {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (seen, clients) = (Seen::default(), Arc::<Mutex<Vec<_>>>::default());
-        let (seen_there, clients_there) = (seen.clone(), clients.clone());
+        let (received, clients) = (ReceivedMessages::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (task_received, task_clients) = (received.clone(), clients.clone());
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                let (acceptor, seen, clients) = (acceptor.clone(), seen_there.clone(), clients_there.clone());
+                let (acceptor, received, clients) =
+                    (acceptor.clone(), task_received.clone(), task_clients.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let presented = stream.get_ref().1.peer_certificates();
                     clients.lock().unwrap().push(presented.map(|chain| chain[0].clone().into_owned()));
                     match protocol {
-                        Protocol::Dot => serve_dot(stream, peer, seen).await,
+                        Protocol::Dot => serve_dot(stream, peer, received).await,
                         Protocol::Doh => serve_http(stream).await,
                     }
                 });
             }
         });
-        Self { address, protocol, seen, clients }
+        Self { address, protocol, received, clients }
     }
 
-    /// An upstream of this server alone.
+    /// An upstream with only this server.
     fn upstream(&self, name: &str, trust: Option<TlsTrust>) -> Upstream {
         let transport = match self.protocol {
             Protocol::Dot => ServerTransport::Tls { name: name.into() },
@@ -187,28 +189,28 @@ impl Encrypted {
         upstream([server])
     }
 
-    /// The outcome of one question by a client that has not spoken to it.
-    async fn ask(&self, trust: Option<TlsTrust>) -> Result<Answer, Unanswered> {
-        Bench::default().ask(&self.upstream(NAME, trust), "a.example").await
+    /// The outcome of a question over a new connection.
+    async fn query(&self, trust: Option<TlsTrust>) -> Result<Answer, Unanswered> {
+        Fixture::default().query(&self.upstream(NAME, trust), "a.example").await
     }
 
     /// The text of the extended error after the server's address.
     async fn error(&self, trust: Option<TlsTrust>) -> String {
         let upstream = self.upstream(NAME, trust);
-        let error = Bench::default().ask(&upstream, "a.example").await.unwrap_err();
+        let error = Fixture::default().query(&upstream, "a.example").await.unwrap_err();
         let before = format!("rslvr-rr-corp: {} ", upstream.identity.servers[0]);
         error.ede.text.strip_prefix(&before).unwrap_or_else(|| panic!("{}", error.ede.text)).to_owned()
     }
 }
 
-/// Answers the messages of one connection.
-async fn serve_dot(mut stream: TlsStream<TcpStream>, peer: SocketAddr, seen: Seen) {
+/// Answers the queries of one connection.
+async fn serve_dot(mut stream: TlsStream<TcpStream>, peer: SocketAddr, received: ReceivedMessages) {
     while let Ok(length) = stream.read_u16().await {
         let mut message = vec![0; usize::from(length)];
         if stream.read_exact(&mut message).await.is_err() {
             return;
         }
-        seen.lock().unwrap().push((peer, message.clone()));
+        received.lock().unwrap().push((peer, message.clone()));
         for reply in good(&message) {
             let framed = [&(reply.len() as u16).to_be_bytes()[..], &reply].concat();
             stream.write_all(&framed).await.unwrap();
@@ -236,37 +238,37 @@ async fn serve_http(stream: TlsStream<TcpStream>) {
 }
 
 #[tokio::test]
-async fn the_common_authorities_vouch_for_servers_without_settings() {
+async fn servers_without_settings_are_authenticated_by_the_default_authorities() {
     let authority = authority("Common CA");
     let mut trust = Trust::default();
     trust.add(authority.der()).unwrap();
     let identity = Identity::signed(&[NAME], &authority, |_| {});
-    for protocol in BOTH {
-        let server = Encrypted::start(protocol, identity.serves()).await;
-        let bench = Bench::new(UpstreamOptions { trust: trust.clone(), ..options() });
+    for protocol in PROTOCOLS {
+        let server = EncryptedServer::start(protocol, identity.server_config()).await;
+        let fixture = Fixture::new(UpstreamOptions { trust: trust.clone(), ..options() });
         let upstream = server.upstream(NAME, None);
         for index in 0..3 {
-            assert!(is_good(&bench.ask(&upstream, &format!("{index}.example")).await));
+            assert!(is_good(&fixture.query(&upstream, &format!("{index}.example")).await));
         }
         assert_eq!(server.clients.lock().unwrap().len(), 1, "one connection");
-        // Settings that say nothing of authorities leave the common ones.
+        // Without `ca`, the default authorities apply even if other settings are present.
         let presents = TlsTrust { client: Some(identity.files()), ..TlsTrust::default() };
-        assert!(is_good(&bench.ask(&server.upstream(NAME, Some(presents)), "a.example").await));
+        assert!(is_good(&fixture.query(&server.upstream(NAME, Some(presents)), "a.example").await));
     }
-    let server = Encrypted::start(Protocol::Dot, identity.serves()).await;
-    let bench = Bench::new(UpstreamOptions { trust, ..options() });
-    assert!(is_good(&bench.ask(&server.upstream(NAME, None), "a.example").await));
-    assert_eq!(server.seen.lock().unwrap().len(), 1);
+    let server = EncryptedServer::start(Protocol::Dot, identity.server_config()).await;
+    let fixture = Fixture::new(UpstreamOptions { trust, ..options() });
+    assert!(is_good(&fixture.query(&server.upstream(NAME, None), "a.example").await));
+    assert_eq!(server.received.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_private_authority_is_trusted_where_ca_names_it_and_only_there() {
+async fn a_private_authority_is_trusted_only_for_servers_whose_ca_contains_it() {
     let (corp, other) = (authority("Corp CA"), authority("Other CA"));
     let identity = Identity::signed(&[NAME], &corp, |_| {});
-    let ca = |authority| Some(TlsTrust { ca: of_authority(authority), ..TlsTrust::default() });
-    for protocol in BOTH {
-        let server = Encrypted::start(protocol, identity.serves()).await;
-        assert!(is_good(&server.ask(ca(&corp)).await));
+    let ca = |authority| Some(TlsTrust { ca: authority_pem(authority), ..TlsTrust::default() });
+    for protocol in PROTOCOLS {
+        let server = EncryptedServer::start(protocol, identity.server_config()).await;
+        assert!(is_good(&server.query(ca(&corp)).await));
         assert_eq!(
             server.error(None).await,
             "has a certificate from an untrusted authority (CN=Corp CA): set `ca = \"file.pem\"`"
@@ -275,49 +277,53 @@ async fn a_private_authority_is_trusted_where_ca_names_it_and_only_there() {
             server.error(ca(&other)).await,
             "has a certificate signed by an authority that is not in its `ca` (CN=Corp CA)"
         );
-        // Several in one file, and the common authorities are none of them.
+        // A file can contain several authorities, and replaces the default ones.
         let both = pem(&[other.der().clone(), corp.der().clone()]);
-        assert!(is_good(&server.ask(Some(TlsTrust { ca: Some(both), ..TlsTrust::default() })).await));
-        let mut common = Trust::default();
-        common.add(corp.der()).unwrap();
-        let bench = Bench::new(UpstreamOptions { trust: common, ..options() });
-        assert!(bench.ask(&server.upstream(NAME, ca(&other)), "a.example").await.is_err());
+        assert!(is_good(&server.query(Some(TlsTrust { ca: Some(both), ..TlsTrust::default() })).await));
+        let mut default = Trust::default();
+        default.add(corp.der()).unwrap();
+        let fixture = Fixture::new(UpstreamOptions { trust: default, ..options() });
+        assert!(fixture.query(&server.upstream(NAME, ca(&other)), "a.example").await.is_err());
     }
 }
 
 #[tokio::test]
-async fn a_pinned_key_is_trusted_without_an_authority_and_no_other_key_is() {
+async fn only_a_pinned_key_is_trusted_regardless_of_its_authority() {
     let (identity, other) = (Identity::self_signed(&["other.example"], |_| {}), authority("Other CA"));
     let pins = |pins: &[SpkiPin]| TlsTrust { pins: pins.into(), ..TlsTrust::default() };
-    let refusal = format!(
+    let rejection = format!(
         "has a public key whose pin, sha256/{}, is not in `spki_pin`",
         BASE64.encode(&identity.pin())
     );
-    for protocol in BOTH {
-        let server = Encrypted::start(protocol, identity.serves()).await;
-        // Neither the name nor the issuer counts (RFC 7858 4.2), one of several pins is enough.
-        assert!(is_good(&server.ask(Some(pins(&[identity.pin()]))).await));
-        assert!(is_good(&server.ask(Some(pins(&[[1; 32], identity.pin()]))).await));
-        assert_eq!(server.error(Some(pins(&[[1; 32]]))).await, refusal);
-        // With an authority too, both must hold.
+    for protocol in PROTOCOLS {
+        let server = EncryptedServer::start(protocol, identity.server_config()).await;
+        // Neither the name nor the issuer is verified (RFC 7858 section 4.2); one matching pin is sufficient.
+        assert!(is_good(&server.query(Some(pins(&[identity.pin()]))).await));
+        assert!(is_good(&server.query(Some(pins(&[[1; 32], identity.pin()]))).await));
+        assert_eq!(server.error(Some(pins(&[[1; 32]]))).await, rejection);
+        // If an authority is configured as well, both must match.
         let both = |ca: Option<PemFile>, pin| Some(TlsTrust { ca, ..pins(&[pin]) });
-        let unsigned = server.error(both(of_authority(&other), identity.pin())).await;
+        let unsigned = server.error(both(authority_pem(&other), identity.pin())).await;
         assert!(unsigned.starts_with("has a self-signed certificate that is not in its `ca`"), "{unsigned}");
         let signed = Identity::signed(&[NAME], &other, |_| {});
-        let server = Encrypted::start(protocol, signed.serves()).await;
-        assert!(is_good(&server.ask(both(of_authority(&other), signed.pin())).await));
-        let wrong = server.error(both(of_authority(&other), identity.pin())).await;
+        let server = EncryptedServer::start(protocol, signed.server_config()).await;
+        assert!(is_good(&server.query(both(authority_pem(&other), signed.pin())).await));
+        let wrong = server.error(both(authority_pem(&other), identity.pin())).await;
         assert!(wrong.contains(&BASE64.encode(&signed.pin())), "{wrong}");
-        // A pinned key is proved, not only shown: the chain of one server, the key of another.
-        let mut thief = Identity::self_signed(&[NAME], |_| {});
-        thief.chain.push(identity.chain[0].clone());
-        let server = Encrypted::start(protocol, thief.serves()).await;
-        assert!(server.ask(Some(pins(&[identity.pin()]))).await.is_err(), "a pin in the chain is not enough");
+        // The server must prove that it has the pinned key: a certificate with that key in the chain is not
+        // sufficient.
+        let mut impostor = Identity::self_signed(&[NAME], |_| {});
+        impostor.chain.push(identity.chain[0].clone());
+        let server = EncryptedServer::start(protocol, impostor.server_config()).await;
+        assert!(
+            server.query(Some(pins(&[identity.pin()]))).await.is_err(),
+            "the pinned key is only in the chain"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_trusted_when_it_is_in_ca() {
+async fn a_self_signed_certificate_is_trusted_if_ca_contains_it() {
     let as_authority =
         |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let expired = |params: &mut CertificateParams| {
@@ -325,25 +331,27 @@ async fn a_self_signed_certificate_is_trusted_when_it_is_in_ca() {
         (params.not_before, params.not_after) = (date_time_ymd(2019, 1, 2), date_time_ymd(2020, 1, 2));
     };
     let ca = |identity: &Identity| Some(TlsTrust { ca: Some(identity.pem()), ..TlsTrust::default() });
-    for protocol in BOTH {
-        // As `openssl req -x509` makes them, and as other tools do.
+    for protocol in PROTOCOLS {
+        // Marked as an authority, as by `openssl req -x509`, and not marked.
         for identity in [Identity::self_signed(&[NAME], as_authority), Identity::self_signed(&[NAME], |_| {})]
         {
-            let server = Encrypted::start(protocol, identity.serves()).await;
-            assert!(is_good(&server.ask(ca(&identity)).await));
+            let server = EncryptedServer::start(protocol, identity.server_config()).await;
+            assert!(is_good(&server.query(ca(&identity)).await));
         }
-        let server = Encrypted::start(protocol, Identity::self_signed(&[NAME], as_authority).serves()).await;
+        let server =
+            EncryptedServer::start(protocol, Identity::self_signed(&[NAME], as_authority).server_config())
+                .await;
         let other = ca(&Identity::self_signed(&[NAME], as_authority));
-        assert!(server.error(other).await.starts_with("has the certificate of an authority (CA:TRUE)"));
-        // Its name and its validity count all the same.
+        assert!(server.error(other).await.starts_with("presented the certificate of an authority (CA:TRUE)"));
+        // Its name and its validity period are verified nevertheless.
         let other_name = Identity::self_signed(&["other.example"], as_authority);
-        let server = Encrypted::start(protocol, other_name.serves()).await;
+        let server = EncryptedServer::start(protocol, other_name.server_config()).await;
         assert_eq!(
             server.error(ca(&other_name)).await,
             "has a certificate for other.example, not for dns.example"
         );
         let expired = Identity::self_signed(&[NAME], expired);
-        let server = Encrypted::start(protocol, expired.serves()).await;
+        let server = EncryptedServer::start(protocol, expired.server_config()).await;
         assert_eq!(server.error(ca(&expired)).await, "has a certificate that expired on 2020-01-02");
     }
 }
@@ -355,36 +363,38 @@ async fn a_client_certificate_is_presented_to_a_server_that_requires_one() {
     let client = Identity::signed(&["plustwo.example"], &corp, |_| {});
     let stranger = Identity::signed(&["plustwo.example"], &other, |_| {});
     let presents = |client: Option<&Identity>| {
-        Some(TlsTrust { ca: of_authority(&corp), client: client.map(Identity::files), ..TlsTrust::default() })
+        Some(TlsTrust {
+            ca: authority_pem(&corp),
+            client: client.map(Identity::files),
+            ..TlsTrust::default()
+        })
     };
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         for versions in [[&version::TLS12], [&version::TLS13]] {
-            let server = Encrypted::start(protocol, identity.serves_over(&versions, Some(&corp))).await;
-            assert!(is_good(&server.ask(presents(Some(&client))).await), "{protocol:?} {versions:?}");
+            let server =
+                EncryptedServer::start(protocol, identity.server_config_with(&versions, Some(&corp))).await;
+            assert!(is_good(&server.query(presents(Some(&client))).await), "{protocol:?} {versions:?}");
             assert_eq!(*server.clients.lock().unwrap(), [Some(client.chain[0].clone())]);
             assert_eq!(
                 server.error(presents(None)).await,
                 "requires a client certificate: set `client_certificate` and `client_key`",
                 "{protocol:?} {versions:?}"
             );
-            let refused = server.error(presents(Some(&stranger))).await;
-            assert!(
-                refused.contains("client certificate") || refused.contains("client_certificate"),
-                "{refused}"
-            );
+            let error = server.error(presents(Some(&stranger))).await;
+            assert!(error.contains("client certificate") || error.contains("client_certificate"), "{error}");
         }
-        // A server that requires none gets none.
-        let server = Encrypted::start(protocol, identity.serves()).await;
-        assert!(is_good(&server.ask(presents(Some(&client))).await));
+        // It is not presented to a server that does not require one.
+        let server = EncryptedServer::start(protocol, identity.server_config()).await;
+        assert!(is_good(&server.query(presents(Some(&client))).await));
         assert_eq!(*server.clients.lock().unwrap(), [None]);
     }
 }
 
 #[tokio::test]
-async fn errors_of_certificates_are_in_plain_words() {
+async fn certificate_errors_are_described() {
     type Edit = fn(&mut CertificateParams);
     let corp = authority("Corp CA");
-    let trust = Some(TlsTrust { ca: of_authority(&corp), ..TlsTrust::default() });
+    let trust = Some(TlsTrust { ca: authority_pem(&corp), ..TlsTrust::default() });
     let cases: [(&[&str], Edit, &str); 7] = [
         (
             &[NAME],
@@ -416,41 +426,44 @@ async fn errors_of_certificates_are_in_plain_words() {
             "has a certificate that is not for TLS servers (extended key usage)",
         ),
     ];
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         for (names, edit, expected) in cases {
-            let server = Encrypted::start(protocol, Identity::signed(names, &corp, edit).serves()).await;
+            let server =
+                EncryptedServer::start(protocol, Identity::signed(names, &corp, edit).server_config()).await;
             let error = server.error(trust.clone()).await;
             assert!(error.starts_with(expected), "{error}\n{expected}");
             assert!(!error.contains(['{', '"', '\\']) && !error.contains("Context"), "{error}");
         }
-        // An intermediate that the server sends: the authority above it is the one that is not trusted.
+        // If the server sends an intermediate certificate, the error names the authority above it.
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "Middle\nCA");
         let root = authority("Root CA");
         let middle = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &root).unwrap();
         let mut identity = Identity::signed(&[NAME], &middle, |_| {});
-        let alone = Encrypted::start(protocol, identity.serves()).await.error(trust.clone()).await;
+        let alone =
+            EncryptedServer::start(protocol, identity.server_config()).await.error(trust.clone()).await;
         assert_eq!(alone, "has a certificate signed by an authority that is not in its `ca` (CN=Middle?CA)");
         identity.chain.push(middle.der().clone());
-        let chain = Encrypted::start(protocol, identity.serves()).await.error(trust.clone()).await;
+        let chain =
+            EncryptedServer::start(protocol, identity.server_config()).await.error(trust.clone()).await;
         assert_eq!(chain, "has a certificate signed by an authority that is not in its `ca` (CN=Root CA)");
     }
 }
 
 #[tokio::test]
-async fn errors_of_handshakes_are_in_plain_words() {
+async fn handshake_errors_are_described() {
     let corp = authority("Corp CA");
-    let trust = Some(TlsTrust { ca: of_authority(&corp), ..TlsTrust::default() });
+    let trust = Some(TlsTrust { ca: authority_pem(&corp), ..TlsTrust::default() });
     let identity = Identity::signed(&[NAME], &corp, |_| {});
-    for protocol in BOTH {
-        let mut config = identity.serves();
+    for protocol in PROTOCOLS {
+        let mut config = identity.server_config();
         config.alpn_protocols = vec![b"imap".to_vec()];
         assert_eq!(
-            Encrypted::start(protocol, config).await.error(trust.clone()).await,
+            EncryptedServer::start(protocol, config).await.error(trust.clone()).await,
             "does not offer DNS over this transport (no common application protocol)"
         );
-        // What a server sends at once in place of a handshake, after the alert of RFC 8446 6 if it is one.
+        // Data that a server sends instead of a handshake; the first ones are alerts (RFC 8446 section 6).
         let cases: [(&[u8], &str); 6] = [
             (b"\x15\x03\x03\x00\x02\x02\x46", "supports neither TLS 1.2 nor TLS 1.3"),
             (
@@ -461,7 +474,7 @@ async fn errors_of_handshakes_are_in_plain_words() {
                 b"\x15\x03\x03\x00\x02\x02\x70",
                 "rejected the TLS handshake: it does not serve the name after `#`",
             ),
-            (b"\x15\x03\x03\x00\x02\x02\xfe", "refused the TLS handshake (alert 254)"),
+            (b"\x15\x03\x03\x00\x02\x02\xfe", "rejected the TLS handshake (alert 254)"),
             (b"220 mail.example ESMTP\r\n", "sent something that is not TLS"),
             (b"", "closed the connection during the TLS handshake"),
         ];
@@ -471,34 +484,39 @@ async fn errors_of_handshakes_are_in_plain_words() {
             tokio::spawn(async move {
                 while let Ok((mut stream, _)) = listener.accept().await {
                     let mut hello = [0; 4096];
-                    // All that the client sends is read, so that closing sends no reset.
+                    // Read the data of the client, so that closing does not send a reset.
                     let _ = stream.read(&mut hello).await;
                     let _ = stream.write_all(octets).await;
                 }
             });
-            let server = Encrypted { address, protocol, seen: Seen::default(), clients: Arc::default() };
+            let server = EncryptedServer {
+                address,
+                protocol,
+                received: ReceivedMessages::default(),
+                clients: Arc::default(),
+            };
             assert_eq!(server.error(trust.clone()).await, expected, "{protocol:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn another_ca_is_another_upstream_and_the_same_ca_is_the_same() {
+async fn the_identity_of_an_upstream_includes_the_contents_of_its_ca() {
     let (old, new) = (authority("Old CA"), authority("New CA"));
     let identity = Identity::signed(&[NAME], &new, |_| {});
-    let ca = |authority| Some(TlsTrust { ca: of_authority(authority), ..TlsTrust::default() });
-    for protocol in BOTH {
-        let server = Encrypted::start(protocol, identity.serves()).await;
-        let bench = Bench::default();
+    let ca = |authority| Some(TlsTrust { ca: authority_pem(authority), ..TlsTrust::default() });
+    for protocol in PROTOCOLS {
+        let server = EncryptedServer::start(protocol, identity.server_config()).await;
+        let fixture = Fixture::default();
         let before = server.upstream(NAME, ca(&old));
-        assert!(bench.ask(&before, "a.example").await.is_err());
-        // The file of the same path holds another authority: neither the failure nor the connection is reused.
+        assert!(fixture.query(&before, "a.example").await.is_err());
+        // The same path now has another authority, so neither the failure nor the connection is reused.
         let after = server.upstream(NAME, ca(&new));
-        assert!(is_good(&bench.ask(&after, "a.example").await));
-        // Read again, it is the same upstream, with its open connection.
-        let again = server.upstream(NAME, ca(&new));
-        assert_eq!(after.identity, again.identity);
-        assert!(is_good(&bench.ask(&again, "b.example").await));
+        assert!(is_good(&fixture.query(&after, "a.example").await));
+        // With the same contents, it is the same upstream, with its open connection.
+        let same = server.upstream(NAME, ca(&new));
+        assert_eq!(after.identity, same.identity);
+        assert!(is_good(&fixture.query(&same, "b.example").await));
         assert_eq!(server.clients.lock().unwrap().len(), 1, "one connection was authenticated");
     }
 }

@@ -1,4 +1,4 @@
-//! The files that are configured for a server over TLS, as the program reads them.
+//! The files configured for a server over TLS, as loaded by the program.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +7,9 @@ use hickory_proto::op::ResponseCode;
 
 use crate::common::Client;
 use crate::common::process::{DaemonProcess, plustwo, stderr};
-use crate::encrypted::{BOTH, Encrypted, Identity, NAME, Protocol, authority};
+use crate::encrypted::{EncryptedServer, Identity, NAME, PROTOCOLS, Protocol, authority};
 
-/// A configuration that forwards everything to one server.
+/// A configuration that forwards all queries to one server.
 fn configuration(server: &str) -> String {
     format!(
         "[server]\nadmin = \"127.0.0.1:0\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n\
@@ -17,14 +17,14 @@ fn configuration(server: &str) -> String {
     )
 }
 
-/// Writes the certificate and the key of an identity.
+/// Writes the certificate and the key of an identity to files.
 fn write(dir: &Path, name: &str, identity: &Identity) {
     fs::write(dir.join(format!("{name}.pem")), &*identity.pem().text).unwrap();
     fs::write(dir.join(format!("{name}.key.pem")), identity.key.serialize_pem()).unwrap();
 }
 
 #[test]
-fn check_reports_files_that_tls_cannot_use_at_their_place() {
+fn check_reports_unusable_files_at_their_key() {
     let dir = tempfile::tempdir().unwrap();
     let corp = authority("Corp CA");
     write(dir.path(), "one", &Identity::signed(&[NAME], &corp, |_| {}));
@@ -46,17 +46,21 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
         let output = plustwo(&["check", "--config", file.to_str().unwrap()]);
         (output.status.code(), stderr(&output))
     };
-    for (settings, place, message) in [
+    for (settings, location, message) in [
         ("ca = \"none.pem\"", ":11:50: error[unreadable-file]", "none.pem`: No such file"),
         ("ca = \"der.pem\"", ":11:50: error[unreadable-file]", "der.pem`"),
         ("ca = \"empty.pem\"", ":11:50: error[certificate]", "empty.pem` contains no certificate"),
         ("ca = \"one.key.pem\"", ":11:50: error[certificate]", "one.key.pem` contains no certificate"),
         ("ca = \"cut.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section has no END line"),
-        ("ca = \"odd.pem\"", ":11:50: error[certificate]", "is not a PEM file: a section is not valid Base64"),
+        (
+            "ca = \"odd.pem\"",
+            ":11:50: error[certificate]",
+            "is not a PEM file: a section is not valid Base64",
+        ),
         (
             "ca = \"bad.pem\"",
             ":11:50: error[certificate]",
-            "has a certificate that cannot be parsed, number 1",
+            "contains a certificate that cannot be parsed (number 1)",
         ),
         (
             "client_certificate = \"one.pem\", client_key = \"two.key.pem\"",
@@ -79,7 +83,7 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
     ] {
         let (status, report) = check(settings);
         assert_eq!(status, Some(2), "{settings}{report}");
-        assert!(report.contains(place) && report.contains(message), "{settings}\n{report}");
+        assert!(report.contains(location) && report.contains(message), "{settings}\n{report}");
         assert_eq!(report.matches("error[").count(), 1, "{settings}\n{report}");
         assert!(!report.contains("BEGIN "), "{report}");
     }
@@ -89,11 +93,12 @@ fn check_reports_files_that_tls_cannot_use_at_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_takes_over_a_replaced_ca() {
-    for protocol in BOTH {
+async fn a_reload_uses_a_replaced_ca() {
+    for protocol in PROTOCOLS {
         let dir = tempfile::tempdir().unwrap();
         let (old, new) = (authority("Old CA"), authority("New CA"));
-        let server = Encrypted::start(protocol, Identity::signed(&[NAME], &new, |_| {}).serves()).await;
+        let server =
+            EncryptedServer::start(protocol, Identity::signed(&[NAME], &new, |_| {}).server_config()).await;
         let (scheme, path) = match protocol {
             Protocol::Dot => ("tls", ""),
             Protocol::Doh => ("https", "/dns-query"),
@@ -105,24 +110,24 @@ async fn a_reload_takes_over_a_replaced_ca() {
             fs::write(&ca, old.pem()).unwrap();
             fs::write(&file, configuration(&format!("{{ address = \"{address}\", ca = \"ca.pem\" }}")))
                 .unwrap();
-            let mut served = DaemonProcess::start(file.to_str().unwrap());
-            let client = Client::new(served.dns.parse().unwrap(), [127, 0, 0, 1].into());
-            let refused = client.query("a.example", "A");
-            assert_eq!(refused.message.metadata.response_code, ResponseCode::ServFail);
-            let texts: Vec<String> = refused.extended_errors().into_iter().map(|(_, text)| text).collect();
+            let mut daemon = DaemonProcess::start(file.to_str().unwrap());
+            let client = Client::new(daemon.dns.parse().unwrap(), [127, 0, 0, 1].into());
+            let rejected = client.query("a.example", "A");
+            assert_eq!(rejected.message.metadata.response_code, ResponseCode::ServFail);
+            let texts: Vec<String> = rejected.extended_errors().into_iter().map(|(_, text)| text).collect();
             let expected = format!(
                 "{address} has a certificate signed by an authority that is not in its `ca` (CN=New CA)"
             );
             assert!(texts.iter().any(|text| text.contains(&expected)), "{texts:?}");
 
             fs::write(&ca, new.pem()).unwrap();
-            served.signal("-HUP");
-            let seen = served.wait_for("Reloaded.");
-            assert!(seen.iter().any(|line| line.contains("ca=")), "the log names what changed: {seen:?}");
+            daemon.signal("-HUP");
+            let log = daemon.wait_for("Reloaded.");
+            assert!(log.iter().any(|line| line.contains("ca=")), "the log contains the changed key: {log:?}");
             let answered = client.query("a.example", "A");
             assert_eq!(answered.message.metadata.response_code, ResponseCode::NoError);
             assert_eq!(answered.addresses().len(), 1);
-            served.stop();
+            daemon.stop();
         })
         .await
         .unwrap();

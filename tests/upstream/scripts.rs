@@ -1,10 +1,10 @@
-//! What servers of these tests send, for [`TestServer`](crate::test_server::TestServer).
+//! Scripts for [`TestServer`](crate::test_server::TestServer).
 
 use std::net::Ipv4Addr;
 
 use plustwo::dns::{Annotations, Answer, Query, Rcode, Rdata, RecordType, RrSet, encode, encode_rejection};
 
-/// The message that gives an answer to a query.
+/// Encodes a reply to a query with an answer.
 pub fn reply(message: &[u8], answer: &Answer) -> Vec<u8> {
     let query = Query::parse(message).unwrap();
     assert!(query.recursion_desired && !query.checking_disabled);
@@ -14,7 +14,7 @@ pub fn reply(message: &[u8], answer: &Answer) -> Vec<u8> {
     out
 }
 
-/// One address for the name asked.
+/// An answer with one address for the queried name.
 pub fn address(message: &[u8]) -> Answer {
     let query = Query::parse(message).unwrap();
     let rdata = Rdata::a(Ipv4Addr::new(192, 0, 2, 1));
@@ -26,7 +26,7 @@ pub fn good(message: &[u8]) -> Vec<Vec<u8>> {
     vec![reply(message, &address(message))]
 }
 
-/// Says nothing.
+/// Does not reply.
 pub fn silent(_: &[u8]) -> Vec<Vec<u8>> {
     Vec::new()
 }
@@ -36,12 +36,12 @@ pub fn error(rcode: Rcode) -> impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync {
     move |message| vec![reply(message, &Answer::empty(rcode))]
 }
 
-/// FORMERR for what has EDNS, header alone, as old servers do it; else one address.
-pub fn before_edns(message: &[u8]) -> Vec<Vec<u8>> {
+/// Answers a query with EDNS with a FORMERR header, as old servers do, and any other with one address.
+pub fn formerr_to_edns(message: &[u8]) -> Vec<Vec<u8>> {
     if Query::parse(message).unwrap().edns.is_none() {
         return good(message);
     }
-    let turned = plustwo::dns::Rejection {
+    let rejection = plustwo::dns::Rejection {
         id: u16::from_be_bytes([message[0], message[1]]),
         opcode: plustwo::dns::Opcode::QUERY,
         checking_disabled: false,
@@ -52,6 +52,6 @@ pub fn before_edns(message: &[u8]) -> Vec<Vec<u8>> {
         dnssec_ok: false,
     };
     let mut out = Vec::new();
-    encode_rejection(&turned, &mut out);
+    encode_rejection(&rejection, &mut out);
     vec![out]
 }

@@ -202,7 +202,7 @@ impl<S: Transmission> Connection<S> {
             }
             self.active = Instant::now();
         }
-        worker.recorder.settle(moment.started);
+        worker.recorder.finish_batch(moment.started);
         true
     }
 

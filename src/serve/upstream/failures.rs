@@ -15,7 +15,7 @@ const MAX_DURATION: Duration = Duration::from_secs(30);
 /// Minimum interval between two scans of all remembered failures.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Failed questions of one upstream. Bounded, so that names chosen by clients cannot grow it.
+/// Failed questions of one upstream. Bounded, because clients choose the names.
 #[derive(Debug)]
 pub(super) struct Failures {
     capacity: usize,
@@ -33,11 +33,12 @@ struct FailedQuestion {
 
 impl Failures {
     /// Creates an empty set of at most this many failures.
-    pub fn new(most: usize) -> Self {
-        Self { capacity: most, table: HashMap::default(), swept: None }
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, table: HashMap::default(), swept: None }
     }
 
-    /// Why a question is not sent now. The clock is read only if the question has failed before.
+    /// The remembered failure of a question, if it has not expired. The clock is read only if the question
+    /// has failed before.
     pub fn find(&self, question: &Question) -> Option<Unanswered> {
         self.find_at(question, Instant::now)
     }
@@ -54,7 +55,7 @@ impl Failures {
 
     /// Records a failure.
     pub fn add(&mut self, question: &Question, outcome: &Unanswered, now: Instant) {
-        let length =
+        let duration =
             self.table.get(question).map_or(MIN_DURATION, |failed| (failed.duration * 2).min(MAX_DURATION));
         if self.table.len() >= self.capacity && !self.table.contains_key(question) {
             self.remove_expired(now);
@@ -62,7 +63,7 @@ impl Failures {
                 return;
             }
         }
-        let failed = FailedQuestion { until: now + length, duration: length, outcome: outcome.clone() };
+        let failed = FailedQuestion { until: now + duration, duration, outcome: outcome.clone() };
         self.table.insert(question.clone(), failed);
     }
 
@@ -76,8 +77,8 @@ impl Failures {
         self.table.clear();
     }
 
-    /// Removes failures that ended so long ago that another one would count as the first. Scans at most once
-    /// per second.
+    /// Removes failures that expired so long ago that the next one would count as the first. Scans at most
+    /// once per second.
     pub fn remove_expired(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now >= swept + SWEEP_INTERVAL) {
             self.swept = Some(now);
@@ -87,7 +88,7 @@ impl Failures {
 
     /// Records that a question was answered.
     pub fn remove(&mut self, question: &Question) {
-        // Usually nothing has failed, which can be determined without hashing.
+        // Usually no failure is remembered, which can be determined without hashing.
         if !self.table.is_empty() {
             self.table.remove(question);
         }
@@ -106,20 +107,20 @@ mod tests {
     #[test]
     fn failures_are_remembered_longer_each_time() {
         let mut failures = Failures::new(10);
-        let asked = question("a.example");
+        let question = question("a.example");
         let unanswered = Unanswered::without_upstream_edes(Ede::new(22, "no reply"));
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            failures.add(&asked, &unanswered, now);
+            failures.add(&question, &unanswered, now);
             now += Duration::from_secs(seconds);
             let almost = now - Duration::from_millis(1);
-            let lookup = failures.find_at(&asked, || almost).map(|lookup| lookup.ede);
-            assert_eq!(lookup, Some(Ede::new(22, "no reply (cached)")));
-            assert_eq!(failures.find_at(&asked, || now), None);
+            let found = failures.find_at(&question, || almost).map(|found| found.ede);
+            assert_eq!(found, Some(Ede::new(22, "no reply (cached)")));
+            assert_eq!(failures.find_at(&question, || now), None);
         }
-        failures.remove(&asked);
-        failures.add(&asked, &unanswered, now);
-        assert_eq!(failures.find_at(&asked, || now + MIN_DURATION), None);
+        failures.remove(&question);
+        failures.add(&question, &unanswered, now);
+        assert_eq!(failures.find_at(&question, || now + MIN_DURATION), None);
     }
 
     #[test]
@@ -133,6 +134,6 @@ mod tests {
         let later = now + MAX_DURATION * 2;
         failures.add(&question("c"), &Unanswered::without_upstream_edes(Ede::new(22, "")), later);
         assert!(failures.find_at(&question("c"), || later).is_some());
-        assert_eq!(failures.table.len(), 1, "old ones are forgotten");
+        assert_eq!(failures.table.len(), 1, "expired failures are removed");
     }
 }

@@ -5,7 +5,7 @@
 //!             │ no
 //!             ├─ has just failed, or every server is backing off ─► fail immediately
 //!             ├─ share of questions in flight used up ────────────► fail immediately
-//!             └─► lead: one attempt after the other, each at another server and source address
+//!             └─► leader: one attempt after the other, each to another server from another source address
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -22,13 +22,13 @@ use super::failures::Failures;
 use super::health::FailureAction;
 use super::leader::Leader;
 use super::message::Failure;
-use super::server::{HealthChange, TransportChoice, Server};
+use super::server::{HealthChange, Server, TransportChoice};
 use super::{Shared, Unanswered, UpstreamNumber};
 use crate::dns::{Answer, Ede, Question};
 use crate::serve::admission::within_share;
 use crate::world::{Order, UpstreamIdentity};
 
-/// Maximum number of attempts at a server that does not reply.
+/// Maximum number of attempts per question at a server that does not reply.
 const TRIES: u32 = 3;
 
 /// One question in this many is sent to a server other than the fastest first, to update its measurement.
@@ -37,19 +37,19 @@ const EXPLORE_ONE_IN: u32 = 20;
 /// The result for all clients that wait for the question.
 pub(super) type Outcome = Result<Answer, Unanswered>;
 
-/// An upstream, which outlives reloads.
+/// One upstream. It outlives reloads.
 #[derive(Debug)]
 pub(super) struct UpstreamGroup {
     /// The same for the same identity for the life of the process.
     pub number: UpstreamNumber,
-    /// Each server from each source address, those of one server contiguous.
+    /// Each combination of server and source address, with those of one server next to each other.
     pub servers: Vec<Arc<Server>>,
-    /// Number of source addresses per server.
+    /// Maximum number of source addresses per server.
     sources: usize,
     order: Order,
     state: Mutex<GroupState>,
-    /// Whether a question has failed recently or every server is backing off. It is false for most upstreams,
-    /// whose queries need no further check.
+    /// Whether a question has failed recently or every server is backing off. Usually false, so that queries
+    /// need not lock the state to check.
     has_failures: AtomicBool,
     /// Number of questions in flight.
     in_flight: AtomicUsize,
@@ -74,25 +74,25 @@ struct InFlight {
 
 /// The role of a query in a single flight.
 enum Role {
-    /// The same question is not in flight: this query leads.
+    /// The question was not in flight: this query sends it.
     Leader(FlightGuard),
-    /// The same question is in flight.
+    /// The question is in flight: this query waits for the outcome.
     Follower(watch::Receiver<Option<Outcome>>),
 }
 
-/// A server to try.
+/// A server to be tried for a question.
 struct Candidate<'g> {
     server: &'g Arc<Server>,
     /// Number of attempts for this question.
     tries: u32,
-    via: TransportChoice,
+    transport: TransportChoice,
     /// The server is backing off, and this is its trial query.
     is_trial: bool,
 }
 
 impl<'g> Candidate<'g> {
     fn new(server: &'g Arc<Server>) -> Self {
-        Self { server, tries: 0, via: TransportChoice::Configured, is_trial: false }
+        Self { server, tries: 0, transport: TransportChoice::Configured, is_trial: false }
     }
 }
 
@@ -101,19 +101,19 @@ impl UpstreamGroup {
     pub fn new(number: UpstreamNumber, identity: &UpstreamIdentity, shared: Arc<Shared>) -> Self {
         let UpstreamIdentity { servers, order, sources } = identity;
         let failures = Failures::new(shared.options.max_failures);
-        let usable = |server: &crate::world::Server| -> Vec<Option<IpAddr>> {
+        let sources_of = |server: &crate::world::Server| -> Vec<Option<IpAddr>> {
             let of_family = sources.iter().filter(|source| source.is_ipv4() == server.address.is_ipv4());
             let all: Vec<_> = of_family.copied().map(Some).collect();
             if all.is_empty() { vec![None] } else { all }
         };
-        let most = servers.iter().map(|server| usable(server).len()).max().unwrap_or(1);
-        let sockets = (shared.options.sockets_per_server / most).max(1);
+        let max_sources = servers.iter().map(|server| sources_of(server).len()).max().unwrap_or(1);
+        let sockets = (shared.options.sockets_per_server / max_sources).max(1);
         let server = |server, source| Arc::new(Server::new(server, source, sockets, &shared));
-        let all = servers.iter().flat_map(|one| usable(one).into_iter().map(move |source| (one, source)));
+        let all = servers.iter().flat_map(|one| sources_of(one).into_iter().map(move |source| (one, source)));
         Self {
             number,
             servers: all.map(|(one, source)| server(one, source)).collect(),
-            sources: most,
+            sources: max_sources,
             order: *order,
             state: Mutex::new(GroupState { in_flight: HashMap::default(), failures }),
             has_failures: AtomicBool::new(false),
@@ -181,14 +181,13 @@ impl UpstreamGroup {
         {
             return Err(unanswered);
         }
-        let most = self.shared.options.max_in_flight;
-        let all = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        let local_sockets = self.in_flight.load(Ordering::Relaxed);
-        if !within_share(local_sockets, most.saturating_sub(all)) {
+        let limit = self.shared.options.max_in_flight;
+        let total = self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        if !within_share(in_flight, limit.saturating_sub(total)) {
             self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
             metrics.in_flight_refused();
-            let text =
-                format!("{local_sockets} of at most {most} queries in flight are for these servers");
+            let text = format!("{in_flight} of at most {limit} queries in flight are for these servers");
             return Err(Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, text)));
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -214,8 +213,8 @@ impl UpstreamGroup {
         })
     }
 
-    /// Tries one server after the other. A server that does not reply is tried again after the others; one
-    /// that sends an unusable reply is not.
+    /// Tries one server after the other. A server that does not reply is tried again after the others; a
+    /// server that sends an unusable reply is not.
     async fn query_servers(self: &Arc<Self>, question: &Question) -> Outcome {
         let options = &self.shared.options;
         let mut now = Instant::now();
@@ -223,35 +222,37 @@ impl UpstreamGroup {
         let mut candidates = self.candidates(question, now);
         let mut failures: Vec<(Arc<str>, Failure)> = Vec::new();
         while let Some(candidate) = candidates.pop_front() {
-            let Candidate { server, tries, via, is_trial } = candidate;
+            let Candidate { server, tries, transport, is_trial } = candidate;
             if now >= deadline {
                 break;
             }
-            // It started to back off after this question had begun.
+            // It started to back off while this question was in flight.
             if server.is_backing_off() && !is_trial {
                 continue;
             }
             let timeout = server.health().try_timeout(options.try_timeout);
             let until = deadline.min(now + timeout);
             let trial = is_trial.then(|| TrialGuard { server, is_over: false });
-            let (result, verdict, change) = server.attempt(question, via, now, until).await;
+            let (result, action, change) = server.attempt(question, transport, now, until).await;
             now = Instant::now();
             if let Some(trial) = trial {
                 trial.end(result.is_ok() || !server.is_backing_off(), now);
             }
             self.observe(server, change);
-            if verdict == FailureAction::Probe {
+            if action == FailureAction::Probe {
                 self.probe(server);
             }
             match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
-                    // Not every server accepts connections.
-                    let is_retried = failure.is_retryable() || via == TransportChoice::Connection;
+                    // A connection that fails proves nothing: not every server accepts connections.
+                    let is_retried = failure.is_retryable() || transport == TransportChoice::Connection;
                     if is_retried && tries + 1 < TRIES && !is_trial {
-                        let via =
-                            if failure == Failure::Mismatch { TransportChoice::Connection } else { TransportChoice::Configured };
-                        candidates.push_back(Candidate { server, tries: tries + 1, via, is_trial });
+                        let transport = match failure {
+                            Failure::Mismatch => TransportChoice::Connection,
+                            _ => TransportChoice::Configured,
+                        };
+                        candidates.push_back(Candidate { server, tries: tries + 1, transport, is_trial });
                     }
                     failures.retain(|(label, _)| *label != server.label);
                     failures.push((server.label.clone(), failure));
@@ -262,7 +263,8 @@ impl UpstreamGroup {
     }
 
     /// The servers to try, in order. Servers that are backing off are omitted. If one of them is due for a
-    /// trial, it gets a copy of the question, which nobody waits for unless there is no other server.
+    /// trial, it is sent a copy of the question. The client waits for that copy only if there is no other
+    /// server.
     fn candidates(self: &Arc<Self>, question: &Question, now: Instant) -> VecDeque<Candidate<'_>> {
         let order = self.ordered();
         let (up, down): (Vec<_>, Vec<_>) = order.into_iter().partition(|server| !server.is_backing_off());
@@ -280,8 +282,8 @@ impl UpstreamGroup {
         candidates
     }
 
-    /// All servers in the order in which they are tried: another server and another source address each time,
-    /// as far as possible.
+    /// All servers in the order in which they are tried. As far as possible, each attempt uses another server
+    /// and another source address.
     fn ordered(&self) -> Vec<&Arc<Server>> {
         if let [only] = &self.servers[..] {
             return vec![only];
@@ -316,7 +318,8 @@ impl UpstreamGroup {
         tokio::spawn(async move {
             let trial = TrialGuard { server: &server, is_over: false };
             let now = Instant::now();
-            let (result, _, change) = server.attempt(&question, TransportChoice::Configured, now, now + timeout).await;
+            let (result, _, change) =
+                server.attempt(&question, TransportChoice::Configured, now, now + timeout).await;
             trial.end(result.is_ok() || !server.is_backing_off(), Instant::now());
             group.observe(&server, change);
         });
@@ -357,8 +360,8 @@ impl UpstreamGroup {
 
     /// Updates the flag that makes queries check for failures.
     fn update_has_failures(&self, state: &GroupState) {
-        let troubled = !state.failures.is_empty() || self.is_backing_off();
-        self.has_failures.store(troubled, Ordering::Relaxed);
+        let has_failures = !state.failures.is_empty() || self.is_backing_off();
+        self.has_failures.store(has_failures, Ordering::Relaxed);
     }
 
     /// Why there is no answer: the result of each server for this question, or else why it is backing off.
@@ -388,7 +391,7 @@ impl UpstreamGroup {
     }
 }
 
-/// Leads a question from the first attempt to the outcome.
+/// Resolves a question as its leader, from the first attempt to the outcome.
 async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answer)) -> Outcome {
     let outcome = flight.group.query_servers(&flight.question).await;
     if let Ok(answer) = &outcome {
@@ -405,18 +408,18 @@ async fn run_leader(mut flight: FlightGuard, store: impl FnOnce(&Question, &Answ
 
 /// Waits for the outcome of the leader.
 async fn await_leader(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let dropped_at = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was dropped"));
+    let dropped = || Unanswered::without_upstream_edes(Ede::new(Ede::OTHER, "the query was dropped"));
     match outcome.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped_at())),
-        Err(_) => Err(dropped_at()),
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(dropped())),
+        Err(_) => Err(dropped()),
     }
 }
 
-/// Removes a question from those in flight, however it ends.
+/// Removes a question from those in flight when it ends or is dropped.
 struct FlightGuard {
     group: Arc<UpstreamGroup>,
     question: Question,
-    /// Whether that has happened.
+    /// Whether it has been removed.
     finished: bool,
 }
 
@@ -433,7 +436,7 @@ impl FlightGuard {
         let mut state = group.lock();
         match outcome {
             Some(Ok(_)) => state.failures.remove(question),
-            // If no server was queried, nothing was learnt about this question.
+            // No server was queried, so the failure does not concern this question.
             Some(Err(_)) if group.is_backing_off() => {}
             Some(Err(unanswered)) => state.failures.add(question, unanswered, Instant::now()),
             None => {}
@@ -445,7 +448,7 @@ impl FlightGuard {
     }
 }
 
-/// Followers of a question whose leader was dropped receive an error.
+/// If the leader was dropped, its followers receive an error.
 impl Drop for FlightGuard {
     fn drop(&mut self) {
         drop(self.finish(None));
@@ -459,7 +462,7 @@ struct TrialGuard<'s> {
 }
 
 impl TrialGuard<'_> {
-    /// Ends the trial. A server that replied has recovered already.
+    /// Ends the trial. A reply has already ended the back-off of the server.
     fn end(mut self, replied: bool, now: Instant) {
         self.is_over = true;
         if !replied {
@@ -476,12 +479,12 @@ impl Drop for TrialGuard<'_> {
     }
 }
 
-/// The result of each server, and whether it is backing off.
+/// Describes the result of each server, and whether it is backing off.
 fn describe_failures(failures: &[(Arc<str>, Failure, bool)]) -> Ede {
     let unreachable = failures.iter().all(|(_, failure, _)| failure.is_unreachable());
     let code = if unreachable { Ede::NO_REACHABLE_AUTHORITY } else { Ede::NETWORK_ERROR };
-    let text = |(label, failure, is_given_up): &(Arc<str>, Failure, bool)| {
-        format!("{label} {failure}{}", if *is_given_up { " (backing off)" } else { "" })
+    let text = |(label, failure, is_backing_off): &(Arc<str>, Failure, bool)| {
+        format!("{label} {failure}{}", if *is_backing_off { " (backing off)" } else { "" })
     };
     let texts: Vec<String> = failures.iter().map(text).collect();
     Ede::new(code, texts.join(", "))

@@ -7,8 +7,8 @@
 //!    └──────── any reply ──────────┴──────────── any reply ─────────────┘  after 1 s, then every 2 s
 //! ```
 //!
-//! A query that times out is weak evidence: its name may be slow, and clients choose names. A server
-//! therefore backs off only if it does not reply to a probe either.
+//! A query that times out is weak evidence: only its name may be slow, and clients choose the names. A
+//! server therefore backs off only if it does not reply to a probe either.
 
 use std::time::{Duration, Instant};
 
@@ -19,19 +19,19 @@ use super::message::Failure;
 const MIN_BACK_OFF: Duration = Duration::from_secs(1);
 const MAX_BACK_OFF: Duration = Duration::from_secs(2);
 
-/// Minimum value that a failure adds to the round-trip time.
+/// Minimum round-trip time that a failure counts as.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// Maximum exponent of the timeout: a server that replies late is granted more time.
+/// Maximum of [`Health::timeout_exponent`]. It is increased for servers that reply late.
 const MAX_TIMEOUT_EXPONENT: u32 = 2;
 
-/// Observations of one server, as queried from one source address.
+/// The health of one server, as queried from one source address.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     state: HealthState,
     /// The smoothed round-trip time (RFC 6298 section 2).
     rtt: Option<Duration>,
-    /// The timeout of an attempt is multiplied by two to this power.
+    /// The timeout of an attempt is multiplied by 2 to the power of this.
     timeout_exponent: u32,
     /// When the server last replied.
     replied: Option<Instant>,
@@ -61,34 +61,34 @@ enum HealthState {
 /// What to do after a failed query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureAction {
-    /// Nothing.
+    /// No action.
     Unchanged,
     /// Probe the server; it backs off if the probe fails.
     Probe,
 }
 
 impl Health {
-    /// Records a reply after `elapsed`. A server that sent an unusable reply is alive, but its round-trip
-    /// time counts as a failure.
-    pub fn replied(&mut self, now: Instant, elapsed: Duration, useful: bool) {
-        self.update_rtt(if useful { elapsed } else { elapsed.max(PENALTY) });
+    /// Records a reply after `elapsed`. An unusable reply shows that the server is alive, but increases its
+    /// round-trip time as a failure does.
+    pub fn record_reply(&mut self, now: Instant, elapsed: Duration, usable: bool) {
+        self.update_rtt(if usable { elapsed } else { elapsed.max(PENALTY) });
         self.mark_up(now);
     }
 
-    /// Records a reply that arrived after its query had timed out: the server is slow, not dead.
+    /// Records a reply that arrived after its query had timed out: the server is slow, not down.
     pub fn record_late_reply(&mut self, now: Instant) {
         self.timeout_exponent = (self.timeout_exponent + 1).min(MAX_TIMEOUT_EXPONENT);
         self.mark_up(now);
     }
 
     /// Records that a query sent at `sent` failed.
-    pub fn failed(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
+    pub fn record_failure(&mut self, failure: &Failure, sent: Instant, now: Instant) -> FailureAction {
         self.update_rtt(now.saturating_duration_since(sent).max(PENALTY));
         self.last_failure = Some(failure.clone());
         match &mut self.state {
-            // The server has replied to another query since: this one was lost, or its name is slow.
+            // The server has replied to another query since then: this one was lost, or its name is slow.
             HealthState::Up if self.replied.is_some_and(|replied| replied > sent) => FailureAction::Unchanged,
-            // An error of this host, which cannot send from the address, needs no confirmation.
+            // This host cannot send from the source address: a probe would fail as well.
             HealthState::Up if failure.is_local() => {
                 self.back_off(now);
                 FailureAction::Unchanged
@@ -117,7 +117,7 @@ impl Health {
         }
     }
 
-    /// Records that a probe timed out: the server backs off, unless it has replied to another query in the
+    /// Records that a probe failed: the server backs off, unless it has replied to another query in the
     /// meantime.
     pub fn record_probe_failure(&mut self, now: Instant) {
         if matches!(self.state, HealthState::Suspect) {
@@ -158,9 +158,9 @@ impl Health {
         self.rtt
     }
 
-    /// The timeout of an attempt, given the configured one.
-    pub fn try_timeout(&self, usual: Duration) -> Duration {
-        usual * 2_u32.pow(self.timeout_exponent)
+    /// The timeout of an attempt, based on the configured one.
+    pub fn try_timeout(&self, configured: Duration) -> Duration {
+        configured * 2_u32.pow(self.timeout_exponent)
     }
 
     /// The cause of the last failure.
@@ -192,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_given_up_when_a_probe_fails_too_and_tried_ever_more_seldom() {
+    fn a_server_backs_off_after_a_failed_probe_and_trials_become_less_frequent() {
         let mut health = Health::default();
         let mut now = Instant::now();
-        assert_eq!(health.failed(&Failure::Timeout, now, now), FailureAction::Probe);
+        assert_eq!(health.record_failure(&Failure::Timeout, now, now), FailureAction::Probe);
         assert_eq!(
-            health.failed(&Failure::Timeout, now, now),
+            health.record_failure(&Failure::Timeout, now, now),
             FailureAction::Unchanged,
             "one probe is enough"
         );
@@ -215,33 +215,36 @@ mod tests {
         assert!(health.claim_trial(now));
         health.abandon_trial();
         assert!(health.claim_trial(now));
-        health.replied(now, seconds(0), true);
+        health.record_reply(now, seconds(0), true);
         assert!(!health.is_backing_off());
     }
 
     #[test]
-    fn slow_names_do_not_give_a_server_up() {
+    fn slow_names_do_not_make_a_server_back_off() {
         let mut health = Health::default();
         let sent = Instant::now();
-        health.replied(sent + seconds(1), seconds(0), true);
+        health.record_reply(sent + seconds(1), seconds(0), true);
         // It has replied to another query since this one was sent.
-        assert_eq!(health.failed(&Failure::Timeout, sent, sent + seconds(2)), FailureAction::Unchanged);
-        // Nor if it replies to the probe in any way.
+        assert_eq!(
+            health.record_failure(&Failure::Timeout, sent, sent + seconds(2)),
+            FailureAction::Unchanged
+        );
+        // Any reply to the probe keeps it up.
         let sent = sent + seconds(3);
-        assert_eq!(health.failed(&Failure::Timeout, sent, sent), FailureAction::Probe);
-        health.replied(sent, seconds(0), false);
+        assert_eq!(health.record_failure(&Failure::Timeout, sent, sent), FailureAction::Probe);
+        health.record_reply(sent, seconds(0), false);
         health.record_probe_failure(sent);
-        assert!(!health.is_backing_off(), "another reply was quicker than the failure of the probe");
+        assert!(!health.is_backing_off(), "a reply arrived before the probe failed");
     }
 
     #[test]
-    fn late_replies_gain_a_server_more_time() {
+    fn late_replies_increase_the_timeout() {
         let mut health = Health::default();
-        let usual = Duration::from_millis(1500);
-        assert_eq!(health.try_timeout(usual), usual);
+        let configured = Duration::from_millis(1500);
+        assert_eq!(health.try_timeout(configured), configured);
         for expected in [2, 4, 4] {
             health.record_late_reply(Instant::now());
-            assert_eq!(health.try_timeout(usual), usual * expected);
+            assert_eq!(health.try_timeout(configured), configured * expected);
         }
     }
 
@@ -250,10 +253,10 @@ mod tests {
         let mut health = Health::default();
         let now = Instant::now();
         assert_eq!(health.rtt(), None);
-        health.replied(now, Duration::from_millis(80), true);
-        health.replied(now, Duration::from_millis(160), true);
+        health.record_reply(now, Duration::from_millis(80), true);
+        health.record_reply(now, Duration::from_millis(160), true);
         assert_eq!(health.rtt(), Some(Duration::from_millis(90)));
-        health.replied(now, Duration::ZERO, false);
+        health.record_reply(now, Duration::ZERO, false);
         assert!(health.rtt() > Some(Duration::from_millis(90)));
     }
 }

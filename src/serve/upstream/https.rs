@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
 use super::in_flight::Reply;
-use super::message::{Failure, QueryMatch, OutgoingQuery};
+use super::message::{Failure, OutgoingQuery, QueryMatch};
 use super::stream::Connector;
 use super::tls::TlsDialer;
 use crate::dns::{MAX_MESSAGE, Response};
@@ -22,24 +22,24 @@ const MEDIA_TYPE: &str = "application/dns-message";
 /// The connection to a server, if it is open.
 #[derive(Debug)]
 pub(super) struct HttpsPool {
-    dial: Connector,
+    connector: Connector,
     uri: String,
     current: Mutex<Option<SendRequest<Bytes>>>,
-    /// Whether a question timed out: the connection may be dead, so the next question opens a new one.
+    /// Whether a question timed out. The connection may be dead, so the next question opens a new one.
     suspect: AtomicBool,
 }
 
 impl HttpsPool {
-    pub fn new(dial: Connector, name: &str, path: &str) -> Self {
+    pub fn new(connector: Connector, name: &str, path: &str) -> Self {
         let name = match name.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
             Err(_) => name.to_owned(),
         };
-        let uri = match dial.server.port() {
+        let uri = match connector.server.port() {
             443 => format!("https://{name}{path}"),
             port => format!("https://{name}:{port}{path}"),
         };
-        Self { dial, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
+        Self { connector, uri, current: Mutex::new(None), suspect: AtomicBool::new(false) }
     }
 
     /// Sends a question and waits for its response until a deadline.
@@ -52,9 +52,9 @@ impl HttpsPool {
         loop {
             let (connection, is_new) =
                 self.connection().await.map_err(|failure| self.with_tls_error(failure))?;
-            let in_flight = AbandonGuard { suspect: &self.suspect, answered: false };
+            let guard = AbandonGuard { suspect: &self.suspect, answered: false };
             let reply = self.post(connection, outgoing).await;
-            in_flight.end();
+            guard.disarm();
             match reply {
                 // A server may close an idle connection at the moment of writing.
                 Err(Failure::Closed) if !is_new => *self.current.lock().await = None,
@@ -63,11 +63,11 @@ impl HttpsPool {
         }
     }
 
-    /// A failure of the connection with the error of TLS, which h2 discards.
+    /// Replaces a failure of the connection by the TLS error that caused it, which h2 discards.
     fn with_tls_error(&self, failure: Failure) -> Failure {
         let is_connection = matches!(failure, Failure::Closed | Failure::Network(_));
-        match self.dial.tls.as_ref().and_then(TlsDialer::error) {
-            Some(why) if is_connection => Failure::Network(why),
+        match self.connector.tls.as_ref().and_then(TlsDialer::error) {
+            Some(error) if is_connection => Failure::Network(error),
             _ => failure,
         }
     }
@@ -82,9 +82,9 @@ impl HttpsPool {
             *current = Some(ready.clone());
             return Ok((ready, false));
         }
-        let stream = self.dial.connect().await?;
+        let stream = self.connector.connect().await?;
         let (send, connection) = h2::client::handshake(stream).await.map_err(to_failure)?;
-        // The requests detect its end; it ends by itself when all copies of `send` are dropped.
+        // Requests detect that the connection has ended. It ends when all copies of `send` are dropped.
         tokio::spawn(async move {
             let _ = connection.await;
         });
@@ -139,7 +139,7 @@ struct AbandonGuard<'p> {
 }
 
 impl AbandonGuard<'_> {
-    fn end(mut self) {
+    fn disarm(mut self) {
         self.answered = true;
     }
 }

@@ -7,14 +7,14 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 
-use super::message::{Failure, QueryMatch, OutgoingQuery};
+use super::message::{Failure, OutgoingQuery, QueryMatch};
 use crate::dns::Response;
 
 /// The result of a query.
 pub(super) type Reply = Result<Response, Failure>;
 
-/// Upper limit for the questions of a socket or connection, regardless of the options: IDs must stay hard to
-/// guess.
+/// Upper limit for the questions of a socket or connection, regardless of the options, so that at least half
+/// of the IDs are unused and an ID stays hard to guess.
 const MAX_USED: usize = 32_768;
 
 /// The outstanding queries of one socket or connection.
@@ -23,31 +23,32 @@ pub(super) struct QueryTable {
     table: Mutex<TableState>,
     /// Maximum number of queries over its lifetime.
     capacity: usize,
-    /// How to handle a reply with the ID of a query and another question.
+    /// How to handle a reply with the ID of a query but another question.
     wrong_question: WrongQuestionPolicy,
 }
 
 /// How to handle a reply with the ID of an outstanding query but another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WrongQuestionPolicy {
-    /// Somebody may be guessing IDs: the query continues to wait for its reply (UDP).
+    /// An attacker may be guessing IDs: the query continues to wait for its reply (UDP).
     Ignore,
-    /// The server is malfunctioning: nobody else can write here, and no other reply will have this ID
-    /// (connections).
+    /// The server is malfunctioning: only it can write to a connection, and no other reply will have this ID
+    /// (TCP, TLS).
     FailQuery,
 }
 
-/// Outstanding queries, and used IDs.
+/// Outstanding queries and used IDs.
 #[derive(Debug)]
 struct TableState {
-    open: HashMap<u16, OutstandingQuery, RandomState>,
-    /// IDs of completed queries, one bit each: a response that arrives late or twice is not a forgery.
-    spent: Vec<u64>,
-    /// Those whose timeout expired before a reply arrived, so that late replies are recognised.
+    outstanding: HashMap<u16, OutstandingQuery, RandomState>,
+    /// IDs of completed queries, one bit each. A response with one of them is late or a duplicate, not
+    /// forged.
+    completed: Vec<u64>,
+    /// IDs of queries that timed out, by which late replies are recognised.
     expired: HashSet<u16, RandomState>,
     /// Number of replies that matched no query.
     mismatches: u32,
-    /// Number of IDs in use or spent.
+    /// Number of IDs in use or completed.
     used: usize,
     /// Whether no more queries are accepted.
     closed: bool,
@@ -58,13 +59,13 @@ struct TableState {
 struct OutstandingQuery {
     outgoing: Arc<OutgoingQuery>,
     sender: oneshot::Sender<Reply>,
-    /// When it times out, for tables that are swept.
+    /// When it times out, for tables that expire their queries.
     until: Instant,
     /// Number of mismatched replies when this query was sent.
     mismatches_before: u32,
 }
 
-/// How a message from the server was matched.
+/// How a message from the server was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// A response to an outstanding query, or a duplicate of one.
@@ -78,32 +79,32 @@ pub(super) enum Delivery {
 }
 
 impl TableState {
-    /// Whether the query with this ID has ended.
-    fn is_spent(&self, id: u16) -> bool {
-        self.spent[usize::from(id >> 6)] >> (id & 63) & 1 == 1
+    /// Whether a query with this ID has completed.
+    fn is_completed(&self, id: u16) -> bool {
+        self.completed[usize::from(id >> 6)] >> (id & 63) & 1 == 1
     }
 
-    /// Removes a query. Its ID is spent.
-    fn remove(&mut self, id: u16) -> Option<OutstandingQuery> {
-        let ended = self.open.remove(&id)?;
-        self.spent[usize::from(id >> 6)] |= 1 << (id & 63);
-        Some(ended)
+    /// Removes a query and marks its ID as completed.
+    fn complete(&mut self, id: u16) -> Option<OutstandingQuery> {
+        let query = self.outstanding.remove(&id)?;
+        self.completed[usize::from(id >> 6)] |= 1 << (id & 63);
+        Some(query)
     }
 
-    /// Fails a query that has timed out. If mismatched replies arrived in the meantime, its reply may have
-    /// been displaced by a forger, and it should be sent over a connection.
+    /// Fails a query that has timed out. If mismatched replies arrived in the meantime, the server may be
+    /// under attack, and the question should be sent over a connection.
     fn expire(&mut self, id: u16) {
-        let Some(open) = self.remove(id) else { return };
+        let Some(query) = self.complete(id) else { return };
         self.expired.insert(id);
-        let failure = match open.mismatches_before == self.mismatches {
+        let failure = match query.mismatches_before == self.mismatches {
             true => Failure::Timeout,
             false => Failure::Mismatch,
         };
-        let _ = open.sender.send(Err(failure));
+        let _ = query.sender.send(Err(failure));
     }
 }
 
-/// The table of a connection, with the highest capacity.
+/// Creates the table of a connection, with the maximum capacity.
 impl Default for QueryTable {
     fn default() -> Self {
         Self { wrong_question: WrongQuestionPolicy::FailQuery, ..Self::new(MAX_USED) }
@@ -112,21 +113,22 @@ impl Default for QueryTable {
 
 impl QueryTable {
     /// Creates a table for `capacity` queries in total, at least one and at most half of all IDs.
-    pub fn new(most: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         let table = TableState {
-            open: HashMap::default(),
-            spent: vec![0; 1024],
+            outstanding: HashMap::default(),
+            completed: vec![0; 1024],
             expired: HashSet::default(),
             mismatches: 0,
             used: 0,
             closed: false,
         };
-        let most = most.clamp(1, MAX_USED);
-        Self { table: Mutex::new(table), capacity: most, wrong_question: WrongQuestionPolicy::Ignore }
+        let capacity = capacity.clamp(1, MAX_USED);
+        Self { table: Mutex::new(table), capacity, wrong_question: WrongQuestionPolicy::Ignore }
     }
 
-    /// Adds a query with an ID that was never used here; `None` if the table is closed or used up.
-    pub fn open(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Option<Ticket> {
+    /// Adds a query with an ID that was not used before in this table. `None` if the table is closed or its
+    /// capacity is used up.
+    pub fn register(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Option<Ticket> {
         let mut table = self.lock();
         if table.closed {
             return None;
@@ -134,19 +136,19 @@ impl QueryTable {
         // At most half of all IDs are used (see `MAX_USED`), so this takes two draws on average.
         let id = loop {
             let id: u16 = rand::random();
-            if !table.is_spent(id) && !table.open.contains_key(&id) {
+            if !table.is_completed(id) && !table.outstanding.contains_key(&id) {
                 break id;
             }
         };
         let (sender, receiver) = oneshot::channel();
         let mismatches_before = table.mismatches;
         table
-            .open
+            .outstanding
             .insert(id, OutstandingQuery { outgoing: outgoing.clone(), sender, until, mismatches_before });
         table.used += 1;
         table.closed = table.used >= self.capacity;
         drop(table);
-        Some(Ticket { in_flight: self.clone(), id, receiver, finished: false })
+        Some(Ticket { table: self.clone(), id, receiver, finished: false })
     }
 
     /// Delivers a message to the query that it answers.
@@ -158,8 +160,8 @@ impl QueryTable {
             table.mismatches += 1;
             return Delivery::Mismatch;
         };
-        let Some(open) = table.open.get(&id) else {
-            return match table.is_spent(id) {
+        let Some(query) = table.outstanding.get(&id) else {
+            return match table.is_completed(id) {
                 true if table.expired.remove(&id) => Delivery::Late,
                 true => Delivery::Response,
                 false => {
@@ -168,26 +170,26 @@ impl QueryTable {
                 }
             };
         };
-        let (fit, response) = open.outgoing.parse_response(message);
-        if fit == QueryMatch::No {
+        let (matched, response) = query.outgoing.parse_response(message);
+        if matched == QueryMatch::No {
             table.mismatches += 1;
             if self.wrong_question == WrongQuestionPolicy::FailQuery
-                && let Some(open) = table.remove(id)
+                && let Some(query) = table.complete(id)
             {
                 // The receiver may have been dropped.
-                let _ = open.sender.send(Err(Failure::Mismatch));
+                let _ = query.sender.send(Err(Failure::Mismatch));
             }
             return Delivery::Mismatch;
         }
-        let ended = table.remove(id);
+        let query = table.complete(id);
         drop(table);
-        if let Some(open) = ended {
-            let _ = open.sender.send(match fit {
+        if let Some(query) = query {
+            let _ = query.sender.send(match matched {
                 QueryMatch::WrongCase => Err(Failure::WrongCase),
                 _ => response.map_err(Failure::Malformed),
             });
         }
-        if fit == QueryMatch::WrongCase { Delivery::WrongCase } else { Delivery::Response }
+        if matched == QueryMatch::WrongCase { Delivery::WrongCase } else { Delivery::Response }
     }
 
     /// Number of messages that matched no query.
@@ -198,18 +200,18 @@ impl QueryTable {
     /// Fails the queries that have timed out, and returns whether any is still outstanding.
     pub fn expire(&self, now: Instant) -> bool {
         let mut table = self.lock();
-        let late = |(id, open): (&u16, &OutstandingQuery)| (open.until <= now).then_some(*id);
-        let late: Vec<u16> = table.open.iter().filter_map(late).collect();
-        for id in late {
+        let due = |(id, query): (&u16, &OutstandingQuery)| (query.until <= now).then_some(*id);
+        let due: Vec<u16> = table.outstanding.iter().filter_map(due).collect();
+        for id in due {
             table.expire(id);
         }
-        !table.open.is_empty()
+        !table.outstanding.is_empty()
     }
 
     /// Fails every outstanding query as if its timeout had expired; the table continues to accept others.
     pub fn time_out_all(&self) {
         let mut table = self.lock();
-        let all: Vec<u16> = table.open.keys().copied().collect();
+        let all: Vec<u16> = table.outstanding.keys().copied().collect();
         for id in all {
             table.expire(id);
         }
@@ -219,8 +221,8 @@ impl QueryTable {
     pub fn fail(&self, failure: &Failure) {
         let mut table = self.lock();
         table.closed = true;
-        for (_, open) in table.open.drain() {
-            let _ = open.sender.send(Err(failure.clone()));
+        for (_, query) in table.outstanding.drain() {
+            let _ = query.sender.send(Err(failure.clone()));
         }
     }
 
@@ -236,7 +238,7 @@ impl QueryTable {
 
     /// Whether no query is outstanding.
     pub fn is_idle(&self) -> bool {
-        self.lock().open.is_empty()
+        self.lock().outstanding.is_empty()
     }
 
     /// Locks the state.
@@ -245,14 +247,14 @@ impl QueryTable {
     }
 }
 
-/// A registration in the table; dropping it ends the query.
+/// The registration of a query in a table. Dropping it ends the query.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    in_flight: Arc<QueryTable>,
+    table: Arc<QueryTable>,
     /// The ID to send.
     pub id: u16,
     receiver: oneshot::Receiver<Reply>,
-    /// Whether the registration has ended already.
+    /// Whether the query has completed.
     finished: bool,
 }
 
@@ -268,7 +270,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.finished {
-            self.in_flight.lock().remove(self.id);
+            self.table.lock().complete(self.id);
         }
     }
 }

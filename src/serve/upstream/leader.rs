@@ -1,12 +1,12 @@
-//! A future that continues if its caller is dropped.
+//! A future that continues to run after its caller has been dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// Runs as part of the awaiting task. If that is dropped, a new task takes over, so that a task is created
-/// only in that case and not for each question.
+/// Runs as part of the awaiting task. If that task is dropped, a new one continues. A task is therefore
+/// created only in that case, not for each question.
 pub(super) struct Leader<F: Future + Send + 'static>(Option<Pin<Box<F>>>)
 where
     F::Output: Send;
@@ -28,7 +28,7 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let future = self.0.as_mut().expect("nobody polls what has ended");
+        let future = self.0.as_mut().expect("polled after completion");
         let poll = future.as_mut().poll(context);
         if poll.is_ready() {
             self.0 = None;
@@ -42,10 +42,10 @@ where
     F::Output: Send,
 {
     fn drop(&mut self) {
-        let Some(rest) = self.0.take() else { return };
+        let Some(future) = self.0.take() else { return };
         // Without a runtime, the future cannot continue.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(rest);
+            runtime.spawn(future);
         }
     }
 }
@@ -56,18 +56,18 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[tokio::test]
-    async fn it_ends_with_who_awaits_it_or_without() {
-        let (go, gone) = oneshot::channel::<u8>();
-        let (tell, annotation) = oneshot::channel();
-        let mut lead = Leader::new(async move { tell.send(gone.await.unwrap()).unwrap() });
+    async fn a_leader_completes_whether_or_not_it_is_dropped() {
+        let (start, started) = oneshot::channel::<u8>();
+        let (send, outcome) = oneshot::channel();
+        let mut leader = Leader::new(async move { send.send(started.await.unwrap()).unwrap() });
         tokio::select! {
             biased;
-            () = &mut lead => panic!("no answer yet"),
+            () = &mut leader => panic!("no answer yet"),
             () = std::future::ready(()) => {}
         }
-        drop(lead);
-        go.send(7).unwrap();
-        assert_eq!(annotation.await, Ok(7));
+        drop(leader);
+        start.send(7).unwrap();
+        assert_eq!(outcome.await, Ok(7));
         assert_eq!(Leader::new(async { 8 }).await, 8);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-/// Addresses of open UDP sockets to name servers. Every query of a client is checked against them, so ports
-/// that are not in use are excluded with one load.
+/// Addresses of open UDP sockets to name servers. The source of every received query is looked up here, so a
+/// counter per port excludes unused ports with one load.
 #[derive(Debug)]
 pub(super) struct LocalSockets {
     /// Number of sockets per port.
@@ -61,16 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_known_while_a_socket_has_it() {
-        let local_sockets = LocalSockets::default();
+    fn an_address_is_contained_while_a_socket_uses_it() {
+        let sockets = LocalSockets::default();
         let [one, other]: [SocketAddr; 2] =
             ["192.0.2.1:53", "192.0.2.2:53"].map(|text| text.parse().unwrap());
-        local_sockets.add(one);
-        local_sockets.add(one);
-        local_sockets.remove(one);
-        assert!(local_sockets.contains(one) && !local_sockets.contains(other));
-        local_sockets.remove(other);
-        local_sockets.remove(one);
-        assert!(!local_sockets.contains(one));
+        sockets.add(one);
+        sockets.add(one);
+        sockets.remove(one);
+        assert!(sockets.contains(one) && !sockets.contains(other));
+        sockets.remove(other);
+        sockets.remove(one);
+        assert!(!sockets.contains(one));
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::dns::{Ede, Question, Rcode, Response, ResponseError};
 
-/// The UDP payload size announced in the OPT record: nearly every network transports this size unfragmented.
+/// The UDP payload size announced in the OPT record. Nearly every network transports it unfragmented.
 const PAYLOAD: u16 = 1232;
 
 /// The length of a header, which precedes the question (RFC 1035 section 4.1.1).
@@ -19,20 +19,20 @@ const AFTER_NAME: usize = 4;
 pub(super) struct OutgoingQuery {
     /// The message with ID 0; the name may be in mixed case.
     wire: Vec<u8>,
-    /// End of the question.
+    /// Offset of the end of the question.
     end: usize,
-    /// Whether the response must contain the name in the same case.
+    /// Whether the response must contain the name in exactly the same case.
     exact_case: bool,
 }
 
 /// Whether a response matches a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueryMatch {
-    /// It matches.
+    /// The response matches.
     Yes,
-    /// It matches except for the case of the name.
+    /// The response matches except for the case of the name.
     WrongCase,
-    /// It does not match.
+    /// The response does not match.
     No,
 }
 
@@ -87,22 +87,23 @@ impl OutgoingQuery {
         wire
     }
 
-    /// Parses a message with the right ID: whether it matches this query, and its content.
+    /// Parses a message with the ID of this query. Returns whether it matches the query, and its content.
     pub fn parse_response(&self, message: &[u8]) -> (QueryMatch, Result<Response, ResponseError>) {
-        // The octets that were sent and exactly one question: this can be checked without parsing.
+        // A response that repeats the octets of the one question that was sent matches; no parsed name is
+        // needed.
         let echoed = message.get(4..6) == Some(&[0, 1])
             && message.get(HEADER..self.end) == Some(&self.wire[HEADER..self.end]);
         let response = Response::parse(message);
-        let fit = match &response {
+        let outcome = match &response {
             _ if echoed => QueryMatch::Yes,
             Ok(response) => self.match_response(response),
-            // Anyone who guessed the ID could have sent this.
+            // An attacker who guessed the ID could have sent this.
             Err(_) => QueryMatch::No,
         };
-        (fit, response)
+        (outcome, response)
     }
 
-    /// Whether a response with the right ID matches this query.
+    /// Whether a response with the ID of this query matches it.
     pub fn match_response(&self, response: &Response) -> QueryMatch {
         let Some((qname, qtype, qclass)) = &response.question else {
             // Servers that cannot or will not parse a query may omit the question. Such a response contains
@@ -136,11 +137,11 @@ pub(super) enum Failure {
     /// The connection was closed before the response.
     #[error("the connection was closed")]
     Closed,
-    /// A response arrived that matches no query.
-    #[error("sent a reply that fits no question")]
+    /// A response does not match its query.
+    #[error("sent a reply that matches no query")]
     Mismatch,
     /// The response has the name in another case.
-    #[error("sent the name back in another case")]
+    #[error("returned the name in another case")]
     WrongCase,
     /// The response cannot be parsed.
     #[error("{0}")]
@@ -151,7 +152,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The cause of a failure to bind a socket to a source address.
+    /// Converts an error of binding a socket to a source address.
     pub fn from_bind_error(error: io::Error, source: Option<IpAddr>) -> Self {
         match source {
             Some(source) if error.kind() == io::ErrorKind::AddrNotAvailable => Self::NoSource(source),

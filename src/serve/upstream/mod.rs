@@ -8,9 +8,9 @@
 //!              └── leader, failures                                    outlives its client; RFC 9520
 //! ```
 //!
-//! A group is one upstream: its servers, each from each source address, and the questions in flight to them.
-//! A server is queried over its channel; a table of outstanding queries delivers each response to its query,
-//! or counts it as a mismatch. `docs/forwarding.md` describes what a client sees.
+//! A group is one upstream: its servers, each combined with each source address, and the questions in flight
+//! to them. A server is queried over its channel; a table of outstanding queries delivers each response to
+//! its query, or counts it as a mismatch. `docs/forwarding.md` describes the behaviour that a client sees.
 
 mod failures;
 mod group;
@@ -49,7 +49,7 @@ use local_sockets::LocalSockets;
 /// The number of an upstream, which is the same for the same identity for the life of the process.
 pub type UpstreamNumber = u32;
 
-/// This many upstreams are found by the address of their identity, the others by value.
+/// Maximum number of upstreams in the index by address of their identity. The others are found by value.
 const MAX_BY_ADDRESS: usize = 4096;
 
 /// Limits for queries. The defaults are those of the daemon.
@@ -57,7 +57,7 @@ const MAX_BY_ADDRESS: usize = 4096;
 pub struct UpstreamOptions {
     /// Timeout of one attempt. Three attempts fit into the 5 seconds that stub resolvers wait.
     pub try_timeout: Duration,
-    /// Timeout of a question.
+    /// Timeout of a question, including all attempts.
     pub total_timeout: Duration,
     /// Timeout of each of the two messages of a probe.
     pub probe_timeout: Duration,
@@ -71,7 +71,7 @@ pub struct UpstreamOptions {
     pub max_in_flight: usize,
     /// Failed questions remembered per upstream.
     pub max_failures: usize,
-    /// The authorities that servers over TLS are authenticated by.
+    /// The certificate authorities that authenticate servers over TLS.
     pub trust: Trust,
 }
 
@@ -101,8 +101,8 @@ pub struct Unanswered {
 }
 
 impl Unanswered {
-    /// The same, prefixed with the name of the upstream. Several rules may share servers, so shared failures
-    /// contain no name.
+    /// Adds the name of the upstream to the text. Several rules may share an upstream, so a failure does not
+    /// contain a name before.
     fn with_upstream_name(self, name: &str) -> Self {
         let Self { ede, upstream_edes } = self;
         Self { ede: Ede::new(ede.code, format!("{name}: {}", ede.text)), upstream_edes }
@@ -120,14 +120,13 @@ impl Unanswered {
     }
 }
 
-/// All upstreams of a process. They outlive generations: they are identified by their servers, not by a
-/// world.
+/// All upstreams of a process. They outlive reloads, because their servers identify them, not a world.
 #[derive(Debug)]
 pub struct Upstreams {
     /// Recently used groups by the address of their identity, for a lookup without comparison.
-    lookup: ArcSwap<HashMap<IdentityAddress, GroupByAddress, RandomState>>,
+    by_address: ArcSwap<HashMap<IdentityAddress, GroupByAddress, RandomState>>,
     /// All groups by value.
-    cached_client: Mutex<UpstreamRegistry>,
+    registry: Mutex<UpstreamRegistry>,
     shared: Arc<Shared>,
 }
 
@@ -135,21 +134,21 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 struct UpstreamRegistry {
     groups: HashMap<UpstreamIdentity, Arc<UpstreamGroup>, RandomState>,
-    /// All upstreams that have existed: a few, and one more for each edit of a rule.
+    /// The numbers of all upstreams that have existed. Few: one is added only when a rule is edited.
     numbers: HashMap<UpstreamIdentity, UpstreamNumber, RandomState>,
 }
 
 /// The address of an identity in memory. No other identity can have it while this one is held.
 type IdentityAddress = (usize, usize, Order);
 
-/// The group of an identity, which is held so that its address stays valid.
+/// A group, with its identity so that the address of the identity stays valid.
 #[derive(Clone, Debug)]
 struct GroupByAddress {
     group: Arc<UpstreamGroup>,
     _identity: UpstreamIdentity,
 }
 
-/// What all upstreams share.
+/// State that all upstreams share.
 struct Shared {
     options: UpstreamOptions,
     metrics: ForwardMetrics,
@@ -164,7 +163,7 @@ impl Upstreams {
     pub fn new(options: UpstreamOptions, metrics: ForwardMetrics) -> Self {
         let shared =
             Shared { in_flight: AtomicUsize::new(0), local_sockets: Arc::default(), options, metrics };
-        Self { lookup: ArcSwap::default(), cached_client: Mutex::default(), shared: Arc::new(shared) }
+        Self { by_address: ArcSwap::default(), registry: Mutex::default(), shared: Arc::new(shared) }
     }
 
     /// Queries the servers of an upstream until one answers or the timeout expires. Identical questions in
@@ -206,16 +205,16 @@ impl Upstreams {
 
     /// Whether every server of an upstream is backing off. A server that was never queried is not.
     pub fn is_backing_off(&self, upstream: &Upstream) -> bool {
-        if let Some(lookup) = self.lookup.load().get(&identity_address(&upstream.identity)) {
-            return lookup.group.is_backing_off();
+        if let Some(entry) = self.by_address.load().get(&identity_address(&upstream.identity)) {
+            return entry.group.is_backing_off();
         }
         self.registry().groups.get(&upstream.identity).is_some_and(|group| group.is_backing_off())
     }
 
     /// The number of an upstream.
     pub fn number(&self, identity: &UpstreamIdentity) -> UpstreamNumber {
-        match self.lookup.load().get(&identity_address(identity)) {
-            Some(lookup) => lookup.group.number,
+        match self.by_address.load().get(&identity_address(identity)) {
+            Some(entry) => entry.group.number,
             None => self.group(identity).number,
         }
     }
@@ -223,11 +222,11 @@ impl Upstreams {
     /// Removes every upstream except these: their sockets are closed after their questions have ended.
     pub fn retain(&self, used: &[&UpstreamIdentity]) {
         self.registry().groups.retain(|identity, _| used.contains(&identity));
-        self.lookup.store(Arc::default());
+        self.by_address.store(Arc::default());
     }
 
-    /// Whether the source of a datagram is a socket of these upstreams, so that a question has returned to
-    /// its sender.
+    /// Whether the source of a datagram is a socket of these upstreams, which means that a query was
+    /// forwarded in a loop.
     pub fn is_own_socket(&self, peer: SocketAddr) -> bool {
         self.shared.local_sockets.contains(peer)
     }
@@ -235,8 +234,8 @@ impl Upstreams {
     /// Every server, with its source address if one is set, and whether it is queried: false while it is
     /// backing off. A server of several upstreams is listed once for each.
     pub fn health(&self) -> Vec<(String, bool)> {
-        let cached_client = self.registry();
-        let servers = cached_client.groups.values().flat_map(|group| &group.servers);
+        let registry = self.registry();
+        let servers = registry.groups.values().flat_map(|group| &group.servers);
         let mut all: Vec<_> =
             servers.map(|server| (server.label.to_string(), !server.is_backing_off())).collect();
         all.sort();
@@ -245,15 +244,15 @@ impl Upstreams {
 
     /// The group of an identity, found by address or by value.
     fn group(&self, identity: &UpstreamIdentity) -> Arc<UpstreamGroup> {
-        if let Some(lookup) = self.lookup.load().get(&identity_address(identity)) {
-            return lookup.group.clone();
+        if let Some(entry) = self.by_address.load().get(&identity_address(identity)) {
+            return entry.group.clone();
         }
         let group = self.registry().group(identity, &self.shared);
-        let lookup = GroupByAddress { group: group.clone(), _identity: identity.clone() };
-        self.lookup.rcu(|before| {
+        let entry = GroupByAddress { group: group.clone(), _identity: identity.clone() };
+        self.by_address.rcu(|before| {
             let mut after = HashMap::clone(before);
             if after.len() < MAX_BY_ADDRESS {
-                after.insert(identity_address(identity), lookup.clone());
+                after.insert(identity_address(identity), entry.clone());
             }
             after
         });
@@ -262,7 +261,7 @@ impl Upstreams {
 
     /// Locks the registry.
     fn registry(&self) -> MutexGuard<'_, UpstreamRegistry> {
-        self.cached_client.lock().unwrap_or_else(PoisonError::into_inner)
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

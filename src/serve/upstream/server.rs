@@ -20,9 +20,9 @@ use crate::world::{Server as Specification, ServerTransport};
 /// After this many replies in the wrong case, the server is queried in lower case for [`TRAIT_TTL`].
 const WRONG_CASES: u8 = 2;
 
-/// How long an observed trait of a server (no EDNS support, case not preserved) is remembered without being
-/// observed again; the time for which Unbound keeps such entries (`infra-host-ttl`). A server may be
-/// upgraded, and a single odd reply may be forged.
+/// How long an observed trait of a server (no EDNS support, case not preserved) is remembered. Limited
+/// because a server may be upgraded and the observed reply may have been forged. Unbound uses the same time
+/// for such entries (`infra-host-ttl`).
 const TRAIT_TTL: Duration = Duration::from_secs(900);
 
 /// Number of messages of a probe.
@@ -38,7 +38,7 @@ pub(super) struct Server {
     health: Mutex<Health>,
     /// Whether it is backing off: a copy of the state in `health` that queries can read without a lock.
     backing_off: AtomicBool,
-    /// A reply arrived after its query had timed out. Set by the readers of the sockets.
+    /// Whether a reply arrived after its query had timed out. Set by the socket readers.
     late: Arc<AtomicBool>,
     no_edns: ObservedTrait,
     lower_case: ObservedTrait,
@@ -57,12 +57,12 @@ enum Channel {
     Https(HttpsPool),
 }
 
-/// How an attempt is sent.
+/// Which transport an attempt uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TransportChoice {
-    /// Over the configured transport.
+    /// The configured transport.
     Configured,
-    /// Over a connection instead of UDP, after replies that matched no query.
+    /// A connection instead of UDP, after replies that matched no query.
     Connection,
 }
 
@@ -84,13 +84,13 @@ impl Server {
         shared: &Shared,
     ) -> Self {
         let Specification { address, zone: _, transport, edns, case, tls } = specification;
-        let to: Arc<str> = specification.to_string().into();
+        let name: Arc<str> = specification.to_string().into();
         let UpstreamOptions { reopen_after, total_timeout, idle_timeout, .. } = shared.options;
-        let metrics = Arc::new(shared.metrics.server(&to, source));
+        let metrics = Arc::new(shared.metrics.server(&name, source));
         let late = Arc::new(AtomicBool::new(false));
-        let dial = |secure| Connector { server: *address, source, tls: secure };
-        let stream = |secure| StreamPool::new(dial(secure), idle_timeout, metrics.clone());
-        let secure = |protocol: &[u8], name: &Arc<str>| {
+        let connector = |tls| Connector { server: *address, source, tls };
+        let stream = |tls| StreamPool::new(connector(tls), idle_timeout, metrics.clone());
+        let tls_dialer = |protocol: &[u8], name: &Arc<str>| {
             TlsDialer::new(&shared.options.trust, tls.as_deref(), protocol, name)
         };
         let channel = match transport {
@@ -108,13 +108,13 @@ impl Server {
                 Channel::Udp(pool, stream(None))
             }
             ServerTransport::Tcp => Channel::Stream(stream(None)),
-            ServerTransport::Tls { name } => Channel::Stream(stream(Some(secure(b"dot", name)))),
+            ServerTransport::Tls { name } => Channel::Stream(stream(Some(tls_dialer(b"dot", name)))),
             ServerTransport::Https { name, path } => {
-                Channel::Https(HttpsPool::new(dial(Some(secure(b"h2", name))), name, path))
+                Channel::Https(HttpsPool::new(connector(Some(tls_dialer(b"h2", name))), name, path))
             }
         };
         Self {
-            label: source.map_or_else(|| to.clone(), |source| format!("{to} from {source}").into()),
+            label: source.map_or_else(|| name.clone(), |source| format!("{name} from {source}").into()),
             source,
             health: Mutex::default(),
             backing_off: AtomicBool::new(false),
@@ -122,7 +122,7 @@ impl Server {
             no_edns: ObservedTrait::new(!edns),
             lower_case: ObservedTrait::new(!case),
             wrong_cases: AtomicU8::new(0),
-            channel: channel,
+            channel,
             metrics,
         }
     }
@@ -137,36 +137,36 @@ impl Server {
         self.backing_off.load(Ordering::Relaxed)
     }
 
-    /// One attempt, sent at `sent` and ended at `until`. The result is recorded in the server's health and in
-    /// metrics.
+    /// Makes one attempt, which starts at `sent` and times out at `until`. Records the result in the health
+    /// of the server and in metrics.
     pub async fn attempt(
         &self,
         question: &Question,
-        via: TransportChoice,
+        transport: TransportChoice,
         sent: Instant,
         until: Instant,
     ) -> (Result<Answer, Failure>, FailureAction, Option<HealthChange>) {
         self.metrics.requested();
-        let reply = self.query(question, via, sent, until).await;
+        let reply = self.query(question, transport, sent, until).await;
         let now = Instant::now();
         let mut health = self.health();
         self.record_late_replies(&mut health, now);
-        let (result, verdict) = match reply {
+        let (result, action) = match reply {
             Ok(response) => {
                 self.metrics.answered(response.rcode, now - sent);
                 let answer = into_answer(response);
                 // An error concerns the name: the server is alive.
-                health.replied(now, now - sent, answer.is_ok());
+                health.record_reply(now, now - sent, answer.is_ok());
                 (answer, FailureAction::Unchanged)
             }
-            // Forged replies say nothing about the server, nor does a closed TCP port of a server that is
-            // configured for UDP.
-            Err(failure) if failure == Failure::Mismatch || via == TransportChoice::Connection => {
+            // Neither forged replies nor a closed TCP port of a server configured for UDP indicate that the
+            // server is down.
+            Err(failure) if failure == Failure::Mismatch || transport == TransportChoice::Connection => {
                 (Err(failure), FailureAction::Unchanged)
             }
             Err(failure) => {
-                let verdict = health.failed(&failure, sent, now);
-                (Err(failure), verdict)
+                let action = health.record_failure(&failure, sent, now);
+                (Err(failure), action)
             }
         };
         let change = self.publish(health);
@@ -175,35 +175,36 @@ impl Server {
         {
             self.metrics.failed(reason);
         }
-        (result, verdict, change)
+        (result, action, change)
     }
 
-    /// Queries the NS records of the root, to which every name server replies in some way. The server backs
-    /// off if no reply arrives.
+    /// Queries the NS records of the root, which every name server answers, if only with an error. The server
+    /// backs off if no reply arrives.
     pub async fn probe(&self, timeout: Duration) -> Option<HealthChange> {
-        let mut probing = ProbeGuard { server: self, is_over: false };
+        let mut probe = ProbeGuard { server: self, is_over: false };
         let question = Question { qname: Name::root(), qtype: RecordType::NS, qclass: Class::IN };
         for _ in 0..PROBES {
             let now = Instant::now();
             let timeout = self.health().try_timeout(timeout);
-            let reply = self.exchange(&question, TransportChoice::Configured, false, true, now + timeout).await;
+            let reply =
+                self.exchange(&question, TransportChoice::Configured, false, true, now + timeout).await;
             let failure = match reply {
                 // Any reply shows that the server is alive.
                 Ok(_) | Err(Failure::WrongCase | Failure::Malformed(_) | Failure::Rcode(..)) => {
-                    probing.is_over = true;
+                    probe.is_over = true;
                     let replied = Instant::now();
                     let mut health = self.health();
-                    health.replied(replied, replied - now, true);
+                    health.record_reply(replied, replied - now, true);
                     return self.publish(health);
                 }
                 Err(failure) => failure,
             };
-            // An unreachable server would be unreachable again.
+            // A second message to an unreachable server would fail as well.
             if !failure.is_retryable() {
                 break;
             }
         }
-        probing.is_over = true;
+        probe.is_over = true;
         let now = Instant::now();
         let mut health = self.health();
         self.record_late_replies(&mut health, now);
@@ -218,8 +219,8 @@ impl Server {
         }
     }
 
-    /// Ends a change of the health: the copy that queries read is updated while the lock is held. If the
-    /// server has just started to back off, its outstanding queries are ended.
+    /// Completes a change of the health: updates the copy that queries read, while the lock is held. If the
+    /// server has just started to back off, its outstanding queries fail.
     fn publish(&self, health: MutexGuard<'_, Health>) -> Option<HealthChange> {
         let is_backing_off = health.is_backing_off();
         let was_backing_off = self.backing_off.swap(is_backing_off, Ordering::Relaxed);
@@ -251,32 +252,38 @@ impl Server {
         }
     }
 
-    /// Queries with EDNS, and without it if the server does not support it (RFC 6891 section 7).
-    async fn query(&self, question: &Question, via: TransportChoice, sent: Instant, until: Instant) -> Reply {
+    /// Queries with EDNS, or without it if the server does not support it (RFC 6891 section 7).
+    async fn query(
+        &self,
+        question: &Question,
+        transport: TransportChoice,
+        sent: Instant,
+        until: Instant,
+    ) -> Reply {
         let lower_case = self.lower_case.applies_at(sent);
         if self.no_edns.applies_at(sent) {
-            return self.exchange(question, via, false, lower_case, until).await;
+            return self.exchange(question, transport, false, lower_case, until).await;
         }
-        let response = self.exchange(question, via, true, lower_case, until).await?;
+        let response = self.exchange(question, transport, true, lower_case, until).await?;
         // BADVERS as well: version 0 was sent, and there is no lower one.
-        let not_understood =
+        let is_unsupported =
             |response: &Response| matches!(response.rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS);
-        if !not_understood(&response) {
+        if !is_unsupported(&response) {
             return Ok(response);
         }
-        let plain = Box::pin(self.exchange(question, via, false, lower_case, until)).await?;
-        if !not_understood(&plain) {
+        let plain = Box::pin(self.exchange(question, transport, false, lower_case, until)).await?;
+        if !is_unsupported(&plain) {
             self.no_edns.observe(sent);
         }
         Ok(plain)
     }
 
-    /// One exchange over the server's channel. Rarely used futures are boxed, because a question in flight is
-    /// as large as the largest of them.
+    /// Exchanges one query and response over the server's channel. Rarely used futures are boxed, because the
+    /// future of a question in flight is as large as the largest of them.
     async fn exchange(
         &self,
         question: &Question,
-        via: TransportChoice,
+        transport: TransportChoice,
         edns: bool,
         lower_case: bool,
         until: Instant,
@@ -286,13 +293,13 @@ impl Server {
         match &self.channel {
             Channel::Stream(stream) => Box::pin(stream.exchange(&plain(), until)).await,
             Channel::Https(https) => Box::pin(https.exchange(&plain(), until)).await,
-            Channel::Udp(_, stream) if via == TransportChoice::Connection => {
+            Channel::Udp(_, stream) if transport == TransportChoice::Connection => {
                 Box::pin(stream.exchange(&plain(), until)).await
             }
             Channel::Udp(sockets, stream) => {
                 match self.exchange_udp(sockets, question, edns, lower_case, until).await {
                     Ok(response) if !response.truncated => Ok(response),
-                    // A reply cannot be guessed into a connection.
+                    // Off-path attackers cannot inject a reply into a connection.
                     Ok(_) | Err(Failure::WrongCase) => Box::pin(stream.exchange(&plain(), until)).await,
                     Err(failure) => Err(failure),
                 }
@@ -309,7 +316,8 @@ impl Server {
         until: Instant,
     ) -> Reply {
         let mut reply = Err(Failure::WrongCase);
-        // One more attempt than it takes to conclude that the server does not preserve case.
+        // Enough mixed-case attempts to conclude that the server does not preserve case, and one in lower
+        // case.
         for attempt in 0..=WRONG_CASES {
             let mixed = !lower_case && attempt < WRONG_CASES;
             let outgoing = match mixed {
@@ -319,7 +327,7 @@ impl Server {
             reply = sockets.exchange(&Arc::new(outgoing), until).await;
             match &reply {
                 Err(Failure::WrongCase) if mixed => self.record_wrong_case(),
-                // A single reply in another case is not a trait of the server.
+                // The server preserves case, so an earlier reply in another case was an exception.
                 Ok(_) if mixed && self.wrong_cases.load(Ordering::Relaxed) > 0 && attempt == 0 => {
                     self.wrong_cases.store(0, Ordering::Relaxed);
                     break;
@@ -332,7 +340,7 @@ impl Server {
         reply
     }
 
-    /// Records a reply in another case.
+    /// Records a reply with the name in another case.
     fn record_wrong_case(&self) {
         if self.wrong_cases.fetch_add(1, Ordering::Relaxed) + 1 >= WRONG_CASES {
             self.wrong_cases.store(0, Ordering::Relaxed);
@@ -381,7 +389,7 @@ impl ObservedTrait {
         Self { is_configured, created: Instant::now(), until_ms: AtomicU64::new(0) }
     }
 
-    /// Whether it applies at this time.
+    /// Whether it applies at a time.
     fn applies_at(&self, now: Instant) -> bool {
         if self.is_configured {
             return true;
@@ -402,7 +410,7 @@ impl ObservedTrait {
     }
 }
 
-/// The content of a response that answers its question.
+/// Converts a response that answers its question into an answer.
 fn into_answer(response: Response) -> Result<Answer, Failure> {
     if !response.truncated && !response.answers_question() {
         return Err(Failure::Malformed(ResponseError::UnrelatedRecords));
@@ -410,7 +418,7 @@ fn into_answer(response: Response) -> Result<Answer, Failure> {
     let Response { rcode, truncated, answer, authority, edes, .. } = response;
     let is_redirected = || answer.iter().any(|set| set.rtype == RecordType::DNAME);
     match rcode {
-        // A truncated response over a connection cannot be obtained in any other way.
+        // The response is truncated even over a connection, so it cannot be obtained in full.
         Rcode::NOERROR | Rcode::NXDOMAIN if truncated => Err(Failure::Rcode(Rcode::SERVFAIL, edes)),
         Rcode::NOERROR | Rcode::NXDOMAIN => {
             Ok(Answer { rcode, answer, authority, ede: None, upstream_edes: edes })
@@ -429,15 +437,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trait_is_believed_for_a_while() {
-        let observed = ObservedTrait::new(false);
+    fn an_observed_trait_expires() {
+        let observation = ObservedTrait::new(false);
         let now = Instant::now();
-        assert!(!observed.applies_at(now));
-        observed.observe(now);
-        assert!(observed.applies_at(now + TRAIT_TTL - Duration::from_millis(1)));
-        assert!(!observed.applies_at(now + TRAIT_TTL + Duration::from_millis(1)));
-        observed.observe(now + TRAIT_TTL * 2);
-        assert!(observed.applies_at(now + TRAIT_TTL * 2));
-        assert!(ObservedTrait::new(true).applies_at(now + TRAIT_TTL * 9), "what is configured does not expire");
+        assert!(!observation.applies_at(now));
+        observation.observe(now);
+        assert!(observation.applies_at(now + TRAIT_TTL - Duration::from_millis(1)));
+        assert!(!observation.applies_at(now + TRAIT_TTL + Duration::from_millis(1)));
+        observation.observe(now + TRAIT_TTL * 2);
+        assert!(observation.applies_at(now + TRAIT_TTL * 2));
+        assert!(
+            ObservedTrait::new(true).applies_at(now + TRAIT_TTL * 9),
+            "a configured trait does not expire"
+        );
     }
 }

@@ -6,12 +6,13 @@
 //!    └─▶ in_flight ◀── deliver ◀── inbox ◀── one reader each ◀─┘
 //! ```
 //!
-//! An attacker must guess the port, the ID and the case of the name. A connected socket receives datagrams
-//! only from the server's address and port, and reports immediately if nothing listens there.
+//! An off-path attacker must guess the port, the ID and the case of the name. A connected socket receives
+//! datagrams only from the server's address and port, and reports an error immediately if the server's port
+//! is closed.
 //!
-//! A batch is what the runtime processes before it polls the system for events. The questions of a batch are
-//! sent together, from one randomly selected socket, with one call; their responses arrive together and are
-//! read with one call.
+//! A batch consists of the questions that the runtime processes before it polls the system for events. They
+//! are sent with one call from one randomly selected socket, so that their responses are received together
+//! and read with one call.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ use super::message::{Failure, OutgoingQuery};
 use super::udp::SocketTarget;
 use crate::serve::datagrams::{Backend, Inbox, Outbox};
 
-/// Buffer size for a datagram. Queries announce 1232 octets; longer replies than this cannot be read.
+/// Buffer size for a datagram. Queries announce 1232 octets; replies longer than the buffer are truncated.
 const MAX_DATAGRAM: usize = 4096;
 
 /// Maximum number of responses per receive call.
@@ -41,8 +42,8 @@ const RECEIVE_BATCH: usize = 64;
 /// Maximum number of questions sent together from one socket: they fit into its send buffer.
 const SEND_BATCH: usize = 64;
 
-/// After this many replies that match no query, a socket is closed: the number of guesses that an attacker
-/// has at one port.
+/// After this many replies that match no query, a socket is closed. This limits the guesses of an attacker
+/// per port.
 const MAX_MISMATCHES: u32 = 16;
 
 /// Interval for ending questions that have timed out. A timer per question would cost more.
@@ -53,11 +54,11 @@ const SWEEP: Duration = Duration::from_millis(20);
 pub(super) struct SocketPool {
     target: Arc<SocketTarget>,
     state: Mutex<PoolState>,
-    /// All sockets are read into the same buffers, which are likely to be in the processor's cache.
+    /// Shared by all sockets, so that the buffers are likely to be in the CPU cache.
     inbox: Mutex<Inbox>,
     /// Notified when a batch begins.
     batch_started: Arc<Notify>,
-    /// The task that ends batches and expires questions.
+    /// The task that flushes batches and expires questions.
     flusher: OnceLock<AbortHandle>,
 }
 
@@ -103,17 +104,17 @@ impl SocketPool {
             batch_started: Arc::default(),
             flusher: OnceLock::new(),
         });
-        let keeper = tokio::spawn(run_pool(Arc::downgrade(&pool), pool.batch_started.clone()));
-        pool.flusher.get_or_init(|| keeper.abort_handle());
+        let flusher = tokio::spawn(run_pool(Arc::downgrade(&pool), pool.batch_started.clone()));
+        pool.flusher.get_or_init(|| flusher.abort_handle());
         pool
     }
 
     /// Whether its runtime is running.
     pub fn is_alive(&self) -> bool {
-        self.flusher.get().is_some_and(|keeper| !keeper.is_finished())
+        self.flusher.get().is_some_and(|flusher| !flusher.is_finished())
     }
 
-    /// Sends a question with the current batch. It ends at `until`, or up to one sweep interval later.
+    /// Sends a question with the current batch. It times out at `until`, or up to one sweep interval later.
     pub fn send(self: &Arc<Self>, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Result<Ticket, Failure> {
         let mut state = self.lock();
         let ticket = self.register(&mut state, outgoing, until)?;
@@ -127,27 +128,28 @@ impl SocketPool {
         Ok(ticket)
     }
 
-    /// Registers a question on the socket of the current batch, which is selected if there is none yet.
+    /// Registers a question with the socket of the current batch. Selects the socket if this is the first
+    /// question of the batch.
     fn register(
         self: &Arc<Self>,
         state: &mut PoolState,
         outgoing: &Arc<OutgoingQuery>,
         until: Instant,
     ) -> Result<Ticket, Failure> {
-        let chosen = state.batch_slot.unwrap_or_else(|| rand::random_range(0..state.slots.len()));
-        if let Some(socket) = &state.slots[chosen] {
-            if let Some(ticket) = socket.in_flight.open(outgoing, until) {
-                state.batch_slot = Some(chosen);
+        let slot = state.batch_slot.unwrap_or_else(|| rand::random_range(0..state.slots.len()));
+        if let Some(socket) = &state.slots[slot] {
+            if let Some(ticket) = socket.in_flight.register(outgoing, until) {
+                state.batch_slot = Some(slot);
                 return Ok(ticket);
             }
-            // The socket is used up. The outbox holds questions for it.
+            // The socket is used up. Send the questions in the outbox from it before it is replaced.
             state.flush();
-            state.retire(chosen, self.target.linger);
+            state.retire(slot, self.target.linger);
         }
-        let socket = self.open_socket(chosen)?;
-        let ticket = socket.in_flight.open(outgoing, until).ok_or(Failure::Closed)?;
-        state.slots[chosen] = Some(socket);
-        state.batch_slot = Some(chosen);
+        let socket = self.open_socket(slot)?;
+        let ticket = socket.in_flight.register(outgoing, until).ok_or(Failure::Closed)?;
+        state.slots[slot] = Some(socket);
+        state.batch_slot = Some(slot);
         Ok(ticket)
     }
 
@@ -169,14 +171,15 @@ impl SocketPool {
         Ok(Socket { io, in_flight, reader })
     }
 
-    /// Reads the waiting datagrams of a socket and delivers them. `news` is the reason: datagrams or an
-    /// error.
-    fn receive(&self, io: &UdpSocket, in_flight: &QueryTable, news: Interest) -> Result<(), Failure> {
+    /// Reads the waiting datagrams of a socket and delivers them. `interest` is the event that occurred:
+    /// readable or error.
+    fn receive(&self, io: &UdpSocket, in_flight: &QueryTable, interest: Interest) -> Result<(), Failure> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut received = 0;
-        let outcome = io.try_io(news, || {
+        let outcome = io.try_io(interest, || {
             received = inbox.receive(io.as_fd(), false)?;
-            // A partial batch means that the socket has been drained: the runtime need not try again.
+            // A partial batch means that the socket has been drained. The error makes the runtime wait for
+            // the next event.
             let more = received == inbox.capacity();
             if more { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         });
@@ -189,14 +192,15 @@ impl SocketPool {
         }
     }
 
-    /// Records how a message was matched. A socket that received too many messages without a match is closed.
-    fn record(&self, seen: Delivery, in_flight: &QueryTable) -> Result<(), Failure> {
-        match seen {
+    /// Records how a message was delivered. Fails if the socket received too many messages that match no
+    /// query.
+    fn record(&self, delivery: Delivery, in_flight: &QueryTable) -> Result<(), Failure> {
+        match delivery {
             Delivery::Response => return Ok(()),
             Delivery::Late => self.target.late.store(true, Ordering::Relaxed),
             Delivery::WrongCase | Delivery::Mismatch => self.target.metrics.failed("mismatch"),
         }
-        let is_attacked = seen == Delivery::Mismatch && in_flight.mismatches() >= MAX_MISMATCHES;
+        let is_attacked = delivery == Delivery::Mismatch && in_flight.mismatches() >= MAX_MISMATCHES;
         if is_attacked { Err(Failure::Mismatch) } else { Ok(()) }
     }
 
@@ -233,8 +237,8 @@ impl SocketPool {
 
 impl Drop for SocketPool {
     fn drop(&mut self) {
-        if let Some(keeper) = self.flusher.get() {
-            keeper.abort();
+        if let Some(flusher) = self.flusher.get() {
+            flusher.abort();
         }
     }
 }
@@ -247,8 +251,8 @@ impl PoolState {
         self.outbox.send(socket.io.as_fd());
         match self.outbox.take_error() {
             None => {}
-            // With a full send buffer, a question is lost, as it may be anywhere in the network. It is
-            // retried.
+            // The send buffer is full. The question counts as lost in the network and is sent again after the
+            // timeout.
             Some(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Some(error) => {
                 socket.in_flight.fail(&error.into());
@@ -257,13 +261,13 @@ impl PoolState {
         }
     }
 
-    /// Retires a socket, which waits for outstanding responses but takes no more questions.
+    /// Retires a socket: it waits for outstanding responses, but no more questions are sent from it.
     fn retire(&mut self, index: usize, linger: Duration) {
         self.retired.extend(self.slots[index].take().map(|socket| (Instant::now() + linger, socket)));
     }
 
     /// Removes a socket whose reader has ended, and the questions in the outbox that would have been sent
-    /// from it: nobody waits for them any more.
+    /// from it: they have failed.
     fn remove(&mut self, index: usize, io: &Arc<UdpSocket>) {
         if self.slots[index].as_ref().is_none_or(|current| !Arc::ptr_eq(&current.io, io)) {
             return;
@@ -276,33 +280,33 @@ impl PoolState {
     }
 }
 
-/// Main loop of a pool: ends each batch, and sweeps while anything is in flight.
-async fn run_pool(pool: Weak<SocketPool>, progress: Arc<Notify>) {
+/// Main loop of a pool: flushes each batch, and sweeps while queries are in flight.
+async fn run_pool(pool: Weak<SocketPool>, batch_started: Arc<Notify>) {
     let mut sweep = std::pin::pin!(sleep(SWEEP));
-    let mut sweeps = false;
+    let mut sweeping = false;
     loop {
         tokio::select! {
             biased;
-            () = progress.notified() => {
+            () = batch_started.notified() => {
                 ready_tasks_have_run().await;
                 let Some(pool) = pool.upgrade() else { return };
                 pool.flush();
-                if !sweeps {
-                    sweeps = true;
+                if !sweeping {
+                    sweeping = true;
                     schedule_sweep(sweep.as_mut());
                 }
             }
-            () = &mut sweep, if sweeps => {
+            () = &mut sweep, if sweeping => {
                 let Some(pool) = pool.upgrade() else { return };
-                sweeps = pool.sweep(Instant::now());
+                sweeping = pool.sweep(Instant::now());
                 schedule_sweep(sweep.as_mut());
             }
         }
     }
 }
 
-/// Waits until the ready tasks have run. In a single-threaded runtime this is already the case: this task was
-/// queued behind them.
+/// Waits until the ready tasks have run. In a single-threaded runtime they have run already, because this
+/// task was queued behind them.
 async fn ready_tasks_have_run() {
     if Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread {
         tokio::task::yield_now().await;
@@ -339,22 +343,22 @@ impl SocketReader {
     /// Reads until an error occurs.
     async fn read(&self) -> Failure {
         loop {
-            // An ICMP error for a closed port does not make a socket readable. `try_io` supports one interest
-            // at a time.
-            let news = match self.io.ready(Interest::READABLE | Interest::ERROR).await {
+            // An ICMP error for a closed port does not make a socket readable, so errors are awaited too.
+            // `try_io` supports one interest at a time.
+            let interest = match self.io.ready(Interest::READABLE | Interest::ERROR).await {
                 Ok(ready) if ready.is_error() => Interest::ERROR,
                 Ok(_) => Interest::READABLE,
                 Err(error) => return error.into(),
             };
             let Some(pool) = self.pool.upgrade() else { return Failure::Closed };
-            if let Err(failure) = pool.receive(&self.io, &self.in_flight, news) {
+            if let Err(failure) = pool.receive(&self.io, &self.in_flight, interest) {
                 return failure;
             }
         }
     }
 }
 
-/// However the task ends, queries must not wait for a socket that is no longer read.
+/// Queries must not wait for a socket that is no longer read, even if the task is aborted.
 impl Drop for SocketReader {
     fn drop(&mut self) {
         self.in_flight.fail(&Failure::Closed);

@@ -19,8 +19,8 @@ use crate::observe::ServerMetrics;
 /// Maximum number of messages that wait to be written.
 const WRITE_QUEUE: usize = 64;
 
-/// After this many replies that match no query, the connection is closed. Only the server can write to it, so
-/// the server is malfunctioning.
+/// After this many replies that match no query, the connection is closed: only the server can have sent them,
+/// so it is malfunctioning.
 const MAX_MISMATCHES: u32 = 256;
 
 /// How to connect to a server.
@@ -38,7 +38,7 @@ impl Connector {
         let tcp = self.connect_tcp().await?;
         match &self.tls {
             None => Ok(Box::new(tcp)),
-            Some(secure) => Ok(Box::new(secure.handshake(tcp).await?)),
+            Some(tls) => Ok(Box::new(tls.handshake(tcp).await?)),
         }
     }
 
@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// The connection to a server, if it is open.
 #[derive(Debug)]
 pub(super) struct StreamPool {
-    dial: Connector,
+    connector: Connector,
     idle: Duration,
     metrics: Arc<ServerMetrics>,
     current: Mutex<Option<Connection>>,
@@ -87,8 +87,8 @@ struct StreamState {
 }
 
 impl StreamPool {
-    pub fn new(dial: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
-        Self { dial, idle, metrics, current: Mutex::new(None) }
+    pub fn new(connector: Connector, idle: Duration, metrics: Arc<ServerMetrics>) -> Self {
+        Self { connector, idle, metrics, current: Mutex::new(None) }
     }
 
     /// Sends a question and waits for its response until a deadline.
@@ -131,7 +131,7 @@ impl StreamPool {
             return Ok((connection.clone(), false));
         }
         *current = None;
-        let stream = self.dial.connect().await?;
+        let stream = self.connector.connect().await?;
         let (write, to_write) = mpsc::channel(WRITE_QUEUE);
         let state = Arc::new(StreamState::default());
         tokio::spawn(run(stream, to_write, state.clone(), self.idle, self.metrics.clone()));
@@ -143,8 +143,9 @@ impl StreamPool {
 
 impl Connection {
     async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
-        let ticket = self.state.in_flight.open(outgoing, until).ok_or(Failure::Closed)?;
-        let mut watch = SilenceGuard { state: &self.state, before: self.state.received(), answered: false };
+        let ticket = self.state.in_flight.register(outgoing, until).ok_or(Failure::Closed)?;
+        let mut guard =
+            SilenceGuard { state: &self.state, received_before: self.state.received(), answered: false };
         let message = outgoing.wire(ticket.id);
         let mut frame = Vec::with_capacity(2 + message.len());
         // A query has at most about 300 octets.
@@ -152,7 +153,7 @@ impl Connection {
         frame.extend(message);
         self.write.send(frame).await.map_err(|_| Failure::Closed)?;
         let reply = ticket.wait().await;
-        watch.answered = true;
+        guard.answered = true;
         reply
     }
 }
@@ -163,17 +164,17 @@ impl StreamState {
     }
 }
 
-/// Detects silence while a question waits. If it times out and nothing was received at all, the connection
-/// takes no more questions. Outstanding questions continue to wait: each has its own timeout.
+/// Detects that nothing was received while a question was outstanding. If that question times out, the
+/// connection accepts no more questions. The others continue to wait until they time out.
 struct SilenceGuard<'s> {
     state: &'s StreamState,
-    before: usize,
+    received_before: usize,
     answered: bool,
 }
 
 impl Drop for SilenceGuard<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.state.received() == self.before {
+        if !self.answered && self.state.received() == self.received_before {
             self.state.in_flight.close();
         }
         if self.state.in_flight.is_closed() && self.state.in_flight.is_idle() {
@@ -182,7 +183,8 @@ impl Drop for SilenceGuard<'_> {
     }
 }
 
-/// Main loop of a connection: until it has been idle for too long, either side fails, or it is dropped.
+/// Main loop of a connection. Ends when the connection has been idle for too long, either side fails, or it
+/// is dropped.
 async fn run(
     stream: Box<dyn Stream>,
     mut to_write: mpsc::Receiver<Vec<u8>>,
@@ -205,10 +207,7 @@ async fn run(
             match next_frame(&mut read, &state.in_flight, idle).await {
                 Ok(frame) => {
                     state.received.fetch_add(1, Ordering::Relaxed);
-                    if matches!(
-                        state.in_flight.deliver(&frame),
-                        Delivery::WrongCase | Delivery::Mismatch
-                    ) {
+                    if matches!(state.in_flight.deliver(&frame), Delivery::WrongCase | Delivery::Mismatch) {
                         metrics.failed("mismatch");
                         // A single mismatched reply concerns only its query; a malfunctioning server is
                         // disconnected.
@@ -227,7 +226,7 @@ async fn run(
         () = state.close.notified() => Failure::Closed,
     };
     state.in_flight.fail(&failure);
-    // TLS sends close_notify; a server that has stopped reading is not waited for.
+    // TLS sends close_notify. The timeout is for a server that has stopped reading.
     let _ = tokio::time::timeout(Duration::from_secs(1), write.shutdown()).await;
 }
 
@@ -263,33 +262,33 @@ mod tests {
     use crate::observe::{Observer, ObserverOptions};
 
     #[tokio::test]
-    async fn a_question_whose_time_is_up_fails_no_other_on_its_connection() {
+    async fn a_question_that_times_out_does_not_fail_others_on_its_connection() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let query_log = crate::config::QueryLog::default();
         let observer = Observer::new(ObserverOptions { query_log, remembered_lookups: 1 }).unwrap();
         let server = listener.local_addr().unwrap();
         let metrics = Arc::new(observer.forward().server(&"server".into(), None));
-        let dial = Connector { server, source: None, tls: None };
-        let pool = Arc::new(StreamPool::new(dial, Duration::from_secs(60), metrics));
-        let ask = |name: &str, until: Instant| {
+        let connector = Connector { server, source: None, tls: None };
+        let pool = Arc::new(StreamPool::new(connector, Duration::from_secs(60), metrics));
+        let query = |name: &str, until: Instant| {
             let question =
                 Question { qname: Name::parse(name).unwrap(), qtype: RecordType::A, qclass: Class::IN };
             let pool = pool.clone();
             async move { pool.exchange(&Arc::new(OutgoingQuery::plain(&question, false)), until).await }
         };
-        let patient = tokio::spawn(ask("patient.example", Instant::now() + Duration::from_secs(600)));
+        let slow = tokio::spawn(query("slow.example", Instant::now() + Duration::from_secs(600)));
         let (mut stream, _) = listener.accept().await.unwrap();
         let length = stream.read_u16().await.unwrap();
         let mut message = vec![0; usize::from(length)];
         stream.read_exact(&mut message).await.unwrap();
-        let late = ask("late.example", Instant::now() + Duration::from_millis(20)).await;
+        let late = query("late.example", Instant::now() + Duration::from_millis(20)).await;
         assert_eq!(late, Err(Failure::Timeout));
-        // Its reply arrives after the other query has timed out.
+        // The reply to the first query arrives after the second has timed out.
         message[2] |= 0x80;
         stream.write_all(&[&length.to_be_bytes()[..], &message].concat()).await.unwrap();
-        assert!(patient.await.unwrap().is_ok());
+        assert!(slow.await.unwrap().is_ok());
         // The connection is not used again.
-        let next = tokio::spawn(ask("next.example", Instant::now() + Duration::from_secs(600)));
+        let next = tokio::spawn(query("next.example", Instant::now() + Duration::from_secs(600)));
         listener.accept().await.unwrap();
         next.abort();
     }

@@ -35,7 +35,7 @@ pub struct Trust(Arc<RootCertStore>);
 #[error("not a certificate of an authority")]
 pub struct BadAuthority(#[from] rustls::Error);
 
-/// Those of Mozilla's root programme.
+/// The authorities of Mozilla's root programme.
 impl Default for Trust {
     fn default() -> Self {
         Self(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
@@ -57,7 +57,7 @@ impl Trust {
 ///
 /// # Errors
 ///
-/// With the first file that is not.
+/// If a file is unusable; the error describes the first one.
 pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), InvalidPem> {
     ParsedFiles::new(trust).map(drop)
 }
@@ -65,7 +65,7 @@ pub(in crate::serve) fn check_trust(trust: &TlsTrust) -> Result<(), InvalidPem> 
 /// The files of a server, parsed.
 #[derive(Default)]
 struct ParsedFiles {
-    /// The authorities used instead of the common ones, with their certificates.
+    /// The authorities trusted instead of the default ones, with their certificates.
     ca: Option<(RootCertStore, Vec<CertificateDer<'static>>)>,
     /// The client certificate.
     client: Option<Arc<CertifiedKey>>,
@@ -77,17 +77,14 @@ impl ParsedFiles {
         let ca = match &trust.ca {
             None => None,
             Some(file) => {
-                let lookup = certificates(file)?;
+                let certificates = certificates(file)?;
                 let mut roots = RootCertStore::empty();
-                for (index, certificate) in lookup.iter().enumerate() {
+                for (index, certificate) in certificates.iter().enumerate() {
                     roots.add(certificate.clone()).map_err(|_| {
-                        InvalidPem::new(
-                            file,
-                            format!("has a certificate that cannot be parsed, number {}", index + 1),
-                        )
+                        InvalidPem::new(file, format!("contains a certificate that cannot be parsed (number {})", index + 1))
                     })?;
                 }
-                Some((roots, lookup))
+                Some((roots, certificates))
             }
         };
         let client = trust.client.as_ref().map(certified_key).transpose()?.map(Arc::new);
@@ -98,18 +95,19 @@ impl ParsedFiles {
 /// Authenticates one server: by a chain to an authority, by its public key, or by both.
 #[derive(Debug)]
 struct Verifier {
-    /// Checks chain, name and validity. With pins only, it checks just the signatures of handshakes.
+    /// Verifies chain, name and validity period. If only pins are configured, it verifies just the signatures
+    /// of handshakes.
     webpki: Arc<WebPkiServerVerifier>,
-    /// Whether chain, name and validity are checked.
+    /// Whether chain, name and validity period are verified.
     verifies_chain: bool,
-    /// The certificates of the server's own `ca`. `None` if the common authorities are trusted.
+    /// The certificates of the `ca` configured for the server. `None` if the default authorities are trusted.
     ca: Option<Vec<CertificateDer<'static>>>,
-    /// Hashes of accepted public keys. Empty: any.
+    /// Hashes of the accepted public keys. If empty, every key is accepted.
     pins: Arc<[SpkiPin]>,
 }
 
 impl Verifier {
-    /// Checks the chain, the name and the validity.
+    /// Verifies the chain, the name and the validity period.
     fn verify_chain(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -126,8 +124,8 @@ impl Verifier {
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
                 if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
             {
-                // `openssl req -x509` marks a self-signed certificate as an authority's. It is accepted if
-                // `ca` contains it; its validity was checked before this mark (RFC 5280 section 6.1.3).
+                // `openssl req -x509` marks a self-signed certificate as an authority. It is accepted if `ca`
+                // contains it. Its validity period was verified before this mark (RFC 5280 section 6.1.3).
                 match self.ca.iter().flatten().any(|trusted| trusted == end_entity) {
                     true => verify_server_name(&ParsedCertificate::try_from(end_entity)?, name),
                     false => Err(CertificateRejection::authority_as_server().into()),
@@ -137,8 +135,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the public key (RFC 7858 section 4.2) of the server's own certificate, because anyone can
-    /// append others.
+    /// Verifies the public key (RFC 7858 section 4.2) of the server's certificate only, because anyone can
+    /// append other certificates.
     fn verify_key(&self, end_entity: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         if self.pins.is_empty() {
             return Ok(());
@@ -196,12 +194,12 @@ impl ServerCertVerifier for Verifier {
 #[derive(Debug)]
 struct ClientCertificate {
     key: Option<Arc<CertifiedKey>>,
-    seen: Arc<ConnectionObservations>,
+    observations: Arc<ConnectionObservations>,
 }
 
 impl ResolvesClientCert for ClientCertificate {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.seen.requested.store(true, Ordering::Relaxed);
+        self.observations.requested.store(true, Ordering::Relaxed);
         self.key.clone()
     }
 
@@ -222,8 +220,8 @@ struct ConnectionObservations {
 }
 
 impl ConnectionObservations {
-    /// Why a connection ended before anything was received on it: a server that rejects a client certificate
-    /// may close the connection before its alert is read.
+    /// Describes why a connection ended before anything was received. A server that rejects a client
+    /// certificate may close the connection before its alert is read.
     fn describe_close(&self) -> Option<String> {
         let requested = self.requested.load(Ordering::Relaxed);
         requested.then(|| match self.has_client_certificate {
@@ -239,34 +237,33 @@ impl ConnectionObservations {
     }
 }
 
-/// TLS to one server.
+/// Opens TLS sessions to one server.
 #[derive(Clone)]
 pub(super) struct TlsDialer {
     /// An error if the server's files are unusable, which `check` reports.
     connector: Result<TlsConnector, Arc<str>>,
     /// The name in its certificate, or its address.
     name: Arc<str>,
-    seen: Arc<ConnectionObservations>,
+    observations: Arc<ConnectionObservations>,
 }
 
 impl TlsDialer {
-    /// Creates TLS for one protocol (RFC 7301), authenticated as configured for the server, or else by the
-    /// common authorities.
-    pub fn new(common: &Trust, local_sockets: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
-        let material = local_sockets.map_or_else(|| Ok(ParsedFiles::default()), ParsedFiles::new);
-        let presents = local_sockets.is_some_and(|local_sockets| local_sockets.client.is_some());
-        let seen = Arc::new(ConnectionObservations {
-            has_client_certificate: presents,
-            ..ConnectionObservations::default()
-        });
-        let pins = local_sockets.map(|local_sockets| local_sockets.pins.clone()).unwrap_or_default();
-        let connector = material
-            .map_err(|refused| refused.to_string())
-            .and_then(|material| {
-                connector(common, material, pins, protocol, seen.clone()).map_err(|error| error.to_string())
+    /// Creates a dialer for one application protocol (RFC 7301). The server is authenticated as configured in
+    /// `trust`, or else by the default authorities.
+    pub fn new(default: &Trust, trust: Option<&TlsTrust>, protocol: &[u8], name: &Arc<str>) -> Self {
+        let files = trust.map_or_else(|| Ok(ParsedFiles::default()), ParsedFiles::new);
+        let has_client_certificate = trust.is_some_and(|trust| trust.client.is_some());
+        let observations =
+            Arc::new(ConnectionObservations { has_client_certificate, ..ConnectionObservations::default() });
+        let pins = trust.map(|trust| trust.pins.clone()).unwrap_or_default();
+        let connector = files
+            .map_err(|invalid| invalid.to_string())
+            .and_then(|files| {
+                connector(default, files, pins, protocol, observations.clone())
+                    .map_err(|error| error.to_string())
             })
             .map_err(Arc::from);
-        Self { connector, name: name.clone(), seen }
+        Self { connector, name: name.clone(), observations }
     }
 
     /// Performs a handshake on a connection.
@@ -275,14 +272,16 @@ impl TlsDialer {
             Failure::Network(format!("has `{}` configured, which is not a host name", self.name))
         })?;
         let connector = self.connector.as_ref().map_err(|why| Failure::Network(why.to_string()))?;
-        self.seen.requested.store(false, Ordering::Relaxed);
-        *self.seen.error() = None;
+        self.observations.requested.store(false, Ordering::Relaxed);
+        *self.observations.error() = None;
         match connector.connect(name, tcp).await {
-            Ok(stream) => Ok(DescribedStream { stream, seen: self.seen.clone(), received: false }),
+            Ok(stream) => {
+                Ok(DescribedStream { stream, observations: self.observations.clone(), received: false })
+            }
             Err(error) => Err(Failure::Network(match rustls_error(&error) {
-                Some(error) => describe(error, self.seen.has_client_certificate),
+                Some(error) => describe(error, self.observations.has_client_certificate),
                 None if is_connection_end(&error) => self
-                    .seen
+                    .observations
                     .describe_close()
                     .unwrap_or_else(|| "closed the connection during the TLS handshake".to_owned()),
                 None => return Err(error.into()),
@@ -292,41 +291,41 @@ impl TlsDialer {
 
     /// Description of the TLS failure of the most recent connection after its handshake, if any.
     pub fn error(&self) -> Option<String> {
-        self.seen.error().clone()
+        self.observations.error().clone()
     }
 }
 
 impl fmt::Debug for TlsDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secure").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("TlsDialer").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// The client side of TLS to one server.
+/// Creates the client side of TLS to one server.
 fn connector(
-    common: &Trust,
-    material: ParsedFiles,
+    default: &Trust,
+    files: ParsedFiles,
     pins: Arc<[SpkiPin]>,
     protocol: &[u8],
-    seen: Arc<ConnectionObservations>,
+    observations: Arc<ConnectionObservations>,
 ) -> Result<TlsConnector, rustls::Error> {
-    let ParsedFiles { ca, client } = material;
-    let checks_chain = ca.is_some() || pins.is_empty();
+    let ParsedFiles { ca, client } = files;
+    let verifies_chain = ca.is_some() || pins.is_empty();
     let (roots, ca) = match ca {
         Some((roots, certificates)) => (Arc::new(roots), Some(certificates)),
-        None => (common.0.clone(), None),
+        None => (default.0.clone(), None),
     };
     let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
-    let verifier = Verifier { webpki, verifies_chain: checks_chain, ca, pins };
+    let verifier = Verifier { webpki, verifies_chain, ca, pins };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        // Only the name of rustls's method is dangerous: this verifier always checks signatures, and checks
-        // chains unless only pins are configured (RFC 7858 section 4.2).
+        // Not dangerous despite rustls's name: this verifier always verifies signatures, and verifies chains
+        // unless only pins are configured (RFC 7858 section 4.2).
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::new(ClientCertificate { key: client, seen }));
+        .with_client_cert_resolver(Arc::new(ClientCertificate { key: client, observations }));
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -334,17 +333,17 @@ fn connector(
 /// A TLS stream whose errors are replaced by descriptions.
 pub(super) struct DescribedStream {
     stream: TlsStream<TcpStream>,
-    seen: Arc<ConnectionObservations>,
+    observations: Arc<ConnectionObservations>,
     /// Whether anything was received since the handshake.
     received: bool,
 }
 
 impl DescribedStream {
-    /// The described error, which is also stored for layers that discard it.
+    /// Replaces an error by its description, which is also stored because h2 discards errors.
     fn described(&self, error: io::Error) -> io::Error {
         let why = match rustls_error(&error) {
-            Some(error) => Some(describe(error, self.seen.has_client_certificate)),
-            None if is_connection_end(&error) && !self.received => self.seen.describe_close(),
+            Some(error) => Some(describe(error, self.observations.has_client_certificate)),
+            None if is_connection_end(&error) && !self.received => self.observations.describe_close(),
             None => None,
         };
         match why {
@@ -353,9 +352,9 @@ impl DescribedStream {
         }
     }
 
-    /// An error with this text.
+    /// Creates an error with this text and stores the text.
     fn fail(&self, why: String) -> io::Error {
-        *self.seen.error() = Some(why.clone());
+        *self.observations.error() = Some(why.clone());
         io::Error::other(why)
     }
 }
@@ -375,7 +374,7 @@ impl AsyncRead for DescribedStream {
                 Ok(())
             }
             Ok(()) if self.received || buffer.remaining() == 0 => Ok(()),
-            Ok(()) => self.seen.describe_close().map_or(Ok(()), |why| Err(self.fail(why))),
+            Ok(()) => self.observations.describe_close().map_or(Ok(()), |why| Err(self.fail(why))),
         })
     }
 }

@@ -21,15 +21,15 @@ const MAX_CHARACTERS: usize = 64;
 pub(super) struct CertificateRejection(String);
 
 impl CertificateRejection {
-    /// It was not signed by a trusted authority. `own_ca`: the server has a `ca` of its own.
+    /// The certificate is not signed by a trusted authority. `has_ca`: `ca` is configured for the server.
     pub fn unknown_issuer(
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        own_ca: bool,
+        has_ca: bool,
     ) -> Self {
         let (issuer, is_self_signed) = top_issuer(end_entity, intermediates);
         let issuer = issuer.map(|issuer| format!(" ({issuer})")).unwrap_or_default();
-        Self(match (is_self_signed, own_ca) {
+        Self(match (is_self_signed, has_ca) {
             (true, true) => format!("has a self-signed certificate that is not in its `ca`{issuer}"),
             (true, false) => {
                 format!("has a self-signed certificate{issuer}: set `ca = \"file.pem\"` or `spki_pin`")
@@ -37,24 +37,24 @@ impl CertificateRejection {
             (false, true) => {
                 format!("has a certificate signed by an authority that is not in its `ca`{issuer}")
             }
-            (false, false) => format!(
-                "has a certificate from an untrusted authority{issuer}: set `ca = \"file.pem\"`"
-            ),
+            (false, false) => {
+                format!("has a certificate from an untrusted authority{issuer}: set `ca = \"file.pem\"`")
+            }
         })
     }
 
-    /// It is marked as an authority's certificate (RFC 5280 section 4.2.1.9).
+    /// The certificate is marked as that of an authority (RFC 5280 section 4.2.1.9).
     pub fn authority_as_server() -> Self {
         Self(
-            "has the certificate of an authority (CA:TRUE) in place of a server's: set `ca` to that very certificate, \
+            "presented the certificate of an authority (CA:TRUE) as its own: set `ca` to exactly that certificate, \
              or `spki_pin`"
                 .to_owned(),
         )
     }
 
-    /// The hash of its public key is not among the pins.
-    pub fn pin_mismatch(seen: &[u8]) -> Self {
-        Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(seen)))
+    /// The hash of the public key is not among the pins.
+    pub fn pin_mismatch(hash: &[u8]) -> Self {
+        Self(format!("has a public key whose pin, sha256/{}, is not in `spki_pin`", BASE64.encode(hash)))
     }
 }
 
@@ -72,11 +72,11 @@ impl From<CertificateRejection> for rustls::Error {
     }
 }
 
-/// Describes an error. `has_client_certificate`: a client certificate is configured.
-pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
+/// Describes an error. `has_client_certificate`: a client certificate is configured for the server.
+pub(super) fn describe(error: &rustls::Error, has_client_certificate: bool) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => describe_certificate_error(error),
-        rustls::Error::AlertReceived(alert) => describe_alert(*alert, presents),
+        rustls::Error::AlertReceived(alert) => describe_alert(*alert, has_client_certificate),
         rustls::Error::NoCertificatesPresented => "presented no certificate".to_owned(),
         rustls::Error::PeerIncompatible(why) => describe_incompatibility(why).to_owned(),
         rustls::Error::InvalidMessage(_) => "sent something that is not TLS".to_owned(),
@@ -96,7 +96,7 @@ pub(super) fn describe(error: &rustls::Error, presents: bool) -> String {
     }
 }
 
-/// For a server that does not offer DNS by ALPN.
+/// For a server that does not offer the protocol in ALPN (RFC 7301).
 const NO_PROTOCOL: &str = "does not offer DNS over this transport (no common application protocol)";
 
 /// Describes an error of a server's certificate.
@@ -120,9 +120,7 @@ fn describe_certificate_error(error: &CertificateError) -> String {
                 Some(names) => format!("has a certificate for {names}, not for {expected}"),
             }
         }
-        CertificateError::UnknownIssuer => {
-            "has a certificate from an untrusted authority".to_owned()
-        }
+        CertificateError::UnknownIssuer => "has a certificate from an untrusted authority".to_owned(),
         CertificateError::Revoked => "has a revoked certificate".to_owned(),
         CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
@@ -153,10 +151,10 @@ fn describe_certificate_error(error: &CertificateError) -> String {
     }
 }
 
-/// For causes without a description of their own.
+/// For causes that have no specific description.
 const BAD_CHAIN: &str = "has an invalid certificate chain";
 
-/// Describes an error of a chain that rustls passes on from the verifier.
+/// Describes an error of the certificate chain that rustls received from webpki.
 fn describe_chain_error(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::NameConstraintViolation => {
@@ -179,25 +177,29 @@ fn describe_chain_error(error: &webpki::Error) -> &'static str {
     }
 }
 
-/// Describes why the server refused, by its alert (RFC 8446 section 6.2).
-fn describe_alert(alert: AlertDescription, presents: bool) -> String {
-    let refused = |why: &str| match presents {
+/// Describes why the server rejected the handshake, based on its alert (RFC 8446 section 6.2).
+fn describe_alert(alert: AlertDescription, has_client_certificate: bool) -> String {
+    let rejected = |why: &str| match has_client_certificate {
         true => format!("rejected the client certificate: {why}"),
         false => format!("rejected the TLS handshake: {why}"),
     };
     match alert {
-        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => match presents {
-            true => refused("it requires one from another authority"),
-            false => "requires a client certificate: set `client_certificate` and `client_key`".to_owned(),
-        },
-        AlertDescription::UnknownCA => refused("its authority is unknown to the server"),
-        AlertDescription::CertificateExpired => refused("it expired"),
-        AlertDescription::CertificateRevoked => refused("it was revoked"),
-        AlertDescription::UnsupportedCertificate => refused("its type is not supported"),
-        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            refused("the certificate is invalid")
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            match has_client_certificate {
+                true => rejected("it requires one from another authority"),
+                false => {
+                    "requires a client certificate: set `client_certificate` and `client_key`".to_owned()
+                }
+            }
         }
-        AlertDescription::AccessDenied => refused("access is denied"),
+        AlertDescription::UnknownCA => rejected("its authority is unknown to the server"),
+        AlertDescription::CertificateExpired => rejected("it expired"),
+        AlertDescription::CertificateRevoked => rejected("it was revoked"),
+        AlertDescription::UnsupportedCertificate => rejected("its type is not supported"),
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
+            rejected("the certificate is invalid")
+        }
+        AlertDescription::AccessDenied => rejected("access is denied"),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             "rejected the TLS handshake: no common cipher suite, or a client certificate is required"
                 .to_owned()
@@ -215,7 +217,7 @@ fn describe_alert(alert: AlertDescription, presents: bool) -> String {
     }
 }
 
-/// For a server with incompatible versions.
+/// For a server that supports no TLS version in common with plustwo.
 const UNSUPPORTED_VERSION: &str = "supports neither TLS 1.2 nor TLS 1.3";
 
 /// Describes what the server does not support.
@@ -240,7 +242,7 @@ fn date(time: UnixTime) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// The names of a certificate for an error. `None` if it has none.
+/// Lists the names of a certificate for an error. `None` if it has none.
 fn names(presented: &[String]) -> Option<String> {
     // rustls formats them as `DnsName("dns.example")` and `IpAddress(192.0.2.53)`.
     let inner = |name: &String| {
@@ -256,7 +258,8 @@ fn names(presented: &[String]) -> Option<String> {
     }
 }
 
-/// The issuer at the end of the chain that the server sent, and whether that is the server itself.
+/// The issuer at the top of the chain that the server sent, and whether the server's certificate is
+/// self-signed.
 fn top_issuer(
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -267,7 +270,7 @@ fn top_issuer(
     }
     let above: Vec<_> = intermediates.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
     let mut issuer = leaf.issuer().to_vec();
-    // Each step moves up; a cycle of certificates ends after this many.
+    // Each iteration moves up one level. The bound ends cycles of certificates.
     for _ in 0..above.len() {
         match above.iter().find(|certificate| certificate.subject() == issuer) {
             Some(certificate) => issuer = certificate.issuer().to_vec(),
@@ -277,13 +280,13 @@ fn top_issuer(
     (common_name(&issuer), false)
 }
 
-/// `CN=Corp CA` from a distinguished name in DER (RFC 5280 section 4.1.2.4), or its organisation if it has no
-/// common name.
+/// Extracts `CN=Corp CA` from a distinguished name in DER (RFC 5280 section 4.1.2.4), or the organisation if
+/// the name has no common name.
 fn common_name(name: &[u8]) -> Option<String> {
     /// `id-at-commonName`, `id-at-organizationName`, `id-at-organizationalUnitName` (RFC 5280 appendix A.1).
     const ATTRIBUTES: [(&[u8], &str); 3] =
         [(&[0x55, 4, 3], "CN"), (&[0x55, 4, 10], "O"), (&[0x55, 4, 11], "OU")];
-    let mut lookup: [Option<String>; ATTRIBUTES.len()] = Default::default();
+    let mut found: [Option<String>; ATTRIBUTES.len()] = Default::default();
     // The verifier returns the content of the outer SEQUENCE, which starts with a SET.
     let mut sets = match Tlv::first(name)? {
         (Tlv { tag: SEQUENCE, value }, _) => value,
@@ -296,15 +299,13 @@ fn common_name(name: &[u8]) -> Option<String> {
             attributes = rest;
             let Some((oid, value)) = Tlv::first(attribute.value) else { continue };
             let Some((value, _)) = Tlv::first(value) else { continue };
-            let cached_client = ATTRIBUTES
-                .iter()
-                .position(|(cached_client, _)| oid.tag == OID && oid.value == *cached_client);
-            if let Some(at) = cached_client {
-                lookup[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
+            let index = ATTRIBUTES.iter().position(|(known, _)| oid.tag == OID && oid.value == *known);
+            if let Some(at) = index {
+                found[at] = Some(format!("{}={}", ATTRIBUTES[at].1, value.text()));
             }
         }
     }
-    lookup.into_iter().flatten().next()
+    found.into_iter().flatten().next()
 }
 
 /// `SEQUENCE` in DER.
@@ -348,7 +349,7 @@ impl<'d> Tlv<'d> {
     }
 }
 
-/// A text from the network, for an error on one line: without control characters and truncated.
+/// Makes a text from the network safe to print on one line: replaces control characters and truncates it.
 fn printable(text: &str) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
     let short: String = text.chars().take(MAX_CHARACTERS).map(safe).collect();
@@ -363,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distinguished_name_is_read_and_anything_else_is_no_name() {
+    fn common_names_are_extracted_and_malformed_names_rejected() {
         let cn = b"\x31\x10\x30\x0e\x06\x03\x55\x04\x03\x0c\x07Corp CA";
         let o = b"\x31\x0d\x30\x0b\x06\x03\x55\x04\x0a\x13\x04Corp";
         let inner = [&o[..], &cn[..]].concat();
@@ -382,19 +383,19 @@ mod tests {
         }
     }
 
-    /// Whether a text contains an identifier of a Rust program: a word with upper-case letters after the
-    /// first, except for known terms.
+    /// Whether a text contains a Rust identifier: a word with upper-case letters after the first, except for
+    /// known terms.
     fn has_debug_name(text: &str) -> bool {
-        let fields = ["TLS", "DNS", "SPKI"];
+        let terms = ["TLS", "DNS", "SPKI"];
         text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
             word.chars().skip(1).any(char::is_uppercase)
                 && word.chars().any(char::is_lowercase)
-                && !fields.contains(&word)
+                && !terms.contains(&word)
         })
     }
 
     #[test]
-    fn every_error_has_plain_words() {
+    fn every_error_is_described_without_debug_names() {
         assert!(has_debug_name("received fatal alert: HandshakeFailure"));
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_767_312_000));
         let certificates = [
@@ -438,8 +439,8 @@ mod tests {
                 rustls::Error::PeerSentOversizedRecord,
             ]);
         for error in errors {
-            for presents in [false, true] {
-                let text = describe(&error, presents);
+            for has_client_certificate in [false, true] {
+                let text = describe(&error, has_client_certificate);
                 assert!(!text.is_empty() && !has_debug_name(&text), "{error:?}: {text}");
                 assert!(!text.contains(['{', '(']) || text.ends_with(')'), "{text}");
             }
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn names_out_of_certificates_are_listed_without_the_words_of_a_library() {
+    fn names_of_certificates_are_listed_without_debug_names() {
         let list = |all: &[&str]| names(&all.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         assert_eq!(list(&["DirectoryName"]), None);
         assert_eq!(

@@ -21,7 +21,7 @@ use crate::observe::ServerMetrics;
 #[derive(Debug)]
 pub(super) struct UdpPool {
     target: Arc<SocketTarget>,
-    /// By runtime. Pools of runtimes that have ended are removed when another runtime is added.
+    /// The pools by runtime. Pools of runtimes that have ended are removed when another one is added.
     pools: RwLock<Vec<(Id, Arc<SocketPool>)>>,
 }
 
@@ -63,13 +63,13 @@ impl SocketTarget {
 }
 
 impl UdpPool {
-    /// Creates a set without open sockets.
+    /// Creates an empty set; no sockets are open.
     pub fn new(target: SocketTarget) -> Self {
         Self { target: Arc::new(target), pools: RwLock::default() }
     }
 
-    /// Sends a question from a random socket and waits for its response until a deadline, or a few
-    /// milliseconds longer.
+    /// Sends a question from a random socket and waits for its response until `until`, or a few milliseconds
+    /// longer.
     pub async fn exchange(&self, outgoing: &Arc<OutgoingQuery>, until: Instant) -> Reply {
         let ticket = self.pool_of_runtime().send(outgoing, until)?;
         ticket.wait().await
@@ -83,20 +83,20 @@ impl UdpPool {
 
     /// The pool of the current runtime.
     fn pool_of_runtime(&self) -> Arc<SocketPool> {
-        let here = Handle::current().id();
+        let runtime = Handle::current().id();
         let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == here) {
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime) {
             return pool.clone();
         }
         drop(pools);
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread of this runtime may have created it.
-        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == here) {
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime) {
             return pool.clone();
         }
         pools.retain(|(_, pool)| pool.is_alive());
         let pool = SocketPool::start(self.target.clone());
-        pools.push((here, pool.clone()));
+        pools.push((runtime, pool.clone()));
         pool
     }
 }

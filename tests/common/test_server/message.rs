@@ -1,19 +1,19 @@
-//! Messages octet by octet, so that they can be malformed.
+//! Messages written octet by octet, so that they can be malformed.
 
-/// A query as it was received.
-pub struct Asked<'m> {
+/// A received query.
+pub struct ReceivedQuery<'m> {
     pub message: &'m [u8],
-    /// Where the question ends.
+    /// Offset of the end of the question.
     pub end: usize,
     /// The name in lower case without its final dot.
     pub name: String,
     pub qtype: u16,
-    /// Whether there is an additional record, which is taken for an OPT record.
+    /// Whether there is an additional record, which is assumed to be an OPT record.
     pub edns: bool,
 }
 
-impl<'m> Asked<'m> {
-    /// Reads a query; `None` if it is none.
+impl<'m> ReceivedQuery<'m> {
+    /// Parses a query. `None` if the message is not a query.
     pub fn parse(message: &'m [u8]) -> Option<Self> {
         let (mut labels, mut at) = (Vec::new(), 12);
         loop {
@@ -36,7 +36,7 @@ impl<'m> Asked<'m> {
         })
     }
 
-    /// An empty reply: the question, and an OPT record if the query has one.
+    /// Creates an empty reply with the question, and with an OPT record if the query has one.
     pub fn reply(&self) -> Message {
         Message {
             id: u16::from_be_bytes([self.message[0], self.message[1]]),
@@ -56,7 +56,7 @@ impl<'m> Asked<'m> {
     }
 
     /// The question with one octet of its type and class changed.
-    pub fn question_changed(&self, octet: usize, by: u8) -> Vec<u8> {
+    pub fn question_with_octet_changed(&self, octet: usize, by: u8) -> Vec<u8> {
         let mut question = self.message[12..self.end].to_vec();
         let at = question.len() - 4 + octet;
         question[at] ^= by;
@@ -64,7 +64,7 @@ impl<'m> Asked<'m> {
     }
 }
 
-/// A message to be written.
+/// A message to be sent.
 pub struct Message {
     pub id: u16,
     pub flags: u16,
@@ -73,22 +73,22 @@ pub struct Message {
     pub answers: Vec<Vec<u8>>,
     pub authority: Vec<Vec<u8>>,
     pub additional: Vec<Vec<u8>>,
-    /// The counts of the header, if they are not to be true.
+    /// Overrides the counts in the header.
     pub counts: Option<[u16; 4]>,
 }
 
 impl Message {
-    /// The same with another ID.
+    /// Changes the ID.
     pub fn with_id_changed(self, by: u16) -> Self {
         Self { id: self.id ^ by, ..self }
     }
 
-    /// The octets of this message with no additional section.
+    /// The message in wire form without its additional section.
     pub fn without_additional(self) -> Vec<u8> {
         Self { additional: Vec::new(), ..self }.octets()
     }
 
-    /// The octets.
+    /// The message in wire form.
     pub fn octets(&self) -> Vec<u8> {
         let sections = [&self.answers, &self.authority, &self.additional];
         let [answers, authority, additional] = sections.map(|section| section.len() as u16);
@@ -102,7 +102,7 @@ impl Message {
     }
 }
 
-/// A record.
+/// Encodes a record.
 pub fn record(owner: &[u8], rtype: u16, class: u16, ttl: u32, data: &[u8]) -> Vec<u8> {
     let mut octets = owner.to_vec();
     octets.extend(rtype.to_be_bytes());
@@ -113,12 +113,12 @@ pub fn record(owner: &[u8], rtype: u16, class: u16, ttl: u32, data: &[u8]) -> Ve
     octets
 }
 
-/// An OPT record with the high bits of the rcode and options.
+/// Encodes an OPT record with the high bits of the rcode, and options.
 pub fn opt(high_rcode: u8, options: &[u8]) -> Vec<u8> {
     record(&[0], 41, 1232, u32::from(high_rcode) << 24, options)
 }
 
-/// An extended error as an option (RFC 8914).
+/// Encodes an extended error as an option (RFC 8914).
 pub fn ede(code: u16, text: &str) -> Vec<u8> {
     let words = [15, text.len() as u16 + 2, code];
     let mut octets: Vec<u8> = words.into_iter().flat_map(u16::to_be_bytes).collect();
@@ -126,14 +126,14 @@ pub fn ede(code: u16, text: &str) -> Vec<u8> {
     octets
 }
 
-/// The SOA record of a zone, with a MINIMUM of 60 seconds.
+/// Encodes the SOA record of a zone, with a MINIMUM of 60 seconds.
 pub fn soa(zone: &str, ttl: u32) -> Vec<u8> {
     let names = [wire(&format!("ns.{zone}")), wire(&format!("hostmaster.{zone}"))].concat();
     let times: Vec<u8> = [1u32, 2, 3, 4, 60].into_iter().flat_map(u32::to_be_bytes).collect();
     record(&wire(zone), 6, 1, ttl, &[names, times].concat())
 }
 
-/// A name in wire form.
+/// Encodes a name.
 pub fn wire(name: &str) -> Vec<u8> {
     let labels = name.split('.').filter(|label| !label.is_empty());
     let mut octets: Vec<u8> =

@@ -1,5 +1,5 @@
-//! Datagrams that the system dropped because the receive buffer of a listener was full. The system reports
-//! this only on request.
+//! Datagrams that the system dropped because the receive buffer of a listener was full, read from `/proc`
+//! when metrics are collected.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,21 +8,21 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
-/// Where Linux lists the UDP sockets of the network namespace of this process. Other systems have no such
-/// file, and nothing is reported.
+/// The files in which Linux lists the UDP sockets of this process's network namespace. They do not exist on
+/// other systems, where no drops are exported.
 const TABLES: [&str; 2] = ["/proc/self/net/udp", "/proc/self/net/udp6"];
 
 /// A listener: its label, and the address that its sockets are bound to.
-type Watched = (Arc<str>, SocketAddr);
+type WatchedListener = (Arc<str>, SocketAddr);
 
-/// The listeners whose buffers are checked when metrics are collected. Clones share them.
+/// The metric of dropped datagrams of the watched listeners. Clones share the listeners.
 #[derive(Clone, Debug)]
-pub struct ReceiveBuffers {
+pub struct ReceiveBufferDrops {
     desc: Desc,
-    listeners: Arc<RwLock<Vec<Watched>>>,
+    listeners: Arc<RwLock<Vec<WatchedListener>>>,
 }
 
-impl ReceiveBuffers {
+impl ReceiveBufferDrops {
     /// Creates a metric without listeners. Its label is `server`.
     pub fn new(desc: Desc) -> Self {
         Self { desc, listeners: Arc::default() }
@@ -31,14 +31,14 @@ impl ReceiveBuffers {
     /// Adds the sockets that are bound to an address.
     pub fn watch(&self, server: Arc<str>, bound: SocketAddr) {
         let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        // Each worker has a socket with this address, which is added once.
+        // Each worker has a socket with this address, but their drops are summed by address.
         if !listeners.iter().any(|(_, address)| *address == bound) {
             listeners.push((server, bound));
         }
     }
 }
 
-impl Collector for ReceiveBuffers {
+impl Collector for ReceiveBufferDrops {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
@@ -46,11 +46,12 @@ impl Collector for ReceiveBuffers {
     fn collect(&self) -> Vec<MetricFamily> {
         let tables = TABLES.map(|path| std::fs::read_to_string(path).unwrap_or_default());
         let mut dropped = HashMap::new();
-        for (address, drops) in tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(socket) {
+        for (address, drops) in tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(parse_socket)
+        {
             *dropped.entry(address).or_insert(0) += drops;
         }
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
-        let metric = |(server, bound): &Watched| {
+        let metric = |(server, bound): &WatchedListener| {
             let mut label = LabelPair::default();
             label.set_name("server".to_owned());
             label.set_value(server.to_string());
@@ -69,9 +70,9 @@ impl Collector for ReceiveBuffers {
     }
 }
 
-/// The address of a socket and the number of datagrams that it dropped: the second and the last column of
-/// proc_pid_net(5).
-fn socket(line: &str) -> Option<(SocketAddr, u64)> {
+/// Parses the address of a socket and the number of datagrams that it dropped: the second and the last column
+/// in proc_pid_net(5).
+fn parse_socket(line: &str) -> Option<(SocketAddr, u64)> {
     let mut columns = line.split_ascii_whitespace();
     let (address, port) = columns.nth(1)?.split_once(':')?;
     let drops = columns.last()?.parse().ok()?;
@@ -94,24 +95,24 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn a_line_tells_an_address_and_its_drops() {
+    fn lines_are_parsed_into_address_and_drops() {
         let v4 = " 3511: 0100007F:14B4 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 123456 2 0000000000000000 17";
-        assert_eq!(socket(v4), Some(("127.0.0.1:5300".parse().unwrap(), 17)));
+        assert_eq!(parse_socket(v4), Some(("127.0.0.1:5300".parse().unwrap(), 17)));
         let v6 = "  12: 00000000000000000000000001000000:0035 00000000000000000000000000000000:0000 07 0:0 0:0 0 0 0 9 2 0 3";
-        assert_eq!(socket(v6), Some(("[::1]:53".parse().unwrap(), 3)));
-        assert_eq!(socket("nonsense"), None);
+        assert_eq!(parse_socket(v6), Some(("[::1]:53".parse().unwrap(), 3)));
+        assert_eq!(parse_socket("nonsense"), None);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_buffer_shows() {
+    fn datagrams_dropped_by_a_full_buffer_are_counted() {
         let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let bound = listener.local_addr().unwrap();
         let desc =
             Desc::new("drops_total".into(), "Drops.".into(), vec!["server".into()], HashMap::new()).unwrap();
-        let buffers = ReceiveBuffers::new(desc);
+        let buffers = ReceiveBufferDrops::new(desc);
         for _ in 0..2 {
-            buffers.watch(Arc::from("as written"), bound);
+            buffers.watch(Arc::from("127.0.0.1:0"), bound);
         }
         let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..200 {

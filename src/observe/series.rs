@@ -1,7 +1,7 @@
-//! Metrics counted by workers: a slot for each combination of label values, summed over all shards when they
-//! are collected.
+//! Metrics counted by workers: one slot for each combination of label values. The values of all shards are
+//! summed when metrics are collected.
 //!
-//! A lookup by label values takes a lock and tens of nanoseconds, so frequent users keep the slot.
+//! A lookup by label values takes a lock and tens of nanoseconds, so frequent callers store the slot.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,8 +15,8 @@ use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 use super::labelled::Label;
 use super::shard::{CounterShards, HistogramSlots, SeriesSlot};
 
-/// Slots by label values. A series keeps its slot for the life of the process, so that a reload neither moves
-/// a count to another series nor decreases it.
+/// Slots by label values. A series has the same slot for the life of the process, so that a reload neither
+/// moves a count to another series nor decreases it.
 struct SeriesMap<const N: usize, S> {
     by_labels: RwLock<HashMap<[Label; N], S, RandomState>>,
 }
@@ -25,48 +25,48 @@ impl<const N: usize, S: Copy> SeriesMap<N, S>
 where
     [Label; N]: Eq + Hash,
 {
-    fn get(&self, values: [Label; N], make: impl FnOnce() -> S) -> S {
-        let known = self.by_labels.read().unwrap_or_else(PoisonError::into_inner).get(&values).copied();
-        known.unwrap_or_else(|| {
+    fn get_or_create(&self, values: [Label; N], create: impl FnOnce() -> S) -> S {
+        let existing = self.by_labels.read().unwrap_or_else(PoisonError::into_inner).get(&values).copied();
+        existing.unwrap_or_else(|| {
             let mut all = self.by_labels.write().unwrap_or_else(PoisonError::into_inner);
-            *all.entry(values).or_insert_with(make)
+            *all.entry(values).or_insert_with(create)
         })
     }
 
     /// One metric per series, with its labels.
     fn metrics(&self, names: &[&'static str; N], read: impl Fn(&mut proto::Metric, S)) -> Vec<proto::Metric> {
-        let all = self.by_labels.read().unwrap_or_else(PoisonError::into_inner);
-        let metric = |(values, series): (&[Label; N], &S)| {
-            let mut metric = proto::Metric::from_label(pairs(names, values));
-            read(&mut metric, *series);
+        let series = self.by_labels.read().unwrap_or_else(PoisonError::into_inner);
+        let metric = |(values, slots): (&[Label; N], &S)| {
+            let mut metric = proto::Metric::from_label(label_pairs(names, values));
+            read(&mut metric, *slots);
             metric
         };
-        all.iter().map(metric).collect()
+        series.iter().map(metric).collect()
     }
 }
 
-/// Labels in the order of their names, as in the library's own metrics.
-fn pairs<const N: usize>(names: &[&'static str; N], values: &[Label; N]) -> Vec<LabelPair> {
+/// Returns the labels sorted by name, as the prometheus crate does for its own metrics.
+fn label_pairs<const N: usize>(names: &[&'static str; N], values: &[Label; N]) -> Vec<LabelPair> {
     let pair = |(name, value): (&&'static str, &Label)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value(value.to_string());
         pair
     };
-    let mut pairs: Vec<LabelPair> = names.iter().zip(values).map(pair).collect();
-    pairs.sort_by(|one, other| one.name().cmp(other.name()));
-    pairs
+    let mut labels: Vec<LabelPair> = names.iter().zip(values).map(pair).collect();
+    labels.sort_by(|one, other| one.name().cmp(other.name()));
+    labels
 }
 
-/// The declaration of a metric with its series.
-struct Declared<const N: usize, S> {
+/// A declared metric with its series.
+struct MetricSeries<const N: usize, S> {
     desc: Desc,
     labels: [&'static str; N],
     shards: CounterShards,
     series: SeriesMap<N, S>,
 }
 
-impl<const N: usize, S> Declared<N, S> {
+impl<const N: usize, S> MetricSeries<N, S> {
     fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards) -> Arc<Self> {
         Arc::new(Self { desc, labels, shards, series: SeriesMap { by_labels: RwLock::default() } })
     }
@@ -81,51 +81,51 @@ impl<const N: usize, S> Declared<N, S> {
     }
 }
 
-impl<const N: usize, S> fmt::Debug for Declared<N, S> {
+impl<const N: usize, S> fmt::Debug for MetricSeries<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Declared").field(&self.desc.fq_name).finish()
+        f.debug_tuple("MetricSeries").field(&self.desc.fq_name).finish()
     }
 }
 
 /// Counters or gauges with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
 pub struct Counters<const N: usize> {
-    declared: Arc<Declared<N, SeriesSlot>>,
+    inner: Arc<MetricSeries<N, SeriesSlot>>,
     kind: MetricType,
 }
 
 impl<const N: usize> Counters<N> {
     /// Creates a metric without series. `kind` is `COUNTER` or `GAUGE`.
     pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, kind: MetricType) -> Self {
-        Self { declared: Declared::new(desc, labels, shards), kind }
+        Self { inner: MetricSeries::new(desc, labels, shards), kind }
     }
 
     /// The slot of the series with these label values, which is created if necessary.
     pub fn slot(&self, values: [Label; N]) -> SeriesSlot {
-        self.declared.series.get(values, || self.declared.shards.allot(1))
+        self.inner.series.get_or_create(values, || self.inner.shards.allocate(1))
     }
 
-    /// Adds a series that uses a slot of the caller.
+    /// Adds a series for an existing slot.
     pub fn alias(&self, values: [Label; N], slot: SeriesSlot) {
-        self.declared.series.get(values, || slot);
+        self.inner.series.get_or_create(values, || slot);
     }
 }
 
 impl<const N: usize> Clone for Counters<N> {
     fn clone(&self) -> Self {
-        Self { declared: self.declared.clone(), kind: self.kind }
+        Self { inner: self.inner.clone(), kind: self.kind }
     }
 }
 
 impl<const N: usize> Collector for Counters<N> {
     fn desc(&self) -> Vec<&Desc> {
-        vec![&self.declared.desc]
+        vec![&self.inner.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Declared { labels, shards, series, .. } = &*self.declared;
+        let MetricSeries { labels, shards, series, .. } = &*self.inner;
         let metrics = series.metrics(labels, |metric, slot| {
-            // Exact up to 2^53, like every value in this format.
+            // Exact up to 2^53, like every value in the exposition format.
             let value = shards.sum(slot) as f64;
             if self.kind == MetricType::GAUGE {
                 let mut gauge = proto::Gauge::default();
@@ -137,35 +137,37 @@ impl<const N: usize> Collector for Counters<N> {
                 metric.set_counter(counter);
             }
         });
-        self.declared.family(self.kind, metrics)
+        self.inner.family(self.kind, metrics)
     }
 }
 
 /// Histograms with one name and one set of labels. Clones share their series.
 #[derive(Debug)]
 pub struct Histograms<const N: usize> {
-    declared: Arc<Declared<N, HistogramSlots>>,
+    declared: Arc<MetricSeries<N, HistogramSlots>>,
     scale: HistogramScale,
 }
 
-/// The unit of a histogram.
+/// The buckets and the unit of a histogram.
 #[derive(Clone, Copy, Debug)]
 pub struct HistogramScale {
     /// Upper bounds of the buckets, in the unit of the counted values.
     pub bounds: &'static [u64],
-    /// How many of these units make up one exported unit.
+    /// Number of these units per exported unit.
     pub per_unit: f64,
 }
 
 impl<const N: usize> Histograms<N> {
     /// Creates a metric without series.
     pub fn new(desc: Desc, labels: [&'static str; N], shards: CounterShards, scale: HistogramScale) -> Self {
-        Self { declared: Declared::new(desc, labels, shards), scale }
+        Self { declared: MetricSeries::new(desc, labels, shards), scale }
     }
 
     /// The slots of the series with these label values, which are created if necessary.
-    pub fn histogram_slots(&self, values: [Label; N]) -> HistogramSlots {
-        self.declared.series.get(values, || HistogramSlots::allot(&self.declared.shards, self.scale.bounds))
+    pub fn slots(&self, values: [Label; N]) -> HistogramSlots {
+        self.declared
+            .series
+            .get_or_create(values, || HistogramSlots::allocate(&self.declared.shards, self.scale.bounds))
     }
 }
 
@@ -181,9 +183,9 @@ impl<const N: usize> Collector for Histograms<N> {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Declared { labels, shards, series, .. } = &*self.declared;
-        let metrics = series.metrics(labels, |metric, histogram_slots| {
-            metric.set_histogram(histogram(histogram_slots.read(shards), self.scale));
+        let MetricSeries { labels, shards, series, .. } = &*self.declared;
+        let metrics = series.metrics(labels, |metric, slots| {
+            metric.set_histogram(histogram(slots.read(shards), self.scale));
         });
         self.declared.family(MetricType::HISTOGRAM, metrics)
     }
