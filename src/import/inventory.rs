@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::ledger::{Item, SourceLocation};
+use super::ledger::{LocatedItem, SourceLocation};
 use super::objects::endpoint::{ServiceDetail, VpcEndpoint, VpcEndpointAssociation};
 use super::objects::gateway::{
     CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, EgressOnlyInternetGateway,
@@ -51,7 +51,7 @@ pub struct Inventory {
     pub network_acls: Vec<ReadObject<NetworkAcl>>,
     pub prefix_lists: Vec<ReadObject<PrefixList>>,
     /// The entries of prefix lists, by the list's id and the region that a folder above them is named after.
-    pub prefix_list_entries: BTreeMap<(String, Option<String>), Vec<Item<PrefixListEntry>>>,
+    pub prefix_list_entries: BTreeMap<(String, Option<String>), Vec<LocatedItem<PrefixListEntry>>>,
     pub peerings: Vec<ReadObject<VpcPeeringConnection>>,
     pub dhcp_options: Vec<ReadObject<DhcpOptions>>,
     pub transit_gateways: Vec<ReadObject<TransitGateway>>,
@@ -60,10 +60,10 @@ pub struct Inventory {
     pub peering_attachments: Vec<ReadObject<TransitGatewayPeeringAttachment>>,
     pub transit_route_tables: Vec<ReadObject<TransitGatewayRouteTable>>,
     /// The routes, associations and propagations of transit gateways' route tables, by the table's id.
-    pub transit_routes: BTreeMap<String, Vec<Item<TransitGatewayRoute>>>,
-    pub transit_associations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
-    pub transit_propagations: BTreeMap<String, Vec<Item<RouteAttachment>>>,
-    pub prefix_list_references: Vec<Item<PrefixListReference>>,
+    pub transit_routes: BTreeMap<String, Vec<LocatedItem<TransitGatewayRoute>>>,
+    pub transit_associations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
+    pub transit_propagations: BTreeMap<String, Vec<LocatedItem<RouteAttachment>>>,
+    pub prefix_list_references: Vec<LocatedItem<PrefixListReference>>,
     pub vpn_gateways: Vec<ReadObject<VpnGateway>>,
     pub vpn_connections: Vec<ReadObject<VpnConnection>>,
     pub customer_gateways: Vec<ReadObject<CustomerGateway>>,
@@ -72,17 +72,17 @@ pub struct Inventory {
     pub virtual_interfaces: Vec<ReadObject<VirtualInterface>>,
     pub hosted_zones: Vec<ReadObject<HostedZone>>,
     /// The VPCs of hosted zones, by the zone's id.
-    pub zone_vpcs: BTreeMap<String, Vec<Item<ZoneVpc>>>,
+    pub zone_vpcs: BTreeMap<String, Vec<LocatedItem<ZoneVpc>>>,
     /// Record sets, a document each, with the file that holds them.
     pub record_sets: Vec<RecordSets>,
     pub health_checks: Vec<ReadObject<HealthCheck>>,
     /// What the checkers of a health check observed, by its id.
-    pub health_observations: BTreeMap<String, Vec<Item<HealthCheckObservation>>>,
+    pub health_observations: BTreeMap<String, Vec<LocatedItem<HealthCheckObservation>>>,
     pub resolver_rules: Vec<ReadObject<ResolverRule>>,
     pub rule_associations: Vec<ReadObject<ResolverRuleAssociation>>,
     pub resolver_endpoints: Vec<ReadObject<ResolverEndpoint>>,
     /// The addresses of resolver endpoints, by the endpoint's id.
-    pub resolver_addresses: BTreeMap<String, Vec<Item<ResolverAddress>>>,
+    pub resolver_addresses: BTreeMap<String, Vec<LocatedItem<ResolverAddress>>>,
     pub resolver_configs: Vec<ReadObject<ResolverConfig>>,
     pub profiles: Vec<ReadObject<Profile>>,
     pub profile_associations: Vec<ReadObject<ProfileAssociation>>,
@@ -117,7 +117,7 @@ pub struct RecordSets {
     /// Where the document stands.
     pub at: std::ops::Range<usize>,
     /// The record sets.
-    pub sets: Vec<Item<ResourceRecordSet>>,
+    pub sets: Vec<LocatedItem<ResourceRecordSet>>,
     /// The zone they are of, once it is found.
     pub zone: Option<String>,
 }

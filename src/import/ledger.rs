@@ -19,11 +19,11 @@ pub struct SourceLocation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Disposition {
     /// It stands in the text.
-    Written,
+    Converted,
     /// It changes no answer, and why.
-    LeftOut(String),
+    Skipped(String),
     /// It would change answers, and nobody reads it.
-    NotUnderstood(String),
+    Unsupported(String),
 }
 
 /// One object's entry.
@@ -32,21 +32,21 @@ struct Entry {
     /// Where it stands.
     spot: SourceLocation,
     /// What became of it; `None` so far.
-    fate: Option<Disposition>,
+    disposition: Option<Disposition>,
     /// Whether its id says which one it is. What has none goes by its place.
-    is_named: bool,
+    has_id: bool,
 }
 
 /// Something that a document holds and that has no id, such as a record set. It goes by where it stands.
 #[derive(Clone, Debug)]
-pub struct Item<T> {
+pub struct LocatedItem<T> {
     /// What it is.
     pub object: T,
     /// Where it stands.
     pub spot: SourceLocation,
 }
 
-impl<T> std::ops::Deref for Item<T> {
+impl<T> std::ops::Deref for LocatedItem<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -65,35 +65,35 @@ pub struct Ledger {
     /// More that was told of no object as a whole.
     notes: Vec<(Option<SourceLocation>, String)>,
     /// Objects that say what others said before.
-    repeated: BTreeMap<(ObjectKind, usize), usize>,
+    duplicates: BTreeMap<(ObjectKind, usize), usize>,
     /// What is missing, by the call that supplies it.
     missing: BTreeMap<String, String>,
 }
 
 impl Ledger {
     /// Notes that an object was read. False when one of its id was before.
-    pub fn read(&mut self, kind: impl Into<ObjectKind>, id: &str, spot: SourceLocation) -> bool {
+    pub fn insert(&mut self, kind: impl Into<ObjectKind>, id: &str, spot: SourceLocation) -> bool {
         let key = (kind.into(), id.to_owned());
         if self.entries.contains_key(&key) {
-            *self.repeated.entry((key.0, spot.file)).or_default() += 1;
+            *self.duplicates.entry((key.0, spot.file)).or_default() += 1;
             return false;
         }
-        self.entries.insert(key, Entry { spot, fate: None, is_named: true });
+        self.entries.insert(key, Entry { spot, disposition: None, has_id: true });
         true
     }
 
     /// Notes that something without an id was read.
-    pub fn read_item(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.entries.insert((kind.into(), at(spot)), Entry { spot, fate: None, is_named: false });
+    pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
+        self.entries.insert((kind.into(), at(spot)), Entry { spot, disposition: None, has_id: false });
     }
 
     /// Notes that something without an id stands in the text.
-    pub fn item_written(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.written(kind, &at(spot));
+    pub fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
+        self.mark_converted(kind, &at(spot));
     }
 
     /// Notes that something without an id changes no answer, and why.
-    pub fn item_left_out(
+    pub fn mark_item_skipped(
         &mut self,
         kind: impl Into<ObjectKind>,
         spot: SourceLocation,
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
-    pub fn item_not_understood(
+    pub fn mark_item_unsupported(
         &mut self,
         kind: impl Into<ObjectKind>,
         spot: SourceLocation,
@@ -113,26 +113,26 @@ impl Ledger {
     }
 
     /// Notes that an object stands in the text.
-    pub fn written(&mut self, kind: impl Into<ObjectKind>, id: &str) {
-        self.fate(kind, id, Disposition::Written);
+    pub fn mark_converted(&mut self, kind: impl Into<ObjectKind>, id: &str) {
+        self.fate(kind, id, Disposition::Converted);
     }
 
     /// Notes that an object changes no answer, and why. What stands in the text already stays there.
     pub fn left_out(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Disposition::LeftOut(why.into()));
+        self.fate(kind, id, Disposition::Skipped(why.into()));
     }
 
     /// Notes that an object would change answers, and that nobody reads it.
     pub fn not_understood(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Disposition::NotUnderstood(why.into()));
+        self.fate(kind, id, Disposition::Unsupported(why.into()));
     }
 
     /// The first fate holds, unless the object is written after all.
     fn fate(&mut self, kind: impl Into<ObjectKind>, id: &str, fate: Disposition) {
         if let Some(entry) = self.entries.get_mut(&(kind.into(), id.to_owned()))
-            && (entry.fate.is_none() || fate == Disposition::Written)
+            && (entry.disposition.is_none() || fate == Disposition::Converted)
         {
-            entry.fate = Some(fate);
+            entry.disposition = Some(fate);
         }
     }
 
@@ -161,12 +161,12 @@ impl Ledger {
         for ((kind, id), entry) in self.entries {
             let read = kinds.entry(kind).or_default();
             *read.files.entry(places.file(entry.spot.file)).or_default() += 1;
-            match entry.fate {
-                Some(Disposition::Written) => read.written += 1,
-                Some(Disposition::LeftOut(why)) => *read.left_out.entry(why).or_default() += 1,
-                Some(Disposition::NotUnderstood(why)) => {
+            match entry.disposition {
+                Some(Disposition::Converted) => read.written += 1,
+                Some(Disposition::Skipped(why)) => *read.left_out.entry(why).or_default() += 1,
+                Some(Disposition::Unsupported(why)) => {
                     read.not_understood += 1;
-                    let message = if entry.is_named { format!("{id}: {why}") } else { why };
+                    let message = if entry.has_id { format!("{id}: {why}") } else { why };
                     told(message, Some(entry.spot));
                 }
                 None => {
@@ -174,7 +174,7 @@ impl Ledger {
                 }
             }
         }
-        for ((kind, number), count) in self.repeated {
+        for ((kind, number), count) in self.duplicates {
             let read = kinds.entry(kind).or_default();
             *read.files.entry(places.file(number)).or_default() += count;
             *read.left_out.entry("it stands in another document too".to_owned()).or_default() += count;

@@ -159,7 +159,7 @@ pub fn import(path: &Path, options: &Options) -> io::Result<Imported> {
         let message = format!("folder `{}` has no files", path.display());
         mistakes.push(DocumentError { file: 0, at: 0..0, message, help: None });
     }
-    let text = if mistakes.is_empty() { text::write(&inventory, &homes, &mut ledger) } else { String::new() };
+    let text = if mistakes.is_empty() { text::write_config(&inventory, &homes, &mut ledger) } else { String::new() };
     let places = folder::NameHints::of(path, &folder.files);
     let report = ledger.report(&places);
     let (mistakes, sources) = told(mistakes, &folder);

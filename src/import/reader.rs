@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use super::document::{Document, DocumentError, Member, RawObject};
 use super::folder::File;
 use super::inventory::{Inventory, ReadObject, RecordSets};
-use super::ledger::{Item, Ledger, SourceLocation};
+use super::ledger::{LocatedItem, Ledger, SourceLocation};
 use super::objects::Object;
 use super::objects::instance::Address;
 use super::objects::route53::ResourceRecordSet;
@@ -209,7 +209,7 @@ impl<'f> DocumentReader<'f> {
                 self.inventory.prefix_list_references.extend(references);
             }
             "ResourceRecordSets" => {
-                let sets: Vec<Item<ResourceRecordSet>> = self.items(file, "ResourceRecordSets", value);
+                let sets: Vec<LocatedItem<ResourceRecordSet>> = self.items(file, "ResourceRecordSets", value);
                 for set in &sets {
                     self.unread(set.spot, "ResourceRecordSets", &set.other, ResourceRecordSet::IGNORED);
                 }
@@ -286,8 +286,8 @@ impl<'f> DocumentReader<'f> {
         let Some(object) = self.plain_by::<T>(file, value, as_read::<T>) else { return };
         let spot = SourceLocation { file, at: value.start };
         if object.id().is_empty() {
-            self.ledger.read_item(T::KIND, spot);
-            self.ledger.item_not_understood(T::KIND, spot, format!("an object of `{}` has no id", T::KIND));
+            self.ledger.insert_item(T::KIND, spot);
+            self.ledger.mark_item_unsupported(T::KIND, spot, format!("an object of `{}` has no id", T::KIND));
             return;
         }
         self.unread(spot, T::KIND, object.other(), T::IGNORED);
@@ -301,7 +301,7 @@ impl<'f> DocumentReader<'f> {
         file: usize,
         kind: &'static str,
         value: &RawObject<'_>,
-    ) -> Vec<Item<T>> {
+    ) -> Vec<LocatedItem<T>> {
         let Some(items) = value.items() else {
             self.mistake(file, value, format!("`{kind}` is no list"));
             return Vec::new();
@@ -310,8 +310,8 @@ impl<'f> DocumentReader<'f> {
         for item in &items {
             let spot = SourceLocation { file, at: item.start };
             if let Some(object) = self.plain(file, item) {
-                self.ledger.read_item(kind, spot);
-                read.push(Item { object, spot });
+                self.ledger.insert_item(kind, spot);
+                read.push(LocatedItem { object, spot });
             }
         }
         read

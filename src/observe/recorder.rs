@@ -33,7 +33,7 @@ pub struct WorkerRecorder {
     observer: Arc<Observer>,
     shard: CounterShard,
     lookups: Lookups,
-    sampled: LookupSampler,
+    sampler: LookupSampler,
     /// By listener number and transport, created on first use.
     listeners: Vec<Option<Box<ListenerSlots>>>,
     page: Page,
@@ -61,7 +61,7 @@ impl WorkerRecorder {
         Self {
             shard: observer.metrics.shards().shard(),
             lookups: Lookups::new(observer.remembered_lookups),
-            sampled: LookupSampler::default(),
+            sampler: LookupSampler::default(),
             listeners: Vec::new(),
             page: Page::default(),
             time: Timestamp::default(),
@@ -192,7 +192,7 @@ impl WorkerRecorder {
         }
         self.shard.add(connection.slot, 1);
         let client = arrival.client.addr();
-        if self.sampled.should_report(client, implied.name_hash, implied.ttl_s, arrival.at) {
+        if self.sampler.should_report(client, implied.name_hash, implied.ttl_s, arrival.at) {
             self.observer.lower_bound.record(Sample {
                 client,
                 name: implied.name.clone(),

@@ -5,7 +5,7 @@ use super::forms::CallShape;
 use super::keys::{OTHERS, VPC_ATTRIBUTES};
 use crate::import::document::{Document, DocumentError, RawObject};
 use crate::import::folder::is_account;
-use crate::import::ledger::{Item, SourceLocation};
+use crate::import::ledger::{LocatedItem, SourceLocation};
 use crate::import::objects::Object;
 use crate::import::objects::instance::Reservation;
 use crate::import::objects::network::{BlockPublicAccessStates, VpcAttribute};
@@ -36,12 +36,12 @@ impl DocumentReader<'_> {
         const KIND: &str = "VpcBlockPublicAccessOptions";
         let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
         let spot = SourceLocation { file, at: value.start };
-        self.ledger.read_item(KIND, spot);
+        self.ledger.insert_item(KIND, spot);
         match states.blocked() {
-            None => self.ledger.item_left_out(KIND, spot, "public access is not blocked"),
+            None => self.ledger.mark_item_skipped(KIND, spot, "public access is not blocked"),
             Some(mode) => {
                 let why = format!("public access is blocked ({mode}), which is not modelled");
-                self.ledger.item_not_understood(KIND, spot, why);
+                self.ledger.mark_item_unsupported(KIND, spot, why);
             }
         }
     }
@@ -52,8 +52,8 @@ impl DocumentReader<'_> {
             document.get("Account").and_then(|account| serde_json::from_str(account.text).ok());
         self.inventory.kinds.insert("Account".to_owned());
         let spot = SourceLocation { file: document.file, at: document.at.start };
-        self.ledger.read_item("Account", spot);
-        self.ledger.item_left_out("Account", spot, "it is the account of VPCs that nothing else tells it of");
+        self.ledger.insert_item("Account", spot);
+        self.ledger.mark_item_skipped("Account", spot, "it is the account of VPCs that nothing else tells it of");
         self.inventory.caller = account.filter(|account| is_account(account));
     }
 
@@ -69,9 +69,9 @@ impl DocumentReader<'_> {
         let value = RawObject { text: &value, start };
         let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
         let spot = SourceLocation { file: document.file, at: start };
-        self.ledger.read_item(VPC_ATTRIBUTES, spot);
+        self.ledger.insert_item(VPC_ATTRIBUTES, spot);
         if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
-            self.ledger.item_left_out(VPC_ATTRIBUTES, spot, OTHERS);
+            self.ledger.mark_item_skipped(VPC_ATTRIBUTES, spot, OTHERS);
         }
         self.inventory.attribute_spots.entry(read.vpc_id.clone()).or_default().push(spot);
         let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
@@ -81,7 +81,7 @@ impl DocumentReader<'_> {
 
     /// Reads the VPCs that stand beside a hosted zone.
     pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &RawObject<'_>) {
-        let vpcs: Vec<Item<ZoneVpc>> = self.items(document.file, "VPCs", value);
+        let vpcs: Vec<LocatedItem<ZoneVpc>> = self.items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
         let zone = zone.and_then(|zone| self.plain::<HostedZone>(document.file, zone)).map(|zone| zone.id());
         let zone = zone.or_else(|| self.subject(document, "HostedZoneId", &["Z"], "a hosted zone"));
@@ -104,7 +104,7 @@ impl DocumentReader<'_> {
                 self.zone_of_a_service(&zone, service, spot);
                 continue;
             }
-            let vpc = Item { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
+            let vpc = LocatedItem { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
             self.inventory.zone_vpcs.entry(zone.hosted_zone_id.clone()).or_default().push(vpc);
             // Its own account may have it alone, and the records may be there all the same.
             let said = serde_json::json!({
@@ -123,7 +123,7 @@ impl DocumentReader<'_> {
     /// Accounts for a zone that an AWS service made, whose records nobody may list.
     fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: SourceLocation) {
         let id = &zone.hosted_zone_id;
-        self.ledger.read(HostedZone::KIND, id, spot);
+        self.ledger.insert(HostedZone::KIND, id, spot);
         if service.starts_with("vpce.") {
             self.ledger.left_out(
                 HostedZone::KIND,

@@ -23,7 +23,7 @@ impl<'f> DocumentReader<'f> {
     /// that tells more counts, and the other one for what it lacks.
     pub(super) fn keep<T: Object>(&mut self, object: T, form: CallShape, shelf: Accessor<T>) {
         let (id, file) = (object.id(), form.spot.file);
-        if self.ledger.read(T::KIND, &id, form.spot) {
+        if self.ledger.insert(T::KIND, &id, form.spot) {
             self.forms.insert((T::KIND, id), form);
             shelf(&mut self.inventory).push(ReadObject { object, file });
             return;

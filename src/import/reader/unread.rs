@@ -23,8 +23,8 @@ impl DocumentReader<'_> {
         let Some((kind, why)) = keys::why_without_effect(&member.key) else { return };
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
             let spot = SourceLocation { file, at: item.start };
-            self.ledger.read_item(kind, spot);
-            self.ledger.item_left_out(kind, spot, why);
+            self.ledger.insert_item(kind, spot);
+            self.ledger.mark_item_skipped(kind, spot, why);
         }
     }
 
@@ -34,8 +34,8 @@ impl DocumentReader<'_> {
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
             let spot = SourceLocation { file, at: item.start };
             let why = format!("a document with the key `{key}` is not read");
-            self.ledger.read_item(key.clone(), spot);
-            self.ledger.item_not_understood(key.clone(), spot, why);
+            self.ledger.insert_item(key.clone(), spot);
+            self.ledger.mark_item_unsupported(key.clone(), spot, why);
         }
     }
 
@@ -61,8 +61,8 @@ impl DocumentReader<'_> {
             false => format!("a document with the {word} {keys} is not read"),
         };
         let spot = SourceLocation { file: document.file, at: document.at.start };
-        self.ledger.read_item(KIND, spot);
-        self.ledger.item_not_understood(KIND, spot, why);
+        self.ledger.insert_item(KIND, spot);
+        self.ledger.mark_item_unsupported(KIND, spot, why);
     }
 
     /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.

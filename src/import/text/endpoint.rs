@@ -1,6 +1,6 @@
 //! VPC endpoints.
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::aws::service::EndpointKind;
 use crate::aws::{Facts, Region};
@@ -27,10 +27,10 @@ impl VpcEndpoint {
     }
 }
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// The endpoints of a VPC.
     pub(super) fn endpoints(&mut self, vpc: &str) {
-        for endpoint in self.index.endpoints.of(vpc) {
+        for endpoint in self.index.endpoints.get(vpc) {
             if endpoint.is_gone() {
                 self.ledger.left_out(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
             } else {
@@ -38,7 +38,7 @@ impl Writer<'_> {
             }
         }
         if !self.has_document(VpcEndpoint::KIND) {
-            let call = self.call_in(vpc, "aws ec2 describe-vpc-endpoints");
+            let call = self.with_region(vpc, "aws ec2 describe-vpc-endpoints");
             self.ledger.missing(format!("the endpoints of VPC {vpc}"), call);
         }
     }
@@ -46,44 +46,44 @@ impl Writer<'_> {
     /// One endpoint.
     fn endpoint(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let id = endpoint.vpc_endpoint_id.as_str();
-        self.text.table("vpc.endpoint", name_tag(&endpoint.tags));
-        self.text.text("id", id);
-        self.text.text("type", endpoint.kind());
+        self.toml.table("vpc.endpoint", name_tag(&endpoint.tags));
+        self.toml.string("id", id);
+        self.toml.string("type", endpoint.kind());
         let has_service = matches!(endpoint.kind(), "Interface" | "Gateway" | "GatewayLoadBalancer");
-        self.text.maybe("service", endpoint.service_name.as_deref().filter(|_| has_service));
+        self.toml.optional_string("service", endpoint.service_name.as_deref().filter(|_| has_service));
         let home = self.region_of(vpc);
         let abroad = endpoint.service_region.as_deref().filter(|region| has_service && Some(*region) != home);
         let abroad = abroad.map(str::to_owned);
-        self.text.maybe("service_region", abroad.as_deref());
-        self.text.maybe("resource_configuration", endpoint.resource_configuration_arn.as_deref());
-        self.text.maybe("service_network", endpoint.service_network_arn.as_deref());
+        self.toml.optional_string("service_region", abroad.as_deref());
+        self.toml.optional_string("resource_configuration", endpoint.resource_configuration_arn.as_deref());
+        self.toml.optional_string("service_network", endpoint.service_network_arn.as_deref());
         if endpoint.kind() != "Gateway" && endpoint.kind() != "GatewayLoadBalancer" {
             self.private_dns(vpc, endpoint);
         }
         if endpoint.kind() != "GatewayLoadBalancer" {
             // AWS writes `not-specified` where there is nothing to say.
             let said = |word: &&str| *word != "not-specified";
-            self.text.maybe("ip_address_type", endpoint.ip_address_type.as_deref().filter(said));
+            self.toml.optional_string("ip_address_type", endpoint.ip_address_type.as_deref().filter(said));
             let records = endpoint.dns_options.dns_record_ip_type.as_deref();
-            self.text.maybe("dns_record_ip_type", records.filter(said));
+            self.toml.optional_string("dns_record_ip_type", records.filter(said));
         }
         if let Some(state) =
             endpoint.state.as_deref().filter(|state| !state.eq_ignore_ascii_case("available"))
         {
             // The API reference and its answers differ in the first letter.
             let (first, rest) = state.split_at(state.chars().next().map_or(0, char::len_utf8));
-            self.text.text("state", &(first.to_lowercase() + rest));
+            self.toml.string("state", &(first.to_lowercase() + rest));
         }
         let policy = endpoint.policy_document.as_deref().filter(|policy| !policy.trim().is_empty());
         // What allows everything is what an endpoint has when nothing is said.
-        self.text.maybe("policy_document", policy.filter(|policy| allows_everything(policy) != Ok(true)));
+        self.toml.optional_string("policy_document", policy.filter(|policy| allows_everything(policy) != Ok(true)));
         if endpoint.kind() != "Gateway" {
             let interfaces = self.endpoint_interfaces(vpc, endpoint);
             if !interfaces.is_empty() {
-                self.text.tables("network_interfaces", &interfaces);
+                self.toml.inline_tables("network_interfaces", &interfaces);
             }
         }
-        self.ledger.written(VpcEndpoint::KIND, id);
+        self.ledger.mark_converted(VpcEndpoint::KIND, id);
         let inventory = self.inventory;
         for association in inventory.endpoint_associations.iter().filter(|one| one.vpc_endpoint_id == id) {
             self.association(association);
@@ -91,7 +91,7 @@ impl Writer<'_> {
         let leads_on = matches!(endpoint.kind(), "Resource" | "ServiceNetwork");
         if leads_on && !self.has_document(VpcEndpointAssociation::KIND) {
             let call = format!("aws ec2 describe-vpc-endpoint-associations --vpc-endpoint-ids {id}");
-            let call = self.call_in(vpc, &call);
+            let call = self.with_region(vpc, &call);
             self.ledger.missing(format!("what endpoint {id} leads to"), call);
         }
     }
@@ -99,15 +99,15 @@ impl Writer<'_> {
     /// What an endpoint's names are.
     fn private_dns(&mut self, vpc: &str, endpoint: &VpcEndpoint) {
         let enabled = endpoint.private_dns_enabled.unwrap_or(false);
-        self.text.plain("private_dns_enabled", enabled);
+        self.toml.value("private_dns_enabled", enabled);
         let options = &endpoint.dns_options;
         let may_be_inbound = options.private_dns_only_for_inbound_resolver_endpoint.filter(|_| enabled);
         if let Some(only) = may_be_inbound {
-            self.text.plain("private_dns_only_for_inbound_resolver_endpoint", only);
+            self.toml.value("private_dns_only_for_inbound_resolver_endpoint", only);
         }
-        self.text
-            .maybe("private_dns_preference", options.private_dns_preference.as_deref().filter(|_| enabled));
-        self.text.some_texts("private_dns_specified_domains", &options.private_dns_specified_domains);
+        self.toml
+            .optional_string("private_dns_preference", options.private_dns_preference.as_deref().filter(|_| enabled));
+        self.toml.non_empty_strings("private_dns_specified_domains", &options.private_dns_specified_domains);
         let inventory = self.inventory;
         let service = inventory.services.iter().find(|service| {
             Some(service.service_name.as_str()) == endpoint.service_name.as_deref()
@@ -117,13 +117,13 @@ impl Writer<'_> {
             self.missing_service(vpc, endpoint);
         }
         if let Some(service) = service {
-            self.ledger.written(ServiceDetail::KIND, &service.id());
+            self.ledger.mark_converted(ServiceDetail::KIND, &service.id());
             let region = endpoint.service_region.as_deref().or(self.region_of(vpc)).unwrap_or_default();
             if enabled && !is_known(service, region) {
-                self.text.some_texts("private_dns_names", service.names());
+                self.toml.non_empty_strings("private_dns_names", service.names());
             }
         }
-        self.text.maybe("dns_name", endpoint.regional_name());
+        self.toml.optional_string("dns_name", endpoint.regional_name());
     }
 
     /// Tells when no document has the private names of a service, and the table of services neither.
@@ -135,7 +135,7 @@ impl Writer<'_> {
             .and_then(|region| Facts::built_in().services.find(name, EndpointKind::Interface, &region));
         if endpoint.kind() == "Interface" && row.and_then(|row| row.private_names()).is_none() {
             let call =
-                self.call_in(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
+                self.with_region(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
             let what =
                 format!("the private names of {name}, which endpoint {} answers", endpoint.vpc_endpoint_id);
             self.ledger.missing(what, call);
@@ -152,19 +152,19 @@ impl Writer<'_> {
                 continue;
             };
             let Some(subnet) = interface.subnet_id.as_deref() else { continue };
-            if !self.knows_subnet(vpc, subnet, id) {
+            if !self.require_subnet(vpc, subnet, id) {
                 self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
                 continue;
             }
             let groups = if interface.groups.is_empty() { &endpoint.groups } else { &interface.groups };
             let ipv6 = interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str());
             let mut inline = InlineTable::default()
-                .text("subnet", subnet)
-                .maybe("address", interface.private_ip_address.as_deref())
-                .maybe("ipv6_address", ipv6);
+                .string("subnet", subnet)
+                .optional_string("address", interface.private_ip_address.as_deref())
+                .optional_string("ipv6_address", ipv6);
             let groups = self.known_groups(vpc, groups);
             if !groups.is_empty() {
-                inline = inline.texts("security_groups", &groups);
+                inline = inline.strings("security_groups", &groups);
             }
             written.push(inline);
             self.ledger.left_out(NetworkInterface::KIND, id, "it stands with its endpoint");
@@ -172,7 +172,7 @@ impl Writer<'_> {
         if !absent.is_empty() {
             let call =
                 format!("aws ec2 describe-network-interfaces --network-interface-ids {}", absent.join(" "));
-            let call = self.call_in(vpc, &call);
+            let call = self.with_region(vpc, &call);
             self.ledger.missing(format!("the addresses of endpoint {}", endpoint.vpc_endpoint_id), call);
         }
         written
@@ -185,12 +185,12 @@ impl Writer<'_> {
             self.ledger.not_understood(VpcEndpointAssociation::KIND, &association.id, why);
             return;
         };
-        self.text.table("vpc.endpoint.association", None);
-        self.text.text("id", &association.id);
-        self.text.text("resource", resource);
-        self.text.maybe("dns_name", association.dns_entry.dns_name.as_deref());
-        self.text.maybe("private_dns_name", association.private_dns_entry.dns_name.as_deref());
-        self.ledger.written(VpcEndpointAssociation::KIND, &association.id);
+        self.toml.table("vpc.endpoint.association", None);
+        self.toml.string("id", &association.id);
+        self.toml.string("resource", resource);
+        self.toml.optional_string("dns_name", association.dns_entry.dns_name.as_deref());
+        self.toml.optional_string("private_dns_name", association.private_dns_entry.dns_name.as_deref());
+        self.ledger.mark_converted(VpcEndpointAssociation::KIND, &association.id);
     }
 }
 

@@ -23,13 +23,13 @@ impl<'a, T> Grouped<'a, T> {
     }
 
     /// Those of one.
-    pub fn of(&self, group: &str) -> &[&'a ReadObject<T>] {
+    pub fn get(&self, group: &str) -> &[&'a ReadObject<T>] {
         self.0.get(group).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
 /// Objects by what they are of.
-pub struct Index<'a> {
+pub struct InventoryIndex<'a> {
     pub subnets: Grouped<'a, Subnet>,
     pub route_tables: Grouped<'a, RouteTable>,
     pub nat_gateways: Grouped<'a, NatGateway>,
@@ -43,24 +43,24 @@ pub struct Index<'a> {
     /// The attachments of transit gateways, by what is attached.
     pub attachments: Grouped<'a, TransitGatewayAttachment>,
     /// The prefixes that routes of transit gateways lead to, by the attachment that they lead to them by.
-    pub prefixes_behind: HashMap<&'a str, Vec<&'a str>>,
+    pub routed_prefixes: HashMap<&'a str, Vec<&'a str>>,
     /// The VPCs, by their ids.
     pub vpcs: HashMap<&'a str, &'a ReadObject<Vpc>>,
     /// The internet gateway of a VPC.
-    pub internet_gateway_of: HashMap<&'a str, &'a InternetGateway>,
+    pub vpc_internet_gateways: HashMap<&'a str, &'a InternetGateway>,
     /// The route table that a subnet is associated with.
-    pub table_of: HashMap<&'a str, &'a RouteTable>,
+    pub subnet_route_tables: HashMap<&'a str, &'a RouteTable>,
     /// The network ACL that a subnet is associated with.
-    pub acl_of: HashMap<&'a str, &'a NetworkAcl>,
+    pub subnet_network_acls: HashMap<&'a str, &'a NetworkAcl>,
     /// The ids of whatever a route may lead to and some document holds.
-    pub targets: HashSet<&'a str>,
+    pub route_targets: HashSet<&'a str>,
     /// NAT gateways that are gone.
-    pub gone: HashSet<&'a str>,
+    pub deleted_nat_gateways: HashSet<&'a str>,
 }
 
-impl<'a> Index<'a> {
+impl<'a> InventoryIndex<'a> {
     /// The index of an inventory. Of several that claim a subnet or a VPC the first counts.
-    pub fn of(inventory: &'a Inventory) -> Self {
+    pub fn new(inventory: &'a Inventory) -> Self {
         let mut table_of = HashMap::new();
         for table in &inventory.route_tables {
             let held = table.object.associations.iter().filter(|one| one.association_state.is_associated());
@@ -92,13 +92,13 @@ impl<'a> Index<'a> {
             network_acls: Grouped::new(&inventory.network_acls, |one| Some(&one.vpc_id)),
             rules: Grouped::new(&inventory.security_group_rules, |one| Some(&one.group_id)),
             attachments: Grouped::new(&inventory.attachments, |one| one.resource_id.as_deref()),
-            prefixes_behind: prefixes_behind(inventory),
+            routed_prefixes: routed_prefixes(inventory),
             vpcs: inventory.vpcs.iter().map(|vpc| (vpc.vpc_id.as_str(), vpc)).collect(),
-            internet_gateway_of,
-            table_of,
-            acl_of,
-            targets: targets(inventory),
-            gone: nat_gateways
+            vpc_internet_gateways: internet_gateway_of,
+            subnet_route_tables: table_of,
+            subnet_network_acls: acl_of,
+            route_targets: route_targets(inventory),
+            deleted_nat_gateways: nat_gateways
                 .iter()
                 .filter(|nat| nat.is_gone())
                 .map(|nat| nat.nat_gateway_id.as_str())
@@ -108,7 +108,7 @@ impl<'a> Index<'a> {
 }
 
 /// The prefixes that routes of transit gateways lead to, by their attachments.
-fn prefixes_behind(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
+fn routed_prefixes(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
     let mut behind: HashMap<&str, Vec<&str>> = HashMap::new();
     for route in inventory.transit_routes.values().flatten() {
         let ids = route.object.transit_gateway_attachments.iter();
@@ -120,7 +120,7 @@ fn prefixes_behind(inventory: &Inventory) -> HashMap<&str, Vec<&str>> {
 }
 
 /// The ids of whatever a route may lead to.
-fn targets(inventory: &Inventory) -> HashSet<&str> {
+fn route_targets(inventory: &Inventory) -> HashSet<&str> {
     let gateways = inventory.internet_gateways.iter().map(|one| one.internet_gateway_id.as_str());
     let nat_gateways = inventory.nat_gateways.iter().map(|one| one.nat_gateway_id.as_str());
     let endpoints = inventory.endpoints.iter().map(|one| one.vpc_endpoint_id.as_str());

@@ -1,6 +1,6 @@
 //! Instances and network interfaces.
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use super::vpc::name_options;
 use crate::import::objects::instance::{Instance, NetworkInterface};
@@ -9,11 +9,11 @@ use crate::import::objects::{Object, is_state, name_tag};
 /// With fewer instances or interfaces than this, all of them are written.
 const FEW: usize = 200;
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// Notes who has which address, so that none is written twice.
     pub(super) fn claim_addresses(&mut self) {
         let inventory = self.inventory;
-        let mut claimed = std::mem::take(&mut self.claimed);
+        let mut claimed = std::mem::take(&mut self.claimed_addresses);
         let mut claim = |vpc: &str, address: Option<&str>| {
             claimed.extend(address.map(|address| (vpc.to_owned(), address.to_owned())));
         };
@@ -36,12 +36,12 @@ impl Writer<'_> {
         for instance in inventory.instances.iter().filter(|instance| !is_gone(instance)) {
             claim(instance.vpc_id.as_deref().unwrap_or_default(), instance.private_ip_address.as_deref());
         }
-        self.claimed = claimed;
+        self.claimed_addresses = claimed;
     }
 
     /// The network interfaces of a VPC that are nobody else's.
     pub(super) fn network_interfaces(&mut self, vpc: &str) {
-        let own = self.index.interfaces.of(vpc);
+        let own = self.index.interfaces.get(vpc);
         let is_few = own.len() < FEW;
         for interface in own {
             let id = interface.network_interface_id.as_str();
@@ -58,7 +58,7 @@ impl Writer<'_> {
             self.network_interface(vpc, interface);
         }
         if !self.has_document(NetworkInterface::KIND) {
-            let call = self.call_in(vpc, "aws ec2 describe-network-interfaces");
+            let call = self.with_region(vpc, "aws ec2 describe-network-interfaces");
             self.ledger.missing(format!("the network interfaces of VPC {vpc}"), call);
         }
     }
@@ -85,7 +85,7 @@ impl Writer<'_> {
             return Some("it has no address");
         }
         let address = interface.private_ip_address.clone()?;
-        let has = self.claimed.contains(&(vpc.to_owned(), address));
+        let has = self.claimed_addresses.contains(&(vpc.to_owned(), address));
         has.then_some("what has its address is written")
     }
 
@@ -95,29 +95,29 @@ impl Writer<'_> {
             self.ledger.left_out(NetworkInterface::KIND, id, "it stands in no subnet");
             return;
         };
-        if !self.knows_subnet(vpc, subnet, id) {
+        if !self.require_subnet(vpc, subnet, id) {
             self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
             return;
         }
-        self.text.table("vpc.network_interface", name_tag(&interface.tag_set));
-        self.text.text("id", id);
-        self.text.text("subnet", subnet);
-        self.text.maybe("address", interface.private_ip_address.as_deref());
-        self.text
-            .maybe("ipv6_address", interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str()));
-        self.text.maybe("public_address", interface.association.public_ip.as_deref());
+        self.toml.table("vpc.network_interface", name_tag(&interface.tag_set));
+        self.toml.string("id", id);
+        self.toml.string("subnet", subnet);
+        self.toml.optional_string("address", interface.private_ip_address.as_deref());
+        self.toml
+            .optional_string("ipv6_address", interface.ipv6_addresses.first().map(|one| one.ipv6_address.as_str()));
+        self.toml.optional_string("public_address", interface.association.public_ip.as_deref());
         let groups = self.known_groups(vpc, &interface.groups);
-        self.text.some_texts("security_groups", groups);
+        self.toml.non_empty_strings("security_groups", groups);
         if interface.source_dest_check == Some(false) {
-            self.text.plain("source_dest_check", false);
+            self.toml.value("source_dest_check", false);
         }
-        self.text.maybe("description", interface.description.as_deref().filter(|told| !told.is_empty()));
-        self.ledger.written(NetworkInterface::KIND, id);
+        self.toml.optional_string("description", interface.description.as_deref().filter(|told| !told.is_empty()));
+        self.ledger.mark_converted(NetworkInterface::KIND, id);
     }
 
     /// The instances of a VPC: all when there are few, else those that something hangs on.
     pub(super) fn instances(&mut self, vpc: &str) {
-        let own = self.index.instances.of(vpc);
+        let own = self.index.instances.get(vpc);
         let is_few = own.len() < FEW;
         for instance in own {
             let id = instance.instance_id.as_str();
@@ -137,7 +137,7 @@ impl Writer<'_> {
             }
         }
         if !self.has_document(Instance::KIND) {
-            let call = self.call_in(vpc, "aws ec2 describe-instances");
+            let call = self.with_region(vpc, "aws ec2 describe-instances");
             self.ledger.missing(format!("the instances of VPC {vpc}"), call);
         }
     }
@@ -148,26 +148,26 @@ impl Writer<'_> {
             self.ledger.left_out(Instance::KIND, id, "it stands in no subnet");
             return;
         };
-        if !self.knows_subnet(vpc, subnet, id) {
+        if !self.require_subnet(vpc, subnet, id) {
             self.ledger.left_out(Instance::KIND, id, "no document holds its subnet");
             return;
         }
-        self.text.table("vpc.instance", name_tag(&instance.tags));
-        self.text.text("id", id);
-        self.text.text("subnet", subnet);
+        self.toml.table("vpc.instance", name_tag(&instance.tags));
+        self.toml.string("id", id);
+        self.toml.string("subnet", subnet);
         let some = |address: &&str| !address.is_empty();
-        self.text.maybe("address", instance.private_ip_address.as_deref().filter(some));
-        self.text.maybe("ipv6_address", instance.ipv6());
-        self.text.maybe("public_address", instance.public_ip_address.as_deref().filter(some));
+        self.toml.optional_string("address", instance.private_ip_address.as_deref().filter(some));
+        self.toml.optional_string("ipv6_address", instance.ipv6());
+        self.toml.optional_string("public_address", instance.public_ip_address.as_deref().filter(some));
         if let Some(options) = instance.private_dns_name_options.as_ref().and_then(name_options) {
-            self.text.plain("private_dns_name_options", options);
+            self.toml.value("private_dns_name_options", options);
         }
         let groups = self.known_groups(vpc, &instance.security_groups);
-        self.text.some_texts("security_groups", groups);
+        self.toml.non_empty_strings("security_groups", groups);
         if instance.source_dest_check == Some(false) {
-            self.text.plain("source_dest_check", false);
+            self.toml.value("source_dest_check", false);
         }
-        self.ledger.written(Instance::KIND, id);
+        self.ledger.mark_converted(Instance::KIND, id);
     }
 
     /// Addresses of a resolver endpoint out of its interfaces' descriptions.
@@ -194,9 +194,9 @@ fn is_gone(instance: &Instance) -> bool {
 
 /// A side of a peering connection.
 pub(super) fn peering_side(vpc: &str, allows: bool) -> String {
-    let mut inline = InlineTable::default().text("vpc", vpc);
+    let mut inline = InlineTable::default().string("vpc", vpc);
     if allows {
-        inline = inline.plain("allow_dns_resolution_from_remote_vpc", true);
+        inline = inline.value("allow_dns_resolution_from_remote_vpc", true);
     }
-    inline.written()
+    inline.to_toml()
 }

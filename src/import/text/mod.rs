@@ -15,8 +15,8 @@ mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use index::Index;
-use toml::TomlText;
+use index::InventoryIndex;
+use toml::TomlWriter;
 
 use super::inventory::{Inventory, ReadObject};
 use super::ledger::Ledger;
@@ -26,35 +26,35 @@ use super::objects::network::Subnet;
 use super::places::RegionAndAccount;
 
 /// Writes the text, and into the ledger what became of each object.
-pub struct Writer<'a> {
+pub struct ConfigWriter<'a> {
     inventory: &'a Inventory,
     /// What is of which VPC and subnet.
-    index: &'a Index<'a>,
-    homes: &'a BTreeMap<String, RegionAndAccount>,
+    index: &'a InventoryIndex<'a>,
+    vpc_regions: &'a BTreeMap<String, RegionAndAccount>,
     ledger: &'a mut Ledger,
-    text: TomlText,
+    toml: TomlWriter,
     /// The subnets, by their ids, with their VPC.
-    subnets: HashMap<&'a str, &'a str>,
+    subnet_vpcs: HashMap<&'a str, &'a str>,
     /// The network interfaces by their ids.
     interfaces: HashMap<&'a str, &'a ReadObject<NetworkInterface>>,
     /// Addresses that something written has, by VPC.
-    claimed: HashSet<(String, String)>,
+    claimed_addresses: HashSet<(String, String)>,
     /// Security groups that something written has, and those that their rules name.
-    groups: BTreeSet<String>,
+    written_groups: BTreeSet<String>,
     /// Health checks that record sets name.
-    health_checks: BTreeSet<String>,
+    referenced_health_checks: BTreeSet<String>,
     /// Attachments of transit gateways that are written.
-    attached: BTreeSet<String>,
+    written_attachments: BTreeSet<String>,
     /// Direct Connect gateways that transit gateways lead to.
-    direct_connects: BTreeSet<String>,
+    attached_direct_connects: BTreeSet<String>,
     /// What routes lead to.
     route_targets: HashSet<String>,
     /// Prefix lists that something written names, with the region.
-    prefix_lists: BTreeSet<(String, String)>,
+    referenced_prefix_lists: BTreeSet<(String, String)>,
 }
 
 /// Writes an inventory as configuration text.
-pub fn write(
+pub fn write_config(
     inventory: &Inventory,
     homes: &BTreeMap<String, RegionAndAccount>,
     ledger: &mut Ledger,
@@ -62,32 +62,32 @@ pub fn write(
     let interfaces =
         inventory.interfaces.iter().map(|one| (one.network_interface_id.as_str(), one)).collect();
     let subnets = inventory.subnets.iter().map(|one| (one.subnet_id.as_str(), one.vpc_id.as_str())).collect();
-    let index = Index::of(inventory);
-    let mut writer = Writer {
+    let index = InventoryIndex::new(inventory);
+    let mut writer = ConfigWriter {
         inventory,
         index: &index,
-        homes,
+        vpc_regions: homes,
         ledger,
-        text: TomlText::default(),
-        subnets,
+        toml: TomlWriter::default(),
+        subnet_vpcs: subnets,
         interfaces,
-        claimed: HashSet::new(),
-        groups: BTreeSet::new(),
-        health_checks: BTreeSet::new(),
-        attached: BTreeSet::new(),
-        direct_connects: BTreeSet::new(),
+        claimed_addresses: HashSet::new(),
+        written_groups: BTreeSet::new(),
+        referenced_health_checks: BTreeSet::new(),
+        written_attachments: BTreeSet::new(),
+        attached_direct_connects: BTreeSet::new(),
         route_targets: HashSet::new(),
-        prefix_lists: BTreeSet::new(),
+        referenced_prefix_lists: BTreeSet::new(),
     };
-    writer.whole();
-    writer.text.finish()
+    writer.write_all();
+    writer.toml.finish()
 }
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// Everything, in the order of the sections.
-    fn whole(&mut self) {
+    fn write_all(&mut self) {
         let inventory = self.inventory;
-        self.text.comment("What documents of AWS say, as configuration.");
+        self.toml.comment("What documents of AWS say, as configuration.");
         self.claim_addresses();
         self.collect_groups();
         for vpc in &inventory.vpcs {
@@ -110,15 +110,15 @@ impl Writer<'_> {
     }
 
     /// Whether a document holds this VPC.
-    fn knows_vpc(&self, id: &str) -> bool {
-        self.homes.contains_key(id)
+    fn has_vpc(&self, id: &str) -> bool {
+        self.vpc_regions.contains_key(id)
     }
 
     /// Whether a document holds this subnet of a VPC; one that none does is told as missing.
-    fn knows_subnet(&mut self, vpc: &str, id: &str, whose: &str) -> bool {
-        let is_known = self.subnets.get(id) == Some(&vpc);
+    fn require_subnet(&mut self, vpc: &str, id: &str, whose: &str) -> bool {
+        let is_known = self.subnet_vpcs.get(id) == Some(&vpc);
         if !is_known && self.has_document(Subnet::KIND) {
-            let call = self.call_in(vpc, &format!("aws ec2 describe-subnets --subnet-ids {id}"));
+            let call = self.with_region(vpc, &format!("aws ec2 describe-subnets --subnet-ids {id}"));
             self.ledger.missing(format!("subnet {id}, which {whose} stands in"), call);
         }
         is_known
@@ -126,11 +126,11 @@ impl Writer<'_> {
 
     /// The region of a VPC, for a call.
     fn region_of(&self, vpc: &str) -> Option<&str> {
-        self.homes.get(vpc)?.region.as_deref()
+        self.vpc_regions.get(vpc)?.region.as_deref()
     }
 
     /// A call in the region of a VPC.
-    fn call_in(&self, vpc: &str, call: &str) -> String {
+    fn with_region(&self, vpc: &str, call: &str) -> String {
         match self.region_of(vpc) {
             Some(region) => format!("{call} --region {region}"),
             None => call.to_owned(),
@@ -143,7 +143,7 @@ impl Writer<'_> {
     }
 
     /// Notes that a VPC is missing, and what refers to it.
-    fn missing_vpc(&mut self, id: &str, whose: &str) {
+    fn note_missing_vpc(&mut self, id: &str, whose: &str) {
         if id.is_empty() {
             return;
         }

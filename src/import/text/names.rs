@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Writer;
+use super::ConfigWriter;
 use super::interfaces::peering_side;
 use crate::import::objects::network::VpcPeeringConnection;
 use crate::import::objects::resolver::{
@@ -14,7 +14,7 @@ use crate::import::objects::{Object, is_state, name_tag};
 /// The port of DNS.
 const DNS_PORT: u16 = 53;
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// Peering connections between VPCs of which both are known.
     pub(super) fn peerings(&mut self) {
         let inventory = self.inventory;
@@ -29,23 +29,23 @@ impl Writer<'_> {
             let strangers: Vec<&str> = [requester, accepter]
                 .into_iter()
                 .map(|side| side.vpc_id.as_str())
-                .filter(|vpc| !self.knows_vpc(vpc))
+                .filter(|vpc| !self.has_vpc(vpc))
                 .collect();
             if !strangers.is_empty() {
-                strangers.iter().for_each(|vpc| self.missing_vpc(vpc, id));
+                strangers.iter().for_each(|vpc| self.note_missing_vpc(vpc, id));
                 self.ledger.left_out(VpcPeeringConnection::KIND, id, "no document holds the VPC at one side");
                 continue;
             }
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
-            self.text.table("vpc_peering_connection", name_tag(&peering.tags));
-            self.text.text("id", id);
+            self.toml.table("vpc_peering_connection", name_tag(&peering.tags));
+            self.toml.string("id", id);
             for (key, side) in [("requester", requester), ("accepter", accepter)] {
                 let allows = side.peering_options.allow_dns_resolution_from_remote_vpc;
-                self.text.plain(key, peering_side(&side.vpc_id, allows));
+                self.toml.value(key, peering_side(&side.vpc_id, allows));
             }
-            self.ledger.written(VpcPeeringConnection::KIND, id);
+            self.ledger.mark_converted(VpcPeeringConnection::KIND, id);
         }
     }
 
@@ -60,30 +60,30 @@ impl Writer<'_> {
                 self.ledger.not_understood(ResolverEndpoint::KIND, id, why);
                 continue;
             }
-            if !self.knows_vpc(&endpoint.host_vpc_id) {
-                self.missing_vpc(&endpoint.host_vpc_id, id);
+            if !self.has_vpc(&endpoint.host_vpc_id) {
+                self.note_missing_vpc(&endpoint.host_vpc_id, id);
                 self.ledger.left_out(ResolverEndpoint::KIND, id, "no document holds its VPC");
                 continue;
             }
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
-            self.text.table("resolver_endpoint", endpoint.name.as_deref());
-            self.text.text("id", id);
-            self.text.text("direction", &endpoint.direction);
-            self.text.text("vpc", &endpoint.host_vpc_id);
+            self.toml.table("resolver_endpoint", endpoint.name.as_deref());
+            self.toml.string("id", id);
+            self.toml.string("direction", &endpoint.direction);
+            self.toml.string("vpc", &endpoint.host_vpc_id);
             let mut addresses: Vec<String> = Vec::new();
             for one in inventory.resolver_addresses.get(id).into_iter().flatten() {
                 match one.ip.clone().or_else(|| one.ipv6.clone()).filter(|one| !one.is_empty()) {
                     Some(address) if !addresses.contains(&address) => {
                         addresses.push(address);
-                        self.ledger.item_written("IpAddresses", one.spot);
+                        self.ledger.mark_item_converted("IpAddresses", one.spot);
                     }
                     Some(_) => {
                         let why = "it stands in another document too";
-                        self.ledger.item_left_out("IpAddresses", one.spot, why);
+                        self.ledger.mark_item_skipped("IpAddresses", one.spot, why);
                     }
-                    None => self.ledger.item_left_out("IpAddresses", one.spot, "it says no address"),
+                    None => self.ledger.mark_item_skipped("IpAddresses", one.spot, "it says no address"),
                 }
             }
             if addresses.is_empty() {
@@ -91,14 +91,14 @@ impl Writer<'_> {
             }
             if addresses.is_empty() {
                 let call = "aws route53resolver list-resolver-endpoint-ip-addresses --resolver-endpoint-id";
-                let call = self.call_in(&endpoint.host_vpc_id, &format!("{call} {id}"));
+                let call = self.with_region(&endpoint.host_vpc_id, &format!("{call} {id}"));
                 self.ledger.missing(format!("the addresses of resolver endpoint {id}"), call);
             }
-            self.text.texts("addresses", addresses);
+            self.toml.strings("addresses", addresses);
             if endpoint.dns64_enabled == Some(true) {
-                self.text.plain("dns64_enabled", true);
+                self.toml.value("dns64_enabled", true);
             }
-            self.ledger.written(ResolverEndpoint::KIND, id);
+            self.ledger.mark_converted(ResolverEndpoint::KIND, id);
         }
     }
 
@@ -123,7 +123,7 @@ impl Writer<'_> {
                 self.ledger.left_out(ResolverRuleAssociation::KIND, &association.id, why);
             } else if !inventory.resolver_rules.iter().any(|rule| rule.id == id) {
                 let call = format!("aws route53resolver get-resolver-rule --resolver-rule-id {id}");
-                let call = self.call_in(&association.vpc_id, &call);
+                let call = self.with_region(&association.vpc_id, &call);
                 let what = format!("resolver rule {id}, which VPC {} is associated with", association.vpc_id);
                 self.ledger.missing(what, call);
             }
@@ -137,30 +137,30 @@ impl Writer<'_> {
     fn resolver_rule(&mut self, rule: &ResolverRule) {
         let id = rule.id.as_str();
         let vpcs = self.rule_vpcs(id);
-        self.text.table("resolver_rule", rule.name.as_deref());
-        self.text.text("id", id);
-        self.text.text("type", &rule.rule_type);
+        self.toml.table("resolver_rule", rule.name.as_deref());
+        self.toml.string("id", id);
+        self.toml.string("type", &rule.rule_type);
         let domain = rule.domain_name.as_deref().map(undotted);
-        self.text.maybe("domain", domain.filter(|_| rule.rule_type != "DELEGATE"));
-        self.text.maybe("delegation_record", rule.delegation_record.as_deref().map(undotted));
+        self.toml.optional_string("domain", domain.filter(|_| rule.rule_type != "DELEGATE"));
+        self.toml.optional_string("delegation_record", rule.delegation_record.as_deref().map(undotted));
         let targets: Vec<String> = rule.target_ips.iter().filter_map(target).collect();
-        self.text.some_texts("targets", targets);
+        self.toml.non_empty_strings("targets", targets);
         let endpoint = rule.resolver_endpoint_id.as_deref();
         let known = endpoint.filter(|id| {
             let mut all = self.inventory.resolver_endpoints.iter();
-            all.any(|one| one.id == *id && self.knows_vpc(&one.host_vpc_id))
+            all.any(|one| one.id == *id && self.has_vpc(&one.host_vpc_id))
         });
-        self.text.maybe("endpoint", known);
+        self.toml.optional_string("endpoint", known);
         if let Some(endpoint) = endpoint.filter(|_| known.is_none()) {
             let call = format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");
             let what = format!("resolver endpoint {endpoint}: rule {id} is taken to leave from any address");
             self.ledger.missing(what, call);
         }
         let accounts = self.strange_accounts(rule.owner_id.as_deref(), &vpcs);
-        self.text.maybe("owner_id", rule.owner_id.as_deref().filter(|_| !accounts.is_empty()));
-        self.text.some_texts("shared_with", accounts);
-        self.text.texts("vpcs", vpcs);
-        self.ledger.written(ResolverRule::KIND, id);
+        self.toml.optional_string("owner_id", rule.owner_id.as_deref().filter(|_| !accounts.is_empty()));
+        self.toml.non_empty_strings("shared_with", accounts);
+        self.toml.strings("vpcs", vpcs);
+        self.ledger.mark_converted(ResolverRule::KIND, id);
     }
 
     /// The VPCs that a rule is associated with.
@@ -174,11 +174,11 @@ impl Writer<'_> {
                 &["COMPLETE", "CREATING", "OVERRIDDEN"],
             ) {
                 self.ledger.left_out(kind, id, "it does not hold");
-            } else if self.knows_vpc(&association.vpc_id) {
+            } else if self.has_vpc(&association.vpc_id) {
                 vpcs.push(association.vpc_id.clone());
-                self.ledger.written(kind, id);
+                self.ledger.mark_converted(kind, id);
             } else {
-                self.missing_vpc(&association.vpc_id, rule);
+                self.note_missing_vpc(&association.vpc_id, rule);
                 self.ledger.left_out(kind, id, "no document holds its VPC");
             }
         }
@@ -191,7 +191,7 @@ impl Writer<'_> {
         let Some(owner) = owner.filter(|owner| super::super::folder::is_account(owner)) else {
             return BTreeSet::new();
         };
-        let accounts = vpcs.iter().filter_map(|vpc| self.homes.get(vpc)?.account.clone());
+        let accounts = vpcs.iter().filter_map(|vpc| self.vpc_regions.get(vpc)?.account.clone());
         accounts.filter(|account| account != owner).collect()
     }
 
@@ -201,7 +201,7 @@ impl Writer<'_> {
         let mut heading = Some("Profiles");
         for profile in &inventory.profiles {
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
             self.profile(profile);
         }
@@ -244,36 +244,36 @@ impl Writer<'_> {
         for association in own {
             if is_state(association.status.as_deref(), &["DELETED", "DELETING", "FAILED"]) {
                 self.ledger.left_out(ProfileAssociation::KIND, &association.id, "it does not hold");
-            } else if self.knows_vpc(&association.resource_id) {
+            } else if self.has_vpc(&association.resource_id) {
                 vpcs.push(association.resource_id.clone());
                 priorities.push(association.priority);
-                self.ledger.written(ProfileAssociation::KIND, &association.id);
+                self.ledger.mark_converted(ProfileAssociation::KIND, &association.id);
             } else {
-                self.missing_vpc(&association.resource_id, id);
+                self.note_missing_vpc(&association.resource_id, id);
                 self.ledger.left_out(ProfileAssociation::KIND, &association.id, "no document holds its VPC");
             }
         }
         let accounts = self.strange_accounts(profile.owner_id.as_deref(), &vpcs);
-        self.text.table("profile", profile.name.as_deref());
-        self.text.text("id", id);
-        self.text.maybe("owner_id", profile.owner_id.as_deref().filter(|_| !accounts.is_empty()));
-        self.text.some_texts("shared_with", accounts);
+        self.toml.table("profile", profile.name.as_deref());
+        self.toml.string("id", id);
+        self.toml.optional_string("owner_id", profile.owner_id.as_deref().filter(|_| !accounts.is_empty()));
+        self.toml.non_empty_strings("shared_with", accounts);
         for (key, mark) in [
             ("hosted_zones", "hostedzone/"),
             ("resolver_rules", "resolver-rule/"),
             ("vpc_endpoints", "vpc-endpoint/"),
         ] {
             let resources = self.resources_of(id, key, mark);
-            self.text.some_texts(key, resources);
+            self.toml.non_empty_strings(key, resources);
         }
         for (vpc, priority) in vpcs.iter().zip(priorities) {
-            self.text.table("profile.association", None);
-            self.text.text("vpc", vpc);
+            self.toml.table("profile.association", None);
+            self.toml.string("vpc", vpc);
             if let Some(priority) = priority {
-                self.text.plain("priority", priority);
+                self.toml.value("priority", priority);
             }
         }
-        self.ledger.written(Profile::KIND, id);
+        self.ledger.mark_converted(Profile::KIND, id);
     }
 
     /// The resources of a kind in a Profile.
@@ -304,7 +304,7 @@ impl Writer<'_> {
             };
             if is_known {
                 ids.push(id.to_owned());
-                self.ledger.written(kind, &resource.id);
+                self.ledger.mark_converted(kind, &resource.id);
             } else {
                 self.ledger.missing(format!("{id}, which is in Profile {profile}"), call);
                 self.ledger.left_out(kind, &resource.id, "no document holds what it leads to");

@@ -1,6 +1,6 @@
 //! Route tables and prefix lists.
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::aws::{Facts, Region};
 use crate::import::inventory::ReadObject;
@@ -38,35 +38,35 @@ impl Route {
     }
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ConfigWriter<'a> {
     /// The route tables of a VPC.
     pub(super) fn route_tables(&mut self, vpc: &str) {
         let index = self.index;
-        for table in index.route_tables.of(vpc) {
+        for table in index.route_tables.get(vpc) {
             let id = table.route_table_id.as_str();
-            self.text.table("vpc.route_table", name_tag(&table.tags));
-            self.text.text("id", id);
+            self.toml.table("vpc.route_table", name_tag(&table.tags));
+            self.toml.string("id", id);
             if table.associations.iter().any(|association| association.main) {
-                self.text.plain("main", true);
+                self.toml.value("main", true);
             }
             let routes: Vec<InlineTable> =
                 table.routes.iter().filter_map(|route| self.route(vpc, table, route)).collect();
-            self.text.tables("routes", &routes);
+            self.toml.inline_tables("routes", &routes);
             for association in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
                 let spot = self.ledger.spot(RouteTable::KIND, id);
                 let message =
                     format!("{id} routes what comes in by gateway {association}, which is not modelled");
                 self.ledger.note(spot, message);
             }
-            self.ledger.written(RouteTable::KIND, id);
+            self.ledger.mark_converted(RouteTable::KIND, id);
         }
-        let mut own = index.route_tables.of(vpc).iter();
+        let mut own = index.route_tables.get(vpc).iter();
         if !self.has_document(RouteTable::KIND) {
-            let call = self.call_in(vpc, "aws ec2 describe-route-tables");
+            let call = self.with_region(vpc, "aws ec2 describe-route-tables");
             self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
         } else if !own.any(|table| table.associations.iter().any(|one| one.main)) {
             let call = self
-                .call_in(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
+                .with_region(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
             self.ledger.missing(format!("the main route table of VPC {vpc}"), call);
         }
     }
@@ -93,8 +93,8 @@ impl<'a> Writer<'a> {
             }
             // What it led to is gone, and the table does not say any more what that was.
             (None, None) if !route.is_active() => {
-                let inline = InlineTable::default().text("destination", destination);
-                return Some(inline.text("state", self.state(table, route).unwrap_or("blackhole")));
+                let inline = InlineTable::default().string("destination", destination);
+                return Some(inline.string("state", self.state(table, route).unwrap_or("blackhole")));
             }
             (None, None) => {
                 self.ledger.note(
@@ -109,15 +109,15 @@ impl<'a> Writer<'a> {
         if destination.starts_with("pl-") {
             self.name_prefix_list(vpc, destination);
         }
-        let mut inline = InlineTable::default().text("destination", destination).text("target", target);
+        let mut inline = InlineTable::default().string("destination", destination).string("target", target);
         let state = self.state(table, route);
         // The call that tells of the gateway may have come after the one that tells of the route.
-        let is_gone = self.index.gone.contains(target);
-        inline = inline.maybe("state", state.or(is_gone.then_some("blackhole")));
+        let is_gone = self.index.deleted_nat_gateways.contains(target);
+        inline = inline.optional_string("state", state.or(is_gone.then_some("blackhole")));
         if let Some(origin) = self.origin(table, route) {
-            inline = inline.text("origin", origin);
+            inline = inline.string("origin", origin);
             if let Some(learnt_by) = self.learnt_by(target, destination, id) {
-                inline = inline.text("learnt_by", learnt_by);
+                inline = inline.string("learnt_by", learnt_by);
             }
         }
         Some(inline)
@@ -169,7 +169,7 @@ impl<'a> Writer<'a> {
         let by_bgp = connections.iter().any(|vpn| !vpn.options.static_routes_only);
         let interfaces = inventory.virtual_interfaces.iter().filter(|one| one.gateway() == Some(gateway));
         for interface in interfaces.clone() {
-            self.ledger.written(VirtualInterface::KIND, &interface.virtual_interface_id);
+            self.ledger.mark_converted(VirtualInterface::KIND, &interface.virtual_interface_id);
         }
         let associations = inventory.direct_connect_associations.iter();
         let by_direct_connect = interfaces.count() > 0
@@ -207,8 +207,8 @@ impl<'a> Writer<'a> {
             ("i-", "describe-instances --instance-ids"),
         ];
         let call = calls.iter().find(|(prefix, _)| target.starts_with(prefix));
-        if let Some((_, call)) = call.filter(|_| !self.index.targets.contains(target)) {
-            let call = self.call_in(vpc, &format!("aws ec2 {call} {target}"));
+        if let Some((_, call)) = call.filter(|_| !self.index.route_targets.contains(target)) {
+            let call = self.with_region(vpc, &format!("aws ec2 {call} {target}"));
             self.ledger.missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
         }
     }
@@ -216,13 +216,13 @@ impl<'a> Writer<'a> {
     /// Notes that a prefix list is named.
     pub(super) fn name_prefix_list(&mut self, vpc: &str, id: &str) {
         let region = self.region_of(vpc).unwrap_or_default().to_owned();
-        self.prefix_lists.insert((id.to_owned(), region));
+        self.referenced_prefix_lists.insert((id.to_owned(), region));
     }
 
     /// The prefix lists whose entries some document holds.
     pub(super) fn all_prefix_lists(&mut self) {
         let mut heading = Some("prefix lists");
-        for (id, region) in std::mem::take(&mut self.prefix_lists) {
+        for (id, region) in std::mem::take(&mut self.referenced_prefix_lists) {
             let entries = self.entries(&id, &region);
             let known = Region::parse(&region)
                 .ok()
@@ -244,14 +244,14 @@ impl<'a> Writer<'a> {
                 continue;
             };
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
             let list = self.prefix_list(&id, &region);
-            self.text.table("prefix_list", None);
-            self.text.text("id", &id);
-            self.text.text("region", &region);
-            self.text.maybe("name", list.and_then(|list| list.prefix_list_name.as_deref()));
-            self.text.texts("entries", entries);
+            self.toml.table("prefix_list", None);
+            self.toml.string("id", &id);
+            self.toml.string("region", &region);
+            self.toml.optional_string("name", list.and_then(|list| list.prefix_list_name.as_deref()));
+            self.toml.strings("entries", entries);
             self.prefix_list_written(&id, &region);
         }
     }
@@ -265,7 +265,7 @@ impl<'a> Writer<'a> {
     /// Notes that the entries of a prefix list stand in the text.
     pub(super) fn prefix_list_written(&mut self, id: &str, region: &str) {
         if let Some(list) = self.prefix_list(id, region) {
-            self.ledger.written(PrefixList::KIND, &list.id());
+            self.ledger.mark_converted(PrefixList::KIND, &list.id());
         }
     }
 
@@ -281,7 +281,7 @@ impl<'a> Writer<'a> {
         if let Some((_, items)) = own {
             let mut entries: Vec<String> = Vec::with_capacity(items.len());
             for item in items.iter() {
-                self.ledger.item_written("Entries", item.spot);
+                self.ledger.mark_item_converted("Entries", item.spot);
                 if !entries.contains(&item.cidr) {
                     entries.push(item.cidr.clone());
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::import::objects::endpoint::Group;
 use crate::import::objects::security::{
@@ -23,7 +23,7 @@ struct Rule {
     others: Vec<String>,
 }
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// Which groups are written: those that something has, and those that their rules name.
     pub(super) fn collect_groups(&mut self) {
         let inventory = self.inventory;
@@ -35,12 +35,12 @@ impl Writer<'_> {
         let groups: BTreeMap<&str, &SecurityGroup> =
             inventory.security_groups.iter().map(|group| (group.group_id.as_str(), &group.object)).collect();
         while let Some(id) = waiting.pop() {
-            let Some(group) = groups.get(id.as_str()).filter(|_| !self.groups.contains(&id)) else {
+            let Some(group) = groups.get(id.as_str()).filter(|_| !self.written_groups.contains(&id)) else {
                 continue;
             };
             let others = self.rules(group).into_iter().flat_map(|rule| rule.others);
             waiting.extend(others.filter(|other| other.starts_with("sg-")));
-            self.groups.insert(id);
+            self.written_groups.insert(id);
         }
     }
 
@@ -48,10 +48,10 @@ impl Writer<'_> {
     pub(super) fn known_groups(&mut self, vpc: &str, groups: &[Group]) -> Vec<String> {
         let mut known = Vec::new();
         for id in groups.iter().map(|group| group.group_id.as_str()) {
-            if self.groups.contains(id) {
+            if self.written_groups.contains(id) {
                 known.push(id.to_owned());
             } else {
-                let call = self.call_in(vpc, &format!("aws ec2 describe-security-groups --group-ids {id}"));
+                let call = self.with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {id}"));
                 self.ledger.missing(
                     format!("security group {id}: everything is taken as admitted where it stands alone"),
                     call,
@@ -69,7 +69,7 @@ impl Writer<'_> {
         let mut rules = within(&group.ip_permissions, false);
         rules.extend(within(group.ip_permissions_egress.as_deref().unwrap_or_default(), true));
         if rules.is_empty() {
-            let own = self.index.rules.of(&group.group_id).iter();
+            let own = self.index.rules.get(&group.group_id).iter();
             rules.extend(own.map(|rule| of_rule(rule)));
         }
         rules
@@ -77,32 +77,32 @@ impl Writer<'_> {
 
     /// The security groups of a VPC that something written has.
     pub(super) fn security_groups(&mut self, vpc: &str) {
-        for group in self.index.security_groups.of(vpc) {
+        for group in self.index.security_groups.get(vpc) {
             let id = group.group_id.as_str();
-            if !self.groups.contains(id) {
+            if !self.written_groups.contains(id) {
                 self.ledger.left_out(SecurityGroup::KIND, id, "nothing that is written has it");
                 continue;
             }
-            self.text.table("vpc.security_group", name_tag(&group.tags).or(group.group_name.as_deref()));
-            self.text.text("id", id);
+            self.toml.table("vpc.security_group", name_tag(&group.tags).or(group.group_name.as_deref()));
+            self.toml.string("id", id);
             let rules = self.rules(group);
             let (egress, ingress): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.is_egress);
             let ingress = self.group_rules(vpc, id, "sources", ingress);
-            self.text.tables("ingress", &ingress);
+            self.toml.inline_tables("ingress", &ingress);
             // A group that lets out everything is as AWS makes them, and so is one of which nobody tells that.
             let is_told = group.ip_permissions_egress.is_some() || !egress.is_empty();
             if is_told && !is_open(&egress, self.has_ipv6(vpc)) {
                 let egress = self.group_rules(vpc, id, "destinations", egress);
-                self.text.tables("egress", &egress);
+                self.toml.inline_tables("egress", &egress);
             }
-            self.ledger.written(SecurityGroup::KIND, id);
+            self.ledger.mark_converted(SecurityGroup::KIND, id);
         }
     }
 
     /// Accounts for rules that stand in documents of their own.
     pub(super) fn rules_of_groups(&mut self) {
         for rule in &self.inventory.security_group_rules {
-            if self.groups.contains(&rule.group_id) {
+            if self.written_groups.contains(&rule.group_id) {
                 let why = "it stands with its group";
                 self.ledger.left_out(SecurityGroupRule::KIND, &rule.security_group_rule_id, why);
             }
@@ -118,10 +118,10 @@ impl Writer<'_> {
                 if other.starts_with("pl-") {
                     self.name_prefix_list(vpc, &other);
                 }
-                if other.starts_with("sg-") && !self.groups.contains(&other) {
+                if other.starts_with("sg-") && !self.written_groups.contains(&other) {
                     let what = format!("security group {other}, which {group} names: its rule is left out");
                     let call =
-                        self.call_in(vpc, &format!("aws ec2 describe-security-groups --group-ids {other}"));
+                        self.with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {other}"));
                     self.ledger.missing(what, call);
                     continue;
                 }
@@ -134,7 +134,7 @@ impl Writer<'_> {
                 self.other_protocol(SecurityGroup::KIND, group, &rule.protocol);
                 continue;
             };
-            let mut inline = InlineTable::default().text("protocol", protocol);
+            let mut inline = InlineTable::default().string("protocol", protocol);
             // ICMP has types where others have ports; -1 stands for all.
             let has_ports = matches!(protocol, "tcp" | "udp");
             if has_ports && (rule.from_port, rule.to_port) != (Some(0), Some(65535)) {
@@ -142,22 +142,22 @@ impl Writer<'_> {
                     port.and_then(|port| u16::try_from(port).ok()).unwrap_or(other)
                 };
                 inline = inline
-                    .plain("from_port", port(rule.from_port, 0))
-                    .plain("to_port", port(rule.to_port, u16::MAX));
+                    .value("from_port", port(rule.from_port, 0))
+                    .value("to_port", port(rule.to_port, u16::MAX));
             }
-            written.push(inline.texts(key, &others));
+            written.push(inline.strings(key, &others));
         }
         written
     }
 
     /// The network ACLs of a VPC.
     pub(super) fn network_acls(&mut self, vpc: &str) {
-        for acl in self.index.network_acls.of(vpc) {
+        for acl in self.index.network_acls.get(vpc) {
             let id = acl.network_acl_id.as_str();
-            self.text.table("vpc.network_acl", name_tag(&acl.tags));
-            self.text.text("id", id);
+            self.toml.table("vpc.network_acl", name_tag(&acl.tags));
+            self.toml.string("id", id);
             if acl.is_default {
-                self.text.plain("is_default", true);
+                self.toml.value("is_default", true);
             }
             let mut entries: Vec<&NetworkAclEntry> = acl.entries.iter().collect();
             entries.sort_by_key(|entry| (entry.egress, entry.rule_number));
@@ -168,8 +168,8 @@ impl Writer<'_> {
                     None => self.other_protocol(NetworkAcl::KIND, id, &entry.protocol),
                 }
             }
-            self.text.tables("entries", &written);
-            self.ledger.written(NetworkAcl::KIND, id);
+            self.toml.inline_tables("entries", &written);
+            self.ledger.mark_converted(NetworkAcl::KIND, id);
         }
     }
 
@@ -208,16 +208,16 @@ fn acl_entry(entry: &NetworkAclEntry, protocol: &str) -> Option<InlineTable> {
         return None;
     }
     let cidr = entry.cidr_block.as_deref().or(entry.ipv6_cidr_block.as_deref())?;
-    let mut inline = InlineTable::default().plain("rule_number", entry.rule_number);
+    let mut inline = InlineTable::default().value("rule_number", entry.rule_number);
     if entry.egress {
-        inline = inline.plain("egress", true);
+        inline = inline.value("egress", true);
     }
-    inline = inline.text("protocol", protocol);
+    inline = inline.string("protocol", protocol);
     if let Some(range) = entry.port_range.as_ref().filter(|_| matches!(protocol, "tcp" | "udp")) {
         let port = |port: Option<i32>, other| port.and_then(|port| u16::try_from(port).ok()).unwrap_or(other);
-        inline = inline.plain("from_port", port(range.from, 0)).plain("to_port", port(range.to, u16::MAX));
+        inline = inline.value("from_port", port(range.from, 0)).value("to_port", port(range.to, u16::MAX));
     }
-    Some(inline.text("cidr", cidr).text("rule_action", &entry.rule_action))
+    Some(inline.string("cidr", cidr).string("rule_action", &entry.rule_action))
 }
 
 /// Whether rules let out everything, and say nothing else. Of IPv6 they need not speak where there is none.

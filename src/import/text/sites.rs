@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::import::objects::gateway::{
     CustomerGateway, DirectConnectGateway, DirectConnectGatewayAssociation, VirtualInterface, VpnConnection,
@@ -30,7 +30,7 @@ fn direct_connect(id: &str) -> String {
     if id.starts_with("dxgw-") { id.to_owned() } else { format!("dxgw-{id}") }
 }
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// A site for each customer gateway that a VPN connection has, and for each Direct Connect gateway.
     pub(super) fn sites(&mut self) {
         let inventory = self.inventory;
@@ -55,11 +55,11 @@ impl Writer<'_> {
         let has_any = !gateways.is_empty()
             || !connects.is_empty()
             || !gateways_by_interface.is_empty()
-            || !self.direct_connects.is_empty()
+            || !self.attached_direct_connects.is_empty()
             || !inventory.direct_connect_gateways.is_empty()
             || !inventory.direct_connect_associations.is_empty();
         if has_any {
-            self.text.heading("networks on premises");
+            self.toml.heading("networks on premises");
         }
         for gateway in gateways {
             let own = inventory
@@ -74,7 +74,7 @@ impl Writer<'_> {
             self.ledger.left_out(CustomerGateway::KIND, &gateway.customer_gateway_id, why);
         }
         for gateway in &inventory.vpn_gateways {
-            if !gateway.vpc_attachments.iter().any(|attachment| self.homes.contains_key(&attachment.vpc_id)) {
+            if !gateway.vpc_attachments.iter().any(|attachment| self.vpc_regions.contains_key(&attachment.vpc_id)) {
                 let why = "it is attached to no VPC that a document holds";
                 self.ledger.left_out(VpnGateway::KIND, &gateway.vpn_gateway_id, why);
             }
@@ -88,7 +88,7 @@ impl Writer<'_> {
             let prefixes = self.routes_by_gateway(gateway).into_iter().collect();
             self.site(&format!("site-{gateway}"), name, prefixes, &links);
             for interface in own {
-                self.ledger.written(VirtualInterface::KIND, &interface.virtual_interface_id);
+                self.ledger.mark_converted(VirtualInterface::KIND, &interface.virtual_interface_id);
             }
         }
         for interface in &inventory.virtual_interfaces {
@@ -98,14 +98,14 @@ impl Writer<'_> {
         for connect in connects {
             let id = connect.transit_gateway_attachment_id.as_str();
             let prefixes = self.routes_by_attachment(id).into_iter().collect();
-            let links = [InlineTable::default().text("target", &connect.transit_gateway_id)];
+            let links = [InlineTable::default().string("target", &connect.transit_gateway_id)];
             self.site(&site_of_attachment(id), name_tag(&connect.tags), prefixes, &links);
         }
     }
 
     /// Whether an attachment of a transit gateway stands in the text.
     fn is_attached(&self, id: &str) -> bool {
-        self.attached.contains(id)
+        self.written_attachments.contains(id)
     }
 
     /// The site behind a customer gateway, with the links of its VPN connections.
@@ -118,7 +118,7 @@ impl Writer<'_> {
             let routes =
                 vpn.routes.iter().filter(|route| !is_state(route.state.as_deref(), &["deleted", "deleting"]));
             prefixes.extend(routes.filter_map(|route| route.destination_cidr_block.clone()));
-            for attachment in self.index.attachments.of(&vpn.vpn_connection_id) {
+            for attachment in self.index.attachments.get(&vpn.vpn_connection_id) {
                 prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             }
             if let Some(vgw) = &vpn.vpn_gateway_id {
@@ -127,16 +127,16 @@ impl Writer<'_> {
             }
             if let Some(tgw) = &vpn.transit_gateway_id {
                 if self.has_transit_gateway(tgw) {
-                    links.push(InlineTable::default().text("target", tgw));
+                    links.push(InlineTable::default().string("target", tgw));
                 } else {
                     self.missing_transit_gateway(tgw, &vpn.vpn_connection_id);
                 }
             }
-            self.ledger.written(VpnConnection::KIND, &vpn.vpn_connection_id);
+            self.ledger.mark_converted(VpnConnection::KIND, &vpn.vpn_connection_id);
         }
         let name = about.and_then(|about| name_tag(&about.tags));
         self.site(&site_of_customer_gateway(gateway), name, prefixes, &links);
-        self.ledger.written(CustomerGateway::KIND, gateway);
+        self.ledger.mark_converted(CustomerGateway::KIND, gateway);
         if about.is_none() {
             let call = format!("aws ec2 describe-customer-gateways --customer-gateway-ids {gateway}");
             self.ledger.missing(format!("customer gateway {gateway}, which a VPN connection leads to"), call);
@@ -152,13 +152,13 @@ impl Writer<'_> {
             );
             self.ledger.note(None, message);
         }
-        self.text.table("site", name);
-        self.text.text("id", id);
-        self.text.texts("cidr", prefixes);
+        self.toml.table("site", name);
+        self.toml.string("id", id);
+        self.toml.strings("cidr", prefixes);
         if has_internet {
-            self.text.plain("internet", true);
+            self.toml.value("internet", true);
         }
-        self.text.tables("links", links);
+        self.toml.inline_tables("links", links);
     }
 
     /// Direct Connect gateways with what they are associated with.
@@ -168,7 +168,7 @@ impl Writer<'_> {
             inventory.direct_connect_gateways.iter().map(|one| one.direct_connect_gateway_id.as_str());
         let associated =
             inventory.direct_connect_associations.iter().map(|one| one.direct_connect_gateway_id.as_str());
-        let attached: Vec<String> = std::mem::take(&mut self.direct_connects).into_iter().collect();
+        let attached: Vec<String> = std::mem::take(&mut self.attached_direct_connects).into_iter().collect();
         let all: BTreeSet<&str> =
             listed.chain(associated).chain(attached.iter().map(String::as_str)).collect();
         for gateway in all {
@@ -200,12 +200,12 @@ impl Writer<'_> {
                 Some(vgw) if vgw.starts_with("vgw-") => {
                     let vpcs = self.vpcs_of_gateway(vgw);
                     links.extend(vpcs.into_iter().map(|vpc| {
-                        InlineTable::default().text("target", &id).text("vpc", &vpc).text("gateway", vgw)
+                        InlineTable::default().string("target", &id).string("vpc", &vpc).string("gateway", vgw)
                     }));
                     prefixes.extend(self.routes_by_gateway(vgw));
                 }
                 Some(tgw) if self.has_transit_gateway(tgw) => {
-                    links.push(InlineTable::default().text("target", tgw));
+                    links.push(InlineTable::default().string("target", tgw));
                     targets.insert(tgw);
                 }
                 Some(tgw) => {
@@ -215,18 +215,18 @@ impl Writer<'_> {
                 }
                 None => {}
             }
-            self.ledger.written(kind, &association.id());
+            self.ledger.mark_converted(kind, &association.id());
         }
-        for attachment in self.index.attachments.of(gateway) {
+        for attachment in self.index.attachments.get(gateway) {
             prefixes.extend(self.routes_by_attachment(&attachment.transit_gateway_attachment_id));
             let tgw = attachment.transit_gateway_id.as_str();
             if self.is_attached(&attachment.transit_gateway_attachment_id) && targets.insert(tgw) {
-                links.push(InlineTable::default().text("target", tgw));
+                links.push(InlineTable::default().string("target", tgw));
             }
         }
         let name = about.and_then(|about| about.direct_connect_gateway_name.as_deref());
         self.site(&site_of_direct_connect(gateway), name, prefixes, &links);
-        self.ledger.written(DirectConnectGateway::KIND, gateway);
+        self.ledger.mark_converted(DirectConnectGateway::KIND, gateway);
     }
 
     /// Whether a transit gateway stands in the text.
@@ -245,7 +245,7 @@ impl Writer<'_> {
     fn vpcs_of_gateway(&self, gateway: &str) -> Vec<String> {
         let found = self.inventory.vpn_gateways.iter().find(|one| one.vpn_gateway_id == gateway);
         let attached = found.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.holds());
-        attached.map(|one| one.vpc_id.clone()).filter(|vpc| self.knows_vpc(vpc)).collect()
+        attached.map(|one| one.vpc_id.clone()).filter(|vpc| self.has_vpc(vpc)).collect()
     }
 
     /// The links by a virtual private gateway.
@@ -255,7 +255,7 @@ impl Writer<'_> {
             self.ledger.missing(format!("{gateway}, which a VPN connection ends at"), call);
         }
         let vpcs = self.vpcs_of_gateway(gateway);
-        vpcs.iter().map(|vpc| InlineTable::default().text("target", gateway).text("vpc", vpc)).collect()
+        vpcs.iter().map(|vpc| InlineTable::default().string("target", gateway).string("vpc", vpc)).collect()
     }
 
     /// What routes of VPCs lead to by a virtual private gateway: all of it stands behind its only connection.
@@ -279,7 +279,7 @@ impl Writer<'_> {
 
     /// What routes of transit gateways lead to by an attachment.
     fn routes_by_attachment(&self, attachment: &str) -> Vec<String> {
-        let prefixes = self.index.prefixes_behind.get(attachment).into_iter().flatten();
+        let prefixes = self.index.routed_prefixes.get(attachment).into_iter().flatten();
         prefixes.map(|prefix| (*prefix).to_owned()).collect()
     }
 }

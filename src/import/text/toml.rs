@@ -27,9 +27,9 @@ pub fn quote(text: &str) -> String {
 
 /// The text so far.
 #[derive(Default)]
-pub struct TomlText(String);
+pub struct TomlWriter(String);
 
-impl TomlText {
+impl TomlWriter {
     /// The whole.
     pub fn finish(self) -> String {
         self.0
@@ -57,43 +57,43 @@ impl TomlText {
     }
 
     /// A key with a string.
-    pub fn text(&mut self, key: &str, value: &str) {
+    pub fn string(&mut self, key: &str, value: &str) {
         let _ = writeln!(self.0, "{key} = {}", quote(value));
     }
 
     /// A key with a string, if there is one.
-    pub fn maybe(&mut self, key: &str, value: Option<&str>) {
+    pub fn optional_string(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.text(key, value);
+            self.string(key, value);
         }
     }
 
     /// A key with a number or a truth value.
-    pub fn plain(&mut self, key: &str, value: impl Display) {
+    pub fn value(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "{key} = {value}");
     }
 
     /// A key with a list of strings.
-    pub fn texts(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+    pub fn strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let values: Vec<String> = values.into_iter().map(|value| quote(value.as_ref())).collect();
-        self.items(key, &values, false);
+        self.array(key, &values, false);
     }
 
     /// A key with a list of strings, if there are any.
-    pub fn some_texts(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+    pub fn non_empty_strings(&mut self, key: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut values = values.into_iter().peekable();
         if values.peek().is_some() {
-            self.texts(key, values);
+            self.strings(key, values);
         }
     }
 
     /// A key with a list of inline tables, each on a line of its own.
-    pub fn tables(&mut self, key: &str, tables: &[InlineTable]) {
-        let written: Vec<String> = tables.iter().map(InlineTable::written).collect();
-        self.items(key, &written, true);
+    pub fn inline_tables(&mut self, key: &str, tables: &[InlineTable]) {
+        let written: Vec<String> = tables.iter().map(InlineTable::to_toml).collect();
+        self.array(key, &written, true);
     }
 
-    fn items(&mut self, key: &str, items: &[String], is_tall: bool) {
+    fn array(&mut self, key: &str, items: &[String], is_tall: bool) {
         let line = format!("{key} = [{}]", items.join(", "));
         if line.chars().count() <= WIDTH && (!is_tall || items.len() < 2) {
             let _ = writeln!(self.0, "{line}");
@@ -113,34 +113,34 @@ pub struct InlineTable(Vec<String>);
 
 impl InlineTable {
     /// With a key and a string.
-    pub fn text(mut self, key: &str, value: &str) -> Self {
+    pub fn string(mut self, key: &str, value: &str) -> Self {
         self.0.push(format!("{key} = {}", quote(value)));
         self
     }
 
     /// With a key and a string, if there is one.
-    pub fn maybe(self, key: &str, value: Option<&str>) -> Self {
+    pub fn optional_string(self, key: &str, value: Option<&str>) -> Self {
         match value {
-            Some(value) => self.text(key, value),
+            Some(value) => self.string(key, value),
             None => self,
         }
     }
 
     /// With a key and a number or a truth value.
-    pub fn plain(mut self, key: &str, value: impl Display) -> Self {
+    pub fn value(mut self, key: &str, value: impl Display) -> Self {
         self.0.push(format!("{key} = {value}"));
         self
     }
 
     /// With a key and a list of strings.
-    pub fn texts(mut self, key: &str, values: &[String]) -> Self {
+    pub fn strings(mut self, key: &str, values: &[String]) -> Self {
         let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
         self.0.push(format!("{key} = [{}]", values.join(", ")));
         self
     }
 
     /// As it stands in the text.
-    pub fn written(&self) -> String {
+    pub fn to_toml(&self) -> String {
         if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
     }
 }

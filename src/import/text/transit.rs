@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Writer;
+use super::ConfigWriter;
 use super::sites::{site_of_attachment, site_of_customer_gateway, site_of_direct_connect};
 use super::toml::InlineTable;
-use crate::import::ledger::Item;
+use crate::import::ledger::LocatedItem;
 use crate::import::objects::transit::{
     PrefixListReference, RouteAttachment, TransitGateway, TransitGatewayAttachment,
     TransitGatewayPeeringAttachment, TransitGatewayRouteTable, TransitGatewayVpcAttachment,
@@ -23,7 +23,7 @@ const REFERENCES: &str = "TransitGatewayPrefixListReferences";
 pub(super) const GONE: &[&str] =
     &["deleted", "deleting", "failed", "failing", "rejected", "rejecting", "initiating"];
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// Transit gateways.
     pub(super) fn transit_gateways(&mut self) {
         let inventory = self.inventory;
@@ -35,20 +35,20 @@ impl Writer<'_> {
                 continue;
             }
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
-            self.text.table("transit_gateway", name_tag(&gateway.tags));
-            self.text.text("id", id);
+            self.toml.table("transit_gateway", name_tag(&gateway.tags));
+            self.toml.string("id", id);
             if !gateway.options.has_dns_support() {
-                self.text.plain("dns_support", false);
+                self.toml.value("dns_support", false);
             }
             if let Some(said) = gateway.options.has_group_referencing() {
-                self.text.plain("security_group_referencing_support", said);
+                self.toml.value("security_group_referencing_support", said);
             }
-            self.ledger.written(TransitGateway::KIND, id);
+            self.ledger.mark_converted(TransitGateway::KIND, id);
             let mut attached = self.vpc_attachments(id);
             attached.extend(self.other_attachments(id, &attached));
-            self.attached.extend(attached.iter().cloned());
+            self.written_attachments.extend(attached.iter().cloned());
             self.transit_route_tables(id, &attached);
         }
     }
@@ -63,27 +63,27 @@ impl Writer<'_> {
                 (TransitGatewayVpcAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
             if is_state(attachment.state.as_deref(), GONE) {
                 self.ledger.left_out(kind, id, "it does not hold");
-            } else if self.knows_vpc(&attachment.vpc_id) {
-                let known = attachment.subnet_ids.iter().filter(|id| self.subnets.contains_key(id.as_str()));
+            } else if self.has_vpc(&attachment.vpc_id) {
+                let known = attachment.subnet_ids.iter().filter(|id| self.subnet_vpcs.contains_key(id.as_str()));
                 let known: Vec<&String> = known.collect();
                 self.vpc_attachment(id, &attachment.vpc_id, name_tag(&attachment.tags));
-                self.text.some_texts("subnets", known);
+                self.toml.non_empty_strings("subnets", known);
                 if !attachment.options.has_dns_support() {
-                    self.text.plain("dns_support", false);
+                    self.toml.value("dns_support", false);
                 }
                 if !attachment.options.has_ipv6_support() {
-                    self.text.plain("ipv6_support", false);
+                    self.toml.value("ipv6_support", false);
                 }
                 if attachment.options.has_group_referencing() == Some(false) {
-                    self.text.plain("security_group_referencing_support", false);
+                    self.toml.value("security_group_referencing_support", false);
                 }
                 if attachment.options.has_appliance_mode() {
-                    self.text.plain("appliance_mode_support", true);
+                    self.toml.value("appliance_mode_support", true);
                 }
-                self.ledger.written(kind, id);
+                self.ledger.mark_converted(kind, id);
                 written.insert(id.to_owned());
             } else {
-                self.missing_vpc(&attachment.vpc_id, id);
+                self.note_missing_vpc(&attachment.vpc_id, id);
                 self.ledger.left_out(kind, id, "no document holds its VPC");
             }
         }
@@ -94,15 +94,15 @@ impl Writer<'_> {
                 self.ledger.left_out(TransitGatewayAttachment::KIND, &attachment.id(), why);
             }
             let vpc = attachment.resource_id.as_deref().unwrap_or_default();
-            let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.knows_vpc(vpc);
+            let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.has_vpc(vpc);
             if is_new && !is_state(attachment.state.as_deref(), GONE) {
                 self.vpc_attachment(id, vpc, name_tag(&attachment.tags));
-                self.ledger.written(TransitGatewayAttachment::KIND, &attachment.id());
+                self.ledger.mark_converted(TransitGatewayAttachment::KIND, &attachment.id());
                 written.insert(id.to_owned());
                 let call = format!(
                     "aws ec2 describe-transit-gateway-vpc-attachments --transit-gateway-attachment-ids {id}"
                 );
-                let call = self.call_in(vpc, &call);
+                let call = self.with_region(vpc, &call);
                 self.ledger
                     .missing(format!("the subnets of attachment {id}: taken as one in every zone"), call);
             }
@@ -111,9 +111,9 @@ impl Writer<'_> {
     }
 
     fn vpc_attachment(&mut self, id: &str, vpc: &str, name: Option<&str>) {
-        self.text.table("transit_gateway.vpc_attachment", name);
-        self.text.text("id", id);
-        self.text.text("vpc", vpc);
+        self.toml.table("transit_gateway.vpc_attachment", name);
+        self.toml.string("id", id);
+        self.toml.string("vpc", vpc);
     }
 
     /// What else is attached: VPNs and Direct Connect, other transit gateways, VPCs that no document holds.
@@ -138,7 +138,7 @@ impl Writer<'_> {
                     (vpn.map(|vpn| site_of_customer_gateway(&vpn.customer_gateway_id)), None)
                 }
                 "direct-connect-gateway" => {
-                    self.direct_connects.insert(resource.to_owned());
+                    self.attached_direct_connects.insert(resource.to_owned());
                     (Some(site_of_direct_connect(resource)), None)
                 }
                 "connect" => (Some(site_of_attachment(id)), None),
@@ -153,14 +153,14 @@ impl Writer<'_> {
                     .missing(format!("VPN connection {resource}, which is attached to {gateway}"), call);
             }
             if attachment.resource_type == "vpc" {
-                self.missing_vpc(resource, id);
+                self.note_missing_vpc(resource, id);
             }
             self.attachment(id, name_tag(&attachment.tags), site.as_deref(), peer.as_deref());
             // A VPN is what a site is taken to be behind.
             if matches!(attachment.resource_type.as_str(), "direct-connect-gateway" | "connect") {
-                self.text.text("resource_type", &attachment.resource_type);
+                self.toml.string("resource_type", &attachment.resource_type);
             }
-            self.ledger.written(kind, &name);
+            self.ledger.mark_converted(kind, &name);
             written.insert(id.to_owned());
         }
         self.peering_attachments(gateway, &mut written);
@@ -183,17 +183,17 @@ impl Writer<'_> {
             } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
                 let peer = self.transit_gateway_named(self.peer_of(id, gateway, ""));
                 self.attachment(id, None, None, peer.as_deref());
-                self.ledger.written(kind, id);
+                self.ledger.mark_converted(kind, id);
                 written.insert(id.to_owned());
             }
         }
     }
 
     fn attachment(&mut self, id: &str, name: Option<&str>, site: Option<&str>, peer: Option<&str>) {
-        self.text.table("transit_gateway.attachment", name);
-        self.text.text("id", id);
-        self.text.maybe("site", site);
-        self.text.maybe("transit_gateway", peer);
+        self.toml.table("transit_gateway.attachment", name);
+        self.toml.string("id", id);
+        self.toml.optional_string("site", site);
+        self.toml.optional_string("transit_gateway", peer);
     }
 
     /// The transit gateway at the other end of a peering attachment.
@@ -236,8 +236,8 @@ impl Writer<'_> {
                 self.ledger.left_out(TransitGatewayRouteTable::KIND, id, "it is deleted");
                 continue;
             }
-            self.text.table("transit_gateway.route_table", name_tag(&table.tags));
-            self.text.text("id", id);
+            self.toml.table("transit_gateway.route_table", name_tag(&table.tags));
+            self.toml.string("id", id);
             let told = inventory.attachments.iter().filter(|one| {
                 one.association.transit_gateway_route_table_id.as_deref() == Some(id)
                     && !is_state(one.association.state.as_deref(), &["disassociated", "disassociating"])
@@ -248,10 +248,10 @@ impl Writer<'_> {
             associations.sort_unstable();
             associations.dedup();
             associations.retain(|id| attached.contains(id));
-            self.text.some_texts("associations", associations);
+            self.toml.non_empty_strings("associations", associations);
             let kind = "TransitGatewayRouteTablePropagations";
             let propagations = self.holding(kind, inventory.transit_propagations.get(id), attached);
-            self.text.some_texts("propagations", &propagations);
+            self.toml.non_empty_strings("propagations", &propagations);
             let call = |call: &str| format!("aws ec2 {call} --transit-gateway-route-table-id {id}");
             if !inventory.transit_propagations.contains_key(id) && !inventory.transit_routes.contains_key(id)
             {
@@ -265,14 +265,14 @@ impl Writer<'_> {
             let region = self.region_of_gateway(gateway);
             let routes = self.transit_routes(id, &region, attached, &propagations);
             if !routes.is_empty() {
-                self.text.tables("routes", &routes);
+                self.toml.inline_tables("routes", &routes);
             }
             if !inventory.transit_routes.contains_key(id) {
                 let call =
                     call("search-transit-gateway-routes") + " --filters Name=state,Values=active,blackhole";
                 self.ledger.missing(format!("the routes of {id}"), call);
             }
-            self.ledger.written(TransitGatewayRouteTable::KIND, id);
+            self.ledger.mark_converted(TransitGatewayRouteTable::KIND, id);
         }
     }
 
@@ -280,7 +280,7 @@ impl Writer<'_> {
     fn holding(
         &mut self,
         kind: &'static str,
-        all: Option<&Vec<Item<RouteAttachment>>>,
+        all: Option<&Vec<LocatedItem<RouteAttachment>>>,
         attached: &BTreeSet<String>,
     ) -> Vec<String> {
         let (mut holding, mut seen) = (Vec::new(), HashSet::new());
@@ -291,10 +291,10 @@ impl Writer<'_> {
             );
             let id = one.transit_gateway_attachment_id.as_ref().filter(|id| attached.contains(*id));
             match id {
-                _ if !holds => self.ledger.item_left_out(kind, one.spot, "it does not hold"),
-                None => self.ledger.item_left_out(kind, one.spot, "no document holds its attachment"),
+                _ if !holds => self.ledger.mark_item_skipped(kind, one.spot, "it does not hold"),
+                None => self.ledger.mark_item_skipped(kind, one.spot, "no document holds its attachment"),
                 Some(id) => {
-                    self.ledger.item_written(kind, one.spot);
+                    self.ledger.mark_item_converted(kind, one.spot);
                     if seen.insert(id) {
                         holding.push(id.clone());
                     }
@@ -342,7 +342,7 @@ impl Writer<'_> {
             };
             if let Some(why) = why {
                 let why = format!("{table} has a route to {told} that is left out: {why}");
-                self.ledger.item_not_understood(ROUTES, route.spot, why);
+                self.ledger.mark_item_unsupported(ROUTES, route.spot, why);
                 continue;
             }
             let is_brought = is_propagated && !is_blackhole && first.is_some_and(|id| bringing.contains(id));
@@ -353,7 +353,7 @@ impl Writer<'_> {
                 } else {
                     "it stands in another document too"
                 };
-                self.ledger.item_left_out(ROUTES, route.spot, why);
+                self.ledger.mark_item_skipped(ROUTES, route.spot, why);
                 continue;
             }
             if ids.len() > 1 && !is_blackhole {
@@ -366,7 +366,7 @@ impl Writer<'_> {
                     written.push(transit_route(&destination, attachment, is_propagated));
                 }
             }
-            self.ledger.item_written(ROUTES, route.spot);
+            self.ledger.mark_item_converted(ROUTES, route.spot);
         }
         for reference in inventory.prefix_list_references.iter() {
             if reference.transit_gateway_route_table_id == table {
@@ -379,7 +379,7 @@ impl Writer<'_> {
     /// A table's reference to a prefix list: static routes to its entries, which the table's own document may have.
     fn prefix_list_reference(
         &mut self,
-        reference: &Item<PrefixListReference>,
+        reference: &LocatedItem<PrefixListReference>,
         region: &str,
         attached: &BTreeSet<String>,
         seen: &mut BTreeSet<(String, bool)>,
@@ -387,7 +387,7 @@ impl Writer<'_> {
     ) {
         let (table, list) = (&reference.transit_gateway_route_table_id, &reference.prefix_list_id);
         if is_state(reference.state.as_deref(), &["deleting"]) {
-            self.ledger.item_left_out(REFERENCES, reference.spot, "it is deleted");
+            self.ledger.mark_item_skipped(REFERENCES, reference.spot, "it is deleted");
             return;
         }
         let attachment = reference.transit_gateway_attachment.transit_gateway_attachment_id.as_deref();
@@ -395,18 +395,18 @@ impl Writer<'_> {
         if attachment.is_none() && !reference.blackhole {
             let why =
                 format!("{table} has routes to {list} that are left out: no document holds their attachment");
-            self.ledger.item_not_understood(REFERENCES, reference.spot, why);
+            self.ledger.mark_item_unsupported(REFERENCES, reference.spot, why);
             return;
         }
         let entries = self.entries_for(table, list, region);
         let new: Vec<String> = entries.into_iter().filter(|to| seen.insert((to.clone(), false))).collect();
         if new.is_empty() {
             let why = "the table's routes have its entries, or no document does";
-            self.ledger.item_left_out(REFERENCES, reference.spot, why);
+            self.ledger.mark_item_skipped(REFERENCES, reference.spot, why);
             return;
         }
         written.extend(new.iter().map(|to| transit_route(to, attachment, false)));
-        self.ledger.item_written(REFERENCES, reference.spot);
+        self.ledger.mark_item_converted(REFERENCES, reference.spot);
     }
 
     /// The entries of a prefix list that a transit gateway's table names.
@@ -426,10 +426,10 @@ impl Writer<'_> {
 
 /// A route as it is written.
 fn transit_route(destination: &str, attachment: Option<&str>, is_propagated: bool) -> InlineTable {
-    let inline = InlineTable::default().text("destination", destination);
+    let inline = InlineTable::default().string("destination", destination);
     let inline = match attachment {
-        Some(attachment) => inline.text("attachment", attachment),
-        None => inline.text("state", "blackhole"),
+        Some(attachment) => inline.string("attachment", attachment),
+        None => inline.string("state", "blackhole"),
     };
-    if is_propagated { inline.plain("propagated", true) } else { inline }
+    if is_propagated { inline.value("propagated", true) } else { inline }
 }

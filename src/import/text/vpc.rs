@@ -1,6 +1,6 @@
 //! A VPC: its own keys, its subnets, its NAT gateways.
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::import::inventory::ReadObject;
 use crate::import::ledger::SourceLocation;
@@ -10,37 +10,37 @@ use crate::import::objects::resolver::{ResolverConfig, ServiceNetworkVpcAssociat
 use crate::import::objects::{Object, is_state, name_tag};
 use crate::import::reader::VPC_ATTRIBUTES;
 
-impl Writer<'_> {
+impl ConfigWriter<'_> {
     /// A VPC with everything in it.
     pub(super) fn vpc(&mut self, vpc: &ReadObject<Vpc>) {
         let id = vpc.vpc_id.as_str();
         let name = name_tag(&vpc.tags);
-        self.text.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
-        self.text.table("vpc", name);
-        self.text.text("id", id);
-        let home = self.homes.get(id).cloned().unwrap_or_default();
-        self.text.maybe("region", home.region.as_deref());
-        self.text.maybe("account", home.account.as_deref());
+        self.toml.heading(&name.map_or_else(|| format!("VPC {id}"), |name| format!("VPC {id}, {name}")));
+        self.toml.table("vpc", name);
+        self.toml.string("id", id);
+        let home = self.vpc_regions.get(id).cloned().unwrap_or_default();
+        self.toml.optional_string("region", home.region.as_deref());
+        self.toml.optional_string("account", home.account.as_deref());
         if home.account.is_none() {
             let what = format!("the account that owns VPC {id}, which the query log tells");
             self.ledger.missing(what, "aws sts get-caller-identity");
         }
-        self.text.texts("cidr", cidrs(vpc));
+        self.toml.strings("cidr", cidrs(vpc));
         let spot = self.ledger.spot(Vpc::KIND, id);
         self.blocked(spot, &format!("VPC {id}"), &vpc.block_public_access_states);
         self.attributes(id);
         self.gateways(id);
-        self.ledger.written(Vpc::KIND, id);
+        self.ledger.mark_converted(Vpc::KIND, id);
         let index = self.index;
-        for subnet in index.subnets.of(id) {
+        for subnet in index.subnets.get(id) {
             self.subnet(subnet);
         }
         if !self.has_document("Subnets") {
-            let call = self.call_in(id, "aws ec2 describe-subnets");
+            let call = self.with_region(id, "aws ec2 describe-subnets");
             self.ledger.missing(format!("the subnets of VPC {id}"), call);
         }
         self.route_tables(id);
-        for nat in index.nat_gateways.of(id) {
+        for nat in index.nat_gateways.get(id) {
             self.nat_gateway(nat);
         }
         self.endpoints(id);
@@ -54,7 +54,7 @@ impl Writer<'_> {
     fn attributes(&mut self, id: &str) {
         let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
         for spot in self.inventory.attribute_spots.get(id).into_iter().flatten() {
-            self.ledger.item_written(VPC_ATTRIBUTES, *spot);
+            self.ledger.mark_item_converted(VPC_ATTRIBUTES, *spot);
         }
         let attributes = [
             ("enable_dns_support", "enableDnsSupport", said.enable_dns_support),
@@ -62,11 +62,11 @@ impl Writer<'_> {
         ];
         for (key, attribute, value) in attributes {
             match value {
-                Some(value) => self.text.plain(key, value.value),
+                Some(value) => self.toml.value(key, value.value),
                 None => {
                     let call =
                         format!("aws ec2 describe-vpc-attribute --vpc-id {id} --attribute {attribute}");
-                    let call = self.call_in(id, &call);
+                    let call = self.with_region(id, &call);
                     let needing = self.needs_names(id);
                     let why = match &needing {
                         // AWS lets no endpoint have private DNS without both.
@@ -75,7 +75,7 @@ impl Writer<'_> {
                         None => "off, as AWS makes VPCs".to_owned(),
                     };
                     if needing.is_some() {
-                        self.text.plain(key, true);
+                        self.toml.value(key, true);
                     }
                     self.ledger.missing(format!("{attribute} of VPC {id}: taken as {why}"), call);
                 }
@@ -85,15 +85,15 @@ impl Writer<'_> {
         for config in inventory.resolver_configs.iter().filter(|config| config.resource_id == id) {
             // The API says ENABLING and DISABLING meanwhile.
             if config.autodefined_reverse.as_deref().is_some_and(|word| word.starts_with("DISABL")) {
-                self.text.text("autodefined_reverse", "DISABLED");
+                self.toml.string("autodefined_reverse", "DISABLED");
             }
-            self.ledger.written(ResolverConfig::KIND, id);
+            self.ledger.mark_converted(ResolverConfig::KIND, id);
         }
     }
 
     /// An endpoint whose private DNS tells that a VPC has both attributes.
     fn needs_names(&self, vpc: &str) -> Option<String> {
-        let mut own = self.index.endpoints.of(vpc).iter();
+        let mut own = self.index.endpoints.get(vpc).iter();
         let found = own.find(|endpoint| {
             endpoint.kind() == "Interface"
                 && endpoint.private_dns_enabled == Some(true)
@@ -106,25 +106,25 @@ impl Writer<'_> {
     fn gateways(&mut self, id: &str) {
         let inventory = self.inventory;
         let index = self.index;
-        match index.internet_gateway_of.get(id) {
+        match index.vpc_internet_gateways.get(id) {
             Some(gateway) => {
-                self.text.text("internet_gateway", &gateway.internet_gateway_id);
-                self.ledger.written(InternetGateway::KIND, &gateway.internet_gateway_id);
+                self.toml.string("internet_gateway", &gateway.internet_gateway_id);
+                self.ledger.mark_converted(InternetGateway::KIND, &gateway.internet_gateway_id);
             }
             // A route that is active tells as much.
             None => {
-                let tables = index.route_tables.of(id).iter();
+                let tables = index.route_tables.get(id).iter();
                 let active = tables.flat_map(|table| &table.object.routes).filter(|route| route.is_active());
                 let found = active
                     .filter_map(|route| route.gateway_id.as_deref())
                     .find(|target| target.starts_with("igw-"));
-                if let Some(target) = found.filter(|target| !index.targets.contains(target)) {
-                    self.text.text("internet_gateway", target);
+                if let Some(target) = found.filter(|target| !index.route_targets.contains(target)) {
+                    self.toml.string("internet_gateway", target);
                     let mut call = "aws ec2 describe-internet-gateways".to_owned();
                     if self.has_document(InternetGateway::KIND) {
                         call += &format!(" --internet-gateway-ids {target}");
                     }
-                    let call = self.call_in(id, &call);
+                    let call = self.with_region(id, &call);
                     let what = format!(
                         "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
                     );
@@ -136,16 +136,16 @@ impl Writer<'_> {
             gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
         });
         if let Some(gateway) = attached {
-            self.text.text("virtual_private_gateway", &gateway.vpn_gateway_id);
-            self.ledger.written(VpnGateway::KIND, &gateway.vpn_gateway_id);
+            self.toml.string("virtual_private_gateway", &gateway.vpn_gateway_id);
+            self.ledger.mark_converted(VpnGateway::KIND, &gateway.vpn_gateway_id);
         }
         let networks = inventory.service_networks.iter().filter(|one| {
             one.vpc_id == id && is_state(one.status.as_deref().or(Some("ACTIVE")), &["ACTIVE"])
         });
         let networks: Vec<_> = networks.collect();
-        self.text.some_texts("service_networks", networks.iter().map(|one| &one.service_network_id));
+        self.toml.non_empty_strings("service_networks", networks.iter().map(|one| &one.service_network_id));
         for network in networks {
-            self.ledger.written(ServiceNetworkVpcAssociation::KIND, &network.id);
+            self.ledger.mark_converted(ServiceNetworkVpcAssociation::KIND, &network.id);
         }
     }
 
@@ -168,39 +168,39 @@ impl Writer<'_> {
     /// A subnet.
     fn subnet(&mut self, subnet: &Subnet) {
         let id = subnet.subnet_id.as_str();
-        self.text.table("vpc.subnet", name_tag(&subnet.tags));
-        self.text.text("id", id);
-        self.text.maybe("cidr", subnet.cidr_block.as_deref().filter(|cidr| !cidr.is_empty()));
+        self.toml.table("vpc.subnet", name_tag(&subnet.tags));
+        self.toml.string("id", id);
+        self.toml.optional_string("cidr", subnet.cidr_block.as_deref().filter(|cidr| !cidr.is_empty()));
         let ipv6 = subnet.ipv6_cidr_block_association_set.iter();
         let ipv6 = ipv6
             .filter(|one| one.ipv6_cidr_block_state.is_associated())
             .map(|one| one.ipv6_cidr_block.as_str());
         let ipv6: Vec<&str> = ipv6.collect();
-        self.text.maybe("ipv6_cidr", ipv6.first().copied());
+        self.toml.optional_string("ipv6_cidr", ipv6.first().copied());
         if ipv6.len() > 1 {
             let spot = self.ledger.spot(Subnet::KIND, id);
             self.ledger
                 .note(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
         }
-        self.text.text("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
-        let table = self.index.table_of.get(id);
-        self.text.maybe("route_table", table.map(|table| table.route_table_id.as_str()));
-        let acl = self.index.acl_of.get(id);
+        self.toml.string("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
+        let table = self.index.subnet_route_tables.get(id);
+        self.toml.optional_string("route_table", table.map(|table| table.route_table_id.as_str()));
+        let acl = self.index.subnet_network_acls.get(id);
         // The default one needs no word.
         let acl = acl.filter(|acl| !acl.is_default);
-        self.text.maybe("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
+        self.toml.optional_string("network_acl", acl.map(|acl| acl.network_acl_id.as_str()));
         if let Some(maps) = subnet.map_public_ip_on_launch {
-            self.text.plain("map_public_ip_on_launch", maps);
+            self.toml.value("map_public_ip_on_launch", maps);
         }
         if subnet.enable_dns64 == Some(true) {
-            self.text.plain("enable_dns64", true);
+            self.toml.value("enable_dns64", true);
         }
         if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(name_options) {
-            self.text.plain("private_dns_name_options_on_launch", options);
+            self.toml.value("private_dns_name_options_on_launch", options);
         }
         let spot = self.ledger.spot(Subnet::KIND, id);
         self.blocked(spot, &format!("subnet {id}"), &subnet.block_public_access_states);
-        self.ledger.written(Subnet::KIND, id);
+        self.ledger.mark_converted(Subnet::KIND, id);
     }
 
     /// Tells where public access is blocked, which no way out shows.
@@ -220,36 +220,36 @@ impl Writer<'_> {
             self.ledger.left_out(NatGateway::KIND, id, "it is deleted");
             return;
         }
-        self.text.table("vpc.nat_gateway", name_tag(&nat.tags));
-        self.text.text("id", id);
+        self.toml.table("vpc.nat_gateway", name_tag(&nat.tags));
+        self.toml.string("id", id);
         let is_regional = nat.availability_mode.as_deref() == Some("regional");
         if is_regional {
-            self.text.text("availability_mode", "regional");
-            self.text.maybe("route_table", nat.route_table_id.as_deref());
+            self.toml.string("availability_mode", "regional");
+            self.toml.optional_string("route_table", nat.route_table_id.as_deref());
         } else {
-            self.text.maybe("subnet", nat.subnet_id.as_deref());
+            self.toml.optional_string("subnet", nat.subnet_id.as_deref());
         }
         let addresses = &nat.nat_gateway_addresses;
         let primary = addresses.iter().find(|address| address.is_primary == Some(true)).or(addresses.first());
         let used = |address: &&str| !address.is_empty();
-        self.text.maybe("address", primary.and_then(|one| one.private_ip.as_deref()).filter(used));
-        self.text.maybe("public_address", primary.and_then(|one| one.public_ip.as_deref()).filter(used));
+        self.toml.optional_string("address", primary.and_then(|one| one.private_ip.as_deref()).filter(used));
+        self.toml.optional_string("public_address", primary.and_then(|one| one.public_ip.as_deref()).filter(used));
         if nat.connectivity_type.as_deref() == Some("private") {
-            self.text.text("connectivity_type", "private");
+            self.toml.string("connectivity_type", "private");
         }
         if addresses.len() > 1 {
             let spot = self.ledger.spot(NatGateway::KIND, id);
             let message = format!("{id} has {} addresses, of which one is written", addresses.len());
             self.ledger.note(spot, message);
         }
-        self.ledger.written(NatGateway::KIND, id);
+        self.ledger.mark_converted(NatGateway::KIND, id);
     }
 
     /// Tells of VPCs that subnets are in and no document holds.
     pub(super) fn check_vpcs(&mut self) {
         let inventory = self.inventory;
-        for subnet in inventory.subnets.iter().filter(|subnet| !self.homes.contains_key(&subnet.vpc_id)) {
-            self.missing_vpc(&subnet.vpc_id, "a subnet");
+        for subnet in inventory.subnets.iter().filter(|subnet| !self.vpc_regions.contains_key(&subnet.vpc_id)) {
+            self.note_missing_vpc(&subnet.vpc_id, "a subnet");
         }
         if inventory.vpcs.is_empty() {
             self.ledger.missing("the VPCs", "aws ec2 describe-vpcs");
@@ -277,14 +277,14 @@ pub(super) fn name_options(options: &PrivateDnsNameOptions) -> Option<String> {
     if hostname_type.is_none() && !options.a_record && !options.aaaa_record {
         return None;
     }
-    let mut inline = InlineTable::default().maybe("hostname_type", hostname_type);
+    let mut inline = InlineTable::default().optional_string("hostname_type", hostname_type);
     for (key, value) in [
         ("enable_resource_name_dns_a_record", options.a_record),
         ("enable_resource_name_dns_aaaa_record", options.aaaa_record),
     ] {
         if value {
-            inline = inline.plain(key, true);
+            inline = inline.value(key, true);
         }
     }
-    Some(inline.written())
+    Some(inline.to_toml())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Writer;
+use super::ConfigWriter;
 use super::toml::{InlineTable, quote};
 use crate::dns::from_octal_escapes;
 use crate::import::inventory::RecordSets;
@@ -20,14 +20,14 @@ const OBSERVATIONS: &str = "HealthCheckObservations";
 /// With more than this share of its checkers content, in hundredths, Route 53 takes an endpoint as healthy.
 const HEALTHY_SHARE: usize = 18;
 
-impl<'a> Writer<'a> {
+impl<'a> ConfigWriter<'a> {
     /// The private zones.
     pub(super) fn hosted_zones(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("private hosted zones");
         for zone in inventory.hosted_zones.iter().filter(|zone| zone.config.private_zone) {
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
             self.hosted_zone(&zone.id(), zone);
         }
@@ -35,24 +35,24 @@ impl<'a> Writer<'a> {
 
     fn hosted_zone(&mut self, id: &str, zone: &HostedZone) {
         let inventory = self.inventory;
-        self.text.table("hosted_zone", zone.config.comment.as_deref().filter(|comment| !comment.is_empty()));
+        self.toml.table("hosted_zone", zone.config.comment.as_deref().filter(|comment| !comment.is_empty()));
         // Only the real Route 53's ids begin so; its stand-ins make others.
-        self.text.maybe("id", Some(id).filter(|id| id.starts_with('Z')));
+        self.toml.optional_string("id", Some(id).filter(|id| id.starts_with('Z')));
         let apex = zone.name.trim_end_matches('.');
-        self.text.text("name", &plain(apex));
+        self.toml.string("name", &plain(apex));
         let mut vpcs: Vec<&String> = Vec::new();
         for vpc in inventory.zone_vpcs.get(id).into_iter().flatten() {
-            if !self.knows_vpc(&vpc.vpc_id) {
-                self.missing_vpc(&vpc.vpc_id, &format!("hosted zone {id}"));
-                self.ledger.item_left_out("VPCs", vpc.spot, "no document holds it");
+            if !self.has_vpc(&vpc.vpc_id) {
+                self.note_missing_vpc(&vpc.vpc_id, &format!("hosted zone {id}"));
+                self.ledger.mark_item_skipped("VPCs", vpc.spot, "no document holds it");
             } else if vpcs.contains(&&vpc.vpc_id) {
-                self.ledger.item_left_out("VPCs", vpc.spot, "it stands in another document too");
+                self.ledger.mark_item_skipped("VPCs", vpc.spot, "it stands in another document too");
             } else {
                 vpcs.push(&vpc.vpc_id);
-                self.ledger.item_written("VPCs", vpc.spot);
+                self.ledger.mark_item_converted("VPCs", vpc.spot);
             }
         }
-        self.text.texts("vpcs", vpcs);
+        self.toml.strings("vpcs", vpcs);
         if !inventory.zone_vpcs.contains_key(id) {
             let call = format!("aws route53 get-hosted-zone --id {id}");
             self.ledger.missing(format!("the VPCs that hosted zone {id} ({apex}) is associated with"), call);
@@ -64,9 +64,9 @@ impl<'a> Writer<'a> {
         }
         let records = self.records(apex, &sets);
         if !records.is_empty() {
-            self.text.tables("records", &records);
+            self.toml.inline_tables("records", &records);
         }
-        self.ledger.written(HostedZone::KIND, id);
+        self.ledger.mark_converted(HostedZone::KIND, id);
     }
 
     /// The documents with record sets of a zone.
@@ -83,15 +83,15 @@ impl<'a> Writer<'a> {
             let name = relative(&set.name, apex);
             let key = (name.to_ascii_lowercase(), set.record_type.as_str(), set.set_identifier.as_deref());
             if name == "@" && matches!(set.record_type.as_str(), "SOA" | "NS") {
-                self.ledger.item_left_out(RECORD_SETS, set.spot, "Route 53 makes it, and so does plustwo");
+                self.ledger.mark_item_skipped(RECORD_SETS, set.spot, "Route 53 makes it, and so does plustwo");
             } else if let Some(why) = refused(set) {
                 let why = format!("{} {} is left out: {why}", told_name(set), set.record_type);
-                self.ledger.item_not_understood(RECORD_SETS, set.spot, why);
+                self.ledger.mark_item_unsupported(RECORD_SETS, set.spot, why);
             } else if !seen.insert(key) {
-                self.ledger.item_left_out(RECORD_SETS, set.spot, "it stands in another document too");
+                self.ledger.mark_item_skipped(RECORD_SETS, set.spot, "it stands in another document too");
             } else {
-                self.health_checks.extend(set.health_check_id.clone());
-                self.ledger.item_written(RECORD_SETS, set.spot);
+                self.referenced_health_checks.extend(set.health_check_id.clone());
+                self.ledger.mark_item_converted(RECORD_SETS, set.spot);
                 written.push(record(&name, set));
             }
         }
@@ -102,23 +102,23 @@ impl<'a> Writer<'a> {
     pub(super) fn health_checks(&mut self) {
         let inventory = self.inventory;
         let mut heading = Some("health checks");
-        for id in std::mem::take(&mut self.health_checks) {
+        for id in std::mem::take(&mut self.referenced_health_checks) {
             if let Some(heading) = heading.take() {
-                self.text.heading(heading);
+                self.toml.heading(heading);
             }
-            self.text.table("health_check", None);
-            self.text.text("id", &id);
+            self.toml.table("health_check", None);
+            self.toml.string("id", &id);
             let check = inventory.health_checks.iter().find(|check| check.id == id);
             match self.is_healthy(&id, check.map(|check| &check.object)) {
                 Some(true) => {}
-                Some(false) => self.text.plain("healthy", false),
+                Some(false) => self.toml.value("healthy", false),
                 None => {
                     let what = format!("what health check {id} says: taken as healthy");
                     let call = format!("aws route53 get-health-check-status --health-check-id {id}");
                     self.ledger.missing(what, call);
                 }
             }
-            self.ledger.written(HealthCheck::KIND, &id);
+            self.ledger.mark_converted(HealthCheck::KIND, &id);
         }
         for check in &inventory.health_checks {
             self.ledger.left_out(HealthCheck::KIND, &check.id, "no record set that is written names it");
@@ -129,7 +129,7 @@ impl<'a> Writer<'a> {
     fn is_healthy(&mut self, id: &str, check: Option<&HealthCheck>) -> Option<bool> {
         let observations = self.inventory.health_observations.get(id);
         for observation in observations.into_iter().flatten() {
-            self.ledger.item_written(OBSERVATIONS, observation.spot);
+            self.ledger.mark_item_converted(OBSERVATIONS, observation.spot);
         }
         let config = check.map(|check| check.health_check_config.clone()).unwrap_or_default();
         if config.disabled {
@@ -164,20 +164,20 @@ impl<'a> Writer<'a> {
                     (!is_new).then(|| "it stands in another document too".to_owned())
                 };
                 if let Some(why) = left_out {
-                    self.ledger.item_left_out(RECORD_SETS, set.spot, why);
+                    self.ledger.mark_item_skipped(RECORD_SETS, set.spot, why);
                     continue;
                 }
                 if let Some(heading) = heading.take() {
-                    self.text.heading(heading);
+                    self.toml.heading(heading);
                 }
-                self.text.table("public", None);
-                self.text.text("name", &plain(set.name.trim_end_matches('.')));
-                self.text.text("type", &set.record_type);
+                self.toml.table("public", None);
+                self.toml.string("name", &plain(set.name.trim_end_matches('.')));
+                self.toml.string("type", &set.record_type);
                 if let Some(ttl) = set.ttl {
-                    self.text.plain("ttl", ttl);
+                    self.toml.value("ttl", ttl);
                 }
-                self.text.texts("values", set.resource_records.iter().map(|one| plain(&one.value)));
-                self.ledger.item_written(RECORD_SETS, set.spot);
+                self.toml.strings("values", set.resource_records.iter().map(|one| plain(&one.value)));
+                self.ledger.mark_item_converted(RECORD_SETS, set.spot);
                 written += 1;
             }
             match written {
@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
                     &id,
                     "it is public: its names are asked of the internet",
                 ),
-                _ => self.ledger.written(HostedZone::KIND, &id),
+                _ => self.ledger.mark_converted(HostedZone::KIND, &id),
             }
         }
     }
@@ -223,61 +223,61 @@ fn refused(set: &ResourceRecordSet) -> Option<String> {
 
 /// A record set as it is written. Names and values stay as Route 53's API has them.
 fn record(name: &str, set: &ResourceRecordSet) -> InlineTable {
-    let mut inline = InlineTable::default().text("name", name).text("type", &set.record_type);
+    let mut inline = InlineTable::default().string("name", name).string("type", &set.record_type);
     match &set.alias_target {
         Some(alias) => {
-            inline = inline.text("alias", &plain(alias.dns_name.trim_end_matches('.')));
+            inline = inline.string("alias", &plain(alias.dns_name.trim_end_matches('.')));
             if alias.evaluate_target_health {
-                inline = inline.plain("evaluate_target_health", true);
+                inline = inline.value("evaluate_target_health", true);
             }
         }
         None => {
             if let Some(ttl) = set.ttl {
-                inline = inline.plain("ttl", ttl);
+                inline = inline.value("ttl", ttl);
             }
             let values: Vec<String> =
                 set.resource_records.iter().map(|record| record.value.clone()).collect();
-            inline = inline.texts("values", &values);
+            inline = inline.strings("values", &values);
         }
     }
-    inline = inline.maybe("set_identifier", set.set_identifier.as_deref());
+    inline = inline.optional_string("set_identifier", set.set_identifier.as_deref());
     if let Some(weight) = set.weight {
-        inline = inline.plain("weight", weight);
+        inline = inline.value("weight", weight);
     }
-    inline = inline.maybe("region", set.region.as_deref());
+    inline = inline.optional_string("region", set.region.as_deref());
     if let Some(location) = &set.geo_location {
-        inline = inline.plain("geo_location", geo_location(location));
+        inline = inline.value("geo_location", geo_location(location));
     }
     if let Some(location) = &set.geo_proximity_location {
-        inline = inline.plain("geo_proximity_location", geo_proximity_location(location));
+        inline = inline.value("geo_proximity_location", geo_proximity_location(location));
     }
-    inline = inline.maybe("failover", set.failover.as_deref());
+    inline = inline.optional_string("failover", set.failover.as_deref());
     if set.multi_value_answer == Some(true) {
-        inline = inline.plain("multi_value_answer", true);
+        inline = inline.value("multi_value_answer", true);
     }
-    inline.maybe("health_check_id", set.health_check_id.as_deref())
+    inline.optional_string("health_check_id", set.health_check_id.as_deref())
 }
 
 fn geo_location(location: &GeoLocation) -> String {
     InlineTable::default()
-        .maybe("continent_code", location.continent_code.as_deref())
-        .maybe("country_code", location.country_code.as_deref())
-        .maybe("subdivision_code", location.subdivision_code.as_deref())
-        .written()
+        .optional_string("continent_code", location.continent_code.as_deref())
+        .optional_string("country_code", location.country_code.as_deref())
+        .optional_string("subdivision_code", location.subdivision_code.as_deref())
+        .to_toml()
 }
 
 fn geo_proximity_location(location: &GeoProximityLocation) -> String {
-    let mut inline = InlineTable::default().maybe("aws_region", location.aws_region.as_deref());
+    let mut inline = InlineTable::default().optional_string("aws_region", location.aws_region.as_deref());
     if let Some(place) = &location.coordinates {
         let coordinates = InlineTable::default()
-            .plain("latitude", degrees(&place.latitude))
-            .plain("longitude", degrees(&place.longitude));
-        inline = inline.plain("coordinates", coordinates.written());
+            .value("latitude", degrees(&place.latitude))
+            .value("longitude", degrees(&place.longitude));
+        inline = inline.value("coordinates", coordinates.to_toml());
     }
     if let Some(bias) = location.bias.filter(|bias| *bias != 0) {
-        inline = inline.plain("bias", bias);
+        inline = inline.value("bias", bias);
     }
-    inline.written()
+    inline.to_toml()
 }
 
 /// Degrees as a number. What is none stands as a text, so that the configuration tells of it.
