@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 use super::{Exit, ExitCode, out};
-use crate::import::{self as importer, Imported, Options, is_region};
+use crate::import::{self as importer, Imported, ImportOptions, is_region};
 use crate::serve::tls;
 use crate::world::compile::compile;
 
@@ -70,12 +70,12 @@ impl Import {
 
 impl Aws {
     fn run(self) -> Exit {
-        let options = Options { region: self.region.clone(), account: self.account.clone() };
+        let options = ImportOptions { region: self.region.clone(), account: self.account.clone() };
         let imported = importer::import(&self.folder, &options).map_err(|error| {
             out::report_error(format_args!("cannot read {}: {error}", self.folder.display()));
             ExitCode::Filesystem
         })?;
-        if imported.is_whole() {
+        if imported.is_valid() {
             match &self.out {
                 None => out::print_data(&imported.text)?,
                 Some(file) => std::fs::write(file, &imported.text).map_err(|error| {
@@ -89,16 +89,16 @@ impl Aws {
 
     /// Reports the disposition of the documents, and the errors in them or in the resulting configuration.
     fn check(&self, imported: &Imported) -> Exit {
-        let name = self.out.clone().unwrap_or_else(|| importer::named(&self.folder));
+        let name = self.out.clone().unwrap_or_else(|| importer::display_name(&self.folder));
         let mut loaded = imported.load(&name);
-        let world = if imported.is_whole() { compile(&mut loaded) } else { None };
+        let world = if imported.is_valid() { compile(&mut loaded) } else { None };
         let world = world.filter(|world| tls::check(world, &mut loaded.report));
         let (report, sources) = (&loaded.report, &loaded.sources);
         match self.report {
-            ReportFormat::Text if imported.is_whole() => out::report(&imported.report)?,
+            ReportFormat::Text if imported.is_valid() => out::report(&imported.report)?,
             ReportFormat::Json => {
                 let findings: Vec<String> = report.sorted().iter().map(|one| one.headline(sources)).collect();
-                out::report(format_args!("{}\n", imported.report.json(&findings)))?;
+                out::report(format_args!("{}\n", imported.report.to_json(&findings)))?;
             }
             ReportFormat::Text | ReportFormat::None => {}
         }

@@ -303,7 +303,7 @@ fn report_unknown_key(message: &str, mark: Mark, report: &mut Report) -> Option<
     let error = report.error(Code::UnknownKey, mark, format!("unknown key `{key}`"));
     let near = nearest(key, &known);
     match near {
-        Some(near) => error.help(format!("did you mean `{near}`? The valid keys are: {}", known.join(", "))),
+        Some(near) => error.help(format!("did you mean `{near}`?")),
         None if known.is_empty() => error.help("this table has no keys"),
         None => error.help(format!("the valid keys are: {}", known.join(", "))),
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::folder::File;
 
 /// How the AWS CLI tells of a failed call.
-const ERROR: &str = "An error occurred (";
+const ERROR_PREFIX: &str = "An error occurred (";
 
 /// How much of an error's text is told, in characters.
 const MAX_ERROR_CHARS: usize = 200;
@@ -30,12 +30,12 @@ pub struct Document<'f> {
     /// Its top-level keys with their values, in their order.
     pub members: Vec<Member<'f>>,
     /// Whether it stands in a list, as pages do.
-    pub is_listed: bool,
+    pub is_in_list: bool,
 }
 
 impl<'f> Document<'f> {
     /// What stands under a top-level key.
-    pub fn get(&self, key: &str) -> Option<&RawObject<'f>> {
+    pub fn get(&self, key: &str) -> Option<&RawJson<'f>> {
         self.members.iter().find(|member| member.key == key).map(|member| &member.value)
     }
 }
@@ -45,19 +45,19 @@ pub struct Member<'f> {
     /// The key.
     pub key: String,
     /// Its value as written.
-    pub value: RawObject<'f>,
+    pub value: RawJson<'f>,
 }
 
 /// A JSON value as written, with its place.
 #[derive(Clone)]
-pub struct RawObject<'f> {
+pub struct RawJson<'f> {
     /// Its text.
     pub text: &'f str,
     /// Where it begins in its file.
     pub start: usize,
 }
 
-impl<'f> RawObject<'f> {
+impl<'f> RawJson<'f> {
     /// A value that was read out of `whole`, which begins in its file at `start`.
     fn within(value: &'f RawValue, whole: &'f str, start: usize) -> Self {
         let text = value.get();
@@ -135,9 +135,9 @@ pub enum Contents<'f> {
     /// Documents, in their order.
     Documents(Vec<Document<'f>>),
     /// Nothing that the AWS CLI prints as JSON, such as a readme.
-    Foreign,
+    Other,
     /// It should be documents and is not.
-    Wrong(DocumentError),
+    Invalid(DocumentError),
 }
 
 /// Reads the documents of a file.
@@ -146,7 +146,7 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
     let is_meant = matches!(extension.as_str(), "" | "json");
     let wrong = |at: Range<usize>, message: &str, help: Option<&str>| {
         let (message, help) = (message.to_owned(), help.map(str::to_owned));
-        Contents::Wrong(DocumentError { file: number, at, message, help })
+        Contents::Invalid(DocumentError { file: number, at, message, help })
     };
     let text = file.text.as_str();
     if !file.is_text {
@@ -154,7 +154,7 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         return if is_meant {
             wrong(text.len()..text.len(), "from here on this is no text", Some(help))
         } else {
-            Contents::Foreign
+            Contents::Other
         };
     }
     // A mark of the order of octets, which some editors and shells write.
@@ -163,12 +163,12 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
     let start = text.len() - trimmed.len();
     if trimmed.is_empty() {
         let help = "a call that failed leaves one: make it again and read what it says on standard error";
-        return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Foreign };
+        return if is_meant { wrong(0..0, "this file is empty", Some(help)) } else { Contents::Other };
     }
-    if let Some(line) = text.lines().find(|line| line.contains(ERROR)) {
+    if let Some(line) = text.lines().find(|line| line.contains(ERROR_PREFIX)) {
         let begins_so = trimmed.starts_with(line.trim()) || !trimmed.starts_with(['{', '[']);
         if begins_so {
-            return Contents::Wrong(of_an_error(
+            return Contents::Invalid(failed_call_error(
                 line,
                 line.as_ptr() as usize - text.as_ptr() as usize,
                 number,
@@ -180,23 +180,23 @@ pub fn read(file: &File, number: usize) -> Contents<'_> {
         return if is_meant {
             wrong(start..start + 1, "this is no JSON", Some(help))
         } else {
-            Contents::Foreign
+            Contents::Other
         };
     }
     match documents(trimmed, start, number) {
         Ok(documents) => Contents::Documents(documents),
-        Err(mistake) => Contents::Wrong(mistake),
+        Err(mistake) => Contents::Invalid(mistake),
     }
 }
 
 /// A line that the AWS CLI tells of a failed call, which begins in its file at `start`.
-fn of_an_error(line: &str, start: usize, file: usize) -> DocumentError {
+fn failed_call_error(line: &str, start: usize, file: usize) -> DocumentError {
     let message = format!("this is an error's text and no document: {}", line.trim());
-    DocumentError { file, at: start..start + line.len(), message, help: Some(again(line).to_owned()) }
+    DocumentError { file, at: start..start + line.len(), message, help: Some(failed_call_help(line).to_owned()) }
 }
 
 /// What to do about a call that failed.
-fn again(told: &str) -> &'static str {
+fn failed_call_help(told: &str) -> &'static str {
     if told.contains("Throttl") || told.contains("RequestLimitExceeded") {
         "make the call again, later or with AWS_RETRY_MODE=adaptive"
     } else if told.contains("Unauthorized") || told.contains("AccessDenied") {
@@ -211,13 +211,13 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
     let mut found = Vec::new();
     for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
         match value {
-            Ok(value) => take(RawObject::within(value, text, start), file, 0, &mut found)?,
+            Ok(value) => collect_documents(RawJson::within(value, text, start), file, 0, &mut found)?,
             Err(error) => {
-                let at = start + offset(text, error.line(), error.column());
+                let at = start + byte_offset(text, error.line(), error.column());
                 let rest = text.get(at - start..).unwrap_or_default();
                 // Both of what a call told may have gone into the file.
-                if let Some(line) = rest.lines().next().filter(|line| line.starts_with(ERROR)) {
-                    return Err(of_an_error(line, at, file));
+                if let Some(line) = rest.lines().next().filter(|line| line.starts_with(ERROR_PREFIX)) {
+                    return Err(failed_call_error(line, at, file));
                 }
                 let cut = error.is_eof();
                 let told = error.to_string();
@@ -236,14 +236,14 @@ fn documents(text: &str, start: usize, file: usize) -> Result<Vec<Document<'_>>,
 }
 
 /// Takes a value as a document, or as a list of pages.
-fn take<'f>(
-    value: RawObject<'f>,
+fn collect_documents<'f>(
+    value: RawJson<'f>,
     file: usize,
     depth: usize,
     found: &mut Vec<Document<'f>>,
 ) -> Result<(), DocumentError> {
     if let Some(pages) = value.items().filter(|_| depth < MAX_NESTED_PAGES) {
-        return pages.into_iter().try_for_each(|page| take(page, file, depth + 1, found));
+        return pages.into_iter().try_for_each(|page| collect_documents(page, file, depth + 1, found));
     }
     let at = value.range();
     let Some(members) = value.members() else {
@@ -259,15 +259,15 @@ fn take<'f>(
         let told = error.value.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let told: String = told.chars().take(MAX_ERROR_CHARS).collect();
         let message = format!("this is an error's text and no document: {told}");
-        let help = again(&told).to_owned();
+        let help = failed_call_help(&told).to_owned();
         return Err(DocumentError { file, at: error.value.range(), message, help: Some(help) });
     }
-    found.push(Document { file, at, members, is_listed: depth > 0 });
+    found.push(Document { file, at, members, is_in_list: depth > 0 });
     Ok(())
 }
 
 /// The octet that a line and a column of serde_json stand for.
-fn offset(text: &str, line: usize, column: usize) -> usize {
+fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (before + column.saturating_sub(1)).min(text.len())
 }

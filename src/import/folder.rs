@@ -35,27 +35,27 @@ pub struct File {
 
 /// A folder as it was read.
 #[derive(Default)]
-pub struct Folder {
+pub struct Directory {
     /// Its files, in the order of their paths.
     pub files: Vec<File>,
     /// It, and the folders in it.
-    pub folders: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
     /// When the newest of its files was last changed.
     pub modified: Option<SystemTime>,
 }
 
 /// The places of a folder's files, as a person tells them: below the folder, as it was named.
-pub struct NameHints<'f> {
+pub struct LocationFormatter<'f> {
     folder: &'f Path,
     files: &'f [File],
     /// Where lines begin, for the files of which something is told: there may be much of it, in large files.
-    lines: RefCell<HashMap<usize, Vec<usize>>>,
+    line_starts: RefCell<HashMap<usize, Vec<usize>>>,
 }
 
-impl<'f> NameHints<'f> {
+impl<'f> LocationFormatter<'f> {
     /// Those of the files of a folder.
-    pub fn of(folder: &'f Path, files: &'f [File]) -> Self {
-        Self { folder, files, lines: RefCell::default() }
+    pub fn new(folder: &'f Path, files: &'f [File]) -> Self {
+        Self { folder, files, line_starts: RefCell::default() }
     }
 
     /// A file, by its number.
@@ -65,9 +65,9 @@ impl<'f> NameHints<'f> {
     }
 
     /// A place in a file: line and column, counted from 1, the column in characters.
-    pub fn place(&self, spot: SourceLocation) -> String {
+    pub fn location(&self, spot: SourceLocation) -> String {
         let file = self.files[spot.file].text.as_str();
-        let mut lines = self.lines.borrow_mut();
+        let mut lines = self.line_starts.borrow_mut();
         let starts = lines.entry(spot.file).or_insert_with(|| {
             std::iter::once(0).chain(file.match_indices('\n').map(|(at, _)| at + 1)).collect()
         });
@@ -79,16 +79,16 @@ impl<'f> NameHints<'f> {
 
 /// What a folder's name says about everything below it.
 #[derive(Clone, Default)]
-struct NamedDocument {
+struct PathHints {
     /// The region it is named after.
     region: Option<String>,
     /// The account it is named after.
     account: Option<String>,
 }
 
-impl NamedDocument {
+impl PathHints {
     /// The same with what one more folder's name says.
-    fn below(&self, folder: &Path) -> Self {
+    fn for_subdirectory(&self, folder: &Path) -> Self {
         let mut named = self.clone();
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if region::is_region_shaped(&name) {
@@ -110,26 +110,26 @@ pub fn is_account(text: &str) -> bool {
 /// # Errors
 ///
 /// When the folder, or something in it, cannot be read.
-pub fn read(path: &Path) -> io::Result<Folder> {
-    let mut folder = Folder::default();
+pub fn read(path: &Path) -> io::Result<Directory> {
+    let mut folder = Directory::default();
     // `.` has no name of its own.
     let whole = path.canonicalize()?;
-    walk(path, &NamedDocument::default().below(&whole), 0, &mut folder)?;
+    walk(path, &PathHints::default().for_subdirectory(&whole), 0, &mut folder)?;
     Ok(folder)
 }
 
 /// Reads one folder, its own files and folders in the order of their names.
-fn walk(path: &Path, named: &NamedDocument, depth: usize, folder: &mut Folder) -> io::Result<()> {
+fn walk(path: &Path, named: &PathHints, depth: usize, folder: &mut Directory) -> io::Result<()> {
     let within =
         |error: io::Error, path: &Path| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if depth > MAX_DEPTH {
         return Err(io::Error::other(format!("{}: folders lie more than {MAX_DEPTH} deep", path.display())));
     }
-    folder.folders.push(path.to_owned());
+    folder.directories.push(path.to_owned());
     let mut entries = fs::read_dir(path)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
         .map_err(|error| within(error, path))?;
-    entries.sort_by_cached_key(|entry| order(&entry.file_name().to_string_lossy()));
+    entries.sort_by_cached_key(|entry| natural_sort_key(&entry.file_name().to_string_lossy()));
     for entry in entries {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
@@ -137,7 +137,7 @@ fn walk(path: &Path, named: &NamedDocument, depth: usize, folder: &mut Folder) -
         let inner = entry.path();
         let about = fs::metadata(&inner).map_err(|error| within(error, &inner))?;
         if about.is_dir() {
-            walk(&inner, &named.below(&inner), depth + 1, folder)?;
+            walk(&inner, &named.for_subdirectory(&inner), depth + 1, folder)?;
         } else if about.is_file() {
             if folder.files.len() >= MAX_FILES || about.len() > MAX_FILE_BYTES {
                 let bounds =
@@ -146,8 +146,8 @@ fn walk(path: &Path, named: &NamedDocument, depth: usize, folder: &mut Folder) -
             }
             let octets = fs::read(&inner).map_err(|error| within(error, &inner))?;
             folder.modified = folder.modified.max(about.modified().ok());
-            let NamedDocument { region, account } = named.clone();
-            let (text, is_text) = decoded(octets);
+            let PathHints { region, account } = named.clone();
+            let (text, is_text) = decode(octets);
             folder.files.push(File { path: inner, text, is_text, region, account });
         }
     }
@@ -155,13 +155,13 @@ fn walk(path: &Path, named: &NamedDocument, depth: usize, folder: &mut Folder) -
 }
 
 /// By what names sort as people count: page 2 before page 10, and after the one without a number.
-fn order(name: &str) -> (String, String) {
+fn natural_sort_key(name: &str) -> (String, String) {
     let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    (padded(&stem.unwrap_or_default()), name.to_owned())
+    (pad_numbers(&stem.unwrap_or_default()), name.to_owned())
 }
 
 /// A text with every number in it as long as any.
-fn padded(name: &str) -> String {
+fn pad_numbers(name: &str) -> String {
     const WIDTH: usize = 20;
     let mut padded = String::with_capacity(name.len() + WIDTH);
     let mut rest = name;
@@ -176,7 +176,7 @@ fn padded(name: &str) -> String {
 }
 
 /// The text of a file, as far as it is any, and whether all of it is. PowerShell writes UTF-16 by itself.
-fn decoded(octets: Vec<u8>) -> (String, bool) {
+fn decode(octets: Vec<u8>) -> (String, bool) {
     let units = |from: fn([u8; 2]) -> u16| {
         let pairs = octets[2..].chunks_exact(2).map(|pair| from([pair[0], pair[1]]));
         let text: Result<String, _> = char::decode_utf16(pairs).collect();
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn names_sort_as_people_count() {
         let mut names = vec!["page-10.json", "page-2.json", "page.json", "a", "page-2-2.json"];
-        names.sort_by_key(|name| order(name));
+        names.sort_by_key(|name| natural_sort_key(name));
         assert_eq!(names, ["a", "page.json", "page-2.json", "page-2-2.json", "page-10.json"]);
     }
 
@@ -214,9 +214,9 @@ mod tests {
         let of =
             |from: fn(u16) -> [u8; 2]| "\u{feff}{\"ü\"}".encode_utf16().flat_map(from).collect::<Vec<u8>>();
         for octets in [of(u16::to_le_bytes), of(u16::to_be_bytes)] {
-            assert_eq!(decoded(octets.clone()), ("{\"ü\"}".to_owned(), true));
-            assert!(!decoded(octets[..octets.len() - 1].to_vec()).1);
+            assert_eq!(decode(octets.clone()), ("{\"ü\"}".to_owned(), true));
+            assert!(!decode(octets[..octets.len() - 1].to_vec()).1);
         }
-        assert_eq!(decoded(b"{\n\xff}".to_vec()), ("{\n".to_owned(), false));
+        assert_eq!(decode(b"{\n\xff}".to_vec()), ("{\n".to_owned(), false));
     }
 }

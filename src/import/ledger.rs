@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::folder::NameHints;
-use super::report::{Missing, Read, Report, Unsupported};
+use super::folder::LocationFormatter;
+use super::report::{Missing, ObjectSummary, ImportReport, Unsupported};
 
 /// Where an object stands: in which file, and where in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,12 +84,12 @@ impl Ledger {
 
     /// Notes that something without an id was read.
     pub fn insert_item(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.entries.insert((kind.into(), at(spot)), Entry { spot, disposition: None, has_id: false });
+        self.entries.insert((kind.into(), item_id(spot)), Entry { spot, disposition: None, has_id: false });
     }
 
     /// Notes that something without an id stands in the text.
     pub fn mark_item_converted(&mut self, kind: impl Into<ObjectKind>, spot: SourceLocation) {
-        self.mark_converted(kind, &at(spot));
+        self.mark_converted(kind, &item_id(spot));
     }
 
     /// Notes that something without an id changes no answer, and why.
@@ -99,7 +99,7 @@ impl Ledger {
         spot: SourceLocation,
         why: impl Into<String>,
     ) {
-        self.left_out(kind, &at(spot), why);
+        self.mark_skipped(kind, &item_id(spot), why);
     }
 
     /// Notes that something without an id would change answers, and that nobody reads it. `why` says what it is.
@@ -109,26 +109,26 @@ impl Ledger {
         spot: SourceLocation,
         why: impl Into<String>,
     ) {
-        self.not_understood(kind, &at(spot), why);
+        self.mark_unsupported(kind, &item_id(spot), why);
     }
 
     /// Notes that an object stands in the text.
     pub fn mark_converted(&mut self, kind: impl Into<ObjectKind>, id: &str) {
-        self.fate(kind, id, Disposition::Converted);
+        self.set_disposition(kind, id, Disposition::Converted);
     }
 
     /// Notes that an object changes no answer, and why. What stands in the text already stays there.
-    pub fn left_out(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Disposition::Skipped(why.into()));
+    pub fn mark_skipped(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+        self.set_disposition(kind, id, Disposition::Skipped(why.into()));
     }
 
     /// Notes that an object would change answers, and that nobody reads it.
-    pub fn not_understood(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
-        self.fate(kind, id, Disposition::Unsupported(why.into()));
+    pub fn mark_unsupported(&mut self, kind: impl Into<ObjectKind>, id: &str, why: impl Into<String>) {
+        self.set_disposition(kind, id, Disposition::Unsupported(why.into()));
     }
 
     /// The first fate holds, unless the object is written after all.
-    fn fate(&mut self, kind: impl Into<ObjectKind>, id: &str, fate: Disposition) {
+    fn set_disposition(&mut self, kind: impl Into<ObjectKind>, id: &str, fate: Disposition) {
         if let Some(entry) = self.entries.get_mut(&(kind.into(), id.to_owned()))
             && (entry.disposition.is_none() || fate == Disposition::Converted)
         {
@@ -137,23 +137,23 @@ impl Ledger {
     }
 
     /// Where an object stands.
-    pub fn spot(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
+    pub fn location(&self, kind: impl Into<ObjectKind>, id: &str) -> Option<SourceLocation> {
         self.entries.get(&(kind.into(), id.to_owned())).map(|entry| entry.spot)
     }
 
     /// Notes something that would change answers and that nobody reads.
-    pub fn note(&mut self, spot: Option<SourceLocation>, message: impl Into<String>) {
+    pub fn note_unsupported(&mut self, spot: Option<SourceLocation>, message: impl Into<String>) {
         self.notes.push((spot, message.into()));
     }
 
     /// Notes that something is missing, and the call that supplies it.
-    pub fn missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
+    pub fn note_missing(&mut self, what: impl Into<String>, call: impl Into<String>) {
         self.missing.entry(call.into()).or_insert_with(|| what.into());
     }
 
     /// The report.
-    pub fn report(self, places: &NameHints<'_>) -> Report {
-        let mut kinds: BTreeMap<ObjectKind, Read> = BTreeMap::new();
+    pub fn into_report(self, places: &LocationFormatter<'_>) -> ImportReport {
+        let mut kinds: BTreeMap<ObjectKind, ObjectSummary> = BTreeMap::new();
         let mut not_understood: BTreeMap<String, (Option<SourceLocation>, usize)> = BTreeMap::new();
         let mut told = |message: String, spot: Option<SourceLocation>| {
             not_understood.entry(message).or_insert((spot, 0)).1 += 1;
@@ -162,22 +162,22 @@ impl Ledger {
             let read = kinds.entry(kind).or_default();
             *read.files.entry(places.file(entry.spot.file)).or_default() += 1;
             match entry.disposition {
-                Some(Disposition::Converted) => read.written += 1,
-                Some(Disposition::Skipped(why)) => *read.left_out.entry(why).or_default() += 1,
+                Some(Disposition::Converted) => read.converted += 1,
+                Some(Disposition::Skipped(why)) => *read.skipped.entry(why).or_default() += 1,
                 Some(Disposition::Unsupported(why)) => {
-                    read.not_understood += 1;
+                    read.unsupported += 1;
                     let message = if entry.has_id { format!("{id}: {why}") } else { why };
                     told(message, Some(entry.spot));
                 }
                 None => {
-                    *read.left_out.entry("nothing that is written refers to it".to_owned()).or_default() += 1
+                    *read.skipped.entry("nothing that is written refers to it".to_owned()).or_default() += 1
                 }
             }
         }
         for ((kind, number), count) in self.duplicates {
             let read = kinds.entry(kind).or_default();
             *read.files.entry(places.file(number)).or_default() += count;
-            *read.left_out.entry("it stands in another document too".to_owned()).or_default() += count;
+            *read.skipped.entry("it stands in another document too".to_owned()).or_default() += count;
         }
         for (spot, message) in self.notes {
             told(message, spot);
@@ -186,16 +186,16 @@ impl Ledger {
         not_understood.sort_by_key(|(_, (spot, _))| *spot);
         let not_understood = not_understood.into_iter().map(|(message, (spot, times))| Unsupported {
             message,
-            place: spot.map(|spot| places.place(spot)),
+            location: spot.map(|spot| places.location(spot)),
             times,
         });
         let missing = self.missing.into_iter().map(|(call, what)| Missing { what, call });
         let read = kinds.into_iter().map(|(kind, read)| (kind.into_owned(), read)).collect();
-        Report { read, missing: missing.collect(), not_understood: not_understood.collect() }
+        ImportReport { read, missing: missing.collect(), unsupported: not_understood.collect() }
     }
 }
 
 /// The key of what goes by its place.
-fn at(spot: SourceLocation) -> String {
+fn item_id(spot: SourceLocation) -> String {
     format!("{}:{}", spot.file, spot.at)
 }

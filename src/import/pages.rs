@@ -4,34 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::document::{Document, DocumentError};
-use super::folder::Folder;
+use super::folder::Directory;
 use super::subject::any_id_in;
 
 /// The pages that were read so far.
 #[derive(Default)]
-pub struct Pages {
+pub struct PageTracker {
     /// The page that waits for the next one.
-    waiting: BTreeMap<PagedAnswer, DocumentError>,
+    incomplete: BTreeMap<PageSeries, DocumentError>,
     /// Pages of record sets say with which name the next one begins.
-    wanted: Vec<(String, DocumentError)>,
+    expected_names: Vec<(String, DocumentError)>,
     /// The names that pages of record sets begin with.
     first_names: BTreeSet<String>,
 }
 
 /// What a page is of: one call's answer, as far as that can be told.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct PagedAnswer {
+struct PageSeries {
     /// The folder it lies in.
-    folder: PathBuf,
+    directory: PathBuf,
     /// The id in its file's name: the call may be about a zone, a table, a list.
     subject: Option<String>,
     /// The key of its list.
     key: String,
 }
 
-impl Pages {
+impl PageTracker {
     /// Takes in a document: the page that came before it has its continuation.
-    pub fn page(&mut self, folder: &Folder, document: &Document<'_>) {
+    pub fn insert(&mut self, folder: &Directory, document: &Document<'_>) {
         let path = &folder.files[document.file].path;
         let lists = document.members.iter().filter(|member| member.value.text.starts_with('['));
         let Some(list) = lists.into_iter().next() else { return };
@@ -53,43 +53,43 @@ impl Pages {
             ),
         });
         if list.key == "ResourceRecordSets" {
-            self.first_names.extend(list.value.items().and_then(|sets| name_of(sets.first()?.text)));
+            self.first_names.extend(list.value.items().and_then(|sets| record_set_name(sets.first()?.text)));
             let next = document.get("NextRecordName");
             let next = next.and_then(|next| serde_json::from_str::<String>(next.text).ok());
             if let (Some(next), Some(_)) = (&next, &mistake) {
-                self.wanted.extend(mistake.map(|mistake| (next.to_ascii_lowercase(), mistake)));
+                self.expected_names.extend(mistake.map(|mistake| (next.to_ascii_lowercase(), mistake)));
                 return;
             }
         }
-        let answer = PagedAnswer {
-            folder: path.parent().map(PathBuf::from).unwrap_or_default(),
-            subject: path.file_stem().and_then(|stem| any_id_in(unnumbered(&stem.to_string_lossy()))),
+        let answer = PageSeries {
+            directory: path.parent().map(PathBuf::from).unwrap_or_default(),
+            subject: path.file_stem().and_then(|stem| any_id_in(without_page_number(&stem.to_string_lossy()))),
             key: list.key.clone(),
         };
         match mistake {
-            Some(mistake) => self.waiting.insert(answer, mistake),
-            None => self.waiting.remove(&answer),
+            Some(mistake) => self.incomplete.insert(answer, mistake),
+            None => self.incomplete.remove(&answer),
         };
     }
 
     /// The pages that wait in vain.
-    pub fn left_over(self) -> impl Iterator<Item = DocumentError> {
-        let Self { waiting, wanted, first_names } = self;
+    pub fn into_errors(self) -> impl Iterator<Item = DocumentError> {
+        let Self { incomplete: waiting, expected_names: wanted, first_names } = self;
         let wanted = wanted.into_iter().filter(move |(name, _)| !first_names.contains(name));
         waiting.into_values().chain(wanted.map(|(_, mistake)| mistake))
     }
 }
 
 /// The name of a record set.
-fn name_of(set: &str) -> Option<String> {
+fn record_set_name(set: &str) -> Option<String> {
     let set: serde_json::Value = serde_json::from_str(set).ok()?;
     Some(set.get("Name")?.as_str()?.to_ascii_lowercase())
 }
 
 /// A file's name without the number of a page, which has few digits. Ids end with more.
-fn unnumbered(stem: &str) -> &str {
-    const MOST: usize = 4;
+fn without_page_number(stem: &str) -> &str {
+    const MAX_DIGITS: usize = 4;
     let Some((before, number)) = stem.rsplit_once('-') else { return stem };
-    let is_number = !number.is_empty() && number.len() <= MOST && number.bytes().all(|b| b.is_ascii_digit());
-    if is_number { unnumbered(before) } else { stem }
+    let is_number = !number.is_empty() && number.len() <= MAX_DIGITS && number.bytes().all(|b| b.is_ascii_digit());
+    if is_number { without_page_number(before) } else { stem }
 }

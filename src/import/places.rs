@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Options;
+use super::ImportOptions;
 use super::folder::File;
 use super::inventory::{Inventory, ReadObject};
 use super::objects::endpoint::VpcEndpoint;
@@ -38,8 +38,8 @@ pub fn region_of_name(name: &str) -> Option<&str> {
 }
 
 /// The home of each VPC.
-pub fn homes(inventory: &Inventory, files: &[File], options: &Options) -> BTreeMap<String, RegionAndAccount> {
-    let (said, owners) = (regions_said(inventory), owners(inventory));
+pub fn vpc_regions(inventory: &Inventory, files: &[File], options: &ImportOptions) -> BTreeMap<String, RegionAndAccount> {
+    let (said, owners) = (object_regions(inventory), subnet_owners(inventory));
     let home = |vpc: &ReadObject<Vpc>| {
         let (id, file) = (vpc.vpc_id.as_str(), &files[vpc.file]);
         let region = said.get(id).map(|region| (*region).to_owned());
@@ -54,7 +54,7 @@ pub fn homes(inventory: &Inventory, files: &[File], options: &Options) -> BTreeM
 }
 
 /// The regions of VPCs, as what is in them says: subnets before endpoints before peering connections.
-fn regions_said(inventory: &Inventory) -> HashMap<&str, &str> {
+fn object_regions(inventory: &Inventory) -> HashMap<&str, &str> {
     let peerings = inventory.peerings.iter().map(|peering| &peering.object);
     let sides = peerings.flat_map(|peering| [&peering.requester_vpc_info, &peering.accepter_vpc_info]);
     let of_sides = sides.filter_map(|side| Some((side.vpc_id.as_str(), side.region.as_deref()?)));
@@ -82,7 +82,7 @@ fn region_of_endpoint(endpoint: &VpcEndpoint) -> Option<(&str, &str)> {
 }
 
 /// The accounts of VPCs, as their subnets say.
-fn owners(inventory: &Inventory) -> HashMap<&str, &str> {
+fn subnet_owners(inventory: &Inventory) -> HashMap<&str, &str> {
     let mut owners = HashMap::new();
     for subnet in &inventory.subnets {
         if let Some(owner) = subnet.object.owner_id.as_deref() {

@@ -15,7 +15,7 @@ mod unread;
 
 use std::collections::HashMap;
 
-use super::document::{Document, DocumentError, Member, RawObject};
+use super::document::{Document, DocumentError, Member, RawJson};
 use super::folder::File;
 use super::inventory::{Inventory, ReadObject, RecordSets};
 use super::ledger::{LocatedItem, Ledger, SourceLocation};
@@ -71,7 +71,7 @@ impl<'f> DocumentReader<'f> {
             document.members.iter().filter(|member| !keys::is_beside(&member.key)).collect();
         if own.is_empty() {
             let spot = SourceLocation { file: document.file, at: document.at.start };
-            self.ledger.note(Some(spot), "this document holds no objects");
+            self.ledger.note_unsupported(Some(spot), "this document holds no objects");
         }
         let mut told = Vec::with_capacity(own.len());
         for member in own {
@@ -83,11 +83,11 @@ impl<'f> DocumentReader<'f> {
         }
         let is_any = |wanted: DocumentKey| told.iter().any(|(_, key)| *key == wanted);
         let is_list = |member: &Member<'_>| {
-            member.value.items().is_some_and(|all| all.iter().any(RawObject::is_object))
+            member.value.items().is_some_and(|all| all.iter().any(RawJson::is_object))
         };
         let is_strange =
             !told.is_empty() && !is_any(DocumentKey::Read) && !is_any(DocumentKey::WithoutEffect);
-        if is_strange && (document.is_listed || !told.iter().any(|(member, _)| is_list(member))) {
+        if is_strange && (document.is_in_list || !told.iter().any(|(member, _)| is_list(member))) {
             self.unknown_document(document, told.iter().map(|(member, _)| member.key.as_str()));
             return false;
         }
@@ -119,7 +119,7 @@ impl<'f> DocumentReader<'f> {
     }
 
     /// Reads objects that have ids. False where the key is not theirs.
-    fn objects(&mut self, file: usize, key: &str, value: &RawObject<'_>) -> bool {
+    fn objects(&mut self, file: usize, key: &str, value: &RawJson<'_>) -> bool {
         match key {
             "Vpcs" => self.list(file, value, |all| &mut all.vpcs),
             "Subnets" => self.list(file, value, |all| &mut all.subnets),
@@ -180,7 +180,7 @@ impl<'f> DocumentReader<'f> {
                 self.list(file, value, |all| &mut all.addresses);
                 for address in &self.inventory.addresses[before..] {
                     let why = "what has an Elastic IP address tells it";
-                    self.ledger.left_out(Address::KIND, &address.id(), why);
+                    self.ledger.mark_skipped(Address::KIND, &address.id(), why);
                 }
             }
             // VPC Lattice calls every list so.
@@ -194,7 +194,7 @@ impl<'f> DocumentReader<'f> {
 
     /// Reads parts of objects, which have no id; many a call does not repeat of which object. False where the key is not
     /// theirs.
-    fn parts(&mut self, document: &Document<'f>, key: &str, value: &RawObject<'_>) -> bool {
+    fn parts(&mut self, document: &Document<'f>, key: &str, value: &RawJson<'_>) -> bool {
         const RESOLVER_ENDPOINT: &[&str] = &["rslvr-in-", "rslvr-out-"];
         let file = document.file;
         match key {
@@ -256,7 +256,7 @@ impl<'f> DocumentReader<'f> {
     }
 
     /// Reads what one call has in a shape of its own. False where the key is not such a call's.
-    fn of_a_call(&mut self, document: &Document<'f>, key: &str, value: &RawObject<'f>) -> bool {
+    fn of_a_call(&mut self, document: &Document<'f>, key: &str, value: &RawJson<'f>) -> bool {
         match key {
             "VpcBlockPublicAccessOptions" => self.block_public_access(document.file, value),
             "HostedZoneSummaries" => self.zone_summaries(document, value),
@@ -264,7 +264,7 @@ impl<'f> DocumentReader<'f> {
             "TransitGatewayStaticRoutes" | "TransitGatewayPropagations" => {
                 for item in value.items().unwrap_or_default() {
                     let (at, members) = (item.range(), item.members().unwrap_or_default());
-                    self.document(&Document { file: document.file, at, members, is_listed: false });
+                    self.document(&Document { file: document.file, at, members, is_in_list: false });
                 }
             }
             _ => return false,
@@ -273,7 +273,7 @@ impl<'f> DocumentReader<'f> {
     }
 
     /// Reads the objects of a list; AWS's own older examples have an object alone instead.
-    fn list<T: Object>(&mut self, file: usize, value: &RawObject<'_>, shelf: Accessor<T>) {
+    fn list<T: Object>(&mut self, file: usize, value: &RawJson<'_>, shelf: Accessor<T>) {
         match value.items() {
             Some(items) => items.iter().for_each(|item| self.one(file, item, shelf)),
             None if value.is_object() => self.one(file, value, shelf),
@@ -282,7 +282,7 @@ impl<'f> DocumentReader<'f> {
     }
 
     /// Reads one object.
-    fn one<T: Object>(&mut self, file: usize, value: &RawObject<'_>, shelf: Accessor<T>) {
+    fn one<T: Object>(&mut self, file: usize, value: &RawJson<'_>, shelf: Accessor<T>) {
         let Some(object) = self.plain_by::<T>(file, value, as_read::<T>) else { return };
         let spot = SourceLocation { file, at: value.start };
         if object.id().is_empty() {
@@ -300,7 +300,7 @@ impl<'f> DocumentReader<'f> {
         &mut self,
         file: usize,
         kind: &'static str,
-        value: &RawObject<'_>,
+        value: &RawJson<'_>,
     ) -> Vec<LocatedItem<T>> {
         let Some(items) = value.items() else {
             self.mistake(file, value, format!("`{kind}` is no list"));
@@ -318,7 +318,7 @@ impl<'f> DocumentReader<'f> {
     }
 
     /// Reads a value as a type; members that are `null` are as good as absent.
-    fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &RawObject<'_>) -> Option<T> {
+    fn plain<T: serde::de::DeserializeOwned>(&mut self, file: usize, value: &RawJson<'_>) -> Option<T> {
         self.plain_by(file, value, without_nulls)
     }
 
@@ -326,7 +326,7 @@ impl<'f> DocumentReader<'f> {
     fn plain_by<T: serde::de::DeserializeOwned>(
         &mut self,
         file: usize,
-        value: &RawObject<'_>,
+        value: &RawJson<'_>,
         change: fn(serde_json::Value) -> serde_json::Value,
     ) -> Option<T> {
         let read = serde_json::from_str(value.text).and_then(|value| serde_json::from_value(change(value)));
@@ -341,7 +341,7 @@ impl<'f> DocumentReader<'f> {
         }
     }
 
-    fn mistake(&mut self, file: usize, value: &RawObject<'_>, message: String) {
+    fn mistake(&mut self, file: usize, value: &RawJson<'_>, message: String) {
         self.mistakes.push(DocumentError { file, at: value.range(), message, help: None });
     }
 }

@@ -12,29 +12,29 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// What became of a folder's documents.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct ImportReport {
     /// What was read, by the key of the document that holds it, such as `Vpcs`.
-    pub read: BTreeMap<String, Read>,
+    pub read: BTreeMap<String, ObjectSummary>,
     /// What objects refer to and no document holds.
     pub missing: Vec<Missing>,
     /// What would change answers and nobody reads.
-    pub not_understood: Vec<Unsupported>,
+    pub unsupported: Vec<Unsupported>,
 }
 
 /// The objects of one kind.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Read {
+pub struct ObjectSummary {
     /// How many stand in which file.
     pub files: BTreeMap<String, usize>,
     /// How many stand in the text.
-    pub written: usize,
+    pub converted: usize,
     /// How many change no answer, and why.
-    pub left_out: BTreeMap<String, usize>,
+    pub skipped: BTreeMap<String, usize>,
     /// How many nobody understood.
-    pub not_understood: usize,
+    pub unsupported: usize,
 }
 
-impl Read {
+impl ObjectSummary {
     /// How many there are.
     pub fn total(&self) -> usize {
         self.files.values().sum()
@@ -56,19 +56,19 @@ pub struct Unsupported {
     /// What it is.
     pub message: String,
     /// The first place where it stands.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// How many times it stands.
     pub times: usize,
 }
 
-impl Report {
+impl ImportReport {
     /// The report for programs, with what is wrong with the configuration.
-    pub fn json(&self, findings: &[String]) -> String {
+    pub fn to_json(&self, findings: &[String]) -> String {
         let value = serde_json::json!({
             "schema_version": SCHEMA_VERSION,
             "read": self.read,
             "missing": self.missing,
-            "not_understood": self.not_understood,
+            "not_understood": self.unsupported,
             "findings": findings,
         });
         format!("{value:#}")
@@ -76,7 +76,7 @@ impl Report {
 
     /// One line, where the whole would be too much. `None` when there is nothing to tell.
     pub fn summary(&self) -> Option<String> {
-        let (missing, not_understood) = (self.missing.len(), self.not_understood.len());
+        let (missing, not_understood) = (self.missing.len(), self.unsupported.len());
         (missing + not_understood > 0).then(|| {
             format!("{} missing, {} not understood", count(missing, "thing"), count(not_understood, "thing"))
         })
@@ -84,7 +84,7 @@ impl Report {
 }
 
 /// The report for people.
-impl fmt::Display for Report {
+impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "read")?;
         for (kind, read) in &self.read {
@@ -94,12 +94,12 @@ impl fmt::Display for Report {
                 [first, rest @ ..] => format!("{first} and {} more files", rest.len()),
                 [] => String::new(),
             };
-            write!(f, "  {:>5} {kind} ({files}): {} written", read.total(), read.written)?;
-            if read.not_understood > 0 {
-                write!(f, ", {} not understood", read.not_understood)?;
+            write!(f, "  {:>5} {kind} ({files}): {} written", read.total(), read.converted)?;
+            if read.unsupported > 0 {
+                write!(f, ", {} not understood", read.unsupported)?;
             }
             writeln!(f)?;
-            for (why, times) in &read.left_out {
+            for (why, times) in &read.skipped {
                 writeln!(f, "  {times:>5}   left out: {why}")?;
             }
         }
@@ -109,10 +109,10 @@ impl fmt::Display for Report {
         for Missing { what, call } in &self.missing {
             writeln!(f, "  {what}\n    {call}")?;
         }
-        if !self.not_understood.is_empty() {
+        if !self.unsupported.is_empty() {
             writeln!(f, "not understood")?;
         }
-        for Unsupported { message, place, times } in &self.not_understood {
+        for Unsupported { message, location: place, times } in &self.unsupported {
             let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
             let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
             writeln!(f, "  {place}{message}{times}")?;

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::document::{Document, DocumentError, RawObject};
+use super::document::{Document, DocumentError, RawJson};
 use super::ledger::SourceLocation;
 use super::objects::Object;
 use super::reader::DocumentReader;
@@ -33,7 +33,7 @@ impl DocumentReader<'_> {
                     let named = named.map(|id| format!(" ({id})")).unwrap_or_default();
                     let message =
                         format!("records of {apex}{named}, which is no hosted zone that a document holds");
-                    self.ledger.note(Some(spot), message);
+                    self.ledger.note_unsupported(Some(spot), message);
                     None
                 }
                 (several, _) => {
@@ -55,7 +55,7 @@ impl DocumentReader<'_> {
     pub(super) fn is_about(
         &self,
         document: &Document<'_>,
-        value: &RawObject<'_>,
+        value: &RawJson<'_>,
         field: &str,
         prefixes: &[&str],
     ) -> bool {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plustwo::import::{Options, import};
+use plustwo::import::{ImportOptions, import};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -101,18 +101,18 @@ fn check(name: &str, documents: &[(PathBuf, Value)]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, value.to_string()).unwrap();
     }
-    let report = import(dir.path(), &Options::default()).unwrap().report;
+    let report = import(dir.path(), &ImportOptions::default()).unwrap().report;
     let mut counted = 0;
     for (kind, read) in &report.read {
-        let told = read.written + read.left_out.values().sum::<usize>() + read.not_understood;
+        let told = read.converted + read.skipped.values().sum::<usize>() + read.unsupported;
         assert_eq!(read.total(), told, "{kind} of {name}");
         counted += read.total();
     }
     let held: usize = documents.iter().map(|(_, value)| count(value)).sum();
     assert_eq!(counted, held, "objects of {name}");
     // What is not understood is told, each with its reason.
-    let not_understood: usize = report.read.values().map(|read| read.not_understood).sum();
-    assert!(report.not_understood.iter().map(|one| one.times).sum::<usize>() >= not_understood);
+    let not_understood: usize = report.read.values().map(|read| read.unsupported).sum();
+    assert!(report.unsupported.iter().map(|one| one.times).sum::<usize>() >= not_understood);
 }
 
 #[test]
@@ -161,8 +161,8 @@ proptest! {
 fn what_has_no_id_is_not_understood() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("v.json"), r#"{"Vpcs": [{"CidrBlock": "10.0.0.0/16"}]}"#).unwrap();
-    let report = import(Path::new(dir.path()), &Options::default()).unwrap().report;
-    assert_eq!(report.read["Vpcs"].not_understood, 1);
-    assert_eq!(report.not_understood[0].message, "an object of `Vpcs` has no id");
-    assert_eq!(report.not_understood[0].place.as_deref(), Some("v.json:1:11"));
+    let report = import(Path::new(dir.path()), &ImportOptions::default()).unwrap().report;
+    assert_eq!(report.read["Vpcs"].unsupported, 1);
+    assert_eq!(report.unsupported[0].message, "an object of `Vpcs` has no id");
+    assert_eq!(report.unsupported[0].location.as_deref(), Some("v.json:1:11"));
 }

@@ -78,7 +78,7 @@ fn a_call_that_may_not_be_made_loses_no_other() {
         assert!(calls.contains(call), "{call} is not in\n{calls}");
     }
     let imported = imported(&folder);
-    assert_eq!(imported.report.read["Vpcs"].written, 2);
+    assert_eq!(imported.report.read["Vpcs"].converted, 2);
     assert!(!folder.join("eu-west-1/describe-nat-gateways.json").exists());
 }
 

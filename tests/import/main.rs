@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::process::{plustwo, stderr, stdout};
-use plustwo::import::{Imported, Options, import, load, named};
+use plustwo::import::{Imported, ImportOptions, import, load, display_name};
 use plustwo::world::World;
 use plustwo::world::compile::compile;
 use proptest::prelude::*;
@@ -25,9 +25,9 @@ fn folder(name: &str) -> PathBuf {
 
 /// Imports a folder, whose documents are good.
 fn imported(folder: &Path) -> Imported {
-    let imported = import(folder, &Options::default()).expect("the folder can be read");
-    let loaded = imported.load(&named(folder));
-    assert!(imported.is_whole(), "{}", loaded.report.render(&loaded.sources));
+    let imported = import(folder, &ImportOptions::default()).expect("the folder can be read");
+    let loaded = imported.load(&display_name(folder));
+    assert!(imported.is_valid(), "{}", loaded.report.render(&loaded.sources));
     imported
 }
 
@@ -52,9 +52,9 @@ fn written(documents: &[(&str, &str)]) -> tempfile::TempDir {
 /// What is told of documents that are wrong, without the folder's name.
 fn refused(documents: &[(&str, &str)]) -> String {
     let dir = written(documents);
-    let imported = import(dir.path(), &Options::default()).unwrap();
-    assert!(!imported.is_whole());
-    let loaded = imported.load(&named(dir.path()));
+    let imported = import(dir.path(), &ImportOptions::default()).unwrap();
+    assert!(!imported.is_valid());
+    let loaded = imported.load(&display_name(dir.path()));
     loaded.report.render(&loaded.sources).replace(dir.path().to_str().unwrap(), "DIR")
 }
 
@@ -213,9 +213,9 @@ proptest! {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let imported = import(dir.path(), &Options::default()).unwrap();
+        let imported = import(dir.path(), &ImportOptions::default()).unwrap();
         let mut loaded = imported.load(Path::new("damaged"));
-        let is_whole = imported.is_whole();
+        let is_whole = imported.is_valid();
         prop_assert_eq!(is_whole, !loaded.report.has_errors() || !imported.text.is_empty());
         compile(&mut loaded);
     }

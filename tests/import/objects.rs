@@ -40,7 +40,7 @@ fn good(imported: &Imported) -> &str {
 
 /// What an import did not understand.
 fn not_understood(imported: &Imported) -> String {
-    imported.report.not_understood.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("\n")
+    imported.report.unsupported.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_virtual_interface_without_a_gateway_of_its_own_leads_to_a_site() {
     let site = "# office\n[[site]]\nid = \"site-vgw-a\"\ncidr = [\"172.16.0.0/16\"]\n\
                 links = [{ target = \"vgw-a\", vpc = \"vpc-a\" }]";
     assert!(good(&imported).contains(site), "{}", imported.text);
-    assert_eq!(imported.report.read["virtualInterfaces"].written, 2);
+    assert_eq!(imported.report.read["virtualInterfaces"].converted, 2);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn public_zones_are_records_of_the_sealed_internet() {
         "[[public]]\nname = \"*.shop.example.com\"\ntype = \"A\"\nttl = 30\nvalues = [\"203.0.113.9\"]";
     assert!(text.contains(wildcard) && text.contains(r#"values = ["\"a\\034b\""]"#), "{text}");
     let sets = &imported.report.read["ResourceRecordSets"];
-    assert_eq!((sets.written, sets.left_out.len()), (2, 3), "{}", imported.report);
+    assert_eq!((sets.converted, sets.skipped.len()), (2, 3), "{}", imported.report);
     assert!(!text.contains("[[hosted_zone]]"));
 }
 
@@ -307,7 +307,7 @@ fn blocked_public_access_is_told() {
             format!(r#"{{"VpcBlockPublicAccessOptions": {{"InternetGatewayBlockMode": "{mode}"}}}}"#);
         let report = with(&options).report;
         let read = &report.read["VpcBlockPublicAccessOptions"];
-        (read.left_out.len(), read.not_understood)
+        (read.skipped.len(), read.unsupported)
     };
     assert_eq!(read("off"), (1, 0));
     assert_eq!(read("block-bidirectional"), (0, 1));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use plustwo::import::{Imported, Options, import};
+use plustwo::import::{Imported, ImportOptions, import};
 
 use super::common::process::{plustwo, stdout};
 use super::{imported, refused, world, written};
@@ -30,8 +30,8 @@ fn good(documents: &[(&str, &str)]) -> Imported {
 /// What is told of documents as not understood.
 fn not_understood(documents: &[(&str, &str)]) -> Vec<String> {
     let imported = imported(written(documents).path());
-    let told = imported.report.not_understood.iter();
-    told.map(|one| format!("{}: {}", one.place.as_deref().unwrap_or_default(), one.message)).collect()
+    let told = imported.report.unsupported.iter();
+    told.map(|one| format!("{}: {}", one.location.as_deref().unwrap_or_default(), one.message)).collect()
 }
 
 fn utf_16(text: &str) -> Vec<u8> {
@@ -44,7 +44,7 @@ fn a_document_in_the_encoding_of_windows_is_read() {
     fs::write(dir.path().join("vpc.json"), utf_16(&VPC.replace('\n', "\r\n"))).unwrap();
     assert!(imported(dir.path()).text.contains("id = \"subnet-a\""));
     fs::write(dir.path().join("vpc.json"), utf_16("{\"Vpcs\": [\r\n  {]}")).unwrap();
-    let told = import(dir.path(), &Options::default()).unwrap();
+    let told = import(dir.path(), &ImportOptions::default()).unwrap();
     let loaded = told.load(Path::new("damaged"));
     assert!(loaded.report.render(&loaded.sources).contains("vpc.json:2:4: error[unreadable-file]"));
 }
@@ -54,7 +54,7 @@ fn what_is_no_text_is_told_where_it_begins() {
     let dir = written(&[("vpc.json", VPC)]);
     fs::write(dir.path().join("cut.json"), b"{\n  \"Vpcs\": \"\xc3").unwrap();
     fs::write(dir.path().join("drawing.png"), b"\x89PNG").unwrap();
-    let told = import(dir.path(), &Options::default()).unwrap();
+    let told = import(dir.path(), &ImportOptions::default()).unwrap();
     let loaded = told.load(Path::new("damaged"));
     let told = loaded.report.render(&loaded.sources);
     assert!(told.contains("cut.json:2:12: error[unreadable-file]: from here on this is no text"), "{told}");
@@ -72,7 +72,7 @@ fn pages_follow_each_other_as_people_count() {
     let more = r#", "NextToken": "more""#;
     let [one, two, ten] = [page(1, more), page(2, more), page(10, "")];
     let pages = [("s-1.json", one.as_str()), ("s-2.json", &two), ("s-10.json", &ten), ("vpc/v.json", VPC)];
-    assert_eq!(imported(written(&pages).path()).report.read["Subnets"].written, 4);
+    assert_eq!(imported(written(&pages).path()).report.read["Subnets"].converted, 4);
     let told = refused(&[("s-1.json", &one), ("s-2.json", &two), ("vpc/v.json", VPC)]);
     assert!(told.contains("s-2.json:2:65: error[unreadable-file]: there is more than this page"), "{told}");
 }
@@ -110,7 +110,7 @@ fn a_page_of_records_waits_for_the_name_that_it_tells() {
     let told = refused(&documents);
     assert!(told.contains("Z0000000B-records.json:2:"), "{told}");
     documents.push(("again/Z0000000B.json", &rest));
-    assert_eq!(imported(written(&documents).path()).report.read["ResourceRecordSets"].written, 4);
+    assert_eq!(imported(written(&documents).path()).report.read["ResourceRecordSets"].converted, 4);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn old_examples_forms_are_read() {
     assert!(imported.text.contains("cidr = [\"10.0.0.0/16\"]"), "{}", imported.text);
     assert!(imported.report.to_string().contains("ask 10.0.0.53, 10.0.0.54 and not"), "{}", imported.report);
     let read = &imported.report.read["Vpcs"];
-    assert_eq!((read.written, read.left_out["no document tells its prefixes"]), (1, 1));
+    assert_eq!((read.converted, read.skipped["no document tells its prefixes"]), (1, 1));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn two_documents_of_one_object_say_what_either_says() {
         "{}",
         imported.text
     );
-    assert!(imported.report.not_understood.is_empty(), "{}", imported.report);
+    assert!(imported.report.unsupported.is_empty(), "{}", imported.report);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_peering_of_transit_gateways_has_two_ends() {
     let dir = written(&[("eu-west-1/all.json", &near), ("us-east-1/all.json", &far)]);
     let imported = imported(dir.path());
     assert_eq!(imported.text.matches("id = \"tgw-attach-between\"").count(), 2, "{}", imported.text);
-    assert!(imported.report.not_understood.is_empty(), "{}", imported.report);
+    assert!(imported.report.unsupported.is_empty(), "{}", imported.report);
     let explain = ["explain", "--json", "--address", "10.2.0.9", "--from", "subnet-a", "--config"];
     let output = plustwo(&[&explain[..], &[dir.path().to_str().unwrap()]].concat());
     let told: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
@@ -321,7 +321,7 @@ fn prefix_lists_of_one_id_stay_with_their_regions() {
     };
     let (south, north) = (of("ap-south-1", "192.0.2.0/25"), of("eu-north-1", "192.0.2.128/25"));
     let text = good(&[("ap-south-1/all.json", &south), ("eu-north-1/all.json", &north)]);
-    assert_eq!(text.report.read["PrefixLists"].written, 2, "{}", text.report);
+    assert_eq!(text.report.read["PrefixLists"].converted, 2, "{}", text.report);
     for (region, cidr) in [("ap-south-1", "192.0.2.0/25"), ("eu-north-1", "192.0.2.128/25")] {
         let wanted =
             format!("region = \"{region}\"\nname = \"com.amazonaws.{region}.s3\"\nentries = [\"{cidr}\"]");
@@ -339,7 +339,7 @@ fn zones_of_services_are_no_zones_of_records() {
     let imported = imported(written(&[("v.json", VPC), ("zones.json", zones)]).path());
     assert_eq!(imported.text.matches("[[hosted_zone]]").count(), 1, "{}", imported.text);
     let read = &imported.report.read["HostedZones"];
-    assert_eq!((read.written, read.not_understood, read.total()), (1, 1, 3));
+    assert_eq!((read.converted, read.unsupported, read.total()), (1, 1, 3));
     let told = imported.report.to_string();
     assert!(told.contains("efs.amazonaws.com owns fs-1.efs.eu-west-1.amazonaws.com"), "{told}");
 }

@@ -3,7 +3,7 @@
 use super::DocumentReader;
 use super::forms::CallShape;
 use super::keys::{OTHERS, VPC_ATTRIBUTES};
-use crate::import::document::{Document, DocumentError, RawObject};
+use crate::import::document::{Document, DocumentError, RawJson};
 use crate::import::folder::is_account;
 use crate::import::ledger::{LocatedItem, SourceLocation};
 use crate::import::objects::Object;
@@ -13,7 +13,7 @@ use crate::import::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
 
 impl DocumentReader<'_> {
     /// Reads reservations, which hold the instances.
-    pub(super) fn reservations(&mut self, file: usize, value: &RawObject<'_>) {
+    pub(super) fn reservations(&mut self, file: usize, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
             self.mistake(file, value, "`Reservations` is no list".to_owned());
             return;
@@ -32,7 +32,7 @@ impl DocumentReader<'_> {
     }
 
     /// Reads whether public access to a region's VPCs is blocked.
-    pub(super) fn block_public_access(&mut self, file: usize, value: &RawObject<'_>) {
+    pub(super) fn block_public_access(&mut self, file: usize, value: &RawJson<'_>) {
         const KIND: &str = "VpcBlockPublicAccessOptions";
         let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
         let spot = SourceLocation { file, at: value.start };
@@ -66,7 +66,7 @@ impl DocumentReader<'_> {
         }
         let start = document.at.start;
         let value = serde_json::Value::Object(whole).to_string();
-        let value = RawObject { text: &value, start };
+        let value = RawJson { text: &value, start };
         let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
         let spot = SourceLocation { file: document.file, at: start };
         self.ledger.insert_item(VPC_ATTRIBUTES, spot);
@@ -80,7 +80,7 @@ impl DocumentReader<'_> {
     }
 
     /// Reads the VPCs that stand beside a hosted zone.
-    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &RawObject<'_>) {
+    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let vpcs: Vec<LocatedItem<ZoneVpc>> = self.items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
         let zone = zone.and_then(|zone| self.plain::<HostedZone>(document.file, zone)).map(|zone| zone.id());
@@ -91,7 +91,7 @@ impl DocumentReader<'_> {
     }
 
     /// Reads which hosted zones a VPC has.
-    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &RawObject<'_>) {
+    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
             self.mistake(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
             return;
@@ -125,7 +125,7 @@ impl DocumentReader<'_> {
         let id = &zone.hosted_zone_id;
         self.ledger.insert(HostedZone::KIND, id, spot);
         if service.starts_with("vpce.") {
-            self.ledger.left_out(
+            self.ledger.mark_skipped(
                 HostedZone::KIND,
                 id,
                 "it is an endpoint's private DNS, which the endpoint tells",
@@ -133,7 +133,7 @@ impl DocumentReader<'_> {
         } else {
             let why =
                 format!("{service} owns {} and tells nobody its records", zone.name.trim_end_matches('.'));
-            self.ledger.not_understood(HostedZone::KIND, id, why);
+            self.ledger.mark_unsupported(HostedZone::KIND, id, why);
         }
     }
 

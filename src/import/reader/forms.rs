@@ -3,7 +3,7 @@
 use super::{Accessor, DocumentReader};
 use crate::import::inventory::ReadObject;
 use crate::import::ledger::SourceLocation;
-use crate::import::merge::{contradictions, merged};
+use crate::import::merge::{conflicting_fields, merge};
 use crate::import::objects::Object;
 
 /// The form of an object that counts.
@@ -37,14 +37,14 @@ impl<'f> DocumentReader<'f> {
         let number = first.number;
         let (longer, shorter) = if first.size < form.size { (&form, &first) } else { (&first, &form) };
         let (value, other) = (self.value_of::<T>(longer), self.value_of::<T>(shorter));
-        for field in contradictions(&value, &other) {
+        for field in conflicting_fields(&value, &other) {
             if !T::IGNORED.contains(&field.as_str()) {
                 let message =
                     format!("{}: two documents do not agree about `{field}`; the longer form holds", key.1);
-                self.ledger.note(Some(form.spot), message);
+                self.ledger.note_unsupported(Some(form.spot), message);
             }
         }
-        let value = merged(value, other);
+        let value = merge(value, other);
         let CallShape { spot, size, .. } = *longer;
         if let (Some(first), Ok(object)) =
             (shelf(&mut self.inventory).get_mut(number), serde_json::from_value(value.clone()))

@@ -4,7 +4,7 @@ use super::{DocumentReader, keys};
 use crate::import::document::{Document, Member};
 use crate::import::inventory::ReadObject;
 use crate::import::ledger::SourceLocation;
-use crate::import::merge::says_nothing;
+use crate::import::merge::is_empty_value;
 use crate::import::objects::network::Vpc;
 use crate::import::objects::{Object, Other};
 
@@ -12,8 +12,8 @@ impl DocumentReader<'_> {
     /// Notes the fields of an object that nobody reads and that say something.
     pub(super) fn unread(&mut self, spot: SourceLocation, kind: &str, other: &Other, ignored: &[&str]) {
         for (field, value) in other {
-            if !says_nothing(value) && !ignored.contains(&field.as_str()) {
-                self.ledger.note(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
+            if !is_empty_value(value) && !ignored.contains(&field.as_str()) {
+                self.ledger.note_unsupported(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
             }
         }
     }
@@ -54,7 +54,7 @@ impl DocumentReader<'_> {
         }
         let word = if keys.len() == 1 { "key" } else { "keys" };
         let keys = keys.join(", ");
-        let why = match document.is_listed {
+        let why = match document.is_in_list {
             true => {
                 format!("an object of a list without its key, as `--query` leaves it, is not read ({keys})")
             }
@@ -71,8 +71,8 @@ impl DocumentReader<'_> {
             |vpc: &ReadObject<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
         for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {
             let id = &vpc.vpc_id;
-            self.ledger.left_out(Vpc::KIND, id, "no document tells its prefixes");
-            self.ledger.missing(
+            self.ledger.mark_skipped(Vpc::KIND, id, "no document tells its prefixes");
+            self.ledger.note_missing(
                 format!("the prefixes of VPC {id}"),
                 format!("aws ec2 describe-vpcs --vpc-ids {id}"),
             );

@@ -32,14 +32,14 @@ impl ConfigWriter<'_> {
     pub(super) fn endpoints(&mut self, vpc: &str) {
         for endpoint in self.index.endpoints.get(vpc) {
             if endpoint.is_gone() {
-                self.ledger.left_out(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
+                self.ledger.mark_skipped(VpcEndpoint::KIND, &endpoint.vpc_endpoint_id, "it is deleted");
             } else {
                 self.endpoint(vpc, endpoint);
             }
         }
         if !self.has_document(VpcEndpoint::KIND) {
             let call = self.with_region(vpc, "aws ec2 describe-vpc-endpoints");
-            self.ledger.missing(format!("the endpoints of VPC {vpc}"), call);
+            self.ledger.note_missing(format!("the endpoints of VPC {vpc}"), call);
         }
     }
 
@@ -92,7 +92,7 @@ impl ConfigWriter<'_> {
         if leads_on && !self.has_document(VpcEndpointAssociation::KIND) {
             let call = format!("aws ec2 describe-vpc-endpoint-associations --vpc-endpoint-ids {id}");
             let call = self.with_region(vpc, &call);
-            self.ledger.missing(format!("what endpoint {id} leads to"), call);
+            self.ledger.note_missing(format!("what endpoint {id} leads to"), call);
         }
     }
 
@@ -138,7 +138,7 @@ impl ConfigWriter<'_> {
                 self.with_region(vpc, &format!("aws ec2 describe-vpc-endpoint-services --service-names {name}"));
             let what =
                 format!("the private names of {name}, which endpoint {} answers", endpoint.vpc_endpoint_id);
-            self.ledger.missing(what, call);
+            self.ledger.note_missing(what, call);
         }
     }
 
@@ -153,7 +153,7 @@ impl ConfigWriter<'_> {
             };
             let Some(subnet) = interface.subnet_id.as_deref() else { continue };
             if !self.require_subnet(vpc, subnet, id) {
-                self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
+                self.ledger.mark_skipped(NetworkInterface::KIND, id, "no document holds its subnet");
                 continue;
             }
             let groups = if interface.groups.is_empty() { &endpoint.groups } else { &interface.groups };
@@ -167,13 +167,13 @@ impl ConfigWriter<'_> {
                 inline = inline.strings("security_groups", &groups);
             }
             written.push(inline);
-            self.ledger.left_out(NetworkInterface::KIND, id, "it stands with its endpoint");
+            self.ledger.mark_skipped(NetworkInterface::KIND, id, "it stands with its endpoint");
         }
         if !absent.is_empty() {
             let call =
                 format!("aws ec2 describe-network-interfaces --network-interface-ids {}", absent.join(" "));
             let call = self.with_region(vpc, &call);
-            self.ledger.missing(format!("the addresses of endpoint {}", endpoint.vpc_endpoint_id), call);
+            self.ledger.note_missing(format!("the addresses of endpoint {}", endpoint.vpc_endpoint_id), call);
         }
         written
     }
@@ -182,7 +182,7 @@ impl ConfigWriter<'_> {
     fn association(&mut self, association: &VpcEndpointAssociation) {
         let Some(resource) = &association.associated_resource_arn else {
             let why = "it does not say what it leads to";
-            self.ledger.not_understood(VpcEndpointAssociation::KIND, &association.id, why);
+            self.ledger.mark_unsupported(VpcEndpointAssociation::KIND, &association.id, why);
             return;
         };
         self.toml.table("vpc.endpoint.association", None);

@@ -46,20 +46,20 @@ impl ConfigWriter<'_> {
         for interface in own {
             let id = interface.network_interface_id.as_str();
             if let Some(why) = self.whose(vpc, interface) {
-                self.ledger.left_out(NetworkInterface::KIND, id, why);
+                self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
                 continue;
             }
             let is_asked_for = interface.association.public_ip.is_some() || self.route_targets.contains(id);
             if !is_few && !is_asked_for {
                 let why = "no public address, no route to it, and there are many";
-                self.ledger.left_out(NetworkInterface::KIND, id, why);
+                self.ledger.mark_skipped(NetworkInterface::KIND, id, why);
                 continue;
             }
             self.network_interface(vpc, interface);
         }
         if !self.has_document(NetworkInterface::KIND) {
             let call = self.with_region(vpc, "aws ec2 describe-network-interfaces");
-            self.ledger.missing(format!("the network interfaces of VPC {vpc}"), call);
+            self.ledger.note_missing(format!("the network interfaces of VPC {vpc}"), call);
         }
     }
 
@@ -92,11 +92,11 @@ impl ConfigWriter<'_> {
     fn network_interface(&mut self, vpc: &str, interface: &NetworkInterface) {
         let id = interface.network_interface_id.as_str();
         let Some(subnet) = interface.subnet_id.as_deref() else {
-            self.ledger.left_out(NetworkInterface::KIND, id, "it stands in no subnet");
+            self.ledger.mark_skipped(NetworkInterface::KIND, id, "it stands in no subnet");
             return;
         };
         if !self.require_subnet(vpc, subnet, id) {
-            self.ledger.left_out(NetworkInterface::KIND, id, "no document holds its subnet");
+            self.ledger.mark_skipped(NetworkInterface::KIND, id, "no document holds its subnet");
             return;
         }
         self.toml.table("vpc.network_interface", name_tag(&interface.tag_set));
@@ -128,28 +128,28 @@ impl ConfigWriter<'_> {
                 || !instance.security_groups.is_empty()
                 || self.route_targets.contains(id);
             if is_gone(instance) {
-                self.ledger.left_out(Instance::KIND, id, "it is terminated");
+                self.ledger.mark_skipped(Instance::KIND, id, "it is terminated");
             } else if !is_few && !is_asked_for {
                 let why = "no public address, group or resource name, no route to it, and there are many";
-                self.ledger.left_out(Instance::KIND, id, why);
+                self.ledger.mark_skipped(Instance::KIND, id, why);
             } else {
                 self.instance(vpc, instance);
             }
         }
         if !self.has_document(Instance::KIND) {
             let call = self.with_region(vpc, "aws ec2 describe-instances");
-            self.ledger.missing(format!("the instances of VPC {vpc}"), call);
+            self.ledger.note_missing(format!("the instances of VPC {vpc}"), call);
         }
     }
 
     fn instance(&mut self, vpc: &str, instance: &Instance) {
         let id = instance.instance_id.as_str();
         let Some(subnet) = instance.subnet_id.as_deref() else {
-            self.ledger.left_out(Instance::KIND, id, "it stands in no subnet");
+            self.ledger.mark_skipped(Instance::KIND, id, "it stands in no subnet");
             return;
         };
         if !self.require_subnet(vpc, subnet, id) {
-            self.ledger.left_out(Instance::KIND, id, "no document holds its subnet");
+            self.ledger.mark_skipped(Instance::KIND, id, "no document holds its subnet");
             return;
         }
         self.toml.table("vpc.instance", name_tag(&instance.tags));

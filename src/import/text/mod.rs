@@ -119,7 +119,7 @@ impl ConfigWriter<'_> {
         let is_known = self.subnet_vpcs.get(id) == Some(&vpc);
         if !is_known && self.has_document(Subnet::KIND) {
             let call = self.with_region(vpc, &format!("aws ec2 describe-subnets --subnet-ids {id}"));
-            self.ledger.missing(format!("subnet {id}, which {whose} stands in"), call);
+            self.ledger.note_missing(format!("subnet {id}, which {whose} stands in"), call);
         }
         is_known
     }
@@ -148,6 +148,6 @@ impl ConfigWriter<'_> {
             return;
         }
         let what = format!("VPC {id}, which {whose} refers to: perhaps another account's or region's");
-        self.ledger.missing(what, format!("aws ec2 describe-vpcs --vpc-ids {id}"));
+        self.ledger.note_missing(what, format!("aws ec2 describe-vpcs --vpc-ids {id}"));
     }
 }

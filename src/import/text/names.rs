@@ -22,7 +22,7 @@ impl ConfigWriter<'_> {
         for peering in &inventory.peerings {
             let id = peering.vpc_peering_connection_id.as_str();
             if !is_state(peering.status.code.as_deref().or(Some("active")), &["active"]) {
-                self.ledger.left_out(VpcPeeringConnection::KIND, id, "it is not active");
+                self.ledger.mark_skipped(VpcPeeringConnection::KIND, id, "it is not active");
                 continue;
             }
             let (requester, accepter) = (&peering.requester_vpc_info, &peering.accepter_vpc_info);
@@ -33,7 +33,7 @@ impl ConfigWriter<'_> {
                 .collect();
             if !strangers.is_empty() {
                 strangers.iter().for_each(|vpc| self.note_missing_vpc(vpc, id));
-                self.ledger.left_out(VpcPeeringConnection::KIND, id, "no document holds the VPC at one side");
+                self.ledger.mark_skipped(VpcPeeringConnection::KIND, id, "no document holds the VPC at one side");
                 continue;
             }
             if let Some(heading) = heading.take() {
@@ -57,12 +57,12 @@ impl ConfigWriter<'_> {
             let id = endpoint.id.as_str();
             if !matches!(endpoint.direction.as_str(), "INBOUND" | "OUTBOUND" | "INBOUND_DELEGATION") {
                 let why = format!("the direction {} is not modelled", endpoint.direction);
-                self.ledger.not_understood(ResolverEndpoint::KIND, id, why);
+                self.ledger.mark_unsupported(ResolverEndpoint::KIND, id, why);
                 continue;
             }
             if !self.has_vpc(&endpoint.host_vpc_id) {
                 self.note_missing_vpc(&endpoint.host_vpc_id, id);
-                self.ledger.left_out(ResolverEndpoint::KIND, id, "no document holds its VPC");
+                self.ledger.mark_skipped(ResolverEndpoint::KIND, id, "no document holds its VPC");
                 continue;
             }
             if let Some(heading) = heading.take() {
@@ -92,7 +92,7 @@ impl ConfigWriter<'_> {
             if addresses.is_empty() {
                 let call = "aws route53resolver list-resolver-endpoint-ip-addresses --resolver-endpoint-id";
                 let call = self.with_region(&endpoint.host_vpc_id, &format!("{call} {id}"));
-                self.ledger.missing(format!("the addresses of resolver endpoint {id}"), call);
+                self.ledger.note_missing(format!("the addresses of resolver endpoint {id}"), call);
             }
             self.toml.strings("addresses", addresses);
             if endpoint.dns64_enabled == Some(true) {
@@ -108,10 +108,10 @@ impl ConfigWriter<'_> {
         for rule in &inventory.resolver_rules {
             let id = rule.id.as_str();
             if !id.starts_with("rslvr-rr-") {
-                self.ledger.left_out(ResolverRule::KIND, id, "AWS defines it by itself, and so does plustwo");
+                self.ledger.mark_skipped(ResolverRule::KIND, id, "AWS defines it by itself, and so does plustwo");
             } else if !matches!(rule.rule_type.as_str(), "FORWARD" | "SYSTEM" | "DELEGATE") {
                 let why = format!("rules of type {} are not modelled", rule.rule_type);
-                self.ledger.not_understood(ResolverRule::KIND, id, why);
+                self.ledger.mark_unsupported(ResolverRule::KIND, id, why);
             } else {
                 self.resolver_rule(rule);
             }
@@ -120,17 +120,17 @@ impl ConfigWriter<'_> {
             let id = association.resolver_rule_id.as_str();
             if !id.starts_with("rslvr-rr-") {
                 let why = "AWS defines its rule by itself";
-                self.ledger.left_out(ResolverRuleAssociation::KIND, &association.id, why);
+                self.ledger.mark_skipped(ResolverRuleAssociation::KIND, &association.id, why);
             } else if !inventory.resolver_rules.iter().any(|rule| rule.id == id) {
                 let call = format!("aws route53resolver get-resolver-rule --resolver-rule-id {id}");
                 let call = self.with_region(&association.vpc_id, &call);
                 let what = format!("resolver rule {id}, which VPC {} is associated with", association.vpc_id);
-                self.ledger.missing(what, call);
+                self.ledger.note_missing(what, call);
             }
         }
         if !inventory.resolver_rules.is_empty() && !self.has_document(ResolverRuleAssociation::KIND) {
             let call = "aws route53resolver list-resolver-rule-associations";
-            self.ledger.missing("the VPCs that resolver rules are associated with", call);
+            self.ledger.note_missing("the VPCs that resolver rules are associated with", call);
         }
     }
 
@@ -154,7 +154,7 @@ impl ConfigWriter<'_> {
         if let Some(endpoint) = endpoint.filter(|_| known.is_none()) {
             let call = format!("aws route53resolver get-resolver-endpoint --resolver-endpoint-id {endpoint}");
             let what = format!("resolver endpoint {endpoint}: rule {id} is taken to leave from any address");
-            self.ledger.missing(what, call);
+            self.ledger.note_missing(what, call);
         }
         let accounts = self.strange_accounts(rule.owner_id.as_deref(), &vpcs);
         self.toml.optional_string("owner_id", rule.owner_id.as_deref().filter(|_| !accounts.is_empty()));
@@ -173,13 +173,13 @@ impl ConfigWriter<'_> {
                 association.status.as_deref().or(Some("COMPLETE")),
                 &["COMPLETE", "CREATING", "OVERRIDDEN"],
             ) {
-                self.ledger.left_out(kind, id, "it does not hold");
+                self.ledger.mark_skipped(kind, id, "it does not hold");
             } else if self.has_vpc(&association.vpc_id) {
                 vpcs.push(association.vpc_id.clone());
                 self.ledger.mark_converted(kind, id);
             } else {
                 self.note_missing_vpc(&association.vpc_id, rule);
-                self.ledger.left_out(kind, id, "no document holds its VPC");
+                self.ledger.mark_skipped(kind, id, "no document holds its VPC");
             }
         }
         vpcs
@@ -209,7 +209,7 @@ impl ConfigWriter<'_> {
             let id = association.profile_id.as_str();
             if !inventory.profiles.iter().any(|profile| profile.id == id) {
                 let call = format!("aws route53profiles get-profile --profile-id {id}");
-                self.ledger.missing(
+                self.ledger.note_missing(
                     format!("Profile {id}, which {} is associated with", association.resource_id),
                     call,
                 );
@@ -229,7 +229,7 @@ impl ConfigWriter<'_> {
                 ),
             ] {
                 if !self.has_document(kind) {
-                    self.ledger.missing(what, format!("aws route53profiles {call}"));
+                    self.ledger.note_missing(what, format!("aws route53profiles {call}"));
                 }
             }
         }
@@ -243,14 +243,14 @@ impl ConfigWriter<'_> {
         let mut priorities = Vec::new();
         for association in own {
             if is_state(association.status.as_deref(), &["DELETED", "DELETING", "FAILED"]) {
-                self.ledger.left_out(ProfileAssociation::KIND, &association.id, "it does not hold");
+                self.ledger.mark_skipped(ProfileAssociation::KIND, &association.id, "it does not hold");
             } else if self.has_vpc(&association.resource_id) {
                 vpcs.push(association.resource_id.clone());
                 priorities.push(association.priority);
                 self.ledger.mark_converted(ProfileAssociation::KIND, &association.id);
             } else {
                 self.note_missing_vpc(&association.resource_id, id);
-                self.ledger.left_out(ProfileAssociation::KIND, &association.id, "no document holds its VPC");
+                self.ledger.mark_skipped(ProfileAssociation::KIND, &association.id, "no document holds its VPC");
             }
         }
         let accounts = self.strange_accounts(profile.owner_id.as_deref(), &vpcs);
@@ -284,7 +284,7 @@ impl ConfigWriter<'_> {
             let kind = ProfileResourceAssociation::KIND;
             let Some((_, id)) = resource.resource_arn.split_once(mark) else {
                 if resource.resource_arn.contains("firewall") {
-                    self.ledger.left_out(kind, &resource.id, "DNS Firewall is read and not used yet");
+                    self.ledger.mark_skipped(kind, &resource.id, "DNS Firewall is read and not used yet");
                 }
                 continue;
             };
@@ -306,8 +306,8 @@ impl ConfigWriter<'_> {
                 ids.push(id.to_owned());
                 self.ledger.mark_converted(kind, &resource.id);
             } else {
-                self.ledger.missing(format!("{id}, which is in Profile {profile}"), call);
-                self.ledger.left_out(kind, &resource.id, "no document holds what it leads to");
+                self.ledger.note_missing(format!("{id}, which is in Profile {profile}"), call);
+                self.ledger.mark_skipped(kind, &resource.id, "no document holds what it leads to");
             }
         }
         ids

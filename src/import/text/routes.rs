@@ -53,39 +53,39 @@ impl<'a> ConfigWriter<'a> {
                 table.routes.iter().filter_map(|route| self.route(vpc, table, route)).collect();
             self.toml.inline_tables("routes", &routes);
             for association in table.associations.iter().filter_map(|one| one.gateway_id.as_deref()) {
-                let spot = self.ledger.spot(RouteTable::KIND, id);
+                let spot = self.ledger.location(RouteTable::KIND, id);
                 let message =
                     format!("{id} routes what comes in by gateway {association}, which is not modelled");
-                self.ledger.note(spot, message);
+                self.ledger.note_unsupported(spot, message);
             }
             self.ledger.mark_converted(RouteTable::KIND, id);
         }
         let mut own = index.route_tables.get(vpc).iter();
         if !self.has_document(RouteTable::KIND) {
             let call = self.with_region(vpc, "aws ec2 describe-route-tables");
-            self.ledger.missing(format!("the route tables of VPC {vpc}"), call);
+            self.ledger.note_missing(format!("the route tables of VPC {vpc}"), call);
         } else if !own.any(|table| table.associations.iter().any(|one| one.main)) {
             let call = self
                 .with_region(vpc, &format!("aws ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"));
-            self.ledger.missing(format!("the main route table of VPC {vpc}"), call);
+            self.ledger.note_missing(format!("the main route table of VPC {vpc}"), call);
         }
     }
 
     /// A route; none for `local` ones, which are implied, and for what cannot be written.
     fn route(&mut self, vpc: &str, table: &RouteTable, route: &Route) -> Option<InlineTable> {
-        let spot = self.ledger.spot(RouteTable::KIND, &table.route_table_id);
+        let spot = self.ledger.location(RouteTable::KIND, &table.route_table_id);
         let id = &table.route_table_id;
         if route.gateway_id.as_deref() == Some("local") {
             return None;
         }
         let Some(destination) = route.destination() else {
-            self.ledger.note(spot, format!("{id} has a route without a destination"));
+            self.ledger.note_unsupported(spot, format!("{id} has a route without a destination"));
             return None;
         };
         let target = match (route.target(), &route.odb_network_arn) {
             (Some(target), _) => target,
             (None, Some(arn)) => {
-                self.ledger.note(
+                self.ledger.note_unsupported(
                     spot,
                     format!("{id} has a route to {destination} by ODB network {arn}, which is left out"),
                 );
@@ -97,7 +97,7 @@ impl<'a> ConfigWriter<'a> {
                 return Some(inline.string("state", self.state(table, route).unwrap_or("blackhole")));
             }
             (None, None) => {
-                self.ledger.note(
+                self.ledger.note_unsupported(
                     spot,
                     format!("{id} has a route to {destination} without a target, which is left out"),
                 );
@@ -149,10 +149,10 @@ impl<'a> ConfigWriter<'a> {
 
     fn unknown_word(&mut self, table: &RouteTable, route: &Route, what: &str, word: &str, taken: &str) {
         let id = &table.route_table_id;
-        let spot = self.ledger.spot(RouteTable::KIND, id);
+        let spot = self.ledger.location(RouteTable::KIND, id);
         let destination = route.destination().unwrap_or_default();
         let message = format!("{id} has a route to {destination} whose {what} is {word}, which is {taken}");
-        self.ledger.note(spot, message);
+        self.ledger.note_unsupported(spot, message);
     }
 
     /// What a virtual private gateway learnt a route by, where that is not BGP over a VPN connection.
@@ -182,8 +182,8 @@ impl<'a> ConfigWriter<'a> {
                 "{table} has a route to {destination} that {gateway} learnt by BGP, over Direct Connect or a VPN \
                  connection: taken as Direct Connect's, which goes first"
             );
-            let spot = self.ledger.spot(RouteTable::KIND, table);
-            self.ledger.note(spot, message);
+            let spot = self.ledger.location(RouteTable::KIND, table);
+            self.ledger.note_unsupported(spot, message);
         }
         match (by_direct_connect, connections.is_empty(), by_bgp) {
             (true, ..) => Some("direct-connect"),
@@ -209,7 +209,7 @@ impl<'a> ConfigWriter<'a> {
         let call = calls.iter().find(|(prefix, _)| target.starts_with(prefix));
         if let Some((_, call)) = call.filter(|_| !self.index.route_targets.contains(target)) {
             let call = self.with_region(vpc, &format!("aws ec2 {call} {target}"));
-            self.ledger.missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
+            self.ledger.note_missing(format!("{target}, which a route of VPC {vpc} leads to"), call);
         }
     }
 
@@ -237,9 +237,9 @@ impl<'a> ConfigWriter<'a> {
                             "the entries of prefix list {id} ({}): taken as they were {}",
                             list.name, list.as_of
                         );
-                        self.ledger.missing(what, call);
+                        self.ledger.note_missing(what, call);
                     }
-                    None => self.ledger.missing(format!("the entries of prefix list {id}"), call),
+                    None => self.ledger.note_missing(format!("the entries of prefix list {id}"), call),
                 }
                 continue;
             };
@@ -306,9 +306,9 @@ impl<'a> ConfigWriter<'a> {
                     let why = format!(
                         "clients of VPC {vpc} ask {servers} and not its resolver, unless told otherwise"
                     );
-                    self.ledger.not_understood(DhcpOptions::KIND, id, why);
+                    self.ledger.mark_unsupported(DhcpOptions::KIND, id, why);
                 }
-                None => self.ledger.left_out(DhcpOptions::KIND, id, "clients ask the VPC's resolver"),
+                None => self.ledger.mark_skipped(DhcpOptions::KIND, id, "clients ask the VPC's resolver"),
             }
         }
     }

@@ -52,7 +52,7 @@ impl ConfigWriter<'_> {
                 known.push(id.to_owned());
             } else {
                 let call = self.with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {id}"));
-                self.ledger.missing(
+                self.ledger.note_missing(
                     format!("security group {id}: everything is taken as admitted where it stands alone"),
                     call,
                 );
@@ -80,7 +80,7 @@ impl ConfigWriter<'_> {
         for group in self.index.security_groups.get(vpc) {
             let id = group.group_id.as_str();
             if !self.written_groups.contains(id) {
-                self.ledger.left_out(SecurityGroup::KIND, id, "nothing that is written has it");
+                self.ledger.mark_skipped(SecurityGroup::KIND, id, "nothing that is written has it");
                 continue;
             }
             self.toml.table("vpc.security_group", name_tag(&group.tags).or(group.group_name.as_deref()));
@@ -104,7 +104,7 @@ impl ConfigWriter<'_> {
         for rule in &self.inventory.security_group_rules {
             if self.written_groups.contains(&rule.group_id) {
                 let why = "it stands with its group";
-                self.ledger.left_out(SecurityGroupRule::KIND, &rule.security_group_rule_id, why);
+                self.ledger.mark_skipped(SecurityGroupRule::KIND, &rule.security_group_rule_id, why);
             }
         }
     }
@@ -122,7 +122,7 @@ impl ConfigWriter<'_> {
                     let what = format!("security group {other}, which {group} names: its rule is left out");
                     let call =
                         self.with_region(vpc, &format!("aws ec2 describe-security-groups --group-ids {other}"));
-                    self.ledger.missing(what, call);
+                    self.ledger.note_missing(what, call);
                     continue;
                 }
                 others.push(other);
@@ -175,10 +175,10 @@ impl ConfigWriter<'_> {
 
     /// Tells of a rule for a protocol that the configuration has no word for.
     fn other_protocol(&mut self, kind: &'static str, id: &str, protocol: &str) {
-        let spot = self.ledger.spot(kind, id);
+        let spot = self.ledger.location(kind, id);
         let message =
             format!("{id} has a rule for protocol {protocol}, which is left out: no way is judged by it");
-        self.ledger.note(spot, message);
+        self.ledger.note_unsupported(spot, message);
     }
 
     /// Whether a VPC has IPv6 prefixes.

@@ -37,7 +37,7 @@ impl ConfigWriter<'_> {
         let mut gateways: Vec<&str> = Vec::new();
         for vpn in &inventory.vpn_connections {
             if !vpn.holds() {
-                self.ledger.left_out(VpnConnection::KIND, &vpn.vpn_connection_id, "it is deleted");
+                self.ledger.mark_skipped(VpnConnection::KIND, &vpn.vpn_connection_id, "it is deleted");
             } else if !gateways.contains(&vpn.customer_gateway_id.as_str()) {
                 gateways.push(&vpn.customer_gateway_id);
             }
@@ -71,12 +71,12 @@ impl ConfigWriter<'_> {
         }
         for gateway in &inventory.customer_gateways {
             let why = "no VPN connection leads to it";
-            self.ledger.left_out(CustomerGateway::KIND, &gateway.customer_gateway_id, why);
+            self.ledger.mark_skipped(CustomerGateway::KIND, &gateway.customer_gateway_id, why);
         }
         for gateway in &inventory.vpn_gateways {
             if !gateway.vpc_attachments.iter().any(|attachment| self.vpc_regions.contains_key(&attachment.vpc_id)) {
                 let why = "it is attached to no VPC that a document holds";
-                self.ledger.left_out(VpnGateway::KIND, &gateway.vpn_gateway_id, why);
+                self.ledger.mark_skipped(VpnGateway::KIND, &gateway.vpn_gateway_id, why);
             }
         }
         self.direct_connect_gateways();
@@ -93,7 +93,7 @@ impl ConfigWriter<'_> {
         }
         for interface in &inventory.virtual_interfaces {
             let why = "where a Direct Connect gateway leads is told by its associations";
-            self.ledger.left_out(VirtualInterface::KIND, &interface.virtual_interface_id, why);
+            self.ledger.mark_skipped(VirtualInterface::KIND, &interface.virtual_interface_id, why);
         }
         for connect in connects {
             let id = connect.transit_gateway_attachment_id.as_str();
@@ -139,7 +139,7 @@ impl ConfigWriter<'_> {
         self.ledger.mark_converted(CustomerGateway::KIND, gateway);
         if about.is_none() {
             let call = format!("aws ec2 describe-customer-gateways --customer-gateway-ids {gateway}");
-            self.ledger.missing(format!("customer gateway {gateway}, which a VPN connection leads to"), call);
+            self.ledger.note_missing(format!("customer gateway {gateway}, which a VPN connection leads to"), call);
         }
     }
 
@@ -150,7 +150,7 @@ impl ConfigWriter<'_> {
             let message = format!(
                 "the prefixes of {id}: no static or propagated route names them, so write its `cidr` by hand"
             );
-            self.ledger.note(None, message);
+            self.ledger.note_unsupported(None, message);
         }
         self.toml.table("site", name);
         self.toml.string("id", id);
@@ -186,14 +186,14 @@ impl ConfigWriter<'_> {
             let call = format!(
                 "aws directconnect describe-direct-connect-gateways --direct-connect-gateway-id {gateway}"
             );
-            self.ledger.missing(format!("Direct Connect gateway {gateway}, which something leads to"), call);
+            self.ledger.note_missing(format!("Direct Connect gateway {gateway}, which something leads to"), call);
         }
         let (mut links, mut targets, mut prefixes) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let associations = inventory.direct_connect_associations.iter();
         for association in associations.filter(|one| one.direct_connect_gateway_id == gateway) {
             let kind = DirectConnectGatewayAssociation::KIND;
             if !association.holds() {
-                self.ledger.left_out(kind, &association.id(), "it does not hold");
+                self.ledger.mark_skipped(kind, &association.id(), "it does not hold");
                 continue;
             }
             match association.gateway() {
@@ -210,7 +210,7 @@ impl ConfigWriter<'_> {
                 }
                 Some(tgw) => {
                     self.missing_transit_gateway(tgw, &id);
-                    self.ledger.left_out(kind, &association.id(), "no document holds its transit gateway");
+                    self.ledger.mark_skipped(kind, &association.id(), "no document holds its transit gateway");
                     continue;
                 }
                 None => {}
@@ -238,7 +238,7 @@ impl ConfigWriter<'_> {
     /// Tells of a transit gateway that no document holds.
     fn missing_transit_gateway(&mut self, id: &str, whose: &str) {
         let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {id}");
-        self.ledger.missing(format!("transit gateway {id}, which {whose} leads to"), call);
+        self.ledger.note_missing(format!("transit gateway {id}, which {whose} leads to"), call);
     }
 
     /// The VPCs that a virtual private gateway is attached to.
@@ -252,7 +252,7 @@ impl ConfigWriter<'_> {
     fn gateway_links(&mut self, gateway: &str) -> Vec<InlineTable> {
         if !self.inventory.vpn_gateways.iter().any(|one| one.vpn_gateway_id == gateway) {
             let call = format!("aws ec2 describe-vpn-gateways --vpn-gateway-ids {gateway}");
-            self.ledger.missing(format!("{gateway}, which a VPN connection ends at"), call);
+            self.ledger.note_missing(format!("{gateway}, which a VPN connection ends at"), call);
         }
         let vpcs = self.vpcs_of_gateway(gateway);
         vpcs.iter().map(|vpc| InlineTable::default().string("target", gateway).string("vpc", vpc)).collect()

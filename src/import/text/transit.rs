@@ -31,7 +31,7 @@ impl ConfigWriter<'_> {
         for gateway in &inventory.transit_gateways {
             let id = gateway.transit_gateway_id.as_str();
             if is_state(gateway.state.as_deref(), GONE) {
-                self.ledger.left_out(TransitGateway::KIND, id, "it is deleted");
+                self.ledger.mark_skipped(TransitGateway::KIND, id, "it is deleted");
                 continue;
             }
             if let Some(heading) = heading.take() {
@@ -62,7 +62,7 @@ impl ConfigWriter<'_> {
             let (kind, id) =
                 (TransitGatewayVpcAttachment::KIND, attachment.transit_gateway_attachment_id.as_str());
             if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.left_out(kind, id, "it does not hold");
+                self.ledger.mark_skipped(kind, id, "it does not hold");
             } else if self.has_vpc(&attachment.vpc_id) {
                 let known = attachment.subnet_ids.iter().filter(|id| self.subnet_vpcs.contains_key(id.as_str()));
                 let known: Vec<&String> = known.collect();
@@ -84,14 +84,14 @@ impl ConfigWriter<'_> {
                 written.insert(id.to_owned());
             } else {
                 self.note_missing_vpc(&attachment.vpc_id, id);
-                self.ledger.left_out(kind, id, "no document holds its VPC");
+                self.ledger.mark_skipped(kind, id, "no document holds its VPC");
             }
         }
         for attachment in inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway) {
             let id = attachment.transit_gateway_attachment_id.as_str();
             if written.contains(id) {
                 let why = "another document tells more of it";
-                self.ledger.left_out(TransitGatewayAttachment::KIND, &attachment.id(), why);
+                self.ledger.mark_skipped(TransitGatewayAttachment::KIND, &attachment.id(), why);
             }
             let vpc = attachment.resource_id.as_deref().unwrap_or_default();
             let is_new = attachment.resource_type == "vpc" && !written.contains(id) && self.has_vpc(vpc);
@@ -104,7 +104,7 @@ impl ConfigWriter<'_> {
                 );
                 let call = self.with_region(vpc, &call);
                 self.ledger
-                    .missing(format!("the subnets of attachment {id}: taken as one in every zone"), call);
+                    .note_missing(format!("the subnets of attachment {id}: taken as one in every zone"), call);
             }
         }
         written
@@ -128,7 +128,7 @@ impl ConfigWriter<'_> {
                 continue;
             }
             if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.left_out(kind, &name, "it does not hold");
+                self.ledger.mark_skipped(kind, &name, "it does not hold");
                 continue;
             }
             let resource = attachment.resource_id.as_deref().unwrap_or_default();
@@ -150,7 +150,7 @@ impl ConfigWriter<'_> {
             if attachment.resource_type == "vpn" && site.is_none() {
                 let call = format!("aws ec2 describe-vpn-connections --vpn-connection-ids {resource}");
                 self.ledger
-                    .missing(format!("VPN connection {resource}, which is attached to {gateway}"), call);
+                    .note_missing(format!("VPN connection {resource}, which is attached to {gateway}"), call);
             }
             if attachment.resource_type == "vpc" {
                 self.note_missing_vpc(resource, id);
@@ -177,9 +177,9 @@ impl ConfigWriter<'_> {
             let is_own = sides.iter().any(|side| side.transit_gateway_id.as_deref() == Some(gateway));
             let mut listed = inventory.attachments.iter().filter(|one| one.transit_gateway_id == gateway);
             if written.contains(id) {
-                self.ledger.left_out(kind, id, "it stands with the attachments");
+                self.ledger.mark_skipped(kind, id, "it stands with the attachments");
             } else if is_state(attachment.state.as_deref(), GONE) {
-                self.ledger.left_out(kind, id, "it does not hold");
+                self.ledger.mark_skipped(kind, id, "it does not hold");
             } else if is_own && !listed.any(|one| one.transit_gateway_attachment_id == id) {
                 let peer = self.transit_gateway_named(self.peer_of(id, gateway, ""));
                 self.attachment(id, None, None, peer.as_deref());
@@ -223,7 +223,7 @@ impl ConfigWriter<'_> {
             return Some(id);
         }
         let call = format!("aws ec2 describe-transit-gateways --transit-gateway-ids {id}");
-        self.ledger.missing(format!("transit gateway {id}, at the other end of a peering"), call);
+        self.ledger.note_missing(format!("transit gateway {id}, at the other end of a peering"), call);
         None
     }
 
@@ -233,7 +233,7 @@ impl ConfigWriter<'_> {
         for table in inventory.transit_route_tables.iter().filter(|one| one.transit_gateway_id == gateway) {
             let id = table.transit_gateway_route_table_id.as_str();
             if is_state(table.state.as_deref(), GONE) {
-                self.ledger.left_out(TransitGatewayRouteTable::KIND, id, "it is deleted");
+                self.ledger.mark_skipped(TransitGatewayRouteTable::KIND, id, "it is deleted");
                 continue;
             }
             self.toml.table("transit_gateway.route_table", name_tag(&table.tags));
@@ -256,11 +256,11 @@ impl ConfigWriter<'_> {
             if !inventory.transit_propagations.contains_key(id) && !inventory.transit_routes.contains_key(id)
             {
                 let what = format!("the propagations of {id}");
-                self.ledger.missing(what, call("get-transit-gateway-route-table-propagations"));
+                self.ledger.note_missing(what, call("get-transit-gateway-route-table-propagations"));
             }
             if !inventory.transit_associations.contains_key(id) && inventory.attachments.is_empty() {
                 let what = format!("the associations of {id}");
-                self.ledger.missing(what, call("get-transit-gateway-route-table-associations"));
+                self.ledger.note_missing(what, call("get-transit-gateway-route-table-associations"));
             }
             let region = self.region_of_gateway(gateway);
             let routes = self.transit_routes(id, &region, attached, &propagations);
@@ -270,7 +270,7 @@ impl ConfigWriter<'_> {
             if !inventory.transit_routes.contains_key(id) {
                 let call =
                     call("search-transit-gateway-routes") + " --filters Name=state,Values=active,blackhole";
-                self.ledger.missing(format!("the routes of {id}"), call);
+                self.ledger.note_missing(format!("the routes of {id}"), call);
             }
             self.ledger.mark_converted(TransitGatewayRouteTable::KIND, id);
         }
@@ -358,7 +358,7 @@ impl ConfigWriter<'_> {
             }
             if ids.len() > 1 && !is_blackhole {
                 let message = format!("{table} has several ways to {told}, of which the first is written");
-                self.ledger.note(Some(route.spot), message);
+                self.ledger.note_unsupported(Some(route.spot), message);
             }
             let attachment = first.filter(|_| !is_blackhole);
             for destination in destinations {
@@ -418,7 +418,7 @@ impl ConfigWriter<'_> {
             let call = format!("aws ec2 get-managed-prefix-list-entries --prefix-list-id {list}");
             let what =
                 format!("the entries of prefix list {list}, which {table} names: its routes are left out");
-            self.ledger.missing(what, call);
+            self.ledger.note_missing(what, call);
         }
         entries.unwrap_or_default()
     }

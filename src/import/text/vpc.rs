@@ -23,10 +23,10 @@ impl ConfigWriter<'_> {
         self.toml.optional_string("account", home.account.as_deref());
         if home.account.is_none() {
             let what = format!("the account that owns VPC {id}, which the query log tells");
-            self.ledger.missing(what, "aws sts get-caller-identity");
+            self.ledger.note_missing(what, "aws sts get-caller-identity");
         }
         self.toml.strings("cidr", cidrs(vpc));
-        let spot = self.ledger.spot(Vpc::KIND, id);
+        let spot = self.ledger.location(Vpc::KIND, id);
         self.blocked(spot, &format!("VPC {id}"), &vpc.block_public_access_states);
         self.attributes(id);
         self.gateways(id);
@@ -37,7 +37,7 @@ impl ConfigWriter<'_> {
         }
         if !self.has_document("Subnets") {
             let call = self.with_region(id, "aws ec2 describe-subnets");
-            self.ledger.missing(format!("the subnets of VPC {id}"), call);
+            self.ledger.note_missing(format!("the subnets of VPC {id}"), call);
         }
         self.route_tables(id);
         for nat in index.nat_gateways.get(id) {
@@ -77,7 +77,7 @@ impl ConfigWriter<'_> {
                     if needing.is_some() {
                         self.toml.value(key, true);
                     }
-                    self.ledger.missing(format!("{attribute} of VPC {id}: taken as {why}"), call);
+                    self.ledger.note_missing(format!("{attribute} of VPC {id}: taken as {why}"), call);
                 }
             }
         }
@@ -128,7 +128,7 @@ impl ConfigWriter<'_> {
                     let what = format!(
                         "internet gateway {target}: taken as attached to VPC {id}, whose routes lead to it"
                     );
-                    self.ledger.missing(what, call);
+                    self.ledger.note_missing(what, call);
                 }
             }
         }
@@ -155,13 +155,13 @@ impl ConfigWriter<'_> {
         for gateway in &inventory.internet_gateways {
             if gateway.attachments.is_empty() {
                 let why = "it is attached to no VPC";
-                self.ledger.left_out(InternetGateway::KIND, &gateway.internet_gateway_id, why);
+                self.ledger.mark_skipped(InternetGateway::KIND, &gateway.internet_gateway_id, why);
             }
         }
         for gateway in &inventory.egress_only_internet_gateways {
             let (kind, why) =
                 (EgressOnlyInternetGateway::KIND, "routes lead to it, and nothing else is to be said of it");
-            self.ledger.left_out(kind, &gateway.egress_only_internet_gateway_id, why);
+            self.ledger.mark_skipped(kind, &gateway.egress_only_internet_gateway_id, why);
         }
     }
 
@@ -178,9 +178,9 @@ impl ConfigWriter<'_> {
         let ipv6: Vec<&str> = ipv6.collect();
         self.toml.optional_string("ipv6_cidr", ipv6.first().copied());
         if ipv6.len() > 1 {
-            let spot = self.ledger.spot(Subnet::KIND, id);
+            let spot = self.ledger.location(Subnet::KIND, id);
             self.ledger
-                .note(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
+                .note_unsupported(spot, format!("subnet {id} has several IPv6 prefixes, of which the first is written"));
         }
         self.toml.string("availability_zone", subnet.availability_zone.as_deref().unwrap_or("unknown"));
         let table = self.index.subnet_route_tables.get(id);
@@ -198,7 +198,7 @@ impl ConfigWriter<'_> {
         if let Some(options) = subnet.private_dns_name_options_on_launch.as_ref().and_then(name_options) {
             self.toml.value("private_dns_name_options_on_launch", options);
         }
-        let spot = self.ledger.spot(Subnet::KIND, id);
+        let spot = self.ledger.location(Subnet::KIND, id);
         self.blocked(spot, &format!("subnet {id}"), &subnet.block_public_access_states);
         self.ledger.mark_converted(Subnet::KIND, id);
     }
@@ -209,7 +209,7 @@ impl ConfigWriter<'_> {
             let message = format!(
                 "public access is blocked in {whose} ({mode}), which is not modelled: ways out say nothing of it"
             );
-            self.ledger.note(spot, message);
+            self.ledger.note_unsupported(spot, message);
         }
     }
 
@@ -217,7 +217,7 @@ impl ConfigWriter<'_> {
     fn nat_gateway(&mut self, nat: &NatGateway) {
         let id = nat.nat_gateway_id.as_str();
         if nat.is_gone() {
-            self.ledger.left_out(NatGateway::KIND, id, "it is deleted");
+            self.ledger.mark_skipped(NatGateway::KIND, id, "it is deleted");
             return;
         }
         self.toml.table("vpc.nat_gateway", name_tag(&nat.tags));
@@ -238,9 +238,9 @@ impl ConfigWriter<'_> {
             self.toml.string("connectivity_type", "private");
         }
         if addresses.len() > 1 {
-            let spot = self.ledger.spot(NatGateway::KIND, id);
+            let spot = self.ledger.location(NatGateway::KIND, id);
             let message = format!("{id} has {} addresses, of which one is written", addresses.len());
-            self.ledger.note(spot, message);
+            self.ledger.note_unsupported(spot, message);
         }
         self.ledger.mark_converted(NatGateway::KIND, id);
     }
@@ -252,7 +252,7 @@ impl ConfigWriter<'_> {
             self.note_missing_vpc(&subnet.vpc_id, "a subnet");
         }
         if inventory.vpcs.is_empty() {
-            self.ledger.missing("the VPCs", "aws ec2 describe-vpcs");
+            self.ledger.note_missing("the VPCs", "aws ec2 describe-vpcs");
         }
     }
 }

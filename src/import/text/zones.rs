@@ -55,12 +55,12 @@ impl<'a> ConfigWriter<'a> {
         self.toml.strings("vpcs", vpcs);
         if !inventory.zone_vpcs.contains_key(id) {
             let call = format!("aws route53 get-hosted-zone --id {id}");
-            self.ledger.missing(format!("the VPCs that hosted zone {id} ({apex}) is associated with"), call);
+            self.ledger.note_missing(format!("the VPCs that hosted zone {id} ({apex}) is associated with"), call);
         }
         let sets = self.sets_of(id);
         if sets.is_empty() {
             let call = format!("aws route53 list-resource-record-sets --hosted-zone-id {id}");
-            self.ledger.missing(format!("the records of hosted zone {id} ({apex})"), call);
+            self.ledger.note_missing(format!("the records of hosted zone {id} ({apex})"), call);
         }
         let records = self.records(apex, &sets);
         if !records.is_empty() {
@@ -115,13 +115,13 @@ impl<'a> ConfigWriter<'a> {
                 None => {
                     let what = format!("what health check {id} says: taken as healthy");
                     let call = format!("aws route53 get-health-check-status --health-check-id {id}");
-                    self.ledger.missing(what, call);
+                    self.ledger.note_missing(what, call);
                 }
             }
             self.ledger.mark_converted(HealthCheck::KIND, &id);
         }
         for check in &inventory.health_checks {
-            self.ledger.left_out(HealthCheck::KIND, &check.id, "no record set that is written names it");
+            self.ledger.mark_skipped(HealthCheck::KIND, &check.id, "no record set that is written names it");
         }
     }
 
@@ -181,7 +181,7 @@ impl<'a> ConfigWriter<'a> {
                 written += 1;
             }
             match written {
-                0 => self.ledger.left_out(
+                0 => self.ledger.mark_skipped(
                     HostedZone::KIND,
                     &id,
                     "it is public: its names are asked of the internet",
