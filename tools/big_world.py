@@ -1,28 +1,30 @@
 #!/usr/bin/env python3
-"""Writes large worlds, to see how plustwo loads, compiles and answers them.
+"""Generates large configurations, to measure how plustwo loads, compiles and serves them.
 
     big_world.py zones [--zones 10000] [--names 10] [--values 2] [--inline] DIR
     big_world.py vpcs  [--vpcs 1000] [--subnets 10] [--endpoints 10] [--routes 100]
                        [--groups 0] [--rules 1] [--sites 0] [--clients 0]
                        [--expectations 0] DIR
 
-Writes DIR/plustwo.toml, and for `zones` a master file for each zone, then
+Writes DIR/plustwo.toml and, for `zones`, one zone file per zone. Afterwards,
 
     plustwo serve --config DIR/plustwo.toml
 
-answers on 127.0.0.1:5300. Needs nothing but Python 3.9 or later.
+listens on 127.0.0.1:5300. Requires only Python 3.9 or later.
 
-zones: hosted zones z0.corp.internal, z1.corp.internal, … of one VPC, each with the
-    names host0, host1, …, each name with so many addresses. Loopback stands in that
-    VPC's subnet. With --inline the records stand in the configuration itself.
+zones: hosted zones z0.corp.internal, z1.corp.internal, … of one VPC. --names is the
+    number of names per zone (host0, host1, …), --values the number of addresses per
+    name. Loopback clients are located in the subnet of the VPC. With --inline, the
+    records are part of the configuration instead of zone files.
 
-vpcs: VPCs, each with so many subnets, interface endpoints (private DNS, two network
-    interfaces each), routes in two route tables, security groups and rules in a group.
-    --sites, --clients and --expectations count for the whole world. Loopback stands in
-    the first VPC's first subnet, and 127.0.0.1 may ask for its endpoints' names:
-    svc0.example.internal, svc1.example.internal, … in every VPC.
+vpcs: VPCs with subnets, interface endpoints (with private DNS and two network
+    interfaces each), two route tables, and security groups. --subnets, --endpoints,
+    --routes and --groups are numbers per VPC, --rules per security group. --sites,
+    --clients and --expectations are totals. Loopback clients are located in the first
+    subnet of the first VPC and can resolve the names of its endpoints:
+    svc0.example.internal, svc1.example.internal, … These names exist in every VPC.
 
-Equal arguments make equal files.
+The output is deterministic: the same arguments yield identical files.
 """
 import argparse
 import ipaddress
@@ -31,9 +33,9 @@ from pathlib import Path
 
 REGION = "ap-northeast-1"
 AVAILABILITY_ZONES = ("ap-northeast-1a", "ap-northeast-1c")
-# The first four addresses of a subnet and the last one are AWS's own.
+# AWS reserves the first four addresses and the last address of a subnet.
 RESERVED_ADDRESSES = 5
-# 10.0.0.0/8 holds all VPCs.
+# All VPCs are in 10.0.0.0/8, which has 24 bits for addresses.
 ADDRESS_BITS = 24
 
 HEAD = """\
@@ -46,12 +48,12 @@ address = "127.0.0.1:5300"
 
 
 def bits(count):
-    """How many bits tell so many things apart."""
+    """Returns the number of bits needed to number `count` items."""
     return max(0, count - 1).bit_length()
 
 
-def ten(offset):
-    """The address at an offset in 10.0.0.0/8."""
+def address_at(offset):
+    """Returns the address at an offset in 10.0.0.0/8."""
     return ipaddress.IPv4Address(0x0A000000 + offset)
 
 
@@ -59,8 +61,8 @@ def ten(offset):
 
 
 def addresses(number, values):
-    """The addresses of a name: all different, up to 2^24 of them in a world."""
-    return [ten((number * values + value) % (1 << ADDRESS_BITS)) for value in range(values)]
+    """Returns the addresses of a name. They are unique up to a total of 2^24 addresses."""
+    return [address_at((number * values + value) % (1 << ADDRESS_BITS)) for value in range(values)]
 
 
 def zone_file(zone, names, values):
@@ -114,30 +116,30 @@ place = "subnet-big"
 # ---------------------------------------------------------------- VPCs
 
 
-class Plan:
-    """Which addresses each VPC and each subnet has."""
+class AddressPlan:
+    """Assigns addresses to VPCs and subnets."""
 
     def __init__(self, args):
         self.vpc_bits, self.subnet_bits = bits(args.vpcs), bits(max(2, args.subnets))
-        # A VPC's prefix is a /16 at most (VPC User Guide, "VPC CIDR blocks").
-        room = min(ADDRESS_BITS - self.vpc_bits, 16)
-        self.host_bits = min(12, room - self.subnet_bits)
+        # The CIDR block of a VPC is a /16 at most (VPC User Guide, "VPC CIDR blocks").
+        vpc_address_bits = min(ADDRESS_BITS - self.vpc_bits, 16)
+        self.host_bits = min(12, vpc_address_bits - self.subnet_bits)
         if (1 << self.host_bits) < args.endpoints + RESERVED_ADDRESSES + 1:
-            sys.exit("big_world.py: 10.0.0.0/8 is too small for so many VPCs, subnets and endpoints")
+            sys.exit("big_world.py: 10.0.0.0/8 is too small for this number of VPCs, subnets and endpoints")
 
     def vpc(self, vpc):
         size = self.subnet_bits + self.host_bits
-        return f"{ten(vpc << size)}/{32 - size}"
+        return f"{address_at(vpc << size)}/{32 - size}"
 
     def address(self, vpc, subnet, offset):
-        return ten((vpc << self.subnet_bits | subnet) << self.host_bits | offset)
+        return address_at((vpc << self.subnet_bits | subnet) << self.host_bits | offset)
 
     def subnet(self, vpc, subnet):
         return f"{self.address(vpc, subnet, 0)}/{32 - self.host_bits}"
 
 
 def routes(vpc, count):
-    """Half of the routes, for one of two tables, to prefixes of 100.64.0.0/10."""
+    """Returns `count` routes of one route table: a default route, and the rest to prefixes in 100.64.0.0/10."""
     lines = [f'    {{ destination = "0.0.0.0/0", target = "igw-{vpc}" }},\n']
     for route in range(max(0, count - 1)):
         prefix = ipaddress.IPv4Address(0x64400000 + 16 * route)
@@ -145,7 +147,7 @@ def routes(vpc, count):
     return "".join(lines)
 
 
-def one_vpc(args, plan, vpc):
+def vpc_sections(args, plan, vpc):
     yield f"""
 [[vpc]]
 id = "vpc-{vpc}"
@@ -191,10 +193,10 @@ network_interfaces = [
 
 
 def vpcs(args, write):
-    plan = Plan(args)
+    plan = AddressPlan(args)
     parts = [HEAD]
     for vpc in range(args.vpcs):
-        parts += one_vpc(args, plan, vpc)
+        parts += vpc_sections(args, plan, vpc)
     for site in range(args.sites):
         prefix = ipaddress.IPv4Address(0xC0A80000 + 16 * site)
         parts.append(f'\n[[site]]\nid = "site-{site}"\ncidr = ["{prefix}/28"]\nresolver = "public"\n')
@@ -216,26 +218,26 @@ def vpcs(args, write):
 def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    worlds = parser.add_subparsers(dest="world", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
 
-    def world(name, make, **counts):
-        kind = worlds.add_parser(name)
+    def add_command(name, generate, **counts):
+        command = commands.add_parser(name)
         for key, default in counts.items():
-            kind.add_argument(f"--{key}", type=int, default=default)
-        kind.add_argument("folder", metavar="DIR", type=Path)
-        kind.set_defaults(make=make)
-        return kind
+            command.add_argument(f"--{key}", type=int, default=default)
+        command.add_argument("directory", metavar="DIR", type=Path)
+        command.set_defaults(generate=generate)
+        return command
 
-    world("zones", zones, zones=10000, names=10, values=2).add_argument("--inline", action="store_true")
-    world("vpcs", vpcs, vpcs=1000, subnets=10, endpoints=10, routes=100, groups=0, rules=1, sites=0,
-          clients=0, expectations=0)
+    add_command("zones", zones, zones=10000, names=10, values=2).add_argument("--inline", action="store_true")
+    add_command("vpcs", vpcs, vpcs=1000, subnets=10, endpoints=10, routes=100, groups=0, rules=1, sites=0,
+                clients=0, expectations=0)
     return parser.parse_args()
 
 
 def main():
     args = arguments()
-    args.folder.mkdir(parents=True, exist_ok=True)
-    args.make(args, lambda name, text: (args.folder / name).write_text(text))
+    args.directory.mkdir(parents=True, exist_ok=True)
+    args.generate(args, lambda name, text: (args.directory / name).write_text(text))
 
 
 if __name__ == "__main__":

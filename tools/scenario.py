@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Prints the configuration of a scenario, and how to ask its questions, so that it can be typed.
+"""Prints the configuration of a scenario and the commands that reproduce its queries.
 
-    tools/scenario.py FILE                          the scenarios of a file
-    tools/scenario.py FILE HEADING > scenario.toml  the configuration: what the file's scenarios share, then its own
+    tools/scenario.py FILE                          list the scenarios of a file
+    tools/scenario.py FILE HEADING > scenario.toml  print the configuration of one scenario
 
-HEADING is a heading of the file, or a part that no other heading has. The questions stand below the configuration as
-comments, each as a command line. docs/scenarios.md says more.
+HEADING is a heading of the file, or a part of one that occurs in no other heading. The configuration consists of the
+part that all scenarios of the file share and the part of this scenario. The commands follow as comments. See
+docs/scenarios.md for the format of the files.
 """
 
 import sys
 
 
 def blocks(text):
-    """The fenced blocks of a file: the heading each stands under ("" above the first), its info string, its lines."""
+    """Yields the fenced code blocks of a file as (heading, info string, lines). The heading is "" before the first one."""
     heading, info, lines = "", None, []
     for line in text.splitlines():
         if info is None and line.startswith("```"):
@@ -27,9 +28,9 @@ def blocks(text):
 
 
 def commands(info, lines):
-    """The questions of a fence as command lines."""
-    said = dict(word.split("=", 1) for word in info.split()[1:] if "=" in word)
-    options = "".join(f" --{word} {said[word]}" for word in ("from", "view", "draw") if word in said)
+    """Yields a command line for each query of a code block."""
+    parameters = dict(word.split("=", 1) for word in info.split()[1:] if "=" in word)
+    options = "".join(f" --{key} {parameters[key]}" for key in ("from", "view", "draw") if key in parameters)
     for name, record_type in (line.split() for line in lines if len(line.split()) == 2 and line[0] != ";"):
         yield f"plustwo explain {name} --type {record_type}{options}"
 
@@ -47,16 +48,16 @@ def main():
     found = [heading for heading in headings if heading == wanted]
     found = found or [heading for heading in headings if wanted in heading]
     if len(found) != 1:
-        sys.exit(f"{len(found)} headings of {sys.argv[1]} have `{wanted}`:\n" + "\n".join(found or headings))
+        sys.exit(f"{len(found)} headings of {sys.argv[1]} contain `{wanted}`:\n" + "\n".join(found or headings))
 
-    config, questions = [], []
+    config, queries = [], []
     for heading, info, lines in blocks(text):
         if info == "toml config" and heading in ("", found[0]):
             config.append("\n".join(lines))
         elif heading == found[0] and info.split()[0] in ("dig", "explain"):
-            questions.extend(commands(info, lines))
-    if questions:
-        config.append("\n".join(f"# {question}" for question in questions))
+            queries.extend(commands(info, lines))
+    if queries:
+        config.append("\n".join(f"# {query}" for query in queries))
     print("\n\n".join(config))
 
 

@@ -34,7 +34,7 @@ pub struct Inventory {
     /// `enableDnsSupport` and `enableDnsHostnames` of a VPC.
     pub attributes: BTreeMap<String, VpcAttribute>,
     /// Where they are told, by the VPC's id.
-    pub attribute_spots: BTreeMap<String, Vec<SourceLocation>>,
+    pub attribute_locations: BTreeMap<String, Vec<SourceLocation>>,
     pub subnets: Vec<ReadObject<Subnet>>,
     pub route_tables: Vec<ReadObject<RouteTable>>,
     pub internet_gateways: Vec<ReadObject<InternetGateway>>,
@@ -89,9 +89,9 @@ pub struct Inventory {
     pub profile_resources: Vec<ReadObject<ProfileResourceAssociation>>,
     pub service_networks: Vec<ReadObject<ServiceNetworkVpcAssociation>>,
     /// The keys of the documents that were read, empty lists too.
-    pub kinds: HashSet<String>,
+    pub document_keys: HashSet<String>,
     /// The account that made the calls.
-    pub caller: Option<String>,
+    pub caller_account: Option<String>,
 }
 
 /// An object, and what is known of where it comes from.

@@ -150,8 +150,8 @@ pub fn import(path: &Path, options: &ImportOptions) -> io::Result<Imported> {
     let folder = folder::read(path)?;
     let mut reader = DocumentReader::new(&folder.files);
     let mut mistakes = read_documents(&folder, &mut reader);
-    mistakes.extend(reader.match_records());
-    reader.leave_out_bare_vpcs();
+    mistakes.extend(reader.match_record_sets());
+    reader.skip_vpcs_without_cidr();
     let DocumentReader { inventory, mut ledger, .. } = reader;
     let homes = places::vpc_regions(&inventory, &folder.files, options);
     mistakes.extend(vpcs_without_region(&inventory, &homes, &ledger));
@@ -176,19 +176,19 @@ fn read_documents<'f>(folder: &'f Directory, reader: &mut DocumentReader<'f>) ->
         match document::read(file, number) {
             Contents::Documents(documents) => {
                 for document in &documents {
-                    if reader.document(document) {
+                    if reader.read_document(document) {
                         pages.insert(folder, document);
                     }
                 }
             }
             Contents::Other => foreign.push(number),
-            Contents::Invalid(mistake) => reader.mistakes.push(mistake),
+            Contents::Invalid(mistake) => reader.errors.push(mistake),
         }
     }
     for file in foreign {
         reader.ledger.note_unsupported(Some(SourceLocation { file, at: 0 }), "this file is no document of the AWS CLI");
     }
-    let mut mistakes = std::mem::take(&mut reader.mistakes);
+    let mut mistakes = std::mem::take(&mut reader.errors);
     mistakes.extend(pages.into_errors());
     mistakes
 }

@@ -44,7 +44,7 @@ pub fn vpc_regions(inventory: &Inventory, files: &[File], options: &ImportOption
         let (id, file) = (vpc.vpc_id.as_str(), &files[vpc.file]);
         let region = said.get(id).map(|region| (*region).to_owned());
         let account = vpc.owner_id.clone().or_else(|| owners.get(id).map(|owner| (*owner).to_owned()));
-        let account = account.or_else(|| file.account.clone()).or_else(|| inventory.caller.clone());
+        let account = account.or_else(|| file.account.clone()).or_else(|| inventory.caller_account.clone());
         RegionAndAccount {
             region: region.or_else(|| file.region.clone()).or_else(|| options.region.clone()),
             account: account.or_else(|| options.account.clone()),

@@ -11,11 +11,11 @@ use super::reader::DocumentReader;
 impl DocumentReader<'_> {
     /// Finds the zone of each document of record sets: by the name at its apex, where the SOA record stands, and by
     /// the file's name where several zones have that name.
-    pub fn match_records(&mut self) -> Vec<DocumentError> {
+    pub fn match_record_sets(&mut self) -> Vec<DocumentError> {
         let mut mistakes = Vec::new();
         let mut of_name: HashMap<String, Vec<String>> = HashMap::new();
         for zone in &self.inventory.hosted_zones {
-            of_name.entry(plain_name(&zone.name)).or_default().push(zone.id());
+            of_name.entry(normalised_name(&zone.name)).or_default().push(zone.id());
         }
         let ids: HashSet<&String> = of_name.values().flatten().collect();
         for document in &mut self.inventory.record_sets {
@@ -23,7 +23,7 @@ impl DocumentReader<'_> {
             let named = id_in(&path, &["Z"]);
             let at_apex = |wanted: &str| document.sets.iter().find(|set| set.record_type == wanted);
             let apex = at_apex("SOA").or_else(|| at_apex("NS")).map(|set| set.name.trim_end_matches('.'));
-            let of_apex = apex.and_then(|apex| of_name.get(&plain_name(apex)));
+            let of_apex = apex.and_then(|apex| of_name.get(&normalised_name(apex)));
             document.zone = match (of_apex.map_or(&[][..], Vec::as_slice), named) {
                 (_, Some(named)) if ids.contains(&named) => Some(named),
                 ([one], _) => Some(one.clone()),
@@ -52,7 +52,7 @@ impl DocumentReader<'_> {
 
     /// Whether a list is what its key may stand for: other calls print lists of the same name, and an empty one tells
     /// nothing but by its file's name.
-    pub(super) fn is_about(
+    pub(super) fn is_list_of(
         &self,
         document: &Document<'_>,
         value: &RawJson<'_>,
@@ -65,20 +65,20 @@ impl DocumentReader<'_> {
     }
 
     /// The health check that a document is about: its id is a UUID.
-    pub(super) fn health_check(&mut self, document: &Document<'_>) -> Option<String> {
+    pub(super) fn health_check_id(&mut self, document: &Document<'_>) -> Option<String> {
         let path = self.files[document.file].path.to_string_lossy().into_owned();
-        self.told_subject(document, "HealthCheckId", "a health check", uuid_in(&path), "<its id>")
+        self.subject_id_or(document, "HealthCheckId", "a health check", uuid_in(&path), "<its id>")
     }
 
     /// The route table of a transit gateway that a document is about.
-    pub(super) fn transit_table(&mut self, document: &Document<'_>) -> Option<String> {
+    pub(super) fn transit_route_table_id(&mut self, document: &Document<'_>) -> Option<String> {
         let what = "a transit gateway's route table";
-        self.subject(document, "TransitGatewayRouteTableId", &["tgw-rtb-"], what)
+        self.subject_id(document, "TransitGatewayRouteTableId", &["tgw-rtb-"], what)
     }
 
     /// What a document is about that does not say so: a key beside it, or an id in its file's name or in that of
     /// a folder above.
-    pub(super) fn subject(
+    pub(super) fn subject_id(
         &mut self,
         document: &Document<'_>,
         key: &str,
@@ -87,11 +87,11 @@ impl DocumentReader<'_> {
     ) -> Option<String> {
         let path = self.files[document.file].path.to_string_lossy().into_owned();
         let example = format!("{}…", prefixes.first().unwrap_or(&""));
-        self.told_subject(document, key, what, id_in(&path, prefixes), &example)
+        self.subject_id_or(document, key, what, id_in(&path, prefixes), &example)
     }
 
     /// The same, where the id that the path has is found already.
-    fn told_subject(
+    fn subject_id_or(
         &mut self,
         document: &Document<'_>,
         key: &str,
@@ -107,7 +107,7 @@ impl DocumentReader<'_> {
             let help = format!(
                 "put the id into its file's name, such as `{example}.json`, or `\"{key}\": \"…\"` into the document"
             );
-            self.mistakes.push(DocumentError {
+            self.errors.push(DocumentError {
                 file: document.file,
                 at: document.at.clone(),
                 message,
@@ -119,7 +119,7 @@ impl DocumentReader<'_> {
 }
 
 /// A zone's name as it is compared: names differ by neither case nor the dot at their end.
-fn plain_name(name: &str) -> String {
+fn normalised_name(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 

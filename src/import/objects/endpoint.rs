@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 
 /// EC2 API, `VpcEndpoint`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,7 +29,7 @@ pub struct VpcEndpoint {
     pub service_network_arn: Option<String>,
     pub resource_configuration_arn: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `GroupIdentifier`, and `SecurityGroupIdentifier` of endpoints.
@@ -66,7 +66,7 @@ pub struct VpcEndpointAssociation {
     pub dns_entry: DnsEntry,
     pub private_dns_entry: DnsEntry,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `ServiceDetail`.
@@ -78,7 +78,7 @@ pub struct ServiceDetail {
     pub private_dns_name: Option<String>,
     pub private_dns_names: Vec<PrivateDnsName>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `ServiceTypeDetail`.

@@ -2,29 +2,29 @@
 
 use serde::Deserialize;
 
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 
 /// EC2 API, `InternetGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct InternetGateway {
     pub internet_gateway_id: String,
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<VpcAttachment>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `InternetGatewayAttachment` and `VpcAttachment`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Attachment {
+pub struct VpcAttachment {
     pub vpc_id: String,
     pub state: Option<String>,
 }
 
-impl Attachment {
+impl VpcAttachment {
     /// Whether it holds. AWS writes `available` for internet gateways and `attached` for others.
-    pub fn holds(&self) -> bool {
+    pub fn is_attached(&self) -> bool {
         super::is_state(self.state.as_deref().or(Some("attached")), &["available", "attached", "attaching"])
     }
 }
@@ -35,7 +35,7 @@ impl Attachment {
 pub struct EgressOnlyInternetGateway {
     pub egress_only_internet_gateway_id: String,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `NatGateway`.
@@ -52,12 +52,12 @@ pub struct NatGateway {
     pub nat_gateway_addresses: Vec<NatGatewayAddress>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 impl NatGateway {
     /// Whether it is gone, or never came to be.
-    pub fn is_gone(&self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         super::is_state(self.state.as_deref(), &["deleted", "deleting", "failed"])
     }
 }
@@ -77,9 +77,9 @@ pub struct NatGatewayAddress {
 #[serde(rename_all = "PascalCase", default)]
 pub struct VpnGateway {
     pub vpn_gateway_id: String,
-    pub vpc_attachments: Vec<Attachment>,
+    pub vpc_attachments: Vec<VpcAttachment>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `VpnConnection`.
@@ -95,7 +95,7 @@ pub struct VpnConnection {
     pub options: VpnConnectionOptions,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `VpnConnectionOptions`, as far as it is about routes.
@@ -107,7 +107,7 @@ pub struct VpnConnectionOptions {
 
 impl VpnConnection {
     /// Whether it is there.
-    pub fn holds(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         !super::is_state(self.state.as_deref(), &["deleted", "deleting"])
     }
 }
@@ -128,7 +128,7 @@ pub struct CustomerGateway {
     pub state: Option<String>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Direct Connect API, `DirectConnectGateway`.
@@ -138,7 +138,7 @@ pub struct DirectConnectGateway {
     pub direct_connect_gateway_id: String,
     pub direct_connect_gateway_name: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Direct Connect API, `DirectConnectGatewayAssociation`.
@@ -151,7 +151,7 @@ pub struct DirectConnectGatewayAssociation {
     /// What was there before `associatedGateway`.
     pub virtual_gateway_id: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Direct Connect API, `VirtualInterface`.
@@ -165,7 +165,7 @@ pub struct VirtualInterface {
     pub virtual_gateway_id: Option<String>,
     pub direct_connect_gateway_id: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 impl VirtualInterface {
@@ -186,7 +186,7 @@ pub struct AssociatedGateway {
 
 impl DirectConnectGatewayAssociation {
     /// Whether it holds.
-    pub fn holds(&self) -> bool {
+    pub fn is_associated(&self) -> bool {
         super::is_state(self.association_state.as_deref().or(Some("associated")), &["associated", "updating"])
     }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::endpoint::Group;
 use super::network::PrivateDnsNameOptions;
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 
 /// EC2 API, `Reservation`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Instance {
     pub source_dest_check: Option<bool>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `InstanceState`.
@@ -82,7 +82,7 @@ pub struct NetworkInterface {
     pub source_dest_check: Option<bool>,
     pub tag_set: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `NetworkInterfaceAssociation`.
@@ -105,7 +105,7 @@ pub struct InterfaceAttachment {
 pub struct Address {
     pub public_ip: String,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 objects! {

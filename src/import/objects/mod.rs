@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The fields of an object that its type does not read.
-pub type Other = BTreeMap<String, serde_json::Value>;
+pub type OtherFields = BTreeMap<String, serde_json::Value>;
 
 /// An object that a document holds.
 pub trait Object: DeserializeOwned {
@@ -29,7 +29,7 @@ pub trait Object: DeserializeOwned {
     fn id(&self) -> String;
 
     /// The fields that are not read.
-    fn other(&self) -> &Other;
+    fn other_fields(&self) -> &OtherFields;
 }
 
 /// Makes types objects: each with its document's key, its id, and the fields that change no answer.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 use crate::import::places::{region_of_arn, region_of_name};
 
 /// EC2 API, `Vpc`.
@@ -21,7 +21,7 @@ pub struct Vpc {
     pub block_public_access_states: BlockPublicAccessStates,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `BlockPublicAccessStates`.
@@ -116,7 +116,7 @@ pub struct Subnet {
     pub private_dns_name_options_on_launch: Option<PrivateDnsNameOptions>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `PrivateDnsNameOptionsOnLaunch`, and `PrivateDnsNameOptionsResponse` of instances.
@@ -141,7 +141,7 @@ pub struct RouteTable {
     pub routes: Vec<Route>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `RouteTableAssociation`.
@@ -185,7 +185,7 @@ pub struct PrefixList {
     pub prefix_list_arn: Option<String>,
     pub cidrs: Option<Vec<String>>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 impl PrefixList {
@@ -219,7 +219,7 @@ pub struct VpcPeeringConnection {
     pub status: PeeringStatus,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `VpcPeeringConnectionVpcInfo`.
@@ -253,7 +253,7 @@ pub struct DhcpOptions {
     pub dhcp_options_id: String,
     pub dhcp_configurations: Vec<DhcpConfiguration>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `DhcpConfiguration`.
@@ -277,7 +277,7 @@ pub enum DhcpValue {
 
 impl DhcpValue {
     /// The text.
-    pub fn text(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Text(text) | Self::Value { value: text } => text,
         }

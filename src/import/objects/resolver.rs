@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, objects};
+use super::{OtherFields, objects};
 
 /// Route 53 Resolver API, `ResolverRule`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,7 +18,7 @@ pub struct ResolverRule {
     pub owner_id: Option<String>,
     pub share_status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 Resolver API, `TargetAddress`.
@@ -42,7 +42,7 @@ pub struct ResolverRuleAssociation {
     pub vpc_id: String,
     pub status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 Resolver API, `ResolverEndpoint`.
@@ -56,7 +56,7 @@ pub struct ResolverEndpoint {
     pub host_vpc_id: String,
     pub dns64_enabled: Option<bool>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 Resolver API, `IpAddressResponse`.
@@ -74,7 +74,7 @@ pub struct ResolverConfig {
     pub resource_id: String,
     pub autodefined_reverse: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// VPC Lattice API, `ServiceNetworkVpcAssociationSummary`.
@@ -86,7 +86,7 @@ pub struct ServiceNetworkVpcAssociation {
     pub vpc_id: String,
     pub status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 objects! {

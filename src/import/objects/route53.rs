@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, objects};
+use super::{OtherFields, objects};
 
 /// Route 53 API, `HostedZone`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,7 +13,7 @@ pub struct HostedZone {
     pub name: String,
     pub config: HostedZoneConfig,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 API, `HostedZoneConfig`.
@@ -70,7 +70,7 @@ pub struct ResourceRecordSet {
     pub health_check_id: Option<String>,
     pub cidr_routing_config: Option<serde_json::Value>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 impl ResourceRecordSet {
@@ -113,7 +113,7 @@ pub struct HealthCheck {
     pub id: String,
     pub health_check_config: HealthCheckConfig,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 API, `HealthCheckConfig`, as far as it is about what is told of health.
@@ -166,7 +166,7 @@ pub struct Profile {
     pub owner_id: Option<String>,
     pub share_status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 Profiles API, `ProfileAssociation`.
@@ -179,7 +179,7 @@ pub struct ProfileAssociation {
     pub priority: Option<u16>,
     pub status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// Route 53 Profiles API, `ProfileResourceAssociation`.
@@ -191,7 +191,7 @@ pub struct ProfileResourceAssociation {
     pub resource_arn: String,
     pub status: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 objects! {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 
 /// EC2 API, `SecurityGroup`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -11,24 +11,24 @@ pub struct SecurityGroup {
     pub group_id: String,
     pub group_name: Option<String>,
     pub vpc_id: Option<String>,
-    pub ip_permissions: Vec<Permission>,
+    pub ip_permissions: Vec<IpPermission>,
     /// Absent in documents of groups that have no such rules, as of EC2-Classic.
-    pub ip_permissions_egress: Option<Vec<Permission>>,
+    pub ip_permissions_egress: Option<Vec<IpPermission>>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `IpPermission`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Permission {
+pub struct IpPermission {
     pub ip_protocol: String,
     pub from_port: Option<i32>,
     pub to_port: Option<i32>,
     pub user_id_group_pairs: Vec<GroupPair>,
-    pub ip_ranges: Vec<Range>,
-    pub ipv6_ranges: Vec<Range>,
+    pub ip_ranges: Vec<CidrRange>,
+    pub ipv6_ranges: Vec<CidrRange>,
     pub prefix_list_ids: Vec<PrefixListId>,
 }
 
@@ -42,7 +42,7 @@ pub struct GroupPair {
 /// EC2 API, `IpRange` and `Ipv6Range`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Range {
+pub struct CidrRange {
     pub cidr_ip: Option<String>,
     pub cidr_ipv6: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct SecurityGroupRule {
     pub prefix_list_id: Option<String>,
     pub referenced_group_info: GroupPair,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `NetworkAcl`.
@@ -83,7 +83,7 @@ pub struct NetworkAcl {
     pub entries: Vec<NetworkAclEntry>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `NetworkAclAssociation`.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Other, Tag, objects};
+use super::{OtherFields, Tag, objects};
 
 /// EC2 API, `TransitGateway`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,7 +14,7 @@ pub struct TransitGateway {
     pub options: TransitGatewayOptions,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `TransitGatewayOptions`, as far as it is about answers; `TransitGatewayVpcAttachmentOptions` too.
@@ -61,7 +61,7 @@ pub struct TransitGatewayAttachment {
     pub association: AttachmentAssociation,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 impl TransitGatewayAttachment {
@@ -97,7 +97,7 @@ pub struct TransitGatewayVpcAttachment {
     pub options: TransitGatewayOptions,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `TransitGatewayPeeringAttachment`.
@@ -109,7 +109,7 @@ pub struct TransitGatewayPeeringAttachment {
     pub accepter_tgw_info: PeeringGateway,
     pub state: Option<String>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `PeeringTgwInfo`.
@@ -128,7 +128,7 @@ pub struct TransitGatewayRouteTable {
     pub state: Option<String>,
     pub tags: Vec<Tag>,
     #[serde(flatten)]
-    pub other: Other,
+    pub other: OtherFields,
 }
 
 /// EC2 API, `TransitGatewayRoute`.

@@ -1,8 +1,8 @@
 //! Calls whose answers have a shape of their own.
 
 use super::DocumentReader;
-use super::forms::CallShape;
-use super::keys::{OTHERS, VPC_ATTRIBUTES};
+use super::forms::Representation;
+use super::keys::{UNRELATED, VPC_ATTRIBUTES};
 use crate::import::document::{Document, DocumentError, RawJson};
 use crate::import::folder::is_account;
 use crate::import::ledger::{LocatedItem, SourceLocation};
@@ -13,28 +13,28 @@ use crate::import::objects::route53::{HostedZone, HostedZoneSummary, ZoneVpc};
 
 impl DocumentReader<'_> {
     /// Reads reservations, which hold the instances.
-    pub(super) fn reservations(&mut self, file: usize, value: &RawJson<'_>) {
+    pub(super) fn read_reservations(&mut self, file: usize, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
-            self.mistake(file, value, "`Reservations` is no list".to_owned());
+            self.add_error(file, value, "`Reservations` is no list".to_owned());
             return;
         };
         for item in items {
             // Some tools write the instances alone.
             let members = item.members().unwrap_or_default();
             match members.into_iter().find(|member| member.key == "Instances") {
-                Some(instances) => self.list(file, &instances.value, |all| &mut all.instances),
+                Some(instances) => self.read_list(file, &instances.value, |all| &mut all.instances),
                 None if self
-                    .plain::<Reservation>(file, &item)
+                    .deserialize::<Reservation>(file, &item)
                     .is_some_and(|one| one.instances.is_empty()) => {}
-                None => self.one(file, &item, |all| &mut all.instances),
+                None => self.read_object(file, &item, |all| &mut all.instances),
             }
         }
     }
 
     /// Reads whether public access to a region's VPCs is blocked.
-    pub(super) fn block_public_access(&mut self, file: usize, value: &RawJson<'_>) {
+    pub(super) fn read_block_public_access(&mut self, file: usize, value: &RawJson<'_>) {
         const KIND: &str = "VpcBlockPublicAccessOptions";
-        let Some(states) = self.plain::<BlockPublicAccessStates>(file, value) else { return };
+        let Some(states) = self.deserialize::<BlockPublicAccessStates>(file, value) else { return };
         let spot = SourceLocation { file, at: value.start };
         self.ledger.insert_item(KIND, spot);
         match states.blocked() {
@@ -47,18 +47,18 @@ impl DocumentReader<'_> {
     }
 
     /// Reads what `sts get-caller-identity` prints.
-    pub(super) fn caller(&mut self, document: &Document<'_>) {
+    pub(super) fn read_caller_identity(&mut self, document: &Document<'_>) {
         let account: Option<String> =
             document.get("Account").and_then(|account| serde_json::from_str(account.text).ok());
-        self.inventory.kinds.insert("Account".to_owned());
+        self.inventory.document_keys.insert("Account".to_owned());
         let spot = SourceLocation { file: document.file, at: document.at.start };
         self.ledger.insert_item("Account", spot);
         self.ledger.mark_item_skipped("Account", spot, "it is the account of VPCs that nothing else tells it of");
-        self.inventory.caller = account.filter(|account| is_account(account));
+        self.inventory.caller_account = account.filter(|account| is_account(account));
     }
 
     /// Reads an attribute of a VPC.
-    pub(super) fn attribute(&mut self, document: &Document<'_>) {
+    pub(super) fn read_vpc_attribute(&mut self, document: &Document<'_>) {
         let mut whole = serde_json::Map::new();
         for member in &document.members {
             let value = serde_json::from_str(member.value.text).unwrap_or(serde_json::Value::Null);
@@ -67,41 +67,41 @@ impl DocumentReader<'_> {
         let start = document.at.start;
         let value = serde_json::Value::Object(whole).to_string();
         let value = RawJson { text: &value, start };
-        let Some(read) = self.plain::<VpcAttribute>(document.file, &value) else { return };
+        let Some(read) = self.deserialize::<VpcAttribute>(document.file, &value) else { return };
         let spot = SourceLocation { file: document.file, at: start };
         self.ledger.insert_item(VPC_ATTRIBUTES, spot);
         if read.enable_dns_support.is_none() && read.enable_dns_hostnames.is_none() {
-            self.ledger.mark_item_skipped(VPC_ATTRIBUTES, spot, OTHERS);
+            self.ledger.mark_item_skipped(VPC_ATTRIBUTES, spot, UNRELATED);
         }
-        self.inventory.attribute_spots.entry(read.vpc_id.clone()).or_default().push(spot);
+        self.inventory.attribute_locations.entry(read.vpc_id.clone()).or_default().push(spot);
         let attribute = self.inventory.attributes.entry(read.vpc_id.clone()).or_default();
         attribute.enable_dns_support = attribute.enable_dns_support.or(read.enable_dns_support);
         attribute.enable_dns_hostnames = attribute.enable_dns_hostnames.or(read.enable_dns_hostnames);
     }
 
     /// Reads the VPCs that stand beside a hosted zone.
-    pub(super) fn zone_vpcs(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
-        let vpcs: Vec<LocatedItem<ZoneVpc>> = self.items(document.file, "VPCs", value);
+    pub(super) fn read_zone_vpcs(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
+        let vpcs: Vec<LocatedItem<ZoneVpc>> = self.read_items(document.file, "VPCs", value);
         let zone = document.get("HostedZone");
-        let zone = zone.and_then(|zone| self.plain::<HostedZone>(document.file, zone)).map(|zone| zone.id());
-        let zone = zone.or_else(|| self.subject(document, "HostedZoneId", &["Z"], "a hosted zone"));
+        let zone = zone.and_then(|zone| self.deserialize::<HostedZone>(document.file, zone)).map(|zone| zone.id());
+        let zone = zone.or_else(|| self.subject_id(document, "HostedZoneId", &["Z"], "a hosted zone"));
         if let Some(zone) = zone {
             self.inventory.zone_vpcs.entry(zone).or_default().extend(vpcs);
         }
     }
 
     /// Reads which hosted zones a VPC has.
-    pub(super) fn zone_summaries(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
+    pub(super) fn read_zone_summaries(&mut self, document: &Document<'_>, value: &RawJson<'_>) {
         let Some(items) = value.items() else {
-            self.mistake(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
+            self.add_error(document.file, value, "`HostedZoneSummaries` is no list".to_owned());
             return;
         };
-        let Some(vpc_id) = self.subject(document, "VpcId", &["vpc-"], "a VPC") else { return };
+        let Some(vpc_id) = self.subject_id(document, "VpcId", &["vpc-"], "a VPC") else { return };
         for item in &items {
-            let Some(zone) = self.plain::<HostedZoneSummary>(document.file, item) else { continue };
+            let Some(zone) = self.deserialize::<HostedZoneSummary>(document.file, item) else { continue };
             let spot = SourceLocation { file: document.file, at: item.start };
             if let Some(service) = &zone.owner.owning_service {
-                self.zone_of_a_service(&zone, service, spot);
+                self.record_service_zone(&zone, service, spot);
                 continue;
             }
             let vpc = LocatedItem { object: ZoneVpc { vpc_id: vpc_id.clone() }, spot };
@@ -114,14 +114,14 @@ impl DocumentReader<'_> {
             });
             if let Ok(object) = serde_json::from_value(said.clone()) {
                 let number = self.inventory.hosted_zones.len();
-                let form = CallShape { number, spot, size: 0, value: Some(said) };
-                self.keep(object, form, |all| &mut all.hosted_zones);
+                let form = Representation { index: number, spot, len: 0, value: Some(said) };
+                self.insert_or_merge(object, form, |all| &mut all.hosted_zones);
             }
         }
     }
 
     /// Accounts for a zone that an AWS service made, whose records nobody may list.
-    fn zone_of_a_service(&mut self, zone: &HostedZoneSummary, service: &str, spot: SourceLocation) {
+    fn record_service_zone(&mut self, zone: &HostedZoneSummary, service: &str, spot: SourceLocation) {
         let id = &zone.hosted_zone_id;
         self.ledger.insert(HostedZone::KIND, id, spot);
         if service.starts_with("vpce.") {
@@ -138,14 +138,14 @@ impl DocumentReader<'_> {
     }
 
     /// A page of routes of a transit gateway is cut at 1000 without a token.
-    pub(super) fn all_routes(&mut self, document: &Document<'_>) {
+    pub(super) fn check_routes_complete(&mut self, document: &Document<'_>) {
         let more = document.get("AdditionalRoutesAvailable");
         if let Some(more) = more.filter(|more| more.text == "true") {
             let message = "there are more routes than the call printed".to_owned();
             let help =
                 "`aws ec2 export-transit-gateway-routes`, or search with narrower filters, a file each";
             let at = more.range();
-            self.mistakes.push(DocumentError {
+            self.errors.push(DocumentError {
                 file: document.file,
                 at,
                 message,

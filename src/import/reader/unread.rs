@@ -6,11 +6,11 @@ use crate::import::inventory::ReadObject;
 use crate::import::ledger::SourceLocation;
 use crate::import::merge::is_empty_value;
 use crate::import::objects::network::Vpc;
-use crate::import::objects::{Object, Other};
+use crate::import::objects::{Object, OtherFields};
 
 impl DocumentReader<'_> {
     /// Notes the fields of an object that nobody reads and that say something.
-    pub(super) fn unread(&mut self, spot: SourceLocation, kind: &str, other: &Other, ignored: &[&str]) {
+    pub(super) fn record_unread_fields(&mut self, spot: SourceLocation, kind: &str, other: &OtherFields, ignored: &[&str]) {
         for (field, value) in other {
             if !is_empty_value(value) && !ignored.contains(&field.as_str()) {
                 self.ledger.note_unsupported(Some(spot), format!("the field `{field}` of `{kind}` is not read"));
@@ -19,8 +19,8 @@ impl DocumentReader<'_> {
     }
 
     /// Accounts for what changes no answer.
-    pub(super) fn without_effect(&mut self, file: usize, member: &Member<'_>) {
-        let Some((kind, why)) = keys::why_without_effect(&member.key) else { return };
+    pub(super) fn record_ignored(&mut self, file: usize, member: &Member<'_>) {
+        let Some((kind, why)) = keys::ignored_key(&member.key) else { return };
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
             let spot = SourceLocation { file, at: item.start };
             self.ledger.insert_item(kind, spot);
@@ -29,7 +29,7 @@ impl DocumentReader<'_> {
     }
 
     /// Accounts for a list that nobody knows.
-    pub(super) fn unknown_member(&mut self, file: usize, member: &Member<'_>) {
+    pub(super) fn record_unknown_member(&mut self, file: usize, member: &Member<'_>) {
         let key = &member.key;
         for item in member.value.items().unwrap_or_else(|| vec![member.value.clone()]) {
             let spot = SourceLocation { file, at: item.start };
@@ -40,16 +40,16 @@ impl DocumentReader<'_> {
     }
 
     /// Accounts for a document that is one object: an answer of its own, or what `--query` leaves of a list.
-    pub(super) fn unknown_document<'k>(
+    pub(super) fn record_unknown_document<'k>(
         &mut self,
         document: &Document<'_>,
         keys: impl Iterator<Item = &'k str>,
     ) {
         const KIND: &str = "documents of other calls";
-        const MOST: usize = 4;
+        const MAX_KEYS: usize = 4;
         let mut keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
-        if keys.len() > MOST {
-            keys.truncate(MOST);
+        if keys.len() > MAX_KEYS {
+            keys.truncate(MAX_KEYS);
             keys.push("…".to_owned());
         }
         let word = if keys.len() == 1 { "key" } else { "keys" };
@@ -66,7 +66,7 @@ impl DocumentReader<'_> {
     }
 
     /// Leaves VPCs out of which only such calls tell that do not say their prefixes, as `describe-vpc-classic-link`.
-    pub fn leave_out_bare_vpcs(&mut self) {
+    pub fn skip_vpcs_without_cidr(&mut self) {
         let is_bare =
             |vpc: &ReadObject<Vpc>| vpc.cidr_block.is_none() && vpc.cidr_block_association_set.is_empty();
         for vpc in self.inventory.vpcs.extract_if(.., |vpc| is_bare(vpc)) {

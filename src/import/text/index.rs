@@ -76,7 +76,7 @@ impl<'a> InventoryIndex<'a> {
         }
         let mut internet_gateway_of = HashMap::new();
         for gateway in &inventory.internet_gateways {
-            for attachment in gateway.object.attachments.iter().filter(|one| one.holds()) {
+            for attachment in gateway.object.attachments.iter().filter(|one| one.is_attached()) {
                 internet_gateway_of.entry(attachment.vpc_id.as_str()).or_insert(&gateway.object);
             }
         }
@@ -100,7 +100,7 @@ impl<'a> InventoryIndex<'a> {
             route_targets: route_targets(inventory),
             deleted_nat_gateways: nat_gateways
                 .iter()
-                .filter(|nat| nat.is_gone())
+                .filter(|nat| nat.is_deleted())
                 .map(|nat| nat.nat_gateway_id.as_str())
                 .collect(),
         }

@@ -139,7 +139,7 @@ impl ConfigWriter<'_> {
 
     /// Whether a document of one of these kinds was read.
     fn has_document(&self, kind: &str) -> bool {
-        self.inventory.kinds.contains(kind)
+        self.inventory.document_keys.contains(kind)
     }
 
     /// Notes that a VPC is missing, and what refers to it.

@@ -161,7 +161,7 @@ impl<'a> ConfigWriter<'a> {
         let connections: Vec<_> = inventory
             .vpn_connections
             .iter()
-            .filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway) && vpn.holds())
+            .filter(|vpn| vpn.vpn_gateway_id.as_deref() == Some(gateway) && vpn.is_active())
             .collect();
         let named = connections.iter().flat_map(|vpn| &vpn.routes);
         let is_static =
@@ -173,7 +173,7 @@ impl<'a> ConfigWriter<'a> {
         }
         let associations = inventory.direct_connect_associations.iter();
         let by_direct_connect = interfaces.count() > 0
-            || associations.filter(|one| one.holds()).any(|one| one.gateway() == Some(gateway));
+            || associations.filter(|one| one.is_associated()).any(|one| one.gateway() == Some(gateway));
         if is_static {
             return Some("vpn-static");
         }
@@ -297,7 +297,7 @@ impl<'a> ConfigWriter<'a> {
         for options in &inventory.dhcp_options {
             let id = options.dhcp_options_id.as_str();
             let servers = options.dhcp_configurations.iter().filter(|one| one.key == "domain-name-servers");
-            let servers: Vec<&str> = servers.flat_map(|one| &one.values).map(DhcpValue::text).collect();
+            let servers: Vec<&str> = servers.flat_map(|one| &one.values).map(DhcpValue::as_str).collect();
             let mut users = inventory.vpcs.iter().filter(|vpc| vpc.dhcp_options_id.as_deref() == Some(id));
             let used = users.next().map(|vpc| vpc.vpc_id.as_str());
             match used.filter(|_| servers.iter().any(|server| *server != "AmazonProvidedDNS")) {

@@ -6,7 +6,7 @@ use super::ConfigWriter;
 use super::toml::InlineTable;
 use crate::import::objects::endpoint::Group;
 use crate::import::objects::security::{
-    NetworkAcl, NetworkAclEntry, Permission, Range, SecurityGroup, SecurityGroupRule,
+    NetworkAcl, NetworkAclEntry, IpPermission, CidrRange, SecurityGroup, SecurityGroupRule,
 };
 use crate::import::objects::{Object, name_tag};
 
@@ -63,7 +63,7 @@ impl ConfigWriter<'_> {
 
     /// The rules of a group: those that stand with it, else those of the rules' own document.
     fn rules(&self, group: &SecurityGroup) -> Vec<Rule> {
-        let within = |permissions: &[Permission], is_egress| -> Vec<Rule> {
+        let within = |permissions: &[IpPermission], is_egress| -> Vec<Rule> {
             permissions.iter().map(|permission| of_permission(permission, is_egress)).collect()
         };
         let mut rules = within(&group.ip_permissions, false);
@@ -230,8 +230,8 @@ fn is_open(egress: &[Rule], has_ipv6: bool) -> bool {
     egress.iter().all(everywhere) && to("0.0.0.0/0") && (!has_ipv6 || to("::/0"))
 }
 
-fn of_permission(permission: &Permission, is_egress: bool) -> Rule {
-    let prefix = |range: &Range| range.cidr_ip.clone().or_else(|| range.cidr_ipv6.clone());
+fn of_permission(permission: &IpPermission, is_egress: bool) -> Rule {
+    let prefix = |range: &CidrRange| range.cidr_ip.clone().or_else(|| range.cidr_ipv6.clone());
     let ranges = permission.ip_ranges.iter().chain(&permission.ipv6_ranges).filter_map(prefix);
     let lists = permission.prefix_list_ids.iter().map(|list| list.prefix_list_id.clone());
     let groups = permission.user_id_group_pairs.iter().filter_map(|pair| pair.group_id.clone());

@@ -36,7 +36,7 @@ impl ConfigWriter<'_> {
         let inventory = self.inventory;
         let mut gateways: Vec<&str> = Vec::new();
         for vpn in &inventory.vpn_connections {
-            if !vpn.holds() {
+            if !vpn.is_active() {
                 self.ledger.mark_skipped(VpnConnection::KIND, &vpn.vpn_connection_id, "it is deleted");
             } else if !gateways.contains(&vpn.customer_gateway_id.as_str()) {
                 gateways.push(&vpn.customer_gateway_id);
@@ -65,7 +65,7 @@ impl ConfigWriter<'_> {
             let own = inventory
                 .vpn_connections
                 .iter()
-                .filter(|vpn| vpn.holds() && vpn.customer_gateway_id == gateway);
+                .filter(|vpn| vpn.is_active() && vpn.customer_gateway_id == gateway);
             let own: Vec<&VpnConnection> = own.map(|vpn| &vpn.object).collect();
             self.customer_gateway(gateway, &own);
         }
@@ -192,7 +192,7 @@ impl ConfigWriter<'_> {
         let associations = inventory.direct_connect_associations.iter();
         for association in associations.filter(|one| one.direct_connect_gateway_id == gateway) {
             let kind = DirectConnectGatewayAssociation::KIND;
-            if !association.holds() {
+            if !association.is_associated() {
                 self.ledger.mark_skipped(kind, &association.id(), "it does not hold");
                 continue;
             }
@@ -244,7 +244,7 @@ impl ConfigWriter<'_> {
     /// The VPCs that a virtual private gateway is attached to.
     fn vpcs_of_gateway(&self, gateway: &str) -> Vec<String> {
         let found = self.inventory.vpn_gateways.iter().find(|one| one.vpn_gateway_id == gateway);
-        let attached = found.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.holds());
+        let attached = found.into_iter().flat_map(|one| &one.vpc_attachments).filter(|one| one.is_attached());
         attached.map(|one| one.vpc_id.clone()).filter(|vpc| self.has_vpc(vpc)).collect()
     }
 

@@ -53,7 +53,7 @@ impl ConfigWriter<'_> {
     /// The DNS attributes, which no other call tells, and whether reverse zones are there.
     fn attributes(&mut self, id: &str) {
         let said = self.inventory.attributes.get(id).cloned().unwrap_or_default();
-        for spot in self.inventory.attribute_spots.get(id).into_iter().flatten() {
+        for spot in self.inventory.attribute_locations.get(id).into_iter().flatten() {
             self.ledger.mark_item_converted(VPC_ATTRIBUTES, *spot);
         }
         let attributes = [
@@ -133,7 +133,7 @@ impl ConfigWriter<'_> {
             }
         }
         let attached = inventory.vpn_gateways.iter().find(|gateway| {
-            gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.holds())
+            gateway.vpc_attachments.iter().any(|attachment| attachment.vpc_id == id && attachment.is_attached())
         });
         if let Some(gateway) = attached {
             self.toml.string("virtual_private_gateway", &gateway.vpn_gateway_id);
@@ -216,7 +216,7 @@ impl ConfigWriter<'_> {
     /// A NAT gateway.
     fn nat_gateway(&mut self, nat: &NatGateway) {
         let id = nat.nat_gateway_id.as_str();
-        if nat.is_gone() {
+        if nat.is_deleted() {
             self.ledger.mark_skipped(NatGateway::KIND, id, "it is deleted");
             return;
         }
