@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A VPC in moto, exported, imported, checked and explained.
+"""Exports, imports, checks and explains a network that moto simulates.
 
-Run by hand, from the root of the project, where `aws` is on the PATH and this Python has moto's server and boto3:
+Run manually from the root of the project. Requires `aws` on the PATH, and boto3 and moto with its server:
 
     tests/import/from_moto.py [PLUSTWO]
 
-It starts moto on a free port of loopback, makes a network by boto3, makes the calls of tools/aws-export.sh, and says what
-differs from what is expected of `plustwo import aws`, `check` and `explain`. Nothing else is asked or changed.
+Starts moto on a free loopback port, creates a network with boto3, exports it with tools/aws-export.sh, and reports
+where `plustwo import aws`, `check` and `explain` differ from the expected results. Does not access AWS.
 """
 
 import json
@@ -23,20 +23,20 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 REGION = "ap-northeast-1"
-wrong = []
+failures = []
 
 
-def expect(what, found, wanted):
-    """Notes what is not as expected."""
-    if found == wanted:
-        print(f"ok    {what}: {found}")
+def expect(what, actual, expected):
+    """Prints whether a result is as expected, and records it if not."""
+    if actual == expected:
+        print(f"ok     {what}: {actual}")
     else:
-        print(f"WRONG {what}: {found}, and not {wanted}")
-        wrong.append(what)
+        print(f"FAILED {what}: {actual}, expected {expected}")
+        failures.append(what)
 
 
-def make(url):
-    """The network. Gives the ids that questions need."""
+def create_network(url):
+    """Creates the network. Returns the ids that the checks need."""
     client = lambda service: boto3.client(service, region_name=REGION, endpoint_url=url)
     ec2, zones, resolver = client("ec2"), client("route53"), client("route53resolver")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -139,39 +139,39 @@ def make(url):
     return {"private": private, "public": public, "sns": sns, "s3": s3, "nat": nat, "peering": peering, "hub": hub, "vgw": vgw}
 
 
-def mend(folder):
-    """Puts right what moto does otherwise than AWS.
+def correct_export(directory):
+    """Corrects the output of moto where it differs from AWS.
 
-    It draws addresses anywhere in 10.0.0.0/8, and leaves an attachment with its first route table when it is associated
-    with another one, which AWS refuses.
+    moto assigns random addresses in 10.0.0.0/8, outside the subnets. If an attachment is associated with a second route
+    table, moto keeps the first association; AWS rejects the second one.
     """
-    here = folder / REGION
-    read = lambda call: json.loads((here / f"{call}.json").read_text())
+    region_directory = directory / REGION
+    read = lambda command: json.loads((region_directory / f"{command}.json").read_text())
     attachments = read("describe-transit-gateway-attachments")
     for table in read("describe-transit-gateway-route-tables")["TransitGatewayRouteTables"]:
-        file = here / "transit-gateway-route-tables" / f"{table['TransitGatewayRouteTableId']}-associations.json"
+        file = region_directory / "transit-gateway-route-tables" / f"{table['TransitGatewayRouteTableId']}-associations.json"
         if table["DefaultAssociationRouteTable"]:
             first = file
         else:
             moved = {one["TransitGatewayAttachmentId"] for one in json.loads(file.read_text())["Associations"]}
-    stay = lambda one: one["TransitGatewayAttachmentId"] not in moved
-    first.write_text(json.dumps({"Associations": list(filter(stay, json.loads(first.read_text())["Associations"]))}))
+    is_kept = lambda one: one["TransitGatewayAttachmentId"] not in moved
+    first.write_text(json.dumps({"Associations": list(filter(is_kept, json.loads(first.read_text())["Associations"]))}))
     for one in attachments["TransitGatewayAttachments"]:
-        if not stay(one):
+        if not is_kept(one):
             del one["Association"]
-    (here / "describe-transit-gateway-attachments.json").write_text(json.dumps(attachments))
+    (region_directory / "describe-transit-gateway-attachments.json").write_text(json.dumps(attachments))
     prefixes = {one["SubnetId"]: ip_network(one["CidrBlock"]) for one in read("describe-subnets")["Subnets"]}
-    taken = {}
+    replacements = {}
     for one in read("describe-network-interfaces")["NetworkInterfaces"]:
         prefix = prefixes.get(one.get("SubnetId"))
         if prefix and ip_address(one["PrivateIpAddress"]) not in prefix:
-            taken[one["PrivateIpAddress"]] = str(prefix[200 + len(taken)])
-    for file in here.rglob("*.json"):
+            replacements[one["PrivateIpAddress"]] = str(prefix[200 + len(replacements)])
+    for file in region_directory.rglob("*.json"):
         text = file.read_text()
-        for drawn, mended in taken.items():
-            text = text.replace(f'"{drawn}"', f'"{mended}"')
+        for assigned, replacement in replacements.items():
+            text = text.replace(f'"{assigned}"', f'"{replacement}"')
         file.write_text(text)
-    print(f"addresses that moto drew outside their subnets: {len(taken)}")
+    print(f"addresses outside their subnets: {len(replacements)}")
 
 
 def main():
@@ -180,40 +180,40 @@ def main():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION=REGION, AWS_MAX_ATTEMPTS="1")
-    # Its own log is of no interest here.
+    # Suppress the access log of moto's web server.
     logging.getLogger("werkzeug").disabled = True
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     url = f"http://127.0.0.1:{port}"
-    folder = Path(tempfile.mkdtemp()) / "aws"
+    directory = Path(tempfile.mkdtemp()) / "aws"
     try:
-        ids = make(url)
-        export = ["sh", "tools/aws-export.sh", "--endpoint-url", url, REGION, str(folder)]
-        told = subprocess.run(export, capture_output=True, text=True)
-        left_out = [line.split("left out: ")[1] for line in told.stderr.splitlines() if "left out: aws" in line]
-        print(f"calls that moto does not know: {len(left_out)}", *left_out, sep="\n      ")
+        ids = create_network(url)
+        export = ["sh", "tools/aws-export.sh", "--endpoint-url", url, REGION, str(directory)]
+        result = subprocess.run(export, capture_output=True, text=True)
+        skipped = [line.split("skipped: ")[1] for line in result.stderr.splitlines() if "skipped: aws" in line]
+        print(f"commands that moto does not support: {len(skipped)}", *skipped, sep="\n       ")
     finally:
         server.stop()
-    mend(folder)
-    run = lambda *words: subprocess.run([plustwo, *words], capture_output=True, text=True)
-    imported = run("import", "aws", str(folder), "--report", "json", "--out", str(folder.parent / "made.toml"))
-    report = json.loads(imported.stderr)
-    expect("import", imported.returncode, 0)
+    correct_export(directory)
+    run = lambda *arguments: subprocess.run([plustwo, *arguments], capture_output=True, text=True)
+    result = run("import", "aws", str(directory), "--report", "json", "--out", str(directory.parent / "imported.toml"))
+    report = json.loads(result.stderr)
+    expect("import", result.returncode, 0)
     expect("errors", [one for one in report["findings"] if "error[" in one], [])
     for kind, read in report["read"].items():
-        told = read["written"] + sum(read["left_out"].values()) + read["not_understood"]
-        if told != sum(read["files"].values()):
-            expect(f"the account of {kind}", told, sum(read["files"].values()))
-    print("not understood:", *[one["message"] for one in report["not_understood"]], sep="\n      ")
-    expect("check", run("check", "--config", str(folder)).returncode, 0)
+        total = read["written"] + sum(read["left_out"].values()) + read["not_understood"]
+        if total != sum(read["files"].values()):
+            expect(f"number of {kind} by disposition", total, sum(read["files"].values()))
+    print("unsupported:", *[one["message"] for one in report["not_understood"]], sep="\n       ")
+    expect("check", run("check", "--config", str(directory)).returncode, 0)
 
-    def explain(config, *words):
-        told = run("explain", "--json", "--config", str(config), *words)
-        if told.returncode != 0:
-            return told.stderr
-        return json.loads(told.stdout)
+    def explain(config, *arguments):
+        result = run("explain", "--json", "--config", str(config), *arguments)
+        if result.returncode != 0:
+            return result.stderr
+        return json.loads(result.stdout)
 
-    made = folder.parent / "made.toml"
+    imported_config = directory.parent / "imported.toml"
     for name, data, path, via in [
         (f"sns.{REGION}.amazonaws.com", None, "interface-endpoint", ids["sns"]),
         (f"sqs.{REGION}.amazonaws.com", None, "nat-gateway", ids["nat"]),
@@ -221,31 +221,33 @@ def main():
         ("db.corp.internal", "10.0.1.20", "local", None),
         ("shop.corp.internal", "10.0.1.40", "local", None),
     ]:
-        told = explain(folder, "--from", ids["private"], name)
-        answers = [one for one in told.get("answers", []) if "path" in one] if isinstance(told, dict) else []
+        explanation = explain(directory, "--from", ids["private"], name)
+        is_valid = isinstance(explanation, dict)
+        answers = [one for one in explanation.get("answers", []) if "path" in one] if is_valid else []
         first = answers[0] if answers else {"data": None, "path": {"class": None, "via": []}}
-        expect(f"way to {name}", first["path"]["class"], path)
+        expect(f"path to {name}", first["path"]["class"], path)
         if via:
             expect(f"gateway to {name}", via in first["path"]["via"], True)
         if data:
             expect(f"address of {name}", first["data"], data)
-        expect(f"{name} by the text", explain(made, "--from", ids["private"], name) == told, True)
-    # moto has entries of its own in the prefix list of S3.
-    lists = json.loads((folder / REGION / "describe-managed-prefix-lists.json").read_text())["PrefixLists"]
+        from_text = explain(imported_config, "--from", ids["private"], name)
+        expect(f"{name} with the generated configuration", from_text == explanation, True)
+    # The entries of moto's prefix list for S3 are not those of AWS.
+    lists = json.loads((directory / REGION / "describe-managed-prefix-lists.json").read_text())["PrefixLists"]
     s3 = next(one["PrefixListId"] for one in lists if one["PrefixListName"] == f"com.amazonaws.{REGION}.s3")
-    entries = json.loads((folder / REGION / "prefix-lists" / f"{s3}.json").read_text())["Entries"]
+    entries = json.loads((directory / REGION / "prefix-lists" / f"{s3}.json").read_text())["Entries"]
     for address, path, via in [
         (str(ip_network(entries[0]["Cidr"])[1]), "gateway-endpoint", ids["s3"]),
         ("10.1.1.9", "vpc-peering", ids["peering"]),
         ("172.16.1.9", "transit-gateway", ids["hub"]),
         ("192.168.10.9", "virtual-private-gateway", ids["vgw"]),
     ]:
-        told = explain(folder, "--from", ids["private"], "--address", address)
-        found = told["path"] if isinstance(told, dict) else {"class": told, "via": []}
-        expect(f"way to {address}", found["class"], path)
-        expect(f"gateway to {address}", via in found["via"], True)
-    print(f"{len(wrong)} wrong; the documents are in {folder}")
-    return 1 if wrong else 0
+        explanation = explain(directory, "--from", ids["private"], "--address", address)
+        actual = explanation["path"] if isinstance(explanation, dict) else {"class": explanation, "via": []}
+        expect(f"path to {address}", actual["class"], path)
+        expect(f"gateway to {address}", via in actual["via"], True)
+    print(f"{len(failures)} failed; the documents are in {directory}")
+    return 1 if failures else 0
 
 
 sys.exit(main())
