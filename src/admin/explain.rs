@@ -34,21 +34,21 @@ pub struct ExplainQuery {
 pub async fn explain(
     State(admin): State<Admin>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
-    Query(asked): Query<ExplainQuery>,
+    Query(parameters): Query<ExplainQuery>,
 ) -> Response {
-    match answer(&admin.engine, client.ip(), &asked).await {
+    match answer(&admin.engine, client.ip(), &parameters).await {
         Ok(value) => Json(value).into_response(),
         Err(message) => (StatusCode::BAD_REQUEST, Json(json!({ "error": message }))).into_response(),
     }
 }
 
-async fn answer(engine: &Engine, client: IpAddr, asked: &ExplainQuery) -> Result<serde_json::Value, String> {
+async fn answer(engine: &Engine, client: IpAddr, parameters: &ExplainQuery) -> Result<serde_json::Value, String> {
     let world = engine.live().load_full();
-    let vantage = vantage(&world, &asked.from, asked.view.as_deref())?;
-    match (&asked.name, &asked.address) {
+    let vantage = vantage(&world, &parameters.from, parameters.view.as_deref())?;
+    match (&parameters.name, &parameters.address) {
         (Some(name), None) => {
             let qname: Name = name.parse().map_err(|error| format!("name: {error}"))?;
-            let written = asked.r#type.as_deref().unwrap_or("A");
+            let written = parameters.r#type.as_deref().unwrap_or("A");
             let qtype: RecordType = written.parse().map_err(|error| format!("type: {error}"))?;
             let question = Question { qname, qtype, qclass: Class::IN };
             let Inspected { result, considered } =

@@ -33,11 +33,11 @@ pub fn text(survey: &Survey<'_>, only: &[Keyword]) -> String {
         let places = group.places().join("; ");
         let views = group.views(survey.world).join(" ");
         for row in survey.rows(group).filter(|row| super::table::is_shown(row, only)) {
-            let ways: Vec<Option<&PathCell>> = match row.ways.is_empty() {
+            let paths: Vec<Option<&PathCell>> = match row.paths.is_empty() {
                 true => vec![None],
-                false => row.ways.iter().map(Some).collect(),
+                false => row.paths.iter().map(Some).collect(),
             };
-            for path in ways {
+            for path in paths {
                 text += &line(&cells(&places, &views, row, path));
             }
         }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_where_they_must_be() {
-        let cells = ["a b", "a,b", "say \"so\"", "two\nlines", ""].map(str::to_owned);
-        assert_eq!(line(&cells), "a b,\"a,b\",\"say \"\"so\"\"\",\"two\nlines\",\r\n");
+        let cells = ["a b", "a,b", "quote \"so\"", "two\nlines", ""].map(str::to_owned);
+        assert_eq!(line(&cells), "a b,\"a,b\",\"quote \"\"so\"\"\",\"two\nlines\",\r\n");
     }
 }

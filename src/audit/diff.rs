@@ -39,7 +39,7 @@ pub struct Differences<'w> {
     /// The changes of the configuration, object by object.
     pub changes: Vec<Change>,
     /// Number of questions.
-    pub asked: usize,
+    pub queried: usize,
     /// Number of locations.
     pub places: usize,
     surveys: [Survey<'w>; 2],
@@ -106,7 +106,7 @@ pub fn diff<'w>(old: &'w World, new: &'w World, more: &[Name], types: &[RecordTy
         groups,
         only_before: alone(old, new),
         only_after: alone(new, old),
-        asked: surveys[0].questions.len(),
+        queried: surveys[0].questions.len(),
         places: places.len(),
         changes,
         surveys,
@@ -236,10 +236,10 @@ fn groups(surveys: &[Survey<'_>; 2], places: &[BothWorlds], changes: &[Change]) 
         let locations: Vec<&BothWorlds> = numbers.iter().map(|number| &places[*number]).collect();
         let (causes, is_attributed) = causes(surveys, &locations, &rows, changes);
         // A location that is split in one world only is described by that world's prefixes.
-        let told_by = |both: &&BothWorlds| {
+        let described_by = |both: &&BothWorlds| {
             if both.before.prefixes.is_empty() { both.after.clone() } else { both.before.clone() }
         };
-        let locations: Vec<AuditLocation> = locations.iter().map(told_by).collect();
+        let locations: Vec<AuditLocation> = locations.iter().map(described_by).collect();
         DifferenceGroup { places: described(locations.iter()), change, rows, causes, is_attributed }
     };
     let mut groups: Vec<DifferenceGroup> = together.into_iter().map(group).collect();

@@ -35,7 +35,7 @@ impl Display for DiffReport<'_> {
             self.group(f, group)?;
         }
         let differing = found.groups.iter().map(|group| group.rows.len()).sum::<usize>();
-        let scope = format!("{} from {}", count(found.asked, "question"), count(found.places, "location"));
+        let scope = format!("{} from {}", count(found.queried, "question"), count(found.places, "location"));
         let unmatched = found.only_before.len() + found.only_after.len();
         let result = match (differing, unmatched) {
             (0, 0) => "no difference".to_owned(),

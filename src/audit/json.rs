@@ -73,7 +73,7 @@ fn one(row: &Row, prices: &Prices) -> Value {
         "claim": row.claim.as_ref().map(|(kind, id)| json!({ "kind": kind, "id": &**id, "profile": row.profile.as_deref() })),
         "rcode": row.rcode.to_string(),
         "records": row.records,
-        "ways": row.ways.iter().map(|path| way_of(path, prices)).collect::<Vec<_>>(),
+        "ways": row.paths.iter().map(|path| path_value(path, prices)).collect::<Vec<_>>(),
         "reasons": row.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
         "suggestions": row.suggestions.iter().map(|it| json!({
             "reason": it.kind.as_str(),
@@ -82,7 +82,7 @@ fn one(row: &Row, prices: &Prices) -> Value {
     })
 }
 
-fn way_of(path: &PathCell, prices: &Prices) -> Value {
+fn path_value(path: &PathCell, prices: &Prices) -> Value {
     json!({
         "addresses": path.addresses,
         "verdict": path.verdict.as_str(),
@@ -134,7 +134,7 @@ pub fn diff(found: &super::diff::Differences<'_>) -> Value {
         "only_after": found.only_after,
         "changes": found.changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(),
-        "names": found.asked,
+        "names": found.queried,
         "notes": found.notes(),
     })
 }

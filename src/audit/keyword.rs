@@ -55,9 +55,9 @@ impl Keyword {
             Self::Verdict(verdict) => row.verdict == verdict,
             Self::Bundle(_) => false,
             Self::Reach(reach) => {
-                row.ways.iter().any(|path| path.path.reach == reach) || row.reach() == Some(reach)
+                row.paths.iter().any(|path| path.path.reach == reach) || row.reach() == Some(reach)
             }
-            Self::Class(class) => row.ways.iter().any(|path| path.path.class == class),
+            Self::Class(class) => row.paths.iter().any(|path| path.path.class == class),
             Self::Reason(reason) => row.all_reasons().contains(&reason),
             Self::Suggestion(change) => row.suggestions.iter().any(|suggestions| suggestions.kind == change),
         }

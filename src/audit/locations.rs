@@ -31,8 +31,8 @@ impl AuditLocation {
         let name = world.place_name(place);
         // The vantage of the name determines the resolver; the index determines which of its places it is.
         let Vantage { view, .. } = vantage(world, &name, view)?;
-        let is_cut = world.place_named(&name) != Some(place);
-        let prefixes = match is_cut {
+        let is_partial = world.place_named(&name) != Some(place);
+        let prefixes = match is_partial {
             true => world.places[place].prefixes.iter().map(ToString::to_string).collect(),
             false => Vec::new(),
         };
@@ -103,7 +103,7 @@ pub fn described<'a>(locations: impl Iterator<Item = &'a AuditLocation> + Clone)
         .filter(|location| location.prefixes.is_empty())
         .map(|location| &location.place)
         .collect();
-    let is_told =
+    let is_shown =
         |location: &&AuditLocation| location.prefixes.is_empty() || !whole.contains(&location.place);
-    locations.filter(is_told).map(AuditLocation::describe).collect()
+    locations.filter(is_shown).map(AuditLocation::describe).collect()
 }

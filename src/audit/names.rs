@@ -11,7 +11,7 @@ use crate::world::{PlaceKind, World, Zone};
 
 /// The regions of a world's VPCs, or of the VPCs of the given locations.
 pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Vec<Region> {
-    let of_asker = |location: &AuditLocation| match world.places[location.vantage.place].kind {
+    let vpc_of = |location: &AuditLocation| match world.places[location.vantage.place].kind {
         PlaceKind::Subnet(subnet) => Some(world.subnets[subnet].vpc),
         PlaceKind::Site(_) | PlaceKind::Outside => world.views[location.vantage.view].vpc(),
     };
@@ -21,9 +21,9 @@ pub fn regions(world: &World, locations: &[AuditLocation], is_named: bool) -> Ve
             regions.push(region.clone());
         }
     };
-    let asked = || locations.iter().filter(|_| is_named).filter_map(of_asker);
-    match asked().next().is_some() {
-        true => asked().for_each(|vpc| add(&world.vpcs[vpc].region)),
+    let queried_vpcs = || locations.iter().filter(|_| is_named).filter_map(vpc_of);
+    match queried_vpcs().next().is_some() {
+        true => queried_vpcs().for_each(|vpc| add(&world.vpcs[vpc].region)),
         false => world.vpcs.iter().for_each(|vpc| add(&vpc.region)),
     }
     regions.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
@@ -61,8 +61,8 @@ pub fn own_questions(world: &World, types: &[RecordType]) -> BTreeSet<(Name, u16
         all.insert((name, rtype.0));
     };
     let hosted = world.hosted_zones.iter().map(|hosted| &hosted.zone);
-    let played = world.sites.iter().flat_map(|site| site.zones.iter().map(|(_, zone)| zone));
-    let zones: Vec<&Zone> = hosted.chain(played).chain([&world.public.records]).collect();
+    let simulated = world.sites.iter().flat_map(|site| site.zones.iter().map(|(_, zone)| zone));
+    let zones: Vec<&Zone> = hosted.chain(simulated).chain([&world.public.records]).collect();
     for zone in zones {
         for (name, node) in zone.nodes().filter(|(_, node)| !node.is_empty_non_terminal()) {
             // A CNAME or alias leads to addresses.

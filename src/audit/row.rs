@@ -63,7 +63,7 @@ pub struct Row {
     /// The TTLs of records whose TTL does not count down, by name and type.
     pub ttls: Vec<(Name, RecordType, u32)>,
     /// The paths, with equal ones combined.
-    pub ways: Vec<PathCell>,
+    pub paths: Vec<PathCell>,
     /// Reasons of an answer without addresses.
     pub reasons: Vec<Reason>,
     /// Suggestions.
@@ -102,7 +102,7 @@ impl PartialEq for Row {
             && self.ttls == other.ttls
             && self.reasons == other.reasons
             && self.suggestions == other.suggestions
-            && self.ways == other.ways
+            && self.paths == other.paths
     }
 }
 
@@ -121,9 +121,9 @@ impl PartialEq for PathCell {
 struct SelectedClaim(Option<ScopedClaim>);
 
 impl Trace for SelectedClaim {
-    fn claim(&mut self, _: &Name, _: usize, held: ScopedClaim, wins: bool) {
+    fn claim(&mut self, _: &Name, _: usize, scoped: ScopedClaim, wins: bool) {
         if wins {
-            self.0.get_or_insert(held);
+            self.0.get_or_insert(scoped);
         }
     }
 
@@ -158,7 +158,7 @@ impl Row {
             data.sort_unstable();
             records.extend(data.into_iter().map(|data| format!("{} {} {data}", set.owner, set.rtype)));
         }
-        let ways = paths(billable_hops, vantage, &outcome);
+        let paths = paths(billable_hops, vantage, &outcome);
         let is_unasked = match outcome.source {
             Source::ForwardRule => {
                 outcome.answer.rcode == Rcode::SERVFAIL
@@ -169,10 +169,10 @@ impl Row {
         };
         Some(Self {
             question: question.clone(),
-            verdict: combined_verdict(ways.iter().map(|path| path.verdict)),
+            verdict: combined_verdict(paths.iter().map(|path| path.verdict)),
             source: outcome.source,
-            claim: claim.map(|held| claim_of(world, held.claim)),
-            profile: claim.and_then(|held| match held.source {
+            claim: claim.map(|scoped| claim_of(world, scoped.claim)),
+            profile: claim.and_then(|scoped| match scoped.source {
                 ClaimSource::Local => None,
                 ClaimSource::Profile { profile, .. } => Some(world.profiles[profile].id.clone()),
             }),
@@ -183,7 +183,7 @@ impl Row {
                 .filter(|set| !set.ages)
                 .map(|set| (set.owner.clone(), set.rtype, set.ttl))
                 .collect(),
-            ways,
+            paths,
             suggestions: suggestions,
             is_unresolved: is_unasked,
             uses_sealed_internet: explain::uses_sealed_internet(world, &outcome),
@@ -202,7 +202,7 @@ impl Row {
             rcode: Rcode::SERVFAIL,
             records: Vec::new(),
             ttls: Vec::new(),
-            ways: Vec::new(),
+            paths: Vec::new(),
             reasons: Vec::new(),
             suggestions: Arc::from([]),
             is_unresolved: false,
@@ -227,8 +227,8 @@ impl Row {
     /// Every distinct reason of the row.
     pub fn all_reasons(&self) -> Vec<Reason> {
         let mut all = Vec::new();
-        let of_ways = self.ways.iter().flat_map(|path| path.path.reasons.iter());
-        for reason in self.reasons.iter().chain(of_ways) {
+        let path_reasons = self.paths.iter().flat_map(|path| path.path.reasons.iter());
+        for reason in self.reasons.iter().chain(path_reasons) {
             if !all.contains(reason) {
                 all.push(*reason);
             }
@@ -244,20 +244,20 @@ impl Row {
             Reach::Blocked => 2,
             Reach::Dead => 3,
         };
-        let worst = self.ways.iter().map(|path| path.path.reach).max_by_key(rank);
+        let worst = self.paths.iter().map(|path| path.path.reach).max_by_key(rank);
         worst.or(self.is_unresolved.then_some(Reach::Unknown))
     }
 
     /// Every address of the answer, in order.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> = self.ways.iter().flat_map(|path| path.addresses.iter().copied()).collect();
+        let mut all: Vec<IpAddr> = self.paths.iter().flat_map(|path| path.addresses.iter().copied()).collect();
         all.sort_unstable();
         all
     }
 
     /// Whether the name has an address.
     pub fn has_address(&self) -> bool {
-        !self.ways.is_empty()
+        !self.paths.is_empty()
     }
 }
 
@@ -274,12 +274,12 @@ fn combined_verdict(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 
 /// The paths of an outcome, with equal ones combined.
 fn paths(billable_hops: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) -> Vec<PathCell> {
-    let mut ways: Vec<PathCell> = Vec::new();
+    let mut paths: Vec<PathCell> = Vec::new();
     for one in &outcome.paths {
         let (verdict, destinations) =
             (verdict(one.address, &one.path), destinations(billable_hops.world(), &one.path));
         let like = |path: &&mut PathCell| path.verdict == verdict && path.path.has_same_annotation(&one.path);
-        match ways.iter_mut().find(like) {
+        match paths.iter_mut().find(like) {
             Some(path) => {
                 path.addresses.push(one.address);
                 path.destinations
@@ -290,7 +290,7 @@ fn paths(billable_hops: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) 
                     }
                 }
             }
-            None => ways.push(PathCell {
+            None => paths.push(PathCell {
                 addresses: vec![one.address],
                 path: one.path.clone(),
                 verdict,
@@ -299,13 +299,13 @@ fn paths(billable_hops: &BillableHops<'_>, vantage: Vantage, outcome: &Outcome) 
             }),
         }
     }
-    for path in &mut ways {
+    for path in &mut paths {
         path.addresses.sort_unstable();
         path.destinations.sort_unstable();
         path.costs.sort_unstable();
     }
-    ways.sort_by(|one, other| one.addresses.cmp(&other.addresses));
-    ways
+    paths.sort_by(|one, other| one.addresses.cmp(&other.addresses));
+    paths
 }
 
 /// Whether an address is reached privately: it is not public, or an endpoint carries the traffic. For DNS64,

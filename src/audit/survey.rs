@@ -95,7 +95,7 @@ impl Chunk {
     fn of(world: &World, locations: &[AuditLocation], questions: &[Arc<Question>]) -> Self {
         let mut chunk = Self { runs: Vec::new(), of_location: Vec::with_capacity(locations.len()) };
         // By the verdicts and reaches of their rows, which are equal for equal sequences.
-        let mut by_look: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
+        let mut by_summary: HashMap<Vec<(Verdict, Option<Reach>)>, Vec<usize>> = HashMap::new();
         let billable_hops = BillableHops::of_world(world);
         let mut known = SurveyCache::default();
         for location in locations {
@@ -110,8 +110,8 @@ impl Chunk {
                         .unwrap_or_else(|| Row::no_reply(question))
                 })
                 .collect();
-            let look = rows.iter().map(|row| (row.verdict, row.reach())).collect();
-            let alike = by_look.entry(look).or_default();
+            let summary = rows.iter().map(|row| (row.verdict, row.reach())).collect();
+            let alike = by_summary.entry(summary).or_default();
             let run = alike.iter().copied().find(|run| chunk.runs[*run] == rows).unwrap_or_else(|| {
                 chunk.runs.push(rows);
                 alike.push(chunk.runs.len() - 1);
@@ -155,7 +155,7 @@ impl SurveyCache {
             .enumerate()
             .fold(0, |bits, (at, one)| bits | (u64::from(bypasses_endpoints(world, vantage, one)) << at));
         let key = (vantage.view, world.place_vpc_index(vantage.place), number, past);
-        let look = || suggestions(world, vantage, question, outcome).into();
-        self.suggestions.entry(key).or_insert_with(look).clone()
+        let compute = || suggestions(world, vantage, question, outcome).into();
+        self.suggestions.entry(key).or_insert_with(compute).clone()
     }
 }

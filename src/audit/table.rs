@@ -74,7 +74,7 @@ impl Display for Table<'_> {
             self.group(f, group)?;
         }
         let shown = self.survey.groups.iter().flat_map(|group| self.shown(group));
-        let all = shown.flat_map(|row| &row.ways).flat_map(|path| &path.costs);
+        let all = shown.flat_map(|row| &row.paths).flat_map(|path| &path.costs);
         let costs: BTreeSet<&Cost> = all.filter(|cost| cost.charge != Charge::GatewayEndpoint).collect();
         if !costs.is_empty() {
             writeln!(f, "\n{BOLD}charges{BOLD:#}")?;
@@ -148,7 +148,7 @@ impl Table<'_> {
     fn counted(&self, group: &LocationGroup) -> Vec<(String, usize)> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for row in self.shown(group) {
-            let mut classes: Vec<&str> = row.ways.iter().map(|path| path.path.class.as_str()).collect();
+            let mut classes: Vec<&str> = row.paths.iter().map(|path| path.path.class.as_str()).collect();
             classes.dedup();
             let described = match row.reach() {
                 Some(reach) if row.has_address() => {
@@ -198,12 +198,12 @@ fn lines(row: &Row, names_type: bool) -> Vec<Vec<Cell>> {
             (reach.map_or("-", |reach| reach.as_str()).to_owned(), reach.map_or(PLAIN, reach_style)),
             (path.map_or_else(String::new, |path| path.destinations.join(", ")), PLAIN),
             (path.map_or_else(|| "-".to_owned(), |path| cost::describe(&path.costs, &path.path)), PLAIN),
-            (if is_first { hints(row, path) } else { way_hints(path) }, PLAIN),
+            (if is_first { hints(row, path) } else { path_suggestions(path) }, PLAIN),
         ]
     };
-    match row.ways.is_empty() {
+    match row.paths.is_empty() {
         true => vec![line(None, true)],
-        false => row.ways.iter().enumerate().map(|(at, path)| line(Some(path), at == 0)).collect(),
+        false => row.paths.iter().enumerate().map(|(at, path)| line(Some(path), at == 0)).collect(),
     }
 }
 
@@ -225,7 +225,7 @@ fn hints(row: &Row, path: Option<&PathCell>) -> String {
     described.join(", ")
 }
 
-fn way_hints(path: Option<&PathCell>) -> String {
+fn path_suggestions(path: Option<&PathCell>) -> String {
     let reasons = path.into_iter().flat_map(|path| &path.path.reasons);
     reasons.map(|reason| reason.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -104,8 +104,8 @@ impl Audit {
         }
         let bundles = self.bundles().map_err(out::fail)?;
         self.check_keywords(&bundles).map_err(out::fail)?;
-        let given = self.prices.as_deref().map(read_prices).transpose().map_err(out::fail)?;
-        let prices = given.as_ref().unwrap_or(&Facts::built_in().prices);
+        let requested = self.prices.as_deref().map(read_prices).transpose().map_err(out::fail)?;
+        let prices = requested.as_ref().unwrap_or(&Facts::built_in().prices);
         let (_, world) = self.config.load_to_compare()?;
         let locations = locations(&world, &self.from, self.view.as_deref()).map_err(out::fail)?;
         let regions = names::regions(&world, &locations, !self.from.is_empty());
@@ -166,7 +166,7 @@ impl Audit {
         bundles: &[&Bundle],
         regions: &[Region],
     ) -> Vec<KeywordMatch> {
-        let of_word = |keyword: &Keyword| {
+        let matching = |keyword: &Keyword| {
             let (mut rows, mut first) = (0, None);
             for group in &survey.groups {
                 let verdicts = bundle::verdicts(survey, group, bundles, regions);
@@ -182,7 +182,7 @@ impl Audit {
             }
             first.map(|first| KeywordMatch { keyword: *keyword, rows, first })
         };
-        self.fail_on.iter().filter_map(of_word).collect()
+        self.fail_on.iter().filter_map(matching).collect()
     }
 
     fn bundles(&self) -> Result<Vec<&'static Bundle>, String> {
@@ -200,7 +200,7 @@ impl Audit {
 
     fn all_names(&self, world: &World, bundles: &[&Bundle], regions: &[Region]) -> Result<Vec<Name>, String> {
         if let Some(file) = &self.names {
-            return read_names(file).map_err(|trouble| trouble.to_string());
+            return read_names(file).map_err(|message| message.to_string());
         }
         if bundles.is_empty() {
             return Ok(names::service_names(world, regions));

@@ -98,9 +98,9 @@ impl Explain {
 
     fn all_names(&self) -> Result<Vec<Name>, ExitCode> {
         let Some(file) = &self.names else { return Ok(self.name.clone().into_iter().collect()) };
-        read_names(file).map_err(|trouble| {
-            out::report_error(&trouble);
-            match trouble {
+        read_names(file).map_err(|message| {
+            out::report_error(&message);
+            match message {
                 NamesError::Unreadable(..) => ExitCode::Filesystem,
                 NamesError::Wrong(..) => ExitCode::Config,
             }

@@ -67,9 +67,9 @@ const QUIET: &str = "notify=error";
 
 /// Logs to standard error, filtered by RUST_LOG.
 fn start_logging(json: bool) {
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
+    let filter_text = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
     // The user's filter is last, so that it overrides directives for the same crate.
-    let filter = EnvFilter::try_new(format!("{QUIET},{LOG_FILTER},{asked}"))
+    let filter = EnvFilter::try_new(format!("{QUIET},{LOG_FILTER},{filter_text}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},{LOG_FILTER},info")));
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -66,7 +66,7 @@ mod tests {
         let entries = read(text).unwrap();
         assert_eq!(entries[0], ("192.0.2.0/25".parse().unwrap(), "S3".into(), "eu-west-1".into()));
         assert_eq!(entries[1], ("2001:db8::/40".parse().unwrap(), "CLOUDFRONT".into(), "GLOBAL".into()));
-        let mistake = read(&text.replace("192.0.2.0/25", "192.0.2.0/33")).unwrap_err();
-        assert_eq!(mistake.line, 4);
+        let error = read(&text.replace("192.0.2.0/25", "192.0.2.0/33")).unwrap_err();
+        assert_eq!(error.line, 4);
     }
 }

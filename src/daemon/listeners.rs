@@ -139,7 +139,7 @@ impl Listeners {
         self,
         engine: &Arc<Engine>,
         open: &Arc<AtomicUsize>,
-        told: impl Fn() -> T,
+        stop_signal: impl Fn() -> T,
     ) -> JoinSet<()>
     where
         T: Future<Output = ()> + Send + 'static,
@@ -148,29 +148,29 @@ impl Listeners {
         for (reader, listener) in self.udp {
             running.spawn(counted(
                 open,
-                read_on(self.workers.clone(), reader, listener, engine.clone(), told()),
+                read_on(self.workers.clone(), reader, listener, engine.clone(), stop_signal()),
             ));
         }
         for listener in self.tcp {
-            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), told())));
+            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), stop_signal())));
         }
         for listener in self.dot {
-            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), told())));
+            running.spawn(counted(open, listener.run(engine.clone(), self.workers.clone(), stop_signal())));
         }
         for listener in self.doh {
-            running.spawn(counted(open, listener.run(engine.clone(), told())));
+            running.spawn(counted(open, listener.run(engine.clone(), stop_signal())));
         }
         running
     }
 }
 
 /// Runs a UDP listener on the thread of its worker.
-async fn read_on<T>(workers: Workers, reader: usize, listener: UdpListener, engine: Arc<Engine>, told: T)
+async fn read_on<T>(workers: Workers, reader: usize, listener: UdpListener, engine: Arc<Engine>, stop_signal: T)
 where
     T: Future<Output = ()> + Send + 'static,
 {
     let run = move |own| async move {
-        if let Err(error) = listener.run(engine, own, told).await {
+        if let Err(error) = listener.run(engine, own, stop_signal).await {
             tracing::error!(%error, "Cannot read from a UDP socket.");
         }
     };

@@ -34,11 +34,11 @@ impl Loader {
 
     /// Runs a function on the thread. Nothing is received if it panics.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
-        let (done, told) = oneshot::channel();
+        let (done, result) = oneshot::channel();
         // The receiver may have been dropped.
         let work = move || drop(done.send(work()));
-        self.queue.send(Box::new(work)).expect("the thread lives as long as somebody can ask it");
-        told
+        self.queue.send(Box::new(work)).expect("the thread lives as long as its handle");
+        result
     }
 }
 

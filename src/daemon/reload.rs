@@ -54,9 +54,9 @@ pub struct Reloads {
 impl Reloads {
     /// Reloads and returns the outcome. A request during a reload gets the next one.
     pub async fn reload(&self, cause: Cause) -> Arc<ReloadOutcome> {
-        let (outcome, told) = oneshot::channel();
+        let (outcome, result) = oneshot::channel();
         if self.queue.send(ReloadRequest { cause, outcome }).await.is_ok()
-            && let Ok(outcome) = told.await
+            && let Ok(outcome) = result.await
         {
             return outcome;
         }
@@ -172,8 +172,8 @@ impl ReloadWork {
             return (ReloadOutcome::Unchanged { hash: old.hash.clone(), needs_restart: Vec::new() }, None);
         };
         // Checked before reading, so that changes in the meantime are detected.
-        let had_text = lock(&self.filled).clone();
-        let emptied_before = emptied(&had_text);
+        let previously_nonempty = lock(&self.filled).clone();
+        let emptied_before = emptied(&previously_nonempty);
         let mut loaded = match import::load(path) {
             Ok(source) => source.loaded,
             Err(error) => {
@@ -200,7 +200,7 @@ impl ReloadWork {
             return (ReloadOutcome::Failed { errors: findings(Severity::Error) }, Some(files));
         };
         let mut missing = implausible::missing(&old, &world);
-        let emptied: BTreeSet<PathBuf> = emptied(&had_text).into_iter().chain(emptied_before).collect();
+        let emptied: BTreeSet<PathBuf> = emptied(&previously_nonempty).into_iter().chain(emptied_before).collect();
         missing.extend(emptied.iter().map(|file| format!("{} is empty", file.display())));
         if !missing.is_empty() && world.hash != old.hash && cause == Cause::FileWatch {
             observer.record_reload(false);

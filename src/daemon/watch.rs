@@ -50,8 +50,8 @@ pub async fn run(mut files: watch::Receiver<Vec<PathBuf>>, reloads: Reloads) {
     tracing::info!(files = watched.len(), folders = folders.watched.len(), "Watching the configuration.");
     loop {
         tokio::select! {
-            told = files.changed() => {
-                if told.is_err() {
+            notified = files.changed() => {
+                if notified.is_err() {
                     return;
                 }
                 let before: HashMap<PathBuf, FileState> = watched.iter().cloned().zip(known).collect();
@@ -109,8 +109,8 @@ async fn with_files<T: Send + 'static>(
     ask: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
 ) -> T {
     let files = files.clone();
-    let asked = tokio::task::spawn_blocking(move || ask(&files)).await;
-    asked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    let queried = tokio::task::spawn_blocking(move || ask(&files)).await;
+    queried.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// The watched directories.

@@ -175,12 +175,12 @@ fn view_named(world: &World, name: &str) -> Result<ViewId, String> {
 
 impl Explanation {
     /// Explains the answer to a question from a vantage. `None` if the resolver does not reply.
-    pub fn of(world: &World, vantage: Vantage, question: &Question, occasion: QueryContext) -> Option<Self> {
+    pub fn of(world: &World, vantage: Vantage, question: &Question, context: QueryContext) -> Option<Self> {
         let mut recorder = Recorder::default();
-        let outcome = resolve(world, vantage, question, occasion, &mut recorder)?;
-        let is_drawn = outcome.cacheability == Cacheability::Never && !recorder.routing.is_empty();
+        let outcome = resolve(world, vantage, question, context, &mut recorder)?;
+        let is_random = outcome.cacheability == Cacheability::Never && !recorder.routing.is_empty();
         let mut described = Self::of_outcome(world, vantage, question, &outcome, recorder);
-        if is_drawn {
+        if is_random {
             described
                 .notes
                 .push("Selected at random: another query may receive a different answer.".to_owned());
@@ -200,11 +200,11 @@ impl Explanation {
         vantage: Vantage,
         question: &Question,
         outcome: &Outcome,
-        occasion: QueryContext,
+        context: QueryContext,
     ) -> Self {
         let mut recorder = Recorder::default();
         // The decision is repeated only to record what it considers.
-        let _ = decide(world, vantage.view, question, occasion, &mut recorder);
+        let _ = decide(world, vantage.view, question, context, &mut recorder);
         Self::of_outcome(world, vantage, question, outcome, recorder)
     }
 

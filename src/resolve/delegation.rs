@@ -93,11 +93,11 @@ pub fn of_answer(
         return None;
     }
     let servers = answer.authority.iter().find(leads_down)?;
-    let beside = |name: &Name| {
+    let glue = |name: &Name| {
         let of_name = |set: &&RrSet| set.owner == *name && set.rtype != RecordType::NS;
         answer.authority.iter().filter(of_name).cloned().collect()
     };
-    referral(world, vpc?, servers, beside)
+    referral(world, vpc?, servers, glue)
 }
 
 /// The answer of a zone's server for a delegated name: the NS records, and the addresses that it has for them

@@ -12,9 +12,9 @@ use crate::dns::{Name, Question, RecordType};
 use crate::world::{Endpoint, Index, Interface, PlaceKind, PrivateDns, Vantage, ViewKind, Vpc, World};
 
 /// Adds to each path of an outcome the reasons that follow from the names of the answer.
-pub fn add(world: &World, vantage: Vantage, asked: &Question, outcome: &mut Outcome) {
+pub fn add(world: &World, vantage: Vantage, query_name: &Question, outcome: &mut Outcome) {
     let crosses = crosses_zone(world, vantage, &outcome.paths);
-    let names = Names::of(world, vantage, asked, outcome);
+    let names = Names::of(world, vantage, query_name, outcome);
     for one in &mut outcome.paths {
         // Not shared yet, so nothing is copied.
         let path = Arc::make_mut(&mut one.path);
@@ -53,14 +53,14 @@ struct Names<'w> {
     is_inbound: bool,
     /// The query name and the names that it leads to.
     names: Vec<Name>,
-    asked: &'w Question,
+    query_name: &'w Question,
     source: Source,
 }
 
 impl<'w> Names<'w> {
-    fn of(world: &'w World, vantage: Vantage, asked: &'w Question, outcome: &Outcome) -> Self {
+    fn of(world: &'w World, vantage: Vantage, query_name: &'w Question, outcome: &Outcome) -> Self {
         let view = &world.views[vantage.view];
-        let mut names = vec![asked.qname.clone()];
+        let mut names = vec![query_name.qname.clone()];
         for set in outcome.answer.answer.iter().filter(|set| set.rtype == RecordType::CNAME) {
             names.extend(set.rdatas.iter().filter_map(|rdata| rdata.target(RecordType::CNAME)));
         }
@@ -69,7 +69,7 @@ impl<'w> Names<'w> {
             past_endpoints: OnceCell::new(),
             is_inbound: matches!(view.kind, ViewKind::Inbound(_)),
             names,
-            asked,
+            query_name,
             source: outcome.source,
         }
     }
@@ -98,13 +98,13 @@ impl<'w> Names<'w> {
     fn not_at_interface(&self, world: &World, vpc: &Vpc) -> Vec<Reason> {
         let facts = world.public.facts;
         let mut reasons = Vec::new();
-        for asked in &self.names {
-            let host = host(asked);
+        for query_name in &self.names {
+            let host = host(query_name);
             let covering: Vec<String> =
                 facts.services.covering_host(&host).iter().map(|s| s.name()).collect();
             let mut covered = false;
             for endpoint in interface_endpoints(world, vpc) {
-                let by_name = endpoint.private_names.iter().any(|name| covers(name, asked));
+                let by_name = endpoint.private_names.iter().any(|name| covers(name, query_name));
                 if by_name || covering.iter().any(|service| **service == *endpoint.service) {
                     covered = true;
                     reasons.extend(self.unused(endpoint));
@@ -139,12 +139,12 @@ impl<'w> Names<'w> {
     /// An execute-api endpoint answers for the names of all APIs but serves private APIs only, as do their
     /// aliases.
     fn at_interface(&self, endpoint: &Endpoint) -> Option<Reason> {
-        let is_alias = |asked: &Name| {
-            let label = asked.first_label().unwrap_or_default();
+        let is_alias = |query_name: &Name| {
+            let label = query_name.first_label().unwrap_or_default();
             endpoint_names::endpoint_id_in_api_alias(label).is_some_and(|id| *id == *endpoint.id.as_bytes())
         };
-        let is_private_name = |asked: &&Name| endpoint.private_names.iter().any(|name| covers(name, asked));
-        let by_private_name = self.names.iter().filter(is_private_name).any(|asked| !is_alias(asked));
+        let is_private_name = |query_name: &&Name| endpoint.private_names.iter().any(|name| covers(name, query_name));
+        let by_private_name = self.names.iter().filter(is_private_name).any(|query_name| !is_alias(query_name));
         let is_execute_api = crate::aws::service::is_execute_api(&endpoint.service);
         (by_private_name && is_execute_api).then_some(Reason::ApiGatewayPublicApiRefused)
     }
@@ -153,7 +153,7 @@ impl<'w> Names<'w> {
     fn shadows_public(&self, world: &World, outcome: &Outcome) -> bool {
         let private = matches!(self.source, Source::PrivateHostedZone | Source::Endpoint);
         let denied = outcome.answer.answer.is_empty();
-        private && denied && public::has_records(world, self.asked)
+        private && denied && public::has_records(world, self.query_name)
     }
 }
 
@@ -172,10 +172,10 @@ fn interface_endpoints<'w>(world: &'w World, vpc: &'w Vpc) -> impl Iterator<Item
 }
 
 /// Whether a private DNS name, or a wildcard, matches a name.
-fn covers(name: &Name, asked: &Name) -> bool {
+fn covers(name: &Name, query_name: &Name) -> bool {
     if name.is_wildcard() {
         let Some(apex) = name.parent() else { return false };
-        return asked.labels_below(&apex).is_some_and(|below| below > 0);
+        return query_name.labels_below(&apex).is_some_and(|below| below > 0);
     }
-    name == asked
+    name == query_name
 }

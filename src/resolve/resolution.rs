@@ -53,7 +53,7 @@ pub fn resolve(
 #[derive(Debug)]
 pub struct Resolution {
     vantage: Vantage,
-    asked: Question,
+    question: Question,
     /// The name being looked up: the query name, or the target of a CNAME or alias.
     current: Question,
     context: QueryContext,
@@ -86,7 +86,7 @@ struct UpstreamAnswer {
     target: ForwardTarget,
     /// The unused part of the answer.
     answer: Answer,
-    /// Whether a part has been used: the rest was not asked for by name and may say nothing about the current
+    /// Whether a part has been used: the rest was not queried by name and may say nothing about the current
     /// name.
     is_remainder: bool,
 }
@@ -129,7 +129,7 @@ impl Resolution {
     pub fn new(vantage: Vantage, question: &Question, context: QueryContext) -> Self {
         Self {
             vantage,
-            asked: question.clone(),
+            question: question.clone(),
             current: question.clone(),
             context,
             chain: Vec::new(),
@@ -245,7 +245,7 @@ impl Resolution {
     /// The part of an upstream's answer that concerns the current name.
     ///
     /// Only records of that name are used, a DNAME above it, and those that a CNAME leads to when it is
-    /// followed: other records were not asked for (RFC 2181 section 5.4.1), and names with a private claim
+    /// followed: other records were not queried (RFC 2181 section 5.4.1), and names with a private claim
     /// are answered locally.
     ///
     /// `None` if there is no answer yet, or if its rest says nothing about the name.
@@ -278,13 +278,13 @@ impl Resolution {
             && answer.authority.is_empty()
             && !rest.is_empty()
         {
-            let was_asked = !*is_rest;
+            let is_first = !*is_rest;
             self.upstream_answer = None;
             let other = |set: &RrSet| format!("{} {}", set.owner, set.rtype);
             let others = rest.first().map(other).unwrap_or_default();
             let text = format!("the answer to {qname} {qtype} contains no record for it, only {others}");
             // The remainder of a chain is looked up by its own name.
-            return was_asked.then(|| Reply::of(unusable(text), source));
+            return is_first.then(|| Reply::of(unusable(text), source));
         }
         let (rcode, mut authority) = (answer.rcode, std::mem::take(&mut answer.authority));
         // A referral that no rule allows to follow is not an answer.
@@ -325,13 +325,13 @@ impl Resolution {
 
     /// The answer to an AAAA question in a view with DNS64. `None` if A records are to be looked up first.
     fn apply_dns64(&mut self, world: &World, answer: Answer) -> Option<Answer> {
-        if self.asked.qtype != RecordType::AAAA || !world.views[self.vantage.view].dns64 {
+        if self.question.qtype != RecordType::AAAA || !world.views[self.vantage.view].dns64 {
             return Some(answer);
         }
         match self.without_aaaa.take() {
             None if dns64::needs_a_lookup(&answer) => {
                 self.without_aaaa = Some(answer);
-                self.current = Question { qtype: RecordType::A, ..self.asked.clone() };
+                self.current = Question { qtype: RecordType::A, ..self.question.clone() };
                 // A failed lookup discards the chain.
                 self.chain.clear();
                 self.alias = None;
@@ -392,7 +392,7 @@ impl Resolution {
         let paths = egress::paths(world, self.vantage.place, &answer);
         let mut outcome =
             Outcome { answer, source, paths, reasons: Vec::new(), cacheability: self.cacheability };
-        reasons::add(world, self.vantage, &self.asked, &mut outcome);
+        reasons::add(world, self.vantage, &self.question, &mut outcome);
         if self.is_synthesised {
             for one in &mut outcome.paths {
                 Arc::make_mut(&mut one.path).add(Reason::Dns64Synthesised);

@@ -102,14 +102,14 @@ struct Node {
 
 impl Claims {
     /// Adds a claim.
-    pub fn add(&mut self, suffix: Name, held: ScopedClaim) {
+    pub fn add(&mut self, suffix: Name, scoped: ScopedClaim) {
         let node = &mut self.suffixes.entry_or_default(suffix).scoped;
         if node.is_empty() {
             // Most claims apply to two views of one VPC.
             node.reserve_exact(2);
         }
-        let at = node.partition_point(|have| have.rank() < held.rank());
-        node.insert(at, held);
+        let at = node.partition_point(|have| have.rank() < scoped.rank());
+        node.insert(at, scoped);
     }
 
     /// Adds a group without views.
@@ -119,14 +119,14 @@ impl Claims {
     }
 
     /// Adds a view to a group.
-    pub fn join(&mut self, view: Index<View>, circle: ViewGroup) {
-        self.groups.entry(view).or_default().push(circle);
+    pub fn join(&mut self, view: Index<View>, group: ViewGroup) {
+        self.groups.entry(view).or_default().push(group);
     }
 
     /// Adds a claim that applies to every view of a group. It has lower precedence than the claims of a view
     /// itself on the name.
-    pub fn add_for_group(&mut self, suffix: Name, circle: ViewGroup, claim: Claim) {
-        self.suffixes.entry_or_default(suffix).group_claims.push((circle, claim));
+    pub fn add_for_group(&mut self, suffix: Name, group: ViewGroup, claim: Claim) {
+        self.suffixes.entry_or_default(suffix).group_claims.push((group, claim));
     }
 
     /// The claims of one view that match a name, by precedence: most specific first, on the same name by kind
@@ -136,13 +136,13 @@ impl Claims {
         view: Index<View>,
         name: &'a Name,
     ) -> impl Iterator<Item = (usize, ScopedClaim)> + 'a {
-        let circles = self.groups.get(&view).map_or(&[][..], Vec::as_slice);
+        let groups = self.groups.get(&view).map_or(&[][..], Vec::as_slice);
         self.suffixes.covering(name).flat_map(move |(labels, node)| {
             let common = (node.group_claims.iter())
-                .filter(|(circle, _)| circles.contains(circle))
-                .filter(move |(_, claim)| !of_view(&node.scoped, view).any(|held| held.claim == *claim))
+                .filter(|(group, _)| groups.contains(group))
+                .filter(move |(_, claim)| !of_view(&node.scoped, view).any(|scoped| scoped.claim == *claim))
                 .map(move |(_, claim)| ScopedClaim { view, source: ClaimSource::Local, claim: *claim });
-            of_view(&node.scoped, view).chain(common).map(move |held| (labels, held))
+            of_view(&node.scoped, view).chain(common).map(move |scoped| (labels, scoped))
         })
     }
 
@@ -169,8 +169,8 @@ impl Claims {
 
 /// The claims of one view among those on a name, which are ordered by view.
 fn of_view(node: &[ScopedClaim], view: Index<View>) -> impl Iterator<Item = ScopedClaim> {
-    let first = node.partition_point(|held| held.view < view);
-    node[first..].iter().take_while(move |held| held.view == view).copied()
+    let first = node.partition_point(|scoped| scoped.view < view);
+    node[first..].iter().take_while(move |scoped| scoped.view == view).copied()
 }
 
 #[cfg(test)]
@@ -196,17 +196,17 @@ mod tests {
             Claim::Reverse(domains.add(InternalDomain { zone, names: Generated::Nothing }))
         });
         let mut claims = Claims::default();
-        let (circle, other) = (claims.add_group(), claims.add_group());
-        claims.join(inside, circle);
+        let (group, other) = (claims.add_group(), claims.add_group());
+        claims.join(inside, group);
         for view in [inside, alone] {
             claims.add(name.clone(), ScopedClaim { view, source: ClaimSource::Local, claim: own });
         }
         claims.add_for_group(name.clone(), other, of_others);
-        claims.add_for_group(name.clone(), circle, common);
-        claims.add_for_group(name, circle, own);
-        claims.add_for_group(deeper.clone(), circle, below);
+        claims.add_for_group(name.clone(), group, common);
+        claims.add_for_group(name, group, own);
+        claims.add_for_group(deeper.clone(), group, below);
         let seen = |view| -> Vec<(usize, Claim)> {
-            claims.covering(view, &deeper).map(|(labels, held)| (labels, held.claim)).collect()
+            claims.covering(view, &deeper).map(|(labels, scoped)| (labels, scoped.claim)).collect()
         };
         assert_eq!(seen(inside), [(4, below), (3, own), (3, common)], "each once");
         assert_eq!(seen(alone), [(3, own)]);

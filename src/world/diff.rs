@@ -92,16 +92,16 @@ impl Catalogue {
 
     /// Adds the differences to a newer catalogue.
     fn compare(&self, new: &Self, kind: &'static str, changes: &mut Vec<Change>) {
-        let mut told = |id: &String, what| changes.push(Change { kind, id: id.clone(), change: what });
+        let mut report = |id: &String, what| changes.push(Change { kind, id: id.clone(), change: what });
         for (id, fields) in &self.objects {
             match new.objects.get(id) {
-                None => told(id, ChangeKind::Removed),
-                Some(now) if now != fields => told(id, ChangeKind::Changed(differing(fields, now))),
+                None => report(id, ChangeKind::Removed),
+                Some(now) if now != fields => report(id, ChangeKind::Changed(differing(fields, now))),
                 Some(_) => {}
             }
         }
         for id in new.objects.keys().filter(|id| !self.objects.contains_key(*id)) {
-            told(id, ChangeKind::Added);
+            report(id, ChangeKind::Added);
         }
     }
 }
@@ -110,18 +110,18 @@ impl Catalogue {
 #[derive(Default)]
 struct UniqueIds {
     /// How often each was requested.
-    asked: HashMap<String, usize>,
+    occurrences: HashMap<String, usize>,
 }
 
 impl UniqueIds {
     /// The ID, or `id#2` if it is in use.
     fn next(&mut self, id: String) -> String {
-        let Some(asked) = self.asked.get_mut(&id) else {
-            self.asked.insert(id.clone(), 1);
+        let Some(occurrences) = self.occurrences.get_mut(&id) else {
+            self.occurrences.insert(id.clone(), 1);
             return id;
         };
-        *asked += 1;
-        let next = format!("{id}#{asked}");
+        *occurrences += 1;
+        let next = format!("{id}#{occurrences}");
         // It may be a configured ID.
         self.next(next)
     }
@@ -130,9 +130,9 @@ impl UniqueIds {
 /// `cidr 10.0.0.0/24 → 10.0.1.0/24, route_table rtb-1 → rtb-2`.
 fn differing(old: &Fields, new: &Fields) -> String {
     let pairs = old.iter().zip(new).filter(|(old, new)| old != new);
-    let told: Vec<String> =
+    let shown: Vec<String> =
         pairs.map(|((name, old), (_, new))| format!("{name} {} → {}", shown(old), shown(new))).collect();
-    told.join(", ")
+    shown.join(", ")
 }
 
 /// A value that fits on a line; an empty one is shown as `-`.

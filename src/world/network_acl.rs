@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     /// Pseudorandom numbers that are the same each time.
-    fn drawn(seed: u32) -> u32 {
+    fn hash(seed: u32) -> u32 {
         seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9e37_79b1) >> 8
     }
 
@@ -176,9 +176,9 @@ mod tests {
     fn looking_up_many_rules_says_what_walking_through_them_says() {
         let rule = |number: u16| {
             let seed = u32::from(number);
-            let cidr = format!("10.0.{}.0/{}", drawn(seed) % 4, 18 + drawn(seed + 1) % 14);
+            let cidr = format!("10.0.{}.0/{}", hash(seed) % 4, 18 + hash(seed + 1) % 14);
             let (from_port, to_port) = if number.is_multiple_of(3) { (0, 9000) } else { (400, u16::MAX) };
-            let allows = drawn(seed + 2).is_multiple_of(2);
+            let allows = hash(seed + 2).is_multiple_of(2);
             AclRule {
                 number,
                 is_tcp: !number.is_multiple_of(7),

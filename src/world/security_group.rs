@@ -118,29 +118,29 @@ impl GroupRules {
     /// The decision for TCP to a port, and the index of the rule that determines it: the first of the most
     /// permissive ones.
     pub fn evaluate(&self, port: u16, other: OtherEnd<'_>) -> RuleMatch {
-        let mut said = (AccessDecision::Denied, None);
-        let mut say = |admission: AccessDecision, numbers: &[usize]| {
+        let mut decision = (AccessDecision::Denied, None);
+        let mut decide = |admission: AccessDecision, numbers: &[usize]| {
             let first = numbers.iter().copied().find(|number| self.rules[*number].is_for(port));
-            let is_sooner = |number| said.0 == admission && said.1.is_none_or(|have| number < have);
-            if let Some(number) = first.filter(|number| admission > said.0 || is_sooner(*number)) {
-                said = (admission, Some(number));
+            let is_sooner = |number| decision.0 == admission && decision.1.is_none_or(|have| number < have);
+            if let Some(number) = first.filter(|number| admission > decision.0 || is_sooner(*number)) {
+                decision = (admission, Some(number));
             }
         };
         for (prefix, numbers) in other.addresses.overlapping(&self.by_prefix) {
             let admission = other.addresses.in_prefix(&prefix);
             if admission != AccessDecision::Denied {
-                say(admission, numbers);
+                decide(admission, numbers);
             }
         }
         match other.groups {
-            None => say(AccessDecision::Unknown, &self.of_groups),
+            None => decide(AccessDecision::Unknown, &self.of_groups),
             Some(groups) => {
                 for numbers in groups.iter().filter_map(|group| self.by_group.get(group)) {
-                    say(AccessDecision::Allowed, numbers);
+                    decide(AccessDecision::Allowed, numbers);
                 }
             }
         }
-        said
+        decision
     }
 }
 
@@ -159,18 +159,18 @@ impl Addresses<'_> {
             let wider =
                 map.covering(own.network()).into_iter().filter(move |(net, _)| net.prefix_len() <= length);
             // A single address, and a set that excludes smaller prefixes, overlap none.
-            let is_cut = !self.is_remainder && usize::from(length) < usize::from(own.max_prefix_len());
-            let smaller = is_cut.then(|| map.covered_by(own)).into_iter().flatten();
+            let is_partial = !self.is_remainder && usize::from(length) < usize::from(own.max_prefix_len());
+            let smaller = is_partial.then(|| map.covered_by(own)).into_iter().flatten();
             wider.chain(smaller.filter(move |(net, _)| net.prefix_len() > length))
         })
     }
 
     /// Whether a prefix contains all, none or some of the addresses.
     pub fn in_prefix(&self, prefix: &IpNet) -> AccessDecision {
-        let held = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
-        if held > 0 && held == self.prefixes.len() {
+        let contained = self.prefixes.iter().filter(|own| prefix.contains(*own)).count();
+        if contained > 0 && contained == self.prefixes.len() {
             AccessDecision::Allowed
-        } else if held > 0 || (!self.is_remainder && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
+        } else if contained > 0 || (!self.is_remainder && self.prefixes.iter().any(|own| overlaps(own, prefix))) {
             AccessDecision::Unknown
         } else {
             AccessDecision::Denied
@@ -191,14 +191,14 @@ mod tests {
             (Peer::Group(group), Some(groups)) if groups.contains(group) => AccessDecision::Allowed,
             (Peer::Group(_), Some(_)) => AccessDecision::Denied,
         };
-        let mut said = (AccessDecision::Denied, None);
+        let mut decision = (AccessDecision::Denied, None);
         for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.is_for(port)) {
-            let kindest = rule.peers.iter().map(fits).max().unwrap_or(AccessDecision::Denied);
-            if kindest > said.0 {
-                said = (kindest, Some(number));
+            let best = rule.peers.iter().map(fits).max().unwrap_or(AccessDecision::Denied);
+            if best > decision.0 {
+                decision = (best, Some(number));
             }
         }
-        said
+        decision
     }
 
     #[test]

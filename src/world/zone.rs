@@ -61,7 +61,7 @@ pub enum RecordError {
     OutsideZone(Name, Name),
     /// A CNAME with other records of the same name (RFC 1034 section 3.6.2).
     #[error("`{0}` has a CNAME record, so it cannot have other records")]
-    BesideCname(Name),
+    OtherRecordsWithCname(Name),
     /// Two CNAME records.
     #[error("`{0}` has more than one CNAME record")]
     SecondCname(Name),
@@ -74,13 +74,13 @@ pub enum RecordError {
     CnameAtApex(Name),
     /// The same type both as an alias and with values.
     #[error("`{0}` has both an alias and values for {1}")]
-    AliasBesideValues(Name, RecordType),
+    AliasAndValues(Name, RecordType),
     /// Two alias records of the same type.
     #[error("`{0}` has more than one alias of type {1}")]
     SecondAlias(Name, RecordType),
     /// The same type both with and without a routing policy.
     #[error("`{0}` has {1} record sets with a routing policy and one without")]
-    SimpleBesideRouted(Name, RecordType),
+    SimpleAndRouted(Name, RecordType),
     /// A type that cannot have data.
     #[error("records cannot have type {0}")]
     MetaType(RecordType),
@@ -162,7 +162,7 @@ impl Zone {
         self.check(&owner, rtype)?;
         let (owner, node) = self.make(owner);
         if node.rrset(rtype).is_some() {
-            return Err(RecordError::AliasBesideValues(owner, rtype));
+            return Err(RecordError::AliasAndValues(owner, rtype));
         }
         let aliases = &mut node.route53.get_or_insert_default().aliases;
         aliases.push((rtype, target));
@@ -175,7 +175,7 @@ impl Zone {
         self.check(&owner, sets.rtype)?;
         let (owner, node) = self.make(owner);
         if node.rrset(sets.rtype).is_some() {
-            return Err(RecordError::SimpleBesideRouted(owner, sets.rtype));
+            return Err(RecordError::SimpleAndRouted(owner, sets.rtype));
         }
         let routed = &mut node.route53.get_or_insert_default().routed;
         routed.push(sets);
@@ -200,13 +200,13 @@ impl Zone {
         let Some(node) = self.node(owner) else { return Ok(()) };
         let is_cname = rtype == RecordType::CNAME;
         if node.types().any(|have| (have == RecordType::CNAME) != is_cname) {
-            return Err(RecordError::BesideCname(owner.clone()));
+            return Err(RecordError::OtherRecordsWithCname(owner.clone()));
         }
         if node.alias(rtype).is_some() {
-            return Err(RecordError::AliasBesideValues(owner.clone(), rtype));
+            return Err(RecordError::AliasAndValues(owner.clone(), rtype));
         }
         if node.routed_sets(rtype).is_some() {
-            return Err(RecordError::SimpleBesideRouted(owner.clone(), rtype));
+            return Err(RecordError::SimpleAndRouted(owner.clone(), rtype));
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Zone {
             if above.len() <= apex || self.nodes.contains_key(above) {
                 break;
             }
-            let above = owner.ancestor(labels).expect("the name has so many labels");
+            let above = owner.ancestor(labels).expect("the name has at least these labels");
             self.nodes.insert(above, Node::default());
         }
         match self.nodes.entry(owner) {
@@ -445,7 +445,7 @@ mod tests {
         let cname = Rdata::from_name(&name("x.example"));
         assert_eq!(
             zone.add(www.clone(), RecordType::CNAME, 60, cname.clone()),
-            Err(RecordError::BesideCname(www.clone()))
+            Err(RecordError::OtherRecordsWithCname(www.clone()))
         );
         assert!(zone.add(name("example.com"), RecordType::CNAME, 60, cname).is_err());
         assert!(zone.add(name("example.org"), RecordType::A, 60, a(1)).is_err());

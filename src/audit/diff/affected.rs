@@ -87,7 +87,7 @@ impl AffectedObjects {
         self.ids.extend(row.claim.as_ref().map(|(_, id)| id.to_string()));
         self.ids.extend(row.profile.iter().map(|id| id.to_string()));
         self.is_public |= matches!(row.source, Source::Public | Source::SystemRule);
-        for path in &row.ways {
+        for path in &row.paths {
             let path = &path.path;
             self.ids.extend(path.via.iter().map(|id| id.to_string()));
             if let Some(matched) = &path.matched
@@ -124,7 +124,7 @@ impl AffectedObjects {
 
     /// The tables at which return paths start.
     fn return_paths(&mut self, world: &World, row: &Row) {
-        for path in &row.ways {
+        for path in &row.paths {
             if let Destination::Subnet { subnet: Some(subnet), .. } = Destination::of(world, &path.path) {
                 self.table_of(world, &subnet);
             }

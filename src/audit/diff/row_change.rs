@@ -31,7 +31,7 @@ impl RowChange {
 
 /// Whether traffic is affected.
 fn differ(before: &Row, after: &Row) -> bool {
-    let ways = |row: &Row| {
+    let paths = |row: &Row| {
         let path = |path: &PathCell| {
             (
                 path.addresses.clone(),
@@ -41,29 +41,29 @@ fn differ(before: &Row, after: &Row) -> bool {
                 path.destinations.clone(),
             )
         };
-        row.ways.iter().map(path).collect::<Vec<_>>()
+        row.paths.iter().map(path).collect::<Vec<_>>()
     };
     before.rcode != after.rcode
         || before.records != after.records
         || before.ttls != after.ttls
         || before.is_unresolved != after.is_unresolved
-        || ways(before) != ways(after)
+        || paths(before) != paths(after)
 }
 
 /// The parts of a row that differ from another one. Addresses are included only if nothing else differs, so
 /// that names with different addresses can be grouped.
 fn described(row: &Row, other: &Row) -> String {
     let plain = |row: &Row| {
-        let mut ways: Vec<String> = Vec::new();
-        for path in &row.ways {
-            let described = way_told(&path.path);
-            if !ways.contains(&described) {
-                ways.push(described);
+        let mut paths: Vec<String> = Vec::new();
+        for path in &row.paths {
+            let described = describe_path(&path.path);
+            if !paths.contains(&described) {
+                paths.push(described);
             }
         }
-        ways.sort_unstable();
-        match ways.is_empty() {
-            false => ways.join(" and "),
+        paths.sort_unstable();
+        match paths.is_empty() {
+            false => paths.join(" and "),
             true if row.is_unresolved => "not queried".to_owned(),
             true if !row.records.is_empty() => "records".to_owned(),
             true => format!("no address ({})", row.rcode),
@@ -80,7 +80,7 @@ fn described(row: &Row, other: &Row) -> String {
     }
     let destinations = |row: &Row| {
         let all: BTreeSet<&str> =
-            row.ways.iter().flat_map(|path| &path.destinations).map(String::as_str).collect();
+            row.paths.iter().flat_map(|path| &path.destinations).map(String::as_str).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
     };
     let ttls = |row: &Row| {
@@ -103,14 +103,14 @@ fn described(row: &Row, other: &Row) -> String {
 
 /// Each path with its addresses.
 fn per_path(row: &Row) -> String {
-    let described = row.ways.iter().map(|path| {
+    let described = row.paths.iter().map(|path| {
         let addresses: Vec<String> = path.addresses.iter().map(ToString::to_string).collect();
-        format!("{} by {} in {}", addresses.join(", "), way_told(&path.path), path.destinations.join(", "))
+        format!("{} by {} in {}", addresses.join(", "), describe_path(&path.path), path.destinations.join(", "))
     });
     described.collect::<Vec<_>>().join(" and ")
 }
 
-fn way_told(path: &EgressPath) -> String {
+fn describe_path(path: &EgressPath) -> String {
     let via = match path.via.is_empty() {
         true => String::new(),
         false => format!(" via {}", path.via.join(" → ")),

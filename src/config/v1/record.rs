@@ -122,16 +122,16 @@ impl From<Flat> for RecordText {
 impl RecordMore {
     /// The properties, or `None` if none is set.
     pub fn kept(self) -> Option<Box<Self>> {
-        let says_something = self.evaluate_target_health
+        let has_any = self.evaluate_target_health
             || self.set_identifier.is_some()
             || self.health_check_id.is_some()
             || !self.policies().is_empty();
-        says_something.then(|| Box::new(self))
+        has_any.then(|| Box::new(self))
     }
 
     /// The keys of routing policies that are set.
     pub fn policies(&self) -> Vec<&'static str> {
-        let said = [
+        let policies = [
             ("weight", self.weight.is_some()),
             ("multi_value_answer", self.multi_value_answer),
             ("failover", self.failover.is_some()),
@@ -139,7 +139,7 @@ impl RecordMore {
             ("geo_location", self.geo_location.is_some()),
             ("geo_proximity_location", self.geo_proximity_location.is_some()),
         ];
-        said.iter().filter(|(_, is_said)| *is_said).map(|(key, _)| *key).collect()
+        policies.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| *key).collect()
     }
 }
 

@@ -160,6 +160,6 @@ impl JsonSchema for ServerEntry {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<UpstreamServer>();
-        schemars::json_schema!({ "anyOf": [{ "type": "string", "title": ServerAddress::FORM }, table] })
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "title": ServerAddress::EXPECTED }, table] })
     }
 }

@@ -94,8 +94,8 @@ impl Walk<'_> {
                 }
                 AttachedTo::Site(site) => {
                     let is_linked = |link: &Link| link.to == LinkedTo::TransitGateway(index);
-                    let knows_links = self.world.sites[*site].links.iter().any(is_linked);
-                    return self.reach_site(*site, |back| match knows_links {
+                    let has_links = self.world.sites[*site].links.iter().any(is_linked);
+                    return self.reach_site(*site, |back| match has_links {
                         true => back.reply_from_site(*site),
                         false => back.beyond_attachment(index, number, None),
                     });

@@ -65,8 +65,8 @@ fn unused(world: &World, vpc: Index<Vpc>, table: Index<RouteTable>, address: IpA
 
 /// The gateway endpoints of a VPC for the service of an IPv6 address that carry only IPv4.
 pub fn gateways_of_ipv4_alone<'w>(world: &'w World, vpc: &'w Vpc, address: IpAddr) -> Vec<&'w Endpoint> {
-    let is_held_here = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
-    let found = of_owner(world, vpc, address).filter(|(_, region)| is_held_here(region));
+    let is_in_client_vpc = |region: &str| address.is_ipv6() && region == vpc.region.as_str();
+    let found = of_owner(world, vpc, address).filter(|(_, region)| is_in_client_vpc(region));
     let endpoints = found.into_iter().flat_map(|(endpoints, _)| endpoints);
     endpoints.filter(|endpoint| endpoint.is_ipv4_gateway).collect()
 }

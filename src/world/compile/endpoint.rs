@@ -167,21 +167,21 @@ impl<'c> Compiler<'c> {
     /// only those that support it (PrivateLink guide, "Cross-Region enabled AWS services").
     fn service_region(&mut self, vpc: Index<Vpc>, written: &config::Endpoint, kind: EndpointKind) -> Region {
         let home = self.vpcs[vpc].region.clone();
-        let said = written.service_region.as_ref();
-        let region = said.map_or_else(|| home.clone(), |region| region.value().clone());
-        if let Some(said) = said
+        let service_region = written.service_region.as_ref();
+        let region = service_region.map_or_else(|| home.clone(), |region| region.value().clone());
+        if let Some(service_region) = service_region
             && kind != EndpointKind::Interface
             && region != home
         {
             let message =
                 format!("`{}` is {}, which cannot be used across regions", written.id, kind.describe());
-            self.report.error(Code::InvalidValue, said.mark(), message);
+            self.report.error(Code::InvalidValue, service_region.mark(), message);
         }
         let Some(service) = &written.service else { return home };
         if let Some(own) = service::region_in_service_name(service.value())
             && own != region
         {
-            let whose = if said.is_some() { "`service_region`" } else { "the region of the VPC" };
+            let whose = if service_region.is_some() { "`service_region`" } else { "the region of the VPC" };
             let message = format!("`{service}` is a service in {own}, but {whose} is {region}");
             let error = self.report.error(Code::InvalidValue, service.mark(), message);
             if kind == EndpointKind::Interface {
@@ -200,13 +200,13 @@ impl<'c> Compiler<'c> {
                 "write `service_region = \"{own}\"`: endpoint-specific names contain that region"
             ));
         }
-        if let Some(said) = said
+        if let Some(service_region) = service_region
             && region != home
             && kind == EndpointKind::Interface
             && !service::supports_cross_region(service.value())
         {
             let message = format!("`{service}` is not known to support endpoints from other regions");
-            let warning = self.report.warning(Code::UnknownService, said.mark(), message);
+            let warning = self.report.warning(Code::UnknownService, service_region.mark(), message);
             warning
                 .help("the endpoint is accepted: AWS extends the list of services with cross-region support");
         }

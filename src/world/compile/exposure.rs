@@ -35,7 +35,7 @@ impl Compiler<'_> {
 
     /// Warns once, of the first listener whose address is beyond loopback.
     fn check_listeners_exposure(&mut self) {
-        if is_written(&self.config.server.allow) {
+        if is_configured(&self.config.server.allow) {
             return;
         }
         // A listener without an address uses that of its resolver, for the clients of that VPC.
@@ -86,7 +86,7 @@ fn is_beyond_loopback(address: IpAddr) -> bool {
 }
 
 /// Whether a list is configured; defaults have no mark.
-fn is_written<T>(list: &[Marked<T>]) -> bool {
+fn is_configured<T>(list: &[Marked<T>]) -> bool {
     list.is_empty() || list.iter().any(|entry| entry.mark() != Mark::default())
 }
 

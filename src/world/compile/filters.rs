@@ -73,15 +73,15 @@ impl Compiler<'_> {
 
     /// Whether a rule applies to TCP, and to which ports. AWS ignores ports if the rule is for all protocols.
     fn tcp_ports(&mut self, protocol: &Marked<String>, (from, to): (u16, u16)) -> (bool, u16, u16) {
-        let word = protocol.value().as_str();
-        if !PROTOCOLS.contains(&word) {
-            let message = format!("invalid protocol `{word}` for rules of security groups and network ACLs");
+        let name = protocol.value().as_str();
+        if !PROTOCOLS.contains(&name) {
+            let message = format!("invalid protocol `{name}` for rules of security groups and network ACLs");
             let error = self.report.error(Code::InvalidValue, protocol.mark(), message);
             error.help("write `tcp`, `udp`, `icmp`, `icmpv6` or `-1` (all protocols)");
         }
-        match word {
+        match name {
             "-1" => (true, 0, u16::MAX),
-            word => (matches!(word, "tcp" | "6"), from, to),
+            name => (matches!(name, "tcp" | "6"), from, to),
         }
     }
 

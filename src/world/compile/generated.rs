@@ -51,8 +51,8 @@ impl Compiler<'_> {
                 self.claim(index, &apex, ClaimSource::Local, claim);
             }
         }
-        let told: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
-        for joined in told.iter().filter(|joined| !joined.is_empty()) {
+        let groups: Vec<_> = self.transit_gateways.iter().map(|gateway| gateway.dns_members.clone()).collect();
+        for joined in groups.iter().filter(|joined| !joined.is_empty()) {
             self.common_reverse_domains(joined, &with_reverse, &mut made);
         }
     }
@@ -84,16 +84,16 @@ impl Compiler<'_> {
         for vpc in joined {
             add_prefix_zones(&mut zones, &self.vpcs[*vpc]);
         }
-        let circle = self.claims.add_group();
+        let group = self.claims.add_group();
         for vpc in joined.iter().filter(|vpc| with_reverse.contains(vpc)) {
             for view in [self.vpcs[*vpc].view, self.vpcs[*vpc].inbound_view] {
-                self.claims.join(view, circle);
+                self.claims.join(view, group);
             }
         }
         for domain in zones {
             let apex = domain.0.clone();
             let claim = self.domain_claim(domain, made);
-            self.claims.add_for_group(apex, circle, claim);
+            self.claims.add_for_group(apex, group, claim);
         }
     }
 

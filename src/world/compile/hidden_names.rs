@@ -26,13 +26,13 @@ impl Compiler<'_> {
         for (zone, names) in hidden {
             let Some(mark) = self.zone_marks.get(&zone).copied() else { continue };
             let apex = self.hosted_zones[zone].zone.apex();
-            let told =
+            let shown =
                 names.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let more = match names.len().saturating_sub(MAX_SHOWN) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let message = format!("zone `{apex}` hides names that exist in public DNS: {told}{more}");
+            let message = format!("zone `{apex}` hides names that exist in public DNS: {shown}{more}");
             self.report.warning(Code::ZoneShadowsPublic, mark, message).help(
                 "names that a private hosted zone lacks are not resolved publicly: add the records, or create the zone for a longer \
                  name",
@@ -94,7 +94,7 @@ impl Compiler<'_> {
 
     /// Whether a zone answers a name in a view.
     fn answers(&self, view: ViewId, name: &Name, zone: Index<HostedZone>) -> bool {
-        self.claims.covering(view, name).next().is_some_and(|(_, held)| held.claim == Claim::HostedZone(zone))
+        self.claims.covering(view, name).next().is_some_and(|(_, scoped)| scoped.claim == Claim::HostedZone(zone))
     }
 }
 

@@ -36,8 +36,8 @@ impl Compiler<'_> {
     ) {
         let Some(subnet) = self.subnet_named(&written.subnet, vpc) else { return };
         let is_bare = written.address.is_none() && written.ipv6_address.is_none();
-        let was_cut = ["address", "ipv6_address"].iter().any(|key| self.was_pruned(written, key));
-        if is_bare && !was_cut {
+        let is_pruned = ["address", "ipv6_address"].iter().any(|key| self.was_pruned(written, key));
+        if is_bare && !is_pruned {
             let message = format!("instance `{}` has no address", written.id);
             let error = self.report.error(Code::MissingKey, written.id.mark(), message);
             error.help("write `address = \"10.0.1.10\"`, or `ipv6_address` in an IPv6-only subnet");

@@ -96,7 +96,7 @@ struct Compiler<'a> {
     named_files: &'a mut BTreeMap<OsString, Option<u64>>,
     read_file: &'a ReadFile<'a>,
     facts: &'static Facts,
-    made_by_aws: records::ReservedApexRecords,
+    created_by_aws: records::ReservedApexRecords,
 
     vpcs: Arena<Vpc>,
     subnets: Arena<Subnet>,
@@ -127,11 +127,11 @@ struct Compiler<'a> {
     places: Places,
     claims: Claims,
     public: public::Builder,
-    played: HashMap<IpAddr, Index<Site>>,
+    simulated_servers: HashMap<IpAddr, Index<Site>>,
     listeners: Vec<Listener>,
     expectations: Vec<(Expect, Mark)>,
 
-    given_ranges: Option<Box<IpRanges>>,
+    configured_ranges: Option<Box<IpRanges>>,
     /// The indexes of the interfaces of link-local servers: they may change although the sources do not.
     interfaces: Vec<u32>,
     ids: Ids,
@@ -147,7 +147,7 @@ struct Compiler<'a> {
     unavailable_names: HashSet<Name>,
     /// Whether a part of the configuration was pruned as unreadable: dangling references to it are not errors
     /// of their own.
-    was_cut: bool,
+    is_pruned: bool,
     /// Health checks that are unhealthy.
     unhealthy: HashSet<&'a str>,
     /// Number of dangling references that were reported.
@@ -193,7 +193,7 @@ enum Resolver {
 impl<'a> Compiler<'a> {
     fn new(loaded: &'a mut Loaded, read_file: &'a ReadFile<'a>) -> Self {
         let Loaded { config, sources, report, pruned_ids, pruned_keys, named_files, read_too: _ } = loaded;
-        let was_cut = report.has_errors();
+        let is_pruned = report.has_errors();
         let mut views = Arena::default();
         let (kind, claims) = (ViewKind::Public, views.next_index());
         let public_view = views.add(View { kind, name: Arc::from("public"), claims, dns64: false });
@@ -206,7 +206,7 @@ impl<'a> Compiler<'a> {
             named_files,
             read_file,
             facts: Facts::built_in(),
-            made_by_aws: records::ReservedApexRecords::new(),
+            created_by_aws: records::ReservedApexRecords::new(),
             vpcs: Arena::default(),
             subnets: Arena::default(),
             route_tables: Arena::default(),
@@ -234,10 +234,10 @@ impl<'a> Compiler<'a> {
             places: Places::default(),
             claims: Claims::default(),
             public: public::Builder::new(),
-            played: HashMap::new(),
+            simulated_servers: HashMap::new(),
             listeners: Vec::new(),
             expectations: Vec::new(),
-            given_ranges: None,
+            configured_ranges: None,
             interfaces: Vec::new(),
             ids: Ids::default(),
             missing_groups_reported: false,
@@ -245,7 +245,7 @@ impl<'a> Compiler<'a> {
             named_prefix_lists: HashMap::new(),
             zone_marks: HashMap::new(),
             unavailable_names: HashSet::new(),
-            was_cut,
+            is_pruned,
             unhealthy: HashSet::new(),
             unknown_references: 0,
         }
@@ -260,9 +260,9 @@ impl<'a> Compiler<'a> {
                 true
             }
             Some(first) => {
-                let told = self.sources.place(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
+                let position = self.sources.place(*first).map(|p| format!("{}:{}", p.path.display(), p.line));
                 let error = self.report.error(Code::DuplicateId, id.mark(), format!("duplicate ID `{id}`"));
-                error.help(format!("first declared at {}", told.unwrap_or_default()));
+                error.help(format!("first declared at {}", position.unwrap_or_default()));
                 false
             }
         }
@@ -361,10 +361,10 @@ impl<'a> Compiler<'a> {
         let Some(written) = &self.config.ip_ranges else { return };
         let Some((path, text)) = self.named_file(written) else { return };
         match config::ip_ranges::read(&text) {
-            Ok(entries) => self.given_ranges = Some(Box::new(IpRanges::from_entries(entries.into_iter()))),
-            Err(mistake) => {
-                let place = format!("{}:{}:{}", path.display(), mistake.line, mistake.column);
-                let message = format!("{place}: invalid document of IP address ranges: {}", mistake.message);
+            Ok(entries) => self.configured_ranges = Some(Box::new(IpRanges::from_entries(entries.into_iter()))),
+            Err(error) => {
+                let place = format!("{}:{}:{}", path.display(), error.line, error.column);
+                let message = format!("{place}: invalid document of IP address ranges: {}", error.message);
                 let error = self.report.error(Code::InvalidValue, written.mark(), message);
                 error.help(format!("use a copy of {}", ranges::IP_RANGES_URL));
             }
@@ -424,7 +424,7 @@ impl<'a> Compiler<'a> {
             network_interfaces: self.network_interfaces,
             peering_connections: self.peering_connections,
             transit_gateways: self.transit_gateways,
-            configured_ranges: self.given_ranges,
+            configured_ranges: self.configured_ranges,
             instances: self.instances,
             inbound_endpoints: self.inbound_endpoints,
             sites: self.sites,
@@ -440,7 +440,7 @@ impl<'a> Compiler<'a> {
             places: self.places,
             claims: self.claims,
             public: public.finish(self.facts, designated),
-            simulated_servers: self.played,
+            simulated_servers: self.simulated_servers,
             expectations: self.expectations,
         }
     }

@@ -99,7 +99,7 @@ impl Compiler<'_> {
             let error = self.report.error(Code::InvalidValue, written.name.mark(), message);
             error.help("declare the zone for the parent name, with a record named `*`");
         }
-        let mut zone = self.made_by_aws.hosted_zone(apex.clone());
+        let mut zone = self.created_by_aws.hosted_zone(apex.clone());
         let mut routed = RoutedSetBuilder::default();
         self.records(&mut zone, &written.records, RecordEntry::Route53, &mut routed);
         if let (Some(named), Some(file)) = (&written.file, file) {
@@ -127,7 +127,7 @@ impl Compiler<'_> {
     /// Associates a VPC with a zone, if it has both DNS attributes.
     fn associate(&mut self, vpc: Index<Vpc>, mark: Mark, apex: &Name, zone: Index<HostedZone>) {
         let inbound = self.vpcs[vpc].inbound_view;
-        let taken = self.claims.at(inbound, apex).find_map(|held| self.zone_taken(held.claim));
+        let taken = self.claims.at(inbound, apex).find_map(|scoped| self.conflicting_zone(scoped.claim));
         if let Some(taken) = taken {
             let message = format!(
                 "The VPC {} has already been associated with {taken} with the same domain name.",
@@ -146,7 +146,7 @@ impl Compiler<'_> {
     }
 
     /// Describes the zone that already has a name.
-    pub(super) fn zone_taken(&self, claim: Claim) -> Option<String> {
+    pub(super) fn conflicting_zone(&self, claim: Claim) -> Option<String> {
         match claim {
             Claim::HostedZone(other) => Some(format!("hosted zone {}", self.hosted_zones[other].id)),
             Claim::Endpoint(other) => {
@@ -175,8 +175,8 @@ impl Compiler<'_> {
             error.help("write `targets = [\"192.0.2.53\"]`");
         }
         if !is_forward && !written.targets.is_empty() {
-            let word = if written.rule_type == RuleType::System { "SYSTEM" } else { "DELEGATE" };
-            let message = format!("{word} rule `{}` cannot have targets", written.id);
+            let rule_type_name = if written.rule_type == RuleType::System { "SYSTEM" } else { "DELEGATE" };
+            let message = format!("{rule_type_name} rule `{}` cannot have targets", written.id);
             self.report.error(Code::InvalidValue, written.id.mark(), message);
         }
         let sources = match &written.endpoint {
@@ -238,7 +238,7 @@ impl Compiler<'_> {
             RuleKind::Delegate => self.vpcs[vpc].delegations.insert(domain.clone(), rule).is_some(),
             RuleKind::Forward | RuleKind::System => {
                 let is_rule =
-                    |held: ScopedClaim| matches!(held.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
+                    |scoped: ScopedClaim| matches!(scoped.claim, Claim::ForwardRule(_) | Claim::SystemRule(_));
                 self.claims.at(self.vpcs[vpc].inbound_view, &domain).any(is_rule)
             }
         };

@@ -269,8 +269,8 @@ impl Compiler<'_> {
             AttachedTo::Site(site) => &self.sites[*site].cidrs,
             AttachedTo::TransitGateway(_) | AttachedTo::Unknown => return,
         };
-        let told = prefixes.iter().filter(|cidr| cidr.addr().is_ipv4() || attachment.propagates_ipv6);
-        for destination in told {
+        let propagated = prefixes.iter().filter(|cidr| cidr.addr().is_ipv4() || attachment.propagates_ipv6);
+        for destination in propagated {
             let (attachment, rank) = (Some(number), attachment.rank);
             table.add(TransitGatewayRoute { destination: *destination, attachment, rank });
         }

@@ -25,8 +25,8 @@ impl Compiler<'_> {
             let whole: Vec<Sampled> = subnet.cidrs.iter().map(|own| (*own, sample(own, cuts))).collect();
             for cut in inside {
                 let is_other = |(own, _): &&Sampled| own.addr().is_ipv4() != cut.addr().is_ipv4();
-                let beside = whole.iter().filter(is_other).copied().collect();
-                self.places.add(&name, Some(vpc), place_with_other_family(kind, vec![cut], beside, cuts));
+                let other_family = whole.iter().filter(is_other).copied().collect();
+                self.places.add(&name, Some(vpc), place_with_other_family(kind, vec![cut], other_family, cuts));
             }
             let declared = interfaces.remove(&index).unwrap_or_default();
             let mut by_owner: HashMap<Interface, Vec<IpAddr>> = HashMap::new();
@@ -37,8 +37,8 @@ impl Compiler<'_> {
                 let others = by_owner[interface].iter().filter(|other| other.is_ipv4() != address.is_ipv4());
                 // For a resolver endpoint, it is unknown which addresses belong to the same interface.
                 let others = others.filter(|_| *interface != Interface::ResolverEndpoint);
-                let beside = others.map(|other| (host_prefix(*other), *other)).collect();
-                let own = place_with_other_family(kind, vec![host_prefix(*address)], beside, cuts);
+                let other_family = others.map(|other| (host_prefix(*other), *other)).collect();
+                let own = place_with_other_family(kind, vec![host_prefix(*address)], other_family, cuts);
                 self.places.add(&name, Some(vpc), Place { interface: Some(*interface), ..own });
             }
         }
@@ -151,13 +151,13 @@ type Sampled = (IpNet, IpAddr);
 fn place_with_other_family(
     kind: PlaceKind,
     prefixes: Vec<IpNet>,
-    beside: Vec<Sampled>,
+    other_family: Vec<Sampled>,
     cuts: &PrefixMap<()>,
 ) -> Place {
     let own = prefixes.iter().map(|prefix| sample(prefix, cuts));
-    let samples = own.chain(beside.iter().map(|(_, sample)| *sample)).collect();
-    let beside = beside.into_iter().map(|(prefix, _)| prefix).collect();
-    Place { kind: kind, prefixes, other_family: beside, samples, interface: None }
+    let samples = own.chain(other_family.iter().map(|(_, sample)| *sample)).collect();
+    let other_family = other_family.into_iter().map(|(prefix, _)| prefix).collect();
+    Place { kind, prefixes, other_family, samples, interface: None }
 }
 
 /// An address of a prefix that is in none of the splits inside it; the first address if they cover it

@@ -83,8 +83,8 @@ impl Compiler<'_> {
     }
 
     /// Whether an ID occurs in a Profile for the first time.
-    fn is_first(&mut self, id: &Marked<impl Display>, held: &mut ProfileContents) -> bool {
-        let is_first = held.ids.insert(id.to_string());
+    fn is_first(&mut self, id: &Marked<impl Display>, contents: &mut ProfileContents) -> bool {
+        let is_first = contents.ids.insert(id.to_string());
         if !is_first {
             self.report.error(
                 Code::DuplicateId,
@@ -102,12 +102,12 @@ impl Compiler<'_> {
         id: &Marked<impl Display>,
         name: Name,
         claim: Claim,
-        held: &mut ProfileContents,
+        contents: &mut ProfileContents,
     ) -> bool {
-        let taken = match held.taken.entry((name.clone(), claim.precedence())) {
+        let taken = match contents.taken.entry((name.clone(), claim.precedence())) {
             Entry::Vacant(entry) => {
                 entry.insert(claim);
-                held.brought.push((name, claim));
+                contents.brought.push((name, claim));
                 return true;
             }
             Entry::Occupied(entry) => *entry.get(),
@@ -116,7 +116,7 @@ impl Compiler<'_> {
             Claim::ForwardRule(rule) | Claim::SystemRule(rule) => {
                 Some(format!("rule {}", self.rules[rule].id))
             }
-            zone => self.zone_taken(zone),
+            zone => self.conflicting_zone(zone),
         };
         let message = format!("this Profile already has {} for {name}", taken.unwrap_or_default());
         let error = self.report.error(Code::ConflictingDomain, id.mark(), message);
@@ -126,9 +126,9 @@ impl Compiler<'_> {
 
     /// The claims of a Profile.
     fn claims(&mut self, written: &config::Profile) -> ProfileClaims {
-        let mut held = ProfileContents::default();
+        let mut contents = ProfileContents::default();
         for id in &written.resolver_rules {
-            if !self.is_first(id, &mut held) {
+            if !self.is_first(id, &mut contents) {
                 continue;
             }
             let text = id.to_string();
@@ -138,7 +138,7 @@ impl Compiler<'_> {
             };
             match rule_claim(self.rules[rule].kind, rule) {
                 Some(claim) => {
-                    self.add_to_profile(id, self.rules[rule].domain.clone(), claim, &mut held);
+                    self.add_to_profile(id, self.rules[rule].domain.clone(), claim, &mut contents);
                 }
                 None => {
                     let message = format!(
@@ -150,36 +150,36 @@ impl Compiler<'_> {
             }
         }
         for id in &written.hosted_zones {
-            if !self.is_first(id, &mut held) {
+            if !self.is_first(id, &mut contents) {
                 continue;
             }
             let text = id.to_string();
             match self.ids.hosted_zones.get(&text).copied() {
                 Some(zone) => {
                     let apex = self.hosted_zones[zone].zone.apex().clone();
-                    self.add_to_profile(id, apex, Claim::HostedZone(zone), &mut held);
+                    self.add_to_profile(id, apex, Claim::HostedZone(zone), &mut contents);
                 }
                 None => self.unknown("hosted zone", &text, id.mark(), |this| keys(&this.ids.hosted_zones)),
             }
         }
         for id in &written.vpc_endpoints {
-            if !self.is_first(id, &mut held) {
+            if !self.is_first(id, &mut contents) {
                 continue;
             }
             let text = id.to_string();
             match self.ids.endpoints.get(&text).copied() {
-                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut held),
+                Some((_, endpoint)) => self.brought_by_endpoint(id, endpoint, &mut contents),
                 None => self.unknown("endpoint", &text, id.mark(), |this| keys(&this.ids.endpoints)),
             }
         }
-        held.brought
+        contents.brought
     }
 
     fn brought_by_endpoint(
         &mut self,
         id: &Marked<crate::aws::VpcEndpointId>,
         endpoint: Index<Endpoint>,
-        held: &mut ProfileContents,
+        contents: &mut ProfileContents,
     ) {
         if self.endpoints[endpoint].kind != EndpointKind::Interface {
             let message =
@@ -196,7 +196,7 @@ impl Compiler<'_> {
             warning.help("set `private_dns_enabled = true` for the endpoint");
         }
         for (apex, claim) in zones {
-            if !self.add_to_profile(id, apex, claim, held) {
+            if !self.add_to_profile(id, apex, claim, contents) {
                 return;
             }
         }
@@ -248,17 +248,17 @@ impl Compiler<'_> {
 
     /// The setting of each VPC's Profiles for its reverse zones: that of the first Profile that has one.
     fn reverse_settings(&mut self, taken: &HashMap<Index<Vpc>, Vec<(u16, Index<Profile>)>>) {
-        let said: HashMap<String, ProfileSetting> =
+        let settings: HashMap<String, ProfileSetting> =
             self.config.profile.iter().map(|it| (it.id.to_string(), it.autodefined_reverse)).collect();
         for (vpc, profiles) in taken {
             let mut profiles = profiles.clone();
             profiles.sort_unstable();
-            let says = |profile: Index<Profile>| match said.get(&*self.profiles[profile].id)? {
+            let setting = |profile: Index<Profile>| match settings.get(&*self.profiles[profile].id)? {
                 ProfileSetting::Enabled => Some(true),
                 ProfileSetting::Disabled => Some(false),
                 ProfileSetting::UseLocalResourceSetting => None,
             };
-            if let Some(has) = profiles.into_iter().find_map(|(_, profile)| says(profile)) {
+            if let Some(has) = profiles.into_iter().find_map(|(_, profile)| setting(profile)) {
                 self.reverse_by_profile.insert(*vpc, has);
             }
         }

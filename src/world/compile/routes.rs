@@ -129,7 +129,7 @@ impl Compiler<'_> {
         let Some(named) = &route.target else {
             let is_gone = route.state != RouteState::Active;
             // The target may have been pruned as unreadable, which has been reported.
-            if !is_gone && !self.was_cut {
+            if !is_gone && !self.is_pruned {
                 let message = format!("the route to {} has no target", route.destination);
                 let error = self.report.error(Code::MissingKey, route.destination.mark(), message);
                 error.help(

@@ -109,12 +109,12 @@ impl Compiler<'_> {
     ) -> Result<Option<(Routing, Box<str>)>, ()> {
         let Some(more) = record.more.as_deref() else { return Ok(None) };
         let place = written.place(record.name.mark());
-        let said = more.policies();
+        let policies = more.policies();
         let name = &record.name;
-        match (&said[..], &more.set_identifier) {
+        match (&policies[..], &more.set_identifier) {
             ([], None) => return Ok(None),
             // The key of its policy may have been pruned as unreadable, which has been reported.
-            ([], Some(_)) if self.was_cut => return Err(()),
+            ([], Some(_)) if self.is_pruned => return Err(()),
             ([], Some(identifier)) => {
                 let message =
                     format!("record `{name}` has the set identifier `{identifier}` but no routing policy");

@@ -38,7 +38,7 @@ impl Compiler<'_> {
             self.check_site_prefixes(written, &vpcs);
             if !written.zone.is_empty() {
                 for server in &written.dns {
-                    self.played.insert(*server.value(), index);
+                    self.simulated_servers.insert(*server.value(), index);
                 }
             }
         }
@@ -123,18 +123,18 @@ impl Compiler<'_> {
     /// The simulated zones of a site.
     fn simulated_zones(&mut self, written: &config::Site) -> SuffixMap<Zone> {
         let mut zones = SuffixMap::new();
-        for played in &written.zone {
-            let mut zone = records::zone_with_soa(played.name.value().clone(), &SITE_SOA);
+        for zone_entry in &written.zone {
+            let mut zone = records::zone_with_soa(zone_entry.name.value().clone(), &SITE_SOA);
             let mut routed = RoutedSetBuilder::default();
-            self.records(&mut zone, &played.records, RecordEntry::Master, &mut routed);
-            if let Some(file) = &played.file {
+            self.records(&mut zone, &zone_entry.records, RecordEntry::Master, &mut routed);
+            if let Some(file) = &zone_entry.file {
                 let read = self.one_zone_file(file, zone.apex());
                 self.zone_file(&mut zone, file, read, &mut routed);
             }
             self.reject_routed(&routed);
-            if zones.insert(played.name.value().clone(), zone).is_some() {
-                let message = format!("duplicate zone `{}` in site `{}`", played.name, written.id);
-                self.report.error(Code::DuplicateId, played.name.mark(), message);
+            if zones.insert(zone_entry.name.value().clone(), zone).is_some() {
+                let message = format!("duplicate zone `{}` in site `{}`", zone_entry.name, written.id);
+                self.report.error(Code::DuplicateId, zone_entry.name.mark(), message);
             }
         }
         zones

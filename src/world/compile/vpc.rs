@@ -153,8 +153,8 @@ impl Compiler<'_> {
     /// Reports CIDR blocks of a subnet that are of the wrong address family.
     fn check_families(&mut self, subnet: &Placed<config::Subnet>) {
         let is_bare = subnet.cidr.is_none() && subnet.ipv6_cidr.is_none();
-        let was_cut = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
-        if is_bare && !was_cut {
+        let is_pruned = ["cidr", "ipv6_cidr"].iter().any(|key| self.was_pruned(subnet, key));
+        if is_bare && !is_pruned {
             let message = format!("subnet `{}` has no CIDR block", subnet.id);
             let error = self.report.error(Code::MissingKey, subnet.id.mark(), message);
             error.help("write `cidr = \"10.0.1.0/24\"`, `ipv6_cidr` for an IPv6-only subnet, or both");

@@ -241,8 +241,8 @@ fn transit_gateway(world: &World, it: &TransitGateway) -> Fields {
         });
         format!("{}: {}", table.id.as_deref().unwrap_or("default"), list(routes))
     });
-    let told = list(it.dns_members.iter().map(|vpc| &world.vpcs[*vpc].id));
-    vec![("attachments", list(attachments)), ("dns_support", told), ("route_tables", list(routes))]
+    let dns_members = list(it.dns_members.iter().map(|vpc| &world.vpcs[*vpc].id));
+    vec![("attachments", list(attachments)), ("dns_support", dns_members), ("route_tables", list(routes))]
 }
 
 fn site(world: &World, it: &Site) -> Fields {
@@ -283,8 +283,8 @@ impl Holders {
     /// Collects the views in one pass over all claims.
     pub(super) fn of_world(world: &World) -> Self {
         let mut views: HashMap<Claim, Vec<ViewId>> = HashMap::new();
-        for held in world.claims.iter() {
-            views.entry(held.claim).or_default().push(held.view);
+        for scoped in world.claims.iter() {
+            views.entry(scoped.claim).or_default().push(scoped.view);
         }
         Self { views }
     }
@@ -301,12 +301,12 @@ impl Holders {
 /// The contents and associations of a Profile.
 fn profile(world: &World, index: Index<Profile>) -> Fields {
     let (mut resources, mut views) = (BTreeSet::new(), BTreeSet::new());
-    for held in world.claims.iter() {
-        if !matches!(held.source, ClaimSource::Profile { profile, .. } if profile == index) {
+    for scoped in world.claims.iter() {
+        if !matches!(scoped.source, ClaimSource::Profile { profile, .. } if profile == index) {
             continue;
         }
-        views.insert(&*world.views[held.view].name);
-        resources.extend(match held.claim {
+        views.insert(&*world.views[scoped.view].name);
+        resources.extend(match scoped.claim {
             Claim::HostedZone(zone) => Some(&*world.hosted_zones[zone].id),
             Claim::Endpoint(zone) => Some(&*world.endpoints[world.managed_zones[zone].endpoint].id),
             Claim::ForwardRule(rule) | Claim::SystemRule(rule) => Some(&*world.rules[rule].id),

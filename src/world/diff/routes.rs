@@ -26,17 +26,17 @@ pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
 }
 
 fn differing(old: &Routes, new: &Routes) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut differences = Vec::new();
     for (destination, before) in old {
         match new.get(destination) {
-            None => told.push(format!("{destination} {before} removed")),
-            Some(after) if after != before => told.push(format!("{destination} {before} → {after}")),
+            None => differences.push(format!("{destination} {before} removed")),
+            Some(after) if after != before => differences.push(format!("{destination} {before} → {after}")),
             Some(_) => {}
         }
     }
     let added = new.iter().filter(|(destination, _)| !old.contains_key(*destination));
-    told.extend(added.map(|(destination, target)| format!("{destination} {target} added")));
-    told
+    differences.extend(added.map(|(destination, target)| format!("{destination} {target} added")));
+    differences
 }
 
 /// The tables by ID.

@@ -20,19 +20,19 @@ struct ZoneInViews<'w> {
 /// Compares hosted zones, simulated zones of sites, and configured public records.
 pub(super) fn compare(old: &World, new: &World, changes: &mut Vec<Change>) {
     let (old, new) = (zones(old), zones(new));
-    let mut told = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), change: what });
+    let mut report = |id: &String, what| changes.push(Change { kind: "zone", id: id.clone(), change: what });
     for (id, before) in &old {
         match new.get(id) {
-            None => told(id, ChangeKind::Removed),
+            None => report(id, ChangeKind::Removed),
             Some(after) => {
                 if let Some(how) = differing(before, after) {
-                    told(id, ChangeKind::Changed(how));
+                    report(id, ChangeKind::Changed(how));
                 }
             }
         }
     }
     for id in new.keys().filter(|id| !old.contains_key(*id)) {
-        told(id, ChangeKind::Added);
+        report(id, ChangeKind::Added);
     }
 }
 
@@ -64,12 +64,12 @@ fn zones(world: &World) -> BTreeMap<String, ZoneInViews<'_>> {
 
 /// How a zone differs; `None` if it does not.
 fn differing(old: &ZoneInViews<'_>, new: &ZoneInViews<'_>) -> Option<String> {
-    let mut told = Vec::new();
+    let mut report = Vec::new();
     if old.views != new.views {
-        told.push(format!("views {} → {}", super::shown(&old.views), super::shown(&new.views)));
+        report.push(format!("views {} → {}", super::shown(&old.views), super::shown(&new.views)));
     }
     if old.zone.soa() != new.zone.soa() {
-        told.push("SOA changed".to_owned());
+        report.push("SOA changed".to_owned());
     }
     let (mut added, mut removed, mut changed) = (0, 0, 0);
     let mut records = Vec::new();
@@ -92,13 +92,13 @@ fn differing(old: &ZoneInViews<'_>, new: &ZoneInViews<'_>) -> Option<String> {
     }
     for (n, what) in [(added, "added"), (removed, "removed"), (changed, "changed")] {
         if n > 0 {
-            told.push(format!("{} {what}", count(n, "name")));
+            report.push(format!("{} {what}", count(n, "name")));
         }
     }
-    if told.is_empty() {
+    if report.is_empty() {
         return None;
     }
-    let mut text = told.join(", ");
+    let mut text = report.join(", ");
     if !records.is_empty() {
         // The names of a zone are in arbitrary order, on which the log must not depend.
         records.sort_unstable();
@@ -118,7 +118,7 @@ fn has_records(node: &Node) -> bool {
 }
 
 /// `db.corp. A 10.0.0.1 → 10.0.0.2` for each type that differs.
-fn differing_records(owner: &Name, old: Option<&Node>, new: Option<&Node>, told: &mut Vec<String>) {
+fn differing_records(owner: &Name, old: Option<&Node>, new: Option<&Node>, report: &mut Vec<String>) {
     if let (Some(old), Some(new)) = (old, new)
         && old == new
     {
@@ -130,7 +130,7 @@ fn differing_records(owner: &Name, old: Option<&Node>, new: Option<&Node>, told:
     for rtype in types {
         let [before, after] = [&old, &new].map(|sets| sets.get(rtype).unwrap_or(&nothing));
         if before != after {
-            told.push(format!("{owner} {rtype} {} → {}", super::shown(before), super::shown(after)));
+            report.push(format!("{owner} {rtype} {} → {}", super::shown(before), super::shown(after)));
         }
     }
 }

@@ -63,9 +63,9 @@ impl Compiler<'_> {
             (_, IpAddressType::Dualstack) => DnsRecordIpType::Dualstack,
             (_, IpAddressType::Ipv6) => DnsRecordIpType::Ipv6,
         };
-        let Some(said) = written.dns_record_ip_type else { return (addresses, default) };
-        let wants_both = matches!(said, DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined);
-        let fits = match (said, addresses) {
+        let Some(configured) = written.dns_record_ip_type else { return (addresses, default) };
+        let wants_both = matches!(configured, DnsRecordIpType::Dualstack | DnsRecordIpType::ServiceDefined);
+        let fits = match (configured, addresses) {
             (_, IpAddressType::Dualstack) => true,
             (DnsRecordIpType::ServiceDefined, _) => kind == EndpointKind::Gateway,
             (DnsRecordIpType::Ipv4, IpAddressType::Ipv4) | (DnsRecordIpType::Ipv6, IpAddressType::Ipv6) => {
@@ -74,10 +74,10 @@ impl Compiler<'_> {
             _ => false,
         };
         if !fits {
-            let word = record_type_name(said);
-            let wanted = if wants_both { "dualstack".to_owned() } else { format!("{word} or dualstack") };
+            let type_name = record_type_name(configured);
+            let wanted = if wants_both { "dualstack".to_owned() } else { format!("{type_name} or dualstack") };
             let message = format!(
-                "DnsRecordIpType {word} requires IpAddressType {wanted}, but that of `{}` is {}",
+                "DnsRecordIpType {type_name} requires IpAddressType {wanted}, but that of `{}` is {}",
                 written.id,
                 address_type_name(addresses)
             );
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             );
             return (addresses, default);
         }
-        (addresses, said)
+        (addresses, configured)
     }
 
     fn address_type(
@@ -95,7 +95,7 @@ impl Compiler<'_> {
         written: &config::Endpoint,
         interfaces: &[EndpointInterface],
     ) -> IpAddressType {
-        let Some(said) = written.ip_address_type else {
+        let Some(configured) = written.ip_address_type else {
             let has_v4 = interfaces.iter().any(|interface| interface.address.is_some());
             let has_v6 = interfaces.iter().any(|interface| interface.ipv6_address.is_some());
             return match (has_v4, has_v6) {
@@ -104,7 +104,7 @@ impl Compiler<'_> {
                 (false, true) => IpAddressType::Ipv6,
             };
         };
-        let (wants_v4, wants_v6) = match said {
+        let (wants_v4, wants_v6) = match configured {
             IpAddressType::Ipv4 => (true, false),
             IpAddressType::Dualstack => (true, true),
             IpAddressType::Ipv6 => (false, true),
@@ -121,13 +121,13 @@ impl Compiler<'_> {
             let message = format!(
                 "IpAddressType of `{}` is {}, but its network interface in `{}` has {have}",
                 written.id,
-                address_type_name(said),
+                address_type_name(configured),
                 self.subnets[other.subnet].id
             );
             let error = self.report.error(Code::InvalidValue, written.id.mark(), message);
             error.help("a network interface has one address for each family: `address`, `ipv6_address`");
         }
-        said
+        configured
     }
 
     /// Reports an interface without an address, and addresses of the wrong family.

@@ -34,7 +34,7 @@ impl Compiler<'_> {
         }
         let region = self.vpcs[vpc].region.clone();
         let id = written.id.value().as_str().to_ascii_lowercase();
-        let made_name = |resource: &str, association: Option<&str>| {
+        let generated_name = |resource: &str, association: Option<&str>| {
             let resource = resource.to_ascii_lowercase();
             let text = match kind {
                 EndpointKind::Resource => endpoint_names::resource_endpoint_name(&id, &resource, &region),
@@ -55,7 +55,7 @@ impl Compiler<'_> {
             let id = association.id.as_ref().map(|id| id.value().to_shared());
             let addresses = self.association_addresses(vpc, endpoint, association, interfaces);
             made.push(EndpointAssociation {
-                dns_name: written_name.or_else(|| made_name(resource.as_str(), id.as_deref())),
+                dns_name: written_name.or_else(|| generated_name(resource.as_str(), id.as_deref())),
                 id,
                 resource: resource.to_shared(),
                 private_name: association.private_dns_name.as_ref().map(|name| name.value().clone()),
@@ -69,7 +69,7 @@ impl Compiler<'_> {
             made.push(EndpointAssociation {
                 id: None,
                 resource: resource.to_shared(),
-                dns_name: written_name.or_else(|| made_name(resource.as_str(), None)),
+                dns_name: written_name.or_else(|| generated_name(resource.as_str(), None)),
                 private_name: None,
                 is_private: false,
                 addresses: Vec::new(),

@@ -254,7 +254,7 @@ impl Compiler<'_> {
                 });
                 continue;
             }
-            let mut zone = self.made_by_aws.hosted_zone(apex.clone());
+            let mut zone = self.created_by_aws.hosted_zone(apex.clone());
             for (owner, addresses) in names {
                 for address in addresses {
                     let (rtype, rdata): (RecordType, Rdata) = Rdata::for_address(address);
@@ -271,12 +271,12 @@ impl Compiler<'_> {
     /// endpoints.
     fn claim_managed_zone(&mut self, vpc: Index<Vpc>, apex: Name, zone: Index<ManagedZone>) {
         let Vpc { view, inbound_view, .. } = self.vpcs[vpc];
-        let held = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
+        let scoped = |view| ScopedClaim { view, source: ClaimSource::Local, claim: Claim::Endpoint(zone) };
         let endpoint = &self.endpoints[self.managed_zones[zone].endpoint];
         if endpoint.private_dns != PrivateDns::OnlyForInboundResolver {
-            self.claims.add(apex.clone(), held(view));
+            self.claims.add(apex.clone(), scoped(view));
         }
-        self.claims.add(apex, held(inbound_view));
+        self.claims.add(apex, scoped(inbound_view));
     }
 }
 
